@@ -1,0 +1,70 @@
+# The bot image. What is in it and what a bot may rely on: docker/README.md. Build it with `manager build`, which finds a
+# base, and hands over mirrors and certificates as secrets; or, where the defaults do: docker build -t NAME .
+#
+# Only what the BuildKit of Engine 20.10 knows, and no `syntax` line, which would ask a registry at every build.
+# A secret that is not given is a missing file, which pip and apt take for an empty one.
+
+ARG BASE=debian:bookworm-slim
+
+FROM ${BASE} AS base
+RUN --mount=type=secret,id=apt.conf --mount=type=secret,id=sources.list --mount=type=secret,id=ca.pem,mode=0444 \
+    if [ ! -x /usr/bin/python3 ] || [ ! -e /etc/ssl/certs/ca-certificates.crt ] || [ ! -e /usr/share/zoneinfo/UTC ]; then \
+      export APT_CONFIG=/run/secrets/apt.conf DEBIAN_FRONTEND=noninteractive \
+      && { apt-get update || echo 'some package lists cannot be read' >&2; } \
+      && apt-get install -y --no-install-recommends python3 ca-certificates tzdata \
+      && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* /tmp/*; \
+    fi
+
+# The bot's Python packages. pip and what it needs stay in this stage.
+FROM base AS packages
+RUN --mount=type=secret,id=apt.conf --mount=type=secret,id=sources.list --mount=type=secret,id=ca.pem,mode=0444 \
+    if ! python3 -c 'import ensurepip' 2>/dev/null; then \
+      export APT_CONFIG=/run/secrets/apt.conf DEBIAN_FRONTEND=noninteractive \
+      && { apt-get update || echo 'some package lists cannot be read' >&2; } \
+      && apt-get install -y --no-install-recommends python3-venv; \
+    fi
+RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/venv
+ARG BOT=docker/bot
+COPY ${BOT}/requirements* /requirements/
+WORKDIR /requirements
+# .pyc files that never look at their source again: the image is read-only, and its layers need not keep time stamps.
+RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.pem,mode=0444 \
+    export PIP_CONFIG_FILE=/run/secrets/pip.conf \
+    && install() { /opt/pip/bin/pip --python /opt/venv/bin/python --disable-pip-version-check --no-cache-dir \
+         install --root-user-action=ignore --no-compile "$@"; } \
+    && if [ -e requirements.lock ]; then install --require-hashes -r requirements.lock; \
+       elif [ -e requirements.txt ]; then install -r requirements.txt; fi \
+    && if [ -e requirements.prune ]; then \
+         grep -v -e '^#' -e '^$' requirements.prune | while read -r path; do rm -rf /opt/venv/lib/python3*/site-packages/$path; done; fi \
+    && { python3 -m compileall -q -j0 --invalidation-mode unchecked-hash /opt/venv/lib >/dev/null || true; }
+
+# The files of this project and of the bot, as they will lie in the image.
+FROM base AS files
+ARG BOT=docker/bot
+COPY ${BOT}/ /image/app/
+COPY docker/supervisor/ /image/opt/botfleet/supervisor/
+COPY docker/healthcheck /image/opt/botfleet/healthcheck
+# Readable whatever the umask of the checkout was; a bot's file that is no Python 3 is not this build's business.
+RUN cd /image \
+    && mkdir -p app/logs data botfleet/state botfleet/secrets run/botfleet \
+    && find . -name __pycache__ -prune -exec rm -rf {} + \
+    && chmod -R u=rwX,go=rX . && chmod 0755 opt/botfleet/healthcheck && chmod 0700 botfleet/secrets \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash -s /image opt/botfleet \
+    && { python3 -m compileall -q -j0 --invalidation-mode unchecked-hash -s /image app >/dev/null || true; } \
+    && chown 10001:10001 app/logs data botfleet/state botfleet/secrets run/botfleet
+
+FROM base
+COPY --from=packages /opt/venv /opt/venv
+COPY --from=files /image/ /
+ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    LANG=C.UTF-8 \
+    HOME=/tmp \
+    USER=bot \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    BOTFLEET_BOT_COMMAND="/opt/venv/bin/python -u /app/run.py"
+# The number of the contract in docker/README.md; an image without it is not started.
+LABEL botfleet.supervisor=1
+USER 10001:10001
+WORKDIR /app
+ENTRYPOINT ["/usr/bin/python3", "-I", "-S", "/opt/botfleet/supervisor"]
