@@ -1,0 +1,112 @@
+"""The paper exchange: a wallet of its own, limit orders that fill when the price passes them."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from decimal import Decimal
+
+from gridbot.errors import RejectedError
+from gridbot.market import Source
+from gridbot.model import ExchangeOrder, Fill, Market, Order, Side
+
+MAKER_FEE = Decimal("0.0002")
+TAKER_FEE = Decimal("0.0005")
+FEE_STEP = Decimal("1e-8")
+
+
+class Paper:
+    """Fills against a price source. Its orders live as long as the process; the record knows that by `find`."""
+
+    settle_s = 0.0
+    max_client_id = 2**32 - 1
+
+    def __init__(self, market: Market, source: Source, clock: Callable[[], float] = time.time) -> None:
+        self.name = source.name
+        self._market, self._source, self._clock = market, source, clock
+        self._orders: dict[int, Order] = {}
+        self._done: dict[int, ExchangeOrder] = {}
+        self._fills: list[Fill] = []
+        self._price: Decimal | None = None
+        # Ids go on after a restart without a memory of the last one: the start's time is part of them.
+        self._prefix = f"p{int(clock() * 1000):x}"
+        self._ids = itertools.count(1)
+
+    def market(self) -> Market:
+        return self._market
+
+    def price(self) -> Decimal:
+        for price in self._source.path():
+            self._price = price
+            for order in list(self._orders.values()):
+                if order.side.sign * (order.price - price) >= 0:
+                    self._fill(order, order.price, MAKER_FEE, maker=True)
+        assert self._price is not None
+        return self._price
+
+    def place(self, order: Order) -> str:
+        price = self._price if self._price is not None else self.price()
+        crosses = order.market or order.side.sign * (order.price - price) > 0
+        if crosses and order.post_only:
+            raise RejectedError("a post-only order would have traded at once")
+        exchange_id = f"{self._prefix}-{next(self._ids)}"
+        if crosses:
+            self._done[order.client_id] = self._report(order, exchange_id, order.qty, is_open=False)
+            self._record(order, exchange_id, price, TAKER_FEE, maker=False)
+        else:
+            self._orders[order.client_id] = order
+            self._done[order.client_id] = self._report(order, exchange_id, Decimal(0), is_open=True)
+        return exchange_id
+
+    def cancel(self, order: Order) -> None:
+        if self._orders.pop(order.client_id, None) is not None:
+            known = self._done[order.client_id]
+            self._done[order.client_id] = self._report(order, known.exchange_id, Decimal(0), is_open=False)
+
+    def open_orders(self) -> list[ExchangeOrder]:
+        return [self._done[client_id] for client_id in self._orders]
+
+    def find(self, order: Order) -> ExchangeOrder | None:
+        return self._done.get(order.client_id)
+
+    def fills(self, since: float) -> list[Fill]:
+        # What was handed over is in the record; a paper exchange need not remember it.
+        fills, self._fills = self._fills, []
+        return [fill for fill in fills if fill.at >= since]
+
+    def position(self) -> Decimal | None:
+        return None
+
+    def forget(self, client_id: int) -> None:
+        """Drop what is known of an order that the record has closed."""
+        self._done.pop(client_id, None)
+
+    def _fill(self, order: Order, price: Decimal, rate: Decimal, *, maker: bool) -> None:
+        del self._orders[order.client_id]
+        exchange_id = self._done[order.client_id].exchange_id
+        self._done[order.client_id] = self._report(order, exchange_id, order.qty, is_open=False)
+        self._record(order, exchange_id, price, rate, maker=maker)
+
+    def _record(self, order: Order, exchange_id: str, price: Decimal, rate: Decimal, *, maker: bool) -> None:
+        fee = (price * order.qty * rate).quantize(FEE_STEP)
+        self._fills.append(
+            Fill(
+                f"t{exchange_id}",
+                exchange_id,
+                order.client_id,
+                order.side,
+                price,
+                order.qty,
+                fee,
+                self._market.quote,
+                self._clock(),
+                maker,
+            )
+        )
+
+    @staticmethod
+    def _report(order: Order, exchange_id: str, filled: Decimal, *, is_open: bool) -> ExchangeOrder:
+        return ExchangeOrder(
+            exchange_id, order.client_id, Side(order.side), order.price, order.qty, filled, is_open
+        )

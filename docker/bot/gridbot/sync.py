@@ -1,0 +1,132 @@
+"""Brings the record and the exchange together: what became of each order, and which trades there were.
+
+Only what the record knows is ours. An order of the exchange is one of ours when its id is in the record, or when it
+bears the client id of a recorded order *and* that order's side and price: a client id alone may be somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gridbot.exchange import Exchange
+from gridbot.model import ExchangeOrder, Fill, Market, Order
+from gridbot.store import Store
+
+# Histories are read from this long before the last known trade: exchanges list executions late and out of order.
+OVERLAP_S = 120.0
+# An order the exchange has confirmed once, and that now neither open orders nor history know, is given this long.
+LOST_AFTER_S = 60.0
+
+
+@dataclass
+class Outcome:
+    """`trades`: newly recorded fills with their orders. `stray`: orders of ours the record has closed, yet open there."""
+
+    trades: list[tuple[Fill, Order]] = field(default_factory=list)
+    stray: list[Order] = field(default_factory=list)
+    unsettled: int = 0
+    foreign_ids: set[int] = field(default_factory=set)
+
+
+class Synchronizer:
+    """Remembers, between passes, since when an order is nowhere to be found."""
+
+    def __init__(self, store: Store, exchange: Exchange, market: Market) -> None:
+        self._store, self._exchange, self._market = store, exchange, market
+        self._missing_since: dict[int, float] = {}
+
+    def run(self, now: float) -> Outcome:
+        """One pass. Raises ExchangeError; what was recorded until then stays recorded."""
+        outcome, missing = _read_orders(self._store, self._exchange)
+        _read_trades(self._store, self._exchange, self._market, missing, outcome)
+        since = self._missing_since
+        self._missing_since = {order.client_id: since.get(order.client_id, now) for order in missing}
+        for order in missing:
+            _settle(
+                self._store, self._exchange, order, now, now - self._missing_since[order.client_id], outcome
+            )
+        return outcome
+
+
+def _read_orders(store: Store, exchange: Exchange) -> tuple[Outcome, list[Order]]:
+    """What the open orders tell, and the live orders that are not among them."""
+    outcome = Outcome()
+    listed = exchange.open_orders()
+    live = {order.client_id: order for order in store.live_orders()}
+    seen: set[int] = set()
+    for there in listed:
+        order = _ours(store, there)
+        if order is None:
+            if there.client_id is not None:
+                outcome.foreign_ids.add(there.client_id)
+            continue
+        seen.add(order.client_id)
+        if not order.live:
+            outcome.stray.append(order)
+        elif order.state == "new" or order.exchange_id != there.exchange_id:
+            store.confirm(order.client_id, there.exchange_id)
+
+    return outcome, [order for order in live.values() if order.client_id not in seen]
+
+
+def _read_trades(
+    store: Store, exchange: Exchange, market: Market, missing: Sequence[Order], outcome: Outcome
+) -> None:
+    last = store.last_trade_at()
+    starts = [order.created_at for order in missing] + ([last] if last is not None else [])
+    if not starts:
+        starts = [order.created_at for order in store.live_orders()]
+    if not starts:
+        return
+    for fill in sorted(exchange.fills(min(starts) - OVERLAP_S), key=lambda fill: fill.at):
+        order = store.order_by_exchange_id(fill.exchange_id)
+        if order is None and fill.client_id is not None:
+            candidate = store.order(fill.client_id)
+            if candidate is not None and candidate.exchange_id is None and candidate.side is fill.side:
+                order = candidate
+                store.note_exchange_id(order.client_id, fill.exchange_id)
+        if order is not None and store.add_trade(fill, order, market):
+            outcome.trades.append((fill, order))
+
+
+def _settle(
+    store: Store, exchange: Exchange, before: Order, now: float, missing_for: float, outcome: Outcome
+) -> None:
+    """Find out what became of an order that is live in the record and not among the open orders."""
+    order = store.order(before.client_id)
+    assert order is not None
+    if order.remaining <= 0:
+        store.close_order(order.client_id, "filled")
+        return
+    there = exchange.find(order)
+    if there is not None and not _matches(order, there):
+        there = None
+    if there is None:
+        never_sent = order.exchange_id is None and now - order.created_at > exchange.settle_s
+        if exchange.settle_s == 0 or never_sent or missing_for > LOST_AFTER_S:
+            store.close_order(
+                order.client_id, "absent" if order.exchange_id is None else "canceled", "not found"
+            )
+        else:
+            outcome.unsettled += 1
+        return
+    if order.exchange_id != there.exchange_id or order.state == "new":
+        store.confirm(order.client_id, there.exchange_id)
+    if there.open or there.filled > order.filled:
+        outcome.unsettled += 1  # listed late, or its trades are: the next pass will see them
+        return
+    store.close_order(order.client_id, "filled" if order.remaining <= 0 else "canceled")
+
+
+def _ours(store: Store, there: ExchangeOrder) -> Order | None:
+    order = store.order_by_exchange_id(there.exchange_id)
+    if order is None and there.client_id is not None:
+        order = store.order(there.client_id)
+        if order is not None and (order.exchange_id is not None or not _matches(order, there)):
+            return None
+    return order
+
+
+def _matches(order: Order, there: ExchangeOrder) -> bool:
+    return order.side is there.side and (order.market or there.price is None or order.price == there.price)

@@ -1,0 +1,13 @@
+"""Entry point of the bundled bot: the signal handlers first, everything else after."""
+
+from gridbot.signals import StopSignal
+
+STOP = StopSignal()
+
+if __name__ == "__main__":
+    STOP.install()
+    import sys
+
+    from gridbot.main import main
+
+    sys.exit(main(sys.argv[1:], STOP))
