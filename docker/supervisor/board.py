@@ -1,0 +1,65 @@
+"""Where the record is shown: the state file and the verdict."""
+
+from collections.abc import Callable
+
+from supervisor import files, host, state
+from supervisor.dated import DatedFile
+from supervisor.journal import Journal
+from supervisor.loop import Loop
+from supervisor.paths import Paths
+from supervisor.timings import Timings
+
+
+class Board:
+    """Shows the record at each change, and at least once per probe interval so that it never looks stale."""
+
+    def __init__(
+        self, loop: Loop, paths: Paths, timings: Timings, record: state.Record, journal: Journal
+    ) -> None:
+        self._loop = loop
+        self._paths = paths
+        self._margin = timings.verdict_margin
+        self._journal = journal
+        self._shown_state = ""
+        self._faults: dict[str, str] = {}
+        self.record = record
+        self.owns_state_file = False  # only who holds the lock writes into the state folder
+        self.outputs: dict[str, DatedFile] = {}
+
+    def show(self) -> None:
+        """Write both; a fault is said once and tried again at the next change or interval."""
+        self._loop.after("show", self.record.health_interval, self.show)
+        for name, file in self.outputs.items():
+            file.check()
+            self.record.dropped[name] = file.dropped
+        self._try(self._paths.verdict_file, self._write_verdict)
+        if self.owns_state_file:
+            self._try(self._paths.state_file, self._write_state)
+
+    def change(self, new: str, why: str | None = None) -> None:
+        """Another state, shown."""
+        self.record.state, self.record.why = new, why
+        self.show()
+
+    def _write_verdict(self, path: str) -> None:
+        until = host.uptime() + 3 * self.record.health_interval + self._margin
+        files.replace(path, state.verdict(self.record.state, self.record.why, until).encode(), durable=False)
+
+    def _write_state(self, path: str) -> None:
+        # a sync at each probe would be a disk's whole work with hundreds of bots; what must
+        # outlive a power cut is a change of state, and a terminal state each time it is replaced
+        word = self.record.state
+        state.save(path, self.record, durable=word != self._shown_state or word in state.TERMINAL)
+        self._shown_state = word
+
+    def _try(self, path: str, write: Callable[[str], None]) -> None:
+        try:
+            write(path)
+        except OSError as err:
+            text = f"cannot write {path}: {err.strerror}"
+            if self._faults.get(path) != text:
+                self._faults[path] = text
+                self._journal.say(text)
+        else:
+            if self._faults.pop(path, None):
+                self._journal.say(f"writing {path} works again")

@@ -1,0 +1,77 @@
+"""The bot's process."""
+
+import contextlib
+import os
+import signal
+import time
+
+_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # a bot of any language expects them as they are
+
+
+class Bot:
+    """One run of the bot, in a session of its own. Signals are sent only while its pid is its own."""
+
+    def __init__(self, command: tuple[str, ...], environment: dict[str, str]) -> None:
+        out_read, out_write = os.pipe2(os.O_CLOEXEC)
+        err_read, err_write = os.pipe2(os.O_CLOEXEC)
+        try:
+            # posix_spawn: no copy of our memory, and a program that cannot be started is an error here
+            self.pid = os.posix_spawnp(
+                command[0],
+                command,
+                environment,
+                file_actions=(
+                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, out_write, 1),
+                    (os.POSIX_SPAWN_DUP2, err_write, 2),
+                ),
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_IGNORED_BY_PYTHON,
+            )
+        except OSError:
+            os.close(out_read)
+            os.close(err_read)
+            raise
+        finally:
+            os.close(out_write)
+            os.close(err_write)
+        self.stdout, self.stderr = out_read, err_read
+        self.started = time.monotonic()
+        self.started_wall = time.time()
+        self.told_to_stop = False
+        self.killed = False
+        self._alive = True
+
+    def terminate(self) -> None:
+        """SIGTERM to the bot itself, once: it knows its children, and a second one may break off its clean-up."""
+        if self._alive and not self.told_to_stop:
+            self.told_to_stop = True
+            os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL to all of its group."""
+        if self._alive:
+            self.killed = True
+            self._kill_group()
+
+    def reap(self) -> int | None:
+        """Its exit code, negative for a signal; None while it lives. What is left of its group is killed."""
+        if not self._alive or os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return None
+        self._kill_group()  # before it is reaped: until then nobody else can get the group's number
+        self._alive = False
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+def signal_name(number: int) -> str:
+    """`SIGKILL` for 9; `SIG34` for one without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"

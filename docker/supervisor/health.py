@@ -1,0 +1,41 @@
+"""What the probes of one run of the bot add up to. Pure: times are passed in, in monotonic seconds."""
+
+from supervisor.timings import Timings
+
+
+class Health:
+    """Counts failed probes, and knows when to probe next."""
+
+    def __init__(self, started: float, interval: float, timings: Timings) -> None:
+        self._start_phase_ends = started + timings.start_phase
+        self._quick = timings.quick_probe
+        self._interval = interval
+        self.state = "starting"
+        self.ok: bool | None = None
+        self.detail: str | None = None
+        self.failures = 0  # in a row; the quick probes of the start phase are not counted
+        self._healthy_since: float | None = None
+
+    def note(self, ok: bool, detail: str, now: float) -> None:
+        """Take in the outcome of a probe."""
+        self.ok, self.detail = ok, detail
+        if ok:
+            self.state, self.failures = "running", 0
+            if self._healthy_since is None:
+                self._healthy_since = now
+            return
+        self._healthy_since = None
+        if self.state == "starting" and now < self._start_phase_ends:
+            return
+        self.state = "unhealthy"
+        self.failures += 1
+
+    def next_probe_in(self, now: float) -> float:
+        """Seconds until the next probe: quick ones until the first good one, or the end of the start phase."""
+        if self.state == "starting":
+            return min(self._quick, max(0.0, self._start_phase_ends - now))
+        return self._interval
+
+    def healthy_for(self, now: float) -> float:
+        """Seconds of unbroken health; 0 when the last probe failed."""
+        return 0.0 if self._healthy_since is None else now - self._healthy_since

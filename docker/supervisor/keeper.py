@@ -1,0 +1,255 @@
+"""The life of the bot: started, probed, ended, started again, stopped."""
+
+# ruff: noqa: PTH
+# (pathlib is 0.8 MB of resident memory)
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+
+from supervisor import environment, host, policy
+from supervisor.board import Board
+from supervisor.bot import Bot, signal_name
+from supervisor.health import Health
+from supervisor.journal import Journal
+from supervisor.loop import Loop
+from supervisor.outlet import Outlet
+from supervisor.paths import Paths
+from supervisor.policy import Ending
+from supervisor.probe import Probe
+from supervisor.pump import Stream, Tail
+from supervisor.settings import Settings
+from supervisor.timings import Timings
+
+
+class Keeper:
+    """Runs one bot at a time; `policy` says what follows from its end, the record says where things are."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        settings: Settings,
+        paths: Paths,
+        timings: Timings,
+        container: Mapping[str, str],
+        board: Board,
+        journal: Journal,
+        outlets: dict[str, Outlet],
+    ) -> None:
+        self._loop = loop
+        self._settings = settings
+        self._paths = paths
+        self._timings = timings
+        self._container = container
+        self._board = board
+        self._record = board.record
+        self._journal = journal
+        self._outlets = outlets
+        self._spell = policy.healthy_spell(settings.restart_delay, timings.healthy_spell_min)
+        self._stopping = False
+        self._port = 0
+        self._oom_before: int | None = None
+        self._cause: str | None = None  # why we are ending the bot, when it is not for a stop
+        self._bot: Bot | None = None
+        self._exit_code: int | None = None
+        self._health = Health(0.0, settings.health_interval, timings)
+        self._probe: Probe | None = None
+        self._tail = Tail()
+        self._streams: list[Stream] = []
+
+    def start(self) -> None:
+        """Start the bot, with the environment as it is now."""
+        self._record.next_at = None
+        self._cause = None
+        try:
+            self._bot = self._spawn()
+        except environment.BadEnvironmentError as err:
+            self._follow(Ending(None, None, cause=str(err)), [])
+        except OSError as err:
+            self._follow(Ending(None, None, cause=f"cannot start {err.filename}: {err.strerror}"), [])
+        else:
+            self._begin(self._bot)
+
+    def stop(self) -> None:
+        """A person's word: the bot ends, and is not started again. Saying it twice changes nothing."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._loop.cancel("restart")
+        if self._bot is None:
+            self._stopped(killed=False)
+            return
+        self._journal.say(f"stopping the bot (at most {self._settings.stop_timeout:g} s)")
+        self._board.change("stopping")
+        self._end_bot()
+
+    def on_child(self) -> None:
+        """A child has changed; ours has ended, perhaps."""
+        if self._bot is None or self._exit_code is not None:
+            return
+        self._exit_code = self._bot.reap()
+        if self._exit_code is None:
+            return
+        self._stop_probing()
+        self._loop.cancel("kill")
+        self._loop.after("drain", self._timings.drain, self._conclude)
+        self._on_stream_end()
+
+    def abandon(self) -> None:
+        """We are about to die of a fault of our own: no bot without a supervisor."""
+        if self._bot is not None:
+            self._bot.kill()
+
+    def _spawn(self) -> Bot:
+        variables = environment.load(self._paths.env_file)
+        bot = environment.for_bot(self._container, variables, self._settings.instance, self._paths)
+        environment.use_time_zone(bot)
+        self._port = environment.web_port(bot)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._paths.report_file)  # else an earlier run's last words would pass for this one's
+        self._oom_before = host.oom_kills(self._paths.cgroup)
+        return Bot(self._settings.command, bot)
+
+    def _begin(self, bot: Bot) -> None:
+        self._exit_code = None
+        self._tail = Tail()
+        self._streams = [
+            self._stream("stdout", bot.stdout, None),
+            self._stream("stderr", bot.stderr, self._tail),
+        ]
+        self._health = Health(bot.started, self._settings.health_interval, self._timings)
+        self._note_health()
+        self._record.checked_at = None
+        self._record.bot_pid, self._record.bot_started_at = bot.pid, bot.started_wall
+        self._journal.say(f"started the bot, pid {bot.pid}")
+        self._board.change("starting")
+        self._loop.after("probe", self._timings.quick_probe, self._start_probe)
+
+    def _stream(self, name: str, source: int, tail: Tail | None) -> Stream:
+        return Stream(
+            self._loop, source, self._outlets[name], self._board.outputs[name], tail, self._on_stream_end
+        )
+
+    def _start_probe(self) -> None:
+        self._probe = Probe(self._loop, self._port, self._timings.probe_timeout, self._probed)
+
+    def _probed(self, ok: bool, detail: str) -> None:
+        now = time.monotonic()
+        before = self._health.state
+        self._probe = None
+        self._health.note(ok, detail, now)
+        self._note_health()
+        self._record.checked_at = time.time()
+        if self._health.state != before:
+            self._journal.say("the bot is healthy" if ok else f"the bot is unhealthy: {detail}")
+        self._give_budget_back(now)
+        self._board.change(self._health.state, detail if self._health.state == "unhealthy" else None)
+        self._loop.after("probe", self._health.next_probe_in(now), self._start_probe)
+        if not ok and self._health.failures == self._settings.unhealthy_probes:
+            self._act_on_unhealthy(detail)
+
+    def _note_health(self) -> None:
+        health, record = self._health, self._record
+        record.healthy, record.detail, record.failures = health.ok, health.detail, health.failures
+
+    def _give_budget_back(self, now: float) -> None:
+        if self._record.in_a_row and self._health.healthy_for(now) >= self._spell:
+            self._record.in_a_row = 0
+            self._journal.say(
+                f"the bot has been healthy for {self._spell:g} s: the restart count is back at 0"
+            )
+
+    def _act_on_unhealthy(self, detail: str) -> None:
+        cause = f"unhealthy: {self._health.failures} probes failed ({detail})"
+        if not self._settings.auto_restart:
+            self._journal.say(f"{cause}; auto_restart is off, so the bot is left alone")
+            return
+        self._cause = cause
+        self._journal.say(f"ending the bot: {cause}")
+        self._end_bot()
+
+    def _end_bot(self) -> None:
+        self._stop_probing()
+        if self._bot is not None and self._exit_code is None and not self._bot.told_to_stop:
+            self._bot.terminate()
+            self._loop.after("kill", self._settings.stop_timeout, self._kill_bot)
+
+    def _kill_bot(self) -> None:
+        self._journal.say(f"the bot has not ended within {self._settings.stop_timeout:g} s: killing it")
+        self.abandon()
+
+    def _stop_probing(self) -> None:
+        self._loop.cancel("probe")
+        if self._probe is not None:
+            self._probe.cancel()
+            self._probe = None
+
+    def _on_stream_end(self) -> None:
+        if self._exit_code is not None and not any(stream.open for stream in self._streams):
+            self._conclude()
+
+    def _conclude(self) -> None:
+        """The bot has ended and its last output is in: note its end, and go on."""
+        bot, code = self._bot, self._exit_code
+        if bot is None or code is None:
+            return
+        self._loop.cancel("drain")
+        for stream in self._streams:
+            stream.finish()
+        now = time.monotonic()
+        self._give_budget_back(now)
+        sigkill = code == -9
+        ending = Ending(
+            code=code if code >= 0 else None,
+            signal=signal_name(-code) if code < 0 else None,
+            oom=sigkill and not bot.killed and self._oom_has_grown(),
+            killed=sigkill and bot.killed,
+            ran_s=now - bot.started,
+            cause=self._cause,
+        )
+        self._bot = None
+        self._record.bot_pid = self._record.bot_started_at = None
+        self._follow(ending, self._tail.lines())
+
+    def _oom_has_grown(self) -> bool:
+        now = host.oom_kills(self._paths.cgroup)
+        return now is not None and self._oom_before is not None and now > self._oom_before
+
+    def _follow(self, ending: Ending, stderr_tail: list[str]) -> None:
+        record = self._record
+        decision = policy.decide(self._settings, ending, record.in_a_row)
+        cause = policy.crash_cause(self._settings, ending) or policy.describe(ending)
+        record.last_exit = {
+            "code": ending.code,
+            "signal": ending.signal,
+            "oom": ending.oom,
+            "killed": ending.killed,
+            "at": time.time(),
+            "ran_s": round(ending.ran_s, 3),
+            "why": cause,
+            "stderr_tail": stderr_tail,
+        }
+        self._journal.say(f"the bot has ended after {ending.ran_s:.1f} s: {policy.describe(ending)}")
+        if self._stopping:
+            self._stopped(ending.killed)
+        elif decision.action == "restart":
+            self._restart_later(decision.why)
+        else:
+            self._journal.say(f"{decision.action}: {decision.why}")
+            self._board.change(decision.action, decision.why)
+
+    def _restart_later(self, why: str) -> None:
+        delay, record = self._settings.restart_delay, self._record
+        record.in_a_row += 1
+        record.total += 1
+        record.next_at = time.time() + delay
+        self._journal.say(f"restart {record.in_a_row} of {record.max} in {delay:g} s")
+        self._loop.after("restart", delay, self.start)
+        self._board.change("restarting", why)
+
+    def _stopped(self, killed: bool) -> None:
+        self._record.next_at = None
+        self._journal.say("stopped")
+        self._board.change("stopped", "had to be killed" if killed else None)
+        self._loop.stop(1 if killed else 0)

@@ -1,0 +1,77 @@
+"""One loop for descriptors, timers and signals; it sleeps until the next of them."""
+
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+Action = Callable[[], None]
+
+
+class Loop:
+    """Calls actions, one at a time. Timers are in monotonic seconds: a clock that steps moves none."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._actions: dict[int, Action] = {}
+        self._timers: dict[str, tuple[float, Action]] = {}
+        self._result: int | None = None
+
+    def watch(self, fd: int, events: int, action: Action) -> None:
+        """Call `action` whenever `fd` is ready."""
+        self._selector.register(fd, events, action)
+        self._actions[fd] = action
+
+    def unwatch(self, fd: int) -> None:
+        """To be called before `fd` is closed; harmless when it is not watched."""
+        if self._actions.pop(fd, None) is not None:
+            self._selector.unregister(fd)
+
+    def after(self, name: str, seconds: float, action: Action) -> None:
+        """Call `action` once, in place of whatever the timer `name` was set to."""
+        self._timers[name] = (time.monotonic() + seconds, action)
+
+    def cancel(self, name: str) -> None:
+        self._timers.pop(name, None)
+
+    def on_signals(self, handlers: dict[int, Action]) -> None:
+        """Call a handler from the loop, not in the middle of something, when its signal has come."""
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+        def dispatch() -> None:
+            for number in sorted(set(os.read(wake_read, 4096))):
+                if number in handlers:
+                    handlers[number]()
+
+        for number in handlers:
+            signal.signal(number, lambda *_: None)  # only what has a handler reaches the wake-up pipe
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        self.watch(wake_read, READ, dispatch)
+
+    def stop(self, result: int) -> None:
+        self._result = result
+
+    def run(self) -> int:
+        """Until `stop`; its result."""
+        while self._result is None:
+            for key, _ in self._selector.select(self._sleep()):
+                # an earlier action of this round may have closed this one's descriptor
+                action = self._actions.get(key.fd)
+                if action is not None and action is key.data:
+                    action()
+            self._fire()
+        return self._result
+
+    def _sleep(self) -> float | None:
+        if not self._timers:
+            return None
+        return max(0.0, min(due for due, _ in self._timers.values()) - time.monotonic())
+
+    def _fire(self) -> None:
+        now = time.monotonic()
+        for name, timer in sorted(self._timers.items(), key=lambda item: item[1][0]):
+            if timer[0] <= now and self._timers.get(name) is timer:
+                del self._timers[name]
+                timer[1]()

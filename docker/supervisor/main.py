@@ -1,0 +1,181 @@
+"""From nothing to a kept bot: the lock, the settings, what an earlier life left, and only then the bot."""
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+
+from supervisor import environment, host, lock, retention, state
+from supervisor.board import Board
+from supervisor.clock import Today
+from supervisor.dated import DatedFile
+from supervisor.journal import Journal
+from supervisor.keeper import Keeper
+from supervisor.loop import Loop
+from supervisor.outlet import Outlet
+from supervisor.paths import Paths
+from supervisor.settings import Settings, SettingsError, parse
+from supervisor.timings import Timings
+
+LOCK_POLL_S = 0.2  # only during the few seconds of grace
+
+
+class Supervisor:
+    """Holds the parts together, and idles where there is nothing to run."""
+
+    def __init__(
+        self, arguments: list[str], paths: Paths, timings: Timings, environ: Mapping[str, str]
+    ) -> None:
+        self._arguments = arguments
+        self._paths = paths
+        self._timings = timings
+        self._environ = environ
+        self._loop = Loop()
+        self._outlets = {"stdout": Outlet(self._loop, 1), "stderr": Outlet(self._loop, 2)}
+        self._journal = Journal(self._outlets["stderr"])
+        self._today = Today()
+        record = state.Record(environ.get("BOTFLEET_INSTANCE", ""), host.container_id())
+        self._board = Board(self._loop, paths, timings, record, self._journal)
+        self._keeper: Keeper | None = None
+        self._grace_ends = time.monotonic() + timings.lock_grace
+
+    def run(self) -> int:
+        """The exit code: 0 when the bot ended by itself, 1 when it had to be killed."""
+        self._loop.on_signals(
+            {signal.SIGTERM: self._on_stop, signal.SIGINT: self._on_stop, signal.SIGCHLD: self._on_child}
+        )
+        self._take_lock()
+        result = self._loop.run()
+        for outlet in self._outlets.values():
+            outlet.flush_within(self._timings.final_flush)
+        return result
+
+    def die(self, fault: BaseException) -> None:
+        """A fault of our own: end the bot, say why. The engine starts the container anew."""
+        import traceback  # 0.6 MB that is needed only here
+
+        if self._keeper is not None:
+            self._keeper.abandon()
+        self._journal.say(
+            "a fault in the supervisor, the bot is killed:\n" + "".join(traceback.format_exception(fault))
+        )
+        for outlet in self._outlets.values():
+            outlet.flush_within(self._timings.final_flush)
+
+    def _take_lock(self) -> None:
+        path = self._paths.lock_file
+        try:
+            lock.acquire(path)  # never closed: it is held until we and the bot are gone
+        except lock.LockedError:
+            if time.monotonic() < self._grace_ends:
+                self._loop.after("lock", LOCK_POLL_S, self._take_lock)
+            else:
+                self._idle_without_lock(f"{path} is held by {self._holder()}: no second bot is started here")
+        except OSError as err:
+            self._idle_without_lock(f"cannot lock {path}: {err.strerror}")
+            self._loop.after("lock", self._timings.lock_retry, self._take_lock)
+        else:
+            self._begin()
+
+    def _holder(self) -> str:
+        container = (state.load(self._paths.state_file) or {}).get("container")
+        return (
+            f"another supervisor, of container {str(container)[:12]}" if container else "another supervisor"
+        )
+
+    def _idle_without_lock(self, why: str) -> None:
+        if self._board.record.why != why:
+            self._journal.say(why)
+        self._board.change(state.LOCKED, why)
+
+    def _begin(self) -> None:
+        """The instance's folders are ours."""
+        self._board.owns_state_file = True
+        self._journal.file = DatedFile(self._paths.logs, "daemon.log", self._today, lambda _: None)
+        self._board.outputs = {name: self._dated(name) for name in ("stdout", "stderr")}
+        record = self._board.record
+        try:
+            settings = parse(self._environ, self._arguments)
+        except SettingsError as err:
+            self._journal.say(f"failed: {err}")
+            self._board.change("failed", str(err))
+            return
+        record.health_interval, record.max = settings.health_interval, settings.max_restarts
+        self._use_time_zone()
+        self._clean_up(settings)
+        old = state.load_terminal(self._paths.state_file, record.container)
+        if old is not None:
+            record.resume(old)
+            self._journal.say(
+                f"still {record.state}: {record.why}. A start or restart through the manager clears it"
+            )
+            self._board.show()
+            return
+        self._keeper = Keeper(
+            self._loop,
+            settings,
+            self._paths,
+            self._timings,
+            self._environ,
+            self._board,
+            self._journal,
+            self._outlets,
+        )
+        self._keeper.start()
+
+    def _use_time_zone(self) -> None:
+        """So that the first lines are dated right; a fault is told when the bot is started."""
+        try:
+            variables = environment.load(self._paths.env_file)
+        except environment.BadEnvironmentError:
+            return
+        environment.use_time_zone({**self._environ, **variables})
+
+    def _dated(self, name: str) -> DatedFile:
+        file = f"bot_{name}.log"
+
+        def on_fault(fault: str | None) -> None:
+            if fault is None:
+                lost = self._board.outputs[name].dropped
+                self._journal.say(f"writing {file} works again; {lost} lines are missing there in all")
+            else:
+                self._journal.say(
+                    f"cannot write {file}: {fault}; its lines are dropped there until it works again"
+                )
+
+        return DatedFile(self._paths.logs, file, self._today, on_fault)
+
+    def _clean_up(self, settings: Settings) -> None:
+        removed, faults = retention.clean(self._paths.logs, time.time(), settings.log_retention_days)
+        if removed:
+            self._journal.say(f"removed old log folders: {', '.join(removed)}")
+        for fault in faults:
+            self._journal.say(fault)
+        self._loop.after("clean up", settings.log_cleanup_interval, lambda: self._clean_up(settings))
+
+    def _on_stop(self) -> None:
+        # without a keeper there is no bot, and a terminal state stays as it is for the next start
+        if self._keeper is None or self._board.record.state in state.TERMINAL:
+            self._loop.stop(0)
+        else:
+            self._keeper.stop()
+
+    def _on_child(self) -> None:
+        if self._keeper is not None:
+            self._keeper.on_child()
+
+
+def main(
+    arguments: list[str],
+    paths: Paths = Paths(),  # noqa: B008 - immutable
+    timings: Timings = Timings(),  # noqa: B008
+    environ: Mapping[str, str] | None = None,
+) -> int:
+    """Run until told to stop; an exit code for the container."""
+    os.umask(0o027)  # logs, databases and states are for their owner and group
+    supervisor = Supervisor(arguments, paths, timings, dict(os.environ if environ is None else environ))
+    try:
+        return supervisor.run()
+    except BaseException as fault:
+        supervisor.die(fault)
+        raise

@@ -1,0 +1,106 @@
+"""The state file and the verdict: what the supervisor tells the manager and the engine."""
+
+import json
+import time
+from typing import Any
+
+from supervisor import files, host
+
+SCHEMA = 1
+TERMINAL = ("failed", "completed")
+LOCKED = "locked"  # never in the file: another supervisor owns it
+GOOD = ("running", "completed")  # `completed` is no fault: the engine has nothing to complain of
+
+
+class Record:
+    """The content of supervisor.json. Times are seconds since the epoch, for display only."""
+
+    def __init__(self, instance: str, container: str) -> None:
+        self.instance = instance
+        self.container = container
+        self.state = "starting"
+        self.why: str | None = None
+        self.bot_pid: int | None = None
+        self.bot_started_at: float | None = None
+        self.supervisor_started_at = time.time()
+        self.health_interval = 30.0
+        self.healthy: bool | None = None
+        self.checked_at: float | None = None
+        self.failures = 0
+        self.detail: str | None = None
+        self.in_a_row = 0
+        self.total = 0
+        self.max = 0
+        self.next_at: float | None = None
+        self.last_exit: dict[str, Any] | None = None
+        self.dropped = {"stdout": 0, "stderr": 0}  # lines
+
+    def as_json(self, wall: float, uptime: float) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "instance": self.instance,
+            "container": self.container,
+            "state": self.state,
+            "why": self.why,
+            "bot_pid": self.bot_pid,
+            "bot_started_at": self.bot_started_at,
+            "supervisor_started_at": self.supervisor_started_at,
+            "updated_at": wall,
+            "updated_uptime": uptime,
+            "health_interval": self.health_interval,
+            "health": {
+                "ok": self.healthy,
+                "checked_at": self.checked_at,
+                "failures": self.failures,
+                "detail": self.detail,
+            },
+            "restarts": {
+                "in_a_row": self.in_a_row,
+                "total": self.total,
+                "max": self.max,
+                "next_at": self.next_at,
+            },
+            "last_exit": self.last_exit,
+            "logs_dropped": dict(self.dropped),
+        }
+
+    def resume(self, old: dict[str, Any]) -> None:
+        """Take over a terminal state from an earlier life of this container."""
+        self.state = old["state"]
+        self.why = old.get("why")
+        self.last_exit = old.get("last_exit")
+        restarts = old.get("restarts")
+        if isinstance(restarts, dict):
+            self.in_a_row = restarts.get("in_a_row", 0)
+            self.total = restarts.get("total", 0)
+
+
+def load_terminal(path: str, container: str) -> dict[str, Any] | None:
+    """The state file's content when it holds a terminal state of this very container."""
+    old = load(path)
+    if old is None or old.get("container") != container or old.get("state") not in TERMINAL:
+        return None
+    return old
+
+
+def load(path: str) -> dict[str, Any] | None:
+    """The state file's content; None when there is none, or nothing usable: it is history either way."""
+    try:
+        old = json.loads(files.read_small(path))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return old if isinstance(old, dict) else None
+
+
+def save(path: str, record: Record, *, durable: bool) -> None:
+    """Replace the state file."""
+    content = json.dumps(record.as_json(time.time(), host.uptime()), indent=1, ensure_ascii=False)
+    files.replace(path, content.encode("utf-8", "replace") + b"\n", durable=durable)
+
+
+def verdict(state: str, why: str | None, until: float) -> str:
+    """The line for the engine's health check; `until` in seconds of /proc/uptime."""
+    if state in GOOD:
+        return f"ok {until:.0f}\n"
+    reason = " ".join((why or "").split())[:300]
+    return f"bad {until:.0f} {state}{': ' + reason if reason else ''}\n"
