@@ -1,0 +1,57 @@
+# Two commands: `make up` starts the fleet, `make test` proves it. `make` alone lists the rest.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+ARGS :=
+
+.DEFAULT_GOAL := help
+.PHONY: help up down engine image test lint lock clean
+
+help: ## show this list
+	@echo "make up: start the fleet    make test: prove that it works"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: $(VENV)/runtime.stamp engine image ## everything from nothing to a running fleet; again: nothing to do
+	@$(BIN)/manager up --wait
+	@$(BIN)/manager ps
+
+down: $(VENV)/runtime.stamp ## stop the fleet and remove its containers; logs and databases stay
+	@$(BIN)/manager down
+
+engine: ## make sure that a Docker Engine answers; installs the distribution's where there is none
+	@scripts/engine.sh
+
+image: $(VENV)/runtime.stamp engine ## build the bot image, if what is in it changed
+	@$(BIN)/manager build
+
+test: $(VENV)/dev.stamp ## all tests, on a real engine; ARGS="-k word" for some
+	@scripts/engine.sh --with-compose
+	@scripts/browser.sh
+	@$(BIN)/manager build
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/dev.stamp ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy manager docker/supervisor docker/bot tests
+
+lock: $(VENV)/dev.stamp ## pin again what pyproject.toml and the bundled bot ask for
+	@scripts/lock.sh
+
+clean: ## remove the virtual environment and the tools' caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info
+
+# Each stamp is newer than the lock file it was installed from. The second holds the first one's packages too.
+$(VENV)/runtime.stamp: requirements.lock pyproject.toml scripts/venv.sh
+	@scripts/venv.sh $(VENV)
+	@echo "installing the packages of requirements.lock into $(VENV)"
+	@$(PIP) install --quiet --require-hashes -r requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp
+	@echo "installing the packages of requirements-dev.lock into $(VENV)"
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,206 @@
+#!/usr/bin/env bash
+# Makes sure that a Docker Engine answers, and installs the distribution's own where there is none.
+# With --with-compose also that `docker compose` (v2) and `docker buildx` do.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+OLDEST_ENGINE=20.10
+ANSWERS_S=30     # an engine that is removing fifty containers still answers within a few seconds
+STARTS_S=90      # a first start makes its store, its network and its containerd
+DOCKERD_LOG=/var/log/dockerd.log
+TRIXIE=botfleet-trixie
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+with_compose=
+case "${1:-}" in
+  '') ;;
+  --with-compose) with_compose=yes ;;
+  *) die "unknown option $1; the only one is --with-compose" ;;
+esac
+
+engine_version() { timeout "$ANSWERS_S" docker info --format '{{.ServerVersion}}' 2>/dev/null; }
+engine_answers() { [ -n "$(engine_version)" ]; }
+has_compose() { docker compose version --short 2>/dev/null | grep -qE '^v?([2-9]|[1-9][0-9])\.'; }
+has_buildx() { docker buildx version >/dev/null 2>&1; }
+has_plugins() { has_compose && has_buildx; }
+older() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+endpoint() {
+  local context=${DOCKER_CONTEXT:-}
+  if [ -n "${DOCKER_HOST:-}" ]; then
+    echo "$DOCKER_HOST"
+  else
+    docker context inspect ${context:+"$context"} --format '{{.Endpoints.docker.Host}}' 2>/dev/null || echo 'the default socket'
+  fi
+}
+
+say_which() {
+  local version rootless=
+  version=$(engine_version)
+  [[ $(docker info --format '{{.SecurityOptions}}' 2>/dev/null) != *rootless* ]] || rootless=', rootless'
+  say "Docker Engine $version answers at $(endpoint)$rootless"
+  ! older "$version" "$OLDEST_ENGINE" || die "Docker Engine $version is too old: $OLDEST_ENGINE or later is needed"
+}
+
+# What a person has to do where this script must not, or cannot, do it.
+refuse_what_is_not_ours() {
+  local why=
+  if command -v docker >/dev/null; then
+    why=$(timeout "$ANSWERS_S" docker info 2>&1 >/dev/null || :)
+  fi
+  if [[ $why == *'permission denied'* ]]; then
+    die "a Docker Engine runs, but $(id -un) may not use it. Do: sudo usermod -aG docker $(id -un)   then log out and in again"
+  elif [ -n "${DOCKER_HOST:-}" ]; then
+    die "nothing answers at DOCKER_HOST=$DOCKER_HOST. Start that engine, or unset DOCKER_HOST"
+  elif command -v docker >/dev/null && [ "$(docker context show 2>/dev/null || echo default)" != default ]; then
+    die "the Docker context $(docker context show) does not answer ($(endpoint)). Start that engine, or: docker context use default"
+  elif [ "$(uname -s)" != Linux ]; then
+    die 'no Docker Engine answers. Install and start Docker Desktop (or Colima, OrbStack …), then try again'
+  fi
+}
+
+# Into the array `packages`: Debian 13 packs the client and the plugins apart, Ubuntu some of them, Debian 12 none.
+find_engine_packages() {
+  local package
+  packages=(containerd runc iptables ca-certificates)
+  if is_debian_12; then
+    if [ -n "$with_compose" ]; then
+      add_trixie
+      packages+=(docker.io/trixie docker-cli/trixie docker-compose/trixie docker-buildx/trixie)
+    else
+      packages+=(docker.io)
+    fi
+    return
+  fi
+  for package in docker.io docker-cli docker-buildx; do
+    ! has_package "$package" || packages+=("$package")
+  done
+  package=$(compose_package)
+  [ -z "$package" ] || packages+=("$package")
+}
+
+# Ubuntu's name for Compose v2, or Debian's where it is no longer the old Compose 1.
+compose_package() {
+  if has_package docker-compose-v2; then
+    echo docker-compose-v2
+  elif [[ $(candidate docker-compose) =~ ^([2-9]|[1-9][0-9])\. ]]; then
+    echo docker-compose
+  fi
+}
+
+is_debian_12() { [ "$(os_release VERSION_CODENAME)" = bookworm ] && [ "$(os_release ID)" = debian ]; }
+
+# Debian 13's Compose and buildx run on Debian 12 as they are. Priority 100: nothing else is ever taken from there.
+add_trixie() {
+  local mirror
+  # shellcheck disable=SC2016  # apt-get's own variables
+  [ "$(apt-get indextargets --format '$(CODENAME)' 'Created-By: Packages' | grep -cx trixie)" = 0 ] || return 0
+  # shellcheck disable=SC2016
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' 'Origin: Debian' | head -n 1)
+  [ -n "$mirror" ] || die 'cannot find the Debian mirror in the apt sources of this machine'
+  say "Debian 12 has only Compose 1.29; adding Debian 13 (trixie) as a second source, pinned at 100: /etc/apt/sources.list.d/$TRIXIE.sources"
+  as_root tee "/etc/apt/preferences.d/$TRIXIE" >/dev/null <<PIN
+Package: *
+Pin: release n=trixie
+Pin-Priority: 100
+PIN
+  as_root tee "/etc/apt/sources.list.d/$TRIXIE.sources" >/dev/null <<SOURCE
+Types: deb
+URIs: $mirror
+Suites: trixie
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+SOURCE
+  apt_update
+}
+
+install_engine() {
+  local packages
+  can_install || die "no Docker Engine answers, and none can be installed here (that needs Debian or Ubuntu, and root or sudo). \
+Install Docker Engine $OLDEST_ENGINE or later by your system's own means, start it, and try again"
+  say 'no Docker Engine on this machine; reading the package lists'
+  apt_update
+  find_engine_packages
+  install_packages 'a Docker Engine is needed' "${packages[@]}"
+}
+
+running_dockerd() { grep -qxs dockerd /proc/[0-9]*/comm; }
+
+start_engine() {
+  can_be_root || die 'the Docker Engine is stopped. As root: systemctl start docker'
+  if [ -d /run/systemd/system ]; then
+    say 'starting the docker service'
+    as_root systemctl start docker || say 'systemctl start docker failed'
+  elif ! running_dockerd; then
+    prepare_without_systemd
+    say "no systemd here: starting dockerd in the background, its log is $DOCKERD_LOG"
+    # shellcheck disable=SC2016
+    as_root bash -c 'setsid dockerd >>"$1" 2>&1 </dev/null &' bash "$DOCKERD_LOG"
+  fi
+}
+
+# What an init system would have done: no pid files of processes that are gone, and a cgroup tree.
+prepare_without_systemd() {
+  local file pid
+  for file in /var/run/docker.pid /var/run/docker/containerd/containerd.pid; do
+    pid=$(as_root cat "$file" 2>/dev/null) || continue
+    [[ $(cat "/proc/$pid/comm" 2>/dev/null) =~ ^(dockerd|containerd)$ ]] || as_root rm -f "$file"
+  done
+  if [ -d /sys/fs/cgroup ] && ! grep -qE ' /sys/fs/cgroup(/[a-z,_]+)? cgroup2? ' /proc/mounts; then
+    as_root mount -t cgroup2 cgroup2 /sys/fs/cgroup || say 'cannot mount /sys/fs/cgroup; dockerd may refuse to start'
+  fi
+}
+
+wait_for_engine() {
+  local deadline=$((SECONDS + STARTS_S))
+  until as_root env DOCKER_HOST=unix:///var/run/docker.sock docker info --format '{{.ServerVersion}}' 2>/dev/null | grep -q .; do
+    if ((SECONDS >= deadline)) || { [ ! -d /run/systemd/system ] && ! running_dockerd; }; then
+      engine_log >&2
+      die "the Docker Engine did not answer within $STARTS_S s; the end of its log is above"
+    fi
+    sleep 0.5
+  done
+}
+
+engine_log() {
+  if [ -d /run/systemd/system ]; then
+    as_root journalctl --no-pager -u docker -n 20 || :
+  else
+    as_root tail -n 20 "$DOCKERD_LOG" || :
+  fi
+}
+
+install_compose() {
+  local packages=() package
+  can_install || die 'Docker Compose v2 and buildx are needed and cannot be installed here: add the docker-compose and docker-buildx plugins to your Docker'
+  apt_update
+  if [ "$(dpkg-query -W -f '${Status}' docker-ce-cli 2>/dev/null)" = 'install ok installed' ]; then
+    packages=(docker-compose-plugin docker-buildx-plugin)
+  elif is_debian_12; then
+    add_trixie
+    packages=(docker-compose/trixie docker-buildx/trixie)
+  else
+    packages=(docker-buildx "$(compose_package)")
+  fi
+  for package in "${packages[@]}"; do
+    has_package "${package%/*}" || die "Docker Compose v2 and buildx are needed, and this distribution has no package for them"
+  done
+  install_packages 'Docker Compose v2 and buildx are needed' "${packages[@]}"
+}
+
+if ! engine_answers; then
+  refuse_what_is_not_ours
+  command -v dockerd >/dev/null || install_engine
+  if ! engine_answers; then
+    start_engine
+    wait_for_engine
+    engine_answers || refuse_what_is_not_ours
+    engine_answers || die "the Docker Engine runs, but does not answer $(id -un) at $(endpoint)"
+  fi
+fi
+say_which
+if [ -n "$with_compose" ] && ! has_plugins; then
+  install_compose
+  has_plugins || die 'docker compose (v2) or docker buildx still does not answer'
+fi

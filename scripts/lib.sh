@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# Shared by the scripts of this folder: how they speak, become root, and install packages of the distribution.
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+
+die() {
+  say "$@"
+  exit 1
+}
+
+# Whether the distribution's packages can be installed here: the family, and the rights.
+is_debian_like() { [ -r /etc/os-release ] && (. /etc/os-release && [[ " ${ID:-} ${ID_LIKE:-} " =~ \ (debian|ubuntu)\  ]]); }
+os_release() { (. /etc/os-release && printf '%s' "${!1:-}"); }
+can_be_root() { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; }
+can_install() { is_debian_like && command -v apt-get >/dev/null && can_be_root; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+apt_get() {
+  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l \
+    apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@" >&2
+}
+
+# A source that has nothing to do with us may be broken: what matters is whether the packages can be had afterwards.
+apt_update() { apt_get update || say 'apt-get update had errors; going on with the package lists there are'; }
+
+has_package() { [ -n "$1" ] && [ -n "$(candidate "$1")" ]; }
+candidate() { apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" && $2 != "(none)" { print $2 }'; }
+
+# install_packages WHY PACKAGE…
+install_packages() {
+  local why=$1
+  shift
+  say "$why; installing these packages: $*"
+  apt_get install -y --no-remove --no-install-recommends "$@" && return
+  say 'once more, with new package lists'
+  apt_update
+  apt_get install -y --no-remove --no-install-recommends "$@" || die "cannot install $*: see apt-get's words above"
+}
