@@ -1,0 +1,93 @@
+"""Which variables a bot gets, and whether two bots would trade from one purse. Pure, and the only place that sees values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from manager.environment import Unset, expand, is_secret, matching, references
+from manager.errors import Problem
+from manager.fleet import Fleet
+from manager.spec import InstanceSpec
+
+
+def values(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str, str], time_zone: str) -> dict[str, str]:
+    """The content of the instance's env file: name → value. In paper mode no credential is in it."""
+    given = {"TZ": time_zone, **matching(fleet.variables, variables)}
+    for variable in spec.variables:
+        value = variables.get(variable.name, "") or variable.default
+        if value is not None:
+            given[variable.name] = value
+    for name, text in spec.literals.items():
+        try:
+            given[name] = expand(text, variables)
+        except Unset:
+            continue
+    if spec.mode == "live":
+        return given
+    withheld = {variable.name for variable in spec.variables if variable.secret}
+    return {name: value for name, value in given.items() if name not in withheld and not is_secret(name)}
+
+
+def problems(specs: Iterable[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]) -> list[Problem]:
+    """What keeps live instances from starting: unset variables, one purse for two."""
+    live = [spec for spec in specs if spec.mode == "live"]
+    missing = [
+        Problem.at(
+            spec.config_file,
+            "exchange_config",
+            "{name} is not set, live mode needs it: write {name}=… into .env",
+            name=name,
+        )
+        for spec in live
+        for name in _unset(spec, variables)
+    ]
+    return missing + ([] if fleet.allow_shared_credentials else list(_one_purse(live, variables)))
+
+
+def warnings(specs: Iterable[InstanceSpec], variables: Mapping[str, str]) -> list[Problem]:
+    """One line for all variables that paper mode does without."""
+    names = sorted({name for spec in specs if spec.mode != "live" for name in _unset(spec, variables)})
+    if not names:
+        return []
+    return [Problem.at(".env", "", "not set, and not needed in paper mode: {names}", names=", ".join(names))]
+
+
+def _unset(spec: InstanceSpec, variables: Mapping[str, str]) -> Iterator[str]:
+    named = [(variable.name, variable.default) for variable in spec.variables]
+    named += [reference for text in spec.literals.values() for reference in references(text)]
+    for name, default in dict(named).items():
+        if not variables.get(name) and default is None:
+            yield name
+
+
+def _one_purse(live: list[InstanceSpec], variables: Mapping[str, str]) -> Iterator[Problem]:
+    """Two live bots with the same credentials on one symbol cancel each other's orders."""
+    owners: dict[tuple[str, str, frozenset[str]], InstanceSpec] = {}
+    for spec in live:
+        credentials = frozenset(_credentials(spec, variables))
+        if not credentials:
+            continue
+        first = owners.setdefault((spec.exchange, spec.symbol, credentials), spec)
+        if first is not spec:
+            yield Problem.at(
+                spec.config_file,
+                "exchange_config",
+                "trades {symbol} with the same credentials as {other}; give it others, or set"
+                " allow_shared_credentials = true in config/fleet.toml",
+                symbol=spec.symbol,
+                other=first.config_file,
+            )
+
+
+def _credentials(spec: InstanceSpec, variables: Mapping[str, str]) -> Iterator[str]:
+    """The values, not the names, of the credentials that an instance is given."""
+    for variable in spec.variables:
+        value = variables.get(variable.name, "") or variable.default
+        if variable.secret and value:
+            yield value
+    for name, text in spec.literals.items():
+        if is_secret(name):
+            try:
+                yield expand(text, variables)
+            except Unset:
+                continue

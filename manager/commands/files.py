@@ -1,0 +1,118 @@
+"""`compose`, `config`, `build`: what is made from the configs besides containers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from manager import compose as composing
+from manager import folders, lock, output, users
+from manager.context import Context, show_problems
+from manager.errors import BAD_CONFIG, OK, ManagerError
+from manager.i18n import Text, _
+from manager.load import described
+from manager.project import Project
+from manager.spec import config_hash
+
+
+def compose(context: Context) -> int:
+    """Renders compose.yaml, and makes what its containers mount."""
+    project = context.project()
+    project.require_sound()
+    text = composing.render(project.specs.values(), project.fleet)
+    if context.args.stdout:
+        print(text, end="")
+        return OK
+    with lock.held(project.fleet.lock_file, "compose", context.args.lock_wait):
+        survey = context.survey()
+        _prepare(
+            context, project, {each for each, found in survey.observed.containers.items() if found.is_up}
+        )
+        path = project.fleet.compose_file
+        changed = not path.exists() or path.read_text(encoding="utf-8") != text
+        if changed:
+            _write(path, text)
+    name = project.fleet.relative(path)
+    output.say(f"{name}: {_('written') if changed else _('up to date')}")
+    return OK
+
+
+def config(context: Context) -> int:
+    """The configs as they are understood, without any credential; or, with --check, only whether they are sound."""
+    project = context.project()
+    named = project.select(context.args.ids, context.args.config)
+    chosen = [each for each in project.specs if named is None or each in named]
+    if not context.args.check:
+        output.say_json([_understood(project, each) for each in chosen])
+    show_problems(project)
+    if project.problems:
+        return BAD_CONFIG
+    if context.args.check:
+        output.say(Text("{count} configs are sound", count=len(project.specs)))
+    return OK
+
+
+def build(context: Context) -> int:
+    """Builds the bot image."""
+    from manager.build import build_image
+
+    fleet = context.project().fleet
+    bot = context.args.bot or (fleet.project_dir / fleet.bot_dir if fleet.bot_dir else None)
+    image = build_image(
+        fleet.project_dir,
+        tag=context.args.tag or fleet.image_name,
+        bot_dir=Path(bot) if bot else None,
+        no_cache=context.args.no_cache,
+        say=output.say,
+    )
+    output.say(image)
+    return OK
+
+
+def _prepare(context: Context, project: Project, running: set[str]) -> None:
+    """Folders and env files. A running bot keeps its env file: only a restart may bring it new values."""
+    survey = context.survey()
+    user = users.bot_user(project.fleet, project.variables, context.engine())
+    users.remembered(project.fleet, project.variables, user)
+    for each, spec in survey.project.specs.items():
+        folders.prepare(spec, project.fleet, user.owner)
+        if each not in running:
+            folders.write_env(spec, project.fleet, user.owner, survey.env_values[each])
+
+
+def _write(path: Path, text: str) -> None:
+    from manager.jsonfile import replace, write_all
+
+    try:
+        replace(path, lambda fd: write_all(fd, text.encode()), 0o644)
+    except OSError as error:
+        raise ManagerError("cannot write {path}: {why}", path=path, why=error.strerror or error) from error
+
+
+def _understood(project: Project, instance: str) -> dict[str, Any]:
+    spec = project.specs[instance]
+    config = next(
+        loaded.config
+        for loaded in project.loaded.files
+        if loaded.spec is not None and loaded.spec.id == instance
+    )
+    assert config is not None
+    return {
+        "id": spec.id,
+        "config_file": spec.config_file,
+        "mode": spec.mode,
+        "web_port": spec.web_port,
+        "log_dir": spec.log_dir,
+        "db_path": spec.db_path,
+        "argv": list(spec.command),
+        "variables": {
+            variable.name: "set"
+            if project.variables.get(variable.name)
+            else "default"
+            if variable.default
+            else "unset"
+            for variable in spec.variables
+        },
+        "config_hash": config_hash(spec, project.fleet),
+        **described(config),
+    }

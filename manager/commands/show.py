@@ -1,0 +1,168 @@
+"""`ps`, `list`, `status`, `export`: looking, without changing anything but the export."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from manager import export, lock, output
+from manager.context import Context, show_problems
+from manager.errors import BAD_CONFIG, FAILED, OK, ManagerError, UsageError
+from manager.i18n import _
+from manager.load import described
+from manager.survey import InstanceView, Survey
+
+
+def ps(context: Context) -> int:
+    """The fleet as a table, or as an array of objects."""
+    survey = context.survey()
+    views = _selected(context, survey)
+    if context.as_json:
+        output.say_json(output.ps_objects(views))
+    elif views:
+        output.say(output.ps_table(views))
+    else:
+        output.say(
+            _("no instances: put a config into config/active (config/templates has some to start from)")
+        )
+    _say_strays(survey)
+    _refresh(survey, export.bot_pids(survey.views))
+    return _after_showing(survey)
+
+
+def list_(context: Context) -> int:
+    """The old system's table."""
+    survey = context.survey()
+    pids = export.bot_pids(survey.views)
+    views = _selected(context, survey)
+    if context.as_json:
+        output.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in output.ps_objects(views)])
+    else:
+        output.say(output.list_table(views, pids))
+    _say_strays(survey)
+    _refresh(survey, pids)
+    return _after_showing(survey)
+
+
+def status(context: Context) -> int:
+    """One instance as the old system's JSON; several as an object of them. 0 when all of them run, else 1."""
+    survey = context.survey()
+    views = _selected(context, survey)
+    if not views:
+        raise UsageError("there is no instance to show the status of")
+    pids = export.bot_pids(survey.views)
+    found = {view.id: _status(view, survey, pids.get(view.id, 0)) for view in views}
+    is_single = bool(context.args.ids or context.args.config) or len(found) == 1
+    output.say_json(next(iter(found.values())) if is_single and len(found) == 1 else found)
+    _refresh(survey, pids)
+    return OK if all(each["running"] for each in found.values()) else FAILED
+
+
+def export_(context: Context) -> int:
+    """Writes instances.json and the pid files now."""
+    project = context.project()
+    with lock.held(project.fleet.lock_file, "export", context.args.lock_wait):
+        survey = context.survey()
+        if remark := export.write(survey, export.bot_pids(survey.views)):
+            output.warn(remark)
+    path = project.fleet.relative(project.fleet.export_file)
+    if context.as_json:
+        output.say_json({"file": path})
+    else:
+        output.say(path)
+    return OK
+
+
+def _selected(context: Context, survey: Survey) -> list[InstanceView]:
+    named = survey.project.select(context.args.ids, context.args.config)
+    if named is None:
+        return list(survey.views.values())
+    for each in named:
+        require_known(each, survey)
+    return [survey.views[each] for each in named]
+
+
+def require_known(instance: str, survey: Survey) -> None:
+    """Raises UsageError for an id that neither a config nor a container has, with the nearest ones."""
+    if instance in survey.views:
+        return
+    import difflib
+
+    near = difflib.get_close_matches(instance, survey.views, n=1)
+    if near:
+        raise UsageError("there is no instance {id}; did you mean {near}?", id=instance, near=near[0])
+    raise UsageError("there is no instance {id}; `manager ps` shows those that are", id=instance)
+
+
+def _say_strays(survey: Survey) -> None:
+    for each in survey.observed.strays:
+        output.warn(
+            f"warning: {each.name} ({each.status}) bears the labels of {each.instance} but is not its container; "
+            f"`docker rm -f {each.name}` removes it"
+        )
+
+
+def _refresh(survey: Survey, pids: Mapping[str, int]) -> None:
+    """Brings a stale export up to date, if nobody is changing the fleet. A reader never waits, and never fails for it."""
+    try:
+        if export.is_stale(survey, pids) and lock.is_free(survey.project.fleet.lock_file):
+            with lock.held(survey.project.fleet.lock_file, "export"):
+                export.write(survey, pids)
+    except ManagerError as error:
+        output.warn(f"warning: {error}")
+
+
+def _after_showing(survey: Survey) -> int:
+    show_problems(survey.project)
+    return BAD_CONFIG if survey.project.problems else OK
+
+
+def _status(view: InstanceView, survey: Survey, pid: int) -> dict[str, Any]:
+    why = view.verdict.why
+    return {
+        "running": view.verdict.state in {"running", "starting"},
+        "timestamp": datetime.now().isoformat(timespec="microseconds"),
+        "pid": pid or None,
+        "process_info": _process_info(pid) if pid else None,
+        "config": _config(view, survey),
+        "instance_id": view.id,
+        "state": view.verdict.state,
+        "why": str(why) if why else None,
+    }
+
+
+def _config(view: InstanceView, survey: Survey) -> dict[str, Any]:
+    """The daemon_config as the file has it, with the port that is really in use. Never holds a credential."""
+    for loaded in survey.project.loaded.files:
+        if loaded.spec is not None and loaded.config is not None and loaded.spec.id == view.id:
+            daemon: dict[str, Any] = described(loaded.config)["daemon_config"]
+            paths = {"log_dir": loaded.spec.log_dir, "db_path": loaded.spec.db_path}
+            return {**daemon, **paths, "web_port": view.web_port}
+    return {"web_port": view.web_port}
+
+
+def _process_info(pid: int) -> dict[str, Any] | None:
+    import psutil  # 0.03 s that only `status` costs
+
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            memory, times, created = process.memory_info(), process.cpu_times(), process.create_time()
+            elapsed = max(time.time() - created, 0.01)
+            return {
+                "name": process.name(),
+                "cmdline": process.cmdline(),
+                "create_time": datetime.fromtimestamp(created).isoformat(timespec="microseconds"),
+                "cpu_percent": round(100 * (times.user + times.system) / elapsed, 1),
+                "memory_info": {
+                    "rss": memory.rss,
+                    "vms": memory.vms,
+                    "rss_mb": round(memory.rss / (1 << 20), 1),
+                },
+                "status": process.status(),
+                "num_threads": process.num_threads(),
+            }
+    except psutil.Error:
+        return None

@@ -1,0 +1,118 @@
+"""Compose's own hash of each service, asked from the Compose that is installed and remembered.
+
+With the true hash in a container's label `docker compose up -d` leaves it alone; with a wrong one it recreates a live bot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from manager import jsonfile
+from manager.errors import ManagerError
+from manager.fleet import Fleet
+
+PLUGIN_DIRS = (
+    "~/.docker/cli-plugins",
+    "/usr/local/lib/docker/cli-plugins",
+    "/usr/local/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins",
+    "/usr/libexec/docker/cli-plugins",
+)
+TIMEOUT_S = 60
+CACHE_FILE = "compose-hashes.json"
+
+
+def service_hashes(compose_text: str, fleet: Fleet, variables: Mapping[str, str]) -> dict[str, str]:
+    """Service → the hash `docker compose config --hash` gives it; empty without Compose v2.
+
+    `variables`: those that the file interpolates (BOTFLEET_UID, BOTFLEET_GID), as Compose will find them.
+    Raises ManagerError when Compose refuses the file.
+    """
+    plugin = _plugin()
+    if plugin is None:
+        return {}
+    used = {name: variables[name] for name in ("BOTFLEET_UID", "BOTFLEET_GID") if variables.get(name)}
+    key = _key(compose_text, used, plugin, fleet)
+    cache = fleet.state_dir / CACHE_FILE
+    known = _remembered(cache, key)
+    if known is not None:
+        return known
+    hashes = _asked(compose_text, fleet, used)
+    _remember(cache, key, hashes)
+    return hashes
+
+
+def _plugin() -> Path | None:
+    for folder in PLUGIN_DIRS:
+        path = Path(folder).expanduser() / "docker-compose"
+        if path.is_file() and os.access(path, os.X_OK):
+            return path.resolve()
+    return None
+
+
+def _key(text: str, used: Mapping[str, str], plugin: Path, fleet: Fleet) -> str:
+    """Changes with the file, what is put into it, where it lies, and the Compose that reads it."""
+    found = plugin.stat()
+    facts = [
+        text,
+        sorted(used.items()),
+        str(plugin),
+        found.st_size,
+        found.st_mtime_ns,
+        str(fleet.project_dir),
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _asked(text: str, fleet: Fleet, used: Mapping[str, str]) -> dict[str, str]:
+    command = [
+        "docker",
+        "compose",
+        "--project-directory",
+        str(fleet.project_dir),
+        "-f",
+        "-",
+        "config",
+        "--hash",
+        "*",
+    ]
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", "BOTFLEET_"))
+    }
+    try:
+        done = subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            env={**environ, **used},
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ManagerError("cannot ask `docker compose` for its hashes: {why}", why=error) from error
+    if done.returncode:
+        raise ManagerError("`docker compose` refuses the rendered file: {why}", why=done.stderr.strip())
+    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
+
+
+def _remembered(cache: Path, key: str) -> dict[str, str] | None:
+    """The hashes of the last time, if nothing has changed since."""
+    try:
+        found = json.loads(cache.read_bytes())
+        return dict(found["hashes"]) if found["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remember(cache: Path, key: str, hashes: Mapping[str, str]) -> None:
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        jsonfile.write_atomically(cache, {"key": key, "hashes": dict(hashes)})
+    except OSError:
+        return  # only a cache: it is asked again next time

@@ -1,0 +1,61 @@
+"""What a command works with: where the project is, the engine once it is needed, how to print."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manager import project as projects
+from manager import survey as surveys
+from manager.output import warn
+from manager.project import Project
+from manager.survey import Survey
+
+if TYPE_CHECKING:
+    from manager.engine import Engine
+
+
+@dataclass
+class Context:
+    """One run of the command line."""
+
+    args: Namespace
+    _engine: Engine | None = field(default=None, repr=False)
+
+    @property
+    def as_json(self) -> bool:
+        """Whether standard output is for a program."""
+        return bool(getattr(self.args, "json", False))
+
+    def project(self) -> Project:
+        """Reads the project folder; warnings go to standard error at once."""
+        chosen = self.args.project_dir
+        return projects.read(Path(chosen) if chosen else projects.find(Path.cwd()))
+
+    def engine(self, parallelism: int = 8) -> Engine:
+        """The engine, connected on first use."""
+        if self._engine is None:
+            from manager.engine import Engine  # the SDK costs 0.2 s
+
+            self._engine = Engine.connect(parallelism)
+        return self._engine
+
+    def survey(self) -> Survey:
+        """Reads the project and looks at the engine."""
+        project = self.project()
+        return surveys.look(project, self.engine(project.fleet.parallelism))
+
+    def close(self) -> None:
+        """Gives the engine's connections back."""
+        if self._engine is not None:
+            self._engine.close()
+
+
+def show_problems(project: Project) -> None:
+    """Warnings and problems, each on its line of standard error."""
+    for warning in project.warnings:
+        warn(f"warning: {warning}")
+    for problem in project.problems:
+        warn(f"error: {problem}")

@@ -1,0 +1,110 @@
+"""Everything that can go wrong for a reason of the user's world, each kind with its exit code.
+
+An error's text is a template and its parameters, so that it can be translated where it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from manager.i18n import _
+
+OK = 0
+FAILED = 1
+USAGE = 2
+BUG = 3
+BAD_CONFIG = 4
+NO_ENGINE = 5
+TIMED_OUT = 6
+LOCKED = 7
+
+
+class ManagerError(Exception):
+    """What happened, to what, and what to do next. `exit_code` is what the command ends with."""
+
+    exit_code = FAILED
+
+    def __init__(self, message: str, /, **params: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.params = params
+
+    def __str__(self) -> str:
+        return _(self.message).format(**self.params)
+
+
+class UsageError(ManagerError):
+    """The command line asks for something that is not there."""
+
+    exit_code = USAGE
+
+
+class EngineError(ManagerError):
+    """The Docker Engine refused a call."""
+
+
+class EngineUnreachable(EngineError):
+    """No Docker Engine answers, or it stopped answering."""
+
+    exit_code = NO_ENGINE
+
+
+class NotFound(EngineError):
+    """The engine has no such container, image or network."""
+
+
+class NameTaken(EngineError):
+    """The engine already has a container of that name."""
+
+
+class TimedOut(ManagerError):
+    """Something took longer than it was given, or had to be killed."""
+
+    exit_code = TIMED_OUT
+
+
+class Locked(ManagerError):
+    """Another manager changes this fleet."""
+
+    exit_code = LOCKED
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault in one file. `path` is the key's, dotted; empty when the whole file is meant."""
+
+    file: str
+    path: str
+    message: str
+    params: tuple[tuple[str, object], ...] = ()
+
+    @classmethod
+    def at(cls, file: str, path: str, message: str, /, **params: object) -> Problem:
+        """A problem with a translatable message: the template, and what goes into it."""
+        return cls(file, path, message, tuple(params.items()))
+
+    def __str__(self) -> str:
+        text = _(self.message).format(**dict(self.params))
+        return ": ".join(part for part in (self.file, self.path, text) if part)
+
+
+class ConfigError(ManagerError):
+    """Configs or settings that cannot be used: every problem, not just the first."""
+
+    exit_code = BAD_CONFIG
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("{problems}")
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+def worst_exit_code(codes: Sequence[int]) -> int:
+    """One exit code for many outcomes: an unreachable engine explains the rest, a kill outranks a failure."""
+    for code in (BUG, NO_ENGINE, BAD_CONFIG, TIMED_OUT, LOCKED, USAGE, FAILED):
+        if code in codes:
+            return code
+    return OK

@@ -1,0 +1,212 @@
+"""Runs actions: the effects of a plan, in parallel, every failure collected. Decides nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from manager import container, folders, supervision
+from manager.errors import EngineError, ManagerError, NameTaken, NotFound
+from manager.fleet import Fleet
+from manager.plan import Action
+from manager.registry import Container
+from manager.spec import InstanceSpec
+
+if TYPE_CHECKING:
+    from manager.engine import Engine
+
+
+SIGKILLED = 137
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one action. `open_orders_left` is the stopped bot's own report, None when it gave none."""
+
+    action: Action
+    seconds: float
+    error: ManagerError | None = None
+    was_killed: bool = False
+    open_orders_left: int | None = None
+
+
+@dataclass(frozen=True)
+class Means:
+    """What the executor works with."""
+
+    engine: Engine
+    fleet: Fleet
+    specs: Mapping[str, InstanceSpec]
+    containers: Mapping[str, Container]
+    env_values: Mapping[str, Mapping[str, str]]
+    place: Callable[[str], container.Place]
+
+
+def run(actions: Iterable[Action], means: Means, on_done: Callable[[Outcome], None]) -> list[Outcome]:
+    """Runs every action; one that fails keeps no other from running. `on_done` is called as each one ends."""
+    todo = list(actions)
+    outcomes = []
+    with ThreadPoolExecutor(max_workers=means.fleet.parallelism) as pool:
+        first = [
+            pool.submit(_timed, Action("remove", each.instance, each.cause), means)
+            for each in todo
+            if each.first_wave
+        ]
+        removed = {outcome.action.instance: outcome for outcome in (future.result() for future in first)}
+        pending = [pool.submit(_timed, each, means, removed.get(each.instance)) for each in todo]
+        for future in as_completed(pending):
+            outcomes.append(future.result())
+            on_done(outcomes[-1])
+    return outcomes
+
+
+def _timed(action: Action, means: Means, removed: Outcome | None = None) -> Outcome:
+    """One action, its failure caught. `removed`: its container is gone already, this is how that went."""
+    if removed is not None and removed.error is not None:
+        return Outcome(action, removed.seconds, removed.error)
+    started = time.monotonic()
+    error, was_killed = None, False
+    try:
+        was_killed = _perform(action, means, removed)
+    except ManagerError as caught:
+        error = caught
+    state_dir = means.fleet.instance_state_dir(action.instance)
+    reports = action.kind in {"stop", "remove"}
+    return Outcome(
+        action,
+        time.monotonic() - started,
+        error,
+        was_killed,
+        open_orders_left=supervision.open_orders_left(state_dir) if reports else None,
+    )
+
+
+def _perform(action: Action, means: Means, removed: Outcome | None) -> bool:
+    """Does it. Returns whether a bot had to be killed on the way. Raises ManagerError."""
+    was_killed = False
+    match action.kind:
+        case "create":
+            _create(action.instance, means)
+        case "recreate":
+            was_killed = removed.was_killed if removed else _remove(action.instance, means)
+            _create(action.instance, means)
+        case "start":
+            _start(action, means)
+        case "restart":
+            was_killed = _stop(action.instance, means)
+            _start(action, means)
+        case "stop":
+            was_killed = _stop(action.instance, means)
+        case "remove":
+            was_killed = _remove(action.instance, means)
+        case "leave":
+            pass
+        case _:
+            assert_never(action.kind)
+    return was_killed
+
+
+def _create(instance: str, means: Means) -> None:
+    spec = means.specs[instance]
+    place = means.place(instance)
+    owner = place.owner
+    folders.prepare(spec, means.fleet, owner)
+    folders.write_env(spec, means.fleet, owner, means.env_values[instance])
+    supervision.forget(means.fleet.instance_state_dir(instance))
+    name = means.fleet.container_name(instance)
+    try:
+        created = means.engine.create(name, container.body(spec, means.fleet, place))
+    except NameTaken as error:
+        raise EngineError(
+            "cannot create {id}: the name {name} is taken by a container that is not of this fleet; remove or rename it",
+            id=instance, name=name,
+        ) from error  # fmt: skip
+    _engine_start(instance, created, means)
+
+
+def _start(action: Action, means: Means) -> None:
+    spec = means.specs.get(action.instance)
+    if spec is not None:
+        place = means.place(action.instance)
+        owner = place.owner
+        folders.prepare(spec, means.fleet, owner)
+        folders.write_env(spec, means.fleet, owner, means.env_values[action.instance])
+    if action.is_fresh:
+        supervision.forget(means.fleet.instance_state_dir(action.instance))
+    _engine_start(action.instance, means.containers[action.instance].id, means)
+
+
+def _engine_start(instance: str, container_id: str, means: Means) -> None:
+    try:
+        means.engine.start(container_id)
+    except EngineError as error:
+        raise _start_error(instance, error, means) from error
+
+
+def _start_error(instance: str, error: EngineError, means: Means) -> ManagerError:
+    text = str(error)
+    spec = means.specs.get(instance)
+    if spec is not None and ("port is already allocated" in text or "address already in use" in text):
+        return EngineError(
+            "cannot start {id}: port {port} is in use by {holder}; free it, or change daemon_config.web_port in {file}",
+            id=instance, port=spec.web_port, holder=_port_holder(spec.web_port, instance, means), file=spec.config_file,
+        )  # fmt: skip
+    return type(error)("cannot start {id}: {why}", id=instance, why=text)
+
+
+def _port_holder(port: int | None, instance: str, means: Means) -> str:
+    for other, found in means.containers.items():
+        if other != instance and found.web_port == port and found.is_up:
+            return other
+    import psutil  # only on the way to an error message
+
+    try:
+        for connection in psutil.net_connections("tcp"):
+            listens = (
+                connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port
+            )
+            if listens and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        pass
+    return "another program"
+
+
+def _stop(instance: str, means: Means) -> bool:
+    """Stops the container; returns whether its bot had to be killed."""
+    found = means.containers.get(instance)
+    if found is None or not found.is_up:
+        return False
+    try:
+        means.engine.stop(found.id, found.stop_timeout)
+        return _was_killed(instance, found, means)
+    except NotFound:
+        return False
+    except EngineError as error:
+        raise type(error)("cannot stop {id}: {why}", id=instance, why=str(error)) from error
+
+
+def _was_killed(instance: str, found: Container, means: Means) -> bool:
+    """The supervisor's last word tells; where it could say none, the container's exit code."""
+    said = supervision.read(means.fleet.instance_state_dir(instance))
+    if said is None or said.container != found.id or said.state not in {"stopped", "failed", "completed"}:
+        return bool(means.engine.inspect(found.id)["State"]["ExitCode"] == SIGKILLED)
+    return said.state == "stopped" and said.last_exit is not None and said.last_exit.killed
+
+
+def _remove(instance: str, means: Means) -> bool:
+    """Stops and removes the container; returns whether its bot had to be killed."""
+    found = means.containers.get(instance)
+    if found is None:
+        return False
+    was_killed = _stop(instance, means)
+    try:
+        means.engine.remove(found.id)
+    except NotFound:
+        pass
+    except EngineError as error:
+        raise type(error)("cannot remove {id}: {why}", id=instance, why=str(error)) from error
+    return was_killed

@@ -1,0 +1,117 @@
+"""pydantic's errors → problems that name the path, the rule and the value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from manager.config import Fault
+from manager.environment import is_secret
+from manager.errors import Problem
+
+TYPE_NAMES = {
+    "int": "a whole number",
+    "float": "a number",
+    "string": "a text",
+    "bool": "true or false",
+    "dict": "an object {{…}}",
+    "model": "an object {{…}}",
+    "tuple": "a list",
+    "list": "a list",
+}
+
+
+def problems(file: str, model: type[BaseModel], error: ValidationError) -> list[Problem]:
+    """One problem per fault that pydantic found, in the file's order."""
+    return [_problem(file, model, detail) for detail in error.errors(include_url=False)]
+
+
+def unknown_keys(file: str, value: BaseModel, prefix: str = "") -> Iterator[Problem]:
+    """A warning for each key the model does not know, with the nearest one it does."""
+    known = list(type(value).model_fields)
+    for key in value.model_extra or {}:
+        near = difflib.get_close_matches(key, known, n=1)
+        path = f"{prefix}{key}"
+        if key.startswith("$"):  # "$schema": where editors look
+            continue
+        if near:
+            yield Problem.at(file, path, "is not a known key, did you mean {near}?", near=near[0])
+        else:
+            yield Problem.at(file, path, "is not a known key")
+    for name in known:
+        section = getattr(value, name)
+        if isinstance(section, BaseModel):
+            yield from unknown_keys(file, section, f"{prefix}{name}.")
+
+
+def _problem(file: str, model: type[BaseModel], detail: ErrorDetails) -> Problem:
+    path = ".".join(str(part) for part in detail["loc"])
+    cause = detail.get("ctx", {}).get("error")
+    if isinstance(cause, Fault):
+        return Problem.at(file, path, cause.message, **cause.params)
+    kind = detail["type"]
+    if kind == "missing":
+        return Problem.at(file, path, "is missing")
+    value = _shown(path, detail["input"])
+    if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
+        return Problem.at(
+            file, path, "must be {range}, not {value}", range=_range(model, detail["loc"]), value=value
+        )
+    if kind in {"literal_error", "enum"}:
+        return Problem.at(
+            file, path, "must be {expected}, not {value}", expected=detail["ctx"]["expected"], value=value
+        )
+    name = TYPE_NAMES.get(kind.removesuffix("_type"))
+    if name is not None:
+        return Problem.at(file, path, f"must be {name}, not {{value}}", value=value)
+    return Problem.at(file, path, "{why}, not {value}", why=detail["msg"], value=value)
+
+
+def _shown(path: str, value: object) -> str:
+    """The value as it may be printed: short, and never a secret."""
+    if is_secret(path.rpartition(".")[2]):
+        return "…"
+    if isinstance(value, dict):
+        return "{…}"
+    if isinstance(value, list):
+        return "[…]"
+    text = f"“{value}”" if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _range(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """`1-65535`, `32 or more`, `above 0`: the bounds that the field declares."""
+    bounds: dict[str, Any] = {}
+    for constraint in _constraints(model, location):
+        for name in ("ge", "gt", "le", "lt"):
+            bound = getattr(constraint, name, None)
+            if bound is not None:
+                bounds[name] = bound
+    if "ge" in bounds and "le" in bounds:
+        return f"{bounds['ge']}-{bounds['le']}"
+    if "gt" in bounds:
+        return f"above {bounds['gt']}"
+    if "ge" in bounds:
+        return f"{bounds['ge']} or more"
+    return f"at most {bounds.get('le')}"
+
+
+def _constraints(model: type[BaseModel], location: tuple[int | str, ...]) -> list[Any]:
+    field = None
+    for part in location:
+        if isinstance(part, int) or part not in model.model_fields:
+            break
+        field = model.model_fields[part]
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+    if field is None:
+        return []
+    found = list(field.metadata)
+    for member in getattr(field.annotation, "__args__", ()):  # Annotated[…] | None keeps them one level down
+        for constraint in getattr(member, "__metadata__", ()):
+            found += getattr(constraint, "metadata", None) or [constraint]
+    return found

@@ -1,0 +1,145 @@
+"""`logs/instances.json` and the pid files: what the readers of the old system look at. An export, never a source."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from manager import host, jsonfile
+from manager.errors import ManagerError
+from manager.fleet import Fleet
+from manager.survey import InstanceView, Survey
+
+Record = dict[str, Any]
+MAX_BYTES = 16_000_000
+
+
+class ExportError(ManagerError):
+    """The export cannot be written."""
+
+
+def bot_pids(views: Mapping[str, InstanceView]) -> dict[str, int]:
+    """Instance → the bot's pid on the host; those that run no bot, or whose pids are out of our sight, are not in it."""
+    wanted = {
+        each: (view.container.id, view.supervision.bot_pid)
+        for each, view in views.items()
+        if view.is_bot_up and view.container and view.supervision and view.supervision.bot_pid
+    }
+    found = host.host_pids(wanted.values())
+    return {each: found[key] for each, key in wanted.items() if key in found}
+
+
+def write(survey: Survey, pids: Mapping[str, int]) -> str | None:
+    """Writes the export if it is out of date. Returns a remark for the user when a foreign file was put aside.
+
+    Records that are not ours are kept as they are. Raises ExportError; the old file is then untouched.
+    """
+    fleet = survey.project.fleet
+    try:
+        before, remark = _read(fleet.export_file)
+        after = records(survey, pids, before)
+        if _differ(before, after) or remark or not fleet.export_file.exists():
+            fleet.export_file.parent.mkdir(parents=True, exist_ok=True)
+            jsonfile.write_atomically(fleet.export_file, after)
+        _write_pid_files(survey, pids)
+    except OSError as error:
+        raise ExportError(
+            "cannot write {path}: {why}", path=fleet.export_file, why=error.strerror or error
+        ) from error
+    return remark
+
+
+def is_stale(survey: Survey, pids: Mapping[str, int]) -> bool:
+    """Whether a reader of the file would be misled."""
+    try:
+        before = jsonfile.read(survey.project.fleet.export_file, MAX_BYTES)
+    except jsonfile.JsonFault:
+        return True
+    return not isinstance(before, dict) or _differ(before, records(survey, pids, before))
+
+
+def records(survey: Survey, pids: Mapping[str, int], before: Mapping[str, Any]) -> dict[str, Record]:
+    """The whole content: our instances that have a container, and the records that are not ours."""
+    ours = {*survey.situation.containers, *survey.project.memory.instances, *survey.project.specs}
+    result = {each: record for each, record in before.items() if each not in ours}
+    for each, view in survey.views.items():
+        if view.container is not None:
+            result[each] = _record(view, survey.project.fleet, pids.get(each, 0), before.get(each))
+    return dict(sorted(result.items()))
+
+
+def local_iso(epoch: float) -> str:
+    """`2025-11-30T19:00:00`, local time, as the old system wrote it."""
+    return datetime.fromtimestamp(epoch).isoformat(timespec="seconds")
+
+
+def _record(view: InstanceView, fleet: Fleet, pid: int, before: object) -> Record:
+    assert view.container is not None
+    said = view.supervision
+    started = said.bot_started_at if said and said.bot_started_at else view.container.created
+    record: Record = {
+        "config_file": view.container.config_file,
+        "pid": pid,
+        "log_dir": fleet.relative(fleet.data_dir / _log_dir(view)),
+        "web_port": view.container.web_port,
+        "started_at": local_iso(started),
+        "status": view.verdict.state,
+        "registered_at": view.remembered.registered_at or local_iso(view.container.created),
+    }
+    if isinstance(before, dict) and {**before, "last_updated": None} == {**record, "last_updated": None}:
+        return dict(before)
+    return {**record, "last_updated": local_iso(time.time())}
+
+
+def _log_dir(view: InstanceView) -> str:
+    from manager.labels import LOG_DIR
+
+    assert view.container is not None
+    return view.container.labels.get(LOG_DIR, f"logs/{view.id}")
+
+
+def _differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    return dict(before) != dict(after)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str | None]:
+    """The file's records. One that cannot be parsed is put aside, never silently replaced."""
+    if not path.exists():
+        return {}, None
+    try:
+        found = jsonfile.read(path, MAX_BYTES)
+    except jsonfile.JsonFault:
+        found = None
+    if isinstance(found, dict):
+        return found, None
+    aside = path.with_name(f"{path.name}.unreadable-{time.strftime('%Y%m%d-%H%M%S')}")
+    path.rename(aside)
+    return {}, f"{path} could not be parsed and was put aside as {aside.name}"
+
+
+def _write_pid_files(survey: Survey, pids: Mapping[str, int]) -> None:
+    """`bot.pid` and `daemon.pid` of each instance; gone when there is no such process."""
+    fleet = survey.project.fleet
+    for each, view in survey.views.items():
+        if view.container is None:
+            continue
+        folder = fleet.data_dir / _log_dir(view)
+        pid = pids.get(each, 0)
+        _pid_file(folder / "bot.pid", pid)
+        _pid_file(folder / "daemon.pid", host.parent_pid(pid) if pid else 0)
+
+
+def _pid_file(path: Path, pid: int) -> None:
+    if not pid:
+        path.unlink(missing_ok=True)
+        return
+    text = f"{pid}\n".encode()
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == text:
+            return
+    if path.parent.is_dir():
+        jsonfile.replace(path, lambda fd: jsonfile.write_all(fd, text), 0o644)

@@ -1,0 +1,110 @@
+"""The fleet: its settings, and where everything of it lies on the host. Plain data, no effects."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+DEFAULT_PASSED_VARIABLES = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "*_API_URL",
+)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Everything config/fleet.toml can say, resolved. Paths are absolute; sizes in MiB, intervals in seconds."""
+
+    name: str
+    project_dir: Path
+    data_dir: Path
+    mode: str = "paper"
+    image: str = ""
+    bot_dir: str = ""
+    bind_address: str = "127.0.0.1"
+    variables: tuple[str, ...] = DEFAULT_PASSED_VARIABLES
+    parallelism: int = 8
+    allow_shared_credentials: bool = False
+    pids_limit: int = 256
+    tmp_size_mb: int = 64
+    log_max_size_mb: int = 10
+    log_max_files: int = 3
+    engine_health_interval: int = 60
+
+    @property
+    def image_name(self) -> str:
+        """The image every container of the fleet is made from; local, never pulled."""
+        return self.image or f"{self.name}-bot:local"
+
+    @property
+    def is_bundled_bot(self) -> bool:
+        """Whether exchange and strategy names are those of the bot that ships with the project."""
+        return not self.image and not self.bot_dir
+
+    @property
+    def network(self) -> str:
+        """The fleet's one network; Compose gives it the same name."""
+        return f"{self.name}_default"
+
+    @property
+    def config_dir(self) -> Path:
+        """Where the instance configs are."""
+        return self.project_dir / "config" / "active"
+
+    @property
+    def dotenv_file(self) -> Path:
+        """Credentials and other variables, beside compose.yaml as Compose wants it."""
+        return self.project_dir / ".env"
+
+    @property
+    def compose_file(self) -> Path:
+        """What `manager compose` renders."""
+        return self.project_dir / "compose.yaml"
+
+    @property
+    def state_dir(self) -> Path:
+        """The manager's own files, and a folder for each supervisor."""
+        return self.data_dir / "state"
+
+    @property
+    def memory_file(self) -> Path:
+        """What labels cannot keep: wishes, assigned ports, first registration."""
+        return self.state_dir / "fleet.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the one manager that changes the fleet."""
+        return self.state_dir / "fleet.lock"
+
+    @property
+    def export_file(self) -> Path:
+        """`instances.json`, for the readers of the old system."""
+        return self.data_dir / "logs" / "instances.json"
+
+    def container_name(self, instance: str) -> str:
+        """`{fleet}-{instance}`."""
+        return f"{self.name}-{instance}"
+
+    def instance_state_dir(self, instance: str) -> Path:
+        """Mounted at /botfleet/state."""
+        return self.state_dir / instance
+
+    def secrets_dir(self, instance: str) -> Path:
+        """Mounted at /botfleet/secrets, read-only in the container, 0700 on the host."""
+        return self.data_dir / "secrets" / instance
+
+    def database_dir(self, instance: str) -> Path:
+        """Mounted at /data: the database with its -wal and -shm, and no other instance's."""
+        return self.data_dir / "database" / instance
+
+    def relative(self, path: Path) -> str:
+        """The path as people and old readers write it: relative to the project where it lies in it."""
+        return str(path.relative_to(self.project_dir)) if path.is_relative_to(self.project_dir) else str(path)

@@ -1,0 +1,179 @@
+"""Makes what a container mounts: folders, the database link, the env file. Idempotent; nothing is ever removed.
+
+Every step refuses symlinks below the data folder: a bot owns its folders and must not lead us out of them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from manager import jsonfile
+from manager.container import binds
+from manager.errors import ManagerError
+from manager.fleet import Fleet
+from manager.spec import InstanceSpec
+
+ENV_FILE = "env.json"
+SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
+
+Owner = tuple[int, int]
+
+
+class FolderError(ManagerError):
+    """A folder or file under the data folder cannot be made or used."""
+
+
+def prepare(spec: InstanceSpec, fleet: Fleet, owner: Owner) -> None:
+    """Makes the instance's folders and its database link. Raises FolderError."""
+    with _explained(spec.id):
+        for bind in binds(spec):
+            mode = 0o700 if bind.read_only else 0o755
+            _own_folder(fleet.data_dir, bind.source, mode, owner)
+        _link_database(spec, fleet, owner)
+
+
+def write_env(spec: InstanceSpec, fleet: Fleet, owner: Owner, values: Mapping[str, str]) -> None:
+    """Writes the env file, 0400 and owned by the bot's user, as a whole. Raises FolderError."""
+    with _explained(spec.id):
+        jsonfile.write_atomically(
+            fleet.secrets_dir(spec.id) / ENV_FILE, dict(values), mode=0o400, owner=owner
+        )
+
+
+def env_differs(spec: InstanceSpec, fleet: Fleet, values: Mapping[str, str]) -> bool:
+    """Whether the env file holds something else than these values; an unreadable one does."""
+    try:
+        return jsonfile.read(fleet.secrets_dir(spec.id) / ENV_FILE) != dict(values)
+    except jsonfile.JsonFault:
+        return True
+
+
+@contextmanager
+def _explained(instance: str) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise FolderError(
+            "cannot prepare {id}: no permission for {path}; run as the owner of the data folder",
+            id=instance,
+            path=error.filename or "?",
+        ) from error
+    except OSError as error:
+        raise FolderError(
+            "cannot prepare {id}: {path}: {why}",
+            id=instance,
+            path=error.filename or "?",
+            why=error.strerror or error,
+        ) from error
+
+
+def _own_folder(data_dir: Path, relative: str, mode: int, owner: Owner) -> None:
+    """Makes `data_dir/relative` and gives the last folder, with what is in it, to `owner`."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    path = data_dir
+    *parents, last = relative.split("/")
+    for name in parents:
+        path = path / name
+        _real_folder(path, 0o755)
+    path = path / last
+    _real_folder(path, mode)
+    found = path.lstat()
+    if stat.S_IMODE(found.st_mode) != mode and mode == 0o700:
+        path.chmod(mode)
+    if (found.st_uid, found.st_gid) != owner and os.geteuid() in {0, found.st_uid}:
+        _give_away(path, owner)
+
+
+def _real_folder(path: Path, mode: int) -> None:
+    try:
+        path.mkdir(mode)
+    except FileExistsError:
+        found = path.lstat().st_mode
+        if stat.S_ISLNK(found):
+            raise FolderError(
+                "{path} is a symbolic link; replace it by a real folder (or point data_dir in config/fleet.toml there)",
+                path=path,
+            ) from None
+        if not stat.S_ISDIR(found):
+            raise FolderError("{path} is in the way: it is not a folder; move it away", path=path) from None
+
+
+def _give_away(folder: Path, owner: Owner) -> None:
+    """Changes the owner of a folder and everything in it, following no link."""
+    if os.geteuid() != 0:
+        raise FolderError(
+            "{path} belongs to uid {uid}, the bots run as uid {wanted}: chown it",
+            path=folder, uid=folder.lstat().st_uid, wanted=owner[0],
+        )  # fmt: skip
+    for root, _folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
+        os.chown(root, *owner, follow_symlinks=False)
+        for name in files:
+            os.chown(name, *owner, dir_fd=descriptor, follow_symlinks=False)
+
+
+def _link_database(spec: InstanceSpec, fleet: Fleet, owner: Owner) -> None:
+    """`database/ID.db` becomes a link to `ID/ID.db`; a database that lay there is moved in if nobody has it open."""
+    link = fleet.data_dir / spec.db_path
+    real = fleet.database_dir(spec.id) / spec.db_name
+    if link == real:
+        return
+    target = os.path.relpath(real, link.parent)
+    try:
+        found = link.lstat().st_mode
+    except FileNotFoundError:
+        link.symlink_to(target)
+        return
+    if stat.S_ISLNK(found):
+        if str(link.readlink()) != target:
+            raise FolderError(
+                "cannot prepare {id}: {path} links to {other} instead of {target}; remove the link",
+                id=spec.id, path=link, other=link.readlink(), target=target,
+            )  # fmt: skip
+    elif stat.S_ISREG(found):
+        _move_database_in(spec, link, real, owner)
+        link.symlink_to(target)
+    else:
+        raise FolderError("{path} is in the way: it is not a file; move it away", path=link)
+
+
+def _move_database_in(spec: InstanceSpec, link: Path, real: Path, owner: Owner) -> None:
+    if real.exists():
+        raise FolderError(
+            "cannot prepare {id}: both {path} and {real} hold a database; move one away",
+            id=spec.id,
+            path=link,
+            real=real,
+        )
+    if user := _process_with_open(link):
+        raise FolderError(
+            "cannot prepare {id}: process {pid} still has {path} open; stop it first",
+            id=spec.id,
+            pid=user,
+            path=link,
+        )
+    for suffix in reversed(SQLITE_SUFFIXES):  # the main file last: until then the old place is complete
+        source = link.with_name(link.name + suffix)
+        if source.is_file() and not source.is_symlink():
+            destination = real.with_name(real.name + suffix)
+            source.rename(destination)
+            if os.geteuid() == 0:
+                shutil.chown(destination, *owner)
+
+
+def _process_with_open(path: Path) -> int | None:
+    """The pid of some process that has the file open, as far as we may see."""
+    wanted = path.stat()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            for descriptor in (process / "fd").iterdir():
+                found = descriptor.stat()
+                if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                    return int(process.name)
+        except OSError:
+            continue
+    return None

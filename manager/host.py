@@ -1,0 +1,74 @@
+"""Facts of the host: host pids of container processes, time zone, who owns a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+PROC = Path("/proc")
+LOCALTIME = Path("/etc/localtime")
+ZONEINFO = "/zoneinfo/"
+ROOT_STANDS_FOR = 10001
+"""The uid and gid of the bots where root owns the data folder: a bot never runs as root."""
+
+
+def host_pids(wanted: Iterable[tuple[str, int]], proc: Path = PROC) -> dict[tuple[str, int], int]:
+    """(container id, pid inside) → pid on the host, for those that are found.
+
+    `NSpid` in /proc/PID/status gives the inner pid, the cgroup's path the container: far cheaper than an inspect each.
+    """
+    missing = set(wanted)
+    inner_pids = {str(inner).encode() for _container, inner in missing}
+    found: dict[tuple[str, int], int] = {}
+    for entry in os.scandir(proc) if missing else ():
+        if not entry.name.isdigit():
+            continue
+        inner = _inner_pid(f"{entry.path}/status")
+        if inner not in inner_pids:
+            continue
+        cgroups = _read(f"{entry.path}/cgroup")
+        for container, pid in list(missing):
+            if pid == int(inner) and container.encode() in cgroups:
+                found[container, pid] = int(entry.name)
+                missing.discard((container, pid))
+        if not missing:
+            break
+    return found
+
+
+def _inner_pid(status_file: str) -> bytes:
+    """The innermost pid of a process in another pid namespace; empty for one in ours."""
+    _before, _label, rest = _read(status_file).partition(b"\nNSpid:")
+    pids = rest.partition(b"\n")[0].split()
+    return pids[-1] if len(pids) > 1 else b""
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - a Path costs more than the read
+            return stream.read(4096)
+    except OSError:
+        return b""
+
+
+def parent_pid(pid: int, proc: Path = PROC) -> int:
+    """The parent's pid; 0 when the process is gone."""
+    _before, _label, rest = _read(f"{proc}/{pid}/status").partition(b"\nPPid:")
+    return int(rest.partition(b"\n")[0] or 0)
+
+
+def time_zone() -> str:
+    """The host's zone by name (`Asia/Taipei`), for containers that have no /etc/localtime of their own."""
+    if configured := os.environ.get("TZ", "").lstrip(":"):
+        return configured
+    target = str(LOCALTIME.resolve())
+    return target.partition(ZONEINFO)[2] or "UTC"
+
+
+def bot_owner(data_dir: Path) -> tuple[int, int]:
+    """(uid, gid) that bots run as: the data folder's owner, and never root. Raises OSError."""
+    owner = data_dir.stat()
+    if owner.st_uid == 0:
+        return ROOT_STANDS_FOR, ROOT_STANDS_FOR
+    return owner.st_uid, owner.st_gid

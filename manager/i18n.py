@@ -1,0 +1,79 @@
+"""Which language a person reads. English is the source; catalogues are loaded only when another is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gettext import NullTranslations
+
+LOCALE_DIR = Path(__file__).with_name("locale")
+SOURCE_LANGUAGE = "en"
+
+_language = SOURCE_LANGUAGE
+
+
+class Text:
+    """A sentence that is translated where it is shown: the English template, and what goes into it."""
+
+    def __init__(self, message: str, /, **params: object) -> None:
+        self.message = message
+        self.params = params
+
+    def __str__(self) -> str:
+        return _(self.message).format(**self.params)
+
+    def __repr__(self) -> str:
+        return f"Text({self.message!r}, {self.params!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Text) and (self.message, self.params) == (other.message, other.params)
+
+    def __hash__(self) -> int:
+        return hash(self.message)
+
+
+def language_from(environ: Mapping[str, str]) -> str:
+    """`MANAGER_LANG`, then the locale's variables in POSIX order; `C` and `POSIX` are English."""
+    for name in ("MANAGER_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = environ.get(name, "")
+        if value:
+            return canonical(value)
+    return SOURCE_LANGUAGE
+
+
+def canonical(tag: str) -> str:
+    """`zh-TW`, `zh_TW.UTF-8`, `zh-Hant` → `zh_TW`; anything we have no catalogue for → `en`."""
+    base = tag.split(".")[0].split("@")[0].replace("-", "_").lower()
+    if base == "zh" or base.startswith("zh_"):
+        return "zh_TW"
+    return SOURCE_LANGUAGE
+
+
+def use(language: str) -> None:
+    """Selects the language of everything printed from now on."""
+    global _language
+    _language = canonical(language)
+
+
+def use_environment() -> None:
+    """Selects the language that the environment asks for."""
+    use(language_from(os.environ))
+
+
+def _(message: str) -> str:
+    """The message in the selected language; the message itself where no translation exists."""
+    if _language == SOURCE_LANGUAGE:
+        return message
+    return _catalogue(_language).gettext(message)
+
+
+@cache
+def _catalogue(language: str) -> NullTranslations:
+    import gettext  # 5 ms that an English reader does not pay
+
+    return gettext.translation("manager", LOCALE_DIR, languages=[language], fallback=True)

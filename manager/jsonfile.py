@@ -1,0 +1,131 @@
+"""Reads and writes JSON files that people and other programs also edit: strict, bounded, atomic."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 50
+
+
+class JsonFault(Exception):
+    """Why a file is not usable JSON: a message template, what goes into it, and the dotted path if known."""
+
+    def __init__(self, message: str, *, path: str = "", **params: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.params = params
+
+
+def read(path: Path, max_bytes: int = MAX_BYTES) -> object:
+    """The file's JSON value. Raises JsonFault for anything doubtful: size, encoding, doubled keys, depth, NaN."""
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(max_bytes + 1)
+    except OSError as error:
+        raise JsonFault("cannot be read: {why}", why=error.strerror or error) from error
+    if len(raw) > max_bytes:
+        raise JsonFault("is larger than {limit} bytes", limit=max_bytes)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise JsonFault("is not UTF-8 (byte {position})", position=error.start) from error
+    return parse(text)
+
+
+def parse(text: str) -> object:
+    """The text's JSON value. Raises JsonFault."""
+    try:
+        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise JsonFault(
+            "is not JSON: {why} (line {line}, column {column})",
+            why=error.msg,
+            line=error.lineno,
+            column=error.colno,
+        ) from error
+    except RecursionError as error:
+        raise JsonFault("is nested deeper than {limit} levels", limit=MAX_DEPTH) from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise JsonFault("is not JSON: {why}", why=str(error).split(";")[0]) from error
+    _check_tree(value, "", MAX_DEPTH)
+    return value
+
+
+def write_atomically(
+    path: Path, value: object, mode: int = 0o644, owner: tuple[int, int] | None = None
+) -> None:
+    """Replaces the file as a whole: a reader sees the old or the new one, also after a power cut.
+
+    `owner` is (uid, gid), set before the file gets its name. Raises OSError; the old file is then untouched.
+    """
+    data = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    replace(path, lambda fd: write_all(fd, data), mode, owner)
+
+
+def replace(path: Path, fill: Callable[[int], None], mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Fills a temporary file beside `path` by `fill(descriptor)`, syncs it and renames it to `path`."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fill(fd)
+            os.fchmod(fd, mode)
+            if owner is not None and owner != (os.geteuid(), os.getegid()):
+                os.fchown(fd, *owner)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Writes everything, however the kernel cuts it."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result: dict[str, object] = {}
+    for key, value in pairs:
+        if key in result:
+            raise JsonFault("the key “{key}” stands there twice", key=key)
+        result[key] = value
+    return result
+
+
+def _refuse_constant(name: str) -> object:
+    raise JsonFault("is not JSON: {name} is no number", name=name)
+
+
+def _check_tree(value: object, path: str, depth: int) -> None:
+    """No string that a process argument, a label or a file cannot hold; no nesting without end."""
+    if depth == 0:
+        raise JsonFault("is nested deeper than {limit} levels", limit=MAX_DEPTH)
+    if isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key, path)
+            _check_tree(item, f"{path}.{key}" if path else key, depth - 1)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_tree(item, f"{path}[{index}]", depth - 1)
+
+
+def _check_text(text: str, path: str) -> None:
+    if "\0" in text:
+        raise JsonFault("holds a NUL character", path=path)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise JsonFault("holds half a surrogate pair", path=path) from error

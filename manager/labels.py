@@ -1,0 +1,65 @@
+"""The label schema: the registry of the fleet lives on its containers.
+
+`botfleet.*` is ours and carries what `ps` shows; `com.docker.compose.*` makes `docker compose` see the same containers.
+"""
+
+from __future__ import annotations
+
+SCHEMA = "1"
+
+INSTANCE = "botfleet.instance"
+SCHEMA_VERSION = "botfleet.schema"
+CONFIG_FILE = "botfleet.config-file"
+CONFIG_HASH = "botfleet.config-hash"
+WEB_PORT = "botfleet.web-port"
+LOG_DIR = "botfleet.log-dir"
+DB_PATH = "botfleet.db-path"
+EXCHANGE = "botfleet.exchange"
+SYMBOL = "botfleet.symbol"
+STRATEGY = "botfleet.strategy"
+MARKET_TYPE = "botfleet.market-type"
+MODE = "botfleet.mode"
+STOP_TIMEOUT = "botfleet.stop-timeout"
+TAGS = "botfleet.tags"
+
+SUPERVISOR = "botfleet.supervisor"
+"""On an image: the version of the contract (docker/README.md) that its supervisor keeps."""
+SUPERVISOR_CONTRACT = "1"
+
+COMPOSE_PROJECT = "com.docker.compose.project"
+COMPOSE_SERVICE = "com.docker.compose.service"
+COMPOSE_ONEOFF = "com.docker.compose.oneoff"
+COMPOSE_NUMBER = "com.docker.compose.container-number"
+COMPOSE_WORKING_DIR = "com.docker.compose.project.working_dir"
+COMPOSE_CONFIG_FILES = "com.docker.compose.project.config_files"
+COMPOSE_CONFIG_HASH = "com.docker.compose.config-hash"
+COMPOSE_IMAGE = "com.docker.compose.image"
+COMPOSE_DEPENDS_ON = "com.docker.compose.depends_on"
+COMPOSE_NETWORK = "com.docker.compose.network"
+
+
+def of_compose(
+    *, fleet: str, instance: str, project_dir: str, compose_file: str, config_hash: str, image_id: str
+) -> dict[str, str]:
+    """The labels Compose itself would put on the container of service `instance`; paths absolute."""
+    return {
+        COMPOSE_PROJECT: fleet,
+        COMPOSE_SERVICE: instance,
+        COMPOSE_ONEOFF: "False",
+        COMPOSE_NUMBER: "1",
+        COMPOSE_WORKING_DIR: project_dir,
+        COMPOSE_CONFIG_FILES: compose_file,
+        COMPOSE_CONFIG_HASH: config_hash,
+        COMPOSE_IMAGE: image_id,
+        COMPOSE_DEPENDS_ON: "",
+    }
+
+
+def of_network(fleet: str) -> dict[str, str]:
+    """The labels without which `docker compose up` refuses a network it did not make."""
+    return {COMPOSE_PROJECT: fleet, COMPOSE_NETWORK: "default"}
+
+
+def fleet_filter(fleet: str) -> list[str]:
+    """Label filters of the engine's list call that select every container of the fleet."""
+    return [f"{COMPOSE_PROJECT}={fleet}", INSTANCE]

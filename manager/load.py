@@ -1,0 +1,301 @@
+"""The files of config/active → InstanceSpecs, with every problem of every file."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from manager import explain, jsonfile, spec
+from manager.config import (
+    BUNDLED_EXCHANGES,
+    BUNDLED_STRATEGIES,
+    ID_PATTERN,
+    ID_RULE,
+    InstanceConfig,
+    from_legacy,
+    is_legacy,
+)
+from manager.environment import Unset, expand, is_reference, is_secret, references
+from manager.errors import Problem
+from manager.fleet import Fleet
+from manager.spec import InstanceSpec
+
+UNEXPANDED = ("exchange_config", "environment")
+"""Sections whose `${…}` stay as they are until the bot's env file is written."""
+
+
+@dataclass(frozen=True)
+class LoadedFile:
+    """One config file: a spec, or the problems that keep it from being one."""
+
+    file: str
+    spec: InstanceSpec | None = None
+    config: InstanceConfig | None = None
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All config files of a fleet, in the order of their names."""
+
+    files: tuple[LoadedFile, ...] = ()
+    conflicts: tuple[Problem, ...] = field(default=())
+
+    @property
+    def specs(self) -> tuple[InstanceSpec, ...]:
+        """The usable specs; two of them may still be in conflict."""
+        return tuple(loaded.spec for loaded in self.files if loaded.spec is not None)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything that keeps the fleet as a whole from starting."""
+        return (*(problem for loaded in self.files for problem in loaded.problems), *self.conflicts)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is odd but allowed."""
+        return tuple(warning for loaded in self.files for warning in loaded.warnings)
+
+    @property
+    def broken_files(self) -> frozenset[str]:
+        """Files whose instance is unknown: a container that names one of them is no orphan."""
+        return frozenset(loaded.file for loaded in self.files if loaded.spec is None)
+
+
+def load(
+    fleet: Fleet, defaults: Mapping[str, Any], variables: Mapping[str, str], ids: Mapping[str, str]
+) -> Loaded:
+    """Loads config/active. `ids`: config file → the id that `--instance-id` once gave it."""
+    try:
+        paths = sorted(
+            path for path in fleet.config_dir.iterdir() if path.suffix == ".json" and path.is_file()
+        )
+    except FileNotFoundError:
+        paths = []
+    files = tuple(load_file(path, fleet, defaults, variables, ids) for path in paths)
+    return Loaded(files, tuple(conflicts([loaded.spec for loaded in files if loaded.spec])))
+
+
+def load_file(
+    path: Path,
+    fleet: Fleet,
+    defaults: Mapping[str, Any],
+    variables: Mapping[str, str],
+    ids: Mapping[str, str],
+) -> LoadedFile:
+    """One file. Never raises for what is in the file."""
+    file = fleet.relative(path)
+    try:
+        config = validated(jsonfile.read(path), file, defaults, variables)
+    except jsonfile.JsonFault as fault:
+        return LoadedFile(file, problems=(Problem.at(file, fault.path, fault.message, **fault.params),))
+    if isinstance(config, list):
+        return LoadedFile(file, problems=tuple(config))
+    instance_id = ids.get(file) or config.metadata.instance_id or path.stem
+    problems = [*_id_faults(file, instance_id), *_faults(file, config, instance_id, fleet)]
+    if problems:
+        return LoadedFile(file, problems=tuple(problems))
+    return LoadedFile(
+        file,
+        spec=spec.build(config, instance_id, file, fleet),
+        config=config,
+        warnings=tuple(_warnings(file, config)),
+    )
+
+
+def validated(
+    raw: object, file: str, defaults: Mapping[str, Any], variables: Mapping[str, str]
+) -> InstanceConfig | list[Problem]:
+    """A file's JSON value as a config, or what is wrong with its form."""
+    if not isinstance(raw, dict):
+        return [Problem.at(file, "", "must be an object {{…}}")]
+    sections = from_legacy(raw) if is_legacy(raw) else raw
+    expanded, problems = _expanded(sections, file, variables)
+    if problems:
+        return problems
+    daemon = expanded.get("daemon_config")
+    if isinstance(daemon, dict) or daemon is None:
+        own = {key: value for key, value in (daemon or {}).items() if value is not None}
+        expanded["daemon_config"] = {**defaults, **own}
+    try:
+        return InstanceConfig.model_validate(expanded)
+    except ValidationError as error:
+        return explain.problems(file, InstanceConfig, error)
+
+
+def conflicts(specs: list[InstanceSpec]) -> Iterator[Problem]:
+    """What two configs must not share: id, web port, log folder, database."""
+    ids: dict[str, InstanceSpec] = {}
+    ports: dict[int, InstanceSpec] = {}
+    databases: dict[str, InstanceSpec] = {}
+    folders = {f"database/{each.id.lower()}": each for each in specs}
+    for each in specs:
+        yield from _shared(each, "metadata.instance_id", each.id, ids, each.id.lower())
+        if each.web_port is not None:
+            yield from _shared(each, "daemon_config.web_port", each.web_port, ports, each.web_port)
+        yield from _shared(each, "daemon_config.db_path", each.db_path, databases, each.db_path.lower())
+        if owner := folders.get(each.db_path.lower()):
+            yield Problem.at(
+                each.config_file,
+                "daemon_config.db_path",
+                "{value} is the database folder of {other}",
+                value=each.db_path,
+                other=owner.config_file,
+            )
+    yield from _shared_folders(specs)
+
+
+def _shared(
+    each: InstanceSpec, path: str, value: object, seen: dict[Any, InstanceSpec], key: object
+) -> Iterator[Problem]:
+    first = seen.setdefault(key, each)
+    if first is not each:
+        yield Problem.at(
+            each.config_file, path, "{value} is also used by {other}", value=value, other=first.config_file
+        )
+
+
+def _shared_folders(specs: list[InstanceSpec]) -> Iterator[Problem]:
+    """One log folder inside another would let one instance read the other's logs."""
+    by_path = sorted(specs, key=lambda each: f"{each.log_dir}/")
+    for outer, inner in itertools.pairwise(by_path):
+        if f"{inner.log_dir}/".startswith(f"{outer.log_dir}/"):
+            yield Problem.at(
+                inner.config_file,
+                "daemon_config.log_dir",
+                "{value} is also used by {other}",
+                value=inner.log_dir,
+                other=outer.config_file,
+            )
+
+
+def _expanded(
+    sections: dict[str, Any], file: str, variables: Mapping[str, str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Replaces `${…}` outside the credentials; a credential named anywhere else would end in a label or an argv."""
+    problems: list[Problem] = []
+
+    def walk(value: Any, path: str) -> Any:
+        if isinstance(value, dict):
+            return {key: walk(item, f"{path}.{key}" if path else key) for key, item in value.items()}
+        if isinstance(value, list):
+            return [walk(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        for name, _default in references(value):
+            if is_secret(name):
+                problems.append(
+                    Problem.at(file, path, "names the credential {name}: only exchange_config may", name=name)
+                )
+                return value
+        try:
+            return expand(value, variables)
+        except Unset as unset:
+            problems.append(
+                Problem.at(
+                    file, path, "{name} is not set; set it in .env or the environment", name=unset.name
+                )
+            )
+            return value
+
+    result = {key: value if key in UNEXPANDED else walk(value, key) for key, value in sections.items()}
+    return result, problems
+
+
+def _id_faults(file: str, instance_id: str) -> Iterator[Problem]:
+    if not ID_PATTERN.fullmatch(instance_id):
+        yield Problem.at(file, "metadata.instance_id", ID_RULE)
+
+
+def _faults(file: str, config: InstanceConfig, instance_id: str, fleet: Fleet) -> Iterator[Problem]:
+    yield from _clear_text_secrets(file, "exchange_config", config.exchange_config)
+    yield from _clear_text_secrets(file, "environment", config.environment)
+    yield from _secrets_in_args(file, config)
+    yield from _path_faults(file, config, instance_id)
+    if not fleet.is_bundled_bot or config.bot_args is not None:
+        return
+    for key, value, allowed in (
+        ("exchange", config.metadata.exchange, BUNDLED_EXCHANGES),
+        ("strategy", config.metadata.strategy, BUNDLED_STRATEGIES),
+    ):
+        if value not in allowed:
+            yield Problem.at(
+                file,
+                f"metadata.{key}",
+                "must be one of {allowed}, not “{value}” (for a bot of your own, set bot_dir in config/fleet.toml)",
+                allowed=", ".join(allowed),
+                value=value,
+            )
+
+
+def _clear_text_secrets(file: str, path: str, value: object) -> Iterator[Problem]:
+    """Keys that name a secret hold `${NAME}` and nothing else, at any depth."""
+    if not isinstance(value, dict):
+        return
+    for key, item in value.items():
+        where = f"{path}.{key}"
+        if isinstance(item, dict):
+            yield from _clear_text_secrets(file, where, item)
+        elif is_secret(key) and item not in (None, "") and not (isinstance(item, str) and is_reference(item)):
+            yield Problem.at(
+                file, where, "holds a credential in clear text; write ${{NAME}} here and NAME=… into .env"
+            )
+
+
+def _secrets_in_args(file: str, config: InstanceConfig) -> Iterator[Problem]:
+    for index, word in enumerate(config.bot_args or ()):
+        if word.startswith("-") and is_secret(word.partition("=")[0]):
+            yield Problem.at(
+                file,
+                f"bot_args[{index}]",
+                "passes a credential as an argument, where everybody can read it; use environment and ${{NAME}}",
+            )
+
+
+def _path_faults(file: str, config: InstanceConfig, instance_id: str) -> Iterator[Problem]:
+    """Logs stay below logs/, databases in database/: a config can name no folder of another instance or program."""
+    log_dir, db_path = config.daemon_config.log_dir, config.daemon_config.db_path
+    if log_dir is not None and log_dir != spec.SHARED_LOG_DIR and not _is_below("logs", log_dir):
+        yield _outside(file, "daemon_config.log_dir", "logs/bp_sol_01", log_dir)
+    if db_path is not None and not _is_below("database", db_path):
+        yield _outside(file, "daemon_config.db_path", "database/bp_sol_01.db", db_path)
+    elif db_path is not None and db_path.split("/")[1:-1] not in ([], [instance_id]):
+        yield _outside(file, "daemon_config.db_path", f"database/{instance_id}.db", db_path)
+
+
+def _is_below(top: str, path: str) -> bool:
+    first, *rest = path.split("/")
+    return (
+        first == top and bool(rest) and not any(part in {"", ".", ".."} for part in rest) and len(path) <= 200
+    )
+
+
+def _outside(file: str, path: str, example: str, value: str) -> Problem:
+    return Problem.at(
+        file, path, "must be a path such as {example}, not “{value}”", example=example, value=value[:80]
+    )
+
+
+def _warnings(file: str, config: InstanceConfig) -> Iterator[Problem]:
+    yield from explain.unknown_keys(file, config)
+    if config.daemon_config.log_dir == spec.SHARED_LOG_DIR:
+        yield Problem.at(
+            file, "daemon_config.log_dir", "the shared folder logs becomes logs/ID, one per instance"
+        )
+
+
+def described(config: InstanceConfig) -> dict[str, Any]:
+    """A config as it may be shown: credentials only as the `${NAME}` that stands in the file."""
+    return config.model_dump(mode="json", exclude_none=True)
+
+
+def without_values(spec_: InstanceSpec) -> dict[str, Any]:
+    """A spec as JSON; it holds no values by construction."""
+    return dataclasses.asdict(spec_)

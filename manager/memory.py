@@ -1,0 +1,138 @@
+"""state/fleet.json: what labels cannot keep — a person's last wish, assigned ports, the day of first registration.
+
+It outlives `down`. A container's label wins over what is remembered here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from manager import jsonfile
+from manager.errors import ConfigError, Problem
+
+SCHEMA = 1
+FIRST_PORT = 5001
+LAST_PORT = 65535
+
+Wish = Literal["run", "stopped"]
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """One instance: what a person last asked of it, the port we gave it, when it was first seen (ISO, local)."""
+
+    wish: Wish = "run"
+    web_port: int | None = None
+    registered_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The whole file. `ids`: config file → the id that `--instance-id` gave it."""
+
+    fleet: str
+    instances: Mapping[str, Remembered] = field(default_factory=dict)
+    ids: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, instance: str) -> Remembered:
+        """What is remembered of an instance; the defaults for one never seen."""
+        return self.instances.get(instance, Remembered())
+
+    def with_wish(self, instances: Iterable[str], wish: Wish) -> Memory:
+        """The memory after a person asked this of these instances."""
+        changed = {each: replace(self.of(each), wish=wish) for each in instances}
+        return replace(self, instances={**self.instances, **changed})
+
+    def with_registered(self, instances: Iterable[str], now: str) -> Memory:
+        """The memory with a first registration for those that had none."""
+        new = {
+            each: replace(self.of(each), registered_at=now)
+            for each in instances
+            if self.of(each).registered_at is None
+        }
+        return replace(self, instances={**self.instances, **new})
+
+    def with_ports(self, ports: Mapping[str, int]) -> Memory:
+        """The memory with the ports that were assigned."""
+        changed = {each: replace(self.of(each), web_port=port) for each, port in ports.items()}
+        return replace(self, instances={**self.instances, **changed})
+
+    def with_id(self, file: str, instance: str) -> Memory:
+        """The memory after `--instance-id` named the instance of a config file."""
+        return replace(self, ids={**self.ids, file: instance})
+
+
+def load(path: Path, fleet: str) -> Memory:
+    """The remembered fleet; empty where there is no file. Raises ConfigError for a file that is not ours to read."""
+    if not path.exists():
+        return Memory(fleet)
+    try:
+        raw = jsonfile.read(path, max_bytes=16_000_000)
+        memory = _decoded(raw)
+    except jsonfile.JsonFault as fault:
+        raise ConfigError([Problem.at(str(path), fault.path, fault.message, **fault.params)]) from fault
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            [Problem.at(str(path), "", "is not a botfleet state file; move it away, then run `manager up`")]
+        ) from error
+    if memory.fleet != fleet:
+        raise ConfigError(
+            [
+                Problem.at(
+                    str(path), "fleet", "this data folder belongs to the fleet {other}", other=memory.fleet
+                )
+            ]
+        )
+    return memory
+
+
+def save(path: Path, memory: Memory) -> None:
+    """Writes the file atomically. Raises OSError."""
+    jsonfile.write_atomically(
+        path,
+        {
+            "schema": SCHEMA,
+            "fleet": memory.fleet,
+            "instances": {each: asdict(memory.instances[each]) for each in sorted(memory.instances)},
+            "ids": dict(memory.ids),
+        },
+    )
+
+
+def assign_ports(wanting: Iterable[str], known: Mapping[str, int], taken: Iterable[int]) -> dict[str, int]:
+    """A port for each instance whose config gives none: the known one, else the lowest free from 5001 on.
+
+    `known`: id → port from its container's label or from this file; `taken`: ports that configs claim.
+    """
+    used = set(taken)
+    assigned: dict[str, int] = {}
+    fresh = []
+    for instance in sorted(wanting):
+        port = known.get(instance)
+        if port is None or port in used:
+            fresh.append(instance)
+        else:
+            assigned[instance] = port
+            used.add(port)
+    candidates = (port for port in range(FIRST_PORT, LAST_PORT + 1) if port not in used)
+    assigned.update(zip(fresh, candidates, strict=False))
+    return assigned
+
+
+def _decoded(raw: Any) -> Memory:
+    if raw["schema"] != SCHEMA:
+        raise ValueError(raw["schema"])
+    instances = {}
+    for each, values in raw["instances"].items():
+        if values["wish"] not in ("run", "stopped"):
+            raise ValueError(values["wish"])
+        port = values.get("web_port")
+        instances[each] = Remembered(
+            wish=values["wish"],
+            web_port=None if port is None else int(port),
+            registered_at=values.get("registered_at"),
+        )
+    return Memory(str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()})

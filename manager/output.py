@@ -1,0 +1,202 @@
+"""How things are shown: tables, the old list, JSON, colours. Pure but for `print`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from manager.i18n import Text, _
+from manager.states import State
+from manager.survey import InstanceView
+
+COLOURS: Mapping[State, str] = {
+    "running": "32",
+    "completed": "32",
+    "starting": "33",
+    "restarting": "33",
+    "unhealthy": "31",
+    "failed": "31",
+    "stopped": "2",
+    "missing": "2",
+    "orphan": "35",
+}
+
+LIST_WIDTHS = (20, 10, 10, 40)
+LIST_RULE = "-" * 116
+
+
+def say(text: object = "") -> None:
+    """A line for a person, on standard output."""
+    print(text, flush=True)
+
+
+def warn(text: object) -> None:
+    """A line for a person, on standard error: it must not end up in what a script reads."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def say_json(value: object) -> None:
+    """JSON on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+
+
+def has_colour() -> bool:
+    """Whether standard output is a terminal whose user has not declined colours."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def coloured(state: State, text: str) -> str:
+    """The text in the state's colour, where colours are shown."""
+    return f"\x1b[{COLOURS[state]}m{text}\x1b[0m" if has_colour() else text
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Columns with heads, as wide as they must be; wide characters count double."""
+    from tabulate import tabulate  # 0.08 s that only tables cost
+
+    return tabulate(rows, headers=heads, tablefmt="plain", disable_numparse=True)
+
+
+def ps_table(views: Iterable[InstanceView]) -> str:
+    """The table of `manager ps`."""
+    heads = ["ID", "STATE", "MODE", "EXCHANGE", "SYMBOL", "STRATEGY", "WEB", "RESTARTS", "SINCE", "NOTE"]
+    return table([_(head) for head in heads], [_ps_row(view) for view in views])
+
+
+def ps_objects(views: Iterable[InstanceView]) -> list[dict[str, Any]]:
+    """The array of `manager ps --json`. Times are ISO 8601 with offset."""
+    return [_ps_object(view) for view in views]
+
+
+def list_table(views: Iterable[InstanceView], pids: Mapping[str, int]) -> str:
+    """The old system's `list`, byte for byte in Chinese."""
+    rows = [view for view in views if view.container is not None]
+    if not rows:
+        return _("no running instances")
+    heads = [_("Instance ID"), "PID", _("Web port"), _("Config file"), _("Started")]
+    lines = [
+        "".join(f"{head:<{width}} " for head, width in zip(heads, LIST_WIDTHS, strict=False)) + heads[-1],
+        LIST_RULE,
+    ]
+    return "\n".join([*lines, *(_list_row(view, pids.get(view.id, 0)) for view in rows)])
+
+
+def age(seconds: float) -> str:
+    """`42s`, `7m`, `3h05m`, `12d`: short, for a column."""
+    seconds = max(0, int(seconds))
+    if seconds < 60:
+        return f"{seconds}s"
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes}m"
+    if minutes < 48 * 60:
+        return f"{minutes // 60}h{minutes % 60:02}m"
+    return f"{minutes // 1440}d"
+
+
+def since(view: InstanceView) -> float | None:
+    """When the present state began, as far as it is known: the bot's start or end, else the container's birth."""
+    said = view.supervision
+    if view.container is None:
+        return None
+    if said is not None and said.container == view.container.id:
+        if view.is_bot_up and said.bot_started_at:
+            return said.bot_started_at
+        if said.last_exit is not None:
+            return said.last_exit.at
+    return float(view.container.created)
+
+
+def note(view: InstanceView) -> str:
+    """Why it is as it is, and in what it differs from its config."""
+    parts = []
+    if view.verdict.word:
+        parts.append(f"({view.verdict.word})")
+    if view.verdict.why is not None:
+        parts.append(str(view.verdict.why))
+    elif view.supervision is not None and view.supervision.last_exit and view.supervision.restarts_total:
+        parts.append(str(Text("last exit: {why}", why=view.supervision.last_exit.why)))
+    if view.drift:
+        parts.append(str(Text("drifted: {what}", what=", ".join(view.drift))))
+    return "; ".join(parts).replace("); ", ") ")
+
+
+def _ps_row(view: InstanceView) -> list[object]:
+    began = since(view)
+    source = view.container.labels if view.container else None
+    spec = view.spec
+
+    def of(label: str, fallback: str) -> str:
+        return source.get(label, "") if source is not None else fallback
+
+    from manager import labels
+
+    return [
+        view.id,
+        coloured(view.verdict.state, view.verdict.state),
+        of(labels.MODE, spec.mode if spec else ""),
+        of(labels.EXCHANGE, spec.exchange if spec else ""),
+        of(labels.SYMBOL, spec.symbol if spec else ""),
+        of(labels.STRATEGY, spec.strategy if spec else ""),
+        view.web_port or "",
+        view.supervision.restarts_total if view.supervision else 0,
+        "" if began is None else age(time.time() - began),
+        note(view),
+    ]
+
+
+def _ps_object(view: InstanceView) -> dict[str, Any]:
+    said, container, began = view.supervision, view.container, since(view)
+    return {
+        "id": view.id,
+        "state": view.verdict.state,
+        "word": view.verdict.word or None,
+        "why": str(view.verdict.why) if view.verdict.why else None,
+        "drifted": bool(view.drift),
+        "drift": list(view.drift),
+        "mode": container.mode if container else (view.spec.mode if view.spec else None),
+        "exchange": view.spec.exchange if view.spec else None,
+        "symbol": view.spec.symbol if view.spec else None,
+        "strategy": view.spec.strategy if view.spec else None,
+        "web_port": view.web_port,
+        "health": _health(view),
+        "restarts": said.restarts_total if said else 0,
+        "since": None
+        if began is None
+        else datetime.fromtimestamp(began).astimezone().isoformat(timespec="seconds"),
+        "last_exit": None
+        if said is None or said.last_exit is None
+        else {
+            "code": said.last_exit.code,
+            "signal": said.last_exit.signal,
+            "oom": said.last_exit.oom,
+            "why": said.last_exit.why,
+            "at": datetime.fromtimestamp(said.last_exit.at).astimezone().isoformat(timespec="seconds"),
+        },
+        "wish": view.remembered.wish,
+        "config_file": container.config_file if container else (view.spec.config_file if view.spec else None),
+        "container": container.name if container else None,
+        "container_id": container.id if container else None,
+    }
+
+
+def _health(view: InstanceView) -> str | None:
+    return {
+        "running": "healthy",
+        "unhealthy": "unhealthy",
+        "failed": "unhealthy",
+        "starting": "starting",
+    }.get(view.verdict.state)
+
+
+def _list_row(view: InstanceView, pid: int) -> str:
+    assert view.container is not None
+    light = "🟢" if view.verdict.state in {"running", "starting"} else "🔴"
+    began = since(view) or 0.0
+    started = datetime.fromtimestamp(began).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{light} {view.id:<18} {pid or '-':<10} {view.web_port or '-':<10} {view.container.config_file:<40} {started}"

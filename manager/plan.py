@@ -1,0 +1,241 @@
+"""What to do, and why: specs + containers + wishes → actions. Pure, so that a plan can be printed and tested as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from manager.i18n import Text
+from manager.memory import Memory
+from manager.registry import Container
+from manager.states import Verdict
+
+Kind = Literal["create", "recreate", "start", "restart", "stop", "remove", "leave"]
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to do to one instance. `leave` does nothing and is said, so that nobody is surprised.
+
+    `first_wave`: its container must be gone before others start, because they get its port.
+    `is_fresh`: a person's word, which clears `failed` and `completed`; without it these come back as they were.
+    """
+
+    kind: Kind
+    instance: str
+    cause: Text
+    first_wave: bool = False
+    is_fresh: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.instance}: {self.cause}"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One configured instance: the hash its container should bear, and whether its variables' values changed."""
+
+    id: str
+    config_hash: str
+    web_port: int | None = None
+    environment_changed: bool = False
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One snapshot of everything that a decision may look at."""
+
+    wanted: Mapping[str, Wanted]
+    containers: Mapping[str, Container]
+    verdicts: Mapping[str, Verdict]
+    memory: Memory
+    image_id: str = ""
+    kept: frozenset[str] = field(default_factory=frozenset)
+    """Instances whose config cannot be loaded: neither touched nor taken for orphans."""
+
+    @property
+    def orphans(self) -> list[str]:
+        """Containers that no config names."""
+        return [each for each in self.containers if each not in self.wanted and each not in self.kept]
+
+    def drift(self, instance: str) -> list[str]:
+        """In which ways a container differs from its config: `config`, `image`, `environment`."""
+        wanted, container = self.wanted.get(instance), self.containers.get(instance)
+        if wanted is None or container is None:
+            return []
+        found = []
+        if container.config_hash != wanted.config_hash:
+            found.append("config")
+        if self.image_id and container.image_id != self.image_id:
+            found.append("image")
+        if wanted.environment_changed and container.is_up:
+            found.append("environment")
+        return found
+
+
+def up(
+    situation: Situation,
+    named: Iterable[str] | None = None,
+    *,
+    recreate: bool = False,
+    remove_orphans: bool = False,
+) -> list[Action]:
+    """Brings the fleet (or the named instances) to what the configs say.
+
+    Without names, what a person stopped and what ended for good stays as it is and is named.
+    """
+    ids = situation.wanted if named is None else named
+    actions = [
+        action
+        for each in ids
+        if (action := _up_one(situation, each, is_named=named is not None, recreate=recreate))
+    ]
+    if remove_orphans:
+        actions += [Action("remove", each, Text("no config names it")) for each in situation.orphans]
+    return _in_waves(situation, actions)
+
+
+def start(situation: Situation, named: Iterable[str]) -> list[Action]:
+    """Starts what does not run. A running instance is left alone, even with a changed config."""
+    actions = []
+    for each in named:
+        container = situation.containers.get(each)
+        if container is not None and _is_busy(situation, each):
+            cause = Text("already running")
+            if "config" in situation.drift(each):
+                cause = Text("already running; `manager up {id}` applies the changed config", id=each)
+            actions.append(Action("leave", each, cause))
+        elif action := _up_one(situation, each, is_named=True, recreate=False):
+            actions.append(action)
+    return _in_waves(situation, actions)
+
+
+def restart(situation: Situation, named: Iterable[str] | None = None) -> list[Action]:
+    """Stops and starts; a changed config is applied. Without names, what a person stopped stays stopped."""
+    actions = []
+    for each in situation.wanted if named is None else named:
+        container = situation.containers.get(each)
+        if named is None and situation.memory.of(each).wish == "stopped":
+            actions.append(_left_stopped(each))
+        elif container is None:
+            actions.append(Action("create", each, Text("no container")))
+        elif "config" in situation.drift(each):
+            actions.append(Action("recreate", each, Text("config changed")))
+        elif container.is_up:
+            actions.append(Action("restart", each, Text("asked for")))
+        else:
+            actions.append(Action("start", each, Text("not running")))
+    return _in_waves(situation, actions)
+
+
+def stop(situation: Situation, named: Iterable[str] | None = None) -> list[Action]:
+    """Stops containers and leaves them there. Needs no config, so that it works when configs are broken."""
+    actions = []
+    for each in situation.containers if named is None else named:
+        container = situation.containers.get(each)
+        if container is None:
+            actions.append(Action("leave", each, Text("no container")))
+        elif container.is_up:
+            actions.append(Action("stop", each, Text("asked for")))
+        else:
+            actions.append(Action("leave", each, Text("not running")))
+    return actions
+
+
+def down(
+    situation: Situation, named: Iterable[str] | None = None, *, remove_orphans: bool = False
+) -> list[Action]:
+    """Stops and removes containers; orphans only when asked for."""
+    if named is not None:
+        return [
+            Action("remove", each, Text("asked for"))
+            if each in situation.containers
+            else Action("leave", each, Text("no container"))
+            for each in named
+        ]
+    orphans = set(situation.orphans)
+    return [
+        Action("leave", each, Text("no config names it; --remove-orphans removes it"))
+        if each in orphans and not remove_orphans
+        else Action("remove", each, Text("no config names it") if each in orphans else Text("asked for"))
+        for each in situation.containers
+    ]
+
+
+def effective(actions: Iterable[Action]) -> list[Action]:
+    """The actions that change something."""
+    return [action for action in actions if action.kind != "leave"]
+
+
+def _up_one(situation: Situation, each: str, *, is_named: bool, recreate: bool) -> Action | None:
+    container, drift = situation.containers.get(each), situation.drift(each)
+    verdict = situation.verdicts.get(each)
+    if not is_named and situation.memory.of(each).wish == "stopped":
+        return _left_stopped(each)
+    if container is None:
+        return Action("create", each, Text("no container"))
+    if not is_named and verdict is not None and verdict.state in {"failed", "completed"} and container.is_up:
+        return _left_ended(each, verdict, drift)
+    if "config" in drift:
+        return Action("recreate", each, Text("config changed"))
+    if recreate and "image" in drift:
+        return Action("recreate", each, Text("new image"))
+    if container.engine_state in {"dead", "removing"}:
+        return Action("recreate", each, Text("the engine calls it “{word}”", word=container.engine_state))
+    if container.engine_state == "paused":
+        return Action(
+            "leave", each, Text("paused; `docker unpause {name}` lets it go on", name=container.name)
+        )
+    if not container.is_up:
+        return Action("start", each, Text("not running"), is_fresh=is_named)
+    if verdict is not None and verdict.state in {"failed", "completed"}:
+        return Action("restart", each, Text("was {state}", state=verdict.state))
+    if "environment" in drift:
+        return Action("restart", each, Text("environment changed"))
+    return None
+
+
+def _left_stopped(instance: str) -> Action:
+    return Action("leave", instance, Text("stopped by a person; `manager start {id}` starts it", id=instance))
+
+
+def _left_ended(instance: str, verdict: Verdict, drift: list[str]) -> Action:
+    why = verdict.why or verdict.state
+    if "config" in drift:
+        return Action(
+            "leave",
+            instance,
+            Text("{state} ({why}); config changed, `manager up {id}` applies it", state=verdict.state, why=why, id=instance),
+        )  # fmt: skip
+    return Action(
+        "leave", instance, Text("{state} ({why}); `manager start {id}` starts it", state=verdict.state, why=why, id=instance)
+    )  # fmt: skip
+
+
+def _is_busy(situation: Situation, instance: str) -> bool:
+    """Whether a start would be a second one: the container is up and its supervisor has not given up."""
+    verdict = situation.verdicts.get(instance)
+    ended = verdict is not None and verdict.state in {"failed", "completed"}
+    return situation.containers[instance].is_up and not ended
+
+
+def _in_waves(situation: Situation, actions: list[Action]) -> list[Action]:
+    """Marks the recreations whose old port another action is about to take: these stop first."""
+    claimed = {
+        wanted.web_port
+        for action in actions
+        if action.kind in {"create", "recreate"} and (wanted := situation.wanted.get(action.instance))
+    }
+    return [
+        replace(action, first_wave=True)
+        if action.kind == "recreate" and _frees_a_claimed_port(situation, action.instance, claimed)
+        else action
+        for action in actions
+    ]
+
+
+def _frees_a_claimed_port(situation: Situation, instance: str, claimed: set[int | None]) -> bool:
+    old = situation.containers[instance].web_port
+    wanted = situation.wanted.get(instance)
+    return old in claimed and wanted is not None and wanted.web_port != old

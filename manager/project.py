@@ -1,0 +1,115 @@
+"""Everything on disk that decides what the fleet should be: settings, configs, variables, memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from manager import botenv, load, memory, settings
+from manager.environment import merged, read_dotenv
+from manager.errors import ConfigError, Problem, UsageError
+from manager.fleet import Fleet
+from manager.load import Loaded
+from manager.memory import Memory
+from manager.spec import InstanceSpec
+
+
+@dataclass(frozen=True)
+class Project:
+    """One project folder, read. `specs` have their ports; `variables` hold secrets and are never printed."""
+
+    fleet: Fleet
+    loaded: Loaded
+    memory: Memory
+    variables: Mapping[str, str]
+    specs: Mapping[str, InstanceSpec]
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+    def with_known_ports(self, ports: Mapping[str, int]) -> Project:
+        """The same project where a port that a container already has wins over one we would assign."""
+        return replace(self, specs=_with_ports(self.loaded.specs, self.memory, ports))
+
+    def require_sound(self) -> None:
+        """Raises ConfigError with every problem: nothing starts while one file is wrong."""
+        if self.problems:
+            raise ConfigError(self.problems)
+
+    def select(self, ids: list[str], files: list[str]) -> list[str] | None:
+        """The instances that ids and `--config` files name, in order; None when nothing was named.
+
+        Raises UsageError for a name that no config has, ConfigError for a file that cannot be loaded.
+        """
+        if not ids and not files:
+            return None
+        chosen = [*ids, *(self.instance_of(file) for file in files)]
+        return list(dict.fromkeys(chosen))
+
+    def instance_of(self, file: str) -> str:
+        """The id of the instance whose config this file is."""
+        path = Path(file).resolve()
+        for loaded in self.loaded.files:
+            if (self.fleet.project_dir / loaded.file).resolve() == path:
+                if loaded.spec is None:
+                    raise ConfigError(loaded.problems)
+                return loaded.spec.id
+        if not path.exists():
+            raise ConfigError([Problem.at(file, "", "there is no such file")])
+        raise UsageError(
+            "{file} is not in {folder}: copy it there first",
+            file=file,
+            folder=self.fleet.relative(self.fleet.config_dir),
+        )
+
+
+def find(start: Path) -> Path:
+    """The nearest folder upwards that has a config/ folder. Raises ConfigError."""
+    for folder in (start, *start.parents):
+        if (folder / "config" / "active").is_dir() or (folder / "config" / "fleet.toml").is_file():
+            return folder
+    raise ConfigError(
+        [Problem.at(str(start), "", "there is no config/active here or above: use --project-dir DIR")]
+    )
+
+
+def read(project_dir: Path) -> Project:
+    """Reads a project folder.
+
+    Raises ConfigError only for what concerns the whole fleet; faults of single files are in `problems`.
+    """
+    fleet, defaults = settings.load(project_dir.resolve())
+    remembered = memory.load(fleet.memory_file, fleet.name)
+    dotenv, faults = read_dotenv(fleet.dotenv_file)
+    variables = merged(dotenv, os.environ)
+    loaded = load.load(fleet, defaults, variables, remembered.ids)
+    specs = _with_ports(loaded.specs, remembered, {})
+    env_faults = [Problem.at(".env", f"line {number}" if number else "", why) for number, why in faults]
+    problems = [*env_faults, *loaded.problems]
+    if not problems:
+        problems += botenv.problems(specs.values(), fleet, variables)
+    return Project(
+        fleet=fleet,
+        loaded=loaded,
+        memory=remembered,
+        variables=variables,
+        specs=specs,
+        problems=tuple(problems),
+        warnings=(*loaded.warnings, *botenv.warnings(specs.values(), variables)),
+    )
+
+
+def _with_ports(
+    specs: tuple[InstanceSpec, ...], remembered: Memory, known_ports: Mapping[str, int]
+) -> dict[str, InstanceSpec]:
+    """Gives a port to the specs whose config leaves it open."""
+    known = {each.id: port for each in specs if (port := remembered.of(each.id).web_port) is not None}
+    known.update(known_ports)
+    taken = [each.web_port for each in specs if each.web_port is not None]
+    wanting = [each.id for each in specs if each.web_port is None]
+    assigned = memory.assign_ports(wanting, known, taken)
+    return {
+        each.id: each if each.web_port is not None else each.with_port(assigned[each.id])
+        for each in sorted(specs, key=lambda each: each.id)
+    }

@@ -1,0 +1,151 @@
+"""config/fleet.toml → Fleet. Every key has a default; an unknown key is an error, it would be silently lost otherwise."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from manager import explain
+from manager.config import DaemonConfig, Fault, Mode
+from manager.errors import ConfigError, Problem
+from manager.fleet import DEFAULT_PASSED_VARIABLES, NAME_PATTERN, Fleet
+
+NOT_DEFAULTS = ("web_port", "log_dir", "db_path", "python_path", "script_path", "working_dir")
+"""Keys of daemon_config that belong to one instance and cannot be a fleet's default."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+
+class ContainerTable(_Table):
+    """`[container]`: what every container of the fleet gets."""
+
+    pids_limit: Annotated[int, Field(ge=16, le=100_000)] = 256
+    tmp_size_mb: Annotated[int, Field(ge=1, le=65536)] = 64
+    log_max_size_mb: Annotated[int, Field(ge=1, le=10_000)] = 10
+    log_max_files: Annotated[int, Field(ge=1, le=100)] = 3
+    engine_health_interval: Annotated[int, Field(ge=0, le=86400)] = 60
+
+
+class FleetFile(_Table):
+    """The whole file."""
+
+    name: str | None = None
+    data_dir: str = "volumes"
+    mode: Mode = "paper"
+    image: str = ""
+    bot_dir: str = ""
+    bind_address: str = "127.0.0.1"
+    variables: tuple[str, ...] = Field(default=DEFAULT_PASSED_VARIABLES, strict=False)
+    parallelism: Annotated[int, Field(ge=1, le=64)] = 8
+    allow_shared_credentials: bool = False
+    container: ContainerTable = ContainerTable()
+    defaults: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("name")
+    @classmethod
+    def _valid_name(cls, value: str | None) -> str | None:
+        if value is not None and not NAME_PATTERN.fullmatch(value):
+            raise Fault("must match {pattern}", pattern=NAME_PATTERN.pattern)
+        return value
+
+    @field_validator("bind_address")
+    @classmethod
+    def _valid_address(cls, value: str) -> str:
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise Fault("must be an IP address") from None
+        return value
+
+
+def load(project_dir: Path) -> tuple[Fleet, dict[str, Any]]:
+    """The fleet of a project folder, and its defaults for daemon_config. Raises ConfigError."""
+    path = project_dir / "config" / "fleet.toml"
+    file = "config/fleet.toml"
+    try:
+        settings = FleetFile.model_validate(_read(path, file))
+    except ValidationError as error:
+        raise ConfigError(explain.problems(file, FleetFile, error)) from error
+    faults = [*_unknown(file, settings), *_bad_defaults(file, settings.defaults)]
+    if faults:
+        raise ConfigError(faults)
+    return _fleet(project_dir, file, settings), settings.defaults
+
+
+def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
+    if not settings.data_dir or "\0" in settings.data_dir:
+        raise ConfigError([Problem.at(file, "data_dir", "must be a folder")])
+    return Fleet(
+        name=settings.name or _name_of(project_dir, file),
+        project_dir=project_dir,
+        data_dir=(project_dir / settings.data_dir).resolve(),
+        mode=settings.mode,
+        image=settings.image,
+        bot_dir=settings.bot_dir,
+        bind_address=settings.bind_address,
+        variables=settings.variables,
+        parallelism=settings.parallelism,
+        allow_shared_credentials=settings.allow_shared_credentials,
+        **settings.container.model_dump(),
+    )
+
+
+def _read(path: Path, file: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError([Problem.at(file, "", "cannot be read: {why}", why=error.strerror)]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            [Problem.at(file, "", "is not UTF-8 (byte {position})", position=error.start)]
+        ) from error
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise ConfigError([Problem.at(file, "", "is not TOML: {why}", why=str(error)[:200])]) from error
+
+
+def _unknown(file: str, settings: FleetFile) -> list[Problem]:
+    faults = []
+    for table, prefix in ((settings, ""), (settings.container, "container.")):
+        for key in table.model_extra or {}:
+            near = difflib.get_close_matches(key, type(table).model_fields, n=1)
+            hint = near[0] if near else ", ".join(type(table).model_fields)
+            faults.append(
+                Problem.at(file, f"{prefix}{key}", "is not a known key, did you mean {near}?", near=hint)
+            )
+    return faults
+
+
+def _bad_defaults(file: str, defaults: dict[str, Any]) -> list[Problem]:
+    """`[defaults]` holds keys of daemon_config, under the same rules as there."""
+    faults = [
+        Problem.at(file, f"defaults.{key}", "belongs into an instance config")
+        for key in NOT_DEFAULTS
+        if key in defaults
+    ]
+    try:
+        checked = DaemonConfig.model_validate(defaults)
+    except ValidationError as error:
+        faults += explain.problems(file, DaemonConfig, error)
+    else:
+        faults += explain.unknown_keys(file, checked, "defaults.")
+    return faults
+
+
+def _name_of(project_dir: Path, file: str) -> str:
+    """The folder's name as Compose would normalise it."""
+    name = re.sub(r"[^a-z0-9_-]", "", project_dir.name.lower()).lstrip("_-")
+    if not name:
+        raise ConfigError(
+            [Problem.at(file, "name", "is needed: “{folder}” gives none", folder=project_dir.name)]
+        )
+    return name

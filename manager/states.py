@@ -1,0 +1,97 @@
+"""Engine state, health and the supervisor's word → one of our few states. One function, total. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from manager.i18n import Text
+from manager.registry import Container
+from manager.supervision import Supervision
+
+State = Literal[
+    "starting", "running", "unhealthy", "restarting", "failed", "completed", "stopped", "missing", "orphan"
+]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The state, the engine's or supervisor's own word where it says more, and why."""
+
+    state: State
+    word: str = ""
+    why: Text | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a bot process is meant to exist right now."""
+        return self.state in {"starting", "running", "unhealthy"}
+
+
+def verdict(
+    container: Container | None, supervision: Supervision | None, *, configured: bool, uptime: float
+) -> Verdict:
+    """What is so of an instance. `uptime`: the host's, in seconds, against which silence is measured."""
+    if container is None:
+        return Verdict("missing")
+    known = _of_container(container, supervision, uptime)
+    if configured:
+        return known
+    return Verdict("orphan", known.word or known.state, known.why or Text("no config names it"))
+
+
+def _of_container(container: Container, supervision: Supervision | None, uptime: float) -> Verdict:
+    match container.engine_state:
+        case "running":
+            if supervision is None or supervision.container != container.id:
+                return _by_engine_health(container)
+            return _by_supervisor(supervision, uptime)
+        case "exited":
+            return Verdict("stopped", why=_exit_text(container))
+        case "created":
+            return Verdict("stopped", "created", Text("it was made and never started"))
+        case "paused":
+            return Verdict("unhealthy", "paused", Text("it is paused: nothing in it runs"))
+        case "restarting":
+            return Verdict("restarting", why=_exit_text(container))
+        case "removing":
+            return Verdict("stopped", "removing")
+        case "dead":
+            return Verdict("failed", "dead", Text("the engine could not remove it"))
+        case other:
+            return Verdict("unhealthy", other, Text("the engine calls it “{word}”", word=other))
+
+
+def _by_supervisor(supervision: Supervision, uptime: float) -> Verdict:
+    if supervision.is_stale(uptime):
+        silence = round(uptime - supervision.updated_uptime)
+        if silence < 0:
+            return Verdict("starting")
+        return Verdict(
+            "unhealthy", "silent", Text("its supervisor has said nothing for {seconds} s", seconds=silence)
+        )
+    why = Text("{why}", why=supervision.why) if supervision.why else None
+    match supervision.state:
+        case "starting" | "running" | "unhealthy" | "restarting" | "failed" | "completed" as state:
+            return Verdict(state, why=why)
+        case "stopping" | "stopped" as word:
+            return Verdict("unhealthy", word, why or Text("it is being stopped"))
+        case other:
+            return Verdict("unhealthy", other, why)
+
+
+def _by_engine_health(container: Container) -> Verdict:
+    """Where the state file cannot be read: rootless data, another user, the first moments of a container."""
+    match container.health:
+        case "healthy":
+            return Verdict("running")
+        case "unhealthy":
+            return Verdict("unhealthy", why=Text("the engine's health check fails"))
+        case _:
+            return Verdict("starting")
+
+
+def _exit_text(container: Container) -> Text | None:
+    if container.exit_code is None:
+        return None
+    return Text("container exit code {code}", code=container.exit_code)

@@ -1,0 +1,147 @@
+"""One look at the fleet: what the configs want, what the engine has, what the supervisors say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from manager import botenv, folders, host, labels, plan, registry, states, supervision
+from manager.errors import ConfigError, NotFound, Problem
+from manager.memory import Remembered
+from manager.project import Project
+from manager.registry import Container, Observed
+from manager.spec import InstanceSpec, config_hash
+from manager.states import Verdict
+from manager.supervision import Supervision
+
+if TYPE_CHECKING:
+    from manager.engine import Engine
+
+
+@dataclass(frozen=True)
+class InstanceView:
+    """Everything known of one instance at one moment."""
+
+    id: str
+    verdict: Verdict
+    drift: tuple[str, ...]
+    spec: InstanceSpec | None
+    container: Container | None
+    supervision: Supervision | None
+    remembered: Remembered
+
+    @property
+    def is_bot_up(self) -> bool:
+        """Whether its bot's process is meant to exist now."""
+        container, said = self.container, self.supervision
+        return bool(
+            container and container.is_up and said and said.container == container.id and said.bot_pid
+        )
+
+    @property
+    def web_port(self) -> int | None:
+        """The port its container publishes, else the one its config asks for."""
+        if self.container is not None:
+            return self.container.web_port
+        return self.spec.web_port if self.spec else None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The whole fleet at one moment."""
+
+    project: Project
+    observed: Observed
+    situation: plan.Situation
+    views: Mapping[str, InstanceView]
+    env_values: Mapping[str, Mapping[str, str]]
+
+    def require_ours(self) -> None:
+        """Raises ConfigError when containers of this fleet's name come from another project or data folder."""
+        found = list(self._foreign())
+        if found:
+            raise ConfigError(found)
+
+    def _foreign(self) -> list[Problem]:
+        fleet = self.project.fleet
+        problems = []
+        for each in self.observed.containers.values():
+            if each.project_dir and each.project_dir != str(fleet.project_dir):
+                here, there = str(fleet.project_dir), each.project_dir
+            elif each.data_source and each.data_source != str(fleet.database_dir(each.instance)):
+                here, there = str(fleet.database_dir(each.instance)), each.data_source
+            else:
+                continue
+            problems.append(
+                Problem.at(
+                    "config/fleet.toml",
+                    "name",
+                    "the container {container} of fleet {fleet} belongs to {there}, not to {here}; give this fleet another"
+                    " name, or take that one down there",
+                    container=each.name, fleet=fleet.name, there=there, here=here,
+                )
+            )  # fmt: skip
+        return problems
+
+
+def look(project: Project, engine: Engine) -> Survey:
+    """Two engine calls, whatever the fleet's size: the list of containers and the image."""
+    fleet = project.fleet
+    observed = registry.observe(engine.containers(labels.fleet_filter(fleet.name)), fleet.name)
+    try:
+        image_id = str(engine.image(fleet.image_name)["Id"])
+    except NotFound:
+        image_id = ""
+    return survey(project, observed, image_id)
+
+
+def survey(project: Project, observed: Observed, image_id: str) -> Survey:
+    """Puts configs, containers and supervisors' words together."""
+    ports = {
+        each.instance: each.web_port for each in observed.containers.values() if each.web_port is not None
+    }
+    project = project.with_known_ports(ports)
+    fleet, uptime, zone = project.fleet, supervision.uptime(), host.time_zone()
+    said = {each: supervision.read(fleet.instance_state_dir(each)) for each in observed.containers}
+    kept = frozenset(
+        each.instance
+        for each in observed.containers.values()
+        if each.config_file in project.loaded.broken_files
+    )
+    verdicts = {
+        each: states.verdict(
+            observed.containers.get(each),
+            said.get(each),
+            configured=each in project.specs or each in kept,
+            uptime=uptime,
+        )
+        for each in sorted({*project.specs, *observed.containers})
+    }
+    env_values = {
+        each: botenv.values(spec, fleet, project.variables, zone) for each, spec in project.specs.items()
+    }
+    wanted = {
+        each: plan.Wanted(
+            each,
+            config_hash(spec, fleet),
+            spec.web_port,
+            environment_changed=each in observed.containers
+            and folders.env_differs(spec, fleet, env_values[each]),
+        )
+        for each, spec in project.specs.items()
+    }
+    situation = plan.Situation(wanted, observed.containers, verdicts, project.memory, image_id, kept)
+    views = {
+        each: InstanceView(
+            each,
+            verdicts[each],
+            tuple(situation.drift(each)),
+            project.specs.get(each),
+            observed.containers.get(each),
+            said.get(each),
+            project.memory.of(each),
+        )
+        for each in verdicts
+    }
+    return Survey(project, observed, situation, views, env_values)

@@ -1,0 +1,37 @@
+"""Waits for instances to become healthy, by reading what their supervisors write."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from manager import output
+from manager.i18n import Text
+from manager.states import Verdict
+
+if TYPE_CHECKING:
+    from manager.context import Context
+
+POLL_S = 0.25
+SETTLED = frozenset({"running", "failed", "completed", "stopped", "missing"})
+
+
+def until_healthy(context: Context, ids: list[str], timeout: float, *, quiet: bool) -> list[str]:
+    """Waits until every instance is running, or can no longer become so. Returns those that are not running."""
+    deadline = time.monotonic() + timeout
+    told: set[str] = set()
+    while True:
+        views = context.survey().views
+        for each in ids:
+            if each not in told and views[each].verdict.state in SETTLED:
+                told.add(each)
+                _tell(each, views[each].verdict, quiet)
+        pending = [each for each in ids if each not in told]
+        if not pending or time.monotonic() > deadline:
+            return [each for each in ids if views[each].verdict.state not in {"running", "completed"}]
+        time.sleep(POLL_S)
+
+
+def _tell(instance: str, verdict: Verdict, quiet: bool) -> None:
+    if not quiet and verdict.state == "running":
+        output.say(Text("{id}: healthy", id=instance))
