@@ -51,7 +51,8 @@ RUN cd /image \
     && chmod -R u=rwX,go=rX . && chmod 0755 opt/botfleet/healthcheck && chmod 0700 botfleet/secrets \
     && python3 -m compileall -q --invalidation-mode unchecked-hash -s /image opt/botfleet \
     && { python3 -m compileall -q -j0 --invalidation-mode unchecked-hash -s /image app >/dev/null || true; } \
-    && chown 10001:10001 app/logs data botfleet/state botfleet/secrets run/botfleet
+    && chown 10001:10001 app/logs data botfleet/state botfleet/secrets \
+    && chmod 1777 run/botfleet  # a tmpfs takes its mode from the folder it covers, whatever its options say
 
 FROM base
 COPY --from=packages /opt/venv /opt/venv
