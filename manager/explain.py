@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -25,9 +26,10 @@ TYPE_NAMES = {
 }
 
 
-def problems(file: str, model: type[BaseModel], error: ValidationError) -> list[Problem]:
-    """One problem per fault that pydantic found, in the file's order."""
-    return [_problem(file, model, detail) for detail in error.errors(include_url=False)]
+def problems(file: str, model: type[BaseModel], error: ValidationError, prefix: str = "") -> list[Problem]:
+    """One problem per fault that pydantic found, in the file's order. `prefix`: where the model stands in the file."""
+    found = (_problem(file, model, detail) for detail in error.errors(include_url=False))
+    return [replace(problem, path=f"{prefix}{problem.path}") for problem in found]
 
 
 def unknown_keys(file: str, value: BaseModel, prefix: str = "") -> Iterator[Problem]:

@@ -135,7 +135,7 @@ def _bad_defaults(file: str, defaults: dict[str, Any]) -> list[Problem]:
     try:
         checked = DaemonConfig.model_validate(defaults)
     except ValidationError as error:
-        faults += explain.problems(file, DaemonConfig, error)
+        faults += explain.problems(file, DaemonConfig, error, "defaults.")
     else:
         faults += explain.unknown_keys(file, checked, "defaults.")
     return faults

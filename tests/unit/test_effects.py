@@ -1,0 +1,162 @@
+"""Effects on the local disk: folders, the database link, the lock, host pids. Real files, real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from manager import folders, host, jsonfile, lock
+from manager.errors import Locked
+from manager.fleet import Fleet
+from manager.folders import FolderError
+from tests.builders import a_spec
+
+ME = (os.getuid(), os.getgid())
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    return Fleet("desk", tmp_path, tmp_path / "volumes")
+
+
+def test_folders_are_made_once_and_secrets_are_private(fleet: Fleet) -> None:
+    spec = a_spec(fleet=fleet)
+    for _time in range(2):
+        folders.prepare(spec, fleet, ME)
+    link = fleet.data_dir / "database" / "bp_sol_01.db"
+    assert str(link.readlink()) == "bp_sol_01/bp_sol_01.db"
+    assert fleet.secrets_dir("bp_sol_01").stat().st_mode & 0o777 == 0o700
+    folders.write_env(spec, fleet, ME, {"A": "1"})
+    env = fleet.secrets_dir("bp_sol_01") / "env.json"
+    assert env.stat().st_mode & 0o777 == 0o400
+    assert not folders.env_differs(spec, fleet, {"A": "1"})
+    assert folders.env_differs(spec, fleet, {"A": "2"})
+
+
+def test_a_database_that_lies_there_is_moved_in_with_its_wal(fleet: Fleet) -> None:
+    old = fleet.data_dir / "database" / "bp_sol_01.db"
+    old.parent.mkdir(parents=True)
+    script = (
+        "import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('pragma journal_mode=wal');"
+        "db.execute('create table t (x)'); db.execute('insert into t values (1)'); db.commit(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(old)], check=True)
+    assert old.with_name("bp_sol_01.db-wal").exists()
+    folders.prepare(a_spec(fleet=fleet), fleet, ME)
+    assert old.is_symlink()
+    assert not old.with_name("bp_sol_01.db-wal").is_file()
+    assert sqlite3.connect(old).execute("select x from t").fetchall() == [(1,)]
+
+
+def test_a_database_somebody_has_open_is_not_moved(fleet: Fleet) -> None:
+    old = fleet.data_dir / "database" / "bp_sol_01.db"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"")
+    with (
+        old.open(),
+        pytest.raises(FolderError, match=f"process {os.getpid()} still has .* open; stop it first"),
+    ):
+        folders.prepare(a_spec(fleet=fleet), fleet, ME)
+    assert old.is_file()
+    assert not old.is_symlink()
+
+
+@pytest.mark.parametrize(
+    "where", ["logs", "logs/bp_sol_01", "state/bp_sol_01", "secrets", "database/bp_sol_01"]
+)
+def test_a_symlink_below_the_data_folder_is_refused(fleet: Fleet, tmp_path: Path, where: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    path = fleet.data_dir / where
+    path.parent.mkdir(parents=True)
+    path.symlink_to(elsewhere)
+    with pytest.raises(FolderError, match="is a symbolic link"):
+        folders.prepare(a_spec(fleet=fleet), fleet, ME)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_file_in_the_way_is_named(fleet: Fleet) -> None:
+    fleet.data_dir.mkdir()
+    (fleet.data_dir / "logs").write_text("")
+    with pytest.raises(FolderError, match="is in the way: it is not a folder"):
+        folders.prepare(a_spec(fleet=fleet), fleet, ME)
+
+
+def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    jsonfile.write_atomically(path, {"old": 1})
+
+    def die(_fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        jsonfile.replace(path, die, 0o644)
+    assert json.loads(path.read_text()) == {"old": 1}
+    assert [each.name for each in tmp_path.iterdir()] == ["x.json"]
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from manager import lock
+with lock.held(Path(sys.argv[1]), "up"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def a_holder(path: Path) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield holder
+        holder.kill()
+
+
+def test_the_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "fleet.lock"
+    with a_holder(path) as holder:
+        assert not lock.is_free(path)
+        with (
+            pytest.raises(Locked, match=rf"`manager up` \(pid {holder.pid}, since ") as caught,
+            lock.held(path, "down"),
+        ):
+            pass
+        assert caught.value.exit_code == 7
+        with lock.held(path, "down", force=True):
+            pass
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        with lock.held(path, "down", wait=5):
+            assert not lock.is_free(path)
+    assert lock.is_free(path)
+
+
+def test_waiting_for_the_lock_is_bounded(tmp_path: Path) -> None:
+    with a_holder(tmp_path / "lock"), pytest.raises(Locked), lock.held(tmp_path / "lock", "up", wait=0.2):
+        pass
+
+
+def test_host_pids_are_found_by_inner_pid_and_container(tmp_path: Path) -> None:
+    for pid, nspid, cgroup in (("100", "100\t8", "aaa"), ("101", "101\t8", "bbb"), ("102", "102", "aaa")):
+        (tmp_path / pid).mkdir()
+        (tmp_path / pid / "status").write_text(f"Name:\tpython\nPPid:\t7\nNSpid:\t{nspid}\nThreads:\t1\n")
+        (tmp_path / pid / "cgroup").write_text(f"0::/system.slice/docker-{cgroup}.scope\n")
+    assert host.host_pids([("aaa", 8), ("bbb", 8), ("ccc", 8), ("aaa", 102)], tmp_path) == {
+        ("aaa", 8): 100,
+        ("bbb", 8): 101,
+    }
+    assert host.parent_pid(100, tmp_path) == 7
+    assert host.parent_pid(999, tmp_path) == 0

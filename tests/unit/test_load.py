@@ -1,0 +1,268 @@
+"""Config files: what loads, and how a fault is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager import load, settings
+from manager.load import Loaded
+from tests.builders import a_config, write_config
+
+
+def loaded(
+    project: Path, variables: Mapping[str, str] | None = None, ids: Mapping[str, str] | None = None
+) -> Loaded:
+    fleet, defaults = settings.load(project)
+    return load.load(fleet, defaults, variables or {}, ids or {})
+
+
+def faults(project: Path, variables: Mapping[str, str] | None = None) -> list[str]:
+    return [str(problem) for problem in loaded(project, variables).problems]
+
+
+def one_fault(
+    project: Path, config: Mapping[str, Any] | str | bytes, variables: Mapping[str, str] | None = None
+) -> str:
+    write_config(project, config)
+    (fault,) = faults(project, variables)
+    return fault
+
+
+def test_the_short_example_loads_with_defaults(tmp_path: Path) -> None:
+    write_config(
+        tmp_path,
+        {
+            "metadata": {
+                "instance_id": "bp_sol_01",
+                "exchange": "backpack",
+                "symbol": "SOL_USDC_PERP",
+                "strategy": "perp_grid",
+            },
+            "daemon_config": {
+                "log_dir": "logs/bp_sol_01",
+                "db_path": "database/bp_sol_01.db",
+                "web_port": 5001,
+            },
+        },
+    )
+    (spec,) = loaded(tmp_path).specs
+    assert (spec.market_type, spec.mode, spec.web_port, spec.memory, spec.nano_cpus) == (
+        "perp", "paper", 5001, 2048 << 20, 800_000_000,
+    )  # fmt: skip
+    assert spec.command == ("--exchange", "backpack", "--symbol", "SOL_USDC_PERP", "--strategy", "perp_grid")
+
+
+def test_the_id_is_the_metadatas_else_the_stem(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config("bp_eth_01"), stem="backpack_eth")
+    no_id = a_config(port=5002)
+    del no_id["metadata"]["instance_id"]
+    write_config(tmp_path, no_id, stem="by_stem")
+    assert [spec.id for spec in loaded(tmp_path).specs] == ["bp_eth_01", "by_stem"]
+    named = loaded(tmp_path, ids={"config/active/by_stem.json": "by_hand"})
+    assert [spec.id for spec in named.specs] == ["bp_eth_01", "by_hand"]
+
+
+FILE = "config/active/bp_sol_01.json"
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({"daemon_config": {"web_port": 0}}, "daemon_config.web_port: must be 1-65535, not 0"),
+        ({"daemon_config": {"web_port": "5001"}}, "daemon_config.web_port: must be a whole number, not “5001”"),
+        ({"daemon_config": {"web_port": True}}, "daemon_config.web_port: must be a whole number, not True"),
+        ({"daemon_config": {"memory_limit_mb": 31}}, "daemon_config.memory_limit_mb: must be 32-1073741824, not 31"),
+        ({"daemon_config": {"max_restart_attempts": 101}}, "daemon_config.max_restart_attempts: must be 0-100, not 101"),
+        ({"daemon_config": {"restart_delay": 3601}}, "daemon_config.restart_delay: must be 0-3600, not 3601"),
+        ({"daemon_config": {"health_check_interval": 0}}, "daemon_config.health_check_interval: must be 1-300, not 0"),
+        ({"daemon_config": {"auto_restart": "yes"}}, "daemon_config.auto_restart: must be true or false, not “yes”"),
+        ({"metadata": {"market_type": "margin"}}, "metadata.market_type: must be 'spot' or 'perp', not “margin”"),
+        ({"metadata": {"symbol": "SOL USDC"}}, "metadata.symbol: must be one word without spaces"),
+        ({"strategy_config": {"grid_num": 1}}, "strategy_config.grid_num: must be 2-200, not 1"),
+        ({"strategy_config": {"max_position": 0}}, "strategy_config.max_position: must be above 0, not 0"),
+        (
+            {"strategy_config": {"grid_lower_price": 200}},
+            "strategy_config: grid_upper_price must be above grid_lower_price, 180 is not above 200",
+        ),
+        ({"daemon_config": {"log_dir": "../../etc"}}, "daemon_config.log_dir: must be a path such as logs/bp_sol_01, not “../../etc”"),
+        ({"daemon_config": {"log_dir": "logs/../../etc"}}, "daemon_config.log_dir: must be a path such as logs/bp_sol_01, not “logs/../../etc”"),
+        ({"daemon_config": {"db_path": "/var/x.db"}}, "daemon_config.db_path: must be a path such as database/bp_sol_01.db, not “/var/x.db”"),
+        ({"daemon_config": {"db_path": "database/other/x.db"}}, "daemon_config.db_path: must be a path such as database/bp_sol_01.db, not “database/other/x.db”"),
+        (
+            {"exchange_config": {"api_key": "AKIA123"}},
+            "exchange_config.api_key: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+        ),
+        (
+            {"exchange_config": {"deep": {"wallet_private": "0xabc"}}},
+            "exchange_config.deep.wallet_private: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+        ),
+        (
+            {"exchange_config": {"api_key": "${BACKPACK_KEY:-AKIA123}"}},
+            "exchange_config.api_key: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+        ),
+        (
+            {"metadata": {"description": "${BACKPACK_SECRET}"}},
+            "metadata.description: names the credential BACKPACK_SECRET: only exchange_config may",
+        ),
+        ({"mode": "real"}, "mode: must be 'paper' or 'live', not “real”"),
+        ({"metadata": "text"}, "metadata: must be an object {…}, not “text”"),
+    ],
+)  # fmt: skip
+def test_a_fault_names_file_path_and_rule(tmp_path: Path, section: dict[str, Any], expected: str) -> None:
+    assert one_fault(tmp_path, a_config(**section)) == f"{FILE}: {expected}"
+
+
+def test_words_of_the_bundled_bot_are_checked_only_for_it(tmp_path: Path) -> None:
+    config = a_config(metadata={"exchange": "binance", "strategy": "martingale"})
+    write_config(tmp_path, config)
+    assert [fault.partition(": ")[2].partition(",")[0] for fault in faults(tmp_path)] == [
+        "metadata.exchange: must be one of backpack",
+        "metadata.strategy: must be one of standard",
+    ]
+    (tmp_path / "config" / "fleet.toml").write_text('bot_dir = "bot"')
+    assert faults(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("{", "is not JSON: Expecting property name enclosed in double quotes (line 1, column 2)"),
+        ("", "is not JSON: Expecting value (line 1, column 1)"),
+        ("[]", "must be an object {…}"),
+        ('{"a": 1, "a": 2}', "the key “a” stands there twice"),
+        (b"\xff\xfe{\x00}\x00", "is not UTF-8 (byte 0)"),
+        (b'{"metadata": "\xe9"}', "is not UTF-8 (byte 14)"),
+        ('{"metadata": {"symbol": NaN}}', "is not JSON: NaN is no number"),
+        ('{"a": ' * 60 + "1" + "}" * 60, "is nested deeper than 50 levels"),
+        ("[" * 200_000, "is nested deeper than 50 levels"),
+        ('{"metadata": {"symbol": "a\\u0000b"}}', "metadata.symbol: holds a NUL character"),
+        ('{"metadata": {"symbol": "\\ud800"}}', "metadata.symbol: holds half a surrogate pair"),
+        ('{"x": "' + "a" * 1_100_000 + '"}', "is larger than 1000000 bytes"),
+        ('{"metadata": {"exchange": "backpack", "symbol": "X", "strategy": "grid"}, "daemon_config": {"web_port": ' + "9" * 5000 + "}}",
+         "is not JSON: Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits"),
+        ("{}", "metadata: is missing"),
+        ('{"metadata": {"exchange": "backpack", "strategy": "grid"}}', "metadata.symbol: is missing"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_config(tmp_path: Path, raw: str | bytes, expected: str) -> None:
+    assert one_fault(tmp_path, raw).partition(": ")[2].startswith(expected)
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    write_config(tmp_path, b"\xef\xbb\xbf" + json.dumps(a_config()).encode())
+    assert faults(tmp_path) == []
+
+
+def test_two_files_must_not_share(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config("one"), stem="a")
+    write_config(tmp_path, a_config("ONE"), stem="b")
+    write_config(
+        tmp_path,
+        a_config("two", 5002, daemon_config={"log_dir": "logs/one/sub", "db_path": "database/one.db"}),
+        stem="c",
+    )
+    write_config(tmp_path, a_config("three", 5003, daemon_config={"db_path": "database/two"}), stem="d")
+    assert faults(tmp_path) == [
+        "config/active/b.json: metadata.instance_id: ONE is also used by config/active/a.json",
+        "config/active/b.json: daemon_config.web_port: 5001 is also used by config/active/a.json",
+        "config/active/b.json: daemon_config.db_path: database/ONE.db is also used by config/active/a.json",
+        "config/active/c.json: daemon_config.db_path: database/one.db is also used by config/active/a.json",
+        "config/active/d.json: daemon_config.db_path: database/two is the database folder of config/active/c.json",
+        "config/active/c.json: daemon_config.log_dir: logs/one/sub is also used by config/active/a.json",
+    ]
+
+
+def test_every_file_is_reported_and_the_good_ones_are_there(tmp_path: Path) -> None:
+    write_config(tmp_path, "{", stem="bad")
+    write_config(tmp_path, a_config())
+    found = loaded(tmp_path)
+    assert [spec.id for spec in found.specs] == ["bp_sol_01"]
+    assert found.broken_files == {"config/active/bad.json"}
+
+
+def test_unknown_keys_are_warned_about_with_the_nearest_one(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config(daemon_config={"web_prot": 1}, colour="red") | {"$schema": "x"})
+    assert [str(warning) for warning in loaded(tmp_path).warnings] == [
+        f"{FILE}: colour: is not a known key",
+        f"{FILE}: daemon_config.web_prot: is not a known key, did you mean web_port?",
+    ]
+
+
+def test_the_old_shared_log_folder_becomes_one_each(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config(daemon_config={"log_dir": "logs/"}))
+    found = loaded(tmp_path)
+    assert [spec.log_dir for spec in found.specs] == ["logs/bp_sol_01"]
+    assert "becomes logs/ID" in str(found.warnings[0])
+
+
+def test_fleet_defaults_are_beneath_the_configs(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config("a", 5001, daemon_config={"restart_delay": 5}), stem="a")
+    write_config(tmp_path, a_config("b", 5002), stem="b")
+    (tmp_path / "config" / "fleet.toml").write_text("[defaults]\nrestart_delay = 7\nbot_stop_timeout = 9\n")
+    first, second = loaded(tmp_path).specs
+    assert [spec.settings["BOTFLEET_RESTART_DELAY"] for spec in (first, second)] == ["5", "7"]
+    assert [spec.container_stop_timeout for spec in (first, second)] == [14, 14]
+
+
+def test_variables_outside_the_credentials_are_expanded(tmp_path: Path) -> None:
+    config = a_config(metadata={"symbol": "${COIN:-SOL}_USDC"})
+    write_config(tmp_path, config)
+    assert loaded(tmp_path).specs[0].symbol == "SOL_USDC"
+    assert loaded(tmp_path, {"COIN": "ETH"}).specs[0].symbol == "ETH_USDC"
+    assert loaded(tmp_path, {"COIN": ""}).specs[0].symbol == "SOL_USDC"
+
+
+def test_the_legacy_flat_file_loads(tmp_path: Path) -> None:
+    write_config(
+        tmp_path,
+        {
+            "python_path": ".venv/bin/python3",
+            "script_path": "run.py",
+            "web_port": 5009,
+            "max_restart_attempts": 7,
+            "environment": {"BACKPACK_KEY": "${BACKPACK_KEY}", "LOG_LEVEL": "INFO"},
+            "bot_args": [
+                "--exchange",
+                "backpack",
+                "--symbol",
+                "SOL_USDC",
+                "--strategy",
+                "grid",
+                "--spread=0.1",
+            ],
+        },
+        stem="daemon_config",
+    )
+    found = loaded(tmp_path)
+    assert found.problems == ()
+    (spec,) = found.specs
+    assert (spec.id, spec.web_port, spec.exchange, spec.symbol, spec.strategy) == (
+        "daemon_config", 5009, "backpack", "SOL_USDC", "grid",
+    )  # fmt: skip
+    assert spec.command[-1] == "--spread=0.1"
+    assert spec.settings["BOTFLEET_MAX_RESTARTS"] == "7"
+    assert spec.literals == {"BACKPACK_KEY": "${BACKPACK_KEY}", "LOG_LEVEL": "INFO"}
+
+
+def test_a_legacy_file_may_pass_no_credential_in_clear(tmp_path: Path) -> None:
+    write_config(tmp_path, {"environment": {"API_KEY": "abc"}, "bot_args": ["--api-key", "abc"]})
+    assert [fault.partition(": ")[2].partition(":")[0] for fault in faults(tmp_path)] == [
+        "environment.API_KEY",
+        "bot_args[0]",
+    ]
+
+
+def test_shipped_configs_and_templates_load() -> None:
+    root = Path(__file__).resolve().parents[2]
+    found = loaded(root)
+    assert found.problems == ()
+    assert found.warnings == ()
+    assert [spec.id for spec in found.specs] == ["bp_eth_01", "bp_eth_02", "bp_sol_01"]
+    fleet, defaults = settings.load(root)
+    for template in sorted((root / "config" / "templates").glob("*.json")):
+        assert load.load_file(template, fleet, defaults, {}, {}).problems == (), template

@@ -1,0 +1,52 @@
+"""state/fleet.json and the ports it remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from manager import memory
+from manager.errors import ConfigError
+from manager.memory import Memory
+
+
+def test_it_survives_being_written(tmp_path: Path) -> None:
+    before = Memory("desk").with_wish(["a", "b"], "stopped").with_registered(["a"], "2025-11-30T19:00:00")
+    before = before.with_ports({"b": 5007}).with_id("config/active/x.json", "c")
+    memory.save(tmp_path / "fleet.json", before)
+    assert memory.load(tmp_path / "fleet.json", "desk") == before
+    assert before.of("unknown").wish == "run"
+
+
+def test_the_first_registration_stays() -> None:
+    twice = Memory("desk").with_registered(["a"], "first").with_registered(["a"], "second")
+    assert twice.of("a").registered_at == "first"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", '{"schema": 2, "instances": {}, "fleet": "desk"}', '{"schema": 1}', '{"schema": 1, "fleet": "desk", "ids": {}, "instances": {"a": {"wish": "maybe"}}}'],
+)  # fmt: skip
+def test_an_unreadable_file_is_an_error_and_stays_as_it_is(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "fleet.json"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=r"fleet\.json"):
+        memory.load(path, "desk")
+    assert path.read_text() == content
+
+
+def test_another_fleets_data_folder_is_refused(tmp_path: Path) -> None:
+    memory.save(tmp_path / "fleet.json", Memory("other"))
+    with pytest.raises(ConfigError, match="belongs to the fleet other"):
+        memory.load(tmp_path / "fleet.json", "desk")
+
+
+def test_ports_are_the_known_ones_else_the_lowest_free() -> None:
+    assert memory.assign_ports(["c", "a", "b"], {"b": 5009}, [5001, 5003]) == {
+        "a": 5002,
+        "b": 5009,
+        "c": 5004,
+    }
+    assert memory.assign_ports(["a"], {"a": 5001}, [5001]) == {"a": 5002}
+    assert memory.assign_ports(["a", "b"], {"a": 5005, "b": 5005}, []) == {"a": 5005, "b": 5001}

@@ -1,0 +1,65 @@
+"""What a person reads."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from manager import output, states
+from manager.memory import Remembered
+from manager.survey import InstanceView
+from tests.builders import UPTIME, a_container
+
+
+def a_view(
+    instance: str = "bp_sol_01", engine: str = "running", created: float = 1_764_500_000, **changes: Any
+) -> InstanceView:
+    container = a_container(instance, engine, Created=int(created), **changes)
+    found = states.verdict(container, None, configured=True, uptime=UPTIME)
+    return InstanceView(instance, found, (), None, container, None, Remembered())
+
+
+def test_the_list_is_the_old_one_with_english_heads() -> None:
+    started = datetime(2025, 11, 30, 19, 0, 0).timestamp()
+    assert output.list_table(
+        [a_view(created=started), a_view("bp_eth_02", "exited", started + 60)], {"bp_sol_01": 12345}
+    ) == (
+        "Instance ID          PID        Web port   Config file                              Started\n"
+        + "-" * 116
+        + "\n🟢 bp_sol_01          12345      5001       config/active/bp_sol_01.json             2025-11-30 19:00:00"
+        + "\n🔴 bp_eth_02          -          5001       config/active/bp_eth_02.json             2025-11-30 19:01:00"
+    )
+    assert output.list_table([], {}) == "no running instances"
+
+
+def test_ps_objects_have_at_least_the_promised_keys() -> None:
+    (found,) = output.ps_objects([a_view()])
+    assert {"id", "state", "drifted", "mode", "web_port", "health", "restarts", "since"} <= set(found)
+    assert (found["state"], found["health"], found["web_port"]) == ("running", "healthy", 5001)
+
+
+def test_the_ps_table_says_why() -> None:
+    text = output.ps_table([a_view("a", "exited", time.time() - 125)])
+    assert text.splitlines()[1].split() == [
+        "a",
+        "stopped",
+        "paper",
+        "5001",
+        "0",
+        "2m",
+        "container",
+        "exit",
+        "code",
+        "137",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(-5, "0s"), (59.9, "59s"), (60, "1m"), (3661, "1h01m"), (172_799, "47h59m"), (172_800, "2d")],
+)
+def test_ages(seconds: float, expected: str) -> None:
+    assert output.age(seconds) == expected

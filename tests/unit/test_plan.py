@@ -1,0 +1,165 @@
+"""Plans, compared as the text that a dry run prints."""
+
+from __future__ import annotations
+
+from manager import plan
+from tests.builders import a_situation
+
+
+def printed(actions: list[plan.Action]) -> list[str]:
+    return [str(action) for action in actions]
+
+
+def test_up_creates_what_is_missing_and_leaves_what_is_right() -> None:
+    situation = a_situation({"a": {}, "b": {"engine": "running"}})
+    assert printed(plan.up(situation)) == ["create a: no container"]
+
+
+def test_up_twice_does_nothing() -> None:
+    assert plan.up(a_situation({"a": {"engine": "running"}, "b": {"engine": "running"}})) == []
+
+
+def test_up_recreates_for_a_changed_config() -> None:
+    assert printed(plan.up(a_situation({"a": {"engine": "running", "hash": "h0"}}))) == [
+        "recreate a: config changed"
+    ]
+
+
+def test_a_new_image_recreates_only_when_asked() -> None:
+    situation = a_situation({"a": {"engine": "running", "image": "sha256:old"}})
+    assert plan.up(situation) == []
+    assert printed(plan.up(situation, recreate=True)) == ["recreate a: new image"]
+
+
+def test_changed_values_restart_without_a_new_container() -> None:
+    situation = a_situation({"a": {"engine": "running", "environment": True}})
+    assert printed(plan.up(situation)) == ["restart a: environment changed"]
+
+
+def test_up_starts_what_stopped_by_itself_and_keeps_its_final_state() -> None:
+    (action,) = plan.up(a_situation({"a": {"engine": "exited"}}))
+    assert str(action) == "start a: not running"
+    assert not action.is_fresh
+
+
+def test_up_leaves_and_names_what_a_person_stopped() -> None:
+    situation = a_situation({"a": {"engine": "exited", "wish": "stopped"}, "b": {"wish": "stopped"}})
+    assert printed(plan.up(situation)) == [
+        "leave a: stopped by a person; `manager start a` starts it",
+        "leave b: stopped by a person; `manager start b` starts it",
+    ]
+    assert printed(plan.up(situation, ["a", "b"])) == ["start a: not running", "create b: no container"]
+
+
+def test_up_leaves_and_names_what_ended_for_good() -> None:
+    situation = a_situation(
+        {
+            "a": {"engine": "running", "state": "failed"},
+            "b": {"engine": "running", "state": "completed"},
+            "c": {"engine": "running", "state": "failed", "hash": "h0"},
+        }
+    )
+    assert printed(plan.up(situation)) == [
+        "leave a: failed (exit code 1); `manager start a` starts it",
+        "leave b: completed (completed); `manager start b` starts it",
+        "leave c: failed (exit code 1); config changed, `manager up c` applies it",
+    ]
+    assert printed(plan.up(situation, ["a", "b", "c"])) == [
+        "restart a: was failed",
+        "restart b: was completed",
+        "recreate c: config changed",
+    ]
+
+
+def test_up_names_paused_and_mends_dead_containers() -> None:
+    situation = a_situation(
+        {"a": {"engine": "paused", "state": "unhealthy"}, "b": {"engine": "dead", "state": "failed"}}
+    )
+    assert printed(plan.up(situation)) == [
+        "leave a: paused; `docker unpause desk-a` lets it go on",
+        "recreate b: the engine calls it “dead”",
+    ]
+
+
+def test_orphans_are_removed_only_when_asked_and_broken_configs_make_none() -> None:
+    situation = a_situation(
+        {"a": {"engine": "running"}},
+        orphans={"old": "running", "broken": "running"},
+        kept=frozenset({"broken"}),
+    )
+    assert plan.up(situation) == []
+    assert printed(plan.up(situation, remove_orphans=True)) == ["remove old: no config names it"]
+
+
+def test_start_never_makes_a_second_one() -> None:
+    situation = a_situation(
+        {
+            "a": {"engine": "running"},
+            "b": {"engine": "running", "hash": "h0"},
+            "c": {"engine": "exited", "hash": "h0"},
+            "d": {"engine": "running", "state": "failed"},
+            "e": {"engine": "restarting", "state": "restarting"},
+        }
+    )
+    assert printed(plan.start(situation, ["a", "b", "c", "d", "e"])) == [
+        "leave a: already running",
+        "leave b: already running; `manager up b` applies the changed config",
+        "recreate c: config changed",
+        "restart d: was failed",
+        "leave e: already running",
+    ]
+
+
+def test_restart_applies_a_changed_config_and_leaves_the_stopped() -> None:
+    situation = a_situation(
+        {
+            "a": {"engine": "running"},
+            "b": {"engine": "running", "hash": "h0"},
+            "c": {"engine": "exited", "wish": "stopped"},
+            "d": {},
+        }
+    )
+    assert printed(plan.restart(situation)) == [
+        "restart a: asked for",
+        "recreate b: config changed",
+        "leave c: stopped by a person; `manager start c` starts it",
+        "create d: no container",
+    ]
+    assert printed(plan.restart(situation, ["c"])) == ["start c: not running"]
+
+
+def test_stop_needs_no_config() -> None:
+    situation = a_situation({"a": {"engine": "exited"}, "b": {}}, orphans={"old": "running"})
+    assert printed(plan.stop(situation)) == ["leave a: not running", "stop old: asked for"]
+    assert printed(plan.stop(situation, ["b"])) == ["leave b: no container"]
+
+
+def test_down_leaves_orphans_and_says_so() -> None:
+    situation = a_situation({"a": {"engine": "running"}}, orphans={"old": "running"})
+    assert printed(plan.down(situation)) == [
+        "remove a: asked for",
+        "leave old: no config names it; --remove-orphans removes it",
+    ]
+    assert printed(plan.down(situation, remove_orphans=True)) == [
+        "remove a: asked for",
+        "remove old: no config names it",
+    ]
+    assert printed(plan.down(situation, ["old", "gone"])) == [
+        "remove old: asked for",
+        "leave gone: no container",
+    ]
+
+
+def test_ports_that_change_hands_are_freed_first() -> None:
+    situation = a_situation(
+        {
+            "a": {"engine": "running", "hash": "h0", "old_port": 5001, "port": 5002},
+            "b": {"engine": "running", "hash": "h0", "old_port": 5002, "port": 5001},
+            "c": {"engine": "running", "hash": "h0", "port": 5003},
+        }
+    )
+    assert [(action.instance, action.first_wave) for action in plan.up(situation)] == [
+        ("a", True),
+        ("b", True),
+        ("c", False),
+    ]

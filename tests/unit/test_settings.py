@@ -1,0 +1,56 @@
+"""config/fleet.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from manager import settings
+from manager.errors import ConfigError
+
+
+def written(project: Path, text: str) -> Path:
+    (project / "config").mkdir(parents=True)
+    (project / "config" / "fleet.toml").write_text(text)
+    return project
+
+
+def test_without_a_file_everything_has_a_default(tmp_path: Path) -> None:
+    project = tmp_path / "My Desk_1"
+    project.mkdir()
+    fleet, defaults = settings.load(project)
+    assert (fleet.name, fleet.mode, fleet.bind_address, fleet.image_name) == (
+        "mydesk_1", "paper", "127.0.0.1", "mydesk_1-bot:local",
+    )  # fmt: skip
+    assert fleet.data_dir == project / "volumes"
+    assert defaults == {}
+
+
+def test_the_data_folder_may_be_the_old_systems(tmp_path: Path) -> None:
+    fleet, _defaults = settings.load(written(tmp_path / "desk", 'data_dir = "."'))
+    assert fleet.export_file == tmp_path / "desk" / "logs" / "instances.json"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('name = "Desk"', "config/fleet.toml: name: must match [a-z0-9][a-z0-9_-]*"),
+        ("parallelism = 0", "config/fleet.toml: parallelism: must be 1-64, not 0"),
+        ('mode = "real"', "config/fleet.toml: mode: must be 'paper' or 'live', not “real”"),
+        ('bind_address = "everywhere"', "config/fleet.toml: bind_address: must be an IP address"),
+        ('data_dri = "x"', "config/fleet.toml: data_dri: is not a known key, did you mean data_dir?"),
+        (
+            "[container]\npids_limt = 3",
+            "config/fleet.toml: container.pids_limt: is not a known key, did you mean pids_limit?",
+        ),
+        ("[defaults]\nweb_port = 1", "config/fleet.toml: defaults.web_port: belongs into an instance config"),
+        ("[defaults]\nrestart_delay = -1", "config/fleet.toml: defaults.restart_delay: must be 0-3600, not -1"),
+        ("name = ", "config/fleet.toml: is not TOML: Invalid value (at end of document)"),
+    ],
+)
+def test_a_fault_names_file_key_and_rule(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        settings.load(written(tmp_path / "desk", text))
+    assert str(caught.value) == expected
+    assert caught.value.exit_code == 4

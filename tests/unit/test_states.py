@@ -1,0 +1,116 @@
+"""One mapping of states, total."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from manager import states, supervision
+from manager.supervision import Supervision
+from tests.builders import UPTIME, a_container, a_supervisor_file
+
+ENGINE_STATES = ["created", "running", "paused", "restarting", "removing", "exited", "dead", "something new"]
+SUPERVISOR_STATES = [
+    "starting",
+    "running",
+    "unhealthy",
+    "restarting",
+    "failed",
+    "completed",
+    "stopping",
+    "stopped",
+    "new",
+]
+
+
+def said(tmp_path: Path, state: str = "running", **changes: Any) -> Supervision:
+    (tmp_path / "supervisor.json").write_text(json.dumps(a_supervisor_file(state, **changes)))
+    found = supervision.read(tmp_path)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("engine", "word"), list(itertools.product(ENGINE_STATES, [*SUPERVISOR_STATES, None]))
+)
+def test_total(tmp_path: Path, engine: str, word: str | None) -> None:
+    supervisor = None if word is None else said(tmp_path, word)
+    for configured in (True, False):
+        found = states.verdict(a_container(state=engine), supervisor, configured=configured, uptime=UPTIME)
+        assert found.state in get_args(states.State)
+        assert configured or found.state == "orphan"
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("starting", "starting"),
+        ("running", "running"),
+        ("unhealthy", "unhealthy"),
+        ("restarting", "restarting"),
+        ("failed", "failed"),
+        ("completed", "completed"),
+        ("stopping", "unhealthy"),
+    ],
+)
+def test_a_running_container_is_what_its_supervisor_says(tmp_path: Path, word: str, expected: str) -> None:
+    assert (
+        states.verdict(a_container(), said(tmp_path, word), configured=True, uptime=UPTIME).state == expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        ("exited", "stopped"),
+        ("created", "stopped"),
+        ("paused", "unhealthy"),
+        ("dead", "failed"),
+        ("restarting", "restarting"),
+    ],
+)
+def test_a_container_that_is_not_running_is_never_green(tmp_path: Path, engine: str, expected: str) -> None:
+    found = states.verdict(a_container(state=engine), said(tmp_path), configured=True, uptime=UPTIME)
+    assert found.state == expected
+
+
+def test_a_silent_supervisor_is_unhealthy(tmp_path: Path) -> None:
+    spoke = said(tmp_path, updated_uptime=UPTIME - 96)
+    found = states.verdict(a_container(), spoke, configured=True, uptime=UPTIME)
+    assert (found.state, found.word) == ("unhealthy", "silent")
+    assert str(found.why) == "its supervisor has said nothing for 96 s"
+    assert states.verdict(a_container(), spoke, configured=True, uptime=UPTIME - 10).state == "running"
+
+
+def test_words_of_another_container_or_another_boot_do_not_count(tmp_path: Path) -> None:
+    other = said(tmp_path, "failed", container="someone-else")
+    assert states.verdict(a_container(), other, configured=True, uptime=UPTIME).state == "running"
+    before_boot = said(tmp_path, "running", updated_uptime=UPTIME + 5000)
+    assert states.verdict(a_container(), before_boot, configured=True, uptime=UPTIME).state == "starting"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("Up 2 seconds", "starting"),
+        ("Up 2 seconds (health: starting)", "starting"),
+        ("Up 2 minutes (healthy)", "running"),
+        ("Up 2 minutes (unhealthy)", "unhealthy"),
+    ],
+)
+def test_without_a_state_file_the_engines_health_counts(status: str, expected: str) -> None:
+    assert states.verdict(a_container(Status=status), None, configured=True, uptime=UPTIME).state == expected
+
+
+def test_missing() -> None:
+    assert states.verdict(None, None, configured=True, uptime=UPTIME).state == "missing"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"state": "running"}', "\0", '{"restarts": 1}'])
+def test_a_broken_state_file_is_no_state(tmp_path: Path, content: str) -> None:
+    (tmp_path / "supervisor.json").write_text(content)
+    assert supervision.read(tmp_path) is None

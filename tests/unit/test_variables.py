@@ -1,0 +1,111 @@
+"""`.env`, `${…}`, what a bot is given, and whose purse it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager import botenv, environment
+from manager.environment import Unset
+from manager.spec import InstanceSpec
+from tests.builders import a_fleet, a_spec
+
+KEYS = {"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}
+
+
+def live(instance: str, port: int, **sections: Any) -> InstanceSpec:
+    return a_spec(instance, port, mode="live", **sections)
+
+
+def test_dotenv_is_read_literally() -> None:
+    text = "A=1\n# no\n\nexport B = two words \nC='a$b#c'\nD=ab$cd#ef\nE=\nF=\"x\"\n"
+    assert environment.parse_dotenv(text) == (
+        {"A": "1", "B": "two words", "C": "a$b#c", "D": "ab$cd#ef", "E": "", "F": "x"},
+        [],
+    )
+
+
+def test_dotenv_faults_are_named_by_line(tmp_path: Path) -> None:
+    assert environment.parse_dotenv("A=1\nno equals\n1X=2\n")[1] == [
+        (2, "is not NAME=value"),
+        (3, "is not NAME=value"),
+    ]
+    (tmp_path / ".env").write_bytes("A=1".encode("utf-16"))
+    assert environment.read_dotenv(tmp_path / ".env") == ({}, [(0, "is not UTF-8")])
+    assert environment.read_dotenv(tmp_path / "none") == ({}, [])
+
+
+def test_expansion() -> None:
+    variables = {"A": "1", "EMPTY": ""}
+    assert environment.expand("${A}-${B:-two}-${EMPTY:-three}-$A", variables) == "1-two-three-$A"
+    with pytest.raises(Unset, match="EMPTY"):
+        environment.expand("${EMPTY}", variables)
+
+
+def test_the_environment_beats_dotenv_and_empty_is_unset() -> None:
+    assert environment.merged({"A": "file", "B": "file"}, {"A": "env", "B": ""}) == {"A": "env", "B": "file"}
+
+
+@pytest.mark.parametrize(
+    "name", ["api_key", "SECRET", "passphrase", "auth_token", "privateKey", "mnemonic", "seed_phrase"]
+)
+def test_secret_names(name: str) -> None:
+    assert environment.is_secret(name)
+
+
+def test_paper_mode_gets_no_credential() -> None:
+    spec = a_spec(
+        exchange_config={"base_url": "${BASE_URL:-https://api.example.test}", "account": "${WALLET}"}
+    )
+    variables = {**KEYS, "HTTP_PROXY": "http://proxy", "X_API_URL": "u", "OTHER": "no", "WALLET": "w"}
+    assert botenv.values(spec, a_fleet(), variables, "Asia/Taipei") == {
+        "TZ": "Asia/Taipei",
+        "HTTP_PROXY": "http://proxy",
+        "X_API_URL": "u",
+        "BASE_URL": "https://api.example.test",
+        "WALLET": "w",
+    }
+
+
+def test_paper_mode_withholds_what_a_pattern_would_pass_on() -> None:
+    fleet = a_fleet(variables=("*",))
+    given = botenv.values(a_spec(), fleet, {**KEYS, "PLAIN": "1", "BOT_WEB_TOKEN": "t"}, "UTC")
+    assert given == {"TZ": "UTC", "PLAIN": "1", "BOT_WEB_TOKEN": "t"}
+
+
+def test_live_mode_gets_its_credentials() -> None:
+    assert botenv.values(live("a", 5001), a_fleet(), KEYS, "UTC") == {"TZ": "UTC", **KEYS}
+
+
+def test_unset_variables_are_faults_in_live_mode_and_one_remark_in_paper_mode() -> None:
+    found = botenv.problems([live("a", 5001)], a_fleet(), {"BACKPACK_KEY": "k", "BACKPACK_SECRET": ""})
+    assert [str(problem) for problem in found] == [
+        "config/active/a.json: exchange_config: BACKPACK_SECRET is not set, live mode needs it: write BACKPACK_SECRET=… into .env"
+    ]
+    assert [str(warning) for warning in botenv.warnings([a_spec(), a_spec("b", 5002)], {})] == [
+        ".env: not set, and not needed in paper mode: BACKPACK_KEY, BACKPACK_SECRET"
+    ]
+
+
+def test_two_live_bots_on_one_purse_are_refused_by_value() -> None:
+    other_names = {"api_key": "${MY_KEY}", "secret_key": "${MY_SECRET}"}
+    pair = [live("a", 5001), live("b", 5002, exchange_config=other_names)]
+    same = {**KEYS, "MY_KEY": "k1", "MY_SECRET": "s1"}
+    (problem,) = botenv.problems(pair, a_fleet(), same)
+    assert str(problem).startswith(
+        "config/active/b.json: exchange_config: trades SOL_USDC_PERP with the same credentials as config/active/a.json"
+    )
+    assert "k1" not in str(problem)
+    assert botenv.problems(pair, a_fleet(), {**same, "MY_KEY": "k2"}) == []
+    assert botenv.problems(pair, a_fleet(allow_shared_credentials=True), same) == []
+    assert botenv.problems([pair[0], a_spec("b", 5002)], a_fleet(), same) == []
+    other_symbol = live("b", 5002, exchange_config=other_names, metadata={"symbol": "ETH_USDC_PERP"})
+    assert botenv.problems([pair[0], other_symbol], a_fleet(), same) == []
+
+
+def test_a_legacy_environment_is_expanded_and_guarded() -> None:
+    legacy: dict[str, Any] = {"environment": {"API_KEY": "${BACKPACK_KEY}", "LEVEL": "INFO"}}
+    assert botenv.values(a_spec(**legacy), a_fleet(), KEYS, "UTC") == {"TZ": "UTC", "LEVEL": "INFO"}
+    assert botenv.values(live("a", 1, **legacy), a_fleet(), KEYS, "UTC")["API_KEY"] == "k1"
