@@ -12,7 +12,8 @@ RUN --mount=type=secret,id=apt.conf --mount=type=secret,id=sources.list --mount=
       export APT_CONFIG=/run/secrets/apt.conf DEBIAN_FRONTEND=noninteractive \
       && { apt-get update || echo 'some package lists cannot be read' >&2; } \
       && apt-get install -y --no-install-recommends python3 ca-certificates tzdata \
-      && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* /tmp/*; \
+      && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /tmp/* \
+      && find /var/log -type f -delete; \
     fi
 
 # The bot's Python packages. pip and what it needs stay in this stage.

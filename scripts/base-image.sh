@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Makes the root file system of a small Debian 12 with Python from Debian's own packages and writes it, as a tar, to stdout:
 # the base of the bot image where no registry answers. Needs root. `manager build` runs it and imports the result.
 #
@@ -6,7 +6,9 @@
 #   mirror=URL   the Debian mirror; without it, debootstrap's own
 #   ca=FILE      certificates to trust when the mirror speaks https
 #   http_proxy=, https_proxy=, no_proxy=
-set -eu
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
 
 suite=bookworm
 mirror='' ca=''
@@ -18,15 +20,11 @@ while IFS='=' read -r key value; do
   esac
 done
 
-say() { echo "base image: $*" >&2; }
-
-[ "$(id -u)" = 0 ] || { say 'debootstrap needs root'; exit 1; }
+[ "$(id -u)" = 0 ] || die 'debootstrap needs root'
 if ! command -v debootstrap >/dev/null || [ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]; then
-  command -v apt-get >/dev/null || { say 'debootstrap is missing, and this is no Debian or Ubuntu to install it on'; exit 1; }
-  say 'installing the packages debootstrap and debian-archive-keyring'
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -q >&2 || say 'apt-get update had errors; trying with the package lists there are'
-  apt-get install -qy --no-install-recommends debootstrap debian-archive-keyring >&2
+  can_install || die 'debootstrap is missing, and this is no Debian or Ubuntu to install it on'
+  has_package debootstrap || apt_update
+  install_packages 'a base image is made with debootstrap' debootstrap debian-archive-keyring
 fi
 
 work=$(mktemp -d /var/tmp/botfleet-base.XXXXXX)
@@ -69,8 +67,9 @@ umount "$root/proc" 2>/dev/null || :
 
 # Left out: what the packages can be fetched from, what a container never reads, and what tells of this machine or its mirror.
 cd "$root"
-rm -rf etc/apt/sources.list etc/hostname etc/resolv.conf var/lib/apt/lists/* var/cache/* var/log/* var/backups/* tmp/* run/* \
+rm -rf etc/apt/sources.list etc/hostname etc/resolv.conf var/lib/apt/lists/* var/cache/* var/backups/* tmp/* run/* \
   var/lib/dpkg/*-old usr/share/man usr/share/info usr/share/locale usr/share/lintian usr/share/bug usr/share/i18n
+find var/log -type f -delete
 find usr/share/doc ! -type d ! -name copyright -delete
 find usr/share/doc -type d -empty -delete
 mkdir -p var/cache/apt/archives/partial var/lib/apt/lists/partial usr/share/man

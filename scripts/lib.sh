@@ -18,9 +18,15 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
+# apt-get tells more than anybody wants to read, until it fails.
 apt_get() {
+  local log status=0
+  log=$(mktemp)
   as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l \
-    apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@" >&2
+    apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1 </dev/null || status=$?
+  [ "$status" = 0 ] || grep -v '^(Reading database' "$log" | tail -n 15 >&2
+  rm -f "$log"
+  return "$status"
 }
 
 # A source that has nothing to do with us may be broken: what matters is whether the packages can be had afterwards.
