@@ -248,7 +248,7 @@ def _build(context: Path, options: Sequence[str]) -> None:
         lines = [] if watched else done.stdout.splitlines()[-FAILURE_LINES:]
         raise ManagerError(
             "cannot build the image{output}",
-            output="".join(f"\n  {line}" for line in [":", *lines]) if lines else ", see above",
+            output="".join(f"\n  {line}" for line in [":", *lines]) if lines else _(", see above"),
         )
 
 
@@ -275,4 +275,4 @@ def _docker(*args: str, timeout: float = CLI_ANSWERS_S, missing_ok: bool = False
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no reason given"])[-1]
+    return (text.strip().splitlines() or [_("no reason given")])[-1]

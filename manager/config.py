@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from manager.i18n import mark
+
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-ID_RULE = "must be 1 to 63 of the letters A-Z a-z, digits, _ . -, the first a letter or digit"
+ID_RULE = mark("must be 1 to 63 of the letters A-Z a-z, digits, _ . -, the first a letter or digit")
 WORD_PATTERN = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
 BUNDLED_EXCHANGES = ("backpack", "aster", "paradex", "lighter", "apex")
 BUNDLED_STRATEGIES = ("standard", "grid", "perp_grid", "maker_hedge")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager import output
 from manager import project as projects
 from manager import survey as surveys
-from manager.output import warn
 from manager.project import Project
 from manager.survey import Survey
 
@@ -56,6 +56,6 @@ class Context:
 def show_problems(project: Project) -> None:
     """Warnings and problems, each on its line of standard error."""
     for warning in project.warnings:
-        warn(f"warning: {warning}")
+        output.warning(warning)
     for problem in project.problems:
-        warn(f"error: {problem}")
+        output.error(problem)

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from manager.i18n import _
+
 SECRET_WORDS = re.compile(r"key|secret|pass|token|private|mnemonic|seed", re.IGNORECASE)
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -89,9 +91,9 @@ def parse_dotenv(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
         name, equals, value = stripped.removeprefix("export ").partition("=")
         name, value = name.strip(), value.strip()
         if not equals or not NAME.fullmatch(name):
-            faults.append((number, "is not NAME=value"))
+            faults.append((number, _("is not NAME=value")))
         elif "\0" in value:
-            faults.append((number, "holds a NUL character"))
+            faults.append((number, _("holds a NUL character")))
         else:
             variables[name] = _unquoted(value)
     return variables, faults
@@ -105,13 +107,13 @@ def read_dotenv(path: Path) -> tuple[dict[str, str], list[tuple[int, str]]]:
     except FileNotFoundError:
         return {}, []
     except OSError as error:
-        return {}, [(0, f"cannot be read: {error.strerror}")]
+        return {}, [(0, _("cannot be read: {why}").format(why=error.strerror))]
     if len(raw) > MAX_DOTENV_BYTES:
-        return {}, [(0, f"is larger than {MAX_DOTENV_BYTES} bytes")]
+        return {}, [(0, _("is larger than {limit} bytes").format(limit=MAX_DOTENV_BYTES))]
     try:
         return parse_dotenv(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        return {}, [(0, "is not UTF-8")]
+        return {}, [(0, _("is not UTF-8"))]
 
 
 def merged(dotenv: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 from manager import container, folders, supervision
 from manager.errors import EngineError, ManagerError, NameTaken, NotFound
 from manager.fleet import Fleet
+from manager.i18n import _, mark
 from manager.plan import Action
 from manager.registry import Container
 from manager.spec import InstanceSpec
@@ -154,7 +155,7 @@ def _start_error(instance: str, error: EngineError, means: Means) -> ManagerErro
             "cannot start {id}: port {port} is in use by {holder}; free it, or change daemon_config.web_port in {file}",
             id=instance, port=spec.web_port, holder=_port_holder(spec.web_port, instance, means), file=spec.config_file,
         )  # fmt: skip
-    return type(error)("cannot start {id}: {why}", id=instance, why=text)
+    return type(error)(mark("cannot start {id}: {why}"), id=instance, why=text)
 
 
 def _port_holder(port: int | None, instance: str, means: Means) -> str:
@@ -172,7 +173,7 @@ def _port_holder(port: int | None, instance: str, means: Means) -> str:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except psutil.Error:
         pass
-    return "another program"
+    return _("another program")
 
 
 def _stop(instance: str, means: Means) -> bool:
@@ -186,7 +187,7 @@ def _stop(instance: str, means: Means) -> bool:
     except NotFound:
         return False
     except EngineError as error:
-        raise type(error)("cannot stop {id}: {why}", id=instance, why=str(error)) from error
+        raise type(error)(mark("cannot stop {id}: {why}"), id=instance, why=str(error)) from error
 
 
 def _was_killed(instance: str, found: Container, means: Means) -> bool:
@@ -208,5 +209,5 @@ def _remove(instance: str, means: Means) -> bool:
     except NotFound:
         pass
     except EngineError as error:
-        raise type(error)("cannot remove {id}: {why}", id=instance, why=str(error)) from error
+        raise type(error)(mark("cannot remove {id}: {why}"), id=instance, why=str(error)) from error
     return was_killed

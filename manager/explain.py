@@ -13,16 +13,17 @@ from pydantic_core import ErrorDetails
 from manager.config import Fault
 from manager.environment import is_secret
 from manager.errors import Problem
+from manager.i18n import Text, _, mark
 
-TYPE_NAMES = {
-    "int": "a whole number",
-    "float": "a number",
-    "string": "a text",
-    "bool": "true or false",
-    "dict": "an object {{…}}",
-    "model": "an object {{…}}",
-    "tuple": "a list",
-    "list": "a list",
+TYPE_FAULTS = {
+    "int": mark("must be a whole number, not {value}"),
+    "float": mark("must be a number, not {value}"),
+    "string": mark("must be a text, not {value}"),
+    "bool": mark("must be true or false, not {value}"),
+    "dict": mark("must be an object {{…}}, not {value}"),
+    "model": mark("must be an object {{…}}, not {value}"),
+    "tuple": mark("must be a list, not {value}"),
+    "list": mark("must be a list, not {value}"),
 }
 
 
@@ -65,12 +66,21 @@ def _problem(file: str, model: type[BaseModel], detail: ErrorDetails) -> Problem
         )
     if kind in {"literal_error", "enum"}:
         return Problem.at(
-            file, path, "must be {expected}, not {value}", expected=detail["ctx"]["expected"], value=value
+            file,
+            path,
+            "must be {expected}, not {value}",
+            expected=_either(detail["ctx"]["expected"]),
+            value=value,
         )
-    name = TYPE_NAMES.get(kind.removesuffix("_type"))
-    if name is not None:
-        return Problem.at(file, path, f"must be {name}, not {{value}}", value=value)
+    fault = TYPE_FAULTS.get(kind.removesuffix("_type"))
+    if fault is not None:
+        return Problem.at(file, path, fault, value=value)
     return Problem.at(file, path, "{why}, not {value}", why=detail["msg"], value=value)
+
+
+def _either(expected: str) -> str:
+    """pydantic's `'spot' or 'perp'`, its one English word translated."""
+    return expected.replace(" or ", _(" or "))
 
 
 def _shown(path: str, value: object) -> str:
@@ -85,7 +95,7 @@ def _shown(path: str, value: object) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _range(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+def _range(model: type[BaseModel], location: tuple[int | str, ...]) -> Text | str:
     """`1-65535`, `32 or more`, `above 0`: the bounds that the field declares."""
     bounds: dict[str, Any] = {}
     for constraint in _constraints(model, location):
@@ -96,10 +106,10 @@ def _range(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     if "ge" in bounds and "le" in bounds:
         return f"{bounds['ge']}-{bounds['le']}"
     if "gt" in bounds:
-        return f"above {bounds['gt']}"
+        return Text("above {least}", least=bounds["gt"])
     if "ge" in bounds:
-        return f"{bounds['ge']} or more"
-    return f"at most {bounds.get('le')}"
+        return Text("{least} or more", least=bounds["ge"])
+    return Text("at most {most}", most=bounds.get("le"))
 
 
 def _constraints(model: type[BaseModel], location: tuple[int | str, ...]) -> list[Any]:

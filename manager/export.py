@@ -12,6 +12,7 @@ from typing import Any
 from manager import host, jsonfile
 from manager.errors import ManagerError
 from manager.fleet import Fleet
+from manager.i18n import Text
 from manager.survey import InstanceView, Survey
 
 Record = dict[str, Any]
@@ -33,7 +34,7 @@ def bot_pids(views: Mapping[str, InstanceView]) -> dict[str, int]:
     return {each: found[key] for each, key in wanted.items() if key in found}
 
 
-def write(survey: Survey, pids: Mapping[str, int]) -> str | None:
+def write(survey: Survey, pids: Mapping[str, int]) -> Text | None:
     """Writes the export if it is out of date. Returns a remark for the user when a foreign file was put aside.
 
     Records that are not ours are kept as they are. Raises ExportError; the old file is then untouched.
@@ -106,7 +107,7 @@ def _differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     return dict(before) != dict(after)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], str | None]:
+def _read(path: Path) -> tuple[dict[str, Any], Text | None]:
     """The file's records. One that cannot be parsed is put aside, never silently replaced."""
     if not path.exists():
         return {}, None
@@ -118,7 +119,7 @@ def _read(path: Path) -> tuple[dict[str, Any], str | None]:
         return found, None
     aside = path.with_name(f"{path.name}.unreadable-{time.strftime('%Y%m%d-%H%M%S')}")
     path.rename(aside)
-    return {}, f"{path} could not be parsed and was put aside as {aside.name}"
+    return {}, Text("{path} could not be parsed and was put aside as {aside}", path=path, aside=aside.name)
 
 
 def _write_pid_files(survey: Survey, pids: Mapping[str, int]) -> None:

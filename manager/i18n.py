@@ -65,6 +65,11 @@ def use_environment() -> None:
     use(language_from(os.environ))
 
 
+def mark(message: str) -> str:
+    """The message itself: marks for the catalogue what is translated later, through `_` or Text."""
+    return message
+
+
 def _(message: str) -> str:
     """The message in the selected language; the message itself where no translation exists."""
     if _language == SOURCE_LANGUAGE:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from manager.errors import Locked, ManagerError
+from manager.i18n import Text
 
 POLL_S = 0.05
 
@@ -76,12 +77,15 @@ def _sign(descriptor: int, command: str) -> None:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(note).encode(), 0)
     except OSError as error:
-        print(f"note: cannot sign the lock: {error.strerror}", file=sys.stderr)
+        print(Text("note: cannot sign the lock: {why}", why=error.strerror), file=sys.stderr)
 
 
-def _holder(path: Path) -> str:
+def _holder(path: Path) -> Text:
     try:
         note = json.loads(path.read_bytes())
-        return f"`manager {note['command']}` (pid {note['pid']}, since {note['since']})"
+        return Text(
+            "`manager {command}` (pid {pid}, since {since})",
+            command=note["command"], pid=note["pid"], since=note["since"],
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError):
-        return "another manager"
+        return Text("another manager")

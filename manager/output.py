@@ -10,9 +10,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from manager.i18n import Text, _
+from manager.i18n import Text, _, mark
 from manager.states import State
 from manager.survey import InstanceView
+
+STATE_WORDS = (
+    mark("starting"),
+    mark("running"),
+    mark("unhealthy"),
+    mark("restarting"),
+    mark("failed"),
+    mark("completed"),
+    mark("stopped"),
+    mark("missing"),
+    mark("orphan"),
+    # the engine's and the supervisor's own, where they say more
+    mark("created"),
+    mark("paused"),
+    mark("removing"),
+    mark("dead"),
+    mark("silent"),
+    mark("stopping"),
+    # in what a container differs from its config
+    mark("config"),
+    mark("image"),
+    mark("environment"),
+)
+"""Words of programs, which stay English in JSON, and are translated where a person reads them."""
 
 COLOURS: Mapping[State, str] = {
     "running": "32",
@@ -40,6 +64,16 @@ def warn(text: object) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def error(text: object) -> None:
+    """What went wrong, on standard error."""
+    warn(f"{_('error')}: {text}")
+
+
+def warning(text: object) -> None:
+    """What is odd but allowed, on standard error."""
+    warn(f"{_('warning')}: {text}")
+
+
 def say_json(value: object) -> None:
     """JSON on standard output."""
     print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
@@ -64,8 +98,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def ps_table(views: Iterable[InstanceView]) -> str:
     """The table of `manager ps`."""
-    heads = ["ID", "STATE", "MODE", "EXCHANGE", "SYMBOL", "STRATEGY", "WEB", "RESTARTS", "SINCE", "NOTE"]
-    return table([_(head) for head in heads], [_ps_row(view) for view in views])
+    heads = [
+        "ID", _("STATE"), _("MODE"), _("EXCHANGE"), _("SYMBOL"), _("STRATEGY"), _("WEB"), _("RESTARTS"),
+        _("SINCE"), _("NOTE"),
+    ]  # fmt: skip
+    return table(heads, [_ps_row(view) for view in views])
 
 
 def ps_objects(views: Iterable[InstanceView]) -> list[dict[str, Any]]:
@@ -116,13 +153,13 @@ def note(view: InstanceView) -> str:
     """Why it is as it is, and in what it differs from its config."""
     parts = []
     if view.verdict.word:
-        parts.append(f"({view.verdict.word})")
+        parts.append(f"({_(view.verdict.word)})")
     if view.verdict.why is not None:
         parts.append(str(view.verdict.why))
     elif view.supervision is not None and view.supervision.last_exit and view.supervision.restarts_total:
         parts.append(str(Text("last exit: {why}", why=view.supervision.last_exit.why)))
     if view.drift:
-        parts.append(str(Text("drifted: {what}", what=", ".join(view.drift))))
+        parts.append(str(Text("drifted: {what}", what=", ".join(_(each) for each in view.drift))))
     return "; ".join(parts).replace("); ", ") ")
 
 
@@ -138,7 +175,7 @@ def _ps_row(view: InstanceView) -> list[object]:
 
     return [
         view.id,
-        coloured(view.verdict.state, view.verdict.state),
+        coloured(view.verdict.state, _(view.verdict.state)),
         of(labels.MODE, spec.mode if spec else ""),
         of(labels.EXCHANGE, spec.exchange if spec else ""),
         of(labels.SYMBOL, spec.symbol if spec else ""),

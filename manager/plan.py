@@ -190,7 +190,7 @@ def _up_one(situation: Situation, each: str, *, is_named: bool, recreate: bool) 
     if not container.is_up:
         return Action("start", each, Text("not running"), is_fresh=is_named)
     if verdict is not None and verdict.state in {"failed", "completed"}:
-        return Action("restart", each, Text("was {state}", state=verdict.state))
+        return Action("restart", each, Text("was {state}", state=Text(verdict.state)))
     if "environment" in drift:
         return Action("restart", each, Text("environment changed"))
     return None
@@ -201,15 +201,15 @@ def _left_stopped(instance: str) -> Action:
 
 
 def _left_ended(instance: str, verdict: Verdict, drift: list[str]) -> Action:
-    why = verdict.why or verdict.state
+    why = verdict.why or Text(verdict.state)
     if "config" in drift:
         return Action(
             "leave",
             instance,
-            Text("{state} ({why}); config changed, `manager up {id}` applies it", state=verdict.state, why=why, id=instance),
+            Text("{state} ({why}); config changed, `manager up {id}` applies it", state=Text(verdict.state), why=why, id=instance),
         )  # fmt: skip
     return Action(
-        "leave", instance, Text("{state} ({why}); `manager start {id}` starts it", state=verdict.state, why=why, id=instance)
+        "leave", instance, Text("{state} ({why}); `manager start {id}` starts it", state=Text(verdict.state), why=why, id=instance)
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from manager import botenv, load, memory, settings
 from manager.environment import merged, read_dotenv
 from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet import Fleet
+from manager.i18n import Text
 from manager.load import Loaded
 from manager.memory import Memory
 from manager.spec import InstanceSpec
@@ -85,7 +86,10 @@ def read(project_dir: Path) -> Project:
     variables = merged(dotenv, os.environ)
     loaded = load.load(fleet, defaults, variables, remembered.ids)
     specs = _with_ports(loaded.specs, remembered, {})
-    env_faults = [Problem.at(".env", f"line {number}" if number else "", why) for number, why in faults]
+    env_faults = [
+        Problem.at(".env", str(Text("line {number}", number=number)) if number else "", "{why}", why=why)
+        for number, why in faults
+    ]
     problems = [*env_faults, *loaded.problems]
     if not problems:
         problems += botenv.problems(specs.values(), fleet, variables)

@@ -23,7 +23,7 @@ from manager.errors import (
     worst_exit_code,
 )
 from manager.execute import Outcome
-from manager.i18n import Text, _
+from manager.i18n import Text, _, mark
 from manager.labels import SUPERVISOR, SUPERVISOR_CONTRACT, of_network
 from manager.memory import Memory, Wish
 from manager.plan import Action
@@ -150,7 +150,7 @@ def _require_sound(context: Context, survey: Survey) -> None:
     """Everything must load before the whole fleet is touched; a named instance needs only its own file."""
     project = survey.project
     for warning in project.warnings:
-        output.warn(f"warning: {warning}")
+        output.warning(warning)
     named = project.select(context.args.ids, context.args.config)
     if named is None:
         project.require_sound()
@@ -316,9 +316,9 @@ def _wait(context: Context, survey: Survey, actions: list[Action]) -> list[str]:
 def _export(survey: Survey) -> None:
     try:
         if remark := export.write(survey, export.bot_pids(survey.views)):
-            output.warn(f"warning: {remark}")
+            output.warning(remark)
     except ManagerError as error:
-        output.warn(f"warning: {error}")
+        output.warning(error)
 
 
 def _report(
@@ -335,13 +335,13 @@ def _report(
     if not context.as_json:
         _say_drift(after, actions)
     for error in errors:
-        output.warn(f"error: {error}")
+        output.error(error)
     for outcome in killed:
-        output.warn(f"error: {_killed_text(outcome)}")
+        output.error(_killed_text(outcome))
     for each in late:
         view = after.views[each]
         why = output.note(view)
-        output.warn(f"error: {Text('{id} is {state} {why}', id=each, state=view.verdict.state, why=why)}")
+        output.error(Text("{id} is {state} {why}", id=each, state=Text(view.verdict.state), why=why))
     show_problems(replace(after.project, warnings=())) if context.args.command in {"stop", "down"} else None
     failed = [1 for each in late if after.views[each].verdict.state in {"failed", "stopped", "missing"}]
     codes = [error.exit_code for error in errors] + [TIMED_OUT for _each in killed] + failed
@@ -377,19 +377,27 @@ def _say_drift(survey: Survey, actions: list[Action]) -> None:
 
 
 DONE = {
-    "create": "created",
-    "recreate": "recreated",
-    "start": "started",
-    "restart": "restarted",
-    "stop": "stopped",
-    "remove": "removed",
-    "leave": "left alone",
+    "create": mark("created"),
+    "recreate": mark("recreated"),
+    "start": mark("started"),
+    "restart": mark("restarted"),
+    "stop": mark("stopped"),
+    "remove": mark("removed"),
+    "leave": mark("left alone"),
+}
+PLANNED = {
+    "create": mark("create"),
+    "recreate": mark("recreate"),
+    "start": mark("start"),
+    "restart": mark("restart"),
+    "stop": mark("stop"),
+    "remove": mark("remove"),
+    "leave": mark("left alone"),
 }
 
 
 def _action_line(action: Action) -> str:
-    verb = _("left alone") if action.kind == "leave" else _(action.kind)
-    return f"{action.instance}: {verb}: {action.cause}"
+    return f"{action.instance}: {_(PLANNED[action.kind])}: {action.cause}"
 
 
 def _outcome_line(outcome: Outcome) -> str:

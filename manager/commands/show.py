@@ -10,7 +10,7 @@ from typing import Any
 from manager import export, lock, output
 from manager.context import Context, show_problems
 from manager.errors import BAD_CONFIG, FAILED, OK, ManagerError, UsageError
-from manager.i18n import _
+from manager.i18n import Text, _
 from manager.load import described
 from manager.survey import InstanceView, Survey
 
@@ -98,10 +98,12 @@ def require_known(instance: str, survey: Survey) -> None:
 
 def _say_strays(survey: Survey) -> None:
     for each in survey.observed.strays:
-        output.warn(
-            f"warning: {each.name} ({each.status}) bears the labels of {each.instance} but is not its container; "
-            f"`docker rm -f {each.name}` removes it"
-        )
+        output.warning(
+            Text(
+                "{name} ({status}) bears the labels of {id} but is not its container; `docker rm -f {name}` removes it",
+                name=each.name, status=each.status, id=each.instance,
+            )
+        )  # fmt: skip
 
 
 def _refresh(survey: Survey, pids: Mapping[str, int]) -> None:
@@ -111,7 +113,7 @@ def _refresh(survey: Survey, pids: Mapping[str, int]) -> None:
             with lock.held(survey.project.fleet.lock_file, "export"):
                 export.write(survey, pids)
     except ManagerError as error:
-        output.warn(f"warning: {error}")
+        output.warning(error)
 
 
 def _after_showing(survey: Survey) -> int:
