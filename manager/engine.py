@@ -55,6 +55,12 @@ class Engine:
         with _translated():
             return list(self._client.containers(all=True, filters={"label": list(label_filters)}))
 
+    def publishing(self, port: int) -> list[str]:
+        """Names of the running containers that publish this port of the host."""
+        with _translated():
+            rows = self._client.containers(filters={"publish": str(port)})
+        return [row["Names"][0].lstrip("/") for row in rows if row.get("Names")]
+
     def image(self, name: str) -> dict[str, Any]:
         """The image's description: `Id`, `Config.Labels`, … Raises NotFound."""
         with _translated():

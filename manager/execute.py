@@ -150,18 +150,22 @@ def _engine_start(instance: str, container_id: str, means: Means) -> None:
 def _start_error(instance: str, error: EngineError, means: Means) -> ManagerError:
     text = str(error)
     spec = means.specs.get(instance)
-    if spec is not None and ("port is already allocated" in text or "address already in use" in text):
+    if (
+        spec is not None
+        and spec.web_port is not None
+        and ("port is already allocated" in text or "address already in use" in text)
+    ):
         return EngineError(
             "cannot start {id}: port {port} is in use by {holder}; free it, or change daemon_config.web_port in {file}",
-            id=instance, port=spec.web_port, holder=_port_holder(spec.web_port, instance, means), file=spec.config_file,
+            id=instance, port=spec.web_port, holder=_port_holder(spec.web_port, means), file=spec.config_file,
         )  # fmt: skip
     return type(error)(mark("cannot start {id}: {why}"), id=instance, why=text)
 
 
-def _port_holder(port: int | None, instance: str, means: Means) -> str:
-    for other, found in means.containers.items():
-        if other != instance and found.web_port == port and found.is_up:
-            return other
+def _port_holder(port: int, means: Means) -> str:
+    """Who has the port: a container by name, else a process as far as we may see it."""
+    for name in means.engine.publishing(port):
+        return name.removeprefix(f"{means.fleet.name}-")
     import psutil  # only on the way to an error message
 
     try:

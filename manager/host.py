@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -64,6 +65,20 @@ def time_zone() -> str:
         return configured
     target = str(LOCALTIME.resolve())
     return target.partition(ZONEINFO)[2] or "UTC"
+
+
+def is_port_free(address: str, port: int) -> bool:
+    """Whether nothing listens on this TCP port. A moment later something may."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # as the engine does: TIME_WAIT is no listener
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
 
 
 def bot_owner(data_dir: Path) -> tuple[int, int]:

@@ -5,7 +5,7 @@ It outlives `down`. A container's label wins over what is remembered here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -102,10 +102,16 @@ def save(path: Path, memory: Memory) -> None:
     )
 
 
-def assign_ports(wanting: Iterable[str], known: Mapping[str, int], taken: Iterable[int]) -> dict[str, int]:
+def assign_ports(
+    wanting: Iterable[str],
+    known: Mapping[str, int],
+    taken: Iterable[int],
+    is_free: Callable[[int], bool] = lambda _port: True,
+) -> dict[str, int]:
     """A port for each instance whose config gives none: the known one, else the lowest free from 5001 on.
 
-    `known`: id → port from its container's label or from this file; `taken`: ports that configs claim.
+    `known`: id → port from its container's label or from this file; `taken`: ports that configs claim; `is_free`: whether
+    no other program listens on it, asked only for new ones.
     """
     used = set(taken)
     assigned: dict[str, int] = {}
@@ -117,7 +123,7 @@ def assign_ports(wanting: Iterable[str], known: Mapping[str, int], taken: Iterab
         else:
             assigned[instance] = port
             used.add(port)
-    candidates = (port for port in range(FIRST_PORT, LAST_PORT + 1) if port not in used)
+    candidates = (port for port in range(FIRST_PORT, LAST_PORT + 1) if port not in used and is_free(port))
     assigned.update(zip(fresh, candidates, strict=False))
     return assigned
 

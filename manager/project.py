@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from manager import botenv, load, memory, settings
+from manager import botenv, host, load, memory, settings
 from manager.environment import merged, read_dotenv
 from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet import Fleet
@@ -31,7 +31,7 @@ class Project:
 
     def with_known_ports(self, ports: Mapping[str, int]) -> Project:
         """The same project where a port that a container already has wins over one we would assign."""
-        return replace(self, specs=_with_ports(self.loaded.specs, self.memory, ports))
+        return replace(self, specs=_with_ports(self.loaded.specs, self.fleet, self.memory, ports))
 
     def require_sound(self) -> None:
         """Raises ConfigError with every problem: nothing starts while one file is wrong."""
@@ -85,7 +85,7 @@ def read(project_dir: Path) -> Project:
     dotenv, faults = read_dotenv(fleet.dotenv_file)
     variables = merged(dotenv, os.environ)
     loaded = load.load(fleet, defaults, variables, remembered.ids)
-    specs = _with_ports(loaded.specs, remembered, {})
+    specs = _with_ports(loaded.specs, fleet, remembered, {})
     env_faults = [
         Problem.at(".env", str(Text("line {number}", number=number)) if number else "", "{why}", why=why)
         for number, why in faults
@@ -105,14 +105,16 @@ def read(project_dir: Path) -> Project:
 
 
 def _with_ports(
-    specs: tuple[InstanceSpec, ...], remembered: Memory, known_ports: Mapping[str, int]
+    specs: tuple[InstanceSpec, ...], fleet: Fleet, remembered: Memory, known_ports: Mapping[str, int]
 ) -> dict[str, InstanceSpec]:
     """Gives a port to the specs whose config leaves it open."""
     known = {each.id: port for each in specs if (port := remembered.of(each.id).web_port) is not None}
     known.update(known_ports)
     taken = [each.web_port for each in specs if each.web_port is not None]
     wanting = [each.id for each in specs if each.web_port is None]
-    assigned = memory.assign_ports(wanting, known, taken)
+    assigned = memory.assign_ports(
+        wanting, known, taken, lambda port: host.is_port_free(fleet.bind_address, port)
+    )
     return {
         each.id: each if each.web_port is not None else each.with_port(assigned[each.id])
         for each in sorted(specs, key=lambda each: each.id)

@@ -116,7 +116,10 @@ def _perform(context: Context, change: Change) -> int:
         outcomes = _carry_out(context, change, survey, actions, named)
         if change.command == "down" and named is None:
             _remove_empty_network(context, survey)
-        late = _wait(context, survey, actions)
+        failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
+        late = _wait(
+            context, survey, {action.instance for action in actions if action.kind == "leave"} | failed
+        )
         after = context.survey()
         _export(after)
     return _report(context, after, actions, outcomes, late)
@@ -301,16 +304,13 @@ def _remove_empty_network(context: Context, survey: Survey) -> None:
         return
 
 
-def _wait(context: Context, survey: Survey, actions: list[Action]) -> list[str]:
+def _wait(context: Context, survey: Survey, excepted: set[str]) -> list[str]:
     """With --wait: until everything that should run is healthy. Returns the instances that did not get there in time."""
     if not getattr(context.args, "wait", False):
         return []
-    left = {action.instance for action in actions if action.kind == "leave"}
-    ids = [each for each in survey.situation.wanted if each not in left]
     named = survey.project.select(context.args.ids, context.args.config)
-    return waiting.until_healthy(
-        context, ids if named is None else named, context.args.wait_timeout, quiet=context.as_json
-    )
+    ids = [each for each in (survey.situation.wanted if named is None else named) if each not in excepted]
+    return waiting.until_healthy(context, ids, context.args.wait_timeout, quiet=context.as_json)
 
 
 def _export(survey: Survey) -> None:

@@ -1,0 +1,325 @@
+"""The main job, on a real engine: configs become containers, and everything one expects of them answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.conftest import Project, eventually
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def fleet(project: Project) -> Project:
+    """Two instances, up and healthy."""
+    project.add("bp_sol_01", 0)
+    project.add("bp_eth_01", 1, stem="backpack_eth")
+    project.manager("up", "--wait")
+    return project
+
+
+def test_up_gives_everything_a_newcomer_looks_at(fleet: Project) -> None:
+    assert fleet.states() == {"bp_eth_01": "running", "bp_sol_01": "running"}
+    with urllib.request.urlopen(f"http://127.0.0.1:{fleet.first_port}/health", timeout=10) as answer:
+        assert answer.status == 200
+        assert json.load(answer)["status"] == "healthy"
+    today = fleet.folder / "volumes" / "logs" / "bp_sol_01" / time.strftime("%Y-%m-%d")
+    size = (today / "bot_stdout.log").stat().st_size
+    eventually(lambda: (today / "bot_stdout.log").stat().st_size > size, what="the dated log grows")
+    assert (today / "daemon.log").read_text()
+    assert "placed" in fleet.docker("logs", fleet.container("bp_sol_01"))
+    with sqlite3.connect(f"file:{fleet.folder}/volumes/database/bp_sol_01.db?mode=ro", uri=True) as database:
+        assert database.execute("select count(*) from orders").fetchone()[0] > 0
+
+
+def test_a_second_up_does_nothing_and_says_so(fleet: Project) -> None:
+    before = fleet.ids()
+    assert fleet.manager("up").out == "nothing to do\n"
+    assert fleet.manager("plan").out == "nothing to do\n"
+    assert fleet.ids() == before
+
+
+def test_an_old_reader_finds_live_pids(fleet: Project) -> None:
+    records = fleet.instances()
+    assert set(records) == {"bp_sol_01", "bp_eth_01"}
+    for instance, record in records.items():
+        assert set(record) == {
+            "config_file", "pid", "log_dir", "web_port", "started_at", "status", "registered_at", "last_updated",
+        }  # fmt: skip
+        process = psutil.Process(record["pid"])
+        assert "/app/run.py" in process.cmdline()
+        folder = fleet.folder / record["log_dir"]
+        assert (folder / "bot.pid").read_text() == f"{record['pid']}\n"
+        assert (folder / "daemon.pid").read_text() == f"{process.ppid()}\n"
+        assert record["config_file"] == (
+            "config/active/backpack_eth.json" if instance == "bp_eth_01" else "config/active/bp_sol_01.json"
+        )
+    fleet.manager("stop", "bp_sol_01")
+    record = fleet.instances()["bp_sol_01"]
+    assert (record["pid"], record["status"]) == (0, "stopped")
+    assert not (fleet.folder / record["log_dir"] / "bot.pid").exists()
+    fleet.manager("down")
+    assert fleet.instances() == {}
+
+
+def test_stop_start_restart_status_list(fleet: Project) -> None:
+    stopped = fleet.manager("stop", "--config", "config/active/bp_sol_01.json")
+    assert "0 open orders left" in stopped.out
+    status = fleet.manager("status", "bp_sol_01", code=1).json
+    assert (status["running"], status["pid"], status["process_info"]) == (False, None, None)
+    lines = fleet.manager("list").out.splitlines()
+    assert [line[0] for line in lines[2:]] == ["🟢", "🔴"]
+    fleet.manager("start", "-c", "config/active/bp_sol_01.json", "-d", "--wait")
+    before = fleet.manager("status", "--config", "config/active/bp_sol_01.json").json
+    assert before["running"] is True
+    assert set(before["process_info"]) == {
+        "name", "cmdline", "create_time", "cpu_percent", "memory_info", "status", "num_threads",
+    }  # fmt: skip
+    fleet.manager("restart", "bp_sol_01", "--wait")
+    after = fleet.manager("status", "bp_sol_01").json
+    assert after["pid"] != before["pid"]
+
+
+def test_what_a_person_stopped_stays_stopped(fleet: Project) -> None:
+    fleet.manager("stop", "bp_sol_01")
+    assert "bp_sol_01: left alone: stopped by a person" in fleet.manager("up").out
+    assert fleet.states()["bp_sol_01"] == "stopped"
+    fleet.docker("stop", fleet.container("bp_eth_01"))
+    assert "bp_eth_01: started" in fleet.manager("up").out
+    fleet.manager("down")
+    assert "left alone" in fleet.manager("up").out
+    fleet.manager("up", "bp_sol_01", "--wait")
+    assert fleet.states() == {"bp_eth_01": "running", "bp_sol_01": "running"}
+
+
+def test_compose_sees_and_leaves_alone_what_the_manager_made(fleet: Project) -> None:
+    before = fleet.ids()
+    fleet.manager("compose")
+    fleet.compose("up", "-d")
+    assert fleet.ids() == before
+    assert {line.split()[0] for line in fleet.compose("ps").splitlines()[1:]} == set(before)
+    assert "placed" in fleet.compose("logs", "bp_sol_01")
+    fleet.compose("restart", "bp_sol_01")
+    eventually(lambda: fleet.states()["bp_sol_01"] == "running", what="running after compose restart")
+    assert fleet.ids() == before
+
+
+def test_the_manager_recognises_what_compose_made(project: Project) -> None:
+    project.add("bp_sol_01", 0)
+    project.add("bp_eth_01", 1)
+    project.manager("compose")
+    project.compose("up", "-d")
+    before = project.ids()
+    assert len(before) == 2
+    eventually(lambda: set(project.states().values()) == {"running"}, what="both running")
+    assert "nothing to do" in project.manager("up").out
+    assert project.ids() == before
+    project.manager("down")
+    assert project.ids() == {}
+
+
+def test_a_killed_bot_comes_back_after_its_delay(fleet: Project) -> None:
+    pid = fleet.instances()["bp_sol_01"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    restarted = eventually(
+        lambda: (
+            (said := fleet.supervisor("bp_sol_01"))["state"] == "running"
+            and said["restarts"]["total"] == 1
+            and said
+        ),
+        what="a restart",
+    )
+    assert restarted["last_exit"]["signal"] == "SIGKILL"
+    assert restarted["bot_started_at"] - restarted["last_exit"]["at"] >= 1
+    found = fleet.ps()["bp_sol_01"]
+    assert (found["restarts"], found["last_exit"]["signal"]) == (1, "SIGKILL")
+    new = fleet.manager("list", "--json").json
+    assert next(each["pid"] for each in new if each["id"] == "bp_sol_01") not in (0, pid)
+
+
+def test_the_fleet_outlives_the_session_that_started_it(project: Project) -> None:
+    project.add("bp_sol_01")
+    with subprocess.Popen(
+        ["setsid", "sh", "-c", " ".join([*project.command("up", "--wait"), ">out 2>&1; sleep 60"])],
+        cwd=project.folder, env={**os.environ, **project.environ},
+    ) as session:  # fmt: skip
+        eventually(lambda: project.states() == {"bp_sol_01": "running"}, what="running")
+        os.killpg(session.pid, signal.SIGHUP)
+    assert project.states() == {"bp_sol_01": "running"}
+
+
+def test_a_changed_config_recreates_only_its_own_container(fleet: Project) -> None:
+    before = fleet.ids()
+    fleet.change("bp_sol_01", strategy_config={"grid_num": 10})
+    assert fleet.ps()["bp_sol_01"]["drift"] == ["config"]
+    assert fleet.manager("plan").out == "bp_sol_01: recreate: config changed\n"
+    fleet.manager("up", "--wait")
+    after = fleet.ids()
+    assert {each for each in before if before[each] != after[each]} == {fleet.container("bp_sol_01")}
+    fleet.change("bp_sol_01", metadata={"description": "other words"})
+    assert "nothing to do" in fleet.manager("up").out
+
+
+def test_ports_can_be_swapped(fleet: Project) -> None:
+    fleet.change("bp_sol_01", daemon_config={"web_port": fleet.first_port + 1})
+    fleet.change("backpack_eth", daemon_config={"web_port": fleet.first_port})
+    fleet.manager("up", "--wait")
+    assert {each: found["web_port"] - fleet.first_port for each, found in fleet.ps().items()} == {
+        "bp_sol_01": 1,
+        "bp_eth_01": 0,
+    }
+
+
+def test_changed_values_restart_the_bot_in_its_container(project: Project) -> None:
+    project.add("bp_sol_01", exchange_config={"base_url": "${BASE_URL:-http://127.0.0.1:9}"})
+    project.manager("up", "--wait")
+    before = project.ids()
+    (project.folder / ".env").write_text("BASE_URL=http://127.0.0.1:1\n")
+    assert project.manager("plan").out == "bp_sol_01: restart: environment changed\n"
+    project.manager("up", "--wait")
+    assert project.ids() == before
+    assert "nothing to do" in project.manager("up").out
+
+
+@pytest.mark.parametrize(
+    ("broken", "fault"),
+    [
+        ("{", "is not JSON"),
+        ('{"metadata": {"exchange": "backpack"}}', "metadata.symbol: is missing"),
+        ({"daemon_config": {"web_port": "x"}}, "daemon_config.web_port: must be a whole number"),
+        ({"metadata": {"instance_id": "bp_sol_01"}}, "metadata.instance_id: bp_sol_01 is also used by"),
+        (
+            {"exchange_config": {"api_key": "AKIA-CLEAR"}},
+            "exchange_config.api_key: holds a credential in clear text",
+        ),
+    ],
+)
+def test_a_bad_config_starts_nothing_and_leaves_the_good_ones(
+    fleet: Project, broken: object, fault: str
+) -> None:
+    before = fleet.ids()
+    path = fleet.folder / "config" / "active" / "worse.json"
+    if isinstance(broken, str):
+        path.write_text(broken)
+    else:
+        assert isinstance(broken, dict)
+        fleet.add("worse", 2, **broken)
+    done = fleet.manager("up", code=4)
+    assert "config/active/worse.json: " in done.err
+    assert fault in done.err
+    assert "AKIA-CLEAR" not in done.out + done.err
+    assert fleet.ids() == before
+    shown = fleet.manager("ps", code=4)
+    assert "bp_eth_01" in shown.out
+    assert fault in shown.err
+    fleet.manager("restart", "bp_eth_01")
+    fleet.manager("down")
+    assert fleet.ids() == {}
+
+
+def test_a_taken_port_names_its_owner_and_the_others_start(project: Project) -> None:
+    project.add("bp_sol_01", 0)
+    project.add("bp_eth_01", 1)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", project.first_port))
+        taken.listen()
+        done = project.manager("up", code=1)
+    assert f"cannot start bp_sol_01: port {project.first_port} is in use by " in done.err
+    assert f"(pid {os.getpid()})" in done.err
+    assert "change daemon_config.web_port in config/active/bp_sol_01.json" in done.err
+    assert project.states()["bp_eth_01"] in {"starting", "running"}
+    project.manager("up", "--wait")
+    assert project.states() == {"bp_eth_01": "running", "bp_sol_01": "running"}
+
+
+def test_a_port_is_found_and_remembered(project: Project) -> None:
+    project.add("bp_sol_01", None)
+    project.manager("up", "--wait")
+    port = project.ps()["bp_sol_01"]["web_port"]
+    assert port >= 5001
+    project.manager("down")
+    project.manager("up")
+    assert project.ps()["bp_sol_01"]["web_port"] == port
+
+
+def test_orphans_are_shown_and_removed_only_when_asked(fleet: Project) -> None:
+    (fleet.folder / "config" / "active" / "bp_sol_01.json").unlink()
+    assert fleet.states()["bp_sol_01"] == "orphan"
+    assert "nothing to do" in fleet.manager("up").out
+    assert "--remove-orphans removes it" in fleet.manager("down").out
+    assert fleet.ids().keys() == {fleet.container("bp_sol_01")}
+    fleet.manager("down", "--remove-orphans")
+    assert fleet.ids() == {}
+
+
+def test_another_project_of_the_same_name_is_refused(fleet: Project, tmp_path: Path) -> None:
+    other = Project(tmp_path / "other", fleet.name, fleet.first_port + 5, fleet.environ)
+    (other.folder / "config").mkdir(parents=True)
+    (other.folder / "config" / "fleet.toml").write_text(f'name = "{fleet.name}"\n')
+    other.add("bp_sol_01", 0)
+    done = other.manager("up", code=4)
+    assert str(fleet.folder) in done.err
+    assert str(other.folder) in done.err
+    assert len(fleet.ids()) == 2
+
+
+def test_the_id_of_a_config_can_be_given_by_hand(project: Project) -> None:
+    project.add("bp_sol_01")
+    project.manager("start", "--config", "config/active/bp_sol_01.json", "--instance-id", "by_hand", "--wait")
+    assert project.states() == {"by_hand": "running"}
+    assert project.manager("status", "--instance-id", "by_hand").json["running"] is True
+    done = project.manager("start", "-c", "config/active/bp_sol_01.json", "--instance-id", "again", code=2)
+    assert "`manager down by_hand` first" in done.err
+    project.manager("stop", "--instance-id", "by_hand")
+
+
+def test_logs_follow_through_a_restart(fleet: Project) -> None:
+    with subprocess.Popen(
+        fleet.command("logs", "-f", "bp_sol_01", "bp_eth_01"),
+        stdout=subprocess.PIPE, text=True, cwd=fleet.folder, env={**os.environ, **fleet.environ},
+    ) as follower:  # fmt: skip
+        assert follower.stdout is not None
+        fleet.manager("restart", "bp_sol_01")
+        seen = 0
+        for line in follower.stdout:
+            seen += line.startswith("bp_sol_01 | [supervisor] started the bot")
+            if seen == 2:
+                break
+        follower.kill()
+    assert "placed" in fleet.manager("logs", "--tail", "500", "bp_sol_01").out
+
+
+def test_an_unknown_name_and_a_missing_image_are_said_plainly(project: Project) -> None:
+    project.add("bp_sol_01")
+    assert (
+        "there is no instance bp_sol_1; did you mean bp_sol_01?"
+        in project.manager("start", "bp_sol_1", code=2).err
+    )
+    project.docker("rmi", f"{project.name}-bot:local")
+    assert (
+        f"the image {project.name}-bot:local is not there; build it: `manager build`"
+        in project.manager("up", code=1).err
+    )
+    project.docker("tag", "botfleet-base:bookworm", f"{project.name}-bot:local", check=False)
+
+
+def test_no_engine_is_exit_5(project: Project) -> None:
+    project.add("bp_sol_01")
+    for command in (["up"], ["ps"], ["down"], ["status", "bp_sol_01"]):
+        done = project.manager(*command, code=5, environ={"DOCKER_HOST": "unix:///nowhere/docker.sock"})
+        assert done.err.startswith("error: no Docker Engine answers")
+        assert "Traceback" not in done.err
+    remote = project.manager("ps", code=5, environ={"DOCKER_HOST": "tcp://127.0.0.1:1"})
+    assert "remote" in remote.err or "answers" in remote.err
