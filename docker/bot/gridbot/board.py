@@ -22,7 +22,7 @@ class Board:
         self._patience = max(3 * interval, LEAST_PATIENCE_S)
         self._last_tick: float | None = None
         self._last_contact: float | None = None
-        # Wishes of a person, taken up by the loop.
+        # The wish of a person, taken up by the loop.
         self.want_pause: bool | None = None
 
     def ticked(self) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 from gridbot import ledger, risk
 from gridbot.args import Settings
 from gridbot.board import Board
-from gridbot.errors import RejectedError
+from gridbot.errors import ExchangeError, RejectedError
 from gridbot.exchange import Exchange
+from gridbot.ledger import Ledger
 from gridbot.log import log
 from gridbot.model import Fill, Market, Order, Side, Wanted, floor_to, plain
 from gridbot.store import Run, Store
@@ -24,6 +25,7 @@ SAMPLE_EVERY_S = 2.0
 STATUS_LINE_EVERY_S = 60.0
 # A slot whose order was rejected is left alone for a while, longer each time.
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+ACCOUNT_EVERY_S = 60.0
 # A tick places orders for at most this long, so that a slow exchange doesn't keep it from looking at its fills.
 ACT_FOR_S = 5.0
 
@@ -73,23 +75,62 @@ class Engine:
         self._said_at = 0.0
         self._prepared = False
         self._foreign: set[int] = set()
+        self._complained_at = 0.0
+        self._checked_at = 0.0
+        self.account_position: Decimal | None = None
+        self.unsettled = 0
 
     def tick(self) -> None:
         """Look at the market once and act on it."""
         now = self._clock()
+        self._take_wishes()
         self.price = price = self.exchange.price()
         if not self._prepared:
             log.info(self.strategy.prepare(price))
             self._prepared = True
         outcome = self._sync.run(now)
         self.board.contact()
-        self._foreign = outcome.foreign_ids
-        for fill, order in outcome.trades:
-            self._say_fill(fill, order)
+        self._foreign, self.unsettled = outcome.foreign_ids, outcome.unsettled
+        for fill, order, held in outcome.trades:
+            self._say_fill(fill, order, held)
         self._count_time(now)
+        self._check_account(now)
         self._decide(price)
         self._act(outcome, price, now)
         self._keep(price, now)
+
+    def failed(self, err: ExchangeError, *, first: bool) -> None:
+        """The tick did not come through."""
+        now = self._clock()
+        self.store.samples.error(now, "exchange", str(err))
+        self.board.note = f"the exchange is out of reach: {err}"
+        self._ticked_at = None
+        if first or now - self._complained_at > STATUS_LINE_EVERY_S:
+            self._complained_at = now
+            log.warning("the exchange is out of reach, nothing is decided until it answers: %s", err)
+
+    def _take_wishes(self) -> None:
+        wish = self.board.want_pause
+        if wish is not None and wish != self.paused:
+            self.paused = wish
+            self.store.set_run(paused=int(wish))
+            log.info("paused: cancelling orders" if wish else "going on")
+
+    def _check_account(self, now: float) -> None:
+        """Compare the account's position with our own trades'. A difference is somebody else's, and left alone."""
+        if not self.settings.live or now - self._checked_at < ACCOUNT_EVERY_S:
+            return
+        self._checked_at = now
+        there = self.exchange.position()
+        own = self.store.ledger.position
+        if there is not None and there != own and there != self.account_position:
+            log.warning(
+                "the account holds %s %s, this bot's trades make %s",
+                plain(there),
+                self.market.base,
+                plain(own),
+            )
+        self.account_position = there
 
     def _decide(self, price: Decimal) -> None:
         if self._closing is not None:
@@ -170,7 +211,7 @@ class Engine:
         if order.post_only and backoff.times == 1:
             return  # the price moved onto the level meanwhile; the next try usually works
         log.warning("rejected %s %s @ %s: %s", order.side.upper(), plain(order.qty), plain(order.price), why)
-        self.store.error(now, "rejected", why)
+        self.store.samples.error(now, "rejected", why)
 
     def _out_of_time(self, deadline: float) -> bool:
         return self._stopping() or time.monotonic() > deadline
@@ -183,8 +224,9 @@ class Engine:
 
     def _keep(self, price: Decimal, now: float) -> None:
         if now - self._sampled_at >= SAMPLE_EVERY_S:
-            self.store.sample(now, price)
+            self.store.samples.add(self.store.run_id, now, price, self.store.ledger)
             self.store.set_run(ran_s=self._ran_s)
+            self.store.samples.thin(now)
             self._sampled_at = now
         if now - self._said_at >= STATUS_LINE_EVERY_S:
             self._said_at = now
@@ -195,10 +237,10 @@ class Engine:
                 plain(price),
                 buys,
                 len(orders) - buys,
-                self._summary(price),
+                self._summary(price, self.store.ledger),
             )
 
-    def _say_fill(self, fill: Fill, order: Order) -> None:
+    def _say_fill(self, fill: Fill, order: Order, held: Ledger) -> None:
         assert self.price is not None
         part = "" if fill.qty == order.qty else f" of {plain(order.qty)}"
         log.info(
@@ -207,7 +249,7 @@ class Engine:
             plain(fill.qty),
             part,
             plain(fill.price),
-            self._summary(self.price),
+            self._summary(self.price, held),
         )
 
     def _say_placed(self, orders: list[Order]) -> None:
@@ -227,6 +269,5 @@ class Engine:
                     plain(prices[-1]),
                 )
 
-    def _summary(self, price: Decimal) -> str:
-        held = self.store.ledger
+    def _summary(self, price: Decimal, held: Ledger) -> str:
         return f"position {plain(held.position)} {self.market.base}  P&L {held.pnl(price):+.4f} {self.market.quote}"

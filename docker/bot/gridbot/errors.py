@@ -52,3 +52,11 @@ class UnreachableError(ExchangeError):
 
 class RejectedError(ExchangeError):
     """A definite no to this one call. After `place` the order does not exist."""
+
+
+class UnauthorizedError(RejectedError):
+    """The keys were not accepted for this call."""
+
+
+class NotFoundError(RejectedError):
+    """The exchange doesn't know the order."""

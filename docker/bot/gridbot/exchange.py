@@ -40,5 +40,8 @@ class Exchange(Protocol):
     def fills(self, since: float) -> list[Fill]:
         """The account's executions on this market from `since` (seconds since the epoch) on."""
 
+    def channels(self, most: int) -> list[Exchange]:
+        """Up to `most` exchanges to this account, this one first, that may be called at the same time."""
+
     def position(self) -> Decimal | None:
         """The account's position on a perpetual, None where there is none to ask for."""

@@ -2,44 +2,62 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 
 from gridbot import args, report, strategy, web
 from gridbot import log as logs
 from gridbot.args import Settings
 from gridbot.board import Board
 from gridbot.engine import CompletedError, Engine
-from gridbot.errors import EXIT_COMPLETED, EXIT_CRASH, BotError, ExchangeError
+from gridbot.errors import (
+    EXIT_COMPLETED,
+    EXIT_CRASH,
+    BotError,
+    ExchangeError,
+    KeysError,
+    UnauthorizedError,
+)
 from gridbot.exchange import Exchange
-from gridbot.ledger import Ledger
-from gridbot.market import EndOfDataError, Replay, invented_market, synthetic_for
-from gridbot.paper import Paper
+from gridbot.log import log
+from gridbot.market import EndOfDataError, invented_market
+from gridbot.model import Market
+from gridbot.session import Session, StoppedError, open_session
 from gridbot.signals import StopSignal
 from gridbot.status import status_of
-from gridbot.stop import cancel_own
-from gridbot.store import Run, Store
+from gridbot.stop import CRASH_WITHIN_S, STOP_WITHIN_S, cancel_own
+from gridbot.store import Store
 
-log = logging.getLogger("gridbot")
 RETRY_AT_MOST_S = 30.0
+# One refused signature may be a clock that was being set; as many in a row are keys that don't work.
+UNAUTHORIZED_TIMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How the loop ended: `completed` says why the run is over, None when it goes on at the next start."""
+
+    code: int
+    why: str
+    completed: bool = False
 
 
 def main(argv: Sequence[str], stop: StopSignal) -> int:
     """Run the bot to its end. The exit code is one of `errors`."""
     logs.set_up()
     try:
-        return _run(args.parse(argv), stop)
+        return _serve(args.parse(argv), stop)
     except BotError as err:
         log.error("%s", err)
         return err.exit_code
-    except Exception:
+    except Exception:  # noqa: BLE001 - a bug ends as a traceback and an exit code
         log.exception("the bot crashed")
         return EXIT_CRASH
 
 
-def _run(settings: Settings, stop: StopSignal) -> int:
+def _serve(settings: Settings, stop: StopSignal) -> int:
     store = Store(settings.db_path, durable=settings.live)
     board = Board(settings.interval)
     server = web.serve(settings, board, stop)
@@ -52,62 +70,85 @@ def _run(settings: Settings, stop: StopSignal) -> int:
 
 
 def _trade(settings: Settings, store: Store, board: Board, stop: StopSignal) -> int:
-    exchange, run = _paper(settings, store)
-    market = exchange.market()
-    engine = Engine(
-        settings, run, store, exchange, market, strategy.make(settings, market, store), board, stop.is_set
-    )
+    def note(text: str) -> None:
+        board.note = text
+
+    try:
+        session = open_session(settings, store, os.environ, stop.wait, note)
+    except StoppedError as err:
+        end = _End(EXIT_COMPLETED, stop.reason or "stopped")
+        return _leave(settings, store, err.exchange, invented_market(settings), end)
+    try:
+        end = _loop(_engine(settings, store, session, board, stop), stop)
+    except BotError as err:
+        log.error("%s", err)
+        end = _End(err.exit_code, str(err))
+    except Exception as err:  # noqa: BLE001 - orders have to be cancelled whatever went wrong
+        log.exception("the bot crashed")
+        end = _End(EXIT_CRASH, f"crash: {type(err).__name__}: {err}")
+    return _leave(settings, store, session.exchange, session.market, end)
+
+
+def _engine(settings: Settings, store: Store, session: Session, board: Board, stop: StopSignal) -> Engine:
     log.info(
-        "%s %s on %s (%s prices)",
+        "%s %s on %s, %s prices, tick %s, lot %s",
         "LIVE" if settings.live else "PAPER",
         settings.symbol,
         settings.exchange,
-        exchange.name,
+        session.exchange.name,
+        session.market.tick,
+        session.market.lot,
     )
-    why, code = _loop(engine, stop)
-    left, confirmed = cancel_own(store, exchange, market)
-    if why is not None:
-        store.end_run(why)
-    report.write(
-        settings.report, open_orders_left=left, confirmed=confirmed, why=why or stop.reason or "crash"
-    )
-    log.info("stopped: %s, %d open orders left", why or stop.reason or "crash", left)
-    return code
+    what = strategy.make(settings, session.market, store)
+    return Engine(settings, session.run, store, session.exchange, session.market, what, board, stop.is_set)
 
 
-def _loop(engine: Engine, stop: StopSignal) -> tuple[str | None, int]:
-    failures = 0
+def _loop(engine: Engine, stop: StopSignal) -> _End:
+    settings, failures, unauthorized = engine.settings, 0, 0
     while not stop.is_set():
         began = time.monotonic()
         try:
             engine.tick()
-            failures = 0
+            if failures:
+                log.info("the exchange answers again")
+            failures = unauthorized = 0
         except ExchangeError as err:
             failures += 1
-            engine.store.error(time.time(), "exchange", str(err))
-            log.warning("the exchange is out of reach: %s", err)
+            unauthorized = unauthorized + 1 if isinstance(err, UnauthorizedError) else 0
+            if unauthorized >= UNAUTHORIZED_TIMES:
+                raise KeysError(f"{settings.exchange} doesn't accept the keys: {err}") from err
+            engine.failed(err, first=failures == 1)
         except CompletedError as err:
-            return str(err), EXIT_COMPLETED
+            return _End(EXIT_COMPLETED, str(err), completed=True)
         except EndOfDataError:
-            return "the replay is over", EXIT_COMPLETED
+            return _End(EXIT_COMPLETED, "the replay is over", completed=True)
         engine.board.ticked()
         engine.board.status = status_of(engine)
-        pause = engine.settings.interval * 2 ** min(failures, 6) if failures else engine.settings.interval
-        stop.wait(
-            max(min(pause, max(RETRY_AT_MOST_S, engine.settings.interval)) - (time.monotonic() - began), 0)
+        pause = settings.interval
+        if failures > 1:
+            pause = max(pause, min(pause * 2 ** min(failures - 1, 10), RETRY_AT_MOST_S))
+        stop.wait(max(pause - (time.monotonic() - began), 0))
+    return _End(EXIT_COMPLETED, stop.reason or "stopped")
+
+
+def _leave(settings: Settings, store: Store, exchange: Exchange, market: Market, end: _End) -> int:
+    """Cancel what is ours, say what is left."""
+    left, confirmed = len(store.live_orders()), False
+    try:
+        within = STOP_WITHIN_S if end.code == EXIT_COMPLETED else CRASH_WITHIN_S
+        left, confirmed = cancel_own(store, exchange, market, within)
+    finally:
+        if end.completed:
+            store.end_run(end.why)
+        report.write(settings.report, open_orders_left=left, confirmed=confirmed, why=end.why)
+        held = store.ledger
+        log.info(
+            "stopped (%s): %d open orders left%s, position %s %s, %d trades",
+            end.why,
+            left,
+            "" if confirmed else " (not confirmed)",
+            held.position,
+            market.base,
+            held.trades,
         )
-    return None, EXIT_COMPLETED
-
-
-def _paper(settings: Settings, store: Store) -> tuple[Exchange, Run]:
-    identity = f"{settings.exchange} {settings.symbol} {'live' if settings.live else 'paper'}"
-    name = "replay" if settings.replay else "synthetic"
-    run = store.unfinished_run()
-    if run is None or run.identity != identity or run.source != name:
-        run = store.begin_run(identity, name, asdict(settings), Ledger())
-    market = invented_market(settings)
-    if settings.replay:
-        return Paper(market, Replay(settings.replay)), run
-    return Paper(
-        market, synthetic_for(settings, market, store.last_price(), f"{settings.instance}|{run.id}")
-    ), run
+    return end.code

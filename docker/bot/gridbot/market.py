@@ -83,6 +83,18 @@ class Synthetic:
         return max(floor_to(Decimal(repr(self._price)), self._tick), self._tick)
 
 
+class LivePrices:
+    """The real market's prices, one a call. Raises ExchangeError when the exchange doesn't answer."""
+
+    name = "live"
+
+    def __init__(self, price: Callable[[], Decimal]) -> None:
+        self._price = price
+
+    def path(self) -> list[Decimal]:
+        return [self._price()]
+
+
 class Replay:
     """Prices of a CSV file, one row a call: a column `price` or `close`, and `open,high,low` if they are there.
 

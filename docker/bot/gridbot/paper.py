@@ -8,11 +8,14 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from gridbot.errors import RejectedError
+from gridbot.exchange import Exchange
 from gridbot.market import Source
 from gridbot.model import ExchangeOrder, Fill, Market, Order, Side
 
 MAKER_FEE = Decimal("0.0002")
 TAKER_FEE = Decimal("0.0005")
+# Ended orders the exchange can still be asked about; the record has closed them long before.
+REMEMBERED = 500
 FEE_STEP = Decimal("1e-8")
 
 
@@ -22,9 +25,12 @@ class Paper:
     settle_s = 0.0
     max_client_id = 2**32 - 1
 
-    def __init__(self, market: Market, source: Source, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, market: Callable[[], Market], source: Source, clock: Callable[[], float] = time.time
+    ) -> None:
         self.name = source.name
-        self._market, self._source, self._clock = market, source, clock
+        self._rules, self._source, self._clock = market, source, clock
+        self._market: Market | None = None
         self._orders: dict[int, Order] = {}
         self._done: dict[int, ExchangeOrder] = {}
         self._fills: list[Fill] = []
@@ -34,6 +40,8 @@ class Paper:
         self._ids = itertools.count(1)
 
     def market(self) -> Market:
+        if self._market is None:
+            self._market = self._rules()
         return self._market
 
     def price(self) -> Decimal:
@@ -51,6 +59,7 @@ class Paper:
         if crosses and order.post_only:
             raise RejectedError("a post-only order would have traded at once")
         exchange_id = f"{self._prefix}-{next(self._ids)}"
+        self._forget_old()
         if crosses:
             self._done[order.client_id] = self._report(order, exchange_id, order.qty, is_open=False)
             self._record(order, exchange_id, price, TAKER_FEE, maker=False)
@@ -71,16 +80,21 @@ class Paper:
         return self._done.get(order.client_id)
 
     def fills(self, since: float) -> list[Fill]:
-        # What was handed over is in the record; a paper exchange need not remember it.
+        del since  # what was handed over is in the record; a paper exchange need not remember it
         fills, self._fills = self._fills, []
-        return [fill for fill in fills if fill.at >= since]
+        return fills
+
+    def channels(self, most: int) -> list[Exchange]:
+        del most
+        return [self]
 
     def position(self) -> Decimal | None:
         return None
 
-    def forget(self, client_id: int) -> None:
-        """Drop what is known of an order that the record has closed."""
-        self._done.pop(client_id, None)
+    def _forget_old(self) -> None:
+        if len(self._done) > 2 * REMEMBERED:
+            for client_id in [known for known in self._done if known not in self._orders][:REMEMBERED]:
+                del self._done[client_id]
 
     def _fill(self, order: Order, price: Decimal, rate: Decimal, *, maker: bool) -> None:
         del self._orders[order.client_id]
@@ -99,7 +113,7 @@ class Paper:
                 price,
                 order.qty,
                 fee,
-                self._market.quote,
+                self.market().quote,
                 self._clock(),
                 maker,
             )

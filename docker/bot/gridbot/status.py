@@ -36,6 +36,8 @@ def status_of(engine: Engine) -> dict[str, Any]:
         "volume": f"{held.volume:.8f}",
         "trades": held.trades,
         "open_orders": [_order(order) for order in sorted(orders, key=lambda order: -order.price)],
+        "unsettled": engine.unsettled,
+        "account_position": None if engine.account_position is None else plain(engine.account_position),
         "grid": engine.strategy.describe() if price is not None else None,
     }
 

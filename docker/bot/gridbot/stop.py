@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from gridbot.errors import ExchangeError
 from gridbot.exchange import Exchange
 from gridbot.log import log
-from gridbot.model import Market
+from gridbot.model import Market, Order
 from gridbot.store import Store
 from gridbot.sync import Synchronizer
 
-# The supervisor kills after 45 s; the report has to be written before.
+# The supervisor kills after 45 s by default; the report has to be written before.
 STOP_WITHIN_S = 38.0
+# After a crash something is wrong anyway, and the supervisor waits to start the bot again.
+CRASH_WITHIN_S = 10.0
 PAUSE_S = (0.05, 0.2, 0.5, 1.0)
 
 
@@ -34,22 +37,33 @@ def cancel_own(
             orders = [*outcome.stray, *store.live_orders()]
             if not orders:
                 return 0, True
-            for order in orders:
-                if order.exchange_id is not None and time.monotonic() < deadline:
-                    _cancel(exchange, order)
+            _cancel_all(exchange, [order for order in orders if order.exchange_id is not None], deadline)
         except ExchangeError as err:
             log.warning("cannot confirm that all orders are cancelled: %s", err)
+            if not store.live_orders():
+                return 0, False
         if time.monotonic() >= deadline:
             return len(store.live_orders()), False
         sleep(PAUSE_S[min(rounds, len(PAUSE_S) - 1)])
         rounds += 1
 
 
-def _cancel(exchange: Exchange, order: object) -> None:
-    from gridbot.model import Order
+def _cancel_all(exchange: Exchange, orders: list[Order], deadline: float) -> None:
+    """Several at a time where the exchange allows it: 199 orders one after the other would take longer than there is."""
+    channels = exchange.channels(len(orders))
+    parts = [orders[i :: len(channels)] for i in range(len(channels))]
 
-    assert isinstance(order, Order)
-    try:
-        exchange.cancel(order)
-    except ExchangeError as err:
-        log.warning("cannot cancel order %s: %s", order.exchange_id, err)
+    def cancel(channel: Exchange, part: list[Order]) -> None:
+        for order in part:
+            if time.monotonic() >= deadline:
+                return
+            try:
+                channel.cancel(order)
+            except ExchangeError as err:
+                log.warning("cannot cancel order %s: %s", order.exchange_id, err)
+
+    if len(channels) == 1:
+        cancel(channels[0], orders)
+        return
+    with ThreadPoolExecutor(len(channels)) as pool:
+        list(pool.map(cancel, channels, parts))

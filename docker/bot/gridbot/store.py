@@ -7,7 +7,6 @@ exist at the exchange, and no trade is counted twice.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -19,41 +18,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gridbot.errors import DatabaseError
+from gridbot.database import LIVE, open_for_writing, transaction
 from gridbot.ledger import Ledger, apply, received
 from gridbot.model import ZERO, Fill, Market, Order, Side, Wanted, plain
+from gridbot.samples import Samples
 
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (
-  id INTEGER PRIMARY KEY, started_at REAL NOT NULL, ended_at REAL, ended_why TEXT,
-  identity TEXT NOT NULL, source TEXT NOT NULL, settings TEXT NOT NULL, ran_s REAL NOT NULL DEFAULT 0,
-  paused INTEGER NOT NULL DEFAULT 0, closing TEXT, grid TEXT, ledger TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS cells (
-  run_id INTEGER NOT NULL, generation INTEGER NOT NULL, cell INTEGER NOT NULL, qty TEXT NOT NULL,
-  PRIMARY KEY (run_id, generation, cell)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS orders (
-  client_id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, generation INTEGER NOT NULL, slot TEXT NOT NULL,
-  cell INTEGER, side TEXT NOT NULL, price TEXT NOT NULL, qty TEXT NOT NULL, filled TEXT NOT NULL DEFAULT '0',
-  post_only INTEGER NOT NULL, market INTEGER NOT NULL, reduce_only INTEGER NOT NULL, state TEXT NOT NULL,
-  exchange_id TEXT, created_at REAL NOT NULL, updated_at REAL NOT NULL, note TEXT);
-CREATE UNIQUE INDEX IF NOT EXISTS one_live_order_a_slot ON orders (slot) WHERE state IN ('new', 'open');
-CREATE INDEX IF NOT EXISTS orders_by_exchange_id ON orders (exchange_id);
-CREATE TABLE IF NOT EXISTS trades (
-  trade_id TEXT NOT NULL, exchange_id TEXT NOT NULL, client_id INTEGER NOT NULL, run_id INTEGER NOT NULL,
-  at REAL NOT NULL, side TEXT NOT NULL, price TEXT NOT NULL, qty TEXT NOT NULL, fee TEXT NOT NULL,
-  fee_currency TEXT NOT NULL, maker INTEGER NOT NULL, position TEXT NOT NULL, realized TEXT NOT NULL,
-  PRIMARY KEY (trade_id, exchange_id));
-CREATE INDEX IF NOT EXISTS trades_by_time ON trades (at);
-CREATE TABLE IF NOT EXISTS equity (
-  at REAL PRIMARY KEY, run_id INTEGER NOT NULL, price REAL NOT NULL, position REAL NOT NULL, pnl REAL NOT NULL,
-  realized REAL NOT NULL, fees REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS errors (
-  id INTEGER PRIMARY KEY, first_at REAL NOT NULL, last_at REAL NOT NULL, count INTEGER NOT NULL DEFAULT 1,
-  kind TEXT NOT NULL, message TEXT NOT NULL);
-"""
 ORDER_COLUMNS = "client_id, slot, cell, side, price, qty, filled, state, exchange_id, post_only, market, reduce_only, created_at"
-LIVE = "state IN ('new', 'open')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +44,11 @@ class Store:
     """Opens (or makes) the file and holds its lock. Raises DatabaseError."""
 
     def __init__(self, path: Path, *, durable: bool) -> None:
-        """`durable`: every commit reaches the disk before it returns (live mode: an order must not outlive its note)."""
-        self.path = path
+        self._db, self._lock = open_for_writing(path, durable=durable)
+        self.samples = Samples(self._db)
         self.ledger = Ledger()
         self.generation = 0
         self.run_id = 0
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise DatabaseError(f"cannot use {path}: another bot is running on it") from None
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise DatabaseError(f"cannot use {path}: it was written by a newer version of this bot")
-            self._db.executescript(SCHEMA)
-            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        except (sqlite3.Error, OSError) as err:
-            raise DatabaseError(f"cannot use {path}: {err}") from err
 
     def close(self) -> None:
         self._db.close()
@@ -116,7 +68,7 @@ class Store:
 
     def begin_run(self, identity: str, source: str, settings: Mapping[str, Any], ledger: Ledger) -> Run:
         now = time.time()
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute(
                 "UPDATE runs SET ended_at = ?, ended_why = 'superseded by a new run' WHERE ended_at IS NULL",
                 (now,),
@@ -141,7 +93,7 @@ class Store:
 
     def set_grid(self, grid: Mapping[str, Any], generation: int, cells: Mapping[int, Decimal]) -> None:
         """Replace the grid: orders of an older generation are no longer wanted, their cells no longer counted."""
-        with self._transaction():
+        with transaction(self._db):
             self.generation = generation
             self._db.execute("UPDATE runs SET grid = ? WHERE id = ?", (json.dumps(grid), self.run_id))
             self._db.executemany(
@@ -242,7 +194,7 @@ class Store:
 
     def add_trade(self, fill: Fill, order: Order, market: Market) -> bool:
         """Record a fill of `order` and all it changes. False when the record has it already."""
-        with self._transaction():
+        with transaction(self._db):
             known = self._db.execute(
                 "SELECT 1 FROM trades WHERE trade_id = ? AND exchange_id = ?",
                 (fill.trade_id, fill.exchange_id),
@@ -292,38 +244,6 @@ class Store:
         qty = (Decimal(row["qty"]) if row else ZERO) + change
         self._db.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?)", (*key, plain(qty)))
 
-    # samples and errors
-
-    def sample(self, at: float, price: Decimal) -> None:
-        ledger = self.ledger
-        self._db.execute(
-            "INSERT OR REPLACE INTO equity VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                at,
-                self.run_id,
-                float(price),
-                float(ledger.position),
-                float(ledger.pnl(price)),
-                float(ledger.realized),
-                float(ledger.fees),
-            ),
-        )
-
-    def last_price(self) -> Decimal | None:
-        row = self._db.execute("SELECT price FROM equity ORDER BY at DESC LIMIT 1").fetchone()
-        return Decimal(repr(row["price"])) if row else None
-
-    def error(self, at: float, kind: str, message: str) -> None:
-        """Count an error; the same one in a row is one row."""
-        row = self._db.execute("SELECT id, kind, message FROM errors ORDER BY id DESC LIMIT 1").fetchone()
-        if row and (row["kind"], row["message"]) == (kind, message):
-            self._db.execute("UPDATE errors SET count = count + 1, last_at = ? WHERE id = ?", (at, row["id"]))
-        else:
-            self._db.execute(
-                "INSERT INTO errors (first_at, last_at, kind, message) VALUES (?, ?, ?, ?)",
-                (at, at, kind, message),
-            )
-
     def _adopt(self, row: sqlite3.Row) -> Run:
         grid = json.loads(row["grid"]) if row["grid"] else None
         self.run_id = row["id"]
@@ -339,20 +259,6 @@ class Store:
             row["closing"],
             grid,
         )
-
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
-
-
-class _Transaction:
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *rest: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
 
 
 def _order(row: sqlite3.Row) -> Order:

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from gridbot import grid, risk
+from gridbot import grid, quotes, risk
 from gridbot.args import Settings
 from gridbot.errors import ConfigError
 from gridbot.grid import Grid, Plan
 from gridbot.model import ZERO, Market, Order, floor_to, plain
+from gridbot.quotes import Quotes
 from gridbot.store import Store
+
+# A quoting run without --max-position holds at most this many orders' worth.
+DEFAULT_POSITION_ORDERS = 10
 
 
 class Strategy(Protocol):
@@ -27,7 +31,7 @@ class Strategy(Protocol):
     def move(self, price: Decimal) -> str:
         """Move the range to `price`. One line that says what it is now."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any] | None:
         """For the page and the API."""
 
 
@@ -132,5 +136,50 @@ class GridStrategy:
         )
 
 
+class QuoteStrategy:
+    """`standard`: two-sided quotes."""
+
+    def __init__(self, settings: Settings, market: Market, store: Store) -> None:
+        qty = floor_to(settings.quantity, market.lot)
+        if qty < market.min_qty:
+            raise ConfigError(
+                f"--quantity: {plain(settings.quantity)} is less than {market.symbol} allows"
+                f" (lot {plain(market.lot)}, smallest {plain(market.min_qty)})"
+            )
+        self._market, self._store = market, store
+        self._quotes = Quotes(
+            spread=settings.spread,
+            qty=qty,
+            max_orders=settings.max_orders,
+            max_position=settings.max_position or qty * DEFAULT_POSITION_ORDERS,
+            target=settings.target_position,
+            threshold=settings.position_threshold,
+            skew=settings.inventory_skew,
+        )
+
+    def prepare(self, price: Decimal) -> str:
+        del price
+        mine = self._quotes
+        return (
+            f"quoting {mine.max_orders} orders a side, {plain(mine.qty)} {self._market.base} each,"
+            f" spread {plain(mine.spread)} %, at most {plain(mine.max_position)}"
+        )
+
+    def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
+        return quotes.plan(self._quotes, self._market, live, price, self._store.ledger.position)
+
+    def bounds(self) -> tuple[Decimal, Decimal] | None:
+        return None
+
+    def move(self, price: Decimal) -> str:
+        raise AssertionError(f"quotes have no range to move to {price}")
+
+    def describe(self) -> dict[str, Any] | None:
+        return None
+
+
 def make(settings: Settings, market: Market, store: Store) -> Strategy:
-    return GridStrategy(settings, market, store)
+    """The strategy of `settings`. Raises ConfigError when the market's rules don't allow it."""
+    if settings.is_grid:
+        return GridStrategy(settings, market, store)
+    return QuoteStrategy(settings, market, store)

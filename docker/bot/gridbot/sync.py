@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gridbot.exchange import Exchange
+from gridbot.ledger import Ledger
 from gridbot.model import ExchangeOrder, Fill, Market, Order
 from gridbot.store import Store
 
@@ -21,9 +22,9 @@ LOST_AFTER_S = 60.0
 
 @dataclass
 class Outcome:
-    """`trades`: newly recorded fills with their orders. `stray`: orders of ours the record has closed, yet open there."""
+    """`trades`: newly recorded fills, with their orders and the ledger after each. `stray`: orders of ours the record has closed, yet open there."""
 
-    trades: list[tuple[Fill, Order]] = field(default_factory=list)
+    trades: list[tuple[Fill, Order, Ledger]] = field(default_factory=list)
     stray: list[Order] = field(default_factory=list)
     unsettled: int = 0
     foreign_ids: set[int] = field(default_factory=set)
@@ -87,7 +88,7 @@ def _read_trades(
                 order = candidate
                 store.note_exchange_id(order.client_id, fill.exchange_id)
         if order is not None and store.add_trade(fill, order, market):
-            outcome.trades.append((fill, order))
+            outcome.trades.append((fill, order, store.ledger))
 
 
 def _settle(

@@ -1,0 +1,114 @@
+"""SIGKILL at random moments, on an exchange where everything goes wrong: nothing doubled, nothing lost."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+
+from tests.bot.bots import GRID, Bot, BotFactory
+from tests.fake_exchange.book import Book
+from tests.fake_exchange.faults import Faults
+from tests.fake_exchange.server import FakeExchange
+
+SEED = 20251130
+# Read once at each start, and boring: a fault there only makes the test longer.
+SETTING_UP = frozenset({"/api/v1/assets", "/api/v1/markets", "/api/v1/securities"})
+
+
+@contextmanager
+def moving(book: Book, seed: int, step: Decimal = Decimal("0.25"), every: float = 0.01) -> Iterator[None]:
+    """The market wanders between 141 and 159 while the block runs."""
+    done, chance = threading.Event(), random.Random(seed)
+
+    def walk() -> None:
+        while not done.wait(every):
+            price = book.price + step * chance.choice((-1, 0, 1))
+            book.move(min(max(price, Decimal(141)), Decimal(159)))
+
+    thread = threading.Thread(target=walk, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def live(start_bot: BotFactory, fake: FakeExchange, *argv: str) -> Bot:
+    return start_bot(
+        *(argv or GRID), "--interval", "0.1", TRADING_MODE="live", GRIDBOT_EXCHANGE_TIMEOUT="0.6",
+        GRIDBOT_RECV_WINDOW_MS="900", **fake.env,
+    )  # fmt: skip
+
+
+def kill_at_an_order(fake: FakeExchange, bot: Bot, chance: random.Random) -> None:
+    """Kill the bot while the exchange carries out one of its next orders or cancellations."""
+    moments = chance.randrange(1, 12)
+    killed = threading.Event()
+
+    def tap(moment: str) -> None:
+        nonlocal moments
+        moments -= 1
+        if moments <= 0 and not killed.is_set():
+            bot.kill()
+            killed.set()
+
+    fake.tap = tap
+    killed.wait(2.5)
+    fake.tap = lambda moment: None
+
+
+def assert_equal_trades(bot: Bot, book: Book) -> None:
+    there = sorted((str(f.id), f.order.id, f.price, f.qty, f.fee) for f in book.fills if not f.order.foreign)
+    rows = bot.query("SELECT trade_id, exchange_id, price, qty, fee FROM trades")
+    here = sorted((row[0], row[1], *(Decimal(text) for text in row[2:])) for row in rows)
+    assert here == there
+
+
+@pytest.mark.timeout(600)
+def test_killed_at_random_moments(start_bot: BotFactory, request: pytest.FixtureRequest) -> None:
+    kills = request.config.getoption("--kills")
+    chance = random.Random(SEED)
+    book = Book(partial_fills=0.3, history_lag=0.15, seed=SEED)
+    foreign = [
+        book.place("Bid", "Limit", Decimal(145), Decimal(3), 77, foreign=True),
+        book.place("Ask", "Limit", Decimal(155), Decimal(2), None, foreign=True),
+        book.place("Bid", "Limit", Decimal(140), Decimal("0.1"), 4_000_000_000, foreign=True),
+    ]
+    faults = Faults(rate=0.12, latency=(0.0, 0.03), hang_s=0.8, seed=SEED, spared=SETTING_UP)
+    with FakeExchange(book, faults) as fake:
+        with moving(book, SEED):
+            for _ in range(kills):
+                bot = live(start_bot, fake)
+                if chance.random() < 0.3:
+                    time.sleep(chance.uniform(0.2, 2.0))
+                else:
+                    kill_at_an_order(fake, bot, chance)
+                bot.kill()
+                assert book.violations == []
+        faults.rate = 0.0
+        bot = live(start_bot, fake)
+        bot.wait_healthy()
+        bot.wait_for(lambda: bot.status().get("open_orders") and not bot.status().get("unsettled"))
+        assert bot.stop() == 0, bot.output()
+
+    assert book.violations == [], bot.output()
+    assert book.own_open() == []
+    assert all(order.open for order in foreign)
+    assert bot.last_words()["open_orders_left"] == 0
+    assert bot.last_words()["confirmed"] is True
+    assert bot.query("PRAGMA integrity_check") == [("ok",)]
+    assert_equal_trades(bot, book)
+    assert len(book.fills) > kills / 2, "the test was too tame: hardly anything was traded"
+    position = sum(
+        (Decimal(q) if s == "buy" else -Decimal(q)) for s, q in bot.query("SELECT side, qty FROM trades")
+    )
+    assert position == book.position()
+    assert bot.query("SELECT count(DISTINCT client_id) = count(*) FROM orders") == [(1,)]
+    print(f"{kills} kills, {len(book.orders)} orders, {len(book.fills)} fills, faults: {faults.counts}")

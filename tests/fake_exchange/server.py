@@ -1,0 +1,309 @@
+"""Backpack's REST as ccxt calls it, over HTTP on loopback, with signatures checked and faults on the way."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from tests.fake_exchange.book import Book, BookFill, BookOrder, RefusalError
+from tests.fake_exchange.faults import Fault, Faults
+
+INSTRUCTIONS = {
+    ("GET", "/api/v1/capital"): "balanceQuery",
+    ("GET", "/api/v1/position"): "positionQuery",
+    ("GET", "/api/v1/order"): "orderQuery",
+    ("POST", "/api/v1/order"): "orderExecute",
+    ("DELETE", "/api/v1/order"): "orderCancel",
+    ("GET", "/api/v1/orders"): "orderQueryAll",
+    ("DELETE", "/api/v1/orders"): "orderCancelAll",
+    ("GET", "/wapi/v1/history/orders"): "orderHistoryQueryAll",
+    ("GET", "/wapi/v1/history/fills"): "fillHistoryQueryAll",
+}
+
+
+class FakeExchange:
+    """`with FakeExchange() as fake:` serves `fake.book` at `fake.url` until the block ends."""
+
+    def __init__(self, book: Book | None = None, faults: Faults | None = None) -> None:
+        self.book, self.faults = book or Book(), faults or Faults()
+        key = Ed25519PrivateKey.generate()
+        raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.secret, self.key = base64.b64encode(raw).decode(), base64.b64encode(public).decode()
+        self.requests: list[tuple[str, str]] = []
+        # Called with "before" and "after" around the carrying out of each order and cancellation.
+        self.tap: Callable[[str], None] = lambda moment: None
+        self._server = _Server(self)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that make the bot trade here."""
+        return {"BACKPACK_API_URL": self.url, "BACKPACK_KEY": self.key, "BACKPACK_SECRET": self.secret}
+
+    def __enter__(self) -> FakeExchange:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, method: str, path: str, params: dict[str, Any], headers: Any) -> Any:
+        """Carry a request out. Raises RefusalError."""
+        if (method, path) in INSTRUCTIONS:
+            self._check_signature(INSTRUCTIONS[method, path], params, headers)
+        book = self.book
+        with book.lock:
+            match method, path:
+                case "GET", "/api/v1/assets":
+                    return [{"symbol": name, "displayName": name, "tokens": []} for name in ("SOL", "USDC")]
+                case "GET", "/api/v1/markets":
+                    return [_market(book, book.symbol)]
+                case "GET", "/api/v1/securities":
+                    return []
+                case "GET", "/api/v1/ticker":
+                    return {
+                        "symbol": book.symbol,
+                        "lastPrice": str(book.price),
+                        "firstPrice": str(book.price),
+                    }
+                case "GET", "/api/v1/orders":
+                    return [_order(order) for order in book.open_orders()]
+                case "POST", "/api/v1/order":
+                    return _order(self._place(params))
+                case "DELETE", "/api/v1/order":
+                    return _order(book.cancel(str(params["orderId"])))
+                case "GET", "/api/v1/position":
+                    return _positions(book)
+                case "GET", "/api/v1/capital":
+                    return {"USDC": {"available": "10000", "locked": "0", "staked": "0"}}
+                case "GET", "/wapi/v1/history/orders":
+                    return self._order_history(params)
+                case "GET", "/wapi/v1/history/fills":
+                    return self._fill_history(params)
+                case "DELETE", "/api/v1/orders":
+                    book.violations.append("all orders of the symbol were cancelled")
+                    return []
+        raise RefusalError("RESOURCE_NOT_FOUND", f"no {method} {path}", 404)
+
+    def _place(self, params: dict[str, Any]) -> BookOrder:
+        if params.get("symbol") != self.book.symbol:
+            raise RefusalError("INVALID_SYMBOL", "no such market")
+        price = params.get("price")
+        return self.book.place(
+            params["side"], params["orderType"], None if price is None else Decimal(price), Decimal(params["quantity"]),
+            params.get("clientId"), post_only=bool(params.get("postOnly")), reduce_only=bool(params.get("reduceOnly")),
+        )  # fmt: skip
+
+    def _order_history(self, params: dict[str, Any]) -> list[dict[str, Any]]:
+        wanted = params.get("orderId")
+        before = self.book.clock() - self.book.history_lag
+        found = [o for o in self.book.orders.values() if wanted in (None, o.id) and o.at <= before]
+        return [_order(order) for order in reversed(found)][: int(params.get("limit", 100))]
+
+    def _fill_history(self, params: dict[str, Any]) -> list[dict[str, Any]]:
+        since = int(params.get("from", 0)) / 1000
+        before = self.book.clock() - self.book.history_lag
+        found = [f for f in self.book.fills if since <= f.at <= before]
+        start = int(params.get("offset", 0))
+        return [_fill(self.book, fill) for fill in reversed(found)][
+            start : start + int(params.get("limit", 100))
+        ]
+
+    def _check_signature(self, instruction: str, params: dict[str, Any], headers: Any) -> None:
+        stamp, window = int(headers.get("X-Timestamp", 0)), int(headers.get("X-Window", 5000))
+        if time.time() * 1000 > stamp + window:
+            raise RefusalError("INVALID_CLIENT_REQUEST", "request has expired")
+        pairs = [(key, _text(params[key])) for key in sorted(params)]
+        query = urllib.parse.urlencode(pairs)
+        message = f"instruction={instruction}&{query + '&' if query else ''}timestamp={stamp}&window={window}"
+        try:
+            if headers.get("X-API-Key") != self.key:
+                raise InvalidSignature
+            public = Ed25519PublicKey.from_public_bytes(base64.b64decode(self.key))
+            public.verify(base64.b64decode(headers.get("X-Signature", "")), message.encode())
+        except (InvalidSignature, ValueError):
+            raise RefusalError("UNAUTHORIZED", "invalid signature", 401) from None
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, fake: FakeExchange) -> None:
+        self.fake = fake
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A bot that was killed in the middle of a request is the point, not news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        self._handle("GET")
+
+    def do_POST(self) -> None:
+        self._handle("POST")
+
+    def do_DELETE(self) -> None:
+        self._handle("DELETE")
+
+    def _handle(self, method: str) -> None:
+        fake = self.server.fake
+        url = urllib.parse.urlsplit(self.path)
+        params: dict[str, Any] = dict(urllib.parse.parse_qsl(url.query))
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if body:
+            params.update(json.loads(body))
+        fake.requests.append((method, url.path))
+        fault, delay = fake.faults.next(url.path)
+        time.sleep(delay)
+        match fault:
+            case Fault.DROP_BEFORE:
+                self._drop()
+                return
+            case Fault.TOO_MANY:
+                self._send(429, {"code": "TOO_MANY_REQUESTS", "message": "slow down"})
+                return
+            case Fault.UNAVAILABLE:
+                self._send(503, "<html>no upstream</html>")
+                return
+            case Fault.GARBAGE:
+                self._send(200, "<html>please wait</html>")
+                return
+            case Fault.LATE:
+                time.sleep(fake.faults.hang_s)
+        if method != "GET":
+            fake.tap("before")
+        try:
+            status, answer = 200, fake.answer(method, url.path, params, self.headers)
+        except RefusalError as err:
+            status, answer = err.status, {"code": err.code, "message": err.message}
+        if method != "GET":
+            fake.tap("after")
+        match fault:
+            case Fault.DROP_AFTER | Fault.LATE:
+                self._drop()
+            case Fault.BROKEN_AFTER:
+                self._send(502, "<html>bad gateway</html>")
+            case Fault.HANG_AFTER:
+                time.sleep(fake.faults.hang_s)
+                self._drop()
+            case _:
+                self._send(status, answer)
+
+    def _send(self, status: int, answer: Any) -> None:
+        text = answer if isinstance(answer, str) else json.dumps(answer)
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html" if isinstance(answer, str) else "application/json")
+        self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def _drop(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+
+
+def _market(book: Book, symbol: str) -> dict[str, Any]:
+    return {
+        "baseSymbol": symbol.split("_")[0],
+        "quoteSymbol": symbol.split("_")[1],
+        "symbol": symbol,
+        "marketType": "PERP" if symbol.endswith("_PERP") else "SPOT",
+        "orderBookState": "Open",
+        "filters": {
+            "price": {"minPrice": "0.01", "maxPrice": None, "tickSize": str(book.tick)},
+            "quantity": {"minQuantity": str(book.lot), "maxQuantity": None, "stepSize": str(book.lot)},
+        },
+        "createdAt": "2025-01-21T06:34:54.691858",
+    }
+
+
+def _order(order: BookOrder) -> dict[str, Any]:
+    return {
+        "clientId": order.client_id,
+        "createdAt": int(order.at * 1000),
+        "executedQuantity": str(order.filled),
+        "executedQuoteQuantity": str(order.quote_filled),
+        "id": order.id,
+        "orderType": order.kind,
+        "postOnly": order.post_only,
+        "price": None if order.price is None else str(order.price),
+        "quantity": str(order.qty),
+        "side": order.side,
+        "status": order.status,
+        "symbol": "SOL_USDC_PERP",
+        "timeInForce": "GTC",
+    }
+
+
+def _fill(book: Book, fill: BookFill) -> dict[str, Any]:
+    return {
+        "clientId": None if fill.order.client_id is None else str(fill.order.client_id),
+        "fee": str(fill.fee),
+        "feeSymbol": "USDC",
+        "isMaker": fill.maker,
+        "orderId": fill.order.id,
+        "price": str(fill.price),
+        "quantity": str(fill.qty),
+        "side": fill.order.side,
+        "symbol": book.symbol,
+        "systemOrderType": None,
+        "timestamp": _time(fill.at),
+        "tradeId": fill.id,
+    }
+
+
+def _positions(book: Book) -> list[dict[str, Any]]:
+    net = book.position()
+    if net == 0:
+        return []
+    return [
+        {
+            "symbol": book.symbol,
+            "netQuantity": str(net),
+            "netExposureQuantity": str(abs(net)),
+            "netCost": str(net * book.price),
+            "entryPrice": str(book.price),
+            "markPrice": str(book.price),
+            "positionId": "1",
+            "pnlRealized": "0",
+            "pnlUnrealized": "0",
+            "imf": "0.02",
+            "mmf": "0.0125",
+            "estLiquidationPrice": "0",
+        }
+    ]
