@@ -1,0 +1,225 @@
+"""The image's promises: what docker/README.md says of it, and what a build leaves behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.build import build_image
+from manager.errors import ManagerError
+from tests.integration import package_index
+from tests.integration.conftest import ROOT, RUN_ID
+
+pytestmark = pytest.mark.engine
+
+STRANGER = ["--user", "4321:4321", "--read-only", "--cap-drop", "ALL", "--network", "none"]
+
+
+@pytest.fixture
+def tag(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A tag of this test's own."""
+    name = f"bft-{RUN_ID}-{request.node.originalname.replace('_', '-')}:local"[-120:]
+    yield name
+    subprocess.run(["docker", "rmi", "-f", name], capture_output=True, check=False)
+
+
+@pytest.fixture
+def bot(tmp_path: Path) -> Path:
+    """Somebody's bot, as it lies in their folder."""
+    folder = tmp_path / "bot"
+    files = {
+        "run.py": "from database import store\nprint(store.NAME)\n",
+        "database/__init__.py": "",
+        "database/store.py": "NAME = 'a package of the bot'\n",
+        "logs/old.log": "x" * 1000,
+        ".env": "API_SECRET=never-in-an-image-77\n",
+        ".git/config": "[core]\n",
+        "old/python2.py": "print 'hello'\n",
+        "tool.sh": "#!/bin/sh\necho ran\n",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "tool.sh").chmod(0o700)
+    (folder / "run.py").chmod(0o600)
+    return folder
+
+
+def build(tag: str, bot: Path | None = None, project: Path = ROOT) -> tuple[str, list[str]]:
+    said: list[str] = []
+    return build_image(project, tag=tag, bot_dir=bot, say=said.append), said
+
+
+def docker(*args: str) -> str:
+    done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def in_image(image: str, *command: str) -> str:
+    """What a command prints that runs as any user, with nothing writable."""
+    entry, *rest = command
+    return docker(
+        "run",
+        "--rm",
+        "--label",
+        f"botfleet.test-run={RUN_ID}",
+        *STRANGER,
+        "--entrypoint",
+        entry,
+        image,
+        *rest,
+    )
+
+
+def config_of(image: str) -> dict[str, Any]:
+    return dict(json.loads(docker("image", "inspect", "--format", "{{json .Config}}", image)))
+
+
+def everything_in(image: str, folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Every byte of an image: its history, its definition, and each file's name and content, layer by layer."""
+    yield "history", docker("history", "--no-trunc", image).encode()
+    yield "inspect", docker("image", "inspect", image).encode()
+    saved = folder / "image.tar"
+    docker("save", "--output", str(saved), image)
+    with tarfile.open(saved) as outer:
+        for part in outer:
+            if (content := outer.extractfile(part)) is None:
+                continue
+            try:
+                with tarfile.open(fileobj=content, mode="r:*") as layer:
+                    yield part.name, "\n".join(layer.getnames()).encode()
+                    for file in layer:
+                        if (inner := layer.extractfile(file) if file.isreg() else None) is not None:
+                            yield f"{part.name}: {file.name}", inner.read()
+            except tarfile.ReadError:
+                content.seek(0)
+                yield part.name, content.read()
+
+
+def test_the_image_keeps_its_contract(bot_image: str) -> None:
+    config = config_of(bot_image)
+    assert config["User"] == "10001:10001"
+    assert config["WorkingDir"] == "/app"
+    assert config["Labels"]["botfleet.supervisor"] == "1"
+    assert config["Entrypoint"][-1] == "/opt/botfleet/supervisor"
+    assert config.get("Healthcheck") is None
+    assert config.get("Volumes") is None
+    environ = dict(line.split("=", 1) for line in config["Env"])
+    assert environ["BOTFLEET_BOT_COMMAND"] == "/opt/venv/bin/python -u /app/run.py"
+    assert environ["HOME"] == "/tmp"
+    assert environ["PYTHONUNBUFFERED"] == "1"
+
+
+def test_everything_is_there_and_readable_by_any_user(bot_image: str) -> None:
+    show = "stat -c '%a %u %n' /app /app/logs /data /botfleet/state /botfleet/secrets /run/botfleet /opt/botfleet/healthcheck"
+    assert in_image(bot_image, "sh", "-c", show).splitlines() == [
+        "755 0 /app",
+        "755 10001 /app/logs",
+        "755 10001 /data",
+        "755 10001 /botfleet/state",
+        "700 10001 /botfleet/secrets",
+        "1777 0 /run/botfleet",
+        "755 0 /opt/botfleet/healthcheck",
+    ]
+    unreadable = "find /app /opt -type f ! -perm -444 -o -type d ! -perm -555 -o -perm /022 ! -type l"
+    assert in_image(bot_image, "sh", "-c", unreadable) == ""
+
+
+def test_python_is_compiled_and_its_tools_are_left_out(bot_image: str) -> None:
+    compiled = (
+        "import run, sys; import gridbot; print(gridbot.__cached__); print(sys.flags.dont_write_bytecode)"
+    )
+    cached, dont_write = in_image(bot_image, "/opt/venv/bin/python", "-c", compiled).split()
+    assert dont_write == "1"
+    in_image(bot_image, "test", "-e", cached)
+    in_image(bot_image, "sh", "-c", "! ls -d /opt/pip /opt/venv/lib/python3*/site-packages/pip 2>/dev/null")
+
+
+def test_the_bundled_bot_has_the_exchanges_it_knows(bot_image: str) -> None:
+    names = "import ccxt; print([getattr(ccxt, name)().id for name in 'backpack aster paradex lighter apex'.split()])"
+    assert in_image(bot_image, "/opt/venv/bin/python", "-c", names) == (
+        "['backpack', 'aster', 'paradex', 'lighter', 'apex']\n"
+    )
+
+
+def test_a_second_build_does_nothing(tag: str, bot: Path, tmp_path: Path) -> None:
+    first, said = build(tag, bot)
+    assert said[-1].startswith(f"building image {tag} on ")
+    assert build(tag, bot) == (first, [f"image {tag} is up to date"])
+
+    # Another checkout, with other time stamps and another umask, holds the same files.
+    checkout = tmp_path / "checkout"
+    for name in ("Dockerfile", "docker"):
+        path = ROOT / name
+        (shutil.copytree if path.is_dir() else shutil.copyfile)(path, _made(checkout) / name)
+    (bot / "database" / "store.py").touch()
+    (bot / "database" / "store.py").chmod(0o600)
+    assert build(tag, bot, checkout) == (first, [f"image {tag} is up to date"])
+
+    (bot / "database" / "store.py").write_text("NAME = 'another'\n")
+    assert build(tag, bot)[0] != first
+
+
+def test_a_bot_of_ones_own_is_copied_as_it_is_but_for_its_keys(tag: str, bot: Path, tmp_path: Path) -> None:
+    image, said = build(tag, bot)
+    assert f"not copied into the image, since it may hold keys: {bot / '.env'}" in said
+    assert in_image(image, "/opt/venv/bin/python", "/app/run.py") == "a package of the bot\n"
+    assert in_image(image, "/app/tool.sh") == "ran\n"
+    assert in_image(image, "ls", "-A", "/app/logs") == ""
+    assert (
+        in_image(image, "sh", "-c", "cd /app; ls -A") == "__pycache__\ndatabase\nlogs\nold\nrun.py\ntool.sh\n"
+    )
+    assert [
+        name for name, content in everything_in(image, tmp_path) if b"never-in-an-image-77" in content
+    ] == []
+
+
+def test_mirrors_and_certificates_are_used_and_leave_no_trace(
+    tag: str, bot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bot / "requirements.txt").write_text(f"{package_index.PACKAGE}\n")
+    with package_index.serving(tmp_path) as index:
+        monkeypatch.setenv("PIP_INDEX_URL", index.url)
+        monkeypatch.setenv("PIP_EXTRA_INDEX_URL", index.url + "/more")
+        monkeypatch.setenv("BOTFLEET_CA", str(index.authority))
+        monkeypatch.setenv(
+            "BOTFLEET_APT_MIRROR", f"http://apt-reader:apt-password-91@127.0.0.1:{index.port}/debian"
+        )
+        image, _said = build(tag, bot)
+        assert any(path.endswith(".whl") for path in index.asked)
+    price = f"import {package_index.PACKAGE} as quotes; print(quotes.PRICE)"
+    assert in_image(image, "/opt/venv/bin/python", "-c", price) == "42\n"
+    traces = [*index.traces, b"apt-reader", b"apt-password-91"]
+    found = [
+        (name, trace)
+        for name, content in everything_in(image, tmp_path)
+        for trace in traces
+        if trace in content
+    ]
+    assert found == []
+
+
+def test_a_lock_file_is_checked_against_its_hashes(
+    tag: str, bot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bot / "requirements.lock").write_text(f"{package_index.PACKAGE}==1.0 --hash=sha256:{'0' * 64}\n")
+    with package_index.serving(tmp_path) as index:
+        monkeypatch.setenv("PIP_INDEX_URL", index.url)
+        monkeypatch.setenv("BOTFLEET_CA", str(index.authority))
+        with pytest.raises(ManagerError) as caught:
+            build(tag, bot)
+    assert "DO NOT MATCH THE HASHES" in str(caught.value)
+    assert package_index.PASSWORD not in str(caught.value)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,111 @@
+"""Mirrors, proxies and certificates: from the environment to the files a build reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from manager import mirrors
+from manager.errors import ManagerError
+
+PEM = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
+
+
+def secrets(**environ: str) -> dict[str, str]:
+    return mirrors.from_environment({"PIP_CONFIG_FILE": "/dev/null", **environ}).secrets()
+
+
+def pem(folder: Path, name: str, comment: str = "") -> str:
+    (folder / name).write_text(comment + PEM.format(name))
+    return str(folder / name)
+
+
+def test_without_settings_every_file_is_empty() -> None:
+    assert secrets() == {"pip.conf": "", "apt.conf": "", "sources.list": "", "ca.pem": ""}
+
+
+def test_pip_gets_the_mirrors_that_a_build_can_reach() -> None:
+    found = secrets(
+        PIP_INDEX_URL="https://me:word@pip.example/simple",
+        PIP_EXTRA_INDEX_URL="file:///srv/wheels https://more.example/simple",
+        PIP_TRUSTED_HOST="pip.example",
+    )
+    assert found["pip.conf"] == (
+        "[global]\n"
+        "index-url = https://me:word@pip.example/simple\n"
+        "extra-index-url = https://more.example/simple\n"
+        "trusted-host = pip.example\n"
+    )
+
+
+def test_a_users_pip_config_counts_and_the_environment_beats_it(tmp_path: Path) -> None:
+    config = tmp_path / "pip.conf"
+    config.write_text(
+        "[global]\nindex-url = https://file.example/simple\nextra-index-url =\n  https://one.example\n  https://two.example\n"
+    )
+    assert secrets(PIP_CONFIG_FILE=str(config))["pip.conf"] == (
+        "[global]\nindex-url = https://file.example/simple\nextra-index-url = https://one.example\n    https://two.example\n"
+    )
+    assert (
+        "env.example" in secrets(PIP_CONFIG_FILE=str(config), PIP_INDEX_URL="https://env.example")["pip.conf"]
+    )
+
+
+def test_an_apt_mirror_replaces_the_images_sources() -> None:
+    found = secrets(BOTFLEET_APT_MIRROR="https://me:word@apt.example/debian/")
+    assert found["sources.list"] == (
+        "deb https://me:word@apt.example/debian/ bookworm main\n"
+        "deb https://me:word@apt.example/debian/ bookworm-updates main\n"
+        "deb https://me:word@apt.example/debian-security bookworm-security main\n"
+    )
+    assert (
+        found["apt.conf"] == 'Dir::Etc::SourceList "/run/secrets/sources.list";\nDir::Etc::SourceParts "-";\n'
+    )
+
+
+def test_proxies_reach_pip_and_apt() -> None:
+    found = secrets(HTTPS_PROXY="http://me:word@proxy.example:3128", http_proxy="http://plain.example:3128")
+    assert found["pip.conf"] == "[global]\nproxy = http://me:word@proxy.example:3128\n"
+    assert found["apt.conf"] == (
+        'Acquire::http::Proxy "http://plain.example:3128";\nAcquire::https::Proxy "http://me:word@proxy.example:3128";\n'
+    )
+
+
+def test_the_first_bundle_counts_and_the_companys_own_is_added(tmp_path: Path) -> None:
+    bundle, unused, own = (pem(tmp_path, name, "a comment\n") for name in ("bundle", "unused", "own"))
+    found = secrets(PIP_CERT=bundle, SSL_CERT_FILE=unused, BOTFLEET_CA=own)
+    assert found["ca.pem"] == PEM.format("bundle") + PEM.format("own")
+    assert found["pip.conf"] == "[global]\ncert = /run/secrets/ca.pem\n"
+    assert found["apt.conf"] == 'Acquire::https::CaInfo "/run/secrets/ca.pem";\n'
+    assert secrets(BOTFLEET_CA=own)["ca.pem"].endswith(PEM.format("own"))
+    assert secrets(BOTFLEET_CA=own)["ca.pem"].count("BEGIN") > 50
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, "cannot read the certificates in {file}: No such file or directory"),
+        ("not a certificate", "cannot use {file}: there is no certificate in it (PEM is expected)"),
+        (
+            PEM.format("x" * 600_000),
+            "cannot build the image: the certificates in {file} are larger than 500 kB",
+        ),
+    ],
+)
+def test_a_bad_certificate_file_is_named(tmp_path: Path, text: str | None, expected: str) -> None:
+    file = tmp_path / "ca.pem"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(ManagerError) as caught:
+        secrets(PIP_CERT=str(file))
+    assert str(caught.value).startswith(expected.format(file=file))
+
+
+def test_secrets_are_files_only_while_a_build_needs_them() -> None:
+    found = mirrors.Mirrors(pip={"index-url": ("https://pip.example",)}, apt="", ca="", proxies={})
+    with mirrors.as_files(found) as files:
+        assert files["pip.conf"].read_text() == "[global]\nindex-url = https://pip.example\n"
+        assert files["pip.conf"].parent.stat().st_mode & 0o077 == 0
+        kept = dict(files)
+    assert not any(file.exists() for file in kept.values())
