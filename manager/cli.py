@@ -10,13 +10,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from manager import __version__, i18n
+from manager import __version__, argparse_words, i18n
 from manager.errors import BUG, USAGE, ManagerError
+from manager.i18n import Text, _, mark
 
 INTERRUPTED = 130
 """128 + SIGINT, as a shell reports it."""
 
-EPILOG = """\
+EPILOG = mark("""\
 examples:
   manager up --wait                  start the fleet and wait until it is healthy
   manager ps                         one line an instance
@@ -25,23 +26,23 @@ examples:
   manager status --config config/active/bp_sol_01.json
   manager down                       stop and remove all containers; logs and databases stay
 exit codes: 0 well, 1 not running or some failed, 2 usage, 3 a bug, 4 config, 5 no engine, 6 timed out or killed, 7 locked
-"""
+""")
 
 COMMANDS = {
-    "up": ("change", "up", "bring the fleet to what its configs say"),
-    "down": ("change", "down", "stop and remove containers; logs, databases and env files stay"),
-    "ps": ("show", "ps", "show the fleet"),
-    "start": ("change", "start", "start instances that do not run"),
-    "stop": ("change", "stop", "stop instances and keep them stopped"),
-    "restart": ("change", "restart", "stop and start instances"),
-    "status": ("show", "status", "show one instance as JSON; exit code 0 when it runs, else 1"),
-    "list": ("show", "list_", "show the fleet as the old system did"),
-    "logs": ("logs", "logs", "show what the bots print"),
-    "config": ("files", "config", "show the configs as they are understood"),
-    "compose": ("files", "compose", "render compose.yaml"),
-    "export": ("show", "export_", "write logs/instances.json now"),
-    "plan": ("change", "plan_", "show what `up` would do, and why"),
-    "build": ("files", "build", "build the bot image"),
+    "up": ("change", "up", mark("bring the fleet to what its configs say")),
+    "down": ("change", "down", mark("stop and remove containers; logs, databases and env files stay")),
+    "ps": ("show", "ps", mark("show the fleet")),
+    "start": ("change", "start", mark("start instances that do not run")),
+    "stop": ("change", "stop", mark("stop instances and keep them stopped")),
+    "restart": ("change", "restart", mark("stop and start instances")),
+    "status": ("show", "status", mark("show one instance as JSON; exit code 0 when it runs, else 1")),
+    "list": ("show", "list_", mark("show the fleet as the old system did")),
+    "logs": ("logs", "logs", mark("show what the bots print")),
+    "config": ("files", "config", mark("show the configs as they are understood")),
+    "compose": ("files", "compose", mark("render compose.yaml")),
+    "export": ("show", "export_", mark("write logs/instances.json now")),
+    "plan": ("change", "plan_", mark("show what `up` would do, and why")),
+    "build": ("files", "build", mark("build the bot image")),
 }
 
 SELECTING = frozenset(
@@ -59,17 +60,17 @@ def entry_point() -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Runs one command. Returns its exit code; only argparse's own exit on --help is an exception."""
-    i18n.use_environment()
+    i18n.use(_language_asked(argv) or i18n.language_from(os.environ))
     args = parser().parse_args(argv)
     if args.lang:
         i18n.use(args.lang)
     try:
         return _run(args)
     except ManagerError as error:
-        _complain(f"error: {error}")
+        _complain(f"{_('error')}: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        _complain("interrupted")
+        _complain(_("interrupted"))
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(
@@ -81,89 +82,143 @@ def main(argv: Sequence[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """The whole command line, in the language in use."""
+    argparse_words.translate()
     root = _Parser(
         prog="manager",
-        description="Runs a fleet of trading bots: one config, one Docker container.",
-        epilog=EPILOG,
+        description=_("Runs a fleet of trading bots: one config, one Docker container."),
+        epilog=_(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     root.add_argument("--version", action="version", version=f"botfleet {__version__}")
     root.add_argument(
-        "--project-dir", metavar="DIR", help="the folder that holds config/ (default: here or above)"
+        "--project-dir", metavar="DIR", help=_("the folder that holds config/ (default: here or above)")
     )
-    root.add_argument("--lang", metavar="LANG", help="en or zh-TW (default: MANAGER_LANG, then the locale)")
+    _add_language(root, None)
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (_module, _function, text) in COMMANDS.items():
-        _add_options(commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + "."), name)
+        command = commands.add_parser(name, help=_(text), description=_sentence(_(text)))
+        _add_options(command, name)
+        _add_language(command, argparse.SUPPRESS)
     return root
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
         self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}; `{self.prog} --help` shows what there is\n")
+        text = Text("{prog}: {why}; `{prog} --help` shows what there is", prog=self.prog, why=message)
+        self.exit(USAGE, f"{text}\n")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}{_('.')}"
+
+
+def _add_language(command: argparse.ArgumentParser, default: str | None) -> None:
+    """Before or after the command's name."""
+    command.add_argument(
+        "--lang",
+        type=_language,
+        default=default,
+        metavar="LANG",
+        help=_("en or zh-TW (default: MANAGER_LANG, then the locale)"),
+    )
+
+
+def _language(tag: str) -> str:
+    if not i18n.is_known(tag):
+        raise argparse.ArgumentTypeError(
+            _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(i18n.LANGUAGES), value=tag)
+        )
+    return tag
+
+
+def _language_asked(argv: Sequence[str]) -> str | None:
+    """The `--lang` of a command line that is not parsed yet: its help and its errors are to speak that language too."""
+    asked = None
+    words = list(argv[: argv.index("--")] if "--" in argv else argv)
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        option, equals, value = word.partition("=")
+        if option == "--lang" and i18n.is_known(value if equals else following):
+            asked = value if equals else following
+    return asked
 
 
 def _add_options(command: argparse.ArgumentParser, name: str) -> None:
     command.set_defaults(ids=[], config=[], instance_id=None)
     if name in SELECTING:
-        command.add_argument("ids", nargs="*", metavar="ID", help="instances (default: the whole fleet)")
+        command.add_argument("ids", nargs="*", metavar="ID", help=_("instances (default: the whole fleet)"))
         command.add_argument(
-            "-c", "--config", action="append", default=[], metavar="FILE", help="the instance of this config"
+            "-c",
+            "--config",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help=_("the instance of this config"),
         )
         command.add_argument(
-            "--instance-id", metavar="ID", help="an instance; with --config: the id to run it under"
+            "--instance-id", metavar="ID", help=_("an instance; with --config: the id to run it under")
         )
     if name in SHOWING_JSON:
-        command.add_argument("--json", action="store_true", help="print JSON")
+        command.add_argument("--json", action="store_true", help=_("print JSON"))
     if name in CHANGING or name in {"compose", "export"}:
         command.add_argument(
             "--lock-wait",
             type=_seconds,
             default=0.0,
             metavar="SECONDS",
-            help="wait for another manager to finish",
+            help=_("wait for another manager to finish"),
         )
     if name in CHANGING:
-        command.add_argument("--dry-run", action="store_true", help="show what would be done, and stop there")
+        command.add_argument(
+            "--dry-run", action="store_true", help=_("show what would be done, and stop there")
+        )
     if name in {"up", "plan"}:
         command.add_argument(
-            "--recreate", action="store_true", help="also recreate instances that run an older image"
+            "--recreate", action="store_true", help=_("also recreate instances that run an older image")
         )
     if name in {"up", "plan", "down"}:
         command.add_argument(
-            "--remove-orphans", action="store_true", help="also remove containers that no config names"
+            "--remove-orphans", action="store_true", help=_("also remove containers that no config names")
         )
     if name in STARTING:
-        command.add_argument("--wait", action="store_true", help="wait until the instances are healthy")
+        command.add_argument("--wait", action="store_true", help=_("wait until the instances are healthy"))
         command.add_argument(
-            "--wait-timeout", type=_seconds, default=120.0, metavar="SECONDS", help="default: 120"
+            "--wait-timeout", type=_seconds, default=120.0, metavar="SECONDS", help=_("default: 120")
         )
     if name in {"stop", "down"}:
-        command.add_argument("--force", action="store_true", help="pass the lock that another manager holds")
+        command.add_argument(
+            "--force", action="store_true", help=_("pass the lock that another manager holds")
+        )
     if name == "start":
         command.add_argument(
-            "-d", "--daemon", action="store_true", help="accepted; instances always run in the background"
+            "-d", "--daemon", action="store_true", help=_("accepted; instances always run in the background")
         )
     if name == "logs":
-        command.add_argument("-f", "--follow", action="store_true", help="go on as new lines come")
-        command.add_argument("-n", "--tail", type=int, metavar="N", help="only the last N lines of each")
-        command.add_argument("-t", "--timestamps", action="store_true", help="show the engine's time stamps")
+        command.add_argument("-f", "--follow", action="store_true", help=_("go on as new lines come"))
+        command.add_argument("-n", "--tail", type=int, metavar="N", help=_("only the last N lines of each"))
+        command.add_argument(
+            "-t", "--timestamps", action="store_true", help=_("show the engine's time stamps")
+        )
     if name == "config":
-        command.add_argument("--check", action="store_true", help="only say whether the configs are sound")
+        command.add_argument("--check", action="store_true", help=_("only say whether the configs are sound"))
     if name == "compose":
-        command.add_argument("--stdout", action="store_true", help="print the file, write nothing")
+        command.add_argument("--stdout", action="store_true", help=_("print the file, write nothing"))
     if name == "build":
-        command.add_argument("--bot", metavar="DIR", help="a bot of your own: the folder with its run.py")
-        command.add_argument("--tag", metavar="TAG", help="the image's name (default: what the fleet uses)")
-        command.add_argument("--no-cache", action="store_true", help="build every layer anew")
+        command.add_argument("--bot", metavar="DIR", help=_("a bot of your own: the folder with its run.py"))
+        command.add_argument(
+            "--tag", metavar="TAG", help=_("the image's name (default: what the fleet uses)")
+        )
+        command.add_argument("--no-cache", action="store_true", help=_("build every layer anew"))
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
     if not 0 <= value <= 86400:
-        raise argparse.ArgumentTypeError("must be 0-86400 seconds")
+        raise argparse.ArgumentTypeError(_("must be 0-86400 seconds"))
     return value
 
 
@@ -204,8 +259,9 @@ def _bug() -> int:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as stream:
             stream.write(f"botfleet {__version__}, python {sys.version}\n{text}")
-        where = f"the traceback is in {path}"
+        where = str(Text("the traceback is in {path}", path=path))
     except OSError:
         where = text
-    _complain(f"error: this is a bug in botfleet ({text.strip().splitlines()[-1]}); {where}")
+    what = text.strip().splitlines()[-1]
+    _complain(f"{_('error')}: {Text('this is a bug in botfleet ({what}); {where}', what=what, where=where)}")
     return BUG

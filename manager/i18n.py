@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 LOCALE_DIR = Path(__file__).with_name("locale")
 SOURCE_LANGUAGE = "en"
+LANGUAGES = ("en", "zh-TW")
 
-_language = SOURCE_LANGUAGE
+_language: str | None = None
+"""None until somebody chooses; English until then."""
 
 
 class Text:
@@ -54,6 +56,11 @@ def canonical(tag: str) -> str:
     return SOURCE_LANGUAGE
 
 
+def is_known(tag: str) -> bool:
+    """Whether a person who asks for this language gets it; any Chinese gets the Chinese we have."""
+    return tag.split(".")[0].replace("-", "_").lower().split("_")[0] in {"en", "zh"}
+
+
 def use(language: str) -> None:
     """Selects the language of everything printed from now on."""
     global _language
@@ -61,8 +68,9 @@ def use(language: str) -> None:
 
 
 def use_environment() -> None:
-    """Selects the language that the environment asks for."""
-    use(language_from(os.environ))
+    """Selects the language that the environment asks for, unless one was chosen before."""
+    if _language is None:
+        use(language_from(os.environ))
 
 
 def mark(message: str) -> str:
@@ -72,7 +80,7 @@ def mark(message: str) -> str:
 
 def _(message: str) -> str:
     """The message in the selected language; the message itself where no translation exists."""
-    if _language == SOURCE_LANGUAGE:
+    if _language in (None, SOURCE_LANGUAGE):
         return message
     return _catalogue(_language).gettext(message)
 
