@@ -1,6 +1,6 @@
 """What the kernel tells about this container."""
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH123
 # (pathlib is 0.8 MB of resident memory)
 
 import re

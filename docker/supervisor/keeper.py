@@ -1,6 +1,6 @@
 """The life of the bot: started, probed, ended, started again, stopped."""
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH108
 # (pathlib is 0.8 MB of resident memory)
 
 import contextlib
@@ -146,7 +146,7 @@ class Keeper:
         self._give_budget_back(now)
         self._board.change(self._health.state, detail if self._health.state == "unhealthy" else None)
         self._loop.after("probe", self._health.next_probe_in(now), self._start_probe)
-        if not ok and self._health.failures == self._settings.unhealthy_probes:
+        if 0 < self._health.failures == self._settings.unhealthy_probes:
             self._act_on_unhealthy(detail)
 
     def _note_health(self) -> None:

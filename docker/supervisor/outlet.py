@@ -26,7 +26,8 @@ class Outlet:
         if self._pending:
             self._pending += data
             return False
-        self._pending = data[self._try(data) :]
+        self._pending = data
+        self._push()
         if self._pending:
             self._loop.watch(self._fd, WRITE, self._flush)
         return not self._pending
@@ -47,21 +48,22 @@ class Outlet:
         poll.register(self._fd, select.POLLOUT)
         while self._pending and (left := deadline - time.monotonic()) > 0:
             poll.poll(left * 1000)
-            self._pending = self._pending[self._try(self._pending) :]
+            self._push()
 
     def _flush(self) -> None:
-        self._pending = self._pending[self._try(self._pending) :]
+        self._push()
         if not self._pending:
             self._loop.unwatch(self._fd)
             action, self._when_empty = self._when_empty, None
             if action is not None:
                 action()
 
-    def _try(self, data: bytes) -> int:
-        """How many bytes are off our hands: those that are written, or all when nobody can read any more."""
+    def _push(self) -> None:
+        """Write until all is written or the reader must read first. A file, which epoll refuses, takes all."""
         try:
-            return os.write(self._fd, data)
+            while self._pending:
+                self._pending = self._pending[os.write(self._fd, self._pending) :]
         except BlockingIOError:
-            return 0
+            pass
         except OSError:
-            return len(data)
+            self._pending = b""  # nobody can read any more

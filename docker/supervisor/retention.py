@@ -1,6 +1,6 @@
 """The clean-up of dated log folders."""
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH208
 # (pathlib is 0.8 MB of resident memory)
 
 import contextlib
