@@ -18,6 +18,16 @@ from manager.survey import InstanceView, Survey
 Record = dict[str, Any]
 MAX_BYTES = 16_000_000
 
+WRITTEN_AT = ("started_at", "registered_at", "last_updated")
+OWN_KEYS = frozenset({"config_file", "pid", "log_dir", "web_port", "status", *WRITTEN_AT})
+"""What a record says; other keys in it are other people's and stay."""
+
+CLOCK_SLACK_S = 60
+"""Between a process's start and the clock of the record that names it."""
+
+WRITER_NEEDS_S = 0.5
+"""Writers of the old system truncate the file and then fill it."""
+
 
 class ExportError(ManagerError):
     """The export cannot be written."""
@@ -64,9 +74,17 @@ def is_stale(survey: Survey, pids: Mapping[str, int]) -> bool:
 
 
 def records(survey: Survey, pids: Mapping[str, int], before: Mapping[str, Any]) -> dict[str, Record]:
-    """The whole content: our instances that have a container, and the records that are not ours."""
-    ours = {*survey.situation.containers, *survey.project.memory.instances, *survey.project.specs}
-    result = {each: record for each, record in before.items() if each not in ours}
+    """The whole content: our instances that have a container, and the records that are not ours.
+
+    A record of an id that has no container is somebody else's if we never started that id, or if its process lives: an
+    old daemon that still runs, or runs again.
+    """
+    ours, remembered = survey.situation.containers, survey.project.memory.instances
+    result = {
+        each: record
+        for each, record in before.items()
+        if each not in ours and (each not in remembered or living_pid(record))
+    }
     for each, view in survey.views.items():
         if view.container is not None:
             result[each] = _record(view, survey.project.fleet, pids.get(each, 0), before.get(each))
@@ -91,9 +109,34 @@ def _record(view: InstanceView, fleet: Fleet, pid: int, before: object) -> Recor
         "status": view.verdict.state,
         "registered_at": view.remembered.registered_at or local_iso(view.container.created),
     }
-    if isinstance(before, dict) and {**before, "last_updated": None} == {**record, "last_updated": None}:
+    if not isinstance(before, dict):
+        before = {}
+    record = {**record, **{key: value for key, value in before.items() if key not in OWN_KEYS}}
+    if {**before, "last_updated": None} == {**record, "last_updated": None}:
         return dict(before)
     return {**record, "last_updated": local_iso(time.time())}
+
+
+def living_pid(record: object) -> int:
+    """The pid of the process that a record names, 0 when it is gone: one younger than the record only got its number."""
+    import psutil  # 0.03 s, and seldom needed
+
+    if not isinstance(record, dict) or type(pid := record.get("pid")) is not int or pid <= 0:
+        return 0
+    try:
+        created = psutil.Process(pid).create_time()
+    except (psutil.Error, OverflowError):
+        return 0
+    stamps = [record[key] for key in WRITTEN_AT if record.get(key)]
+    return pid if created <= max(map(_epoch, stamps), default=created) + CLOCK_SLACK_S else 0
+
+
+def _epoch(stamp: object) -> float:
+    """Seconds since the epoch; a time that says nothing is taken for now."""
+    try:
+        return datetime.fromisoformat(str(stamp)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return time.time()
 
 
 def _log_dir(view: InstanceView) -> str:
@@ -107,15 +150,23 @@ def _differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     return dict(before) != dict(after)
 
 
+def read(path: Path) -> dict[str, Any] | None:
+    """The file's records, without any for a file that is not there; None for one that cannot be parsed."""
+    deadline = time.monotonic() + WRITER_NEEDS_S
+    while path.exists():
+        with contextlib.suppress(jsonfile.JsonFault):
+            found = jsonfile.read(path, MAX_BYTES)
+            return found if isinstance(found, dict) else None
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(WRITER_NEEDS_S / 10)
+    return {}
+
+
 def _read(path: Path) -> tuple[dict[str, Any], Text | None]:
     """The file's records. One that cannot be parsed is put aside, never silently replaced."""
-    if not path.exists():
-        return {}, None
-    try:
-        found = jsonfile.read(path, MAX_BYTES)
-    except jsonfile.JsonFault:
-        found = None
-    if isinstance(found, dict):
+    found = read(path)
+    if found is not None:
         return found, None
     aside = path.with_name(f"{path.name}.unreadable-{time.strftime('%Y%m%d-%H%M%S')}")
     path.rename(aside)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from manager import compose, execute, export, lock, memory, output, plan, users, waiting
+from manager import compose, execute, export, lock, memory, output, plan, predecessor, users, waiting
 from manager.commands.show import require_known
 from manager.composehash import service_hashes
 from manager.container import Place
@@ -113,6 +113,9 @@ def _perform(context: Context, change: Change) -> int:
             _name_instance(context)
         survey = _look(context, change)
         actions, named = _planned(context, change, survey)
+        predecessor.require_none(
+            survey, [each.instance for each in actions if each.kind == "create" or change.command == "stop"]
+        )
         outcomes = _carry_out(context, change, survey, actions, named)
         if change.command == "down" and named is None:
             _remove_empty_network(context, survey)
