@@ -215,8 +215,8 @@ def _id_faults(file: str, instance_id: str) -> Iterator[Problem]:
 
 
 def _faults(file: str, config: InstanceConfig, instance_id: str, fleet: Fleet) -> Iterator[Problem]:
-    yield from _clear_text_secrets(file, "exchange_config", config.exchange_config)
-    yield from _clear_text_secrets(file, "environment", config.environment)
+    yield from clear_text_secrets(file, "exchange_config", config.exchange_config)
+    yield from clear_text_secrets(file, "environment", config.environment)
     yield from _secrets_in_args(file, config)
     yield from _path_faults(file, config, instance_id)
     if not fleet.is_bundled_bot or config.bot_args is not None:
@@ -235,14 +235,14 @@ def _faults(file: str, config: InstanceConfig, instance_id: str, fleet: Fleet) -
             )
 
 
-def _clear_text_secrets(file: str, path: str, value: object) -> Iterator[Problem]:
+def clear_text_secrets(file: str, path: str, value: object) -> Iterator[Problem]:
     """Keys that name a secret hold `${NAME}` and nothing else, at any depth."""
     if not isinstance(value, dict):
         return
     for key, item in value.items():
         where = f"{path}.{key}"
         if isinstance(item, dict):
-            yield from _clear_text_secrets(file, where, item)
+            yield from clear_text_secrets(file, where, item)
         elif is_secret(key) and item not in (None, "") and not (isinstance(item, str) and is_reference(item)):
             yield Problem.at(
                 file, where, "holds a credential in clear text; write ${{NAME}} here and NAME=… into .env"

@@ -53,7 +53,7 @@ def status(context: Context) -> int:
     if not views:
         raise UsageError("there is no instance to show the status of")
     pids = export.bot_pids(survey.views)
-    found = {view.id: _status(view, survey, pids.get(view.id, 0)) for view in views}
+    found = {view.id: status_object(view, survey, pids.get(view.id, 0)) for view in views}
     is_single = bool(context.args.ids or context.args.config) or len(found) == 1
     output.say_json(next(iter(found.values())) if is_single and len(found) == 1 else found)
     _refresh(survey, pids)
@@ -121,13 +121,14 @@ def _after_showing(survey: Survey) -> int:
     return BAD_CONFIG if survey.project.problems else OK
 
 
-def _status(view: InstanceView, survey: Survey, pid: int) -> dict[str, Any]:
+def status_object(view: InstanceView, survey: Survey, pid: int) -> dict[str, Any]:
+    """What `status` says of one instance."""
     why = view.verdict.why
     return {
         "running": view.verdict.state in {"running", "starting"},
         "timestamp": datetime.now().isoformat(timespec="microseconds"),
         "pid": pid or None,
-        "process_info": _process_info(pid) if pid else None,
+        "process_info": process_info(pid) if pid else None,
         "config": _config(view, survey),
         "instance_id": view.id,
         "state": view.verdict.state,
@@ -145,7 +146,8 @@ def _config(view: InstanceView, survey: Survey) -> dict[str, Any]:
     return {"web_port": view.web_port}
 
 
-def _process_info(pid: int) -> dict[str, Any] | None:
+def process_info(pid: int) -> dict[str, Any] | None:
+    """A process of the host in the old system's words; None when it is gone."""
     import psutil  # 0.03 s that only `status` costs
 
     try:
