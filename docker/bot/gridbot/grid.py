@@ -60,7 +60,6 @@ def make_levels(lower: Decimal, upper: Decimal, count: int, mode: str, tick: Dec
         else:
             raw = [lower + (upper - lower) * i / steps for i in range(count)]
         levels = [(price / tick).to_integral_value(ROUND_HALF_EVEN) * tick for price in raw]
-    levels = [min(max(level, first), last) for level in levels]
     levels[0], levels[-1] = first, last
     if any(low >= high for low, high in itertools.pairwise(levels)):
         raise ConfigError(

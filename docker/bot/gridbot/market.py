@@ -159,7 +159,7 @@ def invented_market(settings: Settings) -> Market:
     """Rules for a symbol when no exchange can be asked: a tick of about 1/10000 of the price, a lot that fits."""
     parts = settings.symbol.replace("-", "_").replace("/", "_").split("_")
     middle = (settings.grid_lower + settings.grid_upper) / 2 if settings.is_grid else Decimal(100)
-    exponents = [middle.adjusted() - 4]
+    exponents = [min(middle.adjusted() - 4, 0)]
     if settings.is_grid:
         exponents += [_exponent(settings.grid_lower), _exponent(settings.grid_upper)]
         step = (settings.grid_upper - settings.grid_lower) / (settings.grid_num - 1)

@@ -44,6 +44,7 @@ class Store:
     """Opens (or makes) the file and holds its lock. Raises DatabaseError."""
 
     def __init__(self, path: Path, *, durable: bool) -> None:
+        self.path = path
         self._db, self._lock = open_for_writing(path, durable=durable)
         self.samples = Samples(self._db)
         self.ledger = Ledger()

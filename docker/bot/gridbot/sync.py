@@ -7,7 +7,7 @@ bears the client id of a recorded order *and* that order's side and price: a cli
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gridbot.exchange import Exchange
 from gridbot.ledger import Ledger
@@ -64,7 +64,9 @@ def _read_orders(store: Store, exchange: Exchange) -> tuple[Outcome, list[Order]
             continue
         seen.add(order.client_id)
         if not order.live:
-            outcome.stray.append(order)
+            # Given up as never accepted, and here it is: its id is needed to cancel it and to know its trades.
+            store.note_exchange_id(order.client_id, there.exchange_id)
+            outcome.stray.append(replace(order, exchange_id=there.exchange_id))
         elif order.state == "new" or order.exchange_id != there.exchange_id:
             store.confirm(order.client_id, there.exchange_id)
 

@@ -1,0 +1,275 @@
+"""The grid's arithmetic and its decisions, over examples and over many random walks."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gridbot import grid
+from gridbot.errors import ConfigError
+from gridbot.grid import Grid
+from gridbot.model import ZERO, Order, Side
+from tests.bot.worlds import PERP, World, order_of
+
+D = Decimal
+TICK = D("0.01")
+MANY = settings(max_examples=1200, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+
+
+def told(plan: grid.Plan) -> list[str]:
+    """A plan as text, one line an action."""
+    cancels = [f"cancel {o.slot} {o.side} {o.remaining} @ {o.price}" for o in plan.cancel]
+    return cancels + [f"{w.slot} {w.side} {w.qty} @ {w.price}" for w in plan.place]
+
+
+def five(anchor: int, most: str = "10") -> Grid:
+    """Levels 100, 110 … 140, one unit each."""
+    return Grid(tuple(D(100 + 10 * i) for i in range(5)), anchor, D(1), D(most))
+
+
+def placed(
+    mesh: Grid, price: str, cells: dict[int, Decimal] | None = None, live: tuple[Order, ...] = ()
+) -> list[str]:
+    held = cells or {}
+    return told(grid.plan(mesh, PERP, held, live, D(price), sum(held.values(), ZERO)))
+
+
+# levels
+
+
+def test_arithmetic_levels_are_evenly_spaced() -> None:
+    assert grid.make_levels(D(100), D(110), 5, "arithmetic", TICK) == (
+        D(100),
+        D("102.5"),
+        D(105),
+        D("107.5"),
+        D(110),
+    )
+
+
+def test_geometric_levels_have_one_ratio() -> None:
+    assert grid.make_levels(D(100), D(1600), 5, "geometric", TICK) == (
+        D(100),
+        D(200),
+        D(400),
+        D(800),
+        D(1600),
+    )
+
+
+def test_bounds_off_the_tick_are_rounded_inwards() -> None:
+    levels = grid.make_levels(D("100.004"), D("109.996"), 3, "arithmetic", TICK)
+    assert (levels[0], levels[-1]) == (D("100.01"), D("109.99"))
+
+
+def test_no_level_at_price_zero() -> None:
+    assert grid.make_levels(D(0), D(10), 3, "arithmetic", TICK) == (D(5), D(10))
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "count", "mode", "message"),
+    [
+        (
+            "100",
+            "100.03",
+            5,
+            "arithmetic",
+            "--grid-num: 5 levels between 100 and 100.03 are closer than the tick 0.01",
+        ),
+        ("0", "100", 5, "geometric", "--grid-lower: a geometric grid needs a lower price above 0"),
+    ],
+)
+def test_impossible_levels_are_refused(lower: str, upper: str, count: int, mode: str, message: str) -> None:
+    with pytest.raises(ConfigError) as failure:
+        grid.make_levels(D(lower), D(upper), count, mode, TICK)
+    assert str(failure.value) == message
+
+
+@MANY
+@given(
+    lower=st.decimals("0.02", "5000", places=2),
+    width=st.decimals("5", "3000", places=2),
+    count=st.integers(2, 200),
+    mode=st.sampled_from(["arithmetic", "geometric"]),
+)
+def test_levels_are_exact_multiples_inside_the_bounds(
+    lower: Decimal, width: Decimal, count: int, mode: str
+) -> None:
+    upper = lower + width
+    try:
+        levels = grid.make_levels(lower, upper, count, mode, TICK)
+    except ConfigError:
+        return  # closer than the tick
+    assert len(levels) == count
+    assert (levels[0], levels[-1]) == (lower, upper)
+    assert all(level % TICK == 0 for level in levels)
+    assert all(low < high for low, high in pairwise(levels))
+    if mode == "arithmetic":
+        step = width / (count - 1)
+        assert all(abs(high - low - step) <= TICK for low, high in pairwise(levels))
+    else:
+        ratio = float(upper / lower) ** (1 / (count - 1))
+        for low, high in pairwise(levels):
+            slack = float(TICK) * (1 + ratio) / 2 + 1e-6
+            assert abs(float(high) - float(low) * ratio) <= slack
+
+
+# what a grid wants
+
+
+def test_neutral_leaves_the_nearest_level_out() -> None:
+    assert placed(five(2), "121") == [
+        "L3 sell 1 @ 130", "L1 buy 1 @ 110", "L4 sell 1 @ 140", "L0 buy 1 @ 100",
+    ]  # fmt: skip
+
+
+def test_long_only_buys_until_it_holds_something() -> None:
+    assert placed(five(4), "121") == ["L1 buy 1 @ 110", "L0 buy 1 @ 100"]
+
+
+def test_short_only_sells_until_it_has_sold_something() -> None:
+    assert placed(five(0), "121") == ["L3 sell 1 @ 130", "L4 sell 1 @ 140"]
+
+
+def test_a_bought_cell_sells_one_level_up() -> None:
+    assert placed(five(2), "110", {1: D(1)}) == [
+        "L2 sell 1 @ 120", "L0 buy 1 @ 100", "L3 sell 1 @ 130", "L4 sell 1 @ 140",
+    ]  # fmt: skip
+
+
+def test_a_sold_cell_buys_one_level_down() -> None:
+    assert placed(five(2), "131", {2: D(-1)})[0] == "L2 buy 1 @ 120"
+
+
+def test_a_partly_bought_cell_sells_what_it_has() -> None:
+    assert placed(five(4), "110", {1: D("0.4")})[0] == "L2 sell 0.4 @ 120"
+
+
+def test_dust_does_not_block_a_cell() -> None:
+    assert placed(five(4), "121", {1: D("0.001")})[0] == "L1 buy 1 @ 110"
+
+
+def test_nothing_is_placed_where_an_order_stands() -> None:
+    first = grid.plan(five(2), PERP, {}, (), D(121), ZERO)
+    live = tuple(order_of(want, i, "new" if i % 2 else "open") for i, want in enumerate(first.place))
+    assert placed(five(2), "121", live=live) == []
+
+
+def test_max_position_keeps_the_nearest_orders() -> None:
+    assert placed(five(4, "2"), "141") == ["L3 buy 1 @ 130", "L2 buy 1 @ 120"]
+
+
+def test_a_far_order_makes_room_first() -> None:
+    first = grid.plan(five(4, "2"), PERP, {}, (), D(121), ZERO)
+    live = tuple(order_of(want, i) for i, want in enumerate(first.place))
+    assert placed(five(4, "2"), "141", live=live) == ["cancel L0 buy 1 @ 100"]
+    assert placed(five(4, "2"), "141", live=live[:1]) == ["L3 buy 1 @ 130"]
+
+
+def test_a_carried_position_is_closed_beyond_the_price() -> None:
+    levels = five(0).levels
+    mesh, cells = grid.begin(levels, "neutral", D(111), D(1), D(10), position=D("1.5"))
+    assert mesh.anchor == 3
+    assert cells == {1: D(1), 2: D("0.5")}
+    mesh, cells = grid.begin(levels, "neutral", D(129), D(1), D(10), position=D(-2))
+    assert mesh.anchor == 1
+    assert cells == {2: D(-1), 1: D(-1)}
+
+
+@MANY
+@given(
+    kind=st.sampled_from(["neutral", "long", "short"]),
+    price=st.decimals("60", "180", places=2),
+    position=st.decimals("-6", "6", places=2),
+)
+def test_a_beginning_accounts_for_all_that_is_held(kind: str, price: Decimal, position: Decimal) -> None:
+    mesh, cells = grid.begin(five(0).levels, kind, price, D(1), D(10), position)
+    assert sum(cells.values(), ZERO) == position
+    assert all(0 <= cell < 4 for cell in cells)
+    assert 0 <= mesh.anchor <= 4
+
+
+# walks
+
+
+@settings(MANY, max_examples=3000)
+@given(
+    kind=st.sampled_from(["neutral", "long", "short"]),
+    mode=st.sampled_from(["arithmetic", "geometric"]),
+    count=st.integers(2, 9),
+    most=st.integers(1, 9),
+    start=st.integers(-20, 120),
+    moves=st.lists(st.tuples(st.integers(-45, 45), st.sampled_from([D(1), D("0.3"), D("0.5")])), max_size=30),
+    fee_currency=st.sampled_from(["USDC", "USDC", "SOL"]),
+)
+def test_walks(
+    kind: str,
+    mode: str,
+    count: int,
+    most: int,
+    start: int,
+    moves: list[tuple[int, Decimal]],
+    fee_currency: str,
+) -> None:
+    """Order sides, bounds, one order a level, max_position in the worst case, and conservation, after every step."""
+    lower, upper = D(100), D(200)
+    levels = grid.make_levels(lower, upper, count, mode, TICK)
+    price = D(100) + start
+    mesh, cells = grid.begin(levels, kind, price, D(1), D(most))
+
+    def decide(held: dict[int, Decimal], live: object, now: Decimal, position: Decimal) -> grid.Plan:
+        return grid.plan(mesh, PERP, held, world.live, now, position)
+
+    world = World(PERP, price, decide, cells, fee_currency=fee_currency)
+    slack = ZERO if fee_currency == "USDC" else D("0.01")  # a fee in the base currency is a little more sold
+    for change, share in [(0, D(1)), *moves]:
+        price = min(max(price + change, D(50)), D(250))
+        world.move(price, share)
+        world.act()
+        ledger, position = world.ledger, world.ledger.position
+        assert len({order.slot for order in world.live}) == len(world.live)
+        assert len({order.price for order in world.live}) == len(world.live)
+        assert len({order.cell for order in world.live}) == len(world.live)
+        for order in world.live:
+            assert lower <= order.price <= upper
+            assert order.price in levels
+            assert order.qty % PERP.lot == 0
+            assert order.cell is not None
+            if order.post_only:
+                assert order.side is (Side.BUY if mesh.is_long(order.cell) else Side.SELL)
+                assert order.side.sign * (price - order.price) >= 0
+        assert position + world.open(Side.BUY) <= most + slack
+        assert position - world.open(Side.SELL) >= -most - slack
+        if kind == "long":
+            assert position - world.open(Side.SELL) >= 0
+        if kind == "short":
+            assert position + world.open(Side.BUY) <= 0 or fee_currency == "SOL"
+        assert position == sum(world.cells.values(), ZERO)
+        bought = sum((f.qty * f.price * -f.side.sign for f in world.fills), ZERO)
+        assert ledger.cash == bought - sum((f.fee for f in world.fills if f.fee_currency == "USDC"), ZERO)
+        assert ledger.cash + ledger.cost == ledger.realized - ledger.fees
+        assert ledger.equity(price) == ledger.pnl(price)
+
+
+def test_a_round_trip_earns_one_spacing_less_fees() -> None:
+    mesh = five(2)
+    world = World(
+        PERP, D(121), lambda cells, live, price, position: grid.plan(mesh, PERP, cells, live, price, position)
+    )
+    world.act()
+    for price in (D(110), D(120)):
+        world.move(price)
+        world.act()
+    assert world.ledger.position == 0
+    assert world.ledger.realized == D(10)
+    assert world.ledger.pnl(D(120)) == D(10) - D("0.022") - D("0.024")
+
+
+def test_a_level_still_taken_in_the_record_is_waited_for() -> None:
+    taken = order_of(grid.plan(five(4), PERP, {}, (), D(131), ZERO).place[0], 1)
+    assert (taken.slot, taken.side) == ("L2", Side.BUY)
+    assert "L2 sell" not in " ".join(placed(five(4), "115", {1: D(1)}, live=(taken,)))

@@ -1,0 +1,54 @@
+"""When a run ends, or its range moves."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from gridbot import args, risk
+from gridbot.errors import ConfigError
+
+D = Decimal
+
+
+def settings(*more: str) -> args.Settings:
+    return args.parse(
+        [
+            "--exchange", "backpack", "--symbol", "S_U", "--strategy", "perp_grid", "--grid-upper", "2",
+            "--grid-lower", "1", "--quantity", "1", *more,
+        ],
+        {},
+    )  # fmt: skip
+
+
+def test_stop_loss_and_take_profit_are_inclusive() -> None:
+    both = settings("--stop-loss", "5", "--take-profit", "7")
+    assert risk.pnl_verdict(both, D("-4.99")) is None
+    assert risk.pnl_verdict(both, D(-5)) == "stop loss: P&L -5.0000 is at or below -5"
+    assert risk.pnl_verdict(both, D("6.99")) is None
+    assert risk.pnl_verdict(both, D(7)) == "take profit: P&L 7.0000 is at or above 7"
+    assert risk.pnl_verdict(settings(), D(-1_000_000)) is None
+
+
+def test_a_loss_may_be_given_with_its_sign() -> None:
+    assert settings("--stop-loss=-5").stop_loss == 5
+    assert settings("--stop-loss", "0").stop_loss is None
+
+
+def test_bounds_and_tolerance() -> None:
+    assert risk.outside(D(100), D(200), D("0.01"), D(202)) is None
+    assert risk.outside(D(100), D(200), D("0.01"), D("202.01")) == "price 202.01 is above the upper bound 200"
+    assert risk.outside(D(100), D(200), D("0.01"), D(99)) is None
+    assert risk.outside(D(100), D(200), D("0.01"), D("98.99")) == "price 98.99 is below the lower bound 100"
+
+
+def test_a_moved_range_keeps_its_width_or_its_ratio() -> None:
+    assert risk.moved_range(D(100), D(120), "arithmetic", D(130), D("0.01")) == (D(120), D(140))
+    assert risk.moved_range(D(100), D(400), "geometric", D(600), D("0.01")) == (D(300), D(1200))
+
+
+def test_a_range_never_moves_below_zero() -> None:
+    assert risk.moved_range(D(10), D(30), "arithmetic", D(5), D("0.01")) == (D("0.01"), D("20.01"))
+    with pytest.raises(ConfigError):
+        risk.moved_range(D(1), D(2), "geometric", D("0.004"), D("0.01"))
