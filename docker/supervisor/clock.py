@@ -1,5 +1,6 @@
 """Local dates from the wall clock, without `datetime` (0.6 MB)."""
 
+import os
 import time
 
 
@@ -21,17 +22,16 @@ class Today:
     def __init__(self) -> None:
         self._start = self._end = 0.0
         self._name = ""
+        self._zone: str | None = None
 
     def name(self, wall: float) -> str:
-        """The local date of `wall`; right after a clock that steps either way."""
-        if not self._start <= wall < self._end:
+        """The local date of `wall`; right after a clock that steps either way, and after a change of TZ."""
+        zone = os.environ.get("TZ")
+        if not self._start <= wall < self._end or zone != self._zone:
+            self._zone = zone
             now = time.localtime(wall)
             day = (now.tm_year, now.tm_mon, now.tm_mday)
             self._start = time.mktime((*day, 0, 0, 0, 0, 0, -1))
             self._end = time.mktime((*day[:2], day[2] + 1, 0, 0, 0, 0, 0, -1))
             self._name = time.strftime("%Y-%m-%d", now)
         return self._name
-
-    def forget(self) -> None:
-        """The time zone has changed."""
-        self._end = self._start = 0.0

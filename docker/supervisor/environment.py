@@ -31,9 +31,19 @@ def load(path: str) -> dict[str, str]:
     for name, value in raw.items():
         if not name or "=" in name or "\0" in name:
             raise BadEnvironmentError(f"cannot use {path}: {name!r} is no variable name")
-        if not isinstance(value, str) or "\0" in value:
-            raise BadEnvironmentError(f"cannot use {path}: {name} must be a string")
+        if not isinstance(value, str) or "\0" in value or not _encodable(name + value):
+            raise BadEnvironmentError(
+                f"cannot use {path}: {name!r} must be a string that an environment can hold"
+            )
     return raw
+
+
+def _encodable(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def for_bot(

@@ -53,6 +53,7 @@ class Keeper:
         self._cause: str | None = None  # why we are ending the bot, when it is not for a stop
         self._bot: Bot | None = None
         self._exit_code: int | None = None
+        self._exited = 0.0  # monotonic seconds
         self._health = Health(0.0, settings.health_interval, timings)
         self._probe: Probe | None = None
         self._tail = Tail()
@@ -67,7 +68,9 @@ class Keeper:
         except environment.BadEnvironmentError as err:
             self._follow(Ending(None, None, cause=str(err)), [])
         except OSError as err:
-            self._follow(Ending(None, None, cause=f"cannot start {err.filename}: {err.strerror}"), [])
+            self._follow(
+                Ending(None, None, cause=f"cannot start the bot: {err.strerror} ({err.filename})"), []
+            )
         else:
             self._begin(self._bot)
 
@@ -91,6 +94,8 @@ class Keeper:
         self._exit_code = self._bot.reap()
         if self._exit_code is None:
             return
+        self._exited = time.monotonic()
+        self._give_budget_back(self._exited)
         self._stop_probing()
         self._loop.cancel("kill")
         self._loop.after("drain", self._timings.drain, self._conclude)
@@ -197,15 +202,13 @@ class Keeper:
         self._loop.cancel("drain")
         for stream in self._streams:
             stream.finish()
-        now = time.monotonic()
-        self._give_budget_back(now)
         sigkill = code == -9
         ending = Ending(
             code=code if code >= 0 else None,
             signal=signal_name(-code) if code < 0 else None,
             oom=sigkill and not bot.killed and self._oom_has_grown(),
             killed=sigkill and bot.killed,
-            ran_s=now - bot.started,
+            ran_s=self._exited - bot.started,
             cause=self._cause,
         )
         self._bot = None

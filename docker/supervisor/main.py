@@ -17,6 +17,7 @@ from supervisor.paths import Paths
 from supervisor.settings import Settings, SettingsError, parse
 from supervisor.timings import Timings
 
+FAULT = 3  # exit code of a fault of our own
 LOCK_POLL_S = 0.2  # only during the few seconds of grace
 
 
@@ -46,8 +47,7 @@ class Supervisor:
         )
         self._take_lock()
         result = self._loop.run()
-        for outlet in self._outlets.values():
-            outlet.flush_within(self._timings.final_flush)
+        self._flush()
         return result
 
     def die(self, fault: BaseException) -> None:
@@ -59,8 +59,12 @@ class Supervisor:
         self._journal.say(
             "a fault in the supervisor, the bot is killed:\n" + "".join(traceback.format_exception(fault))
         )
+        self._flush()
+
+    def _flush(self) -> None:
+        deadline = time.monotonic() + self._timings.final_flush
         for outlet in self._outlets.values():
-            outlet.flush_within(self._timings.final_flush)
+            outlet.flush_until(deadline)
 
     def _take_lock(self) -> None:
         path = self._paths.lock_file
@@ -176,6 +180,6 @@ def main(
     supervisor = Supervisor(arguments, paths, timings, dict(os.environ if environ is None else environ))
     try:
         return supervisor.run()
-    except BaseException as fault:
+    except BaseException as fault:  # noqa: BLE001 - whatever it is, no bot may go on without us
         supervisor.die(fault)
-        raise
+        return FAULT

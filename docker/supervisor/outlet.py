@@ -41,9 +41,8 @@ class Outlet:
         """Call `action` once when nothing is pending any more."""
         self._when_empty = action
 
-    def flush_within(self, seconds: float) -> None:
-        """Wait for the reader at most so long. For the very end, when the loop has stopped."""
-        deadline = time.monotonic() + seconds
+    def flush_until(self, deadline: float) -> None:
+        """Wait for the reader, at most until then (monotonic). For the very end, when the loop has stopped."""
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
         while self._pending and (left := deadline - time.monotonic()) > 0:

@@ -67,7 +67,7 @@ class Record:
     def resume(self, old: dict[str, Any]) -> None:
         """Take over a terminal state from an earlier life of this container."""
         self.state = old["state"]
-        self.why = old.get("why")
+        self.why = str(old["why"]) if old.get("why") else None
         self.last_exit = old.get("last_exit")
         restarts = old.get("restarts")
         if isinstance(restarts, dict):

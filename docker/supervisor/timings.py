@@ -9,8 +9,10 @@ class Timings(NamedTuple):
     start_phase: float = 30.0  # a bot that loads its markets answers after up to 20 s
     quick_probe: float = 0.5  # `up --wait` feels immediate, and 60 loopback connects cost nothing
     probe_timeout: float = 5.0  # a bot busy with a slow exchange still answers within this
-    drain: float = 5.0  # for output that an ended bot left behind when our own output is blocked
-    final_flush: float = 2.0  # part of the 5 s that the container has beyond the bot's stop timeout
+    drain: float = 1.0  # for the pipes of an ended bot to reach their end; what they hold is never lost
+    final_flush: float = (
+        2.0  # with `drain` well within the 5 s that the container has beyond the bot's stop timeout
+    )
     lock_grace: float = 3.0  # a container that is being killed lets go of the lock this much later
     lock_retry: float = 10.0  # when the lock file cannot be made: full disk, foreign owner
     healthy_spell_min: float = 60.0  # a bot that was well this long, or 5 restart delays, has its budget back

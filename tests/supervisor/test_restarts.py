@@ -124,7 +124,9 @@ def test_a_program_that_is_not_there_is_a_crash_with_that_cause(box: Box) -> Non
     box.set(bot_command="/nonexistent/python run.py", max_restarts=1, restart_delay=0.05)
     box.start()
     state = box.until("failed")
-    assert state["last_exit"]["why"] == "cannot start /nonexistent/python: No such file or directory"
+    assert (
+        state["last_exit"]["why"] == "cannot start the bot: No such file or directory (/nonexistent/python)"
+    )
     assert state["last_exit"]["code"] is state["last_exit"]["signal"] is None
 
 
@@ -221,7 +223,7 @@ def test_an_oom_kill_is_told_from_another_sigkill(box: Box) -> None:
 
 def test_a_fault_of_the_supervisor_leaves_no_bot_behind(box: Box) -> None:
     life = box.start(broken=True)
-    assert life.wait() != 0
+    assert life.wait() == 3
     assert "a planted fault" in life.stderr
     assert "a planted fault" in box.daemon_log
     pid = box.state["bot_pid"]

@@ -1,0 +1,91 @@
+from typing import Any
+
+import pytest
+
+from supervisor.policy import Decision, Ending, crash_cause, decide, describe, healthy_spell
+from supervisor.settings import Settings
+
+
+def settings(**changes: Any) -> Settings:
+    return Settings("bp_sol_01", ("bot",))._replace(**changes)
+
+
+def code(number: int, ran_s: float = 10.0) -> Ending:
+    return Ending(number, None, ran_s=ran_s)
+
+
+KILLED = Ending(None, "SIGKILL")
+OOM = Ending(None, "SIGKILL", oom=True)
+UNHEALTHY = Ending(0, None, cause="unhealthy: 5 probes failed (503)")
+NEVER_BEGAN = Ending(None, None, cause="cannot start the bot: No such file")
+
+
+@pytest.mark.parametrize(
+    ("ending", "text"),
+    [
+        (code(1), "exit code 1"),
+        (KILLED, "SIGKILL"),
+        (OOM, "SIGKILL (out of memory)"),
+        (UNHEALTHY, "unhealthy: 5 probes failed (503)"),
+        (NEVER_BEGAN, "cannot start the bot: No such file"),
+    ],
+)
+def test_the_end_in_words(ending: Ending, text: str) -> None:
+    assert describe(ending) == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "ending", "crash"),
+    [
+        ({}, code(0), None),
+        ({}, code(1), "exit code 1"),
+        ({}, KILLED, "SIGKILL"),
+        ({}, UNHEALTHY, "unhealthy: 5 probes failed (503)"),
+        ({}, NEVER_BEGAN, "cannot start the bot: No such file"),
+        ({"crash_exit_codes": frozenset({1})}, code(1), "exit code 1"),
+        ({"crash_exit_codes": frozenset({1})}, code(2), None),
+        ({"crash_exit_codes": frozenset({0})}, code(0), "exit code 0"),
+        ({"crash_exit_codes": frozenset({1})}, KILLED, "SIGKILL"),
+        ({"completion": "never"}, code(0), "exit code 0, but this bot is meant never to end"),
+        ({"completion": "never"}, code(1), "exit code 1"),
+        ({"completion": "duration", "duration": 60.0}, code(0, 60.0), None),
+        (
+            {"completion": "duration", "duration": 60.0},
+            code(0, 12.0),
+            "exit code 0 after 12 s, before its duration of 60 s",
+        ),
+        ({"completion": "duration", "duration": 60.0}, code(1, 61.0), "exit code 1"),
+        (
+            {"completion": "duration"},
+            code(0, 1e9),
+            "exit code 0, but this bot has no duration after which it may end",
+        ),
+    ],
+)
+def test_what_is_a_crash(changes: dict[str, object], ending: Ending, crash: str | None) -> None:
+    assert crash_cause(settings(**changes), ending) == crash
+
+
+@pytest.mark.parametrize(
+    ("changes", "in_a_row", "decision"),
+    [
+        ({}, 0, Decision("restart", "exit code 1")),
+        ({}, 2, Decision("restart", "exit code 1")),
+        ({}, 3, Decision("failed", "exit code 1 (given up after 3 restarts in a row)")),
+        ({"max_restarts": 1}, 1, Decision("failed", "exit code 1 (given up after 1 restart in a row)")),
+        ({"max_restarts": 0}, 0, Decision("failed", "exit code 1 (given up after 0 restarts in a row)")),
+        ({"auto_restart": False}, 0, Decision("failed", "exit code 1 (auto_restart is off)")),
+    ],
+)
+def test_what_follows_from_a_crash(changes: dict[str, object], in_a_row: int, decision: Decision) -> None:
+    assert decide(settings(**changes), code(1), in_a_row) == decision
+
+
+def test_what_follows_from_a_good_end() -> None:
+    assert decide(settings(), code(0), 3) == Decision("completed", "exit code 0")
+    assert decide(settings(auto_restart=False), code(0), 0) == Decision("completed", "exit code 0")
+
+
+@pytest.mark.parametrize(("delay", "spell"), [(0, 60), (12, 60), (60, 300), (3600, 18000)])
+def test_the_healthy_spell(delay: float, spell: float) -> None:
+    assert healthy_spell(delay, 60) == spell
