@@ -51,7 +51,7 @@ def write(survey: Survey, pids: Mapping[str, int]) -> Text | None:
     """
     fleet = survey.project.fleet
     try:
-        before, remark = _read(fleet.export_file)
+        before, remark = read_to_replace(fleet.export_file)
         after = records(survey, pids, before)
         if _differ(before, after) or remark or not fleet.export_file.exists():
             fleet.export_file.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +163,7 @@ def read(path: Path) -> dict[str, Any] | None:
     return {}
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Text | None]:
+def read_to_replace(path: Path) -> tuple[dict[str, Any], Text | None]:
     """The file's records. One that cannot be parsed is put aside, never silently replaced."""
     found = read(path)
     if found is not None:
