@@ -1,0 +1,124 @@
+"""A bot that misbehaves on demand.
+
+Its `--strategy` says how it lives; a word in /data/do is obeyed at any moment, once. It keeps the contract of
+docker/README.md in everything else: /health on WEB_PORT, SIGTERM, its last words in BOTFLEET_REPORT.
+
+    well      healthy until SIGTERM, ends at once          crash     20 and more lines on stderr, exit code 3
+    slow      needs three seconds to end                   done      ends by itself with 0
+    deaf      reports 7 open orders, then ignores SIGTERM  sick      its /health says 503
+    mute      ignores SIGTERM and reports nothing
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+ORDERS = "/data/do"
+LINES = 25
+
+healthy = True
+
+
+class Health(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps(
+            {"status": "healthy" if healthy else "sick", "running": healthy, "timestamp": time.time()}
+        )
+        self.send_response(200 if healthy else 503)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def report(open_orders):
+    path = os.environ["BOTFLEET_REPORT"]
+    with open(path + ".new", "w") as file:
+        json.dump({"open_orders_left": open_orders}, file)
+    os.rename(path + ".new", path)
+
+
+def on_sigterm(*_):
+    if strategy == "slow":
+        time.sleep(3)
+    if strategy == "deaf":
+        report(7)
+    if strategy in ("deaf", "mute"):
+        return
+    report(0)
+    print("bye", flush=True)
+    os._exit(0)
+
+
+def crash():
+    for number in range(1, LINES + 1):
+        print(f"fault number {number}", file=sys.stderr)
+    os._exit(3)
+
+
+def eat_memory():
+    hoard = []
+    while True:
+        hoard.append(bytearray(os.urandom(1 << 20)))
+
+
+def fork_without_end():
+    while True:
+        try:
+            if os.fork() == 0:
+                time.sleep(600)
+        except OSError:
+            time.sleep(0.01)
+
+
+def obey(word):
+    global healthy
+    match word.split():
+        case ["crash"]:
+            crash()
+        case ["exit", code]:
+            os._exit(int(code))
+        case ["signal", number]:
+            os.kill(os.getpid(), int(number))
+        case ["sick"]:
+            healthy = False
+        case ["hog"]:
+            eat_memory()
+        case ["bomb"]:
+            threading.Thread(target=fork_without_end, daemon=True).start()
+        case ["say", *words]:
+            print(*words, flush=True)
+
+
+signal.signal(signal.SIGTERM, on_sigterm)
+strategy = sys.argv[sys.argv.index("--strategy") + 1]
+if strategy == "crash":
+    crash()
+if strategy == "done":
+    sys.exit(0)
+healthy = strategy != "sick"
+server = ThreadingHTTPServer(("0.0.0.0", int(os.environ["WEB_PORT"])), Health)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(
+    f"trading as {os.environ['BOTFLEET_INSTANCE']}, key {'given' if os.environ.get('FAULT_KEY') else 'withheld'}",
+    flush=True,
+)
+beat = 0
+while True:
+    try:
+        with open(ORDERS) as file:
+            word = file.read()
+        os.unlink(ORDERS)
+    except OSError:
+        word = ""
+    obey(word)
+    beat += 1
+    if beat % 10 == 0:
+        print(f"tick {beat // 10}", flush=True)
+    time.sleep(0.1)

@@ -1,0 +1,162 @@
+"""Never two bots of one instance, whatever is killed, and whoever else starts one."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+
+from tests.faults import bots
+from tests.faults.conftest import Note
+from tests.fleet import Project, eventually
+
+pytestmark = pytest.mark.engine
+
+INSTANCES = ("one", "two")
+
+
+@pytest.fixture
+def fleet(project: Project) -> Project:
+    """Two instances, up and healthy."""
+    for port, each in enumerate(INSTANCES):
+        bots.add(project, each, port)
+    project.manager("up", "--wait")
+    return project
+
+
+def started(project: Project, *args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        project.command(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=project.folder, env={**os.environ, **project.environ},
+    )  # fmt: skip
+
+
+def test_a_manager_killed_at_any_moment_is_mended_by_the_next(
+    fleet: Project, note: Note, is_long: bool
+) -> None:
+    times = 100 if is_long else 8
+    commands = (["up"], ["restart"], ["down"], ["up"])
+    dice = random.Random(4)
+    killed_in: Counter[str] = Counter()
+    with bots.watched(fleet) as seen:
+        for number in range(times):
+            command = commands[number % len(commands)]
+            if number % len(commands) in (0, 3):  # so that `up` has something to recreate
+                fleet.change(INSTANCES[number % 2], strategy_config={"quantity": 1 + number})
+            manager = started(fleet, *command)
+            time.sleep(dice.uniform(0.15, 2.5))
+            manager.kill()
+            if manager.wait() == -9:
+                killed_in[command[0]] += 1
+            fleet.manager("up")
+            assert set(fleet.ids()) == {fleet.container(each) for each in INSTANCES}
+            assert fleet.manager("plan").out == "nothing to do\n"
+        bots.until(fleet, "running", *INSTANCES)
+    assert dict(seen.most) == {"one": 1, "two": 1}
+    assert sum(killed_in.values()) >= times // 2
+    kills = ", ".join(f"{count} in {name}" for name, count in sorted(killed_in.items()))
+    note(
+        "the manager dies at any step",
+        f"SIGKILL after a random time ({kills}; the others had ended)",
+        times,
+        f"the next `up` converges; never two bots of one instance in {seen.looks} counts",
+    )
+
+
+def test_ten_ups_at_once_make_one_container_each(project: Project, note: Note) -> None:
+    for port, each in enumerate(INSTANCES):
+        bots.add(project, each, port)
+    with bots.watched(project) as seen:
+        managers = [started(project, "up") for _ in range(10)]
+        ended = [(manager.communicate(timeout=120)[1], manager.returncode) for manager in managers]
+        bots.until(project, "running", *INSTANCES)
+    assert {code for _err, code in ended} <= {0, 7}
+    assert any(code == 0 for _err, code in ended)
+    assert all("`manager up` (pid " in err for err, code in ended if code == 7)
+    assert dict(seen.most) == {"one": 1, "two": 1}
+    assert (
+        len(
+            project.docker(
+                "ps", "-aq", "--filter", f"label=com.docker.compose.project={project.name}"
+            ).split()
+        )
+        == 2
+    )
+    note(
+        "ten `manager up` at once",
+        "ten processes on an empty project",
+        10,
+        "one container each, exit codes 0 and 7 only",
+    )
+
+
+def test_a_bot_started_by_compose_run_idles(fleet: Project, note: Note) -> None:
+    fleet.manager("compose")
+    with bots.watched(fleet) as seen:
+        fleet.compose("run", "-d", "--name", f"{fleet.name}-by-hand", "one")
+        eventually(
+            lambda: "no second bot is started here" in bots.said(fleet, f"{fleet.name}-by-hand"),
+            what="a refusal",
+        )
+        health = fleet.docker("exec", f"{fleet.name}-by-hand", "/opt/botfleet/healthcheck", check=False)
+        assert "locked" in health
+        done = fleet.manager("ps")
+        assert f"{fleet.name}-by-hand" in done.err
+        assert "docker rm -f" in done.err
+        assert fleet.states() == {"one": "running", "two": "running"}
+        assert len(fleet.manager("list").out.splitlines()) == 4
+    assert seen.most["one"] == 1
+    note(
+        "`docker compose run` of a running instance",
+        "by hand",
+        1,
+        "it idles unhealthy, says why; `ps` names it",
+    )
+
+
+def test_the_bot_of_a_one_off_keeps_the_manager_from_starting_another(fleet: Project, note: Note) -> None:
+    fleet.manager("compose")
+    fleet.manager("stop", "one")
+    with bots.watched(fleet) as seen:
+        fleet.compose("run", "-d", "--name", f"{fleet.name}-by-hand", "one")
+        eventually(lambda: bots.pids(fleet, "one"), what="the one-off's bot")
+        done = fleet.manager("start", "one", code=1)
+        assert "its bot is running already" in done.err
+        fleet.manager("stop")  # finds nothing to stop, and must not claim that the bot is down
+        fleet.docker("rm", "-f", f"{fleet.name}-by-hand")
+        fleet.manager("start", "one", "--wait")
+    assert seen.most["one"] == 1
+    note(
+        "a one-off's bot runs while the instance is down",
+        "`docker compose run`, then `start`",
+        1,
+        "`start` is refused and names the container; works once it is gone",
+    )
+
+
+def test_a_stray_container_with_our_labels_is_named_and_left_alone(fleet: Project, note: Note) -> None:
+    labels = (
+        f"com.docker.compose.project={fleet.name}",
+        "botfleet.instance=one",
+        "com.docker.compose.oneoff=False",
+        f"com.docker.compose.project.working_dir={fleet.folder}",
+    )
+    options = [word for label in labels for word in ("--label", label)]
+    fleet.docker("run", "-d", "--name", f"{fleet.name}-stray", *options, "--entrypoint", "sleep",
+                 f"{fleet.name}-bot:local", "600")  # fmt: skip
+    before = fleet.ids()
+    assert f"{fleet.name}-stray" in fleet.manager("ps").err
+    assert "nothing to do" in fleet.manager("up").out
+    assert fleet.ids() == before
+    fleet.manager("down")
+    assert set(fleet.ids()) == {f"{fleet.name}-stray"}
+    note(
+        "a stray container with our labels",
+        "`docker run --label`",
+        1,
+        "named in `ps`, never taken for the instance",
+    )

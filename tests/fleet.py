@@ -1,0 +1,172 @@
+"""A project of its own for each test, on a real engine: own fleet name, ports and folders, removed afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.builders import a_config, write_config
+
+ROOT = Path(__file__).resolve().parents[1]
+RUN_ID = uuid.uuid4().hex[:8]
+PORTS_PER_PROJECT = 20
+
+
+@dataclass
+class Done:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Project:
+    """A project folder whose fleet nobody else has."""
+
+    folder: Path
+    name: str
+    first_port: int
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def add(self, instance: str, port: int | None = 0, *, stem: str | None = None, **sections: Any) -> Path:
+        """Writes a config with quick settings. `port`: an offset from the project's first one, None for no port."""
+        quick = {
+            "restart_delay": 1,
+            "health_check_interval": 1,
+            "bot_stop_timeout": 10,
+            "memory_limit_mb": 256,
+        }
+        daemon = {**quick, **sections.pop("daemon_config", {})}
+        strategy = {"interval": 0.2, **sections.pop("strategy_config", {})}
+        actual = None if port is None else self.first_port + port
+        config = a_config(instance, actual, daemon_config=daemon, strategy_config=strategy, **sections)
+        return write_config(self.folder, config, stem or instance)
+
+    def change(self, instance: str, **sections: Mapping[str, Any]) -> None:
+        """Edits a config file as a person would."""
+        path = self.folder / "config" / "active" / f"{instance}.json"
+        config = json.loads(path.read_text())
+        for name, section in sections.items():
+            config.setdefault(name, {}).update(section)
+        path.write_text(json.dumps(config))
+
+    def manager(
+        self, *args: str, code: int | None = 0, environ: Mapping[str, str] | None = None, timeout: float = 120
+    ) -> Done:
+        """Runs the command line in the project; `code` is the exit code it must have (None: any)."""
+        done = subprocess.run(
+            self.command(*args), capture_output=True, text=True, timeout=timeout, check=False,
+            cwd=self.folder, env={**os.environ, **self.environ, **(environ or {})},
+        )  # fmt: skip
+        found = Done(done.returncode, done.stdout, done.stderr)
+        assert code is None or found.code == code, f"{args} ended with {found.code}\n{found.out}\n{found.err}"
+        return found
+
+    def command(self, *args: str) -> list[str]:
+        return [sys.executable, "-m", "manager", *args]
+
+    def docker(self, *args: str, check: bool = True) -> str:
+        done = subprocess.run(
+            ["docker", *args], capture_output=True, text=True, check=False, cwd=self.folder, timeout=120,
+            env={**os.environ, **self.environ},
+        )  # fmt: skip
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout
+
+    def compose(self, *args: str) -> str:
+        return self.docker("compose", *args)
+
+    def container(self, instance: str) -> str:
+        return f"{self.name}-{instance}"
+
+    def ids(self) -> dict[str, str]:
+        """Container name → id of everything that runs."""
+        rows = self.docker(
+            "ps",
+            "--no-trunc",
+            "--filter",
+            f"label=com.docker.compose.project={self.name}",
+            "--format",
+            "{{.Names}} {{.ID}}",
+        )
+        return dict(line.split() for line in rows.splitlines())
+
+    def ps(self) -> dict[str, dict[str, Any]]:
+        return {each["id"]: each for each in self.manager("ps", "--json", code=None).json}
+
+    def states(self) -> dict[str, str]:
+        return {each: found["state"] for each, found in self.ps().items()}
+
+    def instances(self) -> dict[str, Any]:
+        """The export, as an old reader reads it."""
+        return dict(json.loads((self.folder / "volumes" / "logs" / "instances.json").read_text()))
+
+    def supervisor(self, instance: str) -> dict[str, Any]:
+        return dict(
+            json.loads((self.folder / "volumes" / "state" / instance / "supervisor.json").read_text())
+        )
+
+
+def eventually(check: Callable[[], Any], timeout: float = 60, what: str = "") -> Any:
+    """Waits until `check` gives something true; what it gave last is in the failure."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = None
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            found = check()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"did not happen within {timeout} s: {what} (last: {found!r})"
+        time.sleep(0.1)
+
+
+@contextmanager
+def a_project(
+    folder: Path,
+    image: str,
+    number: int,
+    first_port: int,
+    settings: str = "",
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Project]:
+    """An empty project whose image is `image`; its containers, network and image tag are gone afterwards.
+
+    `settings`: more lines of its fleet.toml. `environ`: more variables, such as another engine's DOCKER_HOST.
+    """
+    variables = {"GRIDBOT_MARKET": "synthetic", **(environ or {})}
+    made = Project(folder, f"bft-{RUN_ID}-{number}", first_port, variables)
+    (made.folder / "config" / "active").mkdir(parents=True)
+    (made.folder / "config" / "fleet.toml").write_text(
+        f'name = "{made.name}"\nvariables = ["GRIDBOT_*"]\n{settings}'
+    )
+    made.docker("tag", image, f"{made.name}-bot:local")
+    try:
+        yield made
+    finally:
+        remove_fleet(made)
+
+
+def remove_fleet(project: Project) -> None:
+    """Removes what bears the fleet's name, by label only."""
+    label = f"label=com.docker.compose.project={project.name}"
+    if found := project.docker("ps", "-aq", "--filter", label, check=False).split():
+        project.docker("rm", "-f", "-v", *found, check=False)
+    if networks := project.docker("network", "ls", "-q", "--filter", label, check=False).split():
+        project.docker("network", "rm", *networks, check=False)
+    project.docker("rmi", f"{project.name}-bot:local", check=False)
