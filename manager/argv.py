@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from manager.config import InstanceConfig, StrategyConfig
+if TYPE_CHECKING:
+    from manager.config import InstanceConfig, StrategyConfig
 
 GRID_OPTIONS = (
     ("--grid-upper", ("grid_upper_price", "grid_upper")),

@@ -84,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
 def parser() -> argparse.ArgumentParser:
     """The whole command line, in the language in use."""
     argparse_words.translate()
-    root = _Parser(
+    root = Parser(
         prog="manager",
         description=_("Runs a fleet of trading bots: one config, one Docker container."),
         epilog=_(EPILOG),
@@ -103,7 +103,9 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Usage errors in one line, with our exit code."""
+
     def error(self, message: str) -> None:  # type: ignore[override]
         self.print_usage(sys.stderr)
         text = Text("{prog}: {why}; `{prog} --help` shows what there is", prog=self.prog, why=message)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manager import output
+from manager import memory, output
 from manager import project as projects
 from manager import survey as surveys
 from manager.project import Project
@@ -37,15 +37,21 @@ class Context:
     def engine(self, parallelism: int = 8) -> Engine:
         """The engine, connected on first use."""
         if self._engine is None:
-            from manager.engine import Engine  # the SDK costs 0.2 s
+            from manager.engine import Engine
 
-            self._engine = Engine.connect(parallelism)
+            self._engine = Engine(parallelism)
         return self._engine
 
     def survey(self) -> Survey:
         """Reads the project and looks at the engine."""
         project = self.project()
         return surveys.look(project, self.engine(project.fleet.parallelism))
+
+    def look_again(self, before: Survey) -> Survey:
+        """Looks at the engine again, with the configs as they were read; only the memory may have changed since."""
+        fleet = before.project.fleet
+        remembered = memory.load(fleet.memory_file, fleet.name)
+        return surveys.look(replace(before.project, memory=remembered), self.engine())
 
     def close(self) -> None:
         """Gives the engine's connections back."""

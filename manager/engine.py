@@ -1,135 +1,118 @@
 """The Docker Engine: the only file that imports the SDK. One engine call a method; every failure one of our errors.
 
-Low-level calls only: the SDK's objects cost an inspect each, and its helpers drop what they do not know.
+What is read goes over the local socket directly (socketapi.py), so that `ps` and a no-op `up` never load the SDK. What
+changes something or streams goes through the SDK's low-level client: its objects cost an inspect each, and its helpers drop
+what they do not know.
 """
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal
 
-import docker
-import requests
-from docker.errors import APIError, DockerException
-
+from manager import socketapi
 from manager.errors import EngineError, EngineUnreachable, NameTaken, NotFound
+
+if TYPE_CHECKING:
+    from docker import APIClient
 
 CALL_TIMEOUT_S = 60
 """A create or remove on a busy disk takes seconds; a minute of silence is an engine that hangs."""
 
 
 class Engine:
-    """A connection to the local engine. Every method raises EngineError, or a kind of it."""
+    """The local engine, as the docker CLI would find it. Every method raises EngineError, or a kind of it."""
 
-    def __init__(self, client: docker.APIClient, endpoint: str) -> None:
-        self._client = client
-        self.endpoint = endpoint
-
-    @classmethod
-    def connect(cls, parallelism: int = 8) -> Engine:
-        """Connects as the docker CLI would: DOCKER_HOST, else the current context. Refuses a remote engine."""
-        with _translated():
-            try:
-                client = docker.from_env(timeout=CALL_TIMEOUT_S, max_pool_size=parallelism + 2).api
-            except DockerException as error:
-                raise EngineUnreachable(
-                    "no Docker Engine answers ({why}); start it, or run `make engine`", why=_short(error)
-                ) from error
-        endpoint = client.base_url
-        if not endpoint.startswith(("http+docker://", "npipe://")):
-            client.close()
-            raise EngineUnreachable(
-                "the Docker context in use is remote ({endpoint}); folders and logs of another machine are out of"
-                " reach: use a local context",
-                endpoint=endpoint,
-            )
-        return cls(client, endpoint)
+    def __init__(self, parallelism: int = 8) -> None:
+        self._socket = socketapi.local_socket(os.environ)
+        self._parallelism = parallelism
+        self._connecting = Lock()
 
     def close(self) -> None:
         """Gives the connections back."""
-        self._client.close()
+        if "_connected" in self.__dict__:
+            self._connected.close()
 
     def containers(self, label_filters: Iterable[str]) -> list[dict[str, Any]]:
         """The raw rows of all containers, running or not, that bear these labels."""
-        with _translated():
-            return list(self._client.containers(all=True, filters={"label": list(label_filters)}))
+        return list(self._read("/containers/json", {"all": "1", "filters": {"label": list(label_filters)}}))
 
     def publishing(self, port: int) -> list[str]:
         """Names of the running containers that publish this port of the host."""
-        with _translated():
-            rows = self._client.containers(filters={"publish": str(port)})
+        rows = self._read("/containers/json", {"filters": {"publish": [str(port)]}})
         return [row["Names"][0].lstrip("/") for row in rows if row.get("Names")]
 
     def image(self, name: str) -> dict[str, Any]:
         """The image's description: `Id`, `Config.Labels`, … Raises NotFound."""
-        with _translated():
-            return dict(self._client.inspect_image(name))  # type: ignore[no-untyped-call]
+        return dict(self._read(f"/images/{name}/json"))
 
     def inspect(self, container: str) -> dict[str, Any]:
-        """Everything the engine knows of one container."""
-        with _translated():
-            return dict(self._client.inspect_container(container))
+        """Everything the engine knows of one container. Raises NotFound."""
+        return dict(self._read(f"/containers/{container}/json"))
 
     def version(self) -> dict[str, Any]:
         """The engine's version and API version."""
-        with _translated():
-            return dict(self._client.version())
+        return dict(self._read("/version"))
+
+    def api_version(self) -> tuple[int, int]:
+        """The newest API version that the engine speaks, such as (1, 44)."""
+        major, minor = str(self.version()["ApiVersion"]).split(".")
+        return int(major), int(minor)
 
     def is_rootless(self) -> bool:
         """Whether the engine itself runs without root."""
-        with _translated():
-            return "name=rootless" in (self._client.info().get("SecurityOptions") or [])
-
-    @property
-    def api_version(self) -> tuple[int, int]:
-        """The API version both sides speak, such as (1, 44)."""
-        major, minor = str(self._client.api_version).split(".")
-        return int(major), int(minor)
+        return "name=rootless" in (self._read("/info").get("SecurityOptions") or [])
 
     def has_network(self, name: str) -> bool:
         """Whether a network of exactly this name exists."""
-        with _translated():
-            return any(network["Name"] == name for network in self._client.networks(names=[name]))
+        try:
+            return bool(self._read(f"/networks/{name}")["Name"] == name)
+        except NotFound:
+            return False
 
     def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
         """A bridge network. Two managers may race for it: one wins, the other gets EngineError."""
         with _translated():
-            self._client.create_network(
+            self._sdk.create_network(
                 name, driver="bridge", labels=dict(labels), options=dict(options), check_duplicate=True
             )
 
     def remove_network(self, name: str) -> None:
         """Removes it; EngineError while a container is attached."""
         with _translated():
-            self._client.remove_network(name)
+            self._sdk.remove_network(name)
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Creates a container from the raw body of the API; returns its id. Raises NameTaken."""
         with _translated():
-            return str(self._client.create_container_from_config(dict(body), name)["Id"])  # type: ignore[no-untyped-call]
+            return str(self._sdk.create_container_from_config(dict(body), name)["Id"])  # type: ignore[no-untyped-call]
 
     def start(self, container: str) -> None:
         """Starts it; no error if it runs."""
         with _translated():
-            self._client.start(container)
+            self._sdk.start(container)
 
     def stop(self, container: str, timeout: int) -> None:
         """SIGTERM, `timeout` seconds, SIGKILL. Returns when it is down; no error if it was."""
         with _translated():
-            self._client.stop(container, timeout=timeout)
+            self._sdk.stop(container, timeout=timeout)
 
     def remove(self, container: str) -> None:
         """Removes a stopped container and its anonymous volumes."""
         with _translated():
-            self._client.remove_container(container, v=True)
+            self._sdk.remove_container(container, v=True)
 
     def logs(
         self, container: str, *, follow: bool, tail: int | Literal["all"] = "all", since: float | None = None
     ) -> Iterator[bytes]:
         """Chunks of both streams, each line with the engine's time stamp in front."""
         with _translated():
-            yield from self._client.logs(
+            yield from self._sdk.logs(
                 container,
                 stdout=True,
                 stderr=True,
@@ -143,22 +126,77 @@ class Engine:
     def events(self, filters: Mapping[str, Any], since: int | None = None) -> Iterator[dict[str, Any]]:
         """The engine's events as they come. Ends without an error when the engine stops."""
         with _translated():
-            yield from self._client.events(decode=True, filters=dict(filters), since=since)
+            yield from self._sdk.events(decode=True, filters=dict(filters), since=since)
+
+    def _read(self, api: str, query: Mapping[str, Any] | None = None) -> Any:
+        if self._socket is None:
+            return self._read_by_sdk(api, query)
+        try:
+            return socketapi.get(self._socket, api, query)
+        except socketapi.NoAnswer as error:
+            raise EngineUnreachable(
+                "no Docker Engine answers ({why}); start it, or run `make engine`", why=str(error)
+            ) from error
+        except socketapi.Refused as error:
+            raise _refusal(error.status, error.why) from error
+
+    def _read_by_sdk(self, api: str, query: Mapping[str, Any] | None) -> Any:
+        """The same over whatever kind of endpoint the SDK knows."""
+        words = {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in (query or {}).items()
+        }
+        with _translated():
+            answer = self._sdk.get(
+                f"{self._sdk.base_url}{api}", params=words, timeout=socketapi.READ_TIMEOUT_S
+            )
+        if answer.status_code >= 400:
+            raise _refusal(answer.status_code, answer.json().get("message", ""))
+        return answer.json()
+
+    @property
+    def _sdk(self) -> APIClient:
+        with self._connecting:  # several threads may be the first
+            return self._connected
+
+    @cached_property
+    def _connected(self) -> APIClient:
+        """The SDK's client: 0.2 s of imports, and one call. Refuses a remote engine."""
+        import docker
+        from docker.errors import DockerException
+
+        try:
+            client = docker.from_env(timeout=CALL_TIMEOUT_S, max_pool_size=self._parallelism + 2).api
+        except DockerException as error:
+            raise EngineUnreachable(
+                "no Docker Engine answers ({why}); start it, or run `make engine`", why=_short(error)
+            ) from error
+        endpoint = client.base_url
+        if not endpoint.startswith(("http+docker://", "npipe://")):
+            client.close()
+            raise EngineUnreachable(
+                "the Docker context in use is remote ({endpoint}); folders and logs of another machine are out of"
+                " reach: use a local context",
+                endpoint=endpoint,
+            )
+        return client
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
+    import requests
+    from docker.errors import APIError, DockerException
+
     try:
         yield
     except APIError as error:
-        raise _api_error(error) from error
+        status = error.response.status_code if error.response is not None else 0
+        raise _refusal(status, str(error.explanation or error).strip()) from error
     except (requests.exceptions.RequestException, DockerException) as error:
         raise EngineUnreachable("the Docker Engine does not answer: {why}", why=_short(error)) from error
 
 
-def _api_error(error: APIError) -> EngineError:
-    why = str(error.explanation or error).strip()
-    status = error.response.status_code if error.response is not None else None
+def _refusal(status: int, why: str) -> EngineError:
     if status == 404:
         return NotFound("{why}", why=why)
     if status == 409 and "is already in use by container" in why:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,52 +19,14 @@ from manager.config import (
     from_legacy,
     is_legacy,
 )
-from manager.environment import Unset, expand, is_reference, is_secret, references
+from manager.definition import Loaded, LoadedFile
+from manager.environment import Unset, expand, is_reference, is_secret, references, texts
 from manager.errors import Problem
 from manager.fleet import Fleet
 from manager.spec import InstanceSpec
 
 UNEXPANDED = ("exchange_config", "environment")
 """Sections whose `${…}` stay as they are until the bot's env file is written."""
-
-
-@dataclass(frozen=True)
-class LoadedFile:
-    """One config file: a spec, or the problems that keep it from being one."""
-
-    file: str
-    spec: InstanceSpec | None = None
-    config: InstanceConfig | None = None
-    problems: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """All config files of a fleet, in the order of their names."""
-
-    files: tuple[LoadedFile, ...] = ()
-    conflicts: tuple[Problem, ...] = field(default=())
-
-    @property
-    def specs(self) -> tuple[InstanceSpec, ...]:
-        """The usable specs; two of them may still be in conflict."""
-        return tuple(loaded.spec for loaded in self.files if loaded.spec is not None)
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """Everything that keeps the fleet as a whole from starting."""
-        return (*(problem for loaded in self.files for problem in loaded.problems), *self.conflicts)
-
-    @property
-    def warnings(self) -> tuple[Problem, ...]:
-        """What is odd but allowed."""
-        return tuple(warning for loaded in self.files for warning in loaded.warnings)
-
-    @property
-    def broken_files(self) -> frozenset[str]:
-        """Files whose instance is unknown: a container that names one of them is no orphan."""
-        return frozenset(loaded.file for loaded in self.files if loaded.spec is None)
 
 
 def load(
@@ -93,20 +53,23 @@ def load_file(
     """One file. Never raises for what is in the file."""
     file = fleet.relative(path)
     try:
-        config = validated(jsonfile.read(path), file, defaults, variables)
+        raw = jsonfile.read(path)
+        config = validated(raw, file, defaults, variables)
     except jsonfile.JsonFault as fault:
         return LoadedFile(file, problems=(Problem.at(file, fault.path, fault.message, **fault.params),))
     if isinstance(config, list):
-        return LoadedFile(file, problems=tuple(config))
+        return LoadedFile(file, problems=tuple(config), is_constant=False)
+    is_constant = not _has_references(raw)
     instance_id = ids.get(file) or config.metadata.instance_id or path.stem
     problems = [*_id_faults(file, instance_id), *_faults(file, config, instance_id, fleet)]
     if problems:
-        return LoadedFile(file, problems=tuple(problems))
+        return LoadedFile(file, problems=tuple(problems), is_constant=is_constant)
     return LoadedFile(
         file,
         spec=spec.build(config, instance_id, file, fleet),
-        config=config,
+        described=described(config),
         warnings=tuple(_warnings(file, config)),
+        is_constant=is_constant,
     )
 
 
@@ -209,6 +172,13 @@ def _expanded(
     return result, problems
 
 
+def _has_references(raw: object) -> bool:
+    """Whether what the file means depends on variables: credentials do not count, their values are in no spec."""
+    assert isinstance(raw, dict)
+    sections = [value for key, value in raw.items() if key not in UNEXPANDED]
+    return any("${" in text for _key, text in texts(sections))
+
+
 def _id_faults(file: str, instance_id: str) -> Iterator[Problem]:
     if not ID_PATTERN.fullmatch(instance_id):
         yield Problem.at(file, "metadata.instance_id", ID_RULE)
@@ -294,8 +264,3 @@ def _warnings(file: str, config: InstanceConfig) -> Iterator[Problem]:
 def described(config: InstanceConfig) -> dict[str, Any]:
     """A config as it may be shown: credentials only as the `${NAME}` that stands in the file."""
     return config.model_dump(mode="json", exclude_none=True)
-
-
-def without_values(spec_: InstanceSpec) -> dict[str, Any]:
-    """A spec as JSON; it holds no values by construction."""
-    return dataclasses.asdict(spec_)

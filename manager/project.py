@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from manager import botenv, host, load, memory, settings
+from manager import botenv, cache, host, memory
+from manager.definition import Loaded
 from manager.environment import merged, read_dotenv
 from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet import Fleet
 from manager.i18n import Text
-from manager.load import Loaded
 from manager.memory import Memory
 from manager.spec import InstanceSpec
 
@@ -80,11 +80,7 @@ def read(project_dir: Path) -> Project:
 
     Raises ConfigError only for what concerns the whole fleet; faults of single files are in `problems`.
     """
-    fleet, defaults = settings.load(project_dir.resolve())
-    remembered = memory.load(fleet.memory_file, fleet.name)
-    dotenv, faults = read_dotenv(fleet.dotenv_file)
-    variables = merged(dotenv, os.environ)
-    loaded = load.load(fleet, defaults, variables, remembered.ids)
+    fleet, remembered, variables, faults, loaded = _on_disk(project_dir.resolve())
     specs = _with_ports(loaded.specs, fleet, remembered, {})
     env_faults = [
         Problem.at(".env", str(Text("line {number}", number=number)) if number else "", "{why}", why=why)
@@ -102,6 +98,28 @@ def read(project_dir: Path) -> Project:
         problems=tuple(problems),
         warnings=(*loaded.warnings, *botenv.warnings(specs.values(), variables)),
     )
+
+
+def _on_disk(
+    project_dir: Path,
+) -> tuple[Fleet, Memory, dict[str, str], list[tuple[int, str]], Loaded]:
+    """Settings, memory, variables, faults of .env, configs. The validator is loaded only for what has changed."""
+    known = cache.read(project_dir)
+    if known is not None:
+        fleet, ids, loaded = known
+        remembered = memory.load(fleet.memory_file, fleet.name)
+        if dict(remembered.ids) == ids:
+            dotenv, faults = read_dotenv(fleet.dotenv_file)
+            return fleet, remembered, merged(dotenv, os.environ), faults, loaded
+    from manager import load, settings  # pydantic: 0.1 s
+
+    fleet, defaults = settings.load(project_dir)
+    remembered = memory.load(fleet.memory_file, fleet.name)
+    dotenv, faults = read_dotenv(fleet.dotenv_file)
+    variables = merged(dotenv, os.environ)
+    loaded = load.load(fleet, defaults, variables, remembered.ids)
+    cache.write(fleet, remembered.ids, loaded)
+    return fleet, remembered, variables, faults, loaded
 
 
 def _with_ports(

@@ -8,11 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from manager.argv import bot_argv, number_text
-from manager.config import InstanceConfig
 from manager.environment import is_secret, references, texts
 from manager.fleet import Fleet
+
+if TYPE_CHECKING:
+    from manager.config import InstanceConfig
 
 MIB = 1 << 20
 STOP_MARGIN_S = 5

@@ -74,8 +74,10 @@ def _by_supervisor(supervision: Supervision, uptime: float) -> Verdict:
     match supervision.state:
         case "starting" | "running" | "unhealthy" | "restarting" | "failed" | "completed" as state:
             return Verdict(state, why=why)
-        case "stopping" | "stopped" as word:
-            return Verdict("unhealthy", word, why or Text("it is being stopped"))
+        case "stopping":
+            return Verdict("unhealthy", "stopping", why or Text("it is being stopped"))
+        case "stopped":  # the bot is gone; the engine's list is a moment behind
+            return Verdict("stopped", why=why)
         case other:
             return Verdict("unhealthy", other, why)
 

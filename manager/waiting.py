@@ -11,17 +11,21 @@ from manager.states import Verdict
 
 if TYPE_CHECKING:
     from manager.context import Context
+    from manager.survey import Survey
 
 POLL_S = 0.25
 SETTLED = frozenset({"running", "failed", "completed", "stopped", "missing"})
 
 
-def until_healthy(context: Context, ids: list[str], timeout: float, *, quiet: bool) -> list[str]:
+def until_healthy(
+    context: Context, survey: Survey, ids: list[str], timeout: float, *, quiet: bool
+) -> list[str]:
     """Waits until every instance is running, or can no longer become so. Returns those that are not running."""
     deadline = time.monotonic() + timeout
     told: set[str] = set()
     while True:
-        views = context.survey().views
+        survey = context.look_again(survey)
+        views = survey.views
         for each in ids:
             if each not in told and views[each].verdict.state in SETTLED:
                 told.add(each)

@@ -10,7 +10,7 @@ from typing import Any
 from manager import compose, execute, export, lock, memory, output, plan, predecessor, users, waiting
 from manager.commands.show import require_known
 from manager.composehash import service_hashes
-from manager.container import Place
+from manager.container import START_INTERVAL_API, Place
 from manager.context import Context, show_problems
 from manager.errors import (
     OK,
@@ -123,7 +123,7 @@ def _perform(context: Context, change: Change) -> int:
         late = _wait(
             context, survey, {action.instance for action in actions if action.kind == "leave"} | failed
         )
-        after = context.survey()
+        after = context.look_again(survey) if outcomes or late else survey
         _export(after)
     return _report(context, after, actions, outcomes, late)
 
@@ -254,8 +254,9 @@ def _means(context: Context, survey: Survey, todo: Iterable[Action]) -> execute.
         _ensure_network(context, survey)
         variables = users.remembered(fleet, project.variables, as_user)
         hashes = service_hashes(compose.render(project.specs.values(), fleet), fleet, variables)
+        api_version = engine.api_version()
     else:
-        hashes = {}
+        hashes, api_version = {}, START_INTERVAL_API
 
     def place(instance: str) -> Place:
         return Place(
@@ -264,7 +265,7 @@ def _means(context: Context, survey: Survey, todo: Iterable[Action]) -> execute.
             owner=as_user.owner,
             image_id=survey.situation.image_id,
             compose_hash=hashes.get(instance) or config_hash(project.specs[instance], fleet),
-            api_version=engine.api_version,
+            api_version=api_version,
         )
 
     return execute.Means(engine, fleet, project.specs, survey.situation.containers, survey.env_values, place)
@@ -313,7 +314,7 @@ def _wait(context: Context, survey: Survey, excepted: set[str]) -> list[str]:
         return []
     named = survey.project.select(context.args.ids, context.args.config)
     ids = [each for each in (survey.situation.wanted if named is None else named) if each not in excepted]
-    return waiting.until_healthy(context, ids, context.args.wait_timeout, quiet=context.as_json)
+    return waiting.until_healthy(context, survey, ids, context.args.wait_timeout, quiet=context.as_json)
 
 
 def _export(survey: Survey) -> None:

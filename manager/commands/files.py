@@ -10,7 +10,6 @@ from manager import folders, lock, output, users
 from manager.context import Context, show_problems
 from manager.errors import BAD_CONFIG, OK, ManagerError
 from manager.i18n import Text, _
-from manager.load import described
 from manager.project import Project
 from manager.spec import config_hash
 
@@ -91,12 +90,7 @@ def _write(path: Path, text: str) -> None:
 
 def _understood(project: Project, instance: str) -> dict[str, Any]:
     spec = project.specs[instance]
-    config = next(
-        loaded.config
-        for loaded in project.loaded.files
-        if loaded.spec is not None and loaded.spec.id == instance
-    )
-    assert config is not None
+    described = project.loaded.described(instance)
     return {
         "id": spec.id,
         "config_file": spec.config_file,
@@ -114,5 +108,5 @@ def _understood(project: Project, instance: str) -> dict[str, Any]:
             for variable in spec.variables
         },
         "config_hash": config_hash(spec, project.fleet),
-        **described(config),
+        **described,
     }

@@ -11,7 +11,6 @@ from manager import export, lock, output
 from manager.context import Context, show_problems
 from manager.errors import BAD_CONFIG, FAILED, OK, ManagerError, UsageError
 from manager.i18n import Text, _
-from manager.load import described
 from manager.survey import InstanceView, Survey
 
 
@@ -138,12 +137,9 @@ def status_object(view: InstanceView, survey: Survey, pid: int) -> dict[str, Any
 
 def _config(view: InstanceView, survey: Survey) -> dict[str, Any]:
     """The daemon_config as the file has it, with the port that is really in use. Never holds a credential."""
-    for loaded in survey.project.loaded.files:
-        if loaded.spec is not None and loaded.config is not None and loaded.spec.id == view.id:
-            daemon: dict[str, Any] = described(loaded.config)["daemon_config"]
-            paths = {"log_dir": loaded.spec.log_dir, "db_path": loaded.spec.db_path}
-            return {**daemon, **paths, "web_port": view.web_port}
-    return {"web_port": view.web_port}
+    daemon: dict[str, Any] = survey.project.loaded.described(view.id).get("daemon_config", {})
+    paths = {"log_dir": view.spec.log_dir, "db_path": view.spec.db_path} if view.spec else {}
+    return {**daemon, **paths, "web_port": view.web_port}
 
 
 def process_info(pid: int) -> dict[str, Any] | None:

@@ -55,6 +55,7 @@ def test_total(tmp_path: Path, engine: str, word: str | None) -> None:
         ("failed", "failed"),
         ("completed", "completed"),
         ("stopping", "unhealthy"),
+        ("stopped", "stopped"),
     ],
 )
 def test_a_running_container_is_what_its_supervisor_says(tmp_path: Path, word: str, expected: str) -> None:
