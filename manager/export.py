@@ -45,7 +45,7 @@ def bot_pids(views: Mapping[str, InstanceView]) -> dict[str, int]:
 
 
 def write(survey: Survey, pids: Mapping[str, int]) -> Text | None:
-    """Writes the export if it is out of date. Returns a remark for the user when a foreign file was put aside.
+    """Writes the export if it is out of date. Returns a remark for the user: a foreign file put aside, pid files in the way.
 
     Records that are not ours are kept as they are. Raises ExportError; the old file is then untouched.
     """
@@ -56,12 +56,11 @@ def write(survey: Survey, pids: Mapping[str, int]) -> Text | None:
         if _differ(before, after) or remark or not fleet.export_file.exists():
             fleet.export_file.parent.mkdir(parents=True, exist_ok=True)
             jsonfile.write_atomically(fleet.export_file, after)
-        _write_pid_files(survey, pids)
+        return remark or _write_pid_files(survey, pids)
     except OSError as error:
         raise ExportError(
             "cannot write {path}: {why}", path=fleet.export_file, why=error.strerror or error
         ) from error
-    return remark
 
 
 def is_stale(survey: Survey, pids: Mapping[str, int]) -> bool:
@@ -173,16 +172,26 @@ def read_to_replace(path: Path) -> tuple[dict[str, Any], Text | None]:
     return {}, Text("{path} could not be parsed and was put aside as {aside}", path=path, aside=aside.name)
 
 
-def _write_pid_files(survey: Survey, pids: Mapping[str, int]) -> None:
-    """`bot.pid` and `daemon.pid` of each instance; gone when there is no such process."""
-    fleet = survey.project.fleet
+def _write_pid_files(survey: Survey, pids: Mapping[str, int]) -> Text | None:
+    """`bot.pid` and `daemon.pid` of each instance; gone when there is no such process.
+
+    The folders are the bots' own: what one of them has put in the way is said, and keeps no other's from being written.
+    """
+    fleet, faults = survey.project.fleet, {}
     for each, view in survey.views.items():
         if view.container is None:
             continue
         folder = fleet.data_dir / _log_dir(view)
         pid = pids.get(each, 0)
-        _pid_file(folder / "bot.pid", pid)
-        _pid_file(folder / "daemon.pid", host.parent_pid(pid) if pid else 0)
+        try:
+            _pid_file(folder / "bot.pid", pid)
+            _pid_file(folder / "daemon.pid", host.parent_pid(pid) if pid else 0)
+        except OSError as error:
+            faults[each] = error.strerror or str(error)
+    if not faults:
+        return None
+    first = next(iter(faults))
+    return Text("cannot write the pid files of {ids}: {why}", ids=", ".join(faults), why=faults[first])
 
 
 def _pid_file(path: Path, pid: int) -> None:
@@ -191,7 +200,7 @@ def _pid_file(path: Path, pid: int) -> None:
         return
     text = f"{pid}\n".encode()
     with contextlib.suppress(OSError):
-        if path.read_bytes() == text:
+        if jsonfile.content(path, len(text), follow=False) == text:
             return
     if path.parent.is_dir():
         jsonfile.replace(path, lambda fd: jsonfile.write_all(fd, text), 0o644)

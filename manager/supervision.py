@@ -1,4 +1,7 @@
-"""What the supervisors say: `supervisor.json` and `report.json` of each instance (docker/README.md), read from the host."""
+"""What the supervisors say: `supervisor.json` and `report.json` of each instance (docker/README.md), read from the host.
+
+A bot can write into the same folder. So nothing here waits, follows a link, reads without end, or believes a type.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from manager import jsonfile
+
 STATE_FILE = "supervisor.json"
 REPORT_FILE = "report.json"
+MAX_BYTES = 1 << 20
+MAX_TEXT = 1000
+MAX_NUMBER = 1e11
+"""Seconds of three thousand years: what is beyond it is no time and no count."""
+MAX_LINES = 20
 STALE_INTERVALS = 3
 STALE_MARGIN_S = 5.0
 """A probe may wait out its own time-out before the supervisor writes again."""
@@ -54,7 +64,7 @@ class Supervision:
 def read(state_dir: Path) -> Supervision | None:
     """The supervisor's state; None when there is none or it cannot be read."""
     try:
-        return _decoded(json.loads((state_dir / STATE_FILE).read_bytes()))
+        return _decoded(_read(state_dir / STATE_FILE))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
@@ -62,10 +72,9 @@ def read(state_dir: Path) -> Supervision | None:
 def open_orders_left(state_dir: Path) -> int | None:
     """What the bot reported when it ended; None when it said nothing."""
     try:
-        left = json.loads((state_dir / REPORT_FILE).read_bytes())["open_orders_left"]
+        return _count(_read(state_dir / REPORT_FILE)["open_orders_left"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return left if isinstance(left, int) else None
 
 
 def forget(state_dir: Path) -> None:
@@ -79,32 +88,63 @@ def uptime() -> float:
     return float(Path("/proc/uptime").read_bytes().split()[0])
 
 
+def _read(path: Path) -> Any:
+    raw = jsonfile.content(path, MAX_BYTES, follow=False)
+    if len(raw) > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES} bytes")
+    return json.loads(raw)
+
+
 def _decoded(raw: Any) -> Supervision:
     restarts, health, last = raw["restarts"], raw.get("health") or {}, raw.get("last_exit")
     return Supervision(
-        container=str(raw["container"]),
-        state=str(raw["state"]),
-        why=raw.get("why"),
-        bot_pid=raw.get("bot_pid"),
-        bot_started_at=raw.get("bot_started_at"),
-        updated_at=float(raw["updated_at"]),
-        updated_uptime=float(raw["updated_uptime"]),
-        health_interval=float(raw["health_interval"]),
-        restarts_in_a_row=int(restarts["in_a_row"]),
-        restarts_total=int(restarts["total"]),
-        restarts_max=int(restarts["max"]),
-        health_detail=health.get("detail"),
+        container=_text(raw["container"]),
+        state=_text(raw["state"]),
+        why=_text_or_none(raw.get("why")),
+        bot_pid=_count(raw["bot_pid"]) if raw.get("bot_pid") else None,
+        bot_started_at=_number(raw["bot_started_at"]) if raw.get("bot_started_at") else None,
+        updated_at=_number(raw["updated_at"]),
+        updated_uptime=_number(raw["updated_uptime"]),
+        health_interval=_number(raw["health_interval"]),
+        restarts_in_a_row=_count(restarts["in_a_row"]),
+        restarts_total=_count(restarts["total"]),
+        restarts_max=_count(restarts["max"]),
+        health_detail=_text_or_none(health.get("detail")),
         last_exit=_last_exit(last) if last else None,
     )
 
 
 def _last_exit(raw: Any) -> LastExit:
     return LastExit(
-        code=raw["code"],
-        signal=raw["signal"],
+        code=None if raw["code"] is None else _count(raw["code"]),
+        signal=_text_or_none(raw["signal"]),
         oom=bool(raw["oom"]),
         killed=bool(raw["killed"]),
-        at=float(raw["at"]),
-        why=str(raw["why"]),
-        stderr_tail=tuple(str(line) for line in raw.get("stderr_tail", ())),
+        at=_number(raw["at"]),
+        why=_text(raw["why"]),
+        stderr_tail=tuple(_text(line) for line in list(raw.get("stderr_tail", ()))[:MAX_LINES]),
     )
+
+
+def _text(value: Any) -> str:
+    """A text that a terminal can show: no control sequences, no length without end."""
+    if not isinstance(value, str):
+        raise TypeError(type(value))
+    return "".join(each if each.isprintable() else " " for each in value[:MAX_TEXT])
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _number(value: Any) -> float:
+    """A finite number that is a time within living memory."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_NUMBER < value < MAX_NUMBER:
+        raise ValueError(value)
+    return float(value)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MAX_NUMBER:
+        raise ValueError("not a count")
+    return value

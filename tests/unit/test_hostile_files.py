@@ -1,0 +1,60 @@
+"""Files that a bot can write and the manager reads: nothing waits, nothing grows, nothing is believed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager import supervision
+from tests.builders import a_supervisor_file
+
+HOSTILE_VALUES: list[Any] = [
+    "x", [], {}, True, -1, 10**400, 1e300, float("nan"), float("inf"), "\x1b[2J", [[[]]], {"a": {}},
+]  # fmt: skip
+FIELDS = [
+    "container", "state", "why", "bot_pid", "bot_started_at", "updated_at", "updated_uptime", "health_interval", "health",
+    "restarts", "last_exit",
+]  # fmt: skip
+
+
+def read(folder: Path) -> supervision.Supervision | None:
+    """What is read, after the use that the rest of the manager makes of it."""
+    found = supervision.read(folder)
+    if found is not None:
+        found.is_stale(1000.0)
+        hash((found.bot_pid, found.container))
+        assert all(text.isprintable() for text in (found.container, found.state, found.why or ""))
+        assert abs(found.bot_started_at or 0) < 1e12
+    return found
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("value", HOSTILE_VALUES, ids=[repr(value)[:12] for value in HOSTILE_VALUES])
+def test_a_state_file_of_wrong_types_is_read_strictly(tmp_path: Path, field: str, value: Any) -> None:
+    (tmp_path / "supervisor.json").write_text(json.dumps({**a_supervisor_file(), field: value}))
+    read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["supervisor.json", "report.json"])
+def test_what_is_no_plain_file_is_not_read(tmp_path: Path, name: str) -> None:
+    secret = tmp_path / "elsewhere.json"
+    secret.write_text(json.dumps({**a_supervisor_file(), "open_orders_left": 3}))
+    path = tmp_path / name
+    for make in (
+        lambda: os.mkfifo(path),
+        lambda: path.symlink_to("/dev/zero"),
+        lambda: path.symlink_to(secret),
+        lambda: path.mkdir(),
+        lambda: path.write_bytes(b"[" * 5_000_000),
+        lambda: path.write_bytes(b"[" * 500_000),
+        lambda: path.write_bytes(b"\xff\xfe\0"),
+        lambda: path.write_bytes(json.dumps(a_supervisor_file(why="x" * 2_000_000)).encode()),
+    ):
+        make()
+        assert read(tmp_path) is None
+        assert supervision.open_orders_left(tmp_path) is None
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
