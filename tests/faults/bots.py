@@ -90,12 +90,10 @@ def watched(project: Project) -> Iterator[Watched]:
 
 def _running() -> Iterator[tuple[str, int]]:
     """(symbol, pid) of every bot on this machine."""
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = Path("/proc", name, "cmdline").read_bytes().split(b"\0")
+            words = (process / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
         if b"/app/run.py" in words and b"--symbol" in words:
-            yield words[words.index(b"--symbol") + 1].decode(), int(name)
+            yield words[words.index(b"--symbol") + 1].decode(), int(process.name)

@@ -16,15 +16,16 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
-ORDERS = "/data/do"
+ORDERS = Path("/data/do")
 LINES = 25
 
 healthy = True
 
 
 class Health(BaseHTTPRequestHandler):
-    def do_GET(self):
+    def do_GET(self) -> None:
         body = json.dumps(
             {"status": "healthy" if healthy else "sick", "running": healthy, "timestamp": time.time()}
         )
@@ -33,18 +34,18 @@ class Health(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
 
-    def log_message(self, *_):
+    def log_message(self, *_: object) -> None:
         pass
 
 
-def report(open_orders):
-    path = os.environ["BOTFLEET_REPORT"]
-    with open(path + ".new", "w") as file:
-        json.dump({"open_orders_left": open_orders}, file)
-    os.rename(path + ".new", path)
+def report(open_orders: int) -> None:
+    path = Path(os.environ["BOTFLEET_REPORT"])
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps({"open_orders_left": open_orders}))
+    new.rename(path)
 
 
-def on_sigterm(*_):
+def on_sigterm(*_: object) -> None:
     if strategy == "slow":
         time.sleep(3)
     if strategy == "deaf":
@@ -56,19 +57,19 @@ def on_sigterm(*_):
     os._exit(0)
 
 
-def crash():
+def crash() -> None:
     for number in range(1, LINES + 1):
         print(f"fault number {number}", file=sys.stderr)
     os._exit(3)
 
 
-def eat_memory():
+def eat_memory() -> None:
     hoard = []
     while True:
         hoard.append(bytearray(os.urandom(1 << 20)))
 
 
-def fork_without_end():
+def fork_without_end() -> None:
     while True:
         try:
             if os.fork() == 0:
@@ -77,7 +78,7 @@ def fork_without_end():
             time.sleep(0.01)
 
 
-def obey(word):
+def obey(word: str) -> None:
     global healthy
     match word.split():
         case ["crash"]:
@@ -112,9 +113,8 @@ print(
 beat = 0
 while True:
     try:
-        with open(ORDERS) as file:
-            word = file.read()
-        os.unlink(ORDERS)
+        word = ORDERS.read_text()
+        ORDERS.unlink()
     except OSError:
         word = ""
     obey(word)
