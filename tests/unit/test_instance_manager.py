@@ -1,0 +1,384 @@
+"""The old Python API's registry: foreign records in the file, containers from their labels."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager import export, instance_manager, lock, memory, project
+from manager import survey as surveys
+from manager.context import Context
+from manager.errors import Locked
+from manager.instance_manager import InstanceManager, InstanceRegistry
+from manager.labels import COMPOSE_PROJECT, COMPOSE_WORKING_DIR
+from manager.memory import Memory, Remembered
+from manager.registry import observe
+from tests.builders import a_config, a_row, write_config
+
+DEAD = 4_194_305
+"""One more than any pid can be."""
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder with one config, our working folder; no engine answers."""
+    folder = tmp_path / "desk"
+    write_config(folder, a_config())
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
+    return folder
+
+
+@pytest.fixture
+def alive() -> Iterator[int]:
+    """The pid of a process that lives."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def with_container(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Pretends that an engine answers, with a container of bp_sol_01 whose bot has this host pid."""
+
+    def pretend(pid: int) -> None:
+        own = {COMPOSE_PROJECT: "desk", COMPOSE_WORKING_DIR: str(desk)}
+        row = a_row(labels=own, Names=["/desk-bp_sol_01"], Mounts=[])
+
+        def look(_context: Context) -> surveys.Survey:
+            return surveys.survey(project.read(desk), observe([row], "desk"), "sha256:one")
+
+        monkeypatch.setattr(Context, "survey", look)
+        monkeypatch.setattr(export, "bot_pids", lambda _views: {"bp_sol_01": pid})
+
+    return pretend
+
+
+def written(folder: Path, place: str = "volumes/logs/instances.json") -> dict[str, Any]:
+    return dict(json.loads((folder / place).read_text()))
+
+
+def foreign(pid: int | None, **more: Any) -> dict[str, Any]:
+    return {
+        "config_file": "config/active/aster_btc_01.json",
+        "pid": pid,
+        "log_dir": "logs/aster_btc_01",
+        "web_port": 5009,
+        **more,
+    }
+
+
+# Which file
+
+
+def test_the_default_stands_for_the_fleets_file(desk: Path) -> None:
+    assert InstanceRegistry().registry_file == desk / "volumes/logs/instances.json"
+    assert InstanceRegistry("logs/instances.json").registry_file == desk / "volumes/logs/instances.json"
+
+
+def test_the_default_is_found_from_a_folder_below(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (desk / "scripts").mkdir()
+    monkeypatch.chdir(desk / "scripts")
+    assert InstanceRegistry().registry_file == desk / "volumes/logs/instances.json"
+
+
+def test_with_the_old_paths_it_is_the_old_file(desk: Path) -> None:
+    (desk / "config" / "fleet.toml").write_text('data_dir = "."\n')
+    InstanceRegistry().register("aster_btc_01", foreign(None))
+    assert list(written(desk, "logs/instances.json")) == ["aster_btc_01"]
+
+
+def test_a_file_that_the_old_system_left_is_used_and_shows_containers_too(
+    desk: Path, with_container: Callable[..., None], alive: int
+) -> None:
+    (desk / "logs").mkdir()
+    (desk / "logs" / "instances.json").write_text(json.dumps({"aster_btc_01": foreign(DEAD)}))
+    with_container(alive)
+    registry = InstanceRegistry()
+    assert registry.registry_file == desk / "logs/instances.json"
+    assert sorted(registry.load()) == ["aster_btc_01", "bp_sol_01"]
+
+
+def test_any_other_file_is_a_registry_of_its_own(
+    desk: Path, with_container: Callable[..., None], alive: int
+) -> None:
+    with_container(alive)
+    registry = InstanceRegistry(desk / "scratch" / "mine.json")
+    registry.register("a", {"pid": alive})
+    assert list(registry.load()) == ["a"]
+    assert list(written(desk, "scratch/mine.json")) == ["a"]
+
+
+def test_without_a_project_it_is_a_plain_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alive: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    registry = InstanceRegistry()
+    assert registry.load() == {}
+    registry.register("a", {"pid": alive})
+    assert (tmp_path / "logs" / "instances.json").exists()
+    assert registry.count_instances() == 1
+
+
+# Foreign records, without an engine
+
+
+def test_register_get_update_unregister(desk: Path, alive: int) -> None:
+    registry = InstanceRegistry()
+    assert registry.register("aster_btc_01", foreign(alive, note="mine")) is None  # type: ignore[func-returns-value]
+    record = registry.get("aster_btc_01")
+    assert record is not None
+    assert record["note"] == "mine"
+    assert record["registered_at"] == record["last_updated"]
+    assert registry.exists("aster_btc_01")
+    assert registry.update("aster_btc_01", {"status": "running"}) is True
+    assert registry.update("nobody", {"status": "running"}) is False
+    assert written(desk)["aster_btc_01"]["status"] == "running"
+    assert registry.unregister("aster_btc_01") is True
+    assert registry.unregister("aster_btc_01") is False
+    assert registry.get("aster_btc_01") is None
+    assert written(desk) == {}
+
+
+def test_lists_are_sorted_and_leave_the_dead_out(desk: Path, alive: int) -> None:
+    registry = InstanceRegistry()
+    for name, pid in (
+        ("c", alive),
+        ("b", DEAD),
+        ("a", os.getpid()),
+        ("none", None),
+        ("zero", 0),
+        ("text", "12"),
+    ):
+        registry.register(name, {"pid": pid, "web_port": 5000 + len(name)})
+    assert [each["instance_id"] for each in registry.list_instances()] == ["a", "c"]
+    everything = registry.list_instances(include_dead=True)
+    assert [(each["instance_id"], each["is_alive"]) for each in everything] == [
+        ("a", True), ("b", False), ("c", True), ("none", False), ("text", False), ("zero", False),
+    ]  # fmt: skip
+    assert registry.get_running_instances() == registry.list_instances()
+    assert (registry.count_instances(), registry.count_instances(alive_only=False)) == (2, 6)
+
+
+def test_a_zombie_is_dead(desk: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.read()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    registry = InstanceRegistry()
+    registry.register("a", {"pid": process.pid})
+    assert registry.list_instances() == []
+    process.wait()
+
+
+def test_cleanup_removes_the_dead_and_counts_them(desk: Path, alive: int) -> None:
+    registry = InstanceRegistry()
+    for name, pid in (("a", alive), ("b", DEAD), ("c", None)):
+        registry.register(name, {"pid": pid})
+    assert registry.cleanup_dead_instances() == 2
+    assert registry.cleanup_dead_instances() == 0
+    assert list(written(desk)) == ["a"]
+
+
+def test_cleanup_without_an_engine_leaves_the_fleets_own_records(desk: Path) -> None:
+    fleet = project.read(desk).fleet
+    fleet.export_file.parent.mkdir(parents=True)
+    fleet.state_dir.mkdir(parents=True)
+    memory.save(fleet.memory_file, Memory("desk", {"bp_sol_01": Remembered()}))
+    fleet.export_file.write_text(json.dumps({"bp_sol_01": foreign(0), "old": foreign(DEAD)}))
+    assert InstanceRegistry().cleanup_dead_instances() == 1
+    assert list(written(desk)) == ["bp_sol_01"]
+
+
+def test_a_port_finds_its_instance_the_living_first(desk: Path, alive: int) -> None:
+    registry = InstanceRegistry()
+    registry.register("a", {"pid": DEAD, "web_port": 5001})
+    registry.register("b", {"pid": alive, "web_port": 5001})
+    found = registry.get_instance_by_port(5001)
+    assert found is not None
+    assert found["instance_id"] == "b"
+    assert registry.get_instance_by_port(5002) is None
+
+
+def test_save_and_load_as_scripts_did(desk: Path) -> None:
+    registry = InstanceRegistry()
+    registry.save({"b": {"pid": 0}, "a": {"pid": 0}})
+    assert list(registry.load()) == ["a", "b"]
+    registry.save({})
+    assert registry.load() == {}
+
+
+def test_an_unreadable_file_is_never_silently_replaced(desk: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = desk / "volumes" / "logs" / "instances.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"bp_sol_01": {')
+    registry = InstanceRegistry()
+    assert registry.load() == {}
+    assert "cannot be parsed" in caplog.text
+    assert file.read_text() == '{"bp_sol_01": {'
+    registry.register("a", {"pid": 0})
+    [aside] = file.parent.glob("instances.json.unreadable-*")
+    assert aside.read_text() == '{"bp_sol_01": {'
+    assert list(written(desk)) == ["a"]
+
+
+def test_concurrent_registrations_are_all_kept(desk: Path) -> None:
+    script = "import sys; from manager.instance_manager import InstanceRegistry as R; R().register(sys.argv[1], {'pid': 0})"
+    root = Path(__file__).resolve().parents[2]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, f"bot{n}"], env={**os.environ, "PYTHONPATH": str(root)}
+        )
+        for n in range(6)
+    ]
+    assert [process.wait(timeout=60) for process in processes] == [0] * 6
+    assert len(written(desk)) == 6
+
+
+def test_a_registration_waits_for_the_fleets_lock(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = project.read(desk).fleet
+    monkeypatch.setattr(instance_manager, "LOCK_WAIT_S", 0.1)
+    with lock.held(fleet.lock_file, "up"), pytest.raises(Locked, match="manager up"):
+        InstanceRegistry().register("a", {"pid": 0})
+    monkeypatch.setattr(instance_manager, "LOCK_WAIT_S", 30)
+    with lock.held(fleet.lock_file, "up"):
+        thread = threading.Thread(target=InstanceRegistry().register, args=("a", {"pid": 0}))
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+    thread.join(30)
+    assert list(written(desk)) == ["a"]
+
+
+# Containers win
+
+
+def test_containers_come_from_their_labels(
+    desk: Path, with_container: Callable[..., None], alive: int
+) -> None:
+    with_container(alive)
+    registry = InstanceRegistry()
+    [found] = registry.list_instances()
+    assert (found["instance_id"], found["is_alive"], found["pid"], found["web_port"]) == (
+        "bp_sol_01",
+        True,
+        alive,
+        5001,
+    )
+    assert found["config_file"] == "config/active/bp_sol_01.json"
+    assert registry.exists("bp_sol_01")
+
+
+def test_a_containers_record_can_only_be_added_to(
+    desk: Path, with_container: Callable[..., None], alive: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_container(alive)
+    registry = InstanceRegistry()
+    registry.register("bp_sol_01", {"pid": 1, "web_port": 80, "note": "mine"})
+    assert "bp_sol_01 is a container" in caplog.text
+    record = registry.get("bp_sol_01")
+    assert record is not None
+    assert (record["pid"], record["web_port"], record["note"]) == (alive, 5001, "mine")
+    assert registry.update("bp_sol_01", {"note": "yours", "status": "invented"}) is True
+    assert registry.load()["bp_sol_01"]["note"] == "yours"
+    assert registry.load()["bp_sol_01"]["status"] != "invented"
+    assert registry.unregister("bp_sol_01") is False
+    assert registry.cleanup_dead_instances() == 0
+    registry.save({})
+    assert list(registry.load()) == ["bp_sol_01"]
+    assert list(written(desk)) == ["bp_sol_01"]
+
+
+def test_foreign_records_live_beside_containers(
+    desk: Path, with_container: Callable[..., None], alive: int
+) -> None:
+    with_container(alive)
+    registry = InstanceRegistry()
+    registry.register("aster_btc_01", foreign(os.getpid()))
+    assert [each["instance_id"] for each in registry.list_instances()] == ["aster_btc_01", "bp_sol_01"]
+    assert registry.unregister("aster_btc_01") is True
+
+
+# The export keeps what is not ours
+
+
+def records_after_export(
+    desk: Path, before: dict[str, Any], remembered: Memory | None = None
+) -> dict[str, Any]:
+    """What the manager writes for a fleet without containers."""
+    found = project.read(desk)
+    if remembered is not None:
+        found = project.replace(found, memory=remembered)
+    return export.records(surveys.survey(found, observe([], "desk"), ""), {}, before)
+
+
+def test_an_old_daemons_record_of_a_configured_instance_is_kept(desk: Path, alive: int) -> None:
+    for pid in (alive, DEAD):
+        before = {"bp_sol_01": foreign(pid, started_at="2099-01-01T00:00:00")}
+        assert records_after_export(desk, before) == before
+
+
+def test_a_record_of_ours_goes_with_its_container_unless_an_old_daemon_took_over(
+    desk: Path, alive: int
+) -> None:
+    ours = Memory("desk", {"bp_sol_01": Remembered()})
+    assert records_after_export(desk, {"bp_sol_01": foreign(DEAD)}, ours) == {}
+    taken_over = {"bp_sol_01": foreign(alive)}
+    assert records_after_export(desk, taken_over, ours) == taken_over
+    reused = {
+        "bp_sol_01": foreign(alive, started_at="2020-01-01T00:00:00", last_updated="2020-01-02T00:00:00")
+    }
+    assert records_after_export(desk, reused, ours) == {}
+
+
+# Statistics and validation
+
+
+def test_stats_of_a_living_process(desk: Path, alive: int) -> None:
+    manager = InstanceManager()
+    manager.registry.register("aster_btc_01", foreign(alive))
+    manager.registry.register("dead", foreign(DEAD))
+    stats = manager.get_instance_stats("aster_btc_01")
+    assert stats is not None
+    assert stats["is_alive"] is True
+    info = stats["process_info"]
+    assert set(info) == {"name", "status", "cpu_percent", "memory_mb", "num_threads", "create_time"}
+    assert isinstance(info["memory_mb"], float)
+    assert info["memory_mb"] > 1
+    assert manager.get_instance_stats("nobody") is None
+    everything = manager.get_all_stats()
+    assert [each["instance_id"] for each in everything] == ["aster_btc_01", "dead"]
+    assert "process_info" not in everything[1]
+
+
+def test_validation_of_records_and_configs(desk: Path, alive: int) -> None:
+    manager = InstanceManager()
+    assert manager.validate_instance_config("nobody") == {
+        "valid": False, "errors": ["there is no instance nobody"], "warnings": [],
+    }  # fmt: skip
+    manager.registry.register("aster_btc_01", {"pid": DEAD, "config_file": "config/active/aster_btc_01.json"})
+    result = manager.validate_instance_config("aster_btc_01")
+    assert result["errors"] == ["the record has no log_dir", "the record has no web_port"]
+    assert result["warnings"] == [
+        "config/active/aster_btc_01.json does not exist",
+        "aster_btc_01 does not run",
+    ]
+
+    own = {"config_file": "config/active/bp_sol_01.json", "pid": alive, "log_dir": "config", "web_port": 5001}
+    manager.registry.register("bp_sol_01", own)
+    assert manager.validate_instance_config("bp_sol_01") == {"valid": True, "errors": [], "warnings": []}
+    write_config(desk, a_config(daemon_config={"web_port": 0}))
+    result = manager.validate_instance_config("bp_sol_01")
+    assert result["valid"] is False
+    assert result["errors"] == [
+        "config/active/bp_sol_01.json: daemon_config.web_port: must be 1-65535, not 0"
+    ]
