@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help up down engine image test lint lock clean
+.PHONY: help up down engine image test bench lint lock clean
 
 help: ## show this list
 	@echo "make up: start the fleet    make test: prove that it works"
@@ -16,6 +16,10 @@ help: ## show this list
 up: $(VENV)/runtime.stamp engine image ## everything from nothing to a running fleet; again: nothing to do
 	@$(BIN)/manager up --wait
 	@$(BIN)/manager ps
+	@echo
+	@echo "web pages  http://127.0.0.1:PORT, with a port of the column WEB"
+	@echo "logs       $(BIN)/manager logs -f bp_sol_01"
+	@echo "stop       make down"
 
 down: $(VENV)/runtime.stamp ## stop the fleet and remove its containers; logs and databases stay
 	@$(BIN)/manager down
@@ -32,10 +36,14 @@ test: $(VENV)/dev.stamp ## all tests, on a real engine; ARGS="-k word" for some
 	@$(BIN)/manager build
 	@$(BIN)/python -m pytest $(ARGS)
 
+bench: $(VENV)/runtime.stamp ## measure, into bench/results.md; ARGS="--full" for everything, "--sizes 3 --rounds 1" for a look
+	@scripts/engine.sh --with-compose
+	@$(BIN)/python -m bench $(ARGS)
+
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy manager docker/supervisor docker/bot tests
+	$(BIN)/mypy manager docker/supervisor docker/bot tests bench
 
 lock: $(VENV)/dev.stamp ## pin again what pyproject.toml and the bundled bot ask for
 	@scripts/lock.sh

@@ -59,9 +59,13 @@ class Context:
             self._engine.close()
 
 
-def show_problems(project: Project) -> None:
-    """Warnings and problems, each on its line of standard error."""
+def show_warnings(project: Project) -> None:
+    """What is odd but allowed, each on its line of standard error: for commands that do something with the configs."""
     for warning in project.warnings:
         output.warning(warning)
+
+
+def show_problems(project: Project) -> None:
+    """What cannot be used, each on its line of standard error."""
     for problem in project.problems:
         output.error(problem)

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from manager.config import Fault
 from manager.environment import is_secret
 from manager.errors import Problem
-from manager.i18n import Text, _, mark
+from manager.i18n import mark
 
 TYPE_FAULTS = {
     "int": mark("must be a whole number, not {value}"),
@@ -61,26 +61,18 @@ def _problem(file: str, model: type[BaseModel], detail: ErrorDetails) -> Problem
         return Problem.at(file, path, "is missing")
     value = _shown(path, detail["input"])
     if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
-        return Problem.at(
-            file, path, "must be {range}, not {value}", range=_range(model, detail["loc"]), value=value
-        )
+        return _out_of_range(file, path, value, _bounds(model, detail["loc"]))
     if kind in {"literal_error", "enum"}:
+        others, _or, last = detail["ctx"]["expected"].rpartition(" or ")
+        if not others:
+            return Problem.at(file, path, "must be {expected}, not {value}", expected=last, value=value)
         return Problem.at(
-            file,
-            path,
-            "must be {expected}, not {value}",
-            expected=_either(detail["ctx"]["expected"]),
-            value=value,
+            file, path, "must be {others} or {last}, not {value}", others=others, last=last, value=value
         )
     fault = TYPE_FAULTS.get(kind.removesuffix("_type"))
     if fault is not None:
         return Problem.at(file, path, fault, value=value)
     return Problem.at(file, path, "{why}, not {value}", why=detail["msg"], value=value)
-
-
-def _either(expected: str) -> str:
-    """pydantic's `'spot' or 'perp'`, its one English word translated."""
-    return expected.replace(" or ", _(" or "))
 
 
 def _shown(path: str, value: object) -> str:
@@ -95,21 +87,26 @@ def _shown(path: str, value: object) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _range(model: type[BaseModel], location: tuple[int | str, ...]) -> Text | str:
-    """`1-65535`, `32 or more`, `above 0`: the bounds that the field declares."""
-    bounds: dict[str, Any] = {}
+def _out_of_range(file: str, path: str, value: str, bounds: dict[str, Any]) -> Problem:
+    """`1-65535`, `32 or more`, `above 0`: by the bounds that the field declares."""
+    if "ge" in bounds and "le" in bounds:
+        limits = f"{bounds['ge']}-{bounds['le']}"
+        return Problem.at(file, path, "must be {range}, not {value}", range=limits, value=value)
+    if "gt" in bounds:
+        return Problem.at(file, path, "must be above {least}, not {value}", least=bounds["gt"], value=value)
+    if "ge" in bounds:
+        return Problem.at(file, path, "must be {least} or more, not {value}", least=bounds["ge"], value=value)
+    return Problem.at(file, path, "must be at most {most}, not {value}", most=bounds.get("le"), value=value)
+
+
+def _bounds(model: type[BaseModel], location: tuple[int | str, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for constraint in _constraints(model, location):
         for name in ("ge", "gt", "le", "lt"):
             bound = getattr(constraint, name, None)
             if bound is not None:
-                bounds[name] = bound
-    if "ge" in bounds and "le" in bounds:
-        return f"{bounds['ge']}-{bounds['le']}"
-    if "gt" in bounds:
-        return Text("above {least}", least=bounds["gt"])
-    if "ge" in bounds:
-        return Text("{least} or more", least=bounds["ge"])
-    return Text("at most {most}", most=bounds.get("le"))
+                found[name] = bound
+    return found
 
 
 def _constraints(model: type[BaseModel], location: tuple[int | str, ...]) -> list[Any]:

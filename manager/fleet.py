@@ -89,6 +89,11 @@ class Fleet:
         """`instances.json`, for the readers of the old system."""
         return self.data_dir / "logs" / "instances.json"
 
+    def web_address(self, port: int) -> str:
+        """Where a browser on this machine finds an instance's page."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.bind_address, self.bind_address)
+        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{port}"
+
     def container_name(self, instance: str) -> str:
         """`{fleet}-{instance}`."""
         return f"{self.name}-{instance}"

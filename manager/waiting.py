@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from manager import output
 from manager.i18n import Text
-from manager.states import Verdict
 
 if TYPE_CHECKING:
     from manager.context import Context
-    from manager.survey import Survey
+    from manager.fleet import Fleet
+    from manager.survey import InstanceView, Survey
 
 POLL_S = 0.25
 SETTLED = frozenset({"running", "failed", "completed", "stopped", "missing"})
@@ -29,13 +29,14 @@ def until_healthy(
         for each in ids:
             if each not in told and views[each].verdict.state in SETTLED:
                 told.add(each)
-                _tell(each, views[each].verdict, quiet)
+                if not quiet and views[each].verdict.state == "running":
+                    _tell(views[each], survey.project.fleet)
         pending = [each for each in ids if each not in told]
         if not pending or time.monotonic() > deadline:
             return [each for each in ids if views[each].verdict.state not in {"running", "completed"}]
         time.sleep(POLL_S)
 
 
-def _tell(instance: str, verdict: Verdict, quiet: bool) -> None:
-    if not quiet and verdict.state == "running":
-        output.say(Text("{id}: healthy", id=instance))
+def _tell(view: InstanceView, fleet: Fleet) -> None:
+    assert view.web_port is not None
+    output.say(Text("{id}: healthy, {url}", id=view.id, url=fleet.web_address(view.web_port)))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from manager import compose, execute, export, lock, memory, output, plan, predecessor, users, waiting
 from manager.commands.show import require_known
 from manager.composehash import service_hashes
 from manager.container import START_INTERVAL_API, Place
-from manager.context import Context, show_problems
+from manager.context import Context, show_problems, show_warnings
 from manager.errors import (
     OK,
     TIMED_OUT,
@@ -125,7 +125,7 @@ def _perform(context: Context, change: Change) -> int:
         )
         after = context.look_again(survey) if outcomes or late else survey
         _export(after)
-    return _report(context, after, actions, outcomes, late)
+    return _report(context, change, after, actions, outcomes, late)
 
 
 def _name_instance(context: Context) -> None:
@@ -155,8 +155,7 @@ def _look(context: Context, change: Change) -> Survey:
 def _require_sound(context: Context, survey: Survey) -> None:
     """Everything must load before the whole fleet is touched; a named instance needs only its own file."""
     project = survey.project
-    for warning in project.warnings:
-        output.warning(warning)
+    show_warnings(project)
     named = project.select(context.args.ids, context.args.config)
     if named is None:
         project.require_sound()
@@ -326,7 +325,12 @@ def _export(survey: Survey) -> None:
 
 
 def _report(
-    context: Context, after: Survey, actions: list[Action], outcomes: list[Outcome], late: list[str]
+    context: Context,
+    change: Change,
+    after: Survey,
+    actions: list[Action],
+    outcomes: list[Outcome],
+    late: list[str],
 ) -> int:
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     killed = [outcome for outcome in outcomes if outcome.was_killed]
@@ -346,7 +350,8 @@ def _report(
         view = after.views[each]
         why = output.note(view)
         output.error(Text("{id} is {state} {why}", id=each, state=Text(view.verdict.state), why=why))
-    show_problems(replace(after.project, warnings=())) if context.args.command in {"stop", "down"} else None
+    if not change.needs_sound_configs:
+        show_problems(after.project)
     failed = [1 for each in late if after.views[each].verdict.state in {"failed", "stopped", "missing"}]
     codes = [error.exit_code for error in errors] + [TIMED_OUT for _each in killed] + failed
     codes += [TIMED_OUT for _each in late] if len(failed) < len(late) else []

@@ -7,7 +7,7 @@ from typing import Any
 
 from manager import compose as composing
 from manager import folders, lock, output, users
-from manager.context import Context, show_problems
+from manager.context import Context, show_problems, show_warnings
 from manager.errors import BAD_CONFIG, OK, ManagerError
 from manager.i18n import Text, _
 from manager.project import Project
@@ -43,6 +43,7 @@ def config(context: Context) -> int:
     chosen = [each for each in project.specs if named is None or each in named]
     if not context.args.check:
         output.say_json([_understood(project, each) for each in chosen])
+    show_warnings(project)
     show_problems(project)
     if project.problems:
         return BAD_CONFIG
