@@ -1,0 +1,151 @@
+"""`python -m bench`: measures, and writes results.md and growth.svg."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench import growth, idle, images, plot, report
+from bench.engine import Api, socket_path
+from bench.facts import facts
+from bench.fleets import Fleets, parallelism_table
+from bench.floor import BEST_GUESS
+from bench.measure import Findings
+from bench.project import BOT, CALM_S, Workshop, workshop
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is measured. `sweep`, `idle`: fleets for the parallelism and for what idling costs."""
+
+    sizes: list[int]
+    rounds: int
+    growth: list[int]
+    sweep: int
+    degrees: list[int]
+    idle: int
+    window: float
+    megabytes: int
+    peers: bool = False
+    bundled: bool = True
+    calm: float = CALM_S
+
+
+SMALLEST = Extent([2], 1, [1], 1, [1, 2], 1, 0.5, 1, bundled=False, calm=0.2)
+"""For CI: that every row works. Its figures mean nothing."""
+NORMAL = Extent([10, 40], 3, [1, 5, 10, 20, 40], 10, [1, 2, 4, 8, 16], 10, 60.0, 50)
+FULL = Extent(
+    [10, 40, 100], 5, [1, 5, 10, 25, 50, 100, 150, 200], 40, [1, 2, 4, 8, 16], 50, 240.0, 200, peers=True
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the benchmark; 1 when a row failed."""
+    extent, out = _arguments(argv)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    api = Api(socket_path())
+    findings, about = Findings(), [*facts(api), ("command", shlex.join(["python", "-m", "bench", *argv]))]
+    widest = max(*extent.sizes, *extent.growth, extent.sweep, extent.idle) * (2 if extent.peers else 1)
+    try:
+        with workshop(widest, extent.calm) as shop:
+            about.append(("run", shop.run_id))
+            shop.build(shop.image, BOT)
+            _measure(extent, shop, api, findings, out)
+    except KeyboardInterrupt:
+        print("interrupted; everything of the benchmark is removed", file=sys.stderr)
+        return 130
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.md").write_text(report.markdown(findings, about), encoding="utf-8")
+    print(out / "results.md")
+    return 1 if any(each.kind == "failed" for each in findings.troubles) else 0
+
+
+def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: Path) -> None:
+    best = BEST_GUESS
+    with findings.row("parallelism"):
+        rounds = min(extent.rounds, 3)
+        table, best = parallelism_table(shop, api, extent.sweep, rounds, extent.degrees)
+        findings.tables.append(table)
+    fleets = Fleets(shop, api, findings, extent.rounds, best, extent.peers)
+    for size in extent.sizes:
+        with findings.row(f"fleets of {size}"):
+            fleets.measure(size)
+    findings.tables.append(fleets.calls_table())
+    with findings.row("growth"):
+        found = growth.points(shop, api, findings, extent.growth, best)
+        findings.tables.append(growth.table(found))
+        _draw(out, found)
+    with findings.row("an idle instance"):
+        findings.tables.extend(idle.tables(shop, api, extent.idle, extent.window))
+    with findings.row("image and start"):
+        findings.tables.append(images.table(shop, api, extent.rounds, bundled=extent.bundled))
+    with findings.row("output through the supervisor"):
+        findings.comparisons.extend(images.pump(shop, api, extent.megabytes, extent.rounds))
+
+
+def _draw(folder: Path, found: Sequence[growth.Point]) -> None:
+    lines = {
+        "up": [(each.size, each.up) for each in found],
+        "up, the floor": [(each.size, each.floor_up) for each in found],
+        "down": [(each.size, each.down) for each in found],
+        "ps": [(each.size, each.ps) for each in found],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    text = plot.svg("up, down and ps against the number of bots", "bots", "seconds", lines)
+    (folder / "growth.svg").write_text(text, encoding="utf-8")
+
+
+def _arguments(argv: Sequence[str]) -> tuple[Extent, Path]:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measures botfleet on this machine.")
+    extents = parser.add_mutually_exclusive_group()
+    extents.set_defaults(extent=NORMAL)
+    for extent, name, text in (
+        (SMALLEST, "--smallest", "every row once, as small as it can be: for a test of the benchmark itself"),
+        (FULL, "--full", "everything, in about an hour; else about ten minutes"),
+    ):
+        extents.add_argument(name, dest="extent", action="store_const", const=extent, help=text)
+    add = parser.add_argument
+    add("--sizes", type=_numbers, metavar="N,…", help="fleets of these sizes")
+    add("--growth", type=_numbers, metavar="N,…", help="the sizes of the growth table")
+    add("--sweep", type=int, metavar="N", help="the fleet for the sweep of parallelism")
+    add("--degrees", type=_numbers, metavar="P,…", help="the parallelisms of that sweep")
+    add("--idle", type=int, metavar="N", help="the fleet whose idling is measured")
+    add("--window", type=float, metavar="SECONDS", help="for how long its CPU is measured")
+    add("--megabytes", type=int, metavar="MB", help="how much is written through the supervisor")
+    add("--rounds", type=int, metavar="R", help="rounds of slow rows; quick rows get three times as many")
+    add(
+        "--peers",
+        action="store_true",
+        default=None,
+        help="also pm2 and supervisord, installed for the moment",
+    )
+    add("--out", type=Path, default=HERE, metavar="DIR", help="where the report goes (default: bench/)")
+    args = vars(parser.parse_args(argv))
+    extent, out = args.pop("extent"), args.pop("out")
+    if args["sizes"] and extent is NORMAL:
+        extent = _shrunk(extent, max(args["sizes"]))
+    return replace(extent, **{name: value for name, value in args.items() if value is not None}), out
+
+
+def _shrunk(extent: Extent, largest: int) -> Extent:
+    """Nothing larger than the largest size that was asked for."""
+    sizes = sorted({1, largest, *(each for each in extent.growth if each < largest)})
+    return replace(extent, growth=sizes, sweep=min(extent.sweep, largest), idle=min(extent.idle, largest))
+
+
+def _numbers(text: str) -> list[int]:
+    found = [int(each) for each in text.split(",")]
+    if not all(1 <= each <= 500 for each in found):
+        raise argparse.ArgumentTypeError("must be numbers from 1 to 500")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,107 @@
+"""How up, ps and down grow with the number of bots."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench import floor
+from bench.engine import Api
+from bench.measure import Findings, Table
+from bench.project import Project, Workshop
+from bench.shell import run
+
+PS_RUNS = 5
+PEAK = """\
+import pathlib, sys
+from manager.cli import main
+code = main(sys.argv[2:])
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+pathlib.Path(sys.argv[1]).write_text(peak.split()[1])
+sys.exit(code)
+"""
+"""Runs the manager and writes down its largest resident size, which the kernel keeps for each process."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Fleets of one size. Seconds; the peak memory of the manager during `up` in MB."""
+
+    size: int
+    up: float
+    ps: float
+    down: float
+    floor_up: float
+    floor_down: float
+    peak_mb: float
+
+
+def points(
+    shop: Workshop, api: Api, findings: Findings, sizes: Sequence[int], parallelism: int
+) -> list[Point]:
+    """One point a size; a size that fails is missing."""
+    found = []
+    for size in sizes:
+        project = shop.project(size)
+        with findings.row(f"growth, {size}"):
+            found.append(_point(project, api, parallelism))
+        project.remove_containers()
+    return found
+
+
+def _point(project: Project, api: Api, parallelism: int) -> Point:
+    peak_file = project.folder / "peak"
+    command = [sys.executable, "-c", PEAK, str(peak_file), "up"]
+    up = run(command, cwd=project.folder).seconds
+    project.settle()
+    ps = statistics.median(project.manager("ps").seconds for _run in range(PS_RUNS))
+    down = project.manager("down").seconds
+    wanted = floor.bodies(project, api)
+    started = time.perf_counter()
+    made = floor.up(project, api, wanted, parallelism)
+    floor_up = time.perf_counter() - started
+    project.settle()
+    started = time.perf_counter()
+    floor.down(project, api, made, parallelism)
+    floor_down = time.perf_counter() - started
+    return Point(project.size, up, ps, down, floor_up, floor_down, int(peak_file.read_text()) / 1024)
+
+
+def table(found: Sequence[Point]) -> Table:
+    """The points, and what an instance costs at each."""
+    rows = [
+        [
+            str(each.size), f"{each.up:.2f} s", f"{1000 * each.up / each.size:.0f} ms", f"{each.floor_up:.2f} s",
+            f"{each.ps:.2f} s", f"{each.down:.2f} s", f"{1000 * each.down / each.size:.0f} ms", f"{each.floor_down:.2f} s",
+            f"{each.peak_mb:.0f} MB",
+        ]
+        for each in found
+    ]  # fmt: skip
+    heads = [
+        "N", "up", "each", "floor's up", "ps", "down", "each", "floor's down", "peak memory in up",
+    ]  # fmt: skip
+    return Table("Growth", heads, rows, _words(found) + "\n\n![growth](growth.svg)")
+
+
+def _words(found: Sequence[Point]) -> str:
+    """What the figures say about who bends the curve."""
+    if len(found) < 3:
+        return "Too few sizes to say what bends the curve."
+    first, middle, last = found[0], found[len(found) // 2], found[-1]
+    marginal_up = [_slope(a, b, "up") for a, b in ((first, middle), (middle, last))]
+    marginal_floor = [_slope(a, b, "floor_up") for a, b in ((first, middle), (middle, last))]
+    return (
+        f"One more bot costs `up` {marginal_up[0]:.0f} ms between N = {first.size} and {middle.size} and {marginal_up[1]:.0f} ms"
+        f" between {middle.size} and {last.size}; the bare API {marginal_floor[0]:.0f} and {marginal_floor[1]:.0f} ms. What the"
+        " floor's figure grows by is the engine's own: each start rewrites its firewall rules, which get longer, while the bots"
+        " already started take the CPUs for their first second. What the manager adds on top is the difference of the two:"
+        f" {1000 * (last.up - last.floor_up) / last.size:.0f} ms a bot at N = {last.size}. `ps` grows by"
+        f" {_slope(first, last, 'ps'):.1f} ms a bot, the reading of its config and of its supervisor's state file."
+    )
+
+
+def _slope(a: Point, b: Point, what: str) -> float:
+    return float(1000 * (getattr(b, what) - getattr(a, what)) / (b.size - a.size))

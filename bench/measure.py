@@ -1,0 +1,106 @@
+"""Samples, comparisons and tables: what rows give and what the report shows."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+Contender = Callable[[], float]
+"""Does the work once and returns the seconds it took, without preparing and tidying up."""
+
+
+class Skipped(Exception):
+    """A row cannot be measured here, and why."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Seconds, or what else was measured, once a round."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row of the main table. `limit` bounds ours ÷ theirs, or ours − theirs when `is_difference`."""
+
+    work: str
+    size: int | None
+    ours: Samples
+    against: str
+    theirs: Samples
+    limit: float | None = None
+    is_difference: bool = False
+
+    @property
+    def result(self) -> float:
+        if self.is_difference:
+            return self.ours.median - self.theirs.median
+        return self.ours.median / self.theirs.median
+
+    @property
+    def is_met(self) -> bool | None:
+        return None if self.limit is None else self.result <= self.limit
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of its own, with words before it."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A row that is not in the report."""
+
+    row: str
+    kind: str
+    why: str
+
+
+@dataclass
+class Findings:
+    """Everything that was found so far."""
+
+    comparisons: list[Comparison] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+
+    @contextmanager
+    def row(self, name: str) -> Iterator[None]:
+        """A row that fails is said and reported, and the others go on."""
+        started = time.monotonic()
+        print(f"{name} …", file=sys.stderr, flush=True)
+        try:
+            yield
+        except Skipped as why:
+            self.troubles.append(Trouble(name, "skipped", str(why)))
+            print(f"{name}: skipped: {why}", file=sys.stderr, flush=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other rows can be measured
+            self.troubles.append(Trouble(name, "failed", f"{type(error).__name__}: {error}"))
+            traceback.print_exc()
+        else:
+            print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+def alternating(contenders: Mapping[str, Contender], rounds: int) -> dict[str, Samples]:
+    """Every contender once a round, each round in the other order, so that a drift of the machine favours none."""
+    found: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds):
+        names = list(contenders)
+        for name in names if number % 2 == 0 else reversed(names):
+            found[name].append(contenders[name]())
+    return {name: Samples(tuple(values)) for name, values in found.items()}

@@ -1,0 +1,201 @@
+"""The benchmark's own fleets: a temporary folder, a name and ports nobody else has, and nothing left at the end."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.shell import CommandFailed, Done, run
+
+ROOT = Path(__file__).resolve().parents[1]
+BOT = ROOT / "bench" / "bot"
+PREFIX = "bfb-"
+FIRST_PORT, LAST_PORT = 30000, 31999
+SETTLE_S = 120
+CALM_S = 2.0
+"""After the last bot answers: the engine's first health checks are still under way."""
+PROJECT_LABEL = "com.docker.compose.project"
+
+
+class NotSettled(Exception):
+    """A fleet did not become healthy."""
+
+
+@dataclass
+class Project:
+    """One fleet of `size` bots."""
+
+    folder: Path
+    name: str
+    image: str
+    first_port: int
+    calm: float
+    size: int = 0
+
+    @property
+    def ids(self) -> list[str]:
+        return [f"bot_{number:03}" for number in range(self.size)]
+
+    @property
+    def ports(self) -> range:
+        return range(self.first_port, self.first_port + self.size)
+
+    def resize(self, size: int) -> None:
+        """Writes the configs of that many bots."""
+        self.size = size
+        active = self.folder / "config" / "active"
+        shutil.rmtree(active, ignore_errors=True)
+        active.mkdir(parents=True)
+        for each, port in zip(self.ids, self.ports, strict=True):
+            (active / f"{each}.json").write_text(json.dumps(_config(each, port), indent=2))
+
+    def configure(self, **settings: object) -> None:
+        """Writes fleet.toml. Keys with a dot go into their table."""
+        lines: dict[str, list[str]] = {"": [f'name = "{self.name}"', f'image = "{self.image}"']}
+        for key, value in settings.items():
+            table, _dot, last = key.rpartition("__")
+            lines.setdefault(table, []).append(f"{last} = {json.dumps(value)}")
+        text = "\n".join(
+            line for table, found in lines.items() for line in ([f"[{table}]"] if table else []) + found
+        )
+        (self.folder / "config" / "fleet.toml").write_text(text + "\n")
+
+    def command(self, *args: str) -> list[str]:
+        return [sys.executable, "-m", "manager", *args]
+
+    def manager(self, *args: str, environ: Mapping[str, str] | None = None, any_code: bool = False) -> Done:
+        """Runs the manager in the project."""
+        codes = range(256) if any_code else (0,)
+        return run(self.command(*args), cwd=self.folder, environ=environ, codes=codes)
+
+    def compose(self, *args: str, environ: Mapping[str, str] | None = None) -> Done:
+        """Runs Compose on what `manager compose` rendered."""
+        return run(["docker", "compose", *args], cwd=self.folder, environ=environ)
+
+    def container(self, instance: str) -> str:
+        return f"{self.name}-{instance}"
+
+    def forget(self) -> None:
+        """As if the fleet had never been up."""
+        shutil.rmtree(self.folder / "volumes", ignore_errors=True)
+
+    def remove_containers(self) -> None:
+        """Whoever made them: by label, and nothing that bears another fleet's name."""
+        chosen = f"label={PROJECT_LABEL}={self.name}"
+        if found := run(["docker", "ps", "-aq", "--filter", chosen]).out.split():
+            run(["docker", "rm", "-f", "-v", *found], codes=(0, 1))
+        for network in run(["docker", "network", "ls", "-q", "--filter", chosen]).out.split():
+            run(["docker", "network", "rm", network], codes=(0, 1))
+
+    def settle(self) -> None:
+        """Waits until every bot answers, and a little longer. Raises NotSettled."""
+        deadline = time.monotonic() + SETTLE_S
+        for port in self.ports:
+            while not answers(port):
+                if time.monotonic() > deadline:
+                    raise NotSettled(f"no bot answered on port {port} within {SETTLE_S} s")
+                time.sleep(0.05)
+        time.sleep(self.calm)
+
+
+def answers(port: int) -> bool:
+    """Whether a healthy bot listens on this port."""
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+        return bool(answer.status == 200)
+    return False
+
+
+@dataclass
+class Workshop:
+    """What one run of the benchmark makes, and removes."""
+
+    folder: Path
+    run_id: str
+    first_port: int
+    calm: float = CALM_S
+    projects: list[Project] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+
+    @property
+    def image(self) -> str:
+        return f"{PREFIX}{self.run_id}-bot:local"
+
+    def project(self, size: int, **settings: object) -> Project:
+        """A new fleet, not yet up."""
+        name = f"{PREFIX}{self.run_id}-{len(self.projects)}"
+        made = Project(self.folder / name, name, self.image, self.first_port, self.calm)
+        self.projects.append(made)
+        made.resize(size)
+        made.configure(**settings)
+        return made
+
+    def build(self, tag: str, bot: Path | None) -> None:
+        """Builds a bot image; `bot` None means the bundled one."""
+        self.tags.append(tag)
+        chosen = [] if bot is None else ["--bot", str(bot)]
+        run([sys.executable, "-m", "manager", "--project-dir", str(ROOT), "build", *chosen, "--tag", tag])
+
+    def clean(self) -> None:
+        """Removes containers, networks, image tags and folders; a second interruption does not keep it from that."""
+        for project in self.projects:
+            with suppress(CommandFailed):
+                project.remove_containers()
+        for tag in self.tags:
+            with suppress(CommandFailed):
+                run(["docker", "rmi", tag], codes=(0, 1))
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def workshop(widest: int, calm: float = CALM_S) -> Iterator[Workshop]:
+    """A place to work in, with room for `widest` bots at once. Gone afterwards, also on Ctrl-C."""
+    made = Workshop(Path(tempfile.mkdtemp(prefix=PREFIX)), secrets.token_hex(3), _free_block(widest), calm)
+    try:
+        yield made
+    finally:
+        made.clean()
+
+
+def _free_block(width: int) -> int:
+    """The first of `width` ports in a row on which nobody listens."""
+    last = LAST_PORT - width
+    start = FIRST_PORT + 10 * secrets.randbelow((last - FIRST_PORT) // 10)
+    candidates: list[int] = [*range(start, last, 10), *range(FIRST_PORT, start, 10)]
+    for first in candidates:
+        if all(_is_free(port) for port in range(first, first + width)):
+            return first
+    raise RuntimeError(f"there are no {width} free ports in a row in {FIRST_PORT}-{LAST_PORT}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _config(instance: str, port: int) -> dict[str, object]:
+    return {
+        "metadata": {
+            "instance_id": instance,
+            "name": "does nothing",
+            "exchange": "none",
+            "symbol": "NONE_USD",
+            "market_type": "spot",
+            "strategy": "idle",
+        },
+        "daemon_config": {"web_port": port, "memory_limit_mb": 64, "health_check_interval": 30},
+    }

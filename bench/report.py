@@ -1,0 +1,69 @@
+"""Findings → results.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.measure import Comparison, Findings, Samples, Table
+
+HEAD = """\
+# Benchmark
+
+Made by `make bench`, not by hand. Side by side in one run on one engine: the same image, the same container settings, the
+order turned round after each round. Each figure is a median, with the smallest and the largest of the rounds in brackets;
+times are those of whole commands, from their start to their end, in seconds. What the rows mean: [README.md](README.md).
+"""
+
+
+def markdown(findings: Findings, facts: Sequence[tuple[str, str]]) -> str:
+    """The whole file."""
+    parts = [HEAD, _facts(facts), _comparisons(findings.comparisons)]
+    parts += [_table(each) for each in findings.tables]
+    if findings.troubles:
+        rows = [[each.row, each.kind, each.why] for each in findings.troubles]
+        parts.append(_table(Table("Rows that are not here", ["row", "", "why"], rows)))
+    return "\n".join(parts)
+
+
+def _facts(facts: Sequence[tuple[str, str]]) -> str:
+    return _table(Table("Machine", ["", ""], facts))
+
+
+def _comparisons(found: Sequence[Comparison]) -> str:
+    rows = [
+        [
+            each.work,
+            "" if each.size is None else str(each.size),
+            _samples(each.ours),
+            each.against,
+            _samples(each.theirs),
+            f"**{each.result:.2f} s**" if each.is_difference else f"**{each.result:.2f} ×**",
+            "" if each.limit is None else f"≤ {each.limit:.2f}{' s' if each.is_difference else ''}",
+            {True: "met", False: "missed", None: ""}[each.is_met],
+        ]
+        for each in found
+    ]
+    words = (
+        "Ratio: ours ÷ theirs, less than 1 is faster than they are; where it is in seconds, ours − theirs."
+    )
+    heads = ["work", "N", "ours", "against", "theirs", "ratio", "aim", ""]
+    return _table(Table("Side by side", heads, rows, words))
+
+
+def _samples(samples: Samples) -> str:
+    low, high = min(samples.values), max(samples.values)
+    if len(samples.values) == 1:
+        return f"{samples.median:.3f}"
+    return f"{samples.median:.3f} ({low:.3f}–{high:.3f})"
+
+
+def _table(table: Table) -> str:
+    lines = [f"## {table.title}", ""]
+    if table.words:
+        lines += [table.words, ""]
+    rows = [table.heads, ["---"] * len(table.heads), *table.rows]
+    return "\n".join([*lines, *(f"| {' | '.join(map(_cell, row))} |" for row in rows), ""])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
