@@ -44,6 +44,8 @@ class Means:
     containers: Mapping[str, Container]
     env_values: Mapping[str, Mapping[str, str]]
     place: Callable[[str], container.Place]
+    was_passed: Callable[[], bool]
+    """Whether a person has meanwhile stopped or taken down the fleet by force."""
 
 
 def run(actions: Iterable[Action], means: Means, on_done: Callable[[Outcome], None]) -> list[Outcome]:
@@ -141,6 +143,8 @@ def _start(action: Action, means: Means) -> None:
 
 
 def _engine_start(instance: str, container_id: str, means: Means) -> None:
+    if means.was_passed():
+        raise ManagerError("{id} is not started: the fleet was stopped by force meanwhile", id=instance)
     try:
         means.engine.start(container_id)
     except EngineError as error:

@@ -10,69 +10,116 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from manager.errors import Locked, ManagerError
 from manager.i18n import Text
 
+Note = dict[str, Any]
+
+MAX_NOTE_BYTES = 4096
 POLL_S = 0.05
+READER_S = 1.0
+"""Waited for in any case: a reader that brings the export up to date holds the lock for some milliseconds."""
+
+
+class Held:
+    """The fleet's lock as its holder sees it."""
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        self._descriptor = descriptor
+
+    def was_passed(self) -> bool:
+        """Whether somebody has stopped the fleet by force meanwhile: whoever holds the lock then starts nothing more."""
+        return self._descriptor is not None and "passed_by" in _note(self._descriptor)
 
 
 @contextmanager
-def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) -> Iterator[None]:
-    """Holds the fleet's lock. Raises Locked after `wait` seconds, naming the holder; `force` goes on without it."""
-    descriptor = _open(path)
+def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) -> Iterator[Held]:
+    """Holds the fleet's lock. Raises Locked after `wait` seconds, naming the holder.
+
+    `force` goes on without it, and leaves word for its holder: a stop that passes the lock must not be undone by who
+    holds it. It also goes on where no lock file can be made.
+    """
+    descriptor = _open_if_possible(path) if force else _open(path)
+    if descriptor is None:
+        yield Held()
+        return
     try:
-        if not _acquired(descriptor, wait) and not force:
+        if _acquired(descriptor, 0.0 if force else max(wait, READER_S)):
+            _sign(descriptor, _signature(command))
+            yield Held(descriptor)
+        elif force:
+            _sign(descriptor, {**_note(descriptor), "passed_by": _signature(command)})
+            yield Held()
+        else:
             raise Locked(
                 "the fleet is locked by {holder}; wait for it, or use --lock-wait SECONDS",
-                holder=_holder(path),
+                holder=_holder(descriptor),
             )
-        _sign(descriptor, command)
-        yield
     finally:
         os.close(descriptor)
 
 
-def is_free(path: Path) -> bool:
-    """Whether nobody holds the lock right now."""
+@contextmanager
+def held_if_free(path: Path) -> Iterator[bool]:
+    """For readers, who never wait: holds the lock if nobody else does, and says whether it does."""
+    descriptor = _open_if_possible(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return not path.exists()
-    try:
-        return _try(descriptor, fcntl.LOCK_SH)
+        yield descriptor is not None and _try(descriptor)
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _open(path: Path) -> int:
+    """A descriptor to lock. One that can only be read will do: a disk gone read-only must not keep a fleet from stopping."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     except OSError as error:
-        raise ManagerError("cannot open the lock {path}: {why}", path=path, why=error.strerror) from error
+        try:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            raise ManagerError("cannot open the lock {path}: {why}", path=path, why=error.strerror) from error
+
+
+def _open_if_possible(path: Path) -> int | None:
+    try:
+        return _open(path)
+    except ManagerError:
+        return None
 
 
 def _acquired(descriptor: int, wait: float) -> bool:
     deadline = time.monotonic() + wait
-    while not _try(descriptor, fcntl.LOCK_EX):
+    while not _try(descriptor):
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_S)
     return True
 
 
-def _try(descriptor: int, how: int) -> bool:
+def _try(descriptor: int) -> bool:
     try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
-def _sign(descriptor: int, command: str) -> None:
+def _signature(command: str) -> Note:
+    user = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.geteuid())
+    return {
+        "pid": os.getpid(),
+        "command": command,
+        "user": user,
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+
+
+def _sign(descriptor: int, note: Note) -> None:
     """Leaves a note for those who are locked out. A full disk must not keep a fleet from being stopped."""
-    note = {"pid": os.getpid(), "command": command, "since": time.strftime("%Y-%m-%d %H:%M:%S")}
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(note).encode(), 0)
@@ -80,12 +127,20 @@ def _sign(descriptor: int, command: str) -> None:
         print(Text("note: cannot sign the lock: {why}", why=error.strerror), file=sys.stderr)
 
 
-def _holder(path: Path) -> Text:
+def _note(descriptor: int) -> Note:
+    """What the last holder left there; empty when it is unreadable."""
     try:
-        note = json.loads(path.read_bytes())
-        return Text(
-            "`manager {command}` (pid {pid}, since {since})",
-            command=note["command"], pid=note["pid"], since=note["since"],
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError):
+        found = json.loads(os.pread(descriptor, MAX_NOTE_BYTES, 0))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _holder(descriptor: int) -> Text:
+    note = _note(descriptor)
+    if not {"command", "pid", "since"} <= note.keys():
         return Text("another manager")
+    return Text(
+        "`manager {command}` (pid {pid}, user {user}, since {since})",
+        command=note["command"], pid=note["pid"], user=note.get("user", "?"), since=note["since"],
+    )  # fmt: skip

@@ -108,7 +108,7 @@ def _perform(context: Context, change: Change) -> int:
         return _show_plan(context, survey, _planned(context, change, survey)[0])
     fleet = context.project().fleet
     force = getattr(args, "force", False)
-    with lock.held(fleet.lock_file, change.command, args.lock_wait, force=force):
+    with lock.held(fleet.lock_file, change.command, args.lock_wait, force=force) as held:
         if args.instance_id and args.config:
             _name_instance(context)
         survey = _look(context, change)
@@ -116,7 +116,7 @@ def _perform(context: Context, change: Change) -> int:
         predecessor.require_none(
             survey, [each.instance for each in actions if each.kind == "create" or change.command == "stop"]
         )
-        outcomes = _carry_out(context, change, survey, actions, named)
+        outcomes = _carry_out(context, change, survey, actions, named, held)
         if change.command == "down" and named is None:
             _remove_empty_network(context, survey)
         failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
@@ -190,7 +190,12 @@ def _show_plan(context: Context, survey: Survey, actions: list[Action]) -> int:
 
 
 def _carry_out(
-    context: Context, change: Change, survey: Survey, actions: list[Action], named: list[str] | None
+    context: Context,
+    change: Change,
+    survey: Survey,
+    actions: list[Action],
+    named: list[str] | None,
+    held: lock.Held,
 ) -> list[Outcome]:
     todo = plan.effective(actions)
     _remember(survey, _memory_after(change, survey, actions, named))
@@ -199,7 +204,7 @@ def _carry_out(
             output.say(_action_line(action))
     if not todo:
         return []
-    means = _means(context, survey, todo)
+    means = _means(context, survey, todo, held)
 
     def on_done(outcome: Outcome) -> None:
         if not context.as_json:
@@ -239,14 +244,15 @@ def _remember(survey: Survey, after: Memory) -> None:
         raise ManagerError("cannot write {path}: {why}", path=path, why=error.strerror or error) from error
 
 
-def _means(context: Context, survey: Survey, todo: Iterable[Action]) -> execute.Means:
+def _means(context: Context, survey: Survey, todo: Iterable[Action], held: lock.Held) -> execute.Means:
     project, engine = survey.project, context.engine()
     fleet = project.fleet
     kinds = {action.kind for action in todo}
     if not kinds & {"create", "recreate", "start", "restart"}:
         return execute.Means(
-            engine, fleet, project.specs, survey.situation.containers, survey.env_values, _no_place
-        )
+            engine, fleet, project.specs, survey.situation.containers, survey.env_values, _no_place,
+            held.was_passed,
+        )  # fmt: skip
     as_user = users.bot_user(fleet, project.variables, engine)
     if kinds & {"create", "recreate"}:
         _require_image(context, survey)
@@ -267,7 +273,9 @@ def _means(context: Context, survey: Survey, todo: Iterable[Action]) -> execute.
             api_version=api_version,
         )
 
-    return execute.Means(engine, fleet, project.specs, survey.situation.containers, survey.env_values, place)
+    return execute.Means(
+        engine, fleet, project.specs, survey.situation.containers, survey.env_values, place, held.was_passed
+    )
 
 
 def _no_place(instance: str) -> Place:

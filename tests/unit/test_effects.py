@@ -11,11 +11,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from manager import folders, host, jsonfile, lock
-from manager.errors import Locked
+from manager.errors import Locked, ManagerError
 from manager.fleet import Fleet
 from manager.folders import FolderError
 from tests.builders import a_spec
@@ -107,6 +108,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from manager import lock
 with lock.held(Path(sys.argv[1]), "up"):
     print("held", flush=True)
@@ -128,20 +130,53 @@ def a_holder(path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_the_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
     path = tmp_path / "state" / "fleet.lock"
     with a_holder(path) as holder:
-        assert not lock.is_free(path)
+        with lock.held_if_free(path) as is_ours:
+            assert not is_ours
         with (
-            pytest.raises(Locked, match=rf"`manager up` \(pid {holder.pid}, since ") as caught,
+            pytest.raises(Locked, match=rf"`manager up` \(pid {holder.pid}, user .+, since ") as caught,
             lock.held(path, "down"),
         ):
             pass
         assert caught.value.exit_code == 7
-        with lock.held(path, "down", force=True):
-            pass
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-        with lock.held(path, "down", wait=5):
-            assert not lock.is_free(path)
-    assert lock.is_free(path)
+        with lock.held(path, "down", wait=5), lock.held_if_free(path) as is_ours:
+            assert not is_ours
+    with lock.held_if_free(path) as is_ours:
+        assert is_ours
+
+
+def test_who_holds_the_lock_learns_that_it_was_passed(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.lock"
+    with lock.held(path, "up") as holder:
+        assert not holder.was_passed()
+        with lock.held(path, "stop", force=True) as forced:
+            assert not forced.was_passed()
+        assert holder.was_passed()
+        with pytest.raises(Locked, match="`manager up` "), lock.held(path, "restart"):
+            pass
+    with lock.held(path, "up") as next_holder:
+        assert not next_holder.was_passed()
+
+
+def test_a_lock_file_that_can_only_be_read_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "fleet.lock"
+    path.touch()
+    real_open = os.open
+
+    def read_only(name: Any, flags: int, *rest: Any, **more: Any) -> int:
+        if flags & (os.O_RDWR | os.O_WRONLY):
+            raise OSError(30, "Read-only file system")
+        return real_open(name, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", read_only)
+    with lock.held(path, "stop"), pytest.raises(Locked), lock.held(path, "up"):
+        pass
+    path.unlink()
+    with pytest.raises(ManagerError, match="Read-only"), lock.held(path, "stop"):
+        pass
+    with lock.held(path, "stop", force=True) as forced:
+        assert not forced.was_passed()
 
 
 def test_waiting_for_the_lock_is_bounded(tmp_path: Path) -> None:
