@@ -12,6 +12,7 @@ from typing import Any
 
 from manager.i18n import Text, _, mark
 from manager.states import State
+from manager.supervision import Supervision
 from manager.survey import InstanceView
 
 STATE_WORDS = (
@@ -158,9 +159,25 @@ def note(view: InstanceView) -> str:
         parts.append(str(view.verdict.why))
     elif view.supervision is not None and view.supervision.last_exit and view.supervision.restarts_total:
         parts.append(str(Text("last exit: {why}", why=view.supervision.last_exit.why)))
+    if (
+        view.verdict.state == "restarting"
+        and view.supervision is not None
+        and view.supervision.next_restart_at
+    ):
+        parts.append(str(_next_restart(view.supervision, view.supervision.next_restart_at)))
     if view.drift:
         parts.append(str(Text("drifted: {what}", what=", ".join(_(each) for each in view.drift))))
     return "; ".join(parts).replace("); ", ") ")
+
+
+def _next_restart(said: Supervision, at: float) -> Text:
+    seconds = max(0, round(at - time.time()))
+    return Text(
+        "restart {count} of {most} in {seconds} s",
+        count=said.restarts_in_a_row,
+        most=said.restarts_max,
+        seconds=seconds,
+    )
 
 
 def _ps_row(view: InstanceView) -> list[object]:

@@ -52,6 +52,7 @@ class Supervision:
     restarts_in_a_row: int
     restarts_total: int
     restarts_max: int
+    next_restart_at: float | None
     health_detail: str | None
     last_exit: LastExit | None
 
@@ -109,6 +110,7 @@ def _decoded(raw: Any) -> Supervision:
         restarts_in_a_row=_count(restarts["in_a_row"]),
         restarts_total=_count(restarts["total"]),
         restarts_max=_count(restarts["max"]),
+        next_restart_at=_number(restarts["next_at"]) if restarts.get("next_at") else None,
         health_detail=_text_or_none(health.get("detail")),
         last_exit=_last_exit(last) if last else None,
     )
