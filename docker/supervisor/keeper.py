@@ -221,7 +221,7 @@ class Keeper:
 
     def _follow(self, ending: Ending, stderr_tail: list[str]) -> None:
         record = self._record
-        decision = policy.decide(self._settings, ending, record.in_a_row)
+        action, why = policy.decide(self._settings, ending, record.in_a_row)
         cause = policy.crash_cause(self._settings, ending) or policy.describe(ending)
         record.last_exit = {
             "code": ending.code,
@@ -236,11 +236,11 @@ class Keeper:
         self._journal.say(f"the bot has ended after {ending.ran_s:.1f} s: {policy.describe(ending)}")
         if self._stopping:
             self._stopped(ending.killed)
-        elif decision.action == "restart":
-            self._restart_later(decision.why)
+        elif action == policy.RESTART:
+            self._restart_later(why)
         else:
-            self._journal.say(f"{decision.action}: {decision.why}")
-            self._board.change(decision.action, decision.why)
+            self._journal.say(f"{action}: {why}")
+            self._board.change(action, why)
 
     def _restart_later(self, why: str) -> None:
         delay, record = self._settings.restart_delay, self._record

@@ -171,13 +171,15 @@ class Supervisor:
 
 def main(
     arguments: list[str],
-    paths: Paths = Paths(),  # noqa: B008 - immutable
-    timings: Timings = Timings(),  # noqa: B008
+    paths: Paths | None = None,
+    timings: Timings | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> int:
     """Run until told to stop; an exit code for the container."""
     os.umask(0o027)  # logs, databases and states are for their owner and group
-    supervisor = Supervisor(arguments, paths, timings, dict(os.environ if environ is None else environ))
+    supervisor = Supervisor(
+        arguments, paths or Paths(), timings or Timings(), dict(os.environ if environ is None else environ)
+    )
     try:
         return supervisor.run()
     except BaseException as fault:  # noqa: BLE001 - whatever it is, no bot may go on without us

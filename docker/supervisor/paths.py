@@ -1,33 +1,21 @@
 """Where things lie in the container."""
 
-from typing import NamedTuple
 
+class Paths:
+    """Folders and files; the folders can be others, so that a test can have its own."""
 
-class Paths(NamedTuple):
-    """Folders, so that a test can have its own."""
-
-    logs: str = "/app/logs"
-    state: str = "/botfleet/state"
-    secrets: str = "/botfleet/secrets"
-    run: str = "/run/botfleet"
-    cgroup: str = "/sys/fs/cgroup"
-
-    @property
-    def state_file(self) -> str:
-        return self.state + "/supervisor.json"
-
-    @property
-    def lock_file(self) -> str:
-        return self.state + "/supervisor.lock"
-
-    @property
-    def report_file(self) -> str:
-        return self.state + "/report.json"
-
-    @property
-    def env_file(self) -> str:
-        return self.secrets + "/env.json"
-
-    @property
-    def verdict_file(self) -> str:
-        return self.run + "/verdict"
+    def __init__(
+        self,
+        logs: str = "/app/logs",
+        state: str = "/botfleet/state",
+        secrets: str = "/botfleet/secrets",
+        run: str = "/run/botfleet",
+        cgroup: str = "/sys/fs/cgroup",
+    ) -> None:
+        self.logs = logs
+        self.cgroup = cgroup
+        self.state_file = state + "/supervisor.json"
+        self.lock_file = state + "/supervisor.lock"
+        self.report_file = state + "/report.json"
+        self.env_file = secrets + "/env.json"
+        self.verdict_file = run + "/verdict"

@@ -1,26 +1,29 @@
 """The restart rules: what follows from the end of a bot. Pure."""
 
-from typing import Literal, NamedTuple
-
 from supervisor.settings import Settings
 
+RESTART, FAILED, COMPLETED = "restart", "failed", "completed"
 
-class Ending(NamedTuple):
+
+class Ending:
     """How one run of the bot ended. `ran_s` in seconds, by a clock that never steps."""
 
-    code: int | None
-    signal: str | None
-    oom: bool = False
-    killed: bool = False  # by us, after the stop timeout
-    ran_s: float = 0.0
-    cause: str | None = None  # set when we ended it (unhealthy) or it never began; always a crash
-
-
-class Decision(NamedTuple):
-    """What to do, and the cause in a person's words."""
-
-    action: Literal["restart", "failed", "completed"]
-    why: str
+    def __init__(
+        self,
+        code: int | None,
+        signal: str | None,
+        *,
+        oom: bool = False,
+        killed: bool = False,
+        ran_s: float = 0.0,
+        cause: str | None = None,
+    ) -> None:
+        self.code = code
+        self.signal = signal
+        self.oom = oom
+        self.killed = killed  # by us, after the stop timeout
+        self.ran_s = ran_s
+        self.cause = cause  # set when we ended it (unhealthy) or it never began; always a crash
 
 
 def describe(ending: Ending) -> str:
@@ -32,17 +35,20 @@ def describe(ending: Ending) -> str:
     return f"exit code {ending.code}"
 
 
-def decide(settings: Settings, ending: Ending, in_a_row: int) -> Decision:
-    """What follows from `ending`, after `in_a_row` restarts without a healthy spell between them."""
+def decide(settings: Settings, ending: Ending, in_a_row: int) -> tuple[str, str]:
+    """What follows from `ending`, after `in_a_row` restarts without a healthy spell between them.
+
+    RESTART, or the terminal state that the bot has reached; and why, in a person's words.
+    """
     crash = crash_cause(settings, ending)
     if crash is None:
-        return Decision("completed", describe(ending))
+        return COMPLETED, describe(ending)
     if not settings.auto_restart:
-        return Decision("failed", f"{crash} (auto_restart is off)")
+        return FAILED, f"{crash} (auto_restart is off)"
     if in_a_row >= settings.max_restarts:
         times = "1 restart" if in_a_row == 1 else f"{in_a_row} restarts"
-        return Decision("failed", f"{crash} (given up after {times} in a row)")
-    return Decision("restart", crash)
+        return FAILED, f"{crash} (given up after {times} in a row)"
+    return RESTART, crash
 
 
 def crash_cause(settings: Settings, ending: Ending) -> str | None:

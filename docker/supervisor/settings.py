@@ -1,101 +1,101 @@
 """The supervisor's own environment variables: parsed, checked, defaulted."""
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
+from collections.abc import Mapping
 
 PREFIX = "BOTFLEET_"
 DEFAULT_COMMAND = "/opt/venv/bin/python -u /app/run.py"
 COMPLETIONS = ("exit", "duration", "never")
-
-T = TypeVar("T")
+DAY_S = 86400
 
 
 class SettingsError(ValueError):
     """A variable that is missing or wrong; the text names it and its range."""
 
 
-class Settings(NamedTuple):
+class Settings:
     """What the container's definition asks for. Durations in seconds."""
 
-    instance: str
-    command: tuple[str, ...]
-    auto_restart: bool = True
-    max_restarts: int = 3
-    restart_delay: float = 60.0
-    health_interval: float = 30.0
-    unhealthy_probes: int = 5  # 0: never restart a bot because of its probes
-    stop_timeout: float = 45.0
-    log_cleanup_interval: float = 86400.0
-    log_retention_days: int = 2
+    instance = ""
+    command: tuple[str, ...] = ()
+    auto_restart = True
+    max_restarts = 3
+    restart_delay = 60.0
+    health_interval = 30.0
+    unhealthy_probes = 5  # 0: never restart a bot because of its probes
+    stop_timeout = 45.0
+    log_cleanup_interval = 86400.0
+    log_retention_days = 2
     crash_exit_codes: frozenset[int] | None = None  # None: all but 0
-    completion: str = "exit"
+    completion = "exit"
     duration: float | None = None
 
 
 def parse(environ: Mapping[str, str], arguments: list[str]) -> Settings:
     """Settings from the container's environment and command; SettingsError for the first wrong one."""
-
-    def get(name: str, default: T, convert: Callable[[str, str], T]) -> T:
-        text = environ.get(PREFIX + name, "").strip()  # empty counts as unset: Compose passes `NAME=`
-        return convert(PREFIX + name, text) if text else default
-
-    instance = environ.get(PREFIX + "INSTANCE", "").strip()
-    if not instance:
+    its, read = Settings(), _Reader(environ)
+    its.instance = read.text("INSTANCE", "")
+    if not its.instance:
         raise SettingsError(
             "BOTFLEET_INSTANCE is not set: this image is started by the manager or its compose.yaml"
         )
-    command = get("BOT_COMMAND", DEFAULT_COMMAND, lambda _, text: text).split()
-    return Settings(
-        instance=instance,
-        command=(*command, *arguments),
-        auto_restart=get("AUTO_RESTART", True, _flag),
-        max_restarts=get("MAX_RESTARTS", 3, _whole(0, 1000)),
-        restart_delay=get("RESTART_DELAY", 60.0, _number(0, 86400)),
-        health_interval=get("HEALTH_INTERVAL", 30.0, _number(0.1, 3600)),
-        unhealthy_probes=get("UNHEALTHY_PROBES", 5, _whole(0, 100000)),
-        stop_timeout=get("STOP_TIMEOUT", 45.0, _number(0, 86400)),
-        log_cleanup_interval=get("LOG_CLEANUP_INTERVAL", 86400.0, _number(1, 366 * 86400)),
-        log_retention_days=get("LOG_RETENTION_DAYS", 2, _whole(0, 36500)),
-        crash_exit_codes=get("CRASH_EXIT_CODES", None, _codes),
-        completion=get("COMPLETION", "exit", _completion),
-        duration=get("DURATION", None, _number(0, 1e10)),
-    )
+    its.command = (*read.text("BOT_COMMAND", DEFAULT_COMMAND).split(), *arguments)
+    its.auto_restart = read.choice("AUTO_RESTART", ("1", "0")) == "1"
+    its.max_restarts = read.whole("MAX_RESTARTS", its.max_restarts, 0, 1000)
+    its.restart_delay = read.number("RESTART_DELAY", its.restart_delay, 0, DAY_S)
+    its.health_interval = read.number("HEALTH_INTERVAL", its.health_interval, 0.1, 3600)
+    its.unhealthy_probes = read.whole("UNHEALTHY_PROBES", its.unhealthy_probes, 0, 100000)
+    its.stop_timeout = read.number("STOP_TIMEOUT", its.stop_timeout, 0, DAY_S)
+    its.log_cleanup_interval = read.number("LOG_CLEANUP_INTERVAL", its.log_cleanup_interval, 1, 366 * DAY_S)
+    its.log_retention_days = read.whole("LOG_RETENTION_DAYS", its.log_retention_days, 0, 36500)
+    its.crash_exit_codes = read.exit_codes("CRASH_EXIT_CODES")
+    its.completion = read.choice("COMPLETION", COMPLETIONS)
+    its.duration = read.number("DURATION", 0, 0, 1e10) if read.text("DURATION", "") else None
+    return its
 
 
-def _flag(name: str, text: str) -> bool:
-    if text not in ("0", "1"):
-        raise SettingsError(f"{name}: must be 0 or 1, not {text!r}")
-    return text == "1"
+class _Reader:
+    """Reads one variable; one that is empty counts as unset, as Compose passes `NAME=` for an unset one."""
 
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
 
-def _number(low: float, high: float) -> Callable[[str, str], float]:
-    def convert(name: str, text: str) -> float:
+    def text(self, name: str, default: str) -> str:
+        return self._environ.get(PREFIX + name, "").strip() or default
+
+    def choice(self, name: str, words: tuple[str, ...]) -> str:
+        """One of `words`; the first is the default."""
+        text = self.text(name, words[0])
+        if text not in words:
+            raise SettingsError(f"{PREFIX}{name}: must be one of {', '.join(words)}, not {text!r}")
+        return text
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        text = self.text(name, str(default))
         try:
             value = float(text)
         except ValueError:
-            raise SettingsError(f"{name}: must be a number from {low:g} to {high:g}, not {text!r}") from None
-        if not low <= value <= high:  # NaN compares false, so it is refused here too
-            raise SettingsError(f"{name}: must be {low:g}-{high:g}, not {text}")
+            value = float("nan")
+        if not low <= value <= high:  # so is what is no number
+            raise SettingsError(f"{PREFIX}{name}: must be a number from {low:g} to {high:g}, not {text!r}")
         return value
 
-    return convert
-
-
-def _whole(low: int, high: int) -> Callable[[str, str], int]:
-    def convert(name: str, text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
-            raise SettingsError(f"{name}: must be a whole number from {low} to {high}, not {text!r}")
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        text = self.text(name, str(default))
+        if not (_is_whole(text) and low <= int(text) <= high):
+            raise SettingsError(
+                f"{PREFIX}{name}: must be a whole number from {low} to {high}, not {text[:20]!r}"
+            )
         return int(text)
 
-    return convert
+    def exit_codes(self, name: str) -> frozenset[int] | None:
+        text = self.text(name, "")
+        codes = [part.strip() for part in text.split(",")] if text else []
+        if not all(_is_whole(code) and int(code) <= 255 for code in codes):
+            raise SettingsError(
+                f"{PREFIX}{name}: must be exit codes from 0 to 255, comma-separated, not {text!r}"
+            )
+        return frozenset(map(int, codes)) or None
 
 
-def _codes(name: str, text: str) -> frozenset[int] | None:
-    code = _whole(0, 255)
-    return frozenset(code(name, part.strip()) for part in text.split(","))
-
-
-def _completion(name: str, text: str) -> str:
-    if text not in COMPLETIONS:
-        raise SettingsError(f"{name}: must be one of {', '.join(COMPLETIONS)}, not {text!r}")
-    return text
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10

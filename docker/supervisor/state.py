@@ -2,7 +2,6 @@
 
 import json
 import time
-from typing import Any
 
 from supervisor import files, host
 
@@ -32,10 +31,10 @@ class Record:
         self.total = 0
         self.max = 0
         self.next_at: float | None = None
-        self.last_exit: dict[str, Any] | None = None
+        self.last_exit: dict[str, object] | None = None
         self.dropped = {"stdout": 0, "stderr": 0}  # lines
 
-    def as_json(self, wall: float, uptime: float) -> dict[str, Any]:
+    def as_json(self, wall: float, uptime: float) -> dict[str, object]:
         return {
             "schema": SCHEMA,
             "instance": self.instance,
@@ -64,18 +63,19 @@ class Record:
             "logs_dropped": dict(self.dropped),
         }
 
-    def resume(self, old: dict[str, Any]) -> None:
+    def resume(self, old: dict[str, object]) -> None:
         """Take over a terminal state from an earlier life of this container."""
-        self.state = old["state"]
+        self.state = str(old["state"])
         self.why = str(old["why"]) if old.get("why") else None
-        self.last_exit = old.get("last_exit")
+        last_exit = old.get("last_exit")
+        self.last_exit = last_exit if isinstance(last_exit, dict) else None
         restarts = old.get("restarts")
         if isinstance(restarts, dict):
             self.in_a_row = restarts.get("in_a_row", 0)
             self.total = restarts.get("total", 0)
 
 
-def load_terminal(path: str, container: str) -> dict[str, Any] | None:
+def load_terminal(path: str, container: str) -> dict[str, object] | None:
     """The state file's content when it holds a terminal state of this very container."""
     old = load(path)
     if old is None or old.get("container") != container or old.get("state") not in TERMINAL:
@@ -83,7 +83,7 @@ def load_terminal(path: str, container: str) -> dict[str, Any] | None:
     return old
 
 
-def load(path: str) -> dict[str, Any] | None:
+def load(path: str) -> dict[str, object] | None:
     """The state file's content; None when there is none, or nothing usable: it is history either way."""
     try:
         old = json.loads(files.read_small(path))
