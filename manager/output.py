@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from manager.i18n import Text, _, mark
+from manager.reasons import reason
 from manager.states import State
 from manager.supervision import Supervision
 from manager.survey import InstanceView
@@ -158,7 +159,7 @@ def note(view: InstanceView) -> str:
     if view.verdict.why is not None:
         parts.append(str(view.verdict.why))
     elif view.supervision is not None and view.supervision.last_exit and view.supervision.restarts_total:
-        parts.append(str(Text("last exit: {why}", why=view.supervision.last_exit.why)))
+        parts.append(str(Text("last exit: {why}", why=reason(view.supervision.last_exit.why))))
     if (
         view.verdict.state == "restarting"
         and view.supervision is not None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from manager.i18n import Text
+from manager.reasons import reason
 from manager.registry import Container
 from manager.supervision import Supervision
 
@@ -70,7 +71,7 @@ def _by_supervisor(supervision: Supervision, uptime: float) -> Verdict:
         return Verdict(
             "unhealthy", "silent", Text("its supervisor has said nothing for {seconds} s", seconds=silence)
         )
-    why = Text("{why}", why=supervision.why) if supervision.why else None
+    why = reason(supervision.why) if supervision.why else None
     match supervision.state:
         case "starting" | "running" | "unhealthy" | "restarting" | "failed" | "completed" as state:
             return Verdict(state, why=why)
