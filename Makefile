@@ -40,10 +40,6 @@ bench: $(VENV)/runtime.stamp ## measure, into bench/results.md; ARGS="--full" fo
 	@scripts/engine.sh --with-compose
 	@$(BIN)/python -m bench $(ARGS)
 
-bench: $(VENV)/runtime.stamp ## measure, into bench/results.md; ARGS="--full" for everything, "--sizes 3 --rounds 1" for a look
-	@scripts/engine.sh --with-compose
-	@$(BIN)/python -m bench $(ARGS)
-
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
