@@ -49,7 +49,8 @@ FULL = Extent(
 def main(argv: Sequence[str]) -> int:
     """Runs the benchmark; 1 when a row failed."""
     extent, out = _arguments(argv)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM):  # both, even where we were started with them ignored
+        signal.signal(number, signal.default_int_handler)
     api = Api(socket_path())
     findings, about = Findings(), [*facts(api), ("command", shlex.join(["python", "-m", "bench", *argv]))]
     widest = max(*extent.sizes, *extent.growth, extent.sweep, extent.idle) * (2 if extent.peers else 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -147,6 +148,8 @@ class Workshop:
 
     def clean(self) -> None:
         """Removes containers, networks, image tags and folders; a second interruption does not keep it from that."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         for project in self.projects:
             with suppress(CommandFailed):
                 project.remove_containers()
