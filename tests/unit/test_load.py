@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from manager import load, settings
-from manager.load import Loaded
+from manager.definition import Loaded
 from tests.builders import a_config, write_config
 
 

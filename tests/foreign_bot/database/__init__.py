@@ -1,0 +1,1 @@
+"""The foreign bot's own package: a mount over /app/database would hide it."""
