@@ -10,4 +10,6 @@ if __name__ == "__main__":
 
     from gridbot.main import main
 
-    sys.exit(main(sys.argv[1:], STOP))
+    code = main(sys.argv[1:], STOP)
+    STOP.ignore()
+    sys.exit(code)

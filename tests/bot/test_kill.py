@@ -47,7 +47,7 @@ def live(start_bot: BotFactory, fake: FakeExchange, *argv: str) -> Bot:
     )  # fmt: skip
 
 
-def kill_at_an_order(fake: FakeExchange, bot: Bot, chance: random.Random) -> None:
+def kill_at_an_order(fake: FakeExchange, bot: Bot, chance: random.Random, within: float) -> None:
     """Kill the bot while the exchange carries out one of its next orders or cancellations."""
     moments = chance.randrange(1, 12)
     killed = threading.Event()
@@ -60,7 +60,7 @@ def kill_at_an_order(fake: FakeExchange, bot: Bot, chance: random.Random) -> Non
             killed.set()
 
     fake.tap = tap
-    killed.wait(2.5)
+    killed.wait(within)
     fake.tap = lambda moment: None
 
 
@@ -86,10 +86,15 @@ def test_killed_at_random_moments(start_bot: BotFactory, request: pytest.Fixture
         with moving(book, SEED):
             for _ in range(kills):
                 bot = live(start_bot, fake)
-                if chance.random() < 0.3:
-                    time.sleep(chance.uniform(0.2, 2.0))
-                else:
-                    kill_at_an_order(fake, bot, chance)
+                match chance.choice(("any time", "ordering", "ordering", "stopping")):
+                    case "any time":
+                        time.sleep(chance.uniform(0.2, 2.0))
+                    case "ordering":
+                        kill_at_an_order(fake, bot, chance, within=2.0)
+                    case "stopping":
+                        time.sleep(chance.uniform(0.5, 1.0))
+                        bot.term()
+                        kill_at_an_order(fake, bot, chance, within=1.0)
                 bot.kill()
                 assert book.violations == []
         faults.rate = 0.0
@@ -111,4 +116,5 @@ def test_killed_at_random_moments(start_bot: BotFactory, request: pytest.Fixture
     )
     assert position == book.position()
     assert bot.query("SELECT count(DISTINCT client_id) = count(*) FROM orders") == [(1,)]
+    assert len(book.orders) > 40, "the test was too tame: hardly anything was ordered"
     print(f"{kills} kills, {len(book.orders)} orders, {len(book.fills)} fills, faults: {faults.counts}")

@@ -163,7 +163,7 @@ def test_paper_fills_what_the_path_passes() -> None:
     ]
     assert paper.fills(0) == []
     assert [o.client_id for o in paper.open_orders()] == [2]
-    found = paper.find(order(1, "buy", "98"))
+    [(_, found)] = paper.find([order(1, "buy", "98")])
     assert found is not None
     assert (found.open, found.filled) == (False, D(1))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -59,11 +59,12 @@ class There:
             raise UnreachableError("no answer")
         return self.listed
 
-    def find(self, order: Order) -> ExchangeOrder | None:
-        return next(
-            (o for o in self.past if order.exchange_id == o.exchange_id or order.client_id == o.client_id),
-            None,
-        )
+    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
+        for mine in orders:
+            known = (
+                o for o in self.past if mine.exchange_id == o.exchange_id or mine.client_id == o.client_id
+            )
+            yield mine, next(known, None)
 
     def fills(self, since: float) -> list[Fill]:
         self.since.append(since)

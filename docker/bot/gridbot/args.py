@@ -19,6 +19,10 @@ BOUNDARY_ACTIONS = ("emergency_close", "adjust_range", "stop_only")
 DEFAULT_INTERVAL_S = 2.0
 MIN_INTERVAL_S = 0.05
 MAX_LEVELS = 200
+# Exchanges have short outages every day; a bot that waits one out is not sick yet.
+OUT_OF_REACH_S = 60.0
+# The supervisor kills after 45 s by default; the report has to be written before.
+STOP_WITHIN_S = 38.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Settings:
     web_port: int = 0
     web_token: str | None = None
     report: Path | None = None
+    out_of_reach: float = OUT_OF_REACH_S
+    stop_within: float = STOP_WITHIN_S
 
     @property
     def is_grid(self) -> bool:
@@ -125,6 +131,8 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
         web_port=port,
         web_token=env.get("BOT_WEB_TOKEN") or None,
         report=Path(env["BOTFLEET_REPORT"]) if env.get("BOTFLEET_REPORT") else None,
+        out_of_reach=_float(env.get("GRIDBOT_OUT_OF_REACH") or OUT_OF_REACH_S, "GRIDBOT_OUT_OF_REACH"),
+        stop_within=_float(env.get("GRIDBOT_STOP_WITHIN") or STOP_WITHIN_S, "GRIDBOT_STOP_WITHIN"),
     )
     _check(settings, given_upper=options.grid_upper is not None, given_lower=options.grid_lower is not None)
     return settings
@@ -229,3 +237,13 @@ def _int(text: str, name: str) -> int:
         return int(text)
     except ValueError:
         raise ConfigError(f"{name}: {text!r} is not a whole number") from None
+
+
+def _float(text: str | float, name: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 86400:
+        raise ConfigError(f"{name}: must be a number of seconds above 0, not {text}")
+    return value

@@ -7,18 +7,18 @@ from typing import Any
 
 # Three intervals without a tick is the contract; a shorter wait than this only measures a busy machine.
 LEAST_PATIENCE_S = 5.0
-# Exchanges have short outages every day; a bot that waits one out is not sick yet.
-OUT_OF_REACH_S = 60.0
 
 
 class Board:
     """Attributes are replaced whole, never changed in place, so readers need no lock."""
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, out_of_reach: float) -> None:
+        """`out_of_reach`: seconds without an answer of the exchange after which the bot counts as unhealthy."""
         self.started_at = time.time()
         self.status: dict[str, Any] = {}
         self.note: str | None = "starting"
         self.finished = False
+        self._out_of_reach = out_of_reach
         self._patience = max(3 * interval, LEAST_PATIENCE_S)
         self._last_tick: float | None = None
         self._last_contact: float | None = None
@@ -42,11 +42,11 @@ class Board:
         now = time.monotonic()
         if self.finished:
             return False, "stopping"
-        if self._last_tick is None or self._last_contact is None:
+        if self._last_tick is None or self._last_contact is None or not self.status:
             return False, self.note or "starting"
         if now - self._last_tick > self._patience:
             return False, f"the trading loop has not ticked for {now - self._last_tick:.0f} s"
-        if now - self._last_contact > OUT_OF_REACH_S:
+        if now - self._last_contact > self._out_of_reach:
             return (
                 False,
                 self.note or f"the exchange has been out of reach for {now - self._last_contact:.0f} s",

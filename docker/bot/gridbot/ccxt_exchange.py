@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -169,22 +169,31 @@ class CcxtExchange:
     def open_orders(self) -> list[ExchangeOrder]:
         return [self._order(raw) for raw in self._list(self._api.fetch_open_orders, self._symbol)]
 
-    def find(self, order: Order) -> ExchangeOrder | None:
+    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
         if self._venue.lookup == "client_id":
-            params = {} if order.exchange_id else {"clientOrderId": self._client_id(order)}
-            try:
-                return self._order(
-                    self._call(self._api.fetch_order, order.exchange_id or "", self._symbol, params)
-                )
-            except NotFoundError:
-                return None
+            for order in orders:
+                yield order, self._find_one(order)
+            return
+        # One list for all of them; an old one may be further back than that list goes.
+        recent = self._history({})
+        for order in orders:
+            found = _pick(order, recent)
+            if found is None and order.exchange_id and self._id == "backpack":
+                found = _pick(order, self._history({"orderId": order.exchange_id}))
+            yield order, found
+
+    def _find_one(self, order: Order) -> ExchangeOrder | None:
+        params = {} if order.exchange_id else {"clientOrderId": self._client_id(order)}
+        try:
+            raw = self._call(self._api.fetch_order, order.exchange_id or "", self._symbol, params)
+        except NotFoundError:
+            return None
+        return self._order(raw)
+
+    def _history(self, params: dict[str, Any]) -> list[ExchangeOrder]:
         fetch = self._api.fetch_orders if self._api.has["fetchOrders"] else self._api.fetch_closed_orders
-        params = {"orderId": order.exchange_id} if order.exchange_id and self._id == "backpack" else {}
-        for raw in self._list(fetch, self._symbol, None, PAGE if self._id == "backpack" else 100, params):
-            found = self._order(raw)
-            if found.exchange_id == order.exchange_id or found.client_id == order.client_id:
-                return found
-        return None
+        limit = PAGE if self._id == "backpack" else 100
+        return [self._order(raw) for raw in self._list(fetch, self._symbol, None, limit, params)]
 
     def fills(self, since: float) -> list[Fill]:
         found: list[Fill] = []
@@ -299,6 +308,17 @@ class CcxtExchange:
         if status is None and type(err.__context__).__name__ in NETWORK_FAULTS:
             return UnreachableError(text)
         return RejectedError(text)
+
+
+def _pick(order: Order, found: Sequence[ExchangeOrder]) -> ExchangeOrder | None:
+    """`order` among `found`: by its id where that is known, else by its client id, side and price."""
+    for there in found:
+        if order.exchange_id is not None:
+            if there.exchange_id == order.exchange_id:
+                return there
+        elif there.client_id == order.client_id and order.looks_like(there):
+            return there
+    return None
 
 
 def _http_status(err: BaseException | None) -> int | None:

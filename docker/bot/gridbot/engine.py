@@ -184,8 +184,11 @@ class Engine:
             if position:
                 log.warning("the position of %s %s is left as it is", plain(position), self.market.base)
             raise CompletedError(self._closing["why"])
+        # Reduce-only is the safer order, but where others trade on the account ours may be its smaller part.
+        there = self.exchange.position()
+        reduces = self.market.perp and (there is None or there / position >= 1)
         side = ledger.side_of_close(position)
-        return (Wanted("close", side, price, qty, market=True, reduce_only=self.market.perp),)
+        return (Wanted("close", side, price, qty, market=True, reduce_only=reduces),)
 
     def _place(self, wanted: Wanted, now: float) -> list[Order]:
         backoff = self._backoff.get(wanted.slot)

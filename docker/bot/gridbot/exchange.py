@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -34,8 +35,11 @@ class Exchange(Protocol):
     def open_orders(self) -> list[ExchangeOrder]:
         """All open orders of the account on this market, also those of others."""
 
-    def find(self, order: Order) -> ExchangeOrder | None:
-        """`order` from the open orders or the history, by its client id; None when neither knows it."""
+    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
+        """Each of `orders` as the history has it; None for one that the exchange doesn't know.
+
+        What was found before a call failed has been yielded by then.
+        """
 
     def fills(self, since: float) -> list[Fill]:
         """The account's executions on this market from `since` (seconds since the epoch) on."""

@@ -27,7 +27,7 @@ from gridbot.model import Market
 from gridbot.session import Session, StoppedError, open_session
 from gridbot.signals import StopSignal
 from gridbot.status import status_of
-from gridbot.stop import CRASH_WITHIN_S, STOP_WITHIN_S, cancel_own
+from gridbot.stop import CRASH_WITHIN_S, cancel_own
 from gridbot.store import Store
 
 RETRY_AT_MOST_S = 30.0
@@ -59,7 +59,7 @@ def main(argv: Sequence[str], stop: StopSignal) -> int:
 
 def _serve(settings: Settings, stop: StopSignal) -> int:
     store = Store(settings.db_path, durable=settings.live)
-    board = Board(settings.interval)
+    board = Board(settings.interval, settings.out_of_reach)
     server = web.serve(settings, board, stop)
     try:
         return _trade(settings, store, board, stop)
@@ -135,7 +135,7 @@ def _leave(settings: Settings, store: Store, exchange: Exchange, market: Market,
     """Cancel what is ours, say what is left."""
     left, confirmed = len(store.live_orders()), False
     try:
-        within = STOP_WITHIN_S if end.code == EXIT_COMPLETED else CRASH_WITHIN_S
+        within = settings.stop_within if end.code == EXIT_COMPLETED else CRASH_WITHIN_S
         left, confirmed = cancel_own(store, exchange, market, within)
     finally:
         if end.completed:

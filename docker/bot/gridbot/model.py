@@ -103,6 +103,10 @@ class Order:
     def remaining(self) -> Decimal:
         return self.qty - self.filled
 
+    def looks_like(self, there: ExchangeOrder) -> bool:
+        """Whether `there` could be this order: a client id alone may be somebody else's."""
+        return self.side is there.side and (self.market or there.price is None or self.price == there.price)
+
 
 @dataclass(frozen=True, slots=True)
 class ExchangeOrder:

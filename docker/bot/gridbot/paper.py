@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 from gridbot.errors import RejectedError
@@ -76,8 +76,9 @@ class Paper:
     def open_orders(self) -> list[ExchangeOrder]:
         return [self._done[client_id] for client_id in self._orders]
 
-    def find(self, order: Order) -> ExchangeOrder | None:
-        return self._done.get(order.client_id)
+    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
+        for order in orders:
+            yield order, self._done.get(order.client_id)
 
     def fills(self, since: float) -> list[Fill]:
         del since  # what was handed over is in the record; a paper exchange need not remember it

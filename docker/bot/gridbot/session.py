@@ -8,7 +8,6 @@ import threading
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from decimal import Decimal
 
 from gridbot import venues
 from gridbot.args import Settings
@@ -54,8 +53,20 @@ def open_session(
     Raises BotError, or StoppedError.
     """
     exchange = _choose(settings, store, env)
-    market, price = _reach(exchange, wait, note)
-    return Session(exchange, market, _run(settings, store, exchange.name, price, env))
+    attempts = 0
+    while True:
+        try:
+            market = exchange.market()
+            return Session(exchange, market, _run(settings, store, exchange, env))
+        except UnreachableError as err:
+            note(f"the exchange is out of reach: {err}")
+            if attempts % 10 == 0:
+                log.warning("waiting for the exchange: %s", err)
+        except ExchangeError as err:
+            raise RefusedError(f"{settings.exchange} refused: {err}") from err
+        if wait(RETRY_S[min(attempts, len(RETRY_S) - 1)]):
+            raise StoppedError(exchange)
+        attempts += 1
 
 
 def _choose(settings: Settings, store: Store, env: Mapping[str, str]) -> Exchange:
@@ -121,40 +132,22 @@ def answers(settings: Settings, env: Mapping[str, str], within: float = FIRST_AN
     return bool(found)
 
 
-def _reach(
-    exchange: Exchange, wait: Callable[[float], bool], note: Callable[[str], None]
-) -> tuple[Market, Decimal]:
-    attempts = 0
-    while True:
-        try:
-            return exchange.market(), exchange.price()
-        except UnreachableError as err:
-            note(f"the exchange is out of reach: {err}")
-            if attempts % 10 == 0:
-                log.warning("waiting for the exchange: %s", err)
-        except ExchangeError as err:
-            raise RefusedError(f"the exchange refused: {err}") from err
-        if wait(RETRY_S[min(attempts, len(RETRY_S) - 1)]):
-            raise StoppedError(exchange)
-        attempts += 1
-
-
 def _identity(settings: Settings) -> str:
     kind = "perp" if settings.perp else "spot"
     return f"{settings.exchange} {settings.symbol} {kind} {'live' if settings.live else 'paper'}"
 
 
-def _run(settings: Settings, store: Store, source: str, price: Decimal, env: Mapping[str, str]) -> Run:
+def _run(settings: Settings, store: Store, exchange: Exchange, env: Mapping[str, str]) -> Run:
     """The unfinished run where it is this one, else a new one that takes over the last one's position."""
-    identity = _identity(settings)
+    identity, source = _identity(settings), exchange.name
     run = store.unfinished_run()
     if run is not None and (run.identity, run.source) == (identity, source) and source != "replay":
         return run
     last = store.last_run()
     ledger = Ledger()
     if last is not None and last.identity == identity and (settings.live or last.source == source == "live"):
-        ledger = carried(store.ledger.position, price)
-        if ledger.position:
+        if store.ledger.position:
+            ledger = carried(store.ledger.position, exchange.price())
             log.info("taking over a position of %s", plain(ledger.position))
     elif last is not None and store.live_orders():
         _clear_leftovers(settings, store, last, env)
@@ -179,6 +172,6 @@ def _clear_leftovers(settings: Settings, store: Store, last: Run, env: Mapping[s
     log.warning("cancelling %d orders left on %s %s", len(orders), exchange_name, symbol)
     old = replace(settings, exchange=exchange_name, symbol=symbol, perp=kind == "perp")
     exchange = CcxtExchange(old, venues.credentials(exchange_name, env), env)
-    left, _ = cancel_own(store, exchange, invented_market(old))
+    left, _ = cancel_own(store, exchange, invented_market(old), settings.stop_within)
     if left:
         raise RefusedError(f"{left} orders of this database are still open on {exchange_name} {symbol}")

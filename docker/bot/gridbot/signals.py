@@ -27,6 +27,11 @@ class StopSignal:
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
 
+    def ignore(self) -> None:
+        """The work is done. While Python shuts down it sets caught signals back to deadly, but not ignored ones."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
     def set(self, reason: str) -> None:
         """Ask for the stop; the first reason wins."""
         if self.reason is None:

@@ -13,8 +13,6 @@ from gridbot.model import Market, Order
 from gridbot.store import Store
 from gridbot.sync import Synchronizer
 
-# The supervisor kills after 45 s by default; the report has to be written before.
-STOP_WITHIN_S = 38.0
 # After a crash something is wrong anyway, and the supervisor waits to start the bot again.
 CRASH_WITHIN_S = 10.0
 PAUSE_S = (0.05, 0.2, 0.5, 1.0)
@@ -24,7 +22,7 @@ def cancel_own(
     store: Store,
     exchange: Exchange,
     market: Market,
-    within: float = STOP_WITHIN_S,
+    within: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[int, bool]:
     """Cancel every live order of the record. How many are left, and whether the exchange has confirmed that."""

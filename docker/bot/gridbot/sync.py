@@ -43,11 +43,42 @@ class Synchronizer:
         _read_trades(self._store, self._exchange, self._market, missing, outcome)
         since = self._missing_since
         self._missing_since = {order.client_id: since.get(order.client_id, now) for order in missing}
-        for order in missing:
-            _settle(
-                self._store, self._exchange, order, now, now - self._missing_since[order.client_id], outcome
-            )
+        self._settle(missing, now, outcome)
         return outcome
+
+    def _settle(self, missing: Sequence[Order], now: float, outcome: Outcome) -> None:
+        """Find out what became of orders that are live in the record and not among the open orders."""
+        store, asked = self._store, []
+        for before in missing:
+            order = store.order(before.client_id)
+            assert order is not None
+            if order.remaining <= 0:
+                store.close_order(order.client_id, "filled")
+            else:
+                asked.append(order)
+        outcome.unsettled = len(asked)
+        if not asked:
+            return
+        for order, there in self._exchange.find(asked):
+            if there is None or not order.looks_like(there):
+                if self._given_up(order, now):
+                    state = "absent" if order.exchange_id is None else "canceled"
+                    store.close_order(order.client_id, state, "not found")
+                    outcome.unsettled -= 1
+                continue
+            if order.exchange_id != there.exchange_id or order.state == "new":
+                store.confirm(order.client_id, there.exchange_id)
+            if there.open or there.filled > order.filled:
+                continue  # listed late, or its trades are: the next pass will see them
+            store.close_order(order.client_id, "canceled")
+            outcome.unsettled -= 1
+
+    def _given_up(self, order: Order, now: float) -> bool:
+        """Whether an order that can't be found need not be waited for any more."""
+        patience = self._exchange.settle_s
+        if patience == 0 or (order.exchange_id is None and now - order.created_at > patience):
+            return True
+        return now - self._missing_since[order.client_id] > LOST_AFTER_S
 
 
 def _read_orders(store: Store, exchange: Exchange) -> tuple[Outcome, list[Order]]:
@@ -93,43 +124,10 @@ def _read_trades(
             outcome.trades.append((fill, order, store.ledger))
 
 
-def _settle(
-    store: Store, exchange: Exchange, before: Order, now: float, missing_for: float, outcome: Outcome
-) -> None:
-    """Find out what became of an order that is live in the record and not among the open orders."""
-    order = store.order(before.client_id)
-    assert order is not None
-    if order.remaining <= 0:
-        store.close_order(order.client_id, "filled")
-        return
-    there = exchange.find(order)
-    if there is not None and not _matches(order, there):
-        there = None
-    if there is None:
-        never_sent = order.exchange_id is None and now - order.created_at > exchange.settle_s
-        if exchange.settle_s == 0 or never_sent or missing_for > LOST_AFTER_S:
-            store.close_order(
-                order.client_id, "absent" if order.exchange_id is None else "canceled", "not found"
-            )
-        else:
-            outcome.unsettled += 1
-        return
-    if order.exchange_id != there.exchange_id or order.state == "new":
-        store.confirm(order.client_id, there.exchange_id)
-    if there.open or there.filled > order.filled:
-        outcome.unsettled += 1  # listed late, or its trades are: the next pass will see them
-        return
-    store.close_order(order.client_id, "filled" if order.remaining <= 0 else "canceled")
-
-
 def _ours(store: Store, there: ExchangeOrder) -> Order | None:
     order = store.order_by_exchange_id(there.exchange_id)
     if order is None and there.client_id is not None:
         order = store.order(there.client_id)
-        if order is not None and (order.exchange_id is not None or not _matches(order, there)):
+        if order is not None and (order.exchange_id is not None or not order.looks_like(there)):
             return None
     return order
-
-
-def _matches(order: Order, there: ExchangeOrder) -> bool:
-    return order.side is there.side and (order.market or there.price is None or order.price == there.price)

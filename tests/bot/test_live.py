@@ -1,0 +1,304 @@
+"""Live trading through ccxt against the fake exchange, and paper trading on its prices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from tests.bot.bots import GRID, Bot, BotFactory, free_port
+from tests.fake_exchange.book import Book
+from tests.fake_exchange.faults import Fault, Faults
+from tests.fake_exchange.server import FakeExchange
+
+MESH = (*GRID[:6], "--grid-upper", "156", "--grid-lower", "144", "--grid-num", "7", "--quantity", "0.1")
+FAST = {"GRIDBOT_EXCHANGE_TIMEOUT": "1", "GRIDBOT_RECV_WINDOW_MS": "1000"}
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeExchange]:
+    with FakeExchange() as served:
+        yield served
+
+
+def live(start_bot: BotFactory, fake: FakeExchange, *more: str, **env: str) -> Bot:
+    return start_bot(*MESH, "--interval", "0.1", *more, TRADING_MODE="live", **fake.env | FAST | env)
+
+
+def test_a_round_trip(start_bot: BotFactory, fake: FakeExchange) -> None:
+    bot = live(start_bot, fake)
+    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    assert bot.status()["mode"] == "live"
+    for price in ("148", "146", "150", "154"):
+        fake.book.move(Decimal(price))
+        fills = len(fake.book.fills)
+        bot.wait_for(lambda want=fills: bot.status().get("trades") == want)  # type: ignore[misc]
+        time.sleep(0.3)
+    assert fake.book.position() == Decimal(bot.status()["position"]) == Decimal("-0.2")
+    assert bot.stop() == 0
+    assert fake.book.own_open() == []
+    assert bot.last_words()["open_orders_left"] == 0
+    assert fake.book.violations == []
+
+
+def test_ids_are_written_down_before_they_are_sent(start_bot: BotFactory, fake: FakeExchange) -> None:
+    fake.faults.kinds, fake.faults.rate = (Fault.DROP_AFTER,), 0.15
+    bot = live(start_bot, fake)
+    bot.wait_for(lambda: len(fake.book.own_open()) == 6, within=30)
+    recorded = {client_id for (client_id,) in bot.query("SELECT client_id FROM orders")}
+    assert {order.client_id for order in fake.book.own_open()} <= recorded
+    assert all(0 < client_id < 2**32 for client_id in recorded)
+    assert fake.book.violations == []
+
+
+def test_only_its_own_orders_are_cancelled(start_bot: BotFactory, fake: FakeExchange) -> None:
+    foreign = [fake.book.place("Bid", "Limit", Decimal(141), Decimal(1), i, foreign=True) for i in range(34)]
+    bot = live(start_bot, fake)
+    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    bot.kill()
+    bot = live(start_bot, fake, "--grid-num", "4")
+    levels = {Decimal(144), Decimal(152), Decimal(156)}
+    bot.wait_for(lambda: {order.price for order in fake.book.own_open()} == levels)
+    assert bot.stop() == 0
+    assert fake.book.own_open() == []
+    assert all(order.open for order in foreign)
+    assert fake.book.violations == []
+
+
+def test_a_restart_keeps_its_orders(start_bot: BotFactory, fake: FakeExchange) -> None:
+    bot = live(start_bot, fake)
+    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    before = {order.id for order in fake.book.own_open()}
+    bot.kill()
+    fake.book.move(Decimal(148))
+    bot = live(start_bot, fake)
+    bot.wait_for(lambda: bot.status().get("trades") == 1)
+    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    kept = {order.id for order in fake.book.own_open()} & before
+    assert len(kept) == 5
+    assert bot.stop() == 0
+
+
+def test_an_outage_pauses_and_turns_unhealthy(
+    start_bot: BotFactory, fake: FakeExchange, tmp_path: object
+) -> None:
+    bot = live(start_bot, fake, GRIDBOT_OUT_OF_REACH="1.5")
+    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    fake.faults.down = True
+    bot.wait_for(lambda: bot.get("/health")[0] == 503)
+    code, body = bot.get("/health/detailed")
+    assert (code, body["healthy"]) == (503, False)
+    assert "out of reach" in body["reason"]
+    assert body["errors_total"] > 0
+    asked = len(fake.requests)
+    time.sleep(1)
+    assert len(fake.requests) - asked < 10, "an exchange that is down is not to be hammered"
+    fake.faults.down = False
+    fake.book.move(Decimal(148))
+    bot.wait_for(lambda: bot.get("/health")[0] == 200, within=40)
+    bot.wait_for(lambda: bot.status().get("trades") == 1)
+    assert bot.stop() == 0
+    assert fake.book.own_open() == []
+
+
+def test_a_stop_during_an_outage_reports_what_is_left(start_bot: BotFactory, fake: FakeExchange) -> None:
+    bot = live(start_bot, fake, GRIDBOT_STOP_WITHIN="2")
+    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    fake.faults.down = True
+    assert bot.stop(within=20) == 0
+    assert bot.last_words()["open_orders_left"] == 6
+    assert bot.last_words()["confirmed"] is False
+    fake.faults.down = False
+    bot = live(start_bot, fake)
+    bot.wait_healthy()
+    assert bot.stop() == 0
+    assert fake.book.own_open() == []
+
+
+def test_a_stop_on_a_slow_and_failing_exchange(start_bot: BotFactory) -> None:
+    with FakeExchange(faults=Faults(latency=(0.05, 0.15))) as fake:
+        bot = live(start_bot, fake)
+        bot.wait_for(lambda: len(fake.book.own_open()) == 6, within=30)
+        fake.faults.rate, fake.faults.hang_s = 0.15, 1.2
+        began = time.monotonic()
+        assert bot.stop() == 0
+        assert time.monotonic() - began < 38
+        assert fake.book.own_open() == []
+        assert bot.last_words()["open_orders_left"] == 0
+
+
+def test_the_emergency_close_sells_what_was_bought(start_bot: BotFactory, fake: FakeExchange) -> None:
+    bot = live(start_bot, fake, "--enable-boundary-check", "--boundary-action", "emergency_close")
+    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    fake.book.move(Decimal(144))
+    bot.wait_for(lambda: bot.status().get("trades") == 3)
+    fake.book.move(Decimal(143))
+    assert bot.wait_end() == 0
+    assert fake.book.position() == 0
+    assert fake.book.own_open() == []
+    [order] = [order for order in fake.book.orders.values() if order.kind == "Market"]
+    assert (order.side, order.qty) == ("Ask", Decimal("0.3"))
+    assert bot.last_words()["why"] == "price 143 is below the lower bound 144"
+
+
+def test_the_accounts_other_position_is_left_alone(start_bot: BotFactory, fake: FakeExchange) -> None:
+    fake.book.place("Bid", "Market", None, Decimal(3), foreign=True)
+    bot = live(start_bot, fake, "--stop-loss", "0.5")
+    bot.wait_for(lambda: "the account holds 3 SOL, this bot's trades make 0" in bot.output())
+    bot.wait_for(lambda: bot.status().get("account_position") == "3")
+    fake.book.move(Decimal(144))
+    assert bot.wait_end() == 0
+    assert fake.book.position() == 3
+
+
+def test_a_close_against_anothers_larger_position(start_bot: BotFactory, fake: FakeExchange) -> None:
+    """The account is short on balance, this bot is long: its sale doesn't reduce the account's position, and is right."""
+    fake.book.place("Ask", "Market", None, Decimal(3), foreign=True)
+    bot = live(start_bot, fake, "--stop-loss", "0.5")
+    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    fake.book.move(Decimal(144))
+    assert bot.wait_end() == 0
+    assert fake.book.position() == -3
+
+
+# refusals
+
+
+def test_live_without_keys_names_them(start_bot: BotFactory) -> None:
+    bot = start_bot(*MESH, TRADING_MODE="live")
+    assert bot.wait_end() == 3
+    [line] = bot.output().splitlines()
+    assert line.endswith(
+        "ERROR   live trading on backpack needs BACKPACK_KEY (or BACKPACK_API_KEY); BACKPACK_SECRET"
+        " (or BACKPACK_SECRET_KEY, BACKPACK_API_SECRET) in the environment"
+    )
+
+
+def test_wrong_keys_exit_3(start_bot: BotFactory, fake: FakeExchange) -> None:
+    bot = live(start_bot, fake, BACKPACK_SECRET="A" * 43 + "=")
+    assert bot.wait_end() == 3
+    assert "backpack doesn't accept the keys" in bot.output()
+    assert bot.last_words()["open_orders_left"] == 0
+
+
+def test_a_symbol_it_does_not_have_exits_4(start_bot: BotFactory, fake: FakeExchange) -> None:
+    argv = ["SOL_EUR_PERP" if word == "SOL_USDC_PERP" else word for word in MESH]
+    bot = start_bot(*argv, TRADING_MODE="live", **fake.env | FAST)
+    assert bot.wait_end() == 4
+    assert "--symbol: backpack has no market SOL_EUR_PERP; it has SOL_USDC_PERP" in bot.output()
+
+
+def test_a_perpetual_is_no_spot_market(start_bot: BotFactory, fake: FakeExchange) -> None:
+    argv = ["grid" if word == "perp_grid" else word for word in MESH]
+    bot = start_bot(*argv, TRADING_MODE="live", **fake.env | FAST)
+    assert bot.wait_end() == 2
+    assert "--symbol: SOL_USDC_PERP is a perpetual on backpack" in bot.output()
+
+
+@pytest.mark.parametrize(
+    ("exchange", "library"), [("lighter", "LIGHTER_SIGNER_LIBRARY"), ("apex", "apexomni")]
+)
+def test_a_missing_signing_library_is_named(start_bot: BotFactory, exchange: str, library: str) -> None:
+    argv = [exchange if word == "backpack" else word for word in MESH]
+    bot = start_bot(*argv, TRADING_MODE="live")
+    assert bot.wait_end() == 2
+    [line] = bot.output().splitlines()
+    assert f"live trading on {exchange} needs" in line
+    assert library in line
+
+
+# paper on live prices
+
+
+def paper(start_bot: BotFactory, url: str, **env: str) -> Bot:
+    return start_bot(
+        *MESH, "--interval", "0.1", **FAST | {"GRIDBOT_MARKET": "auto", "BACKPACK_API_URL": url} | env
+    )
+
+
+def test_paper_takes_live_prices_when_the_exchange_answers(start_bot: BotFactory, fake: FakeExchange) -> None:
+    bot = paper(start_bot, fake.url)
+    bot.wait_healthy()
+    assert (bot.status()["source"], bot.status()["mode"], bot.status()["price"]) == ("live", "paper", "150")
+    fake.book.move(Decimal("147.9"))
+    bot.wait_for(lambda: bot.status().get("trades") == 1)
+    assert bot.stop() == 0
+    assert {method for method, _ in fake.requests} == {"GET"}
+    assert not [path for _, path in fake.requests if "order" in path or "history" in path]
+
+
+def test_paper_never_goes_from_live_prices_to_synthetic_ones(
+    start_bot: BotFactory, fake: FakeExchange
+) -> None:
+    bot = paper(start_bot, fake.url, GRIDBOT_OUT_OF_REACH="1")
+    bot.wait_healthy()
+    fake.faults.down = True
+    bot.wait_for(lambda: bot.get("/health")[0] == 503)
+    assert bot.status()["source"] == "live"
+    bot.kill()
+    bot = paper(start_bot, fake.url)
+    bot.wait_for(lambda: "waiting for the exchange" in bot.output())
+    time.sleep(1)
+    assert bot.get("/health")[0] == 503
+    fake.faults.down = False
+    bot.wait_healthy()
+    assert bot.status()["source"] == "live"
+    assert bot.query("SELECT count(*) FROM runs") == [(1,)]
+    assert bot.stop() == 0
+
+
+def test_paper_begins_synthetic_when_nothing_answers(start_bot: BotFactory) -> None:
+    bot = paper(start_bot, f"http://127.0.0.1:{free_port()}")
+    bot.wait_healthy()
+    assert bot.status()["source"] == "synthetic"
+
+
+def test_a_synthetic_run_stays_synthetic(start_bot: BotFactory, fake: FakeExchange) -> None:
+    bot = paper(start_bot, fake.url, GRIDBOT_MARKET="synthetic")
+    bot.wait_healthy()
+    assert bot.stop() == 0
+    bot = paper(start_bot, fake.url)
+    bot.wait_healthy()
+    assert bot.status()["source"] == "synthetic"
+    assert "GRIDBOT_MARKET=live begins one on live prices" in bot.output()
+    assert bot.stop() == 0
+    bot = paper(start_bot, fake.url, GRIDBOT_MARKET="live")
+    bot.wait_healthy()
+    assert bot.status()["source"] == "live"
+    assert bot.query("SELECT count(*) FROM runs") == [(2,)]
+
+
+def test_live_orders_left_behind_are_not_forgotten_by_a_paper_start(
+    start_bot: BotFactory, fake: FakeExchange
+) -> None:
+    bot = live(start_bot, fake)
+    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    bot.kill()
+    bot = paper(start_bot, fake.url)
+    assert bot.wait_end() == 2
+    assert "DB_PATH: a live run has left" in bot.output()
+    bot = live(start_bot, fake)
+    bot.wait_healthy()
+    assert bot.stop() == 0
+    assert fake.book.own_open() == []
+
+
+def test_a_garbled_book_is_no_empty_book() -> None:
+    """An HTML page with status 200 for the list of open orders must not read as "no orders"."""
+    book = Book()
+    with FakeExchange(book, Faults(rate=1.0, kinds=(Fault.GARBAGE,))) as fake:
+        from gridbot import args
+        from gridbot.ccxt_exchange import CcxtExchange
+        from gridbot.errors import UnreachableError
+
+        settings = args.parse(MESH, {})
+        keys = {"apiKey": fake.key, "secret": fake.secret}
+        exchange = CcxtExchange(settings, keys, fake.env)
+        fake.faults.rate = 0.0
+        exchange.market()
+        fake.faults.rate = 1.0
+        for call in (exchange.open_orders, exchange.price, lambda: exchange.fills(0), exchange.position):
+            with pytest.raises(UnreachableError):
+                call()
