@@ -113,6 +113,7 @@ def _perform(action: Action, means: Means, removed: Outcome | None) -> bool:
 
 
 def _create(instance: str, means: Means) -> None:
+    _require_no_bot(instance, means)
     spec = means.specs[instance]
     place = means.place(instance)
     owner = place.owner
@@ -131,6 +132,7 @@ def _create(instance: str, means: Means) -> None:
 
 
 def _start(action: Action, means: Means) -> None:
+    _require_no_bot(action.instance, means)
     spec = means.specs.get(action.instance)
     if spec is not None:
         place = means.place(action.instance)
@@ -186,16 +188,30 @@ def _port_holder(port: int, means: Means) -> str:
 
 def _stop(instance: str, means: Means) -> bool:
     """Stops the container; returns whether its bot had to be killed."""
-    found = means.containers.get(instance)
-    if found is None or not found.is_up:
-        return False
-    try:
-        means.engine.stop(found.id, found.stop_timeout)
-        return _was_killed(instance, found, means)
-    except NotFound:
-        return False
-    except EngineError as error:
-        raise type(error)(mark("cannot stop {id}: {why}"), id=instance, why=str(error)) from error
+    found, was_killed = means.containers.get(instance), False
+    if found is not None and found.is_up:
+        try:
+            means.engine.stop(found.id, found.stop_timeout)
+            was_killed = _was_killed(instance, found, means)
+        except NotFound:
+            pass
+        except EngineError as error:
+            raise type(error)(mark("cannot stop {id}: {why}"), id=instance, why=str(error)) from error
+    _require_no_bot(instance, means)
+    return was_killed
+
+
+def _require_no_bot(instance: str, means: Means) -> None:
+    """Raises ManagerError while a bot of this instance lives somewhere: nothing else is a stop, and no start may follow."""
+    state_dir = means.fleet.instance_state_dir(instance)
+    if not supervision.is_held(state_dir):
+        return
+    said = supervision.read(state_dir)
+    raise ManagerError(
+        "{id}: its bot is running already, in container {container}, which is not its own (a one-off, or another engine's);"
+        " `docker stop {container}` stops it",
+        id=instance, container=said.container[:12] if said else "?",
+    )  # fmt: skip
 
 
 def _was_killed(instance: str, found: Container, means: Means) -> bool:
@@ -208,10 +224,10 @@ def _was_killed(instance: str, found: Container, means: Means) -> bool:
 
 def _remove(instance: str, means: Means) -> bool:
     """Stops and removes the container; returns whether its bot had to be killed."""
+    was_killed = _stop(instance, means)
     found = means.containers.get(instance)
     if found is None:
-        return False
-    was_killed = _stop(instance, means)
+        return was_killed
     try:
         means.engine.remove(found.id)
     except NotFound:

@@ -33,6 +33,7 @@ STATE_WORDS = (
     mark("dead"),
     mark("silent"),
     mark("stopping"),
+    mark("elsewhere"),
     # in what a container differs from its config
     mark("config"),
     mark("image"),

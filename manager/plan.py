@@ -9,7 +9,7 @@ from typing import Literal
 from manager.i18n import Text
 from manager.memory import Memory
 from manager.registry import Container
-from manager.states import Verdict
+from manager.states import ELSEWHERE, Verdict
 
 Kind = Literal["create", "recreate", "start", "restart", "stop", "remove", "leave"]
 
@@ -58,6 +58,19 @@ class Situation:
     def orphans(self) -> list[str]:
         """Containers that no config names."""
         return [each for each in self.containers if each not in self.wanted and each not in self.kept]
+
+    @property
+    def present(self) -> list[str]:
+        """The instances that have a container, or whose bot runs in one that is not theirs."""
+        return [
+            *self.containers,
+            *(each for each in self.wanted if self.runs_elsewhere(each) and each not in self.containers),
+        ]
+
+    def runs_elsewhere(self, instance: str) -> bool:
+        """Whether another container runs its bot: to be said, not to be passed over as stopped."""
+        verdict = self.verdicts.get(instance)
+        return verdict is not None and verdict.word == ELSEWHERE
 
     def drift(self, instance: str) -> list[str]:
         """In which ways a container differs from its config: `config`, `image`, `environment`."""
@@ -132,12 +145,12 @@ def restart(situation: Situation, named: Iterable[str] | None = None) -> list[Ac
 def stop(situation: Situation, named: Iterable[str] | None = None) -> list[Action]:
     """Stops containers and leaves them there. Needs no config, so that it works when configs are broken."""
     actions = []
-    for each in situation.containers if named is None else named:
+    for each in situation.present if named is None else named:
         container = situation.containers.get(each)
-        if container is None:
-            actions.append(Action("leave", each, Text("no container")))
-        elif container.is_up:
+        if situation.runs_elsewhere(each) or (container is not None and container.is_up):
             actions.append(Action("stop", each, Text("asked for")))
+        elif container is None:
+            actions.append(Action("leave", each, Text("no container")))
         else:
             actions.append(Action("leave", each, Text("not running")))
     return actions
@@ -150,7 +163,7 @@ def down(
     if named is not None:
         return [
             Action("remove", each, Text("asked for"))
-            if each in situation.containers
+            if each in situation.present
             else Action("leave", each, Text("no container"))
             for each in named
         ]
@@ -159,7 +172,7 @@ def down(
         Action("leave", each, Text("no config names it; --remove-orphans removes it"))
         if each in orphans and not remove_orphans
         else Action("remove", each, Text("no config names it") if each in orphans else Text("asked for"))
-        for each in situation.containers
+        for each in situation.present
     ]
 
 

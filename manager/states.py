@@ -15,6 +15,10 @@ State = Literal[
 ]
 
 
+ELSEWHERE = "elsewhere"
+"""The word for an instance whose bot runs in a container that is not its own."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The state, the engine's or supervisor's own word where it says more, and why."""
@@ -30,9 +34,20 @@ class Verdict:
 
 
 def verdict(
-    container: Container | None, supervision: Supervision | None, *, configured: bool, uptime: float
+    container: Container | None,
+    supervision: Supervision | None,
+    *,
+    configured: bool,
+    uptime: float,
+    elsewhere: str | None = None,
 ) -> Verdict:
-    """What is so of an instance. `uptime`: the host's, in seconds, against which silence is measured."""
+    """What is so of an instance. `uptime`: the host's, in seconds, against which silence is measured.
+
+    `elsewhere`: the id of another container that runs its bot, such as a one-off of Compose's or one of another engine.
+    """
+    if elsewhere is not None:
+        why = Text("its bot runs in container {container}, which is not its own", container=elsewhere[:12])
+        return Verdict("unhealthy", ELSEWHERE, why)
     if container is None:
         return Verdict("missing")
     known = _of_container(container, supervision, uptime)
@@ -44,7 +59,11 @@ def verdict(
 def _of_container(container: Container, supervision: Supervision | None, uptime: float) -> Verdict:
     match container.engine_state:
         case "running":
-            if supervision is None or supervision.container != container.id:
+            if (
+                supervision is None
+                or supervision.container != container.id
+                or supervision.is_older_than_boot(uptime)
+            ):
                 return _by_engine_health(container)
             return _by_supervisor(supervision, uptime)
         case "exited":
@@ -66,8 +85,6 @@ def _of_container(container: Container, supervision: Supervision | None, uptime:
 def _by_supervisor(supervision: Supervision, uptime: float) -> Verdict:
     if supervision.is_stale(uptime):
         silence = round(uptime - supervision.updated_uptime)
-        if silence < 0:
-            return Verdict("starting")
         return Verdict(
             "unhealthy", "silent", Text("its supervisor has said nothing for {seconds} s", seconds=silence)
         )

@@ -5,7 +5,9 @@ A bot can write into the same folder. So nothing here waits, follows a link, rea
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from manager import jsonfile
 
 STATE_FILE = "supervisor.json"
 REPORT_FILE = "report.json"
+LOCK_FILE = "supervisor.lock"
 MAX_BYTES = 1 << 20
 MAX_TEXT = 1000
 MAX_NUMBER = 1e11
@@ -56,6 +59,10 @@ class Supervision:
     health_detail: str | None
     last_exit: LastExit | None
 
+    def is_older_than_boot(self, uptime: float) -> bool:
+        """Whether the supervisor has not spoken since the host was started."""
+        return self.updated_uptime > uptime
+
     def is_stale(self, uptime: float) -> bool:
         """Whether the supervisor has been silent for three probe intervals, or spoke before this boot."""
         age = uptime - self.updated_uptime
@@ -76,6 +83,23 @@ def open_orders_left(state_dir: Path) -> int | None:
         return _count(_read(state_dir / REPORT_FILE)["open_orders_left"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def is_held(state_dir: Path) -> bool:
+    """Whether a supervisor or its bot lives, in whatever container, of whatever engine: it holds the instance's lock."""
+    try:
+        descriptor = os.open(
+            state_dir / LOCK_FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        )
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def forget(state_dir: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager import botenv, folders, host, labels, plan, registry, states, supervision
@@ -103,7 +104,10 @@ def survey(project: Project, observed: Observed, image_id: str) -> Survey:
     }
     project = project.with_known_ports(ports)
     fleet, uptime, zone = project.fleet, supervision.uptime(), host.time_zone()
-    said = {each: supervision.read(fleet.instance_state_dir(each)) for each in observed.containers}
+    said = {
+        each: supervision.read(fleet.instance_state_dir(each))
+        for each in sorted({*project.specs, *observed.containers})
+    }
     kept = frozenset(
         each.instance
         for each in observed.containers.values()
@@ -115,8 +119,11 @@ def survey(project: Project, observed: Observed, image_id: str) -> Survey:
             said.get(each),
             configured=each in project.specs or each in kept,
             uptime=uptime,
+            elsewhere=_elsewhere(
+                observed.containers.get(each), said.get(each), fleet.instance_state_dir(each)
+            ),
         )
-        for each in sorted({*project.specs, *observed.containers})
+        for each in said
     }
     env_values = {
         each: botenv.values(spec, fleet, project.variables, zone) for each, spec in project.specs.items()
@@ -145,3 +152,10 @@ def survey(project: Project, observed: Observed, image_id: str) -> Survey:
         for each in verdicts
     }
     return Survey(project, observed, situation, views, env_values)
+
+
+def _elsewhere(container: Container | None, said: Supervision | None, state_dir: Path) -> str | None:
+    """The other container that runs an instance's bot now, if one does."""
+    if said is None or (container is not None and said.container == container.id):
+        return None
+    return said.container if supervision.is_held(state_dir) else None

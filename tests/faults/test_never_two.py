@@ -125,16 +125,20 @@ def test_the_bot_of_a_one_off_keeps_the_manager_from_starting_another(fleet: Pro
         fleet.compose("run", "-d", "--name", f"{fleet.name}-by-hand", "one")
         eventually(lambda: bots.pids(fleet, "one"), what="the one-off's bot")
         done = fleet.manager("start", "one", code=1)
-        assert "its bot is running already" in done.err
-        fleet.manager("stop")  # finds nothing to stop, and must not claim that the bot is down
+        assert "its bot is running already, in container" in done.err
+        found = fleet.ps()["one"]
+        assert (found["state"], found["word"]) == ("unhealthy", "elsewhere")
+        assert "which is not its own" in found["why"]
+        for command in ("stop", "up", "restart", "down"):  # a bot trades on: none may say that all is well
+            assert "its bot is running already" in fleet.manager(command, "one", code=1).err
         fleet.docker("rm", "-f", f"{fleet.name}-by-hand")
         fleet.manager("start", "one", "--wait")
     assert seen.most["one"] == 1
     note(
         "a one-off's bot runs while the instance is down",
-        "`docker compose run`, then `start`",
+        "`docker compose run`, then every command",
         1,
-        "`start` is refused and names the container; works once it is gone",
+        "`ps` shows it; start, stop, up, restart, down say where the bot runs and end with 1; all is well once it is gone",
     )
 
 

@@ -91,7 +91,16 @@ def test_words_of_another_container_or_another_boot_do_not_count(tmp_path: Path)
     other = said(tmp_path, "failed", container="someone-else")
     assert states.verdict(a_container(), other, configured=True, uptime=UPTIME).state == "running"
     before_boot = said(tmp_path, "running", updated_uptime=UPTIME + 5000)
-    assert states.verdict(a_container(), before_boot, configured=True, uptime=UPTIME).state == "starting"
+    assert states.verdict(a_container(), before_boot, configured=True, uptime=UPTIME).state == "running"
+
+
+def test_a_bot_in_a_container_that_is_not_its_own_is_shown_whatever_its_own_container_does(
+    tmp_path: Path,
+) -> None:
+    for container in (None, a_container(), a_container(state="exited")):
+        found = states.verdict(container, None, configured=True, uptime=UPTIME, elsewhere="0123456789abcdef")
+        assert (found.state, found.word) == ("unhealthy", "elsewhere")
+        assert str(found.why) == "its bot runs in container 0123456789ab, which is not its own"
 
 
 @pytest.mark.parametrize(
