@@ -12,7 +12,6 @@ WORDS = (
     mark("positional arguments"),
     mark("options"),
     mark("show this help message and exit"),
-    mark("show program's version number and exit"),
     mark("argument %(argument_name)s: %(message)s"),
     mark("unrecognized arguments: %s"),
     mark("the following arguments are required: %s"),

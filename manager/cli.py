@@ -90,7 +90,12 @@ def parser() -> argparse.ArgumentParser:
         epilog=_(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    root.add_argument("--version", action="version", version=f"botfleet {__version__}")
+    root.add_argument(
+        "--version",
+        action="version",
+        version=f"botfleet {__version__}",
+        help=_("show program's version number and exit"),
+    )
     root.add_argument(
         "--project-dir", metavar="DIR", help=_("the folder that holds config/ (default: here or above)")
     )

@@ -38,6 +38,8 @@ STATE_WORDS = (
     mark("config"),
     mark("image"),
     mark("environment"),
+    mark("paper"),
+    mark("live"),
 )
 """Words of programs, which stay English in JSON, and are translated where a person reads them."""
 
@@ -195,7 +197,7 @@ def _ps_row(view: InstanceView) -> list[object]:
     return [
         view.id,
         coloured(view.verdict.state, _(view.verdict.state)),
-        of(labels.MODE, spec.mode if spec else ""),
+        _(of(labels.MODE, spec.mode if spec else "")),
         of(labels.EXCHANGE, spec.exchange if spec else ""),
         of(labels.SYMBOL, spec.symbol if spec else ""),
         of(labels.STRATEGY, spec.strategy if spec else ""),

@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Brings the catalogues of manager/locale up to date with the source, and compiles them.
+
+    .venv/bin/python scripts/messages.py
+
+New sentences are added untranslated and listed: translate them in the .po file, then run it again. The compiled .mo files
+are committed, so that an installation needs no Babel; tests/unit/test_i18n.py holds source, .po and .mo together.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "manager"
+DOMAIN = "manager"
+LANGUAGES = ("zh_TW",)
+
+FUNCTIONS = {"_": 0, "mark": 0, "Text": 0, "Fault": 0, "JsonFault": 0, "at": 2}
+"""Call → which of its arguments is a message. The error classes are found in the source; `at` is `Problem.at`."""
+ERROR_BASE = "ManagerError"
+
+
+def sources() -> dict[str, ast.Module]:
+    """Every module of the package, by its path from the project folder."""
+    return {
+        str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8"), str(path))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+def error_classes(trees: dict[str, ast.Module]) -> set[str]:
+    """The names of all errors whose first argument is a message."""
+    bases = {
+        node.name: {base.id for base in node.bases if isinstance(base, ast.Name)}
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    found = {ERROR_BASE}
+    while more := {name for name, parents in bases.items() if parents & found} - found:
+        found |= more
+    return found
+
+
+def messages(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
+    """(message, file) of everything that is marked for translation. Babel's own extraction misses what is in f-strings."""
+    functions = {**FUNCTIONS, **dict.fromkeys(error_classes(trees), 0)}
+    for file, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and (index := functions.get(called(node.func))) is not None:
+                if len(node.args) <= index:
+                    continue
+                argument = node.args[index]
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                    yield argument.value, file
+
+
+def called(function: ast.expr) -> str:
+    """The last name of what is called."""
+    match function:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def template() -> Catalog:
+    """What the source says, untranslated."""
+    catalogue = Catalog(project="botfleet", fuzzy=False)
+    for message, file in messages(sources()):
+        if _has_words(message):
+            catalogue.add(message, locations=[(file, 0)])
+    return catalogue
+
+
+def _has_words(message: str) -> bool:
+    """Whether there is anything to translate beside the placeholders."""
+    return bool(re.sub(r"\{[^}]*\}", "", message).strip(" :;,"))
+
+
+def po_file(language: str) -> Path:
+    """The catalogue that people edit."""
+    return PACKAGE / "locale" / language / "LC_MESSAGES" / f"{DOMAIN}.po"
+
+
+def read(language: str) -> Catalog:
+    """The catalogue as it is; an empty one where there is none."""
+    path = po_file(language)
+    if not path.exists():
+        return _signed(Catalog(locale=language, domain=DOMAIN, project="botfleet", fuzzy=False))
+    with path.open("rb") as stream:
+        return _signed(read_po(stream, locale=language, domain=DOMAIN))
+
+
+def _signed(catalogue: Catalog) -> Catalog:
+    """The catalogue with a header that says something, and no name."""
+    catalogue.header_comment = (
+        f"# botfleet's messages in {catalogue.locale_identifier}. scripts/messages.py keeps them."
+    )
+    catalogue.last_translator = catalogue.language_team = catalogue.msgid_bugs_address = ""
+    catalogue.version = ""
+    return catalogue
+
+
+def updated(language: str) -> Catalog:
+    """The catalogue with exactly the messages of the source: kept where translated, none guessed."""
+    old = read(language)
+    new = _signed(Catalog(locale=language, domain=DOMAIN, project="botfleet", fuzzy=False))
+    new.creation_date = new.revision_date = old.creation_date
+    for message in sorted(template(), key=lambda each: str(each.id)):
+        if message.id:
+            known = old.get(message.id)
+            locations = sorted(set(message.locations))
+            new.add(message.id, known.string if known else "", locations=locations)
+    return new
+
+
+def as_po(catalogue: Catalog) -> bytes:
+    """The .po file's content; without line numbers, which change with every commit."""
+    stream = BytesIO()
+    write_po(stream, catalogue, width=110, include_lineno=False, sort_output=False)
+    return stream.getvalue()
+
+
+def as_mo(catalogue: Catalog) -> bytes:
+    """The .mo file's content."""
+    stream = BytesIO()
+    write_mo(stream, catalogue)
+    return stream.getvalue()
+
+
+def untranslated(catalogue: Catalog) -> list[str]:
+    """The messages that have no translation."""
+    return [str(message.id) for message in catalogue if message.id and not message.string]
+
+
+def main() -> int:
+    missing = 0
+    for language in LANGUAGES:
+        catalogue, path = updated(language), po_file(language)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(as_po(catalogue))
+        path.with_suffix(".mo").write_bytes(as_mo(catalogue))
+        for message in untranslated(catalogue):
+            missing += 1
+            print(f"{path.relative_to(ROOT)}: not translated: {message}")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

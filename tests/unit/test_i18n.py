@@ -1,0 +1,328 @@
+"""Languages: the catalogues say all that the source says, `list` is the old table, and every table is straight."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from wcwidth import wcswidth
+
+from manager import argparse_words, cli, i18n, output, supervision
+from manager.errors import ManagerError, Problem
+from manager.i18n import Text
+from manager.memory import Remembered
+from manager.reasons import reason
+from manager.states import Verdict
+from manager.survey import InstanceView
+from scripts import messages
+from tests.builders import a_container, a_supervisor_file
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACEHOLDER = re.compile(r"\{\w*\}|%\(\w+\)[a-z]|%[a-z]")
+
+OLD_TABLE = """\
+實例ID                 PID        Web端口      配置文件                                     啟動時間
+--------------------------------------------------------------------------------------------------------------------
+🟢 bp_sol_01          12345      5001       config/active/bp_sol_01.json             2025-11-30 19:00:00
+🟢 bp_eth_02          12346      5002       config/active/bp_eth_02.json             2025-11-30 19:01:00"""
+"""The old system's document, byte for byte."""
+
+
+@pytest.fixture(autouse=True)
+def own_language() -> Iterator[None]:
+    """No test's language is the next one's."""
+    before = i18n._language
+    yield
+    i18n._language = before
+
+
+@pytest.fixture
+def chinese() -> None:
+    i18n.use("zh-TW")
+
+
+# The catalogues
+
+
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+def test_the_catalogue_says_what_the_source_says(language: str) -> None:
+    found, wanted = messages.read(language), messages.updated(language)
+    how = "run: .venv/bin/python scripts/messages.py, and translate what it names"
+    assert messages.untranslated(wanted) == [], how
+    assert messages.as_po(wanted) == messages.po_file(language).read_bytes(), how
+    assert messages.as_mo(found) == messages.po_file(language).with_suffix(".mo").read_bytes(), how
+
+
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+def test_translations_have_the_same_placeholders(language: str) -> None:
+    for message in messages.read(language):
+        if message.id:
+            ours, theirs = str(message.id), str(message.string)
+            assert set(PLACEHOLDER.findall(theirs)) == set(PLACEHOLDER.findall(ours)), ours
+            assert theirs.count("{{") == ours.count("{{"), ours
+            assert theirs[-1:].isspace() == ours[-1:].isspace() or ours == "usage: ", ours
+
+
+def test_the_extraction_finds_every_kind_of_message() -> None:
+    """One message of each: function, text, error, fault, problem, mark, f-string."""
+    found = {message for message, _file in messages.messages(messages.sources())}
+    assert found >= {
+        "nothing to do",
+        "no container",
+        "the image {image} is not there; build it: `manager build`",
+        "must be an IP address",
+        "is larger than {limit} bytes",
+        "there is no such file",
+        "bring the fleet to what its configs say",
+        "error",
+        "cannot back up {file}: {why}",
+    }
+
+
+def test_no_error_is_made_of_an_f_string() -> None:
+    """It could not be translated; and a user's `{` would break it."""
+    import ast
+
+    trees = messages.sources()
+    functions = {**messages.FUNCTIONS, **dict.fromkeys(messages.error_classes(trees), 0)}
+    faults = [
+        f"{file}:{node.lineno}"
+        for file, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and (index := functions.get(messages.called(node.func))) is not None
+        and len(node.args) > index
+        and isinstance(node.args[index], ast.JoinedStr | ast.BinOp)
+    ]
+    assert faults == []
+
+
+def test_this_pythons_argparse_says_what_we_translate() -> None:
+    """Words that it no longer knows are allowed (other versions have them); none of these may be missing."""
+    import argparse
+
+    source = Path(argparse.__file__).read_text(encoding="utf-8")
+    known = [word for word in argparse_words.WORDS if word in source]
+    assert len(known) >= len(argparse_words.WORDS) - 4
+
+
+# The choice
+
+
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_TW.UTF-8"}, "zh_TW"),
+        ({"LANG": "zh_TW.UTF-8", "LC_MESSAGES": "en_US.UTF-8"}, "en"),
+        ({"LANG": "zh_TW.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+        ({"LANG": "en_US.UTF-8", "MANAGER_LANG": "zh-TW"}, "zh_TW"),
+        ({"LANG": "zh_TW.UTF-8", "MANAGER_LANG": "en"}, "en"),
+        ({"LANG": "zh_TW.UTF-8", "MANAGER_LANG": ""}, "zh_TW"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({"LANG": "POSIX"}, "en"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LANG": "zh_HK.UTF-8"}, "zh_TW"),
+    ],
+)
+def test_manager_lang_then_the_locale(environ: dict[str, str], language: str) -> None:
+    assert i18n.language_from(environ) == language
+
+
+def run(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {
+        name: value for name, value in os.environ.items() if name not in {"LANG", "LC_ALL", "LC_MESSAGES"}
+    }
+    clean = {**clean, "MANAGER_LANG": "", "PYTHONPATH": str(ROOT), "COLUMNS": "100", **environ}
+    return subprocess.run(
+        [sys.executable, "-m", *args], capture_output=True, text=True, check=False, env=clean, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--lang", "zh-TW", "--help"],
+        ["--lang=zh_TW", "--help"],
+        ["--help", "--lang", "zh-TW"],
+        ["list", "--lang", "zh-TW", "--help"],
+        ["--lang", "zh-TW", "up", "--help"],
+    ],
+)
+def test_help_is_in_the_language_asked_for(args: list[str]) -> None:
+    done = run("manager", *args)
+    assert done.returncode == 0
+    for word in ("用法：", "選項:", "顯示這份說明後結束"):
+        assert word in done.stdout
+    for word in ("usage", "options", "positional", "show this"):
+        assert word not in done.stdout
+
+
+def test_every_line_of_help_is_translated(chinese: None) -> None:
+    """English words in it are names: of options, commands, files and placeholders."""
+    root = cli.parser()
+    parsers = {"": root, **root._subparsers._group_actions[0].choices}  # type: ignore[union-attr, dict-item]
+    for name, parser in parsers.items():
+        text = parser.format_help()
+        for line in text.splitlines():
+            assert not re.search(r"\b(the|and|of|is|show|with)\b", line), f"{name}: {line}"
+
+
+def test_the_environment_chooses_and_the_option_beats_it(tmp_path: Path) -> None:
+    project = ["--project-dir", str(tmp_path)]
+    assert "錯誤: " in run("manager", *project, "stop", "nobody", LANG="zh_TW.UTF-8").stderr
+    assert "error: " in run("manager", *project, "stop", "nobody", LANG="C.UTF-8").stderr
+    assert "error: " in run("manager", "--lang", "en", *project, "stop", "nobody", LANG="zh_TW.UTF-8").stderr
+
+
+@pytest.mark.parametrize("args", [["--lang", "fr", "ps"], ["ps", "--lang=klingon"]])
+def test_a_language_we_do_not_have_is_a_usage_error(args: list[str]) -> None:
+    done = run("manager", *args)
+    assert done.returncode == 2
+    assert "must be one of en, zh-TW" in done.stderr
+    done = run("manager", *args, LANG="zh_TW.UTF-8")
+    assert "必須是 en, zh-TW 其中之一" in done.stderr
+
+
+def test_usage_errors_are_translated() -> None:
+    done = run("manager", "--lang", "zh-TW", "dance")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "無效的選擇：'dance'" in done.stderr
+    assert "需要一個引數" in run("manager", "--lang", "zh-TW", "up", "--lock-wait").stderr
+    done = run("manager.daemon_manager", "dance", MANAGER_LANG="zh-TW")
+    assert done.returncode == 2
+    assert "用法：" in done.stderr
+
+
+def test_english_loads_no_catalogue() -> None:
+    """`gettext` alone comes with argparse; our part of it is not touched."""
+    script = (
+        "import sys; import manager.i18n as i; i.use('en'); i._('running'); assert 'gettext' not in sys.modules;"
+        "import manager.cli as c; c.parser(); assert i._catalogue.cache_info().currsize == 0"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+def test_an_application_that_chose_its_language_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MANAGER_LANG", "zh-TW")
+    i18n.use("en")
+    i18n.use_environment()
+    assert i18n._("running") == "running"
+    i18n._language = None
+    i18n.use_environment()
+    assert i18n._("running") == "執行中"
+
+
+# The words
+
+
+def test_errors_and_problems_speak_chinese(chinese: None) -> None:
+    assert (
+        str(ManagerError("cannot write {path}: {why}", path="/x", why="no space")) == "無法寫入 /x：no space"
+    )
+    problem = Problem.at(
+        "a.json", "daemon_config.web_port", "must be {range}, not {value}", range="1-65535", value="0"
+    )
+    assert str(problem) == "a.json: daemon_config.web_port: 必須在 1-65535 之間，不能是 0"
+    assert i18n._("") == ""
+
+
+def test_supervisors_speak_chinese_too(chinese: None) -> None:
+    assert (
+        str(reason("exit code 1 (given up after 3 restarts in a row)")) == "結束代碼 1（連續重啟 3 次後放棄）"
+    )
+    assert str(reason("SIGKILL (out of memory)")) == "SIGKILL（記憶體不足）"
+    assert (
+        str(reason("unhealthy: 5 probes failed (no answer within 5 s) (auto_restart is off)"))
+        == "不健康：5 次健康檢查失敗（5 秒內沒有回應）（auto_restart 已關閉）"
+    )
+    assert str(reason("something {new}")) == "something {new}"
+
+
+def test_supervisors_sentences_are_the_ones_that_are_known() -> None:
+    """Rendered by the supervisor's own code."""
+    from supervisor import policy
+
+    for ending, sentence in (
+        (policy.Ending(1, None), "exit code {code}"),
+        (policy.Ending(None, "SIGKILL", oom=True), "{signal} (out of memory)"),
+    ):
+        assert reason(policy.describe(ending)).message == sentence
+
+
+# The old table
+
+
+def a_view(folder: Path, instance: str, started: str) -> InstanceView:
+    port = "5001" if instance == "bp_sol_01" else "5002"
+    container = a_container(instance, labels={"botfleet.web-port": port})
+    said = a_supervisor_file(
+        container=container.id, bot_started_at=datetime.fromisoformat(started).timestamp()
+    )
+    (folder / supervision.STATE_FILE).write_text(json.dumps(said))
+    return InstanceView(
+        instance, Verdict("running"), (), None, container, supervision.read(folder), Remembered()
+    )
+
+
+@pytest.fixture
+def views(tmp_path: Path) -> list[InstanceView]:
+    return [
+        a_view(tmp_path, "bp_sol_01", "2025-11-30T19:00:00"),
+        a_view(tmp_path, "bp_eth_02", "2025-11-30T19:01:00"),
+    ]
+
+
+def test_list_in_chinese_is_the_old_table_byte_for_byte(chinese: None, views: list[InstanceView]) -> None:
+    assert output.list_table(views, {"bp_sol_01": 12345, "bp_eth_02": 12346}) == OLD_TABLE
+
+
+def test_list_with_nothing_in_it(chinese: None) -> None:
+    assert output.list_table([], {}) == "沒有運行中的實例"
+
+
+def test_list_in_english_has_the_same_form(views: list[InstanceView]) -> None:
+    i18n.use("en")
+    lines = output.list_table(views, {"bp_sol_01": 12345}).splitlines()
+    assert lines[0] == f"{'Instance ID':<20} {'PID':<10} {'Web port':<10} {'Config file':<40} Started"
+    assert lines[1] == "-" * 116
+    assert lines[2] == OLD_TABLE.splitlines()[2]
+    assert all(line == line.rstrip() for line in lines)
+
+
+# Widths
+
+
+def test_columns_stand_where_they_should_whatever_is_in_them() -> None:
+    rows = [["bp_sol_01", "執行中", "x"], ["短", "running", "y"], ["全形（）ＡＢ", "🟢", "z"]]
+    lines = output.table(["ID", "狀態", "備註"], rows).splitlines()
+    for cells in zip(["備註", "x", "y", "z"], lines, strict=True):
+        mark, line = cells
+        assert wcswidth(line[: line.rindex(mark)]) == wcswidth(lines[0][: lines[0].rindex("備註")])
+
+
+def test_ps_in_chinese_is_straight(
+    chinese: None, views: list[InstanceView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    lines = output.ps_table(views).splitlines()
+    head = lines[0]
+    assert "狀態" in head
+    assert "執行中" in lines[1]
+    assert "模擬盤" in lines[1]
+    assert (
+        wcswidth(head[: head.index("交易所")])
+        == wcswidth(lines[1][: lines[1].index("模擬盤")]) + wcswidth("模擬盤") + 2
+    )
+
+
+def test_texts_compare_and_show_their_template() -> None:
+    assert Text("a {b}", b=1) == Text("a {b}", b=1)
+    assert Text("a {b}", b=1) != Text("a {b}", b=2)
