@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from threading import Lock
+from threading import Lock, Semaphore
 from typing import TYPE_CHECKING, Any, Literal
 
 from manager import socketapi
@@ -24,14 +24,22 @@ if TYPE_CHECKING:
 CALL_TIMEOUT_S = 60
 """A create or remove on a busy disk takes seconds; a minute of silence is an engine that hangs."""
 
+STOP_MARGIN_S = 30
+"""Beyond the time a bot has to end: an engine that is told to stop hundreds at once needs some seconds itself."""
+
+MOST_CALLS = 256
+"""At once. Nearly all of them are stops, which only wait."""
+
 
 class Engine:
     """The local engine, as the docker CLI would find it. Every method raises EngineError, or a kind of it."""
 
     def __init__(self, parallelism: int = 8) -> None:
         self._socket = socketapi.local_socket(os.environ)
-        self._parallelism = parallelism
         self._connecting = Lock()
+        self._working = Semaphore(
+            parallelism
+        )  # what costs the engine work; beyond its cores, more at once is no faster
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -89,22 +97,28 @@ class Engine:
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Creates a container from the raw body of the API; returns its id. Raises NameTaken."""
-        with _translated():
+        with self._working, _translated():
             return str(self._sdk.create_container_from_config(dict(body), name)["Id"])  # type: ignore[no-untyped-call]
 
     def start(self, container: str) -> None:
         """Starts it; no error if it runs."""
-        with _translated():
+        with self._working, _translated():
             self._sdk.start(container)
 
     def stop(self, container: str, timeout: int) -> None:
         """SIGTERM, `timeout` seconds, SIGKILL. Returns when it is down; no error if it was."""
         with _translated():
-            self._sdk.stop(container, timeout=timeout)
+            answer = self._sdk.post(
+                f"{self._sdk.base_url}/containers/{container}/stop",
+                params={"t": timeout},
+                timeout=timeout + STOP_MARGIN_S,
+            )
+        if answer.status_code >= 400:
+            raise _refusal(answer.status_code, answer.json().get("message", ""))
 
     def remove(self, container: str) -> None:
         """Removes a stopped container and its anonymous volumes."""
-        with _translated():
+        with self._working, _translated():
             self._sdk.remove_container(container, v=True)
 
     def logs(
@@ -166,7 +180,7 @@ class Engine:
         from docker.errors import DockerException
 
         try:
-            client = docker.from_env(timeout=CALL_TIMEOUT_S, max_pool_size=self._parallelism + 2).api
+            client = docker.from_env(timeout=CALL_TIMEOUT_S, max_pool_size=MOST_CALLS).api
         except DockerException as error:
             raise EngineUnreachable(
                 "no Docker Engine answers ({why}); start it, or run `make engine`", why=_short(error)

@@ -6,19 +6,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from manager import container, folders, supervision
+from manager.engine import MOST_CALLS, Engine
 from manager.errors import EngineError, ManagerError, NameTaken, NotFound
 from manager.fleet import Fleet
 from manager.i18n import _, mark
 from manager.plan import Action
 from manager.registry import Container
 from manager.spec import InstanceSpec
-
-if TYPE_CHECKING:
-    from manager.engine import Engine
-
 
 SIGKILLED = 137
 
@@ -49,10 +46,13 @@ class Means:
 
 
 def run(actions: Iterable[Action], means: Means, on_done: Callable[[Outcome], None]) -> list[Outcome]:
-    """Runs every action; one that fails keeps no other from running. `on_done` is called as each one ends."""
+    """Runs every action; one that fails keeps no other from running. `on_done` is called as each one ends.
+
+    All at once, so that a fleet ends as fast as its slowest bot: the engine's side bounds what is more than waiting.
+    """
     todo = list(actions)
     outcomes = []
-    with ThreadPoolExecutor(max_workers=means.fleet.parallelism) as pool:
+    with ThreadPoolExecutor(max_workers=MOST_CALLS) as pool:
         first = [
             pool.submit(_timed, Action("remove", each.instance, each.cause), means)
             for each in todo

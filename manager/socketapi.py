@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
-READ_TIMEOUT_S = 15
+READ_TIMEOUT_S = 10
 """A list of 200 containers takes 50 ms; an engine that is silent for this long hangs."""
 
 

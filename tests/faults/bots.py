@@ -16,7 +16,7 @@ from typing import Any
 from tests.fleet import Project, eventually
 
 
-def add(project: Project, instance: str, port: int, how: str = "well", **sections: Any) -> None:
+def add(project: Project, instance: str, port: int | None, how: str = "well", **sections: Any) -> None:
     """The config of a bot that lives as `how` says (bot/run.py); its symbol is its own, so that it can be counted."""
     metadata = {"strategy": how, "symbol": symbol(project, instance), **sections.pop("metadata", {})}
     project.add(instance, port, metadata=metadata, **sections)
