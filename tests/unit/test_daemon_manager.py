@@ -1,0 +1,248 @@
+"""The old daemon's class and command line: which manager commands they run, and what they make of the answers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager import cli, daemon_manager, project
+from manager import survey as surveys
+from manager.context import Context
+from manager.daemon_manager import TradingBotDaemon, main
+from manager.errors import ConfigError, EngineUnreachable, UsageError
+from manager.labels import COMPOSE_PROJECT, COMPOSE_WORKING_DIR
+from manager.registry import observe
+from tests.builders import a_config, a_row, write_config
+
+CONFIG = "config/active/bp_sol_01.json"
+
+
+class Commands:
+    """What was run, and what it answers."""
+
+    def __init__(self) -> None:
+        self.run: list[list[str]] = []
+        self.codes: dict[str, int] = {}
+
+    def __call__(self, argv: Sequence[str]) -> int:
+        words = list(argv)
+        self.run.append(words)
+        return next((code for command, code in self.codes.items() if command in words), 0)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder with one config, our working folder; no engine answers."""
+    folder = tmp_path / "desk"
+    write_config(folder, a_config())
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
+    return folder
+
+
+@pytest.fixture
+def commands(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    found = Commands()
+    monkeypatch.setattr(cli, "main", found)
+    return found
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, desk: Path, *engine_states: str | None) -> None:
+    """What each look at the fleet finds of bp_sol_01's container; the last one for ever. None: no engine answers."""
+    left = list(engine_states)
+
+    def look(_context: Context) -> surveys.Survey:
+        state = left.pop(0) if len(left) > 1 else left[0]
+        if state is None:
+            raise EngineUnreachable("away")
+        own = {COMPOSE_PROJECT: "desk", COMPOSE_WORKING_DIR: str(desk)}
+        rows = [a_row(state=state, labels=own, Names=["/desk-bp_sol_01"], Mounts=[])] if state else []
+        return surveys.survey(project.read(desk), observe(rows, "desk"), "")
+
+    monkeypatch.setattr(Context, "survey", look)
+
+
+@pytest.mark.parametrize("method", ["start", "stop", "restart"])
+def test_a_method_is_a_command(desk: Path, commands: Commands, method: str) -> None:
+    assert getattr(TradingBotDaemon(CONFIG), method)() is True
+    assert commands.run == [
+        ["--project-dir", str(desk), method, "--config", CONFIG, "--lock-wait", daemon_manager.LOCK_WAIT]
+    ]
+    for code in (1, 4, 5, 6, 7):
+        commands.codes = {method: code}
+        assert getattr(TradingBotDaemon(CONFIG), method)() is False
+
+
+def test_the_project_is_the_config_files(
+    desk: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    assert TradingBotDaemon(desk / CONFIG).stop()
+    assert commands.run[0][:2] == ["--project-dir", str(desk)]
+
+
+def test_an_instance_id_goes_with_its_config_or_alone(desk: Path, commands: Commands) -> None:
+    TradingBotDaemon(CONFIG, "other").start()
+    assert commands.run[0][2:7] == ["start", "--config", CONFIG, "--instance-id", "other"]
+    TradingBotDaemon(instance_id="bp_sol_01").stop()
+    assert commands.run[1][2:5] == ["stop", "--instance-id", "bp_sol_01"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["start", "--config", CONFIG, "--daemon"], ["start", "--config", CONFIG]),
+        (["start", "-c", CONFIG, "-d"], ["start", "--config", CONFIG]),
+        (["stop", "--config", CONFIG], ["stop", "--config", CONFIG]),
+        (["restart", "--config", CONFIG, "--log-dir", "logs"], ["restart", "--config", CONFIG]),
+        (["status", "--config", CONFIG], ["status", "--config", CONFIG]),
+        (["status", "--instance-id", "bp_sol_01"], ["status", "--instance-id", "bp_sol_01"]),
+        (["list"], ["list"]),
+    ],
+)
+def test_the_old_command_line(desk: Path, commands: Commands, argv: list[str], words: list[str]) -> None:
+    assert main(argv) == 0
+    [run] = commands.run
+    assert run[2 : 2 + len(words)] == words
+    assert ("--lock-wait" in run) == (argv[0] in {"start", "stop", "restart"})
+    for code in (1, 3, 4, 5, 6, 7, 130):
+        commands.codes = {argv[0]: code}
+        assert main(argv) == 1
+
+
+def test_without_a_config_it_is_the_old_default(desk: Path, commands: Commands) -> None:
+    main(["stop"])
+    assert commands.run[0][2:5] == ["stop", "--config", "config/daemon_config.json"]
+
+
+def test_usage_errors_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv in ([], ["dance"], ["start", "--no-such-flag"]):
+        with pytest.raises(SystemExit) as caught:
+            main(argv)
+        assert caught.value.code == 2
+    assert "usage: python -m manager.daemon_manager" in capsys.readouterr().err
+
+
+def test_failures_are_said_and_exit_1(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The real command line, with no engine and no such config."""
+    for argv, why in (
+        (["stop", "--config", CONFIG], "no Docker Engine answers"),
+        (["list"], "no Docker Engine answers"),
+        (["status", "--config", CONFIG], "no Docker Engine answers"),
+    ):
+        assert main(argv) == 1
+        found = capsys.readouterr()
+        assert (found.out, why in found.err) == ("", True), argv
+
+
+def test_it_runs_as_a_module(desk: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "manager.daemon_manager", "--help"],
+        capture_output=True, text=True, check=False, timeout=60, env={"PYTHONPATH": str(root), "MANAGER_LANG": "en"},
+    )  # fmt: skip
+    assert done.returncode == 0
+    for word in ("start", "stop", "restart", "status", "list", "--config", "--daemon", "--instance-id"):
+        assert word in done.stdout
+
+
+# Status
+
+
+def test_status_is_what_the_command_prints(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, desk, "running")
+    found = TradingBotDaemon(CONFIG).status()
+    assert found["running"] is True
+    assert found["config"]["web_port"] == 5001
+    assert {"timestamp", "pid", "process_info"} <= set(found)
+    pretend(monkeypatch, desk, "exited")
+    assert TradingBotDaemon(CONFIG).status()["running"] is False
+    pretend(monkeypatch, desk, "")
+    assert TradingBotDaemon(CONFIG, "bp_sol_01").status()["running"] is False
+
+
+def test_status_of_what_is_not_there(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EngineUnreachable):
+        TradingBotDaemon(CONFIG).status()
+    pretend(monkeypatch, desk, "running")
+    with pytest.raises(ConfigError, match="there is no such file"):
+        TradingBotDaemon("config/active/none.json").status()
+    with pytest.raises(UsageError, match="there is no instance nobody"):
+        TradingBotDaemon(CONFIG, "nobody").status()
+
+
+def test_the_list_is_printed_and_returned(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretend(monkeypatch, desk, "running")
+    assert [each["instance_id"] for each in TradingBotDaemon(CONFIG).list_instances()] == ["bp_sol_01"]
+    daemon_manager.list_instances()
+    assert capsys.readouterr().out.count("bp_sol_01 ") == 2
+
+
+# In the foreground
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon_manager, "POLL_S", 0.01)
+    monkeypatch.setattr(daemon_manager, "_follow", lambda _context, _instance: None)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("seen", "result"),
+    [
+        (["running", "running", "exited"], True),
+        (["running", "exited", "running", None, "exited"], True),  # a restart and an engine that was away
+        (["running", "dead"], False),
+        (["running", ""], True),
+    ],
+)
+def test_the_foreground_ends_with_the_instance(
+    desk: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, seen: list[str | None], result: bool
+) -> None:
+    pretend(monkeypatch, desk, *seen)
+    assert TradingBotDaemon(CONFIG).start(daemonize=False) is result
+    assert [run[2] for run in commands.run] == ["start"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_failed_start_follows_nothing(desk: Path, commands: Commands) -> None:
+    commands.codes = {"start": 1}
+    assert TradingBotDaemon(CONFIG).start(daemonize=False) is False
+    assert main(["start", "--config", CONFIG]) == 1
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM"])
+def test_a_signal_stops_the_instance(
+    desk: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, signal_name: str
+) -> None:
+    import os
+    import signal
+
+    pretend(monkeypatch, desk, "running")
+    before = signal.getsignal(signal.SIGTERM)
+    timer = threading.Timer(0.3, os.kill, args=(os.getpid(), getattr(signal, signal_name)))
+    timer.start()
+    assert TradingBotDaemon(CONFIG).start(daemonize=False) is True
+    timer.join()
+    assert [run[2] for run in commands.run] == ["start", "stop"]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_foreground_in_a_thread(desk: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, desk, "running", "exited")
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(TradingBotDaemon(CONFIG).start(daemonize=False)))
+    thread.start()
+    thread.join(30)
+    assert results == [True]
