@@ -80,7 +80,9 @@ def mark(message: str) -> str:
 
 def _(message: str) -> str:
     """The message in the selected language; the message itself where no translation exists."""
-    if _language in (None, SOURCE_LANGUAGE) or not message:  # a catalogue's header is the translation of nothing
+    if (
+        _language in (None, SOURCE_LANGUAGE) or not message
+    ):  # a catalogue's header is the translation of nothing
         return message
     return _catalogue(_language).gettext(message)
 

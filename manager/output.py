@@ -234,6 +234,7 @@ def _ps_object(view: InstanceView) -> dict[str, Any]:
             "signal": said.last_exit.signal,
             "oom": said.last_exit.oom,
             "why": said.last_exit.why,
+            "stderr_tail": list(said.last_exit.stderr_tail),
             "at": datetime.fromtimestamp(said.last_exit.at).astimezone().isoformat(timespec="seconds"),
         },
         "wish": view.remembered.wish,

@@ -97,3 +97,11 @@ def _running() -> Iterator[tuple[str, int]]:
             continue
         if b"/app/run.py" in words and b"--symbol" in words:
             yield words[words.index(b"--symbol") + 1].decode(), int(process.name)
+
+
+def parent(pid: int) -> int:
+    """The parent's pid: a bot's supervisor."""
+    for line in Path("/proc", str(pid), "status").read_text().splitlines():
+        if line.startswith("PPid:"):
+            return int(line.split()[1])
+    raise ProcessLookupError(pid)
