@@ -125,7 +125,16 @@ Install Docker Engine $OLDEST_ENGINE or later by your system's own means, start 
   install_packages 'a Docker Engine is needed' "${packages[@]}"
 }
 
-running_dockerd() { grep -qxs dockerd /proc/[0-9]*/comm; }
+# is_alive NAME PID: a zombie is not, though its pid still answers (in a container nobody may be there to collect it).
+is_alive() { grep -qsx "Name:[[:space:]]$1" "/proc/$2/status" && ! grep -qs '^State:[[:space:]]Z' "/proc/$2/status"; }
+
+running_dockerd() {
+  local folder
+  for folder in /proc/[0-9]*; do
+    ! is_alive dockerd "${folder#/proc/}" || return 0
+  done
+  return 1
+}
 
 start_engine() {
   can_be_root || die 'the Docker Engine is stopped. As root: systemctl start docker'
@@ -142,22 +151,28 @@ start_engine() {
 
 # What an init system would have done: no pid files of processes that are gone, and a cgroup tree.
 prepare_without_systemd() {
-  local file pid
-  for file in /var/run/docker.pid /var/run/docker/containerd/containerd.pid; do
+  local name file pid
+  while read -r name file; do
     pid=$(as_root cat "$file" 2>/dev/null) || continue
-    [[ $(cat "/proc/$pid/comm" 2>/dev/null) =~ ^(dockerd|containerd)$ ]] || as_root rm -f "$file"
-  done
+    is_alive "$name" "$pid" || as_root rm -f "$file"
+  done <<FILES
+dockerd /var/run/docker.pid
+containerd /var/run/docker/containerd/containerd.pid
+FILES
   if [ -d /sys/fs/cgroup ] && ! grep -qE ' /sys/fs/cgroup(/[a-z,_]+)? cgroup2? ' /proc/mounts; then
     as_root mount -t cgroup2 cgroup2 /sys/fs/cgroup || say 'cannot mount /sys/fs/cgroup; dockerd may refuse to start'
   fi
 }
 
 wait_for_engine() {
-  local deadline=$((SECONDS + STARTS_S))
+  local deadline=$((SECONDS + STARTS_S)) forked=$((SECONDS + 3))
   until as_root env DOCKER_HOST=unix:///var/run/docker.sock docker info --format '{{.ServerVersion}}' 2>/dev/null | grep -q .; do
-    if ((SECONDS >= deadline)) || { [ ! -d /run/systemd/system ] && ! running_dockerd; }; then
+    if [ ! -d /run/systemd/system ] && ((SECONDS > forked)) && ! running_dockerd; then
       engine_log >&2
-      die "the Docker Engine did not answer within $STARTS_S s; the end of its log is above"
+      die 'dockerd ended; the last lines of its log are above'
+    elif ((SECONDS >= deadline)); then
+      engine_log >&2
+      die "the Docker Engine did not answer within $STARTS_S s; the last lines of its log are above"
     fi
     sleep 0.5
   done
