@@ -55,7 +55,7 @@ def points(
 def _point(project: Project, api: Api, parallelism: int) -> Point:
     peak_file = project.folder / "peak"
     command = [sys.executable, "-c", PEAK, str(peak_file), "up"]
-    up = run(command, cwd=project.folder).seconds
+    up = run(command, cwd=project.folder, environ=project.environ).seconds
     project.settle()
     ps = statistics.median(project.manager("ps").seconds for _run in range(PS_RUNS))
     down = project.manager("down").seconds

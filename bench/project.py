@@ -71,13 +71,20 @@ class Project:
         )
         (self.folder / "config" / "fleet.toml").write_text(text + "\n")
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """The manager's cache of configs belongs to the project too, and goes with it."""
+        return {"XDG_CACHE_HOME": str(self.folder / "cache")}
+
     def command(self, *args: str) -> list[str]:
         return [sys.executable, "-m", "manager", *args]
 
     def manager(self, *args: str, environ: Mapping[str, str] | None = None, any_code: bool = False) -> Done:
         """Runs the manager in the project."""
         codes = range(256) if any_code else (0,)
-        return run(self.command(*args), cwd=self.folder, environ=environ, codes=codes)
+        return run(
+            self.command(*args), cwd=self.folder, environ={**self.environ, **(environ or {})}, codes=codes
+        )
 
     def compose(self, *args: str, environ: Mapping[str, str] | None = None) -> Done:
         """Runs Compose on what `manager compose` rendered."""
@@ -88,7 +95,8 @@ class Project:
 
     def forget(self) -> None:
         """As if the fleet had never been up."""
-        shutil.rmtree(self.folder / "volumes", ignore_errors=True)
+        for name in ("volumes", "cache"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def remove_containers(self) -> None:
         """Whoever made them: by label, and nothing that bears another fleet's name."""
