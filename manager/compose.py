@@ -97,6 +97,7 @@ def _service(spec: InstanceSpec, fleet: Fleet) -> dict[str, Any]:
 
 
 def _healthcheck(fleet: Fleet) -> dict[str, Any]:
+    """Without `start_interval`: with it Compose refuses engines before 25, and the file is the same on every machine."""
     if not fleet.engine_health_interval:
         return {"disable": True}
     return {
@@ -104,7 +105,6 @@ def _healthcheck(fleet: Fleet) -> dict[str, Any]:
         "interval": f"{fleet.engine_health_interval}s",
         "timeout": f"{container.HEALTH_TIMEOUT_S}s",
         "start_period": f"{container.HEALTH_START_PERIOD_S}s",
-        "start_interval": f"{container.HEALTH_START_INTERVAL_S}s",
         "retries": 1,
     }
 

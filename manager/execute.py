@@ -30,6 +30,11 @@ class Outcome:
     was_killed: bool = False
     open_orders_left: int | None = None
 
+    @property
+    def has_started(self) -> bool:
+        """Whether a bot was started."""
+        return self.error is None and self.action.kind in {"create", "recreate", "start", "restart"}
+
 
 @dataclass(frozen=True)
 class Means:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from manager import output
+from manager import output, supervision
 from manager.i18n import Text
 
 if TYPE_CHECKING:
@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from manager.survey import InstanceView, Survey
 
 POLL_S = 0.25
+HEARD_WITHIN_S = 3.0
+HEARD_POLL_S = 0.02
+"""A supervisor starts its bot within 0.2 s, on a busy machine within a few."""
 SETTLED = frozenset({"running", "failed", "completed", "stopped", "missing"})
 
 
 def until_healthy(
     context: Context, survey: Survey, ids: list[str], timeout: float, *, quiet: bool
-) -> list[str]:
-    """Waits until every instance is running, or can no longer become so. Returns those that are not running."""
+) -> tuple[Survey, list[str]]:
+    """Waits until every instance is running, or can no longer become so. Returns the last look, and those that are not running."""
     deadline = time.monotonic() + timeout
     told: set[str] = set()
     while True:
@@ -33,8 +36,28 @@ def until_healthy(
                     _tell(views[each], survey.project.fleet)
         pending = [each for each in ids if each not in told]
         if not pending or time.monotonic() > deadline:
-            return [each for each in ids if views[each].verdict.state not in {"running", "completed"}]
+            return survey, [each for each in ids if views[each].verdict.state not in {"running", "completed"}]
         time.sleep(POLL_S)
+
+
+def until_heard(fleet: Fleet, ids: list[str]) -> None:
+    """Waits a moment until the supervisors of instances just started have said which process the bot is.
+
+    Readers of the export decide by its pid who is alive, and nobody may look at the fleet again for hours.
+    """
+    deadline = time.monotonic() + HEARD_WITHIN_S
+    pending = set(ids)
+    while pending and time.monotonic() < deadline:
+        pending = {each for each in pending if not _is_heard(fleet, each)}
+        if pending:
+            time.sleep(HEARD_POLL_S)
+
+
+def _is_heard(fleet: Fleet, instance: str) -> bool:
+    said = supervision.read(fleet.instance_state_dir(instance))
+    return said is not None and (
+        said.bot_pid is not None or said.state in {"restarting", "failed", "completed"}
+    )
 
 
 def _tell(view: InstanceView, fleet: Fleet) -> None:

@@ -27,7 +27,7 @@ def ps(context: Context) -> int:
             _("no instances: put a config into config/active (config/templates has some to start from)")
         )
     _say_strays(survey)
-    _refresh(context, survey, export.bot_pids(survey.views))
+    refresh_export(context, survey, export.bot_pids(survey.views))
     return _after_showing(survey)
 
 
@@ -41,7 +41,7 @@ def list_(context: Context) -> int:
     else:
         output.say(output.list_table(views, pids))
     _say_strays(survey)
-    _refresh(context, survey, pids)
+    refresh_export(context, survey, pids)
     return _after_showing(survey)
 
 
@@ -55,7 +55,7 @@ def status(context: Context) -> int:
     found = {view.id: status_object(view, survey, pids.get(view.id, 0)) for view in views}
     is_single = bool(context.args.ids or context.args.config) or len(found) == 1
     output.say_json(next(iter(found.values())) if is_single and len(found) == 1 else found)
-    _refresh(context, survey, pids)
+    refresh_export(context, survey, pids)
     return OK if all(each["running"] for each in found.values()) else FAILED
 
 
@@ -105,7 +105,7 @@ def _say_strays(survey: Survey) -> None:
         )  # fmt: skip
 
 
-def _refresh(context: Context, survey: Survey, pids: Mapping[str, int]) -> None:
+def refresh_export(context: Context, survey: Survey, pids: Mapping[str, int]) -> None:
     """Brings a stale export up to date, if nobody is changing the fleet. A reader never waits, and never fails for it."""
     if not export.is_stale(survey, pids):
         return

@@ -1,0 +1,87 @@
+"""What must be there before containers can be made: the image, the network, the bots' user, Compose's hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from manager import compose, execute, lock, users
+from manager.composehash import service_hashes
+from manager.container import START_INTERVAL_API, Place
+from manager.context import Context
+from manager.errors import EngineError, ManagerError, NotFound
+from manager.labels import SUPERVISOR, SUPERVISOR_CONTRACT, of_network
+from manager.plan import Action
+from manager.spec import config_hash
+from manager.survey import Survey
+
+
+def gather(context: Context, survey: Survey, todo: Iterable[Action], held: lock.Held) -> execute.Means:
+    """Everything that these actions need, in a few engine calls whatever their number. Raises ManagerError."""
+    project, engine = survey.project, context.engine()
+    fleet = project.fleet
+    kinds = {action.kind for action in todo}
+    if not kinds & {"create", "recreate", "start", "restart"}:
+        return execute.Means(
+            engine, fleet, project.specs, survey.situation.containers, survey.env_values, _no_place,
+            held.was_passed,
+        )  # fmt: skip
+    as_user = users.bot_user(fleet, project.variables, engine)
+    if kinds & {"create", "recreate"}:
+        _require_image(context, survey)
+        _ensure_network(context, survey)
+        variables = users.remembered(fleet, project.variables, as_user)
+        hashes = service_hashes(compose.render(project.specs.values(), fleet), fleet, variables)
+        api_version = engine.api_version()
+    else:
+        hashes, api_version = {}, START_INTERVAL_API
+
+    def place(instance: str) -> Place:
+        return Place(
+            uid=as_user.uid,
+            gid=as_user.gid,
+            owner=as_user.owner,
+            image_id=survey.situation.image_id,
+            compose_hash=hashes.get(instance) or config_hash(project.specs[instance], fleet),
+            api_version=api_version,
+        )
+
+    return execute.Means(
+        engine, fleet, project.specs, survey.situation.containers, survey.env_values, place, held.was_passed
+    )
+
+
+def _no_place(instance: str) -> Place:
+    raise AssertionError(f"{instance} is not being started")
+
+
+def _require_image(context: Context, survey: Survey) -> None:
+    name = survey.project.fleet.image_name
+    try:
+        image = context.engine().image(name)
+    except NotFound as error:
+        raise ManagerError("the image {image} is not there; build it: `manager build`", image=name) from error
+    found = ((image.get("Config") or {}).get("Labels") or {}).get(SUPERVISOR)
+    if found != SUPERVISOR_CONTRACT:
+        raise ManagerError(
+            "the image {image} has no botfleet supervisor (label {label}); build it with `manager build --bot DIR`",
+            image=name, label=f"{SUPERVISOR}={SUPERVISOR_CONTRACT}",
+        )  # fmt: skip
+
+
+def _ensure_network(context: Context, survey: Survey) -> None:
+    fleet, engine = survey.project.fleet, context.engine()
+    if engine.has_network(fleet.network):
+        return
+    try:
+        engine.create_network(fleet.network, of_network(fleet.name), compose.NETWORK_OPTIONS)
+    except EngineError:
+        if not engine.has_network(fleet.network):
+            raise
+
+
+def remove_empty_network(context: Context, survey: Survey) -> None:
+    """As Compose does; a network that others still use stays."""
+    try:
+        context.engine().remove_network(survey.project.fleet.network)
+    except EngineError:
+        return
