@@ -1,0 +1,45 @@
+"""A start is over when the supervisor has said which process the bot is, or a moment later."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager import waiting
+from manager.supervision import STATE_FILE
+from tests.builders import a_fleet, a_supervisor_file
+
+
+def say(data_dir: Path, instance: str, **words: Any) -> None:
+    folder = data_dir / "state" / instance
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STATE_FILE).write_text(json.dumps(a_supervisor_file(**words)))
+
+
+def test_it_waits_for_every_bot(tmp_path: Path) -> None:
+    say(tmp_path, "a")
+    say(tmp_path, "b", state="stopped", bot_pid=None)
+    timer = threading.Timer(0.2, say, args=(tmp_path, "b"))
+    started = time.monotonic()
+    timer.start()
+    waiting.until_heard(a_fleet(data_dir=tmp_path), ["a", "b"])
+    assert 0.2 <= time.monotonic() - started < waiting.HEARD_WITHIN_S
+
+
+@pytest.mark.parametrize("state", ["restarting", "failed", "completed"])
+def test_a_bot_that_is_gone_already_is_not_waited_for(tmp_path: Path, state: str) -> None:
+    say(tmp_path, "a", state=state, bot_pid=None)
+    started = time.monotonic()
+    waiting.until_heard(a_fleet(data_dir=tmp_path), ["a"])
+    assert time.monotonic() - started < 1
+
+
+def test_silence_is_waited_out_only_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "HEARD_WITHIN_S", 0.1)
+    waiting.until_heard(a_fleet(data_dir=tmp_path), ["a"])
+    waiting.until_heard(a_fleet(data_dir=tmp_path), [])
