@@ -18,8 +18,8 @@ FIRST_PORT = 23000
 
 
 @pytest.fixture(scope="session")
-def bot_image() -> str:
-    """The bundled bot's image, built once."""
+def bot_image() -> Iterator[str]:
+    """The bundled bot's image, built once, its name removed afterwards."""
     subprocess.run(
         [sys.executable, "-m", "manager", "build", "--tag", IMAGE],
         cwd=ROOT,
@@ -27,7 +27,8 @@ def bot_image() -> str:
         stdout=subprocess.DEVNULL,
         timeout=1800,
     )
-    return IMAGE
+    yield IMAGE
+    subprocess.run(["docker", "rmi", IMAGE], capture_output=True, check=False)
 
 
 _projects = iter(range(1000))
