@@ -17,7 +17,7 @@ from tests.bot.worlds import PERP, World, order_of
 
 D = Decimal
 TICK = D("0.01")
-MANY = settings(max_examples=1200, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+MANY = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 
 def told(plan: grid.Plan) -> list[str]:
@@ -196,7 +196,7 @@ def test_a_beginning_accounts_for_all_that_is_held(kind: str, price: Decimal, po
 # walks
 
 
-@settings(MANY, max_examples=3000)
+@settings(MANY, max_examples=2000)
 @given(
     kind=st.sampled_from(["neutral", "long", "short"]),
     mode=st.sampled_from(["arithmetic", "geometric"]),

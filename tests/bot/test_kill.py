@@ -47,6 +47,13 @@ def live(start_bot: BotFactory, fake: FakeExchange, *argv: str) -> Bot:
     )  # fmt: skip
 
 
+def after_requests(fake: FakeExchange, count: int, within: float = 5.0) -> None:
+    """Until the exchange was asked `count` times: a moment in the bot's life that doesn't depend on the machine."""
+    start, deadline = len(fake.requests), time.monotonic() + within
+    while len(fake.requests) < start + count and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
 def kill_at_an_order(fake: FakeExchange, bot: Bot, chance: random.Random, within: float) -> None:
     """Kill the bot while the exchange carries out one of its next orders or cancellations."""
     moments = chance.randrange(1, 12)
@@ -88,18 +95,19 @@ def test_killed_at_random_moments(start_bot: BotFactory, request: pytest.Fixture
                 bot = live(start_bot, fake)
                 match chance.choice(("any time", "ordering", "ordering", "stopping")):
                     case "any time":
-                        time.sleep(chance.uniform(0.2, 2.0))
+                        after_requests(fake, chance.randrange(1, 60))
+                        time.sleep(chance.uniform(0, 0.05))
                     case "ordering":
-                        kill_at_an_order(fake, bot, chance, within=2.0)
+                        kill_at_an_order(fake, bot, chance, within=5.0)
                     case "stopping":
-                        time.sleep(chance.uniform(0.5, 1.0))
+                        after_requests(fake, chance.randrange(8, 40))
                         bot.term()
-                        kill_at_an_order(fake, bot, chance, within=1.0)
+                        kill_at_an_order(fake, bot, chance, within=2.0)
                 bot.kill()
                 assert book.violations == []
-        faults.rate = 0.0
-        bot = live(start_bot, fake)
-        bot.wait_healthy()
+            faults.rate = 0.0
+            bot = live(start_bot, fake)
+            bot.wait_for(lambda: len(book.fills) > max(kills, 10), within=90)
         bot.wait_for(lambda: bot.status().get("open_orders") and not bot.status().get("unsettled"))
         assert bot.stop() == 0, bot.output()
 
@@ -110,11 +118,10 @@ def test_killed_at_random_moments(start_bot: BotFactory, request: pytest.Fixture
     assert bot.last_words()["confirmed"] is True
     assert bot.query("PRAGMA integrity_check") == [("ok",)]
     assert_equal_trades(bot, book)
-    assert len(book.fills) > kills / 2, "the test was too tame: hardly anything was traded"
     position = sum(
         (Decimal(q) if s == "buy" else -Decimal(q)) for s, q in bot.query("SELECT side, qty FROM trades")
     )
     assert position == book.position()
     assert bot.query("SELECT count(DISTINCT client_id) = count(*) FROM orders") == [(1,)]
-    assert len(book.orders) > 40, "the test was too tame: hardly anything was ordered"
+    assert len(book.orders) > 20 + kills, "the test was too tame: hardly anything was ordered"
     print(f"{kills} kills, {len(book.orders)} orders, {len(book.fills)} fills, faults: {faults.counts}")

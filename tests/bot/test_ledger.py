@@ -74,8 +74,8 @@ trades = st.tuples(
 )
 
 
-@settings(max_examples=2000, deadline=None, database=None)
-@given(st.lists(trades, max_size=40), st.decimals("0.01", "5000", places=2))
+@settings(max_examples=1200, deadline=None, database=None)
+@given(st.lists(trades, max_size=20), st.decimals("0.01", "5000", places=2))
 def test_conservation(steps: list[tuple[str, Decimal, Decimal, Decimal, str]], price: Decimal) -> None:
     """cash + position * price is all that was paid and received, less fees, whatever the order of things."""
     ledger, cash, position, fees = Ledger(), ZERO, ZERO, ZERO

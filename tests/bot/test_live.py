@@ -27,9 +27,15 @@ def live(start_bot: BotFactory, fake: FakeExchange, *more: str, **env: str) -> B
     return start_bot(*MESH, "--interval", "0.1", *more, TRADING_MODE="live", **fake.env | FAST | env)
 
 
+def settled(bot: Bot, fake: FakeExchange) -> None:
+    """The whole grid stands, and the bot has seen that it does."""
+    bot.wait_for(lambda: len(fake.book.own_open()) == 6, within=40)
+    bot.wait_for(lambda: [order["state"] for order in bot.status().get("open_orders", [])] == ["open"] * 6)
+
+
 def test_a_round_trip(start_bot: BotFactory, fake: FakeExchange) -> None:
     bot = live(start_bot, fake)
-    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    settled(bot, fake)
     assert bot.status()["mode"] == "live"
     for price in ("148", "146", "150", "154"):
         fake.book.move(Decimal(price))
@@ -46,7 +52,7 @@ def test_a_round_trip(start_bot: BotFactory, fake: FakeExchange) -> None:
 def test_ids_are_written_down_before_they_are_sent(start_bot: BotFactory, fake: FakeExchange) -> None:
     fake.faults.kinds, fake.faults.rate = (Fault.DROP_AFTER,), 0.15
     bot = live(start_bot, fake)
-    bot.wait_for(lambda: len(fake.book.own_open()) == 6, within=30)
+    settled(bot, fake)
     recorded = {client_id for (client_id,) in bot.query("SELECT client_id FROM orders")}
     assert {order.client_id for order in fake.book.own_open()} <= recorded
     assert all(0 < client_id < 2**32 for client_id in recorded)
@@ -56,7 +62,7 @@ def test_ids_are_written_down_before_they_are_sent(start_bot: BotFactory, fake: 
 def test_only_its_own_orders_are_cancelled(start_bot: BotFactory, fake: FakeExchange) -> None:
     foreign = [fake.book.place("Bid", "Limit", Decimal(141), Decimal(1), i, foreign=True) for i in range(34)]
     bot = live(start_bot, fake)
-    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    settled(bot, fake)
     bot.kill()
     bot = live(start_bot, fake, "--grid-num", "4")
     levels = {Decimal(144), Decimal(152), Decimal(156)}
@@ -69,13 +75,13 @@ def test_only_its_own_orders_are_cancelled(start_bot: BotFactory, fake: FakeExch
 
 def test_a_restart_keeps_its_orders(start_bot: BotFactory, fake: FakeExchange) -> None:
     bot = live(start_bot, fake)
-    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    settled(bot, fake)
     before = {order.id for order in fake.book.own_open()}
     bot.kill()
     fake.book.move(Decimal(148))
     bot = live(start_bot, fake)
     bot.wait_for(lambda: bot.status().get("trades") == 1)
-    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    settled(bot, fake)
     kept = {order.id for order in fake.book.own_open()} & before
     assert len(kept) == 5
     assert bot.stop() == 0
@@ -85,7 +91,7 @@ def test_an_outage_pauses_and_turns_unhealthy(
     start_bot: BotFactory, fake: FakeExchange, tmp_path: object
 ) -> None:
     bot = live(start_bot, fake, GRIDBOT_OUT_OF_REACH="1.5")
-    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    settled(bot, fake)
     fake.faults.down = True
     bot.wait_for(lambda: bot.get("/health")[0] == 503)
     code, body = bot.get("/health/detailed")
@@ -105,7 +111,7 @@ def test_an_outage_pauses_and_turns_unhealthy(
 
 def test_a_stop_during_an_outage_reports_what_is_left(start_bot: BotFactory, fake: FakeExchange) -> None:
     bot = live(start_bot, fake, GRIDBOT_STOP_WITHIN="2")
-    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    settled(bot, fake)
     fake.faults.down = True
     assert bot.stop(within=20) == 0
     assert bot.last_words()["open_orders_left"] == 6
@@ -120,7 +126,7 @@ def test_a_stop_during_an_outage_reports_what_is_left(start_bot: BotFactory, fak
 def test_a_stop_on_a_slow_and_failing_exchange(start_bot: BotFactory) -> None:
     with FakeExchange(faults=Faults(latency=(0.05, 0.15))) as fake:
         bot = live(start_bot, fake)
-        bot.wait_for(lambda: len(fake.book.own_open()) == 6, within=30)
+        settled(bot, fake)
         fake.faults.rate, fake.faults.hang_s = 0.15, 1.2
         began = time.monotonic()
         assert bot.stop() == 0
@@ -131,7 +137,7 @@ def test_a_stop_on_a_slow_and_failing_exchange(start_bot: BotFactory) -> None:
 
 def test_the_emergency_close_sells_what_was_bought(start_bot: BotFactory, fake: FakeExchange) -> None:
     bot = live(start_bot, fake, "--enable-boundary-check", "--boundary-action", "emergency_close")
-    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    settled(bot, fake)
     fake.book.move(Decimal(144))
     bot.wait_for(lambda: bot.status().get("trades") == 3)
     fake.book.move(Decimal(143))
@@ -157,7 +163,7 @@ def test_a_close_against_anothers_larger_position(start_bot: BotFactory, fake: F
     """The account is short on balance, this bot is long: its sale doesn't reduce the account's position, and is right."""
     fake.book.place("Ask", "Market", None, Decimal(3), foreign=True)
     bot = live(start_bot, fake, "--stop-loss", "0.5")
-    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    settled(bot, fake)
     fake.book.move(Decimal(144))
     assert bot.wait_end() == 0
     assert fake.book.position() == -3
@@ -274,7 +280,7 @@ def test_live_orders_left_behind_are_not_forgotten_by_a_paper_start(
     start_bot: BotFactory, fake: FakeExchange
 ) -> None:
     bot = live(start_bot, fake)
-    bot.wait_for(lambda: len(fake.book.own_open()) == 6)
+    settled(bot, fake)
     bot.kill()
     bot = paper(start_bot, fake.url)
     assert bot.wait_end() == 2

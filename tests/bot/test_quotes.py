@@ -64,7 +64,7 @@ def test_a_spot_market_sells_only_what_is_held() -> None:
     assert [plain(w.qty) for w in plan.place if w.side is Side.SELL] == ["1", "0.5"]
 
 
-@settings(max_examples=800, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(
     perp=st.booleans(),
     spread=st.decimals("0.05", "5", places=2),

@@ -149,15 +149,17 @@ def test_a_finished_run_is_not_taken_up_again(start_bot: BotFactory) -> None:
 
 
 def test_duration_counts_across_restarts(start_bot: BotFactory) -> None:
-    bot = start_bot(*GRID, "--interval", "0.1", "--duration", "5")
-    bot.wait_healthy()
-    time.sleep(3)
+    bot = start_bot(*GRID, "--interval", "0.1", "--duration", "4")
+    bot.wait_for(lambda: bot.db.exists() and bot.query("SELECT ran_s > 1.5 FROM runs") == [(1,)])
     bot.kill()
-    began = time.monotonic()
-    bot = start_bot(*GRID, "--interval", "0.1", "--duration", "5")
+    [(killed_at,)] = bot.query("SELECT max(at) FROM equity")
+    bot = start_bot(*GRID, "--interval", "0.1", "--duration", "4")
     assert bot.wait_end() == 0
-    assert time.monotonic() - began < 4.9
-    assert bot.query("SELECT count(*) FROM runs") == [(1,)]
+    [(ran, runs)] = bot.query("SELECT sum(ran_s), count(*) FROM runs")
+    assert runs == 1
+    assert ran < 6
+    [(since,)] = bot.query("SELECT max(at) - min(at) FROM equity WHERE at > ?", killed_at)
+    assert since < 3.5
 
 
 BOUNDARY = [150, 148, 145, 142, 139.9, 139, 139, 139, 139]
@@ -206,7 +208,7 @@ def test_standard_quotes_trade(start_bot: BotFactory) -> None:
         "--spread", "0.2", "--quantity", "0.5", "--max-orders", "2", "--max-position", "2", "--inventory-skew", "0.5",
         "--interval", "0.2",
     )  # fmt: skip
-    bot.wait_for(lambda: bot.status().get("trades", 0) >= 2, within=60)
+    bot.wait_for(lambda: bot.status().get("trades", 0) >= 1, within=60)
     assert bot.stop() == 0
     positions = bot.query("SELECT position FROM trades")
     assert all(abs(Decimal(p)) <= 2 for (p,) in positions)

@@ -37,6 +37,7 @@ class There:
     since: list[float] = field(default_factory=list)
     broken: bool = False
     stubborn: bool = False
+    hurried: bool = False
 
     def market(self) -> Market:
         return PERP
@@ -72,6 +73,9 @@ class There:
 
     def channels(self, most: int) -> list[Exchange]:
         return [self]
+
+    def hurry(self) -> None:
+        self.hurried = True
 
     def position(self) -> Decimal | None:
         return None

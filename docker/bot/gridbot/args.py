@@ -21,8 +21,8 @@ MIN_INTERVAL_S = 0.05
 MAX_LEVELS = 200
 # Exchanges have short outages every day; a bot that waits one out is not sick yet.
 OUT_OF_REACH_S = 60.0
-# The supervisor kills after 45 s by default; the report has to be written before.
-STOP_WITHIN_S = 38.0
+# From the signal on. The supervisor kills after 45 s by default, and the last calls may take a few seconds more.
+STOP_WITHIN_S = 35.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from gridbot.exchange import Exchange
 from gridbot.model import ZERO, ExchangeOrder, Fill, Market, Order, Side
 
 DEFAULT_TIMEOUT_S = 10.0
+HURRIED_TIMEOUT_S = 4.0
 # Requests are signed with a time and a window; past it (and a margin for clocks) the exchange refuses them, so an order
 # that was not found by then never will be.
 WINDOW_MS = 5000
@@ -69,7 +70,7 @@ class CcxtExchange:
         self._venue = venues.VENUES[settings.exchange]
         self._id = settings.exchange
         self._settings, self._credentials, self._env = settings, credentials, env
-        self._channels: list[Exchange] = []
+        self._channels: list[CcxtExchange] = []
         window = int(env.get("GRIDBOT_RECV_WINDOW_MS") or WINDOW_MS)
         self.settle_s = window / 1000 + min(SETTLE_MARGIN_S, window / 1000)
         timeout = float(env.get("GRIDBOT_EXCHANGE_TIMEOUT") or DEFAULT_TIMEOUT_S)
@@ -96,6 +97,7 @@ class CcxtExchange:
             options["auths"] = {options["accountIndex"]: {options["apiKeyIndex"]: auth}}
         self._api = load(settings.exchange)(config)
         self._errors = importlib.import_module("ccxt.base.errors")
+        self._rate_limit = self._api.rateLimit
         url = venues.base_url(settings.exchange, env)
         if url:
             self._api.urls["api"] = _moved(self._api.urls["api"], url)
@@ -206,12 +208,20 @@ class CcxtExchange:
         return found
 
     def channels(self, most: int) -> list[Exchange]:
-        while len(self._channels) < min(most, self._venue.channels) - 1:
+        wanted = max(min(most, self._venue.channels), 1)
+        while len(self._channels) < wanted - 1:
             other = CcxtExchange(self._settings, self._credentials, self._env)
             other._api.set_markets(self._api.markets)
             other._raw = self._raw
+            other._api.timeout = self._api.timeout
             self._channels.append(other)
-        return [self, *self._channels]
+        used = [self, *self._channels[: wanted - 1]]
+        for channel in used:  # together they keep to the rate that one of them may have
+            channel._api.rateLimit = self._rate_limit * len(used)
+        return list(used)
+
+    def hurry(self) -> None:
+        self._api.timeout = min(self._api.timeout, int(HURRIED_TIMEOUT_S * 1000))
 
     def position(self) -> Decimal | None:
         if not self._settings.perp:

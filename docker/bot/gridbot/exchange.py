@@ -47,5 +47,8 @@ class Exchange(Protocol):
     def channels(self, most: int) -> list[Exchange]:
         """Up to `most` exchanges to this account, this one first, that may be called at the same time."""
 
+    def hurry(self) -> None:
+        """From now on, rather give a call up early than wait for it long."""
+
     def position(self) -> Decimal | None:
         """The account's position on a perpetual, None where there is none to ask for."""

@@ -77,7 +77,7 @@ def _trade(settings: Settings, store: Store, board: Board, stop: StopSignal) -> 
         session = open_session(settings, store, os.environ, stop.wait, note)
     except StoppedError as err:
         end = _End(EXIT_COMPLETED, stop.reason or "stopped")
-        return _leave(settings, store, err.exchange, invented_market(settings), end)
+        return _leave(settings, store, err.exchange, invented_market(settings), end, stop)
     try:
         end = _loop(_engine(settings, store, session, board, stop), stop)
     except BotError as err:
@@ -86,7 +86,7 @@ def _trade(settings: Settings, store: Store, board: Board, stop: StopSignal) -> 
     except Exception as err:  # noqa: BLE001 - orders have to be cancelled whatever went wrong
         log.exception("the bot crashed")
         end = _End(EXIT_CRASH, f"crash: {type(err).__name__}: {err}")
-    return _leave(settings, store, session.exchange, session.market, end)
+    return _leave(settings, store, session.exchange, session.market, end, stop)
 
 
 def _engine(settings: Settings, store: Store, session: Session, board: Board, stop: StopSignal) -> Engine:
@@ -131,11 +131,17 @@ def _loop(engine: Engine, stop: StopSignal) -> _End:
     return _End(EXIT_COMPLETED, stop.reason or "stopped")
 
 
-def _leave(settings: Settings, store: Store, exchange: Exchange, market: Market, end: _End) -> int:
+def _leave(
+    settings: Settings, store: Store, exchange: Exchange, market: Market, end: _End, stop: StopSignal
+) -> int:
     """Cancel what is ours, say what is left."""
     left, confirmed = len(store.live_orders()), False
+    # In case the supervisor's patience ends first: what is known now is better than no report.
+    report.write(settings.report, open_orders_left=left, confirmed=confirmed, why=end.why)
     try:
         within = settings.stop_within if end.code == EXIT_COMPLETED else CRASH_WITHIN_S
+        if stop.asked_at is not None:
+            within = max(within - (time.monotonic() - stop.asked_at), 1.0)
         left, confirmed = cancel_own(store, exchange, market, within)
     finally:
         if end.completed:

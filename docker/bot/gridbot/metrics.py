@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import resource
-import sys
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -46,9 +46,7 @@ def render(detailed: Mapping[str, Any]) -> str:
         sides = [({"side": side}, sum(order["side"] == side for order in orders)) for side in ("buy", "sell")]
         metric("open_orders", "gauge", "Live orders of this bot.", *sides)
     metric("errors_total", "counter", "Errors in this bot's record.", ({}, get("errors_total")))
-    metric(
-        "resident_memory_peak_bytes", "gauge", "The most memory the process has had.", ({}, _peak_memory())
-    )
+    metric("resident_memory_bytes", "gauge", "Memory of the bot's process.", ({}, _memory()))
     return "\n".join(lines) + "\n"
 
 
@@ -67,6 +65,8 @@ def _number(value: Any) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def _peak_memory() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+def _memory() -> int | None:
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None  # not a Linux

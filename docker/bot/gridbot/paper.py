@@ -89,6 +89,9 @@ class Paper:
         del most
         return [self]
 
+    def hurry(self) -> None:
+        """Nothing here takes time."""
+
     def position(self) -> Decimal | None:
         return None
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import signal
+import time
 from types import FrameType
 
 
@@ -18,6 +19,7 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.reason: str | None = None
+        self.asked_at: float | None = None  # by time.monotonic()
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         os.set_blocking(self._reader, False)
@@ -35,6 +37,7 @@ class StopSignal:
     def set(self, reason: str) -> None:
         """Ask for the stop; the first reason wins."""
         if self.reason is None:
+            self.asked_at = time.monotonic()
             self.reason = reason
         self.wake()
 

@@ -75,7 +75,7 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
-    timeout = 10
+    timeout = 3  # seconds a silent reader may hold one of the slots
     server_version = "gridbot"
     sys_version = ""
 
