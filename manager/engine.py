@@ -198,15 +198,17 @@ class Engine:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    import requests
+    from http.client import HTTPException
+
     from docker.errors import APIError, DockerException
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
     except APIError as error:
         status = error.response.status_code if error.response is not None else 0
         raise _refusal(status, str(error.explanation or error).strip()) from error
-    except (requests.exceptions.RequestException, DockerException) as error:
+    except (OSError, HTTPError, HTTPException, DockerException) as error:
         raise EngineUnreachable("the Docker Engine does not answer: {why}", why=_short(error)) from error
 
 

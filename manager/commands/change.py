@@ -12,6 +12,7 @@ from manager.commands.show import refresh_export, require_known
 from manager.context import Context, show_problems, show_warnings
 from manager.errors import (
     ConfigError,
+    EngineUnreachable,
     ManagerError,
     UsageError,
 )
@@ -110,7 +111,11 @@ def _perform(context: Context, change: Change) -> int:
         if change.command == "down" and named is None:
             means.remove_empty_network(context, survey)
         waiting.until_heard(fleet, [each.action.instance for each in outcomes if each.has_started])
-        after = context.look_again(survey) if outcomes else survey
+        try:
+            after = context.look_again(survey) if outcomes else survey
+        except EngineUnreachable:  # what was done before it went is said all the same
+            report.say_outcomes(context, survey, actions, outcomes, [])
+            raise
         _export(after)
     failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
     after, late = _wait(context, after, {each.instance for each in actions if each.kind == "leave"} | failed)

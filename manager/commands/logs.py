@@ -9,16 +9,23 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from manager import labels, registry
+from manager import labels, output, registry
 from manager.commands.show import require_known
 from manager.context import Context
-from manager.errors import OK, ManagerError, NotFound, UsageError
+from manager.errors import OK, EngineUnreachable, ManagerError, NotFound, UsageError
+from manager.i18n import Text
 
 if TYPE_CHECKING:
     from manager.engine import Engine
     from manager.fleet import Fleet
 
 RECONNECT_S = 0.5
+SILENCE_S = 5.0
+"""After so long without a line the engine is asked whether it is still there: a frozen one ends no stream."""
+
+ENGINE_AWAY_S = 60.0
+"""An engine that is restarted is back within seconds; one that stops many containers first needs longer."""
+
 COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 
 Line = tuple[str, bytes]
@@ -50,7 +57,8 @@ class _Follower:
         self._tail: int | Literal["all"] = context.args.tail if context.args.tail is not None else "all"
         self._stamps = bool(context.args.timestamps)
         self._has_prefix = has_prefix
-        self._lines: queue.Queue[Line | ManagerError | None] = queue.Queue(maxsize=1000)
+        self._lines: queue.Queue[Line | Exception | None] = queue.Queue(maxsize=1000)
+        self._away_since: float | None = None
 
     def run(self, ids: list[str]) -> int:
         width = max(map(len, ids))
@@ -59,10 +67,14 @@ class _Follower:
             threading.Thread(target=self._read, args=(each,), daemon=True).start()
         ended = 0
         while ended < len(ids):
-            item = self._lines.get()
+            try:
+                item = self._lines.get(timeout=SILENCE_S)
+            except queue.Empty:
+                self._require_engine()
+                continue
             if item is None:
                 ended += 1
-            elif isinstance(item, ManagerError):
+            elif isinstance(item, Exception):
                 raise item
             else:
                 sys.stdout.buffer.write(prefixes[item[0]] + item[1])
@@ -71,13 +83,28 @@ class _Follower:
         sys.stdout.buffer.flush()
         return OK
 
+    def _require_engine(self) -> None:
+        """Silence: quiet bots, or an engine that is away. Raises EngineUnreachable when it does not come back."""
+        try:
+            self._engine.version()
+        except EngineUnreachable:
+            now = time.monotonic()
+            if self._away_since is None:
+                self._away_since = now
+                output.warning(
+                    Text("the engine does not answer; waiting {limit} s for it", limit=round(ENGINE_AWAY_S))
+                )
+            if not self._follow or now - self._away_since > ENGINE_AWAY_S:
+                raise
+        else:
+            self._away_since = None
+
     def _prefix(self, instance: str, width: int, index: int) -> bytes:
         if not self._has_prefix:
             return b""
-        from manager.output import has_colour
-
         text = f"{instance:<{width}} | "
-        return (f"\x1b[{COLOURS[index % len(COLOURS)]}m{text}\x1b[0m" if has_colour() else text).encode()
+        colour = COLOURS[index % len(COLOURS)]
+        return (f"\x1b[{colour}m{text}\x1b[0m" if output.has_colour() else text).encode()
 
     def _read(self, instance: str) -> None:
         try:
@@ -86,34 +113,40 @@ class _Follower:
             ):
                 self._lines.put((instance, stamp + b" " + line if self._stamps else line))
             self._lines.put(None)
-        except ManagerError as error:
+        except Exception as error:  # noqa: BLE001 - the main thread raises it; without a word it would wait for ever
             self._lines.put(error)
 
 
 def _followed(
     engine: Engine, fleet: Fleet, instance: str, *, follow: bool, tail: int | Literal["all"]
 ) -> Iterator[tuple[bytes, bytes]]:
-    """(time stamp, line) pairs of an instance. Following outlives its container: the next one goes on where it ended."""
+    """(time stamp, line) pairs of an instance. Following outlives its container, and its engine, for as long as it is read:
+    the next one goes on where it ended.
+    """
     last = b""
     since: float | None = None
     while True:
-        container = _container_id(engine, fleet, instance)
-        if container is not None:
-            try:
-                for stamp, line in _lines(engine.logs(container, follow=follow, tail=tail, since=since)):
-                    if stamp > last:
-                        last = stamp
-                        yield stamp, line
-            except NotFound:
-                pass  # removed while it was read: a recreation, or `down`
+        try:
+            container = _container_id(engine, fleet, instance)
+            chunks = engine.logs(container, follow=follow, tail=tail, since=since) if container else iter(())
+            for stamp, line in _lines(chunks):
+                if stamp > last:
+                    last = stamp
+                    yield stamp, line
+        except NotFound:
+            pass  # removed while it was read: a recreation, or `down`
+        except EngineUnreachable:
+            if not follow:
+                raise
         if not follow:
             return
-        tail, since = "all", _epoch(last)
+        if last:
+            tail, since = "all", _epoch(last)
         time.sleep(RECONNECT_S)
 
 
 def _container_id(engine: Engine, fleet: Fleet, instance: str) -> str | None:
-    """The instance's present container. While following, an engine that is being restarted is waited for."""
+    """The instance's present container."""
     rows = engine.containers([*labels.fleet_filter(fleet.name), f"{labels.INSTANCE}={instance}"])
     found = registry.observe(rows, fleet.name).containers.get(instance)
     return found.id if found else None

@@ -1,0 +1,168 @@
+"""An engine of a test's own, in a network namespace of its own: to be stopped, frozen and killed. Needs root.
+
+The machine's engine is never touched. A second dockerd in the same network namespace would quarrel with it over docker0
+and the firewall.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.fleet import RUN_ID, eventually
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="an engine of its own needs root")
+
+
+@dataclass
+class OwnEngine:
+    """A dockerd that the test may do anything to. `folder` holds everything of it."""
+
+    folder: Path
+    namespace: str
+    number: int = 0
+
+    @property
+    def host(self) -> str:
+        return f"unix://{self.folder}/docker.sock"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {"DOCKER_HOST": self.host}
+
+    def start(self) -> None:
+        """Starts it, again perhaps, and waits until it answers."""
+        log = (self.folder / "log").open("ab")
+        subprocess.Popen(
+            [
+                "nsenter", f"--net=/var/run/netns/{self.namespace}", "dockerd",
+                "--host", self.host, "--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec",
+                "--pidfile", str(self._pid_file), "--containerd-namespace", self.namespace,
+                "--containerd-plugins-namespace", f"{self.namespace}-plugins",
+            ],
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        log.close()
+        eventually(
+            lambda: self.docker("version", "--format", "{{.Server.Version}}").strip(),
+            60,
+            "the engine answers",
+        )
+
+    def stop(self) -> None:
+        """As a service manager does."""
+        pid = self.pid()
+        os.kill(pid, signal.SIGTERM)
+        _until_gone(pid)
+
+    def kill(self, *, everything: bool = False) -> None:
+        """Kills dockerd alone, or all that runs in and under it, as a power cut does."""
+        pids = self._all() if everything else [self.pid()]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            _until_gone(pid)
+        self._pid_file.unlink(missing_ok=True)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Its process stands still: connections are taken and never answered."""
+        os.kill(self.pid(), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid(), signal.SIGCONT)
+
+    def pid(self) -> int:
+        return int(self._pid_file.read_text())
+
+    def docker(self, *args: str) -> str:
+        done = subprocess.run(
+            ["docker", "--host", self.host, *args], capture_output=True, text=True, check=False, timeout=120
+        )
+        return done.stdout
+
+    def load(self, image: str) -> None:
+        """Gives it an image of the machine's engine."""
+        with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
+            subprocess.run(
+                ["docker", "--host", self.host, "load"],
+                stdin=saved.stdout,
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.folder / "pid"
+
+    def _all(self) -> list[int]:
+        """dockerd, containerd, the shims, and every process in its containers: told by their folders and their parents."""
+        children: dict[int, list[int]] = {}
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError, IndexError):
+                words = (process / "cmdline").read_bytes()
+                parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(process.name))
+                if f"{self.folder}/".encode() in words and b"pytest" not in words:
+                    found.append(int(process.name))
+        for pid in found:
+            found += [each for each in children.get(pid, ()) if each not in found]
+        return found
+
+    def remove(self) -> None:
+        """Leaves nothing: processes, mounts, folders, the namespace."""
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(self.pid(), signal.SIGCONT)
+        self.kill(everything=True)
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in sorted((each for each in mounts if each.startswith(f"{self.folder}/")), reverse=True):
+            subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
+        subprocess.run(["ip", "netns", "delete", self.namespace], check=False, capture_output=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def an_engine(image: str, number: int = 0) -> Iterator[OwnEngine]:
+    """A running engine that has the image."""
+    namespace = f"bft-{RUN_ID}-{number}"
+    engine = OwnEngine(
+        Path(f"/tmp/{namespace}"), namespace, number
+    )  # a short path: sockets' names end at 107 bytes
+    engine.folder.mkdir(mode=0o700)
+    try:
+        subprocess.run(["ip", "netns", "add", namespace], check=True)
+        subprocess.run(["ip", "-n", namespace, "link", "set", "lo", "up"], check=True)
+        engine.start()
+        engine.load(image)
+        yield engine
+    finally:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            engine.pid()
+        engine.remove()
+
+
+def _until_gone(pid: int) -> None:
+    deadline = time.monotonic() + 60
+    while Path("/proc", str(pid)).exists() and _state(pid) != "Z":
+        assert time.monotonic() < deadline, f"process {pid} does not end"
+        time.sleep(0.05)
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"

@@ -1,0 +1,171 @@
+"""The engine stopped, killed, frozen: a clear message or a reconnection, no hang, and nothing that `up` does not mend."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import bots
+from tests.faults.conftest import Note, new_project
+from tests.faults.engines import OwnEngine, an_engine, needs_root
+from tests.fleet import Project, eventually
+
+pytestmark = [pytest.mark.engine, needs_root]
+
+INSTANCES = ("one", "two", "idle")
+READ_BOUND_S = 10.0
+
+
+@pytest.fixture(scope="module")
+def engine(fault_image: str) -> Iterator[OwnEngine]:
+    """An engine that may be stopped and killed."""
+    with an_engine(fault_image) as own:
+        yield own
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, engine: OwnEngine, fault_image: str) -> Iterator[Project]:
+    """Two instances up and healthy on that engine, a third one that a person has stopped."""
+    with new_project(tmp_path / "project", fault_image, environ=engine.environ) as project:
+        for port, each in enumerate(INSTANCES):
+            bots.add(project, each, port)
+        project.manager("up", "--wait")
+        project.manager("stop", "idle")
+        yield project
+
+
+def started(project: Project, *args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        project.command(*args), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=project.folder, env={**os.environ, **project.environ},
+    )  # fmt: skip
+
+
+def as_it_should_be(project: Project) -> None:
+    """Exactly what should run does."""
+    eventually(
+        lambda: project.states() == {"one": "running", "two": "running", "idle": "stopped"},
+        60,
+        "all as wished",
+    )
+    assert "idle: left alone: stopped by a person" in project.manager("up").out
+
+
+def test_a_frozen_engine_hangs_no_command(
+    fleet: Project, engine: OwnEngine, note: Note, is_long: bool
+) -> None:
+    readers = (["ps"], ["list"], ["status", "one"], ["logs", "one"])
+    changers = (["up"], ["down"], ["stop"], ["restart"], ["export"]) if is_long else (["up"],)
+    follower = started(fleet, "logs", "-f", "one")
+    eventually(lambda: follower.stdout and follower.stdout.readline(), what="a first line")
+    began = time.monotonic()
+    with engine.frozen():
+        managers = [started(fleet, *command) for command in readers]
+        managers += [started(fleet, *command, "--lock-wait", "90") for command in changers]
+        for number, manager in enumerate(managers):
+            said = manager.communicate(timeout=90)[0]
+            assert manager.returncode == 5, said
+            assert "no Docker Engine answers (" in said
+            if number < len(readers):
+                assert time.monotonic() - began < READ_BOUND_S + 10
+    assert follower.poll() is None
+    follower.kill()
+    as_it_should_be(fleet)
+    note(
+        "dockerd stands still",
+        f"SIGSTOP, then {', '.join(command[0] for command in (*readers, *changers))}",
+        len(managers),
+        f"each ends with 5 within {READ_BOUND_S:.0f} s of its turn and says so; nothing has changed afterwards",
+    )
+
+
+def test_logs_follow_through_an_engine_restart(
+    fleet: Project, engine: OwnEngine, note: Note, is_long: bool
+) -> None:
+    follower = started(fleet, "logs", "-f", "one", "two")
+    lines: list[str] = []
+    assert follower.stdout is not None
+    reader = threading.Thread(target=lambda: lines.extend(iter(follower.stdout.readline, "")), daemon=True)  # type: ignore[union-attr]
+    reader.start()
+    try:
+        for how in ("stop", "kill") if is_long else ("kill",):
+            eventually(lambda: any("tick" in line for line in lines), what="lines")
+            getattr(engine, how)()
+            lines.clear()
+            engine.start()
+            if how == "kill":
+                fleet.manager("up")
+            eventually(lambda: any(line.startswith("one | tick") for line in lines), 60, f"lines after {how}")
+            eventually(lambda: any(line.startswith("two | tick") for line in lines), 60, f"lines after {how}")
+        assert follower.poll() is None
+        assert not any("Traceback" in line for line in lines)
+    finally:
+        follower.kill()
+    note(
+        "`logs -f` while the engine goes and comes", "SIGTERM, SIGKILL of dockerd", 2, "goes on where it was"
+    )
+
+
+def test_all_that_ran_comes_back_and_only_that(
+    fleet: Project, engine: OwnEngine, note: Note, is_long: bool
+) -> None:
+    with bots.watched(fleet) as seen:
+        engine.stop()
+        assert bots.pids(fleet, "one") == []
+        done = fleet.manager("ps", code=5)
+        assert done.err.startswith("error: no Docker Engine answers")
+        engine.start()
+        as_it_should_be(fleet)
+        if is_long:
+            engine.kill(everything=True)
+            engine.start()
+            as_it_should_be(fleet)
+        engine.kill()
+        engine.start()
+        fleet.manager("up")
+        as_it_should_be(fleet)
+    assert set(seen.most.values()) == {1}
+    for how, held in (
+        ("SIGTERM of dockerd", "all that ran comes back by itself, what a person stopped stays down"),
+        ("SIGKILL of dockerd, containerd, shims, bots", "the same"),
+        ("SIGKILL of dockerd alone", "the next `up` brings back exactly what should run"),
+    ):
+        note("the engine goes and comes", how, 1, held)
+
+
+def test_an_engine_killed_under_a_command_leaves_nothing_that_up_does_not_mend(
+    fleet: Project, engine: OwnEngine, note: Note, is_long: bool
+) -> None:
+    commands = (["restart", "one", "two"], ["up"], ["down", "one", "two"])
+    times = 18 if is_long else 1
+    dice = random.Random(9)
+    codes = []
+    with bots.watched(fleet) as seen:
+        for number in range(times):
+            command = commands[number % len(commands)]
+            fleet.change("one", strategy_config={"quantity": 1 + number})
+            manager = started(fleet, *command)
+            time.sleep(dice.uniform(0.5, 1.5))
+            engine.kill(everything=number % 2 == 1)
+            said = manager.communicate(timeout=90)[0]
+            codes.append(manager.returncode)
+            assert manager.returncode in {0, 5}, said
+            assert manager.returncode == 0 or "Docker Engine" in said
+            engine.start()
+            fleet.manager("up")
+            as_it_should_be(fleet)
+            assert "nothing to do" in fleet.manager("plan").out
+    assert set(seen.most.values()) == {1}
+    note(
+        "the engine is killed under restart, up, down",
+        "SIGKILL after a random time, dockerd alone and everything by turns",
+        times,
+        f"exit code 5 ({codes.count(5)} times) or done before; the next `up` mends it; never two bots",
+    )
