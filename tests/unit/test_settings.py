@@ -45,7 +45,10 @@ def test_the_data_folder_may_be_the_old_systems(tmp_path: Path) -> None:
             "config/fleet.toml: container.pids_limt: is not a known key, did you mean pids_limit?",
         ),
         ("[defaults]\nweb_port = 1", "config/fleet.toml: defaults.web_port: belongs into an instance config"),
-        ("[defaults]\nrestart_delay = -1", "config/fleet.toml: defaults.restart_delay: must be 0-3600, not -1"),
+        (
+            "[defaults]\nrestart_delay = -1",
+            "config/fleet.toml: defaults.restart_delay: must be 0-3600, not -1",
+        ),
         ("name = ", "config/fleet.toml: is not TOML: Invalid value (at end of document)"),
     ],
 )
