@@ -49,5 +49,8 @@ def test_ports_are_the_known_ones_else_the_lowest_free() -> None:
         "c": 5004,
     }
     assert memory.assign_ports(["a"], {"a": 5001}, [5001]) == {"a": 5002}
-    assert memory.assign_ports(["a", "b"], {"a": 5001}, [], lambda port: port > 5003) == {"a": 5001, "b": 5004}
+    assert memory.assign_ports(["a", "b"], {"a": 5001}, [], lambda port: port > 5003) == {
+        "a": 5001,
+        "b": 5004,
+    }
     assert memory.assign_ports(["a", "b"], {"a": 5005, "b": 5005}, []) == {"a": 5005, "b": 5001}
