@@ -62,13 +62,19 @@ def _unset(spec: InstanceSpec, variables: Mapping[str, str]) -> Iterator[str]:
 
 def _one_purse(live: list[InstanceSpec], variables: Mapping[str, str]) -> Iterator[Problem]:
     """Two live bots with the same credentials on one symbol cancel each other's orders."""
-    owners: dict[tuple[str, str, frozenset[str]], InstanceSpec] = {}
+    seen: list[tuple[InstanceSpec, frozenset[str]]] = []
     for spec in live:
         credentials = frozenset(_credentials(spec, variables))
-        if not credentials:
-            continue
-        first = owners.setdefault((spec.exchange, spec.symbol, credentials), spec)
-        if first is not spec:
+        first = next(
+            (
+                other
+                for other, theirs in seen
+                if _is_one_market(spec, other) and _is_one_purse(credentials, theirs)
+            ),
+            None,
+        )
+        seen.append((spec, credentials))
+        if first is not None:
             yield Problem.at(
                 spec.config_file,
                 "exchange_config",
@@ -77,6 +83,15 @@ def _one_purse(live: list[InstanceSpec], variables: Mapping[str, str]) -> Iterat
                 symbol=spec.symbol,
                 other=first.config_file,
             )
+
+
+def _is_one_market(spec: InstanceSpec, other: InstanceSpec) -> bool:
+    return (spec.exchange.lower(), spec.symbol.lower()) == (other.exchange.lower(), other.symbol.lower())
+
+
+def _is_one_purse(these: frozenset[str], those: frozenset[str]) -> bool:
+    """Whether one set holds the other: a bot may be given more than its key and secret, and two accounts a common word."""
+    return bool(these and those) and (these <= those or those <= these)
 
 
 def _credentials(spec: InstanceSpec, variables: Mapping[str, str]) -> Iterator[str]:

@@ -32,7 +32,7 @@ class Context:
     def project(self) -> Project:
         """Reads the project folder; warnings go to standard error at once."""
         chosen = self.args.project_dir
-        return projects.read(Path(chosen) if chosen else projects.find(Path.cwd()))
+        return projects.read(projects.at(Path(chosen)) if chosen else projects.find(Path.cwd()))
 
     def engine(self, parallelism: int = 8) -> Engine:
         """The engine, connected on first use."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from manager import jsonfile
 from manager.i18n import _
 
 SECRET_WORDS = re.compile(r"key|secret|pass|token|private|mnemonic|seed", re.IGNORECASE)
@@ -102,8 +103,7 @@ def parse_dotenv(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
 def read_dotenv(path: Path) -> tuple[dict[str, str], list[tuple[int, str]]]:
     """The file's variables and faults; none for a missing file. A file that cannot be read is one fault at line 0."""
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_DOTENV_BYTES + 1)
+        raw = jsonfile.content(path, MAX_DOTENV_BYTES)
     except FileNotFoundError:
         return {}, []
     except OSError as error:

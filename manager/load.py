@@ -21,9 +21,12 @@ from manager.config import (
 )
 from manager.definition import Loaded, LoadedFile
 from manager.environment import Unset, expand, is_reference, is_secret, references, texts
-from manager.errors import Problem
+from manager.errors import ConfigError, Problem
 from manager.fleet import Fleet
 from manager.spec import InstanceSpec
+
+OWN_FILES = frozenset({"fleet.json", "fleet.lock", "compose-hashes.json", "instances.json"})
+"""Files beside which the instances' folders lie; in lower case."""
 
 UNEXPANDED = ("exchange_config", "environment")
 """Sections whose `${…}` stay as they are until the bot's env file is written."""
@@ -35,10 +38,15 @@ def load(
     """Loads config/active. `ids`: config file → the id that `--instance-id` once gave it."""
     try:
         paths = sorted(
-            path for path in fleet.config_dir.iterdir() if path.suffix == ".json" and path.is_file()
+            path for path in fleet.config_dir.iterdir() if path.suffix == ".json" and not path.is_dir()
         )
     except FileNotFoundError:
         paths = []
+    except OSError as error:
+        folder = fleet.relative(fleet.config_dir)
+        raise ConfigError(
+            [Problem.at(folder, "", "cannot be read: {why}", why=error.strerror or error)]
+        ) from error
     files = tuple(load_file(path, fleet, defaults, variables, ids) for path in paths)
     return Loaded(files, tuple(conflicts([loaded.spec for loaded in files if loaded.spec])))
 
@@ -61,7 +69,7 @@ def load_file(
         return LoadedFile(file, problems=tuple(config), is_constant=False)
     is_constant = not _has_references(raw)
     instance_id = ids.get(file) or config.metadata.instance_id or path.stem
-    problems = [*_id_faults(file, instance_id), *_faults(file, config, instance_id, fleet)]
+    problems = [*id_faults(file, instance_id), *_faults(file, config, instance_id, fleet)]
     if problems:
         return LoadedFile(file, problems=tuple(problems), is_constant=is_constant)
     return LoadedFile(
@@ -179,9 +187,14 @@ def _has_references(raw: object) -> bool:
     return any("${" in text for _key, text in texts(sections))
 
 
-def _id_faults(file: str, instance_id: str) -> Iterator[Problem]:
+def id_faults(file: str, instance_id: str) -> Iterator[Problem]:
+    """Why an instance cannot be called that."""
     if not ID_PATTERN.fullmatch(instance_id):
         yield Problem.at(file, "metadata.instance_id", ID_RULE)
+    elif instance_id.lower() in OWN_FILES:
+        yield Problem.at(
+            file, "metadata.instance_id", "{value} is the name of a file of botfleet's own", value=instance_id
+        )
 
 
 def _faults(file: str, config: InstanceConfig, instance_id: str, fleet: Fleet) -> Iterator[Problem]:
@@ -232,7 +245,12 @@ def _secrets_in_args(file: str, config: InstanceConfig) -> Iterator[Problem]:
 def _path_faults(file: str, config: InstanceConfig, instance_id: str) -> Iterator[Problem]:
     """Logs stay below logs/, databases in database/: a config can name no folder of another instance or program."""
     log_dir, db_path = config.daemon_config.log_dir, config.daemon_config.db_path
-    if log_dir is not None and log_dir != spec.SHARED_LOG_DIR and not _is_below("logs", log_dir):
+    is_shared = log_dir in {None, spec.SHARED_LOG_DIR}
+    if (
+        log_dir is not None
+        and not is_shared
+        and (not _is_below("logs", log_dir) or log_dir.split("/")[1] in OWN_FILES)
+    ):
         yield _outside(file, "daemon_config.log_dir", "logs/bp_sol_01", log_dir)
     if db_path is not None and not _is_below("database", db_path):
         yield _outside(file, "daemon_config.db_path", "database/bp_sol_01.db", db_path)

@@ -50,7 +50,10 @@ class Project:
 
     def instance_of(self, file: str) -> str:
         """The id of the instance whose config this file is."""
-        path = Path(file).resolve()
+        try:
+            path = Path(file).resolve()
+        except (OSError, ValueError, RuntimeError) as error:  # a NUL, a name too long, links in a circle
+            raise ConfigError([Problem.at(file, "", "there is no such file")]) from error
         for loaded in self.loaded.files:
             if (self.fleet.project_dir / loaded.file).resolve() == path:
                 if loaded.spec is None:
@@ -68,11 +71,22 @@ class Project:
 def find(start: Path) -> Path:
     """The nearest folder upwards that has a config/ folder. Raises ConfigError."""
     for folder in (start, *start.parents):
-        if (folder / "config" / "active").is_dir() or (folder / "config" / "fleet.toml").is_file():
+        if _is_project(folder):
             return folder
     raise ConfigError(
         [Problem.at(str(start), "", "there is no config/active here or above: use --project-dir DIR")]
     )
+
+
+def at(folder: Path) -> Path:
+    """This folder, if it is a project's: a command must not make one where a name is mistyped. Raises ConfigError."""
+    if not _is_project(folder):
+        raise ConfigError([Problem.at(str(folder), "", "there is no config/active in it")])
+    return folder
+
+
+def _is_project(folder: Path) -> bool:
+    return (folder / "config" / "active").is_dir() or (folder / "config" / "fleet.toml").is_file()
 
 
 def read(project_dir: Path) -> Project:

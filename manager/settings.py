@@ -11,13 +11,16 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from manager import explain
+from manager import explain, jsonfile
 from manager.config import DaemonConfig, Fault, Mode
 from manager.errors import ConfigError, Problem
 from manager.fleet import DEFAULT_PASSED_VARIABLES, NAME_PATTERN, Fleet
 
 NOT_DEFAULTS = ("web_port", "log_dir", "db_path", "python_path", "script_path", "working_dir")
 """Keys of daemon_config that belong to one instance and cannot be a fleet's default."""
+
+
+MAX_BYTES = 1_000_000
 
 
 class _Table(BaseModel):
@@ -100,7 +103,10 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
 
 def _read(path: Path, file: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = jsonfile.content(path, MAX_BYTES)
+        if len(raw) > MAX_BYTES:
+            raise ConfigError([Problem.at(file, "", "is larger than {limit} bytes", limit=MAX_BYTES)])
+        return tomllib.loads(raw.decode("utf-8-sig"))
     except FileNotFoundError:
         return {}
     except OSError as error:

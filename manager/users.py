@@ -32,7 +32,12 @@ def bot_user(fleet: Fleet, variables: Mapping[str, str], engine: Engine) -> BotU
 
     Under a rootless engine the container's root is the user outside, who owns everything.
     """
-    fleet.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        fleet.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ManagerError(
+            "cannot make the data folder {path}: {why}", path=fleet.data_dir, why=error.strerror or error
+        ) from error
     if os.geteuid() != 0 and engine.is_rootless():
         return BotUser(0, 0, (os.geteuid(), os.getegid()))
     uid, gid = host.bot_owner(fleet.data_dir)

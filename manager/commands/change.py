@@ -15,6 +15,7 @@ from manager.errors import (
     EngineUnreachable,
     ManagerError,
     UsageError,
+    worst_exit_code,
 )
 from manager.execute import Outcome
 from manager.memory import Memory, Wish
@@ -107,7 +108,8 @@ def _perform(context: Context, change: Change) -> int:
         predecessor.require_none(
             survey, [each.instance for each in actions if each.kind == "create" or change.command == "stop"]
         )
-        outcomes = _carry_out(context, change, survey, actions, named, held)
+        unsaved = _save_wish(change, survey, _memory_after(change, survey, actions, named))
+        outcomes = _carry_out(context, survey, actions, held)
         if change.command == "down" and named is None:
             means.remove_empty_network(context, survey)
         waiting.until_heard(fleet, [each.action.instance for each in outcomes if each.has_started])
@@ -122,6 +124,9 @@ def _perform(context: Context, change: Change) -> int:
     code = report.say_outcomes(context, after, actions, outcomes, late)
     if not change.needs_sound_configs:
         show_problems(after.project)
+    if unsaved is not None:
+        output.error(unsaved)
+        return worst_exit_code([code, unsaved.exit_code])
     return code
 
 
@@ -138,7 +143,19 @@ def _name_instance(context: Context) -> None:
             "{id} has a container; `manager down {id}` first, or one config runs twice", id=present
         )
     file = survey.project.specs[present].config_file
+    _require_free_id(wanted, file, survey)
     _remember(survey, survey.project.memory.with_id(file, wanted))
+
+
+def _require_free_id(instance: str, file: str, survey: Survey) -> None:
+    """Raises before the id is remembered: one that cannot be loaded again would keep every later command from working."""
+    from manager.load import id_faults  # pydantic, 0.1 s
+
+    if faults := list(id_faults(file, instance)):
+        raise ConfigError(faults)
+    for other in survey.project.specs.values():
+        if other.id.lower() == instance.lower() and other.config_file != file:
+            raise UsageError("{id} is already the instance of {file}", id=instance, file=other.config_file)
 
 
 def _look(context: Context, change: Change) -> Survey:
@@ -174,16 +191,22 @@ def _planned(context: Context, change: Change, survey: Survey) -> tuple[list[Act
     return change.planner(survey, named), named
 
 
-def _carry_out(
-    context: Context,
-    change: Change,
-    survey: Survey,
-    actions: list[Action],
-    named: list[str] | None,
-    held: lock.Held,
-) -> list[Outcome]:
+def _save_wish(change: Change, survey: Survey, after: Memory) -> ManagerError | None:
+    """The wish is written before the deed: a manager killed in between must not leave a lie behind.
+
+    A bot that is to be stopped is stopped, though, even on a disk that is full; the error is for the end.
+    """
+    try:
+        _remember(survey, after)
+    except ManagerError as error:
+        if change.wish != "stopped":
+            raise
+        return error
+    return None
+
+
+def _carry_out(context: Context, survey: Survey, actions: list[Action], held: lock.Held) -> list[Outcome]:
     todo = plan.effective(actions)
-    _remember(survey, _memory_after(change, survey, actions, named))
     for action in actions:
         if action.kind == "leave" and not context.as_json:
             output.say(report.action_line(action))
@@ -199,7 +222,7 @@ def _carry_out(
 
 
 def _memory_after(change: Change, survey: Survey, actions: list[Action], named: list[str] | None) -> Memory:
-    """The wish is written before the deed: a manager killed in between must not leave a lie behind."""
+    """What is remembered from now on."""
     after = survey.project.memory
     asked = named if named is not None else [action.instance for action in actions if action.kind != "leave"]
     if change.wish == "stopped" and named is None:
