@@ -10,13 +10,16 @@ from typing import Any
 from gridbot.database import open_for_reading
 
 POINTS = 480
-MOST_FILLS = 400
+# Fills of one side at one price are one mark where they would lie on top of each other.
+FILL_BUCKETS = 160
+MOST_FILLS = 1500
 
 
 def chart(path: Path, hours: float) -> dict[str, Any]:
     """Prices, P&L and fills of the last `hours` hours of the current run, thinned out to about `POINTS` points.
 
-    `points`: [time, price, lowest, highest, pnl, position] each; `fills`: [time, side, price, quantity] each.
+    `points`: [time, price, lowest, highest, pnl, position] each; `fills`: [time, side, price, quantity,
+    how many] each.
     """
     now = time.time()
     with open_for_reading(path) as db:
@@ -34,8 +37,10 @@ def chart(path: Path, hours: float) -> dict[str, Any]:
             (start, run_id, bucket),
         )
         fills = db.execute(
-            "SELECT at, side, price, qty FROM trades WHERE at >= ? AND run_id = ? ORDER BY at DESC LIMIT ?",
-            (start - 1, run_id, MOST_FILLS),
+            "SELECT max(at) AS at, side, CAST(price AS REAL) AS price, sum(CAST(qty AS REAL)) AS qty, count(*) AS n"
+            " FROM trades WHERE at >= ?1 AND run_id = ?2 GROUP BY CAST((at - ?1) / ?3 AS INTEGER), side, price"
+            " ORDER BY 1 DESC LIMIT ?4",
+            (start - 1, run_id, max((now - start) / FILL_BUCKETS, 0.5), MOST_FILLS),
         )
         return {
             "from": round(start, 3),

@@ -89,9 +89,10 @@ export function drawPrice(svg, data, levels, orders, price) {
   const band = path(data.points, x, (p) => s.y(p[3])) + path([...data.points].reverse(), x, (p) => s.y(p[2])).replace("M", "L");
   s.add("path", { class: "range", d: `${band}Z` });
   s.add("path", { class: "line", d: path([...data.points, [data.to, price]], x, (p) => s.y(p[1])) });
+  const r = Math.min(5, Math.max(3.2, s.inner / (data.fills.length + 1) * 1.6));
   for (const [time, side, at] of data.fills) {
     if (at < low || at > high) continue;
-    const cx = s.x(time), cy = s.y(at), r = 5;
+    const cx = s.x(time), cy = s.y(at);
     const d = side === "buy" ? `M${cx - r},${cy + r}L${cx + r},${cy + r}L${cx},${cy - r}Z` : `M${cx - r},${cy - r}L${cx + r},${cy - r}L${cx},${cy + r}Z`;
     s.add("path", { class: `fill ${side}`, d });
   }
