@@ -11,6 +11,8 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from manager.i18n import _
+
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
 
@@ -49,7 +51,7 @@ def content(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | link)
     with open(descriptor, "rb", buffering=0) as stream:  # noqa: PTH123 - a descriptor, which is closed here
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+            raise OSError(errno.EINVAL, _("it is not a regular file"), str(path))
         return b"".join(_chunks(stream, max_bytes + 1))
 
 

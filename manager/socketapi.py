@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from manager.i18n import _
+
 DEFAULT_SOCKET = "/var/run/docker.sock"
 READ_TIMEOUT_S = 10
 """A list of 200 containers takes 50 ms; an engine that is silent for this long hangs."""
@@ -53,7 +55,7 @@ def get(path: str, api: str, query: Mapping[str, Any] | None = None) -> Any:
     try:
         value = json.loads(body)
     except ValueError as error:
-        raise NoAnswer("it does not speak the engine's API") from error
+        raise NoAnswer(_("it does not speak the engine's API")) from error
     if answer.status >= 400:
         raise Refused(answer.status, str(value.get("message", "")))
     return value
