@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import threading
 import time
@@ -18,6 +19,8 @@ from bench.shell import run
 
 LINE_BYTES = 120
 PUMP_TIMEOUT_S = 300
+DONE_LINE = re.compile(r"^bench-done (\S+)$", re.MULTILINE)
+"""The bot's last line; the supervisor may still have something to say after it."""
 STRAIGHT = ["/opt/venv/bin/python", "-u", "/app/run.py"]
 """What the image's supervisor runs, as the container's own entry point."""
 BUNDLED_CONFIG = ROOT / "config" / "active" / "bp_sol_01.json"
@@ -108,14 +111,14 @@ def _write(api: Api, name: str, body: dict[str, Any], lines: int) -> float:
     try:
         api.start(made)
         deadline = time.monotonic() + PUMP_TIMEOUT_S
-        while not (last := run(["docker", "logs", "--tail", "1", made]).out).startswith("bench-done"):
+        while not (last := DONE_LINE.search(run(["docker", "logs", "--tail", "5", made]).out)):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{lines} lines were not written within {PUMP_TIMEOUT_S} s")
             time.sleep(0.2)
         arrived = _count_lines(made)
         if arrived != lines:
             raise AssertionError(f"{lines} lines were written and {arrived} arrived")
-        return float(last.split()[1])
+        return float(last[1])
     finally:
         api.stop_and_remove(made)
 
