@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help up down engine image test bench lint lock clean
+.PHONY: help up down engine image test bench lint lock messages clean
 
 help: ## show this list
 	@echo "make up: start the fleet    make test: prove that it works"
@@ -47,6 +47,9 @@ lint: $(VENV)/dev.stamp ## ruff and mypy
 
 lock: $(VENV)/dev.stamp ## pin again what pyproject.toml and the bundled bot ask for
 	@scripts/lock.sh
+
+messages: $(VENV)/dev.stamp ## bring the translation catalogues up to date with the source
+	@$(BIN)/python scripts/messages.py
 
 clean: ## remove the virtual environment and the tools' caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info
