@@ -83,10 +83,15 @@ def _own_folder(data_dir: Path, relative: str, mode: int, owner: Owner) -> None:
     path = path / last
     _real_folder(path, mode)
     found = path.lstat()
+    if os.geteuid() == 0 and (found.st_uid, found.st_gid) != owner:
+        _give_away(path, owner)
+    elif found.st_uid != owner[0]:
+        raise FolderError(
+            "{path} belongs to uid {uid}, the bots run as uid {wanted}: chown it",
+            path=path, uid=found.st_uid, wanted=owner[0],
+        )  # fmt: skip
     if stat.S_IMODE(found.st_mode) != mode and mode == 0o700:
         path.chmod(mode)
-    if (found.st_uid, found.st_gid) != owner and os.geteuid() in {0, found.st_uid}:
-        _give_away(path, owner)
 
 
 def _real_folder(path: Path, mode: int) -> None:
@@ -105,11 +110,6 @@ def _real_folder(path: Path, mode: int) -> None:
 
 def _give_away(folder: Path, owner: Owner) -> None:
     """Changes the owner of a folder and everything in it, following no link."""
-    if os.geteuid() != 0:
-        raise FolderError(
-            "{path} belongs to uid {uid}, the bots run as uid {wanted}: chown it",
-            path=folder, uid=folder.lstat().st_uid, wanted=owner[0],
-        )  # fmt: skip
     for root, _folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
         os.chown(root, *owner, follow_symlinks=False)
         for name in files:

@@ -67,13 +67,17 @@ class Memory:
 
 def load(path: Path, fleet: str) -> Memory:
     """The remembered fleet; empty where there is no file. Raises ConfigError for a file that is not ours to read."""
-    if not path.exists():
-        return Memory(fleet)
     try:
+        if not path.exists():
+            return Memory(fleet)
         raw = jsonfile.read(path, max_bytes=16_000_000)
         memory = _decoded(raw)
     except jsonfile.JsonFault as fault:
         raise ConfigError([Problem.at(str(path), fault.path, fault.message, **fault.params)]) from fault
+    except OSError as error:
+        raise ConfigError(
+            [Problem.at(str(path), "", "cannot be read: {why}", why=error.strerror or error)]
+        ) from error
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise ConfigError(
             [Problem.at(str(path), "", "is not a botfleet state file; move it away, then run `manager up`")]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from manager import jsonfile
+from manager.errors import ManagerError
 
 STATE_FILE = "supervisor.json"
 REPORT_FILE = "report.json"
@@ -103,9 +104,15 @@ def is_held(state_dir: Path) -> bool:
 
 
 def forget(state_dir: Path) -> None:
-    """Clears what a person's start clears: a final state, the restart counts, the old report."""
+    """Clears what a person's start clears: a final state, the restart counts, the old report. Raises ManagerError."""
     for name in (STATE_FILE, REPORT_FILE):
-        (state_dir / name).unlink(missing_ok=True)
+        path = state_dir / name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ManagerError(
+                "cannot remove {path}: {why}", path=path, why=error.strerror or error
+            ) from error
 
 
 def uptime() -> float:

@@ -175,6 +175,8 @@ def _require_sound(context: Context, survey: Survey) -> None:
         project.require_sound()
         return
     files = {spec.config_file for each, spec in project.specs.items() if each in named}
+    kept = survey.situation.kept.intersection(named)  # their containers tell which file is broken
+    files |= {survey.observed.containers[each].config_file for each in kept}
     own = [problem for problem in project.problems if problem.file in files or problem.file == ".env"]
     if own or (project.problems and any(each not in survey.views for each in named)):
         raise ConfigError(own or project.problems)
