@@ -80,7 +80,11 @@ class Fleets:
         ]  # fmt: skip
         for work, ours, against, theirs, limit in pairs:
             with self.findings.row(f"{work}, {size}"):
+                before = project.container_ids()
                 self._pair(work, size, ours, against, theirs, limit)
+                if project.container_ids() != before:
+                    self.findings.comparisons.pop()
+                    raise AssertionError("a container was made anew, where nothing was to do")
         with self.findings.row(f"status of one, {size}"):
             self._status(project)
         with self.findings.row(f"stats, {size}"):

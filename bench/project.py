@@ -93,6 +93,10 @@ class Project:
     def container(self, instance: str) -> str:
         return f"{self.name}-{instance}"
 
+    def container_ids(self) -> set[str]:
+        """Of everything that runs in the fleet."""
+        return set(run(["docker", "ps", "-q", "--filter", f"label={PROJECT_LABEL}={self.name}"]).out.split())
+
     def forget(self) -> None:
         """As if the fleet had never been up."""
         for name in ("volumes", "cache"):
