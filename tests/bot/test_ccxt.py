@@ -143,6 +143,14 @@ def test_an_address_that_is_none_is_refused() -> None:
         venues.base_url("backpack", {"BASE_URL": "api.example"})
 
 
+@pytest.mark.parametrize(
+    "name", ["GRIDBOT_RECV_WINDOW_MS", "GRIDBOT_EXCHANGE_TIMEOUT", "GRIDBOT_RATE_LIMIT_MS"]
+)
+def test_a_setting_that_is_no_number_is_named(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: must be a number above 0, not soon"):
+        CcxtExchange(settings(), None, {name: "soon"})
+
+
 # calls and errors
 
 

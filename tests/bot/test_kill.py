@@ -43,7 +43,8 @@ def moving(book: Book, seed: int, step: Decimal = Decimal("0.25"), every: float 
 def live(start_bot: BotFactory, fake: FakeExchange, *argv: str) -> Bot:
     return start_bot(
         *(argv or GRID), "--interval", "0.1", TRADING_MODE="live", GRIDBOT_EXCHANGE_TIMEOUT="0.6",
-        GRIDBOT_RECV_WINDOW_MS="900", **fake.env,
+        GRIDBOT_RECV_WINDOW_MS="900",
+        GRIDBOT_RATE_LIMIT_MS="2", **fake.env,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from tests.fake_exchange.faults import Fault, Faults
 from tests.fake_exchange.server import FakeExchange
 
 MESH = (*GRID[:6], "--grid-upper", "156", "--grid-lower", "144", "--grid-num", "7", "--quantity", "0.1")
-FAST = {"GRIDBOT_EXCHANGE_TIMEOUT": "1", "GRIDBOT_RECV_WINDOW_MS": "1000"}
+FAST = {"GRIDBOT_EXCHANGE_TIMEOUT": "1", "GRIDBOT_RECV_WINDOW_MS": "1000", "GRIDBOT_RATE_LIMIT_MS": "2"}
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_an_outage_pauses_and_turns_unhealthy(
 
 
 def test_a_stop_during_an_outage_reports_what_is_left(start_bot: BotFactory, fake: FakeExchange) -> None:
-    bot = live(start_bot, fake, GRIDBOT_STOP_WITHIN="2")
+    bot = live(start_bot, fake, GRIDBOT_STOP_WITHIN="1")
     settled(bot, fake)
     fake.faults.down = True
     assert bot.stop(within=20) == 0

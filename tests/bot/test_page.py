@@ -34,7 +34,8 @@ def fake() -> Iterator[FakeExchange]:
 def bot(fake: FakeExchange, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
     """A paper bot on the fake exchange's prices, with a few trades behind it."""
     env = {"GRIDBOT_MARKET": "live", "BACKPACK_API_URL": fake.url, "BOT_WEB_TOKEN": TOKEN, "BOTFLEET_INSTANCE": "bp_sol_01",
-           "GRIDBOT_EXCHANGE_TIMEOUT": "1", "GRIDBOT_OUT_OF_REACH": "2"}  # fmt: skip
+           "GRIDBOT_EXCHANGE_TIMEOUT": "1",
+           "GRIDBOT_RATE_LIMIT_MS": "2", "GRIDBOT_OUT_OF_REACH": "2"}  # fmt: skip
     started = Bot(tmp_path_factory.mktemp("page"), MESH, env)
     started.wait_healthy()
     for number, price in enumerate(("147.9", "145.9", "148.1", "150.2"), 1):

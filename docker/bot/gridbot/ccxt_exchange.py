@@ -71,9 +71,9 @@ class CcxtExchange:
         self._id = settings.exchange
         self._settings, self._credentials, self._env = settings, credentials, env
         self._channels: list[CcxtExchange] = []
-        window = int(env.get("GRIDBOT_RECV_WINDOW_MS") or WINDOW_MS)
+        window = int(_number(env, "GRIDBOT_RECV_WINDOW_MS", WINDOW_MS))
         self.settle_s = window / 1000 + min(SETTLE_MARGIN_S, window / 1000)
-        timeout = float(env.get("GRIDBOT_EXCHANGE_TIMEOUT") or DEFAULT_TIMEOUT_S)
+        timeout = _number(env, "GRIDBOT_EXCHANGE_TIMEOUT", DEFAULT_TIMEOUT_S)
         options: dict[str, Any] = {"recvWindow": window, "builderFee": False}
         config: dict[str, Any] = {
             "timeout": int(timeout * 1000),
@@ -97,7 +97,7 @@ class CcxtExchange:
             options["auths"] = {options["accountIndex"]: {options["apiKeyIndex"]: auth}}
         self._api = load(settings.exchange)(config)
         self._errors = importlib.import_module("ccxt.base.errors")
-        self._rate_limit = self._api.rateLimit
+        self._rate_limit = self._api.rateLimit = _number(env, "GRIDBOT_RATE_LIMIT_MS", self._api.rateLimit)
         url = venues.base_url(settings.exchange, env)
         if url:
             self._api.urls["api"] = _moved(self._api.urls["api"], url)
@@ -346,6 +346,18 @@ def _moved(urls: Any, base: str) -> Any:
         return {name: _moved(value, base) for name, value in urls.items()}
     parts = str(urls).split("/", 3)
     return f"{base}/{parts[3]}" if len(parts) > 3 else base
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    """A setting of the environment, above 0. Raises ConfigError."""
+    text = env.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise ConfigError(f"{name}: must be a number above 0, not {text}")
+    return value
 
 
 def _decimal(value: Any) -> Decimal | None:
