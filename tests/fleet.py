@@ -115,7 +115,11 @@ class Project:
 
     def instances(self) -> dict[str, Any]:
         """The export, as an old reader reads it."""
-        return dict(json.loads((self.folder / "volumes" / "logs" / "instances.json").read_text()))
+        return dict(json.loads(self.export_file.read_text()))
+
+    @property
+    def export_file(self) -> Path:
+        return self.folder / "volumes" / "logs" / "instances.json"
 
     def supervisor(self, instance: str) -> dict[str, Any]:
         return dict(

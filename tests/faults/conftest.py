@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet import PORTS_PER_PROJECT, ROOT, Project, a_project
+from tests.fleet import PORTS_PER_PROJECT, ROOT, RUN_ID, Project, a_project
 
 IMAGE = "botfleet-test-faultbot:local"
 FIRST_PORT = 25000
@@ -92,6 +92,15 @@ def project(tmp_path: Path, fault_image: str) -> Iterator[Project]:
     """An empty project of its own on the machine's engine."""
     with new_project(tmp_path / "project", fault_image) as made:
         yield made
+
+
+@pytest.fixture
+def offline(tmp_path: Path) -> Project:
+    """An empty project that never has a container."""
+    made = Project(tmp_path / "project", f"bft-{RUN_ID}-offline", LAST_PORT - PORTS_PER_PROJECT)
+    (made.folder / "config" / "active").mkdir(parents=True)
+    (made.folder / "config" / "fleet.toml").write_text(f'name = "{made.name}"\n{SETTINGS}')
+    return made
 
 
 def new_project(

@@ -93,6 +93,13 @@ class OwnEngine:
         )
         return done.stdout
 
+    def everything_said(self, container: str) -> str:
+        done = subprocess.run(
+            ["docker", "--host", self.host, "logs", container],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        return done.stdout
+
     def load(self, image: str) -> None:
         """Gives it an image of the machine's engine."""
         with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import bots
-from tests.faults.conftest import Note, new_project
+from tests.faults.conftest import IMAGE, Note, new_project
 from tests.faults.engines import OwnEngine, an_engine, needs_root
 from tests.fleet import Project, eventually
 
@@ -168,4 +168,39 @@ def test_an_engine_killed_under_a_command_leaves_nothing_that_up_does_not_mend(
         "SIGKILL after a random time, dockerd alone and everything by turns",
         times,
         f"exit code 5 ({codes.count(5)} times) or done before; the next `up` mends it; never two bots",
+    )
+
+
+def test_two_engines_on_one_data_folder_run_one_bot(project: Project, engine: OwnEngine, note: Note) -> None:
+    bots.add(project, "one", 0)
+    project.manager("up", "--wait")
+    theirs = project.docker("inspect", "--format", "{{.Id}}", project.container("one"))[:12]
+    engine.docker("tag", IMAGE, f"{project.name}-bot:local")
+    other = engine.environ
+    with bots.watched(project) as seen:
+        refused = f"one: its bot is running already, in container {theirs}"
+        assert refused in project.manager("up", code=1, environ=other).err
+        project.manager("compose")
+        engine_env = {**project.environ, **other}
+        compose = ["docker", "compose", "up", "-d"]
+        subprocess.run(
+            compose, cwd=project.folder, env={**os.environ, **engine_env}, check=True, capture_output=True
+        )
+        second = engine.docker("ps", "-q", "--no-trunc").strip()
+        eventually(
+            lambda: "no second bot is started here" in engine.everything_said(second),
+            what="the second one says why",
+        )
+        found = project.manager("ps", "--json", environ=other).json[0]
+        assert (found["state"], found["word"]) == ("unhealthy", "elsewhere")
+        assert theirs in found["why"]
+        assert refused in project.manager("stop", code=1, environ=other).err
+        assert project.states() == {"one": "running"}
+        project.manager("down", code=1, environ=other)
+    assert seen.most["one"] == 1
+    note(
+        "two engines on one data folder",
+        "`manager up` and `docker compose up` with another DOCKER_HOST",
+        1,
+        "the second bot never starts; logs, health and `ps` name the container that runs it",
     )
