@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def read(project_dir: Path) -> tuple[Fleet, dict[str, str], Loaded] | None:
         found = json.loads(_file(project_dir).read_bytes())
         if found["signature"] != _signature(project_dir):
             return None
-        return _fleet(found["fleet"]), found["ids"], _loaded(found["loaded"])
+        return _fleet(found["fleet"]), found["ids"], _loaded(found)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -41,9 +40,10 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: Loaded) -> None:
     path = _file(fleet.project_dir)
     content = {
         "signature": _signature(fleet.project_dir),
-        "fleet": {**asdict(fleet), **{name: str(getattr(fleet, name)) for name in PATHS}},
+        "fleet": {**fleet._asdict(), **{name: str(getattr(fleet, name)) for name in PATHS}},
         "ids": dict(ids),
-        "loaded": asdict(loaded),
+        "files": [each._asdict() for each in loaded.files],
+        "conflicts": loaded.conflicts,
     }
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,45 +78,30 @@ def _stamp(path: Path | os.DirEntry[str]) -> list[Any]:
 
 
 def _fleet(raw: dict[str, Any]) -> Fleet:
-    return Fleet(**{**_tuples(Fleet, raw), **{name: Path(raw[name]) for name in PATHS}})
+    return Fleet(**{**_with_tuples(raw), **{name: Path(raw[name]) for name in PATHS}})
 
 
 def _loaded(raw: dict[str, Any]) -> Loaded:
-    return Loaded(
-        tuple(
-            LoadedFile(
-                file=each["file"],
-                spec=_spec(each["spec"]) if each["spec"] else None,
-                described=each["described"],
-                problems=_problems(each["problems"]),
-                warnings=_problems(each["warnings"]),
-            )
-            for each in raw["files"]
-        ),
-        _problems(raw["conflicts"]),
-    )
+    return Loaded(tuple(_file_of(each) for each in raw["files"]), _problems(raw["conflicts"]))
 
 
-def _spec(raw: dict[str, Any]) -> InstanceSpec:
-    variables = tuple(Variable(**variable) for variable in raw["variables"])
-    return InstanceSpec(**{**_tuples(InstanceSpec, raw), "variables": variables})
+def _file_of(raw: dict[str, Any]) -> LoadedFile:
+    spec, faults = raw["spec"], {name: _problems(raw[name]) for name in ("problems", "warnings")}
+    return LoadedFile(**{**raw, **faults, "spec": _spec(spec) if spec else None})
 
 
-def _problems(raw: list[dict[str, Any]]) -> tuple[Problem, ...]:
+def _spec(raw: list[Any]) -> InstanceSpec:
+    values = _with_tuples(dict(zip(InstanceSpec._fields, raw, strict=True)))
+    return InstanceSpec(**{**values, "variables": tuple(Variable(*each) for each in values["variables"])})
+
+
+def _problems(raw: list[list[Any]]) -> tuple[Problem, ...]:
     return tuple(
-        Problem(
-            each["file"],
-            each["path"],
-            each["message"],
-            tuple((name, value) for name, value in each["params"]),
-        )
-        for each in raw
+        Problem(file, path, message, tuple((name, value) for name, value in params))
+        for file, path, message, params in raw
     )
 
 
-def _tuples(kind: type, raw: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows no tuples: every list that a dataclass of ours holds was one."""
-    return {
-        each.name: tuple(value) if isinstance(value := raw[each.name], list) else value
-        for each in fields(kind)
-    }
+def _with_tuples(raw: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows no tuples: every list in plain data of ours was one."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}

@@ -5,8 +5,7 @@ compose.py says the same in Compose's words; a test holds the two together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from manager import labels
 from manager.fleet import Fleet
@@ -20,8 +19,7 @@ START_INTERVAL_API = (1, 44)
 SECOND_NS = 1_000_000_000
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """What differs from machine to machine and is in no hash: the user, the image's id, Compose's own hash.
 
     `uid` and `gid` are those inside the container, `owner` is (uid, gid) of its folders on the host.
@@ -35,8 +33,7 @@ class Place:
     api_version: tuple[int, int] = START_INTERVAL_API
 
 
-@dataclass(frozen=True)
-class Bind:
+class Bind(NamedTuple):
     """One folder of the host in the container. `source` is relative to the data folder."""
 
     source: str

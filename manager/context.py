@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
     from manager.engine import Engine
 
 
-@dataclass
 class Context:
     """One run of the command line."""
 
-    args: Namespace
-    _engine: Engine | None = field(default=None, repr=False)
+    def __init__(self, args: Namespace) -> None:
+        self.args = args
+        self._engine: Engine | None = None
 
     @property
     def as_json(self) -> bool:
@@ -51,7 +50,7 @@ class Context:
         """Looks at the engine again, with the configs as they were read; only the memory may have changed since."""
         fleet = before.project.fleet
         remembered = memory.load(fleet.memory_file, fleet.name)
-        return surveys.look(replace(before.project, memory=remembered), self.engine())
+        return surveys.look(before.project._replace(memory=remembered), self.engine())
 
     def close(self) -> None:
         """Gives the engine's connections back."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from manager.errors import Problem
 from manager.spec import InstanceSpec
 
 
-@dataclass(frozen=True)
-class LoadedFile:
+class LoadedFile(NamedTuple):
     """One config file: a spec, or the problems that keep it from being one.
 
     `described`: the config as it may be shown. `is_constant`: whether it means the same whatever the variables are.
@@ -24,12 +22,11 @@ class LoadedFile:
     is_constant: bool = True
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """All config files of a fleet, in the order of their names."""
 
     files: tuple[LoadedFile, ...] = ()
-    conflicts: tuple[Problem, ...] = field(default=())
+    conflicts: tuple[Problem, ...] = ()
 
     @property
     def specs(self) -> tuple[InstanceSpec, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from threading import Lock, Semaphore
 from typing import TYPE_CHECKING, Any, Literal
@@ -90,9 +90,9 @@ class Engine:
                 name, driver="bridge", labels=dict(labels), options=dict(options), check_duplicate=True
             )
 
-    def remove_network(self, name: str) -> None:
-        """Removes it; EngineError while a container is attached."""
-        with _translated():
+    def remove_network_if_empty(self, name: str) -> None:
+        """Removes it, as Compose does; one that is gone already, or that others still use, is no error."""
+        with suppress(EngineError), _translated():
             self._sdk.remove_network(name)
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ An error's text is a template and its parameters, so that it can be translated w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from manager.i18n import _
 
@@ -70,8 +70,7 @@ class Locked(ManagerError):
     exit_code = LOCKED
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One fault in one file. `path` is the key's, dotted; empty when the whole file is meant."""
 
     file: str

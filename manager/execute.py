@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from manager import container, folders, supervision
 from manager.engine import MOST_CALLS, Engine
@@ -20,8 +19,7 @@ from manager.spec import InstanceSpec
 SIGKILLED = 137
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one action. `open_orders_left` is the stopped bot's own report, None when it gave none."""
 
     action: Action
@@ -36,8 +34,7 @@ class Outcome:
         return self.error is None and self.action.kind in {"create", "recreate", "start", "restart"}
 
 
-@dataclass(frozen=True)
-class Means:
+class Means(NamedTuple):
     """What the executor works with."""
 
     engine: Engine

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -30,7 +29,7 @@ TYPE_FAULTS = {
 def problems(file: str, model: type[BaseModel], error: ValidationError, prefix: str = "") -> list[Problem]:
     """One problem per fault that pydantic found, in the file's order. `prefix`: where the model stands in the file."""
     found = (_problem(file, model, detail) for detail in error.errors(include_url=False))
-    return [replace(problem, path=f"{prefix}{problem.path}") for problem in found]
+    return [problem._replace(path=f"{prefix}{problem.path}") for problem in found]
 
 
 def unknown_keys(file: str, value: BaseModel, prefix: str = "") -> Iterator[Problem]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -19,8 +19,7 @@ DEFAULT_PASSED_VARIABLES = (
 )
 
 
-@dataclass(frozen=True)
-class Fleet:
+class Fleet(NamedTuple):
     """Everything config/fleet.toml can say, resolved. Paths are absolute; sizes in MiB, intervals in seconds."""
 
     name: str

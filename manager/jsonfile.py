@@ -6,7 +6,6 @@ import errno
 import io
 import json
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,7 +92,7 @@ def write_atomically(
 
 def replace(path: Path, fill: Callable[[int], None], mode: int, owner: tuple[int, int] | None = None) -> None:
     """Fills a temporary file beside `path` by `fill(descriptor)`, syncs it and renames it to `path`."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         try:

@@ -6,9 +6,9 @@ It outlives `down`. A container's label wins over what is remembered here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from manager import jsonfile
 from manager.errors import ConfigError, Problem
@@ -20,8 +20,10 @@ LAST_PORT = 65535
 Wish = Literal["run", "stopped"]
 
 
-@dataclass(frozen=True)
-class Remembered:
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Remembered(NamedTuple):
     """One instance: what a person last asked of it, the port we gave it, when it was first seen (ISO, local)."""
 
     wish: Wish = "run"
@@ -29,13 +31,12 @@ class Remembered:
     registered_at: str | None = None
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(NamedTuple):
     """The whole file. `ids`: config file → the id that `--instance-id` gave it."""
 
     fleet: str
-    instances: Mapping[str, Remembered] = field(default_factory=dict)
-    ids: Mapping[str, str] = field(default_factory=dict)
+    instances: Mapping[str, Remembered] = NOTHING
+    ids: Mapping[str, str] = NOTHING
 
     def of(self, instance: str) -> Remembered:
         """What is remembered of an instance; the defaults for one never seen."""
@@ -43,26 +44,26 @@ class Memory:
 
     def with_wish(self, instances: Iterable[str], wish: Wish) -> Memory:
         """The memory after a person asked this of these instances."""
-        changed = {each: replace(self.of(each), wish=wish) for each in instances}
-        return replace(self, instances={**self.instances, **changed})
+        changed = {each: self.of(each)._replace(wish=wish) for each in instances}
+        return self._replace(instances={**self.instances, **changed})
 
     def with_registered(self, instances: Iterable[str], now: str) -> Memory:
         """The memory with a first registration for those that had none."""
         new = {
-            each: replace(self.of(each), registered_at=now)
+            each: self.of(each)._replace(registered_at=now)
             for each in instances
             if self.of(each).registered_at is None
         }
-        return replace(self, instances={**self.instances, **new})
+        return self._replace(instances={**self.instances, **new})
 
     def with_ports(self, ports: Mapping[str, int]) -> Memory:
         """The memory with the ports that were assigned."""
-        changed = {each: replace(self.of(each), web_port=port) for each, port in ports.items()}
-        return replace(self, instances={**self.instances, **changed})
+        changed = {each: self.of(each)._replace(web_port=port) for each, port in ports.items()}
+        return self._replace(instances={**self.instances, **changed})
 
     def with_id(self, file: str, instance: str) -> Memory:
         """The memory after `--instance-id` named the instance of a config file."""
-        return replace(self, ids={**self.ids, file: instance})
+        return self._replace(ids={**self.ids, file: instance})
 
 
 def load(path: Path, fleet: str) -> Memory:
@@ -100,7 +101,7 @@ def save(path: Path, memory: Memory) -> None:
         {
             "schema": SCHEMA,
             "fleet": memory.fleet,
-            "instances": {each: asdict(memory.instances[each]) for each in sorted(memory.instances)},
+            "instances": {each: memory.instances[each]._asdict() for each in sorted(memory.instances)},
             "ids": dict(memory.ids),
         },
     )

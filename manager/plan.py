@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from manager.i18n import Text
 from manager.memory import Memory
@@ -14,8 +13,7 @@ from manager.states import ELSEWHERE, Verdict
 Kind = Literal["create", "recreate", "start", "restart", "stop", "remove", "leave"]
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(NamedTuple):
     """One thing to do to one instance. `leave` does nothing and is said, so that nobody is surprised.
 
     `first_wave`: its container must be gone before others start, because they get its port.
@@ -32,8 +30,7 @@ class Action:
         return f"{self.kind} {self.instance}: {self.cause}"
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """One configured instance: the hash its container should bear, and whether its variables' values changed."""
 
     id: str
@@ -42,8 +39,7 @@ class Wanted:
     environment_changed: bool = False
 
 
-@dataclass(frozen=True)
-class Situation:
+class Situation(NamedTuple):
     """One snapshot of everything that a decision may look at."""
 
     wanted: Mapping[str, Wanted]
@@ -51,7 +47,7 @@ class Situation:
     verdicts: Mapping[str, Verdict]
     memory: Memory
     image_id: str = ""
-    kept: frozenset[str] = field(default_factory=frozenset)
+    kept: frozenset[str] = frozenset()
     """Instances whose config cannot be loaded: neither touched nor taken for orphans."""
 
     @property
@@ -241,7 +237,7 @@ def _in_waves(situation: Situation, actions: list[Action]) -> list[Action]:
         if action.kind in {"create", "recreate"} and (wanted := situation.wanted.get(action.instance))
     }
     return [
-        replace(action, first_wave=True)
+        action._replace(first_wave=True)
         if action.kind == "recreate" and _frees_a_claimed_port(situation, action.instance, claimed)
         else action
         for action in actions

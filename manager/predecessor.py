@@ -21,9 +21,7 @@ def registries(fleet: Fleet) -> tuple[Path, ...]:
 def require_none(survey: Survey, ids: Iterable[str]) -> None:
     """Raises ManagerError when a process outside of our containers runs one of these instances."""
     situation = survey.situation
-    wanted = [
-        each for each in ids if each not in situation.containers and not situation.runs_elsewhere(each)
-    ]
+    wanted = [each for each in ids if each not in situation.containers and not situation.runs_elsewhere(each)]
     for file in registries(survey.project.fleet) if wanted else ():
         known = export.read(file) or {}
         for each in wanted:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from manager import botenv, cache, host, memory
 from manager.definition import Loaded
@@ -17,8 +17,7 @@ from manager.memory import Memory
 from manager.spec import InstanceSpec
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(NamedTuple):
     """One project folder, read. `specs` have their ports; `variables` hold secrets and are never printed."""
 
     fleet: Fleet
@@ -31,7 +30,7 @@ class Project:
 
     def with_known_ports(self, ports: Mapping[str, int]) -> Project:
         """The same project where a port that a container already has wins over one we would assign."""
-        return replace(self, specs=_with_ports(self.loaded.specs, self.fleet, self.memory, ports))
+        return self._replace(specs=_with_ports(self.loaded.specs, self.fleet, self.memory, ports))
 
     def require_sound(self) -> None:
         """Raises ConfigError with every problem: nothing starts while one file is wrong."""

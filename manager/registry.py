@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from manager import labels, spec
 
@@ -16,8 +15,7 @@ EXIT_CODE = re.compile(r"\((\d+)\)")
 HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 
 
-@dataclass(frozen=True)
-class Container:
+class Container(NamedTuple):
     """One container of the fleet, as its row in the list says. `created` in seconds since the epoch."""
 
     id: str
@@ -86,8 +84,7 @@ DEFAULT_STOP_TIMEOUT_S = 50
 """For a container whose label is missing: the default bot_stop_timeout and the supervisor's margin."""
 
 
-@dataclass(frozen=True)
-class Observed:
+class Observed(NamedTuple):
     """All containers of the fleet: one per instance, and those that must not be there."""
 
     containers: Mapping[str, Container]

@@ -8,13 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import time
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-
-from manager.i18n import _
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 READ_TIMEOUT_S = 10
@@ -43,33 +41,31 @@ def local_socket(environ: Mapping[str, str]) -> str | None:
 def get(path: str, api: str, query: Mapping[str, Any] | None = None) -> Any:
     """One GET on the socket at `path`; `api` such as `/containers/json`. Raises NoAnswer or Refused."""
     words = "&".join(f"{name}={quote(_word(value), safe='')}" for name, value in (query or {}).items())
-    connection = _Connection(path)
     try:
-        connection.request("GET", f"{api}?{words}" if words else api)
-        answer = connection.getresponse()
-        body = answer.read()
-    except (OSError, HTTPException) as error:
-        raise NoAnswer(str(error) or type(error).__name__) from error
-    finally:
-        connection.close()
-    try:
+        head, _blank, body = _exchange(path, f"{api}?{words}" if words else api).partition(b"\r\n\r\n")
+        status = int(head.split(maxsplit=2)[1])
         value = json.loads(body)
-    except ValueError as error:
-        raise NoAnswer(_("it does not speak the engine's API")) from error
-    if answer.status >= 400:
-        raise Refused(answer.status, str(value.get("message", "")))
+    except OSError as error:
+        raise NoAnswer(str(error) or type(error).__name__) from error
+    except (ValueError, IndexError) as error:
+        raise NoAnswer("its answer cannot be read") from error
+    if status >= 400:
+        raise Refused(status, str(value.get("message", "")))
     return value
 
 
-class _Connection(HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=READ_TIMEOUT_S)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+def _exchange(path: str, target: str) -> bytes:
+    """HTTP/1.0: the answer comes in one piece and ends with the connection, so that there is nothing to decode."""
+    deadline = time.monotonic() + READ_TIMEOUT_S
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(READ_TIMEOUT_S)
+        connection.connect(path)
+        connection.sendall(f"GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        pieces = []
+        while piece := connection.recv(1 << 18):
+            pieces.append(piece)
+            connection.settimeout(max(0.001, deadline - time.monotonic()))
+    return b"".join(pieces)
 
 
 def _word(value: Any) -> str:

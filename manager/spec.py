@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from manager.argv import bot_argv, number_text
 from manager.environment import is_secret, references, texts
@@ -34,8 +35,7 @@ SECRETS_AT = "/botfleet/secrets"
 TMPFS = ("/tmp", "/run/botfleet")
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(NamedTuple):
     """One variable the bot is given by name: `default` is the config's, None when it names none."""
 
     name: str
@@ -43,8 +43,7 @@ class Variable:
     secret: bool
 
 
-@dataclass(frozen=True)
-class InstanceSpec:
+class InstanceSpec(NamedTuple):
     """One instance's container. Sizes in bytes, CPU in billionths of a core, times in seconds."""
 
     id: str
@@ -63,7 +62,7 @@ class InstanceSpec:
     memory: int
     nano_cpus: int
     variables: tuple[Variable, ...] = ()
-    literals: dict[str, str] = field(default_factory=dict)
+    literals: Mapping[str, str] = MappingProxyType({})
     """A legacy file's `environment`: name → text, in which `${…}` may stand."""
     tags: tuple[str, ...] = ()
 
@@ -91,7 +90,7 @@ class InstanceSpec:
 
     def with_port(self, port: int) -> InstanceSpec:
         """The same spec with the port that was found for it."""
-        return replace(self, web_port=port)
+        return self._replace(web_port=port)
 
 
 def build(config: InstanceConfig, instance_id: str, config_file: str, fleet: Fleet) -> InstanceSpec:

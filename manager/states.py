@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from manager.i18n import Text
 from manager.reasons import reason
@@ -19,8 +18,7 @@ ELSEWHERE = "elsewhere"
 """The word for an instance whose bot runs in a container that is not its own."""
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The state, the engine's or supervisor's own word where it says more, and why."""
 
     state: State

@@ -8,9 +8,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from manager import jsonfile
 from manager.errors import ManagerError
@@ -28,8 +27,7 @@ STALE_MARGIN_S = 5.0
 """A probe may wait out its own time-out before the supervisor writes again."""
 
 
-@dataclass(frozen=True)
-class LastExit:
+class LastExit(NamedTuple):
     """How the bot last ended."""
 
     code: int | None
@@ -41,8 +39,7 @@ class LastExit:
     stderr_tail: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Supervision:
+class Supervision(NamedTuple):
     """One supervisor's last word. Times in seconds since the epoch, `updated_uptime` on the host's uptime clock."""
 
     container: str

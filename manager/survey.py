@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from manager import botenv, folders, host, labels, plan, registry, states, supervision
 from manager.errors import ConfigError, NotFound, Problem
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from manager.engine import Engine
 
 
-@dataclass(frozen=True)
-class InstanceView:
+class InstanceView(NamedTuple):
     """Everything known of one instance at one moment."""
 
     id: str
@@ -48,8 +46,7 @@ class InstanceView:
         return self.spec.web_port if self.spec else None
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(NamedTuple):
     """The whole fleet at one moment."""
 
     project: Project

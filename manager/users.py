@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from manager import host
 from manager.compose import DEFAULT_ID
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 UID_VARIABLE, GID_VARIABLE = "BOTFLEET_UID", "BOTFLEET_GID"
 
 
-@dataclass(frozen=True)
-class BotUser:
+class BotUser(NamedTuple):
     """uid and gid inside the container, and the (uid, gid) that owns the folders on the host."""
 
     uid: int

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from manager import execute, export, lock, memory, output, plan, predecessor, waiting
-from manager.commands import means, report
+from manager import export, lock, memory, output, plan, predecessor, waiting
+from manager.commands import report
 from manager.commands.show import refresh_export, require_known
 from manager.context import Context, show_problems, show_warnings
 from manager.errors import (
@@ -17,16 +17,17 @@ from manager.errors import (
     UsageError,
     worst_exit_code,
 )
-from manager.execute import Outcome
 from manager.memory import Memory, Wish
 from manager.plan import Action
 from manager.survey import Survey
 
+if TYPE_CHECKING:
+    from manager.execute import Outcome
+
 Planner = Callable[[Survey, list[str] | None], list[Action]]
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One changing command: how it plans, and what wish it leaves behind."""
 
     command: str
@@ -111,7 +112,7 @@ def _perform(context: Context, change: Change) -> int:
         unsaved = _save_wish(change, survey, _memory_after(change, survey, actions, named))
         outcomes = _carry_out(context, survey, actions, held)
         if change.command == "down" and named is None:
-            means.remove_empty_network(context, survey)
+            context.engine().remove_network_if_empty(fleet.network)
         waiting.until_heard(fleet, [each.action.instance for each in outcomes if each.has_started])
         try:
             after = context.look_again(survey) if outcomes else survey
@@ -214,6 +215,9 @@ def _carry_out(context: Context, survey: Survey, actions: list[Action], held: lo
             output.say(report.action_line(action))
     if not todo:
         return []
+    from manager import execute  # with thread pools, YAML and more: a no-op does without them
+    from manager.commands import means
+
     available = means.gather(context, survey, todo, held)
 
     def on_done(outcome: Outcome) -> None:

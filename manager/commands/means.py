@@ -77,11 +77,3 @@ def _ensure_network(context: Context, survey: Survey) -> None:
     except EngineError:
         if not engine.has_network(fleet.network):
             raise
-
-
-def remove_empty_network(context: Context, survey: Survey) -> None:
-    """As Compose does; a network that others still use stays."""
-    try:
-        context.engine().remove_network(survey.project.fleet.network)
-    except EngineError:
-        return

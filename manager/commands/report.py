@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from manager import output, plan
 from manager.context import Context
 from manager.errors import OK, TIMED_OUT, worst_exit_code
-from manager.execute import Outcome
 from manager.i18n import Text, _, mark
 from manager.plan import Action
 from manager.survey import Survey
+
+if TYPE_CHECKING:
+    from manager.execute import Outcome
 
 
 def say_plan(context: Context, survey: Survey, actions: list[Action]) -> int:

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from wcwidth import wcswidth
+from wcwidth import wcswidth  # type: ignore[import-untyped]
 
 from manager import argparse_words, cli, i18n, output, supervision
 from manager.errors import ManagerError, Problem

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -318,7 +317,7 @@ def records_after_export(
     """What the manager writes for a fleet without containers."""
     found = project.read(desk)
     if remembered is not None:
-        found = replace(found, memory=remembered)
+        found = found._replace(memory=remembered)
     return export.records(surveys.survey(found, observe([], "desk"), ""), {}, before)
 
 
