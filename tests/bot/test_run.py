@@ -150,7 +150,8 @@ def test_a_finished_run_is_not_taken_up_again(start_bot: BotFactory) -> None:
 
 def test_duration_counts_across_restarts(start_bot: BotFactory) -> None:
     bot = start_bot(*GRID, "--interval", "0.1", "--duration", "4")
-    bot.wait_for(lambda: bot.db.exists() and bot.query("SELECT ran_s > 1.5 FROM runs") == [(1,)])
+    bot.wait_healthy()
+    bot.wait_for(lambda: bot.query("SELECT ran_s > 1.5 FROM runs") == [(1,)])
     bot.kill()
     [(killed_at,)] = bot.query("SELECT max(at) FROM equity")
     bot = start_bot(*GRID, "--interval", "0.1", "--duration", "4")
