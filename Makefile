@@ -34,7 +34,12 @@ test: $(VENV)/dev.stamp ## all tests, on a real engine; ARGS="-k word" for some
 	@scripts/engine.sh --with-compose
 	@scripts/browser.sh
 	@$(BIN)/manager build
+ifeq ($(ARGS),)
+	@$(BIN)/python -m pytest -n 4 --dist loadfile tests/unit tests/supervisor tests/bot
+	@$(BIN)/python -m pytest tests/integration tests/faults
+else
 	@$(BIN)/python -m pytest $(ARGS)
+endif
 
 bench: $(VENV)/runtime.stamp ## measure, into bench/results.md; ARGS="--full" for everything, "--sizes 3 --rounds 1" for a look
 	@scripts/engine.sh --with-compose

@@ -16,7 +16,10 @@ DEFAULT_PASSED_VARIABLES = (
     "https_proxy",
     "no_proxy",
     "*_API_URL",
+    "BOT_WEB_TOKEN",
+    "GRIDBOT_*",
 )
+"""What every bot is given if it is set. The last two are the bundled bot's: its page's token, its market settings."""
 
 
 class Fleet(NamedTuple):
