@@ -10,9 +10,17 @@ from manager.fleet import Fleet
 from manager.spec import InstanceSpec
 
 
-def values(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str, str], time_zone: str) -> dict[str, str]:
-    """The content of the instance's env file: name → value. In paper mode no credential is in it."""
-    given = {"TZ": time_zone, **matching(fleet.variables, variables)}
+def common(fleet: Fleet, variables: Mapping[str, str], time_zone: str) -> dict[str, str]:
+    """What every bot of the fleet is given: name → value."""
+    return {"TZ": time_zone, **matching(fleet.variables, variables)}
+
+
+def values(spec: InstanceSpec, for_all: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """The content of the instance's env file: name → value. In paper mode no credential is in it.
+
+    `for_all`: what `common` gives.
+    """
+    given = dict(for_all)
     for variable in spec.variables:
         value = variables.get(variable.name, "") or variable.default
         if value is not None:

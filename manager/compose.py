@@ -16,9 +16,6 @@ from manager import container
 from manager.fleet import Fleet
 from manager.spec import InstanceSpec
 
-DEFAULT_ID = 10001
-"""uid and gid of the bots where the data folder belongs to root."""
-
 HEADER = """\
 # Rendered by `manager compose` from config/active and config/fleet.toml: change those, then render again.
 # `docker compose up -d` and `manager up` make the same containers and leave each other's alone.
@@ -29,8 +26,6 @@ x-bot: &bot
 services:
 """
 
-NETWORK_OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}
-
 
 def render(specs: Iterable[InstanceSpec], fleet: Fleet) -> str:
     """The whole file."""
@@ -39,7 +34,7 @@ def render(specs: Iterable[InstanceSpec], fleet: Fleet) -> str:
         f"  {_key(spec.id)}:\n    <<: *bot\n{_yaml(_service(spec, fleet), 4)}"
         for spec in sorted(specs, key=lambda each: each.id)
     ]
-    networks = {"networks": {"default": {"driver": "bridge", "driver_opts": NETWORK_OPTIONS}}}
+    networks = {"networks": {"default": {"driver": "bridge", "driver_opts": container.NETWORK_OPTIONS}}}
     return "".join(parts) + ("\n".join(services) or "  {}\n") + "\n" + _yaml(networks, 0)
 
 
@@ -49,7 +44,7 @@ def _common(fleet: Fleet) -> dict[str, Any]:
         "pull_policy": "never",
         "init": True,
         "restart": "unless-stopped",
-        "user": f"${{BOTFLEET_UID:-{DEFAULT_ID}}}:${{BOTFLEET_GID:-{DEFAULT_ID}}}",
+        "user": f"${{BOTFLEET_UID:-{container.BOT_ID}}}:${{BOTFLEET_GID:-{container.BOT_ID}}}",
         "read_only": True,
         "cap_drop": _Line(["ALL"]),
         "security_opt": _Line(["no-new-privileges:true"]),

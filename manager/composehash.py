@@ -9,12 +9,13 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from manager import jsonfile
+from manager import __version__, jsonfile
 from manager.errors import ManagerError
 from manager.fleet import Fleet
+from manager.spec import InstanceSpec
 
 PLUGIN_DIRS = (
     "~/.docker/cli-plugins",
@@ -27,7 +28,9 @@ TIMEOUT_S = 60
 CACHE_FILE = "compose-hashes.json"
 
 
-def service_hashes(compose_text: str, fleet: Fleet, variables: Mapping[str, str]) -> dict[str, str]:
+def service_hashes(
+    specs: Collection[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]
+) -> dict[str, str]:
     """Service → the hash `docker compose config --hash` gives it; empty without Compose v2.
 
     `variables`: those that the file interpolates (BOTFLEET_UID, BOTFLEET_GID), as Compose will find them.
@@ -37,12 +40,14 @@ def service_hashes(compose_text: str, fleet: Fleet, variables: Mapping[str, str]
     if plugin is None:
         return {}
     used = {name: variables[name] for name in ("BOTFLEET_UID", "BOTFLEET_GID") if variables.get(name)}
-    key = _key(compose_text, used, plugin, fleet)
+    key = _key(specs, used, plugin, fleet)
     cache = fleet.state_dir / CACHE_FILE
     known = _remembered(cache, key)
     if known is not None:
         return known
-    hashes = _asked(compose_text, fleet, used)
+    from manager import compose  # YAML, and 3 ms a service: only for what has changed
+
+    hashes = _asked(compose.render(specs, fleet), fleet, used)
     _remember(cache, key, hashes)
     return hashes
 
@@ -55,16 +60,17 @@ def _plugin() -> Path | None:
     return None
 
 
-def _key(text: str, used: Mapping[str, str], plugin: Path, fleet: Fleet) -> str:
-    """Changes with the file, what is put into it, where it lies, and the Compose that reads it."""
+def _key(specs: Collection[InstanceSpec], used: Mapping[str, str], plugin: Path, fleet: Fleet) -> str:
+    """Changes with all that the file is made of, what is put into it, where it lies, and the Compose that reads it."""
     found = plugin.stat()
     facts = [
-        text,
+        __version__,
+        [spec._replace(literals=dict(spec.literals)) for spec in specs],
+        [str(value) for value in fleet],
         sorted(used.items()),
         str(plugin),
         found.st_size,
         found.st_mtime_ns,
-        str(fleet.project_dir),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 

@@ -11,6 +11,12 @@ from manager import labels
 from manager.fleet import Fleet
 from manager.spec import DATA_AT, LOGS_AT, MIB, SECRETS_AT, STATE_AT, TMPFS, InstanceSpec, config_hash
 
+BOT_ID = 10001
+"""uid and gid of the bots where root owns the data folder: a bot never runs as root."""
+
+NETWORK_OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}
+"""Instances cannot reach each other; their published ports work all the same."""
+
 HEALTHCHECK = "/opt/botfleet/healthcheck"
 HEALTH_TIMEOUT_S = 10
 HEALTH_START_PERIOD_S = 60

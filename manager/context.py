@@ -50,7 +50,9 @@ class Context:
         """Looks at the engine again, with the configs as they were read; only the memory may have changed since."""
         fleet = before.project.fleet
         remembered = memory.load(fleet.memory_file, fleet.name)
-        return surveys.look(before.project._replace(memory=remembered), self.engine())
+        return surveys.look_at_containers(
+            before.project._replace(memory=remembered), self.engine(), before.image
+        )
 
     def close(self) -> None:
         """Gives the engine's connections back."""

@@ -47,9 +47,10 @@ def write_env(spec: InstanceSpec, fleet: Fleet, owner: Owner, values: Mapping[st
 
 def env_differs(spec: InstanceSpec, fleet: Fleet, values: Mapping[str, str]) -> bool:
     """Whether the env file holds something else than these values; an unreadable one does."""
+    wanted = jsonfile.encoded(dict(values))
     try:
-        return jsonfile.read(fleet.secrets_dir(spec.id) / ENV_FILE) != dict(values)
-    except jsonfile.JsonFault:
+        return jsonfile.content(fleet.secrets_dir(spec.id) / ENV_FILE, len(wanted)) != wanted
+    except OSError:
         return True
 
 

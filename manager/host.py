@@ -7,11 +7,11 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
+from manager.container import BOT_ID
+
 PROC = Path("/proc")
 LOCALTIME = Path("/etc/localtime")
 ZONEINFO = "/zoneinfo/"
-ROOT_STANDS_FOR = 10001
-"""The uid and gid of the bots where root owns the data folder: a bot never runs as root."""
 
 
 def host_pids(wanted: Iterable[tuple[str, int]], proc: Path = PROC) -> dict[tuple[str, int], int]:
@@ -85,5 +85,5 @@ def bot_owner(data_dir: Path) -> tuple[int, int]:
     """(uid, gid) that bots run as: the data folder's owner, and never root. Raises OSError."""
     owner = data_dir.stat()
     if owner.st_uid == 0:
-        return ROOT_STANDS_FOR, ROOT_STANDS_FOR
+        return BOT_ID, BOT_ID
     return owner.st_uid, owner.st_gid

@@ -86,8 +86,13 @@ def write_atomically(
 
     `owner` is (uid, gid), set before the file gets its name. Raises OSError; the old file is then untouched.
     """
-    data = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    data = encoded(value)
     replace(path, lambda fd: write_all(fd, data), mode, owner)
+
+
+def encoded(value: object) -> bytes:
+    """The very bytes that `write_atomically` writes."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def replace(path: Path, fill: Callable[[int], None], mode: int, owner: tuple[int, int] | None = None) -> None:

@@ -1,6 +1,6 @@
-"""The engine's API over its local socket, for the read path: a tenth of the SDK's start-up, the same answers.
+"""The engine's API over its local socket: a call in, JSON out, in a fifth of the time the SDK takes for it.
 
-Only GET, only JSON. Anything else, and every other kind of endpoint, is the SDK's business (engine.py).
+HTTP/1.0 and JSON only. Streams, and every other kind of endpoint, are the SDK's business (engine.py).
 """
 
 from __future__ import annotations
@@ -38,29 +38,46 @@ def local_socket(environ: Mapping[str, str]) -> str | None:
     return host.removeprefix("unix://") if host.startswith("unix://") else None
 
 
-def get(path: str, api: str, query: Mapping[str, Any] | None = None) -> Any:
-    """One GET on the socket at `path`; `api` such as `/containers/json`. Raises NoAnswer or Refused."""
-    words = "&".join(f"{name}={quote(_word(value), safe='')}" for name, value in (query or {}).items())
+def call(
+    path: str,
+    method: str,
+    api: str,
+    query: Mapping[str, Any] | None = None,
+    body: Any = None,
+    timeout: float = READ_TIMEOUT_S,
+) -> Any:
+    """One call on the socket at `path`, such as GET `/containers/json`; the answer's JSON, None where it has none.
+
+    Raises NoAnswer or Refused. `timeout` bounds the whole call, in seconds.
+    """
+    words = "&".join(f"{name}={quote(word(value), safe='')}" for name, value in (query or {}).items())
+    content = b"" if body is None else json.dumps(body).encode()
+    request = (
+        f"{method} {api}{'?' if words else ''}{words} HTTP/1.0\r\nHost: localhost\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
     try:
-        head, _blank, body = _exchange(path, f"{api}?{words}" if words else api).partition(b"\r\n\r\n")
+        head, blank, answer = _exchange(path, request.encode() + content, timeout).partition(b"\r\n\r\n")
         status = int(head.split(maxsplit=2)[1])
-        value = json.loads(body)
+        value = json.loads(answer) if answer else None
     except OSError as error:
         raise NoAnswer(str(error) or type(error).__name__) from error
     except (ValueError, IndexError) as error:
         raise NoAnswer("its answer cannot be read") from error
+    if not blank:
+        raise NoAnswer("its answer cannot be read")
     if status >= 400:
-        raise Refused(status, str(value.get("message", "")))
+        raise Refused(status, str(value.get("message", "")) if isinstance(value, dict) else "")
     return value
 
 
-def _exchange(path: str, target: str) -> bytes:
+def _exchange(path: str, request: bytes, timeout: float) -> bytes:
     """HTTP/1.0: the answer comes in one piece and ends with the connection, so that there is nothing to decode."""
-    deadline = time.monotonic() + READ_TIMEOUT_S
+    deadline = time.monotonic() + timeout
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(READ_TIMEOUT_S)
+        connection.settimeout(timeout)
         connection.connect(path)
-        connection.sendall(f"GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        connection.sendall(request)
         pieces = []
         while piece := connection.recv(1 << 18):
             pieces.append(piece)
@@ -68,7 +85,8 @@ def _exchange(path: str, target: str) -> bytes:
     return b"".join(pieces)
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
+    """A value as it stands in a query: filters are JSON."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

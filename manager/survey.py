@@ -46,6 +46,16 @@ class InstanceView(NamedTuple):
         return self.spec.web_port if self.spec else None
 
 
+class Image(NamedTuple):
+    """The fleet's image: its id, and the version of the contract that its supervisor keeps. Both empty where there is none."""
+
+    id: str
+    contract: str
+
+
+NO_IMAGE = Image("", "")
+
+
 class Survey(NamedTuple):
     """The whole fleet at one moment."""
 
@@ -54,6 +64,7 @@ class Survey(NamedTuple):
     situation: plan.Situation
     views: Mapping[str, InstanceView]
     env_values: Mapping[str, Mapping[str, str]]
+    image: Image = NO_IMAGE
 
     def require_ours(self) -> None:
         """Raises ConfigError when containers of this fleet's name come from another project or data folder."""
@@ -85,22 +96,28 @@ class Survey(NamedTuple):
 
 def look(project: Project, engine: Engine) -> Survey:
     """Two engine calls, whatever the fleet's size: the list of containers and the image."""
-    fleet = project.fleet
-    observed = registry.observe(engine.containers(labels.fleet_filter(fleet.name)), fleet.name)
     try:
-        image_id = str(engine.image(fleet.image_name)["Id"])
+        found = engine.image(project.fleet.image_name)
     except NotFound:
-        image_id = ""
-    return survey(project, observed, image_id)
+        return look_at_containers(project, engine, NO_IMAGE)
+    contract = ((found.get("Config") or {}).get("Labels") or {}).get(labels.SUPERVISOR, "")
+    return look_at_containers(project, engine, Image(str(found["Id"]), contract))
 
 
-def survey(project: Project, observed: Observed, image_id: str) -> Survey:
+def look_at_containers(project: Project, engine: Engine, image: Image) -> Survey:
+    """One engine call; the image is known."""
+    rows = engine.containers(labels.fleet_filter(project.fleet.name))
+    return survey(project, registry.observe(rows, project.fleet.name), image)
+
+
+def survey(project: Project, observed: Observed, image: Image) -> Survey:
     """Puts configs, containers and supervisors' words together."""
     ports = {
         each.instance: each.web_port for each in observed.containers.values() if each.web_port is not None
     }
     project = project.with_known_ports(ports)
-    fleet, uptime, zone = project.fleet, supervision.uptime(), host.time_zone()
+    fleet, uptime = project.fleet, supervision.uptime()
+    for_all = botenv.common(fleet, project.variables, host.time_zone())
     said = {
         each: supervision.read(fleet.instance_state_dir(each))
         for each in sorted({*project.specs, *observed.containers})
@@ -123,7 +140,7 @@ def survey(project: Project, observed: Observed, image_id: str) -> Survey:
         for each in said
     }
     env_values = {
-        each: botenv.values(spec, fleet, project.variables, zone) for each, spec in project.specs.items()
+        each: botenv.values(spec, for_all, project.variables) for each, spec in project.specs.items()
     }
     wanted = {
         each: plan.Wanted(
@@ -135,7 +152,7 @@ def survey(project: Project, observed: Observed, image_id: str) -> Survey:
         )
         for each, spec in project.specs.items()
     }
-    situation = plan.Situation(wanted, observed.containers, verdicts, project.memory, image_id, kept)
+    situation = plan.Situation(wanted, observed.containers, verdicts, project.memory, image.id, kept)
     views = {
         each: InstanceView(
             each,
@@ -148,7 +165,7 @@ def survey(project: Project, observed: Observed, image_id: str) -> Survey:
         )
         for each in verdicts
     }
-    return Survey(project, observed, situation, views, env_values)
+    return Survey(project, observed, situation, views, env_values, image)
 
 
 def _elsewhere(container: Container | None, said: Supervision | None, state_dir: Path) -> str | None:

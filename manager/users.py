@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from manager import host
-from manager.compose import DEFAULT_ID
+from manager.container import BOT_ID
 from manager.errors import ManagerError
 from manager.fleet import Fleet
 
@@ -50,7 +50,7 @@ def remembered(fleet: Fleet, variables: Mapping[str, str], user: BotUser) -> dic
     missing = {
         name: str(value)
         for name, value in ((UID_VARIABLE, user.uid), (GID_VARIABLE, user.gid))
-        if name not in found and value != DEFAULT_ID
+        if name not in found and value != BOT_ID
     }
     if missing:
         _append(fleet, missing)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from manager import compose, execute, lock, users
+from manager import execute, lock, users
 from manager.composehash import service_hashes
-from manager.container import START_INTERVAL_API, Place
+from manager.container import NETWORK_OPTIONS, START_INTERVAL_API, Place
 from manager.context import Context
-from manager.errors import EngineError, ManagerError, NotFound
+from manager.errors import EngineError, ManagerError
 from manager.labels import SUPERVISOR, SUPERVISOR_CONTRACT, of_network
 from manager.plan import Action
 from manager.spec import config_hash
-from manager.survey import Survey
+from manager.survey import NO_IMAGE, Survey
 
 
 def gather(context: Context, survey: Survey, todo: Iterable[Action], held: lock.Held) -> execute.Means:
@@ -27,10 +27,10 @@ def gather(context: Context, survey: Survey, todo: Iterable[Action], held: lock.
         )  # fmt: skip
     as_user = users.bot_user(fleet, project.variables, engine)
     if kinds & {"create", "recreate"}:
-        _require_image(context, survey)
+        _require_image(survey)
         _ensure_network(context, survey)
         variables = users.remembered(fleet, project.variables, as_user)
-        hashes = service_hashes(compose.render(project.specs.values(), fleet), fleet, variables)
+        hashes = service_hashes(project.specs.values(), fleet, variables)
         api_version = engine.api_version()
     else:
         hashes, api_version = {}, START_INTERVAL_API
@@ -40,7 +40,7 @@ def gather(context: Context, survey: Survey, todo: Iterable[Action], held: lock.
             uid=as_user.uid,
             gid=as_user.gid,
             owner=as_user.owner,
-            image_id=survey.situation.image_id,
+            image_id=survey.image.id,
             compose_hash=hashes.get(instance) or config_hash(project.specs[instance], fleet),
             api_version=api_version,
         )
@@ -54,14 +54,11 @@ def _no_place(instance: str) -> Place:
     raise AssertionError(f"{instance} is not being started")
 
 
-def _require_image(context: Context, survey: Survey) -> None:
+def _require_image(survey: Survey) -> None:
     name = survey.project.fleet.image_name
-    try:
-        image = context.engine().image(name)
-    except NotFound as error:
-        raise ManagerError("the image {image} is not there; build it: `manager build`", image=name) from error
-    found = ((image.get("Config") or {}).get("Labels") or {}).get(SUPERVISOR)
-    if found != SUPERVISOR_CONTRACT:
+    if survey.image == NO_IMAGE:
+        raise ManagerError("the image {image} is not there; build it: `manager build`", image=name)
+    if survey.image.contract != SUPERVISOR_CONTRACT:
         raise ManagerError(
             "the image {image} has no botfleet supervisor (label {label}); build it with `manager build --bot DIR`",
             image=name, label=f"{SUPERVISOR}={SUPERVISOR_CONTRACT}",
@@ -73,7 +70,7 @@ def _ensure_network(context: Context, survey: Survey) -> None:
     if engine.has_network(fleet.network):
         return
     try:
-        engine.create_network(fleet.network, of_network(fleet.name), compose.NETWORK_OPTIONS)
+        engine.create_network(fleet.network, of_network(fleet.name), NETWORK_OPTIONS)
     except EngineError:
         if not engine.has_network(fleet.network):
             raise

@@ -63,7 +63,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, desk: Path, *engine_states: str | N
             raise EngineUnreachable("away")
         own = {COMPOSE_PROJECT: "desk", COMPOSE_WORKING_DIR: str(desk)}
         rows = [a_row(state=state, labels=own, Names=["/desk-bp_sol_01"], Mounts=[])] if state else []
-        return surveys.survey(project.read(desk), observe(rows, "desk"), "")
+        return surveys.survey(project.read(desk), observe(rows, "desk"), surveys.NO_IMAGE)
 
     monkeypatch.setattr(Context, "survey", look)
 

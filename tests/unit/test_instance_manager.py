@@ -55,7 +55,7 @@ def with_container(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         row = a_row(labels=own, Names=["/desk-bp_sol_01"], Mounts=[])
 
         def look(_context: Context) -> surveys.Survey:
-            return surveys.survey(project.read(desk), observe([row], "desk"), "sha256:one")
+            return surveys.survey(project.read(desk), observe([row], "desk"), surveys.Image("sha256:one", "1"))
 
         monkeypatch.setattr(Context, "survey", look)
         monkeypatch.setattr(export, "bot_pids", lambda _views: {"bp_sol_01": pid})
@@ -318,7 +318,7 @@ def records_after_export(
     found = project.read(desk)
     if remembered is not None:
         found = found._replace(memory=remembered)
-    return export.records(surveys.survey(found, observe([], "desk"), ""), {}, before)
+    return export.records(surveys.survey(found, observe([], "desk"), surveys.NO_IMAGE), {}, before)
 
 
 def test_an_old_daemons_record_of_a_configured_instance_is_kept(desk: Path, alive: int) -> None:

@@ -9,10 +9,15 @@ import pytest
 
 from manager import botenv, environment
 from manager.environment import Unset
+from manager.fleet import Fleet
 from manager.spec import InstanceSpec
 from tests.builders import a_fleet, a_spec
 
 KEYS = {"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}
+
+
+def values(spec: InstanceSpec, fleet: Fleet, variables: dict[str, str], time_zone: str) -> dict[str, str]:
+    return botenv.values(spec, botenv.common(fleet, variables, time_zone), variables)
 
 
 def live(instance: str, port: int, **sections: Any) -> InstanceSpec:
@@ -60,7 +65,7 @@ def test_paper_mode_gets_no_credential() -> None:
         exchange_config={"base_url": "${BASE_URL:-https://api.example.test}", "account": "${WALLET}"}
     )
     variables = {**KEYS, "HTTP_PROXY": "http://proxy", "X_API_URL": "u", "OTHER": "no", "WALLET": "w"}
-    assert botenv.values(spec, a_fleet(), variables, "Asia/Taipei") == {
+    assert values(spec, a_fleet(), variables, "Asia/Taipei") == {
         "TZ": "Asia/Taipei",
         "HTTP_PROXY": "http://proxy",
         "X_API_URL": "u",
@@ -71,12 +76,12 @@ def test_paper_mode_gets_no_credential() -> None:
 
 def test_paper_mode_withholds_what_a_pattern_would_pass_on() -> None:
     fleet = a_fleet(variables=("*",))
-    given = botenv.values(a_spec(), fleet, {**KEYS, "PLAIN": "1", "BOT_WEB_TOKEN": "t"}, "UTC")
+    given = values(a_spec(), fleet, {**KEYS, "PLAIN": "1", "BOT_WEB_TOKEN": "t"}, "UTC")
     assert given == {"TZ": "UTC", "PLAIN": "1", "BOT_WEB_TOKEN": "t"}
 
 
 def test_live_mode_gets_its_credentials() -> None:
-    assert botenv.values(live("a", 5001), a_fleet(), KEYS, "UTC") == {"TZ": "UTC", **KEYS}
+    assert values(live("a", 5001), a_fleet(), KEYS, "UTC") == {"TZ": "UTC", **KEYS}
 
 
 def test_unset_variables_are_faults_in_live_mode_and_one_remark_in_paper_mode() -> None:
@@ -107,5 +112,5 @@ def test_two_live_bots_on_one_purse_are_refused_by_value() -> None:
 
 def test_a_legacy_environment_is_expanded_and_guarded() -> None:
     legacy: dict[str, Any] = {"environment": {"API_KEY": "${BACKPACK_KEY}", "LEVEL": "INFO"}}
-    assert botenv.values(a_spec(**legacy), a_fleet(), KEYS, "UTC") == {"TZ": "UTC", "LEVEL": "INFO"}
-    assert botenv.values(live("a", 1, **legacy), a_fleet(), KEYS, "UTC")["API_KEY"] == "k1"
+    assert values(a_spec(**legacy), a_fleet(), KEYS, "UTC") == {"TZ": "UTC", "LEVEL": "INFO"}
+    assert values(live("a", 1, **legacy), a_fleet(), KEYS, "UTC")["API_KEY"] == "k1"
