@@ -153,7 +153,11 @@ def a_project(
 
     `settings`: more lines of its fleet.toml. `environ`: more variables, such as another engine's DOCKER_HOST.
     """
-    variables = {"GRIDBOT_MARKET": "synthetic", **(environ or {})}
+    variables = {
+        "GRIDBOT_MARKET": "synthetic",
+        "XDG_CACHE_HOME": str(folder.parent / "cache"),
+        **(environ or {}),
+    }
     made = Project(folder, f"bft-{RUN_ID}-{number}", first_port, variables)
     (made.folder / "config" / "active").mkdir(parents=True)
     (made.folder / "config" / "fleet.toml").write_text(
