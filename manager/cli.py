@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 import time
@@ -54,7 +55,10 @@ SHOWING_JSON = frozenset({*CHANGING, "ps", "status", "list", "export", "plan", "
 
 
 def entry_point() -> None:
-    """The `manager` script."""
+    """The `manager` script. What the terminal's encoding cannot show is escaped: it must not end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))
 
 

@@ -81,7 +81,8 @@ def warning(text: object) -> None:
 
 def say_json(value: object) -> None:
     """JSON on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json.dumps(value, indent=2, ensure_ascii=not is_unicode), flush=True)
 
 
 def has_colour() -> bool:

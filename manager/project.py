@@ -51,6 +51,7 @@ class Project(NamedTuple):
         """The id of the instance whose config this file is."""
         try:
             path = Path(file).resolve()
+            is_there = path.exists()
         except (OSError, ValueError, RuntimeError) as error:  # a NUL, a name too long, links in a circle
             raise ConfigError([Problem.at(file, "", "there is no such file")]) from error
         for loaded in self.loaded.files:
@@ -58,7 +59,7 @@ class Project(NamedTuple):
                 if loaded.spec is None:
                     raise ConfigError(loaded.problems)
                 return loaded.spec.id
-        if not path.exists():
+        if not is_there:
             raise ConfigError([Problem.at(file, "", "there is no such file")])
         raise UsageError(
             "{file} is not in {folder}: copy it there first",
