@@ -13,7 +13,6 @@ from bench.project import Project
 from bench.shell import run
 from manager import container, host, labels
 from manager import project as projects
-from manager.compose import NETWORK_OPTIONS
 from manager.spec import config_hash
 
 BEST_GUESS = 8
@@ -59,7 +58,7 @@ def create_network(project: Project, api: Api) -> None:
         "Name": f"{project.name}_default",
         "Driver": "bridge",
         "Labels": labels.of_network(project.name),
-        "Options": dict(NETWORK_OPTIONS),
+        "Options": dict(container.NETWORK_OPTIONS),
     }
     api.call("POST", "/networks/create", body)
 
@@ -79,7 +78,7 @@ def write_scripts(project: Project, wanted: Bodies) -> Path:
     """A folder with one `docker run` script a container, and `network` for what they share."""
     folder = project.folder / "cli"
     folder.mkdir(exist_ok=True)
-    options = [f"--opt={key}={value}" for key, value in NETWORK_OPTIONS.items()]
+    options = [f"--opt={key}={value}" for key, value in container.NETWORK_OPTIONS.items()]
     options += [f"--label={key}={value}" for key, value in labels.of_network(project.name).items()]
     network = ["docker", "network", "create", *options, f"{project.name}_default"]
     (folder / "network").write_text(f"exec {shlex.join(network)} >/dev/null\n")
