@@ -26,38 +26,42 @@ def read(project_dir: Path) -> tuple[Fleet, dict[str, str], Loaded] | None:
     """(fleet, ids, loaded) of an unchanged project folder; `ids` are those it was loaded with. None: load it."""
     try:
         found = json.loads(_file(project_dir).read_bytes())
-        if found["signature"] != _signature(project_dir):
+        if found["signature"] != signature(project_dir):
             return None
         return _fleet(found["fleet"]), found["ids"], _loaded(found)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None
 
 
-def write(fleet: Fleet, ids: Mapping[str, str], loaded: Loaded) -> None:
-    """Remembers it, if it means the same whatever the variables are. Never raises: it is only a cache."""
+def write(fleet: Fleet, ids: Mapping[str, str], loaded: Loaded, read_at: list[Any]) -> None:
+    """Remembers it, if it means the same whatever the variables are. Never raises: it is only a cache.
+
+    `read_at`: the signature from before it was loaded, so that a file saved meanwhile is read again.
+    """
     if not all(each.is_constant for each in loaded.files):
         return
-    path = _file(fleet.project_dir)
     content = {
-        "signature": _signature(fleet.project_dir),
+        "signature": read_at,
         "fleet": {**fleet._asdict(), **{name: str(getattr(fleet, name)) for name in PATHS}},
         "ids": dict(ids),
         "files": [each._asdict() for each in loaded.files],
         "conflicts": loaded.conflicts,
     }
     try:
+        path = _file(fleet.project_dir)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         jsonfile.write_atomically(path, content, mode=0o600)
-    except (OSError, TypeError, ValueError):
+    except (OSError, TypeError, ValueError, RuntimeError):
         return
 
 
 def _file(project_dir: Path) -> Path:
+    """Raises RuntimeError for a user without a home folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "botfleet" / f"{hashlib.sha256(str(project_dir).encode()).hexdigest()[:32]}.json"
 
 
-def _signature(project_dir: Path) -> list[Any]:
+def signature(project_dir: Path) -> list[Any]:
     """Changes with every file that is read, with this program, and with the cores that bound a CPU limit."""
     config = project_dir / "config"
     found: list[Any] = [__version__, os.cpu_count(), _stamp(config / "fleet.toml")]

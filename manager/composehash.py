@@ -5,6 +5,7 @@ With the true hash in a container's label `docker compose up -d` leaves it alone
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,7 +19,6 @@ from manager.fleet import Fleet
 from manager.spec import InstanceSpec
 
 PLUGIN_DIRS = (
-    "~/.docker/cli-plugins",
     "/usr/local/lib/docker/cli-plugins",
     "/usr/local/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins",
@@ -53,8 +53,12 @@ def service_hashes(
 
 
 def _plugin() -> Path | None:
-    for folder in PLUGIN_DIRS:
-        path = Path(folder).expanduser() / "docker-compose"
+    """The Compose that `docker compose` runs: the user's own, else the system's."""
+    folders = [Path(each) for each in PLUGIN_DIRS]
+    with contextlib.suppress(RuntimeError):  # a user without a home folder
+        folders.insert(0, Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "cli-plugins")
+    for folder in folders:
+        path = folder / "docker-compose"
         if path.is_file() and os.access(path, os.X_OK):
             return path.resolve()
     return None

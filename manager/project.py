@@ -127,12 +127,13 @@ def _on_disk(
             return fleet, remembered, merged(dotenv, os.environ), faults, loaded
     from manager import load, settings  # pydantic: 0.1 s
 
+    signature = cache.signature(project_dir)
     fleet, defaults = settings.load(project_dir)
     remembered = memory.load(fleet.memory_file, fleet.name)
     dotenv, faults = read_dotenv(fleet.dotenv_file)
     variables = merged(dotenv, os.environ)
     loaded = load.load(fleet, defaults, variables, remembered.ids)
-    cache.write(fleet, remembered.ids, loaded)
+    cache.write(fleet, remembered.ids, loaded, signature)
     return fleet, remembered, variables, faults, loaded
 
 

@@ -92,7 +92,10 @@ def word(value: Any) -> str:
 
 def _context_host(environ: Mapping[str, str]) -> str:
     """The endpoint of the context that the CLI's own files name; an unreadable one is left to the SDK to explain."""
-    folder = Path(environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    try:
+        folder = Path(environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    except RuntimeError:  # a user without a home folder has no context but the default one
+        return f"unix://{DEFAULT_SOCKET}"
     name = environ.get("DOCKER_CONTEXT") or _read(folder / "config.json").get("currentContext") or "default"
     if name == "default":
         return f"unix://{DEFAULT_SOCKET}"
