@@ -19,7 +19,7 @@ from manager.spec import InstanceSpec
 HEADER = """\
 # Rendered by `manager compose` from config/active and config/fleet.toml: change those, then render again.
 # `docker compose up -d` and `manager up` make the same containers and leave each other's alone.
-name: {name}
+name: '{name}'
 
 x-bot: &bot
 {common}
@@ -62,7 +62,7 @@ def _service(spec: InstanceSpec, fleet: Fleet) -> dict[str, Any]:
     memory = container.memory_text(spec.memory)
     return {
         "container_name": fleet.container_name(spec.id),
-        "hostname": spec.id,
+        "hostname": _Text(spec.id),
         "command": _Line(_escaped(word) for word in spec.command),
         "environment": {name: _escaped(value) for name, value in spec.environment().items()},
         "mem_limit": memory,
@@ -110,23 +110,31 @@ def _relative(fleet: Fleet, source: str) -> str:
     return path if path.startswith("..") else f"./{path}"
 
 
-def _escaped(text: str) -> str:
+def _escaped(text: str) -> _Text:
     """Compose would take a `$` for a variable."""
-    return text.replace("$", "$$")
+    return _Text(text.replace("$", "$$"))
 
 
 def _key(instance: str) -> str:
-    """An id such as `007` or `no` is a text, whatever YAML thinks."""
-    return yaml.safe_dump(instance, default_flow_style=True).splitlines()[0]
+    """A service's name: ids are safe between quotes."""
+    return f"'{instance}'"
 
 
 class _Line(list[str]):
     """A list that stands on one line."""
 
 
+class _Text(str):
+    """A text that stands between quotes: `007`, `no` and `0o17` are numbers and truths in one YAML version or another."""
+
+
 class _Dumper(yaml.SafeDumper):
     pass
 
+
+_Dumper.add_representer(
+    _Text, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'")
+)
 
 _Dumper.add_representer(
     _Line, lambda dumper, words: dumper.represent_sequence("tag:yaml.org,2002:seq", words, flow_style=True)

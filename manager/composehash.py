@@ -13,9 +13,10 @@ import subprocess
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from manager import __version__, jsonfile
+from manager import __version__, jsonfile, output
 from manager.errors import ManagerError
 from manager.fleet import Fleet
+from manager.i18n import Text
 from manager.spec import InstanceSpec
 
 PLUGIN_DIRS = (
@@ -34,7 +35,7 @@ def service_hashes(
     """Service → the hash `docker compose config --hash` gives it; empty without Compose v2.
 
     `variables`: those that the file interpolates (BOTFLEET_UID, BOTFLEET_GID), as Compose will find them.
-    Raises ManagerError when Compose refuses the file.
+    Empty too where Compose gives none: it is optional, and no bot must wait for it.
     """
     plugin = _plugin()
     if plugin is None:
@@ -47,7 +48,11 @@ def service_hashes(
         return known
     from manager import compose  # YAML, and 3 ms a service: only for what has changed
 
-    hashes = _asked(compose.render(specs, fleet), fleet, used)
+    try:
+        hashes = _asked(compose.render(specs, fleet), fleet, used)
+    except ManagerError as error:
+        output.warning(Text("{why}; a later `docker compose up` will make the containers anew", why=error))
+        return {}
     _remember(cache, key, hashes)
     return hashes
 
