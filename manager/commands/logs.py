@@ -121,17 +121,19 @@ def _followed(
     engine: Engine, fleet: Fleet, instance: str, *, follow: bool, tail: int | Literal["all"]
 ) -> Iterator[tuple[bytes, bytes]]:
     """(time stamp, line) pairs of an instance. Following outlives its container, and its engine, for as long as it is read:
-    the next one goes on where it ended.
+    the next one goes on where it ended. Within a stream nothing is dropped: standard output and standard error are stamped
+    apart, so that stamps go back and forth.
     """
     last = b""
     since: float | None = None
     while True:
+        seen = last
         try:
             container = _container_id(engine, fleet, instance)
             chunks = engine.logs(container, follow=follow, tail=tail, since=since) if container else iter(())
             for stamp, line in _lines(chunks):
-                if stamp > last:
-                    last = stamp
+                if stamp > seen:
+                    last = max(last, stamp)
                     yield stamp, line
         except NotFound:
             pass  # removed while it was read: a recreation, or `down`
