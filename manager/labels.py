@@ -20,7 +20,6 @@ STRATEGY = "botfleet.strategy"
 MARKET_TYPE = "botfleet.market-type"
 MODE = "botfleet.mode"
 STOP_TIMEOUT = "botfleet.stop-timeout"
-TAGS = "botfleet.tags"
 
 SUPERVISOR = "botfleet.supervisor"
 """On an image: the version of the contract (docker/README.md) that its supervisor keeps."""

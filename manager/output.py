@@ -187,21 +187,13 @@ def _next_restart(said: Supervision, at: float) -> Text:
 
 def _ps_row(view: InstanceView) -> list[object]:
     began = since(view)
-    source = view.container.labels if view.container else None
-    spec = view.spec
-
-    def of(label: str, fallback: str) -> str:
-        return source.get(label, "") if source is not None else fallback
-
-    from manager import labels
-
     return [
         view.id,
         coloured(view.verdict.state, _(view.verdict.state)),
-        _(of(labels.MODE, spec.mode if spec else "")),
-        of(labels.EXCHANGE, spec.exchange if spec else ""),
-        of(labels.SYMBOL, spec.symbol if spec else ""),
-        of(labels.STRATEGY, spec.strategy if spec else ""),
+        _(view.mode) if view.mode else "",
+        view.exchange or "",
+        view.symbol or "",
+        view.strategy or "",
         view.web_port or "",
         view.supervision.restarts_total if view.supervision else 0,
         "" if began is None else age(time.time() - began),
@@ -218,10 +210,10 @@ def _ps_object(view: InstanceView) -> dict[str, Any]:
         "why": str(view.verdict.why) if view.verdict.why else None,
         "drifted": bool(view.drift),
         "drift": list(view.drift),
-        "mode": container.mode if container else (view.spec.mode if view.spec else None),
-        "exchange": view.spec.exchange if view.spec else None,
-        "symbol": view.spec.symbol if view.spec else None,
-        "strategy": view.spec.strategy if view.spec else None,
+        "mode": view.mode,
+        "exchange": view.exchange,
+        "symbol": view.symbol,
+        "strategy": view.strategy,
         "web_port": view.web_port,
         "health": _health(view),
         "restarts": said.restarts_total if said else 0,
@@ -256,7 +248,7 @@ def _health(view: InstanceView) -> str | None:
 
 def _list_row(view: InstanceView, pid: int) -> str:
     assert view.container is not None
-    light = "🟢" if view.verdict.state in {"running", "starting"} else "🔴"
+    light = "🟢" if view.verdict.is_running else "🔴"
     began = since(view) or 0.0
     started = datetime.fromtimestamp(began).strftime("%Y-%m-%d %H:%M:%S")
     return f"{light} {view.id:<18} {pid or '-':<10} {view.web_port or '-':<10} {view.container.config_file:<40} {started}"

@@ -19,16 +19,20 @@ ELSEWHERE = "elsewhere"
 
 
 class Verdict(NamedTuple):
-    """The state, the engine's or supervisor's own word where it says more, and why."""
+    """The state, the engine's or supervisor's own word where it says more, and why.
+
+    `inner`: what an orphan's state would be if a config named it.
+    """
 
     state: State
     word: str = ""
     why: Text | None = None
+    inner: State | None = None
 
     @property
-    def is_alive(self) -> bool:
-        """Whether a bot process is meant to exist right now."""
-        return self.state in {"starting", "running", "unhealthy"}
+    def is_running(self) -> bool:
+        """Whether it does what it should: what the old system calls running."""
+        return (self.inner or self.state) in {"starting", "running"}
 
 
 def verdict(
@@ -51,7 +55,8 @@ def verdict(
     known = _of_container(container, supervision, uptime)
     if configured:
         return known
-    return Verdict("orphan", known.word or known.state, known.why or Text("no config names it"))
+    why = known.why or Text("no config names it")
+    return Verdict("orphan", known.word or known.state, why, inner=known.state)
 
 
 def _of_container(container: Container, supervision: Supervision | None, uptime: float) -> Verdict:

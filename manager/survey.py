@@ -39,6 +39,31 @@ class InstanceView(NamedTuple):
         )
 
     @property
+    def mode(self) -> str | None:
+        """paper or live."""
+        return self._fact(labels.MODE, self.spec.mode if self.spec else None)
+
+    @property
+    def exchange(self) -> str | None:
+        """Where its bot trades."""
+        return self._fact(labels.EXCHANGE, self.spec.exchange if self.spec else None)
+
+    @property
+    def symbol(self) -> str | None:
+        """What its bot trades."""
+        return self._fact(labels.SYMBOL, self.spec.symbol if self.spec else None)
+
+    @property
+    def strategy(self) -> str | None:
+        """How its bot trades."""
+        return self._fact(labels.STRATEGY, self.spec.strategy if self.spec else None)
+
+    def _fact(self, label: str, configured: str | None) -> str | None:
+        """What its container was made with, else what its config asks for."""
+        made_with = self.container.labels.get(label) if self.container else None
+        return made_with or configured
+
+    @property
     def web_port(self) -> int | None:
         """The port its container publishes, else the one its config asks for."""
         if self.container is not None:

@@ -129,7 +129,7 @@ def status_object(view: InstanceView, survey: Survey, pid: int) -> dict[str, Any
     """What `status` says of one instance."""
     why = view.verdict.why
     return {
-        "running": view.verdict.state in {"running", "starting"},
+        "running": view.verdict.is_running,
         "timestamp": datetime.now().isoformat(timespec="microseconds"),
         "pid": pid or None,
         "process_info": process_info(pid) if pid else None,

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from manager import output, states
+from manager import cli, labels, output, states
 from manager.memory import Remembered
 from manager.survey import InstanceView
-from tests.builders import UPTIME, a_container
+from tests.builders import UPTIME, a_container, a_spec
 
 
 def a_view(
@@ -63,3 +63,25 @@ def test_the_ps_table_says_why() -> None:
 )
 def test_ages(seconds: float, expected: str) -> None:
     assert output.age(seconds) == expected
+
+
+def test_a_running_orphan_is_shown_as_running() -> None:
+    container = a_container()
+    found = states.verdict(container, None, configured=False, uptime=UPTIME)
+    view = a_view()._replace(verdict=found)
+    assert (found.state, found.inner, found.is_running) == ("orphan", "running", True)
+    assert "🟢 bp_sol_01" in output.list_table([view], {})
+    stopped = states.verdict(a_container(state="exited"), None, configured=False, uptime=UPTIME)
+    assert not stopped.is_running
+
+
+def test_what_a_container_was_made_with_is_shown_before_what_its_config_asks_for() -> None:
+    view = a_view(labels={labels.EXCHANGE: "aster"})._replace(spec=a_spec())
+    (found,) = output.ps_objects([view])
+    assert (found["exchange"], found["symbol"]) == ("aster", "SOL_USDC_PERP")
+    assert output.ps_table([view]).splitlines()[1].split()[3:5] == ["aster", "SOL_USDC_PERP"]
+
+
+def test_a_bare_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    assert "manager up --wait" in capsys.readouterr().err
