@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from manager import botenv, folders, host, labels, plan, registry, states, supervision
+from manager import botenv, folders, host, jsonfile, labels, plan, registry, states, supervision
 from manager.errors import ConfigError, NotFound, Problem
 from manager.memory import Remembered
 from manager.project import Project
@@ -91,13 +91,34 @@ class Survey(NamedTuple):
     env_values: Mapping[str, Mapping[str, str]]
     image: Image = NO_IMAGE
 
+    def beside(self, named: list[str] | None) -> list[Problem]:
+        """What keeps these instances (None: all) from starting beside the other containers that trade live."""
+        specs = self.project.specs
+        chosen = [each for each in specs if named is None or each in named]
+        trading = [
+            botenv.Trading(
+                each.instance,
+                each.name,
+                each.labels.get(labels.EXCHANGE, ""),
+                each.labels.get(labels.SYMBOL, ""),
+                _env_of(self.project.fleet.secrets_dir(each.instance)) or self.env_values.get(each.instance),
+            )
+            for each in (*self.observed.containers.values(), *self.observed.strays)
+            if each.is_up and each.mode == "live" and each.instance not in chosen
+        ]
+        return list(
+            botenv.beside(
+                (specs[each] for each in chosen), trading, self.project.fleet, self.project.variables
+            )
+        )
+
     def require_ours(self) -> None:
         """Raises ConfigError when containers of this fleet's name come from another project or data folder."""
-        found = list(self._foreign())
-        if found:
+        if found := self.foreign():
             raise ConfigError(found)
 
-    def _foreign(self) -> list[Problem]:
+    def foreign(self) -> list[Problem]:
+        """A problem for each container of this fleet's name that comes from another project or data folder."""
         fleet = self.project.fleet
         problems = []
         for each in self.observed.containers.values():
@@ -191,6 +212,15 @@ def survey(project: Project, observed: Observed, image: Image) -> Survey:
         for each in verdicts
     }
     return Survey(project, observed, situation, views, env_values, image)
+
+
+def _env_of(secrets_dir: Path) -> dict[str, str] | None:
+    """What a container was given; None for an env file that is not there or cannot be read."""
+    try:
+        found = jsonfile.read(secrets_dir / folders.ENV_FILE)
+    except jsonfile.JsonFault:
+        return None
+    return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else None
 
 
 def _elsewhere(container: Container | None, said: Supervision | None, state_dir: Path) -> str | None:

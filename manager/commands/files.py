@@ -6,32 +6,35 @@ from pathlib import Path
 from typing import Any
 
 from manager import compose as composing
-from manager import folders, lock, output, users
+from manager import folders, lock, memory, output, users
+from manager.commands.show import no_instance
 from manager.context import Context, show_problems, show_warnings
 from manager.errors import BAD_CONFIG, OK, ManagerError
 from manager.i18n import Text, _
 from manager.project import Project
 from manager.spec import config_hash
+from manager.survey import Survey
 
 
 def compose(context: Context) -> int:
     """Renders compose.yaml, and makes what its containers mount."""
     project = context.project()
     project.require_sound()
-    text = composing.render(project.specs.values(), project.fleet)
+    fleet = project.fleet
     if context.args.stdout:
-        print(text, end="")
+        print(composing.render(project.specs.values(), fleet), end="")
         return OK
-    with lock.held(project.fleet.lock_file, "compose", context.args.lock_wait):
+    with lock.held(fleet.lock_file, "compose", context.args.lock_wait):
         survey = context.survey()
-        _prepare(
-            context, project, {each for each, found in survey.observed.containers.items() if found.is_up}
-        )
-        path = project.fleet.compose_file
+        survey.require_ours()
+        survey.project.require_sound()
+        _remember_ports(survey)
+        _prepare(context, survey)
+        path, text = fleet.compose_file, composing.render(survey.project.specs.values(), fleet)
         changed = not path.exists() or path.read_text(encoding="utf-8") != text
         if changed:
             _write(path, text)
-    name = project.fleet.relative(path)
+    name = fleet.relative(path)
     output.say(f"{name}: {_('written') if changed else _('up to date')}")
     return OK
 
@@ -40,6 +43,11 @@ def config(context: Context) -> int:
     """The configs as they are understood, without any credential; or, with --check, only whether they are sound."""
     project = context.project()
     named = project.select(context.args.ids, context.args.config)
+    for each in named or ():
+        if (
+            each not in project.specs and not project.problems
+        ):  # else its file may be one that cannot be loaded
+            raise no_instance(each, project.specs)
     chosen = [each for each in project.specs if named is None or each in named]
     if not context.args.check:
         output.say_json([_understood(project, each) for each in chosen])
@@ -69,14 +77,28 @@ def build(context: Context) -> int:
     return OK
 
 
-def _prepare(context: Context, project: Project, running: set[str]) -> None:
+def _remember_ports(survey: Survey) -> None:
+    """The ports that stand in the file are the instances' from now on, as after `up`."""
+    project = survey.project
+    ports = {each: spec.web_port for each, spec in project.specs.items() if spec.web_port is not None}
+    after = project.memory.with_ports(ports)
+    if after == project.memory:
+        return
+    path = project.fleet.memory_file
+    try:
+        memory.save(path, after)
+    except OSError as error:
+        raise ManagerError("cannot write {path}: {why}", path=path, why=error.strerror or error) from error
+
+
+def _prepare(context: Context, survey: Survey) -> None:
     """Folders and env files. A running bot keeps its env file: only a restart may bring it new values."""
-    survey = context.survey()
+    project, containers = survey.project, survey.observed.containers
     user = users.bot_user(project.fleet, project.variables, context.engine())
     users.remembered(project.fleet, project.variables, user)
-    for each, spec in survey.project.specs.items():
+    for each, spec in project.specs.items():
         folders.prepare(spec, project.fleet, user.owner)
-        if each not in running:
+        if each not in containers or not containers[each].is_up:
             folders.write_env(spec, project.fleet, user.owner, survey.env_values[each])
 
 

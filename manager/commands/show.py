@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from manager.survey import InstanceView, Survey
 def ps(context: Context) -> int:
     """The fleet as a table, or as an array of objects."""
     survey = context.survey()
+    is_ours = _say_foreign(survey)
     views = _selected(context, survey)
     if context.as_json:
         output.say_json(output.ps_objects(views))
@@ -28,12 +29,13 @@ def ps(context: Context) -> int:
         )
     _say_strays(survey)
     refresh_export(context, survey, export.bot_pids(survey.views))
-    return _after_showing(survey)
+    return _after_showing(survey) if is_ours else BAD_CONFIG
 
 
 def list_(context: Context) -> int:
     """The old system's table."""
     survey = context.survey()
+    is_ours = _say_foreign(survey)
     pids = export.bot_pids(survey.views)
     views = _selected(context, survey)
     if context.as_json:
@@ -42,12 +44,13 @@ def list_(context: Context) -> int:
         output.say(output.list_table(views, pids))
     _say_strays(survey)
     refresh_export(context, survey, pids)
-    return _after_showing(survey)
+    return _after_showing(survey) if is_ours else BAD_CONFIG
 
 
 def status(context: Context) -> int:
     """One instance as the old system's JSON; several as an object of them. 0 when all of them run, else 1."""
     survey = context.survey()
+    is_ours = _say_foreign(survey)
     views = _selected(context, survey)
     if not views:
         raise UsageError("there is no instance to show the status of")
@@ -56,6 +59,8 @@ def status(context: Context) -> int:
     is_single = bool(context.args.ids or context.args.config) or len(found) == 1
     output.say_json(next(iter(found.values())) if is_single and len(found) == 1 else found)
     refresh_export(context, survey, pids)
+    if not is_ours:
+        return BAD_CONFIG
     return OK if all(each["running"] for each in found.values()) else FAILED
 
 
@@ -64,6 +69,7 @@ def export_(context: Context) -> int:
     project = context.project()
     with lock.held(project.fleet.lock_file, "export", context.args.lock_wait):
         survey = context.survey()
+        survey.require_ours()
         if remark := export.write(survey, export.bot_pids(survey.views)):
             output.warn(remark)
     path = project.fleet.relative(project.fleet.export_file)
@@ -85,14 +91,26 @@ def _selected(context: Context, survey: Survey) -> list[InstanceView]:
 
 def require_known(instance: str, survey: Survey) -> None:
     """Raises UsageError for an id that neither a config nor a container has, with the nearest ones."""
-    if instance in survey.views:
-        return
+    if instance not in survey.views:
+        raise no_instance(instance, survey.views)
+
+
+def no_instance(instance: str, known: Iterable[str]) -> UsageError:
+    """What to say of an id that nothing has, with the nearest one that something has."""
     import difflib
 
-    near = difflib.get_close_matches(instance, survey.views, n=1)
+    near = difflib.get_close_matches(instance, list(known), n=1)
     if near:
-        raise UsageError("there is no instance {id}; did you mean {near}?", id=instance, near=near[0])
-    raise UsageError("there is no instance {id}; `manager ps` shows those that are", id=instance)
+        return UsageError("there is no instance {id}; did you mean {near}?", id=instance, near=near[0])
+    return UsageError("there is no instance {id}; `manager ps` shows those that are", id=instance)
+
+
+def _say_foreign(survey: Survey) -> bool:
+    """Says it when containers of this fleet's name are another folder's; whether all are ours."""
+    found = survey.foreign()
+    for problem in found:
+        output.error(problem)
+    return not found
 
 
 def _say_strays(survey: Survey) -> None:
@@ -107,13 +125,14 @@ def _say_strays(survey: Survey) -> None:
 
 def refresh_export(context: Context, survey: Survey, pids: Mapping[str, int]) -> None:
     """Brings a stale export up to date, if nobody is changing the fleet. A reader never waits, and never fails for it."""
-    if not export.is_stale(survey, pids):
+    if survey.foreign() or not export.is_stale(survey, pids):
         return
     with lock.held_if_free(survey.project.fleet.lock_file) as is_ours:
         if not is_ours:
             return
         try:
             now = context.survey()  # what was seen without the lock may be history
+            now.require_ours()
             if remark := export.write(now, export.bot_pids(now.views)):
                 output.warning(remark)
         except ManagerError as error:

@@ -1,0 +1,94 @@
+"""Commands that look, against an engine that only lists."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager import folders, memory, users
+from manager import survey as surveys
+from manager.commands import files, show
+from manager.context import Context
+from manager.errors import BAD_CONFIG, OK, ConfigError, UsageError
+from manager.registry import observe
+from manager.survey import NO_IMAGE, Survey
+from tests.builders import a_config, a_row, write_config
+
+
+class Looking(Context):
+    """A context whose engine has these rows."""
+
+    def __init__(self, folder: Path, *rows: dict[str, Any], **options: Any) -> None:
+        super().__init__(
+            Namespace(project_dir=str(folder), **{"ids": [], "config": [], "lock_wait": 0, **options})
+        )
+        self.rows = rows
+
+    def survey(self) -> Survey:
+        return surveys.survey(self.project(), observe(self.rows, "desk"), NO_IMAGE)
+
+    def engine(self, parallelism: int = 8) -> Any:
+        return None
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    project = tmp_path / "desk"
+    write_config(project, a_config(port=None))
+    (project / ".env").write_text("BACKPACK_KEY=k\nBACKPACK_SECRET=s\n")
+    monkeypatch.setattr(users, "bot_user", lambda *_: users.BotUser(10001, 10001, (10001, 10001)))
+    return project
+
+
+def row(folder: Path, **labels: str) -> dict[str, Any]:
+    source = folder / "volumes/database/bp_sol_01"
+    return a_row(
+        labels={"com.docker.compose.project.working_dir": str(folder), **labels},
+        Mounts=[{"Destination": "/data", "Source": str(source)}],
+    )
+
+
+def test_the_rendered_file_has_the_containers_port_and_it_is_remembered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "prepare", lambda *_: None)
+    context = Looking(folder, row(folder, **{"botfleet.web-port": "5432"}), stdout=False)
+    assert files.compose(context) == OK
+    assert "target: 5432\n" in (folder / "compose.yaml").read_text()
+    fleet = context.project().fleet
+    assert memory.load(fleet.memory_file, fleet.name).of("bp_sol_01").web_port == 5432
+
+
+def test_nothing_is_rendered_over_another_folders_containers(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="belongs to /elsewhere"):
+        files.compose(Looking(folder, row(Path("/elsewhere")), stdout=False))
+    assert not (folder / "compose.yaml").exists()
+
+
+@pytest.mark.parametrize("command", [show.ps, show.list_, show.status])
+def test_another_folders_containers_are_said_and_not_exported(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: Any
+) -> None:
+    context = Looking(folder, row(Path("/elsewhere")), json=True)
+    assert command(context) == BAD_CONFIG
+    said = capsys.readouterr()
+    assert json.loads(said.out)
+    assert "belongs to /elsewhere" in said.err
+    assert not context.project().fleet.export_file.exists()
+
+
+def test_another_folders_containers_are_not_exported_when_asked(folder: Path) -> None:
+    context = Looking(folder, row(Path("/elsewhere")))
+    with pytest.raises(ConfigError, match="belongs to /elsewhere"):
+        show.export_(context)
+    assert not context.project().fleet.export_file.exists()
+
+
+def test_the_config_of_an_unknown_instance_is_a_usage_error(folder: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean bp_sol_01"):
+        files.config(Looking(folder, ids=["bp_sol_1"], check=False))
