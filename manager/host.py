@@ -11,6 +11,7 @@ from manager.container import BOT_ID
 
 PROC = Path("/proc")
 LOCALTIME = Path("/etc/localtime")
+TIMEZONE = Path("/etc/timezone")
 ZONEINFO = "/zoneinfo/"
 
 
@@ -60,11 +61,16 @@ def parent_pid(pid: int, proc: Path = PROC) -> int:
 
 
 def time_zone() -> str:
-    """The host's zone by name (`Asia/Taipei`), for containers that have no /etc/localtime of their own."""
-    if configured := os.environ.get("TZ", "").lstrip(":"):
-        return configured
-    target = str(LOCALTIME.resolve())
-    return target.partition(ZONEINFO)[2] or "UTC"
+    """The host's zone by name (`Asia/Taipei`), for containers that have no /etc/localtime of their own.
+
+    Not the caller's TZ: two people with a zone each would restart each other's bots.
+    """
+    if linked := str(LOCALTIME.resolve()).partition(ZONEINFO)[2]:
+        return linked
+    try:
+        return TIMEZONE.read_text(encoding="ascii").strip() or "UTC"
+    except (OSError, ValueError):
+        return "UTC"
 
 
 def is_port_free(address: str, port: int) -> bool:

@@ -61,7 +61,7 @@ class Container(NamedTuple):
     def web_port(self) -> int | None:
         """The port it publishes."""
         value = self.labels.get(labels.WEB_PORT, "")
-        return int(value) if value.isdigit() else None
+        return int(value) if value.isascii() and value.isdigit() else None
 
     @property
     def mode(self) -> str:
@@ -72,7 +72,7 @@ class Container(NamedTuple):
     def stop_timeout(self) -> int:
         """Seconds the engine must wait before it kills this container."""
         value = self.labels.get(labels.STOP_TIMEOUT, "")
-        return int(value) if value.isdigit() else DEFAULT_STOP_TIMEOUT_S
+        return int(value) if value.isascii() and value.isdigit() else DEFAULT_STOP_TIMEOUT_S
 
     @property
     def project_dir(self) -> str:

@@ -20,6 +20,9 @@ NOT_DEFAULTS = ("web_port", "log_dir", "db_path", "python_path", "script_path", 
 """Keys of daemon_config that belong to one instance and cannot be a fleet's default."""
 
 
+IMAGE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
+"""Nothing that could break a line or a word; the engine knows the rest of the rules."""
+
 MAX_BYTES = 1_000_000
 
 
@@ -57,6 +60,13 @@ class FleetFile(_Table):
     def _valid_name(cls, value: str | None) -> str | None:
         if value is not None and not NAME_PATTERN.fullmatch(value):
             raise Fault("must match {pattern}", pattern=NAME_PATTERN.pattern)
+        return value
+
+    @field_validator("image")
+    @classmethod
+    def _valid_image(cls, value: str) -> str:
+        if value and not IMAGE_PATTERN.fullmatch(value):
+            raise Fault("must be an image's name, such as registry.example/bot:1.2")
         return value
 
     @field_validator("bind_address")

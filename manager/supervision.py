@@ -89,8 +89,10 @@ def is_held(state_dir: Path) -> bool:
         descriptor = os.open(
             state_dir / LOCK_FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
         )
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError:  # what cannot be looked at is not known to be free
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -77,6 +77,6 @@ def _number(variables: Mapping[str, str], name: str, default: int) -> int:
     value = variables.get(name, "")
     if not value:
         return default
-    if not value.isdigit() or int(value) == 0:
+    if not (value.isascii() and value.isdigit()) or int(value) == 0:
         raise ManagerError("{name} must be a user's number and not 0, not “{value}”", name=name, value=value)
     return int(value)

@@ -1,0 +1,56 @@
+"""Facts of the host, and of what others wrote on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from manager import host, supervision, users
+from manager.errors import ManagerError
+from tests.builders import a_container
+
+
+def test_the_zone_is_the_hosts_not_the_callers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Paris")
+    zone = tmp_path / "zoneinfo/Asia/Taipei"
+    zone.parent.mkdir(parents=True)
+    zone.touch()
+    link = tmp_path / "localtime"
+    link.symlink_to(zone)
+    monkeypatch.setattr(host, "LOCALTIME", link)
+    assert host.time_zone() == "Asia/Taipei"
+    monkeypatch.setattr(host, "LOCALTIME", tmp_path / "none")
+    monkeypatch.setattr(host, "TIMEZONE", tmp_path / "timezone")
+    assert host.time_zone() == "UTC"
+    (tmp_path / "timezone").write_text("Asia/Tokyo\n")
+    assert host.time_zone() == "Asia/Tokyo"
+
+
+def test_a_number_is_of_ascii_digits() -> None:
+    assert a_container(labels={"botfleet.web-port": "²"}).web_port is None
+    assert a_container(labels={"botfleet.stop-timeout": "²"}).stop_timeout == 50
+    for value in ("²", "٣", "0", "-1"):
+        with pytest.raises(ManagerError, match="must be a user's number"):
+            users._number({"BOTFLEET_UID": value}, "BOTFLEET_UID", 1)
+
+
+def test_a_lock_that_cannot_be_looked_at_is_not_free(tmp_path: Path) -> None:
+    assert not supervision.is_held(tmp_path)
+    (tmp_path / supervision.LOCK_FILE).symlink_to("elsewhere")
+    assert supervision.is_held(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a b", "a\nb", "\x1b[31m", "-q"])
+def test_an_image_is_a_name(tmp_path: Path, name: str) -> None:
+    from manager import settings
+    from manager.errors import ConfigError
+
+    (tmp_path / "config").mkdir()
+    file = tmp_path / "config/fleet.toml"
+    file.write_text('name = "desk"\nimage = "registry.example:5000/some/bot:1.2@sha256:' + "a" * 64 + '"\n')
+    assert settings.load(tmp_path)[0].image_name.startswith("registry.example")
+    escaped = name.replace("\n", "\\n").replace("\x1b", "\\u001b")
+    file.write_text(f'name = "desk"\nimage = "{escaped}"\n')
+    with pytest.raises(ConfigError, match="must be an image's name"):
+        settings.load(tmp_path)
