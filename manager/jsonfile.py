@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from manager.i18n import _
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
+LEFTOVER_S = 60
+"""No write of a small file takes longer, so that an older temporary file has no writer any more."""
 
 
 class JsonFault(Exception):
@@ -97,6 +101,7 @@ def encoded(value: object) -> bytes:
 
 def replace(path: Path, fill: Callable[[int], None], mode: int, owner: tuple[int, int] | None = None) -> None:
     """Fills a temporary file beside `path` by `fill(descriptor)`, syncs it and renames it to `path`."""
+    _sweep(path)
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
@@ -112,6 +117,15 @@ def replace(path: Path, fill: Callable[[int], None], mode: int, owner: tuple[int
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _sweep(path: Path) -> None:
+    """Removes the temporary files of writers that were killed: of an env file, one would keep old secrets for ever."""
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            is_left = entry.name.startswith(f".{path.name}.") and entry.name.endswith(".tmp")
+            if is_left and time.time() - entry.stat(follow_symlinks=False).st_mtime > LEFTOVER_S:
+                os.unlink(entry)  # noqa: PTH108 - an entry is no Path
 
 
 def write_all(fd: int, data: bytes) -> None:

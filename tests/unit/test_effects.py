@@ -105,6 +105,19 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["x.json"]
 
 
+def test_what_killed_writers_left_is_removed_in_time(tmp_path: Path) -> None:
+    path, old, new, other = (
+        tmp_path / name
+        for name in ("env.json", ".env.json.0011.tmp", ".env.json.2233.tmp", ".fleet.json.0011.tmp")
+    )
+    for left in (old, new, other):
+        left.write_text("{")
+    for left in (old, other):
+        os.utime(left, (0, 0))
+    jsonfile.write_atomically(path, {})
+    assert {each.name for each in tmp_path.iterdir()} == {path.name, new.name, other.name}
+
+
 HOLDER = """
 import sys, time
 from pathlib import Path
