@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help up down engine image test bench lint lock messages clean
+.PHONY: help up down engine image test faults bench lint lock messages clean
 
 help: ## show this list
 	@echo "make up: start the fleet    make test: prove that it works"
@@ -40,6 +40,10 @@ ifeq ($(ARGS),)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+faults: $(VENV)/dev.stamp ## inject faults as often as tests/faults/README.md says, and print the table; half an hour
+	@scripts/engine.sh --with-compose
+	@$(BIN)/python -m pytest tests/faults --long $(ARGS)
 
 bench: $(VENV)/runtime.stamp ## measure, into bench/results.md; ARGS="--full" for everything, "--sizes 3 --rounds 1" for a look
 	@scripts/engine.sh --with-compose
