@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from manager import __version__, argparse_words, i18n
@@ -65,6 +66,9 @@ def entry_point() -> None:
 def main(argv: Sequence[str]) -> int:
     """Runs one command. Returns its exit code; only argparse's own exit on --help is an exception."""
     i18n.use(_language_asked(argv) or i18n.language_from(os.environ))
+    if not argv:
+        parser().print_help(sys.stderr)
+        return USAGE
     args = parser().parse_args(argv)
     if args.lang:
         i18n.use(args.lang)
@@ -148,7 +152,7 @@ def _language_asked(argv: Sequence[str]) -> str | None:
     """The `--lang` of a command line that is not parsed yet: its help and its errors are to speak that language too."""
     asked = None
     words = list(argv[: argv.index("--")] if "--" in argv else argv)
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         option, equals, value = word.partition("=")
         if option == "--lang" and i18n.is_known(value if equals else following):
             asked = value if equals else following

@@ -7,7 +7,7 @@ the call itself, which the engine could use. What streams, and endpoints that ar
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from threading import Lock, Semaphore
@@ -105,9 +105,10 @@ class Engine:
             )
         return str(created["Id"])
 
-    def start(self, container: str) -> None:
-        """Starts it; no error if it runs."""
+    def start(self, container: str, before: Callable[[], None] = lambda: None) -> None:
+        """Starts it; no error if it runs. `before` is called when its turn has come: what it raises keeps it down."""
         with self._working:
+            before()
             self._call("POST", f"/containers/{container}/start", timeout=CALL_TIMEOUT_S)
 
     def stop(self, container: str, timeout: int) -> None:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from threading import Event
 from typing import NamedTuple, assert_never
 
-from manager import container, folders, supervision
+from manager import container, folders, host, supervision
 from manager.engine import MOST_CALLS, Engine
 from manager.errors import EngineError, ManagerError, NameTaken, NotFound
 from manager.fleet import Fleet
-from manager.i18n import _, mark
+from manager.i18n import Text, _, mark
 from manager.plan import Action
 from manager.registry import Container
 from manager.spec import InstanceSpec
 
 SIGKILLED = 137
+INTERRUPTED = Text("interrupted")
 
 
 class Outcome(NamedTuple):
-    """What became of one action. `open_orders_left` is the stopped bot's own report, None when it gave none."""
+    """What became of one action. `open_orders_left` is the ended bot's own report, None when it gave none."""
 
     action: Action
     seconds: float
@@ -31,7 +33,7 @@ class Outcome(NamedTuple):
     @property
     def has_started(self) -> bool:
         """Whether a bot was started."""
-        return self.error is None and self.action.kind in {"create", "recreate", "start", "restart"}
+        return self.error is None and self.action.starts
 
 
 class Means(NamedTuple):
@@ -43,17 +45,26 @@ class Means(NamedTuple):
     containers: Mapping[str, Container]
     env_values: Mapping[str, Mapping[str, str]]
     place: Callable[[str], container.Place]
-    was_passed: Callable[[], bool]
-    """Whether a person has meanwhile stopped or taken down the fleet by force."""
+    called_off: Callable[[], Text | None]
+    """Why nothing may be started any more: a person has stopped the fleet by force, or pressed Ctrl-C."""
+
+
+class End(NamedTuple):
+    """How a container was brought down, if it was."""
+
+    was_killed: bool = False
+    open_orders_left: int | None = None
 
 
 def run(actions: Iterable[Action], means: Means, on_done: Callable[[Outcome], None]) -> list[Outcome]:
     """Runs every action; one that fails keeps no other from running. `on_done` is called as each one ends.
 
-    All at once, so that a fleet ends as fast as its slowest bot: the engine's side bounds what is more than waiting.
+    All at once, so that a fleet ends as fast as its slowest bot; the engine is given only so much work at a time
+    (engine.py). Ctrl-C starts nothing more, and waits for what is under way.
     """
-    todo = list(actions)
-    outcomes = []
+    todo, outcomes = list(actions), []
+    interrupted, called_off = Event(), means.called_off
+    means = means._replace(called_off=lambda: INTERRUPTED if interrupted.is_set() else called_off())
     with ThreadPoolExecutor(max_workers=MOST_CALLS) as pool:
         first = [
             pool.submit(_timed, Action("remove", each.instance, each.cause), means)
@@ -61,70 +72,89 @@ def run(actions: Iterable[Action], means: Means, on_done: Callable[[Outcome], No
             if each.first_wave
         ]
         removed = {outcome.action.instance: outcome for outcome in (future.result() for future in first)}
-        pending = [pool.submit(_timed, each, means, removed.get(each.instance)) for each in todo]
-        for future in as_completed(pending):
-            outcomes.append(future.result())
-            on_done(outcomes[-1])
+        pending = {pool.submit(_timed, each, means, removed.get(each.instance)) for each in todo}
+        while pending:
+            try:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            except KeyboardInterrupt:
+                interrupted.set()
+                continue
+            for future in done:
+                outcomes.append(future.result())
+                on_done(outcomes[-1])
     return outcomes
 
 
 def _timed(action: Action, means: Means, removed: Outcome | None = None) -> Outcome:
     """One action, its failure caught. `removed`: its container is gone already, this is how that went."""
     if removed is not None and removed.error is not None:
-        return Outcome(action, removed.seconds, removed.error)
+        return removed._replace(action=action)
     started = time.monotonic()
-    error, was_killed = None, False
+    error, end = None, End()
     try:
-        was_killed = _perform(action, means, removed)
+        end = _perform(action, means, removed)
     except ManagerError as caught:
         error = caught
-    state_dir = means.fleet.instance_state_dir(action.instance)
-    reports = action.kind in {"stop", "remove"}
-    return Outcome(
-        action,
-        time.monotonic() - started,
-        error,
-        was_killed,
-        open_orders_left=supervision.open_orders_left(state_dir) if reports else None,
-    )
+    return Outcome(action, time.monotonic() - started, error, end.was_killed, end.open_orders_left)
 
 
-def _perform(action: Action, means: Means, removed: Outcome | None) -> bool:
-    """Does it. Returns whether a bot had to be killed on the way. Raises ManagerError."""
-    was_killed = False
+def _perform(action: Action, means: Means, removed: Outcome | None) -> End:
+    """Does it. Returns how a bot ended on the way. Raises ManagerError."""
+    instance, end = action.instance, End()
     match action.kind:
         case "create":
-            _create(action.instance, means)
+            _make_ready(instance, means)
+            _create(instance, means)
         case "recreate":
-            was_killed = removed.was_killed if removed else _remove(action.instance, means)
-            _create(action.instance, means)
+            _make_ready(instance, means)  # before the stop: a full disk must not take a healthy bot down
+            if removed is None:
+                _require_free_port(instance, means)
+            end = End(removed.was_killed, removed.open_orders_left) if removed else _remove(instance, means)
+            _create(instance, means)
         case "start":
+            _make_ready(instance, means)
             _start(action, means)
         case "restart":
-            was_killed = _stop(action.instance, means)
+            _make_ready(instance, means)
+            end = _stop(instance, means)
             _start(action, means)
         case "stop":
-            was_killed = _stop(action.instance, means)
+            end = _stop(instance, means)
         case "remove":
-            was_killed = _remove(action.instance, means)
+            end = _remove(instance, means)
         case "leave":
             pass
         case _:
             assert_never(action.kind)
-    return was_killed
+    return end
+
+
+def _require_free_port(instance: str, means: Means) -> None:
+    """Raises ManagerError when the container would get another port than now, and somebody else has it."""
+    spec, present = means.specs[instance], means.containers[instance].web_port
+    if spec.web_port is None or spec.web_port == present:
+        return
+    if not host.is_port_free(means.fleet.bind_address, spec.web_port):
+        raise _port_in_use(spec, spec.web_port, means)
+
+
+def _make_ready(instance: str, means: Means) -> None:
+    """Folders, and the new env file beside the old one: everything that can fail without touching the bot."""
+    _require_not_called_off(instance, means)
+    spec = means.specs.get(instance)
+    if spec is not None:
+        owner = means.place(instance).owner
+        folders.prepare(spec, means.fleet, owner)
+        folders.stage_env(spec, means.fleet, owner, means.env_values[instance])
 
 
 def _create(instance: str, means: Means) -> None:
     _require_no_bot(instance, means)
-    spec = means.specs[instance]
-    place = means.place(instance)
-    owner = place.owner
-    folders.prepare(spec, means.fleet, owner)
-    folders.write_env(spec, means.fleet, owner, means.env_values[instance])
+    spec, name = means.specs[instance], means.fleet.container_name(instance)
+    folders.use_staged_env(spec, means.fleet)
     supervision.forget(means.fleet.instance_state_dir(instance))
-    name = means.fleet.container_name(instance)
     try:
-        created = means.engine.create(name, container.body(spec, means.fleet, place))
+        created = means.engine.create(name, container.body(spec, means.fleet, means.place(instance)))
     except NameTaken as error:
         raise EngineError(
             "cannot create {id}: the name {name} is taken by a container that is not of this fleet; remove or rename it",
@@ -137,22 +167,27 @@ def _start(action: Action, means: Means) -> None:
     _require_no_bot(action.instance, means)
     spec = means.specs.get(action.instance)
     if spec is not None:
-        place = means.place(action.instance)
-        owner = place.owner
-        folders.prepare(spec, means.fleet, owner)
-        folders.write_env(spec, means.fleet, owner, means.env_values[action.instance])
+        folders.use_staged_env(spec, means.fleet)
     if action.is_fresh:
         supervision.forget(means.fleet.instance_state_dir(action.instance))
     _engine_start(action.instance, means.containers[action.instance].id, means)
 
 
 def _engine_start(instance: str, container_id: str, means: Means) -> None:
-    if means.was_passed():
-        raise ManagerError("{id} is not started: the fleet was stopped by force meanwhile", id=instance)
     try:
-        means.engine.start(container_id)
+        means.engine.start(container_id, before=lambda: _require_not_called_off(instance, means))
     except EngineError as error:
         raise _start_error(instance, error, means) from error
+    try:
+        _require_not_called_off(instance, means)
+    except ManagerError:  # called off while the engine started it: who called it off did not see it
+        means.engine.stop(container_id, means.specs[instance].container_stop_timeout)
+        raise
+
+
+def _require_not_called_off(instance: str, means: Means) -> None:
+    if why := means.called_off():
+        raise ManagerError("{id} is not started: {why}", id=instance, why=why)
 
 
 def _start_error(instance: str, error: EngineError, means: Means) -> ManagerError:
@@ -163,11 +198,15 @@ def _start_error(instance: str, error: EngineError, means: Means) -> ManagerErro
         and spec.web_port is not None
         and ("port is already allocated" in text or "address already in use" in text)
     ):
-        return EngineError(
-            "cannot start {id}: port {port} is in use by {holder}; free it, or change daemon_config.web_port in {file}",
-            id=instance, port=spec.web_port, holder=_port_holder(spec.web_port, means), file=spec.config_file,
-        )  # fmt: skip
+        return _port_in_use(spec, spec.web_port, means)
     return type(error)(mark("cannot start {id}: {why}"), id=instance, why=text)
+
+
+def _port_in_use(spec: InstanceSpec, port: int, means: Means) -> EngineError:
+    return EngineError(
+        "cannot start {id}: port {port} is in use by {holder}; free it, or change daemon_config.web_port in {file}",
+        id=spec.id, port=port, holder=_port_holder(port, means), file=spec.config_file,
+    )  # fmt: skip
 
 
 def _port_holder(port: int, means: Means) -> str:
@@ -188,19 +227,20 @@ def _port_holder(port: int, means: Means) -> str:
     return _("another program")
 
 
-def _stop(instance: str, means: Means) -> bool:
-    """Stops the container; returns whether its bot had to be killed."""
-    found, was_killed = means.containers.get(instance), False
+def _stop(instance: str, means: Means) -> End:
+    """Stops the container; returns how its bot ended."""
+    found, end = means.containers.get(instance), End()
     if found is not None and found.is_up:
         try:
             means.engine.stop(found.id, found.stop_timeout)
-            was_killed = _was_killed(instance, found, means)
+            orders = supervision.open_orders_left(means.fleet.instance_state_dir(instance))
+            end = End(_was_killed(instance, found, means), orders)
         except NotFound:
             pass
         except EngineError as error:
             raise type(error)(mark("cannot stop {id}: {why}"), id=instance, why=str(error)) from error
     _require_no_bot(instance, means)
-    return was_killed
+    return end
 
 
 def _require_no_bot(instance: str, means: Means) -> None:
@@ -224,16 +264,16 @@ def _was_killed(instance: str, found: Container, means: Means) -> bool:
     return said.state == "stopped" and said.last_exit is not None and said.last_exit.killed
 
 
-def _remove(instance: str, means: Means) -> bool:
-    """Stops and removes the container; returns whether its bot had to be killed."""
-    was_killed = _stop(instance, means)
+def _remove(instance: str, means: Means) -> End:
+    """Stops and removes the container; returns how its bot ended."""
+    end = _stop(instance, means)
     found = means.containers.get(instance)
     if found is None:
-        return was_killed
+        return end
     try:
         means.engine.remove(found.id)
     except NotFound:
         pass
     except EngineError as error:
         raise type(error)(mark("cannot remove {id}: {why}"), id=instance, why=str(error)) from error
-    return was_killed
+    return end

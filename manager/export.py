@@ -53,7 +53,7 @@ def write(survey: Survey, pids: Mapping[str, int]) -> Text | None:
     try:
         before, remark = read_to_replace(fleet.export_file)
         after = records(survey, pids, before)
-        if _differ(before, after) or remark or not fleet.export_file.exists():
+        if before != after or remark or not fleet.export_file.exists():
             fleet.export_file.parent.mkdir(parents=True, exist_ok=True)
             jsonfile.write_atomically(fleet.export_file, after)
         return remark or _write_pid_files(survey, pids)
@@ -69,23 +69,24 @@ def is_stale(survey: Survey, pids: Mapping[str, int]) -> bool:
         before = jsonfile.read(survey.project.fleet.export_file, MAX_BYTES)
     except jsonfile.JsonFault:
         return True
-    return not isinstance(before, dict) or _differ(before, records(survey, pids, before))
+    return not isinstance(before, dict) or before != records(survey, pids, before)
 
 
 def records(survey: Survey, pids: Mapping[str, int], before: Mapping[str, Any]) -> dict[str, Record]:
     """The whole content: our instances that have a container, and the records that are not ours.
 
-    A record of an id that has no container is somebody else's if we never started that id, or if its process lives: an
-    old daemon that still runs, or runs again.
+    A record of an id whose container is not up is somebody else's if its process lives (an old daemon that still runs, or
+    runs again), or if the id was never ours.
     """
-    ours, remembered = survey.situation.containers, survey.project.memory.instances
+    situation, remembered = survey.situation, survey.project.memory.instances
     result = {
         each: record
         for each, record in before.items()
-        if each not in ours and (each not in remembered or living_pid(record))
+        if not situation.is_up(each)
+        and (living_pid(record) or (each not in situation.containers and each not in remembered))
     }
     for each, view in survey.views.items():
-        if view.container is not None:
+        if view.container is not None and each not in result:
             result[each] = _record(view, survey.project.fleet, pids.get(each, 0), before.get(each))
     return dict(sorted(result.items()))
 
@@ -118,10 +119,10 @@ def _record(view: InstanceView, fleet: Fleet, pid: int, before: object) -> Recor
 
 def living_pid(record: object) -> int:
     """The pid of the process that a record names, 0 when it is gone: one younger than the record only got its number."""
-    import psutil  # 0.03 s, and seldom needed
-
     if not isinstance(record, dict) or type(pid := record.get("pid")) is not int or pid <= 0:
         return 0
+    import psutil  # 0.03 s, and seldom needed
+
     try:
         created = psutil.Process(pid).create_time()
     except (psutil.Error, OverflowError):
@@ -143,10 +144,6 @@ def _log_dir(view: InstanceView) -> str:
 
     assert view.container is not None
     return view.container.labels.get(LOG_DIR, f"logs/{view.id}")
-
-
-def _differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    return dict(before) != dict(after)
 
 
 def read(path: Path) -> dict[str, Any] | None:

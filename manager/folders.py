@@ -19,6 +19,7 @@ from manager.fleet import Fleet
 from manager.spec import InstanceSpec
 
 ENV_FILE = "env.json"
+STAGED_FILE = ".env.next.json"
 SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 Owner = tuple[int, int]
@@ -39,17 +40,31 @@ def prepare(spec: InstanceSpec, fleet: Fleet, owner: Owner) -> None:
 
 def write_env(spec: InstanceSpec, fleet: Fleet, owner: Owner, values: Mapping[str, str]) -> None:
     """Writes the env file, 0400 and owned by the bot's user, as a whole. Raises FolderError."""
+    stage_env(spec, fleet, owner, values)
+    use_staged_env(spec, fleet)
+
+
+def stage_env(spec: InstanceSpec, fleet: Fleet, owner: Owner, values: Mapping[str, str]) -> None:
+    """Writes the new env file beside the one in use, which a running bot's supervisor may read at any time."""
     with _explained(spec.id):
-        jsonfile.write_atomically(
-            fleet.secrets_dir(spec.id) / ENV_FILE, dict(values), mode=0o400, owner=owner
-        )
+        path = fleet.secrets_dir(spec.id) / STAGED_FILE
+        jsonfile.write_atomically(path, dict(values), mode=0o400, owner=owner)
+
+
+def use_staged_env(spec: InstanceSpec, fleet: Fleet) -> None:
+    """Puts the staged env file into use."""
+    with _explained(spec.id):
+        folder = fleet.secrets_dir(spec.id)
+        (folder / STAGED_FILE).replace(folder / ENV_FILE)
 
 
 def env_differs(spec: InstanceSpec, fleet: Fleet, values: Mapping[str, str]) -> bool:
-    """Whether the env file holds something else than these values; an unreadable one does."""
+    """Whether the env file holds something else than these values; a missing one does, one out of our sight may not."""
     wanted = jsonfile.encoded(dict(values))
     try:
         return jsonfile.content(fleet.secrets_dir(spec.id) / ENV_FILE, len(wanted)) != wanted
+    except PermissionError:
+        return False
     except OSError:
         return True
 

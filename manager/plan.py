@@ -26,6 +26,11 @@ class Action(NamedTuple):
     first_wave: bool = False
     is_fresh: bool = True
 
+    @property
+    def starts(self) -> bool:
+        """Whether a bot runs after it that did not run before, or ran as another process."""
+        return self.kind in {"create", "recreate", "start", "restart"}
+
     def __str__(self) -> str:
         return f"{self.kind} {self.instance}: {self.cause}"
 
@@ -62,6 +67,15 @@ class Situation(NamedTuple):
             *self.containers,
             *(each for each in self.wanted if self.runs_elsewhere(each) and each not in self.containers),
         ]
+
+    def is_stopped_by_wish(self, instance: str) -> bool:
+        """Whether a person stopped it and nobody, by whatever means, has started it since."""
+        return self.memory.of(instance).wish == "stopped" and not self.is_up(instance)
+
+    def is_up(self, instance: str) -> bool:
+        """Whether its container is up."""
+        container = self.containers.get(instance)
+        return container is not None and container.is_up
 
     def runs_elsewhere(self, instance: str) -> bool:
         """Whether another container runs its bot: to be said, not to be passed over as stopped."""
@@ -102,6 +116,8 @@ def up(
     ]
     if remove_orphans:
         actions += [Action("remove", each, Text("no config names it")) for each in situation.orphans]
+    elif named is None:
+        actions += [_left_orphan(each) for each in situation.orphans]
     return _in_waves(situation, actions)
 
 
@@ -125,7 +141,7 @@ def restart(situation: Situation, named: Iterable[str] | None = None) -> list[Ac
     actions = []
     for each in situation.wanted if named is None else named:
         container = situation.containers.get(each)
-        if named is None and situation.memory.of(each).wish == "stopped":
+        if named is None and situation.is_stopped_by_wish(each):
             actions.append(_left_stopped(each))
         elif container is None:
             actions.append(Action("create", each, Text("no container")))
@@ -165,7 +181,7 @@ def down(
         ]
     orphans = set(situation.orphans)
     return [
-        Action("leave", each, Text("no config names it; --remove-orphans removes it"))
+        _left_orphan(each)
         if each in orphans and not remove_orphans
         else Action("remove", each, Text("no config names it") if each in orphans else Text("asked for"))
         for each in situation.present
@@ -180,7 +196,7 @@ def effective(actions: Iterable[Action]) -> list[Action]:
 def _up_one(situation: Situation, each: str, *, is_named: bool, recreate: bool) -> Action | None:
     container, drift = situation.containers.get(each), situation.drift(each)
     verdict = situation.verdicts.get(each)
-    if not is_named and situation.memory.of(each).wish == "stopped":
+    if not is_named and situation.is_stopped_by_wish(each):
         return _left_stopped(each)
     if container is None:
         return Action("create", each, Text("no container"))
@@ -203,6 +219,10 @@ def _up_one(situation: Situation, each: str, *, is_named: bool, recreate: bool) 
     if "environment" in drift:
         return Action("restart", each, Text("environment changed"))
     return None
+
+
+def _left_orphan(instance: str) -> Action:
+    return Action("leave", instance, Text("no config names it; --remove-orphans removes it"))
 
 
 def _left_stopped(instance: str) -> Action:

@@ -18,16 +18,17 @@ def registries(fleet: Fleet) -> tuple[Path, ...]:
     return tuple(dict.fromkeys((fleet.export_file, fleet.project_dir / OLD_PLACE)))
 
 
-def require_none(survey: Survey, ids: Iterable[str]) -> None:
-    """Raises ManagerError when a process outside of our containers runs one of these instances."""
-    situation = survey.situation
-    wanted = [each for each in ids if each not in situation.containers and not situation.runs_elsewhere(each)]
+def still_running(survey: Survey, ids: Iterable[str]) -> dict[str, ManagerError]:
+    """Those of the instances that a process outside of our containers runs, each with the error that says so."""
+    situation, found = survey.situation, {}
+    wanted = [each for each in ids if not situation.is_up(each) and not situation.runs_elsewhere(each)]
     for file in registries(survey.project.fleet) if wanted else ():
         known = export.read(file) or {}
         for each in wanted:
             if pid := export.living_pid(known.get(each)):
-                raise ManagerError(
+                found[each] = ManagerError(
                     "{id} is run by process {pid}, which is no container of ours ({file} names it): stop it there first,"
                     " or take its record out of that file",
                     id=each, pid=pid, file=survey.project.fleet.relative(file),
                 )  # fmt: skip
+    return found

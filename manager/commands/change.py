@@ -106,11 +106,10 @@ def _perform(context: Context, change: Change) -> int:
             _name_instance(context)
         survey = _look(context, change)
         actions, named = _planned(context, change, survey)
-        predecessor.require_none(
-            survey, [each.instance for each in actions if each.kind == "create" or change.command == "stop"]
-        )
+        if held.was_passed():
+            raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
         unsaved = _save_wish(change, survey, _memory_after(change, survey, actions, named))
-        outcomes = _carry_out(context, survey, actions, held)
+        outcomes = _carry_out(context, change, survey, actions, held)
         if change.command == "down" and named is None:
             context.engine().remove_network_if_empty(fleet.network)
         waiting.until_heard(fleet, [each.action.instance for each in outcomes if each.has_started])
@@ -121,7 +120,9 @@ def _perform(context: Context, change: Change) -> int:
             raise
         _export(after)
     failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
-    after, late = _wait(context, after, {each.instance for each in actions if each.kind == "leave"} | failed)
+    left = {each.instance for each in actions if each.kind == "leave"}
+    dead = {each for each in left if after.views[each].verdict.state == "failed"}
+    after, late = _wait(context, after, (left - dead) | failed)
     code = report.say_outcomes(context, after, actions, outcomes, late)
     if not change.needs_sound_configs:
         show_problems(after.project)
@@ -154,6 +155,11 @@ def _require_free_id(instance: str, file: str, survey: Survey) -> None:
 
     if faults := list(id_faults(file, instance)):
         raise ConfigError(faults)
+    found = survey.situation.containers.get(instance)
+    if found is not None and found.config_file != file:
+        raise UsageError(
+            "{id} is the container of {file}; `manager down {id}` first", id=instance, file=found.config_file
+        )
     for other in survey.project.specs.values():
         if other.id.lower() == instance.lower() and other.config_file != file:
             raise UsageError("{id} is already the instance of {file}", id=instance, file=other.config_file)
@@ -172,13 +178,15 @@ def _require_sound(context: Context, survey: Survey) -> None:
     project = survey.project
     show_warnings(project)
     named = project.select(context.args.ids, context.args.config)
+    beside = survey.beside(named)
     if named is None:
-        project.require_sound()
+        if problems := [*project.problems, *beside]:
+            raise ConfigError(problems)
         return
     files = {spec.config_file for each, spec in project.specs.items() if each in named}
     kept = survey.situation.kept.intersection(named)  # their containers tell which file is broken
     files |= {survey.observed.containers[each].config_file for each in kept}
-    own = [problem for problem in project.problems if problem.file in files or problem.file == ".env"]
+    own = [problem for problem in project.problems if problem.concerns(files | {".env"})] + beside
     if own or (project.problems and any(each not in survey.views for each in named)):
         raise ConfigError(own or project.problems)
 
@@ -208,36 +216,46 @@ def _save_wish(change: Change, survey: Survey, after: Memory) -> ManagerError | 
     return None
 
 
-def _carry_out(context: Context, survey: Survey, actions: list[Action], held: lock.Held) -> list[Outcome]:
+def _carry_out(
+    context: Context, change: Change, survey: Survey, actions: list[Action], held: lock.Held
+) -> list[Outcome]:
     todo = plan.effective(actions)
     for action in actions:
         if action.kind == "leave" and not context.as_json:
             output.say(report.action_line(action))
-    if not todo:
+    if not todo and not (change.command == "stop" and actions):
         return []
     from manager import execute  # with thread pools, YAML and more: a no-op does without them
     from manager.commands import means
-
-    available = means.gather(context, survey, todo, held)
 
     def on_done(outcome: Outcome) -> None:
         if not context.as_json:
             output.say(report.outcome_line(outcome))
 
-    return execute.run(todo, available, on_done)
+    elsewhere = predecessor.still_running(
+        survey, [each.instance for each in actions if each.kind != "remove"]
+    )
+    refused = [
+        execute.Outcome(each, 0.0, elsewhere[each.instance]) for each in actions if each.instance in elsewhere
+    ]
+    for outcome in refused:
+        on_done(outcome)
+    todo = [each for each in todo if each.instance not in elsewhere]
+    if not todo:
+        return refused
+    return refused + execute.run(todo, means.gather(context, survey, todo, held), on_done)
 
 
 def _memory_after(change: Change, survey: Survey, actions: list[Action], named: list[str] | None) -> Memory:
     """What is remembered from now on."""
     after = survey.project.memory
-    asked = named if named is not None else [action.instance for action in actions if action.kind != "leave"]
-    if change.wish == "stopped" and named is None:
-        asked = list(survey.situation.containers)
+    situation = survey.situation
     if change.wish is not None:
-        after = after.with_wish(asked, change.wish)
-    starting = [
-        action.instance for action in actions if action.kind in {"create", "recreate", "start", "restart"}
-    ]
+        after = after.with_wish(_asked(change, situation, actions, named), change.wish)
+    elif change.command == "up":  # what a person stopped here, and then started by docker's own means
+        wishes = situation.memory.instances
+        after = after.with_wish([each for each in wishes if situation.is_up(each)], "run")
+    starting = [action.instance for action in actions if action.starts]
     after = after.with_registered(starting, export.local_iso(time.time()))
     open_ports = {
         each: spec.web_port
@@ -245,6 +263,17 @@ def _memory_after(change: Change, survey: Survey, actions: list[Action], named: 
         if each in starting and spec.web_port is not None
     }
     return after.with_ports(open_ports)
+
+
+def _asked(
+    change: Change, situation: plan.Situation, actions: list[Action], named: list[str] | None
+) -> list[str]:
+    """Of which instances a person has just asked something."""
+    if named is not None:
+        return named
+    if change.command == "restart":  # leaves alone what is stopped
+        return [action.instance for action in actions if action.kind != "leave"]
+    return [*{**situation.wanted, **situation.containers}]
 
 
 def _remember(survey: Survey, after: Memory) -> None:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from manager import execute, lock, users
 from manager.composehash import service_hashes
 from manager.container import NETWORK_OPTIONS, START_INTERVAL_API, Place
 from manager.context import Context
 from manager.errors import EngineError, ManagerError
+from manager.i18n import Text
 from manager.labels import SUPERVISOR, SUPERVISOR_CONTRACT, of_network
 from manager.plan import Action
 from manager.spec import config_hash
 from manager.survey import NO_IMAGE, Survey
 
 
-def gather(context: Context, survey: Survey, todo: Iterable[Action], held: lock.Held) -> execute.Means:
+def gather(context: Context, survey: Survey, todo: Collection[Action], held: lock.Held) -> execute.Means:
     """Everything that these actions need, in a few engine calls whatever their number. Raises ManagerError."""
     project, engine = survey.project, context.engine()
     fleet = project.fleet
     kinds = {action.kind for action in todo}
-    if not kinds & {"create", "recreate", "start", "restart"}:
+
+    def called_off() -> Text | None:
+        return Text("the fleet was stopped by force meanwhile") if held.was_passed() else None
+
+    if not any(action.starts for action in todo):
         return execute.Means(
             engine, fleet, project.specs, survey.situation.containers, survey.env_values, _no_place,
-            held.was_passed,
+            called_off,
         )  # fmt: skip
     as_user = users.bot_user(fleet, project.variables, engine)
     if kinds & {"create", "recreate"}:
@@ -46,7 +51,7 @@ def gather(context: Context, survey: Survey, todo: Iterable[Action], held: lock.
         )
 
     return execute.Means(
-        engine, fleet, project.specs, survey.situation.containers, survey.env_values, place, held.was_passed
+        engine, fleet, project.specs, survey.situation.containers, survey.env_values, place, called_off
     )
 
 

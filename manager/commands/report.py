@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from manager import output, plan
 from manager.context import Context
-from manager.errors import OK, TIMED_OUT, worst_exit_code
+from manager.errors import FAILED, OK, TIMED_OUT, worst_exit_code
 from manager.i18n import Text, _, mark
 from manager.plan import Action
 from manager.survey import Survey
@@ -50,12 +50,26 @@ def say_outcomes(
         output.error(error)
     for outcome in killed:
         output.error(_killed_text(outcome))
+    left = [outcome for outcome in outcomes if outcome.open_orders_left and not outcome.was_killed]
+    for outcome in left:
+        output.error(
+            Text(
+                "{id} has ended and reported {count} open orders left: look at the exchange",
+                id=outcome.action.instance,
+                count=outcome.open_orders_left,
+            )
+        )
     for each in late:
         view = after.views[each]
         why = output.note(view)
-        output.error(Text("{id} is {state} {why}", id=each, state=Text(view.verdict.state), why=why))
-    failed = [1 for each in late if after.views[each].verdict.state in {"failed", "stopped", "missing"}]
-    codes = [error.exit_code for error in errors] + [TIMED_OUT for _each in killed] + failed
+        output.error(Text("{id} is {state}: {why}", id=each, state=Text(view.verdict.state), why=why))
+    failed = [FAILED for each in late if after.views[each].verdict.state in {"failed", "stopped", "missing"}]
+    codes = (
+        [error.exit_code for error in errors]
+        + [TIMED_OUT for _each in killed]
+        + [FAILED for _each in left]
+        + failed
+    )
     codes += [TIMED_OUT for _each in late] if len(failed) < len(late) else []
     return worst_exit_code(codes)
 
