@@ -168,6 +168,8 @@ class InstanceConfig(Section):
 
 
 LEGACY_KEYS = ("bot_args", "environment")
+CARRIED_OVER = ("environment", "mode", "exchange_config")
+"""What a flat file says in the same words as a sectioned one."""
 
 
 def is_legacy(raw: dict[str, Any]) -> bool:
@@ -177,7 +179,7 @@ def is_legacy(raw: dict[str, Any]) -> bool:
 
 def from_legacy(raw: dict[str, Any]) -> dict[str, Any]:
     """The flat file in the sectioned form. What its `bot_args` say of the bot becomes the metadata."""
-    known = {"mode", "metadata", *LEGACY_KEYS}
+    known = {"metadata", *LEGACY_KEYS, *CARRIED_OVER}
     args = raw.get("bot_args")
     words = args if isinstance(args, list) else []
     metadata = {
@@ -197,7 +199,7 @@ def from_legacy(raw: dict[str, Any]) -> dict[str, Any]:
         "daemon_config": {key: value for key, value in raw.items() if key not in known},
         "bot_args": args if args is not None else [],
     }
-    for key in ("environment", "mode"):
+    for key in CARRIED_OVER:
         if key in raw:
             result[key] = raw[key]
     return result

@@ -108,9 +108,8 @@ class ConfigManager:
     def save_config(self, config_path: StrPath, config_data: Mapping[str, Any]) -> bool:
         """Writes the file atomically, `metadata.updated_at` with it. Refuses a credential in clear text."""
         path, data = Path(config_path), copy.deepcopy(dict(config_data))
-        for section in ("exchange_config", "environment"):
-            for problem in load.clear_text_secrets(str(path), section, data.get(section)):
-                raise ConfigSaveError("{problem}", path, problem=problem)
+        for problem in load.clear_text_secrets(str(path), data):
+            raise ConfigSaveError("{problem}", path, problem=problem)
         if isinstance(data.get("metadata"), dict):
             data["metadata"]["updated_at"] = _now()
         try:

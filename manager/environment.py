@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 from manager import jsonfile
 from manager.i18n import _
@@ -33,16 +34,26 @@ def is_secret(name: str) -> bool:
     return name not in NOT_CREDENTIALS and SECRET_WORDS.search(name) is not None
 
 
-def texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
-    """The (nearest key, text) of every text in a JSON value."""
+class Found(NamedTuple):
+    """A text in a JSON value: where it stands, and whether a key above it names a credential."""
+
+    path: str
+    text: str
+    is_secret: bool
+
+
+def texts(value: object, path: str = "", *, below_secret: bool = False) -> Iterator[Found]:
+    """Every text in a JSON value, through objects and lists."""
     if isinstance(value, str):
-        yield key, value
+        yield Found(path, value, below_secret)
     elif isinstance(value, dict):
-        for name, item in value.items():
-            yield from texts(item, name)
+        for key, item in value.items():
+            yield from texts(
+                item, f"{path}.{key}" if path else key, below_secret=below_secret or is_secret(key)
+            )
     elif isinstance(value, list):
-        for item in value:
-            yield from texts(item, key)
+        for index, item in enumerate(value):
+            yield from texts(item, f"{path}[{index}]", below_secret=below_secret)
 
 
 def references(text: str) -> Iterator[tuple[str, str | None]]:

@@ -5,7 +5,7 @@ An error's text is a template and its parameters, so that it can be translated w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from manager.i18n import _
@@ -82,6 +82,15 @@ class Problem(NamedTuple):
     def at(cls, file: str, path: str, message: str, /, **params: object) -> Problem:
         """A problem with a translatable message: the template, and what goes into it."""
         return cls(file, path, message, tuple(params.items()))
+
+    @property
+    def also(self) -> str:
+        """The second file of a fault that lies between two, which its text names as `other`; empty for a fault of one."""
+        return str(dict(self.params).get("other", ""))
+
+    def concerns(self, files: Collection[str]) -> bool:
+        """Whether it is a fault of one of these files, whichever of the two it is reported at."""
+        return self.file in files or self.also in files
 
     def __str__(self) -> str:
         text = _(self.message).format(**dict(self.params))

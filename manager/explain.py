@@ -25,6 +25,9 @@ TYPE_FAULTS = {
     "list": mark("must be a list, not {value}"),
 }
 
+NEVER_SHOWN = frozenset({"bot_args", "exchange_config", "environment"})
+"""Sections where any value may be a credential, whatever its key is called."""
+
 
 def problems(file: str, model: type[BaseModel], error: ValidationError, prefix: str = "") -> list[Problem]:
     """One problem per fault that pydantic found, in the file's order. `prefix`: where the model stands in the file."""
@@ -58,7 +61,7 @@ def _problem(file: str, model: type[BaseModel], detail: ErrorDetails) -> Problem
     kind = detail["type"]
     if kind == "missing":
         return Problem.at(file, path, "is missing")
-    value = _shown(path, detail["input"])
+    value = _shown(detail["loc"], detail["input"])
     if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
         return _out_of_range(file, path, value, _bounds(model, detail["loc"]))
     if kind in {"literal_error", "enum"}:
@@ -74,9 +77,9 @@ def _problem(file: str, model: type[BaseModel], detail: ErrorDetails) -> Problem
     return Problem.at(file, path, "{why}, not {value}", why=detail["msg"], value=value)
 
 
-def _shown(path: str, value: object) -> str:
+def _shown(location: tuple[int | str, ...], value: object) -> str:
     """The value as it may be printed: short, and never a secret."""
-    if is_secret(path.rpartition(".")[2]):
+    if NEVER_SHOWN.intersection(location[:1]) or any(is_secret(str(part)) for part in location):
         return "…"
     if isinstance(value, dict):
         return "{…}"

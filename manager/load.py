@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -62,14 +61,15 @@ def load_file(
     file = fleet.relative(path)
     try:
         raw = jsonfile.read(path)
+        in_clear = tuple(clear_text_secrets(file, raw))
         config = validated(raw, file, defaults, variables)
     except jsonfile.JsonFault as fault:
         return LoadedFile(file, problems=(Problem.at(file, fault.path, fault.message, **fault.params),))
     if isinstance(config, list):
-        return LoadedFile(file, problems=tuple(config), is_constant=False)
+        return LoadedFile(file, problems=(*in_clear, *config), is_constant=False)
     is_constant = not _has_references(raw)
     instance_id = ids.get(file) or config.metadata.instance_id or path.stem
-    problems = [*id_faults(file, instance_id), *_faults(file, config, instance_id, fleet)]
+    problems = [*in_clear, *id_faults(file, instance_id), *_faults(file, config, instance_id, fleet)]
     if problems:
         return LoadedFile(file, problems=tuple(problems), is_constant=is_constant)
     return LoadedFile(
@@ -135,9 +135,11 @@ def _shared(
 
 def _shared_folders(specs: list[InstanceSpec]) -> Iterator[Problem]:
     """One log folder inside another would let one instance read the other's logs."""
-    by_path = sorted(specs, key=lambda each: f"{each.log_dir}/")
-    for outer, inner in itertools.pairwise(by_path):
-        if f"{inner.log_dir}/".startswith(f"{outer.log_dir}/"):
+    outer: InstanceSpec | None = None
+    for inner in sorted(specs, key=lambda each: f"{each.log_dir}/"):
+        if outer is None or not f"{inner.log_dir}/".startswith(f"{outer.log_dir}/"):
+            outer = inner
+        else:
             yield Problem.at(
                 inner.config_file,
                 "daemon_config.log_dir",
@@ -153,15 +155,18 @@ def _expanded(
     """Replaces `${…}` outside the credentials; a credential named anywhere else would end in a label or an argv."""
     problems: list[Problem] = []
 
-    def walk(value: Any, path: str) -> Any:
+    def walk(value: Any, path: str, below_secret: bool) -> Any:
         if isinstance(value, dict):
-            return {key: walk(item, f"{path}.{key}" if path else key) for key, item in value.items()}
+            return {
+                key: walk(item, f"{path}.{key}", below_secret or is_secret(key))
+                for key, item in value.items()
+            }
         if isinstance(value, list):
-            return [walk(item, f"{path}[{index}]") for index, item in enumerate(value)]
+            return [walk(item, f"{path}[{index}]", below_secret) for index, item in enumerate(value)]
         if not isinstance(value, str) or "${" not in value:
             return value
         for name, _default in references(value):
-            if is_secret(name):
+            if below_secret or is_secret(name):
                 problems.append(
                     Problem.at(file, path, "names the credential {name}: only exchange_config may", name=name)
                 )
@@ -176,7 +181,10 @@ def _expanded(
             )
             return value
 
-    result = {key: value if key in UNEXPANDED else walk(value, key) for key, value in sections.items()}
+    result = {
+        key: value if key in UNEXPANDED else walk(value, key, is_secret(key))
+        for key, value in sections.items()
+    }
     return result, problems
 
 
@@ -184,7 +192,7 @@ def _has_references(raw: object) -> bool:
     """Whether what the file means depends on variables: credentials do not count, their values are in no spec."""
     assert isinstance(raw, dict)
     sections = [value for key, value in raw.items() if key not in UNEXPANDED]
-    return any("${" in text for _key, text in texts(sections))
+    return any("${" in each.text for each in texts(sections))
 
 
 def id_faults(file: str, instance_id: str) -> Iterator[Problem]:
@@ -198,8 +206,6 @@ def id_faults(file: str, instance_id: str) -> Iterator[Problem]:
 
 
 def _faults(file: str, config: InstanceConfig, instance_id: str, fleet: Fleet) -> Iterator[Problem]:
-    yield from clear_text_secrets(file, "exchange_config", config.exchange_config)
-    yield from clear_text_secrets(file, "environment", config.environment)
     yield from _secrets_in_args(file, config)
     yield from _path_faults(file, config, instance_id)
     if not fleet.is_bundled_bot or config.bot_args is not None:
@@ -218,17 +224,13 @@ def _faults(file: str, config: InstanceConfig, instance_id: str, fleet: Fleet) -
             )
 
 
-def clear_text_secrets(file: str, path: str, value: object) -> Iterator[Problem]:
-    """Keys that name a secret hold `${NAME}` and nothing else, at any depth."""
-    if not isinstance(value, dict):
-        return
-    for key, item in value.items():
-        where = f"{path}.{key}"
-        if isinstance(item, dict):
-            yield from clear_text_secrets(file, where, item)
-        elif is_secret(key) and item not in (None, "") and not (isinstance(item, str) and is_reference(item)):
+def clear_text_secrets(file: str, raw: object) -> Iterator[Problem]:
+    """Below a key that names a secret stands `${NAME}` and nothing else, in every section and at any depth."""
+    for path, text, below_secret in texts(raw):
+        has_default = any(is_secret(name) and default for name, default in references(text))
+        if has_default or (below_secret and text and not is_reference(text)):
             yield Problem.at(
-                file, where, "holds a credential in clear text; write ${{NAME}} here and NAME=… into .env"
+                file, path, "holds a credential in clear text; write ${{NAME}} here and NAME=… into .env"
             )
 
 

@@ -173,7 +173,9 @@ def _supervisor_settings(config: InstanceConfig) -> dict[str, str]:
 def _variables(config: InstanceConfig) -> tuple[Variable, ...]:
     """The variables that exchange_config names, first mention first."""
     found: dict[str, Variable] = {}
-    for key, text in texts(config.exchange_config):
-        for name, default in references(text):
-            found.setdefault(name, Variable(name, default, is_secret(key) or is_secret(name)))
+    for each in texts(config.exchange_config):
+        for name, default in references(each.text):
+            first = found.setdefault(name, Variable(name, default, is_secret(name)))
+            if each.is_secret:
+                found[name] = first._replace(secret=True)
     return tuple(found.values())

@@ -109,6 +109,31 @@ FILE = "config/active/bp_sol_01.json"
             {"metadata": {"description": "${BACKPACK_SECRET}"}},
             "metadata.description: names the credential BACKPACK_SECRET: only exchange_config may",
         ),
+        (
+            {"exchange_config": {"accounts": [{"api_key": "AKIA123"}]}},
+            "exchange_config.accounts[0].api_key: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+        ),
+        (
+            {"exchange_config": {"api_keys": {"main": ["${ONE}", "AKIA123"]}}},
+            "exchange_config.api_keys.main[1]: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+        ),
+        (
+            {"exchange_config": {"url": "https://u:${API_SECRET:-AKIA123}@x"}},
+            "exchange_config.url: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+        ),
+        (
+            {"strategy_config": {"api_secret": "AKIA123"}},
+            "strategy_config.api_secret: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+        ),
+        (
+            {"daemon_config": {"api_secret": "AKIA123"}},
+            "daemon_config.api_secret: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+        ),
+        ({"api_secret": "AKIA123"}, "api_secret: holds a credential in clear text; write ${NAME} here and NAME=… into .env"),
+        ({"strategy_config": {"api_secret": "${WALLET}"}}, "strategy_config.api_secret: names the credential WALLET: only exchange_config may"),
+        ({"bot_args": ["--x", 1234567]}, "bot_args.1: must be a text, not …"),
+        ({"exchange_config": "AKIA123"}, "exchange_config: must be an object {…}, not …"),
+        ({"environment": {"WALLET": 1234567}}, "environment.WALLET: must be a text, not …"),
         ({"mode": "real"}, "mode: must be 'paper' or 'live', not “real”"),
         ({"metadata": "text"}, "metadata: must be an object {…}, not “text”"),
     ],
@@ -255,6 +280,33 @@ def test_a_legacy_file_may_pass_no_credential_in_clear(tmp_path: Path) -> None:
         "environment.API_KEY",
         "bot_args[0]",
     ]
+
+
+def test_what_is_no_text_is_no_credential(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config(exchange_config={"api_keys": [1, True, None, "", "${A}"], "token": 5}))
+    assert faults(tmp_path) == []
+
+
+def test_a_legacy_file_has_its_exchange_config(tmp_path: Path) -> None:
+    flat: dict[str, Any] = {"bot_args": [], "exchange_config": {"api_key": "${BACKPACK_KEY}"}}
+    write_config(tmp_path, flat)
+    found = loaded(tmp_path)
+    assert (found.problems, found.warnings) == ((), ())
+    assert [variable.name for variable in found.specs[0].variables] == ["BACKPACK_KEY"]
+    flat["exchange_config"]["api_key"] = "AKIA123"
+    assert one_fault(tmp_path, flat).startswith(f"{FILE}: exchange_config.api_key: holds a credential")
+
+
+def test_a_fault_of_two_files_concerns_both(tmp_path: Path) -> None:
+    for name, port, folder in (("a", 5001, "logs/a"), ("b", 5002, "logs/a/x"), ("c", 5003, "logs/a/y")):
+        write_config(tmp_path, a_config(name, port, daemon_config={"log_dir": folder}), stem=name)
+    found = loaded(tmp_path).problems
+    assert [(each.file[-6:], each.also[-6:]) for each in found] == [
+        ("b.json", "a.json"),
+        ("c.json", "a.json"),
+    ]
+    assert all(each.concerns({"config/active/a.json"}) for each in found)
+    assert not found[0].concerns({"config/active/c.json"})
 
 
 def test_shipped_configs_and_templates_load() -> None:
