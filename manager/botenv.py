@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from manager.environment import Unset, expand, is_secret, matching, references
 from manager.errors import Problem
@@ -32,8 +33,20 @@ def values(spec: InstanceSpec, for_all: Mapping[str, str], variables: Mapping[st
             continue
     if spec.mode == "live":
         return given
-    withheld = {variable.name for variable in spec.variables if variable.secret}
-    return {name: value for name, value in given.items() if name not in withheld and not is_secret(name)}
+    return {name: value for name, value in given.items() if not _is_credential(name, spec)}
+
+
+def _is_credential(name: str, spec: InstanceSpec) -> bool:
+    """Whether what the instance is given under this name opens an account: by its own name, or by what its text names."""
+    return _is_secret_of(name, spec) or any(_secret_references(name, spec))
+
+
+def _secret_references(name: str, spec: InstanceSpec) -> Iterator[str]:
+    return (each for each, _default in references(spec.literals.get(name, "")) if _is_secret_of(each, spec))
+
+
+def _is_secret_of(name: str, spec: InstanceSpec) -> bool:
+    return is_secret(name) or any(each.secret and each.name == name for each in spec.variables)
 
 
 def problems(specs: Iterable[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]) -> list[Problem]:
@@ -49,7 +62,7 @@ def problems(specs: Iterable[InstanceSpec], fleet: Fleet, variables: Mapping[str
         for spec in live
         for name in _unset(spec, variables)
     ]
-    return missing + ([] if fleet.allow_shared_credentials else list(_one_purse(live, variables)))
+    return missing + ([] if fleet.allow_shared_credentials else list(_one_purse(live, fleet, variables)))
 
 
 def warnings(specs: Iterable[InstanceSpec], variables: Mapping[str, str]) -> list[Problem]:
@@ -68,33 +81,73 @@ def _unset(spec: InstanceSpec, variables: Mapping[str, str]) -> Iterator[str]:
             yield name
 
 
-def _one_purse(live: list[InstanceSpec], variables: Mapping[str, str]) -> Iterator[Problem]:
-    """Two live bots with the same credentials on one symbol cancel each other's orders."""
+def _one_purse(live: list[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]) -> Iterator[Problem]:
+    """Two live bots with the same credentials on one symbol cancel each other's orders. Names each of them at least once."""
+    for_all = matching(fleet.variables, variables)
     seen: list[tuple[InstanceSpec, frozenset[str]]] = []
+    named: set[str] = set()
     for spec in live:
-        credentials = frozenset(_credentials(spec, variables))
-        first = next(
-            (
-                other
-                for other, theirs in seen
-                if _is_one_market(spec, other) and _is_one_purse(credentials, theirs)
-            ),
-            None,
-        )
-        seen.append((spec, credentials))
-        if first is not None:
+        credentials = frozenset(_credentials(spec, values(spec, for_all, variables), variables))
+        for other, theirs in seen:
+            if not (
+                _is_one_market(spec, other.exchange, other.symbol) and _is_one_purse(credentials, theirs)
+            ):
+                continue
+            if {spec.config_file, other.config_file} <= named:
+                continue
+            named |= {spec.config_file, other.config_file}
             yield Problem.at(
                 spec.config_file,
                 "exchange_config",
                 "trades {symbol} with the same credentials as {other}; give it others, or set"
                 " allow_shared_credentials = true in config/fleet.toml",
                 symbol=spec.symbol,
-                other=first.config_file,
+                other=other.config_file,
             )
+        seen.append((spec, credentials))
 
 
-def _is_one_market(spec: InstanceSpec, other: InstanceSpec) -> bool:
-    return (spec.exchange.lower(), spec.symbol.lower()) == (other.exchange.lower(), other.symbol.lower())
+class Trading(NamedTuple):
+    """A container that trades live now. `values`: its env file's; None where it cannot be read."""
+
+    instance: str
+    container: str
+    exchange: str
+    symbol: str
+    values: Mapping[str, str] | None
+
+
+def beside(
+    specs: Iterable[InstanceSpec], trading: Iterable[Trading], fleet: Fleet, variables: Mapping[str, str]
+) -> Iterator[Problem]:
+    """What keeps live instances from starting beside containers that trade already, whatever the configs say of these."""
+    if fleet.allow_shared_credentials:
+        return
+    for_all, others = matching(fleet.variables, variables), list(trading)
+    for spec in specs:
+        if spec.mode != "live":
+            continue
+        given = values(spec, for_all, variables)
+        credentials = frozenset(_credentials(spec, given, variables))
+        for other in others:
+            if (
+                other.instance != spec.id
+                and _is_one_market(spec, other.exchange, other.symbol)
+                and _may_be_one_purse(credentials, frozenset(given.values()), other.values)
+            ):
+                yield Problem.at(
+                    spec.config_file,
+                    "exchange_config",
+                    "the container {container} already trades {symbol} live, as far as can be told with the same"
+                    " credentials: `manager down {id}` first, or set allow_shared_credentials = true in config/fleet.toml",
+                    container=other.container,
+                    symbol=spec.symbol,
+                    id=other.instance,
+                )
+
+
+def _is_one_market(spec: InstanceSpec, exchange: str, symbol: str) -> bool:
+    return (spec.exchange.lower(), spec.symbol.lower()) == (exchange.lower(), symbol.lower())
 
 
 def _is_one_purse(these: frozenset[str], those: frozenset[str]) -> bool:
@@ -102,15 +155,24 @@ def _is_one_purse(these: frozenset[str], those: frozenset[str]) -> bool:
     return bool(these and those) and (these <= those or those <= these)
 
 
-def _credentials(spec: InstanceSpec, variables: Mapping[str, str]) -> Iterator[str]:
-    """The values, not the names, of the credentials that an instance is given."""
-    for variable in spec.variables:
-        value = variables.get(variable.name, "") or variable.default
-        if variable.secret and value:
+def _may_be_one_purse(
+    credentials: frozenset[str], given: frozenset[str], theirs: Mapping[str, str] | None
+) -> bool:
+    """The same of a container, of whose values only the names tell which are credentials."""
+    if theirs is None:
+        return True
+    secret = {value for name, value in theirs.items() if value and is_secret(name)}
+    return bool(credentials) and (credentials <= {*theirs.values()} or (bool(secret) and secret <= given))
+
+
+def _credentials(spec: InstanceSpec, given: Mapping[str, str], variables: Mapping[str, str]) -> Iterator[str]:
+    """The values, not the names, of the credentials among what a live instance is given.
+
+    Of a text that is put together from credentials, those: the same key is the same in whatever text it stands.
+    """
+    for name, value in given.items():
+        parts = [part for each in _secret_references(name, spec) if (part := variables.get(each, ""))]
+        if parts:
+            yield from parts
+        elif value and _is_credential(name, spec):
             yield value
-    for name, text in spec.literals.items():
-        if is_secret(name):
-            try:
-                yield expand(text, variables)
-            except Unset:
-                continue

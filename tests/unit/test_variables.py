@@ -114,3 +114,72 @@ def test_a_legacy_environment_is_expanded_and_guarded() -> None:
     legacy: dict[str, Any] = {"environment": {"API_KEY": "${BACKPACK_KEY}", "LEVEL": "INFO"}}
     assert values(a_spec(**legacy), a_fleet(), KEYS, "UTC") == {"TZ": "UTC", "LEVEL": "INFO"}
     assert values(live("a", 1, **legacy), a_fleet(), KEYS, "UTC")["API_KEY"] == "k1"
+
+
+def test_paper_mode_withholds_what_a_credential_is_part_of() -> None:
+    legacy: dict[str, Any] = {
+        "environment": {"AUTH": "${BACKPACK_KEY}", "URL": "https://u:${BACKPACK_SECRET}@x", "ID": "${WALLET}", "A": "1"},
+        "exchange_config": {"account": "${WALLET}", "api_keys": {"main": "${WALLET}"}},
+    }  # fmt: skip
+    variables = {**KEYS, "WALLET": "w"}
+    assert values(a_spec(**legacy), a_fleet(), variables, "UTC") == {"TZ": "UTC", "A": "1"}
+    assert values(live("a", 1, **legacy), a_fleet(), variables, "UTC")["URL"] == "https://u:s1@x"
+
+
+def test_a_purse_that_patterns_or_texts_pass_on_is_compared() -> None:
+    def found(pair: list[InstanceSpec], fleet: Fleet) -> list[tuple[str, str]]:
+        problems = botenv.problems(pair, fleet, {**KEYS, "MY_KEY": "k2", "MY_SECRET": "s2"})
+        return [(each.file, each.also) for each in problems]
+
+    none: dict[str, Any] = {"exchange_config": {"api_key": "", "secret_key": ""}}
+    both = [("config/active/b.json", "config/active/a.json")]
+    pair = [live("a", 5001, **none), live("b", 5002, **none)]
+    assert found(pair, a_fleet()) == []
+    assert found(pair, a_fleet(variables=("BACKPACK_*",))) == both
+    text: dict[str, Any] = {"environment": {"AUTH": "${BACKPACK_KEY}:${BACKPACK_SECRET}"}}
+    assert found([live("a", 5001), live("b", 5002, **none, **text)], a_fleet()) == both
+    assert found([live("a", 5001), live("b", 5002)], a_fleet()) == both
+
+
+def test_every_instance_that_shares_a_purse_is_named() -> None:
+    one = {"api_key": "${K1}", "secret_key": "${S1}"}
+    two = {"api_key": "${K2}", "secret_key": "${S2}"}
+    three = [
+        live("a", 5001, exchange_config=one),
+        live("b", 5002, exchange_config=two),
+        live("c", 5003, exchange_config={**one, "more": [two]}),
+    ]
+    found = botenv.problems(three, a_fleet(), {"K1": "k1", "S1": "s1", "K2": "k2", "S2": "s2"})
+    assert {name for each in found for name in (each.file[-6:], each.also[-6:])} == {
+        "a.json",
+        "b.json",
+        "c.json",
+    }
+
+
+@pytest.mark.parametrize(
+    ("theirs", "refused"),
+    [
+        (None, True),
+        ({"OLD_KEY": "k1", "OLD_SECRET": "s1", "TZ": "UTC"}, True),
+        ({"OLD_KEY": "k1"}, True),
+        ({"ACCOUNT": "k1", "OTHER": "s1"}, True),
+        ({"OLD_KEY": "k2", "OLD_SECRET": "s2"}, False),
+        ({"TZ": "UTC"}, False),
+    ],
+)
+def test_a_container_that_trades_already_is_no_company_for_its_own_purse(
+    theirs: dict[str, str] | None, refused: bool
+) -> None:
+    other = botenv.Trading("old", "desk-old", "Backpack", "sol_usdc_perp", theirs)
+
+    def found(spec: InstanceSpec, fleet: Fleet, each: botenv.Trading = other) -> list[str]:
+        return [str(problem) for problem in botenv.beside([spec], [each], fleet, KEYS)]
+
+    expected = (
+        "config/active/a.json: exchange_config: the container desk-old already trades SOL_USDC_PERP live"
+    )
+    assert [text.startswith(expected) for text in found(live("a", 5001), a_fleet())] == [True] * refused
+    assert found(live("a", 5001), a_fleet(allow_shared_credentials=True)) == []
+    assert found(a_spec("a"), a_fleet()) == []
+    assert found(live("a", 5001), a_fleet(), other._replace(symbol="ETH")) == []

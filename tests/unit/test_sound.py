@@ -1,0 +1,85 @@
+"""What must be sound before an instance starts: its own file, what it shares with others, what trades already."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager import labels, survey
+from manager import project as projects
+from manager.commands import change
+from manager.context import Context
+from manager.errors import ConfigError
+from manager.registry import observe
+from tests.builders import FLEET_NAME, a_config, a_row, write_config
+
+LIVE: dict[str, Any] = {"mode": "live"}
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BACKPACK_KEY", "BACKPACK_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "config" / "active").mkdir(parents=True)
+    (tmp_path / "config" / "fleet.toml").write_text(f'name = "{FLEET_NAME}"\n')
+    (tmp_path / ".env").write_text("BACKPACK_KEY=k1\nBACKPACK_SECRET=s1\n")
+
+
+def refusal(project: Path, *named: str, rows: tuple[dict[str, Any], ...] = ()) -> str:
+    """Why these instances (none: all) may not start; empty if they may."""
+    found = survey.survey(projects.read(project), observe(rows, FLEET_NAME), survey.NO_IMAGE)
+    try:
+        change._require_sound(Context(Namespace(ids=list(named), config=[])), found)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("named", [("a",), ("b",), ()])
+def test_a_shared_purse_or_port_keeps_either_from_starting(tmp_path: Path, named: tuple[str, ...]) -> None:
+    write_config(tmp_path, a_config("a", 5001, **LIVE), stem="a")
+    write_config(tmp_path, a_config("b", 5002, **LIVE), stem="b")
+    write_config(tmp_path, a_config("c", 5003), stem="c")
+    for _time in ("loaded", "cached"):
+        assert "with the same credentials as config/active/a.json" in refusal(tmp_path, *named)
+        assert refusal(tmp_path, "c") == ""
+    write_config(tmp_path, a_config("b", 5001), stem="b")
+    assert "5001 is also used by config/active/a.json" in refusal(tmp_path, *named)
+
+
+def test_a_broken_file_beside_switches_no_check_off(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config("a", 5001, **LIVE), stem="a")
+    write_config(tmp_path, a_config("b", 5002, **LIVE), stem="b")
+    write_config(tmp_path, "{", stem="worse")
+    assert "with the same credentials" in refusal(tmp_path, "a")
+    (tmp_path / ".env").unlink()
+    assert "BACKPACK_KEY is not set, live mode needs it" in refusal(tmp_path, "a")
+
+
+def test_an_orphan_that_trades_live_keeps_its_purse(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config("new", 5002, **LIVE), stem="new")
+    write_config(tmp_path, a_config("paper", 5003), stem="paper")
+    own = {labels.MODE: "live", labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
+    up = a_row("old", labels=own)
+    for named in ((), ("new",)):
+        assert f"the container {FLEET_NAME}-old already trades SOL_USDC_PERP live" in refusal(
+            tmp_path, *named, rows=(up,)
+        )
+    assert refusal(tmp_path, "paper", rows=(up,)) == ""
+    assert refusal(tmp_path, rows=(a_row("old", "exited", labels=own),)) == ""
+    assert refusal(tmp_path, rows=(a_row("old", labels={**own, labels.MODE: "paper"}),)) == ""
+    assert refusal(tmp_path, rows=(a_row("new", labels=own),)) == ""
+    env = tmp_path / "volumes" / "secrets" / "old" / "env.json"
+    env.parent.mkdir(parents=True)
+    for theirs, is_refused in (
+        ({"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}, True),
+        ({"BACKPACK_KEY": "k2"}, False),
+    ):
+        env.write_text(json.dumps(theirs))
+        assert bool(refusal(tmp_path, rows=(up,))) == is_refused
+        assert "k1" not in refusal(tmp_path, rows=(up,))
