@@ -5,10 +5,11 @@
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Mapping
 
-from supervisor import environment, host, policy
+from supervisor import environment, host, lock, policy
 from supervisor.board import Board
 from supervisor.bot import Bot, signal_name
 from supervisor.health import Health
@@ -107,6 +108,7 @@ class Keeper:
             self._bot.kill()
 
     def _spawn(self) -> Bot:
+        self._kill_leftovers()
         variables = environment.load(self._paths.env_file)
         bot = environment.for_bot(self._container, variables, self._settings.instance, self._paths)
         environment.use_time_zone(bot)
@@ -115,6 +117,13 @@ class Keeper:
             os.unlink(self._paths.report_file)  # else an earlier run's last words would pass for this one's
         self._oom_before = host.oom_kills(self._paths.cgroup)
         return Bot(self._settings.command, bot)
+
+    def _kill_leftovers(self) -> None:
+        """A child of the last bot that left its session may still trade: it holds the lock that the bot inherited."""
+        for pid in lock.other_holders(self._paths.lock_file):
+            self._journal.say(f"killing process {pid}, which the last bot left behind")
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
     def _begin(self, bot: Bot) -> None:
         self._exit_code = None

@@ -242,3 +242,23 @@ def test_old_log_folders_are_removed_at_the_start(box: Box) -> None:
     assert (box.root / "logs/keep").exists()
     assert "removed old log folders: 2001-02-03" in box.daemon_log
     assert Path(box.root / "logs").is_dir()
+
+
+def test_what_a_bot_left_in_a_session_of_its_own_does_not_trade_beside_the_next(box: Box) -> None:
+    box.bot(
+        "first = not (HERE / 'child').exists()\n"
+        "child = os.fork() if first else 0\n"
+        "if first and child == 0:\n"
+        "    os.setsid()\n"
+        "    os.closerange(0, 3)\n"
+        "    time.sleep(60)\n"
+        "if first:\n"
+        "    (HERE / 'child').write_text(str(child))\n"
+        "    sys.exit(1)\n"
+        "serve()"
+    )
+    box.start()
+    box.until("running", total=1)
+    child = int(next(box.root.rglob("child")).read_text())
+    eventually(lambda: not alive(child))
+    assert f"killing process {child}, which the last bot left behind" in box.daemon_log
