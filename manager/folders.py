@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from manager import jsonfile
@@ -35,6 +35,8 @@ def prepare(spec: InstanceSpec, fleet: Fleet, owner: Owner) -> None:
         for bind in binds(spec):
             mode = 0o700 if bind.read_only else 0o755
             _own_folder(fleet.data_dir, bind.source, mode, owner)
+        for folder in (fleet.state_dir, fleet.secrets_dir(spec.id).parent):
+            _keep_from_git(folder)
         _link_database(spec, fleet, owner)
 
 
@@ -122,6 +124,12 @@ def _real_folder(path: Path, mode: int) -> None:
             ) from None
         if not stat.S_ISDIR(found):
             raise FolderError("{path} is in the way: it is not a folder; move it away", path=path) from None
+
+
+def _keep_from_git(folder: Path) -> None:
+    """Credentials must not be committed, wherever the data folder lies."""
+    with suppress(FileExistsError, PermissionError), (folder / ".gitignore").open("x") as stream:
+        stream.write("*\n")
 
 
 def _give_away(folder: Path, owner: Owner) -> None:

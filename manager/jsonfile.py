@@ -100,7 +100,10 @@ def encoded(value: object) -> bytes:
 
 
 def replace(path: Path, fill: Callable[[int], None], mode: int, owner: tuple[int, int] | None = None) -> None:
-    """Fills a temporary file beside `path` by `fill(descriptor)`, syncs it and renames it to `path`."""
+    """Fills a temporary file beside `path` by `fill(descriptor)`, syncs it and renames it to `path`.
+
+    Raises OSError, which always names a file. Only root can give a file away; a user's file keeps the user's group.
+    """
     _sweep(path)
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -108,14 +111,16 @@ def replace(path: Path, fill: Callable[[int], None], mode: int, owner: tuple[int
         try:
             fill(fd)
             os.fchmod(fd, mode)
-            if owner is not None and owner != (os.geteuid(), os.getegid()):
+            if owner is not None and (os.geteuid() == 0 or owner[0] != os.geteuid()):
                 os.fchown(fd, *owner)
             os.fsync(fd)
         finally:
             os.close(fd)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
         raise
 
 
