@@ -193,11 +193,21 @@ def _process_with_open(path: Path) -> int | None:
     """The pid of some process that has the file open, as far as we may see."""
     wanted = path.stat()
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            for descriptor in (process / "fd").iterdir():
-                found = descriptor.stat()
-                if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
-                    return int(process.name)
-        except OSError:
-            continue
+        if any(_is_same(descriptor, wanted) for descriptor in _descriptors(process)):
+            return int(process.name)
     return None
+
+
+def _descriptors(process: Path) -> list[Path]:
+    try:
+        return list((process / "fd").iterdir())
+    except OSError:  # gone, or somebody else's
+        return []
+
+
+def _is_same(descriptor: Path, wanted: os.stat_result) -> bool:
+    """One that is closed meanwhile says nothing of the process's others."""
+    try:
+        return os.path.samestat(descriptor.stat(), wanted)
+    except OSError:
+        return False
