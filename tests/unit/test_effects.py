@@ -62,9 +62,9 @@ def test_a_database_somebody_has_open_is_not_moved(fleet: Fleet) -> None:
     old = fleet.data_dir / "database" / "bp_sol_01.db"
     old.parent.mkdir(parents=True)
     old.write_bytes(b"")
-    lower = Path("/dev/null").open()
+    lower = os.open("/dev/null", os.O_RDONLY)
     with old.open():
-        lower.close()  # /proc/self/fd is listed through this number, which is gone when its entries are looked at
+        os.close(lower)  # /proc/self/fd is listed through this number, which is gone when its entries are looked at
         with pytest.raises(FolderError, match=f"process {os.getpid()} still has .* open; stop it first"):
             folders.prepare(a_spec(fleet=fleet), fleet, ME)
     assert old.is_file()
