@@ -64,7 +64,7 @@ def test_a_database_somebody_has_open_is_not_moved(fleet: Fleet) -> None:
     old.write_bytes(b"")
     lower = os.open("/dev/null", os.O_RDONLY)
     with old.open():
-        os.close(lower)  # /proc/self/fd is listed through this number, which is gone when its entries are looked at
+        os.close(lower)  # the listing of /proc/self/fd itself gets this number, and closes it
         with pytest.raises(FolderError, match=f"process {os.getpid()} still has .* open; stop it first"):
             folders.prepare(a_spec(fleet=fleet), fleet, ME)
     assert old.is_file()
