@@ -6,10 +6,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from manager.errors import ManagerError
 from manager.i18n import Text, _, mark
 from manager.reasons import reason
 from manager.states import State
@@ -59,9 +61,21 @@ LIST_WIDTHS = (20, 10, 10, 40)
 LIST_RULE = "-" * 116
 
 
-def say(text: object = "") -> None:
+@contextmanager
+def writing() -> Iterator[None]:
+    """Around every write to standard output: a full disk behind it is the user's to know. Raises ManagerError."""
+    try:
+        yield
+    except BrokenPipeError:  # nobody reads any more, which is no error
+        raise
+    except OSError as error:
+        raise ManagerError("cannot write to standard output: {why}", why=error.strerror or error) from error
+
+
+def say(text: object = "", end: str = "\n") -> None:
     """A line for a person, on standard output."""
-    print(text, flush=True)
+    with writing():
+        print(text, end=end, flush=True)
 
 
 def warn(text: object) -> None:
@@ -82,7 +96,7 @@ def warning(text: object) -> None:
 def say_json(value: object) -> None:
     """JSON on standard output."""
     is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    print(json.dumps(value, indent=2, ensure_ascii=not is_unicode), flush=True)
+    say(json.dumps(value, indent=2, ensure_ascii=not is_unicode))
 
 
 def has_colour() -> bool:

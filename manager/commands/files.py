@@ -22,7 +22,7 @@ def compose(context: Context) -> int:
     project.require_sound()
     fleet = project.fleet
     if context.args.stdout:
-        print(composing.render(project.specs.values(), fleet), end="")
+        output.say(composing.render(project.specs.values(), fleet), end="")
         return OK
     with lock.held(fleet.lock_file, "compose", context.args.lock_wait):
         survey = context.survey()

@@ -77,10 +77,12 @@ class _Follower:
             elif isinstance(item, Exception):
                 raise item
             else:
-                sys.stdout.buffer.write(prefixes[item[0]] + item[1])
-                if self._lines.empty():
-                    sys.stdout.buffer.flush()
-        sys.stdout.buffer.flush()
+                with output.writing():
+                    sys.stdout.buffer.write(prefixes[item[0]] + item[1])
+                    if self._lines.empty():
+                        sys.stdout.buffer.flush()
+        with output.writing():
+            sys.stdout.buffer.flush()
         return OK
 
     def _require_engine(self) -> None:
