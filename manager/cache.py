@@ -19,6 +19,9 @@ from manager.errors import Problem
 from manager.fleet import Fleet
 from manager.spec import InstanceSpec, Variable
 
+RULES = ("argv.py", "config.py", "load.py", "settings.py", "spec.py")
+"""Our own files that decide what a config means: an update must not go on with what the old rules made of it."""
+
 PATHS = ("project_dir", "data_dir")
 
 
@@ -64,7 +67,8 @@ def _file(project_dir: Path) -> Path:
 def signature(project_dir: Path) -> list[Any]:
     """Changes with every file that is read, with this program, and with the cores that bound a CPU limit."""
     config = project_dir / "config"
-    found: list[Any] = [__version__, os.cpu_count(), _stamp(config / "fleet.toml")]
+    rules = [_stamp(Path(__file__).with_name(name)) for name in RULES]
+    found: list[Any] = [__version__, rules, os.cpu_count(), _stamp(config / "fleet.toml")]
     try:
         with os.scandir(config / "active") as entries:
             found += sorted(_stamp(entry) for entry in entries if entry.name.endswith(".json"))

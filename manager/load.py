@@ -36,9 +36,7 @@ def load(
 ) -> Loaded:
     """Loads config/active. `ids`: config file → the id that `--instance-id` once gave it."""
     try:
-        paths = sorted(
-            path for path in fleet.config_dir.iterdir() if path.suffix == ".json" and not path.is_dir()
-        )
+        paths = sorted(path for path in fleet.config_dir.iterdir() if path.suffix == ".json")
     except FileNotFoundError:
         paths = []
     except OSError as error:
@@ -210,6 +208,7 @@ def _faults(file: str, config: InstanceConfig, instance_id: str, fleet: Fleet) -
     yield from _path_faults(file, config, instance_id)
     if not fleet.is_bundled_bot or config.bot_args is not None:
         return
+    yield from _grid_faults(file, config)
     for key, value, allowed in (
         ("exchange", config.metadata.exchange, BUNDLED_EXCHANGES),
         ("strategy", config.metadata.strategy, BUNDLED_STRATEGIES),
@@ -222,6 +221,16 @@ def _faults(file: str, config: InstanceConfig, instance_id: str, fleet: Fleet) -
                 allowed=", ".join(allowed),
                 value=value,
             )
+
+
+def _grid_faults(file: str, config: InstanceConfig) -> Iterator[Problem]:
+    """The bundled bot's grid needs both bounds. A config without any strategy_config loads: the short form of old."""
+    strategy = config.strategy_config
+    if config.metadata.strategy not in {"grid", "perp_grid"} or not strategy.model_fields_set:
+        return
+    for names in (("grid_upper_price", "grid_upper"), ("grid_lower_price", "grid_lower")):
+        if all(getattr(strategy, name) is None for name in names):
+            yield Problem.at(file, f"strategy_config.{names[0]}", "is missing: a grid needs both bounds")
 
 
 def clear_text_secrets(file: str, raw: object) -> Iterator[Problem]:

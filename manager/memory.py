@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from manager import jsonfile
-from manager.errors import ConfigError, Problem
+from manager.errors import Problem
+from manager.i18n import mark
 
 SCHEMA = 1
 FIRST_PORT = 5001
@@ -20,6 +21,10 @@ LAST_PORT = 65535
 Wish = Literal["run", "stopped"]
 
 
+NOT_OURS = mark(
+    "is not a botfleet state file; move it away, and look at `manager plan` before `manager up`:"
+    " what a person stopped is forgotten with it"
+)
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -37,6 +42,8 @@ class Memory(NamedTuple):
     fleet: str
     instances: Mapping[str, Remembered] = NOTHING
     ids: Mapping[str, str] = NOTHING
+    faults: tuple[Problem, ...] = ()
+    """Why the file cannot be used; it is then left as it is. Bots can be stopped all the same."""
 
     def of(self, instance: str) -> Remembered:
         """What is remembered of an instance; the defaults for one never seen."""
@@ -67,31 +74,30 @@ class Memory(NamedTuple):
 
 
 def load(path: Path, fleet: str) -> Memory:
-    """The remembered fleet; empty where there is no file. Raises ConfigError for a file that is not ours to read."""
+    """The remembered fleet; empty where there is no file, empty with `faults` where it is not ours to read."""
     try:
         if not path.exists():
             return Memory(fleet)
-        raw = jsonfile.read(path, max_bytes=16_000_000)
-        memory = _decoded(raw)
+        memory = _decoded(jsonfile.read(path, max_bytes=16_000_000))
     except jsonfile.JsonFault as fault:
-        raise ConfigError([Problem.at(str(path), fault.path, fault.message, **fault.params)]) from fault
+        return _unusable(fleet, Problem.at(str(path), fault.path, fault.message, **fault.params))
     except OSError as error:
-        raise ConfigError(
-            [Problem.at(str(path), "", "cannot be read: {why}", why=error.strerror or error)]
-        ) from error
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            [Problem.at(str(path), "", "is not a botfleet state file; move it away, then run `manager up`")]
-        ) from error
+        return _unusable(
+            fleet, Problem.at(str(path), "", "cannot be read: {why}", why=error.strerror or error)
+        )
+    except (TypeError, KeyError, AttributeError, ValueError):
+        return _unusable(fleet, Problem.at(str(path), "", NOT_OURS))
     if memory.fleet != fleet:
-        raise ConfigError(
-            [
-                Problem.at(
-                    str(path), "fleet", "this data folder belongs to the fleet {other}", other=memory.fleet
-                )
-            ]
+        other = memory.fleet
+        return _unusable(
+            fleet,
+            Problem.at(str(path), "fleet", "this data folder belongs to the fleet {other}", other=other),
         )
     return memory
+
+
+def _unusable(fleet: str, fault: Problem) -> Memory:
+    return Memory(fleet, faults=(fault,))
 
 
 def save(path: Path, memory: Memory) -> None:

@@ -57,6 +57,9 @@ COLOURS: Mapping[State, str] = {
     "orphan": "35",
 }
 
+LAST_WORDS = 80
+"""Characters of a dead bot's last line that `ps` has room for; `manager logs ID` has all."""
+
 LIST_WIDTHS = (20, 10, 10, 40)
 LIST_RULE = "-" * 116
 
@@ -174,8 +177,10 @@ def note(view: InstanceView) -> str:
     parts = []
     if view.verdict.word:
         parts.append(f"({_(view.verdict.word)})")
-    if view.verdict.why is not None:
-        parts.append(str(view.verdict.why))
+    if view.verdict.state in {"stopped", "missing"} and view.remembered.wish == "stopped":
+        parts.append(_("stopped by a person"))
+    elif view.verdict.why is not None:
+        parts.append(_with_last_words(view))
     elif view.supervision is not None and view.supervision.last_exit and view.supervision.restarts_total:
         parts.append(str(Text("last exit: {why}", why=reason(view.supervision.last_exit.why))))
     if (
@@ -187,6 +192,15 @@ def note(view: InstanceView) -> str:
     if view.drift:
         parts.append(str(Text("drifted: {what}", what=", ".join(_(each) for each in view.drift))))
     return "; ".join(parts).replace("); ", ") ")
+
+
+def _with_last_words(view: InstanceView) -> str:
+    """The cause, and what a bot that failed said last."""
+    said, cause = view.supervision, str(view.verdict.why)
+    if view.verdict.state not in {"failed", "restarting"} or said is None or said.last_exit is None:
+        return cause
+    last = next((line.strip() for line in reversed(said.last_exit.stderr_tail) if line.strip()), "")
+    return f"{cause}: {last[:LAST_WORDS]}" if last else cause
 
 
 def _next_restart(said: Supervision, at: float) -> Text:

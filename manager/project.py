@@ -100,7 +100,12 @@ def read(project_dir: Path) -> Project:
         Problem.at(".env", str(Text("line {number}", number=number)) if number else "", "{why}", why=why)
         for number, why in faults
     ]
-    problems = [*env_faults, *loaded.problems, *botenv.problems(loaded.specs, fleet, variables)]
+    problems = [
+        *remembered.faults,
+        *env_faults,
+        *loaded.problems,
+        *botenv.problems(loaded.specs, fleet, variables),
+    ]
     return Project(
         fleet=fleet,
         loaded=loaded,

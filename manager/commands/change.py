@@ -186,7 +186,11 @@ def _require_sound(context: Context, survey: Survey) -> None:
     files = {spec.config_file for each, spec in project.specs.items() if each in named}
     kept = survey.situation.kept.intersection(named)  # their containers tell which file is broken
     files |= {survey.observed.containers[each].config_file for each in kept}
-    own = [problem for problem in project.problems if problem.concerns(files | {".env"})] + beside
+    own = [
+        problem
+        for problem in project.problems
+        if problem.concerns(files | {".env", str(project.fleet.memory_file)})
+    ] + beside
     if own or (project.problems and any(each not in survey.views for each in named)):
         raise ConfigError(own or project.problems)
 
@@ -279,6 +283,8 @@ def _asked(
 def _remember(survey: Survey, after: Memory) -> None:
     if after == survey.project.memory:
         return
+    if after.faults:
+        raise ManagerError("this cannot be remembered: {fault}", fault=after.faults[0])
     path = survey.project.fleet.memory_file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

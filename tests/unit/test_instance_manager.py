@@ -55,7 +55,9 @@ def with_container(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         row = a_row(labels=own, Names=["/desk-bp_sol_01"], Mounts=[])
 
         def look(_context: Context) -> surveys.Survey:
-            return surveys.survey(project.read(desk), observe([row], "desk"), surveys.Image("sha256:one", "1"))
+            return surveys.survey(
+                project.read(desk), observe([row], "desk"), surveys.Image("sha256:one", "1")
+            )
 
         monkeypatch.setattr(Context, "survey", look)
         monkeypatch.setattr(export, "bot_pids", lambda _views: {"bp_sol_01": pid})
