@@ -136,11 +136,6 @@ class Engine:
                 since=since,
             )
 
-    def events(self, filters: Mapping[str, Any], since: int | None = None) -> Iterator[dict[str, Any]]:
-        """The engine's events as they come. Ends without an error when the engine stops."""
-        with _translated():
-            yield from self._sdk.events(decode=True, filters=dict(filters), since=since)
-
     def _read(self, api: str, query: Mapping[str, Any] | None = None) -> Any:
         return self._call("GET", api, query)
 

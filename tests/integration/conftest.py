@@ -13,7 +13,7 @@ from tests.fleet import PORTS_PER_PROJECT, ROOT, RUN_ID, Project, a_project, eve
 
 __all__ = ["ROOT", "RUN_ID", "Project", "eventually"]
 
-IMAGE = "botfleet-test-bot:local"
+IMAGE = f"botfleet-test-bot:{RUN_ID}"
 FIRST_PORT = 23000
 
 

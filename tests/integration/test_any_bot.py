@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.fleet import ROOT, Project, eventually
+from tests.fleet import ROOT, RUN_ID, Project, eventually
 
 pytestmark = pytest.mark.engine
-IMAGE = "botfleet-test-foreign:local"
+IMAGE = f"botfleet-test-foreign:{RUN_ID}"
 
 
 @pytest.fixture(scope="module")
