@@ -116,9 +116,15 @@ class Engine:
         self._call("POST", f"/containers/{container}/stop", {"t": timeout}, timeout=timeout + STOP_MARGIN_S)
 
     def remove(self, container: str) -> None:
-        """Removes a stopped container and its anonymous volumes."""
+        """Removes a stopped container and its anonymous volumes; waits where somebody else is at it."""
         with self._working:
-            self._call("DELETE", f"/containers/{container}", {"v": "1"}, timeout=CALL_TIMEOUT_S)
+            try:
+                self._call("DELETE", f"/containers/{container}", {"v": "1"}, timeout=CALL_TIMEOUT_S)
+            except EngineError as error:
+                if "is already in progress" not in str(error):
+                    raise
+                api = f"/containers/{container}/wait"
+                self._call("POST", api, {"condition": "removed"}, timeout=CALL_TIMEOUT_S)
 
     def logs(
         self, container: str, *, follow: bool, tail: int | Literal["all"] = "all", since: float | None = None

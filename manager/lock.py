@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,10 @@ READER_S = 1.0
 class Held:
     """The fleet's lock as its holder sees it."""
 
-    def __init__(self, descriptor: int | None = None) -> None:
+    def __init__(self, descriptor: int | None = None, *, follows_a_kill: bool = False) -> None:
         self._descriptor = descriptor
+        self.follows_a_kill = follows_a_kill
+        """Whether the last holder never gave it back: the engine may still be at what it was asked."""
 
     def was_passed(self) -> bool:
         """Whether somebody has stopped the fleet by force meanwhile: whoever holds the lock then starts nothing more."""
@@ -47,8 +49,12 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
         return
     try:
         if _acquired(descriptor, 0.0 if force else max(wait, READER_S)):
+            follows_a_kill = bool(_note(descriptor))
             _sign(descriptor, _signature(command))
-            yield Held(descriptor)
+            try:
+                yield Held(descriptor, follows_a_kill=follows_a_kill)
+            finally:
+                _unsign(descriptor)
         elif force:
             _sign(descriptor, {**_note(descriptor), "passed_by": _signature(command)})
             yield Held()
@@ -127,8 +133,13 @@ def _sign(descriptor: int, note: Note) -> None:
         print(Text("note: cannot sign the lock: {why}", why=error.strerror), file=sys.stderr)
 
 
+def _unsign(descriptor: int) -> None:
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+
+
 def _note(descriptor: int) -> Note:
-    """What the last holder left there; empty when it is unreadable."""
+    """What its holder left there; empty after one that gave it back, and when it is unreadable."""
     try:
         found = json.loads(os.pread(descriptor, MAX_NOTE_BYTES, 0))
     except (OSError, ValueError, RecursionError):

@@ -214,6 +214,8 @@ def _up_one(situation: Situation, each: str, *, is_named: bool, recreate: bool) 
         )
     if not container.is_up:
         return Action("start", each, Text("not running"), is_fresh=is_named)
+    if _is_ending(verdict):
+        return Action("restart", each, Text("it is being stopped"), is_fresh=is_named)
     if verdict is not None and verdict.state in {"failed", "completed"}:
         return Action("restart", each, Text("was {state}", state=Text(verdict.state)))
     if "environment" in drift:
@@ -242,10 +244,15 @@ def _left_ended(instance: str, verdict: Verdict, drift: list[str]) -> Action:
     )  # fmt: skip
 
 
+def _is_ending(verdict: Verdict | None) -> bool:
+    """Whether its supervisor is stopping, or has: the container is up for a moment more, and then it is not."""
+    return verdict is not None and (verdict.word == "stopping" or verdict.state == "stopped")
+
+
 def _is_busy(situation: Situation, instance: str) -> bool:
-    """Whether a start would be a second one: the container is up and its supervisor has not given up."""
+    """Whether a start would be a second one: the container is up and its supervisor has neither given up nor been stopped."""
     verdict = situation.verdicts.get(instance)
-    ended = verdict is not None and verdict.state in {"failed", "completed"}
+    ended = _is_ending(verdict) or (verdict is not None and verdict.state in {"failed", "completed"})
     return situation.containers[instance].is_up and not ended
 
 

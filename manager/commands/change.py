@@ -102,6 +102,8 @@ def _perform(context: Context, change: Change) -> int:
     fleet = context.project().fleet
     force = getattr(args, "force", False)
     with lock.held(fleet.lock_file, change.command, args.lock_wait, force=force) as held:
+        if held.follows_a_kill:
+            waiting.until_settled()
         if args.instance_id and args.config:
             _name_instance(context)
         survey = _look(context, change)

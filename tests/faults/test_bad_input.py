@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -73,18 +74,18 @@ def fuzz(count: int, case: Callable[..., None], **strategies: st.SearchStrategy[
 def run(project: Project, *args: str) -> Ran:
     """One command, with everything that holds for all of them."""
     before = outside(project)
-    said, began = io.StringIO(), time.monotonic()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    out, err, began = io.StringIO(), io.StringIO(), time.monotonic()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = main(["--project-dir", str(project.folder), *args])
         except SystemExit as end:
             code = int(end.code or 0)
-    text = said.getvalue()
+    text = out.getvalue() + err.getvalue()
     assert code in ALLOWED or (code, args[0]) in NOTHING_RUNS, f"{args} ended with {code}: {text}"
     assert "Traceback" not in text
     assert time.monotonic() - began < SLOWEST_S
     assert outside(project) == before, "written outside of the data folder"
-    return Ran(code, text)
+    return Ran(code, out.getvalue())
 
 
 def outside(project: Project) -> set[tuple[str, int, int]]:
@@ -328,7 +329,8 @@ def test_ids_that_configs_give_themselves(fuzzed: Project, cases: int, note: Not
         ran = run(fuzzed, "compose", "--stdout")
         if ran.code:
             return
-        sources = [line.split("source: ")[1] for line in ran.out.splitlines() if "source: " in line]
+        services = yaml.safe_load(ran.out)["services"].values()
+        sources = [volume["source"] for service in services for volume in service["volumes"]]
         assert len(sources) == len(set(sources)) == 8
         for source in sources:
             assert os.path.normpath(source).startswith("volumes/")

@@ -58,6 +58,17 @@ def as_it_should_be(project: Project) -> None:
     assert "idle: left alone: stopped by a person" in project.manager("up").out
 
 
+def mended(project: Project) -> int:
+    """How many times `up` was called: the first one may find the dead engine's port forwarding still in the way."""
+    for attempt in range(1, 11):
+        done = project.manager("up", code=None)
+        if done.code == 0:
+            return attempt
+        assert "is in use by" in done.err, done.err
+        time.sleep(1)
+    raise AssertionError(done.err)
+
+
 def test_a_frozen_engine_hangs_no_command(
     fleet: Project, engine: OwnEngine, note: Note, is_long: bool
 ) -> None:
@@ -146,7 +157,7 @@ def test_an_engine_killed_under_a_command_leaves_nothing_that_up_does_not_mend(
     commands = (["restart", "one", "two"], ["up"], ["down", "one", "two"])
     times = 18 if is_long else 1
     dice = random.Random(9)
-    codes = []
+    codes, again = [], 0
     with bots.watched(fleet) as seen:
         for number in range(times):
             command = commands[number % len(commands)]
@@ -159,7 +170,7 @@ def test_an_engine_killed_under_a_command_leaves_nothing_that_up_does_not_mend(
             assert manager.returncode in {0, 5}, said
             assert manager.returncode == 0 or "Docker Engine" in said
             engine.start()
-            fleet.manager("up")
+            again += mended(fleet) > 1
             as_it_should_be(fleet)
             assert "nothing to do" in fleet.manager("plan").out
     assert set(seen.most.values()) == {1}
@@ -167,7 +178,7 @@ def test_an_engine_killed_under_a_command_leaves_nothing_that_up_does_not_mend(
         "the engine is killed under restart, up, down",
         "SIGKILL after a random time, dockerd alone and everything by turns",
         times,
-        f"exit code 5 ({codes.count(5)} times) or done before; the next `up` mends it; never two bots",
+        f"exit code 5 ({codes.count(5)} times) or done before; the next `up` mends it, {again} times the one after; never two bots",
     )
 
 

@@ -192,6 +192,21 @@ def test_a_lock_file_that_can_only_be_read_will_do(tmp_path: Path, monkeypatch: 
         assert not forced.was_passed()
 
 
+def test_the_next_holder_learns_of_one_that_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.lock"
+    with lock.held(path, "up") as first:
+        assert not first.follows_a_kill
+    with lock.held(path, "up") as after_a_clean_end:
+        assert not after_a_clean_end.follows_a_kill
+    with a_holder(path) as holder:
+        holder.kill()
+        holder.wait()
+        with lock.held(path, "up", wait=5) as next_holder:
+            assert next_holder.follows_a_kill
+    with lock.held(path, "up") as later:
+        assert not later.follows_a_kill
+
+
 def test_waiting_for_the_lock_is_bounded(tmp_path: Path) -> None:
     with a_holder(tmp_path / "lock"), pytest.raises(Locked), lock.held(tmp_path / "lock", "up", wait=0.2):
         pass

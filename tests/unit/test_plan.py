@@ -163,3 +163,9 @@ def test_ports_that_change_hands_are_freed_first() -> None:
         ("b", True),
         ("c", False),
     ]
+
+
+def test_a_container_that_is_being_stopped_is_not_taken_for_running() -> None:
+    ending = a_situation({"a": {"engine": "running", "state": "stopped"}})
+    assert printed(plan.up(ending)) == ["restart a: it is being stopped"]
+    assert printed(plan.start(ending, ["a"])) == ["restart a: it is being stopped"]
