@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from manager import argparse_words, cli, export, i18n
+from manager import argparse_words, cli, commandline, export, i18n
 from manager import project as projects
 from manager.commands.logs import logs
 from manager.commands.show import require_known, status_object
@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     argparse_words.translate()
-    parser = cli.Parser(
+    parser = commandline.Parser(
         prog="python -m manager.daemon_manager",
         description=_("The old daemon's command line, on containers. `manager --help` shows the new one."),
         epilog="\n".join(f"{action:<9} {_(text)}" for action, text in ACTIONS.items()),

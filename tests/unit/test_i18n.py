@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from wcwidth import wcswidth  # type: ignore[import-untyped]
 
-from manager import argparse_words, cli, i18n, output, supervision
+from manager import argparse_words, commandline, i18n, output, supervision
 from manager.errors import ManagerError, Problem
 from manager.i18n import Text
 from manager.memory import Remembered
@@ -167,7 +167,7 @@ def test_help_is_in_the_language_asked_for(args: list[str]) -> None:
 
 def test_every_line_of_help_is_translated(chinese: None) -> None:
     """English words in it are names: of options, commands, files and placeholders."""
-    root = cli.parser()
+    root = commandline.parser()
     parsers = {"": root, **root._subparsers._group_actions[0].choices}  # type: ignore[union-attr, dict-item]
     for name, parser in parsers.items():
         text = parser.format_help()
@@ -205,7 +205,7 @@ def test_english_loads_no_catalogue() -> None:
     """`gettext` alone comes with argparse; our part of it is not touched."""
     script = (
         "import sys; import manager.i18n as i; i.use('en'); i._('running'); assert 'gettext' not in sys.modules;"
-        "import manager.cli as c; c.parser(); assert i._catalogue.cache_info().currsize == 0"
+        "import manager.commandline as c; c.parser(); assert i._catalogue.cache_info().currsize == 0"
     )
     subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
