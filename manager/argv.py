@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ def bot_argv(config: InstanceConfig) -> tuple[str, ...]:
 
 def number_text(value: float) -> str:
     """A number as a person writes it: `180`, `0.00001`, never `180.0` or `1e-05`."""
+    from decimal import Decimal  # 2 ms, and only what reads a changed config comes here
+
     text = format(Decimal(repr(value)), "f")
     return text.removesuffix(".0")
 

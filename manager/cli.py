@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import io
 import os
@@ -19,16 +20,25 @@ from manager.i18n import Text, _
 INTERRUPTED = 130
 """128 + SIGINT, as a shell reports it."""
 
+OBJECTS_BEFORE_COLLECTION = 50_000
+"""Modules that are being loaded are no garbage: to look through them again and again costs each command 4 ms."""
+
 NAMING = frozenset({"up", "start", "restart"})
 """With these `--config FILE --instance-id ID` names the config's instance."""
 
 
 def entry_point() -> None:
     """The `manager` script. What the terminal's encoding cannot show is escaped: it must not end a command."""
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)  # what an interpreter tidies up at its end costs 12 ms, and nobody needs it
 
 
 def main(argv: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ No command's own module is imported here: `manager ps` must not pay for what `ma
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -27,6 +28,9 @@ examples:
   manager down                       stop and remove all containers; logs and databases stay
 exit codes: 0 well, 1 not running or some failed, 2 usage, 3 a bug, 4 config, 5 no engine, 6 timed out or killed, 7 locked
 """)
+
+
+USUAL_COLUMNS = 80
 
 
 class Command(NamedTuple):
@@ -175,6 +179,24 @@ COMMANDS: Mapping[str, Command] = {
 }
 
 
+class Help(argparse.RawDescriptionHelpFormatter):
+    """argparse makes one for each option it is told of, and each would load `shutil` for the terminal's width."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """COLUMNS where it is set, else the terminal's width."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isascii() and asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or USUAL_COLUMNS
+    except (ValueError, OSError):  # no terminal, or none that tells
+        return USUAL_COLUMNS
+
+
 class Parser(argparse.ArgumentParser):
     """Usage errors in one line, with our exit code."""
 
@@ -205,7 +227,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
         + "\n\n"
         + _overview(),
         epilog=_(EPILOG),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     root.add_argument(
         "--version", action="version", version=f"botfleet {__version__}",
@@ -230,7 +252,7 @@ def _add_command(commands: Any, name: str, command: Command) -> None:
         name,
         description=_sentence(_(command.text)),
         epilog=f"{_('examples')}:\n{examples}" if examples else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     added.set_defaults(ids=[], config=[], instance_id=None)
     for add in command.options:

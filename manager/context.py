@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,13 +47,16 @@ class Context:
         project = self.project()
         return surveys.look(project, self.engine(project.fleet.parallelism))
 
-    def look_again(self, before: Survey) -> Survey:
-        """Looks at the engine again, with the configs as they were read; only the memory may have changed since."""
+    def look_again(self, before: Survey, after_listing: Callable[[], None] = lambda: None) -> Survey:
+        """Looks at the engine again, with the configs as they were read; only the memory may have changed since.
+
+        `after_listing` is called between the engine's list and the supervisors' files: to wait for what these will say.
+        """
         fleet = before.project.fleet
+        observed = surveys.observed(before.project, self.engine())
+        after_listing()
         remembered = memory.load(fleet.memory_file, fleet.name)
-        return surveys.look_at_containers(
-            before.project._replace(memory=remembered), self.engine(), before.image
-        )
+        return surveys.survey(before.project._replace(memory=remembered), observed, before.image)
 
     def close(self) -> None:
         """Gives the engine's connections back."""

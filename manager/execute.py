@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from threading import Event
 from typing import NamedTuple, assert_never
 
 from manager import container, folders, host, supervision
+from manager.crowd import Crowd
 from manager.engine import MOST_CALLS, Engine
 from manager.errors import EngineError, ManagerError, NameTaken, NotFound
 from manager.fleet import Fleet
@@ -65,24 +66,36 @@ def run(actions: Iterable[Action], means: Means, on_done: Callable[[Outcome], No
     todo, outcomes = list(actions), []
     interrupted, called_off = Event(), means.called_off
     means = means._replace(called_off=lambda: INTERRUPTED if interrupted.is_set() else called_off())
-    with ThreadPoolExecutor(max_workers=MOST_CALLS) as pool:
-        first = [
-            pool.submit(_timed, Action("remove", each.instance, each.cause), means)
+    first = Crowd(
+        [
+            partial(_timed, Action("remove", each.instance, each.cause), means)
             for each in todo
             if each.first_wave
-        ]
-        removed = {outcome.action.instance: outcome for outcome in (future.result() for future in first)}
-        pending = {pool.submit(_timed, each, means, removed.get(each.instance)) for each in todo}
-        while pending:
-            try:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            except KeyboardInterrupt:
-                interrupted.set()
-                continue
-            for future in done:
-                outcomes.append(future.result())
-                on_done(outcomes[-1])
+        ],
+        MOST_CALLS,
+    )
+    removed = {outcome.action.instance: outcome for outcome in _outcomes(first, interrupted)}
+    crowd = Crowd([partial(_timed, each, means, removed.get(each.instance)) for each in todo], MOST_CALLS)
+    for outcome in _outcomes(crowd, interrupted):
+        outcomes.append(outcome)
+        on_done(outcome)
     return outcomes
+
+
+def _outcomes(crowd: Crowd[Outcome], interrupted: Event) -> Iterator[Outcome]:
+    """Each as it ends. Neither Ctrl-C, which is noted, nor a bug in one, which is raised at the end, leaves another behind."""
+    bug: Exception | None = None
+    while crowd.pending:
+        try:
+            outcome = crowd.result()
+        except KeyboardInterrupt:
+            interrupted.set()
+        except Exception as error:  # noqa: BLE001 - raised below
+            bug = error
+        else:
+            yield outcome
+    if bug is not None:
+        raise bug
 
 
 def _timed(action: Action, means: Means, removed: Outcome | None = None) -> Outcome:

@@ -6,7 +6,6 @@ Every step refuses symlinks below the data folder: a bot owns its folders and mu
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -47,17 +46,34 @@ def write_env(spec: InstanceSpec, fleet: Fleet, owner: Owner, values: Mapping[st
 
 
 def stage_env(spec: InstanceSpec, fleet: Fleet, owner: Owner, values: Mapping[str, str]) -> None:
-    """Writes the new env file beside the one in use, which a running bot's supervisor may read at any time."""
+    """Writes the new env file beside the one in use, which a running bot's supervisor may read at any time.
+
+    One that holds these values already stays as it is: a start then costs no write to the disk.
+    """
     with _explained(spec.id):
         path = fleet.secrets_dir(spec.id) / STAGED_FILE
-        jsonfile.write_atomically(path, dict(values), mode=0o400, owner=owner)
+        if _is_in_use(path.with_name(ENV_FILE), values, owner):
+            path.unlink(missing_ok=True)  # of a manager that was killed, perhaps with older values
+        else:
+            jsonfile.write_atomically(path, dict(values), mode=0o400, owner=owner)
 
 
 def use_staged_env(spec: InstanceSpec, fleet: Fleet) -> None:
-    """Puts the staged env file into use."""
-    with _explained(spec.id):
-        folder = fleet.secrets_dir(spec.id)
+    """Puts the staged env file into use, where one had to be written."""
+    folder = fleet.secrets_dir(spec.id)
+    with _explained(spec.id), suppress(FileNotFoundError):
         (folder / STAGED_FILE).replace(folder / ENV_FILE)
+
+
+def _is_in_use(path: Path, values: Mapping[str, str], owner: Owner) -> bool:
+    """Whether the env file is, to the last bit of its mode, what would be written."""
+    wanted = jsonfile.encoded(dict(values))
+    try:
+        found = path.lstat()
+        is_right = (stat.S_IMODE(found.st_mode), found.st_uid) == (0o400, owner[0])
+        return is_right and jsonfile.content(path, len(wanted), follow=False) == wanted
+    except OSError:
+        return False
 
 
 def env_differs(spec: InstanceSpec, fleet: Fleet, values: Mapping[str, str]) -> bool:
@@ -186,7 +202,7 @@ def _move_database_in(spec: InstanceSpec, link: Path, real: Path, owner: Owner) 
             destination = real.with_name(real.name + suffix)
             source.rename(destination)
             if os.geteuid() == 0:
-                shutil.chown(destination, *owner)
+                os.chown(destination, *owner, follow_symlinks=False)
 
 
 def _process_with_open(path: Path) -> int | None:

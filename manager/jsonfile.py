@@ -99,9 +99,17 @@ def encoded(value: object) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def replace(path: Path, fill: Callable[[int], None], mode: int, owner: tuple[int, int] | None = None) -> None:
+def replace(
+    path: Path,
+    fill: Callable[[int], None],
+    mode: int,
+    owner: tuple[int, int] | None = None,
+    *,
+    durable: bool = True,
+) -> None:
     """Fills a temporary file beside `path` by `fill(descriptor)`, syncs it and renames it to `path`.
 
+    `durable=False` does not wait for the disk: for what means nothing after a power cut.
     Raises OSError, which always names a file. Only root can give a file away; a user's file keeps the user's group.
     """
     _sweep(path)
@@ -113,7 +121,8 @@ def replace(path: Path, fill: Callable[[int], None], mode: int, owner: tuple[int
             os.fchmod(fd, mode)
             if owner is not None and (os.geteuid() == 0 or owner[0] != os.geteuid()):
                 os.fchown(fd, *owner)
-            os.fsync(fd)
+            if durable:
+                os.fsync(fd)
         finally:
             os.close(fd)
         temporary.replace(path)

@@ -5,7 +5,6 @@ HTTP/1.0 and JSON only. Streams, and every other kind of endpoint, are the SDK's
 
 from __future__ import annotations
 
-import hashlib
 import json
 import socket
 import time
@@ -99,6 +98,8 @@ def _context_host(environ: Mapping[str, str]) -> str:
     name = environ.get("DOCKER_CONTEXT") or _read(folder / "config.json").get("currentContext") or "default"
     if name == "default":
         return f"unix://{DEFAULT_SOCKET}"
+    import hashlib  # OpenSSL with it: only for a context of one's own
+
     meta = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
     endpoints = _read(meta).get("Endpoints") or {}
     return str((endpoints.get("docker") or {}).get("Host", ""))

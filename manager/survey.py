@@ -152,8 +152,13 @@ def look(project: Project, engine: Engine) -> Survey:
 
 def look_at_containers(project: Project, engine: Engine, image: Image) -> Survey:
     """One engine call; the image is known."""
-    rows = engine.containers(labels.fleet_filter(project.fleet.name))
-    return survey(project, registry.observe(rows, project.fleet.name), image)
+    return survey(project, observed(project, engine), image)
+
+
+def observed(project: Project, engine: Engine) -> Observed:
+    """The fleet's containers as the engine lists them now."""
+    name = project.fleet.name
+    return registry.observe(engine.containers(labels.fleet_filter(name)), name)
 
 
 def survey(project: Project, observed: Observed, image: Image) -> Survey:

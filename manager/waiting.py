@@ -17,7 +17,7 @@ POLL_S = 0.25
 SETTLE_S = 1.5
 """A stop reaches the supervisor, which says so, and a creation the list, within a second on a busy machine."""
 HEARD_WITHIN_S = 3.0
-HEARD_POLL_S = 0.02
+HEARD_POLL_S = 0.005
 """A supervisor starts its bot within 0.2 s, on a busy machine within a few."""
 SETTLED = frozenset({"running", "failed", "completed", "stopped", "missing"})
 

@@ -114,9 +114,13 @@ def _perform(context: Context, change: Change) -> int:
         outcomes = _carry_out(context, change, survey, actions, held)
         if change.command == "down" and named is None:
             context.engine().remove_network_if_empty(fleet.network)
-        waiting.until_heard(fleet, [each.action.instance for each in outcomes if each.has_started])
+        started = [each.action.instance for each in outcomes if each.has_started]
         try:
-            after = context.look_again(survey) if outcomes else survey
+            after = (
+                context.look_again(survey, lambda: waiting.until_heard(fleet, started))
+                if outcomes
+                else survey
+            )
         except EngineUnreachable:  # what was done before it went is said all the same
             report.say_outcomes(context, survey, actions, outcomes, [])
             raise

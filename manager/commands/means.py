@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from manager import execute, lock, users
-from manager.composehash import service_hashes
 from manager.container import NETWORK_OPTIONS, START_INTERVAL_API, Place
 from manager.context import Context
 from manager.errors import EngineError, ManagerError
@@ -32,6 +31,8 @@ def gather(context: Context, survey: Survey, todo: Collection[Action], held: loc
         )  # fmt: skip
     as_user = users.bot_user(fleet, project.variables, engine)
     if kinds & {"create", "recreate"}:
+        from manager.composehash import service_hashes  # and with it `subprocess`
+
         _require_image(survey)
         _ensure_network(context, survey)
         variables = users.remembered(fleet, project.variables, as_user)

@@ -43,6 +43,21 @@ def test_folders_are_made_once_and_secrets_are_private(fleet: Fleet) -> None:
     assert folders.env_differs(spec, fleet, {"A": "2"})
 
 
+def test_an_env_file_that_holds_the_values_is_not_written_again(fleet: Fleet) -> None:
+    spec = a_spec(fleet=fleet)
+    folders.prepare(spec, fleet, ME)
+    folders.write_env(spec, fleet, ME, {"A": "1"})
+    env = fleet.secrets_dir("bp_sol_01") / "env.json"
+    first = env.stat()
+    folders.stage_env(spec, fleet, ME, {"A": "0"})  # and then its manager was killed
+    folders.write_env(spec, fleet, ME, {"A": "1"})
+    assert (env.stat().st_ino, env.read_text()) == (first.st_ino, '{\n  "A": "1"\n}\n')
+    assert [each.name for each in env.parent.iterdir()] == ["env.json"]
+    env.chmod(0o644)
+    folders.write_env(spec, fleet, ME, {"A": "1"})
+    assert env.stat().st_mode & 0o777 == 0o400
+
+
 def test_a_database_that_lies_there_is_moved_in_with_its_wal(fleet: Fleet) -> None:
     old = fleet.data_dir / "database" / "bp_sol_01.db"
     old.parent.mkdir(parents=True)

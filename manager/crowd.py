@@ -1,0 +1,41 @@
+"""Many pieces of work at once, a thread each, results in the order in which they end.
+
+What `concurrent.futures` does, for 9 ms less of imports: a restart of one bot is measured in hundredths of a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from threading import Semaphore, Thread
+from typing import Generic, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Crowd(Generic[Result]):
+    """Starts everything. `most`: how much of it may be under way at the same time."""
+
+    def __init__(self, work: Iterable[Callable[[], Result]], most: int) -> None:
+        self._ended: SimpleQueue[Result | BaseException] = SimpleQueue()
+        self._room = Semaphore(most)
+        self.pending = 0
+        """How many results are still to be asked for."""
+        for each in work:
+            self.pending += 1
+            Thread(target=self._run, args=(each,)).start()
+
+    def result(self) -> Result:
+        """The next result, waited for; what the work raised is raised here. Ctrl-C interrupts the waiting and loses none."""
+        ended = self._ended.get()
+        self.pending -= 1
+        if isinstance(ended, BaseException):
+            raise ended
+        return ended
+
+    def _run(self, work: Callable[[], Result]) -> None:
+        with self._room:
+            try:
+                self._ended.put(work())
+            except BaseException as error:  # noqa: BLE001 - whatever it is, who asks for the result has to know
+                self._ended.put(error)
