@@ -32,7 +32,11 @@ class Supervisor:
         self._timings = timings
         self._environ = environ
         self._loop = Loop()
-        self._outlets = {"stdout": Outlet(self._loop, 1), "stderr": Outlet(self._loop, 2)}
+        patience = timings.reader_patience
+        self._outlets = {
+            "stdout": Outlet(self._loop, 1, patience),
+            "stderr": Outlet(self._loop, 2, patience),
+        }
         self._journal = Journal(self._outlets["stderr"])
         self._today = Today()
         record = state.Record(environ.get("BOTFLEET_INSTANCE", ""), host.container_id())

@@ -9,6 +9,9 @@ class Timings:
     probe_timeout = 5.0  # a bot busy with a slow exchange still answers within this
     drain = 1.0  # for the pipes of an ended bot to reach their end; what they hold is never lost
     final_flush = 2.0  # with `drain` well within the 5 s that the container has beyond the bot's stop timeout
+    reader_patience = (
+        10.0  # an engine at work takes a line within a second; one that is away takes none at all
+    )
     lock_grace = 3.0  # a container that is being killed lets go of the lock this much later
     lock_retry = 10.0  # when the lock file cannot be made: full disk, foreign owner
     healthy_spell_min = 60.0  # a bot that was well this long, or 5 restart delays, has its budget back

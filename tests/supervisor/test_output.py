@@ -69,6 +69,30 @@ serve()
     os.close(read_end)
 
 
+def test_a_reader_that_is_away_does_not_hold_the_bot_for_ever(box: Box) -> None:
+    """An engine that is replaced while its containers run on: the bot goes on, and the gap is said where it is."""
+    count = 50_000
+    box.timings["reader_patience"] = 0.3
+    box.bot(BURST.format(lines=count, fd=1) + "on_term(lambda: say('bye') or sys.exit(0)); serve()")
+    read_end, write_end = os.pipe()
+    life = box.start(stdout=write_end)
+    os.close(write_end)
+    box.until("running")
+    assert box.log("bot_stdout.log") == lines(count)
+    got = bytearray()
+    while b"missing here" not in got:
+        got += os.read(read_end, 1 << 16)
+    life.stop()
+    while chunk := os.read(read_end, 1 << 16):
+        got += chunk
+    os.close(read_end)
+    kept, _own, rest = bytes(got).partition(b"\n[supervisor] nobody read this output for a while: ")
+    missing = int(rest.split(maxsplit=1)[0])
+    assert lines(count).startswith(kept)
+    assert kept.count(b"\n") + missing == count, "a line that was cut counts as missing"
+    assert rest.endswith(b"have them\nbye\n")
+
+
 def test_a_blocked_output_does_not_keep_it_from_stopping(box: Box) -> None:
     box.bot(BURST.format(lines=10000, fd=1))
     box.set(stop_timeout=0.3)
