@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from manager import __version__, jsonfile, output
+from manager import __version__, jsonfile, output, ownership
 from manager.errors import ManagerError
 from manager.fleet import Fleet
 from manager.i18n import Text
@@ -127,7 +127,7 @@ def _remembered(cache: Path, key: str) -> dict[str, str] | None:
 
 def _remember(cache: Path, key: str, hashes: Mapping[str, str]) -> None:
     try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
+        ownership.make_folder(cache.parent)
         jsonfile.write_atomically(cache, {"key": key, "hashes": dict(hashes)})
     except OSError:
         return  # only a cache: it is asked again next time

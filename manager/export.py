@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from manager import host, jsonfile
+from manager import host, jsonfile, ownership
 from manager.errors import ManagerError
 from manager.fleet import Fleet
 from manager.i18n import Text
@@ -54,7 +54,7 @@ def write(survey: Survey, pids: Mapping[str, int]) -> Text | None:
         before, remark = read_to_replace(fleet.export_file)
         after = records(survey, pids, before)
         if before != after or remark or not fleet.export_file.exists():
-            fleet.export_file.parent.mkdir(parents=True, exist_ok=True)
+            ownership.make_folder(fleet.export_file.parent)
             jsonfile.write_atomically(fleet.export_file, after)
         return remark or _write_pid_files(survey, pids)
     except OSError as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from manager import jsonfile
+from manager import jsonfile, ownership
 from manager.container import binds
 from manager.errors import ManagerError
 from manager.fleet import Fleet
@@ -108,7 +108,7 @@ def _explained(instance: str) -> Iterator[None]:
 
 def _own_folder(data_dir: Path, relative: str, mode: int, owner: Owner) -> None:
     """Makes `data_dir/relative` and gives the last folder, with what is in it, to `owner`."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    ownership.make_folder(data_dir)
     path = data_dir
     *parents, last = relative.split("/")
     for name in parents:
@@ -131,6 +131,7 @@ def _own_folder(data_dir: Path, relative: str, mode: int, owner: Owner) -> None:
 def _real_folder(path: Path, mode: int) -> None:
     try:
         path.mkdir(mode)
+        ownership.inherit(path)
     except FileExistsError:
         found = path.lstat().st_mode
         if stat.S_ISLNK(found):
@@ -144,8 +145,10 @@ def _real_folder(path: Path, mode: int) -> None:
 
 def _keep_from_git(folder: Path) -> None:
     """Credentials must not be committed, wherever the data folder lies."""
-    with suppress(FileExistsError, PermissionError), (folder / ".gitignore").open("x") as stream:
+    path = folder / ".gitignore"
+    with suppress(FileExistsError, PermissionError), path.open("x") as stream:
         stream.write("*\n")
+        ownership.inherit(path)
 
 
 def _give_away(folder: Path, owner: Owner) -> None:
@@ -166,7 +169,7 @@ def _link_database(spec: InstanceSpec, fleet: Fleet, owner: Owner) -> None:
     try:
         found = link.lstat().st_mode
     except FileNotFoundError:
-        link.symlink_to(target)
+        _make_link(link, target)
         return
     if stat.S_ISLNK(found):
         if str(link.readlink()) != target:
@@ -176,9 +179,14 @@ def _link_database(spec: InstanceSpec, fleet: Fleet, owner: Owner) -> None:
             )  # fmt: skip
     elif stat.S_ISREG(found):
         _move_database_in(spec, link, real, owner)
-        link.symlink_to(target)
+        _make_link(link, target)
     else:
         raise FolderError("{path} is in the way: it is not a file; move it away", path=link)
+
+
+def _make_link(link: Path, target: str) -> None:
+    link.symlink_to(target)
+    ownership.inherit(link)
 
 
 def _move_database_in(spec: InstanceSpec, link: Path, real: Path, owner: Owner) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from manager import ownership
 from manager.i18n import _
 
 MAX_BYTES = 1_000_000
@@ -110,7 +111,8 @@ def replace(
     """Fills a temporary file beside `path` by `fill(descriptor)`, syncs it and renames it to `path`.
 
     `durable=False` does not wait for the disk: for what means nothing after a power cut.
-    Raises OSError, which always names a file. Only root can give a file away; a user's file keeps the user's group.
+    `owner`: without one, that of the folder where root writes. Only root can give a file away; a user's file keeps the
+    user's group. Raises OSError, which always names a file.
     """
     _sweep(path)
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
@@ -119,6 +121,7 @@ def replace(
         try:
             fill(fd)
             os.fchmod(fd, mode)
+            owner = owner or ownership.heir(path)
             if owner is not None and (os.geteuid() == 0 or owner[0] != os.geteuid()):
                 os.fchown(fd, *owner)
             if durable:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from manager import ownership
 from manager.errors import Locked, ManagerError
 from manager.i18n import Text
 
@@ -81,8 +82,14 @@ def held_if_free(path: Path) -> Iterator[bool]:
 def _open(path: Path) -> int:
     """A descriptor to lock. One that can only be read will do: a disk gone read-only must not keep a fleet from stopping."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+        ownership.make_folder(path.parent)
+        descriptor = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644
+        )
+        with suppress(OSError):  # a disk gone read-only
+            if owner := ownership.heir(path):
+                os.fchown(descriptor, *owner)
+        return descriptor
     except OSError as error:
         try:
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)

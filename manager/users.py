@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from manager import host
+from manager import host, ownership
 from manager.container import BOT_ID
 from manager.errors import ManagerError
 from manager.fleet import Fleet
@@ -31,7 +31,7 @@ def bot_user(fleet: Fleet, variables: Mapping[str, str], engine: Engine) -> BotU
     Under a rootless engine the container's root is the user outside, who owns everything.
     """
     try:
-        fleet.data_dir.mkdir(parents=True, exist_ok=True)
+        ownership.make_folder(fleet.data_dir)
     except OSError as error:
         raise ManagerError(
             "cannot make the data folder {path}: {why}", path=fleet.data_dir, why=error.strerror or error
@@ -64,6 +64,8 @@ def _append(fleet: Fleet, lines: Mapping[str, str]) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             size = os.fstat(descriptor).st_size
+            if not size:
+                ownership.inherit(path)
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
                 text = "\n" + text
             os.write(descriptor, text.encode())

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from manager import export, lock, memory, output, plan, predecessor, waiting
+from manager import export, lock, memory, output, ownership, plan, predecessor, waiting
 from manager.commands import report
 from manager.commands.show import refresh_export, require_known
 from manager.context import Context, show_problems, show_warnings
@@ -293,7 +293,7 @@ def _remember(survey: Survey, after: Memory) -> None:
         raise ManagerError("this cannot be remembered: {fault}", fault=after.faults[0])
     path = survey.project.fleet.memory_file
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        ownership.make_folder(path.parent)
         memory.save(path, after)
     except OSError as error:
         raise ManagerError("cannot write {path}: {why}", path=path, why=error.strerror or error) from error

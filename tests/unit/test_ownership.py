@@ -1,0 +1,54 @@
+"""What root makes in a user's folder is the user's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from manager import folders, jsonfile, lock, ownership
+from manager.fleet import Fleet
+from tests.builders import a_spec
+
+USER = (1234, 2345)
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is not its own")
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path) -> Path:
+    os.chown(tmp_path, *USER)
+    return tmp_path
+
+
+def owner_of(path: Path) -> tuple[int, int]:
+    found = path.lstat()
+    return found.st_uid, found.st_gid
+
+
+def test_everything_that_a_command_makes(home: Path) -> None:
+    fleet = Fleet("desk", home, home / "deep" / "volumes")
+    with lock.held(fleet.lock_file, "up"):
+        folders.prepare(a_spec(fleet=fleet), fleet, USER)
+        folders.write_env(a_spec(fleet=fleet), fleet, USER, {})
+        jsonfile.write_atomically(fleet.memory_file, {})
+    made = list(home.rglob("*"))
+    assert len(made) > 10
+    assert {path: owner_of(path) for path in made if owner_of(path) != USER} == {}
+
+
+def test_roots_own_folder_stays_roots(tmp_path: Path) -> None:
+    ownership.make_folder(tmp_path / "a" / "b")
+    jsonfile.write_atomically(tmp_path / "a" / "b" / "c.json", {})
+    assert {owner_of(path) for path in tmp_path.rglob("*")} == {(0, 0)}
+
+
+def test_a_link_is_given_away_and_not_what_it_leads_to(
+    home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    target = tmp_path_factory.mktemp("other") / "precious"
+    target.touch()
+    (home / "link").symlink_to(target)
+    ownership.inherit(home / "link")
+    assert (owner_of(home / "link"), owner_of(target)) == (USER, (0, 0))
