@@ -80,7 +80,7 @@ class TradingBotDaemon:
         try:
             survey = context.survey()
             view = survey.views[self._instance(survey)]
-            return status_object(view, survey, export.bot_pids({view.id: view}).get(view.id, 0))
+            return status_object(view, survey, export.bot_pids(survey).get(view.id, 0))
         finally:
             context.close()
 

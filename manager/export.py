@@ -33,15 +33,26 @@ class ExportError(ManagerError):
     """The export cannot be written."""
 
 
-def bot_pids(views: Mapping[str, InstanceView]) -> dict[str, int]:
+def bot_pids(survey: Survey) -> dict[str, int]:
     """Instance → the bot's pid on the host; those that run no bot, or whose pids are out of our sight, are not in it."""
     wanted = {
         each: (view.container.id, view.supervision.bot_pid)
-        for each, view in views.items()
+        for each, view in survey.views.items()
         if view.is_bot_up and view.container and view.supervision and view.supervision.bot_pid
     }
-    found = host.host_pids(wanted.values())
+    found = host.host_pids(wanted.values(), _exported_pids(survey.project.fleet.export_file))
     return {each: found[key] for each, key in wanted.items() if key in found}
+
+
+def _exported_pids(path: Path) -> list[int]:
+    """Where the bots were the last time: most of them still are."""
+    try:
+        before = jsonfile.read(path, MAX_BYTES)
+    except jsonfile.JsonFault:
+        return []
+    records = before.values() if isinstance(before, dict) else ()
+    pids = [each.get("pid") for each in records if isinstance(each, dict)]
+    return [pid for pid in pids if type(pid) is int and pid > 0]
 
 
 def write(survey: Survey, pids: Mapping[str, int]) -> Text | None:

@@ -254,7 +254,7 @@ class InstanceManager:
 
 def _merged(stored: Records, survey: Survey | None) -> Records:
     """The file's records with the containers' in their places."""
-    return stored if survey is None else export.records(survey, export.bot_pids(survey.views), stored)
+    return stored if survey is None else export.records(survey, export.bot_pids(survey), stored)
 
 
 def _say_if_ours(instance_id: str, ours: Ids) -> bool:

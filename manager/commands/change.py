@@ -311,13 +311,13 @@ def _wait(context: Context, survey: Survey, excepted: set[str]) -> tuple[Survey,
     after, late = waiting.until_healthy(
         context, survey, ids, context.args.wait_timeout, quiet=context.as_json
     )
-    refresh_export(context, after, export.bot_pids(after.views))
+    refresh_export(context, after, export.bot_pids(after))
     return after, late
 
 
 def _export(survey: Survey) -> None:
     try:
-        if remark := export.write(survey, export.bot_pids(survey.views)):
+        if remark := export.write(survey, export.bot_pids(survey)):
             output.warning(remark)
     except ManagerError as error:
         output.warning(error)

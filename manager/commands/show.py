@@ -28,7 +28,7 @@ def ps(context: Context) -> int:
             _("no instances: put a config into config/active (config/templates has some to start from)")
         )
     _say_strays(survey)
-    refresh_export(context, survey, export.bot_pids(survey.views))
+    refresh_export(context, survey, export.bot_pids(survey))
     return _after_showing(survey) if is_ours else BAD_CONFIG
 
 
@@ -36,7 +36,7 @@ def list_(context: Context) -> int:
     """The old system's table."""
     survey = context.survey()
     is_ours = _say_foreign(survey)
-    pids = export.bot_pids(survey.views)
+    pids = export.bot_pids(survey)
     views = _selected(context, survey)
     if context.as_json:
         output.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in output.ps_objects(views)])
@@ -54,7 +54,7 @@ def status(context: Context) -> int:
     views = _selected(context, survey)
     if not views:
         raise UsageError("there is no instance to show the status of")
-    pids = export.bot_pids(survey.views)
+    pids = export.bot_pids(survey)
     found = {view.id: status_object(view, survey, pids.get(view.id, 0)) for view in views}
     is_single = bool(context.args.ids or context.args.config) or len(found) == 1
     output.say_json(next(iter(found.values())) if is_single and len(found) == 1 else found)
@@ -70,7 +70,7 @@ def export_(context: Context) -> int:
     with lock.held(project.fleet.lock_file, "export", context.args.lock_wait):
         survey = context.survey()
         survey.require_ours()
-        if remark := export.write(survey, export.bot_pids(survey.views)):
+        if remark := export.write(survey, export.bot_pids(survey)):
             output.warn(remark)
     path = project.fleet.relative(project.fleet.export_file)
     if context.as_json:
@@ -133,7 +133,7 @@ def refresh_export(context: Context, survey: Survey, pids: Mapping[str, int]) ->
         try:
             now = context.survey()  # what was seen without the lock may be history
             now.require_ours()
-            if remark := export.write(now, export.bot_pids(now.views)):
+            if remark := export.write(now, export.bot_pids(now)):
                 output.warning(remark)
         except ManagerError as error:
             output.warning(error)

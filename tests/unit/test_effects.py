@@ -232,9 +232,8 @@ def test_host_pids_are_found_by_inner_pid_and_container(tmp_path: Path) -> None:
         (tmp_path / pid).mkdir()
         (tmp_path / pid / "status").write_text(f"Name:\tpython\nPPid:\t7\nNSpid:\t{nspid}\nThreads:\t1\n")
         (tmp_path / pid / "cgroup").write_text(f"0::/system.slice/docker-{cgroup}.scope\n")
-    assert host.host_pids([("aaa", 8), ("bbb", 8), ("ccc", 8), ("aaa", 102)], tmp_path) == {
-        ("aaa", 8): 100,
-        ("bbb", 8): 101,
-    }
+    wanted = [("aaa", 8), ("bbb", 8), ("ccc", 8), ("aaa", 102)]
+    for likely in ([], [100, 101], [101, 100, 102, 5, 10**12]):
+        assert host.host_pids(wanted, likely, tmp_path) == {("aaa", 8): 100, ("bbb", 8): 101}
     assert host.parent_pid(100, tmp_path) == 7
     assert host.parent_pid(999, tmp_path) == 0
