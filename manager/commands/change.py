@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from manager import export, lock, memory, output, ownership, plan, predecessor, waiting
@@ -112,19 +114,10 @@ def _perform(context: Context, change: Change) -> int:
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
         unsaved = _save_wish(change, survey, _memory_after(change, survey, actions, named))
         outcomes = _carry_out(context, change, survey, actions, held)
-        if change.command == "down" and named is None:
-            context.engine().remove_network_if_empty(fleet.network)
-        started = [each.action.instance for each in outcomes if each.has_started]
-        try:
-            after = (
-                context.look_again(survey, lambda: waiting.until_heard(fleet, started))
-                if outcomes
-                else survey
-            )
-        except EngineUnreachable:  # what was done before it went is said all the same
-            report.say_outcomes(context, survey, actions, outcomes, [])
-            raise
-        _export(after)
+        is_all = change.command == "down" and named is None
+        with _network_removed(context, fleet.network) if is_all else nullcontext():
+            after = _looked_after(context, survey, actions, outcomes)
+            _export(after)
     failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
     left = {each.instance for each in actions if each.kind == "leave"}
     dead = {each for each in left if after.views[each].verdict.state == "failed"}
@@ -136,6 +129,29 @@ def _perform(context: Context, change: Change) -> int:
         output.error(unsaved)
         return worst_exit_code([code, unsaved.exit_code])
     return code
+
+
+@contextmanager
+def _network_removed(context: Context, network: str) -> Iterator[None]:
+    """The engine takes its time to remove a network, in which the export is written."""
+    remover = Thread(target=context.engine().remove_network_if_empty, args=(network,))
+    remover.start()
+    try:
+        yield
+    finally:
+        remover.join()
+
+
+def _looked_after(context: Context, survey: Survey, actions: list[Action], outcomes: list[Outcome]) -> Survey:
+    """The fleet after all that; what was done before the engine went is said all the same."""
+    if not outcomes:
+        return survey
+    started = [each.action.instance for each in outcomes if each.has_started]
+    try:
+        return context.look_again(survey, lambda: waiting.until_heard(survey.project.fleet, started))
+    except EngineUnreachable:
+        report.say_outcomes(context, survey, actions, outcomes, [])
+        raise
 
 
 def _name_instance(context: Context) -> None:
