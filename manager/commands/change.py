@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -254,10 +255,6 @@ def _carry_out(
     from manager import execute  # with thread pools, YAML and more: a no-op does without them
     from manager.commands import means
 
-    def on_done(outcome: Outcome) -> None:
-        if not context.as_json:
-            output.say(report.outcome_line(outcome))
-
     elsewhere = predecessor.still_running(
         survey, [each.instance for each in actions if each.kind != "remove"]
     )
@@ -265,11 +262,24 @@ def _carry_out(
         execute.Outcome(each, 0.0, elsewhere[each.instance]) for each in actions if each.instance in elsewhere
     ]
     for outcome in refused:
-        on_done(outcome)
+        _say_done(context, outcome)
     todo = [each for each in todo if each.instance not in elsewhere]
     if not todo:
         return refused
-    return refused + execute.run(todo, means.gather(context, survey, todo, held), on_done)
+    gathered = means.gather(context, survey, todo, held)
+    if not sys.stdout.isatty() or context.as_json:
+        return refused + execute.run(todo, gathered, lambda outcome: _say_done(context, outcome))
+    from manager.progress import Progress
+
+    with Progress(each.instance for each in todo) as progress:
+        return refused + execute.run(
+            todo, gathered, lambda each: progress.done(each.action.instance, report.outcome_line(each))
+        )
+
+
+def _say_done(context: Context, outcome: Outcome) -> None:
+    if not context.as_json:
+        output.say(report.outcome_line(outcome))
 
 
 def _memory_after(change: Change, survey: Survey, actions: list[Action], named: list[str] | None) -> Memory:

@@ -1,0 +1,47 @@
+"""What a terminal shows of work under way."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from manager.progress import _cut
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = """\
+import time
+from manager import progress
+progress.FIRST_AFTER_S = progress.EVERY_S = 0.01
+with progress.Progress(["slow", "quick"]) as shown:
+    time.sleep(0.1)
+    shown.done("quick", "quick: stopped")
+    time.sleep(0.1)
+    shown.done("slow", "slow: stopped")
+"""
+
+
+def test_what_is_under_way_stands_below_what_is_done_and_goes_away() -> None:
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "60"}
+    with subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=theirs, env=environ) as process:
+        assert process.wait(30) == 0
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert "2 of 2 under way, 0 s: slow, quick" in shown
+    assert "1 of 2 under way, 0 s: slow" in shown
+    lines = [line.rpartition("\r\x1b[K")[2] for line in shown.replace("\r\n", "\n").split("\n")]
+    assert lines == ["quick: stopped", "slow: stopped", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "expected"),
+    [("short", 5, "short"), ("longer", 5, "long…"), ("還有三個", 6, "還有…"), ("還有三個", 8, "還有三個")],
+)
+def test_a_line_is_cut_to_the_terminal(text: str, columns: int, expected: str) -> None:
+    assert _cut(text, columns) == expected
