@@ -136,6 +136,16 @@ def replace(
         raise
 
 
+def sync_folder(folder: Path) -> None:
+    """Waits until the folder's own entries are on the disk; some network file systems cannot say."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _sweep(path: Path) -> None:
     """Removes the temporary files of writers that were killed: of an env file, one would keep old secrets for ever."""
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:

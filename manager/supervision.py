@@ -22,6 +22,8 @@ MAX_TEXT = 1000
 MAX_NUMBER = 1e11
 """Seconds of three thousand years: what is beyond it is no time and no count."""
 MAX_LINES = 20
+FINAL = frozenset({"failed", "completed"})
+"""States that outlive restarts of container and engine."""
 STALE_INTERVALS = 3
 STALE_MARGIN_S = 5.0
 """A probe may wait out its own time-out before the supervisor writes again."""
@@ -103,7 +105,11 @@ def is_held(state_dir: Path) -> bool:
 
 
 def forget(state_dir: Path) -> None:
-    """Clears what a person's start clears: a final state, the restart counts, the old report. Raises ManagerError."""
+    """Clears what a person's start clears: a final state, the restart counts, the old report. Raises ManagerError.
+
+    A final state must not come back with a power cut: the supervisor would start no bot, where a person wanted one.
+    """
+    said = read(state_dir)
     for name in (STATE_FILE, REPORT_FILE):
         path = state_dir / name
         try:
@@ -112,6 +118,8 @@ def forget(state_dir: Path) -> None:
             raise ManagerError(
                 "cannot remove {path}: {why}", path=path, why=error.strerror or error
             ) from error
+    if said is not None and said.state in FINAL:
+        jsonfile.sync_folder(state_dir)
 
 
 def uptime() -> float:

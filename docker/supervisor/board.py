@@ -20,7 +20,6 @@ class Board:
         self._paths = paths
         self._margin = timings.verdict_margin
         self._journal = journal
-        self._shown_state = ""
         self._faults: dict[str, str] = {}
         self.record = record
         self.owns_state_file = False  # only who holds the lock writes into the state folder
@@ -46,11 +45,9 @@ class Board:
         files.replace(path, state.verdict(self.record.state, self.record.why, until).encode(), durable=False)
 
     def _write_state(self, path: str) -> None:
-        # a sync at each probe would be a disk's whole work with hundreds of bots; what must
-        # outlive a power cut is a change of state, and a terminal state each time it is replaced
-        word = self.record.state
-        state.save(path, self.record, durable=word != self._shown_state or word in state.TERMINAL)
-        self._shown_state = word
+        # what must outlive a power cut is a terminal state; any other is history then. Hundreds of bots that
+        # stop or start at once would else wait for each other's syncs
+        state.save(path, self.record, durable=self.record.state in state.TERMINAL)
 
     def _try(self, path: str, write: Callable[[str], None]) -> None:
         try:

@@ -85,8 +85,8 @@ class Keeper:
             self._stopped(killed=False)
             return
         self._journal.say(f"stopping the bot (at most {self._settings.stop_timeout:g} s)")
+        self._end_bot()  # before anything is written: it has orders to cancel
         self._board.change("stopping")
-        self._end_bot()
 
     def on_child(self) -> None:
         """A child has changed; ours has ended, perhaps."""
