@@ -32,7 +32,7 @@ image: $(VENV)/runtime.stamp engine ## build the bot image, if what is in it cha
 
 test: $(VENV)/dev.stamp ## all tests, on a real engine; ARGS="-k word" for some
 	@scripts/engine.sh --with-compose
-	@scripts/browser.sh
+	@scripts/test-tools.sh
 	@$(BIN)/manager build
 ifeq ($(ARGS),)
 	@$(BIN)/python -m pytest -n 4 --dist loadfile tests/unit tests/supervisor tests/bot
@@ -43,6 +43,7 @@ endif
 
 faults: $(VENV)/dev.stamp ## inject faults as often as tests/faults/README.md says, and print the table; half an hour
 	@scripts/engine.sh --with-compose
+	@scripts/test-tools.sh
 	@$(BIN)/python -m pytest tests/faults --long $(ARGS)
 
 bench: $(VENV)/runtime.stamp ## measure, into bench/results.md; ARGS="--full" for everything, "--sizes 3 --rounds 1" for a look
