@@ -152,6 +152,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (*SELECTING, JSON, flag("--check", text=mark("only say whether the configs are sound"))),
             ("config bp_sol_01", "config --check"),
         ),
+        "config schema": Command(
+            "files.schema", mark("print the JSON Schema of a config, for editors"), (),
+            ("config schema", "config schema > config/schema.json"),
+        ),
         "compose": Command(
             "files.compose", mark("render compose.yaml"),
             (LOCK_WAIT, flag("--stdout", text=mark("print the file, write nothing"))),
