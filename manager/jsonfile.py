@@ -99,8 +99,31 @@ def encoded(value: object) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def replace(path: Path, fill: Callable[[int], None], mode: int, owner: tuple[int, int] | None = None) -> None:
-    """Fills a temporary file beside `path` by `fill(descriptor)`, syncs it and renames it to `path`.
+def create(path: Path, data: bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """Makes a file, as a whole or not at all. Raises FileExistsError for one that is there, and OSError."""
+    replace(path, lambda fd: write_all(fd, data), mode, owner, put=_put_new)
+
+
+def _put_new(temporary: Path, path: Path) -> None:
+    """Gives the file its name as a second one, which fails where somebody has it; not every file system knows links."""
+    try:
+        path.hardlink_to(temporary)
+    except OSError:
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        temporary.rename(path)
+    else:
+        temporary.unlink()
+
+
+def replace(
+    path: Path,
+    fill: Callable[[int], None],
+    mode: int,
+    owner: tuple[int, int] | None = None,
+    put: Callable[[Path, Path], object] = Path.replace,
+) -> None:
+    """Fills a temporary file beside `path` by `fill(descriptor)`, syncs it and renames it to `path` (or as `put` does it).
 
     Raises OSError, which always names a file. Only root can give a file away; a user's file keeps the user's group.
     """
@@ -116,7 +139,7 @@ def replace(path: Path, fill: Callable[[int], None], mode: int, owner: tuple[int
             os.fsync(fd)
         finally:
             os.close(fd)
-        temporary.replace(path)
+        put(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:

@@ -15,13 +15,12 @@ from manager.config import (
     ID_PATTERN,
     ID_RULE,
     InstanceConfig,
-    from_legacy,
-    is_legacy,
 )
 from manager.definition import Loaded, LoadedFile
 from manager.environment import Unset, expand, is_reference, is_secret, references, texts
 from manager.errors import ConfigError, Problem
 from manager.fleet import Fleet
+from manager.legacy import from_legacy, is_legacy
 from manager.spec import InstanceSpec
 
 OWN_FILES = frozenset({"fleet.json", "fleet.lock", "compose-hashes.json", "instances.json"})

@@ -12,13 +12,13 @@ from manager.config import (
     BUNDLED_EXCHANGES,
     BUNDLED_STRATEGIES,
     ID_PATTERN,
-    LEGACY_KEYS,
     WORD_PATTERN,
     DaemonConfig,
     InstanceConfig,
 )
 from manager.environment import NOT_CREDENTIALS, SECRET_WORDS
 from manager.i18n import _, mark
+from manager.legacy import LEGACY_KEYS
 from manager.load import GRIDS, OWN_FILES
 
 Schema = dict[str, Any]
