@@ -191,6 +191,19 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                 "new --template config/active/bp_sol_01.json --id bp_sol_03 --symbol SOL_USDC_PERP --set grid_num=30",
             ),
         ),
+        "import": Command(
+            "import_.import_", mark("take over a folder of the old system, which stays as it is"),
+            (
+                option("folder", text=mark("the old system's folder"), metavar="DIR"),
+                option("ids", text=mark("instances (default: all of the folder)"), nargs="*", metavar="ID"),
+                flag("--yes", text=mark("do it; without this the plan is shown, and on a terminal asked for")),
+                flag("--stop-old", text=mark("stop the old daemons of what is taken over")),
+                flag("--logs", text=mark("also copy the dated logs")),
+                flag("--env", text=mark("also copy the values of .env, not only the names")),
+                JSON, LOCK_WAIT, DRY_RUN,
+            ),
+            ("import ~/old", "import ~/old --yes", "import ~/old bp_sol_01 --stop-old --yes"),
+        ),
         "config schema": Command(
             "files.schema", mark("print the JSON Schema of a config, for editors"), (),
             ("config schema", "config schema > config/schema.json"),

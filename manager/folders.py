@@ -97,12 +97,12 @@ def _own_folder(data_dir: Path, relative: str, mode: int, owner: Owner) -> None:
     *parents, last = relative.split("/")
     for name in parents:
         path = path / name
-        _real_folder(path, 0o755)
+        real_folder(path, 0o755)
     path = path / last
-    _real_folder(path, mode)
+    real_folder(path, mode)
     found = path.lstat()
     if os.geteuid() == 0 and (found.st_uid, found.st_gid) != owner:
-        _give_away(path, owner)
+        give_away(path, owner)
     elif found.st_uid != owner[0]:
         raise FolderError(
             "{path} belongs to uid {uid}, the bots run as uid {wanted}: chown it",
@@ -112,7 +112,8 @@ def _own_folder(data_dir: Path, relative: str, mode: int, owner: Owner) -> None:
         path.chmod(mode)
 
 
-def _real_folder(path: Path, mode: int) -> None:
+def real_folder(path: Path, mode: int) -> None:
+    """Makes the folder where it is missing. Raises FolderError for a link, or a file, in its place."""
     try:
         path.mkdir(mode)
     except FileExistsError:
@@ -132,7 +133,7 @@ def _keep_from_git(folder: Path) -> None:
         stream.write("*\n")
 
 
-def _give_away(folder: Path, owner: Owner) -> None:
+def give_away(folder: Path, owner: Owner) -> None:
     """Changes the owner of a folder and everything in it, following no link."""
     for root, _folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
         os.chown(root, *owner, follow_symlinks=False)
@@ -173,7 +174,7 @@ def _move_database_in(spec: InstanceSpec, link: Path, real: Path, owner: Owner) 
             path=link,
             real=real,
         )
-    if user := _process_with_open(link):
+    if user := process_with_open(link):
         raise FolderError(
             "cannot prepare {id}: process {pid} still has {path} open; stop it first",
             id=spec.id,
@@ -189,7 +190,7 @@ def _move_database_in(spec: InstanceSpec, link: Path, real: Path, owner: Owner) 
                 shutil.chown(destination, *owner)
 
 
-def _process_with_open(path: Path) -> int | None:
+def process_with_open(path: Path) -> int | None:
     """The pid of some process that has the file open, as far as we may see."""
     wanted = path.stat()
     for process in Path("/proc").glob("[0-9]*"):

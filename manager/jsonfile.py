@@ -36,6 +36,11 @@ def read(path: Path, max_bytes: int = MAX_BYTES) -> object:
         raw = content(path, max_bytes)
     except OSError as error:
         raise JsonFault("cannot be read: {why}", why=error.strerror or error) from error
+    return value_of(raw, max_bytes)
+
+
+def value_of(raw: bytes, max_bytes: int = MAX_BYTES) -> object:
+    """The JSON value of a file's bytes, of which there may be one more than `max_bytes`. Raises JsonFault."""
     if len(raw) > max_bytes:
         raise JsonFault("is larger than {limit} bytes", limit=max_bytes)
     try:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from manager import commandline, jsonfile, memory, templates
+from manager import commandline, host, jsonfile, memory, templates
 from manager import survey as surveys
 from manager.commands import create
 from manager.context import Context
@@ -175,7 +175,7 @@ def test_no_file_is_overwritten(folder: Path) -> None:
 
 
 def test_the_port_is_nobodys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(create.host, "is_port_free", lambda _address, port: port != 5005)
+    monkeypatch.setattr(host, "is_port_free", lambda _address, port: port != 5005)
     fleet = Making(Namespace(project_dir=str(folder)), None).project().fleet
     fleet.state_dir.mkdir(parents=True)
     memory.save(fleet.memory_file, Memory("desk", {"bp_down_01": Remembered(web_port=5002)}))
