@@ -63,20 +63,20 @@ class OldSystem(NamedTuple):
 
     def running(self, instance: str, config: Path, log_dir: str) -> Running:
         """What runs this instance now. `config`: its file; `log_dir`: relative to the folder."""
+        ours = [each for each in self.daemons if each.config == config.resolve()]
         named = set(self._named(instance, log_dir))
-        ours = [each for each in self.daemons if each.config == config.resolve() or each.pid in named]
         daemons = {each.pid for each in ours}
         bots = {pid for pid in named - daemons if _is_bot(pid, self.folder)}
-        if (pid := export.living_pid(self.record(instance))) and pid not in daemons:
-            bots.add(pid)
-        for pid in daemons:
-            bots.update(_children(pid))
+        bots |= {export.living_pid(self.record(instance))} - daemons - {0}
+        for each in self.daemons:
+            children = set(_children(each.pid))
+            bots = bots | children if each.pid in daemons else bots - children - {each.pid}
         sure = {each.pid for each in ours if each.is_sure or each.pid in named}
         sure |= {pid for pid in bots if _is_of(pid, self.folder)}
         return Running(tuple(sorted(daemons)), tuple(sorted(bots)), frozenset(sure))
 
     def _named(self, instance: str, log_dir: str) -> Iterator[int]:
-        """The pids that the registry and the pid files name; some may be other programs' by now."""
+        """The pids that the registry and the pid files name."""
         yield export.living_pid(self.record(instance))
         for folder in {self.folder / "logs" / instance, self.folder / log_dir}:
             for name in ("daemon.pid", "bot.pid"):
@@ -128,9 +128,11 @@ def _option(words: Sequence[str]) -> str:
 
 
 def _pid_in(path: Path) -> int:
-    """The pid in a pid file; 0 for none."""
-    with contextlib.suppress(OSError, ValueError):
-        return max(0, int(jsonfile.content(path, MAX_PID_BYTES, follow=False)))
+    """The pid in a pid file; 0 for none, and where a younger process has got its number."""
+    with contextlib.suppress(OSError, ValueError, OverflowError, psutil.Error):
+        pid = int(jsonfile.content(path, MAX_PID_BYTES, follow=False))
+        written = path.stat().st_mtime
+        return pid if pid > 0 and psutil.Process(pid).create_time() <= written + export.CLOCK_SLACK_S else 0
     return 0
 
 
@@ -141,7 +143,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _is_bot(pid: int, folder: Path) -> bool:
-    """Whether a pid that a pid file names is still a bot's: the number may have gone to another program."""
+    """Whether a pid that a pid file names is a bot's."""
     if not pid or not is_alive(pid):
         return False
     with contextlib.suppress(psutil.Error):

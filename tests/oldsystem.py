@@ -103,6 +103,7 @@ class OldFolder:
             "import os, sqlite3, sys\n"
             "d = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
             "d.execute('PRAGMA journal_mode=WAL')\n"
+            "d.execute('PRAGMA synchronous=OFF')\n"
             "d.execute('CREATE TABLE old_trades (id INTEGER PRIMARY KEY)')\n"
             "d.execute('PRAGMA wal_checkpoint(TRUNCATE)')\n"
             "for _ in range(int(sys.argv[2])): d.execute('INSERT INTO old_trades DEFAULT VALUES')\n"

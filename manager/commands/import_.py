@@ -126,6 +126,14 @@ def _say_next(context: Context, facts: Facts, outcomes: list[do.Outcome]) -> Non
             count=len(imported), folder=facts.folder,
         )
     )  # fmt: skip
+    modes = {each.id: each.loaded.spec.mode for each in facts.found if each.loaded.spec}
+    if on_paper := [each for each in imported if modes.get(each) == "paper"]:
+        output.say(
+            Text(
+                'On paper, without any key, until `mode = "live"` stands in config/fleet.toml or a config: {ids}',
+                ids=", ".join(on_paper),
+            )
+        )
 
 
 def _object(facts: Facts, steps: list[Step], outcomes: list[do.Outcome]) -> dict[str, Any]:

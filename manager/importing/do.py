@@ -42,17 +42,16 @@ def run(
     todo = [step for step in steps if step.changes]
     failed: set[str] = set()
     outcomes: list[Outcome] = []
-    stopping = [step.found for step in todo if step.kind == "stop" and step.found]
-    asked = {
-        found.id: _ask_to_stop(found) for found in stopping
-    }  # all at once: each may take most of a minute
+    for step in todo:  # all at once: each may take most of a minute
+        if step.kind == "stop":
+            _ask_to_stop(_instance(step))
     deadline = time.monotonic() + OLD_STOP_S
     for step in todo:
         if step.subject in failed:
             continue
         try:
             if step.kind == "stop":
-                _await_end(_instance(step), facts.folder, asked[step.subject], deadline)
+                _await_end(_instance(step), facts.folder, deadline)
             else:
                 _do(step, facts, fleet)
             outcome = Outcome(step)
@@ -96,29 +95,21 @@ def _do(step: Step, facts: Facts, fleet: Fleet) -> None:
 # The old daemon
 
 
-def _ask_to_stop(found: Found) -> set[int]:
-    """SIGTERM, once, to the daemons: a bot that is stopped alone is started again by its daemon.
+def _ask_to_stop(found: Found) -> None:
+    """SIGTERM, once, to the daemons: a bot that is stopped alone is started again. A bot without a daemon gets it itself.
 
-    A bot without a daemon gets it itself. Returns the pids that have to end.
+    What cannot be sent one is found to go on, later.
     """
     running = found.running
     for pid in running.daemons or running.bots:
         if pid in running.may_stop:
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 psutil.Process(pid).terminate()
-    return set(running.pids)
 
 
-def _await_end(found: Found, folder: Path, asked: set[int], deadline: float) -> None:
+def _await_end(found: Found, folder: Path, deadline: float) -> None:
     """Until the old system runs it no more, and a bot that its daemon has started meanwhile neither."""
-    while True:
-        log_dir = found.loaded.spec.log_dir if found.loaded.spec else ""
-        running = olddaemon.look(folder).running(found.id, found.source, log_dir)
-        left = {pid for pid in asked | set(running.pids) if olddaemon.is_alive(pid)}
-        if found.database and (user := folders.process_with_open(found.database.path)):
-            left.add(user)
-        if not left:
-            return
+    while left := _still_there(found, folder):
         if time.monotonic() >= deadline:
             raise TimedOut(
                 "{id} does not end: processes {pids} go on after {seconds} s; end them, look at the exchange for open"
@@ -128,14 +119,24 @@ def _await_end(found: Found, folder: Path, asked: set[int], deadline: float) -> 
         time.sleep(POLL_S)
 
 
+def _still_there(found: Found, folder: Path) -> set[int]:
+    left = {pid for pid in found.running.pids if olddaemon.is_alive(pid)} | set(_running(found, folder).pids)
+    if found.database and (user := folders.process_with_open(found.database.path)):
+        left.add(user)
+    return left
+
+
+def _running(found: Found, folder: Path) -> olddaemon.Running:
+    assert found.loaded.spec is not None
+    return olddaemon.look(folder).running(found.id, found.source, found.loaded.spec.log_dir)
+
+
 def _require_ended(found: Found, folder: Path) -> None:
     """Once more, where it counts: somebody may have started it since the plan."""
-    assert found.loaded.spec is not None
-    running = olddaemon.look(folder).running(found.id, found.source, found.loaded.spec.log_dir)
-    if running.pids:
+    if pids := _running(found, folder).pids:
         raise ManagerError(
             "{id} was started again by the old system (processes {pids}): stop it there, and import again",
-            id=found.id, pids=", ".join(map(str, running.pids)),
+            id=found.id, pids=", ".join(map(str, pids)),
         )  # fmt: skip
 
 

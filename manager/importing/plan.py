@@ -55,7 +55,7 @@ def exit_code(steps: Iterable[Step]) -> int:
 
 
 def _instance(found: Found, facts: Facts, options: Options) -> Iterator[Step]:
-    if found.place == "same" and not found.loaded.problems:
+    if found.place == "same" or (found.place == "other" and found.is_imported):
         yield from _present(found, options)
         return
     refusals = list(_refusals(found, options))
@@ -92,6 +92,10 @@ def _present(found: Found, options: Options) -> Iterator[Step]:
             id=found.id, target=found.target,
         )  # fmt: skip
         yield Step("leave", found.id, cause, found)
+    elif found.place == "other":
+        yield Step(
+            "leave", found.id, Text("is imported, and {target} was changed since", target=found.target), found
+        )
     else:
         yield Step("leave", found.id, Text("is imported"), found)
     yield from _logs(found, options)

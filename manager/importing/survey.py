@@ -64,6 +64,12 @@ class Found(NamedTuple):
     imported: Import | None = None
     conflicts: tuple[Problem, ...] = ()
 
+    @property
+    def is_imported(self) -> bool:
+        """Whether an import of this very file came to its end."""
+        note = self.imported
+        return note is not None and note.placed is None and Path(note.folder, note.config_file) == self.source
+
 
 class Variables(NamedTuple):
     """The old `.env`: name → value, never shown; the fleet's own beside it, and the lines that are none."""

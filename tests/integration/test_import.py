@@ -175,8 +175,21 @@ def test_a_bot_that_does_not_end_is_named_and_not_taken(
         assert not (tmp_path / "desk" / "config" / "active" / "bp_sol_01.json").exists()
 
 
+def test_a_pid_file_that_names_anothers_daemon_stops_nobody(old: OldFolder, take: Importer) -> None:
+    """Pid files survive a reboot, and their numbers go to other instances' processes too."""
+    old.add("bp_eth_02", a_config("bp_eth_02", 5002))
+    with old.running("bp_eth_02") as other:
+        folder = old.folder / "logs" / "bp_sol_01"
+        (folder / "daemon.pid").write_text(str(other.pid))
+        (folder / "bot.pid").write_text(str(other.children()[0].pid))
+        done = take("bp_sol_01", "--yes", "--stop-old")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "old daemon stopped" not in done.stdout
+        assert other.status() != psutil.STATUS_ZOMBIE
+        assert other.children()
+
+
 def test_somebody_elses_pid_is_sent_no_signal(old: OldFolder, take: Importer) -> None:
-    """The old pid files survive a reboot, and their numbers are given to other programs."""
     with subprocess.Popen(["sleep", "60"]) as other:
         folder = old.folder / "logs" / "bp_sol_01"
         for name in ("daemon.pid", "bot.pid"):

@@ -285,6 +285,18 @@ def test_a_new_trade_in_the_old_database_is_said(
     assert "bp_sol_01: leave: is imported, and its old database has changed since" in capsys.readouterr().out
 
 
+def test_a_config_that_was_edited_here_stays_imported(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(fleet, old, "--yes") == OK
+    assert "On paper, without any key" in capsys.readouterr().out
+    write_config(fleet, a_config("bp_sol_01", 5001, mode="live"))
+    assert run(fleet, old, "--yes") == OK
+    text = capsys.readouterr().out
+    assert "bp_sol_01: leave: is imported, and config/active/bp_sol_01.json was changed since" in text
+    assert json.loads((fleet / "config/active/bp_sol_01.json").read_text())["mode"] == "live"
+
+
 def test_a_database_that_is_written_to_meanwhile_is_refused(
     old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
