@@ -121,9 +121,9 @@ def _say_next(context: Context, facts: Facts, outcomes: list[do.Outcome]) -> Non
         return
     output.say(
         Text(
-            "{count} instances imported; {folder} is as it was. Next: `manager config --check`, then `manager start ID"
-            " --wait`, one after the other",
-            count=len(imported), folder=facts.folder,
+            "imported: {ids}; {folder} is as it was. Next: `manager config --check`, then `manager start ID --wait`, one"
+            " after the other",
+            ids=", ".join(imported), folder=facts.folder,
         )
     )  # fmt: skip
     modes = {each.id: each.loaded.spec.mode for each in facts.found if each.loaded.spec}

@@ -140,11 +140,11 @@ def _logs(found: Found, options: Options) -> Iterator[Step]:
     if not options.logs:
         return
     if found.days:
-        cause = Text("{count} days, from {first} on", count=len(found.days), first=found.days[0])
+        cause = Text("dated folders: {count}, from {first} on", count=len(found.days), first=found.days[0])
         yield Step("logs", found.id, cause, found, found.days)
     if found.old_days:
         cause = Text(
-            "{count} days of logs: older than log_retention_days, they would be removed at once",
+            "dated log folders: {count} are older than log_retention_days and would be removed at once",
             count=found.old_days,
         )
         yield Step("leave", found.id, cause, found)
