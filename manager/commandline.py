@@ -163,6 +163,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (*SELECTING, JSON, flag("--check", text=mark("only say whether the configs are sound"))),
             ("config bp_sol_01", "config --check"),
         ),
+        "config schema": Command(
+            "files.schema", mark("print the JSON Schema of a config, for editors"), (),
+            ("config schema", "config schema > config/schema.json"),
+        ),
         "new": Command(
             "create.new", mark("make a config from a template"),
             (
@@ -203,10 +207,6 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                 JSON, LOCK_WAIT, DRY_RUN,
             ),
             ("import ~/old", "import ~/old --yes", "import ~/old bp_sol_01 --stop-old --yes"),
-        ),
-        "config schema": Command(
-            "files.schema", mark("print the JSON Schema of a config, for editors"), (),
-            ("config schema", "config schema > config/schema.json"),
         ),
         "compose": Command(
             "files.compose", mark("render compose.yaml"),

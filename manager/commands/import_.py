@@ -59,9 +59,14 @@ def import_(context: Context) -> int:
         outcomes = do.run(steps, facts, fleet, lambda each: None if context.as_json else _say_outcome(each))
     if context.as_json:
         output.say_json(_object(facts, steps, outcomes))
+    stopped = {each.step.subject for each in outcomes if each.step.kind == "stop" and not each.error}
     for outcome in outcomes:
         if outcome.error:
             output.error(outcome.error)
+            if outcome.step.subject in stopped:
+                output.error(
+                    Text("{id} runs nowhere now: its old daemon was stopped", id=outcome.step.subject)
+                )
     _say_next(context, facts, outcomes)
     return worst_exit_code(
         [plan.exit_code(steps), *(each.error.exit_code for each in outcomes if each.error)]

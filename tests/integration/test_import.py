@@ -16,7 +16,7 @@ from manager import commandline
 from manager.commands import import_
 from manager.context import Context
 from manager.errors import TIMED_OUT
-from manager.importing import do
+from manager.importing import stop
 from tests.builders import a_config
 from tests.fleet import ROOT, Project, eventually
 from tests.oldsystem import OldFolder, rows_of
@@ -163,7 +163,7 @@ def test_a_bot_that_lost_its_daemon_is_found_and_stopped(old: OldFolder, take: I
 def test_a_bot_that_does_not_end_is_named_and_not_taken(
     old: OldFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(do, "OLD_STOP_S", 1.0)
+    monkeypatch.setattr(stop, "OLD_STOP_S", 1.0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "desk" / "config" / "active").mkdir(parents=True)
     line = ["--project-dir", str(tmp_path / "desk"), "import", str(old.folder), "--yes", "--stop-old"]
@@ -187,6 +187,19 @@ def test_a_pid_file_that_names_anothers_daemon_stops_nobody(old: OldFolder, take
         assert "old daemon stopped" not in done.stdout
         assert other.status() != psutil.STATUS_ZOMBIE
         assert other.children()
+
+
+def test_an_instance_that_was_stopped_and_not_taken_is_said(
+    old: OldFolder, take: Importer, tmp_path: Path
+) -> None:
+    """As on a disk where nothing more can be written."""
+    (tmp_path / "desk" / "volumes").mkdir(parents=True)
+    (tmp_path / "desk" / "volumes" / "database").write_text("in the way")
+    with old.running("bp_sol_01"):
+        done = take("--yes", "--stop-old")
+    assert done.returncode == 1
+    assert "is in the way" in done.stderr
+    assert "bp_sol_01 runs nowhere now: its old daemon was stopped" in done.stderr
 
 
 def test_somebody_elses_pid_is_sent_no_signal(old: OldFolder, take: Importer) -> None:
