@@ -70,8 +70,11 @@ def _read(folder: Path, name: str) -> tuple[Config, str]:
     if "/" in name or not path.exists():
         path = Path(name)
     if not path.exists():
-        known = ", ".join(each.stem for each in _files(folder)) or "-"
-        raise UsageError("there is no template {name}; there are: {known}", name=name, known=known)
+        known = ", ".join(each.stem for each in _files(folder)) or _("none")
+        raise UsageError(
+            "there is no template {name} in {folder}, and no such file; there are: {known}",
+            name=name, folder=folder, known=known,
+        )  # fmt: skip
     return _parsed(path), str(path)
 
 

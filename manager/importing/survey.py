@@ -107,6 +107,9 @@ def look(folder: Path, project: Project, *, with_values: bool) -> Facts:
     _fleet, defaults = settings.load(project.fleet.project_dir)
     found = [_found(source, old, project, merged(given, os.environ), defaults, known) for source in sources]
     claimed = {each.database.path for each in found if each.database}
+    claimed |= {
+        (folder / "database" / f"{each.id}.db").resolve() for each in found
+    }  # of a config that does not load, too
     return Facts(
         folder,
         tuple(_with_conflicts(found, project)),

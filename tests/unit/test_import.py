@@ -101,6 +101,7 @@ def test_what_does_not_load_keeps_no_other_back(
     assert run(fleet, old, "--yes") == BAD_CONFIG
     text = capsys.readouterr().out
     assert "hunter2" not in text
+    assert "no config names it" not in text
     assert [line for line in text.splitlines() if ": refused: " in line] == [
         f"TAKEN: refused: {folder}/TAKEN.json: metadata.instance_id: TAKEN is also used by config/active/taken.json",
         f"away: refused: {folder}/away.json: links to /etc/hostname, outside of that folder",
@@ -233,12 +234,13 @@ def test_a_port_that_somebody_has_is_not_remembered(
     assert "port 5001" not in capsys.readouterr().out
 
 
-def test_an_unreadable_registry_is_said(
-    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_stays_behind_is_said(old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (old.folder / "logs" / "instances.json").write_text("{")
+    old.database("stray")
     assert run(fleet, old) == OK
-    assert "logs/instances.json: leave: cannot be parsed: ports and registrations stay behind" in said(capsys)
+    lines = said(capsys)
+    assert "logs/instances.json: leave: cannot be parsed: ports and registrations stay behind" in lines
+    assert "database/stray.db: leave: no config names it" in lines
 
 
 @pytest.mark.parametrize("values", [(), ("--env",)])
