@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -192,11 +192,19 @@ def _move_database_in(spec: InstanceSpec, link: Path, real: Path, owner: Owner) 
 
 def process_with_open(path: Path) -> int | None:
     """The pid of some process that has the file open, as far as we may see."""
-    wanted = path.stat()
-    for process in Path("/proc").glob("[0-9]*"):
-        if any(_is_same(descriptor, wanted) for descriptor in _descriptors(process)):
-            return int(process.name)
-    return None
+    return processes_with_open([path]).get(path)
+
+
+def processes_with_open(paths: Iterable[Path]) -> dict[Path, int]:
+    """The same of many files that are there, in one look at all processes."""
+    wanted = {key: path for path in paths if (key := _identity(path)) is not None}
+    found: dict[Path, int] = {}
+    for process in Path("/proc").glob("[0-9]*") if wanted else ():
+        for descriptor in _descriptors(process):
+            key = _identity(descriptor)
+            if key is not None and key in wanted:
+                found[wanted[key]] = int(process.name)
+    return found
 
 
 def _descriptors(process: Path) -> list[Path]:
@@ -206,9 +214,10 @@ def _descriptors(process: Path) -> list[Path]:
         return []
 
 
-def _is_same(descriptor: Path, wanted: os.stat_result) -> bool:
-    """One that is closed meanwhile says nothing of the process's others."""
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What two paths of one file share; a descriptor that is closed meanwhile says nothing of the process's others."""
     try:
-        return os.path.samestat(descriptor.stat(), wanted)
+        found = path.stat()
     except OSError:
-        return False
+        return None
+    return found.st_dev, found.st_ino

@@ -26,11 +26,15 @@ MAX_PID_BYTES = 32
 
 
 class Daemon(NamedTuple):
-    """A daemon that runs: of which config, as far as its command line tells. `is_sure`: its folder is known too."""
+    """A daemon that runs: of which config, as far as its command line tells, and what it has started.
+
+    `is_sure`: its folder is known too.
+    """
 
     pid: int
     config: Path
     is_sure: bool
+    children: frozenset[int] = frozenset()
 
 
 class Running(NamedTuple):
@@ -69,8 +73,7 @@ class OldSystem(NamedTuple):
         bots = {pid for pid in named - daemons if _is_bot(pid, self.folder)}
         bots |= {export.living_pid(self.record(instance))} - daemons - {0}
         for each in self.daemons:
-            children = set(_children(each.pid))
-            bots = bots | children if each.pid in daemons else bots - children - {each.pid}
+            bots = bots | each.children if each.pid in daemons else bots - each.children - {each.pid}
         sure = {each.pid for each in ours if each.is_sure or each.pid in named}
         sure |= {pid for pid in bots if _is_of(pid, self.folder)}
         return Running(tuple(sorted(daemons)), tuple(sorted(bots)), frozenset(sure))
@@ -100,12 +103,23 @@ def is_alive(pid: int) -> bool:
 
 
 def _daemons(folder: Path) -> Iterator[Daemon]:
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            words = process.cmdline()
-            is_daemon = any(map(DAEMON_WORD.search, words)) and not PASSING.intersection(words)
-            if is_daemon and is_alive(process.pid):
-                yield _daemon(process, words, folder)
+    children: dict[int, set[int]] = {}
+    found = []
+    for process in psutil.process_iter(["cmdline", "ppid", "status"]):
+        if process.info["status"] == psutil.STATUS_ZOMBIE:
+            continue
+        children.setdefault(process.info["ppid"], set()).add(process.pid)
+        words = process.info["cmdline"] or []
+        if any(map(DAEMON_WORD.search, words)) and not PASSING.intersection(words):
+            found.append(_daemon(process, words, folder))
+    for each in found:
+        yield each._replace(children=frozenset(_descendants(each.pid, children)))
+
+
+def _descendants(pid: int, children: Mapping[int, set[int]]) -> Iterator[int]:
+    for each in children.get(pid, ()):
+        yield each
+        yield from _descendants(each, children)
 
 
 def _daemon(process: psutil.Process, words: Sequence[str], folder: Path) -> Daemon:
@@ -134,12 +148,6 @@ def _pid_in(path: Path) -> int:
         written = path.stat().st_mtime
         return pid if pid > 0 and psutil.Process(pid).create_time() <= written + export.CLOCK_SLACK_S else 0
     return 0
-
-
-def _children(pid: int) -> list[int]:
-    with contextlib.suppress(psutil.Error):
-        return [each.pid for each in psutil.Process(pid).children(recursive=True) if is_alive(each.pid)]
-    return []
 
 
 def _is_bot(pid: int, folder: Path) -> bool:

@@ -126,17 +126,17 @@ def _say_next(context: Context, facts: Facts, outcomes: list[do.Outcome]) -> Non
         return
     output.say(
         Text(
-            "imported: {ids}; {folder} is as it was. Next: `manager config --check`, then `manager start ID --wait`, one"
-            " after the other",
-            ids=", ".join(imported), folder=facts.folder,
+            "instances imported: {count}; {folder} is as it was. Next: `manager config --check`, then `manager start ID"
+            " --wait`, one after the other",
+            count=len(imported), folder=facts.folder,
         )
     )  # fmt: skip
     modes = {each.id: each.loaded.spec.mode for each in facts.found if each.loaded.spec}
-    if on_paper := [each for each in imported if modes.get(each) == "paper"]:
+    if on_paper := sum(modes.get(each) == "paper" for each in imported):
         output.say(
             Text(
-                'On paper, without any key, until `mode = "live"` stands in config/fleet.toml or a config: {ids}',
-                ids=", ".join(on_paper),
+                'On paper, without any key, until config/fleet.toml or the config says `mode = "live"`: {count} of them',
+                count=on_paper,
             )
         )
 

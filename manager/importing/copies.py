@@ -20,7 +20,7 @@ from manager.imports import Import
 @contextlib.contextmanager
 def _staging(fleet: Fleet, instance: str) -> Iterator[Path]:
     """An empty folder of our own; what a killed run left there is removed."""
-    folder = imports.staging_dir(fleet) / instance
+    folder = imports.staging_dir(fleet) / f"copy-{instance}"
     imports.staging_dir(fleet).mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
@@ -112,5 +112,5 @@ def note(
 ) -> None:
     """Remembers where the instance comes from, before anything of it is there."""
     assert found.loaded.spec is not None
-    note = Import(str(facts.folder), found.file, found.loaded.spec.log_dir, taken, placed)
-    imports.save(fleet, {**imports.read(fleet), found.id: note})
+    taken_from = Import(str(facts.folder), found.file, found.loaded.spec.log_dir, taken, placed)
+    imports.save(fleet, {**imports.read(fleet), found.id: taken_from})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -107,12 +107,13 @@ def look(folder: Path, project: Project, *, with_values: bool) -> Facts:
     _fleet, defaults = settings.load(project.fleet.project_dir)
     found = [_found(source, old, project, merged(given, os.environ), defaults, known) for source in sources]
     claimed = {each.database.path for each in found if each.database}
+    open_by = folders.processes_with_open(claimed)
     claimed |= {
         (folder / "database" / f"{each.id}.db").resolve() for each in found
-    }  # of a config that does not load, too
+    }  # also if it does not load
     return Facts(
         folder,
-        tuple(_with_conflicts(found, project)),
+        tuple(_with_conflicts([_with_user(each, open_by) for each in found], project)),
         variables,
         project.memory,
         old.records is not None,
@@ -202,7 +203,7 @@ def _registered_id(old: OldSystem, source: Path, raw: object) -> str | None:
         for each, record in (old.records or {}).items()
         if isinstance(record, dict)
         and isinstance(written := record.get("config_file"), str)
-        and "\0" not in written
+        and Path(written).name == source.name
         and (old.folder / written).resolve() == source.resolve()
     )
     own = _metadata(raw).get("instance_id") or source.stem
@@ -244,7 +245,13 @@ def _database(folder: Path, spec: InstanceSpec) -> Database | None:
         return Database(path, 0, 0, [], fault="no file")
     parts = [path.with_name(path.name + suffix) for suffix in folders.SQLITE_SUFFIXES]
     size = sum(part.stat().st_size for part in parts if part.is_file() and not part.name.endswith("-shm"))
-    return Database(path, size, folders.process_with_open(path) or 0, stamps(path))
+    return Database(path, size, 0, stamps(path))
+
+
+def _with_user(found: Found, open_by: Mapping[Path, int]) -> Found:
+    if found.database is None:
+        return found
+    return found._replace(database=found.database._replace(open_by=open_by.get(found.database.path, 0)))
 
 
 def _days(folder: Path) -> list[str]:
@@ -278,9 +285,8 @@ def stamps(database: Path) -> list[Stamp]:
 # All of them
 
 
-def _with_conflicts(found: Iterable[Found], project: Project) -> Iterator[Found]:
-    """What a config that is not there yet would not share with the fleet's, and with those beside it."""
-    found = list(found)
+def _with_conflicts(found: list[Found], project: Project) -> Iterator[Found]:
+    """With what a config that is not there yet would share with the fleet's, or with those beside it."""
     remembered = project.memory
     present = [
         spec if spec.web_port is not None or (port := remembered.of(spec.id).web_port) is None else spec.with_port(port)
