@@ -203,6 +203,7 @@ def _registered_id(old: OldSystem, source: Path, raw: object) -> str | None:
         for each, record in (old.records or {}).items()
         if isinstance(record, dict)
         and isinstance(written := record.get("config_file"), str)
+        and "\0" not in written
         and Path(written).name == source.name
         and (old.folder / written).resolve() == source.resolve()
     )
