@@ -69,6 +69,17 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _number(text: str) -> float:
+    """As JSON writes it: 100 stays a whole number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(_("must be a number, 0 or more"))
+    return int(value) if value.is_integer() else value
+
+
 def _language(tag: str) -> str:
     if not i18n.is_known(tag):
         raise argparse.ArgumentTypeError(
@@ -155,6 +166,51 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "files.config", mark("show the configs as they are understood"),
             (*SELECTING, JSON, flag("--check", text=mark("only say whether the configs are sound"))),
             ("config bp_sol_01", "config --check"),
+        ),
+        "config schema": Command(
+            "files.schema", mark("print the JSON Schema of a config, for editors"), (),
+            ("config schema", "config schema > config/schema.json"),
+        ),
+        "new": Command(
+            "create.new", mark("make a config from a template"),
+            (
+                option(
+                    "--template", text=mark("a file of config/templates, without .json, or any config file"),
+                    metavar="T",
+                ),
+                option("--id", text=mark("the new instance's id; the file bears it too"), metavar="ID"),
+                option("--symbol", text=mark("what it trades"), metavar="S"),
+                option("--exchange", text=mark("where (default: the template's)"), metavar="E"),
+                option("--port", text=mark("its web port (default: the next free one)"), type=int, metavar="P"),
+                option("--lower", text=mark("the grid's lower bound, a price"), type=_number, metavar="PRICE"),
+                option("--upper", text=mark("the grid's upper bound, a price"), type=_number, metavar="PRICE"),
+                option("--quantity", text=mark("one order's quantity"), type=_number, metavar="Q"),
+                option("--max-position", text=mark("the largest position"), type=_number, metavar="Q"),
+                option(
+                    "--set", text=mark("any other key: path.to.key=VALUE, VALUE as in JSON or a plain text"),
+                    action="append", default=[], metavar="KEY=VALUE",
+                ),
+                flag("--list", text=mark("show the templates")), JSON, LOCK_WAIT, DRY_RUN,
+            ),
+            (
+                "new --list",
+                "new --template perp_grid --id bp_btc_01 --symbol BTC_USDC_PERP --lower 90000 --upper 110000"
+                " --quantity 0.001 --max-position 0.01",
+                "new --template config/active/bp_sol_01.json --id bp_sol_03 --symbol SOL_USDC_PERP --set grid_num=30",
+            ),
+        ),
+        "import": Command(
+            "import_.import_", mark("take over a folder of the old system, which stays as it is"),
+            (
+                option("folder", text=mark("the old system's folder"), metavar="DIR"),
+                option("ids", text=mark("instances (default: all of the folder)"), nargs="*", metavar="ID"),
+                flag("--yes", text=mark("do it; without this the plan is shown, and on a terminal asked for")),
+                flag("--stop-old", text=mark("stop the old daemons of what is taken over")),
+                flag("--logs", text=mark("also copy the dated logs")),
+                flag("--env", text=mark("also copy the values of .env, not only the names")),
+                JSON, LOCK_WAIT, DRY_RUN,
+            ),
+            ("import ~/old", "import ~/old --yes", "import ~/old bp_sol_01 --stop-old --yes"),
         ),
         "compose": Command(
             "files.compose", mark("render compose.yaml"),

@@ -50,18 +50,29 @@ class Section(BaseModel):
 class Metadata(Section):
     """Who the instance is. Everything but `description` and the like becomes a label."""
 
-    instance_id: str | None = None
-    name: str | None = None
-    exchange: str
-    symbol: str
-    market_type: Literal["spot", "perp"] | None = None
-    strategy: str
-    description: str | None = None
-    tags: tuple[str, ...] = Field(default=(), strict=False)
-    version: str | None = None
-    author: str | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
+    instance_id: str | None = Field(
+        default=None,
+        description=mark(
+            "the instance's id: its container, folders and commands bear it; without it the file's name is the id"
+        ),
+    )
+    name: str | None = Field(default=None, description=mark("what people call the instance"))
+    exchange: str = Field(description=mark("the exchange's name, as the bot knows it"))
+    symbol: str = Field(description=mark("the market that is traded, in the exchange's own spelling"))
+    market_type: Literal["spot", "perp"] | None = Field(
+        default=None, description=mark("the kind of market; without it the symbol's ending decides")
+    )
+    strategy: str = Field(description=mark("the strategy's name, as the bot knows it"))
+    description: str | None = Field(
+        default=None, description=mark("what the instance is for; changes no container")
+    )
+    tags: tuple[str, ...] = Field(
+        default=(), strict=False, description=mark("words to group instances by; they change no container")
+    )
+    version: str | None = Field(default=None, description=mark("the version of this config, for people"))
+    author: str | None = Field(default=None, description=mark("who wrote this config"))
+    created_at: str | None = Field(default=None, description=mark("when this config was made"))
+    updated_at: str | None = Field(default=None, description=mark("when this config was last changed"))
 
     @field_validator("instance_id")
     @classmethod
@@ -81,26 +92,71 @@ class Metadata(Section):
 class DaemonConfig(Section):
     """How the instance runs. Times in seconds, sizes in MiB, CPU in percent of one core."""
 
-    python_path: str | None = None
-    script_path: str | None = None
-    working_dir: str | None = None
-    log_dir: str | None = None
-    db_path: str | None = None
-    web_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    memory_limit_mb: Annotated[int, Field(ge=32, le=1 << 30)] = 2048
-    cpu_limit_percent: Annotated[float, Field(ge=1)] = 80
-    auto_restart: bool = True
-    max_restart_attempts: Annotated[int, Field(ge=0, le=100)] = 3
-    restart_delay: Annotated[float, Field(ge=0, le=3600)] = 60
-    health_check_interval: Annotated[float, Field(ge=1, le=300)] = 30
-    unhealthy_probes: Annotated[int, Field(ge=0, le=1000)] = 5
-    log_cleanup_interval: Annotated[float, Field(ge=1, le=31_536_000)] = 86400
-    log_retention_days: Annotated[int, Field(ge=0, le=36500)] = 2
-    bot_stop_timeout: Annotated[int, Field(ge=1, le=3600)] = 45
-    crash_exit_codes: tuple[Annotated[int, Field(ge=0, le=255)], ...] | None = Field(
-        default=None, strict=False
+    python_path: str | None = Field(
+        default=None, description=mark("of the old system: accepted and shown, the image decides it")
     )
-    completion: Completion = "exit"
+    script_path: str | None = Field(
+        default=None, description=mark("of the old system: accepted and shown, the image decides it")
+    )
+    working_dir: str | None = Field(
+        default=None, description=mark("of the old system: accepted and shown, the image decides it")
+    )
+    log_dir: str | None = Field(
+        default=None, description=mark("the log folder below logs/, without it logs/ID")
+    )
+    db_path: str | None = Field(
+        default=None, description=mark("the SQLite database below database/, without it database/ID.db")
+    )
+    web_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None,
+        description=mark(
+            "the port of the bot's page and health check; without it the lowest free one from 5001"
+        ),
+    )
+    memory_limit_mb: Annotated[int, Field(ge=32, le=1 << 30)] = Field(
+        default=2048, description=mark("memory in MiB; a bot that takes more is killed and restarted")
+    )
+    cpu_limit_percent: Annotated[float, Field(ge=1)] = Field(
+        default=80, description=mark("percent of one core; at most 100 for each core of the machine")
+    )
+    auto_restart: bool = Field(default=True, description=mark("whether a bot that crashed is restarted"))
+    max_restart_attempts: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=3, description=mark("restarts in a row before the instance is given up as failed")
+    )
+    restart_delay: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=60, description=mark("seconds between a crash and the restart")
+    )
+    health_check_interval: Annotated[float, Field(ge=1, le=300)] = Field(
+        default=30, description=mark("seconds between two looks at the bot's /health")
+    )
+    unhealthy_probes: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=5,
+        description=mark(
+            "probes in a row that must fail before a bot that does not answer is restarted; 0: never"
+        ),
+    )
+    log_cleanup_interval: Annotated[float, Field(ge=1, le=31_536_000)] = Field(
+        default=86400, description=mark("seconds between two clean-ups of the dated log folders")
+    )
+    log_retention_days: Annotated[int, Field(ge=0, le=36500)] = Field(
+        default=2, description=mark("days that dated log folders are kept beside today's")
+    )
+    bot_stop_timeout: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=45, description=mark("seconds that a bot gets to cancel its orders before it is killed")
+    )
+    crash_exit_codes: tuple[Annotated[int, Field(ge=0, le=255)], ...] | None = Field(
+        default=None,
+        strict=False,
+        description=mark(
+            "the exit codes that are crashes, all others are completions; without it all but 0 are crashes"
+        ),
+    )
+    completion: Completion = Field(
+        default="exit",
+        description=mark(
+            "when an exit with 0 is an end and no crash: always, after the strategy's duration, or never"
+        ),
+    )
 
     @field_validator("log_dir", "db_path")
     @classmethod
@@ -119,28 +175,74 @@ class DaemonConfig(Section):
 class StrategyConfig(Section):
     """The strategy's parameters. Aliases of the old configs stand beside the names that win."""
 
-    grid_upper_price: NotNegative | None = None
-    grid_upper: NotNegative | None = None
-    grid_lower_price: NotNegative | None = None
-    grid_lower: NotNegative | None = None
-    grid_num: Annotated[int, Field(ge=2, le=200)] | None = None
-    grid_mode: Literal["arithmetic", "geometric"] | None = None
-    grid_type: Literal["neutral", "long", "short"] | None = None
-    max_position: Positive | None = None
-    order_quantity: Positive | None = None
-    quantity: Positive | None = None
-    stop_loss: float | None = None
-    take_profit: float | None = None
-    boundary_action: Literal["emergency_close", "adjust_range", "stop_only"] | None = None
-    boundary_tolerance: NotNegative | None = None
-    enable_boundary_check: bool | None = None
-    duration: NotNegative | None = None
-    interval: Positive | None = None
-    spread: NotNegative | None = None
-    max_orders: Annotated[int, Field(ge=1)] | None = None
-    target_position: float | None = None
-    position_threshold: NotNegative | None = None
-    inventory_skew: float | None = None
+    grid_upper_price: NotNegative | None = Field(
+        default=None, description=mark("the upper bound of the grid, a price")
+    )
+    grid_upper: NotNegative | None = Field(default=None, description=mark("another name of grid_upper_price"))
+    grid_lower_price: NotNegative | None = Field(
+        default=None, description=mark("the lower bound of the grid, a price")
+    )
+    grid_lower: NotNegative | None = Field(default=None, description=mark("another name of grid_lower_price"))
+    grid_num: Annotated[int, Field(ge=2, le=200)] | None = Field(
+        default=None, description=mark("price levels of the grid, both bounds included")
+    )
+    grid_mode: Literal["arithmetic", "geometric"] | None = Field(
+        default=None, description=mark("arithmetic: equal distances; geometric: equal ratios")
+    )
+    grid_type: Literal["neutral", "long", "short"] | None = Field(
+        default=None,
+        description=mark(
+            "long: buys first; short: sells first; neutral: buys below and sells above the first price"
+        ),
+    )
+    max_position: Positive | None = Field(
+        default=None, description=mark("the largest position, in the base currency")
+    )
+    order_quantity: Positive | None = Field(
+        default=None, description=mark("the quantity of one order, in the base currency")
+    )
+    quantity: Positive | None = Field(default=None, description=mark("another name of order_quantity"))
+    stop_loss: float | None = Field(
+        default=None,
+        description=mark("the loss, in the quote currency, at which the position is closed and the run ends"),
+    )
+    take_profit: float | None = Field(
+        default=None,
+        description=mark(
+            "the profit, in the quote currency, at which the position is closed and the run ends"
+        ),
+    )
+    boundary_action: Literal["emergency_close", "adjust_range", "stop_only"] | None = Field(
+        default=None,
+        description=mark(
+            "what to do when the price leaves the grid: close the position and end; move the grid; or only end"
+        ),
+    )
+    boundary_tolerance: NotNegative | None = Field(
+        default=None, description=mark("how far the price may leave the grid, as a share: 0.01 is 1 %")
+    )
+    enable_boundary_check: bool | None = Field(
+        default=None, description=mark("whether boundary_action is taken at all")
+    )
+    duration: NotNegative | None = Field(
+        default=None, description=mark("trading time in seconds after which the run is complete; 0: no end")
+    )
+    interval: Positive | None = Field(
+        default=None, description=mark("seconds between two looks at the market")
+    )
+    spread: NotNegative | None = Field(
+        default=None, description=mark("percent of the price between best bid and best ask")
+    )
+    max_orders: Annotated[int, Field(ge=1)] | None = Field(default=None, description=mark("orders a side"))
+    target_position: float | None = Field(
+        default=None, description=mark("the position that the quotes lean towards")
+    )
+    position_threshold: NotNegative | None = Field(
+        default=None, description=mark("how far from the target only the way back is quoted")
+    )
+    inventory_skew: float | None = Field(
+        default=None, description=mark("0-1: how far the position shifts both quotes")
+    )
 
     @model_validator(mode="after")
     def _upper_above_lower(self) -> Self:
@@ -158,58 +260,31 @@ class StrategyConfig(Section):
 class InstanceConfig(Section):
     """One file of config/active, in the sectioned form."""
 
-    metadata: Metadata
-    daemon_config: DaemonConfig = DaemonConfig()
-    exchange_config: dict[str, Any] = Field(default_factory=dict)
-    strategy_config: StrategyConfig = StrategyConfig()
-    mode: Mode | None = None
-    bot_args: tuple[str, ...] | None = Field(default=None, exclude=True, strict=False)
-    environment: dict[str, str] = Field(default_factory=dict, exclude=True)
-
-
-LEGACY_KEYS = ("bot_args", "environment")
-CARRIED_OVER = ("environment", "mode", "exchange_config")
-"""What a flat file says in the same words as a sectioned one."""
-
-
-def is_legacy(raw: dict[str, Any]) -> bool:
-    """Whether this is the old flat file: daemon keys at the top, `environment`, `bot_args`."""
-    return "metadata" not in raw and any(key in raw for key in (*LEGACY_KEYS, *DaemonConfig.model_fields))
-
-
-def from_legacy(raw: dict[str, Any]) -> dict[str, Any]:
-    """The flat file in the sectioned form. What its `bot_args` say of the bot becomes the metadata."""
-    known = {"metadata", *LEGACY_KEYS, *CARRIED_OVER}
-    args = raw.get("bot_args")
-    words = args if isinstance(args, list) else []
-    metadata = {
-        key: _option(words, f"--{key.replace('_', '-')}") or default
-        for key, default in (
-            ("exchange", "unknown"),
-            ("symbol", "unknown"),
-            ("strategy", "standard"),
-            ("market_type", None),
-        )
-    }
-    if "instance_id" in raw:
-        known.add("instance_id")
-        metadata["instance_id"] = raw["instance_id"]
-    result: dict[str, Any] = {
-        "metadata": metadata,
-        "daemon_config": {key: value for key, value in raw.items() if key not in known},
-        "bot_args": args if args is not None else [],
-    }
-    for key in CARRIED_OVER:
-        if key in raw:
-            result[key] = raw[key]
-    return result
-
-
-def _option(words: list[Any], name: str) -> Any:
-    for index, word in enumerate(words[:-1]):
-        if word == name:
-            return words[index + 1]
-    for word in words:
-        if isinstance(word, str) and word.startswith(f"{name}="):
-            return word.partition("=")[2]
-    return None
+    metadata: Metadata = Field(description=mark("who the instance is"))
+    daemon_config: DaemonConfig = Field(default=DaemonConfig(), description=mark("how the instance runs"))
+    exchange_config: dict[str, Any] = Field(
+        default_factory=dict,
+        description=mark(
+            "the variables that the bot is given: credentials only as ${NAME}, with NAME=value in .env"
+        ),
+    )
+    strategy_config: StrategyConfig = Field(
+        default=StrategyConfig(), description=mark("the strategy's parameters")
+    )
+    mode: Mode | None = Field(
+        default=None,
+        description=mark(
+            "paper trades no money; live does; without it config/fleet.toml decides, whose default is paper"
+        ),
+    )
+    bot_args: tuple[str, ...] | None = Field(
+        default=None,
+        exclude=True,
+        strict=False,
+        description=mark("the bot's command line, word for word, instead of what strategy_config says"),
+    )
+    environment: dict[str, str] = Field(
+        default_factory=dict,
+        exclude=True,
+        description=mark("more variables for the bot, NAME to value; credentials only as ${NAME}"),
+    )

@@ -18,7 +18,6 @@ from typing import Any
 
 from manager import config_copies, config_text, i18n, jsonfile, load, settings
 from manager import project as projects
-from manager.config import from_legacy, is_legacy
 from manager.config_errors import (
     ConfigBackupError,
     ConfigError,
@@ -32,6 +31,7 @@ from manager.config_errors import (
 )
 from manager.environment import merged, read_dotenv
 from manager.errors import Problem
+from manager.legacy import from_legacy, is_legacy
 
 __all__ = [
     "ConfigBackupError",

@@ -44,11 +44,16 @@ def _text(text: str, variables: Mapping[str, str]) -> str:
     return REFERENCE.sub(value, text)
 
 
+def path_of(key: str) -> str:
+    """A key's dotted path; a key alone is in the section that knows it."""
+    if "." in key:
+        return key
+    return next((f"{section}.{key}" for section, known in SECTIONS.items() if key in known), key)
+
+
 def put(data: dict[str, Any], key: str, value: Any) -> None:
     """Sets a value by its dotted path; a key alone goes into the section that knows it."""
-    *sections, last = key.split(".")
-    if not sections:
-        sections = [section for section, known in SECTIONS.items() if last in known][:1]
+    *sections, last = path_of(key).split(".")
     for section in sections:
         if not isinstance(data.setdefault(section, {}), dict):
             data[section] = {}

@@ -29,10 +29,14 @@ class Context:
         """Whether standard output is for a program."""
         return bool(getattr(self.args, "json", False))
 
+    def project_dir(self) -> Path:
+        """The project folder that is meant."""
+        chosen = self.args.project_dir
+        return projects.at(Path(chosen)) if chosen else projects.find(Path.cwd())
+
     def project(self) -> Project:
         """Reads the project folder; warnings go to standard error at once."""
-        chosen = self.args.project_dir
-        return projects.read(projects.at(Path(chosen)) if chosen else projects.find(Path.cwd()))
+        return projects.read(self.project_dir())
 
     def engine(self, parallelism: int = 8) -> Engine:
         """The engine, connected on first use."""

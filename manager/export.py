@@ -16,6 +16,9 @@ from manager.i18n import Text
 from manager.survey import InstanceView, Survey
 
 Record = dict[str, Any]
+OLD_PLACE = Path("logs", "instances.json")
+"""Where the old system has it, below its folder."""
+
 MAX_BYTES = 16_000_000
 
 WRITTEN_AT = ("started_at", "registered_at", "last_updated")

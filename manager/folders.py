@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -113,12 +113,12 @@ def _own_folder(data_dir: Path, relative: str, mode: int, owner: Owner) -> None:
     *parents, last = relative.split("/")
     for name in parents:
         path = path / name
-        _real_folder(path, 0o755)
+        real_folder(path, 0o755)
     path = path / last
-    _real_folder(path, mode)
+    real_folder(path, mode)
     found = path.lstat()
     if os.geteuid() == 0 and (found.st_uid, found.st_gid) != owner:
-        _give_away(path, owner)
+        give_away(path, owner)
     elif found.st_uid != owner[0]:
         raise FolderError(
             "{path} belongs to uid {uid}, the bots run as uid {wanted}: chown it",
@@ -128,7 +128,8 @@ def _own_folder(data_dir: Path, relative: str, mode: int, owner: Owner) -> None:
         path.chmod(mode)
 
 
-def _real_folder(path: Path, mode: int) -> None:
+def real_folder(path: Path, mode: int) -> None:
+    """Makes the folder where it is missing. Raises FolderError for a link, or a file, in its place."""
     try:
         path.mkdir(mode)
         ownership.inherit(path)
@@ -151,7 +152,7 @@ def _keep_from_git(folder: Path) -> None:
         ownership.inherit(path)
 
 
-def _give_away(folder: Path, owner: Owner) -> None:
+def give_away(folder: Path, owner: Owner) -> None:
     """Changes the owner of a folder and everything in it, following no link."""
     for root, _folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
         os.chown(root, *owner, follow_symlinks=False)
@@ -197,7 +198,7 @@ def _move_database_in(spec: InstanceSpec, link: Path, real: Path, owner: Owner) 
             path=link,
             real=real,
         )
-    if user := _process_with_open(link):
+    if user := process_with_open(link):
         raise FolderError(
             "cannot prepare {id}: process {pid} still has {path} open; stop it first",
             id=spec.id,
@@ -213,13 +214,21 @@ def _move_database_in(spec: InstanceSpec, link: Path, real: Path, owner: Owner) 
                 os.chown(destination, *owner, follow_symlinks=False)
 
 
-def _process_with_open(path: Path) -> int | None:
+def process_with_open(path: Path) -> int | None:
     """The pid of some process that has the file open, as far as we may see."""
-    wanted = path.stat()
-    for process in Path("/proc").glob("[0-9]*"):
-        if any(_is_same(descriptor, wanted) for descriptor in _descriptors(process)):
-            return int(process.name)
-    return None
+    return processes_with_open([path]).get(path)
+
+
+def processes_with_open(paths: Iterable[Path]) -> dict[Path, int]:
+    """The same of many files that are there, in one look at all processes."""
+    wanted = {key: path for path in paths if (key := _identity(path)) is not None}
+    found: dict[Path, int] = {}
+    for process in Path("/proc").glob("[0-9]*") if wanted else ():
+        for descriptor in _descriptors(process):
+            key = _identity(descriptor)
+            if key is not None and key in wanted:
+                found[wanted[key]] = int(process.name)
+    return found
 
 
 def _descriptors(process: Path) -> list[Path]:
@@ -229,9 +238,10 @@ def _descriptors(process: Path) -> list[Path]:
         return []
 
 
-def _is_same(descriptor: Path, wanted: os.stat_result) -> bool:
-    """One that is closed meanwhile says nothing of the process's others."""
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What two paths of one file share; a descriptor that is closed meanwhile says nothing of the process's others."""
     try:
-        return os.path.samestat(descriptor.stat(), wanted)
+        found = path.stat()
     except OSError:
-        return False
+        return None
+    return found.st_dev, found.st_ino

@@ -52,6 +52,11 @@ def _inner_pid(status_file: str) -> bytes:
     return pids[-1] if len(pids) > 1 else b""
 
 
+def is_in_container(pid: int, proc: Path = PROC) -> bool:
+    """Whether the process has a pid namespace of its own."""
+    return bool(_inner_pid(f"{proc}/{pid}/status"))
+
+
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - a Path costs more than the read

@@ -20,9 +20,9 @@ from manager import project as projects
 from manager.commands.show import process_info
 from manager.context import Context
 from manager.errors import ConfigError, EngineUnreachable, Problem
-from manager.export import OWN_KEYS, Record, local_iso
+from manager.export import OLD_PLACE, OWN_KEYS, Record, local_iso
 from manager.i18n import Text
-from manager.predecessor import OLD_PLACE, registries
+from manager.predecessor import registries
 from manager.survey import Survey
 
 LOCK_WAIT_S = 60.0

@@ -37,6 +37,11 @@ def read(path: Path, max_bytes: int = MAX_BYTES) -> object:
         raw = content(path, max_bytes)
     except OSError as error:
         raise JsonFault("cannot be read: {why}", why=error.strerror or error) from error
+    return value_of(raw, max_bytes)
+
+
+def value_of(raw: bytes, max_bytes: int = MAX_BYTES) -> object:
+    """The JSON value of a file's bytes, of which there may be one more than `max_bytes`. Raises JsonFault."""
     if len(raw) > max_bytes:
         raise JsonFault("is larger than {limit} bytes", limit=max_bytes)
     try:
@@ -100,6 +105,23 @@ def encoded(value: object) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
+def create(path: Path, data: bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """Makes a file, as a whole or not at all. Raises FileExistsError for one that is there, and OSError."""
+    replace(path, lambda fd: write_all(fd, data), mode, owner, put=_put_new)
+
+
+def _put_new(temporary: Path, path: Path) -> None:
+    """Gives the file its name as a second one, which fails where somebody has it; not every file system knows links."""
+    try:
+        path.hardlink_to(temporary)
+    except OSError:
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        temporary.rename(path)
+    else:
+        temporary.unlink()
+
+
 def replace(
     path: Path,
     fill: Callable[[int], None],
@@ -107,8 +129,9 @@ def replace(
     owner: tuple[int, int] | None = None,
     *,
     durable: bool = True,
+    put: Callable[[Path, Path], object] = Path.replace,
 ) -> None:
-    """Fills a temporary file beside `path` by `fill(descriptor)`, syncs it and renames it to `path`.
+    """Fills a temporary file beside `path` by `fill(descriptor)`, syncs it and renames it to `path` (or as `put` does it).
 
     `durable=False` does not wait for the disk: for what means nothing after a power cut.
     `owner`: without one, that of the folder where root writes. Only root can give a file away; a user's file keeps the
@@ -128,7 +151,7 @@ def replace(
                 os.fsync(fd)
         finally:
             os.close(fd)
-        temporary.replace(path)
+        put(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:

@@ -15,17 +15,19 @@ from manager.config import (
     ID_PATTERN,
     ID_RULE,
     InstanceConfig,
-    from_legacy,
-    is_legacy,
 )
 from manager.definition import Loaded, LoadedFile
 from manager.environment import Unset, expand, is_reference, is_secret, references, texts
 from manager.errors import ConfigError, Problem
 from manager.fleet import Fleet
+from manager.legacy import from_legacy, is_legacy
 from manager.spec import InstanceSpec
 
 OWN_FILES = frozenset({"fleet.json", "fleet.lock", "compose-hashes.json", "instances.json"})
 """Files beside which the instances' folders lie; in lower case."""
+
+GRIDS = frozenset({"grid", "perp_grid"})
+"""The strategies of the bundled bot that need both bounds."""
 
 UNEXPANDED = ("exchange_config", "environment")
 """Sections whose `${…}` stay as they are until the bot's env file is written."""
@@ -59,14 +61,26 @@ def load_file(
     file = fleet.relative(path)
     try:
         raw = jsonfile.read(path)
-        in_clear = tuple(clear_text_secrets(file, raw))
-        config = validated(raw, file, defaults, variables)
     except jsonfile.JsonFault as fault:
         return LoadedFile(file, problems=(Problem.at(file, fault.path, fault.message, **fault.params),))
+    return load_value(raw, file, fleet, defaults, variables, ids)
+
+
+def load_value(
+    raw: object,
+    file: str,
+    fleet: Fleet,
+    defaults: Mapping[str, Any],
+    variables: Mapping[str, str],
+    ids: Mapping[str, str],
+) -> LoadedFile:
+    """The JSON value of one file, whether the file is there yet or not."""
+    in_clear = tuple(clear_text_secrets(file, raw))
+    config = validated(raw, file, defaults, variables)
     if isinstance(config, list):
         return LoadedFile(file, problems=(*in_clear, *config), is_constant=False)
     is_constant = not _has_references(raw)
-    instance_id = ids.get(file) or config.metadata.instance_id or path.stem
+    instance_id = ids.get(file) or config.metadata.instance_id or Path(file).stem
     problems = [*in_clear, *id_faults(file, instance_id), *_faults(file, config, instance_id, fleet)]
     if problems:
         return LoadedFile(file, problems=tuple(problems), is_constant=is_constant)
@@ -226,7 +240,7 @@ def _faults(file: str, config: InstanceConfig, instance_id: str, fleet: Fleet) -
 def _grid_faults(file: str, config: InstanceConfig) -> Iterator[Problem]:
     """The bundled bot's grid needs both bounds. A config without any strategy_config loads: the short form of old."""
     strategy = config.strategy_config
-    if config.metadata.strategy not in {"grid", "perp_grid"} or not strategy.model_fields_set:
+    if config.metadata.strategy not in GRIDS or not strategy.model_fields_set:
         return
     for names in (("grid_upper_price", "grid_upper"), ("grid_lower_price", "grid_lower")):
         if all(getattr(strategy, name) is None for name in names):
@@ -292,4 +306,4 @@ def _warnings(file: str, config: InstanceConfig) -> Iterator[Problem]:
 
 def described(config: InstanceConfig) -> dict[str, Any]:
     """A config as it may be shown: credentials only as the `${NAME}` that stands in the file."""
-    return config.model_dump(mode="json", exclude_none=True)
+    return config.model_dump(mode="json", exclude_none=True, exclude={"$schema"})

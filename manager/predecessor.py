@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from manager import export
+from manager import export, imports
 from manager.errors import ManagerError
+from manager.export import OLD_PLACE
 from manager.fleet import Fleet
 from manager.survey import Survey
-
-OLD_PLACE = Path("logs", "instances.json")
 
 
 def registries(fleet: Fleet) -> tuple[Path, ...]:
@@ -31,4 +30,25 @@ def still_running(survey: Survey, ids: Iterable[str]) -> dict[str, ManagerError]
                     " or take its record out of that file",
                     id=each, pid=pid, file=survey.project.fleet.relative(file),
                 )  # fmt: skip
+    return {**_in_imported_folders(survey.project.fleet, wanted), **found}
+
+
+def _in_imported_folders(fleet: Fleet, wanted: Iterable[str]) -> dict[str, ManagerError]:
+    """The same of the folders that instances were imported from: they are whole, and their daemons can be started again."""
+    taken = imports.read(fleet)
+    sources = {each: taken[each] for each in wanted if each in taken}
+    if not sources:
+        return {}
+    from manager import olddaemon  # psutil, 0.03 s
+
+    systems = {folder: olddaemon.look(Path(folder)) for folder in {each.folder for each in sources.values()}}
+    found = {}
+    for each, source in sources.items():
+        config = Path(source.folder, source.config_file)
+        if pids := systems[source.folder].running(each, config, source.log_dir).pids:
+            found[each] = ManagerError(
+                "{id} is run by the old system in {folder} (processes {pids}), from where it was imported: stop it there"
+                " first",
+                id=each, folder=source.folder, pids=", ".join(map(str, pids)),
+            )  # fmt: skip
     return found

@@ -60,6 +60,16 @@ def config(context: Context) -> int:
     return OK
 
 
+def schema(context: Context) -> int:
+    """The JSON Schema of a config, by the rules of this fleet's bot. Works while configs are broken."""
+    from manager import settings  # pydantic, 0.1 s
+    from manager.schema import config_schema
+
+    fleet, _defaults = settings.load(context.project_dir())
+    output.say_json(config_schema(is_bundled_bot=fleet.is_bundled_bot))
+    return OK
+
+
 def build(context: Context) -> int:
     """Builds the bot image."""
     from manager.build import build_image

@@ -1,0 +1,353 @@
+"""`manager import` of a folder that rests: what is taken over, what is refused and why, and that the old folder stays whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager import commandline, memory
+from manager import project as projects
+from manager.commands import import_
+from manager.context import Context
+from manager.errors import BAD_CONFIG, FAILED, OK, ManagerError, UsageError
+from tests.builders import a_config, write_config
+from tests.oldsystem import OldFolder, rows_of
+
+
+@pytest.fixture(name="old")
+def _old(tmp_path: Path) -> OldFolder:
+    old = OldFolder(tmp_path / "old")
+    old.add("bp_sol_01", a_config("bp_sol_01", 5001, daemon_config={"python_path": ".venv/bin/python3"}))
+    return old
+
+
+@pytest.fixture(name="fleet")
+def _fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "stdin", open(os.devnull))  # noqa: PTH123, SIM115
+    (tmp_path / "desk" / "config" / "active").mkdir(parents=True)
+    return tmp_path / "desk"
+
+
+def run(fleet: Path, old: OldFolder, *words: str) -> int:
+    line = ["--project-dir", str(fleet), "import", str(old.folder), *words]
+    return import_.import_(Context(commandline.parser("import").parse_args(line)))
+
+
+def said(capsys: pytest.CaptureFixture[str], subject: str = "") -> list[str]:
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith(subject)]
+
+
+def test_a_plan_is_shown_and_nothing_done(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in ((), ("--dry-run",), ("--dry-run", "--yes"), ("--json",)):
+        assert run(fleet, old, *words) == OK
+    assert said(capsys)[:5] == [
+        "bp_sol_01: copy database: 0.4 MB, with what is in its -wal",
+        "bp_sol_01: remember: first registered 2025-11-30T18:00:00",
+        "bp_sol_01: leave: python_path: accepted, the image decides these",
+        "bp_sol_01: copy config: config/active/bp_sol_01.json → config/active/bp_sol_01.json",
+        "run.py: leave: the bot's code goes into an image: `manager build --bot DIR`",
+    ]
+    assert list(fleet.rglob("*")) == [fleet / "config", fleet / "config" / "active"]
+
+
+def test_everything_arrives_and_the_old_folder_stays_whole(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = old.content()
+    assert run(fleet, old, "--yes", "--logs") == OK
+    assert old.content() == before
+    copied = fleet / "config" / "active" / "bp_sol_01.json"
+    assert copied.read_bytes() == before["config/active/bp_sol_01.json"]
+    assert [path.name for path in (fleet / "volumes" / "database").iterdir()] == ["bp_sol_01.db"]
+    assert rows_of(fleet / "volumes" / "database" / "bp_sol_01.db") == 100
+    (day,) = (
+        fleet / "volumes" / "logs" / "bp_sol_01"
+    ).iterdir()  # the other one is older than log_retention_days
+    assert (day / "bot_stdout.log").read_text() == f"bp_sol_01 on {day.name}\n"
+    project = projects.read(fleet)
+    assert project.problems == ()
+    assert project.memory.of("bp_sol_01").registered_at == "2025-11-30T18:00:00"
+    assert list((fleet / "volumes" / "state" / ".import").iterdir()) == [
+        fleet / "volumes" / "state" / ".import" / "imports.json"
+    ]
+    capsys.readouterr()
+    assert run(fleet, old, "--yes", "--logs") == OK
+    assert said(capsys)[-1] == "nothing to do"
+
+
+def test_what_does_not_load_keeps_no_other_back(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_config(fleet, a_config("taken", 5002), "taken")
+    old.add("TAKEN", a_config("TAKEN", 5009))
+    old.add("port", a_config("port", 5002))
+    old.add("outside", a_config("outside", 5003, daemon_config={"log_dir": "/var/log/bot"}))
+    old.add("upwards", a_config("upwards", 5004, daemon_config={"db_path": "database/../../x.db"}))
+    old.add("clear", a_config("clear", 5005, exchange_config={"api_key": "hunter2"}))
+    (old.folder / "config" / "active" / "worse.json").write_text("{")
+    (old.folder / "config" / "active" / "away.json").symlink_to("/etc/hostname")
+    folder = f"{old.folder}/config/active"
+    assert run(fleet, old, "--yes") == BAD_CONFIG
+    text = capsys.readouterr().out
+    assert "hunter2" not in text
+    assert "no config names it" not in text
+    assert [line for line in text.splitlines() if ": refused: " in line] == [
+        f"TAKEN: refused: {folder}/TAKEN.json: metadata.instance_id: TAKEN is also used by config/active/taken.json",
+        f"away: refused: {folder}/away.json: links to /etc/hostname, outside of that folder",
+        f"clear: refused: {folder}/clear.json: exchange_config.api_key: holds a credential in clear text; write ${{NAME}}"
+        " here and NAME=… into .env",
+        f"outside: refused: {folder}/outside.json: daemon_config.log_dir: must be a path such as logs/bp_sol_01, not"
+        " “/var/log/bot”",
+        f"port: refused: {folder}/port.json: daemon_config.web_port: 5002 is also used by config/active/taken.json",
+        f"upwards: refused: {folder}/upwards.json: daemon_config.db_path: must be a path such as database/bp_sol_01.db,"
+        " not “database/../../x.db”",
+        f"worse: refused: {folder}/worse.json: is not JSON: Expecting property name enclosed in double quotes (line 1,"
+        " column 2)",
+    ]  # fmt: skip
+    assert sorted(path.name for path in (fleet / "config" / "active").iterdir()) == [
+        "bp_sol_01.json",
+        "taken.json",
+    ]
+    assert [path.name for path in (fleet / "volumes" / "database").iterdir()] == ["bp_sol_01.db"]
+
+
+def test_nothing_of_the_fleets_is_overwritten(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old.add("bp_eth_02", a_config("bp_eth_02", 5002))
+    mine = write_config(fleet, a_config("bp_sol_01", 5001, metadata={"name": "mine"}))
+    database = fleet / "volumes" / "database" / "bp_eth_02.db"
+    database.parent.mkdir(parents=True)
+    database.write_text("mine")
+    content = mine.read_bytes()
+    assert run(fleet, old, "--yes") == FAILED
+    assert said(capsys, "bp_") == [
+        "bp_eth_02: refused: the fleet has a database of that name already: move it away",
+        "bp_sol_01: refused: config/active/bp_sol_01.json is there already, and is another config",
+    ]
+    assert (mine.read_bytes(), database.read_text()) == (content, "mine")
+
+
+def test_a_hot_journal_is_rolled_back_in_the_copy_only(old: OldFolder, fleet: Path) -> None:
+    path = old.folder / "database" / "bp_sol_01.db"
+    for part in path.parent.iterdir():
+        part.unlink()
+    script = (
+        "import os, sqlite3, sys\n"
+        "d = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "d.execute('CREATE TABLE old_trades (id INTEGER PRIMARY KEY, note TEXT)')\n"
+        "d.execute('INSERT INTO old_trades (note) VALUES (?)', ('kept',))\n"
+        "d.execute('PRAGMA cache_size=1')\n"
+        "d.execute('BEGIN')\n"
+        "for _ in range(200): d.execute('INSERT INTO old_trades (note) VALUES (?)', ('x' * 1000,))\n"
+        "d.execute('UPDATE old_trades SET note = ?', ('y' * 1000,))\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True)
+    before = old.content()
+    assert len(before["database/bp_sol_01.db-journal"]) > 512
+    assert run(fleet, old, "--yes") == OK
+    assert old.content() == before
+    with sqlite3.connect(fleet / "volumes" / "database" / "bp_sol_01.db") as database:
+        assert database.execute("select note from old_trades").fetchall() == [("kept",)]
+
+
+def test_a_damaged_database_is_not_taken_and_keeps_no_other_back(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old.add("bp_eth_02", a_config("bp_eth_02", 5002))
+    path = old.folder / "database" / "bp_eth_02.db"
+    with sqlite3.connect(path) as database:
+        database.executemany("INSERT INTO old_trades VALUES (?)", [(1000 + n,) for n in range(5000)])
+    database.close()
+    content = bytearray(path.read_bytes())
+    content[4096 * 3 : 4096 * 4] = b"\xff" * 4096
+    path.write_bytes(content)
+    assert run(fleet, old, "--yes") == FAILED
+    captured = capsys.readouterr()
+    assert "the database of bp_eth_02 is damaged" in captured.err
+    assert "bp_eth_02: failed" in captured.out
+    assert [path.name for path in (fleet / "volumes" / "database").iterdir()] == ["bp_sol_01.db"]
+    assert [path.name for path in (fleet / "config" / "active").iterdir()] == ["bp_sol_01.json"]
+
+
+def test_a_database_that_leads_elsewhere_is_refused(
+    old: OldFolder, fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = old.folder / "database" / "bp_sol_01.db"
+    for part in path.parent.iterdir():
+        part.unlink()
+    (tmp_path / "elsewhere.db").write_text("")
+    path.symlink_to(tmp_path / "elsewhere.db")
+    assert run(fleet, old, "--yes") == FAILED
+    assert f"its database is no file of that folder: {tmp_path}/elsewhere.db" in said(capsys)[0]
+
+
+def test_a_link_that_botfleet_once_made_is_followed(old: OldFolder, fleet: Path) -> None:
+    folder = old.folder / "database" / "bp_sol_01"
+    folder.mkdir()
+    for part in sorted((old.folder / "database").glob("bp_sol_01.db*")):
+        part.rename(folder / part.name)
+    (old.folder / "database" / "bp_sol_01.db").symlink_to("bp_sol_01/bp_sol_01.db")
+    assert run(fleet, old, "--yes") == OK
+    assert rows_of(fleet / "volumes" / "database" / "bp_sol_01.db") == 100
+
+
+def test_the_flat_file_and_what_only_the_registry_knows(old: OldFolder, fleet: Path) -> None:
+    flat: dict[str, Any] = {
+        "bot_args": ["--exchange", "backpack", "--symbol", "SOL_USDC", "--strategy", "standard"],
+        "environment": {"API_KEY": "${BACKPACK_KEY}"},
+    }
+    path = old.folder / "config" / "daemon_config.json"
+    path.write_text(json.dumps(flat))
+    old.register("flat_01", path, 5011)
+    named = old.add("bp_eth", a_config("bp_eth", None))
+    del old.records["bp_eth"]
+    old.register("bp_eth_alias", named, 5012)
+    assert run(fleet, old, "--yes") == OK
+    project = projects.read(fleet)
+    assert {each: spec.config_file for each, spec in project.specs.items()} == {
+        "bp_eth_alias": "config/active/bp_eth.json",
+        "bp_sol_01": "config/active/bp_sol_01.json",
+        "flat_01": "config/active/flat_01.json",
+    }
+    assert (project.specs["flat_01"].web_port, project.specs["bp_eth_alias"].web_port) == (5011, 5012)
+
+
+def test_a_port_that_somebody_has_is_not_remembered(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = old.add("bp_eth", a_config("bp_eth", None))
+    old.register("bp_eth", path, 5001)
+    assert run(fleet, old) == OK
+    assert "port 5001" not in capsys.readouterr().out
+
+
+def test_what_stays_behind_is_said(old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (old.folder / "logs" / "instances.json").write_text("{")
+    old.database("stray")
+    assert run(fleet, old) == OK
+    lines = said(capsys)
+    assert "logs/instances.json: leave: cannot be parsed: ports and registrations stay behind" in lines
+    assert "database/stray.db: leave: no config names it" in lines
+
+
+@pytest.mark.parametrize("values", [(), ("--env",)])
+def test_variables_by_name_and_only_when_asked_with_values(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str], values: tuple[str, ...]
+) -> None:
+    (old.folder / ".env").write_text(
+        "A_KEY=hunter2\nB_KEY=' spaced '\nC_KEY=\"'q'\"\nEMPTY=\nMINE=theirs\nBOTFLEET_UID=7\n"
+    )
+    (fleet / ".env").write_text("MINE=mine\nA_KEY=")
+    (fleet / ".env").chmod(0o644)
+    assert run(fleet, old, "--yes", *values) == OK
+    captured = capsys.readouterr()
+    assert "hunter2" not in captured.out + captured.err
+    assert (fleet / ".env").stat().st_mode & 0o777 == 0o600
+    lines = (fleet / ".env").read_text().splitlines()
+    if values:
+        assert lines == ["MINE=mine", "A_KEY=hunter2", 'B_KEY=" spaced "', "C_KEY=\"'q'\""]
+        assert ".env: leave: other values are here already: MINE" in captured.out
+    else:
+        assert lines == ["MINE=mine", "A_KEY=", "B_KEY=", "C_KEY=", "EMPTY="]
+    assert run(fleet, old, "--yes", *values) == OK
+    assert said(capsys)[-1] == "nothing to do"
+
+
+def test_a_line_of_env_that_is_none_is_named(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (old.folder / ".env").write_text("A_KEY=1\nhunter2\n")
+    assert run(fleet, old, "--yes", "--env") == FAILED
+    text = capsys.readouterr().out
+    assert ".env: refused: line 2: is not NAME=value" in text
+    assert "hunter2" not in text
+
+
+def test_a_new_trade_in_the_old_database_is_said(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(fleet, old, "--yes") == OK
+    with sqlite3.connect(old.folder / "database" / "bp_sol_01.db") as database:
+        database.execute("INSERT INTO old_trades DEFAULT VALUES")
+    database.close()
+    assert run(fleet, old, "--yes") == OK
+    assert "bp_sol_01: leave: is imported, and its old database has changed since" in capsys.readouterr().out
+
+
+def test_a_config_that_was_edited_here_stays_imported(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(fleet, old, "--yes") == OK
+    assert "On paper, without any key" in capsys.readouterr().out
+    write_config(fleet, a_config("bp_sol_01", 5001, mode="live"))
+    assert run(fleet, old, "--yes") == OK
+    text = capsys.readouterr().out
+    assert "bp_sol_01: leave: is imported, and config/active/bp_sol_01.json was changed since" in text
+    assert json.loads((fleet / "config/active/bp_sol_01.json").read_text())["mode"] == "live"
+
+
+def test_a_database_that_is_written_to_meanwhile_is_refused(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a process out of our sight."""
+    copy = shutil.copyfile
+
+    def copied(source: Path, target: Path) -> None:
+        copy(source, target)
+        with sqlite3.connect(old.folder / "database" / "bp_sol_01.db") as database:
+            database.execute("INSERT INTO old_trades DEFAULT VALUES")
+        database.close()
+
+    monkeypatch.setattr(shutil, "copyfile", copied)
+    assert run(fleet, old, "--yes") == FAILED
+    assert "changed while it was copied" in capsys.readouterr().err
+    assert not (fleet / "config" / "active" / "bp_sol_01.json").exists()
+
+
+def test_only_the_instances_that_are_named(old: OldFolder, fleet: Path) -> None:
+    old.add("bp_eth_02", a_config("bp_eth_02", 5002))
+    assert run(fleet, old, "bp_eth_02", "--yes") == OK
+    assert [path.name for path in (fleet / "config" / "active").iterdir()] == ["bp_eth_02.json"]
+    with pytest.raises(UsageError, match="did you mean bp_sol_01"):
+        run(fleet, old, "bp_sol_1")
+
+
+def test_folders_that_are_none(old: OldFolder, fleet: Path, tmp_path: Path) -> None:
+    line = ["--project-dir", str(old.folder), "import", str(old.folder)]
+    with pytest.raises(UsageError, match="is this fleet's own folder"):
+        import_.import_(Context(commandline.parser("import").parse_args(line)))
+    old.folder = tmp_path / "nowhere"
+    with pytest.raises(UsageError, match="is not a folder"):
+        run(fleet, old)
+    old.folder.mkdir()
+    with pytest.raises(UsageError, match="holds nothing of the old system"):
+        run(fleet, old)
+
+
+def test_as_json(old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(fleet, old, "--yes", "--json") == OK
+    found = json.loads(capsys.readouterr().out)
+    assert [(step["action"], step["done"]) for step in found["steps"]] == [
+        ("database", True), ("remember", True), ("leave", None), ("config", True), ("leave", None),
+    ]  # fmt: skip
+
+
+def test_a_data_folder_of_another_fleet_is_refused(old: OldFolder, fleet: Path) -> None:
+    path = fleet / "volumes" / "state" / "fleet.json"
+    path.parent.mkdir(parents=True)
+    memory.save(path, memory.Memory("another"))
+    with pytest.raises(ManagerError, match="belongs to the fleet another"):
+        run(fleet, old, "--yes")

@@ -1,0 +1,242 @@
+"""`manager new`: what of a template becomes the instance's own, and what is refused before anything is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager import commandline, host, jsonfile, memory, templates
+from manager import survey as surveys
+from manager.commands import create
+from manager.context import Context
+from manager.errors import OK, ConfigError, EngineUnreachable, UsageError
+from manager.memory import Memory, Remembered
+from manager.registry import observe
+from manager.survey import NO_IMAGE, Survey
+from tests.builders import a_config, a_row, write_config
+from tests.fleet import ROOT
+
+BTC = ("--symbol", "BTC_USDC_PERP", "--lower", "90000", "--upper", "110000", "--quantity", "0.001",
+       "--max-position", "0.01")  # fmt: skip
+SOL = ("--symbol", "SOL_USDC_PERP")
+
+
+class Making(Context):
+    """A context whose engine has these rows; none: no engine answers."""
+
+    def __init__(self, args: Namespace, rows: list[dict[str, Any]] | None) -> None:
+        super().__init__(args)
+        self.rows = rows
+
+    def survey(self) -> Survey:
+        if self.rows is None:
+            raise EngineUnreachable("no engine")
+        return surveys.survey(self.project(), observe(self.rows, "desk"), NO_IMAGE)
+
+
+@pytest.fixture(name="folder", autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "stdin", open(os.devnull))  # noqa: PTH123, SIM115
+    project = tmp_path / "desk"
+    write_config(project, a_config("bp_sol_01", 5001))
+    for name in ("perp_grid", "spot_grid"):
+        path = project / "config" / "templates" / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes((ROOT / "config" / "templates" / path.name).read_bytes())
+    return project
+
+
+def new(folder: Path, *words: str, rows: list[dict[str, Any]] | None = None, id: str = "bp_new_01") -> int:
+    line = ["--project-dir", str(folder), "new", "--template", "perp_grid", "--id", id, *words]
+    return create.new(Making(commandline.parser("new").parse_args(line), rows))
+
+
+def made(folder: Path, stem: str = "bp_new_01") -> dict[str, Any]:
+    return dict(json.loads((folder / "config" / "active" / f"{stem}.json").read_text()))
+
+
+def test_what_is_the_instances_own(folder: Path) -> None:
+    assert new(folder, *BTC) == OK
+    config = made(folder)
+    assert config["metadata"] | {"created_at": ""} == {
+        "instance_id": "bp_new_01", "name": "bp_new_01", "exchange": "backpack", "symbol": "BTC_USDC_PERP",
+        "market_type": "perp", "strategy": "perp_grid", "tags": ["backpack", "grid"], "created_at": "",
+    }  # fmt: skip
+    daemon, strategy = config["daemon_config"], config["strategy_config"]
+    assert (daemon["log_dir"], daemon["db_path"]) == ("logs/bp_new_01", "database/bp_new_01.db")
+    assert daemon["web_port"] not in {5001, None}
+    assert [strategy[key] for key in ("grid_lower_price", "grid_upper_price", "order_quantity", "max_position")] == [
+        90000, 110000, 0.001, 0.01,
+    ]  # fmt: skip
+    assert config["mode"] == "paper"
+    assert Making(Namespace(project_dir=str(folder)), None).project().problems == ()
+
+
+def test_another_markets_prices_are_refused_and_each_is_named(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"SOL_USDC_PERP and would be nonsense for X_USDC_PERP.*"
+                                         r"give --lower --quantity --max-position$"):  # fmt: skip
+        new(folder, "--symbol", "X_USDC_PERP", "--upper", "3")
+    assert not (folder / "config/active/bp_new_01.json").exists()
+
+
+def test_the_same_markets_prices_stay_and_are_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert new(folder, *SOL, "--lower", "141") == OK
+    assert "grid_upper_price 180, order_quantity 0.5, max_position 5" in capsys.readouterr().out
+
+
+def test_paper_even_in_a_live_fleet_and_from_a_live_template(folder: Path) -> None:
+    (folder / "config" / "fleet.toml").write_text('name = "desk"\nmode = "live"\n')
+    path = write_config(folder, a_config("bp_live_01", 5009, mode="live"), "bp_live_01")
+    assert new(folder, *SOL, "--template", str(path)) == OK
+    assert made(folder)["mode"] == "paper"
+    assert new(folder, *SOL, "--set", "mode=live", id="bp_live_02") == OK
+    assert made(folder, "bp_live_02")["mode"] == "live"
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (("--set", "restart_delay=9999"), r"bp_new_01.json: daemon_config.restart_delay: must be 0-3600"),
+        (("--set", "strategy_config.grid_nun=3"), "strategy_config.grid_nun: .*did you mean grid_num"),
+        (("--exchange", "backpck"), "metadata.exchange: must be one of"),
+        (("--lower", "200"), "grid_upper_price must be above"),
+        (("--port", "5001"), "daemon_config.web_port: 5001 is also used by config/active/bp_sol_01.json"),
+        (("--port", "70000"), "daemon_config.web_port: must be 1-65535"),
+        (
+            ("--set", "exchange_config.api_key=hunter2"),
+            "exchange_config.api_key: holds a credential in clear",
+        ),
+        (("--set", "log_dir=/tmp"), "daemon_config.log_dir: must be a path such as"),
+    ],
+)
+def test_what_the_loader_refuses_is_not_written(folder: Path, words: tuple[str, ...], fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault) as error:
+        new(folder, *SOL, *words)
+    assert "hunter2" not in str(error.value)
+    assert not (folder / "config/active/bp_new_01.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (("--set", "grid_num"), "--set grid_num: must be path.to.key=VALUE"),
+        (("--set", "web_port=1"), "--set web_port: use --port"),
+        (("--template", "perp_gird"), "there are: perp_grid, spot_grid"),
+    ],
+)
+def test_what_the_command_line_gets_wrong(folder: Path, words: tuple[str, ...], fault: str) -> None:
+    with pytest.raises(UsageError, match=fault):
+        new(folder, *SOL, *words)
+
+
+@pytest.mark.parametrize("instance", ["../x", ".x", "x" * 64, "名", "fleet.lock"])
+def test_an_id_that_is_none(folder: Path, instance: str) -> None:
+    with pytest.raises(ConfigError, match=r"metadata\.instance_id"):
+        new(folder, *SOL, id=instance)
+
+
+def test_ids_are_unique_without_regard_to_case(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"also used by config/active/bp_sol_01\.json"):
+        new(folder, *SOL, id="BP_SOL_01")
+    rows = [a_row("bp_gone_01")]
+    with pytest.raises(UsageError, match="manager down bp_gone_01"):
+        new(folder, *SOL, id="BP_gone_01", rows=rows)
+    write_config(folder, a_config("bp_bad_01", 0), "broken")
+    with pytest.raises(UsageError, match=r"already the instance of config/active/broken\.json"):
+        new(folder, *SOL, id="bp_bad_01")
+
+
+def test_no_file_is_overwritten(folder: Path) -> None:
+    path = write_config(folder, a_config("other", 5010), "bp_new_01")
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="no config is overwritten"):
+        new(folder, *SOL)
+    (folder / "config/active/dangling.json").symlink_to("nowhere")
+    with pytest.raises(UsageError, match="no config is overwritten"):
+        new(folder, *SOL, id="dangling")
+    with pytest.raises(FileExistsError):
+        jsonfile.create(path, b"x")
+    assert path.read_bytes() == before
+    assert sorted(each.name for each in path.parent.iterdir()) == [
+        "bp_new_01.json",
+        "bp_sol_01.json",
+        "dangling.json",
+    ]
+
+
+def test_the_port_is_nobodys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "is_port_free", lambda _address, port: port != 5005)
+    fleet = Making(Namespace(project_dir=str(folder)), None).project().fleet
+    fleet.state_dir.mkdir(parents=True)
+    memory.save(fleet.memory_file, Memory("desk", {"bp_down_01": Remembered(web_port=5002)}))
+    write_config(folder, a_config("bp_bad_01", 5003, strategy_config={"grid_num": 1}), "broken")
+    rows = [a_row("bp_gone_01", labels={"botfleet.web-port": "5004"})]
+    assert new(folder, *SOL, rows=rows) == OK
+    assert made(folder)["daemon_config"]["web_port"] == 5006
+    assert new(folder, *SOL, rows=rows, id="bp_down_01") == OK
+    assert made(folder, "bp_down_01")["daemon_config"]["web_port"] == 5002
+
+
+def test_a_port_that_is_listened_on_is_refused(folder: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with pytest.raises(UsageError, match="in use by another program"):
+            new(folder, *SOL, "--port", str(listener.getsockname()[1]))
+
+
+def test_a_dry_run_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert new(folder, *SOL, "--dry-run") == OK
+    assert json.loads(capsys.readouterr().out)["metadata"]["instance_id"] == "bp_new_01"
+    assert not (folder / "config/active/bp_new_01.json").exists()
+    assert not (folder / "volumes").exists()
+
+
+@pytest.mark.parametrize("exchange", templates.CREDENTIALS)
+def test_another_exchange_brings_its_own_variables(folder: Path, exchange: str) -> None:
+    assert new(folder, *SOL, "--exchange", exchange) == OK
+    config = made(folder)
+    assert config["exchange_config"] == templates.CREDENTIALS[exchange]
+    assert config["metadata"]["tags"] == [exchange, "grid"]
+
+
+def test_an_alias_replaces_the_key_it_means(folder: Path) -> None:
+    assert new(folder, *SOL, "--set", "grid_upper=200", "--set", 'metadata.version="1.0"') == OK
+    config = made(folder)
+    assert config["strategy_config"]["grid_upper"] == 200
+    assert "grid_upper_price" not in config["strategy_config"]
+    assert config["metadata"]["version"] == "1.0"
+
+
+def test_a_terminal_is_asked_for_what_is_missing(folder: Path) -> None:
+    answers = "perp_grid\nbp_new_01\nBTC_USDC_PERP\n90000\n110000\n0.001\n0.01\n"
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "manager", "--project-dir", str(folder), "new"]
+    with subprocess.Popen(
+        command, stdin=child, stderr=child, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        env={**os.environ, "DOCKER_HOST": "unix:///nowhere", "LC_ALL": "C"},
+    ) as process:  # fmt: skip
+        os.write(parent, answers.encode())
+        out, _err = process.communicate(timeout=60)
+    os.close(parent)
+    os.close(child)
+    assert "config/active/bp_new_01.json: written" in out
+    assert made(folder)["strategy_config"]["order_quantity"] == 0.001
+
+
+def test_the_list_shows_what_can_be_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "config/templates/worse.json").write_text("{")
+    assert new(folder, "--list") == 4
+    said = capsys.readouterr()
+    assert "perp_grid" in said.out
+    assert "worse.json: is not JSON" in said.err
