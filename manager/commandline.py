@@ -135,6 +135,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "show.status", mark("show one instance as JSON; exit code 0 when it runs, else 1"), (*SELECTING, JSON),
             ("status bp_sol_01",),
         ),
+        "stats": Command(
+            "stats.stats", mark("show what each instance uses, and what its bot reports"), (*SELECTING, JSON),
+            ("stats", "stats bp_sol_01 bp_eth_01", "stats --json"),
+        ),
         "logs": Command(
             "logs.logs", mark("show what the bots print"),
             (
