@@ -150,6 +150,21 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "show.status", mark("show one instance as JSON; exit code 0 when it runs, else 1"), (*SELECTING, JSON),
             ("status bp_sol_01",),
         ),
+        "stats": Command(
+            "stats.stats", mark("show what each instance uses, and what its bot reports"), (*SELECTING, JSON),
+            ("stats", "stats bp_sol_01 bp_eth_01", "stats --json"),
+        ),
+        "top": Command(
+            "top.top", mark("watch the fleet full-screen, with keys to stop, start, restart"),
+            (
+                *SELECTING,
+                option(
+                    "-i", "--interval",
+                    text=mark("between two looks at the fleet (default: 2)"), type=_seconds, default=2.0, metavar="SECONDS",
+                ),
+            ),
+            ("top", "top --interval 5"),
+        ),
         "logs": Command(
             "logs.logs", mark("show what the bots print"),
             (

@@ -61,6 +61,10 @@ class Engine:
         """Everything the engine knows of one container. Raises NotFound."""
         return dict(self._read(f"/containers/{container}/json"))
 
+    def statistics(self, container: str) -> dict[str, Any]:
+        """What a container has used by now, in the engine's words; nothing of use where it does not run. Raises NotFound."""
+        return dict(self._read(f"/containers/{container}/stats", {"stream": "0", "one-shot": "1"}))
+
     def version(self) -> dict[str, Any]:
         """The engine's version and API version."""
         return dict(self._read("/version"))

@@ -91,10 +91,15 @@ class Fleet(NamedTuple):
         """`instances.json`, for the readers of the old system."""
         return self.data_dir / "logs" / "instances.json"
 
+    @property
+    def web_host(self) -> str:
+        """The address under which this machine reaches what its instances publish."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind_address, self.bind_address).strip("[]")
+
     def web_address(self, port: int) -> str:
         """Where a browser on this machine finds an instance's page."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.bind_address, self.bind_address)
-        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{port}"
+        host = self.web_host
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def container_name(self, instance: str) -> str:
         """`{fleet}-{instance}`."""

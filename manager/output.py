@@ -243,7 +243,7 @@ def _ps_object(view: InstanceView) -> dict[str, Any]:
         "symbol": view.symbol,
         "strategy": view.strategy,
         "web_port": view.web_port,
-        "health": _health(view),
+        "health": health(view),
         "restarts": said.restarts_total if said else 0,
         "since": None
         if began is None
@@ -265,7 +265,8 @@ def _ps_object(view: InstanceView) -> dict[str, Any]:
     }
 
 
-def _health(view: InstanceView) -> str | None:
+def health(view: InstanceView) -> str | None:
+    """Healthy, unhealthy or starting; None for what does not run."""
     return {
         "running": "healthy",
         "unhealthy": "unhealthy",

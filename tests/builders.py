@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from manager import labels, plan
 from manager.config import InstanceConfig
+from manager.figures import Figures
 from manager.fleet import Fleet
 from manager.i18n import Text
 from manager.memory import Memory, Remembered, Wish
 from manager.registry import Container, observe
+from manager.reports import Report
 from manager.spec import InstanceSpec, build
 from manager.states import State, Verdict
+from manager.survey import InstanceView
+from manager.usage import Sample, Usage
 
 FLEET_NAME = "desk"
 UPTIME = 10_000.0
@@ -158,6 +163,27 @@ def a_situation(
         containers[each] = a_container(each, engine)
         verdicts[each] = Verdict("orphan")
     return plan.Situation(wanted, containers, verdicts, Memory(FLEET_NAME, remembered), "sha256:one", kept)
+
+
+def some_figures(
+    instance: str = "bp_sol_01",
+    state: State = "running",
+    *,
+    mode: str = "paper",
+    cpu: float | None = None,
+    memory: int = 0,
+    **report: Any,
+) -> Figures:
+    """One row of `stats` and `top`. `cpu`: None for an instance of which nothing can be measured; `report`: its bot's words."""
+    container = a_container(instance, labels={labels.MODE: mode, labels.SYMBOL: "SOL_USDC_PERP"})
+    view = InstanceView(instance, Verdict(state), (), None, container, None, Remembered())
+    used = (
+        None if cpu is None else Usage(cpu, Sample(at=1.0, cpu_s=1.0, memory=memory, memory_limit=256 << 20))
+    )
+    said: dict[str, Any] = {
+        key: Decimal(value) if key in {"pnl", "position"} else value for key, value in report.items()
+    }
+    return Figures(view, used, Report(**said))
 
 
 def write_config(project_dir: Path, config: Mapping[str, Any] | str | bytes, stem: str = "bp_sol_01") -> Path:

@@ -17,8 +17,8 @@ from manager.survey import InstanceView, Survey
 def ps(context: Context) -> int:
     """The fleet as a table, or as an array of objects."""
     survey = context.survey()
-    is_ours = _say_foreign(survey)
-    views = _selected(context, survey)
+    is_ours = say_foreign(survey)
+    views = selected(context, survey)
     if context.as_json:
         output.say_json(output.ps_objects(views))
     elif views:
@@ -29,29 +29,29 @@ def ps(context: Context) -> int:
         )
     _say_strays(survey)
     refresh_export(context, survey, export.bot_pids(survey))
-    return _after_showing(survey) if is_ours else BAD_CONFIG
+    return after_showing(survey) if is_ours else BAD_CONFIG
 
 
 def list_(context: Context) -> int:
     """The old system's table."""
     survey = context.survey()
-    is_ours = _say_foreign(survey)
+    is_ours = say_foreign(survey)
     pids = export.bot_pids(survey)
-    views = _selected(context, survey)
+    views = selected(context, survey)
     if context.as_json:
         output.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in output.ps_objects(views)])
     else:
         output.say(output.list_table(views, pids))
     _say_strays(survey)
     refresh_export(context, survey, pids)
-    return _after_showing(survey) if is_ours else BAD_CONFIG
+    return after_showing(survey) if is_ours else BAD_CONFIG
 
 
 def status(context: Context) -> int:
     """One instance as the old system's JSON; several as an object of them. 0 when all of them run, else 1."""
     survey = context.survey()
-    is_ours = _say_foreign(survey)
-    views = _selected(context, survey)
+    is_ours = say_foreign(survey)
+    views = selected(context, survey)
     if not views:
         raise UsageError("there is no instance to show the status of")
     pids = export.bot_pids(survey)
@@ -80,7 +80,8 @@ def export_(context: Context) -> int:
     return OK
 
 
-def _selected(context: Context, survey: Survey) -> list[InstanceView]:
+def selected(context: Context, survey: Survey) -> list[InstanceView]:
+    """What the command line names, else the whole fleet."""
     named = survey.project.select(context.args.ids, context.args.config)
     if named is None:
         return list(survey.views.values())
@@ -105,7 +106,7 @@ def no_instance(instance: str, known: Iterable[str]) -> UsageError:
     return UsageError("there is no instance {id}; `manager ps` shows those that are", id=instance)
 
 
-def _say_foreign(survey: Survey) -> bool:
+def say_foreign(survey: Survey) -> bool:
     """Says it when containers of this fleet's name are another folder's; whether all are ours."""
     found = survey.foreign()
     for problem in found:
@@ -139,7 +140,8 @@ def refresh_export(context: Context, survey: Survey, pids: Mapping[str, int]) ->
             output.warning(error)
 
 
-def _after_showing(survey: Survey) -> int:
+def after_showing(survey: Survey) -> int:
+    """Says what cannot be loaded; the exit code of a command that has shown all else."""
     show_problems(survey.project)
     return BAD_CONFIG if survey.project.problems else OK
 

@@ -1,0 +1,90 @@
+"""`stats`: what each instance uses, and what its bot reports, once."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Mapping
+
+from manager import columns, figures, output, reports
+from manager.columns import Column
+from manager.commands.show import after_showing, say_foreign, selected
+from manager.context import Context
+from manager.errors import BAD_CONFIG
+from manager.figures import SILENT, Figures
+from manager.i18n import Text, _
+from manager.meter import Meter
+from manager.states import State
+from manager.survey import InstanceView, Survey
+
+BETWEEN_SAMPLES_S = 0.5
+"""CPU is what was used between two samples. A bot that ticks twice a second is seen to; `docker stats` takes 1 s."""
+
+
+def stats(context: Context) -> int:
+    """The figures as a table with the fleet's sums, or as an array of objects."""
+    survey = context.survey()
+    is_ours = say_foreign(survey)
+    views = selected(context, survey)
+    rows = gather(survey, views, Meter(context.engine().statistics))
+    if context.as_json:
+        output.say_json([figures.as_object(row) for row in rows])
+    elif rows:
+        output.say(_table(rows))
+        output.say(columns.total_line(figures.totals(rows)))
+    else:
+        output.say(_("no instances"))
+    for row in rows:
+        if row.is_misled:
+            output.warning(misled(row))
+    return after_showing(survey) if is_ours else BAD_CONFIG
+
+
+def gather(survey: Survey, views: Iterable[InstanceView], meter: Meter) -> list[Figures]:
+    """Samples all, waits once, samples all again; the bots are asked only then, for that is work which they would not do else."""
+    chosen = list(views)
+    running = [view.container.id for view in chosen if view.container and view.container.is_up]
+    meter.measure(running)
+    time.sleep(BETWEEN_SAMPLES_S if running else 0)
+    used = meter.measure(running)
+    said = reports.read(addresses(survey, chosen))
+    return [
+        Figures(view, used.get(view.container.id) if view.container else None, said.get(view.id, SILENT))
+        for view in chosen
+    ]
+
+
+def addresses(survey: Survey, views: Iterable[InstanceView]) -> dict[str, tuple[str, int]]:
+    """Where the bots that are up can be asked."""
+    host = survey.project.fleet.web_host
+    return {view.id: (host, view.web_port) for view in views if view.is_bot_up and view.web_port}
+
+
+def misled(row: Figures) -> Text:
+    """What to say of a bot that trades otherwise than its container was made for."""
+    return Text(
+        "{id}: its bot says that it trades {said}, but its container was made for {mode}",
+        id=row.id, said=_(row.report.mode or ""), mode=_(row.view.mode or ""),
+    )  # fmt: skip
+
+
+def _table(rows: list[Figures]) -> str:
+    written = [columns.cells(row) for row in rows]
+    widths = columns.widths(written)
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    shown = columns.fitting(widths, room)
+    lines = [_line({each.key: _(each.head) for each in shown}, shown, widths)]
+    for row, texts in zip(rows, written, strict=True):
+        lines.append(_line(texts, shown, widths, row.view.verdict.state))
+    return "\n".join(lines)
+
+
+def _line(
+    texts: Mapping[str, str], shown: list[Column], widths: Mapping[str, int], state: State | None = None
+) -> str:
+    pieces = []
+    for each in shown:
+        piece = columns.padded(texts[each.key], widths[each.key], is_number=each.is_number)
+        pieces.append(output.coloured(state, piece) if state and each.key == "state" else piece)
+    return (" " * columns.GAP).join(pieces).rstrip()

@@ -1,0 +1,149 @@
+"""Figures side by side, their sums, and how they are written."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from manager import columns, figures, i18n
+from manager.columns import COLUMNS
+from manager.figures import Figures
+from manager.reports import Report
+from tests.builders import some_figures
+
+
+def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
+    found = figures.totals(
+        [
+            some_figures("a", pnl="1.10", quote="USDC", mode="live", cpu=2.0, memory=100),
+            some_figures("b", pnl="2.20", quote="USDC", mode="live", cpu=0.5, memory=50),
+            some_figures("c", pnl="100", quote="USDC"),
+            some_figures("d", pnl="-3", quote="USDT", mode="live"),
+            some_figures("e", pnl="7"),  # of what, it does not say
+            some_figures("f", "failed"),
+        ]
+    )
+    assert found.pnl == {
+        ("live", "USDC"): Decimal("3.30"),
+        ("live", "USDT"): Decimal(-3),
+        ("paper", "USDC"): Decimal(100),
+    }
+    assert (found.cpu, found.memory) == (2.5, 150)
+    assert list(found.states.items()) == [("failed", 1), ("running", 5)]
+    assert columns.total_line(found) == (
+        "total: 1 failed, 5 running; P&L live +3.30 USDC, live -3.00 USDT, paper +100.00 USDC; CPU 2.5%, memory 150B"
+    )
+
+
+def test_a_fleet_that_reports_nothing_has_no_sum_of_nothing() -> None:
+    assert columns.total_line(figures.totals([some_figures()])) == "total: 1 running; CPU 0.0%, memory 0B"
+
+
+def test_what_is_not_known_is_blank_and_never_0() -> None:
+    cells = columns.cells(some_figures())
+    known = {"id", "state", "mode", "symbol", "restarts"}
+    assert {key: text for key, text in cells.items() if key not in known} == dict.fromkeys(
+        set(cells) - known, ""
+    )
+    written = figures.as_object(some_figures())
+    for key in (
+        "cpu_percent",
+        "memory_bytes",
+        "pids",
+        "uptime_s",
+        "pnl",
+        "position",
+        "open_orders",
+        "trades",
+    ):
+        assert written[key] is None
+    json.dumps(written)
+
+
+def test_amounts_are_exact_in_json() -> None:
+    found = figures.as_object(
+        some_figures(pnl="0.10000000", position="1E-7", quote="USDC", cpu=1.234, memory=5)
+    )
+    assert (found["pnl"], found["position"], found["cpu_percent"]) == ("0.10000000", "0.0000001", 1.23)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("12.346", "+12.35"), ("-0.00421", "-0.0042"), ("0", "0.00"), ("-0.00001", "0.00"), ("-1", "-1.00")],
+)
+def test_money(value: str, text: str) -> None:
+    assert columns.money(Decimal(value), None) == text
+    assert columns.money(Decimal(value), "USDC") == f"{text} USDC"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("1.250", "1.25 SOL"),
+        ("0", "0 SOL"),
+        ("-0.000000001", "0 SOL"),
+        ("100", "100 SOL"),
+        ("1E+3", "1000 SOL"),
+    ],
+)
+def test_positions(value: str, text: str) -> None:
+    assert columns.amount(Decimal(value), "SOL") == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""), (0, "0B"), (999, "999B"), (1000, "1.0K"), (145_000_000, "138M"), (10_000_000, "9.5M"),
+        (1 << 30, "1.0G"), (1023 << 20, "1.0G"), (1 << 60, "1024P"),
+    ],
+)  # fmt: skip
+def test_sizes(value: int | None, text: str) -> None:
+    assert columns.size(value) == text
+
+
+def test_a_narrow_terminal_gets_what_matters() -> None:
+    widths = columns.widths([columns.cells(some_figures(cpu=1.0, pnl="1", quote="USDC", position="2"))])
+    assert columns.fitting(widths, None) == list(COLUMNS)
+    kept = [each.key for each in columns.fitting(widths, 80)]
+    assert kept[:3] == ["id", "state", "mode"]
+    assert {"cpu", "memory", "pnl"} <= set(kept)
+    assert sum(widths[key] + columns.GAP for key in kept) - columns.GAP <= 80
+    assert [each.key for each in columns.fitting(widths, 1)] == ["id", "state", "mode", "cpu"]
+
+
+def test_wide_characters_take_two_cells() -> None:
+    assert columns.width("運行中") == 6
+    assert columns.padded("運行中", 8, is_number=False) == "運行中  "
+    assert columns.padded("1.5", 5, is_number=True) == "  1.5"
+
+
+def test_order_is_by_the_column_then_by_id_and_what_is_not_known_is_last() -> None:
+    rows = [
+        some_figures("b", cpu=1.0),
+        some_figures("a", cpu=1.0),
+        some_figures("none"),
+        some_figures("c", cpu=9.0),
+    ]
+    cpu = next(each for each in COLUMNS if each.key == "cpu")
+    assert ids(columns.ordered(rows, cpu)) == ["a", "b", "c", "none"]
+    assert ids(columns.ordered(rows, cpu, is_reverse=True)) == ["c", "a", "b", "none"]
+
+
+def test_a_bot_that_trades_otherwise_than_it_was_made_to_needs_a_look() -> None:
+    misled = Figures(some_figures(mode="paper").view, report=Report(mode="live"))
+    assert misled.is_misled
+    assert misled.needs_a_look
+    assert misled.is_live
+    assert not some_figures().needs_a_look
+    assert some_figures(state="failed").needs_a_look
+
+
+def test_heads_and_states_are_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(i18n, "_language", "zh_TW")
+    assert columns.cells(some_figures())["state"] != "running"
+
+
+def ids(rows: list[Figures]) -> list[str]:
+    return [row.id for row in rows]

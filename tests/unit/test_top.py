@@ -1,0 +1,162 @@
+"""What `top` shows in which order, its bars and its questions. How it looks on a terminal is in tests/integration."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from manager.columns import COLUMNS
+from manager.figures import Figures
+from manager.reports import Report
+from manager.top import arrange, questions, source, trend
+from manager.top.arrange import Order
+from manager.top.screens import printable
+from manager.top.trend import Trends
+from tests.builders import a_fleet, some_figures
+
+ROWS = [
+    some_figures("bp_sol_01", cpu=1.0),
+    some_figures("bp_eth_01", "failed", mode="live"),
+    some_figures("bp_btc_01", cpu=9.0),
+]
+
+
+def ids(rows: Sequence[Figures]) -> list[str]:
+    return [row.id for row in rows]
+
+
+def test_every_word_of_a_filter_must_be_there() -> None:
+    assert ids(arrange.matching(ROWS, "")) == ids(ROWS)
+    assert ids(arrange.matching(ROWS, "FAILED live")) == ["bp_eth_01"]
+    assert ids(arrange.matching(ROWS, "failed paper")) == []
+    assert ids(arrange.matching(ROWS, "sol_usdc")) == ids(ROWS)
+
+
+def test_the_largest_is_first_where_that_is_what_one_looks_for() -> None:
+    assert ids(arrange.arranged(ROWS, "", Order())) == ["bp_btc_01", "bp_eth_01", "bp_sol_01"]
+    assert ids(arrange.arranged(ROWS, "", Order("cpu"))) == ["bp_btc_01", "bp_sol_01", "bp_eth_01"]
+    assert ids(arrange.arranged(ROWS, "", Order("cpu", is_turned=True))) == [
+        "bp_sol_01",
+        "bp_btc_01",
+        "bp_eth_01",
+    ]
+    assert ids(arrange.arranged(ROWS, "", Order("state")))[0] == "bp_eth_01"
+
+
+def test_sorting_moves_through_the_shown_columns_and_round() -> None:
+    shown = COLUMNS[:3]
+    assert Order("id").moved(shown, 1) == Order("state")
+    assert Order("id", is_turned=True).moved(shown, -1) == Order("mode")
+    assert Order("pnl").moved(shown, 1) == Order("state")  # its column has given way
+
+
+def test_held_rows_keep_their_places() -> None:
+    assert ids(arrange.held(ROWS, ["bp_btc_01", "gone", "bp_sol_01"])) == [
+        "bp_btc_01",
+        "bp_sol_01",
+        "bp_eth_01",
+    ]
+
+
+def test_the_cursor_stays_on_its_instance() -> None:
+    assert arrange.cursor_after(["c", "a"], ["a", "b", "c"], "a") == "a"
+    assert arrange.cursor_after(["a", "c"], ["a", "b", "c"], "b") == "c"
+    assert arrange.cursor_after(["a"], ["a", "b", "c"], "c") == "a"
+    assert arrange.cursor_after([], ["a"], "a") is None
+    assert arrange.cursor_after(["a"], [], None) == "a"
+
+
+def test_bars() -> None:
+    assert trend.bars([0, 50, 100], "cpu") == "▁▅█"
+    assert trend.bars([1.0, 1.1], "cpu") == "▂▂"  # the noise of an idle bot is no mountain
+    assert trend.bars([-5.0, None, 5.0], "pnl") == "▁ █"
+    assert trend.bars([3.0, 3.0], "pnl") == "▁▁"
+    assert trend.bars([None, None], "pnl") == "  "
+
+
+def test_trends_forget_what_is_gone_and_add_a_bar_when_it_is_time() -> None:
+    trends = Trends()
+    for at, pnl in ((0.0, 1), (2.0, 2), (4.0, 3), (30.0, 4)):
+        trends.add([some_figures("a", cpu=100.0, pnl=str(pnl))], at)
+    assert trends.line("a", "cpu", 40) == "████"
+    assert trends.line("a", "cpu", 2) == "██"
+    assert trends.line("a", "pnl", 40) == "▁█"
+    trends.add([], 32.0)
+    assert trends.line("a", "cpu", 40) == ""
+
+
+def test_bots_are_asked_in_even_shares() -> None:
+    everyone = [f"bot{number:03}" for number in range(100)]
+    assert source.due(everyone, {}, 0.0, 2.0) == everyone
+    ask_at = dict.fromkeys(everyone, 10.0)
+    assert source.due(everyone, ask_at, 9.0, 2.0) == []
+    assert len(source.due(everyone, ask_at, 10.0, 2.0)) == 20
+    assert source.due([*everyone, "new"], {**ask_at, "bot007": 5.0}, 9.0, 2.0) == ["new", "bot007"]
+
+
+def test_a_question_says_what_will_happen() -> None:
+    row = some_figures(
+        "bp_eth_01", mode="live", position="1.5", base="ETH", pnl="-3", quote="USDC", open_orders=4
+    )
+    asked = "\n".join(questions.before("stop", row))
+    for part in (
+        "Stop bp_eth_01?",
+        "real money",
+        "open orders: 4",
+        "position: 1.5 ETH",
+        "P&L: -3.00 USDC",
+        "stays stopped",
+    ):
+        assert part in asked
+    assert "does not run now: orders that it may have left" in asked  # nobody is there to cancel them
+    assert "places orders" in "\n".join(questions.before("restart", row))
+
+
+def test_the_detail_names_a_bot_that_is_misled() -> None:
+    row = Figures(some_figures(mode="paper").view, report=Report(mode="live"))
+    assert "its bot says that it trades live, but its container was made for paper" in questions.detail(
+        row, a_fleet()
+    )
+    assert "http://127.0.0.1:5001" in questions.detail(row, a_fleet())
+
+
+def test_a_bots_line_moves_no_cursor() -> None:
+    assert printable("\x1b[31mred\x1b[0m \x1b]0;title\x07\r") == "red �]0;title��"
+    assert len(printable("x" * 10**6)) == 2000
+
+
+def run(folder: Path, *words: str, **streams: int) -> subprocess.CompletedProcess[bytes]:
+    (folder / "config/active").mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "manager", "--project-dir", str(folder), *words]
+    environ = {**os.environ, "DOCKER_HOST": f"unix://{folder}/none", "XDG_CACHE_HOME": str(folder / "cache")}
+    return subprocess.run(command, capture_output=not streams, check=False, env=environ, **streams)  # type: ignore[call-overload,no-any-return]
+
+
+def test_without_a_terminal_it_names_what_works_without_one(tmp_path: Path) -> None:
+    done = run(tmp_path, "top")
+    assert done.returncode == 2
+    assert b"`manager stats`" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"), [((), 5, b"no Docker Engine"), (("--interval", "0"), 2, b"0.5")]
+)
+def test_what_cannot_begin_says_so_before_the_screen_is_taken(
+    tmp_path: Path, words: tuple[str, ...], code: int, why: bytes
+) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        done = run(tmp_path, "top", *words, stdin=theirs, stdout=theirs, stderr=theirs)
+        said = os.read(ours, 4096)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == code
+    assert why in said
+    assert b"\x1b" not in said
