@@ -124,6 +124,14 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "restart": Command(
             "change.restart", mark("stop and start instances"), (*CHANGING, *WAITING), ("restart bp_sol_01 --wait",)
         ),
+        "halt": Command(
+            "halt.halt", mark("the kill switch: stop everything at once, and prove that no order is left"),
+            (*SELECTING, JSON), ("halt", "halt bp_sol_01", "halt --json"),
+        ),
+        "resume": Command(
+            "halt.resume", mark("start exactly what ran when the fleet was halted"), (*CHANGING, *WAITING),
+            ("resume --wait", "resume --dry-run"),
+        ),
         "plan": Command(
             "change.plan_", mark("show what `up` would do, and why"), (*SELECTING, JSON, RECREATE, REMOVE_ORPHANS)
         ),

@@ -126,6 +126,23 @@ class Engine:
                 api = f"/containers/{container}/wait"
                 self._call("POST", api, {"condition": "removed"}, timeout=CALL_TIMEOUT_S)
 
+    def discard(self, container: str) -> None:
+        """Kills and removes it, with its anonymous volumes; one that is gone already is no error."""
+        with suppress(NotFound):
+            self._call("DELETE", f"/containers/{container}", {"v": "1", "force": "1"}, timeout=CALL_TIMEOUT_S)
+
+    def wait(self, container: str, timeout: float) -> int:
+        """Its exit code, once it has ended. Raises EngineUnreachable when it has not after `timeout` seconds."""
+        return int(self._call("POST", f"/containers/{container}/wait", timeout=timeout)["StatusCode"])
+
+    def output(self, container: str, stream: Literal["stdout", "stderr"], lines: int) -> str:
+        """The last lines that it printed there."""
+        with _translated():
+            raw: bytes = self._sdk.logs(
+                container, stdout=stream == "stdout", stderr=stream == "stderr", tail=lines
+            )
+        return raw.decode(errors="replace")
+
     def logs(
         self, container: str, *, follow: bool, tail: int | Literal["all"] = "all", since: float | None = None
     ) -> Iterator[bytes]:

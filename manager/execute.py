@@ -234,7 +234,7 @@ def _stop(instance: str, means: Means) -> End:
         try:
             means.engine.stop(found.id, found.stop_timeout)
             orders = supervision.open_orders_left(means.fleet.instance_state_dir(instance))
-            end = End(_was_killed(instance, found, means), orders)
+            end = End(was_killed(found, means.fleet, means.engine), orders)
         except NotFound:
             pass
         except EngineError as error:
@@ -256,11 +256,14 @@ def _require_no_bot(instance: str, means: Means) -> None:
     )  # fmt: skip
 
 
-def _was_killed(instance: str, found: Container, means: Means) -> bool:
-    """The supervisor's last word tells; where it could say none, the container's exit code."""
-    said = supervision.read(means.fleet.instance_state_dir(instance))
+def was_killed(found: Container, fleet: Fleet, engine: Engine) -> bool:
+    """Whether a container that is down now, or its bot, had to be killed.
+
+    The supervisor's last word tells; where it could say none, the container's exit code. Raises EngineError.
+    """
+    said = supervision.read(fleet.instance_state_dir(found.instance))
     if said is None or said.container != found.id or said.state not in {"stopped", "failed", "completed"}:
-        return bool(means.engine.inspect(found.id)["State"]["ExitCode"] == SIGKILLED)
+        return bool(engine.inspect(found.id)["State"]["ExitCode"] == SIGKILLED)
     return said.state == "stopped" and said.last_exit is not None and said.last_exit.killed
 
 

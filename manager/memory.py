@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from manager import jsonfile
 from manager.errors import Problem
@@ -18,8 +18,9 @@ SCHEMA = 1
 FIRST_PORT = 5001
 LAST_PORT = 65535
 
-Wish = Literal["run", "stopped"]
-
+Wish = Literal["run", "stopped", "halted"]
+"""`halted`: it ran when the fleet was halted, and `resume` brings it back; down like `stopped` until then."""
+WISHES = frozenset(get_args(Wish))
 
 NOT_OURS = mark(
     "is not a botfleet state file; move it away, and look at `manager plan` before `manager up`:"
@@ -48,6 +49,11 @@ class Memory(NamedTuple):
     def of(self, instance: str) -> Remembered:
         """What is remembered of an instance; the defaults for one never seen."""
         return self.instances.get(instance, Remembered())
+
+    @property
+    def halted(self) -> list[str]:
+        """The instances that `resume` is to bring back."""
+        return [each for each, remembered in self.instances.items() if remembered.wish == "halted"]
 
     def with_wish(self, instances: Iterable[str], wish: Wish) -> Memory:
         """The memory after a person asked this of these instances."""
@@ -144,7 +150,7 @@ def _decoded(raw: Any) -> Memory:
         raise ValueError(raw["schema"])
     instances = {}
     for each, values in raw["instances"].items():
-        if values["wish"] not in ("run", "stopped"):
+        if values["wish"] not in WISHES:
             raise ValueError(values["wish"])
         port = values.get("web_port")
         instances[each] = Remembered(

@@ -177,8 +177,8 @@ def note(view: InstanceView) -> str:
     parts = []
     if view.verdict.word:
         parts.append(f"({_(view.verdict.word)})")
-    if view.verdict.state in {"stopped", "missing"} and view.remembered.wish == "stopped":
-        parts.append(_("stopped by a person"))
+    if view.verdict.state in {"stopped", "missing"} and view.remembered.wish != "run":
+        parts.append(_("halted") if view.remembered.wish == "halted" else _("stopped by a person"))
     elif view.verdict.why is not None:
         parts.append(_with_last_words(view))
     elif view.supervision is not None and view.supervision.last_exit and view.supervision.restarts_total:

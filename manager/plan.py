@@ -69,8 +69,8 @@ class Situation(NamedTuple):
         ]
 
     def is_stopped_by_wish(self, instance: str) -> bool:
-        """Whether a person stopped it and nobody, by whatever means, has started it since."""
-        return self.memory.of(instance).wish == "stopped" and not self.is_up(instance)
+        """Whether a person stopped or halted it and nobody, by whatever means, has started it since."""
+        return self.memory.of(instance).wish != "run" and not self.is_up(instance)
 
     def is_up(self, instance: str) -> bool:
         """Whether its container is up."""
@@ -142,7 +142,7 @@ def restart(situation: Situation, named: Iterable[str] | None = None) -> list[Ac
     for each in situation.wanted if named is None else named:
         container = situation.containers.get(each)
         if named is None and situation.is_stopped_by_wish(each):
-            actions.append(_left_stopped(each))
+            actions.append(_left_stopped(situation, each))
         elif container is None:
             actions.append(Action("create", each, Text("no container")))
         elif "config" in situation.drift(each):
@@ -151,6 +151,21 @@ def restart(situation: Situation, named: Iterable[str] | None = None) -> list[Ac
             actions.append(Action("restart", each, Text("asked for")))
         else:
             actions.append(Action("start", each, Text("not running")))
+    return _in_waves(situation, actions)
+
+
+def resume(situation: Situation, named: Iterable[str]) -> list[Action]:
+    """Brings halted instances back as they were: one that had failed or completed by itself is that again."""
+    actions = []
+    for each in named:
+        if situation.memory.of(each).wish != "halted":
+            actions.append(
+                Action("leave", each, Text("it was not halted; `manager start {id}` starts it", id=each))
+            )
+        elif situation.is_up(each):
+            actions.append(Action("leave", each, Text("already running")))
+        elif action := _up_one(situation, each, is_named=True, recreate=False):
+            actions.append(action._replace(is_fresh=False))
     return _in_waves(situation, actions)
 
 
@@ -197,7 +212,7 @@ def _up_one(situation: Situation, each: str, *, is_named: bool, recreate: bool) 
     container, drift = situation.containers.get(each), situation.drift(each)
     verdict = situation.verdicts.get(each)
     if not is_named and situation.is_stopped_by_wish(each):
-        return _left_stopped(each)
+        return _left_stopped(situation, each)
     if container is None:
         return Action("create", each, Text("no container"))
     if not is_named and verdict is not None and verdict.state in {"failed", "completed"} and container.is_up:
@@ -227,7 +242,9 @@ def _left_orphan(instance: str) -> Action:
     return Action("leave", instance, Text("no config names it; --remove-orphans removes it"))
 
 
-def _left_stopped(instance: str) -> Action:
+def _left_stopped(situation: Situation, instance: str) -> Action:
+    if situation.memory.of(instance).wish == "halted":
+        return Action("leave", instance, Text("halted; `manager resume` brings it back"))
     return Action("leave", instance, Text("stopped by a person; `manager start {id}` starts it", id=instance))
 
 

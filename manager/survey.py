@@ -81,6 +81,13 @@ class Image(NamedTuple):
 NO_IMAGE = Image("", "")
 
 
+class Elsewhere(NamedTuple):
+    """The folder that a container belongs to, and the one of ours that it would have to belong to."""
+
+    there: str
+    here: str
+
+
 class Survey(NamedTuple):
     """The whole fleet at one moment."""
 
@@ -120,24 +127,27 @@ class Survey(NamedTuple):
     def foreign(self) -> list[Problem]:
         """A problem for each container of this fleet's name that comes from another project or data folder."""
         fleet = self.project.fleet
-        problems = []
-        for each in self.observed.containers.values():
-            if each.project_dir and each.project_dir != str(fleet.project_dir):
-                here, there = str(fleet.project_dir), each.project_dir
-            elif each.data_source and each.data_source != str(fleet.database_dir(each.instance)):
-                here, there = str(fleet.database_dir(each.instance)), each.data_source
-            else:
-                continue
-            problems.append(
-                Problem.at(
-                    "config/fleet.toml",
-                    "name",
-                    "the container {container} of fleet {fleet} belongs to {there}, not to {here}; give this fleet another"
-                    " name, or take that one down there",
-                    container=each.name, fleet=fleet.name, there=there, here=here,
-                )
-            )  # fmt: skip
-        return problems
+        return [
+            Problem.at(
+                "config/fleet.toml",
+                "name",
+                "the container {container} of fleet {fleet} belongs to {there}, not to {here}; give this fleet another"
+                " name, or take that one down there",
+                container=each.name, fleet=fleet.name, there=place.there, here=place.here,
+            )
+            for each in self.observed.containers.values()
+            if (place := self.elsewhere(each))
+        ]  # fmt: skip
+
+    def elsewhere(self, container: Container) -> Elsewhere | None:
+        """From which other folder a container of this fleet's name comes; None for one of ours."""
+        fleet = self.project.fleet
+        if container.project_dir and container.project_dir != str(fleet.project_dir):
+            return Elsewhere(container.project_dir, str(fleet.project_dir))
+        database = str(fleet.database_dir(container.instance))
+        if container.data_source and container.data_source != database:
+            return Elsewhere(container.data_source, database)
+        return None
 
 
 def look(project: Project, engine: Engine) -> Survey:

@@ -38,18 +38,18 @@ class Change(NamedTuple):
 
 def up(context: Context) -> int:
     """Brings the fleet to what its configs say."""
-    return _perform(context, _up_change(context))
+    return perform(context, _up_change(context))
 
 
 def plan_(context: Context) -> int:
     """Shows what `up` would do, and why."""
     context.args.dry_run = True
-    return _perform(context, _up_change(context))
+    return perform(context, _up_change(context))
 
 
 def start(context: Context) -> int:
     """Starts instances that do not run."""
-    return _perform(
+    return perform(
         context,
         Change("start", lambda survey, named: plan.start(survey.situation, _all(survey, named)), "run"),
     )
@@ -57,7 +57,7 @@ def start(context: Context) -> int:
 
 def restart(context: Context) -> int:
     """Stops and starts instances."""
-    return _perform(
+    return perform(
         context, Change("restart", lambda survey, named: plan.restart(survey.situation, named), "run")
     )
 
@@ -67,7 +67,7 @@ def stop(context: Context) -> int:
     change = Change(
         "stop", lambda survey, named: plan.stop(survey.situation, named), "stopped", needs_sound_configs=False
     )
-    return _perform(context, change)
+    return perform(context, change)
 
 
 def down(context: Context) -> int:
@@ -78,7 +78,7 @@ def down(context: Context) -> int:
         lambda survey, named: plan.down(survey.situation, named, remove_orphans=orphans),
         needs_sound_configs=False,
     )
-    return _perform(context, change)
+    return perform(context, change)
 
 
 def _up_change(context: Context) -> Change:
@@ -94,7 +94,8 @@ def _all(survey: Survey, named: list[str] | None) -> list[str]:
     return list(survey.situation.wanted) if named is None else named
 
 
-def _perform(context: Context, change: Change) -> int:
+def perform(context: Context, change: Change) -> int:
+    """Runs one changing command from the look to the exit code."""
     args = context.args
     if args.dry_run:
         survey = _look(context, change)
@@ -120,7 +121,7 @@ def _perform(context: Context, change: Change) -> int:
         except EngineUnreachable:  # what was done before it went is said all the same
             report.say_outcomes(context, survey, actions, outcomes, [])
             raise
-        _export(after)
+        write_export(after)
     failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
     left = {each.instance for each in actions if each.kind == "leave"}
     dead = {each for each in left if after.views[each].verdict.state == "failed"}
@@ -148,7 +149,7 @@ def _name_instance(context: Context) -> None:
         )
     file = survey.project.specs[present].config_file
     _require_free_id(wanted, file, survey)
-    _remember(survey, survey.project.memory.with_id(file, wanted))
+    remember(survey, survey.project.memory.with_id(file, wanted))
 
 
 def _require_free_id(instance: str, file: str, survey: Survey) -> None:
@@ -214,7 +215,7 @@ def _save_wish(change: Change, survey: Survey, after: Memory) -> ManagerError | 
     A bot that is to be stopped is stopped, though, even on a disk that is full; the error is for the end.
     """
     try:
-        _remember(survey, after)
+        remember(survey, after)
     except ManagerError as error:
         if change.wish != "stopped":
             raise
@@ -279,10 +280,14 @@ def _asked(
         return named
     if change.command == "restart":  # leaves alone what is stopped
         return [action.instance for action in actions if action.kind != "leave"]
-    return [*{**situation.wanted, **situation.containers}]
+    everything = [*{**situation.wanted, **situation.containers}]
+    if change.command == "stop":  # keeps what is halted on the list of `resume`
+        return [each for each in everything if each not in situation.memory.halted or situation.is_up(each)]
+    return everything
 
 
-def _remember(survey: Survey, after: Memory) -> None:
+def remember(survey: Survey, after: Memory) -> None:
+    """Writes the memory, if it has changed. Raises ManagerError."""
     if after == survey.project.memory:
         return
     if after.faults:
@@ -311,7 +316,8 @@ def _wait(context: Context, survey: Survey, excepted: set[str]) -> tuple[Survey,
     return after, late
 
 
-def _export(survey: Survey) -> None:
+def write_export(survey: Survey) -> None:
+    """Writes instances.json; what keeps it from being written is a warning."""
     try:
         if remark := export.write(survey, export.bot_pids(survey.views)):
             output.warning(remark)
