@@ -23,6 +23,10 @@ ROUNDS = 3
 """What somebody starts while the fleet is being halted is stopped again; who does it all the time has to be found first."""
 
 
+LIST_LAG_S = 0.2
+"""The engine's list shows a container as running for a moment after its stop has returned."""
+
+
 class Ended(NamedTuple):
     """How one container was told to stop. `error`: why it may still run."""
 
@@ -96,9 +100,9 @@ def bring_down(
         up = [each for each in present if each.is_up]
         with ThreadPoolExecutor(MOST_CALLS) as pool:
             for future in as_completed([pool.submit(_stop, each, fleet, engine) for each in up]):
-                end = future.result()
-                ended[end.container.id] = end
-                on_end(end)
+                ended[future.result().container.id] = future.result()
+                on_end(future.result())
+        time.sleep(LIST_LAG_S)
         survey = look_again(survey)
         if not any(each.is_up for each in containers(survey, chosen)):
             break

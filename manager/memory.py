@@ -18,9 +18,9 @@ SCHEMA = 1
 FIRST_PORT = 5001
 LAST_PORT = 65535
 
-Wish = Literal["run", "stopped", "halted"]
-"""`halted`: it ran when the fleet was halted, and `resume` brings it back; down like `stopped` until then."""
-WISHES = frozenset(get_args(Wish))
+Wish = Literal["run", "stopped"]
+Halted = Literal["ran", "down"]
+"""What an instance did when it was halted: `resume` starts those that ran. None of them is started by anything else."""
 
 NOT_OURS = mark(
     "is not a botfleet state file; move it away, and look at `manager plan` before `manager up`:"
@@ -30,11 +30,15 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Remembered(NamedTuple):
-    """One instance: what a person last asked of it, the port we gave it, when it was first seen (ISO, local)."""
+    """One instance: what a person last asked of it, the port we gave it, when it was first seen (ISO, local).
+
+    `halted` lies over the wish until `resume`, or until a person asks something of this very instance.
+    """
 
     wish: Wish = "run"
     web_port: int | None = None
     registered_at: str | None = None
+    halted: Halted | None = None
 
 
 class Memory(NamedTuple):
@@ -52,12 +56,28 @@ class Memory(NamedTuple):
 
     @property
     def halted(self) -> list[str]:
-        """The instances that `resume` is to bring back."""
-        return [each for each, remembered in self.instances.items() if remembered.wish == "halted"]
+        """The instances that were halted and not asked anything since."""
+        return [each for each, remembered in self.instances.items() if remembered.halted]
+
+    def with_halted(self, ran: Iterable[str], down: Iterable[str]) -> Memory:
+        """The memory after a halt. What was down by an earlier one keeps what that one found: it may be said twice."""
+        found: dict[str, Halted] = {each: self.of(each).halted or "down" for each in down}
+        found |= dict.fromkeys(ran, "ran")
+        changed = {each: self.of(each)._replace(halted=halted) for each, halted in found.items()}
+        return self._replace(instances={**self.instances, **changed})
+
+    def with_resumed(self, instances: Iterable[str]) -> Memory:
+        """The memory after `resume`: those that ran are to run, the others are what they were."""
+        changed = {}
+        for each in instances:
+            was = self.of(each)
+            wish: Wish = "run" if was.halted == "ran" else was.wish
+            changed[each] = was._replace(wish=wish, halted=None)
+        return self._replace(instances={**self.instances, **changed})
 
     def with_wish(self, instances: Iterable[str], wish: Wish) -> Memory:
         """The memory after a person asked this of these instances."""
-        changed = {each: self.of(each)._replace(wish=wish) for each in instances}
+        changed = {each: self.of(each)._replace(wish=wish, halted=None) for each in instances}
         return self._replace(instances={**self.instances, **changed})
 
     def with_registered(self, instances: Iterable[str], now: str) -> Memory:
@@ -150,12 +170,13 @@ def _decoded(raw: Any) -> Memory:
         raise ValueError(raw["schema"])
     instances = {}
     for each, values in raw["instances"].items():
-        if values["wish"] not in WISHES:
+        if values["wish"] not in get_args(Wish) or values.get("halted") not in (None, *get_args(Halted)):
             raise ValueError(values["wish"])
         port = values.get("web_port")
         instances[each] = Remembered(
             wish=values["wish"],
             web_port=None if port is None else int(port),
             registered_at=values.get("registered_at"),
+            halted=values.get("halted"),
         )
     return Memory(str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()})

@@ -177,8 +177,11 @@ def note(view: InstanceView) -> str:
     parts = []
     if view.verdict.word:
         parts.append(f"({_(view.verdict.word)})")
-    if view.verdict.state in {"stopped", "missing"} and view.remembered.wish != "run":
-        parts.append(_("halted") if view.remembered.wish == "halted" else _("stopped by a person"))
+    is_down = view.verdict.state in {"stopped", "missing"}
+    if is_down and view.remembered.halted:
+        parts.append(_("halted"))
+    elif is_down and view.remembered.wish == "stopped":
+        parts.append(_("stopped by a person"))
     elif view.verdict.why is not None:
         parts.append(_with_last_words(view))
     elif view.supervision is not None and view.supervision.last_exit and view.supervision.restarts_total:
@@ -259,6 +262,7 @@ def _ps_object(view: InstanceView) -> dict[str, Any]:
             "at": datetime.fromtimestamp(said.last_exit.at).astimezone().isoformat(timespec="seconds"),
         },
         "wish": view.remembered.wish,
+        "halted": view.remembered.halted is not None,
         "config_file": container.config_file if container else (view.spec.config_file if view.spec else None),
         "container": container.name if container else None,
         "container_id": container.id if container else None,

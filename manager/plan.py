@@ -70,7 +70,8 @@ class Situation(NamedTuple):
 
     def is_stopped_by_wish(self, instance: str) -> bool:
         """Whether a person stopped or halted it and nobody, by whatever means, has started it since."""
-        return self.memory.of(instance).wish != "run" and not self.is_up(instance)
+        remembered = self.memory.of(instance)
+        return (remembered.wish == "stopped" or bool(remembered.halted)) and not self.is_up(instance)
 
     def is_up(self, instance: str) -> bool:
         """Whether its container is up."""
@@ -155,15 +156,18 @@ def restart(situation: Situation, named: Iterable[str] | None = None) -> list[Ac
 
 
 def resume(situation: Situation, named: Iterable[str]) -> list[Action]:
-    """Brings halted instances back as they were: one that had failed or completed by itself is that again."""
+    """Brings what ran when it was halted back as it was: what had failed or completed by itself is that again."""
     actions = []
     for each in named:
-        if situation.memory.of(each).wish != "halted":
+        halted = situation.memory.of(each).halted
+        if situation.is_up(each):
+            actions.append(Action("leave", each, Text("already running")))
+        elif halted is None:
             actions.append(
                 Action("leave", each, Text("it was not halted; `manager start {id}` starts it", id=each))
             )
-        elif situation.is_up(each):
-            actions.append(Action("leave", each, Text("already running")))
+        elif halted == "down":
+            actions.append(Action("leave", each, Text("it did not run when it was halted")))
         elif action := _up_one(situation, each, is_named=True, recreate=False):
             actions.append(action._replace(is_fresh=False))
     return _in_waves(situation, actions)
@@ -243,8 +247,8 @@ def _left_orphan(instance: str) -> Action:
 
 
 def _left_stopped(situation: Situation, instance: str) -> Action:
-    if situation.memory.of(instance).wish == "halted":
-        return Action("leave", instance, Text("halted; `manager resume` brings it back"))
+    if situation.memory.of(instance).halted:
+        return Action("leave", instance, Text("halted; `manager resume` brings back what ran"))
     return Action("leave", instance, Text("stopped by a person; `manager start {id}` starts it", id=instance))
 
 

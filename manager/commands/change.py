@@ -259,6 +259,8 @@ def _memory_after(change: Change, survey: Survey, actions: list[Action], named: 
     situation = survey.situation
     if change.wish is not None:
         after = after.with_wish(_asked(change, situation, actions, named), change.wish)
+    elif change.command == "resume":
+        after = after.with_resumed(named or [])
     elif change.command == "up":  # what a person stopped here, and then started by docker's own means
         wishes = situation.memory.instances
         after = after.with_wish([each for each in wishes if situation.is_up(each)], "run")
@@ -282,7 +284,7 @@ def _asked(
         return [action.instance for action in actions if action.kind != "leave"]
     everything = [*{**situation.wanted, **situation.containers}]
     if change.command == "stop":  # keeps what is halted on the list of `resume`
-        return [each for each in everything if each not in situation.memory.halted or situation.is_up(each)]
+        return [each for each in everything if situation.is_up(each) or not situation.memory.of(each).halted]
     return everything
 
 

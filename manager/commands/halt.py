@@ -45,19 +45,19 @@ def resume(context: Context) -> int:
         raise ConfigError(project.memory.faults)
     if project.select(context.args.ids, context.args.config) is None:
         context.args.ids = [each for each in project.memory.halted if each in project.specs]
-        for each in set(project.memory.halted).difference(project.specs):
-            output.warning(
-                Text("{id} was halted and has no usable config any more: it is not started", id=each)
-            )
         if not context.args.ids:
             if context.as_json:
                 output.say_json([])
             else:
                 output.say(_("nothing is halted; `manager up` starts what should run"))
             return OK
+        for each in sorted(set(project.memory.halted).difference(project.specs)):
+            output.warning(
+                Text("{id} was halted and has no usable config any more: it is not started", id=each)
+            )
     return change.perform(
         context,
-        change.Change("resume", lambda survey, named: plan.resume(survey.situation, named or []), "run"),
+        change.Change("resume", lambda survey, named: plan.resume(survey.situation, named or [])),
     )
 
 
@@ -67,7 +67,8 @@ def _halt(context: Context, *, follows_a_kill: bool) -> int:
     survey, engine, fleet = context.survey(), context.engine(), context.project().fleet
     chosen = _chosen(context, survey)
     ran = [each for each in chosen if survey.situation.is_up(each)]
-    unsaved = _remember(survey, ran)
+    down = [each for each in chosen if each not in ran]
+    unsaved = _remember(survey, ran, down)
 
     def look_again(before: Survey) -> Survey:
         if follows_a_kill:  # what a killed manager has asked of the engine comes all the same
@@ -83,7 +84,7 @@ def _halt(context: Context, *, follows_a_kill: bool) -> int:
         halted, chosen, engine, lambda container, answer: tell(_answer_line(container, answer))
     )
     unsaved = (
-        _remember(halted.survey, ran) or unsaved
+        _remember(halted.survey, ran, down) or unsaved
     )  # who held the lock may have written its own memory over ours
     change.write_export(halted.survey)
     fates = sorted(halting.fates(halted, chosen, answers), key=lambda each: each.instance)
@@ -100,10 +101,10 @@ def _chosen(context: Context, survey: Survey) -> list[str]:
     return known if named is None else named
 
 
-def _remember(survey: Survey, ran: list[str]) -> ManagerError | None:
+def _remember(survey: Survey, ran: list[str], down: list[str]) -> ManagerError | None:
     """Before the deed, so that a manager killed in between leaves a list. A bot is stopped whether or not it can be written."""
     try:
-        change.remember(survey, survey.project.memory.with_wish(ran, "halted"))
+        change.remember(survey, survey.project.memory.with_halted(ran, down))
     except ManagerError as error:
         return error
     return None
