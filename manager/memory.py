@@ -29,6 +29,14 @@ NOT_OURS = mark(
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+class Refused(NamedTuple):
+    """A config and image together that a roll-out took back, and why. Another hash or another image is another try."""
+
+    config_hash: str
+    image_id: str
+    why: str
+
+
 class Remembered(NamedTuple):
     """One instance: what a person last asked of it, the port we gave it, when it was first seen (ISO, local).
 
@@ -39,6 +47,7 @@ class Remembered(NamedTuple):
     web_port: int | None = None
     registered_at: str | None = None
     halted: Halted | None = None
+    refused: Refused | None = None
 
 
 class Memory(NamedTuple):
@@ -78,6 +87,11 @@ class Memory(NamedTuple):
     def with_wish(self, instances: Iterable[str], wish: Wish) -> Memory:
         """The memory after a person asked this of these instances."""
         changed = {each: self.of(each)._replace(wish=wish, halted=None) for each in instances}
+        return self._replace(instances={**self.instances, **changed})
+
+    def with_refused(self, refused: Mapping[str, Refused | None]) -> Memory:
+        """The memory after a roll-out or a rollback; None for an instance that runs what it should again."""
+        changed = {each: self.of(each)._replace(refused=why) for each, why in refused.items()}
         return self._replace(instances={**self.instances, **changed})
 
     def with_registered(self, instances: Iterable[str], now: str) -> Memory:
@@ -133,10 +147,15 @@ def save(path: Path, memory: Memory) -> None:
         {
             "schema": SCHEMA,
             "fleet": memory.fleet,
-            "instances": {each: memory.instances[each]._asdict() for each in sorted(memory.instances)},
+            "instances": {each: _encoded(memory.instances[each]) for each in sorted(memory.instances)},
             "ids": dict(memory.ids),
         },
     )
+
+
+def _encoded(remembered: Remembered) -> dict[str, Any]:
+    refused = remembered.refused
+    return {**remembered._asdict(), "refused": refused._asdict() if refused else None}
 
 
 def assign_ports(
@@ -178,5 +197,10 @@ def _decoded(raw: Any) -> Memory:
             web_port=None if port is None else int(port),
             registered_at=values.get("registered_at"),
             halted=values.get("halted"),
+            refused=_refused(values.get("refused")),
         )
     return Memory(str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()})
+
+
+def _refused(raw: Any) -> Refused | None:
+    return None if raw is None else Refused(str(raw["config_hash"]), str(raw["image_id"]), str(raw["why"]))

@@ -172,11 +172,11 @@ def _look(context: Context, change: Change) -> Survey:
     survey = context.survey()
     survey.require_ours()
     if change.needs_sound_configs:
-        _require_sound(context, survey)
+        require_sound(context, survey)
     return survey
 
 
-def _require_sound(context: Context, survey: Survey) -> None:
+def require_sound(context: Context, survey: Survey) -> None:
     """Everything must load before the whole fleet is touched; a named instance needs only its own file."""
     project = survey.project
     show_warnings(project)
@@ -202,11 +202,17 @@ def _planned(context: Context, change: Change, survey: Survey) -> tuple[list[Act
     named = survey.project.select(context.args.ids, context.args.config)
     for each in named or ():
         require_known(each, survey)
-        if change.needs_sound_configs and each not in survey.situation.wanted:
-            raise UsageError(
-                "{id} has no config any more; `manager down {id}` removes its container", id=each
-            )
+        if change.needs_sound_configs:
+            require_config(each, survey)
     return change.planner(survey, named), named
+
+
+def require_config(instance: str, survey: Survey) -> None:
+    """Raises UsageError for an instance of which only the container is left."""
+    if instance not in survey.situation.wanted:
+        raise UsageError(
+            "{id} has no config any more; `manager down {id}` removes its container", id=instance
+        )
 
 
 def _save_wish(change: Change, survey: Survey, after: Memory) -> ManagerError | None:
