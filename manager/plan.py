@@ -163,7 +163,7 @@ def restart(situation: Situation, named: Iterable[str] | None = None) -> list[Ac
     for each in situation.wanted if named is None else named:
         container, refused = situation.containers.get(each), situation.refusal(each) is not None
         if named is None and situation.is_stopped_by_wish(each):
-            actions.append(_left_stopped(situation, each))
+            actions.append(left_stopped(situation, each))
         elif container is None:
             actions.append(_created(situation, each))
         elif "config" in situation.drift(each) and not refused:
@@ -237,7 +237,7 @@ def _up_one(situation: Situation, each: str, *, is_named: bool, recreate: bool) 
     drift = [] if refused else situation.drift(each)
     verdict = situation.verdicts.get(each)
     if not is_named and situation.is_stopped_by_wish(each):
-        return _left_stopped(situation, each)
+        return left_stopped(situation, each)
     if container is None:
         return _created(situation, each)
     if not is_named and verdict is not None and verdict.state in {"failed", "completed"} and container.is_up:
@@ -301,7 +301,8 @@ def _left_orphan(instance: str) -> Action:
     return Action("leave", instance, Text("no config names it; --remove-orphans removes it"))
 
 
-def _left_stopped(situation: Situation, instance: str) -> Action:
+def left_stopped(situation: Situation, instance: str) -> Action:
+    """What is said of an instance that a person stopped or halted."""
     if situation.memory.of(instance).halted:
         return Action("leave", instance, Text("halted; `manager resume` brings back what ran"))
     return Action("leave", instance, Text("stopped by a person; `manager start {id}` starts it", id=instance))

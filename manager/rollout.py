@@ -9,7 +9,7 @@ from manager import output
 from manager.errors import Problem, UsageError
 from manager.history import Step
 from manager.i18n import Text
-from manager.plan import Action, Situation, left_refused, left_with_image
+from manager.plan import Action, Situation, left_refused, left_stopped, left_with_image
 from manager.survey import InstanceView
 
 BATCHES = 10
@@ -18,6 +18,7 @@ BATCHES = 10
 GIVEN_UP = frozenset({"restarting", "failed", "completed", "stopped", "missing", "orphan"})
 """States in which a bot that was just upgraded has ended, once or for good."""
 
+INTERRUPTED = Text("its upgrade was interrupted")
 CAUSES = {
     "config": Text("config changed"),
     "image": Text("new image"),
@@ -42,7 +43,8 @@ def plan(situation: Situation, steps: Mapping[str, Step], named: Sequence[str] |
         is_going = each in steps and steps[each].phase == "going"
         action = _one(situation, each, is_named=named is not None, is_going=is_going)
         if action is not None:
-            (found.todo if is_going or action.kind != "leave" else found.left).append(action)
+            is_watched = action.kind != "leave" or action.cause == INTERRUPTED
+            (found.todo if is_watched else found.left).append(action)
     return found
 
 
@@ -54,7 +56,9 @@ def _one(situation: Situation, each: str, *, is_named: bool, is_going: bool) -> 
     )
     if situation.runs_elsewhere(each) and verdict is not None:
         return Action("leave", each, verdict.why or Text("{why}", why=verdict.word))
-    if is_going and not situation.is_stopped_by_wish(each):
+    if situation.is_stopped_by_wish(each) and (is_going or container is None):
+        return left_stopped(situation, each)
+    if is_going:
         return _interrupted(situation, each)
     if container is None:
         return Action("leave", each, Text("no container; `manager up {id}` creates it", id=each))
@@ -87,12 +91,11 @@ class _Causes(NamedTuple):
 
 
 def _interrupted(situation: Situation, each: str) -> Action:
-    cause = Text("its upgrade was interrupted")
     if each not in situation.containers:
-        return Action("create", each, cause)
+        return Action("create", each, INTERRUPTED)
     if {"config", "image"}.intersection(situation.drift(each)):
-        return Action("recreate", each, cause)
-    return Action("leave" if situation.is_up(each) else "start", each, cause)
+        return Action("recreate", each, INTERRUPTED)
+    return Action("leave" if situation.is_up(each) else "start", each, INTERRUPTED)
 
 
 def batches(
