@@ -54,7 +54,7 @@ def tidy(steps: Mapping[str, Step], fleet: Fleet, engine: Engine) -> None:
 def require_restorable(
     step: Step, instance: str, present: Container | None, fleet: Fleet, engine: Engine
 ) -> None:
-    """Raises ManagerError for what would fail after the stop: the old image is gone, the old port is another's now."""
+    """Raises ManagerError for what would fail after the stop: old image or folder gone, the old port another's now."""
     try:
         engine.image(str(step.definition["Image"]))
     except NotFound as error:
@@ -63,6 +63,11 @@ def require_restorable(
             id=instance,
             image=step.definition["Image"],
         ) from error
+    for mount in step.definition["HostConfig"].get("Mounts") or ():
+        if mount.get("Type") == "bind" and not Path(mount["Source"]).is_dir():
+            raise ManagerError(
+                "cannot roll {id} back: its old folder {path} is gone", id=instance, path=mount["Source"]
+            )
     port = step.web_port
     if port is None or (present is not None and present.is_up and present.web_port == port):
         return

@@ -76,9 +76,10 @@ class Rolling:
                 self._stop(error)
                 for each in batch:
                     self._fates.setdefault(each.instance, Fate("failed", error, error.exit_code))
-        self.steps = valid(self.steps, self._survey)
-        history.save(self._fleet, self.steps)
-        keeping.tidy(self.steps, self._fleet, self._engine)
+        try:
+            self._tidy()
+        except ManagerError as error:
+            self._stop(error)
         change.write_export(self._survey)
 
     def conclude(self) -> int:
@@ -95,9 +96,12 @@ class Rolling:
                     Text("{id}: {result}: {why}", id=each, result=Text(RESULTS[fate.result]), why=fate.why)
                 )
         show_problems(self._survey.project)
-        return worst_exit_code(
-            [*(fate.code for fate in self._fates.values()), *(TIMED_OUT for _ in self._killed)]
-        )
+        codes = [fate.code for fate in self._fates.values()] + [TIMED_OUT for _killed in self._killed]
+        if isinstance(self._stopped, ManagerError):
+            if all(fate.why is not self._stopped for fate in self._fates.values() if fate.code):
+                output.error(self._stopped)
+            codes.append(self._stopped.exit_code)
+        return worst_exit_code(codes)
 
     def _summarise(self) -> None:
         if all(fate.result == "left" for fate in self._fates.values()):
@@ -106,12 +110,14 @@ class Rolling:
             if ids := [each for each, fate in self._fates.items() if fate.result == result]:
                 output.say(f"{_(RESULTS[result])}: {', '.join(ids)}")
         if self._stopped is not None:
-            output.say(
-                Text(
-                    "the roll-out has stopped: {why}",
-                    why=self._stopped,
-                )
-            )
+            output.say(Text("the roll-out has stopped: {why}", why=self._stopped))
+
+    def _tidy(self) -> None:
+        """Lets go of what nobody can go back to any more."""
+        needed = valid(self.steps, self._survey)
+        if needed != history.load(self._fleet):
+            history.save(self._fleet, needed)
+        keeping.tidy(needed, self._fleet, self._engine)
 
     def _batch(self, batch: list[Action]) -> None:
         """Upgrades these at the same time, each one stopped before its new one starts; waits until they are ready."""
