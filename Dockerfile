@@ -65,8 +65,10 @@ ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     BOTFLEET_BOT_COMMAND="/opt/venv/bin/python -u /app/run.py"
+# The program that says which orders are open, for `manager halt`; empty for a bot that has none.
+ARG OPEN_ORDERS="/opt/venv/bin/python -u /app/open_orders.py"
 # The number of the contract in docker/README.md; an image without it is not started.
-LABEL botfleet.supervisor=1
+LABEL botfleet.supervisor=1 botfleet.open-orders="${OPEN_ORDERS}"
 USER 10001:10001
 WORKDIR /app
 ENTRYPOINT ["/usr/bin/python3", "-I", "-S", "/opt/botfleet/supervisor"]

@@ -146,6 +146,23 @@ def beside(
                 )
 
 
+def beside_as_it_was(
+    exchange: str, symbol: str, values: Mapping[str, str] | None, trading: Iterable[Trading], fleet: Fleet
+) -> str | None:
+    """The container that trades this market live now, as far as can be told from the purse that these values open."""
+    if fleet.allow_shared_credentials:
+        return None
+    for other in trading:
+        is_one_market = (exchange.lower(), symbol.lower()) == (other.exchange.lower(), other.symbol.lower())
+        if is_one_market and (
+            values is None
+            or other.values is None
+            or _may_be_one_purse(_secrets(values), frozenset(values.values()), other.values)
+        ):
+            return other.container
+    return None
+
+
 def _is_one_market(spec: InstanceSpec, exchange: str, symbol: str) -> bool:
     return (spec.exchange.lower(), spec.symbol.lower()) == (exchange.lower(), symbol.lower())
 
@@ -161,8 +178,13 @@ def _may_be_one_purse(
     """The same of a container, of whose values only the names tell which are credentials."""
     if theirs is None:
         return True
-    secret = {value for name, value in theirs.items() if value and is_secret(name)}
+    secret = _secrets(theirs)
     return bool(credentials) and (credentials <= {*theirs.values()} or (bool(secret) and secret <= given))
+
+
+def _secrets(values: Mapping[str, str]) -> frozenset[str]:
+    """The values whose names say that they are credentials."""
+    return frozenset(value for name, value in values.items() if value and is_secret(name))
 
 
 def _credentials(spec: InstanceSpec, given: Mapping[str, str], variables: Mapping[str, str]) -> Iterator[str]:

@@ -23,6 +23,8 @@ BASE_LABEL = "botfleet.base=bookworm"
 INPUTS_LABEL = "botfleet.inputs"
 BASE_SCRIPT = Path("scripts", "base-image.sh")
 BUNDLED_BOT = Path("docker", "bot")
+ORDERS_PROGRAM = "open_orders.py"
+"""Beside a bot's run.py: says which of its orders are open (docker/README.md). A bot without it cannot be asked."""
 
 CLI_ANSWERS_S = 30  # an engine that is busy removing fifty containers answers within a few seconds
 PULL_TIMEOUT_S = 180  # 28 MB; a registry that is not there is refused by the engine itself within 15 s
@@ -75,6 +77,8 @@ def build_image(
             say(_("building image {tag} on {base}").format(tag=tag, base=base))
             options = [f"--secret=id={name},src={file}" for name, file in secrets.items()]
             options += [f"--build-arg=BASE={base}", f"--label={INPUTS_LABEL}={inputs}", f"--tag={tag}"]
+            if not (bot / ORDERS_PROGRAM).is_file():
+                options.append("--build-arg=OPEN_ORDERS=")
             _build(context, [*options, "--no-cache"] if no_cache else options)
     return _image_id(tag)
 

@@ -80,6 +80,12 @@ def _number(text: str) -> float:
     return int(value) if value.is_integer() else value
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 10_000):
+        raise argparse.ArgumentTypeError(_("must be a number from 1 on"))
+    return int(text)
+
+
 def _language(tag: str) -> str:
     if not i18n.is_known(tag):
         raise argparse.ArgumentTypeError(
@@ -138,6 +144,42 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
         "restart": Command(
             "change.restart", mark("stop and start instances"), (*CHANGING, *WAITING), ("restart bp_sol_01 --wait",)
+        ),
+        "upgrade": Command(
+            "upgrade.upgrade",
+            mark("roll out a new image or changed configs: one first, then in batches; what fails is put back"),
+            (
+                *CHANGING,
+                option("--canary", text=mark("the instance to begin with (default: a healthy one on paper)"), metavar="ID"),
+                option(
+                    "--batch", text=mark("how many at a time after it (default: a tenth)"), type=_count, metavar="N"
+                ),
+                option(
+                    "--ready", text=mark("how long each must be healthy without a restart (default: 30)"),
+                    type=_seconds, default=30.0, metavar="SECONDS",
+                ),
+                option(
+                    "--wait-timeout", text=mark("how long each may take to become healthy (default: 120)"),
+                    type=_seconds, default=120.0, metavar="SECONDS",
+                ),
+            ),
+            ("upgrade --dry-run", "upgrade --canary bp_sol_01 --batch 5", "upgrade bp_eth_02 --ready 120"),
+        ),
+        "rollback": Command(
+            "upgrade.rollback", mark("bring back what was before the last upgrade"),
+            (
+                *CHANGING,
+                option("--wait-timeout", text=mark("default: 120"), type=_seconds, default=120.0, metavar="SECONDS"),
+            ),
+            ("rollback bp_sol_01", "rollback --dry-run"),
+        ),
+        "halt": Command(
+            "halt.halt", mark("the kill switch: stop everything at once, and prove that no order is left"),
+            (*SELECTING, JSON), ("halt", "halt bp_sol_01", "halt --json"),
+        ),
+        "resume": Command(
+            "halt.resume", mark("start exactly what ran when the fleet was halted"), (*CHANGING, *WAITING),
+            ("resume --wait", "resume --dry-run"),
         ),
         "plan": Command(
             "change.plan_", mark("show what `up` would do, and why"), (*SELECTING, JSON, RECREATE, REMOVE_ORPHANS)

@@ -57,6 +57,20 @@ class Engine:
         """The image's description: `Id`, `Config.Labels`, … Raises NotFound."""
         return dict(self._read(f"/images/{name}/json"))
 
+    def tag(self, image: str, repository: str, tag: str) -> None:
+        """Gives the image a name, which keeps it from being pruned."""
+        self._call("POST", f"/images/{image}/tag", {"repo": repository, "tag": tag})
+
+    def tags(self, reference: str) -> list[str]:
+        """The names of images that a pattern such as `desk-bot:rollback-*` matches."""
+        rows = self._read("/images/json", {"filters": {"reference": [reference]}})
+        return [name for row in rows for name in row.get("RepoTags") or ()]
+
+    def untag(self, name: str) -> None:
+        """Takes a name away, and the image where nothing else needs it; one that is gone already is no error."""
+        with suppress(EngineError):
+            self._call("DELETE", f"/images/{name}", timeout=CALL_TIMEOUT_S)
+
     def inspect(self, container: str) -> dict[str, Any]:
         """Everything the engine knows of one container. Raises NotFound."""
         return dict(self._read(f"/containers/{container}/json"))
@@ -129,6 +143,23 @@ class Engine:
                     raise
                 api = f"/containers/{container}/wait"
                 self._call("POST", api, {"condition": "removed"}, timeout=CALL_TIMEOUT_S)
+
+    def discard(self, container: str) -> None:
+        """Kills and removes it, with its anonymous volumes; one that is gone already is no error."""
+        with suppress(NotFound):
+            self._call("DELETE", f"/containers/{container}", {"v": "1", "force": "1"}, timeout=CALL_TIMEOUT_S)
+
+    def wait(self, container: str, timeout: float) -> int:
+        """Its exit code, once it has ended. Raises EngineUnreachable when it has not after `timeout` seconds."""
+        return int(self._call("POST", f"/containers/{container}/wait", timeout=timeout)["StatusCode"])
+
+    def output(self, container: str, stream: Literal["stdout", "stderr"], lines: int) -> str:
+        """The last lines that it printed there."""
+        with _translated():
+            raw: bytes = self._sdk.logs(
+                container, stdout=stream == "stdout", stderr=stream == "stderr", tail=lines
+            )
+        return raw.decode(errors="replace")
 
     def logs(
         self, container: str, *, follow: bool, tail: int | Literal["all"] = "all", since: float | None = None

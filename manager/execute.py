@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from threading import Event
+from types import MappingProxyType
 from typing import NamedTuple, assert_never
 
-from manager import container, folders, host, supervision
+from manager import container, folders, host, keeping, supervision
 from manager.crowd import Crowd
 from manager.engine import MOST_CALLS, Engine
 from manager.errors import EngineError, ManagerError, NameTaken, NotFound
 from manager.fleet import Fleet
+from manager.history import Step
 from manager.i18n import Text, _, mark
 from manager.plan import Action
-from manager.registry import Container
+from manager.registry import DEFAULT_STOP_TIMEOUT_S, Container
 from manager.spec import InstanceSpec
 
 SIGKILLED = 137
@@ -48,6 +51,8 @@ class Means(NamedTuple):
     place: Callable[[str], container.Place]
     called_off: Callable[[], Text | None]
     """Why nothing may be started any more: a person has stopped the fleet by force, or pressed Ctrl-C."""
+    steps: Mapping[str, Step] = MappingProxyType({})
+    """What `rollback` brings back."""
 
 
 class End(NamedTuple):
@@ -124,11 +129,18 @@ def _perform(action: Action, means: Means, removed: Outcome | None) -> End:
                 _require_free_port(instance, means)
             end = End(removed.was_killed, removed.open_orders_left) if removed else _remove(instance, means)
             _create(instance, means)
+        case "rollback":
+            _require_not_called_off(instance, means)
+            keeping.require_restorable(
+                means.steps[instance], instance, means.containers.get(instance), means.fleet, means.engine
+            )
+            end = _remove(instance, means)
+            _restore(action, means)
         case "start":
-            _make_ready(instance, means)
+            _make_ready(instance, means, as_it_was=action.as_it_was)
             _start(action, means)
         case "restart":
-            _make_ready(instance, means)
+            _make_ready(instance, means, as_it_was=action.as_it_was)
             end = _stop(instance, means)
             _start(action, means)
         case "stop":
@@ -151,11 +163,11 @@ def _require_free_port(instance: str, means: Means) -> None:
         raise _port_in_use(spec, spec.web_port, means)
 
 
-def _make_ready(instance: str, means: Means) -> None:
+def _make_ready(instance: str, means: Means, *, as_it_was: bool = False) -> None:
     """Folders, and the new env file beside the old one: everything that can fail without touching the bot."""
     _require_not_called_off(instance, means)
     spec = means.specs.get(instance)
-    if spec is not None:
+    if spec is not None and not as_it_was:
         owner = means.place(instance).owner
         folders.prepare(spec, means.fleet, owner)
         folders.stage_env(spec, means.fleet, owner, means.env_values[instance])
@@ -166,20 +178,38 @@ def _create(instance: str, means: Means) -> None:
     spec, name = means.specs[instance], means.fleet.container_name(instance)
     folders.use_staged_env(spec, means.fleet)
     supervision.forget(means.fleet.instance_state_dir(instance))
-    try:
+    with _name_explained(instance, name):
         created = means.engine.create(name, container.body(spec, means.fleet, means.place(instance)))
+    _engine_start(instance, created, means)
+
+
+def _restore(action: Action, means: Means) -> None:
+    """Makes the container of before the upgrade again; the present one is gone."""
+    instance = action.instance
+    _require_no_bot(instance, means)
+    with _name_explained(instance, means.fleet.container_name(instance)):
+        created = keeping.restore(
+            means.steps[instance], instance, means.fleet, means.engine, means.place(instance).owner
+        )
+    if not action.stays_down:
+        _engine_start(instance, created, means)
+
+
+@contextmanager
+def _name_explained(instance: str, name: str) -> Iterator[None]:
+    try:
+        yield
     except NameTaken as error:
         raise EngineError(
             "cannot create {id}: the name {name} is taken by a container that is not of this fleet; remove or rename it",
             id=instance, name=name,
         ) from error  # fmt: skip
-    _engine_start(instance, created, means)
 
 
 def _start(action: Action, means: Means) -> None:
     _require_no_bot(action.instance, means)
     spec = means.specs.get(action.instance)
-    if spec is not None:
+    if spec is not None and not action.as_it_was:
         folders.use_staged_env(spec, means.fleet)
     if action.is_fresh:
         supervision.forget(means.fleet.instance_state_dir(action.instance))
@@ -194,7 +224,8 @@ def _engine_start(instance: str, container_id: str, means: Means) -> None:
     try:
         _require_not_called_off(instance, means)
     except ManagerError:  # called off while the engine started it: who called it off did not see it
-        means.engine.stop(container_id, means.specs[instance].container_stop_timeout)
+        spec = means.specs.get(instance)
+        means.engine.stop(container_id, spec.container_stop_timeout if spec else DEFAULT_STOP_TIMEOUT_S)
         raise
 
 
@@ -247,7 +278,7 @@ def _stop(instance: str, means: Means) -> End:
         try:
             means.engine.stop(found.id, found.stop_timeout)
             orders = supervision.open_orders_left(means.fleet.instance_state_dir(instance))
-            end = End(_was_killed(instance, found, means), orders)
+            end = End(was_killed(found, means.fleet, means.engine), orders)
         except NotFound:
             pass
         except EngineError as error:
@@ -269,11 +300,14 @@ def _require_no_bot(instance: str, means: Means) -> None:
     )  # fmt: skip
 
 
-def _was_killed(instance: str, found: Container, means: Means) -> bool:
-    """The supervisor's last word tells; where it could say none, the container's exit code."""
-    said = supervision.read(means.fleet.instance_state_dir(instance))
+def was_killed(found: Container, fleet: Fleet, engine: Engine) -> bool:
+    """Whether a container that is down now, or its bot, had to be killed.
+
+    The supervisor's last word tells; where it could say none, the container's exit code. Raises EngineError.
+    """
+    said = supervision.read(fleet.instance_state_dir(found.instance))
     if said is None or said.container != found.id or said.state not in {"stopped", "failed", "completed"}:
-        return bool(means.engine.inspect(found.id)["State"]["ExitCode"] == SIGKILLED)
+        return bool(engine.inspect(found.id)["State"]["ExitCode"] == SIGKILLED)
     return said.state == "stopped" and said.last_exit is not None and said.last_exit.killed
 
 

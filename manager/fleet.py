@@ -82,6 +82,16 @@ class Fleet(NamedTuple):
         return self.state_dir / "fleet.json"
 
     @property
+    def history_file(self) -> Path:
+        """What each instance was before its last upgrade."""
+        return self.state_dir / "history.json"
+
+    @property
+    def kept_env_dir(self) -> Path:
+        """The env files that belong to the history: private, and mounted into no container."""
+        return self.data_dir / "secrets" / ".rollback"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the one manager that changes the fleet."""
         return self.state_dir / "fleet.lock"

@@ -24,6 +24,11 @@ STOP_TIMEOUT = "botfleet.stop-timeout"
 SUPERVISOR = "botfleet.supervisor"
 """On an image: the version of the contract (docker/README.md) that its supervisor keeps."""
 SUPERVISOR_CONTRACT = "1"
+OPEN_ORDERS = "botfleet.open-orders"
+"""On an image, and so on its containers: the program that asks the exchange for open orders. Empty or missing: none."""
+
+ASKED_FOR = "botfleet.asked-for"
+"""On a one-off that asks: the instance. It bears no INSTANCE label, so that nobody takes it for one."""
 
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
@@ -62,3 +67,13 @@ def of_network(fleet: str) -> dict[str, str]:
 def fleet_filter(fleet: str) -> list[str]:
     """Label filters of the engine's list call that select every container of the fleet."""
     return [f"{COMPOSE_PROJECT}={fleet}", INSTANCE]
+
+
+def of_oneoff(fleet: str, instance: str) -> dict[str, str]:
+    """The labels of a container that asks something for an instance and is no instance, for us and for Compose."""
+    return {ASKED_FOR: instance, COMPOSE_PROJECT: fleet, COMPOSE_SERVICE: instance, COMPOSE_ONEOFF: "True"}
+
+
+def oneoff_filter(fleet: str) -> list[str]:
+    """Label filters that select the one-offs which a killed manager has left behind."""
+    return [f"{COMPOSE_PROJECT}={fleet}", ASKED_FOR]

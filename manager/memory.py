@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from manager import jsonfile
 from manager.errors import Problem
@@ -19,7 +19,8 @@ FIRST_PORT = 5001
 LAST_PORT = 65535
 
 Wish = Literal["run", "stopped"]
-
+Halted = Literal["ran", "down"]
+"""What an instance did when it was halted: `resume` starts those that ran. None of them is started by anything else."""
 
 NOT_OURS = mark(
     "is not a botfleet state file; move it away, and look at `manager plan` before `manager up`:"
@@ -28,12 +29,25 @@ NOT_OURS = mark(
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+class Refused(NamedTuple):
+    """A config and image together that a roll-out took back, and why. Another hash or another image is another try."""
+
+    config_hash: str
+    image_id: str
+    why: str
+
+
 class Remembered(NamedTuple):
-    """One instance: what a person last asked of it, the port we gave it, when it was first seen (ISO, local)."""
+    """One instance: what a person last asked of it, the port we gave it, when it was first seen (ISO, local).
+
+    `halted` lies over the wish until `resume`, or until a person asks something of this very instance.
+    """
 
     wish: Wish = "run"
     web_port: int | None = None
     registered_at: str | None = None
+    halted: Halted | None = None
+    refused: Refused | None = None
 
 
 class Memory(NamedTuple):
@@ -49,9 +63,35 @@ class Memory(NamedTuple):
         """What is remembered of an instance; the defaults for one never seen."""
         return self.instances.get(instance, Remembered())
 
+    @property
+    def halted(self) -> list[str]:
+        """The instances that were halted and not asked anything since."""
+        return [each for each, remembered in self.instances.items() if remembered.halted]
+
+    def with_halted(self, ran: Iterable[str], down: Iterable[str]) -> Memory:
+        """The memory after a halt. What was down by an earlier one keeps what that one found: it may be said twice."""
+        found: dict[str, Halted] = {each: self.of(each).halted or "down" for each in down}
+        found |= dict.fromkeys(ran, "ran")
+        changed = {each: self.of(each)._replace(halted=halted) for each, halted in found.items()}
+        return self._replace(instances={**self.instances, **changed})
+
+    def with_resumed(self, instances: Iterable[str]) -> Memory:
+        """The memory after `resume`: those that ran are to run, the others are what they were."""
+        changed = {}
+        for each in instances:
+            was = self.of(each)
+            wish: Wish = "run" if was.halted == "ran" else was.wish
+            changed[each] = was._replace(wish=wish, halted=None)
+        return self._replace(instances={**self.instances, **changed})
+
     def with_wish(self, instances: Iterable[str], wish: Wish) -> Memory:
         """The memory after a person asked this of these instances."""
-        changed = {each: self.of(each)._replace(wish=wish) for each in instances}
+        changed = {each: self.of(each)._replace(wish=wish, halted=None) for each in instances}
+        return self._replace(instances={**self.instances, **changed})
+
+    def with_refused(self, refused: Mapping[str, Refused | None]) -> Memory:
+        """The memory after a roll-out or a rollback; None for an instance that runs what it should again."""
+        changed = {each: self.of(each)._replace(refused=why) for each, why in refused.items()}
         return self._replace(instances={**self.instances, **changed})
 
     def with_registered(self, instances: Iterable[str], now: str) -> Memory:
@@ -107,10 +147,15 @@ def save(path: Path, memory: Memory) -> None:
         {
             "schema": SCHEMA,
             "fleet": memory.fleet,
-            "instances": {each: memory.instances[each]._asdict() for each in sorted(memory.instances)},
+            "instances": {each: _encoded(memory.instances[each]) for each in sorted(memory.instances)},
             "ids": dict(memory.ids),
         },
     )
+
+
+def _encoded(remembered: Remembered) -> dict[str, Any]:
+    refused = remembered.refused
+    return {**remembered._asdict(), "refused": refused._asdict() if refused else None}
 
 
 def assign_ports(
@@ -144,12 +189,18 @@ def _decoded(raw: Any) -> Memory:
         raise ValueError(raw["schema"])
     instances = {}
     for each, values in raw["instances"].items():
-        if values["wish"] not in ("run", "stopped"):
+        if values["wish"] not in get_args(Wish) or values.get("halted") not in (None, *get_args(Halted)):
             raise ValueError(values["wish"])
         port = values.get("web_port")
         instances[each] = Remembered(
             wish=values["wish"],
             web_port=None if port is None else int(port),
             registered_at=values.get("registered_at"),
+            halted=values.get("halted"),
+            refused=_refused(values.get("refused")),
         )
     return Memory(str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()})
+
+
+def _refused(raw: Any) -> Refused | None:
+    return None if raw is None else Refused(str(raw["config_hash"]), str(raw["image_id"]), str(raw["why"]))

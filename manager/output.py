@@ -177,10 +177,13 @@ def note(view: InstanceView) -> str:
     parts = []
     if view.verdict.word:
         parts.append(f"({_(view.verdict.word)})")
-    if view.verdict.state in {"stopped", "missing"} and view.remembered.wish == "stopped":
+    is_down = view.verdict.state in {"stopped", "missing"}
+    if is_down and view.remembered.halted:
+        parts.append(_("halted"))
+    elif is_down and view.remembered.wish == "stopped":
         parts.append(_("stopped by a person"))
     elif view.verdict.why is not None:
-        parts.append(_with_last_words(view))
+        parts.append(cause(view))
     elif view.supervision is not None and view.supervision.last_exit and view.supervision.restarts_total:
         parts.append(str(Text("last exit: {why}", why=reason(view.supervision.last_exit.why))))
     if (
@@ -191,16 +194,18 @@ def note(view: InstanceView) -> str:
         parts.append(str(_next_restart(view.supervision, view.supervision.next_restart_at)))
     if view.drift:
         parts.append(str(Text("drifted: {what}", what=", ".join(_(each) for each in view.drift))))
+    if view.is_rolled_back:
+        parts.append(_("rolled back"))
     return "; ".join(parts).replace("); ", ") ")
 
 
-def _with_last_words(view: InstanceView) -> str:
-    """The cause, and what a bot that failed said last."""
-    said, cause = view.supervision, str(view.verdict.why)
+def cause(view: InstanceView) -> str:
+    """Why it is as it is, and what a bot that failed said last; empty where there is nothing to say."""
+    said, why = view.supervision, str(view.verdict.why or "")
     if view.verdict.state not in {"failed", "restarting"} or said is None or said.last_exit is None:
-        return cause
+        return why
     last = next((line.strip() for line in reversed(said.last_exit.stderr_tail) if line.strip()), "")
-    return f"{cause}: {last[:LAST_WORDS]}" if last else cause
+    return f"{why}: {last[:LAST_WORDS]}" if last else why
 
 
 def _next_restart(said: Supervision, at: float) -> Text:
@@ -259,6 +264,7 @@ def _ps_object(view: InstanceView) -> dict[str, Any]:
             "at": datetime.fromtimestamp(said.last_exit.at).astimezone().isoformat(timespec="seconds"),
         },
         "wish": view.remembered.wish,
+        "halted": view.remembered.halted is not None,
         "config_file": container.config_file if container else (view.spec.config_file if view.spec else None),
         "container": container.name if container else None,
         "container_id": container.id if container else None,

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from manager.i18n import Text
-from manager.memory import Memory
+from manager.memory import Memory, Refused
 from manager.registry import Container
 from manager.states import ELSEWHERE, Verdict
 
-Kind = Literal["create", "recreate", "start", "restart", "stop", "remove", "leave"]
+Kind = Literal["create", "recreate", "rollback", "start", "restart", "stop", "remove", "leave"]
 
 
 class Action(NamedTuple):
@@ -18,6 +18,8 @@ class Action(NamedTuple):
 
     `first_wave`: its container must be gone before others start, because they get its port.
     `is_fresh`: a person's word, which clears `failed` and `completed`; without it these come back as they were.
+    `as_it_was`: its config was refused, so that its env file stays the one of the config that it runs.
+    `stays_down`: a container is made and not started.
     """
 
     kind: Kind
@@ -25,11 +27,14 @@ class Action(NamedTuple):
     cause: Text
     first_wave: bool = False
     is_fresh: bool = True
+    as_it_was: bool = False
+    stays_down: bool = False
 
     @property
     def starts(self) -> bool:
         """Whether a bot runs after it that did not run before, or ran as another process."""
-        return self.kind in {"create", "recreate", "start", "restart"}
+        is_start = self.kind in {"create", "recreate", "rollback", "start", "restart"}
+        return is_start and not self.stays_down
 
     def __str__(self) -> str:
         return f"{self.kind} {self.instance}: {self.cause}"
@@ -69,8 +74,9 @@ class Situation(NamedTuple):
         ]
 
     def is_stopped_by_wish(self, instance: str) -> bool:
-        """Whether a person stopped it and nobody, by whatever means, has started it since."""
-        return self.memory.of(instance).wish == "stopped" and not self.is_up(instance)
+        """Whether a person stopped or halted it and nobody, by whatever means, has started it since."""
+        remembered = self.memory.of(instance)
+        return (remembered.wish == "stopped" or bool(remembered.halted)) and not self.is_up(instance)
 
     def is_up(self, instance: str) -> bool:
         """Whether its container is up."""
@@ -95,6 +101,21 @@ class Situation(NamedTuple):
         if wanted.environment_changed and container.is_up:
             found.append("environment")
         return found
+
+    def refusal(self, instance: str) -> Refused | None:
+        """Why it is not brought to its config: a roll-out has tried this very config and image, and taken it back."""
+        wanted, refused = self.wanted.get(instance), self.memory.of(instance).refused
+        if wanted is None or refused is None or (wanted.config_hash, self.image_id) != refused[:2]:
+            return None
+        return refused if instance not in self.containers or self.drift(instance) else None
+
+    @property
+    def refused_image(self) -> tuple[str, Refused] | None:
+        """The first instance that was taken back from the present image, and why: others are not to get it unasked."""
+        for each in self.wanted:
+            if "image" in self.drift(each) and (refused := self.refusal(each)):
+                return each, refused
+        return None
 
 
 def up(
@@ -128,7 +149,7 @@ def start(situation: Situation, named: Iterable[str]) -> list[Action]:
         container = situation.containers.get(each)
         if container is not None and _is_busy(situation, each):
             cause = Text("already running")
-            if "config" in situation.drift(each):
+            if "config" in situation.drift(each) and not situation.refusal(each):
                 cause = Text("already running; `manager up {id}` applies the changed config", id=each)
             actions.append(Action("leave", each, cause))
         elif action := _up_one(situation, each, is_named=True, recreate=False):
@@ -140,17 +161,35 @@ def restart(situation: Situation, named: Iterable[str] | None = None) -> list[Ac
     """Stops and starts; a changed config is applied. Without names, what a person stopped stays stopped."""
     actions = []
     for each in situation.wanted if named is None else named:
-        container = situation.containers.get(each)
+        container, refused = situation.containers.get(each), situation.refusal(each) is not None
         if named is None and situation.is_stopped_by_wish(each):
-            actions.append(_left_stopped(each))
+            actions.append(left_stopped(situation, each))
         elif container is None:
-            actions.append(Action("create", each, Text("no container")))
-        elif "config" in situation.drift(each):
+            actions.append(_created(situation, each))
+        elif "config" in situation.drift(each) and not refused:
             actions.append(Action("recreate", each, Text("config changed")))
         elif container.is_up:
-            actions.append(Action("restart", each, Text("asked for")))
+            actions.append(Action("restart", each, Text("asked for"), as_it_was=refused))
         else:
-            actions.append(Action("start", each, Text("not running")))
+            actions.append(Action("start", each, Text("not running"), as_it_was=refused))
+    return _in_waves(situation, actions)
+
+
+def resume(situation: Situation, named: Iterable[str]) -> list[Action]:
+    """Brings what ran when it was halted back as it was: what had failed or completed by itself is that again."""
+    actions = []
+    for each in named:
+        halted = situation.memory.of(each).halted
+        if situation.is_up(each):
+            actions.append(Action("leave", each, Text("already running")))
+        elif halted is None:
+            actions.append(
+                Action("leave", each, Text("it was not halted; `manager start {id}` starts it", id=each))
+            )
+        elif halted == "down":
+            actions.append(Action("leave", each, Text("it did not run when it was halted")))
+        elif action := _up_one(situation, each, is_named=True, recreate=False):
+            actions.append(action._replace(is_fresh=False))
     return _in_waves(situation, actions)
 
 
@@ -194,40 +233,78 @@ def effective(actions: Iterable[Action]) -> list[Action]:
 
 
 def _up_one(situation: Situation, each: str, *, is_named: bool, recreate: bool) -> Action | None:
-    container, drift = situation.containers.get(each), situation.drift(each)
+    container, refused = situation.containers.get(each), situation.refusal(each)
+    drift = [] if refused else situation.drift(each)
     verdict = situation.verdicts.get(each)
     if not is_named and situation.is_stopped_by_wish(each):
-        return _left_stopped(each)
+        return left_stopped(situation, each)
     if container is None:
-        return Action("create", each, Text("no container"))
+        return _created(situation, each)
     if not is_named and verdict is not None and verdict.state in {"failed", "completed"} and container.is_up:
         return _left_ended(each, verdict, drift)
     if "config" in drift:
         return Action("recreate", each, Text("config changed"))
     if recreate and "image" in drift:
+        if not is_named and situation.refused_image:
+            return left_with_image(each, *situation.refused_image)
         return Action("recreate", each, Text("new image"))
     if container.engine_state in {"dead", "removing"}:
+        if refused:
+            return _created(situation, each)
         return Action("recreate", each, Text("the engine calls it “{word}”", word=container.engine_state))
     if container.engine_state == "paused":
         return Action(
             "leave", each, Text("paused; `docker unpause {name}` lets it go on", name=container.name)
         )
     if not container.is_up:
-        return Action("start", each, Text("not running"), is_fresh=is_named)
+        return Action("start", each, Text("not running"), is_fresh=is_named, as_it_was=bool(refused))
     if _is_ending(verdict):
-        return Action("restart", each, Text("it is being stopped"), is_fresh=is_named)
+        return Action(
+            "restart", each, Text("it is being stopped"), is_fresh=is_named, as_it_was=bool(refused)
+        )
     if verdict is not None and verdict.state in {"failed", "completed"}:
-        return Action("restart", each, Text("was {state}", state=Text(verdict.state)))
+        return Action(
+            "restart", each, Text("was {state}", state=Text(verdict.state)), as_it_was=bool(refused)
+        )
     if "environment" in drift:
         return Action("restart", each, Text("environment changed"))
-    return None
+    return left_refused(each, refused) if refused else None
+
+
+def _created(situation: Situation, instance: str) -> Action:
+    if refused := situation.refusal(instance):
+        return Action(
+            "leave",
+            instance,
+            Text(
+                "its config was refused ({why}) and the container before it is gone: `manager rollback {id}` brings that back,"
+                " `manager upgrade {id}` tries again",
+                why=refused.why, id=instance,
+            ),
+        )  # fmt: skip
+    return Action("create", instance, Text("no container"))
+
+
+def left_refused(instance: str, refused: Refused) -> Action:
+    """What is said of an instance whose config and image a roll-out has taken back."""
+    return Action(
+        "leave",
+        instance,
+        Text(
+            "rolled back (config {hash}, image {image} were refused: {why}); `manager upgrade {id}` tries again",
+            hash=refused.config_hash[:8], image=refused.image_id.removeprefix("sha256:")[:8], why=refused.why, id=instance,
+        ),
+    )  # fmt: skip
 
 
 def _left_orphan(instance: str) -> Action:
     return Action("leave", instance, Text("no config names it; --remove-orphans removes it"))
 
 
-def _left_stopped(instance: str) -> Action:
+def left_stopped(situation: Situation, instance: str) -> Action:
+    """What is said of an instance that a person stopped or halted."""
+    if situation.memory.of(instance).halted:
+        return Action("leave", instance, Text("halted; `manager resume` brings back what ran"))
     return Action("leave", instance, Text("stopped by a person; `manager start {id}` starts it", id=instance))
 
 
@@ -242,6 +319,15 @@ def _left_ended(instance: str, verdict: Verdict, drift: list[str]) -> Action:
     return Action(
         "leave", instance, Text("{state} ({why}); `manager start {id}` starts it", state=Text(verdict.state), why=why, id=instance)
     )  # fmt: skip
+
+
+def left_with_image(instance: str, other: str, refused: Refused) -> Action:
+    """What is said of an instance that runs an older image, when another one was taken back from the new one."""
+    cause = Text(
+        "the new image was refused by {other} ({why}); `manager upgrade {id}` tries it all the same",
+        other=other, why=refused.why, id=instance,
+    )  # fmt: skip
+    return Action("leave", instance, cause)
 
 
 def _is_ending(verdict: Verdict | None) -> bool:

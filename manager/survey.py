@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +29,8 @@ class InstanceView(NamedTuple):
     container: Container | None
     supervision: Supervision | None
     remembered: Remembered
+    is_rolled_back: bool = False
+    """Whether its config and image were tried and taken back."""
 
     @property
     def is_bot_up(self) -> bool:
@@ -81,6 +83,13 @@ class Image(NamedTuple):
 NO_IMAGE = Image("", "")
 
 
+class Elsewhere(NamedTuple):
+    """The folder that a container belongs to, and the one of ours that it would have to belong to."""
+
+    there: str
+    here: str
+
+
 class Survey(NamedTuple):
     """The whole fleet at one moment."""
 
@@ -95,22 +104,29 @@ class Survey(NamedTuple):
         """What keeps these instances (None: all) from starting beside the other containers that trade live."""
         specs = self.project.specs
         chosen = [each for each in specs if named is None or each in named]
-        trading = [
+        return list(
+            botenv.beside(
+                (specs[each] for each in chosen),
+                self.trading(chosen),
+                self.project.fleet,
+                self.project.variables,
+            )
+        )
+
+    def trading(self, excepted: Collection[str]) -> list[botenv.Trading]:
+        """The containers that trade live now, but for those of these instances."""
+        return [
             botenv.Trading(
                 each.instance,
                 each.name,
                 each.labels.get(labels.EXCHANGE, ""),
                 each.labels.get(labels.SYMBOL, ""),
-                _env_of(self.project.fleet.secrets_dir(each.instance)) or self.env_values.get(each.instance),
+                env_of(self.project.fleet.secrets_dir(each.instance) / folders.ENV_FILE)
+                or self.env_values.get(each.instance),
             )
             for each in (*self.observed.containers.values(), *self.observed.strays)
-            if each.is_up and each.mode == "live" and each.instance not in chosen
+            if each.is_up and each.mode == "live" and each.instance not in excepted
         ]
-        return list(
-            botenv.beside(
-                (specs[each] for each in chosen), trading, self.project.fleet, self.project.variables
-            )
-        )
 
     def require_ours(self) -> None:
         """Raises ConfigError when containers of this fleet's name come from another project or data folder."""
@@ -120,24 +136,27 @@ class Survey(NamedTuple):
     def foreign(self) -> list[Problem]:
         """A problem for each container of this fleet's name that comes from another project or data folder."""
         fleet = self.project.fleet
-        problems = []
-        for each in self.observed.containers.values():
-            if each.project_dir and each.project_dir != str(fleet.project_dir):
-                here, there = str(fleet.project_dir), each.project_dir
-            elif each.data_source and each.data_source != str(fleet.database_dir(each.instance)):
-                here, there = str(fleet.database_dir(each.instance)), each.data_source
-            else:
-                continue
-            problems.append(
-                Problem.at(
-                    "config/fleet.toml",
-                    "name",
-                    "the container {container} of fleet {fleet} belongs to {there}, not to {here}; give this fleet another"
-                    " name, or take that one down there",
-                    container=each.name, fleet=fleet.name, there=there, here=here,
-                )
-            )  # fmt: skip
-        return problems
+        return [
+            Problem.at(
+                "config/fleet.toml",
+                "name",
+                "the container {container} of fleet {fleet} belongs to {there}, not to {here}; give this fleet another"
+                " name, or take that one down there",
+                container=each.name, fleet=fleet.name, there=place.there, here=place.here,
+            )
+            for each in self.observed.containers.values()
+            if (place := self.elsewhere(each))
+        ]  # fmt: skip
+
+    def elsewhere(self, container: Container) -> Elsewhere | None:
+        """From which other folder a container of this fleet's name comes; None for one of ours."""
+        fleet = self.project.fleet
+        if container.project_dir and container.project_dir != str(fleet.project_dir):
+            return Elsewhere(container.project_dir, str(fleet.project_dir))
+        database = str(fleet.database_dir(container.instance))
+        if container.data_source and container.data_source != database:
+            return Elsewhere(container.data_source, database)
+        return None
 
 
 def look(project: Project, engine: Engine) -> Survey:
@@ -213,16 +232,17 @@ def survey(project: Project, observed: Observed, image: Image) -> Survey:
             observed.containers.get(each),
             said.get(each),
             project.memory.of(each),
+            situation.refusal(each) is not None,
         )
         for each in verdicts
     }
     return Survey(project, observed, situation, views, env_values, image)
 
 
-def _env_of(secrets_dir: Path) -> dict[str, str] | None:
-    """What a container was given; None for an env file that is not there or cannot be read."""
+def env_of(path: Path) -> dict[str, str] | None:
+    """What a container was given by this env file; None for one that is not there or cannot be read."""
     try:
-        found = jsonfile.read(secrets_dir / folders.ENV_FILE)
+        found = jsonfile.read(path)
     except jsonfile.JsonFault:
         return None
     return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else None

@@ -135,7 +135,7 @@ def a_situation(
     """A situation from one line an instance.
 
     Keys: `engine` (the container's state, none for no container), `state` (the verdict), `hash` (its label; the config's
-    is `h1`), `image`, `environment` (changed), `wish`, `port`, `old_port`.
+    is `h1`), `image`, `environment` (changed), `wish`, `halted`, `port`, `old_port`.
     """
     wanted, containers, verdicts, remembered = {}, {}, {}, {}
     for each, facts in instances.items():
@@ -158,7 +158,7 @@ def a_situation(
         )
         verdicts[each] = Verdict(state, why=Text("exit code 1") if state == "failed" else None)
         wish: Wish = facts.get("wish", "run")
-        remembered[each] = Remembered(wish=wish)
+        remembered[each] = Remembered(wish=wish, halted=facts.get("halted"))
     for each, engine in (orphans or {}).items():
         containers[each] = a_container(each, engine)
         verdicts[each] = Verdict("orphan")

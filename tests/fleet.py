@@ -177,4 +177,7 @@ def remove_fleet(project: Project) -> None:
         project.docker("rm", "-f", "-v", *found, check=False)
     if networks := project.docker("network", "ls", "-q", "--filter", label, check=False).split():
         project.docker("network", "rm", *networks, check=False)
-    project.docker("rmi", f"{project.name}-bot:local", check=False)
+    kept = project.docker(
+        "images", "--format", "{{.Repository}}:{{.Tag}}", f"{project.name}-bot:rollback-*", check=False
+    )
+    project.docker("rmi", f"{project.name}-bot:local", *kept.split(), check=False)

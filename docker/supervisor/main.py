@@ -14,7 +14,7 @@ from supervisor.keeper import Keeper
 from supervisor.loop import Loop
 from supervisor.outlet import Outlet
 from supervisor.paths import Paths
-from supervisor.settings import Settings, SettingsError, parse
+from supervisor.settings import ONCE, Settings, SettingsError, parse
 from supervisor.timings import Timings
 
 FAULT = 3  # exit code of a fault of our own
@@ -179,11 +179,14 @@ def main(
     timings: Timings | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> int:
-    """Run until told to stop; an exit code for the container."""
+    """Run until told to stop, or with BOTFLEET_ONCE until the question is answered; an exit code for the container."""
     os.umask(0o027)  # logs, databases and states are for their owner and group
-    supervisor = Supervisor(
-        arguments, paths or Paths(), timings or Timings(), dict(os.environ if environ is None else environ)
-    )
+    paths, environ = paths or Paths(), dict(os.environ if environ is None else environ)
+    if ONCE in environ:
+        from supervisor import once  # subprocess: 2 MB that no supervisor of a bot needs
+
+        return once.run(arguments, paths, environ)
+    supervisor = Supervisor(arguments, paths, timings or Timings(), environ)
     try:
         return supervisor.run()
     except BaseException as fault:  # noqa: BLE001 - whatever it is, no bot may go on without us

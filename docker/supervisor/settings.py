@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 PREFIX = "BOTFLEET_"
+ONCE = PREFIX + "ONCE"  # seconds: a program that answers a question is run, and no bot
 DEFAULT_COMMAND = "/opt/venv/bin/python -u /app/run.py"
 COMPLETIONS = ("exit", "duration", "never")
 DAY_S = 86400

@@ -41,18 +41,18 @@ class Change(NamedTuple):
 
 def up(context: Context) -> int:
     """Brings the fleet to what its configs say."""
-    return _perform(context, _up_change(context))
+    return perform(context, _up_change(context))
 
 
 def plan_(context: Context) -> int:
     """Shows what `up` would do, and why."""
     context.args.dry_run = True
-    return _perform(context, _up_change(context))
+    return perform(context, _up_change(context))
 
 
 def start(context: Context) -> int:
     """Starts instances that do not run."""
-    return _perform(
+    return perform(
         context,
         Change("start", lambda survey, named: plan.start(survey.situation, _all(survey, named)), "run"),
     )
@@ -60,7 +60,7 @@ def start(context: Context) -> int:
 
 def restart(context: Context) -> int:
     """Stops and starts instances."""
-    return _perform(
+    return perform(
         context, Change("restart", lambda survey, named: plan.restart(survey.situation, named), "run")
     )
 
@@ -70,7 +70,7 @@ def stop(context: Context) -> int:
     change = Change(
         "stop", lambda survey, named: plan.stop(survey.situation, named), "stopped", needs_sound_configs=False
     )
-    return _perform(context, change)
+    return perform(context, change)
 
 
 def down(context: Context) -> int:
@@ -81,7 +81,7 @@ def down(context: Context) -> int:
         lambda survey, named: plan.down(survey.situation, named, remove_orphans=orphans),
         needs_sound_configs=False,
     )
-    return _perform(context, change)
+    return perform(context, change)
 
 
 def _up_change(context: Context) -> Change:
@@ -97,7 +97,8 @@ def _all(survey: Survey, named: list[str] | None) -> list[str]:
     return list(survey.situation.wanted) if named is None else named
 
 
-def _perform(context: Context, change: Change) -> int:
+def perform(context: Context, change: Change) -> int:
+    """Runs one changing command from the look to the exit code."""
     args = context.args
     if args.dry_run:
         survey = _look(context, change)
@@ -118,7 +119,7 @@ def _perform(context: Context, change: Change) -> int:
         is_all = change.command == "down" and named is None
         with _network_removed(context, fleet.network) if is_all else nullcontext():
             after = _looked_after(context, survey, actions, outcomes)
-            _export(after)
+            write_export(after)
     failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
     left = {each.instance for each in actions if each.kind == "leave"}
     dead = {each for each in left if after.views[each].verdict.state == "failed"}
@@ -169,7 +170,7 @@ def _name_instance(context: Context) -> None:
         )
     file = survey.project.specs[present].config_file
     _require_free_id(wanted, file, survey)
-    _remember(survey, survey.project.memory.with_id(file, wanted))
+    remember(survey, survey.project.memory.with_id(file, wanted))
 
 
 def _require_free_id(instance: str, file: str, survey: Survey) -> None:
@@ -192,11 +193,11 @@ def _look(context: Context, change: Change) -> Survey:
     survey = context.survey()
     survey.require_ours()
     if change.needs_sound_configs:
-        _require_sound(context, survey)
+        require_sound(context, survey)
     return survey
 
 
-def _require_sound(context: Context, survey: Survey) -> None:
+def require_sound(context: Context, survey: Survey) -> None:
     """Everything must load before the whole fleet is touched; a named instance needs only its own file."""
     project = survey.project
     show_warnings(project)
@@ -222,11 +223,17 @@ def _planned(context: Context, change: Change, survey: Survey) -> tuple[list[Act
     named = survey.project.select(context.args.ids, context.args.config)
     for each in named or ():
         require_known(each, survey)
-        if change.needs_sound_configs and each not in survey.situation.wanted:
-            raise UsageError(
-                "{id} has no config any more; `manager down {id}` removes its container", id=each
-            )
+        if change.needs_sound_configs:
+            require_config(each, survey)
     return change.planner(survey, named), named
+
+
+def require_config(instance: str, survey: Survey) -> None:
+    """Raises UsageError for an instance of which only the container is left."""
+    if instance not in survey.situation.wanted:
+        raise UsageError(
+            "{id} has no config any more; `manager down {id}` removes its container", id=instance
+        )
 
 
 def _save_wish(change: Change, survey: Survey, after: Memory) -> ManagerError | None:
@@ -235,7 +242,7 @@ def _save_wish(change: Change, survey: Survey, after: Memory) -> ManagerError | 
     A bot that is to be stopped is stopped, though, even on a disk that is full; the error is for the end.
     """
     try:
-        _remember(survey, after)
+        remember(survey, after)
     except ManagerError as error:
         if change.wish != "stopped":
             raise
@@ -288,6 +295,8 @@ def _memory_after(change: Change, survey: Survey, actions: list[Action], named: 
     situation = survey.situation
     if change.wish is not None:
         after = after.with_wish(_asked(change, situation, actions, named), change.wish)
+    elif change.command == "resume":
+        after = after.with_resumed(named or [])
     elif change.command == "up":  # what a person stopped here, and then started by docker's own means
         wishes = situation.memory.instances
         after = after.with_wish([each for each in wishes if situation.is_up(each)], "run")
@@ -309,10 +318,14 @@ def _asked(
         return named
     if change.command == "restart":  # leaves alone what is stopped
         return [action.instance for action in actions if action.kind != "leave"]
-    return [*{**situation.wanted, **situation.containers}]
+    everything = [*{**situation.wanted, **situation.containers}]
+    if change.command == "stop":  # keeps what is halted on the list of `resume`
+        return [each for each in everything if situation.is_up(each) or not situation.memory.of(each).halted]
+    return everything
 
 
-def _remember(survey: Survey, after: Memory) -> None:
+def remember(survey: Survey, after: Memory) -> None:
+    """Writes the memory, if it has changed. Raises ManagerError."""
     if after == survey.project.memory:
         return
     if after.faults:
@@ -341,7 +354,8 @@ def _wait(context: Context, survey: Survey, excepted: set[str]) -> tuple[Survey,
     return after, late
 
 
-def _export(survey: Survey) -> None:
+def write_export(survey: Survey) -> None:
+    """Writes instances.json; what keeps it from being written is a warning."""
     try:
         if remark := export.write(survey, export.bot_pids(survey)):
             output.warning(remark)

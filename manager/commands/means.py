@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from manager import execute, lock, users
+from manager import execute, history, lock, users
 from manager.container import NETWORK_OPTIONS, START_INTERVAL_API, Place
 from manager.context import Context
 from manager.errors import EngineError, ManagerError
@@ -15,8 +15,17 @@ from manager.spec import config_hash
 from manager.survey import NO_IMAGE, Survey
 
 
-def gather(context: Context, survey: Survey, todo: Collection[Action], held: lock.Held) -> execute.Means:
-    """Everything that these actions need, in a few engine calls whatever their number. Raises ManagerError."""
+def gather(
+    context: Context,
+    survey: Survey,
+    todo: Collection[Action],
+    held: lock.Held,
+    steps: history.Steps = history.NONE,
+) -> execute.Means:
+    """Everything that these actions need, in a few engine calls whatever their number. Raises ManagerError.
+
+    `steps`: what each `rollback` among them brings back.
+    """
     project, engine = survey.project, context.engine()
     fleet = project.fleet
     kinds = {action.kind for action in todo}
@@ -24,12 +33,14 @@ def gather(context: Context, survey: Survey, todo: Collection[Action], held: loc
     def called_off() -> Text | None:
         return Text("the fleet was stopped by force meanwhile") if held.was_passed() else None
 
-    if not any(action.starts for action in todo):
+    if not any(action.starts or action.kind == "rollback" for action in todo):
         return execute.Means(
             engine, fleet, project.specs, survey.situation.containers, survey.env_values, _no_place,
             called_off,
         )  # fmt: skip
     as_user = users.bot_user(fleet, project.variables, engine)
+    if "rollback" in kinds:
+        _ensure_network(context, survey)
     if kinds & {"create", "recreate"}:
         from manager.composehash import service_hashes  # and with it `subprocess`
 
@@ -47,13 +58,19 @@ def gather(context: Context, survey: Survey, todo: Collection[Action], held: loc
             gid=as_user.gid,
             owner=as_user.owner,
             image_id=survey.image.id,
-            compose_hash=hashes.get(instance) or config_hash(project.specs[instance], fleet),
+            compose_hash=hashes.get(instance) or _own_hash(instance, survey),
             api_version=api_version,
         )
 
     return execute.Means(
-        engine, fleet, project.specs, survey.situation.containers, survey.env_values, place, called_off
+        engine, fleet, project.specs, survey.situation.containers, survey.env_values, place, called_off, steps
     )
+
+
+def _own_hash(instance: str, survey: Survey) -> str:
+    """Where Compose gives none. A container that is brought back has its own, and may have no config any more."""
+    spec = survey.project.specs.get(instance)
+    return config_hash(spec, survey.project.fleet) if spec else ""
 
 
 def _no_place(instance: str) -> Place:

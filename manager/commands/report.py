@@ -49,7 +49,7 @@ def say_outcomes(
     for error in errors:
         output.error(error)
     for outcome in killed:
-        output.error(_killed_text(outcome))
+        output.error(killed_text(outcome))
     left = [outcome for outcome in outcomes if outcome.open_orders_left and not outcome.was_killed]
     for outcome in left:
         output.error(
@@ -74,7 +74,8 @@ def say_outcomes(
     return worst_exit_code(codes)
 
 
-def _killed_text(outcome: Outcome) -> Text:
+def killed_text(outcome: Outcome) -> Text:
+    """What a person must know of a bot that had to be killed."""
     if outcome.open_orders_left is None:
         return Text(
             "{id} did not end in time and was killed; it did not report its orders: look at the exchange",
@@ -90,11 +91,15 @@ def _killed_text(outcome: Outcome) -> Text:
 def _say_drift(survey: Survey, actions: list[Action]) -> None:
     """A new image restarts nothing by itself, so it is said."""
     touched = {action.instance for action in actions}
-    behind = [each for each, view in survey.views.items() if "image" in view.drift and each not in touched]
+    behind = [
+        each
+        for each, view in survey.views.items()
+        if "image" in view.drift and not view.is_rolled_back and each not in touched
+    ]
     if behind:
         output.say(
             Text(
-                "{count} of the instances run an older image; `manager up --recreate` renews them: {ids}",
+                "{count} of the instances run an older image; `manager upgrade` renews them: {ids}",
                 count=len(behind),
                 ids=", ".join(behind),
             )
@@ -104,6 +109,7 @@ def _say_drift(survey: Survey, actions: list[Action]) -> None:
 DONE = {
     "create": mark("created"),
     "recreate": mark("recreated"),
+    "rollback": mark("rolled back"),
     "start": mark("started"),
     "restart": mark("restarted"),
     "stop": mark("stopped"),
@@ -113,6 +119,7 @@ DONE = {
 PLANNED = {
     "create": mark("create"),
     "recreate": mark("recreate"),
+    "rollback": mark("roll back"),
     "start": mark("start"),
     "restart": mark("restart"),
     "stop": mark("stop"),

@@ -35,9 +35,14 @@ INSTRUCTIONS = {
 
 
 class FakeExchange:
-    """`with FakeExchange() as fake:` serves `fake.book` at `fake.url` until the block ends."""
+    """`with FakeExchange() as fake:` serves `fake.book` at `fake.url` until the block ends.
 
-    def __init__(self, book: Book | None = None, faults: Faults | None = None) -> None:
+    `address`: where it listens; one of this machine's bridges, for bots in containers.
+    """
+
+    def __init__(
+        self, book: Book | None = None, faults: Faults | None = None, address: str = "127.0.0.1"
+    ) -> None:
         self.book, self.faults = book or Book(), faults or Faults()
         key = Ed25519PrivateKey.generate()
         raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
@@ -46,11 +51,12 @@ class FakeExchange:
         self.requests: list[tuple[str, str]] = []
         # Called with "before" and "after" around the carrying out of each order and cancellation.
         self.tap: Callable[[str], None] = lambda moment: None
-        self._server = _Server(self)
+        self._server = _Server(self, address)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}"
 
     @property
     def env(self) -> dict[str, str]:
@@ -147,9 +153,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, fake: FakeExchange) -> None:
+    def __init__(self, fake: FakeExchange, address: str) -> None:
         self.fake = fake
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__((address, 0), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A bot that was killed in the middle of a request is the point, not news."""

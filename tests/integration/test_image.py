@@ -109,6 +109,7 @@ def test_the_image_keeps_its_contract(bot_image: str) -> None:
     assert config["User"] == "10001:10001"
     assert config["WorkingDir"] == "/app"
     assert config["Labels"]["botfleet.supervisor"] == "1"
+    assert config["Labels"]["botfleet.open-orders"] == "/opt/venv/bin/python -u /app/open_orders.py"
     assert config["Entrypoint"][-1] == "/opt/botfleet/supervisor"
     assert config.get("Healthcheck") is None
     assert config.get("Volumes") is None
@@ -170,6 +171,7 @@ def test_a_second_build_does_nothing(tag: str, bot: Path, tmp_path: Path) -> Non
 
 def test_a_bot_of_ones_own_is_copied_as_it_is_but_for_its_keys(tag: str, bot: Path, tmp_path: Path) -> None:
     image, said = build(tag, bot)
+    assert config_of(image)["Labels"]["botfleet.open-orders"] == "", "this bot cannot be asked"
     assert f"not copied into the image, since it may hold keys: {bot / '.env'}" in said
     assert in_image(image, "/opt/venv/bin/python", "/app/run.py") == "a package of the bot\n"
     assert in_image(image, "/app/tool.sh") == "ran\n"

@@ -34,7 +34,7 @@ def refusal(project: Path, *named: str, rows: tuple[dict[str, Any], ...] = ()) -
     """Why these instances (none: all) may not start; empty if they may."""
     found = survey.survey(projects.read(project), observe(rows, FLEET_NAME), survey.NO_IMAGE)
     try:
-        change._require_sound(Context(Namespace(ids=list(named), config=[])), found)
+        change.require_sound(Context(Namespace(ids=list(named), config=[])), found)
     except ConfigError as error:
         return str(error)
     return ""

@@ -71,6 +71,12 @@ class Settings:
     def is_grid(self) -> bool:
         return self.strategy in GRID_STRATEGIES
 
+    @property
+    def identity(self) -> str:
+        """What a run is a run of: another exchange, symbol, market type or mode is another run."""
+        kind = "perp" if self.perp else "spot"
+        return f"{self.exchange} {self.symbol} {kind} {'live' if self.live else 'paper'}"
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:

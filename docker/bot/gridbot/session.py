@@ -79,12 +79,7 @@ def _choose(settings: Settings, store: Store, env: Mapping[str, str]) -> Exchang
         return Paper(lambda: invented_market(settings), Replay(settings.replay))
     source = settings.source
     run = store.unfinished_run()
-    if (
-        source == "auto"
-        and run is not None
-        and run.identity == _identity(settings)
-        and run.source != "replay"
-    ):
+    if source == "auto" and run is not None and run.identity == settings.identity and run.source != "replay":
         source = run.source
         if source == "synthetic":
             log.info(
@@ -132,14 +127,9 @@ def answers(settings: Settings, env: Mapping[str, str], within: float = FIRST_AN
     return bool(found)
 
 
-def _identity(settings: Settings) -> str:
-    kind = "perp" if settings.perp else "spot"
-    return f"{settings.exchange} {settings.symbol} {kind} {'live' if settings.live else 'paper'}"
-
-
 def _run(settings: Settings, store: Store, exchange: Exchange, env: Mapping[str, str]) -> Run:
     """The unfinished run where it is this one, else a new one that takes over the last one's position."""
-    identity, source = _identity(settings), exchange.name
+    identity, source = settings.identity, exchange.name
     run = store.unfinished_run()
     if run is not None and (run.identity, run.source) == (identity, source) and source != "replay":
         return run

@@ -20,10 +20,9 @@ from typing import Any
 
 from gridbot.database import LIVE, open_for_writing, transaction
 from gridbot.ledger import Ledger, apply, received
-from gridbot.model import ZERO, Fill, Market, Order, Side, Wanted, plain
+from gridbot.model import ZERO, Fill, Market, Order, Wanted, plain
+from gridbot.record import Record
 from gridbot.samples import Samples
-
-ORDER_COLUMNS = "client_id, slot, cell, side, price, qty, filled, state, exchange_id, post_only, market, reduce_only, created_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +39,13 @@ class Run:
     grid: dict[str, Any] | None
 
 
-class Store:
+class Store(Record):
     """Opens (or makes) the file and holds its lock. Raises DatabaseError."""
 
     def __init__(self, path: Path, *, durable: bool) -> None:
         self.path = path
-        self._db, self._lock = open_for_writing(path, durable=durable)
+        db, self._lock = open_for_writing(path, durable=durable)
+        super().__init__(db)
         self.samples = Samples(self._db)
         self.ledger = Ledger()
         self.generation = 0
@@ -147,22 +147,6 @@ class Store:
         assert order is not None
         return order
 
-    def order(self, client_id: int) -> Order | None:
-        row = self._db.execute(
-            f"SELECT {ORDER_COLUMNS} FROM orders WHERE client_id = ?", (client_id,)
-        ).fetchone()
-        return _order(row) if row else None
-
-    def order_by_exchange_id(self, exchange_id: str) -> Order | None:
-        row = self._db.execute(
-            f"SELECT {ORDER_COLUMNS} FROM orders WHERE exchange_id = ?", (exchange_id,)
-        ).fetchone()
-        return _order(row) if row else None
-
-    def live_orders(self) -> list[Order]:
-        rows = self._db.execute(f"SELECT {ORDER_COLUMNS} FROM orders WHERE {LIVE} ORDER BY created_at")
-        return [_order(row) for row in rows]
-
     def outdated_orders(self) -> set[int]:
         """Client ids of live orders that belong to an older grid or run."""
         rows = self._db.execute(
@@ -260,24 +244,6 @@ class Store:
             row["closing"],
             grid,
         )
-
-
-def _order(row: sqlite3.Row) -> Order:
-    return Order(
-        client_id=row["client_id"],
-        slot=row["slot"],
-        side=Side(row["side"]),
-        price=Decimal(row["price"]),
-        qty=Decimal(row["qty"]),
-        filled=Decimal(row["filled"]),
-        state=row["state"],
-        created_at=row["created_at"],
-        cell=row["cell"],
-        exchange_id=row["exchange_id"],
-        post_only=bool(row["post_only"]),
-        market=bool(row["market"]),
-        reduce_only=bool(row["reduce_only"]),
-    )
 
 
 def _dump(ledger: Ledger) -> str:

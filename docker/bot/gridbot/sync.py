@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from gridbot.exchange import Exchange
 from gridbot.ledger import Ledger
-from gridbot.model import ExchangeOrder, Fill, Market, Order
+from gridbot.model import Fill, Market, Order
 from gridbot.store import Store
 
 # Histories are read from this long before the last known trade: exchanges list executions late and out of order.
@@ -88,7 +88,7 @@ def _read_orders(store: Store, exchange: Exchange) -> tuple[Outcome, list[Order]
     live = {order.client_id: order for order in store.live_orders()}
     seen: set[int] = set()
     for there in listed:
-        order = _ours(store, there)
+        order = store.ours(there)
         if order is None:
             if there.client_id is not None:
                 outcome.foreign_ids.add(there.client_id)
@@ -122,12 +122,3 @@ def _read_trades(
                 store.note_exchange_id(order.client_id, fill.exchange_id)
         if order is not None and store.add_trade(fill, order, market):
             outcome.trades.append((fill, order, store.ledger))
-
-
-def _ours(store: Store, there: ExchangeOrder) -> Order | None:
-    order = store.order_by_exchange_id(there.exchange_id)
-    if order is None and there.client_id is not None:
-        order = store.order(there.client_id)
-        if order is not None and (order.exchange_id is not None or not order.looks_like(there)):
-            return None
-    return order

@@ -1,0 +1,263 @@
+"""`halt`, the kill switch, and `resume`: stop everything at once, prove that nothing is left, and bring the same back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from manager import labels, lock, output, plan, supervision, waiting
+from manager.commands import change
+from manager.commands.show import no_instance
+from manager.context import Context, show_problems
+from manager.errors import BAD_CONFIG, OK, ConfigError, EngineUnreachable, ManagerError, worst_exit_code
+from manager.i18n import Text, _, mark
+from manager.survey import Survey
+
+if TYPE_CHECKING:
+    from manager.fleet import Fleet
+    from manager.halting import Ended, Fate
+    from manager.orders import Answer
+    from manager.registry import Container
+
+HOW = {
+    "stopped": mark("stopped"),
+    "killed": mark("killed"),
+    "was down": mark("was down"),
+    "still runs": mark("STILL RUNS"),
+}
+"""Words of programs, and what a person reads."""
+
+
+def halt(context: Context) -> int:
+    """Stops every instance at once, whatever else is locked, and verifies it."""
+    fleet = context.project().fleet
+    try:
+        with lock.held(fleet.lock_file, "halt", force=True) as held:
+            return _halt(context, follows_a_kill=held.follows_a_kill)
+    except EngineUnreachable:
+        _say_what_may_trade(fleet)
+        raise
+
+
+def resume(context: Context) -> int:
+    """Starts exactly what ran when the fleet was halted."""
+    project = context.project()
+    if project.memory.faults:
+        raise ConfigError(project.memory.faults)
+    if project.select(context.args.ids, context.args.config) is None:
+        context.args.ids = [each for each in project.memory.halted if each in project.specs]
+        if not context.args.ids:
+            if context.as_json:
+                output.say_json([])
+            else:
+                output.say(_("nothing is halted; `manager up` starts what should run"))
+            return OK
+        for each in sorted(set(project.memory.halted).difference(project.specs)):
+            output.warning(
+                Text("{id} was halted and has no usable config any more: it is not started", id=each)
+            )
+    return change.perform(
+        context,
+        change.Change("resume", lambda survey, named: plan.resume(survey.situation, named or [])),
+    )
+
+
+def _halt(context: Context, *, follows_a_kill: bool) -> int:
+    from manager import halting  # thread pools
+
+    survey, engine, fleet = context.survey(), context.engine(), context.project().fleet
+    chosen = _chosen(context, survey)
+    ran = [each for each in chosen if survey.situation.is_up(each)]
+    down = [each for each in chosen if each not in ran]
+    unsaved = _remember(survey, ran, down)
+
+    def look_again(before: Survey) -> Survey:
+        if follows_a_kill:  # what a killed manager has asked of the engine comes all the same
+            waiting.until_settled()
+        return context.look_again(before)
+
+    def tell(line: str) -> None:
+        if not context.as_json:
+            output.say(line)
+
+    halted = halting.bring_down(survey, chosen, look_again, engine, lambda end: tell(_end_line(end, fleet)))
+    answers = halting.ask(
+        halted, chosen, engine, lambda container, answer: tell(_answer_line(container, answer))
+    )
+    unsaved = (
+        _remember(halted.survey, ran, down) or unsaved
+    )  # who held the lock may have written its own memory over ours
+    change.write_export(halted.survey)
+    fates = sorted(halting.fates(halted, chosen, answers), key=lambda each: each.instance)
+    return _conclude(context, halted.survey, fates, unsaved)
+
+
+def _chosen(context: Context, survey: Survey) -> list[str]:
+    """The instances meant: those named, else all that a config, a container or a stray is of."""
+    known = sorted({*survey.views, *(each.instance for each in survey.observed.strays)})
+    named = survey.project.select(context.args.ids, context.args.config)
+    for each in named or ():
+        if each not in known:
+            raise no_instance(each, known)
+    return known if named is None else named
+
+
+def _remember(survey: Survey, ran: list[str], down: list[str]) -> ManagerError | None:
+    """Before the deed, so that a manager killed in between leaves a list. A bot is stopped whether or not it can be written."""
+    try:
+        change.remember(survey, survey.project.memory.with_halted(ran, down))
+    except ManagerError as error:
+        return error
+    return None
+
+
+def _conclude(context: Context, survey: Survey, fates: list[Fate], unsaved: ManagerError | None) -> int:
+    if context.as_json:
+        output.say_json([_object(each) for each in fates])
+    elif fates:
+        output.say(_table(fates))
+    for each in fates:
+        _say_what_is_wrong(each, survey)
+    codes = [each.exit_code for each in fates]
+    for problem in survey.foreign():
+        output.error(problem)
+        codes.append(BAD_CONFIG)
+    show_problems(survey.project)
+    if unsaved is not None:
+        output.error(unsaved)
+        codes.append(unsaved.exit_code)
+    return worst_exit_code(codes)
+
+
+def _say_what_is_wrong(fate: Fate, survey: Survey) -> None:
+    """What a person must do now, each on its line."""
+    if fate.ended is not None and fate.ended.error is not None:
+        output.error(Text("cannot stop {id}: {why}", id=fate.instance, why=fate.ended.error))
+    if not fate.is_down:
+        said = supervision.read(survey.project.fleet.instance_state_dir(fate.instance))
+        name = fate.container.name if fate.container else (said.container[:12] if said else "?")
+        output.error(
+            Text(
+                "{id} STILL RUNS, as far as can be told in container {container}: `docker kill {container}`,"
+                " and look at the exchange",
+                id=fate.instance, container=name,
+            )
+        )  # fmt: skip
+    if fate.ended is not None and fate.ended.was_killed:
+        output.error(Text("{id} did not end in time and was killed", id=fate.instance))
+    if fate.mode == "live" and fate.left != 0:
+        output.error(_left_text(fate, survey))
+
+
+def _left_text(fate: Fate, survey: Survey) -> Text:
+    where = _market(fate, survey)
+    if fate.left is None:
+        why = fate.answer.why if fate.answer else Text("it has no container to ask from, and did not report")
+        return Text(
+            "{id}: whether orders are left is unknown ({why}): look at {exchange}, {symbol}",
+            id=fate.instance, why=why, **where,
+        )  # fmt: skip
+    orders = ", ".join(fate.answer.orders) if fate.answer else ""
+    return Text(
+        "{id}: {count} ORDERS ARE STILL OPEN at {exchange}, {symbol}: cancel them there {orders}",
+        id=fate.instance, count=fate.left, orders=f"({orders})" if orders else "", **where,
+    )  # fmt: skip
+
+
+def _market(fate: Fate, survey: Survey) -> dict[str, str]:
+    own = fate.container.labels if fate.container else {}
+    view = survey.views.get(fate.instance)
+    return {
+        "exchange": own.get(labels.EXCHANGE) or (view and view.exchange) or "?",
+        "symbol": own.get(labels.SYMBOL) or (view and view.symbol) or "?",
+    }
+
+
+def _how(fate: Fate) -> str:
+    if not fate.is_down:
+        return "still runs"
+    if fate.ended is None:
+        return "was down"
+    return "killed" if fate.ended.was_killed else "stopped"
+
+
+def _table(fates: list[Fate]) -> str:
+    heads = [
+        "ID",
+        _("CONTAINER"),
+        _("MODE"),
+        _("HOW"),
+        _("SECONDS"),
+        _("REPORTED LEFT"),
+        _("LEFT AT EXCHANGE"),
+        _("OF OTHERS"),
+    ]
+    return output.table(heads, [_row(each) for each in fates])
+
+
+def _row(fate: Fate) -> list[object]:
+    asked = fate.answer
+    return [
+        fate.instance,
+        fate.container.name if fate.container else "",
+        _(fate.mode) if fate.mode else "",
+        _(HOW[_how(fate)]),
+        "" if fate.ended is None else f"{fate.ended.seconds:.1f}",
+        "" if fate.reported is None else fate.reported,
+        "" if asked is None else _("unknown") if asked.left is None else asked.left,
+        "" if asked is None or asked.left is None else asked.others,
+    ]
+
+
+def _object(fate: Fate) -> dict[str, Any]:
+    ended, asked = fate.ended, fate.answer
+    return {
+        "id": fate.instance,
+        "container": fate.container.name if fate.container else None,
+        "mode": fate.mode or None,
+        "down": fate.is_down,
+        "how": _how(fate),
+        "killed": ended is not None and ended.was_killed,
+        "seconds": round(ended.seconds, 3) if ended else None,
+        "error": str(ended.error) if ended and ended.error else None,
+        "open_orders_reported": fate.reported,
+        "asked": asked is not None,
+        "open_orders_at_exchange": asked.left if asked else None,
+        "orders_of_others": asked.others if asked and asked.left is not None else None,
+        "orders": list(asked.orders) if asked else [],
+        "why": str(asked.why) if asked and asked.why else None,
+    }
+
+
+def _end_line(end: Ended, fleet: Fleet) -> str:
+    """`bp_sol_01: stopped (4.7 s), 0 open orders left`; a container that is not the instance's own is named."""
+    found = end.container
+    name = found.instance if found.name == fleet.container_name(found.instance) else found.name
+    verb = _("failed") if end.error else _("killed") if end.was_killed else _("stopped")
+    text = f"{name}: {verb} ({end.seconds:.1f} s)"
+    left = supervision.open_orders_left(fleet.instance_state_dir(found.instance))
+    return text if left is None else f"{text}, {Text('{count} open orders left', count=left)}"
+
+
+def _answer_line(container: Container, answer: Answer) -> str:
+    exchange = container.labels.get(labels.EXCHANGE, "?")
+    if answer.left is None:
+        return str(Text("{id}: {exchange} was asked: unknown", id=container.instance, exchange=exchange))
+    return str(
+        Text(
+            "{id}: {exchange} was asked: {count} open orders left",
+            id=container.instance,
+            exchange=exchange,
+            count=answer.left,
+        )
+    )
+
+
+def _say_what_may_trade(fleet: Fleet) -> None:
+    """Without an engine nothing can be stopped; which bots live can still be told from the locks they hold."""
+    try:
+        folders = sorted(each for each in fleet.state_dir.iterdir() if each.is_dir())
+    except OSError:
+        return
+    alive = [each.name for each in folders if supervision.is_held(each)]
+    if alive:
+        output.error(Text("these bots still run and may trade: {ids}", ids=", ".join(alive)))

@@ -1,0 +1,125 @@
+"""The kill switch on a real engine, and live against a local exchange that bots in containers can reach."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fake_exchange.server import FakeExchange
+from tests.integration.conftest import Project, eventually
+
+pytestmark = pytest.mark.engine
+
+MESH = {"grid_upper_price": 156, "grid_lower_price": 144, "grid_num": 7, "order_quantity": 0.1}
+
+
+@pytest.fixture
+def fake(project: Project) -> Iterator[FakeExchange]:
+    """An exchange at the engine's own bridge, which only this machine and its containers see."""
+    gateway = project.docker("network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}")
+    with FakeExchange(address=gateway.strip()) as served:
+        variables = {**served.env, "GRIDBOT_RATE_LIMIT_MS": "2", "GRIDBOT_RECV_WINDOW_MS": "1000"}
+        text = "".join(f"{name}={value}\n" for name, value in variables.items())
+        (project.folder / ".env").write_text(text)
+        settings = project.folder / "config" / "fleet.toml"
+        settings.write_text(settings.read_text().replace('["GRIDBOT_*"]', '["GRIDBOT_*", "*_API_URL"]'))
+        yield served
+
+
+@pytest.fixture
+def desk(project: Project, fake: FakeExchange) -> Project:
+    """One bot that trades live, with its six orders in the market, and one on paper."""
+    project.add("live_01", 0, mode="live", strategy_config=MESH)
+    project.add("paper_01", 1)
+    project.manager("up", "--wait")
+    eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
+    return project
+
+
+def halted(project: Project, code: int) -> dict[str, dict[str, Any]]:
+    """Halts; instance → what was said of it."""
+    return {each["id"]: each for each in project.manager("halt", "--json", code=code).json}
+
+
+def everything(project: Project) -> list[str]:
+    label = f"label=com.docker.compose.project={project.name}"
+    return project.docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").split()
+
+
+def test_what_is_left_at_the_exchange_is_asked_and_named(desk: Project, fake: FakeExchange) -> None:
+    fake.book.place("Bid", "Limit", Decimal(141), Decimal(1), 7, foreign=True)
+    found = halted(desk, 0)
+    assert {each: found[each]["how"] for each in found} == {"live_01": "stopped", "paper_01": "stopped"}
+    assert (found["live_01"]["open_orders_at_exchange"], found["live_01"]["orders_of_others"]) == (0, 1)
+    assert not found["paper_01"]["asked"]
+    assert desk.manager("up").out.count("halted; `manager resume` brings back what ran") == 2
+    assert {each["halted"] for each in desk.ps().values()} == {True}
+
+    desk.manager("resume", "--wait")
+    eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
+    desk.docker("kill", desk.container("live_01"))
+    done = desk.manager("halt", code=1)
+    assert "live_01: 6 ORDERS ARE STILL OPEN at backpack, SOL_USDC_PERP: cancel them there (" in done.err
+    assert "buy 0.1 @ 144" in done.err
+    assert len(fake.book.own_open()) == 6, "asking cancels nothing"
+
+    fake.faults.down = True
+    unknown = halted(desk, 1)["live_01"]
+    assert unknown["open_orders_at_exchange"] is None
+    assert "backpack does not say which orders are open" in unknown["why"]
+    assert "manager resume" in desk.manager("up").out
+    assert sorted(everything(desk)) == [desk.container("live_01"), desk.container("paper_01")]
+    assert fake.secret not in json.dumps(unknown) + done.out + done.err
+    assert fake.book.violations == []
+
+
+def test_a_one_off_is_stopped_too_whatever_is_locked_broken_or_missing(
+    desk: Project, fake: FakeExchange
+) -> None:
+    desk.manager("stop", "live_01")
+    desk.manager("compose")
+    desk.compose("run", "-d", "live_01")
+    eventually(lambda: len(fake.book.own_open()) == 6, what="six orders of the one-off")
+    (desk.folder / "config" / "active" / "worse.json").write_text("{")
+    with (desk.folder / "volumes" / "state" / "fleet.lock").open() as taken:
+        fcntl.flock(taken, fcntl.LOCK_EX)
+        done = desk.manager("halt", code=0)
+    assert f"{desk.name}-live_01-run-" in done.out
+    assert "worse.json: is not JSON" in done.err
+    assert (desk.ids(), fake.book.own_open()) == ({}, [])
+
+    (desk.folder / "config" / "active" / "worse.json").unlink()
+    assert "live_01: left alone: it did not run when it was halted" in desk.manager("resume").out
+    shutil.rmtree(desk.folder / "volumes" / "state")
+    desk.manager("halt", "paper_01")
+    assert desk.ids() == {}
+
+
+def test_a_halt_that_is_killed_in_the_middle_forgets_nothing(project: Project) -> None:
+    for number, each in enumerate(["a", "b", "c"]):
+        project.add(each, number)
+    project.manager("up", "--wait")
+    project.manager("stop", "c")
+    remembered = Path(project.folder, "volumes", "state", "fleet.json")
+    with subprocess.Popen(
+        project.command("halt"), cwd=project.folder, env={**os.environ, **project.environ},
+        stdout=subprocess.DEVNULL,
+    ) as halt:  # fmt: skip
+        eventually(lambda: '"halted": "ran"' in remembered.read_text(), what="the list is written")
+        halt.send_signal(signal.SIGKILL)
+    project.manager("halt")
+    assert project.ids() == {}
+    project.manager("stop")
+    project.manager("resume", "--wait")
+    assert project.states() == {"a": "running", "b": "running", "c": "stopped"}
+    assert "nothing is halted" in project.manager("resume").out

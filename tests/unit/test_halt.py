@@ -1,0 +1,125 @@
+"""The kill switch's pure parts: who is brought back, what an answer is worth, and what the exit code is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager import memory, orders, plan
+from manager.container import Place, body
+from manager.halting import Ended, Fate
+from manager.memory import Memory
+from manager.orders import Answer
+from tests.builders import a_container, a_fleet, a_situation, a_spec
+
+
+def test_a_second_halt_keeps_what_the_first_one_found(tmp_path: Path) -> None:
+    once = Memory("desk").with_wish(["c"], "stopped").with_halted(["a"], ["b", "c"])
+    twice = once.with_halted([], ["a", "b", "c"])
+    assert twice == once
+    memory.save(tmp_path / "fleet.json", twice)
+    assert memory.load(tmp_path / "fleet.json", "desk") == twice
+    assert {each: twice.of(each).halted for each in "abcd"} == {
+        "a": "ran",
+        "b": "down",
+        "c": "down",
+        "d": None,
+    }
+
+
+def test_resume_gives_every_wish_back() -> None:
+    after = Memory("desk").with_wish(["c"], "stopped").with_halted(["a"], ["b", "c"]).with_resumed("abc")
+    assert [after.of(each)[::3] for each in "abc"] == [("run", None), ("run", None), ("stopped", None)]
+
+
+def test_a_persons_word_ends_a_halt_for_that_instance() -> None:
+    halted = Memory("desk").with_halted(["a", "b"], [])
+    assert halted.with_wish(["a"], "run").halted == ["b"]
+
+
+def test_up_leaves_the_halted_alone_and_resume_brings_back_what_ran() -> None:
+    situation = a_situation(
+        {
+            "a": {"engine": "exited", "halted": "ran"},
+            "b": {"halted": "ran"},
+            "c": {"engine": "exited", "halted": "down"},
+            "d": {"engine": "running", "halted": "ran"},
+            "e": {"engine": "exited", "hash": "h0", "halted": "ran"},
+            "f": {"engine": "exited"},
+        }
+    )
+    halted = "halted; `manager resume` brings back what ran"
+    assert [str(each) for each in plan.up(situation)] == [
+        *(f"leave {each}: {halted}" for each in "abce"),
+        "start f: not running",
+    ]
+    resumed = plan.resume(situation, "abcdef")
+    assert [str(each) for each in resumed] == [
+        "start a: not running",
+        "create b: no container",
+        "leave c: it did not run when it was halted",
+        "leave d: already running",
+        "recreate e: config changed",
+        "leave f: it was not halted; `manager start f` starts it",
+    ]
+    assert not resumed[0].is_fresh, "what had failed comes back as failed"
+    assert [str(each) for each in plan.start(situation, ["a"])] == ["start a: not running"]
+
+
+def a_fate(mode: str = "live", **changes: Any) -> Fate:
+    ended = Ended(a_container(), 1.0)
+    fate = Fate("a", a_container(), mode, ended, True, reported=0, has_run=True, answer=Answer(0))
+    return fate._replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ("fate", "code"),
+    [
+        (a_fate(), 0),
+        (a_fate(is_down=False), 1),
+        (a_fate(answer=Answer(2)), 1),
+        (a_fate(answer=Answer(None)), 1),
+        (a_fate(answer=Answer(0), reported=3), 0),
+        (a_fate(ended=Ended(a_container(), 1.0, was_killed=True)), 6),
+        (a_fate(ended=None, answer=None, reported=None), 1),
+        (a_fate(ended=None, answer=None, reported=3), 1),
+        (a_fate(ended=None, answer=None, reported=None, has_run=False), 0),
+        (a_fate("paper", answer=None, reported=3), 0),
+        (a_fate("paper", answer=None, is_down=False), 1),
+    ],
+)
+def test_only_what_is_down_and_known_to_have_left_nothing_is_well(fate: Fate, code: int) -> None:
+    assert fate.exit_code == code
+
+
+def test_an_answer_is_believed_only_where_its_types_are_right() -> None:
+    good = '{"open_orders": 1, "others": 2, "orders": [{"side": "buy", "price": "144", "quantity": "0.1"}]}'
+    assert orders.decoded(good) == Answer(1, 2, ("buy 0.1 @ 144",))
+    assert orders.decoded('{"open_orders": 0}') == Answer(0)
+    for bad in ("", "0", "[]", '{"open_orders": true}', '{"open_orders": -1}', '{"open_orders": "0"}', '{"orders": []}',
+                '{"open_orders": 1, "orders": [1]}', "[" * 100_000):  # fmt: skip
+        assert orders.decoded(bad).left is None, bad
+    assert orders.decoded('{"open_orders": 1, "orders": [{"side": "\\u001b[2J"}]}').orders[0].isprintable()
+
+
+def test_the_one_off_is_the_instance_without_port_restart_and_the_bots_folders() -> None:
+    spec, fleet = a_spec(mode="live"), a_fleet()
+    made = body(spec, fleet, Place(10001, 10001, (10001, 10001), "sha256:one", "c" * 64))
+    inspected = {
+        "Image": "sha256:one",
+        "Config": {key: made[key] for key in ("Hostname", "User", "Cmd", "Env", "Labels")},
+        "HostConfig": made["HostConfig"],
+    }
+    asking = orders.body(inspected, spec.id, fleet.name, "/ask it")
+    assert asking["Cmd"] == list(spec.command)
+    assert set(asking["Env"]) - set(made["Env"]) == {"BOTFLEET_ONCE=45", "BOTFLEET_BOT_COMMAND=/ask it"}
+    assert "botfleet.instance" not in asking["Labels"]
+    assert asking["Labels"]["com.docker.compose.oneoff"] == "True"
+    assert [each["Target"] for each in asking["HostConfig"]["Mounts"]] == ["/data", "/botfleet/secrets"]
+    assert asking["HostConfig"]["RestartPolicy"] == {"Name": "no"}
+    assert not asking["HostConfig"]["PortBindings"]
+    assert "ExposedPorts" not in asking
+    kept = ("ReadonlyRootfs", "CapDrop", "SecurityOpt", "NetworkMode", "Memory", "PidsLimit")
+    assert all(asking["HostConfig"][key] == made["HostConfig"][key] for key in kept)

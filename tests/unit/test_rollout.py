@@ -1,0 +1,228 @@
+"""Roll-outs on paper: who, in which order, when one is ready, and what can be brought back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from manager import history, memory, plan, rollout
+from manager.container import Place, body
+from manager.errors import UsageError
+from manager.history import Step
+from manager.memory import Memory, Refused, Remembered
+from manager.plan import Situation
+from manager.registry import Container
+from manager.rollout import Watched
+from manager.states import Verdict
+from manager.survey import InstanceView
+from tests.builders import a_container, a_fleet, a_situation, a_spec
+
+OLD = {"engine": "running", "image": "sha256:old"}
+
+
+def a_step(phase: history.Phase = "done", **changes: Any) -> Step:
+    """From image old to image one, with the same config."""
+    step = Step(phase, "id-of-a", {"Labels": {}, "Image": "x"}, "sha256:old", "h1", "sha256:one", "h1", "now")
+    return step._replace(**changes)
+
+
+def said(situation: Situation, *named: str, **steps: Step) -> list[str]:
+    planned = rollout.plan(situation, steps, list(named) or None)
+    return [str(each) for each in (*planned.todo, *planned.left)]
+
+
+def refusing(situation: Situation, instance: str, why: str = "it is failed") -> Situation:
+    refused = situation.memory.with_refused({instance: Refused("h1", "sha256:one", why)})
+    return situation._replace(memory=refused)
+
+
+def test_only_what_runs_and_differs_is_upgraded() -> None:
+    situation = a_situation(
+        {
+            "a": OLD,
+            "b": {"engine": "running", "hash": "h0", "image": "sha256:old"},
+            "c": {"engine": "running"},
+            "d": {"engine": "exited", "image": "sha256:old", "wish": "stopped"},
+            "e": {},
+            "f": {**OLD, "state": "failed"},
+            "g": {"engine": "running", "environment": True},
+        }
+    )
+    assert said(situation) == [
+        "recreate a: new image",
+        "recreate b: config changed, new image",
+        "recreate g: environment changed",
+        "leave d: it does not run and is not started by this; `manager up --recreate d` starts it as it is to be",
+        "leave e: no container; `manager up e` creates it",
+        "leave f: failed; `manager upgrade f` upgrades and starts it",
+    ]
+    assert said(situation, "c", "f") == ["recreate f: new image", "leave c: nothing to upgrade"]
+
+
+def test_what_a_killed_upgrade_was_at_is_gone_on_with() -> None:
+    situation = a_situation({"a": OLD, "b": {}, "c": {"engine": "exited"}, "d": {"engine": "running"}})
+    going = {each: a_step("going") for each in "abcd"}
+    why = "its upgrade was interrupted"
+    assert said(situation, **going) == [
+        f"recreate a: {why}",
+        f"create b: {why}",
+        f"start c: {why}",
+        f"leave d: {why}",
+    ]
+
+
+def test_a_halt_in_the_middle_of_an_upgrade_holds() -> None:
+    situation = a_situation({"a": {"engine": "exited", "halted": "ran"}, "b": {"halted": "down"}})
+    halted = "halted; `manager resume` brings back what ran"
+    planned = rollout.plan(situation, {each: a_step("going") for each in "ab"}, None)
+    assert not planned.todo
+    assert [str(each) for each in planned.left] == [f"leave a: {halted}", f"leave b: {halted}"]
+
+
+def order(situation: Situation, **how: Any) -> list[str]:
+    planned = rollout.plan(situation, {}, None)
+    found = rollout.batches(planned.todo, situation, how.pop("interrupted", ()), **how)
+    return ["".join(each.instance for each in batch) for batch in found]
+
+
+def test_a_healthy_one_on_paper_goes_first_then_batches() -> None:
+    facts: dict[str, dict[str, Any]] = dict.fromkeys("abcdefg", OLD)
+    facts["b"] = {**OLD, "state": "unhealthy"}
+    situation = a_situation(facts)
+    live = a_container(
+        "a", ImageID="sha256:old", labels={"botfleet.mode": "live", "botfleet.config-hash": "h1"}
+    )
+    situation = situation._replace(containers={**situation.containers, "a": live})
+    assert order(situation) == ["c", "d", "e", "f", "g", "b", "a"]
+    assert order(situation, size=4) == ["c", "defg", "ba"]
+    assert order(situation, canary="b", size=10) == ["b", "cdefga"]
+    assert order(situation, interrupted=["g"], size=10) == ["g", "cdefba"]
+    with pytest.raises(UsageError, match="x cannot be the canary"):
+        order(situation, canary="x")
+    many = a_situation({f"{number:03}": OLD for number in range(101)})
+    assert [len(each) for each in rollout.batches(rollout.plan(many, {}, None).todo, many, ())] == [
+        1,
+        *[10] * 10,
+    ]
+
+
+def test_a_port_that_another_one_still_has_is_refused_before_anything_is_touched() -> None:
+    situation = a_situation(
+        {"a": {**OLD, "port": 5002, "old_port": 5001}, "b": {**OLD, "port": 5003, "old_port": 5002}}
+    )
+    (problem,) = rollout.port_problems(rollout.plan(situation, {}, None).todo, situation)
+    assert "5002 is the port that b has now" in str(problem)
+
+
+def test_what_was_refused_is_left_alone_until_it_is_something_else() -> None:
+    situation = refusing(a_situation({"a": OLD, "b": OLD}), "a")
+    left = "leave a: rolled back (config h1, image one were refused: it is failed); `manager upgrade a` tries again"
+    other = "the new image was refused by a (it is failed); `manager upgrade b` tries it all the same"
+    assert said(situation) == [left, f"leave b: {other}"]
+    assert [str(each) for each in plan.up(situation)] == [left]
+    assert [str(each) for each in plan.up(situation, recreate=True)] == [left, f"leave b: {other}"]
+    assert said(situation, "a", "b") == ["recreate a: new image", "recreate b: new image"]
+    another_image = situation._replace(image_id="sha256:two")
+    assert said(another_image) == ["recreate a: new image", "recreate b: new image"]
+
+
+def test_what_was_refused_is_started_and_restarted_as_it_was() -> None:
+    down = refusing(a_situation({"a": {"engine": "exited", "hash": "h0"}}), "a")
+    up = refusing(a_situation({"a": {"engine": "running", "hash": "h0", "environment": True}}), "a")
+    for actions in (
+        plan.up(down),
+        plan.start(down, ["a"]),
+        plan.restart(down, ["a"]),
+        plan.restart(up, ["a"]),
+    ):
+        (action,) = actions
+        assert action.kind in {"start", "restart"}
+        assert action.as_it_was
+    (gone,) = plan.up(refusing(a_situation({"a": {}}), "a"), ["a"])
+    assert "`manager rollback a` brings that back" in str(gone)
+
+
+def a_view(state: Any) -> InstanceView:
+    return InstanceView("a", Verdict(state), (), None, a_container(), None, Remembered())
+
+
+def test_ready_is_healthy_without_a_break_for_as_long_as_was_asked() -> None:
+    watched = Watched()
+    for now, state, result in [
+        (1, "starting", None), (2, "running", None), (9, "unhealthy", None), (10, "running", None),
+        (19, "running", None), (20, "running", "ready"),
+    ]:  # fmt: skip
+        watched = watched.next(a_view(state), now, ready=10, deadline=100)
+        assert watched.result == result, now
+    late = Watched().next(a_view("starting"), 101, ready=10, deadline=100)
+    assert "not healthy in time" in str(late.result)
+    for state in ("restarting", "failed", "completed", "stopped", "missing"):
+        assert (
+            str(Watched(5).next(a_view(state), 6, ready=10, deadline=100).result)
+            == f"it is {state} ({state})"
+        )
+
+
+def test_only_the_last_upgrade_is_taken_back_and_a_stopped_one_stays_down() -> None:
+    facts = {
+        "a": {"engine": "running"},
+        "b": {"engine": "exited", "wish": "stopped"},
+        "c": OLD,
+        "d": {"engine": "exited", "image": "sha256:old"},
+        "e": {},
+    }
+    situation = a_situation(facts)
+    steps = {
+        "a": a_step(),
+        "b": a_step(),
+        "c": a_step("going", container="id-of-c"),
+        "d": a_step("going"),
+        "e": a_step("going"),
+    }
+    assert [(str(each), each.stays_down) for each in rollout.rollbacks(situation, steps, [*"abcdef"])] == [
+        ("rollback a: asked for", False),
+        ("rollback b: stays down, as it is", True),
+        ("leave c: it is what it was before its last upgrade", False),
+        ("rollback d: asked for", False),
+        ("rollback e: asked for", False),
+        ("leave f: there is no upgrade to go back from", False),
+    ]
+
+
+def test_a_step_is_forgotten_when_somebody_has_changed_the_instance_since() -> None:
+    def has(image: str, config: str = "h1") -> dict[str, Container]:
+        return {"a": a_container("a", ImageID=image, labels={"botfleet.config-hash": config})}
+
+    done, back, going = ({"a": a_step(phase)} for phase in ("done", "back", "going"))
+    assert history.valid(done, has("sha256:one"), "a")
+    assert history.valid(done, {}, "a")
+    assert not history.valid(done, has("sha256:one", "h2"), "a")
+    assert not history.valid(done, has("sha256:old"), "a")
+    assert history.valid(back, has("sha256:old"), "a")
+    assert not history.valid(back, has("sha256:one"), "a")
+    assert history.valid(going, has("sha256:three"), "a")
+    assert not history.valid(going, {}, "b")
+
+
+def test_a_refusal_and_a_step_survive_being_written(tmp_path: Any) -> None:
+    fleet = a_fleet(data_dir=tmp_path)
+    before = Memory("desk").with_refused({"a": Refused("h1", "sha256:one", "it is failed")})
+    memory.save(tmp_path / "fleet.json", before)
+    assert memory.load(tmp_path / "fleet.json", "desk") == before
+    assert history.load(fleet) == {}
+    history.save(fleet, {"a": a_step()})
+    assert history.load(fleet) == {"a": a_step()}
+
+
+def test_the_old_definition_is_the_container_with_its_image_by_our_name() -> None:
+    spec, fleet = a_spec(), a_fleet()
+    made = body(spec, fleet, Place(10001, 10001, (10001, 10001), "sha256:one", "c" * 64))
+    config = {
+        key: made[key] for key in ("Hostname", "User", "Cmd", "Env", "Labels", "StopTimeout", "Healthcheck")
+    }
+    config |= {"Image": "desk-bot:local", "ExposedPorts": made["ExposedPorts"], "Volumes": None}
+    again = history.definition(
+        {"Config": config, "HostConfig": made["HostConfig"]}, spec.id, "desk-bot:rollback-1"
+    )
+    assert again == {**made, "Image": "desk-bot:rollback-1"}
