@@ -29,6 +29,9 @@ exit codes: 0 well, 1 not running or some failed, 2 usage, 3 a bug, 4 config, 5 
 """)
 
 
+MOST_KEPT = 100_000
+
+
 class Command(NamedTuple):
     """One command: the function of manager/commands that does it (`change.up`), what it does in a line, what it takes.
 
@@ -65,6 +68,12 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= MOST_KEPT):
+        raise argparse.ArgumentTypeError(_("must be 0-100000"))
+    return int(text)
+
+
 def _language(tag: str) -> str:
     if not i18n.is_known(tag):
         raise argparse.ArgumentTypeError(
@@ -95,6 +104,15 @@ WAITING = (
         "--wait-timeout", text=mark("default: 120"), type=_seconds, default=120.0, metavar="SECONDS"
     ),
 )  # fmt: skip
+BACKUPS_IN = option(
+    "--to", text=mark("the folder of the backups (default: backups/ in the data folder)"), metavar="DIR"
+)
+RETENTION = (
+    option("--keep", text=mark("keep only the newest N, 0 for all"), type=_count, metavar="N"),
+    option(
+        "--keep-days", text=mark("keep only those of the last D days, 0 for all"), type=_count, metavar="D"
+    ),
+)
 FORCE = flag("--force", text=mark("pass the lock that another manager holds"))
 CHANGING = (*SELECTING, JSON, LOCK_WAIT, DRY_RUN)
 
@@ -144,6 +162,28 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                 flag("-t", "--timestamps", text=mark("show the engine's time stamps")),
             ),
             ("logs -f", "logs --tail 100 bp_sol_01"),
+        ),
+    },
+    mark("keep"): {
+        "backup": Command(
+            "backup.backup", mark("save databases, configs and state into one file; running bots go on"),
+            (*SELECTING, JSON, BACKUPS_IN, *RETENTION),
+            ("backup", "backup --to /mnt/disk/botfleet --keep 30", "backup verify FILE"),
+        ),
+        "backup verify": Command(
+            "backup.backup_verify", mark("prove backups: checksums, content, every database"),
+            (option("files", text=mark("backups"), nargs="+", metavar="FILE"), JSON),
+            ("backup verify volumes/backups/backup-botfleet-20260301-040000.tar.gz",),
+        ),
+        "backup list": Command("backup.backup_list", mark("show the backups there are"), (BACKUPS_IN, JSON)),
+        "restore": Command(
+            "restore.restore", mark("bring back what a backup holds; what is there now is moved aside"),
+            (
+                option("file", text=mark("a backup"), metavar="FILE"),
+                option("ids", text=mark("instances (default: everything in the backup)"), nargs="*", metavar="ID"),
+                JSON, LOCK_WAIT, DRY_RUN,
+            ),
+            ("restore --dry-run FILE", "restore FILE bp_sol_01"),
         ),
     },
     mark("configs and files"): {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -32,11 +32,16 @@ class FolderError(ManagerError):
 def prepare(spec: InstanceSpec, fleet: Fleet, owner: Owner) -> None:
     """Makes the instance's folders and its database link. Raises FolderError."""
     with _explained(spec.id):
+        if fleet.restoring_dir(spec.id).exists():
+            raise FolderError(
+                "cannot prepare {id}: a restore of it was interrupted; run `manager restore FILE {id}` again, or remove {path}",
+                id=spec.id, path=fleet.restoring_dir(spec.id),
+            )  # fmt: skip
         for bind in binds(spec):
             mode = 0o700 if bind.read_only else 0o755
             _own_folder(fleet.data_dir, bind.source, mode, owner)
         for folder in (fleet.state_dir, fleet.secrets_dir(spec.id).parent):
-            _keep_from_git(folder)
+            keep_from_git(folder)
         _link_database(spec, fleet, owner)
 
 
@@ -126,8 +131,8 @@ def _real_folder(path: Path, mode: int) -> None:
             raise FolderError("{path} is in the way: it is not a folder; move it away", path=path) from None
 
 
-def _keep_from_git(folder: Path) -> None:
-    """Credentials must not be committed, wherever the data folder lies."""
+def keep_from_git(folder: Path) -> None:
+    """Credentials and trades must not be committed, wherever the data folder lies."""
     with suppress(FileExistsError, PermissionError), (folder / ".gitignore").open("x") as stream:
         stream.write("*\n")
 
@@ -173,13 +178,11 @@ def _move_database_in(spec: InstanceSpec, link: Path, real: Path, owner: Owner) 
             path=link,
             real=real,
         )
-    if user := _process_with_open(link):
+    if user := user_of([link]):
         raise FolderError(
             "cannot prepare {id}: process {pid} still has {path} open; stop it first",
-            id=spec.id,
-            pid=user,
-            path=link,
-        )
+            id=spec.id, pid=user[0], path=link,
+        )  # fmt: skip
     for suffix in reversed(SQLITE_SUFFIXES):  # the main file last: until then the old place is complete
         source = link.with_name(link.name + suffix)
         if source.is_file() and not source.is_symlink():
@@ -189,12 +192,17 @@ def _move_database_in(spec: InstanceSpec, link: Path, real: Path, owner: Owner) 
                 shutil.chown(destination, *owner)
 
 
-def _process_with_open(path: Path) -> int | None:
-    """The pid of some process that has the file open, as far as we may see."""
-    wanted = path.stat()
-    for process in Path("/proc").glob("[0-9]*"):
-        if any(_is_same(descriptor, wanted) for descriptor in _descriptors(process)):
-            return int(process.name)
+def user_of(paths: Iterable[Path]) -> tuple[int, Path] | None:
+    """(pid, file) of some process that has one of these files open, as far as we may see."""
+    wanted = {}
+    for path in paths:
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            wanted[status.st_dev, status.st_ino] = path
+    for process in Path("/proc").glob("[0-9]*") if wanted else ():
+        for descriptor in _descriptors(process):
+            if found := wanted.get(_inode(descriptor)):
+                return int(process.name), found
     return None
 
 
@@ -205,9 +213,10 @@ def _descriptors(process: Path) -> list[Path]:
         return []
 
 
-def _is_same(descriptor: Path, wanted: os.stat_result) -> bool:
-    """One that is closed meanwhile says nothing of the process's others."""
+def _inode(descriptor: Path) -> tuple[int, int]:
+    """(device, inode) of what is open. One that is closed meanwhile says nothing of the process's others."""
     try:
-        return os.path.samestat(descriptor.stat(), wanted)
+        status = descriptor.stat()
     except OSError:
-        return False
+        return 0, 0
+    return status.st_dev, status.st_ino
