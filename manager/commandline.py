@@ -164,7 +164,15 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("logs -f", "logs --tail 100 bp_sol_01"),
         ),
     },
-    mark("keep"): {
+    mark("look after"): {
+        "doctor": Command(
+            "doctor.doctor", mark("say what is wrong with machine, engine and project, and what to do about it"),
+            (
+                JSON,
+                option("--report", text=mark("also write a report without credentials and names, for a bug report"), metavar="FILE"),
+            ),
+            ("doctor", "doctor --report report.txt"),
+        ),
         "backup": Command(
             "backup.backup", mark("save databases, configs and state into one file; running bots go on"),
             (*SELECTING, JSON, BACKUPS_IN, *RETENTION),
