@@ -31,6 +31,7 @@ CHUNK = 1 << 20
 MARGIN = 64 << 20
 """What a database may grow by between the look at its size and the copy, and what is left free on the disk."""
 START_S = 120
+MARGIN_S = 5
 SLOWEST = 2_000_000
 """Bytes a second. A copy and its check that are slower are stuck: a bot can put a pipe where its database was."""
 
@@ -40,6 +41,7 @@ FAULTS: Mapping[str, str] = {
     "damaged": mark("the database is damaged: {why}"),
     "locked": mark("its bot has kept the database locked for {why}"),
     "link": mark("{why} leads out of its folder"),
+    "ended": mark("the copy ended with {why}"),
     "unreadable": mark("SQLite says: {why}"),
 }
 
@@ -137,12 +139,12 @@ def _by_copier(
     """What the copier says of each job: how it was copied, or the fault."""
     if not jobs:
         return []
-    order = json.dumps({"root": str(root), "user": user, "jobs": jobs})
     seconds = START_S + size // SLOWEST
+    order = json.dumps({"root": str(root), "user": user, "seconds": seconds, "jobs": jobs})
     try:
         run = subprocess.run(
             [sys.executable, "-I", "-S", str(COPIER)], input=order, capture_output=True, text=True, env={},
-            check=False, timeout=seconds,
+            check=False, timeout=seconds + MARGIN_S,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return [Text("the copy was not done after {seconds} s", seconds=seconds)] * len(jobs)

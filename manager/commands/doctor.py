@@ -95,22 +95,13 @@ def _shown(found: dict[str, list[Line]], *, has_colour: bool) -> list[str]:
     shown = []
     for head, lines in found.items():
         shown.append(_(head))
-        for check, same in groupby(lines, key=lambda line: line.check):
+        for _check, same in groupby(lines, key=lambda line: line.check):
             alike = list(same)
             for line in alike[:MOST_SHOWN]:
                 shown += _line_text(line, has_colour)
-            if more := len(alike) - MOST_SHOWN:
-                if more > 0:
-                    shown.append(
-                        "        "
-                        + str(
-                            Text(
-                                "and {count} more of these ({check}); --json shows all",
-                                count=more,
-                                check=check,
-                            )
-                        )
-                    )
+            if len(alike) > MOST_SHOWN:
+                rest = Text("and {count} more like these; --json shows all", count=len(alike) - MOST_SHOWN)
+                shown.append(f"        {rest}")
     count = Counter(line.level for lines in found.values() for line in lines)
     summary = Text(
         "{ok} ok, {warn} to look at, {fail} to mend", ok=count["ok"], warn=count["warn"], fail=count["fail"]

@@ -21,8 +21,8 @@ def lines(facts: Facts) -> Iterator[Line]:
     if facts.engine is None:
         yield fail(
             "engine",
-            Text("no engine answers: {why}", why=facts.engine_fault),
-            Text("`make engine` installs and starts one"),
+            Text("{why}", why=facts.engine_fault),
+            Text("start it, or run `make engine`; `docker info` tells more"),
         )
     else:
         yield from _engine(facts.engine, facts.client)
