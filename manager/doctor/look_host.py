@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import resource
 import time
 from pathlib import Path
@@ -16,6 +17,8 @@ TIMEX_BYTES = 512
 """More than the kernel's struct timex, whose first word, 0, asks and sets nothing."""
 TIME_ERROR = 5
 MAX_BYTES = 1 << 20
+ESCAPED = re.compile(r"\\([0-7]{3})")
+"""A space in a mount's path, as the kernel writes it."""
 
 
 def look() -> Host:
@@ -68,7 +71,7 @@ def file_system(mounts: str, path: Path) -> str:
         words = before.split()
         if len(words) < 5 or not after:
             continue
-        at = Path(words[4].encode().decode("unicode_escape"))
+        at = Path(ESCAPED.sub(lambda found: chr(int(found[1], 8)), words[4]))
         if path.is_relative_to(at) and len(at.parts) >= best:
             best, found = len(at.parts), after.split()[0]
     return found
