@@ -39,7 +39,7 @@ RECOVERY = frozenset({"SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY", "S
 """A killed bot's transaction lies in a journal. Whoever opens the database next undoes it, as the bot itself would."""
 
 
-class Fault(Exception):
+class NoCopy(Exception):
     """Why there is no good copy: a word that databases.py knows, and SQLite's own."""
 
     def __init__(self, word: str, why: str = "") -> None:
@@ -83,7 +83,7 @@ def _copied_apart(order: Job) -> list[Job]:
 def _answer(work: Callable[..., str], *given: Any) -> Job:
     try:
         return {"how": work(*given)}
-    except Fault as fault:
+    except NoCopy as fault:
         return {"fault": fault.word, "why": fault.why}
     except (sqlite3.Error, OSError) as error:
         return {"fault": "unreadable", "why": str(error)}
@@ -140,7 +140,7 @@ def _checked(how: str, check: sqlite3.Connection) -> str:
         faults = [error]
     check.close()
     if faults != ["ok"]:
-        raise Fault("damaged", "; ".join(map(str, faults)))
+        raise NoCopy("damaged", "; ".join(map(str, faults)))
     return how
 
 
@@ -193,7 +193,7 @@ def _begin(source: sqlite3.Connection) -> None:
             if error.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_BUSY:
                 raise
         if time.monotonic() > deadline:
-            raise Fault("locked", f"{BUSY_S} s")
+            raise NoCopy("locked", f"{BUSY_S} s")
         time.sleep(GAP_S)
 
 
@@ -224,7 +224,7 @@ def _require_inside(name: str) -> None:
         with contextlib.suppress(OSError):  # the listing's own is closed by now
             opened.add(each.readlink())
     if Path.cwd() / name not in opened:
-        raise Fault("link", name)
+        raise NoCopy("link", name)
 
 
 def _quoted(path: str) -> str:

@@ -22,7 +22,9 @@ def lines(facts: Facts) -> Iterator[Line]:
         yield fail(
             "engine",
             Text("{why}", why=facts.engine_fault),
-            Text("start it, or run `make engine`; `docker info` tells more"),
+            Text(
+                "`docker info` tells more; without permission: `usermod -aG docker USER`, then log in again"
+            ),
         )
     else:
         yield from _engine(facts.engine, facts.client)

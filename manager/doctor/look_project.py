@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from manager import host, lock, output, predecessor
-from manager.config import ID_PATTERN
 from manager.container import binds
 from manager.doctor.facts import Files, Fleet, Instance, Owned, Port, Stale
 from manager.folders import ENV_FILE, STAGED_FILE
@@ -135,7 +134,7 @@ def _stale(project: Project, survey: Survey | None) -> Iterator[Stale]:
         return
     for top, mark in (("database", None), ("state", LOCK_FILE), ("secrets", ENV_FILE)):
         for entry in _entries(fleet.data_dir / top):
-            is_one = ID_PATTERN.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+            is_one = not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
             if (
                 not is_one
                 or entry.name in known
