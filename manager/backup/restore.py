@@ -90,8 +90,8 @@ class Plan(NamedTuple):
         return None if after == present else after
 
     def aside(self, target: Path) -> Path:
-        """`NAME.before-restore-20260301-120000`: beside it, and no config's name."""
-        return target.with_name(f"{target.name}.before-restore-{self.stamp}")
+        """`NAME.before-restore-20260301-120000`: beside it, free, and no config's name."""
+        return _free(target.with_name(f"{target.name}.before-restore-{self.stamp}"))
 
     def _database_step(self, instance: str, members: list[str]) -> Step:
         target = self.fleet.database_dir(instance)
@@ -145,7 +145,7 @@ def perform(whole: Plan, steps: list[Step], owner: tuple[int, int], tell: Callab
     try:
         staged = {}
         for each, step in folders.items():
-            found = step.target.with_name(f"{whole.aside(step.target).name}-interrupted")
+            found = _free(step.target.with_name(f"{whole.aside(step.target).name}-interrupted"))
             staged[each], had_old = swap.begin(staging[each], found)
             if had_old:
                 tell(Step("aside", step.target, found, instance=each))
@@ -160,6 +160,15 @@ def perform(whole: Plan, steps: list[Step], owner: tuple[int, int], tell: Callab
     finally:
         for path in staging.values():
             swap.abandon(path)
+
+
+def _free(path: Path) -> Path:
+    """The path, or one with a number: two restores can fall into one second."""
+    found, number = path, 1
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found
 
 
 def _fill(backup: Opened, staged: dict[str, Path]) -> None:

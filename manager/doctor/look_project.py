@@ -19,7 +19,7 @@ from manager.supervision import LOCK_FILE
 from manager.survey import NO_IMAGE, Survey
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
-ASIDE = re.compile(r".+\.before-restore-\d{8}-\d{6}(-interrupted)?")
+ASIDE = re.compile(r".+\.before-restore-\d{8}-\d{6}(-\d+)?(-interrupted)?(-\d+)?")
 RESTORING = ".restoring-"
 NANO = 1_000_000_000
 MOST_COUNTED = 10_000
