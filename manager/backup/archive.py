@@ -1,7 +1,7 @@
 """The form of a backup: a gzip-compressed tar that any `tar xzf` opens, whose end tells what it is and its own checksum.
 
 `manifest.json`, the last member, has a SHA-256 of every other one. Behind the tar stands an empty gzip member with a
-comment: the fleet, whether the backup is complete, and the SHA-256 of all bytes before it. So one file proves itself.
+comment: the fleet, whether the backup is full, and the SHA-256 of all bytes before it. So one file proves itself.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ TRAILER_HEAD = b"\x1f\x8b\x08\x10\x00\x00\x00\x00\x00\xff"
 """gzip with a comment, no time, no system."""
 TRAILER_TAIL = b"\x00\x03\x00" + bytes(8)
 """The comment's end, then nothing, compressed."""
-TRAILER = re.compile(
-    r"botfleet-backup 1 fleet=([a-z0-9][a-z0-9_-]*) (complete|incomplete) sha256=([0-9a-f]{64})"
-)
+TRAILER = re.compile(r"botfleet-backup 1 fleet=([a-z0-9][a-z0-9_-]*) (full|partial) sha256=([0-9a-f]{64})")
 MAX_TRAILER_BYTES = 4096
 
 NAME = re.compile(r"backup-(?P<fleet>[a-z0-9][a-z0-9_-]*)-(?P<stamp>\d{8}-\d{6})\.tar\.gz")
@@ -55,26 +53,35 @@ class Seal(NamedTuple):
     """What the end of a backup says of it."""
 
     fleet: str
-    is_complete: bool
+    is_full: bool
     sha256: str
 
     def encoded(self) -> bytes:
         """The very bytes that end the file."""
-        word = "complete" if self.is_complete else "incomplete"
+        word = "full" if self.is_full else "partial"
         comment = f"botfleet-backup 1 fleet={self.fleet} {word} sha256={self.sha256}"
         return TRAILER_HEAD + comment.encode("ascii") + TRAILER_TAIL
 
 
 class Manifest(NamedTuple):
-    """The backup's own account. `files`: member → {bytes, sha256, kind}; `instances`: id → {config_file, fault}."""
+    """The backup's own account. `files`: member → {bytes, sha256, kind}; `instances`: id → {config_file, faults}.
+
+    `is_whole`: the whole fleet was asked for; `is_complete`: all that was asked for is in it.
+    """
 
     fleet: str
     made_at: str
+    is_whole: bool
     is_complete: bool
     files: dict[str, dict[str, Any]]
     instances: dict[str, dict[str, Any]]
     image: dict[str, Any] | None
     left_out: list[dict[str, str]]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it can stand for the fleet, so that older ones may go."""
+        return self.is_whole and self.is_complete
 
     def of_database(self, instance: str) -> list[str]:
         """The members of an instance's database folder."""
@@ -131,7 +138,7 @@ class Writer:
         self._tar.close()
         self._gzip.close()
         digest = self._raw.sha256.hexdigest()
-        self._raw.write(Seal(manifest.fleet, manifest.is_complete, digest).encoded())
+        self._raw.write(Seal(manifest.fleet, manifest.is_full, digest).encoded())
 
     def _add(self, name: str, stream: IO[bytes], size: int, kind: str, mode: int) -> None:
         member = tarfile.TarInfo(name)
@@ -188,7 +195,7 @@ def _sealed(path: Path) -> tuple[Seal, int] | None:
     match = TRAILER.fullmatch(end[at + len(TRAILER_HEAD) : -len(TRAILER_TAIL)].decode("latin-1"))
     if match is None:
         return None
-    return Seal(match[1], match[2] == "complete", match[3]), size - len(end) + at
+    return Seal(match[1], match[2] == "full", match[3]), size - len(end) + at
 
 
 Sink = Callable[[str, int], Path | None]
@@ -238,7 +245,7 @@ def _members(path: Path, sealed: Seal, sink: Sink) -> Manifest:
         manifest = Manifest.decoded(raw)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ArchiveError("{file}: its manifest cannot be read", file=path) from error
-    if (manifest.fleet, manifest.is_complete) != sealed[:2]:
+    if (manifest.fleet, manifest.is_full) != sealed[:2]:
         raise ArchiveError("{file}: its manifest is of another backup", file=path)
     promised = {each: (facts["bytes"], facts["sha256"]) for each, facts in manifest.files.items()}
     for each in sorted({*promised, *found}):

@@ -110,6 +110,7 @@ class _Run:
         self.manifest = archive.Manifest(
             fleet=self.project.fleet.name,
             made_at=local_iso(time.time()),
+            is_whole=set(ids) == set(instances(self.project)),
             is_complete=not self.faults and not any(each.faults for each in self.saved),
             files=dict(writer.files),
             instances={

@@ -19,7 +19,7 @@ class Kept(NamedTuple):
 
     path: Path
     made_at: float
-    is_complete: bool
+    is_full: bool
     size: int
 
 
@@ -47,13 +47,13 @@ def _kept(path: Path, fleet: str) -> Kept | None:
         return None
     if seal is None or seal.fleet != fleet:
         return None
-    return Kept(path, made_at, seal.is_complete, status.st_size)
+    return Kept(path, made_at, seal.is_full, status.st_size)
 
 
 def superfluous(kept: Iterable[Kept], now: float, keep: int, keep_days: int) -> list[Kept]:
-    """Those beyond the newest `keep`, and those older than `keep_days`; 0 is no limit. Never the newest complete one."""
+    """Those beyond the newest `keep`, and those older than `keep_days`; 0 is no limit. Never the newest full one."""
     ordered = sorted(kept, key=lambda each: each.made_at, reverse=True)
-    newest = next((each for each in ordered if each.is_complete), None)
+    newest = next((each for each in ordered if each.is_full), None)
     return [
         each
         for index, each in enumerate(ordered)

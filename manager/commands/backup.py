@@ -39,7 +39,7 @@ def backup(context: Context) -> int:
     made = make.make(project, known if named is None else named, folder, image, tell)
     if folder == fleet.backup_dir:
         keep_from_git(folder)
-    removed = _thin_out(context, project, folder) if made.manifest.is_complete else []
+    removed = _thin_out(context, project, folder) if made.manifest.is_full else []
     if context.as_json:
         output.say_json(_made_object(made, removed))
     else:
@@ -80,13 +80,13 @@ def backup_list(context: Context) -> int:
     kept = retention.found(folder, fleet.name)
     if context.as_json:
         output.say_json([
-            {"file": str(each.path), "made_at": _iso(each.made_at), "bytes": each.size, "complete": each.is_complete}
+            {"file": str(each.path), "made_at": _iso(each.made_at), "bytes": each.size, "full": each.is_full}
             for each in kept
         ])  # fmt: skip
     elif kept:
         rows = [
             (each.path.name, output.age(time.time() - each.made_at), output.size(each.size),
-             "" if each.is_complete else _("not complete"))
+             "" if each.is_full else _("not the whole fleet"))
             for each in kept
         ]  # fmt: skip
         output.say(output.table((_("FILE"), _("AGE"), _("SIZE"), _("NOTE")), rows))
@@ -161,6 +161,7 @@ def _made_object(made: make.Made, removed: list[retention.Kept]) -> dict[str, An
     return {
         "file": str(made.path),
         "bytes": made.size,
+        "full": made.manifest.is_full,
         "complete": made.manifest.is_complete,
         "instances": [
             {

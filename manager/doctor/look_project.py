@@ -21,6 +21,8 @@ from manager.survey import NO_IMAGE, Survey
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 ASIDE = re.compile(r".+\.before-restore-\d{8}-\d{6}(-\d+)?(-interrupted)?(-\d+)?")
 RESTORING = ".restoring-"
+LARGE_LEFTOVER_S = 86400
+"""A backup and its proof may take hours."""
 NANO = 1_000_000_000
 MOST_COUNTED = 10_000
 """Files of a stale folder whose sizes are added up; a bot may have made millions."""
@@ -164,6 +166,9 @@ def _leftovers(project: Project, known: Iterable[str]) -> Iterator[Stale]:
                 yield Stale("before-restore", fleet.relative(path), _size(path))
             elif entry.name.startswith(RESTORING):
                 yield Stale("interrupted", fleet.relative(path), _size(path))
+            elif entry.name.startswith((".verify-", f".{fleet.name}.work.")):
+                if now - entry.stat(follow_symlinks=False).st_mtime > LARGE_LEFTOVER_S:
+                    yield Stale("temporary", fleet.relative(path), _size(path))
             elif entry.name == STAGED_FILE or TEMPORARY.fullmatch(entry.name):
                 status = entry.stat(follow_symlinks=False)
                 if now - status.st_mtime > LEFTOVER_S:

@@ -18,7 +18,7 @@ from manager.backup.archive import ArchiveError, Manifest, Seal, Writer
 
 def manifest_of(writer: Writer, *, is_complete: bool = True) -> Manifest:
     return Manifest(
-        "desk", "2026-03-01T04:00:00", is_complete, dict(writer.files),
+        "desk", "2026-03-01T04:00:00", True, is_complete, dict(writer.files),
         {"bp_sol_01": {"config_file": "config/active/bp_sol_01.json", "faults": []}}, None, [],
     )  # fmt: skip
 

@@ -183,6 +183,17 @@ def test_no_key_is_in_it_and_a_config_that_may_hold_one_is_named(desk: Path) -> 
     assert not [name for name, content in contents.items() if KEY.encode() in content]
 
 
+def test_a_backup_of_one_instance_does_not_stand_for_the_fleet(desk: Path) -> None:
+    project = projects.read(desk)
+    made = make.make(project, ["bp_sol_01"], desk / "backups", None, lambda _saved: None)
+    found = archive.seal(made.path)
+    assert found is not None
+    assert (made.manifest.is_complete, found.is_full) == (True, False)
+    found = archive.seal(backup_of(desk).path)
+    assert found is not None
+    assert found.is_full
+
+
 def test_one_backup_at_a_time(desk: Path) -> None:
     with make._alone_in(desk / "backups", "desk"), pytest.raises(Locked):
         backup_of(desk)

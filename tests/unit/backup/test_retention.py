@@ -13,8 +13,8 @@ from manager.backup.retention import DAY_S, Kept
 NOW = 100 * DAY_S
 
 
-def kept(days: int, *, is_complete: bool = True) -> Kept:
-    return Kept(Path(f"{days}d"), NOW - days * DAY_S, is_complete, 1)
+def kept(days: int, *, is_full: bool = True) -> Kept:
+    return Kept(Path(f"{days}d"), NOW - days * DAY_S, is_full, 1)
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_count_and_age(days: tuple[int, ...], keep: int, keep_days: int, expecte
     assert [str(each.path) for each in found] == expected
 
 
-def test_the_newest_complete_one_stays_behind_incomplete_ones() -> None:
-    found = [kept(0, is_complete=False), kept(1, is_complete=False), kept(30), kept(40)]
+def test_the_newest_full_one_stays_behind_partial_ones() -> None:
+    found = [kept(0, is_full=False), kept(1, is_full=False), kept(30), kept(40)]
     assert [str(each.path) for each in retention.superfluous(found, NOW, 1, 7)] == ["1d", "40d"]
 
 
