@@ -164,9 +164,8 @@ def _copied_as(name: str, mode: str, target: _Target) -> str:
         source.execute("PRAGMA trusted_schema=OFF")
         _begin(source)
         _require_inside(name)
-        if (
-            source.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-        ):  # whose readers keep no writer waiting
+        if source.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            # a reader of a WAL keeps no writer waiting
             source.backup(target.connection, pages=-1)
             return "snapshot"
         source.execute("COMMIT")
@@ -217,9 +216,9 @@ class _Patience:
 
 def _require_inside(name: str) -> None:
     """Where there is no shutting in: everything SQLite has opened lies in the folder, whatever was swapped for a link."""
-    opened = set()
     if not DESCRIPTORS.is_dir():  # shut in
         return
+    opened = set()
     for each in DESCRIPTORS.iterdir():
         with contextlib.suppress(OSError):  # the listing's own is closed by now
             opened.add(each.readlink())

@@ -78,7 +78,7 @@ def make(
                 jsonfile.replace(
                     path, lambda descriptor: running.write(descriptor, list(ids), image), FILE_MODE
                 )
-                _sync(folder)
+                jsonfile.sync(folder)
         except OSError as error:
             raise ManagerError(
                 "cannot write {path}: {why}", path=error.filename or path, why=error.strerror or error
@@ -209,11 +209,3 @@ def _free_path(folder: Path, fleet: str) -> Path:
     while (path := folder / archive.file_name(fleet, time.time())).exists():
         time.sleep(NAME_TAKEN_S)
     return path
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -31,7 +31,7 @@ def begin(staging: Path, aside: Path) -> tuple[Path, bool]:
     had_old = _holds_old(staging)
     if had_old:
         (staging / NEW).rename(aside)
-        _sync(aside.parent)
+        jsonfile.sync(aside.parent)
     abandon(staging)
     staging.parent.mkdir(parents=True, exist_ok=True)
     staging.mkdir(mode=0o700)
@@ -53,7 +53,7 @@ def commit(staging: Path, target: Path, aside: Path, owner: tuple[int, int]) -> 
         _finish(path, owner)
     (staging / JOURNAL).write_text(json.dumps({"inode": new.stat().st_ino}), encoding="ascii")
     for path in (staging / JOURNAL, staging, staging.parent):
-        _sync(path)
+        jsonfile.sync(path)
     had_old = _is_folder(target)
     if not had_old:
         new.rename(target)
@@ -62,7 +62,7 @@ def commit(staging: Path, target: Path, aside: Path, owner: tuple[int, int]) -> 
     else:  # a file system that cannot: for an instant there is none, and folders.prepare keeps a bot from starting then
         target.rename(aside)
         new.rename(target)
-    _sync(target.parent)
+    jsonfile.sync(target.parent)
     shutil.rmtree(staging)
     return had_old
 
@@ -111,12 +111,4 @@ def _finish(path: Path, owner: tuple[int, int]) -> None:
     """Given to the bot, and on the disk before it can be in use."""
     if os.geteuid() == 0:
         os.chown(path, *owner, follow_symlinks=False)
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    jsonfile.sync(path)

@@ -127,7 +127,7 @@ def _say_what_is_left(context: Context, whole: Plan) -> None:
         text = Text("the bots of the backup ran image {image} ({id}), which {name} is not here: `manager build`",
                     image=image["name"], id=str(image["id"])[:19], name=fleet.image_name)  # fmt: skip
         output.warning(text)
-    if not context.as_json:
+    if whole.named is None and not context.as_json:
         output.say(
             _(
                 "next: write the keys into .env, look at `manager plan`, and be sure that no other machine runs these bots"
