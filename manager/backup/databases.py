@@ -95,28 +95,44 @@ def copied(folder: Path, work: Path) -> Copies:
         raise CopyError(
             "cannot read {path}: {why}", path=error.filename or folder, why=error.strerror or error
         ) from error
-    databases = [(each, work / f"{number}.db") for number, each in enumerate(found) if each.is_database]
-    needed = sum(each.attended for each, _target in databases) + MARGIN
-    if databases and (free := shutil.disk_usage(work).free) < needed:
-        why = Text(
-            "needs {needed} MB of disk for the copy, {free} MB are free", needed=needed >> 20, free=free >> 20
-        )
-        return Copies(
-            tuple(plain), tuple(left_out), (*faults, *((each.name, why) for each, _target in databases))
-        )
-    jobs = [
-        {"source": each.name, "target": str(target), "most": each.attended + MARGIN}
-        for each, target in databases
-    ]
+    fitting, too_large = _fitting([each for each in found if each.is_database], shutil.disk_usage(work).free)
     user = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 and owner.st_uid != 0 else None
-    answers = _by_copier(folder, user, jobs, needed)
-    done = []
-    for (each, target), said in zip(databases, answers, strict=True):
+    done, damaged = _database_copies(folder, user, fitting, work)
+    return Copies((*plain, *done), tuple(left_out), (*faults, *too_large, *damaged))
+
+
+def _fitting(databases: list[Found], free: int) -> tuple[list[Found], list[tuple[str, Text]]]:
+    """Those for which there is room, the smallest first, and what to say of the others."""
+    fitting, too_large, left = [], [], free - MARGIN
+    for each in sorted(databases, key=lambda each: each.attended):
+        left -= each.attended
+        if left >= 0:
+            fitting.append(each)
+        else:
+            why = Text(
+                "needs {needed} MB of disk for the copy, {free} MB are free",
+                needed=(each.attended + MARGIN) >> 20, free=free >> 20,
+            )  # fmt: skip
+            too_large.append((each.name, why))
+    return fitting, too_large
+
+
+def _database_copies(
+    folder: Path, user: tuple[int, int] | None, databases: list[Found], work: Path
+) -> tuple[list[Copy], list[tuple[str, Text]]]:
+    targets = [work / f"{number}.db" for number in range(len(databases))]
+    jobs: list[dict[str, object]] = [
+        {"source": each.name, "target": str(target), "most": each.attended + MARGIN}
+        for each, target in zip(databases, targets, strict=True)
+    ]
+    answers = _by_copier(folder, user, jobs, sum(each.attended for each in databases))
+    done, faults = [], []
+    for each, target, said in zip(databases, targets, answers, strict=True):
         if isinstance(said, Text):
             faults.append((each.name, said))
         else:
             done.append(Copy(each._replace(size=target.stat().st_size), target, said))
-    return Copies((*plain, *done), tuple(left_out), tuple(faults))
+    return done, faults
 
 
 def is_database(path: Path) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from manager import jsonfile
 from manager.backup import archive, databases
+from manager.backup.manifest import Manifest
 from manager.errors import Locked, ManagerError
 from manager.export import local_iso
 from manager.i18n import Text
@@ -48,7 +49,7 @@ class Made(NamedTuple):
 
     path: Path
     size: int
-    manifest: archive.Manifest
+    manifest: Manifest
     saved: tuple[Saved, ...]
     left_out: tuple[tuple[str, Text], ...]
     faults: tuple[str, ...]
@@ -97,7 +98,7 @@ class _Run:
         self.saved: list[Saved] = []
         self.left_out: list[tuple[str, Text]] = []
         self.faults: list[str] = []
-        self.manifest: archive.Manifest
+        self.manifest: Manifest
 
     def write(self, descriptor: int, ids: list[str], image: dict[str, Any] | None) -> None:
         writer = archive.Writer(descriptor)
@@ -107,7 +108,7 @@ class _Run:
             saved = self._save(writer, each)
             self.saved.append(saved)
             self.tell(saved)
-        self.manifest = archive.Manifest(
+        self.manifest = Manifest(
             fleet=self.project.fleet.name,
             made_at=local_iso(time.time()),
             is_whole=set(ids) == set(instances(self.project)),

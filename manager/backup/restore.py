@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from manager import jsonfile, memory, settings
 from manager.backup import archive, databases, swap
+from manager.backup.manifest import Manifest
 from manager.errors import ManagerError
 from manager.fleet import Fleet
 from manager.memory import Memory
@@ -47,7 +48,7 @@ class Opened(NamedTuple):
     """A backup whose checksums are right, with its small files at hand: member → path."""
 
     path: Path
-    manifest: archive.Manifest
+    manifest: Manifest
     small: dict[str, Path]
 
 

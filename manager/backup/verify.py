@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from manager.backup import archive, databases
+from manager.backup.manifest import Manifest
 from manager.errors import ManagerError
 
 
-def verified(path: Path) -> archive.Manifest:
+def verified(path: Path) -> Manifest:
     """The manifest of a backup of which nothing is wrong. Raises ArchiveError with the first thing that is.
 
     Needs as much disk as the largest database in it.

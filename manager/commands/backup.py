@@ -9,7 +9,7 @@ from typing import Any
 
 from manager import output
 from manager.backup import make, retention, verify
-from manager.backup.archive import describe
+from manager.backup.manifest import Manifest, describe
 from manager.commands.show import no_instance
 from manager.context import Context
 from manager.errors import FAILED, OK, EngineError, ManagerError
@@ -153,7 +153,7 @@ def _say_faults(made: make.Made) -> int:
     return OK if made.manifest.is_complete else FAILED
 
 
-def _missing(manifest: Any) -> str:
+def _missing(manifest: Manifest) -> str:
     return ", ".join(each for each, facts in manifest.instances.items() if facts["faults"]) or "config/"
 
 

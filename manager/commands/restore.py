@@ -11,6 +11,7 @@ from manager import lock, output, users
 from manager import project as projects
 from manager.backup import archive, idle, verify
 from manager.backup import restore as restoring
+from manager.backup.manifest import describe
 from manager.backup.restore import Plan, Step
 from manager.commands.show import no_instance
 from manager.context import Context
@@ -42,7 +43,7 @@ def restore(context: Context) -> int:
         )
         steps = whole.steps()
         if not context.as_json:
-            output.say(Text("{file}: {what}", file=path, what=archive.describe(backup.manifest)))
+            output.say(Text("{file}: {what}", file=path, what=describe(backup.manifest)))
         if args.dry_run:
             return _say_plan(context, whole, steps)
         done = _carry_out(context, whole, steps)

@@ -202,7 +202,10 @@ def test_more_than_the_disk_holds_is_said_before_it_is_tried(folder: Path, work:
     a_database(folder / "vast.db").close()
     with (folder / "vast.db").open("r+b") as stream:
         stream.truncate(1 << 43)
-    ((name, why),) = copied(folder, work).faults
+    a_database(folder / "small.db").close()
+    copies = copied(folder, work)
+    assert [each.found.name for each in copies.done] == ["small.db"]
+    ((name, why),) = copies.faults
     assert name == "vast.db"
     assert why.message.startswith("needs {needed} MB")
 
