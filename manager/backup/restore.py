@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -222,4 +223,6 @@ def _replace_file(step: Step, content: bytes) -> None:
     step.target.parent.mkdir(parents=True, exist_ok=True)
     if step.change == "replace" and step.aside is not None:
         shutil.copy2(step.target, step.aside)
-    jsonfile.replace(step.target, lambda descriptor: jsonfile.write_all(descriptor, content), 0o644)
+    folder = step.target.parent.stat()
+    owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None  # a user's project stays the user's
+    jsonfile.replace(step.target, lambda descriptor: jsonfile.write_all(descriptor, content), 0o644, owner)

@@ -158,22 +158,31 @@ def _leftovers(project: Project, known: Iterable[str]) -> Iterator[Stale]:
         fleet.export_file.parent,
     ]
     folders += [fleet.data_dir / "database", fleet.backup_dir, *(fleet.secrets_dir(each) for each in known)]
-    now = time.time()
     for folder in dict.fromkeys(folders):
         for entry in _entries(folder):
-            path = Path(entry.path)
-            if ASIDE.fullmatch(entry.name):
-                yield Stale("before-restore", fleet.relative(path), _size(path))
-            elif entry.name.startswith(RESTORING):
-                yield Stale("interrupted", fleet.relative(path), _size(path))
-            elif entry.name.startswith((".verify-", f".{fleet.name}.work.")):
-                if now - entry.stat(follow_symlinks=False).st_mtime > LARGE_LEFTOVER_S:
-                    yield Stale("temporary", fleet.relative(path), _size(path))
-            elif entry.name == STAGED_FILE or TEMPORARY.fullmatch(entry.name):
-                status = entry.stat(follow_symlinks=False)
-                if now - status.st_mtime > LEFTOVER_S:
-                    what = "staged" if entry.name == STAGED_FILE else "temporary"
-                    yield Stale(what, fleet.relative(path), status.st_size)
+            if what := leftover(entry.name, _age(entry), fleet.name):
+                yield Stale(what, fleet.relative(Path(entry.path)), _size(Path(entry.path)))
+
+
+def leftover(name: str, age: float, fleet: str) -> str:
+    """What a file of this name and age (seconds) is left of; empty for one that is in use or not ours."""
+    if ASIDE.fullmatch(name):
+        return "before-restore"
+    if name.startswith(RESTORING):
+        return "interrupted"
+    if name.startswith((".verify-", f".{fleet}.work.")):
+        return "temporary" if age > LARGE_LEFTOVER_S else ""
+    if name == STAGED_FILE:
+        return "staged" if age > LEFTOVER_S else ""
+    return "temporary" if age > LEFTOVER_S and TEMPORARY.fullmatch(name) else ""
+
+
+def _age(entry: os.DirEntry[str]) -> float:
+    """Seconds since the last change; none for one that is gone meanwhile."""
+    try:
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime
+    except OSError:
+        return 0.0
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

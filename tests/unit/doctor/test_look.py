@@ -104,6 +104,18 @@ def test_stale_files_are_named_with_their_size_and_left(tmp_path: Path) -> None:
     assert all(path.exists() for path in (*stale, *fine, young))
 
 
+@pytest.mark.parametrize(
+    ("name", "age", "expected"),
+    [
+        (".verify-x1", 90_000, "temporary"), (".verify-x1", 3600, ""), (".desk.work.x1", 90_000, "temporary"),
+        (".other.work.x1", 90_000, ""), ("bp.json.before-restore-20260301-040000-2", 0, "before-restore"),
+        ("bp.before-restore-20260301-040000-interrupted", 0, "before-restore"), ("fleet.json", 90_000, ""),
+    ],
+)  # fmt: skip
+def test_what_is_a_leftover(name: str, age: float, expected: str) -> None:
+    assert look_project.leftover(name, age, "desk") == expected
+
+
 def test_without_sound_configs_no_folder_is_called_stale(tmp_path: Path) -> None:
     write_config(tmp_path, "{", "broken")
     (tmp_path / "volumes" / "database" / "bp_old_01").mkdir(parents=True)
