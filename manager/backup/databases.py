@@ -11,10 +11,11 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from manager.backup.manifest import is_allowed
 from manager.container import BOT_ID
 from manager.errors import ManagerError
 from manager.i18n import Text, mark
@@ -26,7 +27,7 @@ ATTENDANTS = ("-wal", "-shm", "-journal")
 MOST_FILES = 1000
 MOST_DEPTH = 8
 MOST_PLAIN_BYTES = 64 << 20
-"""A file that is no database may be torn when it is copied while it is written; a large one surely is."""
+"""Of an instance's files that are no databases: they may be torn when they are copied while they are written."""
 CHUNK = 1 << 20
 MARGIN = 64 << 20
 """What a database may grow by between the look at its size and the copy, and what is left free on the disk."""
@@ -76,8 +77,13 @@ class Copies(NamedTuple):
     faults: tuple[tuple[str, Text], ...] = ()
 
 
-def copied(folder: Path, work: Path) -> Copies:
-    """Copies everything of a database folder into `work`; nothing where there is none, for an instance that never ran.
+def member(instance: str, name: str) -> str:
+    """What a file of a database folder is called in a backup."""
+    return f"database/{instance}/{name}"
+
+
+def copied(instance: str, folder: Path, work: Path) -> Copies:
+    """Copies everything of an instance's database folder into `work`; nothing where there is none, for an instance that never ran.
 
     Raises CopyError where the folder itself cannot be read.
     """
@@ -89,7 +95,7 @@ def copied(folder: Path, work: Path) -> Copies:
             return Copies()
         if not stat.S_ISDIR(owner.st_mode):
             raise CopyError("{path} is not a folder", path=folder)
-        found = list(_found(folder, left_out))
+        found = _worth_it(instance, _found(folder, left_out), left_out)
         plain, faults = _plain_copies(folder, [each for each in found if not each.is_database], work)
     except OSError as error:
         raise CopyError(
@@ -99,6 +105,28 @@ def copied(folder: Path, work: Path) -> Copies:
     user = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 and owner.st_uid != 0 else None
     done, damaged = _database_copies(folder, user, fitting, work)
     return Copies((*plain, *done), tuple(left_out), (*faults, *too_large, *damaged))
+
+
+def _worth_it(instance: str, found: Iterable[Found], left_out: list[tuple[str, Text]]) -> list[Found]:
+    """Without names that no backup can have, and with what is no database only as long as it is little."""
+    kept, left = [], MOST_PLAIN_BYTES
+    for each in found:
+        if not is_allowed(member(instance, each.name)):
+            left_out.append((each.name, Text("its name is too long")))
+        elif not each.is_database and each.size > left:
+            left_out.append(
+                (
+                    each.name,
+                    Text(
+                        "such files, which are no databases, are more than {limit} MB",
+                        limit=MOST_PLAIN_BYTES >> 20,
+                    ),
+                )
+            )
+        else:
+            left -= 0 if each.is_database else each.size
+            kept.append(each)
+    return kept
 
 
 def _fitting(databases: list[Found], free: int) -> tuple[list[Found], list[tuple[str, Text]]]:
@@ -229,11 +257,6 @@ def _look(
         # before it is opened as a database: closing a descriptor gives up all locks that a process has on the file
     finally:
         os.close(descriptor)
-    if not is_database and status.st_size > MOST_PLAIN_BYTES:
-        left_out.append(
-            (shown, Text("is no database, and larger than {limit} MB", limit=MOST_PLAIN_BYTES >> 20))
-        )
-        return None
     attended = status.st_size
     if is_database and f"{name}-wal" in names:
         attended += os.stat(f"{name}-wal", dir_fd=folder, follow_symlinks=False).st_size
@@ -252,7 +275,7 @@ def _plain_copies(folder: Path, files: list[Found], work: Path) -> tuple[list[Co
     for number, each in enumerate(files):
         target = work / f"{number}.file"
         try:
-            _copy_plain(folder, each.name, target)
+            _copy_plain(folder, each.name, each.size, target)
         except OSError as error:
             faults.append((each.name, Text("{why}", why=error.strerror)))
         else:
@@ -260,7 +283,7 @@ def _plain_copies(folder: Path, files: list[Found], work: Path) -> tuple[list[Co
     return done, faults
 
 
-def _copy_plain(folder: Path, name: str, target: Path) -> None:
+def _copy_plain(folder: Path, name: str, size: int, target: Path) -> None:
     *parents, last = name.split("/")
     at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -272,7 +295,8 @@ def _copy_plain(folder: Path, name: str, target: Path) -> None:
     finally:
         os.close(at)
     with open(source, "rb", buffering=0) as stream, target.open("xb") as copy:  # noqa: PTH123 - a descriptor
-        left = MOST_PLAIN_BYTES
-        while left and (chunk := stream.read(min(CHUNK, left))):
+        while size and (
+            chunk := stream.read(min(CHUNK, size))
+        ):  # no more than it was: it may grow without end
             copy.write(chunk)
-            left -= len(chunk)
+            size -= len(chunk)

@@ -152,15 +152,15 @@ class _Run:
         work = self.work / instance
         work.mkdir(mode=FOLDER_MODE)
         try:
-            copies = databases.copied(self.project.fleet.database_dir(instance), work)
+            copies = databases.copied(instance, self.project.fleet.database_dir(instance), work)
             for each in copies.done:
                 kind = "file" if each.how == "file" else "database"
-                writer.add(f"database/{instance}/{each.found.name}", each.path, kind, each.found.mode)
+                writer.add(databases.member(instance, each.found.name), each.path, kind, each.found.mode)
         except databases.CopyError as error:
             copies = databases.Copies(faults=(("", Text("{why}", why=error)),))
         finally:
             shutil.rmtree(work)
-        self.left_out += [(f"database/{instance}/{name}", why) for name, why in copies.left_out]
+        self.left_out += [(databases.member(instance, name), why) for name, why in copies.left_out]
         faults = tuple(f"{name}: {why}" if name else str(why) for name, why in copies.faults)
         return Saved(instance, copies.done, faults, time.monotonic() - began)
 

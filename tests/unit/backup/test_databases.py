@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from manager.backup import databases
-from manager.backup.databases import Copies, copied, fault_of
+from manager.backup.databases import Copies, fault_of
 from manager.container import BOT_ID
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives folders to the bots' user")
@@ -39,6 +39,10 @@ def a_database(path: Path, mode: str = "wal", rows: int = 100) -> sqlite3.Connec
     database.executemany("INSERT INTO t VALUES (?)", [(each,) for each in range(rows)])
     database.commit()
     return database
+
+
+def copied(folder: Path, work: Path) -> Copies:
+    return databases.copied("bp_sol_01", folder, work)
 
 
 def count(path: Path) -> int:
@@ -139,12 +143,23 @@ def test_what_is_no_database_is_copied_as_it_is(folder: Path, work: Path) -> Non
     assert {each.path.read_text() for each in copies.done} == {"", "a,b\n"}
 
 
-def test_a_large_file_that_is_no_database_is_named(folder: Path, work: Path) -> None:
-    with (folder / "dump").open("wb") as stream:
-        stream.truncate(databases.MOST_PLAIN_BYTES + 1)
+def test_what_is_no_database_is_copied_while_it_is_little(folder: Path, work: Path) -> None:
+    for name in ("a", "b", "c"):
+        with (folder / name).open("wb") as stream:
+            stream.truncate(databases.MOST_PLAIN_BYTES // 2)
     copies = copied(folder, work)
-    assert [name for name, _why in copies.left_out] == ["dump"]
-    assert (copies.done, copies.faults) == ((), ())
+    assert how(copies) == {"a": "file", "b": "file"}
+    assert [name for name, _why in copies.left_out] == ["c"]
+
+
+def test_names_that_no_backup_can_have_do_not_spoil_it(folder: Path, work: Path) -> None:
+    deep = folder.joinpath(*["d" * 200] * 6)
+    deep.mkdir(parents=True)
+    (deep / "note").touch()
+    (folder / "note").touch()
+    copies = copied(folder, work)
+    assert how(copies) == {"note": "file"}
+    assert [why.message for _name, why in copies.left_out] == ["its name is too long"]
 
 
 def test_a_hostile_folder_is_no_way_out(folder: Path, work: Path, tmp_path: Path) -> None:
