@@ -37,7 +37,7 @@ def end(*_):
 signal.signal(signal.SIGTERM, end)
 while going:
     began = time.monotonic()
-    database.execute("INSERT INTO fills (note) VALUES (hex(randomblob(200)))")
+    database.execute("INSERT INTO fills (note) VALUES (hex(randomblob(8)))")
     database.commit()
     worst, rows = max(worst, time.monotonic() - began), rows + 1
     time.sleep(pause)
@@ -61,13 +61,14 @@ def test_backups_of_databases_that_are_written(
     ):
         paths = {each: database(project, each) for each in ("one", "wal", "rollback")}
         eventually(lambda: have_rows(paths.values()), what="rows")
-        for _ in range(times):
+        for number in range(times):
             before = {each: committed(path) for each, path in paths.items()}
             done = project.manager("backup", "--json", "--keep", "2").json
             kinds.update(
                 file["how"] for each in done["instances"] for file in each["files"] if file["how"] != "file"
             )
-            project.manager("backup", "verify", done["file"])
+            if number % 10 == 0:
+                project.manager("backup", "verify", done["file"])
             for instance, rows in before.items():
                 assert_sound(Path(done["file"]), instance, rows, tmp_path)
         written = {"wal": ended(heavy), "rollback": ended(careful)}

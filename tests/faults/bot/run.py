@@ -85,7 +85,7 @@ def write_without_end() -> None:
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("CREATE TABLE IF NOT EXISTS fills (id INTEGER PRIMARY KEY, note TEXT)")
     while True:
-        database.execute("INSERT INTO fills (note) VALUES (hex(randomblob(200)))")
+        database.execute("INSERT INTO fills (note) VALUES (hex(randomblob(8)))")
         database.commit()
         time.sleep(0.001)
 
