@@ -31,6 +31,7 @@ exit codes: 0 well, 1 not running or some failed, 2 usage, 3 a bug, 4 config, 5 
 
 
 USUAL_COLUMNS = 80
+MOST_KEPT = 100_000
 
 
 class Command(NamedTuple):
@@ -80,10 +81,19 @@ def _number(text: str) -> float:
     return int(value) if value.is_integer() else value
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 10_000):
-        raise argparse.ArgumentTypeError(_("must be a number from 1 on"))
-    return int(text)
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    """A type of argparse's: whole numbers within bounds."""
+
+    def of(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise argparse.ArgumentTypeError(_("must be {low}-{high}").format(low=low, high=high))
+        return int(text)
+
+    return of
+
+
+_COUNT = _whole(1, 10_000)
+_KEPT = _whole(0, MOST_KEPT)
 
 
 def _language(tag: str) -> str:
@@ -116,6 +126,15 @@ WAITING = (
         "--wait-timeout", text=mark("default: 120"), type=_seconds, default=120.0, metavar="SECONDS"
     ),
 )  # fmt: skip
+BACKUPS_IN = option(
+    "--to", text=mark("the folder of the backups (default: backups/ in the data folder)"), metavar="DIR"
+)
+RETENTION = (
+    option("--keep", text=mark("keep only the newest N, 0 for all"), type=_KEPT, metavar="N"),
+    option(
+        "--keep-days", text=mark("keep only those of the last D days, 0 for all"), type=_KEPT, metavar="D"
+    ),
+)
 FORCE = flag("--force", text=mark("pass the lock that another manager holds"))
 CHANGING = (*SELECTING, JSON, LOCK_WAIT, DRY_RUN)
 
@@ -152,7 +171,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                 *CHANGING,
                 option("--canary", text=mark("the instance to begin with (default: a healthy one on paper)"), metavar="ID"),
                 option(
-                    "--batch", text=mark("how many at a time after it (default: a tenth)"), type=_count, metavar="N"
+                    "--batch", text=mark("how many at a time after it (default: a tenth)"), type=_COUNT, metavar="N"
                 ),
                 option(
                     "--ready", text=mark("how long each must be healthy without a restart (default: 30)"),
@@ -216,6 +235,36 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                 flag("-t", "--timestamps", text=mark("show the engine's time stamps")),
             ),
             ("logs -f", "logs --tail 100 bp_sol_01"),
+        ),
+    },
+    mark("look after"): {
+        "doctor": Command(
+            "doctor.doctor", mark("say what is wrong with machine, engine and project, and what to do about it"),
+            (
+                JSON,
+                option("--report", text=mark("also write a report without credentials and names, for a bug report"), metavar="FILE"),
+            ),
+            ("doctor", "doctor --report report.txt"),
+        ),
+        "backup": Command(
+            "backup.backup", mark("save databases, configs and state into one file; running bots go on"),
+            (*SELECTING, JSON, BACKUPS_IN, *RETENTION),
+            ("backup", "backup --to /mnt/disk/botfleet --keep 30", "backup verify FILE"),
+        ),
+        "backup verify": Command(
+            "backup.backup_verify", mark("prove backups: checksums, content, every database"),
+            (option("files", text=mark("backups"), nargs="+", metavar="FILE"), JSON),
+            ("backup verify volumes/backups/backup-botfleet-20260301-040000.tar.gz",),
+        ),
+        "backup list": Command("backup.backup_list", mark("show the backups there are"), (BACKUPS_IN, JSON)),
+        "restore": Command(
+            "restore.restore", mark("bring back what a backup holds; what is there now is moved aside"),
+            (
+                option("file", text=mark("a backup"), metavar="FILE"),
+                option("ids", text=mark("instances (default: everything in the backup)"), nargs="*", metavar="ID"),
+                JSON, LOCK_WAIT, DRY_RUN,
+            ),
+            ("restore --dry-run FILE", "restore FILE bp_sol_01"),
         ),
     },
     mark("configs and files"): {

@@ -83,6 +83,10 @@ class Engine:
         """The engine's version and API version."""
         return dict(self._read("/version"))
 
+    def info(self) -> dict[str, Any]:
+        """What the engine says of itself and its machine: drivers, limits, warnings, its clock."""
+        return dict(self._read("/info"))
+
     def api_version(self) -> tuple[int, int]:
         """The newest API version that the engine speaks, such as (1, 44)."""
         major, minor = str(self.version()["ApiVersion"]).split(".")
@@ -90,7 +94,7 @@ class Engine:
 
     def is_rootless(self) -> bool:
         """Whether the engine itself runs without root."""
-        return "name=rootless" in (self._read("/info").get("SecurityOptions") or [])
+        return "name=rootless" in (self.info().get("SecurityOptions") or [])
 
     def has_network(self, name: str) -> bool:
         """Whether a network of exactly this name exists."""

@@ -40,6 +40,8 @@ class Fleet(NamedTuple):
     log_max_size_mb: int = 10
     log_max_files: int = 3
     engine_health_interval: int = 60
+    backup_keep: int = 0
+    backup_keep_days: int = 0
 
     @property
     def image_name(self) -> str:
@@ -106,6 +108,11 @@ class Fleet(NamedTuple):
         """The address under which this machine reaches what its instances publish."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind_address, self.bind_address).strip("[]")
 
+    @property
+    def backup_dir(self) -> Path:
+        """Where backups go unless `--to` says otherwise."""
+        return self.data_dir / "backups"
+
     def web_address(self, port: int) -> str:
         """Where a browser on this machine finds an instance's page."""
         host = self.web_host
@@ -126,6 +133,10 @@ class Fleet(NamedTuple):
     def database_dir(self, instance: str) -> Path:
         """Mounted at /data: the database with its -wal and -shm, and no other instance's."""
         return self.data_dir / "database" / instance
+
+    def restoring_dir(self, instance: str) -> Path:
+        """Where a restored database lies until it is whole; one that is there belongs to a restore that was killed."""
+        return self.data_dir / "database" / f".restoring-{instance}"
 
     def relative(self, path: Path) -> str:
         """The path as people and old readers write it: relative to the project where it lies in it."""

@@ -31,11 +31,16 @@ class FolderError(ManagerError):
 def prepare(spec: InstanceSpec, fleet: Fleet, owner: Owner) -> None:
     """Makes the instance's folders and its database link. Raises FolderError."""
     with _explained(spec.id):
+        if fleet.restoring_dir(spec.id).exists():
+            raise FolderError(
+                "cannot prepare {id}: a restore of it was interrupted; run `manager restore FILE {id}` again, or remove {path}",
+                id=spec.id, path=fleet.restoring_dir(spec.id),
+            )  # fmt: skip
         for bind in binds(spec):
             mode = 0o700 if bind.read_only else 0o755
             _own_folder(fleet.data_dir, bind.source, mode, owner)
         for folder in (fleet.state_dir, fleet.secrets_dir(spec.id).parent):
-            _keep_from_git(folder)
+            keep_from_git(folder)
         _link_database(spec, fleet, owner)
 
 
@@ -144,8 +149,8 @@ def real_folder(path: Path, mode: int) -> None:
             raise FolderError("{path} is in the way: it is not a folder; move it away", path=path) from None
 
 
-def _keep_from_git(folder: Path) -> None:
-    """Credentials must not be committed, wherever the data folder lies."""
+def keep_from_git(folder: Path) -> None:
+    """Credentials and trades must not be committed, wherever the data folder lies."""
     path = folder / ".gitignore"
     with suppress(FileExistsError, PermissionError), path.open("x") as stream:
         stream.write("*\n")
@@ -201,10 +206,8 @@ def _move_database_in(spec: InstanceSpec, link: Path, real: Path, owner: Owner) 
     if user := process_with_open(link):
         raise FolderError(
             "cannot prepare {id}: process {pid} still has {path} open; stop it first",
-            id=spec.id,
-            pid=user,
-            path=link,
-        )
+            id=spec.id, pid=user, path=link,
+        )  # fmt: skip
     for suffix in reversed(SQLITE_SUFFIXES):  # the main file last: until then the old place is complete
         source = link.with_name(link.name + suffix)
         if source.is_file() and not source.is_symlink():

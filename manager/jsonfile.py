@@ -178,6 +178,15 @@ def _sweep(path: Path) -> None:
                 os.unlink(entry)  # noqa: PTH108 - an entry is no Path
 
 
+def sync(path: Path) -> None:
+    """Waits until a file's content, or a folder's names, are on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_all(fd: int, data: bytes) -> None:
     """Writes everything, however the kernel cuts it."""
     view = memoryview(data)

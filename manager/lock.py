@@ -19,6 +19,7 @@ from manager.i18n import Text
 Note = dict[str, Any]
 
 MAX_NOTE_BYTES = 4096
+SINCE = "%Y-%m-%d %H:%M:%S"
 POLL_S = 0.05
 READER_S = 1.0
 """Waited for in any case: a reader that brings the export up to date holds the lock for some milliseconds."""
@@ -79,6 +80,21 @@ def held_if_free(path: Path) -> Iterator[bool]:
             os.close(descriptor)
 
 
+def held_by(path: Path) -> Note | None:
+    """The note of whoever holds the lock now, empty where it left none; None when nobody does. Makes nothing, never waits."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _note(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
 def _open(path: Path) -> int:
     """A descriptor to lock. One that can only be read will do: a disk gone read-only must not keep a fleet from stopping."""
     try:
@@ -127,7 +143,7 @@ def _signature(command: str) -> Note:
         "pid": os.getpid(),
         "command": command,
         "user": user,
-        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "since": time.strftime(SINCE),
     }
 
 

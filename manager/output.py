@@ -159,6 +159,15 @@ def age(seconds: float) -> str:
     return f"{minutes // 1440}d"
 
 
+def size(count: float) -> str:
+    """`812 B`, `3.4 MB`, `12 GB`: bytes, short."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
 def since(view: InstanceView) -> float | None:
     """When the present state began, as far as it is known: the bot's start or end, else the container's birth."""
     said = view.supervision

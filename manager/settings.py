@@ -40,6 +40,13 @@ class ContainerTable(_Table):
     engine_health_interval: Annotated[int, Field(ge=0, le=86400)] = 60
 
 
+class BackupTable(_Table):
+    """`[backup]`: how many backups are kept, and for how long; 0 keeps all."""
+
+    keep: Annotated[int, Field(ge=0, le=100_000)] = 0
+    keep_days: Annotated[int, Field(ge=0, le=100_000)] = 0
+
+
 class FleetFile(_Table):
     """The whole file."""
 
@@ -53,6 +60,7 @@ class FleetFile(_Table):
     parallelism: Annotated[int, Field(ge=1, le=64)] = 8
     allow_shared_credentials: bool = False
     container: ContainerTable = ContainerTable()
+    backup: BackupTable = BackupTable()
     defaults: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("name")
@@ -79,12 +87,14 @@ class FleetFile(_Table):
         return value
 
 
-def load(project_dir: Path) -> tuple[Fleet, dict[str, Any]]:
-    """The fleet of a project folder, and its defaults for daemon_config. Raises ConfigError."""
-    path = project_dir / "config" / "fleet.toml"
+def load(project_dir: Path, path: Path | None = None) -> tuple[Fleet, dict[str, Any]]:
+    """The fleet of a project folder, and its defaults for daemon_config. Raises ConfigError.
+
+    `path`: another settings file than its own, as it would be once it is there.
+    """
     file = "config/fleet.toml"
     try:
-        settings = FleetFile.model_validate(_read(path, file))
+        settings = FleetFile.model_validate(_read(path or project_dir / file, file))
     except ValidationError as error:
         raise ConfigError(explain.problems(file, FleetFile, error)) from error
     faults = [*_unknown(file, settings), *_bad_defaults(file, settings.defaults)]
@@ -107,6 +117,8 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         variables=settings.variables,
         parallelism=settings.parallelism,
         allow_shared_credentials=settings.allow_shared_credentials,
+        backup_keep=settings.backup.keep,
+        backup_keep_days=settings.backup.keep_days,
         **settings.container.model_dump(),
     )
 
@@ -131,7 +143,7 @@ def _read(path: Path, file: str) -> dict[str, Any]:
 
 def _unknown(file: str, settings: FleetFile) -> list[Problem]:
     faults = []
-    for table, prefix in ((settings, ""), (settings.container, "container.")):
+    for table, prefix in ((settings, ""), (settings.container, "container."), (settings.backup, "backup.")):
         for key in table.model_extra or {}:
             near = difflib.get_close_matches(key, type(table).model_fields, n=1)
             hint = near[0] if near else ", ".join(type(table).model_fields)

@@ -26,9 +26,11 @@ COMMON = "mark3r"
 COMMANDS = (
     ["up", "--wait"], ["ps"], ["list"], ["status", "one"], ["config"], ["config", "--check"], ["plan"], ["plan", "--recreate"],
     ["logs", "one"], ["logs", "-t", "--tail", "5"], ["export"], ["compose"], ["compose", "--stdout"], ["restart", "one"],
-    ["stop", "one"], ["start", "one", "--wait"], ["up", "--dry-run"],
+    ["stop", "one"], ["start", "one", "--wait"], ["up", "--dry-run"], ["backup"], ["doctor"],
 )  # fmt: skip
-JSON = frozenset({"up", "ps", "list", "status", "config", "plan", "export", "restart", "stop", "start"})
+JSON = frozenset(
+    {"up", "ps", "list", "status", "config", "plan", "export", "restart", "stop", "start", "backup", "doctor"}
+)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ docker/README.md in everything else: /health on WEB_PORT, SIGTERM, its last word
 import json
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -78,6 +79,17 @@ def fork_without_end() -> None:
             time.sleep(0.01)
 
 
+def write_without_end() -> None:
+    """Rows 1, 2, 3 … of a table, a commit each."""
+    database = sqlite3.connect(os.environ["DB_PATH"], timeout=60)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("CREATE TABLE IF NOT EXISTS fills (id INTEGER PRIMARY KEY, note TEXT)")
+    while True:
+        database.execute("INSERT INTO fills (note) VALUES (hex(randomblob(8)))")
+        database.commit()
+        time.sleep(0.001)
+
+
 def obey(word: str) -> None:
     global healthy
     match word.split():
@@ -93,6 +105,8 @@ def obey(word: str) -> None:
             eat_memory()
         case ["bomb"]:
             threading.Thread(target=fork_without_end, daemon=True).start()
+        case ["write"]:
+            threading.Thread(target=write_without_end, daemon=True).start()
         case ["say", *words]:
             print(*words, flush=True)
 

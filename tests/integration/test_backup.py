@@ -1,0 +1,178 @@
+"""Backups of a fleet that trades, and the way back: onto the same machine and onto a fresh one."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Project, eventually
+
+pytestmark = pytest.mark.engine
+
+KEY = "mark3r-key-in-dotenv"
+
+
+@pytest.fixture
+def fleet(project: Project) -> Project:
+    """Two instances that have traded, a third that never ran; a key in .env."""
+    (project.folder / ".env").write_text(f"BACKPACK_KEY={KEY}\n")
+    project.add("bp_sol_01", 0)
+    project.add("bp_eth_01", 1, stem="backpack_eth")
+    project.manager("up", "--wait")
+    eventually(lambda: rows(database(project, "bp_sol_01")) > 0, what="orders of bp_sol_01")
+    project.add("bp_new_01", 2)
+    return project
+
+
+def database(project: Project, instance: str) -> Path:
+    return project.folder / "volumes" / "database" / instance / f"{instance}.db"
+
+
+def rows(path: Path) -> int:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as found:
+        return int(found.execute("SELECT count(*) FROM orders").fetchall()[0][0])
+
+
+def backed_up(project: Project, *args: str, code: int = 0) -> Path:
+    return Path(project.manager("backup", "--json", *args, code=code).json["file"])
+
+
+def test_there_and_back(fleet: Project, tmp_path: Path) -> None:
+    before = rows(database(fleet, "bp_sol_01"))
+    containers = fleet.ids()
+    done = fleet.manager("backup")
+    assert "bp_new_01: no database yet" in done.out
+    assert "not in it: .env, secrets/" in done.out
+    (backup,) = (fleet.folder / "volumes" / "backups").glob("*.tar.gz")
+    assert (backup.stat().st_mode & 0o777, backup.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert fleet.manager("backup", "verify", str(backup)).out.startswith(
+        f"{backup}: sound; fleet {fleet.name}"
+    )
+    assert [each["file"] for each in fleet.manager("backup", "list", "--json").json] == [str(backup)]
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    subprocess.run(["tar", "xzf", str(backup), "-C", str(unpacked)], check=True)
+    assert not [path for path in unpacked.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+    assert (
+        json.loads((unpacked / "manifest.json").read_text())["image"]["labels"]["botfleet.supervisor"] == "1"
+    )
+
+    # what lives is not touched; the dry run says what would be
+    refused = fleet.manager("restore", str(backup), code=1)
+    assert (
+        "nothing was restored, since these live: bp_eth_01: its container is up; bp_sol_01: its"
+        in refused.err
+    )
+    assert fleet.ids() == containers
+    dry = fleet.manager("restore", "--dry-run", str(backup), "bp_sol_01", "--json").json
+    assert [(each["path"], each["change"]) for each in dry] == [
+        ("volumes/database/bp_sol_01", "replace"), ("config/active/bp_sol_01.json", "same"),
+    ]  # fmt: skip
+
+    fleet.manager("stop", "bp_sol_01")
+    at_the_end = rows(database(fleet, "bp_sol_01"))
+    fleet.change("bp_sol_01", daemon_config={"memory_limit_mb": 300})
+    done = fleet.manager("restore", str(backup), "bp_sol_01", "--json")
+    aside = {each["path"]: fleet.folder / each["aside"] for each in done.json}
+    restored = database(fleet, "bp_sol_01")
+    assert {path.name for path in restored.parent.iterdir()} == {"bp_sol_01.db", "bp_sol_01.db.lock"}
+    assert before <= rows(restored) <= at_the_end
+    assert rows(aside["volumes/database/bp_sol_01"] / "bp_sol_01.db") == at_the_end
+    assert (
+        json.loads(aside["config/active/bp_sol_01.json"].read_text())["daemon_config"]["memory_limit_mb"]
+        == 300
+    )
+    assert restored.stat().st_uid == aside["volumes/database/bp_sol_01"].stat().st_uid
+    count = rows(restored)
+    fleet.manager("start", "bp_sol_01", "--wait")
+    eventually(lambda: rows(restored) > count, what="it trades on the restored database")
+    assert fleet.ids().keys() == containers.keys()
+
+
+def test_a_fresh_machine(fleet: Project, tmp_path: Path) -> None:
+    backup = backed_up(fleet)
+    fleet.manager("down")
+    old = fleet.folder
+    fleet.folder = tmp_path / "fresh"
+    fleet.folder.mkdir()
+    try:
+        fleet.manager("--project-dir", str(fleet.folder), "restore", str(backup))
+        assert set(fleet.ps()) == {"bp_sol_01", "bp_eth_01", "bp_new_01"}
+        count = rows(database(fleet, "bp_sol_01"))
+        fleet.manager("up", "--wait", "bp_sol_01")
+        eventually(lambda: rows(database(fleet, "bp_sol_01")) > count, what="it trades on")
+        fleet.manager("down")
+    finally:
+        fleet.folder = old
+
+
+def test_one_database_that_cannot_be_saved_is_named(fleet: Project) -> None:
+    bad = database(fleet, "bp_new_01")
+    bad.parent.mkdir()
+    bad.write_bytes(b"SQLite format 3\0" + os.urandom(8176))
+    done = fleet.manager("backup", "--json", code=1)
+    assert "bp_new_01 is not saved" in done.err
+    saved = {each["id"]: bool(each["faults"]) for each in done.json["instances"]}
+    assert saved == {"bp_sol_01": False, "bp_eth_01": False, "bp_new_01": True}
+    assert "bp_new_01 could not be saved" in fleet.manager("backup", "verify", done.json["file"]).err
+
+
+def test_a_bot_that_lives_elsewhere_keeps_its_database(fleet: Project) -> None:
+    """No container of ours is up; a lock that is held, or an open file, is enough."""
+    backup = backed_up(fleet, "bp_sol_01")
+    fleet.manager("down")
+    with closing(sqlite3.connect(database(fleet, "bp_sol_01"))) as reader:
+        reader.execute("SELECT 1 FROM orders").fetchall()
+        refused = fleet.manager("restore", str(backup), code=1)
+        assert f"process {os.getpid()} has " in refused.err
+    lock = fleet.folder / "volumes" / "state" / "bp_sol_01" / "supervisor.lock"
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "holds its lock" in fleet.manager("restore", str(backup), code=1).err
+    fleet.manager("restore", str(backup))
+
+
+def test_a_restore_that_is_killed_is_run_again(fleet: Project) -> None:
+    backup = backed_up(fleet, "bp_sol_01")
+    fleet.manager("down")
+    old = rows(database(fleet, "bp_sol_01"))
+    for delay in (0.3, 0.45, 0.6):
+        running = subprocess.Popen(
+            fleet.command("restore", str(backup)), cwd=fleet.folder, env={**os.environ, **fleet.environ},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        time.sleep(delay)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        assert 0 < rows(database(fleet, "bp_sol_01")) <= old
+    fleet.manager("restore", str(backup))
+    folder = fleet.folder / "volumes" / "database"
+    assert not list(folder.glob(".restoring-*"))
+    assert rows(database(fleet, "bp_sol_01")) <= old
+    assert old in [rows(path / "bp_sol_01.db") for path in folder.glob("bp_sol_01.before-restore-*")]
+
+
+def test_old_backups_go_by_count(fleet: Project, tmp_path: Path) -> None:
+    """And so does what a killed one left."""
+    folder = tmp_path / "elsewhere"
+    first, second = (backed_up(fleet, "--to", str(folder)) for _ in range(2))
+    left = folder / f".{fleet.name}.work.killed"
+    left.mkdir()
+    shutil.copy(second, folder / "of-somebody-else.tar.gz")
+    third = backed_up(fleet, "--to", str(folder), "--keep", "2")
+    assert not first.exists()
+    assert second.exists()
+    assert third.exists()
+    assert not left.exists()
+    assert (folder / "of-somebody-else.tar.gz").exists()
+    fleet.manager("down")

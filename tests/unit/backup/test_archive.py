@@ -1,0 +1,119 @@
+"""The form of a backup: proved from its first byte to its last, and no way out of its folder."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from manager.backup import archive
+from manager.backup.archive import ArchiveError, Seal, Writer
+from manager.backup.manifest import Manifest, is_allowed
+
+
+def manifest_of(writer: Writer, *, is_complete: bool = True) -> Manifest:
+    return Manifest(
+        "desk", "2026-03-01T04:00:00", True, is_complete, dict(writer.files),
+        {"bp_sol_01": {"config_file": "config/active/bp_sol_01.json", "faults": []}}, None, [],
+    )  # fmt: skip
+
+
+def written(path: Path, *, is_complete: bool = True) -> Path:
+    with path.open("xb") as stream:
+        writer = Writer(stream.fileno())
+        writer.add_bytes("config/active/bp_sol_01.json", b'{"a": 1}')
+        writer.add_bytes("database/bp_sol_01/notes.txt", os.urandom(300))
+        writer.close(manifest_of(writer, is_complete=is_complete))
+    return path
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    return written(tmp_path / "backup-desk-20260301-040000.tar.gz")
+
+
+def test_what_is_written_is_read(backup: Path, tmp_path: Path) -> None:
+    manifest = archive.read(backup, lambda member, _mode: tmp_path / member.replace("/", "+"))
+    assert (tmp_path / "config+active+bp_sol_01.json").read_bytes() == b'{"a": 1}'
+    assert manifest.of_database("bp_sol_01") == ["database/bp_sol_01/notes.txt"]
+    assert (tmp_path / "database+bp_sol_01+notes.txt").stat().st_size == 300
+
+
+def test_any_tar_opens_it(backup: Path, tmp_path: Path) -> None:
+    subprocess.run(["gzip", "-t", str(backup)], check=True)
+    subprocess.run(["tar", "xzf", str(backup), "-C", str(tmp_path)], check=True)
+    assert (tmp_path / "config/active/bp_sol_01.json").read_bytes() == b'{"a": 1}'
+
+
+def test_the_seal_tells_without_reading_the_whole(tmp_path: Path) -> None:
+    assert archive.seal(written(tmp_path / "one", is_complete=False)) == Seal(
+        "desk", False, hashlib.sha256((tmp_path / "one").read_bytes()[: -len(Seal("desk", False, "0" * 64).encoded())]).hexdigest()
+    )  # fmt: skip
+
+
+def test_every_flipped_bit_is_found(backup: Path) -> None:
+    good = backup.read_bytes()
+    for at in range(len(good)):
+        bad = bytearray(good)
+        bad[at] ^= 1 << at % 8
+        backup.write_bytes(bad)
+        with pytest.raises(ArchiveError):
+            archive.read(backup)
+
+
+def test_every_missing_or_added_end_is_found(backup: Path) -> None:
+    good = backup.read_bytes()
+    for bad in (*(good[:size] for size in range(0, len(good), 7)), good + b"\0", good + good):
+        backup.write_bytes(bad)
+        with pytest.raises(ArchiveError):
+            archive.read(backup)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil", "/etc/passwd", "config/active/../../evil.json", "config/active/deep/x.json", "config/active/x.sh",
+        "database/bp_sol_01", "database/../secrets/x", "database/bp/./x", "database/bp//x", "database/.hidden/x",
+        "state/bp_sol_01/supervisor.json", "secrets/bp_sol_01/env.json", ".env", "database/bp/x\n",
+    ],
+)  # fmt: skip
+def test_names_that_lead_elsewhere_are_refused(name: str) -> None:
+    assert not is_allowed(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("../evil", tarfile.REGTYPE), ("database/bp/link", tarfile.SYMTYPE), ("database/bp/hard", tarfile.LNKTYPE),
+     ("database/bp/pipe", tarfile.FIFOTYPE), ("database/bp/device", tarfile.CHRTYPE), ("database/bp/sub", tarfile.DIRTYPE)],
+)  # fmt: skip
+def test_a_hostile_archive_with_a_right_seal_writes_nothing(name: str, kind: bytes, tmp_path: Path) -> None:
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, "/etc/passwd"
+        tar.addfile(member, io.BytesIO())
+    body = gzip.compress(raw.getvalue())
+    path = tmp_path / "hostile"
+    path.write_bytes(body + Seal("desk", True, hashlib.sha256(body).hexdigest()).encoded())
+    asked: list[str] = []
+    with pytest.raises(ArchiveError, match="holds what no backup does"):
+        archive.read(path, lambda member, _mode: asked.append(member))
+    assert asked == []
+
+
+def test_content_that_the_manifest_does_not_promise_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "backup"
+    with path.open("xb") as stream:
+        writer = Writer(stream.fileno())
+        writer.add_bytes("state/fleet.json", b"{}")
+        promised = manifest_of(writer)
+        promised.files["state/fleet.json"]["sha256"] = "0" * 64
+        writer.close(promised)
+    with pytest.raises(ArchiveError, match=r"state/fleet\.json is not what its manifest says"):
+        archive.read(path)

@@ -1,0 +1,253 @@
+"""Copies of databases that live, of folders that a hostile bot has filled, and what is left behind there: nothing of ours."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from manager.backup import databases
+from manager.backup.databases import Copies, fault_of
+from manager.container import BOT_ID
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives folders to the bots' user")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "data" / "bp_sol_01"
+    made.mkdir(parents=True)
+    return made
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    made = tmp_path / "work"
+    made.mkdir(mode=0o700)
+    return made
+
+
+def a_database(path: Path, mode: str = "wal", rows: int = 100) -> sqlite3.Connection:
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA journal_mode={mode}")
+    database.execute("CREATE TABLE t (x)")
+    database.executemany("INSERT INTO t VALUES (?)", [(each,) for each in range(rows)])
+    database.commit()
+    return database
+
+
+def copied(folder: Path, work: Path) -> Copies:
+    return databases.copied("bp_sol_01", folder, work)
+
+
+def count(path: Path) -> int:
+    with sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True) as database:
+        return int(database.execute("SELECT count(*) FROM t").fetchone()[0])
+
+
+def how(copies: Copies) -> dict[str, str]:
+    assert copies.faults == ()
+    return {each.found.name: each.how for each in copies.done}
+
+
+def give(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, BOT_ID, BOT_ID, follow_symlinks=False)
+
+
+def killed(script: str, *args: str) -> None:
+    """A writer that is killed in the middle, so that its journal stays."""
+    done = subprocess.run([sys.executable, "-c", script, *args], check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("wal", "snapshot"), ("delete", "steps"), ("persist", "steps")]
+)
+def test_what_is_committed_is_in_the_copy(mode: str, expected: str, folder: Path, work: Path) -> None:
+    database = a_database(folder / "a b?#%.db", mode)
+    database.execute("INSERT INTO t VALUES ('not committed')")
+    copies = copied(folder, work)
+    assert how(copies) == {"a b?#%.db": expected}
+    assert count(copies.done[0].path) == 100
+    database.commit()
+    assert database.execute("SELECT count(*) FROM t").fetchone() == (101,)
+
+
+def test_a_copy_keeps_the_journal_mode(folder: Path, work: Path) -> None:
+    _living = a_database(folder / "a.db", "wal")
+    with sqlite3.connect(copied(folder, work).done[0].path) as copy:
+        assert copy.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@needs_root
+@pytest.mark.parametrize("is_open", [True, False])
+def test_files_that_a_reader_makes_belong_to_the_bot(is_open: bool, folder: Path, work: Path) -> None:
+    database = a_database(folder / "a.db")
+    if not is_open:
+        database.close()
+    give(folder)
+    assert how(copied(folder, work)) == {"a.db": "snapshot"}
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in (folder, *folder.iterdir())} == {
+        (BOT_ID, BOT_ID)
+    }
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_killed_writers_database_is_copied_without_its_last_transaction(
+    mode: str, folder: Path, work: Path
+) -> None:
+    a_database(folder / "a.db", mode).close()
+    killed(
+        "import os, sqlite3, sys\n"
+        "db = sqlite3.connect(sys.argv[1]); db.execute('PRAGMA cache_size=1'); db.execute('BEGIN')\n"
+        "db.executemany('INSERT INTO t VALUES (?)', [('x' * 500,) for _ in range(5000)])\n"
+        "os.kill(os.getpid(), 9)",
+        str(folder / "a.db"),
+    )
+    assert (folder / f"a.db-{'wal' if mode == 'wal' else 'journal'}").stat().st_size > 0
+    copies = copied(folder, work)
+    assert set(how(copies)) == {"a.db"}
+    assert count(copies.done[0].path) == 100
+
+
+def test_a_writer_without_wal_does_not_starve_the_copy(folder: Path, work: Path) -> None:
+    a_database(folder / "a.db", "delete", rows=300_000).close()
+    script = (
+        "import sqlite3, sys\ndb = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)\n"
+        "print('writing', flush=True)\nwhile True: db.execute('INSERT INTO t VALUES (1)')"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", script, str(folder / "a.db")], stdout=subprocess.PIPE)
+    try:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        copies = copied(folder, work)
+    finally:
+        writer.kill()
+        writer.communicate()
+    assert how(copies)["a.db"] in {"steps", "whole"}
+    assert count(copies.done[0].path) >= 300_000
+
+
+def test_what_is_no_database_is_copied_as_it_is(folder: Path, work: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "notes.csv").write_text("a,b\n")
+    (folder / "empty.db").touch()
+    copies = copied(folder, work)
+    assert how(copies) == {"empty.db": "file", "sub/notes.csv": "file"}
+    assert {each.path.read_text() for each in copies.done} == {"", "a,b\n"}
+
+
+def test_what_is_no_database_is_copied_while_it_is_little(folder: Path, work: Path) -> None:
+    for name in ("a", "b", "c"):
+        with (folder / name).open("wb") as stream:
+            stream.truncate(databases.MOST_PLAIN_BYTES // 2)
+    copies = copied(folder, work)
+    assert how(copies) == {"a": "file", "b": "file"}
+    assert [name for name, _why in copies.left_out] == ["c"]
+
+
+def test_names_that_no_backup_can_have_do_not_spoil_it(folder: Path, work: Path) -> None:
+    deep = folder.joinpath(*["d" * 200] * 6)
+    deep.mkdir(parents=True)
+    (deep / "note").touch()
+    (folder / "note").touch()
+    copies = copied(folder, work)
+    assert how(copies) == {"note": "file"}
+    assert [why.message for _name, why in copies.left_out] == ["its name is too long"]
+
+
+def test_a_hostile_folder_is_no_way_out(folder: Path, work: Path, tmp_path: Path) -> None:
+    """Links, pipes, sockets, names: nothing is followed, nothing waited for, and the good database is saved."""
+    a_database(tmp_path / "others.db").close()
+    (tmp_path / "others").mkdir()
+    a_database(tmp_path / "others" / "deep.db").close()
+    a_database(folder / "good.db").close()
+    (folder / "link.db").symlink_to(tmp_path / "others.db")
+    (folder / "sub").symlink_to(tmp_path / "others")
+    os.mkfifo(folder / "pipe.db")
+    (folder / "line\nbreak.db").touch()
+    (folder / "circle").symlink_to("circle")
+    copies = copied(folder, work)
+    assert how(copies) == {"good.db": "snapshot"}
+    left = {name for name, _why in copies.left_out}
+    assert {"link.db", "pipe.db", "'line\\nbreak.db'", "circle"} <= left
+
+
+def test_a_database_swapped_for_a_link_is_not_followed(folder: Path, tmp_path: Path, work: Path) -> None:
+    """The copier itself: what it was told is a file is a link by the time it opens it."""
+    a_database(tmp_path / "others.db").close()
+    (folder / "a.db").symlink_to(tmp_path / "others.db")
+    user = (BOT_ID, BOT_ID) if os.geteuid() == 0 else None
+    job = {"source": "a.db", "target": str(work / "a.db"), "most": 1 << 20}
+    (said,) = databases._by_copier(folder, user, [job], 0)
+    assert not isinstance(said, str)
+    assert (work / "a.db").stat().st_size == 0
+
+
+@needs_root
+def test_the_copier_sees_the_bots_folder_and_nothing_else(folder: Path, tmp_path: Path, work: Path) -> None:
+    """As root it is shut in: a database outside is out of reach even by its true name."""
+    a_database(tmp_path / "others.db").close()
+    give(folder)
+    job = {"source": f"../../{tmp_path.name}/others.db", "target": str(work / "a.db"), "most": 1 << 20}
+    (said,) = databases._by_copier(folder, (BOT_ID, BOT_ID), [job], 0)
+    assert not isinstance(said, str)
+    assert "unable to open" in str(said)
+
+
+def test_a_damaged_database_is_named_and_the_others_saved(folder: Path, work: Path) -> None:
+    a_database(folder / "good.db", "delete").close()
+    a_database(folder / "bad.db", "delete", rows=10_000).close()
+    with (folder / "bad.db").open("r+b") as stream:
+        stream.seek(3 * 4096)
+        stream.write(os.urandom(4096))
+    copies = copied(folder, work)
+    assert [each.found.name for each in copies.done] == ["good.db"]
+    ((name, why),) = copies.faults
+    assert (name, why.message) == ("bad.db", databases.FAULTS["damaged"])
+
+
+def test_more_than_the_disk_holds_is_said_before_it_is_tried(folder: Path, work: Path) -> None:
+    a_database(folder / "vast.db").close()
+    with (folder / "vast.db").open("r+b") as stream:
+        stream.truncate(1 << 43)
+    a_database(folder / "small.db").close()
+    copies = copied(folder, work)
+    assert [each.found.name for each in copies.done] == ["small.db"]
+    ((name, why),) = copies.faults
+    assert name == "vast.db"
+    assert why.message.startswith("needs {needed} MB")
+
+
+def test_an_instance_that_never_ran_has_nothing(tmp_path: Path, work: Path) -> None:
+    assert copied(tmp_path / "none", work) == Copies()
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(databases.CopyError):
+        copied(tmp_path / "link", work)
+
+
+def test_a_copy_is_checked_before_it_is_believed(tmp_path: Path) -> None:
+    a_database(tmp_path / "a.db", "delete", rows=10_000).close()
+    (tmp_path / "empty").mkdir()
+    assert fault_of(tmp_path / "a.db", tmp_path / "empty") is None
+    with (tmp_path / "a.db").open("r+b") as stream:
+        stream.seek(3 * 4096)
+        stream.write(os.urandom(4096))
+    assert fault_of(tmp_path / "a.db", tmp_path / "empty") is not None
+
+
+def test_the_copier_is_not_waited_for_without_end(
+    folder: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "START_S", 1)
+    os.mkfifo(folder / "a.db")
+    job = {"source": "a.db", "target": str(work / "a.db"), "most": 1 << 20}
+    (said,) = databases._by_copier(folder, None, [job], 0)
+    assert not isinstance(said, str)
+    assert "-14" in str(said), "by its own alarm"

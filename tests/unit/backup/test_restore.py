@@ -1,0 +1,250 @@
+"""A backup of a project and the way back, without an engine: what is planned, what is done, what is never lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import tarfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from manager import folders, memory
+from manager import project as projects
+from manager.backup import archive, idle, make, restore
+from manager.backup.restore import Step
+from manager.errors import Locked, ManagerError
+from manager.memory import Memory, Remembered
+from tests.builders import a_config, write_config
+
+STAMP = "20260301-120000"
+OWNER = (os.geteuid(), os.getegid())
+KEY = "mark3r-key"
+
+
+def a_project(folder: Path, *ids: str, name: str = "desk") -> Path:
+    """A project folder with configs and a database each, whose one row is the instance's id."""
+    (folder / "config" / "active").mkdir(parents=True)
+    (folder / "config" / "fleet.toml").write_text(f'name = "{name}"\n')
+    (folder / ".env").write_text(f"BACKPACK_KEY={KEY}\n")
+    for number, each in enumerate(ids):
+        write_config(folder, a_config(each, 5001 + number), each)
+        path = database(folder, each)
+        path.parent.mkdir(parents=True)
+        with closing(sqlite3.connect(path)) as found:
+            found.execute("CREATE TABLE t (x)")
+            found.execute("INSERT INTO t VALUES (?)", (each,))
+            found.commit()
+    return folder
+
+
+def database(folder: Path, instance: str) -> Path:
+    return folder / "volumes" / "database" / instance / f"{instance}.db"
+
+
+def remember(folder: Path, **instances: Remembered) -> None:
+    path = folder / "volumes" / "state" / "fleet.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    memory.save(path, Memory("desk", instances))
+
+
+def row(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as found:
+        return str(found.execute("SELECT x FROM t").fetchall()[0][0])
+
+
+def backup_of(folder: Path) -> make.Made:
+    project = projects.read(folder)
+    return make.make(project, make.instances(project), folder / "backups", None, lambda _saved: None)
+
+
+def planned(backup: Path, folder: Path, work: Path, *ids: str) -> tuple[restore.Plan, list[Step]]:
+    work.mkdir(exist_ok=True)
+    whole = restore.plan(restore.opened(backup, work), projects.read(folder), list(ids) or None, STAMP)
+    return whole, whole.steps()
+
+
+def restored(backup: Path, folder: Path, work: Path, *ids: str) -> list[str]:
+    whole, steps = planned(backup, folder, work, *ids)
+    done: list[Step] = []
+    restore.perform(whole, steps, OWNER, done.append)
+    return text(done, folder)
+
+
+def text(steps: list[Step], folder: Path) -> list[str]:
+    return [f"{each.change} {each.target.relative_to(folder)}" for each in steps]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    return a_project(tmp_path / "desk", "bp_eth_01", "bp_sol_01")
+
+
+def test_the_plan_changes_nothing_and_names_everything(desk: Path, tmp_path: Path) -> None:
+    remember(desk, bp_sol_01=Remembered(web_port=5002))
+    made = backup_of(desk)
+    (desk / "config" / "active" / "bp_sol_01.json").write_text(json.dumps(a_config("bp_sol_01", 5009)))
+    (desk / "config" / "active" / "bp_eth_01.json").unlink()
+    before = {path: path.read_bytes() for path in desk.rglob("*") if path.is_file()}
+    whole, steps = planned(made.path, desk, tmp_path / "work")
+    assert text(steps, desk) == [
+        "same config/fleet.toml",
+        "replace volumes/database/bp_eth_01",
+        "new config/active/bp_eth_01.json",
+        "replace volumes/database/bp_sol_01",
+        "replace config/active/bp_sol_01.json",
+    ]
+    assert steps[3].aside == desk / "volumes/database" / f"bp_sol_01.before-restore-{STAMP}"
+    assert (steps[3].files, whole.named) == (1, None)
+    assert {path: path.read_bytes() for path in desk.rglob("*") if path.is_file()} == before
+
+
+def test_nothing_that_was_there_is_lost(desk: Path, tmp_path: Path) -> None:
+    made = backup_of(desk)
+    with closing(sqlite3.connect(database(desk, "bp_sol_01"))) as found:
+        found.execute("UPDATE t SET x = 'later'")
+        found.commit()
+    (database(desk, "bp_sol_01").parent / "bp_sol_01.db-wal").write_text("of the old one")
+    (desk / "config" / "active" / "bp_sol_01.json").write_text(json.dumps(a_config("bp_sol_01", 5009)))
+    restored(made.path, desk, tmp_path / "work", "bp_sol_01")
+    assert row(database(desk, "bp_sol_01")) == "bp_sol_01"
+    assert [path.name for path in database(desk, "bp_sol_01").parent.iterdir()] == ["bp_sol_01.db"]
+    aside = desk / "volumes" / "database" / f"bp_sol_01.before-restore-{STAMP}"
+    (aside / "bp_sol_01.db-wal").unlink()
+    assert row(aside / "bp_sol_01.db") == "later"
+    kept = desk / "config" / "active" / f"bp_sol_01.json.before-restore-{STAMP}"
+    assert json.loads(kept.read_text())["daemon_config"]["web_port"] == 5009
+    assert set(projects.read(desk).specs) == {"bp_eth_01", "bp_sol_01"}
+
+
+def test_two_restores_in_one_second_keep_both_olds(desk: Path, tmp_path: Path) -> None:
+    made = backup_of(desk)
+    for number in range(3):
+        restored(made.path, desk, tmp_path / f"work{number}", "bp_sol_01")
+    found = desk.glob("volumes/database/bp_sol_01.before-restore-*")
+    assert sorted(row(path / "bp_sol_01.db") for path in found) == ["bp_sol_01"] * 3
+
+
+def test_a_fresh_folder_becomes_the_fleet_with_its_own_settings(desk: Path, tmp_path: Path) -> None:
+    (desk / "config" / "fleet.toml").write_text('name = "desk"\ndata_dir = "elsewhere"\n')
+    (desk / "volumes").rename(desk / "elsewhere")
+    made = backup_of(desk)
+    fresh = tmp_path / "another-name"
+    fresh.mkdir()
+    restored(made.path, fresh, tmp_path / "work")
+    assert projects.read(fresh).fleet.name == "desk"
+    assert row(fresh / "elsewhere" / "database" / "bp_sol_01" / "bp_sol_01.db") == "bp_sol_01"
+    assert not (fresh / "volumes").exists()
+
+
+def test_what_is_remembered_here_is_the_newer_truth(desk: Path, tmp_path: Path) -> None:
+    remember(desk, bp_sol_01=Remembered("run", 5001), bp_eth_01=Remembered("stopped", 5002))
+    made = backup_of(desk)
+    remember(desk, bp_sol_01=Remembered("stopped", 5007))
+    restored(made.path, desk, tmp_path / "work")
+    after = projects.read(desk).memory.instances
+    assert after == {"bp_sol_01": Remembered("stopped", 5007), "bp_eth_01": Remembered("stopped", 5002)}
+
+
+def test_a_config_of_another_name_makes_way(desk: Path, tmp_path: Path) -> None:
+    made = backup_of(desk)
+    configs = desk / "config" / "active"
+    (configs / "bp_sol_01.json").rename(configs / "sol.json")
+    done = restored(made.path, desk, tmp_path / "work", "bp_sol_01")
+    assert done[1:] == ["aside config/active/sol.json", "new config/active/bp_sol_01.json"]
+    assert not projects.read(desk).problems
+
+
+def test_another_fleets_memory_is_in_the_way(desk: Path, tmp_path: Path) -> None:
+    remember(desk, bp_sol_01=Remembered())
+    made = backup_of(desk)
+    other = a_project(tmp_path / "other", name="other")
+    (other / "volumes" / "state").mkdir(parents=True)
+    memory.save(other / "volumes" / "state" / "fleet.json", Memory("other"))
+    with pytest.raises(ManagerError, match="belongs to the fleet other"):
+        planned(made.path, other, tmp_path / "work")
+
+
+def test_no_key_is_in_it_and_a_config_that_may_hold_one_is_named(desk: Path) -> None:
+    write_config(desk, a_config("bp_bad_01", 5003, exchange_config={"api_key": KEY}), "bp_bad_01")
+    (desk / "compose.yaml").write_text(f"services: {{x: {{environment: {{KEY: {KEY}}}}}}}\n")
+    (desk / "volumes" / "secrets" / "bp_sol_01").mkdir(parents=True)
+    (desk / "volumes" / "secrets" / "bp_sol_01" / "env.json").write_text(json.dumps({"BACKPACK_KEY": KEY}))
+    made = backup_of(desk)
+    assert made.faults == (
+        "config/active/bp_bad_01.json: cannot be loaded, and may hold a credential: not in the backup",
+    )
+    assert not made.manifest.is_complete
+    with tarfile.open(made.path) as found:
+        contents = {each.name: found.extractfile(each).read() for each in found}  # type: ignore[union-attr]
+    assert "config/active/bp_sol_01.json" in contents
+    assert not [name for name, content in contents.items() if KEY.encode() in content]
+
+
+def test_a_backup_of_one_instance_does_not_stand_for_the_fleet(desk: Path) -> None:
+    project = projects.read(desk)
+    made = make.make(project, ["bp_sol_01"], desk / "backups", None, lambda _saved: None)
+    found = archive.seal(made.path)
+    assert found is not None
+    assert (made.manifest.is_complete, found.is_full) == (True, False)
+    found = archive.seal(backup_of(desk).path)
+    assert found is not None
+    assert found.is_full
+
+
+def test_one_backup_at_a_time(desk: Path) -> None:
+    with make._alone_in(desk / "backups", "desk"), pytest.raises(Locked):
+        backup_of(desk)
+    assert backup_of(desk).manifest.is_complete
+
+
+def test_a_backup_that_is_broken_off_leaves_nothing(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive.Writer, "close", full)
+    with pytest.raises(ManagerError, match="No space left"):
+        backup_of(desk)
+    assert [path.name for path in (desk / "backups").iterdir()] == [".desk.lock"]
+
+
+def test_an_archive_that_is_damaged_later_changes_nothing(
+    desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between plan and deed: the disk that the backup lies on fails."""
+    made = backup_of(desk)
+    whole, steps = planned(made.path, desk, tmp_path / "work")
+    made.path.write_bytes(made.path.read_bytes()[:-200])
+    before = sorted(desk.rglob("*"))
+    with pytest.raises(archive.ArchiveError):
+        restore.perform(whole, steps, OWNER, lambda _step: None)
+    assert sorted(desk.rglob("*")) == before
+
+
+def test_a_bot_does_not_start_on_what_a_killed_restore_left(desk: Path) -> None:
+    project = projects.read(desk)
+    project.fleet.restoring_dir("bp_sol_01").mkdir()
+    with pytest.raises(ManagerError, match="a restore of it was interrupted"):
+        folders.prepare(project.specs["bp_sol_01"], project.fleet, OWNER)
+
+
+def test_what_lives_is_named_all_at_once(desk: Path) -> None:
+    fleet = projects.read(desk).fleet
+    lock = fleet.instance_state_dir("bp_eth_01") / "supervisor.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    both = ["bp_eth_01", "bp_sol_01"]
+    with database(desk, "bp_sol_01").open(), idle.kept_idle(fleet, both[:1], []):
+        with pytest.raises(ManagerError) as caught, idle.kept_idle(fleet, both, []):
+            pass
+        assert "bp_eth_01: a supervisor or its bot holds its lock" in str(caught.value)
+        assert f"bp_sol_01: process {os.getpid()} has " in str(caught.value)
+    with (
+        pytest.raises(ManagerError, match="bp_new_01: its container is up"),
+        idle.kept_idle(fleet, [], ["bp_new_01"]),
+    ):
+        pass
+    with idle.kept_idle(fleet, both, []):
+        pass

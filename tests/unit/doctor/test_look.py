@@ -1,0 +1,131 @@
+"""What doctor reads from the engine's words, the kernel's tables and the project's folders; and what a report leaves out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from manager import project as projects
+from manager.doctor import look_engine, look_host, look_project
+from manager.doctor.report import redacted
+from manager.folders import STAGED_FILE
+from tests.builders import a_config, write_config
+
+MOUNTS = """\
+22 1 8:1 / / rw - ext4 /dev/sda1 rw
+23 22 0:40 / /srv rw - nfs4 server:/export rw
+24 23 8:2 / /srv/fast\\040disk rw shared:1 - xfs /dev/sdb rw
+26 22 8:3 / /srv/交易 rw - btrfs /dev/sdc rw
+25 22 0:41 / /srvx rw - tmpfs tmpfs rw
+garbage
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/home", "ext4"),
+        ("/srv/desk", "nfs4"),
+        ("/srv/fast disk/desk", "xfs"),
+        ("/srv/交易/a", "btrfs"),
+        ("/srvx/a", "tmpfs"),
+        ("/srv", "nfs4"),
+    ],
+)
+def test_the_innermost_mount_counts(path: str, expected: str) -> None:
+    assert look_host.file_system(MOUNTS, Path(path)) == expected
+
+
+def test_a_folder_that_is_not_yet_made_is_on_its_parents_disk(tmp_path: Path) -> None:
+    found = look_host.disk(tmp_path / "a" / "b")
+    assert found is not None
+    assert (found.path, found.size > 0) == (str(tmp_path), True)
+
+
+def test_memory_of_the_machine() -> None:
+    assert look_host.memory("MemFree: 1 kB\nMemTotal:  2048 kB\n") == 2048 * 1024
+    assert look_host.memory("") == 0
+
+
+def test_what_the_engine_says() -> None:
+    found = look_engine.read(
+        {"Version": "26.1.5", "ApiVersion": "1.45"},
+        {"Driver": "overlay2", "LiveRestoreEnabled": True, "SystemTime": "2026-03-01T04:00:02.123456789Z", "NCPU": 2,
+         "SecurityOptions": ["name=rootless"], "Warnings": ["WARNING: No swap limit support"]},
+        1772337600.0,
+    )  # fmt: skip
+    assert found.clock_offset == pytest.approx(2.123456)
+    assert (found.is_rootless, found.warnings) == (True, ("No swap limit support",))
+
+
+@pytest.mark.parametrize("said", ["", "yesterday", "2026-03-01T04:00:00"])
+def test_a_clock_that_cannot_be_read_is_no_skew(said: str) -> None:
+    found = look_engine.read({}, {"SystemTime": said}, 1772337600.0).clock_offset
+    assert found is None or abs(found) < 86400
+
+
+def test_all_packages_are_there() -> None:
+    assert look_engine.missing_packages() == ()
+
+
+def test_stale_files_are_named_with_their_size_and_left(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config("bp_sol_01"))
+    data = tmp_path / "volumes"
+    stale = {
+        data / "database" / "bp_old_01" / "bp_old_01.db": "unconfigured",
+        data / "database" / "bp_sol_01.before-restore-20260301-040000" / "a.db": "before-restore",
+        data / "database" / ".restoring-bp_sol_01" / "new" / "a.db": "interrupted",
+        data / "state" / "bp_old_02" / "supervisor.lock": "unconfigured",
+        data / "secrets" / "bp_sol_01" / STAGED_FILE: "staged",
+        data / "state" / ".fleet.json.0123456789ab.tmp": "temporary",
+    }
+    fine = [
+        data / "database" / "bp_sol_01" / "bp_sol_01.db",
+        data / "state" / "bp_sol_01" / "supervisor.lock",
+        data / "state" / "rollouts" / "note",
+        data / "secrets" / "bp_sol_01" / "env.json",
+    ]
+    for path in (*stale, *fine):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(1000))
+        os.utime(path, (1, 1))
+    young = data / "state" / ".fleet.json.ba9876543210.tmp"
+    young.touch()
+    found = look_project.files(projects.read(tmp_path), None).stale
+    named = {each.path: each.what for each in found}
+    for path, what in stale.items():
+        relative = str(path.relative_to(tmp_path))
+        match = next(name for name in named if relative.startswith(name))
+        assert named.pop(match) == what
+    assert named == {}
+    assert all(each.size >= 1000 for each in found)
+    assert all(path.exists() for path in (*stale, *fine, young))
+
+
+@pytest.mark.parametrize(
+    ("name", "age", "expected"),
+    [
+        (".verify-x1", 90_000, "temporary"), (".verify-x1", 3600, ""), (".desk.work.x1", 90_000, "temporary"),
+        (".other.work.x1", 90_000, ""), ("bp.json.before-restore-20260301-040000-2", 0, "before-restore"),
+        ("bp.before-restore-20260301-040000-interrupted", 0, "before-restore"), ("fleet.json", 90_000, ""),
+    ],
+)  # fmt: skip
+def test_what_is_a_leftover(name: str, age: float, expected: str) -> None:
+    assert look_project.leftover(name, age, "desk") == expected
+
+
+def test_without_sound_configs_no_folder_is_called_stale(tmp_path: Path) -> None:
+    write_config(tmp_path, "{", "broken")
+    (tmp_path / "volumes" / "database" / "bp_old_01").mkdir(parents=True)
+    assert look_project.files(projects.read(tmp_path), None).stale == ()
+
+
+def test_a_report_names_no_key_no_person_and_no_machine() -> None:
+    text = "key=s3cr3t-value at /home/ann/desk on box1 by ann, 10.1.2.3, 127.0.0.1, annual box12 s3c"
+    found = redacted(
+        text, ["s3cr3t-value", "s3c", "s3cr3t"], {"/home/ann": "~", "/home/ann/desk": "PROJECT", "": "~"},
+        {"HOST": ["box1", ""], "USER": ["ann"]},
+    )  # fmt: skip
+    assert found == "key=*** at PROJECT on HOST by USER, ADDRESS, 127.0.0.1, annual box12 s3c"
