@@ -29,11 +29,15 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Remembered(NamedTuple):
-    """One instance: what a person last asked of it, the port we gave it, when it was first seen (ISO, local)."""
+    """One instance: what a person last asked of it, the port we gave it, when it was first seen (ISO, local).
+
+    `taken_down_at`: when `manager down` last removed its container, in seconds since the epoch.
+    """
 
     wish: Wish = "run"
     web_port: int | None = None
     registered_at: str | None = None
+    taken_down_at: float | None = None
 
 
 class Memory(NamedTuple):
@@ -62,6 +66,11 @@ class Memory(NamedTuple):
             if self.of(each).registered_at is None
         }
         return self._replace(instances={**self.instances, **new})
+
+    def with_taken_down(self, instances: Iterable[str], now: float) -> Memory:
+        """The memory after `manager down` of these instances: that they are missing is a person's word."""
+        changed = {each: self.of(each)._replace(taken_down_at=now) for each in instances}
+        return self._replace(instances={**self.instances, **changed})
 
     def with_ports(self, ports: Mapping[str, int]) -> Memory:
         """The memory with the ports that were assigned."""
@@ -151,5 +160,6 @@ def _decoded(raw: Any) -> Memory:
             wish=values["wish"],
             web_port=None if port is None else int(port),
             registered_at=values.get("registered_at"),
+            taken_down_at=None if values.get("taken_down_at") is None else float(values["taken_down_at"]),
         )
     return Memory(str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()})
