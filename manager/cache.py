@@ -16,7 +16,7 @@ from typing import Any
 from manager import __version__, jsonfile
 from manager.definition import Loaded, LoadedFile
 from manager.errors import Problem
-from manager.fleet import Fleet
+from manager.fleet import Alerts, Fleet
 from manager.spec import InstanceSpec, Variable
 
 RULES = ("argv.py", "config.py", "legacy.py", "load.py", "settings.py", "spec.py")
@@ -86,7 +86,9 @@ def _stamp(path: Path | os.DirEntry[str]) -> list[Any]:
 
 
 def _fleet(raw: dict[str, Any]) -> Fleet:
-    return Fleet(**{**_with_tuples(raw), **{name: Path(raw[name]) for name in PATHS}})
+    first, *others = raw["alerts"]
+    alerts = Alerts(tuple(first), *others)
+    return Fleet(**{**_with_tuples(raw), **{name: Path(raw[name]) for name in PATHS}, "alerts": alerts})
 
 
 def _loaded(raw: dict[str, Any]) -> Loaded:

@@ -267,6 +267,23 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("restore --dry-run FILE", "restore FILE bp_sol_01"),
         ),
     },
+    mark("watch over"): {
+        "watch": Command(
+            "watch.watch", mark("stay, keep instances.json fresh, mend after the engine's death, send alerts"), (),
+            ("watch", "install-service"),
+        ),
+        "alert test": Command(
+            "watch.alert_test", mark("send a test message to every address of alerts.urls"), (JSON,), ("alert test",)
+        ),
+        "install-service": Command(
+            "watch.install_service", mark("run `manager watch` as a systemd service, from boot on"),
+            (
+                flag("--print", text=mark("only show the unit")),
+                flag("--remove", text=mark("stop the service and remove the unit")),
+            ),
+            ("install-service", "install-service --print"),
+        ),
+    },
     mark("configs and files"): {
         "config": Command(
             "files.config", mark("show the configs as they are understood"),

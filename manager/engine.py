@@ -7,6 +7,8 @@ the call itself, which the engine could use. What streams, and endpoints that ar
 from __future__ import annotations
 
 import os
+import select
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -24,6 +26,9 @@ CALL_TIMEOUT_S = 60
 
 STOP_MARGIN_S = 30
 """Beyond the time a bot has to end: an engine that is told to stop hundreds at once needs some seconds itself."""
+
+TELLING_EVENTS = ("create", "start", "kill", "stop", "die", "destroy", "pause", "unpause", "oom", "rename")
+"""Not the health checks' execs, of which there are three a minute for each container."""
 
 MOST_CALLS = 256
 """At once. Nearly all of them are stops, which only wait."""
@@ -165,6 +170,44 @@ class Engine:
             )
         return raw.decode(errors="replace")
 
+    def events(self, label_filters: Iterable[str]) -> socketapi.Stream | None:
+        """What happens to the containers that bear these labels, as it happens, for `select`; None where the engine is
+        reached in another way than by a local socket. They are hints: list again after each reconnection.
+        """
+        if self._socket is None:
+            return None
+        filters = {"type": ["container"], "label": list(label_filters), "event": list(TELLING_EVENTS)}
+        try:
+            return socketapi.Stream(self._socket, "/events", {"filters": filters})
+        except socketapi.NoAnswer as error:
+            raise _no_answer(error) from error
+
+    def remembers(self, since: float, until: float) -> bool:
+        """Whether it knows of anything that happened between these two moments (epoch seconds, both past).
+
+        Its memory is small (256 events) and ends with its process: one that knows what was before has not been restarted.
+        """
+        if self._socket is None:
+            return True
+        query = {"since": str(int(since)), "until": str(int(until))}
+        stream = None
+        deadline = time.monotonic() + socketapi.READ_TIMEOUT_S
+        try:
+            stream = socketapi.Stream(self._socket, "/events", query)
+            while time.monotonic() < deadline:
+                select.select([stream], [], [], deadline - time.monotonic())
+                try:
+                    if stream.values():
+                        return True
+                except socketapi.NoAnswer:
+                    return False
+            raise socketapi.NoAnswer("timed out")
+        except socketapi.NoAnswer as error:
+            raise _no_answer(error) from error
+        finally:
+            if stream is not None:
+                stream.close()
+
     def logs(
         self, container: str, *, follow: bool, tail: int | Literal["all"] = "all", since: float | None = None
     ) -> Iterator[bytes]:
@@ -197,9 +240,7 @@ class Engine:
         try:
             return socketapi.call(self._socket, method, api, query, body, timeout)
         except socketapi.NoAnswer as error:
-            raise EngineUnreachable(
-                "no Docker Engine answers ({why}); start it, or run `make engine`", why=str(error)
-            ) from error
+            raise _no_answer(error) from error
         except socketapi.Refused as error:
             raise _refusal(error.status, error.why) from error
 
@@ -263,6 +304,12 @@ def _translated() -> Iterator[None]:
         raise _refusal(status, str(error.explanation or error).strip()) from error
     except (OSError, HTTPError, HTTPException, DockerException) as error:
         raise EngineUnreachable("the Docker Engine does not answer: {why}", why=_short(error)) from error
+
+
+def _no_answer(error: socketapi.NoAnswer) -> EngineUnreachable:
+    return EngineUnreachable(
+        "no Docker Engine answers ({why}); start it, or run `make engine`", why=str(error)
+    )
 
 
 def _refusal(status: int, why: str) -> EngineError:

@@ -22,6 +22,27 @@ DEFAULT_PASSED_VARIABLES = (
 """What every bot is given if it is set. The last two are the bundled bot's: its page's token, its market settings."""
 
 
+class Alerts(NamedTuple):
+    """`[alerts]` of config/fleet.toml: when `manager watch` speaks, and to whom. Times in seconds, 0 switches a rule off."""
+
+    urls: tuple[str, ...] = ()
+    """`${NAME}` each: the addresses are secrets, and stand in .env."""
+    down_after: int = 15
+    unhealthy_after: int = 120
+    crash_loop_restarts: int = 2
+    crash_loop_window: int = 900
+    engine_away_after: int = 60
+    disk_free_mb: int = 2048
+    inodes_free_percent: int = 5
+    no_tick_after: int = 300
+    no_trade_after: int = 0
+    no_log_after: int = 0
+    recovered_after: int = 60
+    remind_after: int = 21600
+    message_interval: int = 30
+    digest_at: str = "08:00"
+
+
 class Fleet(NamedTuple):
     """Everything config/fleet.toml can say, resolved. Paths are absolute; sizes in MiB, intervals in seconds."""
 
@@ -42,6 +63,7 @@ class Fleet(NamedTuple):
     engine_health_interval: int = 60
     backup_keep: int = 0
     backup_keep_days: int = 0
+    alerts: Alerts = Alerts()
 
     @property
     def image_name(self) -> str:
@@ -97,6 +119,16 @@ class Fleet(NamedTuple):
     def lock_file(self) -> Path:
         """Held by the one manager that changes the fleet."""
         return self.state_dir / "fleet.lock"
+
+    @property
+    def watch_lock_file(self) -> Path:
+        """Held by the one `manager watch` of the fleet."""
+        return self.state_dir / "watch.lock"
+
+    @property
+    def watch_file(self) -> Path:
+        """What `manager watch` has said already, and what it saw last."""
+        return self.state_dir / "watch.json"
 
     @property
     def export_file(self) -> Path:

@@ -67,6 +67,11 @@ def use(language: str) -> None:
     _language = canonical(language)
 
 
+def language() -> str:
+    """The language in use, as `--lang` and MANAGER_LANG take it."""
+    return (_language or SOURCE_LANGUAGE).replace("_", "-")
+
+
 def use_environment() -> None:
     """Selects the language that the environment asks for, unless one was chosen before."""
     if _language is None:

@@ -41,6 +41,7 @@ class Remembered(NamedTuple):
     """One instance: what a person last asked of it, the port we gave it, when it was first seen (ISO, local).
 
     `halted` lies over the wish until `resume`, or until a person asks something of this very instance.
+    `taken_down_at`: when `manager down` last removed its container, in seconds since the epoch.
     """
 
     wish: Wish = "run"
@@ -48,6 +49,7 @@ class Remembered(NamedTuple):
     registered_at: str | None = None
     halted: Halted | None = None
     refused: Refused | None = None
+    taken_down_at: float | None = None
 
 
 class Memory(NamedTuple):
@@ -102,6 +104,11 @@ class Memory(NamedTuple):
             if self.of(each).registered_at is None
         }
         return self._replace(instances={**self.instances, **new})
+
+    def with_taken_down(self, instances: Iterable[str], now: float) -> Memory:
+        """The memory after `manager down` of these instances: that they are missing is a person's word."""
+        changed = {each: self.of(each)._replace(taken_down_at=now) for each in instances}
+        return self._replace(instances={**self.instances, **changed})
 
     def with_ports(self, ports: Mapping[str, int]) -> Memory:
         """The memory with the ports that were assigned."""
@@ -198,6 +205,7 @@ def _decoded(raw: Any) -> Memory:
             registered_at=values.get("registered_at"),
             halted=values.get("halted"),
             refused=_refused(values.get("refused")),
+            taken_down_at=None if values.get("taken_down_at") is None else float(values["taken_down_at"]),
         )
     return Memory(str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()})
 

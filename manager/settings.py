@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from manager import explain, jsonfile
 from manager.config import DaemonConfig, Fault, Mode
+from manager.environment import is_reference, matching, references
 from manager.errors import ConfigError, Problem
-from manager.fleet import DEFAULT_PASSED_VARIABLES, NAME_PATTERN, Fleet
+from manager.fleet import DEFAULT_PASSED_VARIABLES, NAME_PATTERN, Alerts, Fleet
 
 NOT_DEFAULTS = ("web_port", "log_dir", "db_path", "python_path", "script_path", "working_dir")
 """Keys of daemon_config that belong to one instance and cannot be a fleet's default."""
@@ -47,6 +48,50 @@ class BackupTable(_Table):
     keep_days: Annotated[int, Field(ge=0, le=100_000)] = 0
 
 
+Seconds = Annotated[int, Field(ge=0, le=7 * 86400)]
+CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|")
+
+
+class AlertsTable(_Table):
+    """`[alerts]`: fleet.Alerts says what the keys mean."""
+
+    urls: tuple[str, ...] = Field(default=(), strict=False)
+    down_after: Seconds = Alerts().down_after
+    unhealthy_after: Seconds = Alerts().unhealthy_after
+    crash_loop_restarts: Annotated[int, Field(ge=1, le=100)] = Alerts().crash_loop_restarts
+    crash_loop_window: Annotated[int, Field(ge=1, le=86400)] = Alerts().crash_loop_window
+    engine_away_after: Seconds = Alerts().engine_away_after
+    disk_free_mb: Annotated[int, Field(ge=0, le=100_000_000)] = Alerts().disk_free_mb
+    inodes_free_percent: Annotated[int, Field(ge=0, le=100)] = Alerts().inodes_free_percent
+    no_tick_after: Seconds = Alerts().no_tick_after
+    no_trade_after: Seconds = Alerts().no_trade_after
+    no_log_after: Seconds = Alerts().no_log_after
+    recovered_after: Seconds = Alerts().recovered_after
+    remind_after: Seconds = Alerts().remind_after
+    message_interval: Annotated[int, Field(ge=1, le=86400)] = Alerts().message_interval
+    digest_at: str = Alerts().digest_at
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _only_references(cls, value: object) -> object:
+        """Before any other check, whose message would show the value."""
+        if not isinstance(value, list) or not all(
+            isinstance(each, str) and is_reference(each) for each in value
+        ):
+            raise Fault(
+                'must be a list of names such as ["${{ALERT_URL}}"]: an address holds credentials;'
+                " write ALERT_URL=… into .env"
+            )
+        return value
+
+    @field_validator("digest_at")
+    @classmethod
+    def _clock(cls, value: str) -> str:
+        if not CLOCK.fullmatch(value):
+            raise Fault("must be a time of day such as 08:00, or empty for none")
+        return value
+
+
 class FleetFile(_Table):
     """The whole file."""
 
@@ -61,6 +106,7 @@ class FleetFile(_Table):
     allow_shared_credentials: bool = False
     container: ContainerTable = ContainerTable()
     backup: BackupTable = BackupTable()
+    alerts: AlertsTable = AlertsTable()
     defaults: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("name")
@@ -97,7 +143,7 @@ def load(project_dir: Path, path: Path | None = None) -> tuple[Fleet, dict[str, 
         settings = FleetFile.model_validate(_read(path or project_dir / file, file))
     except ValidationError as error:
         raise ConfigError(explain.problems(file, FleetFile, error)) from error
-    faults = [*_unknown(file, settings), *_bad_defaults(file, settings.defaults)]
+    faults = [*_unknown(file, settings), *_leaking(file, settings), *_bad_defaults(file, settings.defaults)]
     if faults:
         raise ConfigError(faults)
     return _fleet(project_dir, file, settings), settings.defaults
@@ -119,6 +165,7 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         allow_shared_credentials=settings.allow_shared_credentials,
         backup_keep=settings.backup.keep,
         backup_keep_days=settings.backup.keep_days,
+        alerts=Alerts(**settings.alerts.model_dump(include=set(Alerts._fields))),
         **settings.container.model_dump(),
     )
 
@@ -143,7 +190,13 @@ def _read(path: Path, file: str) -> dict[str, Any]:
 
 def _unknown(file: str, settings: FleetFile) -> list[Problem]:
     faults = []
-    for table, prefix in ((settings, ""), (settings.container, "container."), (settings.backup, "backup.")):
+    tables: tuple[tuple[_Table, str], ...] = (
+        (settings, ""),
+        (settings.container, "container."),
+        (settings.alerts, "alerts."),
+        (settings.backup, "backup."),
+    )
+    for table, prefix in tables:
         for key in table.model_extra or {}:
             near = difflib.get_close_matches(key, type(table).model_fields, n=1)
             hint = near[0] if near else ", ".join(type(table).model_fields)
@@ -151,6 +204,19 @@ def _unknown(file: str, settings: FleetFile) -> list[Problem]:
                 Problem.at(file, f"{prefix}{key}", "is not a known key, did you mean {near}?", near=hint)
             )
     return faults
+
+
+def _leaking(file: str, settings: FleetFile) -> list[Problem]:
+    """Alert addresses under names that `variables` hands to every bot."""
+    return [
+        Problem.at(
+            file, f"alerts.urls[{index}]", "{name} is one of the variables that every bot is given; choose another name",
+            name=name,
+        )
+        for index, url in enumerate(settings.alerts.urls)
+        for name, _default in references(url)
+        if matching(settings.variables, {name: "set"})
+    ]  # fmt: skip
 
 
 def _bad_defaults(file: str, defaults: dict[str, Any]) -> list[Problem]:

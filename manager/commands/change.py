@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from threading import Thread
@@ -82,6 +83,23 @@ def down(context: Context) -> int:
         needs_sound_configs=False,
     )
     return perform(context, change)
+
+
+def put_back(context: Context, fallen: list[str]) -> int:
+    """What `up` would start of these instances, as it is: for `watch`, which applies no config that nobody has asked for."""
+    asked = {
+        "ids": fallen, "config": [], "instance_id": None, "dry_run": False, "json": False, "lock_wait": 0.0,
+        "project_dir": context.args.project_dir,
+    }  # fmt: skip
+    own = Context(Namespace(**asked))
+    try:
+        return perform(own, Change("watch", lambda survey, named: _starts(survey, named or [])))
+    finally:
+        own.close()
+
+
+def _starts(survey: Survey, named: list[str]) -> list[Action]:
+    return [each for each in plan.up(survey.situation) if each.kind == "start" and each.instance in named]
 
 
 def _up_change(context: Context) -> Change:
@@ -244,6 +262,8 @@ def _save_wish(change: Change, survey: Survey, after: Memory) -> ManagerError | 
     try:
         remember(survey, after)
     except ManagerError as error:
+        if change.command == "down":  # a hint for `watch`, and nothing that a stop may fail for
+            return None
         if change.wish != "stopped":
             raise
         return error
@@ -300,6 +320,9 @@ def _memory_after(change: Change, survey: Survey, actions: list[Action], named: 
     elif change.command == "up":  # what a person stopped here, and then started by docker's own means
         wishes = situation.memory.instances
         after = after.with_wish([each for each in wishes if situation.is_up(each)], "run")
+    if change.command == "down":
+        gone = [action.instance for action in actions if action.kind == "remove"]
+        after = after.with_taken_down(gone, time.time())
     starting = [action.instance for action in actions if action.starts]
     after = after.with_registered(starting, export.local_iso(time.time()))
     open_ports = {

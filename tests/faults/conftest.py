@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.engines import OwnEngine, an_engine
 from tests.fleet import PORTS_PER_PROJECT, ROOT, RUN_ID, Project, a_project
 
 IMAGE = "botfleet-test-faultbot:local"
@@ -85,6 +86,13 @@ def fault_image() -> str:
         timeout=1800,
     )
     return IMAGE
+
+
+@pytest.fixture(scope="session")
+def engine(fault_image: str) -> Iterator[OwnEngine]:
+    """An engine that may be stopped and killed; it runs again when a test ends."""
+    with an_engine(fault_image) as own:
+        yield own
 
 
 @pytest.fixture

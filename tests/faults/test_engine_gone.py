@@ -14,20 +14,13 @@ import pytest
 
 from tests.faults import bots
 from tests.faults.conftest import IMAGE, Note, new_project
-from tests.faults.engines import OwnEngine, an_engine, needs_root
+from tests.faults.engines import OwnEngine, needs_root
 from tests.fleet import Project, eventually
 
 pytestmark = [pytest.mark.engine, needs_root]
 
 INSTANCES = ("one", "two", "idle")
 READ_BOUND_S = 10.0
-
-
-@pytest.fixture(scope="module")
-def engine(fault_image: str) -> Iterator[OwnEngine]:
-    """An engine that may be stopped and killed."""
-    with an_engine(fault_image) as own:
-        yield own
 
 
 @pytest.fixture

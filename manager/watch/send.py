@@ -1,0 +1,65 @@
+"""Sends one message through apprise, in a process of its own: JSON on standard input, JSON out.
+
+A process: one that hangs can be killed, its memory (30 MB) is given back, and whatever it logs, with addresses in it, goes
+nowhere. In: `{"url", "title", "body", "tone"}`. Out: `{"ok", "why"}`, `why` empty, or a short word that holds no address.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from typing import Any
+
+TYPES = {"bad": "failure", "good": "success", "news": "info"}
+STATUS = re.compile(r"error=(\d{3})\b")
+
+
+class _Status(logging.Handler):
+    """Of apprise's own words only the HTTP status: the rest may hold an address."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if match := STATUS.search(record.getMessage()):
+            self.found = f"HTTP {match[1]}"
+
+
+def send(message: dict[str, Any]) -> tuple[bool, str]:
+    """Whether it went out, and if not a hint why."""
+    import apprise
+
+    status = _Status()
+    log = logging.getLogger("apprise")
+    log.handlers, log.propagate = [status], False
+    log.setLevel(logging.DEBUG)
+    asset = apprise.AppriseAsset(app_id="botfleet", app_desc="botfleet", app_url="", secure_logging=True)
+    service = apprise.Apprise(asset=asset)
+    if not service.add(message["url"]):
+        return False, "unknown"
+    title, body = message["title"], message["body"]
+    if not body:  # which apprise refuses; said twice only where a subject line wants it
+        title, body = title if message["url"].lower().startswith("mailto") else "", title
+    is_sent = bool(
+        service.notify(
+            title=title,
+            body=body,
+            notify_type=apprise.NotifyType(TYPES[message["tone"]]),
+            body_format=apprise.NotifyFormat.TEXT,  # an id's underscores are no markup
+        )
+    )
+    return is_sent, "" if is_sent else status.found
+
+
+def main() -> int:
+    """Reads, sends, answers."""
+    ok, why = send(json.load(sys.stdin))
+    json.dump({"ok": ok, "why": why}, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

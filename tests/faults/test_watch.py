@@ -1,0 +1,193 @@
+"""`manager watch` beside bots that misbehave and engines that die: what it says, what it puts back, what it leaves alone."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from manager.socketapi import DEFAULT_SOCKET
+from tests.faults import bots
+from tests.faults.conftest import Note, new_project
+from tests.faults.engines import OwnEngine, needs_root
+from tests.fleet import Project, eventually
+from tests.receiver import Receiver, a_receiver, alerting, watching
+
+pytestmark = pytest.mark.engine
+
+HOW = {"crashes": "crash", "sick": "well", "hungry": "well", "done": "done"}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with a_receiver() as found:
+        yield found
+
+
+def until_said(receiver: Receiver, words: str) -> str:
+    """The message that says it, when it has come."""
+    return str(eventually(lambda: receiver.said(words), what=words))
+
+
+def until_others(fleet: Project, before: dict[str, list[int]]) -> None:
+    """Waits until these instances run as other processes than before."""
+    eventually(
+        lambda: all(bots.pids(fleet, each) not in ([], old) for each, old in before.items()),
+        what="all are back",
+    )
+
+
+def test_what_goes_wrong_inside_containers_is_said(project: Project, receiver: Receiver, note: Note) -> None:
+    alerting(project, receiver)
+    for port, (each, how) in enumerate(HOW.items()):
+        few = {"max_restart_attempts": 1, "unhealthy_probes": 0, "memory_limit_mb": 64}
+        bots.add(project, each, port, how, daemon_config=few)
+    with watching(project):
+        project.manager("up")
+        bots.until(project, "running", "hungry", "sick")
+        bots.tell(project, "hungry", "hog")
+        bots.tell(project, "sick", "sick")
+        for words in (
+            "crashes failed: exit code 3 (given up after 1 restart in a row)",
+            "sick is unhealthy: 503",
+            "done has ended by itself",
+            "hungry was killed: it had used up its memory (64 MiB)",
+        ):
+            until_said(receiver, words)
+        project.manager("restart", "crashes", code=None)
+        assert sum("crashes failed" in text for text in receiver.texts) == 1
+    note(
+        "bots crash, hang, end, are killed for memory under `watch`", "the fault bot's words", 4,
+        "one alert each, with its cause",
+    )  # fmt: skip
+
+
+def test_a_burst_is_one_message(project: Project, receiver: Receiver, is_long: bool, note: Note) -> None:
+    count = 20 if is_long else 6
+    names = [f"bot{number:02}" for number in range(count)]
+    alerting(project, receiver)
+    for port, each in enumerate(names):
+        bots.add(project, each, port, daemon_config={"max_restart_attempts": 0})
+    project.manager("up", "--wait")
+    with watching(project) as watch:
+        eventually(lambda: f"watching {count} instances" in watch.text, what="it watches")
+        for each in names:
+            bots.tell(project, each, "signal 9")
+        text = eventually(lambda: receiver.said(f"{count} failed: "), what="one message")
+        assert all(f"{each} failed: SIGKILL" in text for each in names)
+        assert len(receiver.texts) == 1
+    note("all bots are killed at once under `watch`", "SIGKILL of each bot", count, "one message names all")
+
+
+@needs_root
+def test_only_what_the_engines_death_left_down_is_put_back(
+    tmp_path: Path, receiver: Receiver, engine: OwnEngine, fault_image: str, note: Note, is_long: bool
+) -> None:
+    with new_project(tmp_path / "project", fault_image, environ=engine.environ) as fleet:
+        alerting(fleet, receiver)
+        for port, each in enumerate(("one", "two", "idle", "theirs")):
+            bots.add(fleet, each, port)
+        fleet.manager("up", "--wait")
+        fleet.manager("stop", "idle")
+        fleet.docker("stop", fleet.container("theirs"))
+        as_wished = {"one": "running", "two": "running", "idle": "stopped", "theirs": "stopped"}
+        with watching(fleet) as watch, bots.watched(fleet) as seen:
+            until_said(receiver, "theirs is stopped, and not by the manager")
+            for _time in range(3 if is_long else 1):
+                before = {each: bots.pids(fleet, each) for each in ("one", "two")}
+                engine.kill()
+                engine.start()
+                until_others(fleet, before)
+                bots.until(fleet, "running", "one", "two")
+                assert fleet.states() == as_wished
+            eventually(
+                lambda: receiver.said("the engine died and came back; started again: ", "one", "two"),
+                what="it is said",
+            )
+            receiver.posts.clear()
+            engine.stop()
+            eventually(
+                lambda: receiver.said("the Docker Engine does not answer"), what="the engine is missed"
+            )
+            engine.start()
+            until_said(receiver, "the Docker Engine is back after")
+            bots.until(fleet, "running", "one", "two")
+            assert fleet.states() == as_wished
+            assert not receiver.said("one is stopped")
+            assert not receiver.said("has no container")
+            assert watch.process.poll() is None
+        assert set(seen.most.values()) == {1}
+    note(
+        "dockerd dies under `watch`", "SIGKILL of dockerd alone; SIGTERM", 4 if is_long else 2,
+        "what ran is put back and said; what `manager stop` or `docker stop` stopped stays down; never two bots",
+    )  # fmt: skip
+
+
+@contextmanager
+def a_proxy(path: Path, engine: Path) -> Iterator[None]:
+    """Passes connections to `path` on to the engine's socket, as a socket proxy does; all of them break when it ends."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    ends: list[socket.socket] = [listener]
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := source.recv(1 << 16):
+                target.sendall(piece)
+            target.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, far = listener.accept()[0], socket.socket(socket.AF_UNIX)
+                far.connect(str(engine))
+                ends.extend((near, far))
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield
+    finally:
+        path.unlink()
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+def test_a_stop_while_the_engine_was_out_of_sight_is_a_persons_word(
+    project: Project, receiver: Receiver, note: Note
+) -> None:
+    """The connection breaks and the engine does not: what is down afterwards was stopped by somebody."""
+    alerting(project, receiver)
+    bots.add(project, "one", 0)
+    project.manager("up", "--wait")
+    with TemporaryDirectory() as folder:  # a short path: sockets' names end at 107 bytes
+        path = Path(folder, "proxy.sock")
+        beside = Project(
+            project.folder, project.name, 0, {**project.environ, "DOCKER_HOST": f"unix://{path}"}
+        )
+        with contextlib.ExitStack() as stack:
+            with a_proxy(path, Path(DEFAULT_SOCKET)):
+                watch = stack.enter_context(watching(beside))
+                eventually(lambda: "watching 1 instances" in watch.text, what="it watches")
+            project.docker("stop", project.container("one"))
+            eventually(
+                lambda: receiver.said("the Docker Engine does not answer"), what="the engine is missed"
+            )
+            with a_proxy(path, Path(DEFAULT_SOCKET)):
+                until_said(receiver, "one is stopped, and not by the manager")
+                assert bots.pids(project, "one") == []
+                assert watch.end() == 0
+    note(
+        "the way to the engine breaks under `watch`, and somebody stops a bot meanwhile", "a socket proxy ends", 1,
+        "the bot stays down, and it is said",
+    )  # fmt: skip

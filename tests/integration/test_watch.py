@@ -1,0 +1,136 @@
+"""`manager watch`, `alert test`, `install-service`, on a real engine and with a real receiver of alerts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from manager import service
+from tests.fleet import Project, eventually
+from tests.receiver import SECRETS, Receiver, a_receiver, alerting, watching
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with a_receiver() as found:
+        yield found
+
+
+@pytest.fixture
+def fleet(project: Project, receiver: Receiver) -> Project:
+    """Two instances, up and healthy, whose alerts go to the receiver."""
+    alerting(project, receiver)
+    project.add("bp_sol_01", 0, daemon_config={"max_restart_attempts": 10})
+    project.add("bp_eth_01", 1)
+    project.manager("up", "--wait")
+    return project
+
+
+def pid_of(fleet: Project, instance: str) -> int:
+    return int(fleet.instances()[instance]["pid"])
+
+
+def until_fresh(fleet: Project, instance: str, old: int) -> None:
+    """Waits until the export names a new process, with nobody looking."""
+    eventually(lambda: pid_of(fleet, instance) not in (0, old), what="a fresh pid")
+
+
+def open_faults(fleet: Project) -> list[list[object]]:
+    found = json.loads((fleet.folder / "volumes" / "state" / "watch.json").read_text())
+    return [each[:2] for each in found["open"]]
+
+
+def test_it_keeps_the_export_fresh_and_says_each_thing_once(fleet: Project, receiver: Receiver) -> None:
+    with watching(fleet) as watch:
+        eventually(lambda: "watching 2 instances" in watch.text, what="it watches")
+        for _time in range(2):
+            before = pid_of(fleet, "bp_sol_01")
+            os.kill(before, signal.SIGKILL)
+            until_fresh(fleet, "bp_sol_01", before)
+        loop = eventually(lambda: receiver.said("bp_sol_01 keeps crashing: 2 restarts"), what="an alert")
+        assert loop.startswith(f"botfleet {fleet.name}: bp_sol_01 keeps crashing")
+        again = fleet.manager("watch", code=7).err
+        assert f"`manager watch` (pid {watch.process.pid}" in again
+        assert "watches this fleet already" in again
+        watch.process.kill()
+        watch.process.wait()
+    eventually(
+        lambda: open_faults(fleet) == [["bp_sol_01", "restarting"]], what="what was said is remembered"
+    )
+    count = len(receiver.texts)
+    fleet.docker("rm", "-f", fleet.container("bp_eth_01"))
+    with watching(fleet):
+        eventually(lambda: receiver.said("bp_eth_01 has no container any more"), what="missing")
+        fleet.manager("up")
+        eventually(lambda: receiver.said("bp_eth_01 is running again, after"), what="back again")
+        assert len([each for each in receiver.texts[count:] if "bp_sol_01" in each]) == 0
+    assert set(receiver.posts[0]) >= {"title", "message", "type"}
+
+
+def test_a_persons_word_is_no_alert(fleet: Project, receiver: Receiver) -> None:
+    with watching(fleet) as watch:
+        fleet.manager("stop", "bp_sol_01")
+        eventually(lambda: fleet.instances()["bp_sol_01"]["status"] == "stopped", what="the export says so")
+        fleet.manager("restart", "bp_eth_01", "--wait")
+        fleet.manager("down")
+        fleet.manager("up", "bp_sol_01", "--wait")
+        fleet.docker("stop", fleet.container("bp_sol_01"))
+        eventually(
+            lambda: receiver.said(
+                "bp_sol_01 is stopped, and not by the manager", "`manager start bp_sol_01`"
+            ),
+            what="what no manager did",
+        )
+        assert len(receiver.texts) == 1, receiver.texts
+        assert fleet.states() == {"bp_sol_01": "stopped", "bp_eth_01": "missing"}
+        assert watch.process.poll() is None
+
+
+def test_a_broken_receiver_is_tried_again_and_the_daily_report_comes(
+    fleet: Project, receiver: Receiver
+) -> None:
+    alerting(fleet, receiver, digest_at='"00:00"')
+    receiver.status = 503
+    state = fleet.folder / "volumes" / "state" / "watch.json"
+    state.write_text('{"schema": 1, "open": [], "instances": {}, "digest": "2025-11-30"}')
+    with watching(fleet, "--lang", "zh-TW") as watch:
+        eventually(lambda: "json://127.0.0.1" in watch.text and "HTTP 503" in watch.text, what="it is said")
+        receiver.status = 200
+        report = eventually(lambda: receiver.said("P&L", "USDC"), what="the report")
+        assert report.startswith(f"botfleet {fleet.name}: ")
+    assert json.loads(state.read_text())["digest"] > "2025-11-30"
+
+
+def test_alert_test_says_of_each_address_whether_it_went_out(project: Project, receiver: Receiver) -> None:
+    assert "names no address" in project.manager("alert", "test", code=2).err
+    alerting(project, receiver, urls='["${ALERT_URL}", "${OTHER_URL}", "${NO_URL}"]')
+    with (project.folder / ".env").open("a") as stream:
+        stream.write("OTHER_URL=json://s3cret-user:s3cret-word@127.0.0.1:9/s3cret-path\nNO_URL=s3cret-word\n")
+    done = project.manager("alert", "test", code=1)
+    assert done.out.splitlines() == [
+        "json://127.0.0.1: sent",
+        "json://127.0.0.1: NOT sent",
+        "…: NOT sent (apprise knows no such address)",
+    ]
+    assert receiver.texts == [f"botfleet {project.name}: this is a test; alerts arrive here"]
+    receiver.status = 401
+    rows = project.manager("alert", "test", "--json", code=1)
+    assert [(each["sent"], each["why"]) for each in rows.json][:1] == [(False, "HTTP 401")]
+    shown = done.out + done.err + rows.out + rows.err
+    assert not any(secret in shown for secret in SECRETS)
+
+
+def test_the_service_is_shown_and_not_installed_where_no_systemd_runs(project: Project) -> None:
+    unit = project.manager("install-service", "--print").out
+    assert f'--project-dir "{project.folder}" watch' in unit
+    if not service.RUNNING_SYSTEMD.is_dir():
+        assert "systemd does not run this machine" in project.manager("install-service", code=1).err
+        assert not Path("/etc/systemd/system", f"botfleet-watch-{project.name}.service").exists()
+    assert "nothing to do" in project.manager("install-service", "--remove").out

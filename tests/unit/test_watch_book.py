@@ -1,0 +1,161 @@
+"""When something is said, and when it is not: faults and a clock in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from manager.fleet import Alerts
+from manager.i18n import Text
+from manager.watch import book, wording
+from manager.watch.book import Alert, Key, Open
+from manager.watch.faults import MACHINE, Fault, Kind
+
+RULES = Alerts(recovered_after=60, remind_after=3600)
+
+
+def a_fault(kind: Kind = "failed", subject: str = "one", after: float = 0) -> Fault:
+    return Fault(subject, kind, Text("{id} {kind}", id=subject or "machine", kind=kind), after=after)
+
+
+class Clock:
+    """A book that is kept over time; `at` says what is seen then and gives what is said."""
+
+    def __init__(self) -> None:
+        self.book: dict[Key, Open] = {}
+
+    def at(
+        self,
+        now: float,
+        *seen: Fault,
+        well: Collection[str] = (),
+        away: Collection[str] = (),
+        are_unknown: bool = False,
+        is_unsettled: bool = False,
+    ) -> str:
+        self.book, alerts = book.step(
+            self.book,
+            seen,
+            RULES,
+            now,
+            well=well,
+            away=away,
+            are_unknown=are_unknown,
+            is_unsettled=is_unsettled,
+        )
+        self.book = book.from_json(book.as_json(self.book))  # as after a restart of the watch
+        return "; ".join(str(each.text) for each in alerts)
+
+
+def test_a_fault_is_said_once_and_again_after_a_while() -> None:
+    clock = Clock()
+    assert clock.at(0, a_fault()) == "one failed"
+    assert clock.at(1, a_fault()) == ""
+    assert clock.at(3599, a_fault()) == ""
+    assert clock.at(3600, a_fault()) == "still so after 1h00m: one failed"
+    assert clock.at(3601, a_fault()) == ""
+
+
+def test_what_passes_by_itself_in_time_is_not_said() -> None:
+    clock, sick = Clock(), a_fault("unhealthy", after=120)
+    assert clock.at(0, sick) == ""
+    assert clock.at(119) == ""
+    assert clock.at(120, sick) == ""
+    assert clock.at(240, sick) == "one unhealthy"
+
+
+def test_a_recovery_is_said_once_it_lasts() -> None:
+    clock = Clock()
+    clock.at(0, a_fault())
+    assert clock.at(100, well={"one"}) == ""
+    assert clock.at(159, well={"one"}) == ""
+    assert clock.at(160, well={"one"}) == "one is running again, after 1m"
+    assert clock.at(500, well={"one"}) == ""
+
+
+def test_flapping_says_nothing_new() -> None:
+    clock = Clock()
+    said = [clock.at(0, a_fault())]
+    for now in range(30, 600, 30):
+        said.append(clock.at(now, *([a_fault()] if now % 60 == 0 else []), well={"one"}))
+    assert said == ["one failed", *[""] * 19]
+
+
+def test_one_fault_in_the_place_of_another_is_no_recovery() -> None:
+    clock = Clock()
+    assert clock.at(0, a_fault("restarting")) == "one restarting"
+    assert clock.at(50, a_fault("failed")) == "one failed"
+    assert clock.at(200, a_fault("failed")) == ""
+    clock.at(300, well={"one"})
+    assert clock.at(400, well={"one"}) == "one is running again, after 4m"
+
+
+def test_a_restart_on_the_way_back_is_waited_for() -> None:
+    clock = Clock()
+    clock.at(0, a_fault())
+    assert clock.at(100, a_fault("down", after=15), away={"one"}) == ""  # `manager restart` has stopped it
+    assert clock.at(101) == ""  # starting
+    clock.at(110, well={"one"})
+    assert clock.at(170, well={"one"}) == "one is running again, after 1m"
+
+
+def test_what_a_person_has_stopped_is_forgotten() -> None:
+    clock = Clock()
+    clock.at(0, a_fault())
+    assert clock.at(10, away={"one"}) == ""
+    assert clock.book == {}
+    assert clock.at(500, well={"one"}) == ""
+
+
+def test_nothing_is_concluded_while_the_engine_is_away() -> None:
+    clock, away = Clock(), a_fault("engine", MACHINE, after=60)
+    clock.at(0, a_fault())
+    assert clock.at(10, away, are_unknown=True) == ""
+    assert clock.at(70, away, are_unknown=True) == "machine engine"
+    assert clock.at(5000, away, are_unknown=True) == "still so after 1h23m: machine engine"
+    assert clock.at(5010, a_fault()) == (
+        "still so after 1h23m: one failed; the Docker Engine is back after 1h23m"
+    )
+
+
+def test_another_manager_at_work_is_no_fault() -> None:
+    clock, down = Clock(), a_fault("down", after=15)
+    assert clock.at(0, down, is_unsettled=True) == ""
+    assert clock.at(100, down, is_unsettled=True) == ""
+    assert clock.at(110, down) == ""
+    assert clock.at(115, down) == "one down"
+    assert clock.at(120, down, a_fault("failed", "two"), is_unsettled=True) == "two failed"
+
+
+def test_an_out_of_memory_kill_keeps_nobody_from_being_well() -> None:
+    clock, oom = Clock(), a_fault("oom")
+    clock.at(0, oom, a_fault("restarting"))
+    clock.at(10, oom, well={"one"})
+    assert clock.at(70, oom, well={"one"}) == "one is running again, after 10s"
+    assert clock.at(80, well={"one"}) == ""
+    assert clock.at(200, well={"one"}) == ""
+    assert clock.book == {}
+
+
+def an_alert(subject: str, kind: Kind = "down") -> Alert:
+    return Alert(subject, kind, "bad", Text("{id} is {kind}", id=subject, kind=kind), ("last words",))
+
+
+def test_one_alert_is_a_line_and_its_details() -> None:
+    assert wording.message("desk", [an_alert("one")]) == ("botfleet desk: one is down", "last words", "bad")
+
+
+def test_a_burst_is_one_message_that_a_service_takes() -> None:
+    alerts = [an_alert(f"bot{number:02}") for number in range(40)]
+    message = wording.message("desk", [*alerts, an_alert("x", "failed")])
+    assert message.title == "botfleet desk: 40 down, 1 failed: bot00, bot01, bot02, bot03, bot04, …"
+    assert message.body.splitlines()[0] == "bot00 is down"
+    assert message.body.splitlines()[-1] == "… and 11 more"
+
+
+def test_what_waited_for_an_address_goes_out_as_one() -> None:
+    first, second = wording.message("desk", [an_alert("one")]), wording.message("desk", [an_alert("two")])
+    message = wording.joined([first, second])
+    assert message.title == "botfleet desk: two is down (and 1 earlier messages)"
+    assert message.body.splitlines() == [
+        "botfleet desk: one is down", "last words", "botfleet desk: two is down", "last words",
+    ]  # fmt: skip

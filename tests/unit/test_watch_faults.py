@@ -1,0 +1,173 @@
+"""What is wrong with a fleet, by what is seen of it: views in, sentences out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from manager import states, supervision
+from manager.fleet import Alerts
+from manager.memory import Remembered
+from manager.survey import InstanceView
+from manager.watch import faults
+from manager.watch.faults import MIB, Disk, Fault, Progress
+from manager.watch.history import NO_HISTORY, History
+from tests.builders import UPTIME, a_container, a_spec, a_supervisor_file
+
+NOW = 1_764_500_100.0
+RULES = Alerts()
+SILENT = Progress()
+EXIT = {
+    "code": 1, "signal": None, "oom": False, "killed": False, "at": NOW - 5, "why": "exit code 1",
+    "stderr_tail": ["", *[f"line {number}" for number in range(1, 8)]],
+}  # fmt: skip
+
+
+def a_view(
+    state: str | None = "running",
+    engine: str | None = "running",
+    *,
+    remembered: Remembered | None = None,
+    configured: bool = True,
+    **said: Any,
+) -> InstanceView:
+    """A view as `survey` makes it. `state`: the supervisor's, None for one that has said nothing; `engine`: None for no container."""
+    container = a_container("bp_sol_01", engine) if engine else None
+    word = supervision._decoded(a_supervisor_file(state, **said)) if state else None
+    verdict = states.verdict(container, word, configured=configured, uptime=UPTIME)
+    spec = a_spec() if configured else None
+    seen = remembered or Remembered(registered_at="2025-11-30T19:00:00")
+    return InstanceView("bp_sol_01", verdict, (), spec, container, word, seen)
+
+
+def found(view: InstanceView, history: History = NO_HISTORY, progress: Progress = SILENT) -> list[Fault]:
+    return faults.of_instances({view.id: view}, history, {view.id: progress}, RULES, NOW)
+
+
+def text(*args: Any) -> str:
+    return "; ".join(f"{each.kind}: {each.text}" for each in found(*args))
+
+
+def restarted(*ago: float) -> History:
+    """A history of restarts so many seconds ago."""
+    history = NO_HISTORY.after([a_view()], NOW - 90_000)
+    for number, seconds in enumerate(sorted(ago, reverse=True), 1):
+        counts = {"in_a_row": 1, "total": number, "max": 3, "next_at": None}
+        history = history.after([a_view(restarts=counts)], NOW - seconds)
+    return history
+
+
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        (a_view(), ""),
+        (a_view("starting"), ""),
+        (a_view("restarting", why="exit code 1", last_exit=EXIT), ""),
+        (
+            a_view("failed", why="exit code 1 (given up after 3 restarts in a row)", last_exit=EXIT),
+            "failed: bp_sol_01 failed: exit code 1 (given up after 3 restarts in a row)",
+        ),
+        (a_view("completed"), "completed: bp_sol_01 has ended by itself, and well"),
+        (a_view("unhealthy", why="no HTTP answer"), "unhealthy: bp_sol_01 is unhealthy: no HTTP answer"),
+        (
+            a_view("running", updated_uptime=UPTIME - 500),
+            "unhealthy: bp_sol_01 is unhealthy: its supervisor has said nothing for 500 s",
+        ),
+        (a_view("running", "paused"), "unhealthy: bp_sol_01 is unhealthy: it is paused: nothing in it runs"),
+        (
+            a_view("stopped", "exited"),
+            "down: bp_sol_01 is stopped, and not by the manager: container exit code 137",
+        ),
+        (a_view("stopped", "exited", remembered=Remembered("stopped")), ""),
+        (a_view(None, None), "down: bp_sol_01 has no container any more"),
+        (a_view(None, None, remembered=Remembered("stopped")), ""),
+        (a_view(None, None, remembered=Remembered()), ""),  # a config that nobody has started yet
+        (
+            a_view("running", last_exit={**EXIT, "oom": True}),
+            "oom: bp_sol_01 was killed: it had used up its memory (2048 MiB)",
+        ),
+        (a_view("running", last_exit={**EXIT, "oom": True, "at": NOW - 3700}), ""),
+        (
+            a_view("failed", configured=False, why="exit code 1"),
+            "failed: bp_sol_01 failed: exit code 1",
+        ),
+    ],
+)
+def test_each_state_and_what_is_wrong_with_it(view: InstanceView, expected: str) -> None:
+    assert text(view) == expected
+
+
+def test_a_failure_comes_with_the_bots_last_lines() -> None:
+    (fault,) = found(a_view("failed", why="exit code 1", last_exit=EXIT))
+    assert fault.details == ("line 3", "line 4", "line 5", "line 6", "line 7")
+
+
+def test_restarts_within_the_window_are_a_crash_loop() -> None:
+    view = a_view("restarting", why="exit code 1", last_exit=EXIT)
+    assert text(view, restarted(10)) == ""
+    assert text(view, restarted(10, 1000)) == ""
+    expected = "restarting: bp_sol_01 keeps crashing: 2 restarts within 15 min: exit code 1"
+    assert text(view, restarted(10, 800)) == expected
+
+
+def test_restarts_from_before_the_first_look_are_not_counted() -> None:
+    view = a_view(restarts={"in_a_row": 3, "total": 40, "max": 100, "next_at": None})
+    assert NO_HISTORY.after([view], NOW).restarts_since("bp_sol_01", 0) == 0
+
+
+def test_a_start_by_a_person_begins_the_count_anew() -> None:
+    fresh = a_view(restarts={"in_a_row": 1, "total": 1, "max": 3, "next_at": None})
+    assert restarted(10, 800).after([fresh], NOW).restarts_since("bp_sol_01", 0) == 3
+
+
+def test_what_the_manager_took_down_is_not_missing() -> None:
+    born = float(a_container("bp_sol_01").created)
+    history = NO_HISTORY.after([a_view()], NOW)
+    down = Remembered(registered_at="2025-11-30T19:00:00", taken_down_at=born + 60)
+    assert text(a_view(None, None, remembered=down), history) == ""
+    long_ago = down._replace(taken_down_at=born - 60)
+    missing = "down: bp_sol_01 has no container any more"
+    assert text(a_view(None, None, remembered=long_ago), history) == missing
+
+
+@pytest.mark.parametrize(
+    ("progress", "rules", "expected"),
+    [
+        (Progress(tick_age=299), RULES, ""),
+        (
+            Progress(tick_age=301),
+            RULES,
+            "bp_sol_01 is healthy, but has stopped trading: its loop has not run for 5m",
+        ),
+        (Progress(tick_age=301, is_paused=True), RULES, ""),
+        (Progress(trade_age=90_000, log_age=90_000), RULES, ""),
+        (
+            Progress(trade_age=90_000),
+            RULES._replace(no_trade_after=86400),
+            "bp_sol_01 is healthy, but has stopped trading: no trade for 25h00m",
+        ),
+        (
+            Progress(log_age=700),
+            RULES._replace(no_log_after=600),
+            "bp_sol_01 is healthy, but has stopped trading: it has logged nothing for 11m",
+        ),
+    ],
+)
+def test_a_healthy_bot_that_does_not_trade(progress: Progress, rules: Alerts, expected: str) -> None:
+    view = a_view()
+    said = faults.of_instances({view.id: view}, NO_HISTORY, {view.id: progress}, rules, NOW)
+    assert "; ".join(str(each.text) for each in said) == expected
+
+
+def test_a_disk_that_runs_full_and_recovers_only_well_above_the_limit() -> None:
+    def kinds(free_mb: int, inodes_free: int, *, is_low: bool = False) -> list[str]:
+        disk = Disk("/srv", free_mb * MIB, 100_000 * MIB, inodes_free, 100)
+        return [each.kind for each in faults.of_disk(disk, RULES, is_low=is_low)]
+
+    assert kinds(2049, 5) == []
+    assert kinds(2047, 4) == ["disk", "inodes"]
+    assert kinds(2049, 50, is_low=True) == ["disk"]
+    assert kinds(3000, 50, is_low=True) == []
+    without_inodes = Disk("/srv", 5000 * MIB, 100_000 * MIB, 0, 0)
+    assert faults.of_disk(without_inodes, RULES, is_low=False) == []

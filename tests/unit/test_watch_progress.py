@@ -1,0 +1,118 @@
+"""What bots say of their trading: read from real sockets, whatever they answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from manager.fleet import Fleet
+from manager.survey import InstanceView
+from manager.watch.faults import Progress
+from manager.watch.progress import Asker
+from tests.builders import a_container, a_fleet
+from tests.unit.test_watch_faults import a_view
+
+STATUS = {"last_tick_age": 2.5, "trades": 3, "paused": False, "pnl": "-1.25", "quote": "USDC"}
+
+
+@contextmanager
+def answering(*pieces: bytes, pause: float = 0) -> Iterator[tuple[InstanceView, list[bytes]]]:
+    """A bot that answers each request with these pieces, slowly perhaps; its view, and the requests it got."""
+    requests: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection = listener.accept()[0]
+            except OSError:
+                return
+            with connection:
+                requests.append(connection.recv(1000))
+                try:
+                    for piece in pieces:
+                        connection.sendall(piece)
+                        time.sleep(pause)
+                except OSError:
+                    continue
+
+    threading.Thread(target=serve, daemon=True).start()
+    port = listener.getsockname()[1]
+    container = a_container("bp_sol_01", labels={"botfleet.web-port": str(port)})
+    try:
+        yield a_view()._replace(container=container), requests
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def ok(body: object) -> bytes:
+    return b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + json.dumps(body).encode()
+
+
+def ask(view: InstanceView, asker: Asker, fleet: Fleet | None = None) -> Progress:
+    return asker.ask([view], fleet or a_fleet(), logs=fleet is not None)["bp_sol_01"]
+
+
+def test_the_bundled_bots_words_are_understood() -> None:
+    with answering(ok(STATUS)) as (view, requests):
+        asker = Asker()
+        found = ask(view, asker)
+        again = ask(view, asker)
+    assert found._replace(trade_age=None) == Progress(tick_age=2.5, pnl="-1.25", quote="USDC")
+    assert (found.trade_age, again.trade_age is not None and again.trade_age > 0) == (0, True)
+    assert requests[0].startswith(b"GET /api/status HTTP/1.0\r\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.0 404 Not Found\r\n\r\n{}",
+        b"HTTP/1.0 200 OK\r\n\r\n<html>",
+        ok([1]),
+        b"HTTP/1.0 200 OK\r\n\r\n" + b"[" * 100_000,
+    ],
+)
+def test_a_bot_of_another_kind_is_asked_once(answer: bytes) -> None:
+    with answering(answer) as (view, requests):
+        asker = Asker()
+        assert [ask(view, asker), ask(view, asker)] == [Progress(), Progress()]
+        assert len(requests) == 1
+
+
+@pytest.mark.parametrize("answer", [b"", b"nonsense", b"HTTP/1.0 200 OK\r\n\r\n" + b" " * (1 << 19)])
+def test_an_answer_without_sense_is_none(answer: bytes) -> None:
+    with answering(answer) as (view, _requests):
+        assert ask(view, Asker()) == Progress()
+
+
+def test_values_of_a_wrong_kind_are_not_believed() -> None:
+    odd = {"last_tick_age": "soon", "trades": "many", "paused": 1, "pnl": 3, "quote": "\x1b[31m"}
+    with answering(ok(odd)) as (view, _requests):
+        assert ask(view, Asker()) == Progress()
+
+
+def test_a_bot_that_answers_a_byte_a_second_holds_nobody_up() -> None:
+    with answering(*[b"x"] * 10_000, pause=0.3) as (view, requests):
+        assert ask(view, Asker()) == Progress()
+        assert len(requests) == 1
+
+
+def test_the_age_of_the_log_is_the_youngest_files(tmp_path: Path) -> None:
+    folder = tmp_path / "logs" / "bp_sol_01" / time.strftime("%Y-%m-%d")
+    folder.mkdir(parents=True)
+    for name, age in (("bot_stdout.log", 500), ("bot_stderr.log", 90)):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - age,) * 2)
+    view = a_view()._replace(container=a_container("bp_sol_01", labels={"botfleet.web-port": "1"}))
+    found = ask(view, Asker(), a_fleet(data_dir=tmp_path))
+    assert found.log_age is not None
+    assert 80 < found.log_age < 200

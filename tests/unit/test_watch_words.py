@@ -1,0 +1,177 @@
+"""Addresses that are never shown, the daily report, the systemd unit, the state file."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from manager import service, settings
+from manager.errors import ConfigError, ManagerError
+from manager.watch import addresses, digest, store
+from manager.watch.book import Open
+from manager.watch.deliver import MOST_WAITING, Deliverer
+from manager.watch.faults import MIB, Disk, Progress
+from manager.watch.history import NO_HISTORY, History, Past
+from manager.watch.wording import Message
+from tests.unit.test_watch_faults import NOW, a_view
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("json://user:SECRET@127.0.0.1:8080/SECRET?x=SECRET", "json://127.0.0.1"),
+        ("mailtos://me:SECRET@mail.example?to=a@b.example", "mailtos://mail.example"),
+        ("https://discord.com/api/webhooks/1/SECRET", "https://discord.com"),
+        ("tgram://SECRET:TOKEN/12345/", "tgram://…"),
+        ("discord://SECRET/TOKEN", "discord://…"),
+        ("ntfy://SECRET", "ntfy://…"),
+        ("SECRET", "…"),
+        ("SECRET KEY://x", "…"),
+        ("json://[SECRET", "json://…"),
+    ],
+)
+def test_an_address_shows_nothing_that_opens_anything(url: str, shown: str) -> None:
+    assert addresses.masked(url) == shown
+
+
+def test_addresses_come_from_variables_with_their_proxies() -> None:
+    found = addresses.resolve(
+        ["${ONE}", "${TWO}"], {"ONE": "json://h", "https_proxy": "http://p:1", "X": "y"}
+    )
+    assert [(each.shown, each.url, dict(each.environ)) for each in found] == [
+        ("json://h", "json://h", {"https_proxy": "http://p:1"}),
+        ("${TWO}", "", {}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "urls", ['["tgram://SECRET/1"]', '"tgram://SECRET/1"', '["${ONE}SECRET"]', "[1]", '["${ONE:-SECRET}"]']
+)
+def test_an_address_in_clear_text_is_refused_and_not_shown(tmp_path: Path, urls: str) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "fleet.toml").write_text(f'name = "desk"\n[alerts]\nurls = {urls}\n')
+    with pytest.raises(ConfigError) as caught:
+        settings.load(tmp_path)
+    assert str(caught.value).startswith("config/fleet.toml: alerts.urls: must be a list of names")
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('urls = ["${ALERT_API_URL}"]', "alerts.urls[0]: ALERT_API_URL is one of the variables that every bot is given"),
+        ("down_aftr = 3", "alerts.down_aftr: is not a known key, did you mean down_after?"),
+        ('digest_at = "8:00"', "alerts.digest_at: must be a time of day such as 08:00"),
+        ("remind_after = -1", "alerts.remind_after: must be 0-604800, not -1"),
+    ],
+)  # fmt: skip
+def test_a_fault_in_the_alerts_names_its_key(tmp_path: Path, text: str, expected: str) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "fleet.toml").write_text(f'name = "desk"\n[alerts]\n{text}\n')
+    with pytest.raises(ConfigError) as caught:
+        settings.load(tmp_path)
+    assert expected in str(caught.value)
+
+
+def test_the_daily_report_is_sent_once_a_day() -> None:
+    morning, evening = datetime(2026, 11, 25, 7, 59), datetime(2026, 11, 25, 20, 0)
+    assert not digest.is_due("08:00", morning, "2026-11-24")
+    assert digest.is_due("08:00", evening, "2026-11-24")
+    assert not digest.is_due("08:00", evening, "2026-11-25")
+    assert not digest.is_due("", evening, "")
+
+
+def test_the_daily_report_says_how_the_fleet_is() -> None:
+    views = {"one": a_view(), "two": a_view("failed", why="exit code 1"), "three": a_view()}
+    history = History({"one": Past(2, (NOW - 10, NOW - 20)), "two": Past(9, (NOW - 90_000,))})
+    progress = {"one": Progress(pnl="1.5", quote="USDC"), "three": Progress(pnl="-4", quote="USDC"), "two": Progress(pnl="x")}  # fmt: skip
+    disk = Disk("/srv", 1536 * MIB, 102_400 * MIB, 0, 0)
+    message = digest.text("desk", views, history, progress, disk, NOW)
+    assert message.title == "botfleet desk: daily report: 2 running, 1 failed"
+    assert message.body.splitlines() == [
+        "failed: two",
+        "restarts of the last 24 h: one 2",
+        "P&L: -2.50 USDC (paper, 2 bots)",
+        "disk: 1.5 GiB free of 100.0 GiB",
+    ]
+
+
+def test_the_state_file_outlives_a_restart_and_a_foreign_one_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "watch.json"
+    assert store.load(path) is None
+    saved = store.Saved({("one", "failed"): Open(1.0, 2.0)}, NO_HISTORY.after([a_view()], NOW), "2026-11-25")
+    store.save(path, saved)
+    assert store.load(path) == saved
+    for text in (
+        "{",
+        "[]",
+        '{"schema": 1, "open": [["one", "sad", 1, 1, null]], "instances": {}, "digest": ""}',
+    ):
+        path.write_text(text)
+        assert store.load(path) is None
+
+
+@pytest.mark.parametrize("is_user", [False, True])
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path, is_user: bool) -> None:
+    folder = tmp_path / '50% of "my" $HOME\\desk'
+    python = tmp_path / "a venv" / "python3"
+    python.parent.mkdir()
+    python.symlink_to("/bin/true")
+    folder.mkdir()
+    unit = tmp_path / "botfleet-watch-desk.service"
+    unit.write_text(
+        service.unit_text("desk", folder, python, {"DOCKER_HOST": "unix:///run/a b/x"}, is_user=is_user)
+    )
+    lines = unit.read_text().splitlines()
+    quoted = str(folder).replace("%", "%%")
+    assert f"WorkingDirectory={quoted}" in lines
+    escaped = quoted.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+    assert f'ExecStart="{python}" -m manager --project-dir "{escaped}" watch' in lines
+    assert 'Environment="DOCKER_HOST=unix:///run/a b/x"' in lines
+    assert ("OOMScoreAdjust=-500" in lines) is not is_user
+    if shutil.which("systemd-analyze") and not is_user:  # of a user's unit it needs a user's session
+        done = subprocess.run(
+            ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_queue_that_nobody_takes_from_is_bounded_and_said() -> None:
+    said: list[str] = []
+    deliverer = Deliverer(said.append)
+    address = addresses.Address("${NOT_SET}", "")
+    for number in range(MOST_WAITING + 50):
+        deliverer.put(Message(f"message {number}", "", "bad"), [address])
+    deliverer.close()
+    assert "too many messages wait for ${NOT_SET}; the oldest is dropped" in said
+    assert any(f"{MOST_WAITING} messages wait" in line and "NOT_SET} is not set" in line for line in said), (
+        said
+    )
+
+
+def test_the_service_is_installed_once_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = tmp_path / "calls"
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >> "{calls}"\n[ "$1" != enable ] || [ ! -e "{tmp_path}/broken" ] || exit 1\n')  # fmt: skip
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(systemctl.parent), prepend=":")
+    monkeypatch.setattr(service, "RUNNING_SYSTEMD", tmp_path)
+    unit = service.Unit(tmp_path / "units" / "botfleet-watch-desk.service", "[Unit]\n", is_user=False)
+    for word in ("written", "up to date"):
+        first, _second = service.install(unit)
+        assert first == f"{unit.path}: {word}"
+    assert list(service.remove(unit)) == [f"{unit.path}: removed"]
+    assert "nothing to do" in next(service.remove(unit))
+    assert calls.read_text().splitlines() == [
+        "daemon-reload", f"enable {unit.name}", f"restart {unit.name}",
+        "daemon-reload", f"enable {unit.name}", f"start {unit.name}",
+        f"disable --now {unit.name}", "daemon-reload",
+    ]  # fmt: skip
+    (tmp_path / "broken").touch()
+    with pytest.raises(ManagerError, match=r"`systemctl enable botfleet-watch-desk.service` failed"):
+        list(service.install(unit))
