@@ -6,6 +6,7 @@ No command's own module is imported here: `manager ps` must not pay for what `ma
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -63,6 +64,34 @@ def _seconds(text: str) -> float:
     if not 0 <= value <= 86400:
         raise argparse.ArgumentTypeError(_("must be 0-86400 seconds"))
     return value
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise argparse.ArgumentTypeError(_("must be a whole number, 0 or more"))
+    return int(text)
+
+
+def _moment(text: str) -> float:
+    from manager.reading.moments import moment
+
+    try:
+        return moment(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            _("must be a duration (10m, 2h, 3d), a local date and time, or RFC 3339, not “{value}”").format(
+                value=text
+            )
+        ) from None
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(
+            _("is no regular expression: {why}").format(why=error)
+        ) from None
 
 
 def _language(tag: str) -> str:
@@ -140,10 +169,27 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (
                 *SELECTING,
                 flag("-f", "--follow", text=mark("go on as new lines come")),
-                option("-n", "--tail", text=mark("only the last N lines of each"), type=int, metavar="N"),
-                flag("-t", "--timestamps", text=mark("show the engine's time stamps")),
+                option(
+                    "-n", "--tail", text=mark("only the last N lines of each; with --grep, of those that match"),
+                    type=_count, metavar="N",
+                ),
+                option(
+                    "--since", text=mark("only lines from then on: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
+                    type=_moment, metavar="TIME",
+                ),
+                option("--until", text=mark("only lines up to then"), type=_moment, metavar="TIME"),
+                option(
+                    "--grep", text=mark("only lines in which this regular expression matches; (?i) ignores case"),
+                    type=_pattern, metavar="PATTERN",
+                ),
+                flag("--errors", text=mark("only what was printed to stderr")),
+                flag("-t", "--timestamps", text=mark("show the engine's time stamps; the day, for lines of older files")),
+                flag("--json", text=mark("print a JSON object a line")),
             ),
-            ("logs -f", "logs --tail 100 bp_sol_01"),
+            (
+                "logs -f", "logs --tail 100 bp_sol_01", "logs --since 2h --errors", "logs --grep '(?i)filled|cancel' bp_sol_01",
+                "logs --since '2026-01-31 08:00' --until 2026-01-31T09:00:00+08:00",
+            ),
         ),
     },
     mark("configs and files"): {

@@ -3,87 +3,142 @@
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
-from manager import labels, output, registry
+from manager import output
 from manager.commands.show import require_known
 from manager.context import Context
-from manager.errors import OK, EngineUnreachable, ManagerError, NotFound, UsageError
+from manager.errors import OK, EngineUnreachable, ManagerError, UsageError
 from manager.i18n import Text
+from manager.reading.lines import Line
+from manager.reading.pattern import Pattern
+from manager.reading.printing import Printer
+from manager.reading.source import Source, Wanted
+from manager.streams import STREAMS
 
 if TYPE_CHECKING:
     from manager.engine import Engine
-    from manager.fleet import Fleet
+    from manager.survey import InstanceView, Survey
 
-RECONNECT_S = 0.5
 SILENCE_S = 5.0
 """After so long without a line the engine is asked whether it is still there: a frozen one ends no stream."""
 
 ENGINE_AWAY_S = 60.0
 """An engine that is restarted is back within seconds; one that stops many containers first needs longer."""
 
-COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
-
-Line = tuple[str, bytes]
+MOST_WAITING = 256
+"""Lines that readers are ahead of the printing, each of at most a quarter of a megabyte."""
 
 
 def logs(context: Context) -> int:
-    """Prints the containers' output; with -f for ever, through restarts and recreations."""
-    survey = context.survey()
+    """Prints what the bots printed; with -f for ever, through restarts and recreations."""
+    args, survey = context.args, context.survey()
+    if args.follow and args.until is not None:
+        raise UsageError("--until has no meaning with --follow, which does not end")
+    if args.since is not None and args.until is not None and args.since > args.until:
+        raise UsageError("--since is later than --until")
+    views = _selected(context, survey)
+    pattern = Pattern(args.grep) if args.grep else None
+    wanted = Wanted(
+        args.follow,
+        None if pattern else args.tail,  # the last N that match: chosen from all of them
+        args.since,
+        args.until,
+        STREAMS[1:] if args.errors else STREAMS,
+    )
+    fleet = survey.project.fleet
+    engine = context.engine(fleet.parallelism)
+    sources = {}
+    for view in views:
+        folder = fleet.data_dir / view.log_dir
+        _say_where_from(view, fleet.relative(folder), folder.is_dir(), wanted)
+        sources[view.id] = Source(engine, fleet.name, view.id, folder, wanted, output.warning)
+    printer = Printer(list(sources), stamps=args.timestamps, as_json=context.as_json)
+    _Multiplexer(engine, sources, follow=args.follow).run(printer, pattern, args.tail if pattern else None)
+    return OK
+
+
+def _selected(context: Context, survey: Survey) -> list[InstanceView]:
     named = survey.project.select(context.args.ids, context.args.config)
-    ids = list(survey.observed.containers) if named is None else named
-    for each in ids:
+    for each in named or ():
         require_known(each, survey)
-    if not ids:
+    views = [survey.views[each] for each in (survey.views if named is None else named)]
+    if not views:
         raise UsageError("there is no instance to show the logs of")
-    missing = [each for each in ids if each not in survey.observed.containers]
-    if missing and not context.args.follow:
-        raise ManagerError("{id} has no container, so the engine keeps no log of it", id=missing[0])
-    follower = _Follower(context, survey.project.fleet, len(ids) > 1)
-    return follower.run(ids)
+    return views
 
 
-class _Follower:
-    """Reads several containers at once, a thread each, and prints whole lines."""
+def _say_where_from(view: InstanceView, folder: str, is_there: bool, wanted: Wanted) -> None:
+    """Says it where the lines are not from the container, as everybody expects. Raises ManagerError where there are none."""
+    if view.container is not None:
+        return
+    if wanted.has_past and is_there:
+        output.warning(Text("{id} has no container; its lines are from {folder}", id=view.id, folder=folder))
+    elif wanted.follow:
+        output.warning(Text("{id} has no container; waiting for one", id=view.id))
+    else:
+        raise ManagerError("{id} has no container, and no dated logs in {folder}", id=view.id, folder=folder)
 
-    def __init__(self, context: Context, fleet: Fleet, has_prefix: bool) -> None:
-        self._engine = context.engine(fleet.parallelism)
-        self._fleet = fleet
-        self._follow = bool(context.args.follow)
-        self._tail: int | Literal["all"] = context.args.tail if context.args.tail is not None else "all"
-        self._stamps = bool(context.args.timestamps)
-        self._has_prefix = has_prefix
-        self._lines: queue.Queue[Line | Exception | None] = queue.Queue(maxsize=1000)
+
+class _Past(NamedTuple):
+    """From an instance's reader: what was printed until now is through, or everything is."""
+
+    is_all: bool
+
+
+class _Multiplexer:
+    """Reads several instances at once, a thread each, and prints whole lines."""
+
+    def __init__(self, engine: Engine, sources: Mapping[str, Source], *, follow: bool) -> None:
+        self._engine = engine
+        self._sources = sources
+        self._follow = follow
+        self._items: queue.Queue[tuple[str, Line | _Past | Exception]] = queue.Queue(MOST_WAITING)
         self._away_since: float | None = None
 
-    def run(self, ids: list[str]) -> int:
-        width = max(map(len, ids))
-        prefixes = {each: self._prefix(each, width, index) for index, each in enumerate(ids)}
-        for each in ids:
+    def run(self, printer: Printer, pattern: Pattern | None, tail: int | None) -> None:
+        """Prints until all have ended. `tail`: how many of an instance's matching lines, of those before now."""
+        for each in self._sources:
             threading.Thread(target=self._read, args=(each,), daemon=True).start()
-        ended = 0
-        while ended < len(ids):
+        kept: dict[str, deque[Line]] = {} if tail is None else {each: deque((), tail) for each in self._sources}
+        left = len(self._sources)
+        while left:
             try:
-                item = self._lines.get(timeout=SILENCE_S)
+                instance, item = self._items.get(timeout=SILENCE_S)
             except queue.Empty:
                 self._require_engine()
                 continue
-            if item is None:
-                ended += 1
-            elif isinstance(item, Exception):
+            if isinstance(item, Exception):
                 raise item
-            else:
-                with output.writing():
-                    sys.stdout.buffer.write(prefixes[item[0]] + item[1])
-                    if self._lines.empty():
-                        sys.stdout.buffer.flush()
-        with output.writing():
-            sys.stdout.buffer.flush()
-        return OK
+            if isinstance(item, _Past):
+                left -= item.is_all
+                for line in kept.pop(instance, ()):
+                    printer.show(instance, line)
+            elif pattern is None or pattern.matches(item.text):
+                if instance in kept:
+                    kept[instance].append(item)
+                else:
+                    printer.show(instance, item)
+            if self._items.empty():
+                printer.flush()
+        printer.flush()
+
+    def _read(self, instance: str) -> None:
+        source = self._sources[instance]
+        try:
+            if source.wanted.has_past:
+                for line in source.past():
+                    self._items.put((instance, line))
+            self._items.put((instance, _Past(is_all=not self._follow)))
+            if self._follow:
+                for line in source.live():
+                    self._items.put((instance, line))
+        except Exception as error:  # noqa: BLE001 - the main thread raises it; without a word it would wait for ever
+            self._items.put((instance, error))
 
     def _require_engine(self) -> None:
         """Silence: quiet bots, or an engine that is away. Raises EngineUnreachable when it does not come back."""
@@ -100,78 +155,3 @@ class _Follower:
                 raise
         else:
             self._away_since = None
-
-    def _prefix(self, instance: str, width: int, index: int) -> bytes:
-        if not self._has_prefix:
-            return b""
-        text = f"{instance:<{width}} | "
-        colour = COLOURS[index % len(COLOURS)]
-        return (f"\x1b[{colour}m{text}\x1b[0m" if output.has_colour() else text).encode()
-
-    def _read(self, instance: str) -> None:
-        try:
-            for stamp, line in _followed(
-                self._engine, self._fleet, instance, follow=self._follow, tail=self._tail
-            ):
-                self._lines.put((instance, stamp + b" " + line if self._stamps else line))
-            self._lines.put(None)
-        except Exception as error:  # noqa: BLE001 - the main thread raises it; without a word it would wait for ever
-            self._lines.put(error)
-
-
-def _followed(
-    engine: Engine, fleet: Fleet, instance: str, *, follow: bool, tail: int | Literal["all"]
-) -> Iterator[tuple[bytes, bytes]]:
-    """(time stamp, line) pairs of an instance. Following outlives its container, and its engine, for as long as it is read:
-    the next one goes on where it ended. Within a stream nothing is dropped: standard output and standard error are stamped
-    apart, so that stamps go back and forth.
-    """
-    last = b""
-    since: float | None = None
-    while True:
-        seen = last
-        try:
-            container = _container_id(engine, fleet, instance)
-            chunks = engine.logs(container, follow=follow, tail=tail, since=since) if container else iter(())
-            for stamp, line in _lines(chunks):
-                if stamp > seen:
-                    last = max(last, stamp)
-                    yield stamp, line
-        except NotFound:
-            pass  # removed while it was read: a recreation, or `down`
-        except EngineUnreachable:
-            if not follow:
-                raise
-        if not follow:
-            return
-        if last:
-            tail, since = "all", _epoch(last)
-        time.sleep(RECONNECT_S)
-
-
-def _container_id(engine: Engine, fleet: Fleet, instance: str) -> str | None:
-    """The instance's present container."""
-    rows = engine.containers([*labels.fleet_filter(fleet.name), f"{labels.INSTANCE}={instance}"])
-    found = registry.observe(rows, fleet.name).containers.get(instance)
-    return found.id if found else None
-
-
-def _lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            stamp, _space, text = line.partition(b" ")
-            yield stamp, text + b"\n"
-    if rest:
-        stamp, _space, text = rest.partition(b" ")
-        yield stamp, text + b"\n"
-
-
-def _epoch(stamp: bytes) -> float | None:
-    """The engine's RFC 3339 stamp as seconds, rounded down so that nothing is missed; doubles are dropped by stamp."""
-    if not stamp:
-        return None
-    from datetime import datetime
-
-    return int(datetime.fromisoformat(stamp.decode()[:19] + "+00:00").timestamp())
