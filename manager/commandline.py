@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from manager import __version__, argparse_words, i18n
 from manager.errors import USAGE
@@ -66,6 +66,38 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _interval(text: str) -> float:
+    seconds = _seconds(text)
+    if not 0.5 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(_("must be 0.5-3600 seconds"))
+    return seconds
+
+
+def _words(text: str) -> list[str]:
+    """`a,b`; an option that is given again adds to it."""
+    return [each for each in map(str.strip, text.split(",")) if each]
+
+
+def _one_of(allowed: Sequence[str], text: str) -> list[str]:
+    words = _words(text)
+    for each in words:
+        if each not in allowed:
+            raise argparse.ArgumentTypeError(
+                _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(allowed), value=each)
+            )
+    return words
+
+
+def _states(text: str) -> list[str]:
+    from manager.states import State
+
+    return _one_of(get_args(State), text)
+
+
+def _modes(text: str) -> list[str]:
+    return _one_of(("paper", "live"), text)
+
+
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise argparse.ArgumentTypeError(_("must be a whole number, 0 or more"))
@@ -110,6 +142,7 @@ INSTANCE_ID = option(
     "--instance-id", text=mark("an instance; with --config: the id to run it under"), metavar="ID"
 )
 SELECTING = (IDS, CONFIG, INSTANCE_ID)
+LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
 JSON = flag("--json", text=mark("print JSON"))
 LOCK_WAIT = option(
     "--lock-wait",
@@ -158,7 +191,29 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
     },
     mark("look"): {
-        "ps": Command("show.ps", mark("show the fleet"), (*SELECTING, JSON), ("ps", "ps --json")),
+        "ps": Command(
+            "ps.ps", mark("show the fleet"),
+            (
+                *SELECTING, JSON,
+                option("--state", text=mark("only those in this state"), **LIST_OF, type=_states, metavar="STATE"),
+                option("--mode", text=mark("only those that trade so: paper, live"), **LIST_OF, type=_modes, metavar="MODE"),
+                option("--exchange", text=mark("only those on this exchange"), **LIST_OF, type=_words, metavar="NAME"),
+                option(
+                    "--symbol", text=mark("only those that trade this; `SOL*` is all that begin with SOL"),
+                    **LIST_OF, type=_words, metavar="SYMBOL",
+                ),
+                option("--tag", text=mark("only those with this tag"), **LIST_OF, type=_words, metavar="TAG"),
+                flag(
+                    "--group",
+                    text=mark("grouped by the configs' metadata.tags; an instance stands under each of its tags"),
+                ),
+                option(
+                    "-w", "--watch", text=mark("draw it again every SECONDS (default: 2), until Ctrl-C"),
+                    type=_interval, nargs="?", const=2.0, metavar="SECONDS",
+                ),
+            ),
+            ("ps", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --json"),
+        ),
         "list": Command("show.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON)),
         "status": Command(
             "show.status", mark("show one instance as JSON; exit code 0 when it runs, else 1"), (*SELECTING, JSON),
@@ -190,6 +245,24 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                 "logs -f", "logs --tail 100 bp_sol_01", "logs --since 2h --errors", "logs --grep '(?i)filled|cancel' bp_sol_01",
                 "logs --since '2026-01-31 08:00' --until 2026-01-31T09:00:00+08:00",
             ),
+        ),
+    },
+    mark("reach"): {
+        "exec": Command(
+            "reach.exec_", mark("run a command, or a shell, in an instance's container"),
+            (
+                option("instance", text=mark("the instance"), metavar="ID"),
+                option(
+                    "arguments", text=mark("the command with its own options (default: a shell)"),
+                    nargs=argparse.REMAINDER, metavar="COMMAND",
+                ),
+            ),
+            ("exec bp_sol_01", "exec bp_sol_01 ls -la /app/logs", "exec bp_sol_01 cat /app/run.py > run.py"),
+        ),
+        "open": Command(
+            "reach.open_", mark("open an instance's web page in the browser"),
+            (*SELECTING, JSON, flag("--print", text=mark("only print the address"))),
+            ("open bp_sol_01", "open --print bp_sol_01"),
         ),
     },
     mark("configs and files"): {

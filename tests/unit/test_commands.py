@@ -11,7 +11,7 @@ import pytest
 
 from manager import folders, memory, users
 from manager import survey as surveys
-from manager.commands import files, show
+from manager.commands import files, ps, show
 from manager.context import Context
 from manager.errors import BAD_CONFIG, OK, ConfigError, UsageError
 from manager.registry import observe
@@ -70,7 +70,7 @@ def test_nothing_is_rendered_over_another_folders_containers(folder: Path) -> No
     assert not (folder / "compose.yaml").exists()
 
 
-@pytest.mark.parametrize("command", [show.ps, show.list_, show.status])
+@pytest.mark.parametrize("command", [ps.ps, show.list_, show.status])
 def test_another_folders_containers_are_said_and_not_exported(
     folder: Path, capsys: pytest.CaptureFixture[str], command: Any
 ) -> None:
