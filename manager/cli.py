@@ -13,11 +13,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from manager import __version__, commandline, i18n
-from manager.errors import BUG, USAGE, ManagerError
+from manager.errors import BUG, OK, USAGE, ManagerError
 from manager.i18n import Text, _
 
 INTERRUPTED = 130
 """128 + SIGINT, as a shell reports it."""
+
+COMPLETE = "__complete"
+"""What a shell's completion script calls; no command of a person's."""
 
 NAMING = frozenset({"up", "start", "restart"})
 """With these `--config FILE --instance-id ID` names the config's instance."""
@@ -34,6 +37,11 @@ def entry_point() -> None:
 def main(argv: Sequence[str]) -> int:
     """Runs one command. Returns its exit code; only argparse's own exit on --help is an exception."""
     i18n.use(_language_asked(argv) or i18n.language_from(os.environ))
+    if argv[:1] == [COMPLETE]:
+        from manager import completion
+
+        print(completion.answer(argv[1:]), end="")
+        return OK
     if not argv:
         commandline.parser().print_help(sys.stderr)
         return USAGE

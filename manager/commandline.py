@@ -6,13 +6,12 @@ No command's own module is imported here: `manager ps` must not pay for what `ma
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
-from manager import __version__, argparse_words, i18n
+from manager import __version__, argparse_words, argument_types, i18n
 from manager.errors import USAGE
 from manager.i18n import Text, _, mark
 
@@ -64,66 +63,6 @@ def _seconds(text: str) -> float:
     if not 0 <= value <= 86400:
         raise argparse.ArgumentTypeError(_("must be 0-86400 seconds"))
     return value
-
-
-def _interval(text: str) -> float:
-    seconds = _seconds(text)
-    if not 0.5 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(_("must be 0.5-3600 seconds"))
-    return seconds
-
-
-def _words(text: str) -> list[str]:
-    """`a,b`; an option that is given again adds to it."""
-    return [each for each in map(str.strip, text.split(",")) if each]
-
-
-def _one_of(allowed: Sequence[str], text: str) -> list[str]:
-    words = _words(text)
-    for each in words:
-        if each not in allowed:
-            raise argparse.ArgumentTypeError(
-                _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(allowed), value=each)
-            )
-    return words
-
-
-def _states(text: str) -> list[str]:
-    from manager.states import State
-
-    return _one_of(get_args(State), text)
-
-
-def _modes(text: str) -> list[str]:
-    return _one_of(("paper", "live"), text)
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise argparse.ArgumentTypeError(_("must be a whole number, 0 or more"))
-    return int(text)
-
-
-def _moment(text: str) -> float:
-    from manager.reading.moments import moment
-
-    try:
-        return moment(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            _("must be a duration (10m, 2h, 3d), a local date and time, or RFC 3339, not “{value}”").format(
-                value=text
-            )
-        ) from None
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise argparse.ArgumentTypeError(
-            _("is no regular expression: {why}").format(why=error)
-        ) from None
 
 
 def _language(tag: str) -> str:
@@ -187,7 +126,8 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "change.restart", mark("stop and start instances"), (*CHANGING, *WAITING), ("restart bp_sol_01 --wait",)
         ),
         "plan": Command(
-            "change.plan_", mark("show what `up` would do, and why"), (*SELECTING, JSON, RECREATE, REMOVE_ORPHANS)
+            "change.plan_", mark("show what `up` would do, and why"), (*SELECTING, JSON, RECREATE, REMOVE_ORPHANS),
+            ("plan", "plan --recreate", "plan --json bp_sol_01"),
         ),
     },
     mark("look"): {
@@ -195,26 +135,28 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "ps.ps", mark("show the fleet"),
             (
                 *SELECTING, JSON,
-                option("--state", text=mark("only those in this state"), **LIST_OF, type=_states, metavar="STATE"),
-                option("--mode", text=mark("only those that trade so: paper, live"), **LIST_OF, type=_modes, metavar="MODE"),
-                option("--exchange", text=mark("only those on this exchange"), **LIST_OF, type=_words, metavar="NAME"),
+                option("--state", text=mark("only those in this state"), **LIST_OF, type=argument_types.states, metavar="STATE"),
+                option("--mode", text=mark("only those that trade so: paper, live"), **LIST_OF, type=argument_types.modes, metavar="MODE"),
+                option("--exchange", text=mark("only those on this exchange"), **LIST_OF, type=argument_types.words, metavar="NAME"),
                 option(
                     "--symbol", text=mark("only those that trade this; `SOL*` is all that begin with SOL"),
-                    **LIST_OF, type=_words, metavar="SYMBOL",
+                    **LIST_OF, type=argument_types.words, metavar="SYMBOL",
                 ),
-                option("--tag", text=mark("only those with this tag"), **LIST_OF, type=_words, metavar="TAG"),
+                option("--tag", text=mark("only those with this tag"), **LIST_OF, type=argument_types.words, metavar="TAG"),
                 flag(
                     "--group",
                     text=mark("grouped by the configs' metadata.tags; an instance stands under each of its tags"),
                 ),
                 option(
                     "-w", "--watch", text=mark("draw it again every SECONDS (default: 2), until Ctrl-C"),
-                    type=_interval, nargs="?", const=2.0, metavar="SECONDS",
+                    type=argument_types.interval, nargs="?", const=2.0, metavar="SECONDS",
                 ),
             ),
             ("ps", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --json"),
         ),
-        "list": Command("show.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON)),
+        "list": Command(
+            "show.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON), ("list", "list --json")
+        ),
         "status": Command(
             "show.status", mark("show one instance as JSON; exit code 0 when it runs, else 1"), (*SELECTING, JSON),
             ("status bp_sol_01",),
@@ -226,16 +168,16 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                 flag("-f", "--follow", text=mark("go on as new lines come")),
                 option(
                     "-n", "--tail", text=mark("only the last N lines of each; with --grep, of those that match"),
-                    type=_count, metavar="N",
+                    type=argument_types.count, metavar="N",
                 ),
                 option(
                     "--since", text=mark("only lines from then on: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
-                    type=_moment, metavar="TIME",
+                    type=argument_types.moment, metavar="TIME",
                 ),
-                option("--until", text=mark("only lines up to then"), type=_moment, metavar="TIME"),
+                option("--until", text=mark("only lines up to then"), type=argument_types.moment, metavar="TIME"),
                 option(
                     "--grep", text=mark("only lines in which this regular expression matches; (?i) ignores case"),
-                    type=_pattern, metavar="PATTERN",
+                    type=argument_types.pattern, metavar="PATTERN",
                 ),
                 flag("--errors", text=mark("only what was printed to stderr")),
                 flag("-t", "--timestamps", text=mark("show the engine's time stamps; the day, for lines of older files")),
@@ -259,6 +201,11 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ),
             ("exec bp_sol_01", "exec bp_sol_01 ls -la /app/logs", "exec bp_sol_01 cat /app/run.py > run.py"),
         ),
+        "completion": Command(
+            "shell.completion_", mark("print the script with which a shell completes commands and instances"),
+            (option("shell", text=mark("the shell"), choices=("bash", "zsh", "fish"), metavar="SHELL"),),
+            ("completion bash >> ~/.bashrc", "completion zsh > ~/.zfunc/_manager", "completion fish > ~/.config/fish/completions/manager.fish"),
+        ),
         "open": Command(
             "reach.open_", mark("open an instance's web page in the browser"),
             (*SELECTING, JSON, flag("--print", text=mark("only print the address"))),
@@ -273,9 +220,11 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
         "compose": Command(
             "files.compose", mark("render compose.yaml"),
-            (LOCK_WAIT, flag("--stdout", text=mark("print the file, write nothing"))),
+            (LOCK_WAIT, flag("--stdout", text=mark("print the file, write nothing"))), ("compose", "compose --stdout"),
         ),
-        "export": Command("show.export_", mark("write logs/instances.json now"), (JSON, LOCK_WAIT)),
+        "export": Command(
+            "show.export_", mark("write logs/instances.json now"), (JSON, LOCK_WAIT), ("export", "export --lock-wait 60")
+        ),
         "build": Command(
             "files.build", mark("build the bot image"),
             (

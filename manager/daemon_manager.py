@@ -188,7 +188,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _follow(context: Context, instance: str) -> None:
     """Shows the instance's output from now on, beside what else is done."""
-    options = commandline.parser("logs").parse_args(["logs", "--follow", "--tail", str(SHOWN_LINES), instance])
+    options = commandline.parser("logs").parse_args(
+        ["logs", "--follow", "--tail", str(SHOWN_LINES), instance]
+    )
     options.project_dir = context.args.project_dir
     shown = Context(options)
 

@@ -13,6 +13,9 @@ GAP = 2
 NOTE_ROOM = 30
 """What a note is given before a less important column goes; below it a sentence becomes a tower of words."""
 
+LEAST_ROOM = 8
+"""On a terminal that is narrower than anybody's."""
+
 INDENT = 4
 """Of a note that stands below its row, because beside it there is no room at all."""
 
@@ -46,7 +49,9 @@ def plain(heads: Row, rows: Sequence[Row]) -> Table:
     return Table(_line(heads, widths), [[_line(row, widths)] for row in rows])
 
 
-def fitted(heads: Row, rows: Sequence[Row], limit: int, first_to_go: Sequence[int], keep: Sequence[bool]) -> Table:
+def fitted(
+    heads: Row, rows: Sequence[Row], limit: int, first_to_go: Sequence[int], keep: Sequence[bool]
+) -> Table:
     """A table within `limit` columns of a terminal, whose last column is the note.
 
     Columns go in the order of `first_to_go`, by their index. A note is shortened only in rows that `keep` does not name:
@@ -64,7 +69,7 @@ def fitted(heads: Row, rows: Sequence[Row], limit: int, first_to_go: Sequence[in
     lines = []
     for row, kept in zip(rows, keep, strict=True):
         front = _line([row[each] for each in shown], kept_widths)
-        note = _note(row[-1], max(limit - indent, NOTE_ROOM if below else 1), kept)
+        note = _note(row[-1], max(limit - indent, LEAST_ROOM), kept)
         if below or not note:
             lines.append([front, *(" " * indent + each for each in note)])
         else:

@@ -22,6 +22,7 @@ from manager.streams import STREAMS
 
 if TYPE_CHECKING:
     from manager.engine import Engine
+    from manager.fleet import Fleet
     from manager.survey import InstanceView, Survey
 
 SILENCE_S = 5.0
@@ -41,10 +42,10 @@ def logs(context: Context) -> int:
         raise UsageError("--until has no meaning with --follow, which does not end")
     if args.since is not None and args.until is not None and args.since > args.until:
         raise UsageError("--since is later than --until")
-    views = _selected(context, survey)
     pattern = Pattern(args.grep) if args.grep else None
     wanted = Wanted(
         args.follow,
+        not args.follow or args.tail is not None or args.since is not None,
         None if pattern else args.tail,  # the last N that match: chosen from all of them
         args.since,
         args.until,
@@ -53,35 +54,43 @@ def logs(context: Context) -> int:
     fleet = survey.project.fleet
     engine = context.engine(fleet.parallelism)
     sources = {}
-    for view in views:
+    for view in _selected(context, survey, wanted):
         folder = fleet.data_dir / view.log_dir
-        _say_where_from(view, fleet.relative(folder), folder.is_dir(), wanted)
+        _say_where_from(view, fleet.relative(folder), wanted)
         sources[view.id] = Source(engine, fleet.name, view.id, folder, wanted, output.warning)
     printer = Printer(list(sources), stamps=args.timestamps, as_json=context.as_json)
     _Multiplexer(engine, sources, follow=args.follow).run(printer, pattern, args.tail if pattern else None)
     return OK
 
 
-def _selected(context: Context, survey: Survey) -> list[InstanceView]:
+def _selected(context: Context, survey: Survey, wanted: Wanted) -> list[InstanceView]:
+    """The named instances; without any, all that have printed something."""
+    fleet = survey.project.fleet
     named = survey.project.select(context.args.ids, context.args.config)
-    for each in named or ():
+    if named is None:
+        views = [view for view in survey.views.values() if _has_lines(view, fleet, wanted)]
+        if not views:
+            raise UsageError("there is no instance to show the logs of")
+        return views
+    for each in named:
         require_known(each, survey)
-    views = [survey.views[each] for each in (survey.views if named is None else named)]
-    if not views:
-        raise UsageError("there is no instance to show the logs of")
-    return views
+        view = survey.views[each]
+        if not (wanted.follow or _has_lines(view, fleet, wanted)):
+            folder = fleet.relative(fleet.data_dir / view.log_dir)
+            raise ManagerError("{id} has no container, and no dated logs in {folder}", id=each, folder=folder)
+    return [survey.views[each] for each in named]
 
 
-def _say_where_from(view: InstanceView, folder: str, is_there: bool, wanted: Wanted) -> None:
-    """Says it where the lines are not from the container, as everybody expects. Raises ManagerError where there are none."""
-    if view.container is not None:
-        return
-    if wanted.has_past and is_there:
-        output.warning(Text("{id} has no container; its lines are from {folder}", id=view.id, folder=folder))
-    elif wanted.follow:
+def _has_lines(view: InstanceView, fleet: Fleet, wanted: Wanted) -> bool:
+    return view.container is not None or (wanted.past and (fleet.data_dir / view.log_dir).is_dir())
+
+
+def _say_where_from(view: InstanceView, folder: str, wanted: Wanted) -> None:
+    """Says it where the lines are not from the container, as everybody expects."""
+    if view.container is None and not wanted.past:
         output.warning(Text("{id} has no container; waiting for one", id=view.id))
-    else:
-        raise ManagerError("{id} has no container, and no dated logs in {folder}", id=view.id, folder=folder)
+    elif view.container is None:
+        output.warning(Text("{id} has no container; its lines are from {folder}", id=view.id, folder=folder))
 
 
 class _Past(NamedTuple):
@@ -104,7 +113,9 @@ class _Multiplexer:
         """Prints until all have ended. `tail`: how many of an instance's matching lines, of those before now."""
         for each in self._sources:
             threading.Thread(target=self._read, args=(each,), daemon=True).start()
-        kept: dict[str, deque[Line]] = {} if tail is None else {each: deque((), tail) for each in self._sources}
+        kept: dict[str, deque[Line]] = (
+            {} if tail is None else {each: deque(maxlen=tail) for each in self._sources}
+        )
         left = len(self._sources)
         while left:
             try:
@@ -130,7 +141,7 @@ class _Multiplexer:
     def _read(self, instance: str) -> None:
         source = self._sources[instance]
         try:
-            if source.wanted.has_past:
+            if source.wanted.past:
                 for line in source.past():
                     self._items.put((instance, line))
             self._items.put((instance, _Past(is_all=not self._follow)))

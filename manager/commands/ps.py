@@ -12,7 +12,7 @@ from manager import export, output, screen
 from manager.commands.show import after_showing, refresh_export, selected, stray_text
 from manager.context import Context
 from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
-from manager.i18n import Text, _
+from manager.i18n import _
 from manager.survey import InstanceView, Survey
 
 
@@ -96,7 +96,9 @@ def _grouped(views: Sequence[InstanceView], width: int | None) -> str:
 
 def _watch(context: Context) -> int:
     if context.as_json or not sys.stdout.isatty():
-        raise UsageError("--watch needs a terminal to draw on; in a script use `manager ps --json`, again and again")
+        raise UsageError(
+            "--watch needs a terminal to draw on; in a script use `manager ps --json`, again and again"
+        )
     first = context.survey()  # what is wrong with the command line is said before the screen is taken
     chosen(selected(context, first), context.args)
     screen.watch(lambda width: _frame(context, width), context.args.watch)

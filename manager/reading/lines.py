@@ -47,8 +47,8 @@ def from_frames(frames: Iterable[tuple[Stream, bytes]]) -> Iterator[Line]:
             yield Line(stream, whole, first)
         else:
             open_lines[stream] = (first, whole)
-    for stream, (stamp, text) in open_lines.items():
-        yield Line(stream, text, stamp)
+    for stream, (first, whole) in open_lines.items():
+        yield Line(stream, whole, first)
 
 
 def for_terminal(text: bytes) -> str:

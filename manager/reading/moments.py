@@ -9,6 +9,8 @@ from datetime import datetime
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+")
 PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+LATEST = 9e9
+"""In the year 2255; what is later is a slip of the finger, or no date that computers can reckon with."""
 EPOCH = re.compile(r"\d{9,11}(?:\.\d+)?")
 """Seconds since 1970 have ten digits; a date without dashes has eight."""
 
@@ -19,16 +21,21 @@ OWN_STAMP = re.compile(rb"[\[(]?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,]\d+)?(
 def moment(text: str) -> float:
     """Seconds since the epoch of `10m`, `1h30m`, `3d` (ago), `2026-01-31`, `2026-01-31 08:00` (local) or RFC 3339.
 
-    Raises ValueError.
+    Nothing is before 1970. Raises ValueError.
     """
-    if DURATION.fullmatch(text):
-        return time.time() - sum(float(count) * SECONDS[unit] for count, unit in PART.findall(text))
-    if EPOCH.fullmatch(text):
-        return float(text)
     try:
-        return datetime.fromisoformat(text).timestamp()
+        found = max(0.0, _seconds(text))
     except (OverflowError, OSError) as error:
         raise ValueError(text) from error
+    if found > LATEST:
+        raise ValueError(text)
+    return found
+
+
+def _seconds(text: str) -> float:
+    if DURATION.fullmatch(text):
+        return time.time() - sum(float(count) * SECONDS[unit] for count, unit in PART.findall(text))
+    return float(text) if EPOCH.fullmatch(text) else datetime.fromisoformat(text).timestamp()
 
 
 def own_moment(line: bytes) -> float | None:

@@ -31,7 +31,9 @@ class Printer:
         if self._as_json:
             data = self._encoded(self._object(instance, line))
         else:
-            front = self._encoded(self._prefixes[instance] + (f"{self._stamp(line)} " if self._stamps else ""))
+            front = self._encoded(
+                self._prefixes[instance] + (f"{self._stamp(line)} " if self._stamps else "")
+            )
             data = front + (self._encoded(for_terminal(line.text)) if self._is_terminal else line.text)
         with output.writing():
             sys.stdout.buffer.write(data + b"\n")

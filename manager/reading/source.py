@@ -34,18 +34,17 @@ OVERLAP_S = 5
 
 
 class Wanted(NamedTuple):
-    """Which lines. `since` and `until` in seconds since the epoch; `tail`: how many at most, of those before now."""
+    """Which lines. `since` and `until` in seconds since the epoch; `tail`: how many at most, of those before now.
+
+    `past`: also what the engine has no more. Following alone begins with the container's own log.
+    """
 
     follow: bool = False
+    past: bool = True
     tail: int | None = None
     since: float | None = None
     until: float | None = None
     streams: tuple[Stream, ...] = STREAMS
-
-    @property
-    def has_past(self) -> bool:
-        """Whether more is wanted than the engine keeps. Following alone begins with the container's own log."""
-        return not self.follow or self.tail is not None or self.since is not None
 
 
 class Source:
@@ -74,7 +73,9 @@ class Source:
         """What was printed until now, oldest first. Raises EngineUnreachable, and ManagerError for an unreadable folder."""
         container = self._container_id()
         try:
-            for line in self._of_files(None, {}, self.wanted.tail) if container is None else self._past_of(container):
+            for line in (
+                self._of_files(None, {}, self.wanted.tail) if container is None else self._past_of(container)
+            ):
                 yield line
                 self._note(line)
         except NotFound:
@@ -119,7 +120,9 @@ class Source:
         present, missing = self._present(container)
         starts: dict[Stream, seam.Start | None] = {}
         if missing != 0:
-            starts = {each: seam.start(self._of_engine(container, streams=(each,))) for each in wanted.streams}
+            starts = {
+                each: seam.start(self._of_engine(container, streams=(each,))) for each in wanted.streams
+            }
             yield from self._of_files(container, starts, missing)
         yield from (line for line in present if not seam.is_older(line, starts.get(line.stream)))
 
@@ -153,7 +156,12 @@ class Source:
         until: float | None = None,
     ) -> Iterator[Line]:
         frames = self._engine.logs(
-            container, streams=streams or self.wanted.streams, follow=follow, tail=tail, since=since, until=until
+            container,
+            streams=streams or self.wanted.streams,
+            follow=follow,
+            tail=tail,
+            since=since,
+            until=until,
         )
         return from_frames(frames)
 
@@ -198,9 +206,7 @@ class Source:
         return found.id if found else None
 
 
-def chosen(
-    files: DatedFiles, stream: Stream, end: int, count: int | None, wanted: Wanted
-) -> Iterator[Line]:
+def chosen(files: DatedFiles, stream: Stream, end: int, count: int | None, wanted: Wanted) -> Iterator[Line]:
     """The files' lines before `end` that may be wanted.
 
     A line of a file has no time but its own, if it begins with one, or that of the line before; until the first such line

@@ -18,13 +18,19 @@ from manager.registry import observe
 from manager.survey import NO_IMAGE, Survey
 from tests.builders import a_config, a_row, write_config
 
+UNFILTERED: dict[str, Any] = {
+    "group": False, "watch": None, "state": [], "mode": [], "exchange": [], "symbol": [], "tag": [],
+}  # fmt: skip
+
 
 class Looking(Context):
     """A context whose engine has these rows."""
 
     def __init__(self, folder: Path, *rows: dict[str, Any], **options: Any) -> None:
         super().__init__(
-            Namespace(project_dir=str(folder), **{"ids": [], "config": [], "lock_wait": 0, **options})
+            Namespace(
+                project_dir=str(folder), **{"ids": [], "config": [], "lock_wait": 0, **UNFILTERED, **options}
+            )
         )
         self.rows = rows
 
