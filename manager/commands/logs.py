@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from manager import output
@@ -53,14 +53,16 @@ def logs(context: Context) -> int:
     )
     fleet = survey.project.fleet
     engine = context.engine(fleet.parallelism)
-    sources = {}
-    for view in _selected(context, survey, wanted):
-        folder = fleet.data_dir / view.log_dir
-        _say_where_from(view, fleet.relative(folder), wanted)
-        sources[view.id] = Source(engine, fleet.name, view.id, folder, wanted, output.warning)
+    views = _selected(context, survey, wanted)
+    _say_where_from(views, fleet, wanted)
+    sources = {
+        view.id: Source(engine, fleet.name, view.id, fleet.data_dir / view.log_dir, wanted, output.warning)
+        for view in views
+    }
     printer = Printer(list(sources), stamps=args.timestamps, as_json=context.as_json)
-    _Multiplexer(engine, sources, follow=args.follow).run(printer, pattern, args.tail if pattern else None)
-    return OK
+    return _Multiplexer(engine, sources, follow=args.follow).run(
+        printer, pattern, args.tail if pattern else None
+    )
 
 
 def _selected(context: Context, survey: Survey, wanted: Wanted) -> list[InstanceView]:
@@ -85,12 +87,16 @@ def _has_lines(view: InstanceView, fleet: Fleet, wanted: Wanted) -> bool:
     return view.container is not None or (wanted.past and (fleet.data_dir / view.log_dir).is_dir())
 
 
-def _say_where_from(view: InstanceView, folder: str, wanted: Wanted) -> None:
-    """Says it where the lines are not from the container, as everybody expects."""
-    if view.container is None and not wanted.past:
-        output.warning(Text("{id} has no container; waiting for one", id=view.id))
-    elif view.container is None:
-        output.warning(Text("{id} has no container; its lines are from {folder}", id=view.id, folder=folder))
+def _say_where_from(views: Iterable[InstanceView], fleet: Fleet, wanted: Wanted) -> None:
+    """Says it where the lines are not from a container, as everybody expects."""
+    ids = ", ".join(view.id for view in views if view.container is None)
+    if ids and wanted.past:
+        folder = fleet.relative(fleet.export_file.parent)
+        output.warning(
+            Text("no container: {ids}; the lines are from the files in {folder}", ids=ids, folder=folder)
+        )
+    elif ids:
+        output.warning(Text("no container: {ids}; waiting for one", ids=ids))
 
 
 class _Past(NamedTuple):
@@ -109,8 +115,12 @@ class _Multiplexer:
         self._items: queue.Queue[tuple[str, Line | _Past | Exception]] = queue.Queue(MOST_WAITING)
         self._away_since: float | None = None
 
-    def run(self, printer: Printer, pattern: Pattern | None, tail: int | None) -> None:
-        """Prints until all have ended. `tail`: how many of an instance's matching lines, of those before now."""
+    def run(self, printer: Printer, pattern: Pattern | None, tail: int | None) -> int:
+        """Prints until all have ended. `tail`: how many of an instance's matching lines, of those before now.
+
+        Returns the exit code: an instance that cannot be read keeps no other from being shown.
+        """
+        code = OK
         for each in self._sources:
             threading.Thread(target=self._read, args=(each,), daemon=True).start()
         kept: dict[str, deque[Line]] = (
@@ -124,7 +134,11 @@ class _Multiplexer:
                 self._require_engine()
                 continue
             if isinstance(item, Exception):
-                raise item
+                if isinstance(item, EngineUnreachable) or not isinstance(item, ManagerError):
+                    raise item
+                output.error(f"{instance}: {item}")
+                code, left = item.exit_code, left - 1
+                continue
             if isinstance(item, _Past):
                 left -= item.is_all
                 for line in kept.pop(instance, ()):
@@ -137,6 +151,7 @@ class _Multiplexer:
             if self._items.empty():
                 printer.flush()
         printer.flush()
+        return code
 
     def _read(self, instance: str) -> None:
         source = self._sources[instance]

@@ -140,6 +140,8 @@ class DatedFiles:
                 continue
             try:
                 descriptor = os.open(name, _FILE, dir_fd=inside)
+            except PermissionError:
+                raise  # said, not passed over: its lines would be missing
             except OSError:
                 continue
             finally:
