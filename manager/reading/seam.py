@@ -47,7 +47,8 @@ def start(lines: Iterable[Line]) -> Start | None:
             break
     if not stamp:
         return None
-    return Start(stamp, text.partition(REPLACED)[0].removesuffix(b"\n"))
+    begun = text.partition(REPLACED)[0]
+    return Start(stamp, begun[:-1] if len(begun) > 1 and begun.endswith(b"\n") else begun)
 
 
 def find(files: DatedFiles, begun: Start | None, written: Callable[[], int]) -> Seam:

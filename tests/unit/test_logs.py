@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Collection, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from manager.errors import ManagerError
 from manager.i18n import Text
-from manager.reading import source
+from manager.reading import files, moments, source
 from manager.reading.moments import start_of_day
 from manager.reading.source import Source, Wanted
 from manager.streams import STREAMS, Stream
@@ -30,6 +32,10 @@ class Said(NamedTuple):
     second: int
     text: bytes
     stream: Stream = "stdout"
+
+    @property
+    def moment(self) -> float:
+        return moments.engine_moment(self.stamp)
 
     @property
     def stamp(self) -> str:
@@ -48,7 +54,7 @@ class Engine:
 
     def logs(
         self,
-        _container: str,
+        container: str,
         *,
         streams: Collection[Stream] = STREAMS,
         follow: bool = False,
@@ -60,7 +66,7 @@ class Engine:
         if follow and len(self._logs) > 1:
             self._logs.pop(0)
         for each in kept[-tail if tail else 0 :]:
-            if each.stream in streams:
+            if each.stream in streams and each.moment >= (since or 0):
                 yield each.stream, f"{each.stamp} ".encode() + each.text + b"\n"
 
 
@@ -105,7 +111,7 @@ def test_no_line_is_lost_to_stamps_that_go_back_and_forth(tmp_path: Path) -> Non
 
 
 def test_following_goes_on_where_the_past_ended(tmp_path: Path) -> None:
-    lines = numbered(9)
+    lines = [Said(NOON, b"long ago", "stderr"), *numbered(9)]
     written(tmp_path, lines)
     followed = a_source(tmp_path, Engine(lines[5:]), follow=True, tail=3)
     assert [line.text for line in followed.past()] == [b"line 6", b"line 7", b"line 8"]
@@ -150,10 +156,61 @@ def test_the_seam_loses_and_doubles_nothing(
             for index, each in enumerate(lines)
             if each.stream == stream and (index >= cut or not each.text.startswith(b"[supervisor]"))
         ]
-        source = a_source(folder, Engine(kept))
-        assert [line.text for line in source.past() if line.stream == stream] == expected
+        warnings: list[str] = []
+        all_of_them = a_source(folder, Engine(kept), warnings).past()
+        assert [line.text for line in all_of_them if line.stream == stream] == expected
+        assert not warnings
         count = len(expected) // 2
         assert past(folder, Engine(kept), tail=count, streams=(stream,)) == expected[len(expected) - count :]
+
+
+class Rotating(Engine):
+    """It drops its first lines after they were sent for the first time."""
+
+    def logs(
+        self, container: str, *, streams: Collection[Stream] = STREAMS, **options: Any
+    ) -> Iterator[tuple[Stream, bytes]]:
+        log = list(super().logs(container, streams=streams, **options))
+        return iter(log if len(streams) > 1 else log[3:])
+
+
+def test_what_is_rotated_away_while_it_is_read_is_shown_once(tmp_path: Path) -> None:
+    own = Said(NOON, b"[supervisor] started the bot", "stderr")
+    lines = [*numbered(9), *numbered(9, "stderr")]
+    written(tmp_path, lines)
+    found = past(tmp_path, Rotating([own, *lines]))
+    assert sorted(found) == sorted(each.text for each in [own, *lines])
+
+
+def test_a_last_line_without_end_is_found(tmp_path: Path) -> None:
+    written(tmp_path, numbered(3))
+    path = tmp_path / DAY / "bot_stdout.log"
+    path.write_bytes(path.read_bytes()[:-1])
+    warnings: list[str] = []
+    found = a_source(tmp_path, Engine(numbered(3)[2:]), warnings).past()
+    assert [line.text for line in found] == [b"line 0", b"line 1", b"line 2"]
+    assert not warnings
+
+
+@given(
+    days=st.lists(st.binary(max_size=12).map(lambda text: text.replace(b"\0", b"\n")), max_size=3),
+    wanted=st.binary(min_size=1, max_size=3).map(lambda text: text.replace(b"\0", b"\n")),
+    count=st.integers(0, 6),
+)
+def test_offsets_do_not_depend_on_how_the_files_are_read(
+    tmp_path_factory: pytest.TempPathFactory, days: list[bytes], wanted: bytes, count: int
+) -> None:
+    folder = tmp_path_factory.mktemp("logs")
+    for number, text in enumerate(days, 1):
+        (folder / f"2026-01-0{number}").mkdir()
+        (folder / f"2026-01-0{number}" / "bot_stdout.log").write_bytes(text)
+    whole = b"".join(days)
+    with pytest.MonkeyPatch.context() as patch, closing(files.DatedFiles(folder, "stdout")) as opened:
+        patch.setattr(files, "BLOCK", 2)
+        assert opened.rfind(wanted, len(whole)) == whole.rfind(wanted)
+        lines = re.findall(rb"[^\n]*\n|[^\n]+$", whole)
+        last = whole[opened.tail_start(count, len(whole)) :]
+        assert last == b"".join(lines[len(lines) - count :] if count < len(lines) else lines)
 
 
 def test_a_bot_that_repeats_itself_is_not_doubled(tmp_path: Path) -> None:
