@@ -84,12 +84,12 @@ class Source:
     def live(self) -> Iterator[Line]:
         """What comes after `past`, for ever: it outlives the container, and the engine, for as long as it is read."""
         while True:
-            before = dict(self._newest)
+            before, first = dict(self._newest), self._first
             try:
                 container = self._container_id()
                 if container is not None:
                     for line in self._of_engine(container, follow=True, since=self._since()):
-                        if line.stamp > before.get(line.stream, self._first):
+                        if line.stamp > before.get(line.stream, first):
                             yield line
                             self._note(line)
             except (NotFound, EngineUnreachable):

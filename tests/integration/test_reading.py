@@ -25,7 +25,7 @@ pytestmark = pytest.mark.engine
 
 NUMBER = 900
 FIRST_PORT = 22900
-SETTINGS = 'bot_dir = "its-own"\nlog_max_size_mb = 1\nlog_max_files = 2\n'
+SETTINGS = 'bot_dir = "its-own"\n[container]\nlog_max_size_mb = 1\nlog_max_files = 2\n'
 
 
 @pytest.fixture

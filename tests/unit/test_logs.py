@@ -101,17 +101,18 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_line_is_lost_to_stamps_that_go_back_and_forth(tmp_path: Path) -> None:
-    one, two, three = Said(1, b"one"), Said(2, b"two", "stderr"), Said(3, b"three")
+    two, one, three = Said(2, b"two"), Said(1, b"one", "stderr"), Said(3, b"three")
     engine = Engine(
-        [one, three, two],
-        [one, three, two, Said(3, b"late", "stderr"), Said(4, b"four"), Said(4, b"also four", "stderr")],
+        [two, three, one],
+        [two, three, one, Said(3, b"late", "stderr"), Said(4, b"four"), Said(4, b"also four", "stderr")],
     )
     found = itertools.islice(a_source(tmp_path, engine, follow=True).live(), 6)
-    assert [line.text for line in found] == [b"one", b"three", b"two", b"late", b"four", b"also four"]
+    assert [line.text for line in found] == [b"two", b"three", b"one", b"late", b"four", b"also four"]
 
 
 def test_following_goes_on_where_the_past_ended(tmp_path: Path) -> None:
-    lines = [Said(NOON, b"long ago", "stderr"), *numbered(9)]
+    lines = numbered(9)
+    lines.insert(6, Said(NOON + 5, b"before", "stderr"))
     written(tmp_path, lines)
     followed = a_source(tmp_path, Engine(lines[5:]), follow=True, tail=3)
     assert [line.text for line in followed.past()] == [b"line 6", b"line 7", b"line 8"]
