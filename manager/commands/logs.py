@@ -6,7 +6,8 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from manager import output
@@ -31,8 +32,10 @@ SILENCE_S = 5.0
 ENGINE_AWAY_S = 60.0
 """An engine that is restarted is back within seconds; one that stops many containers first needs longer."""
 
-MOST_WAITING = 256
-"""Lines that readers are ahead of the printing, each of at most a quarter of a megabyte."""
+BATCH = 64
+"""Lines that go from a reader to the printing at once; one by one, threads would mostly wait for each other."""
+MOST_WAITING = 8
+"""Batches that readers are ahead. The longest line has a quarter of a megabyte."""
 
 
 def logs(context: Context) -> int:
@@ -112,7 +115,7 @@ class _Multiplexer:
         self._engine = engine
         self._sources = sources
         self._follow = follow
-        self._items: queue.Queue[tuple[str, Line | _Past | Exception]] = queue.Queue(MOST_WAITING)
+        self._items: queue.Queue[tuple[str, Sequence[Line] | _Past | Exception]] = queue.Queue(MOST_WAITING)
         self._away_since: float | None = None
 
     def run(self, printer: Printer, pattern: Pattern | None, tail: int | None) -> int:
@@ -141,13 +144,13 @@ class _Multiplexer:
                 continue
             if isinstance(item, _Past):
                 left -= item.is_all
-                for line in kept.pop(instance, ()):
-                    printer.show(instance, line)
-            elif pattern is None or pattern.matches(item.text):
-                if instance in kept:
-                    kept[instance].append(item)
-                else:
-                    printer.show(instance, item)
+                lines: Iterable[Line] = kept.pop(instance, ())
+            else:
+                lines = [line for line in item if pattern is None or pattern.matches(line.text)]
+            if instance in kept:
+                kept[instance].extend(lines)
+            else:
+                printer.show(instance, lines)
             if self._items.empty():
                 printer.flush()
         printer.flush()
@@ -157,12 +160,13 @@ class _Multiplexer:
         source = self._sources[instance]
         try:
             if source.wanted.past:
-                for line in source.past():
-                    self._items.put((instance, line))
+                past = source.past()
+                while batch := list(islice(past, BATCH)):
+                    self._items.put((instance, batch))
             self._items.put((instance, _Past(is_all=not self._follow)))
             if self._follow:
                 for line in source.live():
-                    self._items.put((instance, line))
+                    self._items.put((instance, [line]))
         except Exception as error:  # noqa: BLE001 - the main thread raises it; without a word it would wait for ever
             self._items.put((instance, error))
 

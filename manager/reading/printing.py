@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from manager import output
 from manager.reading.lines import Line, for_terminal, made_visible
@@ -26,22 +26,23 @@ class Printer:
         self._is_terminal = sys.stdout.isatty()
         self._encoding = sys.stdout.encoding or "utf-8"
 
-    def show(self, instance: str, line: Line) -> None:
-        """A pipe gets the line's bytes as they are. Raises ManagerError when they cannot be written."""
-        if self._as_json:
-            data = self._encoded(self._object(instance, line))
-        else:
-            front = self._encoded(
-                self._prefixes[instance] + (f"{self._stamp(line)} " if self._stamps else "")
-            )
-            data = front + (self._encoded(for_terminal(line.text)) if self._is_terminal else line.text)
+    def show(self, instance: str, lines: Iterable[Line]) -> None:
+        """A pipe gets the lines' bytes as they are. Raises ManagerError when they cannot be written."""
         with output.writing():
-            sys.stdout.buffer.write(data + b"\n")
+            sys.stdout.buffer.writelines(self._shown(instance, line) + b"\n" for line in lines)
 
     def flush(self) -> None:
         """Whatever was shown is read now."""
         with output.writing():
             sys.stdout.buffer.flush()
+
+    def _shown(self, instance: str, line: Line) -> bytes:
+        if self._as_json:
+            return self._encoded(self._object(instance, line))
+        front = self._prefixes[instance] + (f"{self._stamp(line)} " if self._stamps else "")
+        return self._encoded(front) + (
+            self._encoded(for_terminal(line.text)) if self._is_terminal else line.text
+        )
 
     def _encoded(self, text: str) -> bytes:
         return text.encode(self._encoding, "backslashreplace")
