@@ -16,9 +16,6 @@ from manager.reading.moments import day_of, engine_moment
 ENOUGH = 4096
 """Bytes of the engine's beginning that are looked for: dozens of lines, most with a time in them."""
 
-REPLACED = "\N{REPLACEMENT CHARACTER}".encode()
-"""What the engine's json-file log has in place of a byte that is not UTF-8."""
-
 
 class Start(NamedTuple):
     """How the engine's log of a stream begins: the first stamp, and the bytes of its first lines."""
@@ -47,15 +44,14 @@ def start(lines: Iterable[Line]) -> Start | None:
             break
     if not stamp:
         return None
-    begun = text.partition(REPLACED)[0]
-    return Start(stamp, begun[:-1] if len(begun) > 1 and begun.endswith(b"\n") else begun)
+    return Start(stamp, text.removesuffix(b"\n") or text)  # the last line may have no end in the file
 
 
 def find(files: DatedFiles, begun: Start | None, written: Callable[[], int]) -> Seam:
     """Where in the file the engine's log begins. `written`: how many bytes of this stream the engine has."""
     if begun is None:
         return Seam(files.size, True)
-    found = files.rfind(begun.text, files.size) if begun.text else -1
+    found = files.rfind(begun.text, files.size)
     if found >= 0 and files.rfind(begun.text, found + len(begun.text) - 1) < 0:
         return Seam(found, True)
     reckoned = max(files.size - written(), files.day_start(day_of(engine_moment(begun.stamp))))
