@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from manager import labels, registry
-from manager.errors import EngineUnreachable, ManagerError, NotFound
+from manager.errors import EngineError, ManagerError, NotFound
 from manager.i18n import Text
 from manager.reading import seam
 from manager.reading.files import DatedFiles
@@ -92,8 +92,8 @@ class Source:
                         if line.stamp > before.get(line.stream, first):
                             yield line
                             self._note(line)
-            except (NotFound, EngineUnreachable):
-                pass
+            except EngineError:
+                pass  # the engine is away, or the container is being removed
             time.sleep(RECONNECT_S)
 
     def _since(self) -> float | None:
