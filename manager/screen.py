@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -28,7 +27,7 @@ def watch(frame: Callable[[int], str], seconds: float) -> None:
     with _alternate_screen():
         try:
             while True:
-                size = os.get_terminal_size(sys.stdout.fileno())
+                size = shutil.get_terminal_size()
                 output.say(drawn(frame(size.columns), size.lines), end="")
                 signal.sigtimedwait([signal.SIGWINCH], seconds)
         except KeyboardInterrupt:
