@@ -201,15 +201,15 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ),
             ("exec bp_sol_01", "exec bp_sol_01 ls -la /app/logs", "exec bp_sol_01 cat /app/run.py > run.py"),
         ),
-        "completion": Command(
-            "shell.completion_", mark("print the script with which a shell completes commands and instances"),
-            (option("shell", text=mark("the shell"), choices=("bash", "zsh", "fish"), metavar="SHELL"),),
-            ("completion bash >> ~/.bashrc", "completion zsh > ~/.zfunc/_manager", "completion fish > ~/.config/fish/completions/manager.fish"),
-        ),
         "open": Command(
             "reach.open_", mark("open an instance's web page in the browser"),
             (*SELECTING, JSON, flag("--print", text=mark("only print the address"))),
             ("open bp_sol_01", "open --print bp_sol_01"),
+        ),
+        "completion": Command(
+            "shell.completion_", mark("print the script with which a shell completes commands and instances"),
+            (option("shell", text=mark("the shell"), choices=("bash", "zsh", "fish"), metavar="SHELL"),),
+            ("completion bash >> ~/.bashrc", "completion zsh > ~/.zfunc/_manager", "completion fish > ~/.config/fish/completions/manager.fish"),
         ),
     },
     mark("configs and files"): {

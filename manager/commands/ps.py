@@ -9,7 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from manager import export, output, screen
-from manager.commands.show import after_showing, refresh_export, selected, stray_text
+from manager.commands.show import (
+    after_showing,
+    refresh_export,
+    say_foreign,
+    say_strays,
+    selected,
+    stray_text,
+)
 from manager.context import Context
 from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
 from manager.i18n import _
@@ -25,17 +32,14 @@ def ps(context: Context) -> int:
         return _watch(context)
     survey = context.survey()
     views = chosen(selected(context, survey), args)
-    foreign = survey.foreign()
-    for problem in foreign:
-        output.error(problem)
+    is_ours = say_foreign(survey)
     if context.as_json:
         output.say_json(output.ps_objects(views))
     else:
         output.say(_table(views, survey, output.terminal_width(), grouped=args.group))
-    for stray in survey.observed.strays:
-        output.warning(stray_text(stray))
+    say_strays(survey)
     refresh_export(context, survey, export.bot_pids(survey.views))
-    return BAD_CONFIG if foreign else after_showing(survey)
+    return after_showing(survey) if is_ours else BAD_CONFIG
 
 
 def chosen(views: Iterable[InstanceView], args: Namespace) -> list[InstanceView]:

@@ -18,14 +18,14 @@ from manager.survey import InstanceView, Survey
 def list_(context: Context) -> int:
     """The old system's table."""
     survey = context.survey()
-    is_ours = _say_foreign(survey)
+    is_ours = say_foreign(survey)
     pids = export.bot_pids(survey.views)
     views = selected(context, survey)
     if context.as_json:
         output.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in output.ps_objects(views)])
     else:
         output.say(output.list_table(views, pids))
-    _say_strays(survey)
+    say_strays(survey)
     refresh_export(context, survey, pids)
     return after_showing(survey) if is_ours else BAD_CONFIG
 
@@ -33,7 +33,7 @@ def list_(context: Context) -> int:
 def status(context: Context) -> int:
     """One instance as the old system's JSON; several as an object of them. 0 when all of them run, else 1."""
     survey = context.survey()
-    is_ours = _say_foreign(survey)
+    is_ours = say_foreign(survey)
     views = selected(context, survey)
     if not views:
         raise UsageError("there is no instance to show the status of")
@@ -89,7 +89,7 @@ def no_instance(instance: str, known: Iterable[str]) -> UsageError:
     return UsageError("there is no instance {id}; `manager ps` shows those that are", id=instance)
 
 
-def _say_foreign(survey: Survey) -> bool:
+def say_foreign(survey: Survey) -> bool:
     """Says it when containers of this fleet's name are another folder's; whether all are ours."""
     found = survey.foreign()
     for problem in found:
@@ -97,7 +97,8 @@ def _say_foreign(survey: Survey) -> bool:
     return not found
 
 
-def _say_strays(survey: Survey) -> None:
+def say_strays(survey: Survey) -> None:
+    """Says which containers bear our labels and must not be there."""
     for each in survey.observed.strays:
         output.warning(stray_text(each))
 
