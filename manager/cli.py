@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from manager import __version__, commandline, i18n
-from manager.errors import BUG, USAGE, ManagerError
+from manager.errors import BUG, OK, USAGE, ManagerError
 from manager.i18n import Text, _
 
 INTERRUPTED = 130
@@ -22,6 +22,9 @@ INTERRUPTED = 130
 
 OBJECTS_BEFORE_COLLECTION = 50_000
 """Modules that are being loaded are no garbage: to look through them again and again costs each command 4 ms."""
+
+COMPLETE = "__complete"
+"""What a shell's completion script calls; no command of a person's."""
 
 NAMING = frozenset({"up", "start", "restart"})
 """With these `--config FILE --instance-id ID` names the config's instance."""
@@ -44,6 +47,11 @@ def entry_point() -> None:
 def main(argv: Sequence[str]) -> int:
     """Runs one command. Returns its exit code; only argparse's own exit on --help is an exception."""
     i18n.use(_language_asked(argv) or i18n.language_from(os.environ))
+    if argv[:1] == [COMPLETE]:
+        from manager import completion
+
+        print(completion.answer(argv[1:]), end="")
+        return OK
     if not argv:
         commandline.parser().print_help(sys.stderr)
         return USAGE

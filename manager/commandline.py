@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from manager import __version__, argparse_words, i18n
+from manager import __version__, argparse_words, argument_types, i18n
 from manager.errors import USAGE
 from manager.i18n import Text, _, mark
 
@@ -112,6 +112,7 @@ INSTANCE_ID = option(
     "--instance-id", text=mark("an instance; with --config: the id to run it under"), metavar="ID"
 )
 SELECTING = (IDS, CONFIG, INSTANCE_ID)
+LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
 JSON = flag("--json", text=mark("print JSON"))
 LOCK_WAIT = option(
     "--lock-wait",
@@ -201,12 +202,37 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("resume --wait", "resume --dry-run"),
         ),
         "plan": Command(
-            "change.plan_", mark("show what `up` would do, and why"), (*SELECTING, JSON, RECREATE, REMOVE_ORPHANS)
+            "change.plan_", mark("show what `up` would do, and why"), (*SELECTING, JSON, RECREATE, REMOVE_ORPHANS),
+            ("plan", "plan --recreate", "plan --json bp_sol_01"),
         ),
     },
     mark("look"): {
-        "ps": Command("show.ps", mark("show the fleet"), (*SELECTING, JSON), ("ps", "ps --json")),
-        "list": Command("show.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON)),
+        "ps": Command(
+            "ps.ps", mark("show the fleet"),
+            (
+                *SELECTING, JSON,
+                option("--state", text=mark("only those in this state"), **LIST_OF, type=argument_types.states, metavar="STATE"),
+                option("--mode", text=mark("only those that trade so: paper, live"), **LIST_OF, type=argument_types.modes, metavar="MODE"),
+                option("--exchange", text=mark("only those on this exchange"), **LIST_OF, type=argument_types.words, metavar="NAME"),
+                option(
+                    "--symbol", text=mark("only those that trade this; `SOL*` is all that begin with SOL"),
+                    **LIST_OF, type=argument_types.words, metavar="SYMBOL",
+                ),
+                option("--tag", text=mark("only those with this tag"), **LIST_OF, type=argument_types.words, metavar="TAG"),
+                flag(
+                    "--group",
+                    text=mark("grouped by the configs' metadata.tags; an instance stands under each of its tags"),
+                ),
+                option(
+                    "-w", "--watch", text=mark("draw it again every SECONDS (default: 2), until Ctrl-C"),
+                    type=argument_types.interval, nargs="?", const=2.0, metavar="SECONDS",
+                ),
+            ),
+            ("ps", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --json"),
+        ),
+        "list": Command(
+            "show.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON), ("list", "list --json")
+        ),
         "status": Command(
             "show.status", mark("show one instance as JSON; exit code 0 when it runs, else 1"), (*SELECTING, JSON),
             ("status bp_sol_01",),
@@ -231,10 +257,50 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (
                 *SELECTING,
                 flag("-f", "--follow", text=mark("go on as new lines come")),
-                option("-n", "--tail", text=mark("only the last N lines of each"), type=int, metavar="N"),
-                flag("-t", "--timestamps", text=mark("show the engine's time stamps")),
+                option(
+                    "-n", "--tail", text=mark("only the last N lines of each; with --grep, of those that match"),
+                    type=argument_types.count, metavar="N",
+                ),
+                option(
+                    "--since", text=mark("only lines from then on: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
+                    type=argument_types.moment, metavar="TIME",
+                ),
+                option("--until", text=mark("only lines up to then"), type=argument_types.moment, metavar="TIME"),
+                option(
+                    "--grep", text=mark("only lines in which this regular expression matches; (?i) ignores case"),
+                    type=argument_types.pattern, metavar="PATTERN",
+                ),
+                flag("--errors", text=mark("only what was printed to stderr")),
+                flag("-t", "--timestamps", text=mark("show the engine's time stamps; the day, for lines of older files")),
+                flag("--json", text=mark("print a JSON object a line")),
             ),
-            ("logs -f", "logs --tail 100 bp_sol_01"),
+            (
+                "logs -f", "logs --tail 100 bp_sol_01", "logs --since 2h --errors", "logs --grep '(?i)filled|cancel' bp_sol_01",
+                "logs --since '2026-01-31 08:00' --until 2026-01-31T09:00:00+08:00",
+            ),
+        ),
+    },
+    mark("reach"): {
+        "exec": Command(
+            "reach.exec_", mark("run a command, or a shell, in an instance's container"),
+            (
+                option("instance", text=mark("the instance"), metavar="ID"),
+                option(
+                    "arguments", text=mark("the command with its own options (default: a shell)"),
+                    nargs=argparse.REMAINDER, metavar="COMMAND",
+                ),
+            ),
+            ("exec bp_sol_01", "exec bp_sol_01 ls -la /app/logs", "exec bp_sol_01 cat /app/run.py > run.py"),
+        ),
+        "open": Command(
+            "reach.open_", mark("open an instance's web page in the browser"),
+            (*SELECTING, JSON, flag("--print", text=mark("only print the address"))),
+            ("open bp_sol_01", "open --print bp_sol_01"),
+        ),
+        "completion": Command(
+            "shell.completion_", mark("print the script with which a shell completes commands and instances"),
+            (option("shell", text=mark("the shell"), choices=("bash", "zsh", "fish"), metavar="SHELL"),),
+            ("completion bash >> ~/.bashrc", "completion zsh > ~/.zfunc/_manager", "completion fish > ~/.config/fish/completions/manager.fish"),
         ),
     },
     mark("look after"): {
@@ -337,9 +403,11 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
         "compose": Command(
             "files.compose", mark("render compose.yaml"),
-            (LOCK_WAIT, flag("--stdout", text=mark("print the file, write nothing"))),
+            (LOCK_WAIT, flag("--stdout", text=mark("print the file, write nothing"))), ("compose", "compose --stdout"),
         ),
-        "export": Command("show.export_", mark("write logs/instances.json now"), (JSON, LOCK_WAIT)),
+        "export": Command(
+            "show.export_", mark("write logs/instances.json now"), (JSON, LOCK_WAIT), ("export", "export --lock-wait 60")
+        ),
         "build": Command(
             "files.build", mark("build the bot image"),
             (

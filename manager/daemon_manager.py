@@ -188,8 +188,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _follow(context: Context, instance: str) -> None:
     """Shows the instance's output from now on, beside what else is done."""
-    options = {"follow": True, "tail": SHOWN_LINES, "timestamps": False}
-    shown = Context(Namespace(ids=[instance], config=[], project_dir=context.args.project_dir, **options))
+    options = commandline.parser("logs").parse_args(
+        ["logs", "--follow", "--tail", str(SHOWN_LINES), instance]
+    )
+    options.project_dir = context.args.project_dir
+    shown = Context(options)
 
     def follow() -> None:
         with contextlib.suppress(ManagerError, OSError):

@@ -117,7 +117,7 @@ def _record(view: InstanceView, fleet: Fleet, pid: int, before: object) -> Recor
     record: Record = {
         "config_file": view.container.config_file,
         "pid": pid,
-        "log_dir": fleet.relative(fleet.data_dir / _log_dir(view)),
+        "log_dir": fleet.relative(fleet.data_dir / view.log_dir),
         "web_port": view.container.web_port,
         "started_at": local_iso(started),
         "status": view.verdict.state,
@@ -153,13 +153,6 @@ def _epoch(stamp: object) -> float:
         return time.time()
 
 
-def _log_dir(view: InstanceView) -> str:
-    from manager.labels import LOG_DIR
-
-    assert view.container is not None
-    return view.container.labels.get(LOG_DIR, f"logs/{view.id}")
-
-
 def read(path: Path) -> dict[str, Any] | None:
     """The file's records, without any for a file that is not there; None for one that cannot be parsed."""
     deadline = time.monotonic() + WRITER_NEEDS_S
@@ -192,7 +185,7 @@ def _write_pid_files(survey: Survey, pids: Mapping[str, int]) -> Text | None:
     for each, view in survey.views.items():
         if view.container is None:
             continue
-        folder = fleet.data_dir / _log_dir(view)
+        folder = fleet.data_dir / view.log_dir
         pid = pids.get(each, 0)
         try:
             _pid_file(folder / "bot.pid", pid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,12 +12,14 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from manager import table as tables
 from manager.errors import ManagerError
 from manager.i18n import Text, _, mark
 from manager.reasons import reason
 from manager.states import State
 from manager.supervision import Supervision
 from manager.survey import InstanceView
+from manager.table import Table
 
 STATE_WORDS = (
     mark("starting"),
@@ -56,6 +59,12 @@ COLOURS: Mapping[State, str] = {
     "missing": "2",
     "orphan": "35",
 }
+
+WELL = frozenset({"running", "starting", "completed"})
+"""States whose note may be cut short: it says nothing that is wrong now."""
+
+PS_FIRST_TO_GO = (5, 3, 6, 4, 7, 8, 2)
+"""Columns of `ps` that a narrow terminal does without: strategy, exchange, web port, symbol, restarts, since, mode."""
 
 LAST_WORDS = 80
 """Characters of a dead bot's last line that `ps` has room for; `manager logs ID` has all."""
@@ -114,18 +123,25 @@ def coloured(state: State, text: str) -> str:
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Columns with heads, as wide as they must be; wide characters count double."""
-    from tabulate import tabulate  # 0.08 s that only tables cost
-
-    return tabulate(rows, headers=heads, tablefmt="plain", disable_numparse=True)
+    return tables.plain(heads, [list(map(str, row)) for row in rows]).text
 
 
-def ps_table(views: Iterable[InstanceView]) -> str:
-    """The table of `manager ps`."""
+def terminal_width() -> int | None:
+    """The columns of the terminal that standard output is; None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def ps_table(views: Sequence[InstanceView], width: int | None = None) -> Table:
+    """The table of `manager ps`; with a terminal's width, without the columns it has no room for."""
     heads = [
         "ID", _("STATE"), _("MODE"), _("EXCHANGE"), _("SYMBOL"), _("STRATEGY"), _("WEB"), _("RESTARTS"),
         _("SINCE"), _("NOTE"),
     ]  # fmt: skip
-    return table(heads, [_ps_row(view) for view in views])
+    rows = [_ps_row(view) for view in views]
+    if width is None:
+        return tables.plain(heads, rows)
+    keep = [view.verdict.state not in WELL for view in views]
+    return tables.fitted(heads, rows, width, PS_FIRST_TO_GO, keep)
 
 
 def ps_objects(views: Iterable[InstanceView]) -> list[dict[str, Any]]:
@@ -227,7 +243,7 @@ def _next_restart(said: Supervision, at: float) -> Text:
     )
 
 
-def _ps_row(view: InstanceView) -> list[object]:
+def _ps_row(view: InstanceView) -> list[str]:
     began = since(view)
     return [
         view.id,
@@ -236,8 +252,8 @@ def _ps_row(view: InstanceView) -> list[object]:
         view.exchange or "",
         view.symbol or "",
         view.strategy or "",
-        view.web_port or "",
-        view.supervision.restarts_total if view.supervision else 0,
+        str(view.web_port or ""),
+        str(view.supervision.restarts_total if view.supervision else 0),
         "" if began is None else age(time.time() - began),
         note(view),
     ]
@@ -256,6 +272,7 @@ def _ps_object(view: InstanceView) -> dict[str, Any]:
         "exchange": view.exchange,
         "symbol": view.symbol,
         "strategy": view.strategy,
+        "tags": list(view.spec.tags) if view.spec else [],
         "web_port": view.web_port,
         "health": health(view),
         "restarts": said.restarts_total if said else 0,

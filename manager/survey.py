@@ -60,6 +60,11 @@ class InstanceView(NamedTuple):
         """How its bot trades."""
         return self._fact(labels.STRATEGY, self.spec.strategy if self.spec else None)
 
+    @property
+    def log_dir(self) -> str:
+        """Its log folder, below the data folder."""
+        return self._fact(labels.LOG_DIR, self.spec.log_dir if self.spec else None) or f"logs/{self.id}"
+
     def _fact(self, label: str, configured: str | None) -> str | None:
         """What its container was made with, else what its config asks for."""
         made_with = self.container.labels.get(label) if self.container else None

@@ -3,87 +3,172 @@
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
-from manager import labels, output, registry
+from manager import output
 from manager.commands.show import require_known
 from manager.context import Context
-from manager.errors import OK, EngineUnreachable, ManagerError, NotFound, UsageError
+from manager.errors import OK, EngineUnreachable, ManagerError, UsageError
 from manager.i18n import Text
+from manager.reading.lines import Line
+from manager.reading.pattern import Pattern
+from manager.reading.printing import Printer
+from manager.reading.source import Source, Wanted
+from manager.streams import STREAMS
 
 if TYPE_CHECKING:
     from manager.engine import Engine
     from manager.fleet import Fleet
+    from manager.survey import InstanceView, Survey
 
-RECONNECT_S = 0.5
 SILENCE_S = 5.0
 """After so long without a line the engine is asked whether it is still there: a frozen one ends no stream."""
 
 ENGINE_AWAY_S = 60.0
 """An engine that is restarted is back within seconds; one that stops many containers first needs longer."""
 
-COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
-
-Line = tuple[str, bytes]
+BATCH = 64
+"""Lines that go from a reader to the printing at once; one by one, threads would mostly wait for each other."""
+MOST_WAITING = 8
+"""Batches that readers are ahead. The longest line has a quarter of a megabyte."""
 
 
 def logs(context: Context) -> int:
-    """Prints the containers' output; with -f for ever, through restarts and recreations."""
-    survey = context.survey()
+    """Prints what the bots printed; with -f for ever, through restarts and recreations."""
+    args, survey = context.args, context.survey()
+    if args.follow and args.until is not None:
+        raise UsageError("--until has no meaning with --follow, which does not end")
+    if args.since is not None and args.until is not None and args.since > args.until:
+        raise UsageError("--since is later than --until")
+    pattern = Pattern(args.grep) if args.grep else None
+    wanted = Wanted(
+        args.follow,
+        not args.follow or args.tail is not None or args.since is not None,
+        None if pattern else args.tail,  # the last N that match: chosen from all of them
+        args.since,
+        args.until,
+        STREAMS[1:] if args.errors else STREAMS,
+    )
+    fleet = survey.project.fleet
+    engine = context.engine(fleet.parallelism)
+    views = _selected(context, survey, wanted)
+    _say_where_from(views, fleet, wanted)
+    sources = {
+        view.id: Source(engine, fleet.name, view.id, fleet.data_dir / view.log_dir, wanted, output.warning)
+        for view in views
+    }
+    printer = Printer(list(sources), stamps=args.timestamps, as_json=context.as_json)
+    return _Multiplexer(engine, sources, follow=args.follow).run(
+        printer, pattern, args.tail if pattern else None
+    )
+
+
+def _selected(context: Context, survey: Survey, wanted: Wanted) -> list[InstanceView]:
+    """The named instances; without any, all that have printed something."""
+    fleet = survey.project.fleet
     named = survey.project.select(context.args.ids, context.args.config)
-    ids = list(survey.observed.containers) if named is None else named
-    for each in ids:
+    if named is None:
+        views = [view for view in survey.views.values() if _has_lines(view, fleet, wanted)]
+        if not views:
+            raise UsageError("there is no instance to show the logs of")
+        return views
+    for each in named:
         require_known(each, survey)
-    if not ids:
-        raise UsageError("there is no instance to show the logs of")
-    missing = [each for each in ids if each not in survey.observed.containers]
-    if missing and not context.args.follow:
-        raise ManagerError("{id} has no container, so the engine keeps no log of it", id=missing[0])
-    follower = _Follower(context, survey.project.fleet, len(ids) > 1)
-    return follower.run(ids)
+        view = survey.views[each]
+        if not (wanted.follow or _has_lines(view, fleet, wanted)):
+            folder = fleet.relative(fleet.data_dir / view.log_dir)
+            raise ManagerError("{id} has no container, and no dated logs in {folder}", id=each, folder=folder)
+    return [survey.views[each] for each in named]
 
 
-class _Follower:
-    """Reads several containers at once, a thread each, and prints whole lines."""
+def _has_lines(view: InstanceView, fleet: Fleet, wanted: Wanted) -> bool:
+    return view.container is not None or (wanted.past and (fleet.data_dir / view.log_dir).is_dir())
 
-    def __init__(self, context: Context, fleet: Fleet, has_prefix: bool) -> None:
-        self._engine = context.engine(fleet.parallelism)
-        self._fleet = fleet
-        self._follow = bool(context.args.follow)
-        self._tail: int | Literal["all"] = context.args.tail if context.args.tail is not None else "all"
-        self._stamps = bool(context.args.timestamps)
-        self._has_prefix = has_prefix
-        self._lines: queue.Queue[Line | Exception | None] = queue.Queue(maxsize=1000)
+
+def _say_where_from(views: Iterable[InstanceView], fleet: Fleet, wanted: Wanted) -> None:
+    """Says it where the lines are not from a container, as everybody expects."""
+    ids = ", ".join(view.id for view in views if view.container is None)
+    if ids and wanted.past:
+        folder = fleet.relative(fleet.export_file.parent)
+        output.warning(
+            Text("no container: {ids}; the lines are from the files in {folder}", ids=ids, folder=folder)
+        )
+    elif ids:
+        output.warning(Text("no container: {ids}; waiting for one", ids=ids))
+
+
+class _Past(NamedTuple):
+    """From an instance's reader: what was printed until now is through, or everything is."""
+
+    is_all: bool
+
+
+class _Multiplexer:
+    """Reads several instances at once, a thread each, and prints whole lines."""
+
+    def __init__(self, engine: Engine, sources: Mapping[str, Source], *, follow: bool) -> None:
+        self._engine = engine
+        self._sources = sources
+        self._follow = follow
+        self._items: queue.Queue[tuple[str, Sequence[Line] | _Past | Exception]] = queue.Queue(MOST_WAITING)
         self._away_since: float | None = None
 
-    def run(self, ids: list[str]) -> int:
-        width = max(map(len, ids))
-        prefixes = {each: self._prefix(each, width, index) for index, each in enumerate(ids)}
-        for each in ids:
+    def run(self, printer: Printer, pattern: Pattern | None, tail: int | None) -> int:
+        """Prints until all have ended. `tail`: how many of an instance's matching lines, of those before now.
+
+        Returns the exit code: an instance that cannot be read keeps no other from being shown.
+        """
+        code = OK
+        for each in self._sources:
             threading.Thread(target=self._read, args=(each,), daemon=True).start()
-        ended = 0
-        while ended < len(ids):
+        kept: dict[str, deque[Line]] = (
+            {} if tail is None else {each: deque(maxlen=tail) for each in self._sources}
+        )
+        left = len(self._sources)
+        while left:
             try:
-                item = self._lines.get(timeout=SILENCE_S)
+                instance, item = self._items.get(timeout=SILENCE_S)
             except queue.Empty:
                 self._require_engine()
                 continue
-            if item is None:
-                ended += 1
-            elif isinstance(item, Exception):
-                raise item
+            if isinstance(item, Exception):
+                if isinstance(item, EngineUnreachable) or not isinstance(item, ManagerError):
+                    raise item
+                output.error(f"{instance}: {item}")
+                code, left = item.exit_code, left - 1
+                continue
+            if isinstance(item, _Past):
+                left -= item.is_all
+                lines: Iterable[Line] = kept.pop(instance, ())
             else:
-                with output.writing():
-                    sys.stdout.buffer.write(prefixes[item[0]] + item[1])
-                    if self._lines.empty():
-                        sys.stdout.buffer.flush()
-        with output.writing():
-            sys.stdout.buffer.flush()
-        return OK
+                lines = [line for line in item if pattern is None or pattern.matches(line.text)]
+            if instance in kept:
+                kept[instance].extend(lines)
+            else:
+                printer.show(instance, lines)
+            if self._items.empty():
+                printer.flush()
+        printer.flush()
+        return code
+
+    def _read(self, instance: str) -> None:
+        source = self._sources[instance]
+        try:
+            if source.wanted.past:
+                past = source.past()
+                while batch := list(islice(past, BATCH)):
+                    self._items.put((instance, batch))
+            self._items.put((instance, _Past(is_all=not self._follow)))
+            if self._follow:
+                for line in source.live():
+                    self._items.put((instance, [line]))
+        except Exception as error:  # noqa: BLE001 - the main thread raises it; without a word it would wait for ever
+            self._items.put((instance, error))
 
     def _require_engine(self) -> None:
         """Silence: quiet bots, or an engine that is away. Raises EngineUnreachable when it does not come back."""
@@ -100,78 +185,3 @@ class _Follower:
                 raise
         else:
             self._away_since = None
-
-    def _prefix(self, instance: str, width: int, index: int) -> bytes:
-        if not self._has_prefix:
-            return b""
-        text = f"{instance:<{width}} | "
-        colour = COLOURS[index % len(COLOURS)]
-        return (f"\x1b[{colour}m{text}\x1b[0m" if output.has_colour() else text).encode()
-
-    def _read(self, instance: str) -> None:
-        try:
-            for stamp, line in _followed(
-                self._engine, self._fleet, instance, follow=self._follow, tail=self._tail
-            ):
-                self._lines.put((instance, stamp + b" " + line if self._stamps else line))
-            self._lines.put(None)
-        except Exception as error:  # noqa: BLE001 - the main thread raises it; without a word it would wait for ever
-            self._lines.put(error)
-
-
-def _followed(
-    engine: Engine, fleet: Fleet, instance: str, *, follow: bool, tail: int | Literal["all"]
-) -> Iterator[tuple[bytes, bytes]]:
-    """(time stamp, line) pairs of an instance. Following outlives its container, and its engine, for as long as it is read:
-    the next one goes on where it ended. Within a stream nothing is dropped: standard output and standard error are stamped
-    apart, so that stamps go back and forth.
-    """
-    last = b""
-    since: float | None = None
-    while True:
-        seen = last
-        try:
-            container = _container_id(engine, fleet, instance)
-            chunks = engine.logs(container, follow=follow, tail=tail, since=since) if container else iter(())
-            for stamp, line in _lines(chunks):
-                if stamp > seen:
-                    last = max(last, stamp)
-                    yield stamp, line
-        except NotFound:
-            pass  # removed while it was read: a recreation, or `down`
-        except EngineUnreachable:
-            if not follow:
-                raise
-        if not follow:
-            return
-        if last:
-            tail, since = "all", _epoch(last)
-        time.sleep(RECONNECT_S)
-
-
-def _container_id(engine: Engine, fleet: Fleet, instance: str) -> str | None:
-    """The instance's present container."""
-    rows = engine.containers([*labels.fleet_filter(fleet.name), f"{labels.INSTANCE}={instance}"])
-    found = registry.observe(rows, fleet.name).containers.get(instance)
-    return found.id if found else None
-
-
-def _lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            stamp, _space, text = line.partition(b" ")
-            yield stamp, text + b"\n"
-    if rest:
-        stamp, _space, text = rest.partition(b" ")
-        yield stamp, text + b"\n"
-
-
-def _epoch(stamp: bytes) -> float | None:
-    """The engine's RFC 3339 stamp as seconds, rounded down so that nothing is missed; doubles are dropped by stamp."""
-    if not stamp:
-        return None
-    from datetime import datetime
-
-    return int(datetime.fromisoformat(stamp.decode()[:19] + "+00:00").timestamp())

@@ -1,4 +1,4 @@
-"""`ps`, `list`, `status`, `export`: looking, without changing anything but the export."""
+"""`list`, `status`, `export`: looking, without changing anything but the export."""
 
 from __future__ import annotations
 
@@ -10,26 +10,9 @@ from typing import Any
 from manager import export, lock, output
 from manager.context import Context, show_problems
 from manager.errors import BAD_CONFIG, FAILED, OK, ManagerError, UsageError
-from manager.i18n import Text, _
+from manager.i18n import Text
+from manager.registry import Container
 from manager.survey import InstanceView, Survey
-
-
-def ps(context: Context) -> int:
-    """The fleet as a table, or as an array of objects."""
-    survey = context.survey()
-    is_ours = say_foreign(survey)
-    views = selected(context, survey)
-    if context.as_json:
-        output.say_json(output.ps_objects(views))
-    elif views:
-        output.say(output.ps_table(views))
-    else:
-        output.say(
-            _("no instances: put a config into config/active (config/templates has some to start from)")
-        )
-    _say_strays(survey)
-    refresh_export(context, survey, export.bot_pids(survey))
-    return after_showing(survey) if is_ours else BAD_CONFIG
 
 
 def list_(context: Context) -> int:
@@ -42,7 +25,7 @@ def list_(context: Context) -> int:
         output.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in output.ps_objects(views)])
     else:
         output.say(output.list_table(views, pids))
-    _say_strays(survey)
+    say_strays(survey)
     refresh_export(context, survey, pids)
     return after_showing(survey) if is_ours else BAD_CONFIG
 
@@ -81,7 +64,7 @@ def export_(context: Context) -> int:
 
 
 def selected(context: Context, survey: Survey) -> list[InstanceView]:
-    """What the command line names, else the whole fleet."""
+    """The instances that the command line names, else all. Raises UsageError for one that is not there."""
     named = survey.project.select(context.args.ids, context.args.config)
     if named is None:
         return list(survey.views.values())
@@ -114,14 +97,18 @@ def say_foreign(survey: Survey) -> bool:
     return not found
 
 
-def _say_strays(survey: Survey) -> None:
+def say_strays(survey: Survey) -> None:
+    """Says which containers bear our labels and must not be there."""
     for each in survey.observed.strays:
-        output.warning(
-            Text(
-                "{name} ({status}) bears the labels of {id} but is not its container; `docker rm -f {name}` removes it",
-                name=each.name, status=each.status, id=each.instance,
-            )
-        )  # fmt: skip
+        output.warning(stray_text(each))
+
+
+def stray_text(stray: Container) -> Text:
+    """What to say of a container that bears an instance's labels and is not its container."""
+    return Text(
+        "{name} ({status}) bears the labels of {id} but is not its container; `docker rm -f {name}` removes it",
+        name=stray.name, status=stray.status, id=stray.instance,
+    )  # fmt: skip
 
 
 def refresh_export(context: Context, survey: Survey, pids: Mapping[str, int]) -> None:
@@ -141,7 +128,7 @@ def refresh_export(context: Context, survey: Survey, pids: Mapping[str, int]) ->
 
 
 def after_showing(survey: Survey) -> int:
-    """Says what cannot be loaded; the exit code of a command that has shown all else."""
+    """Says which configs cannot be used. Returns the exit code."""
     show_problems(survey.project)
     return BAD_CONFIG if survey.project.problems else OK
 

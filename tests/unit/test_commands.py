@@ -11,12 +11,16 @@ import pytest
 
 from manager import folders, memory, users
 from manager import survey as surveys
-from manager.commands import files, show
+from manager.commands import files, ps, show
 from manager.context import Context
 from manager.errors import BAD_CONFIG, OK, ConfigError, UsageError
 from manager.registry import observe
 from manager.survey import NO_IMAGE, Survey
 from tests.builders import a_config, a_row, write_config
+
+UNFILTERED: dict[str, Any] = {
+    "group": False, "watch": None, "state": [], "mode": [], "exchange": [], "symbol": [], "tag": [],
+}  # fmt: skip
 
 
 class Looking(Context):
@@ -24,7 +28,9 @@ class Looking(Context):
 
     def __init__(self, folder: Path, *rows: dict[str, Any], **options: Any) -> None:
         super().__init__(
-            Namespace(project_dir=str(folder), **{"ids": [], "config": [], "lock_wait": 0, **options})
+            Namespace(
+                project_dir=str(folder), **{"ids": [], "config": [], "lock_wait": 0, **UNFILTERED, **options}
+            )
         )
         self.rows = rows
 
@@ -70,7 +76,7 @@ def test_nothing_is_rendered_over_another_folders_containers(folder: Path) -> No
     assert not (folder / "compose.yaml").exists()
 
 
-@pytest.mark.parametrize("command", [show.ps, show.list_, show.status])
+@pytest.mark.parametrize("command", [ps.ps, show.list_, show.status])
 def test_another_folders_containers_are_said_and_not_exported(
     folder: Path, capsys: pytest.CaptureFixture[str], command: Any
 ) -> None:

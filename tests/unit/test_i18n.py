@@ -312,7 +312,7 @@ def test_ps_in_chinese_is_straight(
     chinese: None, views: list[InstanceView], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    lines = output.ps_table(views).splitlines()
+    lines = output.ps_table(views).text.splitlines()
     head = lines[0]
     assert "狀態" in head
     assert "執行中" in lines[1]

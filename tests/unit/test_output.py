@@ -42,7 +42,7 @@ def test_ps_objects_have_at_least_the_promised_keys() -> None:
 
 
 def test_the_ps_table_says_why() -> None:
-    text = output.ps_table([a_view("a", "exited", time.time() - 125)])
+    text = output.ps_table([a_view("a", "exited", time.time() - 125)]).text
     assert text.splitlines()[1].split() == [
         "a",
         "stopped",
@@ -79,7 +79,7 @@ def test_what_a_container_was_made_with_is_shown_before_what_its_config_asks_for
     view = a_view(labels={labels.EXCHANGE: "aster"})._replace(spec=a_spec())
     (found,) = output.ps_objects([view])
     assert (found["exchange"], found["symbol"]) == ("aster", "SOL_USDC_PERP")
-    assert output.ps_table([view]).splitlines()[1].split()[3:5] == ["aster", "SOL_USDC_PERP"]
+    assert output.ps_table([view]).text.splitlines()[1].split()[3:5] == ["aster", "SOL_USDC_PERP"]
 
 
 def test_a_bare_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:

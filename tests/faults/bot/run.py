@@ -109,6 +109,12 @@ def obey(word: str) -> None:
             threading.Thread(target=write_without_end, daemon=True).start()
         case ["say", *words]:
             print(*words, flush=True)
+        case ["write", stream, in_hex]:
+            os.write(2 if stream == "stderr" else 1, bytes.fromhex(in_hex))
+        case ["flood", count]:
+            for line in range(int(count)):
+                print(f"{line:07} {'x' * 90}")
+            print("flooded", flush=True)
 
 
 signal.signal(signal.SIGTERM, on_sigterm)

@@ -1,0 +1,188 @@
+"""Logs through rotation, recreation and `down`; a screen that leaves nothing behind; into a container. On a real engine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults import bots
+from tests.faults.conftest import IMAGE
+from tests.fleet import ROOT, Project, a_project, eventually
+
+pytestmark = pytest.mark.engine
+
+NUMBER = 900
+FIRST_PORT = 22900
+SETTINGS = 'bot_dir = "its-own"\n[container]\nlog_max_size_mb = 1\nlog_max_files = 2\n'
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Project]:
+    """One instance of a bot that prints what it is told, up and healthy, whose engine log holds two megabytes."""
+    build = ["build", "--tag", IMAGE, "--bot", str(ROOT / "tests" / "faults" / "bot")]
+    subprocess.run(
+        [sys.executable, "-m", "manager", *build], cwd=ROOT, check=True, capture_output=True, timeout=600
+    )
+    with a_project(tmp_path / "project", IMAGE, NUMBER, FIRST_PORT, SETTINGS) as made:
+        bots.add(made, "bot_01", 0, metadata={"tags": ["main"]})
+        made.manager("up", "--wait")
+        yield made
+
+
+def written(fleet: Project, stream: str = "stdout") -> list[str]:
+    """What the dated files hold of a stream."""
+    files = sorted((fleet.folder / "volumes" / "logs" / "bot_01").glob(f"*/bot_{stream}.log"))
+    return [line for file in files for line in file.read_text(errors="replace").splitlines()]
+
+
+def told(fleet: Project, *words: str) -> None:
+    """Makes the bot do something, and waits until it has read it."""
+    bots.tell(fleet, "bot_01", " ".join(words))
+    eventually(lambda: not (fleet.folder / "volumes/database/bot_01/do").exists(), what="the bot obeys")
+
+
+def shown(fleet: Project, *options: str) -> list[dict[str, Any]]:
+    out = fleet.manager("logs", "--json", "bot_01", *options).out
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def require_all(fleet: Project) -> list[dict[str, Any]]:
+    """Every line that was in the files before is shown once, in order; returns what was shown of stdout."""
+    before = written(fleet)
+    found = [each for each in shown(fleet) if each["stream"] == "stdout"]
+    assert [each["line"] for each in found][: len(before)] == before
+    return found
+
+
+def test_no_line_is_lost_or_doubled_by_rotation_recreation_or_down(fleet: Project) -> None:
+    told(fleet, "flood 40000")
+    eventually(lambda: "flooded" in written(fleet), what="four megabytes are written")
+    found = require_all(fleet)
+    of_files = [each for each in found if each["file"]]
+    assert 15_000 < len(of_files) < 39_000, "the engine has rotated the first half away"
+    assert all(each["time"] is None for each in of_files)
+    assert found[len(of_files)]["time"]
+
+    fleet.change("bot_01", daemon_config={"memory_limit_mb": 300})
+    assert "recreated" in fleet.manager("up", "--wait").out
+    told(fleet, "say after")
+    eventually(lambda: "after" in written(fleet), what="the new bot speaks")
+    found = require_all(fleet)
+    assert sum(1 for each in found if each["file"]) > 40_000
+    lines = [each["line"] for each in shown(fleet)]
+    tail = shown(fleet, "--tail", "100", "--grep", "^00399")
+    assert [each["line"] for each in tail] == [each for each in lines if each.startswith("00399")]
+    assert len(shown(fleet, "--tail", "30000")) == 30_000
+
+    fleet.manager("down")
+    everything = fleet.manager("logs", "bot_01")
+    assert everything.out.splitlines() == written(fleet)
+    assert "no container: bot_01; the lines are from the files in volumes/logs" in everything.err
+    assert fleet.manager("logs", "--tail", "3", "bot_01").out.splitlines() == written(fleet)[-3:]
+
+
+def test_following_outlives_a_recreation(fleet: Project) -> None:
+    command = fleet.command("logs", "-f", "--tail", "0", "--grep", "mark", "bot_01")
+    with subprocess.Popen(command, cwd=fleet.folder, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        seen: list[str] = []
+        number = 0
+        with contextlib.suppress(AssertionError):
+            while not seen:  # it may still be looking for where to begin
+                number += 1
+                told(fleet, f"say mark {number}")
+                if select.select([following.stdout], [], [], 1)[0]:
+                    seen.append(following.stdout.readline())
+        told(fleet, "say mark before")
+        fleet.change("bot_01", daemon_config={"memory_limit_mb": 300})
+        fleet.manager("up", "--wait")
+        told(fleet, "say mark after")
+        while not seen[-1].endswith("after\n"):
+            seen.append(following.stdout.readline())
+        following.terminate()
+    assert [line for line in seen if "before" in line or "after" in line] == ["mark before\n", "mark after\n"]
+    assert len(seen) == len(set(seen))
+
+
+def test_a_pipe_gets_every_byte_and_a_terminal_none_that_it_would_obey(fleet: Project) -> None:
+    junk = b"\x1b]0;owned\x07\xff\x00\x1b[31mred\x1b[0m\r " + "已成交".encode()
+    long = b"y" * 50_000
+    told(fleet, f"write stderr {(junk + bytes([10]) + long + bytes([10])).hex()}")
+    eventually(lambda: any("yyy" in line for line in written(fleet, "stderr")), what="junk is written")
+    command = fleet.command("logs", "--errors", "--grep", "成交|yyy", "bot_01")
+    piped = subprocess.run(command, cwd=fleet.folder, capture_output=True, check=True, timeout=60).stdout
+    assert piped == junk + b"\n" + long + b"\n"
+    out, code = on_terminal(fleet, "logs", "--errors", "--grep", "成交", "bot_01")
+    assert code == 0
+    assert "\\u001b]0;owned\\u0007" in out
+    assert "red\\u000d 已成交" in out
+    assert not {"\x1b", "\x07", "\0"} & set(out)
+    fleet.manager("down")
+    piped = subprocess.run(command, cwd=fleet.folder, capture_output=True, check=True, timeout=60).stdout
+    assert piped == junk + b"\n" + long + b"\n"
+
+
+def test_a_watched_ps_leaves_the_terminal_as_it_was(fleet: Project) -> None:
+    out, code = on_terminal(fleet, "ps", "--watch", "1", "--group", until="main (1)")
+    assert code == 0
+    assert out.startswith("\x1b[?1049h")
+    assert out.index("main (1)") < out.index("bot_01")
+    assert out.endswith("\x1b[?25h\x1b[?1049l")
+    assert "--watch needs a terminal" in fleet.manager("ps", "--watch", code=2).err
+    assert fleet.manager("ps", "--state", "failed,missing", "--json").json == []
+    assert [each["tags"] for each in fleet.manager("ps", "--tag", "MAIN", "--json").json] == [["main"]]
+
+
+def test_into_a_container_and_to_its_page(fleet: Project) -> None:
+    done = fleet.manager("exec", "bot_01", "sh", "-c", "echo $0 $1; exit 7", "--json", "--help", code=7)
+    assert done.out == "--json --help\n"
+    out, code = on_terminal(fleet, "exec", "bot_01", "--", "tty")
+    assert (out.startswith("/dev/pts/"), code) == (True, 0)
+    page = f"http://127.0.0.1:{fleet.first_port}\n"
+    assert fleet.manager("open", "--print", "bot_01").out == page
+    fleet.manager("stop")
+    for command in (["exec", "bot_01", "ls"], ["open", "bot_01"]):
+        assert (
+            "bot_01 is not running (stopped); start it: `manager start bot_01`"
+            in fleet.manager(*command, code=1).err
+        )
+    assert "did you mean bot_01" in fleet.manager("exec", "bot_1", "ls", code=2).err
+    environ = {"PATH": str(fleet.folder)}
+    fleet.manager("start")
+    assert "there is no docker command" in fleet.manager("exec", "bot_01", "ls", environ=environ, code=1).err
+
+
+def on_terminal(fleet: Project, *args: str, until: str = "", timeout: float = 60) -> tuple[str, int]:
+    """What a command draws on a terminal, and its exit code; Ctrl-C is pressed once `until` is there."""
+    environ = {**os.environ, **fleet.environ, "NO_COLOR": "1", "COLUMNS": "100", "LINES": "30"}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(fleet.folder)
+        os.execve(sys.executable, fleet.command(*args), environ)
+    drawn, deadline, pressed = b"", time.monotonic() + timeout, not until
+    while True:
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            pytest.fail(f"no end within {timeout} s: {drawn!r}")
+        if select.select([terminal], [], [], 0.2)[0]:
+            try:
+                drawn += os.read(terminal, 65536)
+            except OSError:
+                break
+        if not pressed and until.encode() in drawn:
+            pressed = True
+            os.write(terminal, b"\x03")
+    os.close(terminal)
+    return drawn.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
