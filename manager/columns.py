@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 from manager import output
 from manager.figures import WORST_FIRST, Figures, Totals
 from manager.i18n import Text, _, mark
-
-GAP = 2
-"""Spaces between two columns."""
+from manager.table import GAP, width
 
 
 class Column(NamedTuple):
@@ -130,15 +128,6 @@ COLUMNS: Sequence[Column] = (
     Column("pnl", mark("P&L"), _pnl, lambda row: row.report.pnl, rank=2, is_number=True),
     Column("position", mark("POSITION"), _position, lambda row: row.report.position, rank=3, is_number=True),
 )  # fmt: skip
-
-
-def width(text: str) -> int:
-    """Cells of a terminal; Chinese characters take two."""
-    if text.isascii():
-        return len(text)
-    from wcwidth import wcswidth  # type: ignore[import-untyped]
-
-    return max(0, int(wcswidth(text)))
 
 
 def padded(text: str, cells: int, *, is_number: bool) -> str:

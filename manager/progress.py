@@ -9,7 +9,7 @@ from shutil import get_terminal_size
 from threading import Event, Lock, Thread
 from types import TracebackType
 
-from manager import output
+from manager import output, table
 from manager.i18n import Text
 
 FIRST_AFTER_S = 1.0
@@ -62,20 +62,9 @@ class Progress:
             seconds=round(time.monotonic() - self._began),
             ids=", ".join(list(self._pending)),
         )
-        return _cut(str(text), get_terminal_size().columns - 1)
+        return table.cut(str(text), get_terminal_size().columns - 1)
 
     def _write(self, text: str) -> None:
         with self._writing, output.writing():
             sys.stdout.write(f"{CLEAR}{text}")
             sys.stdout.flush()
-
-
-def _cut(text: str, columns: int) -> str:
-    """As much of it as fits into one line; wide characters take two columns."""
-    from wcwidth import wcswidth  # type: ignore[import-untyped]
-
-    if wcswidth(text) <= columns:
-        return text
-    while wcswidth(text) > columns - 1:
-        text = text[:-1]
-    return f"{text}…"

@@ -18,6 +18,7 @@ from manager.columns import Column
 from manager.figures import Figures
 from manager.i18n import _, mark
 from manager.states import State
+from manager.table import GAP
 from manager.top import arrange
 from manager.top.arrange import Order
 from manager.top.trend import Kind, Trends
@@ -113,7 +114,7 @@ class FleetTable(ScrollView, can_focus=True):
         """Chooses the columns. A column never becomes narrower, or the whole table would twitch at each look."""
         needed = columns.widths(self._cells)
         self._widths = {key: max(cells, self._widths.get(key, 0)) for key, cells in needed.items()}
-        self.shown = columns.fitting(self._widths, self.size.width - GUTTER - columns.GAP - LEAST_TREND)
+        self.shown = columns.fitting(self._widths, self.size.width - GUTTER - GAP - LEAST_TREND)
         self.virtual_size = Size(self.size.width, len(self.rows) + 1)
 
     def action_move(self, step: int) -> None:
@@ -161,7 +162,7 @@ class FleetTable(ScrollView, can_focus=True):
         for each in self.shown:
             text = columns.padded(_(each.head), self._widths[each.key], is_number=each.is_number)
             pieces.append((text, SORTED_HEAD if each.key == self.order.key else HEAD))
-            pieces.append((" " * columns.GAP, HEAD))
+            pieces.append((" " * GAP, HEAD))
         return [*pieces, (_(TREND_HEADS[self.trend]), HEAD)]
 
     def _row(self, row: Figures, texts: Mapping[str, str]) -> Strip:
@@ -173,8 +174,8 @@ class FleetTable(ScrollView, can_focus=True):
             text = columns.padded(texts[each.key], self._widths[each.key], is_number=each.is_number)
             own = PLAIN if has_alarm or self.is_old else _cell_style(each.key, row)
             pieces.append((text, whole + own))
-            pieces.append((" " * columns.GAP, whole))
-        used = GUTTER + sum(self._widths[each.key] + columns.GAP for each in self.shown)
+            pieces.append((" " * GAP, whole))
+        used = GUTTER + sum(self._widths[each.key] + GAP for each in self.shown)
         bars = min(WIDEST_TREND, self.size.width - used)
         if bars >= LEAST_TREND:
             pieces.append((self._trends.line(row.id, self.trend, bars), whole))

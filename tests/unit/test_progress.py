@@ -8,10 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from manager.progress import _cut
-
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """\
 import time
@@ -37,11 +33,3 @@ def test_what_is_under_way_stands_below_what_is_done_and_goes_away() -> None:
     assert "1 of 2 under way, 0 s: slow" in shown
     lines = [line.rpartition("\r\x1b[K")[2] for line in shown.replace("\r\n", "\n").split("\n")]
     assert lines == ["quick: stopped", "slow: stopped", ""]
-
-
-@pytest.mark.parametrize(
-    ("text", "columns", "expected"),
-    [("short", 5, "short"), ("longer", 5, "long…"), ("還有三個", 6, "還有…"), ("還有三個", 8, "還有三個")],
-)
-def test_a_line_is_cut_to_the_terminal(text: str, columns: int, expected: str) -> None:
-    assert _cut(text, columns) == expected

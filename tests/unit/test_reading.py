@@ -247,7 +247,7 @@ def offered(*words: str) -> list[str]:
 
 
 def test_what_is_offered(desk: Path) -> None:
-    assert offered("st") == ["start", "stop", "status"]
+    assert offered("sta") == ["start", "status", "stats"]
     assert set(offered("")) >= {name.split()[0] for name in COMMANDS}
     assert offered("logs", "") == ["bp_eth_02", "bp_old_01", "broken"]
     assert offered("logs", "bp_eth_02", "bp_") == ["bp_old_01"]
@@ -257,7 +257,7 @@ def test_what_is_offered(desk: Path) -> None:
     assert offered("ps", "--state", "fa") == ["failed"]
     assert offered("ps", "--state", "=", "fa") == ["failed"]
     assert offered("up", "--config", "") == [":files"]
-    assert offered("--project-dir", "/x", "sta") == ["start", "status"]
+    assert offered("--project-dir", "/x", "stat") == ["status", "stats"]
     assert offered("--project-dir", "") == [":files"]
     assert offered("--lang", "z") == ["zh-TW"]
     assert offered("completion", "f") == ["fish"]
