@@ -10,13 +10,13 @@ from threading import Event
 from types import MappingProxyType
 from typing import NamedTuple, assert_never
 
-from manager import container, folders, host, keeping, supervision
+from manager import container, folders, host, keeping, ports, supervision
 from manager.crowd import Crowd
 from manager.engine import MOST_CALLS, Engine
 from manager.errors import EngineError, ManagerError, NameTaken, NotFound
 from manager.fleet import Fleet
 from manager.history import Step
-from manager.i18n import Text, _, mark
+from manager.i18n import Text, mark
 from manager.plan import Action
 from manager.registry import DEFAULT_STOP_TIMEOUT_S, Container
 from manager.spec import InstanceSpec
@@ -128,7 +128,7 @@ def _perform(action: Action, means: Means, removed: Outcome | None) -> End:
             if removed is None:
                 _require_free_port(instance, means)
             end = End(removed.was_killed, removed.open_orders_left) if removed else _remove(instance, means)
-            _create(instance, means)
+            _create(instance, means, means.containers[instance].image_id if action.keeps_image else None)
         case "rollback":
             _require_not_called_off(instance, means)
             keeping.require_restorable(
@@ -173,13 +173,17 @@ def _make_ready(instance: str, means: Means, *, as_it_was: bool = False) -> None
         folders.stage_env(spec, means.fleet, owner, means.env_values[instance])
 
 
-def _create(instance: str, means: Means) -> None:
+def _create(instance: str, means: Means, image_id: str | None = None) -> None:
+    """`image_id`: another image than the fleet's present one."""
     _require_no_bot(instance, means)
-    spec, name = means.specs[instance], means.fleet.container_name(instance)
+    spec, name, place = means.specs[instance], means.fleet.container_name(instance), means.place(instance)
     folders.use_staged_env(spec, means.fleet)
     supervision.forget(means.fleet.instance_state_dir(instance))
+    body = container.body(spec, means.fleet, place)
+    if image_id and image_id != place.image_id:
+        body = {**container.body(spec, means.fleet, place._replace(image_id=image_id)), "Image": image_id}
     with _name_explained(instance, name):
-        created = means.engine.create(name, container.body(spec, means.fleet, means.place(instance)))
+        created = means.engine.create(name, body)
     _engine_start(instance, created, means)
 
 
@@ -249,26 +253,8 @@ def _start_error(instance: str, error: EngineError, means: Means) -> ManagerErro
 def _port_in_use(spec: InstanceSpec, port: int, means: Means) -> EngineError:
     return EngineError(
         "cannot start {id}: port {port} is in use by {holder}; free it, or change daemon_config.web_port in {file}",
-        id=spec.id, port=port, holder=_port_holder(port, means), file=spec.config_file,
+        id=spec.id, port=port, holder=ports.holder(port, means.engine, means.fleet.name), file=spec.config_file,
     )  # fmt: skip
-
-
-def _port_holder(port: int, means: Means) -> str:
-    """Who has the port: a container by name, else a process as far as we may see it."""
-    for name in means.engine.publishing(port):
-        return name.removeprefix(f"{means.fleet.name}-")
-    import psutil  # only on the way to an error message
-
-    try:
-        for connection in psutil.net_connections("tcp"):
-            listens = (
-                connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port
-            )
-            if listens and connection.pid:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
-    except psutil.Error:
-        pass
-    return _("another program")
 
 
 def _stop(instance: str, means: Means) -> End:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from typing import NamedTuple
 
 from manager import execute, orders, supervision
+from manager.crowd import Crowd
 from manager.engine import MOST_CALLS, Engine
 from manager.errors import FAILED, OK, TIMED_OUT, ManagerError, NotFound, worst_exit_code
 from manager.fleet import Fleet
@@ -98,10 +99,9 @@ def bring_down(
         present = containers(survey, chosen)
         seen |= {each.id: each for each in present}
         up = [each for each in present if each.is_up]
-        with ThreadPoolExecutor(MOST_CALLS) as pool:
-            for future in as_completed([pool.submit(_stop, each, fleet, engine) for each in up]):
-                ended[future.result().container.id] = future.result()
-                on_end(future.result())
+        for end in Crowd([partial(_stop, each, fleet, engine) for each in up], MOST_CALLS):
+            ended[end.container.id] = end
+            on_end(end)
         time.sleep(LIST_LAG_S)
         survey = look_again(survey)
         if not any(each.is_up for each in containers(survey, chosen)):
@@ -120,12 +120,13 @@ def ask(
     if not live:
         return answers
     orders.sweep(fleet, engine)
-    with ThreadPoolExecutor(fleet.parallelism) as pool:
-        asking = {pool.submit(orders.ask, each, fleet, engine): each for each in live.values()}
-        for future in as_completed(asking):
-            container = asking[future]
-            answers[container.instance] = future.result()
-            on_answer(container, answers[container.instance])
+
+    def ask_one(container: Container) -> tuple[Container, Answer]:
+        return container, orders.ask(container, fleet, engine)
+
+    for container, answer in Crowd([partial(ask_one, each) for each in live.values()], fleet.parallelism):
+        answers[container.instance] = answer
+        on_answer(container, answer)
     return answers
 
 

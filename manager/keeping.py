@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from manager import folders, history, host, jsonfile, supervision
+from manager import folders, history, host, jsonfile, ports, supervision
 from manager.engine import Engine
 from manager.errors import EngineError, ManagerError, NotFound
 from manager.fleet import Fleet
@@ -72,10 +72,9 @@ def require_restorable(
     if port is None or (present is not None and present.is_up and present.web_port == port):
         return
     if not host.is_port_free(fleet.bind_address, port):
-        holders = engine.publishing(port)
         raise ManagerError(
             "cannot roll {id} back: its old port {port} is in use by {holder}",
-            id=instance, port=port, holder=", ".join(holders) or "?",
+            id=instance, port=port, holder=ports.holder(port, engine, fleet.name),
         )  # fmt: skip
 
 

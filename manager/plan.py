@@ -19,7 +19,7 @@ class Action(NamedTuple):
     `first_wave`: its container must be gone before others start, because they get its port.
     `is_fresh`: a person's word, which clears `failed` and `completed`; without it these come back as they were.
     `as_it_was`: its config was refused, so that its env file stays the one of the config that it runs.
-    `stays_down`: a container is made and not started.
+    `stays_down`: a container is made and not started. `keeps_image`: it is made of the image that it had.
     """
 
     kind: Kind
@@ -29,6 +29,7 @@ class Action(NamedTuple):
     is_fresh: bool = True
     as_it_was: bool = False
     stays_down: bool = False
+    keeps_image: bool = False
 
     @property
     def starts(self) -> bool:
@@ -171,7 +172,7 @@ def restart(situation: Situation, named: Iterable[str] | None = None) -> list[Ac
         elif container.is_up:
             actions.append(Action("restart", each, Text("asked for"), as_it_was=refused))
         else:
-            actions.append(Action("start", each, Text("not running"), as_it_was=refused))
+            actions.append(_started(container, each, is_fresh=True, is_refused=refused))
     return _in_waves(situation, actions)
 
 
@@ -257,7 +258,7 @@ def _up_one(situation: Situation, each: str, *, is_named: bool, recreate: bool) 
             "leave", each, Text("paused; `docker unpause {name}` lets it go on", name=container.name)
         )
     if not container.is_up:
-        return Action("start", each, Text("not running"), is_fresh=is_named, as_it_was=bool(refused))
+        return _started(container, each, is_fresh=is_named, is_refused=bool(refused))
     if _is_ending(verdict):
         return Action(
             "restart", each, Text("it is being stopped"), is_fresh=is_named, as_it_was=bool(refused)
@@ -295,6 +296,15 @@ def left_refused(instance: str, refused: Refused) -> Action:
             hash=refused.config_hash[:8], image=refused.image_id.removeprefix("sha256:")[:8], why=refused.why, id=instance,
         ),
     )  # fmt: skip
+
+
+def _started(container: Container, instance: str, *, is_fresh: bool, is_refused: bool) -> Action:
+    """Starts what is down. What the engine could not start before is made anew: an engine that was killed may keep a task of
+    it for ever, which only another container does not meet.
+    """
+    if container.never_ran and not is_refused:
+        return Action("recreate", instance, Text("the engine could not start it"), keeps_image=True)
+    return Action("start", instance, Text("not running"), is_fresh=is_fresh, as_it_was=is_refused)
 
 
 def _left_orphan(instance: str) -> Action:

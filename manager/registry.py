@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from manager import labels, spec
 
 EXIT_CODE = re.compile(r"\((\d+)\)")
+ENGINE_COULD_NOT_START = 128
+"""The exit code that the engine gives a container which it could not start."""
 HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 
 
@@ -41,6 +43,13 @@ class Container(NamedTuple):
             EXIT_CODE.search(self.status) if self.engine_state in {"exited", "dead", "restarting"} else None
         )
         return int(found[1]) if found else None
+
+    @property
+    def never_ran(self) -> bool:
+        """Whether the engine made it and then could not start it, or nobody tried."""
+        return self.engine_state == "created" or (
+            self.engine_state == "exited" and self.exit_code == ENGINE_COULD_NOT_START
+        )
 
     @property
     def is_up(self) -> bool:

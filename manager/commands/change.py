@@ -99,7 +99,11 @@ def put_back(context: Context, fallen: list[str]) -> int:
 
 
 def _starts(survey: Survey, named: list[str]) -> list[Action]:
-    return [each for each in plan.up(survey.situation) if each.kind == "start" and each.instance in named]
+    return [
+        each
+        for each in plan.up(survey.situation)
+        if (each.kind == "start" or each.keeps_image) and each.instance in named
+    ]
 
 
 def _up_change(context: Context) -> Change:

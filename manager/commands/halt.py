@@ -62,7 +62,7 @@ def resume(context: Context) -> int:
 
 
 def _halt(context: Context, *, follows_a_kill: bool) -> int:
-    from manager import halting  # thread pools
+    from manager import halting  # threads, and what asks an exchange
 
     survey, engine, fleet = context.survey(), context.engine(), context.project().fleet
     chosen = _chosen(context, survey)

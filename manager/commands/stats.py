@@ -17,6 +17,7 @@ from manager.i18n import Text, _
 from manager.meter import Meter
 from manager.states import State
 from manager.survey import InstanceView, Survey
+from manager.table import GAP
 
 BETWEEN_SAMPLES_S = 0.5
 """CPU is what was used between two samples. A bot that ticks twice a second is seen to; `docker stats` takes 1 s."""
@@ -87,4 +88,4 @@ def _line(
     for each in shown:
         piece = columns.padded(texts[each.key], widths[each.key], is_number=each.is_number)
         pieces.append(output.coloured(state, piece) if state and each.key == "state" else piece)
-    return (" " * columns.GAP).join(pieces).rstrip()
+    return (" " * GAP).join(pieces).rstrip()

@@ -11,6 +11,7 @@ from manager import columns, figures, i18n
 from manager.columns import COLUMNS
 from manager.figures import Figures
 from manager.reports import Report
+from manager.table import GAP, width
 from tests.builders import some_figures
 
 
@@ -109,12 +110,12 @@ def test_a_narrow_terminal_gets_what_matters() -> None:
     kept = [each.key for each in columns.fitting(widths, 80)]
     assert kept[:3] == ["id", "state", "mode"]
     assert {"cpu", "memory", "pnl"} <= set(kept)
-    assert sum(widths[key] + columns.GAP for key in kept) - columns.GAP <= 80
+    assert sum(widths[key] + GAP for key in kept) - GAP <= 80
     assert [each.key for each in columns.fitting(widths, 1)] == ["id", "state", "mode", "cpu"]
 
 
 def test_wide_characters_take_two_cells() -> None:
-    assert columns.width("運行中") == 6
+    assert width("運行中") == 6
     assert columns.padded("運行中", 8, is_number=False) == "運行中  "
     assert columns.padded("1.5", 5, is_number=True) == "  1.5"
 
