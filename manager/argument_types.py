@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import get_args
 
+from manager import i18n
 from manager.i18n import _
 
 
@@ -80,3 +81,45 @@ def pattern(text: str) -> re.Pattern[str]:
         return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
         raise argparse.ArgumentTypeError(_("is no regular expression: {why}").format(why=error)) from None
+
+
+def seconds(text: str) -> float:
+    """How long to wait, a day at most."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 86400:
+        raise argparse.ArgumentTypeError(_("must be 0-86400 seconds"))
+    return value
+
+
+def number(text: str) -> float:
+    """As JSON writes it: 100 stays a whole number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(_("must be a number, 0 or more"))
+    return int(value) if value.is_integer() else value
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A type of argparse's: whole numbers within bounds."""
+
+    def of(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise argparse.ArgumentTypeError(_("must be {low}-{high}").format(low=low, high=high))
+        return int(text)
+
+    return of
+
+
+def language(tag: str) -> str:
+    """One that there is a catalogue for."""
+    if not i18n.is_known(tag):
+        raise argparse.ArgumentTypeError(
+            _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(i18n.LANGUAGES), value=tag)
+        )
+    return tag

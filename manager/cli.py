@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from manager import __version__, commandline, i18n
+from manager.command_table import COMMANDS
 from manager.errors import BUG, OK, USAGE, ManagerError
 from manager.i18n import Text, _
 
@@ -89,13 +90,13 @@ def _language_asked(argv: Sequence[str]) -> str | None:
 
 def _command_asked(words: Sequence[str]) -> str | None:
     """The command, where it stands before every option that could have a value: then no other's parser is needed."""
-    return words[0] if words and words[0] in commandline.COMMANDS else None
+    return words[0] if words and words[0] in COMMANDS else None
 
 
 def _run(args: argparse.Namespace) -> int:
     from manager.context import Context
 
-    module, _dot, function = commandline.COMMANDS[args.command].function.partition(".")
+    module, _dot, function = COMMANDS[args.command].function.partition(".")
     _apply_instance_id(args)
     context = Context(args)
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from manager import argument_types, i18n, jsonfile
 from manager import project as projects
-from manager.commandline import COMMANDS
+from manager.command_table import COMMANDS
 from manager.errors import ManagerError
 from manager.i18n import _
 

@@ -135,7 +135,7 @@ def a_situation(
     """A situation from one line an instance.
 
     Keys: `engine` (the container's state, none for no container), `state` (the verdict), `hash` (its label; the config's
-    is `h1`), `image`, `environment` (changed), `wish`, `halted`, `port`, `old_port`.
+    is `h1`), `image`, `environment` (changed), `status` (the engine's text), `wish`, `halted`, `port`, `old_port`.
     """
     wanted, containers, verdicts, remembered = {}, {}, {}, {}
     for each, facts in instances.items():
@@ -148,6 +148,7 @@ def a_situation(
                 each,
                 engine,
                 ImageID=facts.get("image", "sha256:one"),
+                **({"Status": facts["status"]} if "status" in facts else {}),
                 labels={
                     labels.CONFIG_HASH: facts.get("hash", "h1"),
                     labels.WEB_PORT: str(facts.get("old_port", facts.get("port", 5001))),

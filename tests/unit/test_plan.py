@@ -42,6 +42,23 @@ def test_up_starts_what_stopped_by_itself_and_keeps_its_final_state() -> None:
     assert not action.is_fresh
 
 
+def test_what_the_engine_could_not_start_is_made_anew_of_the_same_image() -> None:
+    situation = a_situation(
+        {
+            "a": {"engine": "exited", "status": "Exited (128) 2 minutes ago", "image": "sha256:old"},
+            "b": {"engine": "created", "status": "Created"},
+            "c": {"engine": "exited", "status": "Exited (137) 2 minutes ago"},
+        }
+    )
+    for actions in (plan.up(situation), plan.start(situation, ["a", "b", "c"]), plan.restart(situation)):
+        assert printed(actions) == [
+            "recreate a: the engine could not start it",
+            "recreate b: the engine could not start it",
+            "start c: not running",
+        ]
+        assert [each.keeps_image for each in actions] == [True, True, False]
+
+
 def test_up_leaves_and_names_what_a_person_stopped() -> None:
     situation = a_situation({"a": {"engine": "exited", "wish": "stopped"}, "b": {"wish": "stopped"}})
     assert printed(plan.up(situation)) == [

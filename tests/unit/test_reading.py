@@ -17,7 +17,7 @@ import pytest
 from wcwidth import wcswidth  # type: ignore[import-untyped]
 
 from manager import argument_types, cli, completion, i18n, screen, table
-from manager.commandline import COMMANDS
+from manager.command_table import COMMANDS
 from manager.commands import ps
 from manager.errors import UsageError
 from manager.memory import Remembered
