@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +25,10 @@ class NobodyPublishes:
 
 def holder(port: int) -> str:
     return ports.holder(port, cast(Any, NobodyPublishes()), "desk")
+
+
+def runs_as_proxy(pid: int) -> bool:
+    return Path(f"/proc/{pid}/comm").read_text() == "docker-proxy\n"
 
 
 @pytest.fixture(name="port")
