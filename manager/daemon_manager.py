@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -135,15 +134,14 @@ class TradingBotDaemon:
     def _attend(self) -> bool:
         """Shows the bot's output until it ends or a signal comes, which stops it."""
         context = self._context()
-        with _signals_interrupt():
+        with _asked_to_end() as is_asked:
             try:
                 instance = self._instance(context.survey())
                 _follow(context, instance)
-                return _until_ended(context, instance) != "failed"
-            except KeyboardInterrupt:
-                return self.stop()
+                ended = _until_ended(context, instance, is_asked)
             finally:
                 context.close()
+            return self.stop() if ended is None else ended != "failed"
 
 
 def list_instances() -> None:
@@ -201,10 +199,10 @@ def _follow(context: Context, instance: str) -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _until_ended(context: Context, instance: str) -> State:
-    """Waits until the instance has ended for good, and not for a restart. Returns its last state."""
+def _until_ended(context: Context, instance: str, is_asked: threading.Event) -> State | None:
+    """Waits until the instance has ended for good, and not for a restart. Its last state; None when a signal came first."""
     ended = 0
-    while True:
+    while not is_asked.wait(POLL_S):
         view = None
         with contextlib.suppress(EngineUnreachable):  # an engine that is restarted takes nothing with it
             view = context.survey().views.get(instance)
@@ -213,24 +211,29 @@ def _until_ended(context: Context, instance: str) -> State:
         ended = ended + 1 if view is not None and view.verdict.state in ENDED else 0
         if view is not None and ended == ENDED_POLLS:
             return view.verdict.state
-        time.sleep(POLL_S)
+    return None
 
 
 @contextlib.contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM, as systemd sends it, is taken like Ctrl-C. Only the main thread may say so."""
+def _asked_to_end() -> Iterator[threading.Event]:
+    """Set by Ctrl-C and by SIGTERM, as systemd sends it. Only the main thread may listen for signals.
+
+    No exception: one that is raised wherever the program happens to be can be lost there, and the bot would trade on.
+    """
+    is_asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield is_asked
         return
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        is_asked.set()
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield is_asked
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

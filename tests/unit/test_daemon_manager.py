@@ -230,10 +230,9 @@ def test_a_signal_stops_the_instance(
 
     pretend(monkeypatch, desk, "running")
     before = signal.getsignal(signal.SIGTERM)
-    timer = threading.Timer(0.3, os.kill, args=(os.getpid(), getattr(signal, signal_name)))
-    timer.start()
+    number = getattr(signal, signal_name)
+    monkeypatch.setattr(daemon_manager, "_follow", lambda *_: os.kill(os.getpid(), number))
     assert TradingBotDaemon(CONFIG).start(daemonize=False) is True
-    timer.join()
     assert [run[2] for run in commands.run] == ["start", "stop"]
     assert signal.getsignal(signal.SIGTERM) is before
 

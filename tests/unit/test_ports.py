@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,10 +47,7 @@ def test_what_a_killed_engine_left_is_told_from_another_program(port: int, tmp_p
     proxy.chmod(0o755)
     for its_port, is_left in ((port, True), (port + 1, False)):
         with subprocess.Popen([proxy, "-host-port", str(its_port)], stdin=subprocess.PIPE) as left:
-            comm = Path(f"/proc/{left.pid}/comm")
-            eventually(
-                lambda comm=comm: comm.read_text() == "docker-proxy\n", 10, "it runs under its own name"
-            )
+            eventually(partial(runs_as_proxy, left.pid), 10, "it runs under its own name")
             said = holder(port)
             assert (f"pid {left.pid}" in said) == is_left
             assert ("restarting the Docker Engine clears it" in said) == is_left
