@@ -70,6 +70,7 @@ $(VENV)/runtime.stamp: requirements.lock pyproject.toml scripts/venv.sh
 	@echo "installing the packages of requirements.lock into $(VENV)"
 	@$(PIP) install --quiet --require-hashes -r requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q manager
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp

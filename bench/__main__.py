@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import shlex
 import signal
 import sys
@@ -16,7 +17,7 @@ from bench.facts import facts
 from bench.fleets import Fleets, parallelism_table
 from bench.floor import BEST_GUESS
 from bench.measure import Findings
-from bench.project import BOT, CALM_S, Workshop, workshop
+from bench.project import BOT, CALM_S, ROOT, Workshop, workshop
 
 HERE = Path(__file__).resolve().parent
 
@@ -55,6 +56,7 @@ def main(argv: Sequence[str]) -> int:
     findings, about = Findings(), [*facts(api), ("command", shlex.join(["python", "-m", "bench", *argv]))]
     widest = max(*extent.sizes, *extent.growth, extent.sweep, extent.idle) * (2 if extent.peers else 1)
     try:
+        compileall.compile_dir(ROOT / "manager", quiet=1)  # as after anybody's first command
         with workshop(widest, extent.calm) as shop:
             about.append(("run", shop.run_id))
             shop.build(shop.image, BOT)
