@@ -24,6 +24,7 @@ COMPARED = {
     "list": {"manager ps"},
     "restart of one": {"docker restart"},
     "status of one": {"python -c pass"},
+    "stats": {"docker stats --no-stream"},
     "1 MB through the supervisor, no CPU limit": {"straight to the log driver"},
     "1 MB through the supervisor, 80 % of a core for both": {"straight to the log driver"},
 }

@@ -169,6 +169,7 @@ def on_terminal(fleet: Project, *args: str, until: str = "", timeout: float = 60
     environ = {**os.environ, **fleet.environ, "NO_COLOR": "1", "COLUMNS": "100", "LINES": "30"}
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever runs the tests in the background ignores it
         os.chdir(fleet.folder)
         os.execve(sys.executable, fleet.command(*args), environ)
     drawn, deadline, pressed = b"", time.monotonic() + timeout, not until
