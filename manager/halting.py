@@ -77,6 +77,13 @@ class Halted(NamedTuple):
     seen: Mapping[str, Container]
     ended: Mapping[str, Ended]
 
+    @property
+    def came_up(self) -> set[str]:
+        """The instances whose own container was up at some moment, one that was only just being started too."""
+        name = self.survey.project.fleet.container_name
+        ended = (each.container for each in self.ended.values())
+        return {each.instance for each in ended if each.name == name(each.instance)}
+
 
 def containers(survey: Survey, chosen: Collection[str]) -> list[Container]:
     """The containers of these instances, strays too: one-offs and doubles may trade. Not those of another folder's fleet."""

@@ -66,9 +66,8 @@ def _halt(context: Context, *, follows_a_kill: bool) -> int:
 
     survey, engine, fleet = context.survey(), context.engine(), context.project().fleet
     chosen = _chosen(context, survey)
-    ran = [each for each in chosen if survey.situation.is_up(each)]
-    down = [each for each in chosen if each not in ran]
-    unsaved = _remember(survey, ran, down)
+    ran = {each for each in chosen if survey.situation.is_up(each)}
+    unsaved = _remember(survey, chosen, ran)
 
     def look_again(before: Survey) -> Survey:
         if follows_a_kill:  # what a killed manager has asked of the engine comes all the same
@@ -83,9 +82,8 @@ def _halt(context: Context, *, follows_a_kill: bool) -> int:
     answers = halting.ask(
         halted, chosen, engine, lambda container, answer: tell(_answer_line(container, answer))
     )
-    unsaved = (
-        _remember(halted.survey, ran, down) or unsaved
-    )  # who held the lock may have written its own memory over ours
+    # who held the lock may have started more, and written its own memory over ours
+    unsaved = _remember(halted.survey, chosen, ran | halted.came_up) or unsaved
     change.write_export(halted.survey)
     fates = sorted(halting.fates(halted, chosen, answers), key=lambda each: each.instance)
     return _conclude(context, halted.survey, fates, unsaved)
@@ -101,8 +99,9 @@ def _chosen(context: Context, survey: Survey) -> list[str]:
     return known if named is None else named
 
 
-def _remember(survey: Survey, ran: list[str], down: list[str]) -> ManagerError | None:
+def _remember(survey: Survey, chosen: list[str], ran: set[str]) -> ManagerError | None:
     """Before the deed, so that a manager killed in between leaves a list. A bot is stopped whether or not it can be written."""
+    down = [each for each in chosen if each not in ran]
     try:
         change.remember(survey, survey.project.memory.with_halted(ran, down))
     except ManagerError as error:
