@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
 from manager import execute, orders, supervision
 from manager.crowd import Crowd
 from manager.engine import MOST_CALLS, Engine
-from manager.errors import FAILED, OK, TIMED_OUT, ManagerError, NotFound, worst_exit_code
+from manager.errors import FAILED, OK, TIMED_OUT, EngineError, ManagerError, NotFound, worst_exit_code
 from manager.fleet import Fleet
 from manager.i18n import Text
 from manager.orders import Answer
@@ -126,7 +127,8 @@ def ask(
     answers = {each: Answer(None, why=Text("its container is gone, nobody can ask for it")) for each in gone}
     if not live:
         return answers
-    orders.sweep(fleet, engine)
+    with suppress(EngineError):  # what a killed manager has left hinders nobody
+        orders.sweep(fleet, engine)
 
     def ask_one(container: Container) -> tuple[Container, Answer]:
         return container, orders.ask(container, fleet, engine)

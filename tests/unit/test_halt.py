@@ -10,6 +10,7 @@ import pytest
 from manager import halting, labels, memory, orders, plan, survey
 from manager import project as projects
 from manager.container import Place, body
+from manager.errors import EngineError
 from manager.halting import Ended, Fate
 from manager.memory import Memory
 from manager.orders import Answer
@@ -138,6 +139,9 @@ class Stopping:
     def inspect(self, container: str) -> dict[str, Any]:
         return {"State": {"ExitCode": 0}}
 
+    def containers(self, label_filters: list[str]) -> list[dict[str, Any]]:
+        raise EngineError("the engine says: {why}", why="no")
+
     def look(self, *_before: Any) -> survey.Survey:
         return survey.survey(
             projects.read(self.project_dir), observe(self.listings.pop(0), FLEET_NAME), survey.NO_IMAGE
@@ -166,3 +170,9 @@ def test_what_another_manager_has_just_started_ran_too(desk: Path) -> None:
     ended = {each.container.name for each in halted.ended.values()}
     assert ended == {f"{FLEET_NAME}-a", f"{FLEET_NAME}-b-run-1"}
     assert halted.came_up == {"a"}
+
+
+def test_an_engine_that_fails_after_the_stops_leaves_an_answer_of_unknown(desk: Path) -> None:
+    engine: Any = Stopping(desk, [row(desk, "a", "exited", labels={labels.MODE: "live"})])
+    answers = halting.ask(halting.Halted(engine.look(), {}, {}), ["a"], engine, lambda *_: None)
+    assert answers["a"].left is None
