@@ -195,9 +195,12 @@ def test_a_reader_is_waited_for_and_not_passed(tmp_path: Path) -> None:
     reader = os.open(path, os.O_RDONLY)
     fcntl.flock(reader, fcntl.LOCK_EX)
     threading.Timer(0.1, os.close, (reader,)).start()
-    with lock.held(path, "halt", force=True):
-        with pytest.raises(Locked, match="`manager halt` "), lock.held(path, "up"):
-            pass
+    with (
+        lock.held(path, "halt", force=True),
+        pytest.raises(Locked, match="`manager halt` "),
+        lock.held(path, "up"),
+    ):
+        pass
 
 
 def test_a_lock_file_that_can_only_be_read_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
