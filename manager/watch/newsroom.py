@@ -63,7 +63,7 @@ class Newsroom:
         is_unsettled: bool,
     ) -> None:
         """The faults of this moment."""
-        self._book, alerts = book.step(
+        after, alerts = book.step(
             self._book,
             found,
             rules,
@@ -75,6 +75,7 @@ class Newsroom:
         )
         for each in alerts:
             self.add(each, now)
+        self._book = after  # last: SIGTERM may come at any moment, and what is not yet to be sent must not count as said
 
     def subjects(self) -> set[str]:
         """The instances that something is in the book of."""
@@ -115,10 +116,10 @@ class Newsroom:
         today = datetime.fromtimestamp(now)
         if not digest.is_due(rules.digest_at, today, self._digest):
             return
-        self._digest = today.date().isoformat()
         message = digest.text(self._fleet.name, views, self.history, progress, disk, now)
         output.say("\n".join([message.title, *(f"  {line}" for line in message.body.splitlines())]))
         self._deliverer.put(message, addresses)
+        self._digest = today.date().isoformat()
 
     def save(self, *, at_once: bool = False) -> None:
         """Remembers, if there is anything new, and nothing as said before it is on its way: better twice than never.

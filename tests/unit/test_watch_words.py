@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from manager import service, settings
+from manager import output, service, settings
 from manager.errors import ConfigError, ManagerError
 from manager.i18n import Text
 from manager.watch import addresses, digest, store
 from manager.watch.book import Alert, Open
 from manager.watch.deliver import MOST_WAITING, Deliverer
-from manager.watch.faults import MIB, Disk, Progress
+from manager.watch.faults import MIB, Disk, Fault, Progress
 from manager.watch.history import NO_HISTORY, History, Past
 from manager.watch.newsroom import Newsroom
 from manager.watch.wording import Message
@@ -182,6 +182,31 @@ def test_what_could_not_be_sent_is_sent_by_the_next_watch(tmp_path: Path) -> Non
         third.flush([reachable], rules)
         third.close([reachable])
     assert len(receiver.posts) == 1
+
+
+def test_an_alert_during_which_the_watch_is_ended_is_said_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = a_fleet(data_dir=tmp_path)
+    fleet.state_dir.mkdir()
+
+    def noted(newsroom: Newsroom) -> None:
+        fault = Fault("one", "failed", Text("one failed: exit code 1"))
+        newsroom.note([fault], fleet.alerts, NOW, well=(), away=(), are_unknown=False, is_unsettled=False)
+
+    def ended(_line: str) -> None:
+        raise KeyboardInterrupt
+
+    first = Newsroom(fleet, NOW)
+    with monkeypatch.context() as during:
+        during.setattr(output, "say", ended)
+        with pytest.raises(KeyboardInterrupt):
+            noted(first)
+    first.close([])
+    said: list[str] = []
+    monkeypatch.setattr(output, "say", said.append)
+    noted(Newsroom(fleet, NOW))
+    assert len(said) == 1
 
 
 def test_the_service_is_installed_once_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
