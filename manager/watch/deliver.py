@@ -40,7 +40,7 @@ def send(address: Address, message: Message, timeout: float = SEND_TIMEOUT_S) ->
     text = json.dumps({"url": address.url, **message._asdict()})
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "manager.watch.send"], input=text, capture_output=True, text=True,
+            [sys.executable, "-P", "-m", "manager.watch.send"], input=text, capture_output=True, text=True,
             timeout=timeout, check=False, env={**os.environ, **address.environ},
         )  # fmt: skip
         answer = json.loads(done.stdout)
