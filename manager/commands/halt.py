@@ -90,10 +90,13 @@ def _halt(context: Context, *, follows_a_kill: bool) -> int:
 
 
 def _chosen(context: Context, survey: Survey) -> list[str]:
-    """The instances meant: those named, else all that a config, a container or a stray is of."""
-    known = sorted({*survey.views, *(each.instance for each in survey.observed.strays)})
+    """The instances meant: those named, else all that a config, a container or a stray is of. Not another folder's, which run on."""
+    others = {each.instance for each in survey.observed.containers.values() if survey.elsewhere(each)}
+    known = sorted({*survey.views, *(each.instance for each in survey.observed.strays)} - others)
     named = survey.project.select(context.args.ids, context.args.config)
     for each in named or ():
+        if each in others:
+            survey.require_ours()
         if each not in known:
             raise no_instance(each, known)
     return known if named is None else named

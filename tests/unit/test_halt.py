@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 
 from manager import halting, labels, memory, orders, plan, survey
 from manager import project as projects
+from manager.commands import halt as command
 from manager.container import Place, body
-from manager.errors import EngineError
+from manager.context import Context
+from manager.errors import ConfigError, EngineError, UsageError
 from manager.halting import Ended, Fate
 from manager.memory import Memory
 from manager.orders import Answer
@@ -176,3 +179,18 @@ def test_an_engine_that_fails_after_the_stops_leaves_an_answer_of_unknown(desk: 
     engine: Any = Stopping(desk, [row(desk, "a", "exited", labels={labels.MODE: "live"})])
     answers = halting.ask(halting.Halted(engine.look(), {}, {}), ["a"], engine, lambda *_: None)
     assert answers["a"].left is None
+
+
+def test_another_folders_instances_are_neither_remembered_nor_called_down(desk: Path) -> None:
+    engine: Any = Stopping(desk, [row(desk, "a"), a_row("b")])
+    found = engine.look()
+
+    def chosen(*ids: str) -> list[str]:
+        return command._chosen(Context(Namespace(ids=list(ids), config=[])), found)
+
+    assert chosen() == ["a"]
+    assert "belongs to /srv/desk" in str(found.foreign()[0])
+    with pytest.raises(ConfigError, match="belongs to /srv/desk"):
+        chosen("b")
+    with pytest.raises(UsageError, match="there is no instance c"):
+        chosen("c")
