@@ -41,7 +41,7 @@ class Newsroom:
         self._pending_since = self._pending_last = 0.0
         self._sent_at = float("-inf")
         self._deliverer = Deliverer(output.warning)
-        self._left = dict(saved.waiting) if saved else {}
+        self._left = self._waiting = saved.waiting if saved else store.NONE_WAITING
 
     def has_open(self, kind: str) -> bool:
         """Whether a fault of this kind is in the book."""
@@ -131,8 +131,10 @@ class Newsroom:
         saved = store.Saved(
             self._book, self.history, self._digest, {**self._left, **self._deliverer.waiting()}
         )
-        if saved == self._saved or (time.monotonic() < self._next_save and not at_once):
+        is_urgent = at_once or saved.waiting != self._waiting
+        if saved == self._saved or (time.monotonic() < self._next_save and not is_urgent):
             return
+        self._waiting = saved.waiting
         self._next_save = time.monotonic() + SAVE_S
         try:
             store.save(self._fleet.watch_file, saved)

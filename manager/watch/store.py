@@ -41,7 +41,10 @@ def load(path: Path) -> Saved | None:
             books.from_json(found["open"]),
             histories.from_json(found["instances"]),
             str(found["digest"]),
-            {str(each): tuple(map(_message, messages)) for each, messages in found["waiting"].items()},
+            {
+                str(each): tuple(map(_message, messages))
+                for each, messages in found.get("waiting", {}).items()
+            },
         )
     except (jsonfile.JsonFault, TypeError, ValueError, KeyError, AttributeError):
         return None
