@@ -28,8 +28,8 @@ HOW = {
 
 
 def halt(context: Context) -> int:
-    """Stops every instance at once, whatever else is locked, and verifies it."""
-    fleet = context.project().fleet
+    """Stops every instance at once, whatever else is locked or cannot be read, and verifies it."""
+    fleet = context.project_to_halt().fleet
     try:
         with lock.held(fleet.lock_file, "halt", force=True) as held:
             return _halt(context, follows_a_kill=held.follows_a_kill)

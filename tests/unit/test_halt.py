@@ -13,7 +13,7 @@ from manager import project as projects
 from manager.commands import halt as command
 from manager.container import Place, body
 from manager.context import Context
-from manager.errors import ConfigError, EngineError, UsageError
+from manager.errors import ConfigError, EngineError, Problem, UsageError
 from manager.halting import Ended, Fate
 from manager.memory import Memory
 from manager.orders import Answer
@@ -194,3 +194,21 @@ def test_another_folders_instances_are_neither_remembered_nor_called_down(desk: 
         chosen("b")
     with pytest.raises(UsageError, match="there is no instance c"):
         chosen("c")
+
+
+def test_a_folder_whose_settings_are_broken_is_known_by_its_containers(tmp_path: Path) -> None:
+    rows = [
+        a_row("a"),
+        a_row("a", Names=["/desk-a-run-1"], labels={labels.COMPOSE_ONEOFF: "True"}),
+        a_row("b"),
+    ]
+    problem = Problem.at("config/fleet.toml", "", "is not TOML: {why}", why="x")
+    found = projects.by_containers(Path("/srv/desk"), rows, [problem])
+    assert found is not None
+    assert (found.fleet.name, found.fleet.data_dir) == (FLEET_NAME, Path("/srv/desk/volumes"))
+    assert found.problems == (problem,)
+    seen = survey.survey(found, observe(rows, FLEET_NAME), survey.NO_IMAGE)
+    assert (seen.foreign(), list(seen.views)) == ([], ["a", "b"])
+    other = a_row("a", labels={labels.COMPOSE_PROJECT: "desk-before"})
+    assert projects.by_containers(Path("/srv/desk"), [*rows, other], []) is None
+    assert projects.by_containers(Path("/srv/desk"), [], []) is None
