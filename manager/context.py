@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manager import memory, output
+from manager import labels, memory, output
 from manager import project as projects
 from manager import survey as surveys
+from manager.errors import ConfigError
 from manager.project import Project
 from manager.survey import Survey
 
@@ -23,6 +24,7 @@ class Context:
     def __init__(self, args: Namespace) -> None:
         self.args = args
         self._engine: Engine | None = None
+        self._project: Project | None = None
 
     @property
     def as_json(self) -> bool:
@@ -36,7 +38,19 @@ class Context:
 
     def project(self) -> Project:
         """Reads the project folder; warnings go to standard error at once."""
-        return projects.read(self.project_dir())
+        return self._project or projects.read(self.project_dir())
+
+    def project_to_halt(self) -> Project:
+        """The project, from now on by its containers where its settings cannot be used: a typo must not keep bots trading."""
+        try:
+            return self.project()
+        except ConfigError as error:
+            folder = self.project_dir().resolve()
+            rows = self.engine().containers(labels.folder_filter(str(folder)))
+            self._project = projects.by_containers(folder, rows, error.problems)
+            if self._project is None:
+                raise
+            return self._project
 
     def engine(self, parallelism: int = 8) -> Engine:
         """The engine, connected on first use."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
 from manager import execute, orders, supervision
 from manager.crowd import Crowd
 from manager.engine import MOST_CALLS, Engine
-from manager.errors import FAILED, OK, TIMED_OUT, ManagerError, NotFound, worst_exit_code
+from manager.errors import FAILED, OK, TIMED_OUT, EngineError, ManagerError, NotFound, worst_exit_code
 from manager.fleet import Fleet
 from manager.i18n import Text
 from manager.orders import Answer
@@ -77,6 +78,13 @@ class Halted(NamedTuple):
     seen: Mapping[str, Container]
     ended: Mapping[str, Ended]
 
+    @property
+    def came_up(self) -> set[str]:
+        """The instances whose own container was up at some moment, one that was only just being started too."""
+        name = self.survey.project.fleet.container_name
+        ended = (each.container for each in self.ended.values())
+        return {each.instance for each in ended if each.name == name(each.instance)}
+
 
 def containers(survey: Survey, chosen: Collection[str]) -> list[Container]:
     """The containers of these instances, strays too: one-offs and doubles may trade. Not those of another folder's fleet."""
@@ -119,7 +127,8 @@ def ask(
     answers = {each: Answer(None, why=Text("its container is gone, nobody can ask for it")) for each in gone}
     if not live:
         return answers
-    orders.sweep(fleet, engine)
+    with suppress(EngineError):  # what a killed manager has left hinders nobody
+        orders.sweep(fleet, engine)
 
     def ask_one(container: Container) -> tuple[Container, Answer]:
         return container, orders.ask(container, fleet, engine)

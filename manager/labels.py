@@ -69,6 +69,11 @@ def fleet_filter(fleet: str) -> list[str]:
     return [f"{COMPOSE_PROJECT}={fleet}", INSTANCE]
 
 
+def folder_filter(project_dir: str) -> list[str]:
+    """Label filters that select the containers of a project folder, whatever its fleet is called."""
+    return [f"{COMPOSE_WORKING_DIR}={project_dir}", INSTANCE]
+
+
 def of_oneoff(fleet: str, instance: str) -> dict[str, str]:
     """The labels of a container that asks something for an instance and is no instance, for us and for Compose."""
     return {ASKED_FOR: instance, COMPOSE_PROJECT: fleet, COMPOSE_SERVICE: instance, COMPOSE_ONEOFF: "True"}

@@ -43,14 +43,15 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
     """Holds the fleet's lock. Raises Locked after `wait` seconds, naming the holder.
 
     `force` goes on without it, and leaves word for its holder: a stop that passes the lock must not be undone by who
-    holds it. It also goes on where no lock file can be made.
+    holds it. It also goes on where no lock file can be made. A reader that has the lock for a moment is waited for: it
+    starts nothing, and who passes it holds no lock that keeps the next manager out.
     """
     descriptor = _open_if_possible(path) if force else _open(path)
     if descriptor is None:
         yield Held()
         return
     try:
-        if _acquired(descriptor, 0.0 if force else max(wait, READER_S)):
+        if _acquired(descriptor, max(wait, READER_S), passes=force):
             follows_a_kill = bool(_note(descriptor))
             _sign(descriptor, _signature(command))
             try:
@@ -120,10 +121,11 @@ def _open_if_possible(path: Path) -> int | None:
         return None
 
 
-def _acquired(descriptor: int, wait: float) -> bool:
+def _acquired(descriptor: int, wait: float, *, passes: bool) -> bool:
+    """`passes`: waits for no manager that changes the fleet. It has signed; a reader never does."""
     deadline = time.monotonic() + wait
     while not _try(descriptor):
-        if time.monotonic() >= deadline:
+        if time.monotonic() >= deadline or (passes and _note(descriptor)):
             return False
         time.sleep(POLL_S)
     return True

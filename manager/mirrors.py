@@ -119,7 +119,7 @@ def as_files(mirrors: Mirrors) -> Iterator[dict[str, Path]]:
 
 def _pip_config(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """What pip itself makes of its files and PIP_* variables. A folder of this machine as an index is of no use in a build."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
+    command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "config", "list"]
     try:
         done = subprocess.run(
             command, env=dict(environ), capture_output=True, text=True, timeout=PIP_ANSWERS_S, check=False

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from manager import botenv, cache, host, memory
+from manager import botenv, cache, host, labels, memory, registry
 from manager.definition import Loaded
 from manager.environment import merged, read_dotenv
 from manager.errors import ConfigError, Problem, UsageError
@@ -115,6 +115,26 @@ def read(project_dir: Path) -> Project:
         problems=tuple(problems),
         warnings=(*loaded.warnings, *botenv.warnings(specs.values(), variables)),
     )
+
+
+def by_containers(
+    project_dir: Path, rows: Iterable[Mapping[str, Any]], problems: Sequence[Problem]
+) -> Project | None:
+    """A project whose settings cannot be read, as far as its containers tell: enough to stop them. None where they do not agree."""
+    seen = registry.observe(rows, "")
+    places = {
+        (
+            each.labels.get(labels.COMPOSE_PROJECT, ""),
+            Path(each.data_source).parent.parent,
+        )  # of DATA/database/ID
+        for each in (*seen.containers.values(), *seen.strays)
+        if each.data_source is not None
+    }
+    if len(places) != 1:
+        return None
+    ((name, data_dir),) = places
+    fleet = Fleet(name, project_dir, data_dir)
+    return Project(fleet, Loaded(), memory.load(fleet.memory_file, fleet.name), {}, {}, tuple(problems), ())
 
 
 def _on_disk(

@@ -63,19 +63,23 @@ class Plan(NamedTuple):
     stamp: str
 
     def steps(self) -> list[Step]:
-        """In order. Changes nothing. Raises ManagerError for what cannot be."""
+        """In order. Changes nothing. Raises ManagerError for what cannot be.
+
+        An instance's database comes last: until then what is left of a restore that was killed keeps it from being started,
+        and then it has its own config, and what a person had stopped is remembered.
+        """
         manifest, small = self.backup.manifest, self.backup.small
         planned = []
         if self.named is None and SETTINGS in small:
             planned.append(self._file_step(SETTINGS))
-        for each in manifest.instances if self.named is None else self.named:
-            if members := manifest.of_database(each):
-                planned.append(self._database_step(each, members))
-            if (member := manifest.instances[each]["config_file"]) in small:
-                planned += self._config_steps(each, member)
         if MEMORY in small and (after := self.memory_after()):
             change: Change = "replace" if self.fleet.memory_file.exists() else "new"
             planned.append(Step(change, self.fleet.memory_file, None, MEMORY, files=len(after.instances)))
+        for each in manifest.instances if self.named is None else self.named:
+            if (member := manifest.instances[each]["config_file"]) in small:
+                planned += self._config_steps(each, member)
+            if members := manifest.of_database(each):
+                planned.append(self._database_step(each, members))
         return planned
 
     def memory_after(self) -> Memory | None:

@@ -28,8 +28,8 @@ HOW = {
 
 
 def halt(context: Context) -> int:
-    """Stops every instance at once, whatever else is locked, and verifies it."""
-    fleet = context.project().fleet
+    """Stops every instance at once, whatever else is locked or cannot be read, and verifies it."""
+    fleet = context.project_to_halt().fleet
     try:
         with lock.held(fleet.lock_file, "halt", force=True) as held:
             return _halt(context, follows_a_kill=held.follows_a_kill)
@@ -66,9 +66,8 @@ def _halt(context: Context, *, follows_a_kill: bool) -> int:
 
     survey, engine, fleet = context.survey(), context.engine(), context.project().fleet
     chosen = _chosen(context, survey)
-    ran = [each for each in chosen if survey.situation.is_up(each)]
-    down = [each for each in chosen if each not in ran]
-    unsaved = _remember(survey, ran, down)
+    ran = {each for each in chosen if survey.situation.is_up(each)}
+    unsaved = _remember(survey, chosen, ran)
 
     def look_again(before: Survey) -> Survey:
         if follows_a_kill:  # what a killed manager has asked of the engine comes all the same
@@ -83,26 +82,29 @@ def _halt(context: Context, *, follows_a_kill: bool) -> int:
     answers = halting.ask(
         halted, chosen, engine, lambda container, answer: tell(_answer_line(container, answer))
     )
-    unsaved = (
-        _remember(halted.survey, ran, down) or unsaved
-    )  # who held the lock may have written its own memory over ours
+    # who held the lock may have started more, and written its own memory over ours
+    unsaved = _remember(halted.survey, chosen, ran | halted.came_up) or unsaved
     change.write_export(halted.survey)
     fates = sorted(halting.fates(halted, chosen, answers), key=lambda each: each.instance)
     return _conclude(context, halted.survey, fates, unsaved)
 
 
 def _chosen(context: Context, survey: Survey) -> list[str]:
-    """The instances meant: those named, else all that a config, a container or a stray is of."""
-    known = sorted({*survey.views, *(each.instance for each in survey.observed.strays)})
+    """The instances meant: those named, else all that a config, a container or a stray is of. Not another folder's, which run on."""
+    others = {each.instance for each in survey.observed.containers.values() if survey.elsewhere(each)}
+    known = sorted({*survey.views, *(each.instance for each in survey.observed.strays)} - others)
     named = survey.project.select(context.args.ids, context.args.config)
     for each in named or ():
+        if each in others:
+            survey.require_ours()
         if each not in known:
             raise no_instance(each, known)
     return known if named is None else named
 
 
-def _remember(survey: Survey, ran: list[str], down: list[str]) -> ManagerError | None:
+def _remember(survey: Survey, chosen: list[str], ran: set[str]) -> ManagerError | None:
     """Before the deed, so that a manager killed in between leaves a list. A bot is stopped whether or not it can be written."""
+    down = [each for each in chosen if each not in ran]
     try:
         change.remember(survey, survey.project.memory.with_halted(ran, down))
     except ManagerError as error:

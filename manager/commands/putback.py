@@ -59,14 +59,20 @@ def put_back(
     return context.look_again(survey), outcomes
 
 
-def purse_problem(instance: str, step: Step, survey: Survey) -> Problem | None:
-    """What keeps an old container from being started beside those that trade live now."""
-    if step.label(labels.MODE) != "live":
+def purse_problem(
+    instance: str, step: Step, survey: Survey, together: history.Steps = history.NONE
+) -> Problem | None:
+    """What keeps an old container from being started beside those that trade live now, and those brought back with it."""
+    if not _is_live(step):
         return None
-    fleet = survey.project.fleet
-    exchange, symbol = step.label(labels.EXCHANGE), step.label(labels.SYMBOL)
+    with_it = [
+        _trading(each, other, survey)
+        for each, other in together.items()
+        if each != instance and _is_live(other)
+    ]
+    mine = _trading(instance, step, survey)
     other = botenv.beside_as_it_was(
-        exchange, symbol, env_of(history.kept_env(fleet, instance)), survey.trading([instance]), fleet
+        mine.exchange, mine.symbol, mine.values, [*survey.trading([instance]), *with_it], survey.project.fleet
     )
     if other is None:
         return None
@@ -75,5 +81,21 @@ def purse_problem(instance: str, step: Step, survey: Survey) -> Problem | None:
         "",
         "cannot be brought back as it was: the container {container} already trades {symbol} live, as far as can be told with"
         " the same credentials",
-        container=other, symbol=symbol,
+        container=other, symbol=mine.symbol,
     )  # fmt: skip
+
+
+def _is_live(step: Step) -> bool:
+    return step.label(labels.MODE) == "live"
+
+
+def _trading(instance: str, step: Step, survey: Survey) -> botenv.Trading:
+    """An old container as if it traded already."""
+    fleet = survey.project.fleet
+    return botenv.Trading(
+        instance,
+        fleet.container_name(instance),
+        step.label(labels.EXCHANGE),
+        step.label(labels.SYMBOL),
+        env_of(history.kept_env(fleet, instance)),
+    )

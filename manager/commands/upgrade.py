@@ -46,9 +46,8 @@ def rollback(context: Context) -> int:
         steps = history.load(fleet)
         actions = _rollbacks(context, survey, steps)
         todo = plan.effective(actions)
-        problems = [
-            purse_problem(each.instance, steps[each.instance], survey) for each in todo if each.starts
-        ]
+        together = {each.instance: steps[each.instance] for each in todo if each.starts}
+        problems = [purse_problem(each, step, survey, together) for each, step in together.items()]
         if found := [each for each in problems if each is not None]:
             raise ConfigError(found)
         for action in actions:

@@ -19,7 +19,7 @@ LOCK_WAIT_S = 300
 
 def manager(context: Context, *words: str) -> list[str]:
     """The command line of a manager for the same project, in the same language."""
-    found = [sys.executable, "-m", "manager"]
+    found = [sys.executable, "-P", "-m", "manager"]  # not from where we are: that may be a bot's folder
     if context.args.project_dir:
         found += ["--project-dir", context.args.project_dir]
     if getattr(context.args, "lang", None):

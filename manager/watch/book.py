@@ -37,6 +37,11 @@ class Open(NamedTuple):
     said_at: float | None = None
     gone_at: float | None = None
 
+    def by(self, now: float) -> Open:
+        """The same on a clock that has been set back since: nothing was seen in the future, or it would be waited for."""
+        said, gone = (None if at is None else min(at, now) for at in self[1:])
+        return Open(min(self.since, now), said, gone)
+
 
 Book = Mapping[Key, Open]
 
@@ -68,6 +73,7 @@ def step(
     word, and nothing more is to be said of them. `are_unknown`: the engine is away, so nothing new is known of any
     instance. `is_unsettled`: another manager is at work, or a new engine; what they do is not taken for a fault.
     """
+    book = {key: entry.by(now) for key, entry in book.items()}
     after: dict[Key, Open] = {}
     alerts: list[Alert] = []
     seen = set()

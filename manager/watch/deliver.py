@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from manager.i18n import Text, _
@@ -40,7 +40,7 @@ def send(address: Address, message: Message, timeout: float = SEND_TIMEOUT_S) ->
     text = json.dumps({"url": address.url, **message._asdict()})
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "manager.watch.send"], input=text, capture_output=True, text=True,
+            [sys.executable, "-P", "-m", "manager.watch.send"], input=text, capture_output=True, text=True,
             timeout=timeout, check=False, env={**os.environ, **address.environ},
         )  # fmt: skip
         answer = json.loads(done.stdout)
@@ -65,6 +65,7 @@ class Deliverer:
     def __init__(self, complain: Callable[[str], None]) -> None:
         self._complain = complain
         self._boxes: dict[str, _Box] = {}
+        self._under_way: dict[str, tuple[Message, ...]] = {}
         self._fails: dict[str, int] = {}
         self._next_try: dict[str, float] = {}
         self._changed = threading.Condition()
@@ -86,6 +87,15 @@ class Deliverer:
                 self._thread.start()
             self._changed.notify()
 
+    def waiting(self) -> Mapping[str, tuple[Message, ...]]:
+        """What has not gone out yet: reference of an address → messages, the oldest first."""
+        with self._changed:
+            return {
+                name: messages
+                for name, box in self._boxes.items()
+                if (messages := (*self._under_way.get(name, ()), *box.waiting))
+            }
+
     def close(self) -> None:
         """Gives what is queued one last try, and does not wait long for it."""
         with self._changed:
@@ -104,8 +114,10 @@ class Deliverer:
                     self._changed.wait(self._pause())
                 box, batch = due, list(due.waiting)
                 box.waiting.clear()
+                self._under_way = {box.address.reference: tuple(batch)}
             answer = send(box.address, joined(batch))
             with self._changed:
+                self._under_way = {}
                 self._note(box, batch, answer)
 
     def _due(self) -> _Box | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from manager.fleet import Alerts
@@ -19,6 +20,10 @@ Kind = Literal[
 
 MACHINE = ""
 """The subject of what concerns no single instance."""
+
+ENDED: frozenset[Kind] = frozenset({"down", "failed", "completed"})
+"""No bot runs that could look after its orders."""
+NONE_REPORTED: Mapping[str, int | None] = MappingProxyType({})
 
 OOM_REMEMBERED_S = 3600.0
 """A bot that was killed for its memory is likely to be again: within this time it is one and the same trouble."""
@@ -74,13 +79,31 @@ def of_instances(
     progress: Mapping[str, Progress],
     rules: Alerts,
     now: float,
+    reported: Mapping[str, int | None] = NONE_REPORTED,
 ) -> list[Fault]:
-    """The faults of all instances."""
+    """The faults of all instances. `reported`: the open orders that each bot told of when it ended, None where it said nothing."""
     return [
-        fault
+        _with_orders(fault, view, reported.get(view.id)) if fault.kind in ENDED else fault
         for view in views.values()
         for fault in _of_instance(view, history, progress.get(view.id, Progress()), rules, now)
     ]
+
+
+def _with_orders(fault: Fault, view: InstanceView, left: int | None) -> Fault:
+    """With what may still be in the market: that is what a person has to do something about first."""
+    if view.mode != "live" or left == 0:
+        return fault
+    where = {"exchange": view.exchange or "?", "symbol": view.symbol or "?"}
+    if left is None:
+        text = Text(
+            "{what}; it did not report its orders: look at {exchange}, {symbol}", what=fault.text, **where
+        )
+    else:
+        text = Text(
+            "{what}; it reported {count} open orders left: look at {exchange}, {symbol}",
+            what=fault.text, count=left, **where,
+        )  # fmt: skip
+    return fault._replace(text=text)
 
 
 def _of_instance(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 
-from manager import output
+from manager import output, supervision
 from manager.commands import change
 from manager.context import Context
 from manager.errors import ManagerError
@@ -104,7 +104,12 @@ class Watch:
         if sight.why_away:
             return [*found, faults.of_engine(sight.why_away, rules)]
         views, history = sight.survey.views, self._newsroom.history
-        return found + faults.of_instances(views, history, self._questions.answers, rules, now)
+        reported = {
+            each.id: supervision.open_orders_left(sight.fleet.instance_state_dir(each.id))
+            for each in views.values()
+            if each.mode == "live" and not each.is_bot_up
+        }
+        return found + faults.of_instances(views, history, self._questions.answers, rules, now, reported)
 
     def _put_back(self) -> None:
         """Starts again what the engine's death left down (comeback.py), under the fleet's lock, and says so."""

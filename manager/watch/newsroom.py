@@ -41,6 +41,7 @@ class Newsroom:
         self._pending_since = self._pending_last = 0.0
         self._sent_at = float("-inf")
         self._deliverer = Deliverer(output.warning)
+        self._left = self._waiting = saved.waiting if saved else store.NONE_WAITING
 
     def has_open(self, kind: str) -> bool:
         """Whether a fault of this kind is in the book."""
@@ -62,7 +63,7 @@ class Newsroom:
         is_unsettled: bool,
     ) -> None:
         """The faults of this moment."""
-        self._book, alerts = book.step(
+        after, alerts = book.step(
             self._book,
             found,
             rules,
@@ -74,6 +75,7 @@ class Newsroom:
         )
         for each in alerts:
             self.add(each, now)
+        self._book = after  # last: SIGTERM may come at any moment, and what is not yet to be sent must not count as said
 
     def subjects(self) -> set[str]:
         """The instances that something is in the book of."""
@@ -88,7 +90,11 @@ class Newsroom:
         self._pending.append(alert)
 
     def flush(self, addresses: Sequence[Address], rules: Alerts) -> None:
-        """Sends what has been gathered, unless the last message was a moment ago."""
+        """Sends what has been gathered, unless the last message was a moment ago; at first what an earlier watch could not."""
+        left, self._left = self._left, {}
+        for address in addresses if left else ():
+            for message in left.get(address.reference, ()):
+                self._deliverer.put(message, [address])
         now = time.monotonic()
         is_quiet = now - self._pending_last >= GATHER_S
         if not self._pending or not (is_quiet or now - self._pending_since >= GATHER_MOST_S):
@@ -110,21 +116,25 @@ class Newsroom:
         today = datetime.fromtimestamp(now)
         if not digest.is_due(rules.digest_at, today, self._digest):
             return
-        self._digest = today.date().isoformat()
         message = digest.text(self._fleet.name, views, self.history, progress, disk, now)
         output.say("\n".join([message.title, *(f"  {line}" for line in message.body.splitlines())]))
         self._deliverer.put(message, addresses)
+        self._digest = today.date().isoformat()
 
-    def save(self) -> None:
+    def save(self, *, at_once: bool = False) -> None:
         """Remembers, if there is anything new, and nothing as said before it is on its way: better twice than never.
 
         A full disk is said, and keeps nobody from being told of it.
         """
         if self._pending:
             return
-        saved = store.Saved(self._book, self.history, self._digest)
-        if saved == self._saved or time.monotonic() < self._next_save:
+        saved = store.Saved(
+            self._book, self.history, self._digest, {**self._left, **self._deliverer.waiting()}
+        )
+        is_urgent = at_once or saved.waiting != self._waiting
+        if saved == self._saved or (time.monotonic() < self._next_save and not is_urgent):
             return
+        self._waiting = saved.waiting
         self._next_save = time.monotonic() + SAVE_S
         try:
             store.save(self._fleet.watch_file, saved)
@@ -138,9 +148,9 @@ class Newsroom:
         """Sends what is left, and remembers."""
         if self._pending:
             self._send(addresses)
-        self._next_save = 0.0
-        self.save()
+        self.save(at_once=True)  # somebody may kill us during the last try
         self._deliverer.close()
+        self.save(at_once=True)
 
     def _send(self, addresses: Sequence[Address]) -> None:
         self._sent_at = time.monotonic()

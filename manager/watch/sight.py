@@ -9,7 +9,7 @@ from manager import export, lock, output, supervision
 from manager import survey as surveys
 from manager.commands.show import refresh_export
 from manager.context import Context
-from manager.errors import EngineError, EngineUnreachable, ManagerError
+from manager.errors import EngineError, ManagerError
 from manager.fleet import Fleet
 from manager.project import Project
 from manager.registry import Observed
@@ -88,11 +88,8 @@ class Sight:
             if self._events is None:  # before the list, so that nothing falls between the two
                 self._events = eyes.Events(engine, project.fleet)
             self.survey = surveys.look(project, engine)
-        except EngineUnreachable as error:
+        except EngineError as error:  # one that answers with errors tells as little as one that is away
             self._lose(str(error.params.get("why", error)))
-            return False
-        except EngineError as error:
-            self._say_once(error)
             return False
         if self._loss is not None:
             self._returned(self._loss, time.time())

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, get_args
 
 from manager import jsonfile
 from manager.watch import book as books
 from manager.watch import history as histories
-from manager.watch.book import Key, Open
+from manager.watch.book import Key, Open, Tone
 from manager.watch.history import History
+from manager.watch.wording import Message
+
+Waiting = Mapping[str, tuple[Message, ...]]
+"""Reference of an address → messages; no address stands in a file."""
+NONE_WAITING: Waiting = MappingProxyType({})
 
 SCHEMA = 1
 MAX_BYTES = 16_000_000
 
 
 class Saved(NamedTuple):
-    """The whole file. `digest`: the day of the last daily report, ISO."""
+    """The whole file. `digest`: the day of the last daily report, ISO. `waiting`: what each address is still to be sent."""
 
     book: Mapping[Key, Open]
     history: History
     digest: str = ""
+    waiting: Waiting = NONE_WAITING
 
 
 def load(path: Path) -> Saved | None:
@@ -31,10 +38,23 @@ def load(path: Path) -> Saved | None:
         if found["schema"] != SCHEMA:
             return None
         return Saved(
-            books.from_json(found["open"]), histories.from_json(found["instances"]), str(found["digest"])
+            books.from_json(found["open"]),
+            histories.from_json(found["instances"]),
+            str(found["digest"]),
+            {
+                str(each): tuple(map(_message, messages))
+                for each, messages in found.get("waiting", {}).items()
+            },
         )
     except (jsonfile.JsonFault, TypeError, ValueError, KeyError, AttributeError):
         return None
+
+
+def _message(raw: Any) -> Message:
+    title, body, tone = raw
+    if tone not in get_args(Tone):
+        raise ValueError(tone)
+    return Message(str(title), str(body), tone)
 
 
 def save(path: Path, saved: Saved) -> None:
@@ -44,5 +64,6 @@ def save(path: Path, saved: Saved) -> None:
         "open": books.as_json(saved.book),
         "instances": saved.history.as_json(),
         "digest": saved.digest,
+        "waiting": dict(saved.waiting),
     }
     jsonfile.write_atomically(path, content)

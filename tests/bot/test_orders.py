@@ -114,8 +114,10 @@ def test_an_order_that_was_sent_last_is_waited_for(path: Path) -> None:
     assert ask(path, [there(2, client_id, "145")])[0] == {"open_orders": 0, "others": 1, "orders": []}
 
 
-def test_a_broken_record_matters_only_where_orders_are_open(path: Path) -> None:
-    path.write_text("no database" * 1000)
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_broken_or_lost_record_matters_only_where_orders_are_open(path: Path, is_lost: bool) -> None:
+    if not is_lost:
+        path.write_text("no database" * 1000)
     assert ask(path, [])[0]["open_orders"] == 0
     with pytest.raises(DatabaseError, match="1 orders are open on SOL_USDC_PERP; whose they are"):
         ask(path, [there(1, None)])

@@ -76,7 +76,7 @@ def test_there_and_back(fleet: Project, tmp_path: Path) -> None:
     assert fleet.ids() == containers
     dry = fleet.manager("restore", "--dry-run", str(backup), "bp_sol_01", "--json").json
     assert [(each["path"], each["change"]) for each in dry] == [
-        ("volumes/database/bp_sol_01", "replace"), ("config/active/bp_sol_01.json", "same"),
+        ("config/active/bp_sol_01.json", "same"), ("volumes/database/bp_sol_01", "replace"),
     ]  # fmt: skip
 
     fleet.manager("stop", "bp_sol_01")

@@ -101,8 +101,11 @@ def test_a_one_off_is_stopped_too_whatever_is_locked_broken_or_missing(
     (desk.folder / "config" / "active" / "worse.json").unlink()
     assert "live_01: left alone: it did not run when it was halted" in desk.manager("resume").out
     shutil.rmtree(desk.folder / "volumes" / "state")
-    desk.manager("halt", "paper_01")
+    settings = desk.folder / "config" / "fleet.toml"
+    settings.write_text(settings.read_text() + "[alerts]\ndown_aftr = 3\n")
+    done = desk.manager("halt", "paper_01")
     assert desk.ids() == {}
+    assert "config/fleet.toml: alerts.down_aftr: is not a known key" in done.err
 
 
 def test_a_halt_that_is_killed_in_the_middle_forgets_nothing(project: Project) -> None:

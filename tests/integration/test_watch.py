@@ -47,6 +47,11 @@ def open_faults(fleet: Project) -> list[list[object]]:
     return [each[:2] for each in found["open"]]
 
 
+def is_all_sent(fleet: Project) -> bool:
+    found = json.loads((fleet.folder / "volumes" / "state" / "watch.json").read_text())
+    return bool(found["open"]) and not found["waiting"]
+
+
 def test_it_keeps_the_export_fresh_and_says_each_thing_once(fleet: Project, receiver: Receiver) -> None:
     with watching(fleet) as watch:
         eventually(lambda: "watching 2 instances" in watch.text, what="it watches")

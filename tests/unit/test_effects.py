@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -185,6 +187,20 @@ def test_who_holds_the_lock_learns_that_it_was_passed(tmp_path: Path) -> None:
             pass
     with lock.held(path, "up") as next_holder:
         assert not next_holder.was_passed()
+
+
+def test_a_reader_is_waited_for_and_not_passed(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.lock"
+    path.touch()
+    reader = os.open(path, os.O_RDONLY)
+    fcntl.flock(reader, fcntl.LOCK_EX)
+    threading.Timer(0.1, os.close, (reader,)).start()
+    with (
+        lock.held(path, "halt", force=True),
+        pytest.raises(Locked, match="`manager halt` "),
+        lock.held(path, "up"),
+    ):
+        pass
 
 
 def test_a_lock_file_that_can_only_be_read_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from manager import memory, orders, plan
+from manager import halting, labels, memory, orders, plan, survey
+from manager import project as projects
+from manager.commands import halt as command
 from manager.container import Place, body
+from manager.context import Context
+from manager.errors import ConfigError, EngineError, Problem, UsageError
 from manager.halting import Ended, Fate
 from manager.memory import Memory
 from manager.orders import Answer
-from tests.builders import a_container, a_fleet, a_situation, a_spec
+from manager.registry import observe
+from tests.builders import FLEET_NAME, a_container, a_fleet, a_row, a_situation, a_spec
 
 
 def test_a_second_halt_keeps_what_the_first_one_found(tmp_path: Path) -> None:
@@ -123,3 +129,86 @@ def test_the_one_off_is_the_instance_without_port_restart_and_the_bots_folders()
     assert "ExposedPorts" not in asking
     kept = ("ReadonlyRootfs", "CapDrop", "SecurityOpt", "NetworkMode", "Memory", "PidsLimit")
     assert all(asking["HostConfig"][key] == made["HostConfig"][key] for key in kept)
+
+
+class Stopping:
+    """An engine that stops what it is told to, lists what it is given, and fails at everything else."""
+
+    def __init__(self, project_dir: Path, *listings: list[dict[str, Any]]) -> None:
+        self.project_dir, self.listings = project_dir, list(listings)
+
+    def stop(self, container: str, timeout: int) -> None: ...
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        return {"State": {"ExitCode": 0}}
+
+    def containers(self, label_filters: list[str]) -> list[dict[str, Any]]:
+        raise EngineError("the engine says: {why}", why="no")
+
+    def look(self, *_before: Any) -> survey.Survey:
+        return survey.survey(
+            projects.read(self.project_dir), observe(self.listings.pop(0), FLEET_NAME), survey.NO_IMAGE
+        )
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(halting, "LIST_LAG_S", 0)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "fleet.toml").write_text(f'name = "{FLEET_NAME}"\n')
+    return tmp_path
+
+
+def row(desk: Path, instance: str, state: str = "running", **changes: Any) -> dict[str, Any]:
+    own = {labels.COMPOSE_WORKING_DIR: str(desk), **changes.pop("labels", {})}
+    return a_row(instance, state, Mounts=[], labels=own, **changes)
+
+
+def test_what_another_manager_has_just_started_ran_too(desk: Path) -> None:
+    """So that `resume` brings it back; a one-off is nothing that it could."""
+    stray = row(desk, "b", Names=[f"/{FLEET_NAME}-b-run-1"], labels={labels.COMPOSE_ONEOFF: "True"})
+    engine: Any = Stopping(desk, [], [row(desk, "a"), stray], [row(desk, "a", "exited")])
+    halted = halting.bring_down(engine.look(), ["a", "b"], engine.look, engine, lambda _end: None)
+    ended = {each.container.name for each in halted.ended.values()}
+    assert ended == {f"{FLEET_NAME}-a", f"{FLEET_NAME}-b-run-1"}
+    assert halted.came_up == {"a"}
+
+
+def test_an_engine_that_fails_after_the_stops_leaves_an_answer_of_unknown(desk: Path) -> None:
+    engine: Any = Stopping(desk, [row(desk, "a", "exited", labels={labels.MODE: "live"})])
+    answers = halting.ask(halting.Halted(engine.look(), {}, {}), ["a"], engine, lambda *_: None)
+    assert answers["a"].left is None
+
+
+def test_another_folders_instances_are_neither_remembered_nor_called_down(desk: Path) -> None:
+    engine: Any = Stopping(desk, [row(desk, "a"), a_row("b")])
+    found = engine.look()
+
+    def chosen(*ids: str) -> list[str]:
+        return command._chosen(Context(Namespace(ids=list(ids), config=[])), found)
+
+    assert chosen() == ["a"]
+    assert "belongs to /srv/desk" in str(found.foreign()[0])
+    with pytest.raises(ConfigError, match="belongs to /srv/desk"):
+        chosen("b")
+    with pytest.raises(UsageError, match="there is no instance c"):
+        chosen("c")
+
+
+def test_a_folder_whose_settings_are_broken_is_known_by_its_containers(tmp_path: Path) -> None:
+    rows = [
+        a_row("a"),
+        a_row("a", Names=["/desk-a-run-1"], labels={labels.COMPOSE_ONEOFF: "True"}),
+        a_row("b"),
+    ]
+    problem = Problem.at("config/fleet.toml", "", "is not TOML: {why}", why="x")
+    found = projects.by_containers(Path("/srv/desk"), rows, [problem])
+    assert found is not None
+    assert (found.fleet.name, found.fleet.data_dir) == (FLEET_NAME, Path("/srv/desk/volumes"))
+    assert found.problems == (problem,)
+    seen = survey.survey(found, observe(rows, FLEET_NAME), survey.NO_IMAGE)
+    assert (seen.foreign(), list(seen.views)) == ([], ["a", "b"])
+    other = a_row("a", labels={labels.COMPOSE_PROJECT: "desk-before"})
+    assert projects.by_containers(Path("/srv/desk"), [*rows, other], []) is None
+    assert projects.by_containers(Path("/srv/desk"), [], []) is None

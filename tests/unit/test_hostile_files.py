@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from manager import supervision
+from manager import mirrors, supervision
+from manager.context import Context
+from manager.top import commands
+from manager.watch import deliver
+from manager.watch.addresses import Address
+from manager.watch.wording import Message
 from tests.builders import a_supervisor_file
 
 HOSTILE_VALUES: list[Any] = [
@@ -58,3 +65,16 @@ def test_what_is_no_plain_file_is_not_read(tmp_path: Path, name: str) -> None:
         assert read(tmp_path) is None
         assert supervision.open_orders_left(tmp_path) is None
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def test_no_program_of_ours_is_run_from_the_folder_that_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who reads a bot's logs is in the bot's folder, and may be root."""
+    for name in ("json", "typing", "pathlib"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit(1)\n")
+    monkeypatch.chdir(tmp_path)
+    deliver.send(Address("${ALERT_URL}", "json://127.0.0.1:9/"), Message("x", "", "news"))
+    subprocess.run(commands.manager(Context(Namespace(project_dir=None)), "--version"), check=True)
+    mirrors._pip_config(os.environ)
+    assert not (tmp_path / "ran").exists()

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from manager import labels, survey
+from manager import history, labels, survey
 from manager import project as projects
 from manager.commands import change
+from manager.commands.putback import purse_problem
 from manager.context import Context
 from manager.errors import ConfigError
+from manager.history import Step
 from manager.registry import observe
 from tests.builders import FLEET_NAME, a_config, a_row, write_config
 
@@ -83,3 +85,20 @@ def test_an_orphan_that_trades_live_keeps_its_purse(tmp_path: Path) -> None:
         env.write_text(json.dumps(theirs))
         assert bool(refusal(tmp_path, rows=(up,))) == is_refused
         assert "k1" not in refusal(tmp_path, rows=(up,))
+
+
+def test_two_that_had_one_purse_one_after_the_other_are_not_brought_back_together(tmp_path: Path) -> None:
+    own = {labels.MODE: "live", labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
+    paper = {**own, labels.MODE: "paper"}
+    found = survey.survey(
+        projects.read(tmp_path), observe([a_row("a", labels=paper), a_row("b", labels=paper)], FLEET_NAME), survey.NO_IMAGE
+    )  # fmt: skip
+    step = Step("done", "old", {"Labels": own}, "sha256:old", "h0", "sha256:one", "h1", "now")
+    for each in "ab":
+        kept = history.kept_env(found.project.fleet, each)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps({"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}))
+    assert purse_problem("a", step, found, {"a": step}) is None
+    assert f"{FLEET_NAME}-b already trades" in str(purse_problem("a", step, found, {"a": step, "b": step}))
+    paper_step = step._replace(definition={"Labels": paper})
+    assert purse_problem("a", step, found, {"a": step, "b": paper_step}) is None

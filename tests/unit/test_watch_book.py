@@ -63,6 +63,18 @@ def test_what_passes_by_itself_in_time_is_not_said() -> None:
     assert clock.at(240, sick) == "one unhealthy"
 
 
+def test_a_clock_that_is_set_back_delays_nothing() -> None:
+    """As at a boot, before the time has been fetched: eight hours in Taipei."""
+    clock, down = Clock(), a_fault("down", after=15)
+    assert clock.at(30_000, down) == ""
+    assert clock.at(1200, down) == ""
+    assert clock.at(1215, down) == "one down"
+    clock.at(31_000, a_fault("failed", "two"))
+    clock.at(31_001, well={"two"})
+    assert clock.at(2000, down, well={"two"}) == ""
+    assert clock.at(2060, down, well={"two"}) == "two is running again, after 0s"
+
+
 def test_a_recovery_is_said_once_it_lasts() -> None:
     clock = Clock()
     clock.at(0, a_fault())

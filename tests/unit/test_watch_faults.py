@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from manager import states, supervision
+from manager import labels, states, supervision
 from manager.fleet import Alerts
 from manager.memory import Remembered
 from manager.survey import InstanceView
@@ -101,6 +101,34 @@ def test_each_state_and_what_is_wrong_with_it(view: InstanceView, expected: str)
 def test_a_failure_comes_with_the_bots_last_lines() -> None:
     (fault,) = found(a_view("failed", why="exit code 1", last_exit=EXIT))
     assert fault.details == ("line 3", "line 4", "line 5", "line 6", "line 7")
+
+
+@pytest.mark.parametrize(
+    ("left", "mode", "expected"),
+    [
+        (0, "live", ""),
+        (2, "live", "; it reported 2 open orders left: look at backpack, SOL_USDC_PERP"),
+        (None, "live", "; it did not report its orders: look at backpack, SOL_USDC_PERP"),
+        (None, "paper", ""),
+    ],
+)
+def test_what_a_live_bot_may_have_left_in_the_market_is_said_with_its_end(
+    left: int | None, mode: str, expected: str
+) -> None:
+    own = {labels.MODE: mode, labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
+    for view, what in (
+        (a_view("failed", why="SIGKILL"), "bp_sol_01 failed: SIGKILL"),
+        (a_view("completed"), "bp_sol_01 has ended by itself, and well"),
+        (
+            a_view("stopped", "exited"),
+            "bp_sol_01 is stopped, and not by the manager: container exit code 137",
+        ),
+        (a_view("unhealthy", why="no HTTP answer"), "bp_sol_01 is unhealthy: no HTTP answer"),
+    ):
+        state = view.container.engine_state if view.container else ""
+        seen = view._replace(container=a_container("bp_sol_01", state, labels=own))
+        (fault,) = faults.of_instances({seen.id: seen}, NO_HISTORY, {}, RULES, NOW, {seen.id: left})
+        assert str(fault.text) == what + (expected if fault.kind != "unhealthy" else "")
 
 
 def test_restarts_within_the_window_are_a_crash_loop() -> None:

@@ -9,14 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from manager import service, settings
+from manager import output, service, settings
 from manager.errors import ConfigError, ManagerError
+from manager.i18n import Text
 from manager.watch import addresses, digest, store
-from manager.watch.book import Open
+from manager.watch.book import Alert, Open
 from manager.watch.deliver import MOST_WAITING, Deliverer
-from manager.watch.faults import MIB, Disk, Progress
+from manager.watch.faults import MIB, Disk, Fault, Progress
 from manager.watch.history import NO_HISTORY, History, Past
+from manager.watch.newsroom import Newsroom
 from manager.watch.wording import Message
+from tests.builders import a_fleet
+from tests.fleet import eventually
+from tests.receiver import a_receiver
 from tests.unit.test_watch_faults import NOW, a_view
 
 
@@ -103,13 +108,19 @@ def test_the_daily_report_says_how_the_fleet_is() -> None:
 def test_the_state_file_outlives_a_restart_and_a_foreign_one_is_none(tmp_path: Path) -> None:
     path = tmp_path / "watch.json"
     assert store.load(path) is None
-    saved = store.Saved({("one", "failed"): Open(1.0, 2.0)}, NO_HISTORY.after([a_view()], NOW), "2026-11-25")
+    saved = store.Saved(
+        {("one", "failed"): Open(1.0, 2.0)},
+        NO_HISTORY.after([a_view()], NOW),
+        "2026-11-25",
+        {"${ONE}": (Message("one failed", "exit code 1", "bad"),)},
+    )
     store.save(path, saved)
     assert store.load(path) == saved
     for text in (
         "{",
         "[]",
-        '{"schema": 1, "open": [["one", "sad", 1, 1, null]], "instances": {}, "digest": ""}',
+        '{"schema": 1, "open": [["one", "sad", 1, 1, null]], "instances": {}, "digest": "", "waiting": {}}',
+        '{"schema": 1, "open": [], "instances": {}, "digest": "", "waiting": {"${ONE}": [["one failed", "", "sad"]]}}',
     ):
         path.write_text(text)
         assert store.load(path) is None
@@ -151,6 +162,51 @@ def test_a_queue_that_nobody_takes_from_is_bounded_and_said() -> None:
     assert any(f"{MOST_WAITING} messages wait" in line and "NOT_SET} is not set" in line for line in said), (
         said
     )
+
+
+def test_what_could_not_be_sent_is_sent_by_the_next_watch(tmp_path: Path) -> None:
+    """A watch that is started again while the way out is down has said nothing yet."""
+    fleet, rules = a_fleet(data_dir=tmp_path), a_fleet().alerts
+    fleet.state_dir.mkdir()
+    nowhere = addresses.Address("${ALERT_URL}", "")
+    first = Newsroom(fleet, NOW)
+    first.add(Alert("one", "failed", "bad", Text("one failed: exit code 1")), NOW)
+    first.close([nowhere])
+    with a_receiver() as receiver:
+        reachable = nowhere._replace(url=receiver.url)
+        second = Newsroom(fleet, NOW)
+        second.flush([reachable], rules)
+        eventually(lambda: receiver.said("desk: one failed: exit code 1"), 20, "the message")
+        second.close([reachable])
+        third = Newsroom(fleet, NOW)
+        third.flush([reachable], rules)
+        third.close([reachable])
+    assert len(receiver.posts) == 1
+
+
+def test_an_alert_during_which_the_watch_is_ended_is_said_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = a_fleet(data_dir=tmp_path)
+    fleet.state_dir.mkdir()
+
+    def noted(newsroom: Newsroom) -> None:
+        fault = Fault("one", "failed", Text("one failed: exit code 1"))
+        newsroom.note([fault], fleet.alerts, NOW, well=(), away=(), are_unknown=False, is_unsettled=False)
+
+    def ended(_line: str) -> None:
+        raise KeyboardInterrupt
+
+    first = Newsroom(fleet, NOW)
+    with monkeypatch.context() as during:
+        during.setattr(output, "say", ended)
+        with pytest.raises(KeyboardInterrupt):
+            noted(first)
+    first.close([])
+    said: list[str] = []
+    monkeypatch.setattr(output, "say", said.append)
+    noted(Newsroom(fleet, NOW))
+    assert len(said) == 1
 
 
 def test_the_service_is_installed_once_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,8 +62,6 @@ def ask(
     """The answer. Raises ExchangeError; DatabaseError where orders are open and nobody can tell whose they are."""
     exchange.hurry()
     listed = _listed(exchange, sleep)
-    if not settings.db_path.exists():
-        return _answer([], len(listed))
     try:
         with open_for_reading(settings.db_path) as db:
             record = Record(db)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import tarfile
+from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from manager import folders, memory
+from manager import folders, memory, waiting
 from manager import project as projects
-from manager.backup import archive, idle, make, restore
+from manager.backup import archive, idle, make, restore, swap
 from manager.backup.restore import Step
+from manager.commands import restore as command
+from manager.context import Context
 from manager.errors import Locked, ManagerError
 from manager.memory import Memory, Remembered
 from tests.builders import a_config, write_config
@@ -91,13 +95,13 @@ def test_the_plan_changes_nothing_and_names_everything(desk: Path, tmp_path: Pat
     whole, steps = planned(made.path, desk, tmp_path / "work")
     assert text(steps, desk) == [
         "same config/fleet.toml",
-        "replace volumes/database/bp_eth_01",
         "new config/active/bp_eth_01.json",
-        "replace volumes/database/bp_sol_01",
+        "replace volumes/database/bp_eth_01",
         "replace config/active/bp_sol_01.json",
+        "replace volumes/database/bp_sol_01",
     ]
-    assert steps[3].aside == desk / "volumes/database" / f"bp_sol_01.before-restore-{STAMP}"
-    assert (steps[3].files, whole.named) == (1, None)
+    assert steps[4].aside == desk / "volumes/database" / f"bp_sol_01.before-restore-{STAMP}"
+    assert (steps[4].files, whole.named) == (1, None)
     assert {path: path.read_bytes() for path in desk.rglob("*") if path.is_file()} == before
 
 
@@ -153,7 +157,7 @@ def test_a_config_of_another_name_makes_way(desk: Path, tmp_path: Path) -> None:
     configs = desk / "config" / "active"
     (configs / "bp_sol_01.json").rename(configs / "sol.json")
     done = restored(made.path, desk, tmp_path / "work", "bp_sol_01")
-    assert done[1:] == ["aside config/active/sol.json", "new config/active/bp_sol_01.json"]
+    assert done[:2] == ["aside config/active/sol.json", "new config/active/bp_sol_01.json"]
     assert not projects.read(desk).problems
 
 
@@ -228,6 +232,42 @@ def test_a_bot_does_not_start_on_what_a_killed_restore_left(desk: Path) -> None:
     project.fleet.restoring_dir("bp_sol_01").mkdir()
     with pytest.raises(ManagerError, match="a restore of it was interrupted"):
         folders.prepare(project.specs["bp_sol_01"], project.fleet, OWNER)
+
+
+def test_what_a_killed_restore_has_not_finished_stays_down(
+    desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a fresh machine: nothing starts without its config, and nothing that a person had stopped."""
+    remember(desk, bp_sol_01=Remembered("stopped", 5002))
+    made = backup_of(desk)
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    whole, steps = planned(made.path, fresh, tmp_path / "work")
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(swap, "commit", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        restore.perform(whole, steps, OWNER, lambda _step: None)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    project = projects.read(fresh)
+    assert project.memory.of("bp_sol_01").wish == "stopped"
+    assert list(project.specs) == ["bp_eth_01"], "the first one, whose database was next"
+    with pytest.raises(ManagerError, match="a restore of it was interrupted"):
+        folders.prepare(project.specs["bp_eth_01"], project.fleet, OWNER)
+
+
+def test_a_restore_after_a_killed_manager_waits_for_what_that_one_started(
+    desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = backup_of(desk)
+    fleet = projects.read(desk).fleet
+    fleet.lock_file.parent.mkdir(parents=True)
+    fleet.lock_file.write_text('{"command": "up", "pid": 1, "since": "now"}')
+    waited: list[str] = []
+    monkeypatch.setattr(waiting, "until_settled", lambda: waited.append("settled"))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
+    asked = {"file": str(made.path), "ids": ["bp_sol_01"], "dry_run": False, "json": False, "lock_wait": 0.0}
+    assert command.restore(Context(Namespace(**asked, project_dir=str(desk)))) == 0
+    assert waited == ["settled"]
 
 
 def test_what_lives_is_named_all_at_once(desk: Path) -> None:
