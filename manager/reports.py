@@ -39,6 +39,9 @@ class Report(NamedTuple):
     open_orders: int | None = None
     trades: int | None = None
     mode: str | None = None
+    tick_age: float | None = None
+    """Seconds since its loop last came round."""
+    is_paused: bool = False
 
 
 def read(addresses: Mapping[str, tuple[str, int]], within: float = WITHIN_S) -> dict[str, Report]:
@@ -71,6 +74,8 @@ def of(raw: Mapping[str, Any]) -> Report:
         open_orders=len(orders) if isinstance(orders, list) else _count(orders),
         trades=_count(raw.get("trades")),
         mode=mode if (mode := raw.get("mode")) in ("paper", "live") else None,
+        tick_age=None if (age := _amount(raw.get("last_tick_age"))) is None else float(age),
+        is_paused=raw.get("paused") is True,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from manager.i18n import Text, _
 from manager.survey import InstanceView
@@ -60,9 +60,8 @@ def _profit(progress: Mapping[str, Progress], views: Mapping[str, InstanceView])
     """What the bots report, summed up by mode and currency; with their number, so that a sum of some is not taken for all."""
     found: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
     for instance, each in progress.items():
-        amount = _amount(each.pnl)
-        if amount is not None and instance in views:
-            found[views[instance].mode or "", each.quote].append(amount)
+        if each.pnl is not None and instance in views:
+            found[views[instance].mode or "", each.quote].append(each.pnl)
     return ", ".join(
         str(
             Text(
@@ -72,14 +71,6 @@ def _profit(progress: Mapping[str, Progress], views: Mapping[str, InstanceView])
         )
         for (mode, quote), amounts in sorted(found.items())
     )  # fmt: skip
-
-
-def _amount(text: str | None) -> Decimal | None:
-    try:
-        amount = Decimal(text or "")
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() else None
 
 
 def _gib(size: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -47,14 +48,14 @@ class Fault(NamedTuple):
 class Progress(NamedTuple):
     """What is known of an instance's trading. Ages in seconds; None where its bot does not say.
 
-    `orders`: how many open orders it reports. `pnl` with its currency, as the bot wrote it.
+    `orders`: how many open orders it reports. `pnl` in its currency.
     """
 
     tick_age: float | None = None
     trade_age: float | None = None
     log_age: float | None = None
     is_paused: bool = False
-    pnl: str | None = None
+    pnl: Decimal | None = None
     quote: str = ""
 
 

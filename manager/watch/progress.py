@@ -1,33 +1,30 @@
-"""What bots say of their own trading, and whether they still log. Bots are not trusted: short waits, small answers, checked types.
-
-The bundled bot's `/api/status` is the form (docker/bot/README.md); a bot of another kind that has such a page is read too, and one
-that has none is not asked again while its container lives.
-"""
+"""What bots say of their own trading (reports.py), and whether they still log: asked in the background, now and then."""
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
-from manager import labels
+from manager import labels, reports
 from manager.fleet import Fleet
+from manager.reports import Report
 from manager.survey import InstanceView
 from manager.watch.faults import Progress
 
 ASK_EVERY_S = 60.0
 """One answer costs a bot some milliseconds."""
-ASK_TIMEOUT_S = 2.0
-MOST_BYTES = 1 << 18
-AT_ONCE = 4
-"""Requests: nobody waits for the answers, and they must not make the bots compete."""
+ASK_WITHIN_S = 2.0
+AT_ONCE = 8
+"""Nobody waits for the answers, and they must not make the bots compete."""
+MUTE_AFTER = 3
+MUTE_ROUNDS = 60
+"""A bot that has never said anything has no such page: it is asked once an hour, so that its log is not full of requests for it."""
 
 
 class _Trades(NamedTuple):
@@ -40,44 +37,53 @@ class Asker:
 
     def __init__(self) -> None:
         self.is_over = False
-        self._mute: set[str] = set()
+        self._silences: Counter[str] = Counter()
+        self._talkers: set[str] = set()
         self._trades: dict[str, _Trades] = {}
 
     def ask(self, views: Iterable[InstanceView], fleet: Fleet, *, logs: bool) -> dict[str, Progress]:
-        """Asks all bots that run. At most some seconds for all of them, however many hang."""
-        running = [
-            view for view in views if view.verdict.is_running and view.container and view.web_port is not None
-        ]
-        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            said = list(pool.map(lambda view: self._ask(view, fleet), running))
+        """Asks all bots that run, a few at a time; a few that hang cost two seconds."""
+        running = [view for view in views if view.verdict.is_running and view.container and view.web_port]
+        said = self._said(running, fleet)
         now = time.time()
         return {
-            view.id: _progress(status, self._trade_age(view.id, status, now), _log_age(view, fleet, now) if logs else None)
-            for view, status in zip(running, said, strict=True)
-        }  # fmt: skip
+            view.id: self._progress(view, said.get(view.id, Report()), fleet, now, logs=logs)
+            for view in running
+        }
 
-    def _ask(self, view: InstanceView, fleet: Fleet) -> dict[str, Any]:
-        assert view.container is not None
-        assert view.web_port is not None
-        key = view.container.id
-        if self.is_over or key in self._mute:
-            return {}
-        try:
-            status, raw = _get(fleet.web_address(view.web_port))
-        except (OSError, ValueError, IndexError):
-            return {}
-        try:
-            found = json.loads(raw) if status == 200 else None
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            self._mute.add(key)
-            return {}
+    def _said(self, running: Iterable[InstanceView], fleet: Fleet) -> dict[str, Report]:
+        found: dict[str, Report] = {}
+        asked = {view.id: view for view in running if self._is_worth_asking(_key(view))}
+        for ids in _groups(list(asked), AT_ONCE):
+            if self.is_over:
+                break
+            found |= reports.read(
+                {each: (fleet.web_host, asked[each].web_port or 0) for each in ids}, ASK_WITHIN_S
+            )
+        self._talkers |= {_key(asked[each]) for each in found}
         return found
 
-    def _trade_age(self, instance: str, status: dict[str, Any], now: float) -> float | None:
-        count = status.get("trades")
-        if not isinstance(count, int):
+    def _is_worth_asking(self, key: str) -> bool:
+        """One that has talked is asked for ever: that it falls silent is worth knowing."""
+        if key in self._talkers:
+            return True
+        self._silences[key] += 1
+        return self._silences[key] <= MUTE_AFTER or self._silences[key] % MUTE_ROUNDS == 0
+
+    def _progress(
+        self, view: InstanceView, said: Report, fleet: Fleet, now: float, *, logs: bool
+    ) -> Progress:
+        return Progress(
+            tick_age=said.tick_age,
+            trade_age=self._trade_age(view.id, said.trades, now),
+            log_age=_log_age(view, fleet, now) if logs else None,
+            is_paused=said.is_paused,
+            pnl=said.pnl,
+            quote=said.quote or "",
+        )
+
+    def _trade_age(self, instance: str, count: int | None, now: float) -> float | None:
+        if count is None:
             self._trades.pop(instance, None)
             return None
         before = self._trades.get(instance)
@@ -86,39 +92,14 @@ class Asker:
         return now - before.since
 
 
-def _get(address: str) -> tuple[int, bytes]:
-    """HTTP/1.0 by hand: the whole exchange has one deadline, which a bot that sends a byte a second cannot stretch."""
-    parts, deadline = urlsplit(address), time.monotonic() + ASK_TIMEOUT_S
-    answer = b""
-    with socket.create_connection((parts.hostname, parts.port), ASK_TIMEOUT_S) as connection:
-        connection.sendall(f"GET /api/status HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())
-        while piece := connection.recv(1 << 16):
-            answer += piece
-            if len(answer) > MOST_BYTES:
-                raise ValueError("too long")
-            connection.settimeout(max(0.001, deadline - time.monotonic()))
-    head, _blank, body = answer.partition(b"\r\n\r\n")
-    return int(head.split(maxsplit=2)[1]), body
+def _key(view: InstanceView) -> str:
+    """A container may be made anew with a bot that has more to say."""
+    assert view.container is not None
+    return view.container.id
 
 
-def _progress(status: dict[str, Any], trade_age: float | None, log_age: float | None) -> Progress:
-    return Progress(
-        tick_age=_number(status.get("last_tick_age")),
-        trade_age=trade_age,
-        log_age=log_age,
-        is_paused=status.get("paused") is True,
-        pnl=_text(status.get("pnl")),
-        quote=_text(status.get("quote")) or "",
-    )
-
-
-def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < 1e11 else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value.isprintable() and len(value) <= 40 else None
+def _groups(ids: list[str], size: int) -> list[list[str]]:
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
 def _log_age(view: InstanceView, fleet: Fleet, now: float) -> float | None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from manager.fleet import Fleet
 from manager.survey import InstanceView
 from manager.watch.faults import Progress
-from manager.watch.progress import Asker
+from manager.watch.progress import MUTE_AFTER, Asker
 from tests.builders import a_container, a_fleet
 from tests.unit.test_watch_faults import a_view
 
@@ -67,7 +68,7 @@ def test_the_bundled_bots_words_are_understood() -> None:
         asker = Asker()
         found = ask(view, asker)
         again = ask(view, asker)
-    assert found._replace(trade_age=None) == Progress(tick_age=2.5, pnl="-1.25", quote="USDC")
+    assert found._replace(trade_age=None) == Progress(tick_age=2.5, pnl=Decimal("-1.25"), quote="USDC")
     assert (found.trade_age, again.trade_age is not None and again.trade_age > 0) == (0, True)
     assert requests[0].startswith(b"GET /api/status HTTP/1.0\r\n")
 
@@ -81,11 +82,21 @@ def test_the_bundled_bots_words_are_understood() -> None:
         b"HTTP/1.0 200 OK\r\n\r\n" + b"[" * 100_000,
     ],
 )
-def test_a_bot_of_another_kind_is_asked_once(answer: bytes) -> None:
+def test_a_bot_of_another_kind_is_soon_left_alone(answer: bytes) -> None:
     with answering(answer) as (view, requests):
         asker = Asker()
-        assert [ask(view, asker), ask(view, asker)] == [Progress(), Progress()]
-        assert len(requests) == 1
+        assert [ask(view, asker) for _time in range(MUTE_AFTER + 2)] == [Progress()] * (MUTE_AFTER + 2)
+        assert len(requests) == MUTE_AFTER
+
+
+def test_a_bot_that_has_talked_is_asked_for_ever() -> None:
+    asker = Asker()
+    with answering(ok(STATUS)) as (view, _requests):
+        assert ask(view, asker).tick_age == 2.5
+    with answering(b"") as (other, requests):
+        silent = view._replace(container=other.container)
+        assert [ask(silent, asker) for _time in range(MUTE_AFTER + 2)] == [Progress()] * (MUTE_AFTER + 2)
+        assert len(requests) == MUTE_AFTER + 2
 
 
 @pytest.mark.parametrize("answer", [b"", b"nonsense", b"HTTP/1.0 200 OK\r\n\r\n" + b" " * (1 << 19)])
@@ -95,7 +106,7 @@ def test_an_answer_without_sense_is_none(answer: bytes) -> None:
 
 
 def test_values_of_a_wrong_kind_are_not_believed() -> None:
-    odd = {"last_tick_age": "soon", "trades": "many", "paused": 1, "pnl": 3, "quote": "\x1b[31m"}
+    odd = {"last_tick_age": "soon", "trades": "many", "paused": 1, "pnl": True, "quote": "\x1b[31m"}
     with answering(ok(odd)) as (view, _requests):
         assert ask(view, Asker()) == Progress()
 

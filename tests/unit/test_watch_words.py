@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_the_daily_report_is_sent_once_a_day() -> None:
 def test_the_daily_report_says_how_the_fleet_is() -> None:
     views = {"one": a_view(), "two": a_view("failed", why="exit code 1"), "three": a_view()}
     history = History({"one": Past(2, (NOW - 10, NOW - 20)), "two": Past(9, (NOW - 90_000,))})
-    progress = {"one": Progress(pnl="1.5", quote="USDC"), "three": Progress(pnl="-4", quote="USDC"), "two": Progress(pnl="x")}  # fmt: skip
+    progress = {"one": Progress(pnl=Decimal("1.5"), quote="USDC"), "three": Progress(pnl=Decimal(-4), quote="USDC"), "two": Progress()}  # fmt: skip
     disk = Disk("/srv", 1536 * MIB, 102_400 * MIB, 0, 0)
     message = digest.text("desk", views, history, progress, disk, NOW)
     assert message.title == "botfleet desk: daily report: 2 running, 1 failed"
