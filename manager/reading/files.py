@@ -80,6 +80,10 @@ class DatedFiles:
         """Where this day, or the next one there is, begins."""
         return next((part.start for part in self.parts if part.day >= day), self.size)
 
+    def has_day(self, day: str) -> bool:
+        """Whether there is something of this day."""
+        return any(part.day == day for part in self.parts)
+
     def rfind(self, wanted: bytes, end: int) -> int:
         """The last offset at which `wanted` stands wholly before `end`; -1 for none, as bytes.rfind does."""
         while end >= len(wanted):

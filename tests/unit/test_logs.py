@@ -220,6 +220,17 @@ def test_a_bot_that_repeats_itself_is_not_doubled(tmp_path: Path) -> None:
     assert len(past(tmp_path, Engine(lines[1000:]))) == 5000
 
 
+def test_a_log_that_began_before_the_days_that_are_kept_is_whole(tmp_path: Path) -> None:
+    kept = [Said(NOON, b"begin"), Said(NOON, b"middle"), Said(NOON, b"begin again")]
+    for first, day in ((b"begin", "2026-01-03"), (b"no more", "2026-01-03"), (b"no more", "2026-01-02")):
+        written(tmp_path / day, kept, day)
+        warnings: list[str] = []
+        engine = Engine([Said(NOON, first), Said(NOON, b"second"), *kept])
+        found = a_source(tmp_path / day, engine, warnings).past()
+        assert [line.text for line in found] == [first, b"second", b"begin", b"middle", b"begin again"]
+        assert not warnings
+
+
 def test_what_the_file_never_got_is_said(tmp_path: Path) -> None:
     lines = numbered(100)
     written(tmp_path, lines[:40] + lines[60:])
