@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -292,6 +293,23 @@ def test_a_hostile_folder_is_read_no_further(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(logs)
     with pytest.raises(ManagerError, match="cannot read"):
         past(tmp_path / "link", Engine())
+
+
+def test_days_that_cannot_be_opened_are_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in ("2026-01-01", "2026-01-02"):
+        written(tmp_path, [Said(0, b"fine")], day)
+    really = os.open
+
+    def few_descriptors(path: Any, *args: Any, **options: Any) -> int:
+        if str(path).startswith("2026-01-02"):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return really(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", few_descriptors)
+    with pytest.raises(ManagerError, match="Too many open files"):
+        past(tmp_path, Engine())
 
 
 def test_the_end_of_a_huge_file_is_found_from_the_end(tmp_path: Path) -> None:
