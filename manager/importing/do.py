@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, assert_never
 
-from manager import imports, jsonfile, memory
+from manager import imports, jsonfile, memory, ownership
 from manager.environment import MAX_DOTENV_BYTES, parse_dotenv
 from manager.errors import ManagerError
 from manager.fleet import Fleet
@@ -100,7 +100,7 @@ def _remember(found: Found, facts: Facts, fleet: Fleet) -> None:
         after = after.with_ports({found.id: port})
     if (when := survey.registered_at(found.record)) is not None:
         after = after.with_registered([found.id], when)
-    fleet.memory_file.parent.mkdir(parents=True, exist_ok=True)
+    ownership.make_folder(fleet.memory_file.parent)
     memory.save(fleet.memory_file, after)
 
 

@@ -61,6 +61,16 @@ def test_a_plan_is_shown_and_nothing_done(
     assert list(fleet.rglob("*")) == [fleet / "config", fleet / "config" / "active"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is not its own")
+def test_what_root_imports_is_the_users(old: OldFolder, fleet: Path) -> None:
+    for path in (fleet, *fleet.rglob("*")):
+        os.chown(path, 1234, 2345)
+    assert run(fleet, old, "--yes", "--logs", "--env") == OK
+    made = {path: (path.lstat().st_uid, path.lstat().st_gid) for path in fleet.rglob("*")}
+    assert (fleet / "volumes/state/.import/imports.json") in made
+    assert {path: owner for path, owner in made.items() if owner != (1234, 2345)} == {}
+
+
 def test_everything_arrives_and_the_old_folder_stays_whole(
     old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
