@@ -108,14 +108,19 @@ def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:
     """Adds lines to `.env`, which only its owner can read from then on. A name that stands there without a value gets one."""
     path = fleet.dotenv_file.resolve()  # a link stays one
     try:
-        before = jsonfile.content(path, MAX_DOTENV_BYTES).decode()
+        before = jsonfile.content(path, MAX_DOTENV_BYTES)
         owner = _owner_of(path)
     except FileNotFoundError:
-        before, owner = "", _owner_of(path.parent)
+        before, owner = b"", _owner_of(path.parent)
+    if len(before) > MAX_DOTENV_BYTES:
+        raise ManagerError("{path} is larger than {limit} bytes", path=path, limit=MAX_DOTENV_BYTES)
+    try:
+        lines = before.decode().splitlines(keepends=True)
     except UnicodeDecodeError as error:
         raise ManagerError("{path} is not UTF-8: nothing was added to it", path=path) from error
-    kept = [line for line in before.splitlines() if not _is_empty_one(line, values)]
-    text = "\n".join([*kept, *(f"{name}={_quoted(value)}" for name, value in values.items())]) + "\n"
+    kept = "".join(line for line in lines if not _is_empty_one(line, values))
+    added = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items())
+    text = kept + ("" if kept.endswith("\n") or not kept else "\n") + added
     jsonfile.replace(path, lambda fd: jsonfile.write_all(fd, text.encode()), 0o600, owner)
 
 

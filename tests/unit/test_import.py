@@ -276,6 +276,20 @@ def test_variables_by_name_and_only_when_asked_with_values(
     assert said(capsys)[-1] == "nothing to do"
 
 
+def test_what_stands_in_env_stays_byte_for_byte(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (old.folder / ".env").write_text("A_KEY=1\n")
+    own = "# mine\u2028yes\r\nB=1\x0c2\r\nC=3"
+    (fleet / ".env").write_bytes(own.encode())
+    assert run(fleet, old, "--yes") == OK
+    assert (fleet / ".env").read_bytes() == f"{own}\nA_KEY=\n".encode()
+    (fleet / ".env").write_bytes(large := b"#" * 1_100_000)
+    assert run(fleet, old, "--yes") == FAILED
+    assert (fleet / ".env").read_bytes() == large
+    assert ".env is larger than 1000000 bytes" in capsys.readouterr().err
+
+
 def test_a_line_of_env_that_is_none_is_named(
     old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
