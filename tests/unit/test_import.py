@@ -300,6 +300,25 @@ def test_a_line_of_env_that_is_none_is_named(
     assert "hunter2" not in text
 
 
+def test_a_bot_that_has_lost_its_daemon_and_its_pid_file_is_seen(
+    old: OldFolder, fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old.add("bp_eth_01", a_config("bp_eth_01", 5002, metadata={"symbol": "ETH_USDC_PERP"}))
+    words = ("--exchange", "backpack", "--symbol=SOL_USDC_PERP")
+    command = [sys.executable, "run.py", str(tmp_path / "elsewhere.db"), *words]
+    with subprocess.Popen(command, cwd=old.folder) as bot:
+        try:
+            assert run(fleet, old, "--yes", "--stop-old") == FAILED
+            assert bot.poll() is None
+        finally:
+            bot.kill()
+    refused = [line for line in said(capsys) if ": refused: " in line]
+    assert refused == [
+        f"bp_sol_01: refused: processes {bot.pid} run it, and are not certainly the old system's: stop them"
+    ]
+    assert (fleet / "config" / "active" / "bp_eth_01.json").exists()
+
+
 def test_a_new_trade_in_the_old_database_is_said(
     old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
