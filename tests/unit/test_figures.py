@@ -24,6 +24,7 @@ def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
             some_figures("d", pnl="-3", quote="USDT", mode="live"),
             some_figures("e", pnl="7"),  # of what, it does not say
             some_figures("f", "failed"),
+            Figures(some_figures("g", mode="live").view, report=Report(Decimal(1000), "USDC", mode="paper")),
         ]
     )
     assert found.pnl == {
@@ -32,10 +33,18 @@ def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
         ("paper", "USDC"): Decimal(100),
     }
     assert (found.cpu, found.memory) == (2.5, 150)
-    assert list(found.states.items()) == [("failed", 1), ("running", 5)]
+    assert list(found.states.items()) == [("failed", 1), ("running", 6)]
     assert columns.total_line(found) == (
-        "total: 1 failed, 5 running; P&L live +3.30 USDC, live -3.00 USDT, paper +100.00 USDC; CPU 2.5%, memory 150B"
+        "total: 1 failed, 6 running; P&L live +3.30 USDC, live -3.00 USDT, paper +100.00 USDC (4 of 7 instances);"
+        " CPU 2.5%, memory 150B"
     )
+
+
+def test_a_sum_of_all_says_no_more_than_the_sum() -> None:
+    found = figures.totals(
+        [some_figures("a", pnl="1", quote="USDC"), some_figures("b", pnl="2", quote="USDC")]
+    )
+    assert columns.total_line(found) == "total: 2 running; P&L paper +3.00 USDC; CPU 0.0%, memory 0B"
 
 
 def test_a_fleet_that_reports_nothing_has_no_sum_of_nothing() -> None:
