@@ -276,6 +276,12 @@ def test_variables_by_name_and_only_when_asked_with_values(
     assert said(capsys)[-1] == "nothing to do"
 
 
+def test_values_that_were_asked_for_come_with_one_instance_too(old: OldFolder, fleet: Path) -> None:
+    (old.folder / ".env").write_text("A_KEY=hunter2\n")
+    assert run(fleet, old, "bp_sol_01", "--yes", "--env") == OK
+    assert (fleet / ".env").read_text() == "A_KEY=hunter2\n"
+
+
 def test_what_stands_in_env_stays_byte_for_byte(
     old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
