@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from manager import output
 from manager.commands.show import require_known
 from manager.context import Context
-from manager.errors import OK, EngineUnreachable, ManagerError, UsageError
+from manager.errors import OK, EngineUnreachable, ManagerError, UsageError, worst_exit_code
 from manager.i18n import Text
 from manager.reading.lines import Line
 from manager.reading.pattern import Pattern
@@ -150,7 +150,7 @@ class _Multiplexer:
                 if isinstance(item, EngineUnreachable) or not isinstance(item, ManagerError):
                     raise item
                 output.error(f"{instance}: {item}")
-                code, left = item.exit_code, left - 1
+                code, left = worst_exit_code([code, item.exit_code]), left - 1
                 continue
             if isinstance(item, _Past):
                 left -= item.is_all
