@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Container, Iterable, Mapping
-from pathlib import Path
 from typing import NamedTuple, assert_never
 
 from manager import imports, jsonfile, memory, ownership
@@ -87,7 +86,7 @@ def _copy_config(found: Found, facts: Facts, fleet: Fleet) -> None:
     if found.database is None:
         copies.note(found, facts, fleet, [], None)
     path = fleet.project_dir / found.target
-    jsonfile.create(path, found.content, owner=_owner_of(path.parent))
+    jsonfile.create(path, found.content)
     known = imports.read(fleet)
     imports.save(fleet, {**known, found.id: known[found.id]._replace(placed=None)})
 
@@ -109,9 +108,10 @@ def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:
     path = fleet.dotenv_file.resolve()  # a link stays one
     try:
         before = jsonfile.content(path, MAX_DOTENV_BYTES)
-        owner = _owner_of(path)
+        found = path.stat()
+        owner = (found.st_uid, found.st_gid) if os.geteuid() == 0 else None  # root keeps no user's file
     except FileNotFoundError:
-        before, owner = b"", _owner_of(path.parent)
+        before, owner = b"", None
     if len(before) > MAX_DOTENV_BYTES:
         raise ManagerError("{path} is larger than {limit} bytes", path=path, limit=MAX_DOTENV_BYTES)
     try:
@@ -132,9 +132,3 @@ def _is_empty_one(line: str, names: Container[str]) -> bool:
 def _quoted(value: str) -> str:
     """So that reading the line gives this very value again."""
     return value if parse_dotenv(f"X={value}")[0] == {"X": value} else f'"{value}"'
-
-
-def _owner_of(path: Path) -> tuple[int, int] | None:
-    """Whose a new file beside or in place of this one should be: root must not keep what was a user's."""
-    found = path.stat()
-    return (found.st_uid, found.st_gid) if os.geteuid() == 0 else None
