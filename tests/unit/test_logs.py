@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import re
+import time
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -126,6 +127,23 @@ def test_following_with_no_past_shows_only_what_is_new(tmp_path: Path) -> None:
     followed = a_source(tmp_path, engine, follow=True, tail=0)
     assert list(followed.past()) == []
     assert next(followed.live()).text == b"new"
+
+
+def test_the_engine_is_asked_ever_more_seldom_of_what_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(source, "RECONNECT_S", 0.5)
+    monkeypatch.setattr(time, "sleep", sleep)
+    with pytest.raises(KeyboardInterrupt):
+        next(a_source(tmp_path, Engine(), follow=True).live())
+    assert pauses == [0.5, 1, 2, 4, 5, 5]
 
 
 @given(
