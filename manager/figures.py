@@ -43,10 +43,8 @@ class Figures(NamedTuple):
     @property
     def needs_a_look(self) -> bool:
         """Whether it is in a state that a person has to know of."""
-        return (self.view.verdict.inner or self.view.verdict.state) in {
-            "failed",
-            "unhealthy",
-        } or self.is_misled
+        state = self.view.verdict.inner or self.view.verdict.state
+        return state in {"failed", "unhealthy"} or self.view.has_fallen or self.is_misled
 
     @property
     def is_misled(self) -> bool:

@@ -10,9 +10,10 @@ import pytest
 from manager import columns, figures, i18n
 from manager.columns import COLUMNS
 from manager.figures import Figures
+from manager.memory import Remembered, Wish
 from manager.reports import Report
 from manager.table import GAP, width
-from tests.builders import some_figures
+from tests.builders import a_container, some_figures
 
 
 def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
@@ -148,6 +149,17 @@ def test_a_bot_that_trades_otherwise_than_it_was_made_to_needs_a_look() -> None:
     assert misled.is_live
     assert not some_figures().needs_a_look
     assert some_figures(state="failed").needs_a_look
+
+
+def test_who_was_killed_needs_a_look_and_who_was_stopped_does_not() -> None:
+    def needs_a_look(code: int, wish: Wish = "run") -> bool:
+        container = a_container(state="exited", Status=f"Exited ({code}) 2 minutes ago")
+        view = some_figures(state="stopped").view._replace(container=container, remembered=Remembered(wish))
+        return Figures(view).needs_a_look
+
+    assert needs_a_look(137)
+    assert not needs_a_look(0)  # `docker stop`, in good order
+    assert not needs_a_look(137, "stopped")
 
 
 def test_heads_and_states_are_translated(monkeypatch: pytest.MonkeyPatch) -> None:
