@@ -12,7 +12,7 @@ from manager.i18n import _
 
 
 def interval(text: str) -> float:
-    """Seconds between two drawings of a screen."""
+    """Seconds between two drawings of a screen: looking more often would be a load of its own."""
     try:
         value = float(text)
     except ValueError:

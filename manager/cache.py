@@ -19,7 +19,7 @@ from manager.errors import Problem
 from manager.fleet import Alerts, Fleet
 from manager.spec import InstanceSpec, Variable
 
-RULES = ("argv.py", "config.py", "legacy.py", "load.py", "settings.py", "spec.py")
+RULES = ("argv.py", "config.py", "environment.py", "legacy.py", "load.py", "settings.py", "spec.py")
 """Our own files that decide what a config means: an update must not go on with what the old rules made of it."""
 
 PATHS = ("project_dir", "data_dir")

@@ -34,6 +34,7 @@ NAMING = frozenset({"up", "start", "restart"})
 def entry_point() -> None:
     """The `manager` script. What the terminal's encoding cannot show is escaped: it must not end a command."""
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
+    _open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -43,6 +44,14 @@ def entry_point() -> None:
         sys.stderr.flush()
     finally:
         os._exit(code)  # what an interpreter tidies up at its end costs 12 ms, and nobody needs it
+
+
+def _open_standard_streams() -> None:
+    """Those that a caller has closed (`>&-`) lead nowhere: a command must not end for that, nor a file get their number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - until the process ends
 
 
 def main(argv: Sequence[str]) -> int:
@@ -69,10 +78,10 @@ def main(argv: Sequence[str]) -> int:
         _complain(_("interrupted"))
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # nobody reads any more: not even the flush at exit
-        return 0
+        from manager import output
+
+        output.nobody_reads(sys.stdout)  # not even the flush at exit
+        return OK
     except Exception:  # noqa: BLE001 - a bug: its traceback goes to a file, not into a trader's face
         return _bug()
 

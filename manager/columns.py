@@ -166,12 +166,22 @@ def ordered(rows: Sequence[Figures], column: Column, *, is_reverse: bool = False
 
 
 def total_line(sums: Totals) -> str:
-    """`total: 1 failed, 2 running; P&L live +12.34 USDC, paper -0.50 USDC; CPU 4.1%, memory 301M`."""
+    """`total: 1 failed, 2 running; P&L live +12.34 USDC, paper -0.50 USDC (2 of 3 instances); CPU 4.1%, memory 301M`."""
     states = ", ".join(f"{count} {_(state)}" for state, count in sums.states.items())
     gains = ", ".join(f"{_(mode)} {money(value, quote)}" for (mode, quote), value in sums.pnl.items())
     parts = [
         str(Text("total: {states}", states=states)),
-        str(Text("P&L {amounts}", amounts=gains)) if gains else "",
+        str(_gains(sums, gains)) if gains else "",
         str(Text("CPU {cpu}, memory {memory}", cpu=percent(sums.cpu), memory=size(sums.memory))),
     ]
     return "; ".join(part for part in parts if part)
+
+
+def _gains(sums: Totals, amounts: str) -> Text:
+    """A sum that lacks somebody says so: a bot that does not answer would pass for one that has lost nothing."""
+    count = sum(sums.states.values())
+    if sums.with_pnl == count:
+        return Text("P&L {amounts}", amounts=amounts)
+    return Text(
+        "P&L {amounts} ({known} of {count} instances)", amounts=amounts, known=sums.with_pnl, count=count
+    )

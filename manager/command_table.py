@@ -189,7 +189,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                 *SELECTING,
                 option(
                     "-i", "--interval",
-                    text=mark("between two looks at the fleet (default: 2)"), type=types.seconds, default=2.0, metavar="SECONDS",
+                    text=mark("between two looks at the fleet (default: 2)"), type=types.interval, default=2.0, metavar="SECONDS",
                 ),
             ),
             ("top", "top --interval 5"),

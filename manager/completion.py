@@ -106,7 +106,9 @@ def ids(project_dir: Path | None) -> list[str]:
     except ManagerError:
         return []
     found = {_id_of(path) for path in _listed(folder / "config" / "active") if path.suffix == ".json"}
-    found |= {path.name for path in _listed(_data_dir(folder) / "state") if path.is_dir()}
+    found |= {
+        path.name for path in _listed(_data_dir(folder) / "state") if path.name[0] != "." and path.is_dir()
+    }
     return sorted(found)
 
 

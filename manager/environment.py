@@ -35,17 +35,20 @@ def is_secret(name: str) -> bool:
 
 
 class Found(NamedTuple):
-    """A text in a JSON value: where it stands, and whether a key above it names a credential."""
+    """A text or number in a JSON value: where it stands, and whether a key above it names a credential."""
 
     path: str
     text: str
     is_secret: bool
+    is_number: bool = False
 
 
 def texts(value: object, path: str = "", *, below_secret: bool = False) -> Iterator[Found]:
-    """Every text in a JSON value, through objects and lists."""
+    """Every text in a JSON value, and every number as one, through objects and lists."""
     if isinstance(value, str):
         yield Found(path, value, below_secret)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield Found(path, str(value), below_secret, is_number=True)
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from texts(

@@ -66,7 +66,7 @@ def run(actions: Iterable[Action], means: Means, on_done: Callable[[Outcome], No
     """Runs every action; one that fails keeps no other from running. `on_done` is called as each one ends.
 
     All at once, so that a fleet ends as fast as its slowest bot; the engine is given only so much work at a time
-    (engine.py). Ctrl-C starts nothing more, and waits for what is under way.
+    (engine.py). Ctrl-C starts nothing more, and waits for what is under way. Raises at the end what `on_done` raised.
     """
     todo, outcomes = list(actions), []
     interrupted, called_off = Event(), means.called_off
@@ -81,9 +81,18 @@ def run(actions: Iterable[Action], means: Means, on_done: Callable[[Outcome], No
     )
     removed = {outcome.action.instance: outcome for outcome in _outcomes(first, interrupted)}
     crowd = Crowd([partial(_timed, each, means, removed.get(each.instance)) for each in todo], MOST_CALLS)
+    unsaid: ManagerError | None = None
     for outcome in _outcomes(crowd, interrupted):
         outcomes.append(outcome)
-        on_done(outcome)
+        try:
+            if unsaid is None:
+                on_done(outcome)
+        except (
+            ManagerError
+        ) as error:  # a disk that is full of what we say leaves no bot stopped in its restart
+            unsaid = error
+    if unsaid is not None:
+        raise unsaid
     return outcomes
 
 

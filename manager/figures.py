@@ -43,10 +43,8 @@ class Figures(NamedTuple):
     @property
     def needs_a_look(self) -> bool:
         """Whether it is in a state that a person has to know of."""
-        return (self.view.verdict.inner or self.view.verdict.state) in {
-            "failed",
-            "unhealthy",
-        } or self.is_misled
+        state = self.view.verdict.inner or self.view.verdict.state
+        return state in {"failed", "unhealthy"} or self.view.has_fallen or self.is_misled
 
     @property
     def is_misled(self) -> bool:
@@ -65,29 +63,34 @@ class Figures(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """A fleet's sums. P&L by (mode, quote currency): paper is no money, and two currencies make no sum."""
+    """A fleet's sums. P&L by (mode, quote currency): paper is no money, and two currencies make no sum.
+
+    `with_pnl`: how many instances' P&L is in them; of the others it is not known now, which is not 0.
+    """
 
     states: Mapping[State, int]
     cpu: float
     memory: int
     pnl: Mapping[tuple[str, str], Decimal]
+    with_pnl: int
 
 
 def totals(rows: Iterable[Figures]) -> Totals:
-    """The sums of what is known. A P&L without a currency is in none of them."""
+    """The sums of what is known. In none of them is a P&L without a currency, or of a bot that says another mode than its own."""
     states: Counter[State] = Counter()
     pnl: dict[tuple[str, str], Decimal] = {}
-    cpu, memory = 0.0, 0
+    cpu, memory, with_pnl = 0.0, 0, 0
     for row in rows:
         states[row.view.verdict.state] += 1
         if row.usage is not None:
             cpu += row.usage.cpu or 0
             memory += row.usage.last.memory
-        if row.report.pnl is not None and row.report.quote is not None:
+        if row.report.pnl is not None and row.report.quote is not None and not row.is_misled:
             kind = (row.view.mode or "", row.report.quote)
             pnl[kind] = pnl.get(kind, Decimal(0)) + row.report.pnl
+            with_pnl += 1
     by_urgency = {state: states[state] for state in WORST_FIRST if state in states}
-    return Totals(by_urgency, cpu, memory, dict(sorted(pnl.items())))
+    return Totals(by_urgency, cpu, memory, dict(sorted(pnl.items())), with_pnl)
 
 
 def as_object(row: Figures) -> dict[str, Any]:

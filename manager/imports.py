@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from manager import jsonfile
+from manager import jsonfile, ownership
 from manager.errors import ManagerError
 from manager.fleet import Fleet
 
@@ -59,7 +59,7 @@ def read(fleet: Fleet) -> dict[str, Import]:
 def save(fleet: Fleet, imports: Mapping[str, Import]) -> None:
     """Writes the file atomically. Raises OSError."""
     path = _file(fleet)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ownership.make_folder(path.parent, 0o700)
     content = {each: imports[each]._asdict() for each in sorted(imports)}
     jsonfile.write_atomically(path, {"schema": SCHEMA, "instances": content})
 

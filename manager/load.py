@@ -248,8 +248,13 @@ def _grid_faults(file: str, config: InstanceConfig) -> Iterator[Problem]:
 
 
 def clear_text_secrets(file: str, raw: object) -> Iterator[Problem]:
-    """Below a key that names a secret stands `${NAME}` and nothing else, in every section and at any depth."""
-    for path, text, below_secret in texts(raw):
+    """Below a key that names a secret stands `${NAME}` and nothing else, in every section and at any depth.
+
+    A number is a password in exchange_config; elsewhere it is a strategy's `seed` or `max_keys`.
+    """
+    for path, text, below_secret, is_number in texts(raw):
+        if is_number and not path.startswith("exchange_config."):
+            continue
         has_default = any(is_secret(name) and default for name, default in references(text))
         if has_default or (below_secret and text and not is_reference(text)):
             yield Problem.at(

@@ -19,6 +19,7 @@ from manager.export import OLD_PLACE
 DEFAULT_CONFIG = "config/daemon_config.json"
 DAEMON_WORD = re.compile(r"(^|/)daemon_manager(\.py)?$|^core\.daemon_manager$")
 BOT_SCRIPT = "run.py"
+BOT_WORD = re.compile(rf"(^|/){re.escape(BOT_SCRIPT)}$")
 PASSING = frozenset({"stop", "status", "list"})
 """Commands of the old system that end by themselves, with words like a daemon's."""
 
@@ -53,20 +54,32 @@ class Running(NamedTuple):
         return (*self.daemons, *self.bots)
 
 
+class Loose(NamedTuple):
+    """A bot at work in the folder under none of the daemons that run. `words`: what its command line is made of."""
+
+    pid: int
+    words: frozenset[str]
+
+
 class OldSystem(NamedTuple):
     """One folder of the old system at one moment. `records`: None where its registry cannot be parsed."""
 
     folder: Path
     records: Mapping[str, Any] | None
     daemons: tuple[Daemon, ...]
+    loose: tuple[Loose, ...] = ()
 
     def record(self, instance: str) -> dict[str, Any]:
         """What the registry says of an instance; empty for nothing."""
         found = (self.records or {}).get(instance)
         return found if isinstance(found, dict) else {}
 
-    def running(self, instance: str, config: Path, log_dir: str) -> Running:
-        """What runs this instance now. `config`: its file; `log_dir`: relative to the folder."""
+    def running(self, instance: str, config: Path, log_dir: str, market: Sequence[str] = ()) -> Running:
+        """What runs this instance now. `config`: its file; `log_dir`: relative to the folder.
+
+        `market`: exchange and symbol. A bot that has lost its daemon and its pid file can only be told by these, and not for
+        certain: it is seen, and never sent a signal.
+        """
         ours = [each for each in self.daemons if each.config == config.resolve()]
         named = set(self._named(instance, log_dir))
         daemons = {each.pid for each in ours}
@@ -76,6 +89,8 @@ class OldSystem(NamedTuple):
             bots = bots | each.children if each.pid in daemons else bots - each.children - {each.pid}
         sure = {each.pid for each in ours if each.is_sure or each.pid in named}
         sure |= {pid for pid in bots if _is_of(pid, self.folder)}
+        if market:
+            bots |= {each.pid for each in self.loose if each.words.issuperset(market)}
         return Running(tuple(sorted(daemons)), tuple(sorted(bots)), frozenset(sure))
 
     def _named(self, instance: str, log_dir: str) -> Iterator[int]:
@@ -89,7 +104,8 @@ class OldSystem(NamedTuple):
 def look(folder: Path) -> OldSystem:
     """Reads the registry and looks at the processes of the host once, whatever the number of instances."""
     folder = folder.resolve()
-    return OldSystem(folder, export.read(folder / OLD_PLACE), tuple(_daemons(folder)))
+    daemons, loose = _processes(folder)
+    return OldSystem(folder, export.read(folder / OLD_PLACE), daemons, loose)
 
 
 def is_alive(pid: int) -> bool:
@@ -102,9 +118,10 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def _daemons(folder: Path) -> Iterator[Daemon]:
+def _processes(folder: Path) -> tuple[tuple[Daemon, ...], tuple[Loose, ...]]:
+    """The daemons of the host, and this folder's bots that are none of theirs."""
     children: dict[int, set[int]] = {}
-    found = []
+    found, bots = [], []
     for process in psutil.process_iter(["cmdline", "ppid", "status"]):
         if process.info["status"] == psutil.STATUS_ZOMBIE:
             continue
@@ -112,8 +129,12 @@ def _daemons(folder: Path) -> Iterator[Daemon]:
         words = process.info["cmdline"] or []
         if any(map(DAEMON_WORD.search, words)) and not PASSING.intersection(words):
             found.append(_daemon(process, words, folder))
-    for each in found:
-        yield each._replace(children=frozenset(_descendants(each.pid, children)))
+        elif any(map(BOT_WORD.search, words)):
+            bots.append(Loose(process.pid, frozenset(word.rpartition("=")[2] for word in words)))
+    daemons = tuple(each._replace(children=frozenset(_descendants(each.pid, children))) for each in found)
+    owned = {pid for each in daemons for pid in each.children}
+    loose = (each for each in bots if each.pid not in owned and _is_of(each.pid, folder))
+    return daemons, tuple(loose)
 
 
 def _descendants(pid: int, children: Mapping[int, set[int]]) -> Iterator[int]:
@@ -155,7 +176,7 @@ def _is_bot(pid: int, folder: Path) -> bool:
     if not pid or not is_alive(pid):
         return False
     with contextlib.suppress(psutil.Error):
-        if any(Path(word).name == BOT_SCRIPT for word in psutil.Process(pid).cmdline()):
+        if any(map(BOT_WORD.search, psutil.Process(pid).cmdline())):
             return True
     return _is_of(pid, folder)
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 from manager import table as tables
 from manager.errors import ManagerError
@@ -85,14 +85,27 @@ def writing() -> Iterator[None]:
 
 
 def say(text: object = "", end: str = "\n") -> None:
-    """A line for a person, on standard output."""
-    with writing():
-        print(text, end=end, flush=True)
+    """A line for a person, on standard output. Where nobody reads any more, `| head -1`, the work goes on unseen."""
+    try:
+        with writing():
+            print(text, end=end, flush=True)
+    except BrokenPipeError:
+        nobody_reads(sys.stdout)
 
 
 def warn(text: object) -> None:
     """A line for a person, on standard error: it must not end up in what a script reads."""
-    print(text, file=sys.stderr, flush=True)
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        nobody_reads(sys.stderr)
+
+
+def nobody_reads(stream: TextIO) -> None:
+    """What is written there from now on, and what still waits to be, is dropped."""
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, stream.fileno())
+    os.close(descriptor)
 
 
 def error(text: object) -> None:

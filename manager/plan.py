@@ -148,7 +148,9 @@ def start(situation: Situation, named: Iterable[str]) -> list[Action]:
     actions = []
     for each in named:
         container = situation.containers.get(each)
-        if container is not None and _is_busy(situation, each):
+        if container is not None and container.engine_state == "paused":
+            actions.append(_left_paused(container, each))
+        elif container is not None and _is_busy(situation, each):
             cause = Text("already running")
             if "config" in situation.drift(each) and not situation.refusal(each):
                 cause = Text("already running; `manager up {id}` applies the changed config", id=each)
@@ -254,9 +256,7 @@ def _up_one(situation: Situation, each: str, *, is_named: bool, recreate: bool) 
             return _created(situation, each)
         return Action("recreate", each, Text("the engine calls it “{word}”", word=container.engine_state))
     if container.engine_state == "paused":
-        return Action(
-            "leave", each, Text("paused; `docker unpause {name}` lets it go on", name=container.name)
-        )
+        return _left_paused(container, each)
     if not container.is_up:
         return _started(container, each, is_fresh=is_named, is_refused=bool(refused))
     if _is_ending(verdict):
@@ -270,6 +270,12 @@ def _up_one(situation: Situation, each: str, *, is_named: bool, recreate: bool) 
     if "environment" in drift:
         return Action("restart", each, Text("environment changed"))
     return left_refused(each, refused) if refused else None
+
+
+def _left_paused(container: Container, instance: str) -> Action:
+    return Action(
+        "leave", instance, Text("paused; `docker unpause {name}` lets it go on", name=container.name)
+    )
 
 
 def _created(situation: Situation, instance: str) -> Action:

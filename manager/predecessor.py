@@ -9,6 +9,7 @@ from manager import export, imports
 from manager.errors import ManagerError
 from manager.export import OLD_PLACE
 from manager.fleet import Fleet
+from manager.project import Project
 from manager.survey import Survey
 
 
@@ -30,12 +31,12 @@ def still_running(survey: Survey, ids: Iterable[str]) -> dict[str, ManagerError]
                     " or take its record out of that file",
                     id=each, pid=pid, file=survey.project.fleet.relative(file),
                 )  # fmt: skip
-    return {**_in_imported_folders(survey.project.fleet, wanted), **found}
+    return {**_in_imported_folders(survey.project, wanted), **found}
 
 
-def _in_imported_folders(fleet: Fleet, wanted: Iterable[str]) -> dict[str, ManagerError]:
+def _in_imported_folders(project: Project, wanted: Iterable[str]) -> dict[str, ManagerError]:
     """The same of the folders that instances were imported from: they are whole, and their daemons can be started again."""
-    taken = imports.read(fleet)
+    taken = imports.read(project.fleet)
     sources = {each: taken[each] for each in wanted if each in taken}
     if not sources:
         return {}
@@ -45,7 +46,9 @@ def _in_imported_folders(fleet: Fleet, wanted: Iterable[str]) -> dict[str, Manag
     found = {}
     for each, source in sources.items():
         config = Path(source.folder, source.config_file)
-        if pids := systems[source.folder].running(each, config, source.log_dir).pids:
+        spec = project.specs.get(each)
+        market = spec.market if spec else ()
+        if pids := systems[source.folder].running(each, config, source.log_dir, market).pids:
             found[each] = ManagerError(
                 "{id} is run by the old system in {folder} (processes {pids}), from where it was imported: stop it there"
                 " first",

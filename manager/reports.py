@@ -26,6 +26,8 @@ MAX_BYTES = 1 << 18
 CHUNK = 1 << 16
 LONGEST_NUMBER = 40
 LARGEST = Decimal(10) ** 15
+MOST_PLACES = 400
+"""Behind the point. No float has more; `1e-999999999`, written out, would fill the memory."""
 CURRENCY = re.compile(r"[A-Za-z0-9._-]{1,12}")
 
 
@@ -90,7 +92,11 @@ def _amount(value: Any) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    return number if number.is_finite() and abs(number) < LARGEST else None
+    if not number.is_finite() or abs(number) >= LARGEST:
+        return None
+    exponent = number.as_tuple().exponent
+    assert isinstance(exponent, int), number  # of a finite one
+    return number if exponent >= -MOST_PLACES else None
 
 
 def _count(value: Any) -> int | None:

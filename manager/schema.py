@@ -6,6 +6,7 @@ What it cannot say is in docs/operating.md; `manager config --check` has the las
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from manager.config import (
@@ -114,7 +115,7 @@ def _values() -> Schema:
         "plain": _tree("plain", text, {"$ref": "#/$defs/empty"}),
         "empty": _tree("empty", {"const": ""}, {"$ref": "#/$defs/empty"}),
         "setting": _tree("setting", setting, {"$ref": "#/$defs/secret"}),
-        "secret": _tree("secret", secret, {"$ref": "#/$defs/secret"}),
+        "secret": _tree("secret", secret, {"$ref": "#/$defs/secret"}, others=("boolean", "null")),
         "settings": {"type": "object", "$ref": "#/$defs/setting"},
         "environment": {
             "type": "object",
@@ -125,13 +126,15 @@ def _values() -> Schema:
     }
 
 
-def _tree(name: str, text: Schema, below_secret: Schema) -> Schema:
-    """Any JSON value, whose texts are such ones, and other ones below a key that names a credential."""
+def _tree(
+    name: str, text: Schema, below_secret: Schema, others: Sequence[str] = ("number", "boolean", "null")
+) -> Schema:
+    """A JSON value whose texts are such ones, and other ones below a key that names a credential. `others`: types beside them."""
     own = {"$ref": f"#/$defs/{name}"}
     return {
         "anyOf": [
             text,
-            {"type": ["number", "boolean", "null"]},
+            {"type": list(others)},
             {"type": "array", "items": own},
             {"type": "object", "patternProperties": {SECRET_KEY: below_secret}, "additionalProperties": own},
         ]

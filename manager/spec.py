@@ -72,6 +72,11 @@ class InstanceSpec(NamedTuple):
         return self.db_path.rpartition("/")[2]
 
     @property
+    def market(self) -> tuple[str, str]:
+        """Where it trades what: exchange and symbol."""
+        return self.exchange, self.symbol
+
+    @property
     def container_stop_timeout(self) -> int:
         """What the engine waits before it kills the container."""
         return self.stop_timeout + STOP_MARGIN_S

@@ -41,6 +41,13 @@ class InstanceView(NamedTuple):
         )
 
     @property
+    def has_fallen(self) -> bool:
+        """Whether its container has ended in no good order, and no person wants that: killed, or gone with its engine."""
+        container, asked = self.container, self.remembered
+        is_ended = container is not None and container.engine_state == "exited" and bool(container.exit_code)
+        return is_ended and asked.wish == "run" and asked.halted is None
+
+    @property
     def mode(self) -> str | None:
         """paper or live."""
         return self._fact(labels.MODE, self.spec.mode if self.spec else None)

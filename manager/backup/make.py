@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from manager import jsonfile
+from manager import jsonfile, ownership
 from manager.backup import archive, databases
 from manager.backup.manifest import Manifest
 from manager.errors import Locked, ManagerError
@@ -176,9 +176,10 @@ def _head(path: Path) -> bytes:
 def _alone_in(folder: Path, fleet: str) -> Iterator[None]:
     """One backup at a time in a folder. Raises Locked."""
     try:
-        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        ownership.make_folder(folder, FOLDER_MODE)
         path = folder / f".{fleet}.lock"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+        ownership.inherit(path)
     except OSError as error:
         raise ManagerError(
             "cannot write into {path}: {why}", path=folder, why=error.strerror or error

@@ -252,9 +252,7 @@ def _write(project: Project, made: Made) -> None:
     try:
         if project.memory.ids.get(spec.config_file, spec.id) != spec.id:  # of an earlier file of this name
             memory.save(fleet.memory_file, project.memory.with_id(spec.config_file, spec.id))
-        folder = path.parent.stat()
-        owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None
-        jsonfile.create(path, jsonfile.encoded(made.config), owner=owner)
+        jsonfile.create(path, jsonfile.encoded(made.config))
     except OSError as error:
         raise ManagerError("cannot write {path}: {why}", path=path, why=error.strerror or error) from error
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import queue
+import resource
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from manager import output
 from manager.commands.show import require_known
 from manager.context import Context
-from manager.errors import OK, EngineUnreachable, ManagerError, UsageError
+from manager.errors import OK, EngineUnreachable, ManagerError, UsageError, worst_exit_code
 from manager.i18n import Text
 from manager.reading.lines import Line
 from manager.reading.pattern import Pattern
@@ -55,6 +57,7 @@ def logs(context: Context) -> int:
         STREAMS[1:] if args.errors else STREAMS,
     )
     fleet = survey.project.fleet
+    _raise_file_limit()
     engine = context.engine(fleet.parallelism)
     views = _selected(context, survey, wanted)
     _say_where_from(views, fleet, wanted)
@@ -66,6 +69,13 @@ def logs(context: Context) -> int:
     return _Multiplexer(engine, sources, follow=args.follow).run(
         printer, pattern, args.tail if pattern else None
     )
+
+
+def _raise_file_limit() -> None:
+    """A connection and some files for each instance: two hundred of them are beyond the usual 1024."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS has a lower one than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _selected(context: Context, survey: Survey, wanted: Wanted) -> list[InstanceView]:
@@ -140,7 +150,7 @@ class _Multiplexer:
                 if isinstance(item, EngineUnreachable) or not isinstance(item, ManagerError):
                     raise item
                 output.error(f"{instance}: {item}")
-                code, left = item.exit_code, left - 1
+                code, left = worst_exit_code([code, item.exit_code]), left - 1
                 continue
             if isinstance(item, _Past):
                 left -= item.is_all

@@ -64,6 +64,10 @@ def _open(url: str) -> bool:
 
 
 def _require_running(view: InstanceView) -> None:
+    if view.container is not None and view.container.engine_state == "paused":
+        raise ManagerError(
+            "{id} is paused; `docker unpause {name}` lets it go on", id=view.id, name=view.container.name
+        )
     if view.container is None or view.container.engine_state != "running":
         state = Text(view.verdict.state)
         raise ManagerError(

@@ -14,16 +14,11 @@ from manager.i18n import Text
 if TYPE_CHECKING:
     from manager.top.app import Top
 
-LEAST_INTERVAL_S = 0.5
-"""Below it, looking would be a load of its own."""
-
 
 def top(context: Context) -> int:
     """Shows the fleet until the user has seen enough."""
     _require_terminal()
     interval = context.args.interval
-    if interval < LEAST_INTERVAL_S:
-        raise UsageError("--interval must be at least {least} seconds", least=LEAST_INTERVAL_S)
     from manager.top.source import Source
 
     source = Source(context, interval)

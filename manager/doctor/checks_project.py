@@ -12,6 +12,7 @@ from manager.labels import SUPERVISOR_CONTRACT
 LOCK_WARN_S = 600
 """No command holds the fleet for so long: the slowest stop takes two minutes."""
 MB = 1_000_000
+NOT_WELL = frozenset({"failed", "unhealthy", "restarting"})
 
 STALE = {
     "temporary": Text("{path}: a killed writer's temporary file, {size:.1f} MB"),
@@ -169,7 +170,7 @@ def fleet(found: Fleet) -> Iterator[Line]:
     )
     yield from _counted("strays", found.strays, Text("bear the labels of an instance and are not its container"),
                         Text("`docker rm -f` removes them"))  # fmt: skip
-    bad = [each for each in found.instances if each.state in {"failed", "unhealthy"}]
+    bad = [each for each in found.instances if each.state in NOT_WELL or each.has_fallen]
     for each in bad:
         yield warn(
             "instances",

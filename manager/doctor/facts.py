@@ -87,12 +87,13 @@ class Port(NamedTuple):
 
 
 class Instance(NamedTuple):
-    """One instance as the engine and its supervisor show it."""
+    """One instance as the engine and its supervisor show it. `has_fallen`: its container has, and nobody wants that."""
 
     id: str
     state: str
     why: str
     drift: tuple[str, ...] = ()
+    has_fallen: bool = False
 
 
 class Files(NamedTuple):

@@ -56,7 +56,7 @@ def fleet(survey: Survey) -> Fleet:
         image=survey.project.fleet.image_name,
         image_contract=None if survey.image == NO_IMAGE else survey.image.contract,
         instances=tuple(
-            Instance(each, view.verdict.state, str(view.verdict.why or ""), view.drift)
+            Instance(each, view.verdict.state, str(view.verdict.why or ""), view.drift, view.has_fallen)
             for each, view in survey.views.items()
             if view.container is not None
         ),

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from manager import folders, imports
+from manager import folders, imports, ownership
 from manager.errors import ManagerError
 from manager.fleet import Fleet
 from manager.importing import survey
@@ -21,7 +21,7 @@ from manager.imports import Import
 def _staging(fleet: Fleet, instance: str) -> Iterator[Path]:
     """An empty folder of our own; what a killed run left there is removed."""
     folder = imports.staging_dir(fleet) / f"copy-{instance}"
-    imports.staging_dir(fleet).mkdir(mode=0o700, parents=True, exist_ok=True)
+    ownership.make_folder(imports.staging_dir(fleet), 0o700)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     try:
@@ -59,6 +59,8 @@ def copy_database(found: Found, facts: Facts, fleet: Fleet) -> None:
         note(found, facts, fleet, before, imports.stamp(copied))
         _make_parents(target, fleet)
         if found.is_placed or not os.path.lexists(target):
+            if owner := ownership.heir(target):
+                os.chown(copied, *owner)
             copied.replace(target)
         else:
             raise ManagerError("{path} is there already", path=target)

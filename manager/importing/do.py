@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Container, Iterable, Mapping
-from pathlib import Path
 from typing import NamedTuple, assert_never
 
-from manager import imports, jsonfile, memory
+from manager import imports, jsonfile, memory, ownership
 from manager.environment import MAX_DOTENV_BYTES, parse_dotenv
 from manager.errors import ManagerError
 from manager.fleet import Fleet
@@ -87,7 +86,7 @@ def _copy_config(found: Found, facts: Facts, fleet: Fleet) -> None:
     if found.database is None:
         copies.note(found, facts, fleet, [], None)
     path = fleet.project_dir / found.target
-    jsonfile.create(path, found.content, owner=_owner_of(path.parent))
+    jsonfile.create(path, found.content)
     known = imports.read(fleet)
     imports.save(fleet, {**known, found.id: known[found.id]._replace(placed=None)})
 
@@ -100,7 +99,7 @@ def _remember(found: Found, facts: Facts, fleet: Fleet) -> None:
         after = after.with_ports({found.id: port})
     if (when := survey.registered_at(found.record)) is not None:
         after = after.with_registered([found.id], when)
-    fleet.memory_file.parent.mkdir(parents=True, exist_ok=True)
+    ownership.make_folder(fleet.memory_file.parent)
     memory.save(fleet.memory_file, after)
 
 
@@ -108,14 +107,20 @@ def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:
     """Adds lines to `.env`, which only its owner can read from then on. A name that stands there without a value gets one."""
     path = fleet.dotenv_file.resolve()  # a link stays one
     try:
-        before = jsonfile.content(path, MAX_DOTENV_BYTES).decode()
-        owner = _owner_of(path)
+        before = jsonfile.content(path, MAX_DOTENV_BYTES)
+        found = path.stat()
+        owner = (found.st_uid, found.st_gid) if os.geteuid() == 0 else None  # root keeps no user's file
     except FileNotFoundError:
-        before, owner = "", _owner_of(path.parent)
+        before, owner = b"", None
+    if len(before) > MAX_DOTENV_BYTES:
+        raise ManagerError("{path} is larger than {limit} bytes", path=path, limit=MAX_DOTENV_BYTES)
+    try:
+        lines = before.decode().splitlines(keepends=True)
     except UnicodeDecodeError as error:
         raise ManagerError("{path} is not UTF-8: nothing was added to it", path=path) from error
-    kept = [line for line in before.splitlines() if not _is_empty_one(line, values)]
-    text = "\n".join([*kept, *(f"{name}={_quoted(value)}" for name, value in values.items())]) + "\n"
+    kept = "".join(line for line in lines if not _is_empty_one(line, values))
+    added = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items())
+    text = kept + ("" if kept.endswith("\n") or not kept else "\n") + added
     jsonfile.replace(path, lambda fd: jsonfile.write_all(fd, text.encode()), 0o600, owner)
 
 
@@ -127,9 +132,3 @@ def _is_empty_one(line: str, names: Container[str]) -> bool:
 def _quoted(value: str) -> str:
     """So that reading the line gives this very value again."""
     return value if parse_dotenv(f"X={value}")[0] == {"X": value} else f'"{value}"'
-
-
-def _owner_of(path: Path) -> tuple[int, int] | None:
-    """Whose a new file beside or in place of this one should be: root must not keep what was a user's."""
-    found = path.stat()
-    return (found.st_uid, found.st_gid) if os.geteuid() == 0 else None

@@ -45,7 +45,7 @@ def plan(facts: Facts, options: Options) -> list[Step]:
     chosen = [each for each in facts.found if not options.ids or each.id in options.ids]
     steps = [step for each in chosen for step in _instance(each, facts, options)]
     if options.ids:
-        return steps
+        return [*steps, *(_variables(facts, options) if options.env else ())]
     return [*steps, *_variables(facts, options), *_rest(facts)]
 
 

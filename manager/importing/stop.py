@@ -55,8 +55,9 @@ def _still_there(found: Found, folder: Path) -> set[int]:
 
 
 def _running(found: Found, folder: Path) -> olddaemon.Running:
-    assert found.loaded.spec is not None
-    return olddaemon.look(folder).running(found.id, found.source, found.loaded.spec.log_dir)
+    spec = found.loaded.spec
+    assert spec is not None
+    return olddaemon.look(folder).running(found.id, found.source, spec.log_dir, spec.market)
 
 
 def require_ended(found: Found, folder: Path) -> None:

@@ -163,7 +163,7 @@ def _found(
         source, file, target, instance, content, loaded,
         place=_place(fleet.project_dir / target, content),
         record=old.record(instance),
-        running=old.running(instance, source, spec.log_dir if spec else f"logs/{instance}"),
+        running=old.running(instance, source, spec.log_dir if spec else f"logs/{instance}", spec.market if spec else ()),
         names_id=registered is not None,
         imported=known.get(instance),
     )  # fmt: skip

@@ -5,6 +5,7 @@ So nothing here follows a link, waits for a FIFO, or holds more than a piece of 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -24,6 +25,9 @@ MOST_DAYS = 400
 BLOCK = 1 << 20
 TAIL_SEARCHED = 1 << 28
 """Bytes in which the beginning of the last N lines is looked for: a file without any line end has none."""
+
+NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV})
+"""Gone, a file for a folder, a link, a socket, a device: there is nothing of this day."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -79,6 +83,10 @@ class DatedFiles:
     def day_start(self, day: str) -> int:
         """Where this day, or the next one there is, begins."""
         return next((part.start for part in self.parts if part.day >= day), self.size)
+
+    def has_day(self, day: str) -> bool:
+        """Whether there is something of this day."""
+        return any(part.day == day for part in self.parts)
 
     def rfind(self, wanted: bytes, end: int) -> int:
         """The last offset at which `wanted` stands wholly before `end`; -1 for none, as bytes.rfind does."""
@@ -136,17 +144,14 @@ class DatedFiles:
         for day in days[-MOST_DAYS:]:
             try:
                 inside = os.open(day, _FOLDER, dir_fd=root)
-            except OSError:  # a link, a file, gone
-                continue
-            try:
-                descriptor = os.open(name, _FILE, dir_fd=inside)
-            except PermissionError:
+                try:
+                    descriptor = self._keep(os.open(name, _FILE, dir_fd=inside))
+                finally:
+                    os.close(inside)
+            except OSError as error:
+                if error.errno in NO_FILE:
+                    continue
                 raise  # said, not passed over: its lines would be missing
-            except OSError:
-                continue
-            finally:
-                os.close(inside)
-            self._keep(descriptor)
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 yield day, descriptor
 

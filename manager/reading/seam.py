@@ -16,6 +16,9 @@ from manager.reading.moments import day_of, engine_moment
 ENOUGH = 4096
 """Bytes of the engine's beginning that are looked for: dozens of lines, most with a time in them."""
 
+ANY_ZONE_S = 86400
+"""The days of the files are the bot's: it may have another time zone than this manager."""
+
 
 class Start(NamedTuple):
     """How the engine's log of a stream begins: the first stamp, and the bytes of its first lines."""
@@ -51,14 +54,18 @@ def find(files: DatedFiles, begun: Start | None, written: Callable[[], int]) -> 
     """Where in the file the engine's log begins. `written`: how many bytes of this stream the engine has."""
     if begun is None:
         return Seam(files.size, True)
+    began = engine_moment(begun.stamp)
+    if files.size and day_of(began + ANY_ZONE_S) < files.parts[0].day:
+        return Seam(0, True)  # the supervisor has removed the days on which it began
     found = files.rfind(begun.text, files.size)
     if found >= 0 and files.rfind(begun.text, found + len(begun.text) - 1) < 0:
         return Seam(found, True)
-    reckoned = max(files.size - written(), files.day_start(day_of(engine_moment(begun.stamp))))
+    reckoned = max(files.size - written(), files.day_start(day_of(began)))
     if found >= 0:  # a bot that repeats itself: the place that is right by size, or the next one before it
         near = files.rfind(begun.text, min(reckoned + len(begun.text), files.size))
         return Seam(near if near >= 0 else found, True)
-    return Seam(_line_start(files, reckoned), files.size == reckoned)
+    is_whole = reckoned == 0 and not files.has_day(day_of(began))
+    return Seam(_line_start(files, reckoned), is_whole or files.size == reckoned)
 
 
 def _line_start(files: DatedFiles, offset: int) -> int:

@@ -28,7 +28,10 @@ from manager.streams import STREAMS, Stream
 if TYPE_CHECKING:
     from manager.engine import Engine
 
-RECONNECT_S = 0.5
+RECONNECT_S, SELDOM_S = 0.5, 5.0
+"""Before the engine is asked again: at first, and for an instance of which nothing comes. A fleet of stopped ones would
+be hundreds of calls a second.
+"""
 OVERLAP_S = 5
 """What is asked for again after a reconnection: the streams are stamped apart, and come slightly out of order."""
 
@@ -83,6 +86,7 @@ class Source:
 
     def live(self) -> Iterator[Line]:
         """What comes after `past`, for ever: it outlives the container, and the engine, for as long as it is read."""
+        pause = RECONNECT_S
         while True:
             before, first = dict(self._newest), self._first
             try:
@@ -90,11 +94,13 @@ class Source:
                 if container is not None:
                     for line in self._of_engine(container, follow=True, since=self._since()):
                         if line.stamp > before.get(line.stream, first):
+                            pause = RECONNECT_S
                             yield line
                             self._note(line)
             except EngineError:
                 pass  # the engine is away, or the container is being removed
-            time.sleep(RECONNECT_S)
+            time.sleep(pause)
+            pause = min(2 * pause, SELDOM_S)
 
     def _since(self) -> float | None:
         """From when on the engine is asked: what was shown already is dropped by stamp."""

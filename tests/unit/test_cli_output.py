@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 from typing import IO
 
+import pytest
+
+from manager.errors import BAD_CONFIG
 from tests.builders import a_config, write_config
 
 VARIABLES = {"BACKPACK_KEY": "k", "BACKPACK_SECRET": "s"}
 
 
-def run(folder: Path, stdout: IO[bytes]) -> subprocess.CompletedProcess[bytes]:
+def run(folder: Path, stdout: IO[bytes], *words: str) -> subprocess.CompletedProcess[bytes]:
     write_config(folder, a_config())
     return subprocess.run(
         [
@@ -25,7 +28,7 @@ def run(folder: Path, stdout: IO[bytes]) -> subprocess.CompletedProcess[bytes]:
             "--lang",
             "zh-TW",
             "config",
-            "--check",
+            *words,
         ],
         env={**os.environ, **VARIABLES, "XDG_CACHE_HOME": str(folder / "cache")},
         stdout=stdout,
@@ -36,7 +39,28 @@ def run(folder: Path, stdout: IO[bytes]) -> subprocess.CompletedProcess[bytes]:
 
 def test_a_full_disk_is_no_bug(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = run(tmp_path, full)
+        done = run(tmp_path, full, "--check")
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
     assert b"No space left" in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_a_stream_that_the_caller_has_closed_is_no_bug(tmp_path: Path, closed: str) -> None:
+    write_config(tmp_path, "{")
+    shell = f'exec "$@" {closed}'
+    command = [sys.executable, "-m", "manager", "--project-dir", str(tmp_path), "config", "--check"]
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    done = subprocess.run(
+        ["sh", "-c", shell, "sh", *command], env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == BAD_CONFIG
+    assert b"Traceback" not in done.stderr
+
+
+def test_what_nobody_reads_ends_no_command(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    write_config(tmp_path, "{", "broken")
+    with open(writer, "wb") as stdout:  # noqa: PTH123 - a descriptor
+        assert run(tmp_path, stdout).returncode == BAD_CONFIG

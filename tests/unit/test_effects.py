@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,12 @@ from typing import Any
 
 import pytest
 
-from manager import folders, host, jsonfile, lock
+from manager import execute, folders, host, jsonfile, lock
 from manager.errors import Locked, ManagerError
 from manager.fleet import Fleet
 from manager.folders import FolderError
+from manager.i18n import Text
+from manager.plan import Action
 from tests.builders import a_spec
 
 ME = (os.getuid(), os.getgid())
@@ -253,3 +256,21 @@ def test_host_pids_are_found_by_inner_pid_and_container(tmp_path: Path) -> None:
         assert host.host_pids(wanted, likely, tmp_path) == {("aaa", 8): 100, ("bbb", 8): 101}
     assert host.parent_pid(100, tmp_path) == 7
     assert host.parent_pid(999, tmp_path) == 0
+
+
+def test_what_cannot_be_said_leaves_no_action_half_way(fleet: Fleet) -> None:
+    pauses, ended = iter([0.0, 0.3]), []
+
+    def called_off() -> Text:
+        time.sleep(next(pauses))
+        ended.append(True)
+        return Text("nothing may start")
+
+    def on_done(_outcome: execute.Outcome) -> None:
+        raise ManagerError("cannot write to standard output: {why}", why="No space left on device")
+
+    nothing: Any = None
+    means = execute.Means(nothing, fleet, {}, {}, {}, nothing, called_off)
+    with pytest.raises(ManagerError, match="No space left"):
+        execute.run([Action("start", each, Text("asked")) for each in ("a", "b")], means, on_done)
+    assert len(ended) == 2

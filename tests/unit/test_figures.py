@@ -10,9 +10,10 @@ import pytest
 from manager import columns, figures, i18n
 from manager.columns import COLUMNS
 from manager.figures import Figures
+from manager.memory import Remembered, Wish
 from manager.reports import Report
 from manager.table import GAP, width
-from tests.builders import some_figures
+from tests.builders import a_container, some_figures
 
 
 def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
@@ -24,6 +25,7 @@ def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
             some_figures("d", pnl="-3", quote="USDT", mode="live"),
             some_figures("e", pnl="7"),  # of what, it does not say
             some_figures("f", "failed"),
+            Figures(some_figures("g", mode="live").view, report=Report(Decimal(1000), "USDC", mode="paper")),
         ]
     )
     assert found.pnl == {
@@ -32,10 +34,18 @@ def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
         ("paper", "USDC"): Decimal(100),
     }
     assert (found.cpu, found.memory) == (2.5, 150)
-    assert list(found.states.items()) == [("failed", 1), ("running", 5)]
+    assert list(found.states.items()) == [("failed", 1), ("running", 6)]
     assert columns.total_line(found) == (
-        "total: 1 failed, 5 running; P&L live +3.30 USDC, live -3.00 USDT, paper +100.00 USDC; CPU 2.5%, memory 150B"
+        "total: 1 failed, 6 running; P&L live +3.30 USDC, live -3.00 USDT, paper +100.00 USDC (4 of 7 instances);"
+        " CPU 2.5%, memory 150B"
     )
+
+
+def test_a_sum_of_all_says_no_more_than_the_sum() -> None:
+    found = figures.totals(
+        [some_figures("a", pnl="1", quote="USDC"), some_figures("b", pnl="2", quote="USDC")]
+    )
+    assert columns.total_line(found) == "total: 2 running; P&L paper +3.00 USDC; CPU 0.0%, memory 0B"
 
 
 def test_a_fleet_that_reports_nothing_has_no_sum_of_nothing() -> None:
@@ -139,6 +149,17 @@ def test_a_bot_that_trades_otherwise_than_it_was_made_to_needs_a_look() -> None:
     assert misled.is_live
     assert not some_figures().needs_a_look
     assert some_figures(state="failed").needs_a_look
+
+
+def test_who_was_killed_needs_a_look_and_who_was_stopped_does_not() -> None:
+    def needs_a_look(code: int, wish: Wish = "run") -> bool:
+        container = a_container(state="exited", Status=f"Exited ({code}) 2 minutes ago")
+        view = some_figures(state="stopped").view._replace(container=container, remembered=Remembered(wish))
+        return Figures(view).needs_a_look
+
+    assert needs_a_look(137)
+    assert not needs_a_look(0)  # `docker stop`, in good order
+    assert not needs_a_look(137, "stopped")
 
 
 def test_heads_and_states_are_translated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,16 @@ def test_a_plan_is_shown_and_nothing_done(
     assert list(fleet.rglob("*")) == [fleet / "config", fleet / "config" / "active"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is not its own")
+def test_what_root_imports_is_the_users(old: OldFolder, fleet: Path) -> None:
+    for path in (fleet, *fleet.rglob("*")):
+        os.chown(path, 1234, 2345)
+    assert run(fleet, old, "--yes", "--logs", "--env") == OK
+    made = {path: (path.lstat().st_uid, path.lstat().st_gid) for path in fleet.rglob("*")}
+    assert (fleet / "volumes/state/.import/imports.json") in made
+    assert {path: owner for path, owner in made.items() if owner != (1234, 2345)} == {}
+
+
 def test_everything_arrives_and_the_old_folder_stays_whole(
     old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,6 +276,26 @@ def test_variables_by_name_and_only_when_asked_with_values(
     assert said(capsys)[-1] == "nothing to do"
 
 
+def test_values_that_were_asked_for_come_with_one_instance_too(old: OldFolder, fleet: Path) -> None:
+    (old.folder / ".env").write_text("A_KEY=hunter2\n")
+    assert run(fleet, old, "bp_sol_01", "--yes", "--env") == OK
+    assert (fleet / ".env").read_text() == "A_KEY=hunter2\n"
+
+
+def test_what_stands_in_env_stays_byte_for_byte(
+    old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (old.folder / ".env").write_text("A_KEY=1\n")
+    own = "# mine\u2028yes\r\nB=1\x0c2\r\nC=3"
+    (fleet / ".env").write_bytes(own.encode())
+    assert run(fleet, old, "--yes") == OK
+    assert (fleet / ".env").read_bytes() == f"{own}\nA_KEY=\n".encode()
+    (fleet / ".env").write_bytes(large := b"#" * 1_100_000)
+    assert run(fleet, old, "--yes") == FAILED
+    assert (fleet / ".env").read_bytes() == large
+    assert ".env is larger than 1000000 bytes" in capsys.readouterr().err
+
+
 def test_a_line_of_env_that_is_none_is_named(
     old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -274,6 +304,25 @@ def test_a_line_of_env_that_is_none_is_named(
     text = capsys.readouterr().out
     assert ".env: refused: line 2: is not NAME=value" in text
     assert "hunter2" not in text
+
+
+def test_a_bot_that_has_lost_its_daemon_and_its_pid_file_is_seen(
+    old: OldFolder, fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old.add("bp_eth_01", a_config("bp_eth_01", 5002, metadata={"symbol": "ETH_USDC_PERP"}))
+    words = ("--exchange", "backpack", "--symbol=SOL_USDC_PERP")
+    command = [sys.executable, "run.py", str(tmp_path / "elsewhere.db"), *words]
+    with subprocess.Popen(command, cwd=old.folder) as bot:
+        try:
+            assert run(fleet, old, "--yes", "--stop-old") == FAILED
+            assert bot.poll() is None
+        finally:
+            bot.kill()
+    refused = [line for line in said(capsys) if ": refused: " in line]
+    assert refused == [
+        f"bp_sol_01: refused: processes {bot.pid} run it, and are not certainly the old system's: stop them"
+    ]
+    assert (fleet / "config" / "active" / "bp_eth_01.json").exists()
 
 
 def test_a_new_trade_in_the_old_database_is_said(

@@ -122,6 +122,14 @@ FILE = "config/active/bp_sol_01.json"
             "exchange_config.url: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
         ),
         (
+            {"exchange_config": {"password": 123456}},
+            "exchange_config.password: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+        ),
+        (
+            {"exchange_config": {"pass": {"pins": [0.5]}}},
+            "exchange_config.pass.pins[0]: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+        ),
+        (
             {"strategy_config": {"api_secret": "AKIA123"}},
             "strategy_config.api_secret: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
         ),
@@ -282,8 +290,13 @@ def test_a_legacy_file_may_pass_no_credential_in_clear(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_no_text_is_no_credential(tmp_path: Path) -> None:
-    write_config(tmp_path, a_config(exchange_config={"api_keys": [1, True, None, "", "${A}"], "token": 5}))
+def test_what_is_neither_text_nor_number_is_no_credential(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config(exchange_config={"api_keys": [True, None, "", "${A}"], "account": 5}))
+    assert faults(tmp_path) == []
+
+
+def test_a_number_is_no_credential_where_no_credential_belongs(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config(strategy_config={"seed": 42, "max_keys": 0.5}))
     assert faults(tmp_path) == []
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
+import time
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -127,6 +129,23 @@ def test_following_with_no_past_shows_only_what_is_new(tmp_path: Path) -> None:
     assert next(followed.live()).text == b"new"
 
 
+def test_the_engine_is_asked_ever_more_seldom_of_what_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(source, "RECONNECT_S", 0.5)
+    monkeypatch.setattr(time, "sleep", sleep)
+    with pytest.raises(KeyboardInterrupt):
+        next(a_source(tmp_path, Engine(), follow=True).live())
+    assert pauses == [0.5, 1, 2, 4, 5, 5]
+
+
 @given(
     texts=st.lists(
         st.sampled_from([b"tick", b"", b"a", b"a\ta", b"[supervisor] up", b"x" * 700]), max_size=60
@@ -220,6 +239,17 @@ def test_a_bot_that_repeats_itself_is_not_doubled(tmp_path: Path) -> None:
     assert len(past(tmp_path, Engine(lines[1000:]))) == 5000
 
 
+def test_a_log_that_began_before_the_days_that_are_kept_is_whole(tmp_path: Path) -> None:
+    kept = [Said(NOON, b"begin"), Said(NOON, b"middle"), Said(NOON, b"begin again")]
+    for first, day in ((b"begin", "2026-01-03"), (b"no more", "2026-01-03"), (b"no more", "2026-01-02")):
+        written(tmp_path / day, kept, day)
+        warnings: list[str] = []
+        engine = Engine([Said(NOON, first), Said(NOON, b"second"), *kept])
+        found = a_source(tmp_path / day, engine, warnings).past()
+        assert [line.text for line in found] == [first, b"second", b"begin", b"middle", b"begin again"]
+        assert not warnings
+
+
 def test_what_the_file_never_got_is_said(tmp_path: Path) -> None:
     lines = numbered(100)
     written(tmp_path, lines[:40] + lines[60:])
@@ -281,6 +311,23 @@ def test_a_hostile_folder_is_read_no_further(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(logs)
     with pytest.raises(ManagerError, match="cannot read"):
         past(tmp_path / "link", Engine())
+
+
+def test_days_that_cannot_be_opened_are_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in ("2026-01-01", "2026-01-02"):
+        written(tmp_path, [Said(0, b"fine")], day)
+    really = os.open
+
+    def few_descriptors(path: Any, *args: Any, **options: Any) -> int:
+        if str(path).startswith("2026-01-02"):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return really(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", few_descriptors)
+    with pytest.raises(ManagerError, match="Too many open files"):
+        past(tmp_path, Engine())
 
 
 def test_the_end_of_a_huge_file_is_found_from_the_end(tmp_path: Path) -> None:

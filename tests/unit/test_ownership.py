@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from manager import folders, jsonfile, lock, ownership
+from manager import cli, folders, jsonfile, lock, ownership
+from manager.errors import OK
 from manager.fleet import Fleet
 from tests.builders import a_spec
 
@@ -52,3 +53,13 @@ def test_a_link_is_given_away_and_not_what_it_leads_to(
     (home / "link").symlink_to(target)
     ownership.inherit(home / "link")
     assert (owner_of(home / "link"), owner_of(target)) == (USER, (0, 0))
+
+
+def test_a_backup_that_root_makes(home: Path) -> None:
+    (home / "config" / "active").mkdir(parents=True)
+    for path in home.rglob("*"):
+        os.chown(path, *USER)
+    assert cli.main(["--project-dir", str(home), "backup"]) == OK
+    made = list((home / "volumes").rglob("*"))
+    assert len(made) > 2
+    assert {path: owner_of(path) for path in [home / "volumes", *made] if owner_of(path) != USER} == {}

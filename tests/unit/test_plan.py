@@ -96,6 +96,7 @@ def test_up_names_paused_and_mends_dead_containers() -> None:
         "leave a: paused; `docker unpause desk-a` lets it go on",
         "recreate b: the engine calls it “dead”",
     ]
+    assert printed(plan.start(situation, ["a"])) == ["leave a: paused; `docker unpause desk-a` lets it go on"]
 
 
 def test_orphans_are_removed_only_when_asked_and_broken_configs_make_none() -> None:

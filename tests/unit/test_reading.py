@@ -237,7 +237,8 @@ def _desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "desk"
     write_config(folder, a_config("bp_eth_02"), "backpack_eth")
     write_config(folder, "{", "broken")
-    (folder / "volumes" / "state" / "bp_old_01").mkdir(parents=True)
+    for name in ("bp_old_01", ".import"):
+        (folder / "volumes" / "state" / name).mkdir(parents=True)
     monkeypatch.chdir(folder)
     return folder
 

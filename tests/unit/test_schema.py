@@ -41,6 +41,8 @@ GOOD: dict[str, Any] = {
     "a default for no secret": a_config(exchange_config={"base_url": "${BASE_URL:-https://x.example}"}),
     "nested credentials": a_config(exchange_config={"accounts": [{"Secret": {"of": ["${A_SECRET}"]}}]}),
     "an empty credential": a_config(exchange_config={"password": ""}),
+    "a credential's switch": a_config(exchange_config={"use_api_keys": True, "testnet_key": None}),
+    "a number that is no credential": a_config(exchange_config={"account_index": 5}, strategy_config={"seed": 42}),
     "the page's token": a_config(exchange_config={"BOT_WEB_TOKEN": "abc"}),
     "aliases": a_config(
         strategy_config={
@@ -85,6 +87,8 @@ BAD: dict[str, Any] = {
     "a boundary action of no kind": a_config(strategy_config={"boundary_action": "panic"}),
     "a mode of no kind": a_config() | {"mode": "demo"},
     "a key in clear text": a_config(exchange_config={"api_key": "abc"}),
+    "a password of digits": a_config(exchange_config={"password": 123456}),
+    "a nested password of digits": a_config(exchange_config={"accounts": [{"Secret": {"of": [1.5]}}]}),
     "a key with a default": a_config(exchange_config={"api_key": "${API_KEY:-abc}"}),
     "a nested key in clear text": a_config(exchange_config={"accounts": [{"Secret": {"of": ["abc"]}}]}),
     "a key in another section": a_config(metadata={"api_key": "${BACKPACK_KEY}"}),
