@@ -135,21 +135,24 @@ def beside(
                 and _is_one_market(spec, other.exchange, other.symbol)
                 and _may_be_one_purse(credentials, frozenset(given.values()), other.values)
             ):
-                yield Problem.at(
-                    spec.config_file,
-                    "exchange_config",
-                    "the container {container} already trades {symbol} live, as far as can be told with the same"
-                    " credentials: `manager down {id}` first, or set allow_shared_credentials = true in config/fleet.toml",
-                    container=other.container,
-                    symbol=spec.symbol,
-                    id=other.instance,
-                )
+                yield taken(spec.config_file, other)
+
+
+def taken(config_file: str, other: Trading) -> Problem:
+    """Another container has the purse that this config's instance would trade with."""
+    return Problem.at(
+        config_file,
+        "exchange_config",
+        "the container {container} already trades {symbol} live, as far as can be told with the same"
+        " credentials: `manager down {id}` first, or set allow_shared_credentials = true in config/fleet.toml",
+        container=other.container, symbol=other.symbol, id=other.instance,
+    )  # fmt: skip
 
 
 def beside_as_it_was(
     exchange: str, symbol: str, values: Mapping[str, str] | None, trading: Iterable[Trading], fleet: Fleet
-) -> str | None:
-    """The container that trades this market live now, as far as can be told from the purse that these values open."""
+) -> Trading | None:
+    """Who trades this market live now, as far as can be told from the purse that these values open."""
     if fleet.allow_shared_credentials:
         return None
     for other in trading:
@@ -159,7 +162,7 @@ def beside_as_it_was(
             or other.values is None
             or _may_be_one_purse(_secrets(values), frozenset(values.values()), other.values)
         ):
-            return other.container
+            return other
     return None
 
 

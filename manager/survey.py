@@ -113,32 +113,53 @@ class Survey(NamedTuple):
     image: Image = NO_IMAGE
 
     def beside(self, named: list[str] | None) -> list[Problem]:
-        """What keeps these instances (None: all) from starting beside the other containers that trade live."""
-        specs = self.project.specs
-        chosen = [each for each in specs if named is None or each in named]
-        return list(
-            botenv.beside(
-                (specs[each] for each in chosen),
-                self.trading(chosen),
-                self.project.fleet,
-                self.project.variables,
-            )
-        )
+        """What keeps these instances (None: all) from starting beside the other containers that trade live.
+
+        One that was put back starts as its container is, with the purse of then, whatever its config says now.
+        """
+        project, fleet = self.project, self.project.fleet
+        chosen = [each for each in project.specs if named is None or each in named]
+        as_they_were = {
+            each: self._trading_of(container)
+            for each in chosen
+            if self.views[each].is_rolled_back and (container := self.views[each].container) is not None
+        }
+        as_configured = [project.specs[each] for each in chosen if each not in as_they_were]
+        trading = [
+            *self.trading(chosen),
+            *(mine for each, mine in as_they_were.items() if self._is_live(each)),
+        ]
+        problems = list(botenv.beside(as_configured, trading, fleet, project.variables))
+        for each, mine in as_they_were.items():
+            others = [other for other in trading if other.instance != each]
+            if self._is_live(each) and (
+                taken := botenv.beside_as_it_was(mine.exchange, mine.symbol, mine.values, others, fleet)
+            ):
+                problems.append(botenv.taken(project.specs[each].config_file, taken))
+        return problems
 
     def trading(self, excepted: Collection[str]) -> list[botenv.Trading]:
         """The containers that trade live now, but for those of these instances."""
         return [
-            botenv.Trading(
-                each.instance,
-                each.name,
-                each.labels.get(labels.EXCHANGE, ""),
-                each.labels.get(labels.SYMBOL, ""),
-                env_of(self.project.fleet.secrets_dir(each.instance) / folders.ENV_FILE)
-                or self.env_values.get(each.instance),
-            )
+            self._trading_of(each)
             for each in (*self.observed.containers.values(), *self.observed.strays)
             if each.is_up and each.mode == "live" and each.instance not in excepted
         ]
+
+    def _trading_of(self, container: Container) -> botenv.Trading:
+        instance = container.instance
+        return botenv.Trading(
+            instance,
+            container.name,
+            container.labels.get(labels.EXCHANGE, ""),
+            container.labels.get(labels.SYMBOL, ""),
+            env_of(self.project.fleet.secrets_dir(instance) / folders.ENV_FILE)
+            or self.env_values.get(instance),
+        )
+
+    def _is_live(self, instance: str) -> bool:
+        container = self.views[instance].container
+        return container is not None and container.mode == "live"
 
     def require_ours(self) -> None:
         """Raises ConfigError when containers of this fleet's name come from another project or data folder."""

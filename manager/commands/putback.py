@@ -81,7 +81,7 @@ def purse_problem(
         "",
         "cannot be brought back as it was: the container {container} already trades {symbol} live, as far as can be told with"
         " the same credentials",
-        container=other, symbol=mine.symbol,
+        container=other.container, symbol=mine.symbol,
     )  # fmt: skip
 
 

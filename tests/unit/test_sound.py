@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from manager import history, labels, survey
+from manager import history, labels, memory, survey
 from manager import project as projects
 from manager.commands import change
 from manager.commands.putback import purse_problem
 from manager.context import Context
 from manager.errors import ConfigError
 from manager.history import Step
+from manager.memory import Refused
 from manager.registry import observe
+from manager.spec import config_hash
 from tests.builders import FLEET_NAME, a_config, a_row, write_config
 
 LIVE: dict[str, Any] = {"mode": "live"}
@@ -102,3 +104,26 @@ def test_two_that_had_one_purse_one_after_the_other_are_not_brought_back_togethe
     assert f"{FLEET_NAME}-b already trades" in str(purse_problem("a", step, found, {"a": step, "b": step}))
     paper_step = step._replace(definition={"Labels": paper})
     assert purse_problem("a", step, found, {"a": step, "b": paper_step}) is None
+
+
+def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: Path) -> None:
+    """Its config has keys of its own by now; its container starts with those of then, which another one trades with."""
+    (tmp_path / ".env").write_text("BACKPACK_KEY=k1\nBACKPACK_SECRET=s1\nOTHER_KEY=k2\nOTHER_SECRET=s2\n")
+    write_config(tmp_path, a_config("a", 5001, **LIVE), stem="a")
+    other = {"api_key": "${OTHER_KEY}", "secret_key": "${OTHER_SECRET}"}
+    write_config(tmp_path, a_config("b", 5002, **LIVE, exchange_config=other), stem="b")
+    own = {labels.MODE: "live", labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
+    rows = (a_row("a", labels=own), a_row("b", "exited", labels={**own, labels.CONFIG_HASH: "h0"}))
+    for each in "ab":
+        env = tmp_path / "volumes" / "secrets" / each / "env.json"
+        env.parent.mkdir(parents=True)
+        env.write_text(json.dumps({"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}))
+    assert refusal(tmp_path, "b", rows=rows) == ""
+    project = projects.read(tmp_path)
+    refused = Refused(config_hash(project.specs["b"], project.fleet), "", "it is failed")
+    project.fleet.state_dir.mkdir()
+    memory.save(project.fleet.memory_file, project.memory.with_refused({"b": refused}))
+    assert f"the container {FLEET_NAME}-a already trades" in refusal(tmp_path, "b", rows=rows)
+    down = (a_row("a", "exited", labels=own), rows[1])
+    assert refusal(tmp_path, "b", rows=down) == ""
+    assert f"the container {FLEET_NAME}-b already trades" in refusal(tmp_path, "a", "b", rows=down)
