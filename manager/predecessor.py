@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from manager import export, imports
 from manager.errors import ManagerError
@@ -11,6 +12,9 @@ from manager.export import OLD_PLACE
 from manager.fleet import Fleet
 from manager.project import Project
 from manager.survey import Survey
+
+OLD_DAEMON = Path("core", "daemon_manager.py")
+"""The old system's program, where it is still in the project's own folder."""
 
 
 def registries(fleet: Fleet) -> tuple[Path, ...]:
@@ -31,27 +35,48 @@ def still_running(survey: Survey, ids: Iterable[str]) -> dict[str, ManagerError]
                     " or take its record out of that file",
                     id=each, pid=pid, file=survey.project.fleet.relative(file),
                 )  # fmt: skip
-    return {**_in_imported_folders(survey.project, wanted), **found}
+    return {**_in_old_folders(survey.project, wanted), **found}
 
 
-def _in_imported_folders(project: Project, wanted: Iterable[str]) -> dict[str, ManagerError]:
-    """The same of the folders that instances were imported from: they are whole, and their daemons can be started again."""
-    taken = imports.read(project.fleet)
-    sources = {each: taken[each] for each in wanted if each in taken}
+def _in_old_folders(project: Project, wanted: Iterable[str]) -> dict[str, ManagerError]:
+    """The same of the old system's folders: those that instances were imported from, and this one if it is such a folder.
+
+    They are whole, and their daemons can be started again.
+    """
+    sources = _sources(project, wanted)
     if not sources:
         return {}
     from manager import olddaemon  # psutil, 0.03 s
 
-    systems = {folder: olddaemon.look(Path(folder)) for folder in {each.folder for each in sources.values()}}
+    systems = {folder: olddaemon.look(folder) for folder in {each.folder for each in sources.values()}}
     found = {}
     for each, source in sources.items():
-        config = Path(source.folder, source.config_file)
-        spec = project.specs.get(each)
+        config, spec = source.folder / source.config_file, project.specs.get(each)
         market = spec.market if spec else ()
         if pids := systems[source.folder].running(each, config, source.log_dir, market).pids:
             found[each] = ManagerError(
-                "{id} is run by the old system in {folder} (processes {pids}), from where it was imported: stop it there"
-                " first",
+                "{id} is run by the old system in {folder} (processes {pids}): stop it there first",
                 id=each, folder=source.folder, pids=", ".join(map(str, pids)),
             )  # fmt: skip
+    return found
+
+
+class _Source(NamedTuple):
+    """Where the old system may run an instance. The files relative to the folder."""
+
+    folder: Path
+    config_file: str
+    log_dir: str
+
+
+def _sources(project: Project, wanted: Iterable[str]) -> dict[str, _Source]:
+    taken, here = imports.read(project.fleet), project.fleet.project_dir
+    is_old_folder = (here / OLD_DAEMON).is_file()
+    found = {}
+    for each in wanted:
+        spec = project.specs.get(each)
+        if each in taken:
+            found[each] = _Source(Path(taken[each].folder), taken[each].config_file, taken[each].log_dir)
+        elif is_old_folder and spec is not None:
+            found[each] = _Source(here, spec.config_file, spec.log_dir)
     return found

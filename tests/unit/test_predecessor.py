@@ -1,0 +1,37 @@
+"""Old bots and new ones in one folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from manager import predecessor, survey
+from manager import project as projects
+from manager.registry import observe
+from tests.builders import FLEET_NAME, a_config, write_config
+from tests.fleet import eventually
+
+OLD_BOT = "import time; print('up', flush=True); time.sleep(60)"
+
+
+def said(folder: Path) -> str:
+    found = survey.survey(projects.read(folder), observe([], FLEET_NAME), survey.NO_IMAGE)
+    return str(predecessor.still_running(found, ["bp_sol_01"]).get("bp_sol_01", ""))
+
+
+def test_an_old_bot_without_a_record_is_seen_in_a_folder_that_both_share(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "fleet.toml").write_text(f'name = "{FLEET_NAME}"\ndata_dir = "."\n')
+    write_config(tmp_path, a_config("bp_sol_01"))
+    (tmp_path / "run.py").write_text(OLD_BOT)
+    words = [sys.executable, "run.py", "--exchange", "backpack", "--symbol", "SOL_USDC_PERP"]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE) as bot:
+        assert bot.stdout is not None
+        assert bot.stdout.readline() == b"up\n"
+        assert said(tmp_path) == "", "it is nobody's business where the old system never was"
+        (tmp_path / "core").mkdir()
+        (tmp_path / "core" / "daemon_manager.py").touch()
+        assert f"(processes {bot.pid})" in said(tmp_path)
+        bot.kill()
+    eventually(lambda: said(tmp_path) == "", 10, "it is gone")
