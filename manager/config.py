@@ -81,10 +81,18 @@ class Metadata(Section):
             raise Fault(ID_RULE)
         return value
 
+    @field_validator("tags")
+    @classmethod
+    def _printable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Configs are passed on from trader to trader, and tags are shown on terminals."""
+        if not all(each.isprintable() for each in value):
+            raise Fault("must hold no control characters")
+        return value
+
     @field_validator("exchange", "symbol", "strategy")
     @classmethod
     def _one_word(cls, value: str) -> str:
-        if not WORD_PATTERN.fullmatch(value):
+        if not (WORD_PATTERN.fullmatch(value) and value.isprintable()):
             raise Fault("must be one word without spaces")
         return value
 

@@ -51,7 +51,7 @@ def open_(context: Context) -> int:
     for each, url in found.items():
         if not context.as_json:
             output.say(url if len(found) == 1 else f"{each}  {url}")
-        if not context.args.print and not _open(url):
+        if not (context.args.print or context.as_json) and not _open(url):
             output.warning(_("no browser could be started; open the address by hand, or use --print"))
             return FAILED
     return OK

@@ -18,7 +18,7 @@ from manager.rollout import Watched
 from manager.survey import Survey
 
 if TYPE_CHECKING:
-    from manager.execute import Outcome
+    from manager.execute import Means, Outcome
 
 Result = Literal["upgraded", "put back", "failed", "not reached", "left"]
 RESULTS = {
@@ -121,10 +121,15 @@ class Rolling:
 
     def _batch(self, batch: list[Action]) -> None:
         """Upgrades these at the same time, each one stopped before its new one starts; waits until they are ready."""
+        from manager.commands import means
+
         self._require_same_image()
-        before = dict(self.steps)
+        todo, before = plan.effective(batch), dict(self.steps)
+        given = means.gather(
+            self._context, self._survey, todo, self._held
+        )  # may fail: before anything is kept
         self._save(self._kept(batch))
-        faults = self._execute(batch)
+        faults = self._execute(todo, given)
         self._survey = self._context.look_again(self._survey)
         pending = {each.instance: Watched() for each in batch if each.instance not in faults}
         deadline = time.monotonic() + self._context.args.wait_timeout
@@ -168,21 +173,16 @@ class Rolling:
         self.steps = {**self.steps, **steps}
         history.save(self._fleet, self.steps)
 
-    def _execute(self, batch: list[Action]) -> dict[str, ManagerError | Text]:
+    def _execute(self, todo: list[Action], given: Means) -> dict[str, ManagerError | Text]:
         """Stops and starts. Returns what kept an instance from being started."""
         from manager import execute
-        from manager.commands import means
 
         def on_done(outcome: Outcome) -> None:
             self._tell(report.outcome_line(outcome))
 
-        todo = plan.effective(batch)
-        if not todo:
-            return {}
         for each in todo:
             if each.kind == "recreate":
                 self._tell(Text("{id}: stopping ({cause})", id=each.instance, cause=each.cause))
-        given = means.gather(self._context, self._survey, todo, self._held)
         outcomes = execute.run(todo, given, on_done)
         self._killed += [each for each in outcomes if each.was_killed]
         return {each.action.instance: each.error for each in outcomes if each.error is not None}

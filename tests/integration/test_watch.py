@@ -108,8 +108,8 @@ def test_a_broken_receiver_is_tried_again_and_the_daily_report_comes(
     with watching(fleet, "--lang", "zh-TW") as watch:
         eventually(lambda: "json://127.0.0.1" in watch.text and "HTTP 503" in watch.text, what="it is said")
         receiver.status = 200
-        report = eventually(lambda: receiver.said("P&L", "USDC"), what="the report")
-        assert report.startswith(f"botfleet {fleet.name}: ")
+        report = eventually(lambda: receiver.said("每日報告"), what="the report")
+        assert report.startswith(f"botfleet {fleet.name}：")
     assert json.loads(state.read_text())["digest"] > "2025-11-30"
 
 

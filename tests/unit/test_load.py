@@ -83,6 +83,8 @@ FILE = "config/active/bp_sol_01.json"
         ({"daemon_config": {"auto_restart": "yes"}}, "daemon_config.auto_restart: must be true or false, not “yes”"),
         ({"metadata": {"market_type": "margin"}}, "metadata.market_type: must be 'spot' or 'perp', not “margin”"),
         ({"metadata": {"symbol": "SOL USDC"}}, "metadata.symbol: must be one word without spaces"),
+        ({"metadata": {"symbol": "SOL\u202eCDSU"}}, "metadata.symbol: must be one word without spaces"),
+        ({"metadata": {"tags": ["a", "\u009b31m"]}}, "metadata.tags: must hold no control characters"),
         ({"strategy_config": {"grid_num": 1}}, "strategy_config.grid_num: must be 2-200, not 1"),
         ({"strategy_config": {"max_position": 0}}, "strategy_config.max_position: must be above 0, not 0"),
         (
