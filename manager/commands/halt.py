@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from manager import labels, lock, output, plan, supervision, waiting
-from manager.commands import change
+from manager.commands import change, remembering
 from manager.commands.show import no_instance
 from manager.context import Context, show_problems
 from manager.errors import BAD_CONFIG, OK, ConfigError, EngineUnreachable, ManagerError, worst_exit_code
@@ -106,7 +106,7 @@ def _remember(survey: Survey, chosen: list[str], ran: set[str]) -> ManagerError 
     """Before the deed, so that a manager killed in between leaves a list. A bot is stopped whether or not it can be written."""
     down = [each for each in chosen if each not in ran]
     try:
-        change.remember(survey, survey.project.memory.with_halted(ran, down))
+        remembering.remember(survey, survey.project.memory.with_halted(ran, down))
     except ManagerError as error:
         return error
     return None

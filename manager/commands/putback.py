@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from manager import botenv, history, labels, lock, output
-from manager.commands import change, report
+from manager.commands import remembering, report
 from manager.context import Context
 from manager.errors import Problem
 from manager.history import Step
@@ -44,7 +44,7 @@ def put_back(
         each: Refused(steps[each].config_hash, steps[each].image_id, why[each])
         for each in (action.instance for action in todo)
     }
-    change.remember(survey, survey.project.memory.with_refused(refused))
+    remembering.remember(survey, survey.project.memory.with_refused(refused))
 
     def on_done(outcome: Outcome) -> None:
         if not context.as_json:

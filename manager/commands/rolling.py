@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from manager import export, history, keeping, lock, output, plan, rollout, waiting
-from manager.commands import change, report
+from manager.commands import change, remembering, report
 from manager.commands.putback import purse_problem, put_back, valid
 from manager.context import Context, show_problems
 from manager.errors import FAILED, TIMED_OUT, ManagerError, worst_exit_code
@@ -218,7 +218,7 @@ class Rolling:
         self._save({each: self.steps[each]._replace(phase="done") for each in ready})
         remembered = self._survey.project.memory
         again: dict[str, Refused | None] = {each: None for each in ready if remembered.of(each).refused}
-        change.remember(self._survey, remembered.with_refused(again))
+        remembering.remember(self._survey, remembered.with_refused(again))
 
     def _take_back(self, faults: dict[str, ManagerError | Text], before: history.Steps) -> None:
         """Puts back what failed, and stops the roll-out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from manager import history, lock, output, plan, rollout, waiting
-from manager.commands import change, report
+from manager.commands import change, report, sound
 from manager.commands.putback import purse_problem, put_back, valid
 from manager.commands.rolling import Rolling
 from manager.commands.show import require_known
@@ -69,7 +69,7 @@ def rollback(context: Context) -> int:
 def _look(context: Context) -> Survey:
     survey = context.survey()
     survey.require_ours()
-    change.require_sound(context, survey)
+    sound.require_sound(context, survey)
     return survey
 
 
@@ -81,7 +81,7 @@ def _planned(
     named = survey.project.select(args.ids, args.config)
     for each in named or ():
         require_known(each, survey)
-        change.require_config(each, survey)
+        sound.require_config(each, survey)
     planned = rollout.plan(situation, steps, named)
     going = [each for each, step in steps.items() if step.phase == "going"]
     batches = rollout.batches(planned.todo, situation, going, args.canary, args.batch)

@@ -11,7 +11,7 @@ import pytest
 
 from manager import history, labels, memory, survey
 from manager import project as projects
-from manager.commands import change
+from manager.commands import sound
 from manager.commands.putback import purse_problem
 from manager.context import Context
 from manager.errors import ConfigError
@@ -38,7 +38,7 @@ def refusal(project: Path, *named: str, rows: tuple[dict[str, Any], ...] = ()) -
     """Why these instances (none: all) may not start; empty if they may."""
     found = survey.survey(projects.read(project), observe(rows, FLEET_NAME), survey.NO_IMAGE)
     try:
-        change.require_sound(Context(Namespace(ids=list(named), config=[])), found)
+        sound.require_sound(Context(Namespace(ids=list(named), config=[])), found)
     except ConfigError as error:
         return str(error)
     return ""
