@@ -21,6 +21,8 @@ Note = dict[str, Any]
 MAX_NOTE_BYTES = 4096
 SINCE = "%Y-%m-%d %H:%M:%S"
 POLL_S = 0.05
+SETTLE_S = 1.5
+"""A stop reaches the supervisor, which says so, and a creation the list, within a second on a busy machine."""
 READER_S = 1.0
 """Waited for in any case: a reader that brings the export up to date holds the lock for some milliseconds."""
 
@@ -32,6 +34,14 @@ class Held:
         self._descriptor = descriptor
         self.follows_a_kill = follows_a_kill
         """Whether the last holder never gave it back: the engine may still be at what it was asked."""
+
+    def settle(self) -> None:
+        """After a holder that was killed: gives the engine time to show what it was asked, which it does all the same.
+
+        Without that a container that is about to stop, go or come is taken for what it is now.
+        """
+        if self.follows_a_kill:
+            time.sleep(SETTLE_S)
 
     def was_passed(self) -> bool:
         """Whether somebody has stopped the fleet by force meanwhile: whoever holds the lock then starts nothing more."""

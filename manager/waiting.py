@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from manager.survey import InstanceView, Survey
 
 POLL_S = 0.25
-SETTLE_S = 1.5
-"""A stop reaches the supervisor, which says so, and a creation the list, within a second on a busy machine."""
 HEARD_WITHIN_S = 3.0
 HEARD_POLL_S = 0.005
 """A supervisor starts its bot within 0.2 s, on a busy machine within a few."""
@@ -40,14 +38,6 @@ def until_healthy(
         if not pending or time.monotonic() > deadline:
             return survey, [each for each in ids if views[each].verdict.state not in {"running", "completed"}]
         time.sleep(POLL_S)
-
-
-def until_settled() -> None:
-    """Gives the engine time to show what a manager asked that was killed: it carries the calls out all the same.
-
-    Without it a container that is about to stop, go or come is taken for what it is now.
-    """
-    time.sleep(SETTLE_S)
 
 
 def until_heard(fleet: Fleet, ids: list[str]) -> None:

@@ -125,8 +125,7 @@ def perform(context: Context, change: Change) -> int:
     fleet = context.project().fleet
     force = getattr(args, "force", False)
     with lock.held(fleet.lock_file, change.command, args.lock_wait, force=force) as held:
-        if held.follows_a_kill:
-            waiting.until_settled()
+        held.settle()
         if args.instance_id and args.config:
             remembering.name_instance(context)
         survey = _look(context, change)

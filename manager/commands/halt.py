@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from manager import labels, lock, output, plan, supervision, waiting
+from manager import labels, lock, output, plan, supervision
 from manager.commands import change, remembering
 from manager.commands.show import no_instance
 from manager.context import Context, show_problems
@@ -32,7 +32,7 @@ def halt(context: Context) -> int:
     fleet = context.project_to_halt().fleet
     try:
         with lock.held(fleet.lock_file, "halt", force=True) as held:
-            return _halt(context, follows_a_kill=held.follows_a_kill)
+            return _halt(context, held)
     except EngineUnreachable:
         _say_what_may_trade(fleet)
         raise
@@ -61,7 +61,7 @@ def resume(context: Context) -> int:
     )
 
 
-def _halt(context: Context, *, follows_a_kill: bool) -> int:
+def _halt(context: Context, held: lock.Held) -> int:
     from manager import halting  # threads, and what asks an exchange
 
     survey, engine, fleet = context.survey(), context.engine(), context.project().fleet
@@ -70,8 +70,7 @@ def _halt(context: Context, *, follows_a_kill: bool) -> int:
     unsaved = _remember(survey, chosen, ran)
 
     def look_again(before: Survey) -> Survey:
-        if follows_a_kill:  # what a killed manager has asked of the engine comes all the same
-            waiting.until_settled()
+        held.settle()
         return context.look_again(before)
 
     def tell(line: str) -> None:

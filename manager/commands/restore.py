@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from manager import lock, output, users, waiting
+from manager import lock, output, users
 from manager import project as projects
 from manager.backup import archive, idle, verify
 from manager.backup import restore as restoring
@@ -80,8 +80,7 @@ def _carry_out(context: Context, whole: Plan, steps: list[Step]) -> list[Step]:
 
     fleet = whole.fleet
     with lock.held(fleet.lock_file, "restore", context.args.lock_wait) as held:
-        if held.follows_a_kill:  # what that one has asked to start is not up yet
-            waiting.until_settled()
+        held.settle()
         ids = [each.instance for each in steps if each.instance]
         with idle.kept_idle(fleet, dict.fromkeys(ids), _up(context, whole, ids)):
             restoring.perform(whole, steps, _owner(context, whole), tell)

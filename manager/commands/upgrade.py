@@ -23,8 +23,7 @@ def upgrade(context: Context) -> int:
         return _say_order(context, planned, batches)
     fleet = context.project().fleet
     with lock.held(fleet.lock_file, "upgrade", args.lock_wait) as held:
-        if held.follows_a_kill:
-            waiting.until_settled()
+        held.settle()
         survey = _look(context)
         rolling = Rolling(context, held, survey)
         planned, batches = _planned(context, survey, rolling.steps)
@@ -39,8 +38,7 @@ def rollback(context: Context) -> int:
         survey = context.survey()
         return report.say_plan(context, survey, _rollbacks(context, survey, history.load(fleet)))
     with lock.held(fleet.lock_file, "rollback", context.args.lock_wait) as held:
-        if held.follows_a_kill:
-            waiting.until_settled()
+        held.settle()
         survey = context.survey()
         survey.require_ours()
         steps = history.load(fleet)

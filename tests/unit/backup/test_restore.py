@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from manager import folders, memory, waiting
+from manager import folders, memory
 from manager import project as projects
 from manager.backup import archive, idle, make, restore, swap
 from manager.backup.restore import Step
 from manager.commands import restore as command
 from manager.context import Context
 from manager.errors import Locked, ManagerError
+from manager.lock import Held
 from manager.memory import Memory, Remembered
 from tests.builders import a_config, write_config
 
@@ -262,12 +263,12 @@ def test_a_restore_after_a_killed_manager_waits_for_what_that_one_started(
     fleet = projects.read(desk).fleet
     fleet.lock_file.parent.mkdir(parents=True)
     fleet.lock_file.write_text('{"command": "up", "pid": 1, "since": "now"}')
-    waited: list[str] = []
-    monkeypatch.setattr(waiting, "until_settled", lambda: waited.append("settled"))
+    waited: list[bool] = []
+    monkeypatch.setattr(Held, "settle", lambda held: waited.append(held.follows_a_kill))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     asked = {"file": str(made.path), "ids": ["bp_sol_01"], "dry_run": False, "json": False, "lock_wait": 0.0}
     assert command.restore(Context(Namespace(**asked, project_dir=str(desk)))) == 0
-    assert waited == ["settled"]
+    assert waited == [True]
 
 
 def test_what_lives_is_named_all_at_once(desk: Path) -> None:
