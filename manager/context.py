@@ -11,6 +11,7 @@ from manager import labels, memory, output
 from manager import project as projects
 from manager import survey as surveys
 from manager.errors import ConfigError
+from manager.fleet import DEFAULT_PARALLELISM
 from manager.project import Project
 from manager.survey import Survey
 
@@ -52,7 +53,7 @@ class Context:
                 raise
             return self._project
 
-    def engine(self, parallelism: int = 8) -> Engine:
+    def engine(self, parallelism: int = DEFAULT_PARALLELISM) -> Engine:
         """The engine, connected on first use."""
         if self._engine is None:
             from manager.engine import Engine

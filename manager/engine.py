@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from manager import socketapi
 from manager.errors import EngineError, EngineUnreachable, NameTaken, NotFound
+from manager.fleet import DEFAULT_PARALLELISM
 from manager.streams import STREAMS, Stream
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ READ_AHEAD = 1 << 16
 class Engine:
     """The local engine, as the docker CLI would find it. Every method raises EngineError, or a kind of it."""
 
-    def __init__(self, parallelism: int = 8) -> None:
+    def __init__(self, parallelism: int = DEFAULT_PARALLELISM) -> None:
         self._socket = socketapi.local_socket(os.environ)
         self._connecting = Lock()
         self._working = Semaphore(

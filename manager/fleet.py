@@ -8,6 +8,10 @@ from typing import NamedTuple
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
+DEFAULT_PARALLELISM = 64
+"""Calls that cost the engine work. It queues them better than we do (`up` of 40: 6.9 s with 8 at once, 5.8 s with 64), and with 64
+the last of them still ends long before its time is out."""
+
 DEFAULT_PASSED_VARIABLES = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -54,7 +58,7 @@ class Fleet(NamedTuple):
     bot_dir: str = ""
     bind_address: str = "127.0.0.1"
     variables: tuple[str, ...] = DEFAULT_PASSED_VARIABLES
-    parallelism: int = 8
+    parallelism: int = DEFAULT_PARALLELISM
     allow_shared_credentials: bool = False
     pids_limit: int = 256
     tmp_size_mb: int = 64

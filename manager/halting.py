@@ -25,6 +25,9 @@ ROUNDS = 3
 """What somebody starts while the fleet is being halted is stopped again; who does it all the time has to be found first."""
 
 
+ASKED_AT_ONCE = 8
+"""Each loads an exchange's client: 80 MB, and half a second of a core."""
+
 LIST_LAG_S = 0.2
 """The engine's list shows a container as running for a moment after its stop has returned."""
 
@@ -120,7 +123,7 @@ def bring_down(
 def ask(
     halted: Halted, chosen: Collection[str], engine: Engine, on_answer: Callable[[Container, Answer], None]
 ) -> dict[str, Answer]:
-    """Instance → the exchange's answer, of those that trade live; `parallelism` at a time, each a Python program of its own."""
+    """Instance → the exchange's answer, of those that trade live; some at a time, each a Python program of its own."""
     fleet = halted.survey.project.fleet
     live = {each.instance: each for each in containers(halted.survey, chosen)[::-1] if each.mode == "live"}
     gone = {each.instance for each in halted.seen.values() if each.mode == "live"}.difference(live)
@@ -133,7 +136,7 @@ def ask(
     def ask_one(container: Container) -> tuple[Container, Answer]:
         return container, orders.ask(container, fleet, engine)
 
-    for container, answer in Crowd([partial(ask_one, each) for each in live.values()], fleet.parallelism):
+    for container, answer in Crowd([partial(ask_one, each) for each in live.values()], ASKED_AT_ONCE):
         answers[container.instance] = answer
         on_answer(container, answer)
     return answers

@@ -309,7 +309,9 @@ def _started(container: Container, instance: str, *, is_fresh: bool, is_refused:
     it for ever, which only another container does not meet.
     """
     if container.never_ran and not is_refused:
-        return Action("recreate", instance, Text("the engine could not start it"), keeps_image=True)
+        is_new = container.engine_state == "created"
+        cause = Text("it was made and never started") if is_new else Text("the engine could not start it")
+        return Action("recreate", instance, cause, keeps_image=True)
     return Action("start", instance, Text("not running"), is_fresh=is_fresh, as_it_was=is_refused)
 
 

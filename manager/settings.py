@@ -15,7 +15,7 @@ from manager import explain, jsonfile
 from manager.config import DaemonConfig, Fault, Mode
 from manager.environment import is_reference, matching, references
 from manager.errors import ConfigError, Problem
-from manager.fleet import DEFAULT_PASSED_VARIABLES, NAME_PATTERN, Alerts, Fleet
+from manager.fleet import DEFAULT_PARALLELISM, DEFAULT_PASSED_VARIABLES, NAME_PATTERN, Alerts, Fleet
 
 NOT_DEFAULTS = ("web_port", "log_dir", "db_path", "python_path", "script_path", "working_dir")
 """Keys of daemon_config that belong to one instance and cannot be a fleet's default."""
@@ -102,7 +102,7 @@ class FleetFile(_Table):
     bot_dir: str = ""
     bind_address: str = "127.0.0.1"
     variables: tuple[str, ...] = Field(default=DEFAULT_PASSED_VARIABLES, strict=False)
-    parallelism: Annotated[int, Field(ge=1, le=64)] = 8
+    parallelism: Annotated[int, Field(ge=1, le=256)] = DEFAULT_PARALLELISM
     allow_shared_credentials: bool = False
     container: ContainerTable = ContainerTable()
     backup: BackupTable = BackupTable()

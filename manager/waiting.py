@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 POLL_S = 0.25
 HEARD_WITHIN_S = 3.0
-HEARD_POLL_S = 0.005
 """A supervisor starts its bot within 0.2 s, on a busy machine within a few."""
+FEW = 10
+MANY_HEARD_WITHIN_S = 0.5
+"""A fleet that starts takes the CPUs for longer than anybody should wait for its last supervisors."""
+HEARD_POLL_S = 0.005
+"""For each that is still to be heard: to look for a hundred again and again would take the CPU that they need."""
 SETTLED = frozenset({"running", "failed", "completed", "stopped", "missing"})
 
 
@@ -45,12 +49,12 @@ def until_heard(fleet: Fleet, ids: list[str]) -> None:
 
     Readers of the export decide by its pid who is alive, and nobody may look at the fleet again for hours.
     """
-    deadline = time.monotonic() + HEARD_WITHIN_S
+    deadline = time.monotonic() + (HEARD_WITHIN_S if len(ids) <= FEW else MANY_HEARD_WITHIN_S)
     pending = set(ids)
     while pending and time.monotonic() < deadline:
         pending = {each for each in pending if not _is_heard(fleet, each)}
         if pending:
-            time.sleep(HEARD_POLL_S)
+            time.sleep(HEARD_POLL_S * len(pending))
 
 
 def _is_heard(fleet: Fleet, instance: str) -> bool:

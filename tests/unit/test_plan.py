@@ -53,7 +53,7 @@ def test_what_the_engine_could_not_start_is_made_anew_of_the_same_image() -> Non
     for actions in (plan.up(situation), plan.start(situation, ["a", "b", "c"]), plan.restart(situation)):
         assert printed(actions) == [
             "recreate a: the engine could not start it",
-            "recreate b: the engine could not start it",
+            "recreate b: it was made and never started",
             "start c: not running",
         ]
         assert [each.keeps_image for each in actions] == [True, True, False]

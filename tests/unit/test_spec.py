@@ -65,7 +65,7 @@ def test_the_definition_of_a_container() -> None:
             "Timeout": 10_000_000_000,
             "StartPeriod": 60_000_000_000,
             "Retries": 1,
-            "StartInterval": 2_000_000_000,
+            "StartInterval": 15_000_000_000,
         },
         "HostConfig": {
             "NetworkMode": "desk_default",
