@@ -135,17 +135,17 @@ def beside(
                 and _is_one_market(spec, other.exchange, other.symbol)
                 and _may_be_one_purse(credentials, frozenset(given.values()), other.values)
             ):
-                yield taken(spec.config_file, other)
+                yield taken(spec.config_file, spec.symbol, other)
 
 
-def taken(config_file: str, other: Trading) -> Problem:
+def taken(config_file: str, symbol: str, other: Trading) -> Problem:
     """Another container has the purse that this config's instance would trade with."""
     return Problem.at(
         config_file,
         "exchange_config",
         "the container {container} already trades {symbol} live, as far as can be told with the same"
         " credentials: `manager down {id}` first, or set allow_shared_credentials = true in config/fleet.toml",
-        container=other.container, symbol=other.symbol, id=other.instance,
+        container=other.container, symbol=symbol, id=other.instance,
     )  # fmt: skip
 
 

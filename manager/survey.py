@@ -135,7 +135,7 @@ class Survey(NamedTuple):
             if self._is_live(each) and (
                 taken := botenv.beside_as_it_was(mine.exchange, mine.symbol, mine.values, others, fleet)
             ):
-                problems.append(botenv.taken(project.specs[each].config_file, taken))
+                problems.append(botenv.taken(project.specs[each].config_file, mine.symbol, taken))
         return problems
 
     def trading(self, excepted: Collection[str]) -> list[botenv.Trading]:

@@ -38,7 +38,7 @@ def test_the_data_folder_may_be_the_old_systems(tmp_path: Path) -> None:
         ('name = "Desk"', "config/fleet.toml: name: must match [a-z0-9][a-z0-9_-]*"),
         ("[backup]\nkeep = -1", "config/fleet.toml: backup.keep: must be 0-100000, not -1"),
         ("[backup]\nkept = 1", "config/fleet.toml: backup.kept: is not a known key, did you mean keep?"),
-        ("parallelism = 0", "config/fleet.toml: parallelism: must be 1-64, not 0"),
+        ("parallelism = 0", "config/fleet.toml: parallelism: must be 1-256, not 0"),
         ('mode = "real"', "config/fleet.toml: mode: must be 'paper' or 'live', not “real”"),
         ('bind_address = "everywhere"', "config/fleet.toml: bind_address: must be an IP address"),
         ('data_dri = "x"', "config/fleet.toml: data_dri: is not a known key, did you mean data_dir?"),
