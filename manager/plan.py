@@ -243,7 +243,7 @@ def _up_one(situation: Situation, each: str, *, is_named: bool, recreate: bool) 
         return left_stopped(situation, each)
     if container is None:
         return _created(situation, each)
-    if not is_named and verdict is not None and verdict.state in {"failed", "completed"} and container.is_up:
+    if not is_named and verdict is not None and verdict.is_final and container.is_up:
         return _left_ended(each, verdict, drift)
     if "config" in drift:
         return Action("recreate", each, Text("config changed"))
@@ -263,7 +263,7 @@ def _up_one(situation: Situation, each: str, *, is_named: bool, recreate: bool) 
         return Action(
             "restart", each, Text("it is being stopped"), is_fresh=is_named, as_it_was=bool(refused)
         )
-    if verdict is not None and verdict.state in {"failed", "completed"}:
+    if verdict is not None and verdict.is_final:
         return Action(
             "restart", each, Text("was {state}", state=Text(verdict.state)), as_it_was=bool(refused)
         )
@@ -356,7 +356,7 @@ def _is_ending(verdict: Verdict | None) -> bool:
 def _is_busy(situation: Situation, instance: str) -> bool:
     """Whether a start would be a second one: the container is up and its supervisor has neither given up nor been stopped."""
     verdict = situation.verdicts.get(instance)
-    ended = _is_ending(verdict) or (verdict is not None and verdict.state in {"failed", "completed"})
+    ended = _is_ending(verdict) or (verdict is not None and verdict.is_final)
     return situation.containers[instance].is_up and not ended
 
 

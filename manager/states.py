@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from manager.i18n import Text
 from manager.reasons import reason
 from manager.registry import Container
-from manager.supervision import Supervision
+from manager.supervision import FINAL, Supervision
 
 State = Literal[
     "starting", "running", "unhealthy", "restarting", "failed", "completed", "stopped", "missing", "orphan"
@@ -28,6 +28,11 @@ class Verdict(NamedTuple):
     word: str = ""
     why: Text | None = None
     inner: State | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether its supervisor has given up, or its bot is done: only a person's word starts it again."""
+        return self.state in FINAL
 
     @property
     def is_running(self) -> bool:

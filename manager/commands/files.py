@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from manager import compose as composing
-from manager import folders, lock, memory, output, users
+from manager import folders, lock, output, users
+from manager.commands import remembering
 from manager.commands.show import no_instance
 from manager.context import Context, show_problems, show_warnings
 from manager.errors import BAD_CONFIG, OK, ManagerError
@@ -91,14 +92,7 @@ def _remember_ports(survey: Survey) -> None:
     """The ports that stand in the file are the instances' from now on, as after `up`."""
     project = survey.project
     ports = {each: spec.web_port for each, spec in project.specs.items() if spec.web_port is not None}
-    after = project.memory.with_ports(ports)
-    if after == project.memory:
-        return
-    path = project.fleet.memory_file
-    try:
-        memory.save(path, after)
-    except OSError as error:
-        raise ManagerError("cannot write {path}: {why}", path=path, why=error.strerror or error) from error
+    remembering.remember(survey, project.memory.with_ports(ports))
 
 
 def _prepare(context: Context, survey: Survey) -> None:
