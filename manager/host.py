@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ PROC = Path("/proc")
 LOCALTIME = Path("/etc/localtime")
 TIMEZONE = Path("/etc/timezone")
 ZONEINFO = "/zoneinfo/"
+CONTAINER_ID = re.compile(rb"[0-9a-f]{64}")
 
 
 def host_pids(
@@ -32,11 +34,11 @@ def host_pids(
         inner = _inner_pid(f"{proc}/{pid}/status")
         if inner not in inner_pids:
             continue
-        cgroups = _read(f"{proc}/{pid}/cgroup")
-        for container, inside in list(missing):
-            if inside == int(inner) and container.encode() in cgroups:
-                found[container, inside] = pid
-                missing.discard((container, inside))
+        for container in set(CONTAINER_ID.findall(_read(f"{proc}/{pid}/cgroup"))):
+            key = container.decode(), int(inner)
+            if key in missing:
+                found[key] = pid
+                missing.discard(key)
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -141,7 +140,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def terminal_width() -> int | None:
     """The columns of the terminal that standard output is; None where it is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if not sys.stdout.isatty():
+        return None
+    import shutil  # with three compressors
+
+    return shutil.get_terminal_size().columns
 
 
 def ps_table(views: Sequence[InstanceView], width: int | None = None) -> Table:

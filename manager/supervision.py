@@ -170,7 +170,8 @@ def _text(value: Any) -> str:
     """A text that a terminal can show: no control sequences, no length without end."""
     if not isinstance(value, str):
         raise TypeError(type(value))
-    return "".join(each if each.isprintable() else " " for each in value[:MAX_TEXT])
+    text = value[:MAX_TEXT]
+    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
 
 
 def _text_or_none(value: Any) -> str | None:

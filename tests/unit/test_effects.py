@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from manager import execute, folders, host, jsonfile, lock
+from manager.action import Action
 from manager.errors import Locked, ManagerError
 from manager.fleet import Fleet
 from manager.folders import FolderError
 from manager.i18n import Text
-from manager.plan import Action
 from tests.builders import a_spec
 
 ME = (os.getuid(), os.getgid())
@@ -247,13 +247,18 @@ def test_waiting_for_the_lock_is_bounded(tmp_path: Path) -> None:
 
 
 def test_host_pids_are_found_by_inner_pid_and_container(tmp_path: Path) -> None:
-    for pid, nspid, cgroup in (("100", "100\t8", "aaa"), ("101", "101\t8", "bbb"), ("102", "102", "aaa")):
+    a, b, c = (letter * 64 for letter in "abc")
+    for pid, nspid, cgroup in (
+        ("100", "100\t8", f"0::/system.slice/docker-{a}.scope\n"),
+        ("101", "101\t8", f"8:pids:/docker/{b}\n0::/docker/{b}/of its own\n"),
+        ("102", "102", f"8:pids:/docker/{a}\n"),
+    ):
         (tmp_path / pid).mkdir()
         (tmp_path / pid / "status").write_text(f"Name:\tpython\nPPid:\t7\nNSpid:\t{nspid}\nThreads:\t1\n")
-        (tmp_path / pid / "cgroup").write_text(f"0::/system.slice/docker-{cgroup}.scope\n")
-    wanted = [("aaa", 8), ("bbb", 8), ("ccc", 8), ("aaa", 102)]
+        (tmp_path / pid / "cgroup").write_text(cgroup)
+    wanted = [(a, 8), (b, 8), (c, 8), (a, 102)]
     for likely in ([], [100, 101], [101, 100, 102, 5, 10**12]):
-        assert host.host_pids(wanted, likely, tmp_path) == {("aaa", 8): 100, ("bbb", 8): 101}
+        assert host.host_pids(wanted, likely, tmp_path) == {(a, 8): 100, (b, 8): 101}
     assert host.parent_pid(100, tmp_path) == 7
     assert host.parent_pid(999, tmp_path) == 0
 
