@@ -20,6 +20,8 @@ from bench.shell import CommandFailed, Done, run
 
 ROOT = Path(__file__).resolve().parents[1]
 BOT = ROOT / "bench" / "bot"
+MANAGER = Path(sys.executable).with_name("manager")
+"""As a user calls it: `python -m` would look for modules of its own first."""
 PREFIX = "bfb-"
 FIRST_PORT, LAST_PORT = 30000, 31999
 SETTLE_S = 120
@@ -76,8 +78,8 @@ class Project:
         """The manager's cache of configs belongs to the project too, and goes with it."""
         return {"XDG_CACHE_HOME": str(self.folder / "cache")}
 
-    def command(self, *args: str) -> list[str]:
-        return [sys.executable, "-m", "manager", *args]
+    def command(self, *args: str) -> list[str | Path]:
+        return [MANAGER, *args]
 
     def manager(self, *args: str, environ: Mapping[str, str] | None = None, any_code: bool = False) -> Done:
         """Runs the manager in the project."""
@@ -156,7 +158,7 @@ class Workshop:
         """Builds a bot image; `bot` None means the bundled one."""
         self.tags.append(tag)
         chosen = [] if bot is None else ["--bot", str(bot)]
-        run([sys.executable, "-m", "manager", "--project-dir", str(ROOT), "build", *chosen, "--tag", tag])
+        run([MANAGER, "--project-dir", str(ROOT), "build", *chosen, "--tag", tag])
 
     def clean(self) -> None:
         """Removes containers, networks, image tags and folders; a second interruption does not keep it from that."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,16 +66,26 @@ class Context:
         project = self.project()
         return surveys.look(project, self.engine(project.fleet.parallelism))
 
-    def look_again(self, before: Survey, after_listing: Callable[[], None] = lambda: None) -> Survey:
+    def look_again(
+        self,
+        before: Survey,
+        after_listing: Callable[[], None] = lambda: None,
+        touched: Collection[str] | None = None,
+    ) -> Survey:
         """Looks at the engine again, with the configs as they were read; only the memory may have changed since.
 
         `after_listing` is called between the engine's list and the supervisors' files: to wait for what these will say.
+        `touched`: the instances whose containers have been started or stopped, where nothing else has changed.
         """
-        fleet = before.project.fleet
-        observed = surveys.observed(before.project, self.engine())
+        fleet, known = before.project.fleet, {}
+        if touched is None:
+            observed = surveys.observed(before.project, self.engine())
+        else:
+            observed = surveys.observed_again(before, self.engine(), touched)
+            known = {each: wanted for each, wanted in before.situation.wanted.items() if each not in touched}
         after_listing()
-        remembered = memory.load(fleet.memory_file, fleet.name)
-        return surveys.survey(before.project._replace(memory=remembered), observed, before.image)
+        project = before.project._replace(memory=memory.load(fleet.memory_file, fleet.name))
+        return surveys.survey(project, observed, before.image, known)
 
     def close(self) -> None:
         """Gives the engine's connections back."""

@@ -58,9 +58,10 @@ class Engine:
         if "_connected" in self.__dict__:
             self._connected.close()
 
-    def containers(self, label_filters: Iterable[str]) -> list[dict[str, Any]]:
-        """The raw rows of all containers, running or not, that bear these labels."""
-        return list(self._read("/containers/json", {"all": "1", "filters": {"label": list(label_filters)}}))
+    def containers(self, label_filters: Iterable[str], ids: Iterable[str] = ()) -> list[dict[str, Any]]:
+        """The raw rows of all containers, running or not, that bear these labels; with `ids`, only of these."""
+        filters = {"label": list(label_filters), "id": list(ids)}
+        return list(self._read("/containers/json", {"all": "1", "filters": filters}))
 
     def publishing(self, port: int) -> list[str]:
         """Names of the running containers that publish this port of the host."""

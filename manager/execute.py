@@ -11,13 +11,13 @@ from types import MappingProxyType
 from typing import NamedTuple, assert_never
 
 from manager import container, folders, host, keeping, ports, supervision
+from manager.action import Action
 from manager.crowd import Crowd
 from manager.engine import MOST_CALLS, Engine
 from manager.errors import EngineError, ManagerError, NameTaken, NotFound
 from manager.fleet import Fleet
 from manager.history import Step
 from manager.i18n import Text, mark
-from manager.plan import Action
 from manager.registry import DEFAULT_STOP_TIMEOUT_S, Container
 from manager.spec import InstanceSpec
 

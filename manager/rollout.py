@@ -6,10 +6,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from manager import output
+from manager.action import Action
 from manager.errors import Problem, UsageError
 from manager.history import Step
 from manager.i18n import Text
-from manager.plan import Action, Situation, left_refused, left_stopped, left_with_image
+from manager.plan import left_refused, left_stopped, left_with_image
+from manager.situation import Situation
 from manager.survey import InstanceView
 
 BATCHES = 10

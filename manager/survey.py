@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from manager import botenv, folders, host, jsonfile, labels, plan, registry, states, supervision
+from manager import botenv, folders, host, jsonfile, labels, registry, states, supervision
 from manager.errors import ConfigError, NotFound, Problem
 from manager.memory import Remembered
 from manager.project import Project
 from manager.registry import Container, Observed
+from manager.situation import Situation, Wanted
 from manager.spec import InstanceSpec, config_hash
 from manager.states import Verdict
 from manager.supervision import Supervision
@@ -107,7 +109,7 @@ class Survey(NamedTuple):
 
     project: Project
     observed: Observed
-    situation: plan.Situation
+    situation: Situation
     views: Mapping[str, InstanceView]
     env_values: Mapping[str, Mapping[str, str]]
     image: Image = NO_IMAGE
@@ -213,8 +215,29 @@ def observed(project: Project, engine: Engine) -> Observed:
     return registry.observe(engine.containers(labels.fleet_filter(name)), name)
 
 
-def survey(project: Project, observed: Observed, image: Image) -> Survey:
-    """Puts configs, containers and supervisors' words together."""
+def observed_again(before: Survey, engine: Engine, touched: Collection[str]) -> Observed:
+    """The same containers, of which those of the `touched` instances have been started or stopped: one short engine call."""
+    name, containers = before.project.fleet.name, before.observed.containers
+    rows = engine.containers(
+        labels.fleet_filter(name), [containers[each].id for each in touched if each in containers]
+    )
+    fresh = registry.observe(rows, name).containers
+    now = {
+        each: fresh.get(each, old) for each, old in containers.items() if each in fresh or each not in touched
+    }
+    return before.observed._replace(containers=now)
+
+
+def survey(
+    project: Project,
+    observed: Observed,
+    image: Image,
+    wanted_before: Mapping[str, Wanted] = MappingProxyType({}),
+) -> Survey:
+    """Puts configs, containers and supervisors' words together.
+
+    `wanted_before`: what the configs want of the instances that nobody has touched since.
+    """
     ports = {
         each.instance: each.web_port for each in observed.containers.values() if each.web_port is not None
     }
@@ -246,7 +269,8 @@ def survey(project: Project, observed: Observed, image: Image) -> Survey:
         each: botenv.values(spec, for_all, project.variables) for each, spec in project.specs.items()
     }
     wanted = {
-        each: plan.Wanted(
+        each: wanted_before.get(each)
+        or Wanted(
             each,
             config_hash(spec, fleet),
             spec.web_port,
@@ -255,7 +279,7 @@ def survey(project: Project, observed: Observed, image: Image) -> Survey:
         )
         for each, spec in project.specs.items()
     }
-    situation = plan.Situation(wanted, observed.containers, verdicts, project.memory, image.id, kept)
+    situation = Situation(wanted, observed.containers, verdicts, project.memory, image.id, kept)
     views = {
         each: InstanceView(
             each,

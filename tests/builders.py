@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from manager import labels, plan
+from manager import labels
 from manager.config import InstanceConfig
 from manager.figures import Figures
 from manager.fleet import Fleet
@@ -16,6 +16,7 @@ from manager.i18n import Text
 from manager.memory import Memory, Remembered, Wish
 from manager.registry import Container, observe
 from manager.reports import Report
+from manager.situation import Situation, Wanted
 from manager.spec import InstanceSpec, build
 from manager.states import State, Verdict
 from manager.survey import InstanceView
@@ -131,7 +132,7 @@ def a_situation(
     *,
     orphans: Mapping[str, str] | None = None,
     kept: frozenset[str] = frozenset(),
-) -> plan.Situation:
+) -> Situation:
     """A situation from one line an instance.
 
     Keys: `engine` (the container's state, none for no container), `state` (the verdict), `hash` (its label; the config's
@@ -139,7 +140,7 @@ def a_situation(
     """
     wanted, containers, verdicts, remembered = {}, {}, {}, {}
     for each, facts in instances.items():
-        wanted[each] = plan.Wanted(
+        wanted[each] = Wanted(
             each, "h1", web_port=facts.get("port", 5001), environment_changed=facts.get("environment", False)
         )
         engine = facts.get("engine")
@@ -163,7 +164,7 @@ def a_situation(
     for each, engine in (orphans or {}).items():
         containers[each] = a_container(each, engine)
         verdicts[each] = Verdict("orphan")
-    return plan.Situation(wanted, containers, verdicts, Memory(FLEET_NAME, remembered), "sha256:one", kept)
+    return Situation(wanted, containers, verdicts, Memory(FLEET_NAME, remembered), "sha256:one", kept)
 
 
 def some_figures(

@@ -10,6 +10,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from manager import export, lock, output, plan, predecessor, waiting
+from manager.action import Action
 from manager.commands import remembering, report, sound
 from manager.commands.show import refresh_export, require_known
 from manager.context import Context, show_problems
@@ -19,11 +20,15 @@ from manager.errors import (
     worst_exit_code,
 )
 from manager.memory import Wish
-from manager.plan import Action
 from manager.survey import Survey
 
 if TYPE_CHECKING:
     from manager.execute import Outcome
+
+FEW = 10
+"""Instances. Of more it is as cheap to ask the engine for all."""
+LOOK_HOLDS_S = 2.0
+"""How long the others are taken to be as they were seen: the engine needs 10 ms to list a hundred."""
 
 Planner = Callable[[Survey, list[str] | None], list[Action]]
 
@@ -170,10 +175,21 @@ def _looked_after(context: Context, survey: Survey, actions: list[Action], outco
         return survey
     started = [each.action.instance for each in outcomes if each.has_started]
     try:
-        return context.look_again(survey, lambda: waiting.until_heard(survey.project.fleet, started))
+        return context.look_again(
+            survey, lambda: waiting.until_heard(survey.project.fleet, started), _only_touched(outcomes)
+        )
     except EngineUnreachable:
         report.say_outcomes(context, survey, actions, outcomes, [])
         raise
+
+
+def _only_touched(outcomes: list[Outcome]) -> list[str] | None:
+    """The instances of a quick change that has made and removed no container; None where everything is to be looked at."""
+    is_quick = len(outcomes) <= FEW and all(
+        each.error is None and each.action.keeps_container and each.seconds < LOOK_HOLDS_S
+        for each in outcomes
+    )
+    return [each.action.instance for each in outcomes] if is_quick else None
 
 
 def _look(context: Context, change: Change) -> Survey:

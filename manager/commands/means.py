@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from manager import execute, history, lock, users
+from manager.action import Action
 from manager.container import NETWORK_OPTIONS, START_INTERVAL_API, Place
 from manager.context import Context
 from manager.errors import EngineError, ManagerError
 from manager.i18n import Text
 from manager.labels import SUPERVISOR, SUPERVISOR_CONTRACT, of_network
-from manager.plan import Action
 from manager.spec import config_hash
 from manager.survey import NO_IMAGE, Survey
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from manager import botenv, history, labels, lock, output
+from manager.action import Action
 from manager.commands import remembering, report
 from manager.context import Context
 from manager.errors import Problem
 from manager.history import Step
 from manager.memory import Refused
-from manager.plan import Action
 from manager.survey import Survey, env_of
 
 if TYPE_CHECKING:

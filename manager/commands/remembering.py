@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from manager import export, memory, ownership, plan
+from manager import export, memory, ownership
+from manager.action import Action
 from manager.context import Context
 from manager.errors import ConfigError, ManagerError, UsageError
 from manager.memory import Memory
-from manager.plan import Action
+from manager.situation import Situation
 from manager.survey import Survey
 
 if TYPE_CHECKING:
@@ -70,9 +71,7 @@ def memory_after(change: Change, survey: Survey, actions: list[Action], named: l
     return after.with_ports(open_ports)
 
 
-def _asked(
-    change: Change, situation: plan.Situation, actions: list[Action], named: list[str] | None
-) -> list[str]:
+def _asked(change: Change, situation: Situation, actions: list[Action], named: list[str] | None) -> list[str]:
     """Of which instances a person has just asked something."""
     if named is not None:
         return named

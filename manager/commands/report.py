@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from manager import output, plan
+from manager.action import Action
 from manager.context import Context
 from manager.errors import FAILED, OK, TIMED_OUT, worst_exit_code
 from manager.i18n import Text, _, mark
-from manager.plan import Action
 from manager.survey import Survey
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from manager import export, history, keeping, lock, output, plan, rollout, waiting
+from manager.action import Action
 from manager.commands import change, remembering, report
 from manager.commands.putback import purse_problem, put_back, valid
 from manager.context import Context, show_problems
@@ -13,7 +14,6 @@ from manager.errors import FAILED, TIMED_OUT, ManagerError, worst_exit_code
 from manager.history import Step
 from manager.i18n import Text, _, mark
 from manager.memory import Refused
-from manager.plan import Action
 from manager.rollout import Watched
 from manager.survey import Survey
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from manager import history, lock, output, plan, rollout, waiting
+from manager.action import Action
 from manager.commands import change, report, sound
 from manager.commands.putback import purse_problem, put_back, valid
 from manager.commands.rolling import Rolling
@@ -10,7 +11,6 @@ from manager.commands.show import require_known
 from manager.context import Context, show_problems
 from manager.errors import OK, ConfigError
 from manager.i18n import Text, _
-from manager.plan import Action
 from manager.survey import Survey
 
 

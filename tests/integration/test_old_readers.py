@@ -170,6 +170,25 @@ def daemon_manager(project: Project, *args: str) -> Done:
 # The file
 
 
+def test_a_restart_of_one_tells_the_truth_of_the_others(old: Project) -> None:
+    old.change("old_b", daemon_config={"restart_delay": 60})
+    old.manager("up", "--wait")
+    before = old_read(old_file(old))
+    assert old_alive(old_file(old)) == ["old_a", "old_b"]
+    os.kill(before["old_b"]["pid"], signal.SIGKILL)
+    eventually(lambda: not psutil.pid_exists(before["old_b"]["pid"]), 5)
+    old.manager("restart", "old_a")
+    after = old_read(old_file(old))
+    assert old_alive(old_file(old)) == ["old_a"]
+    assert after["old_a"]["pid"] != before["old_a"]["pid"]
+    assert (after["old_b"]["pid"], after["old_b"]["status"]) == (0, "restarting")
+    old.manager("stop", "old_a")
+    stopped = old_read(old_file(old))
+    assert (stopped["old_a"]["pid"], stopped["old_a"]["status"]) == (0, "stopped")
+    old.manager("start", "old_a")
+    assert old_alive(old_file(old)) == ["old_a"]
+
+
 def test_a_reader_never_meets_a_broken_file_and_finds_the_truth(old: Project) -> None:
     file = old_file(old)
     with Watcher(file) as watcher:

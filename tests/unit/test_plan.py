@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from manager import plan
+from manager.action import Action
 from tests.builders import a_situation
 
 
-def printed(actions: list[plan.Action]) -> list[str]:
+def printed(actions: list[Action]) -> list[str]:
     return [str(action) for action in actions]
 
 

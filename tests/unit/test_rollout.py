@@ -11,9 +11,9 @@ from manager.container import Place, body
 from manager.errors import UsageError
 from manager.history import Step
 from manager.memory import Memory, Refused, Remembered
-from manager.plan import Situation
 from manager.registry import Container
 from manager.rollout import Watched
+from manager.situation import Situation
 from manager.states import Verdict
 from manager.survey import InstanceView
 from tests.builders import a_container, a_fleet, a_situation, a_spec
