@@ -1,32 +1,25 @@
-"""The Docker Engine: the only file that imports the SDK. One engine call a method; every failure one of our errors.
+"""The Docker Engine. One engine call a method; every failure one of our errors.
 
 Calls go over the local socket directly (socketapi.py): the SDK takes 0.2 s to load and, for each call, five times the CPU of
-the call itself, which the engine could use. What streams, and endpoints that are no local socket, go through the SDK.
+the call itself, which the engine could use. What streams, and endpoints that are no local socket, go through it (sdk.py).
 """
 
 from __future__ import annotations
 
-import io
 import os
 import select
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import cached_property
-from struct import Struct
-from threading import Lock, Semaphore
-from typing import TYPE_CHECKING, Any, Literal
+from contextlib import suppress
+from threading import Semaphore
+from typing import Any
 
 from manager import socketapi
-from manager.errors import EngineError, EngineUnreachable, NameTaken, NotFound
+from manager.errors import EngineError, EngineUnreachable, NotFound, refusal
 from manager.fleet import DEFAULT_PARALLELISM
+from manager.sdk import Sdk
+from manager.socketapi import CALL_TIMEOUT_S
 from manager.streams import STREAMS, Stream
-
-if TYPE_CHECKING:
-    from docker import APIClient
-
-CALL_TIMEOUT_S = 60
-"""A create or remove on a busy disk takes seconds; a minute of silence is an engine that hangs."""
 
 STOP_MARGIN_S = 30
 """Beyond the time a bot has to end: an engine that is told to stop hundreds at once needs some seconds itself."""
@@ -37,30 +30,25 @@ TELLING_EVENTS = ("create", "start", "kill", "stop", "die", "destroy", "pause", 
 MOST_CALLS = 256
 """At once. Nearly all of them are stops, which only wait."""
 
-FRAME_HEAD = Struct(">BxxxL")
-"""Before each frame of a log: the stream's number and the frame's size."""
-STDERR = 2
-READ_AHEAD = 1 << 16
-
 
 class Engine:
     """The local engine, as the docker CLI would find it. Every method raises EngineError, or a kind of it."""
 
     def __init__(self, parallelism: int = DEFAULT_PARALLELISM) -> None:
         self._socket = socketapi.local_socket(os.environ)
-        self._connecting = Lock()
-        self._working = Semaphore(
-            parallelism
-        )  # what costs the engine work; beyond its cores, more at once is no faster
+        self._sdk = Sdk(MOST_CALLS)
+        self._working = Semaphore(parallelism)
+        """For what costs the engine work; beyond its cores, more at once is no faster."""
 
     def close(self) -> None:
         """Gives the connections back."""
-        if "_connected" in self.__dict__:
-            self._connected.close()
+        self._sdk.close()
 
     def containers(self, label_filters: Iterable[str], ids: Iterable[str] = ()) -> list[dict[str, Any]]:
         """The raw rows of all containers, running or not, that bear these labels; with `ids`, only of these."""
-        filters = {"label": list(label_filters), "id": list(ids)}
+        filters = {"label": list(label_filters)}
+        if chosen := list(ids):
+            filters["id"] = chosen
         return list(self._read("/containers/json", {"all": "1", "filters": filters}))
 
     def publishing(self, port: int) -> list[str]:
@@ -172,13 +160,9 @@ class Engine:
         """Its exit code, once it has ended. Raises EngineUnreachable when it has not after `timeout` seconds."""
         return int(self._call("POST", f"/containers/{container}/wait", timeout=timeout)["StatusCode"])
 
-    def output(self, container: str, stream: Literal["stdout", "stderr"], lines: int) -> str:
+    def output(self, container: str, stream: Stream, lines: int) -> str:
         """The last lines that it printed there."""
-        with _translated():
-            raw: bytes = self._sdk.logs(
-                container, stdout=stream == "stdout", stderr=stream == "stderr", tail=lines
-            )
-        return raw.decode(errors="replace")
+        return self._sdk.output(container, stream, lines)
 
     def events(self, label_filters: Iterable[str]) -> socketapi.Stream | None:
         """What happens to the containers that bear these labels, as it happens, for `select`; None where the engine is
@@ -239,20 +223,7 @@ class Engine:
             **{stream: str(int(stream in streams)) for stream in STREAMS},
             **{name: f"{at:.9f}" for name, at in (("since", since), ("until", until)) if at is not None},
         }
-        with _translated():
-            answer = self._sdk.get(
-                f"{self._sdk.base_url}/containers/{container}/logs", params=query, stream=True,
-                timeout=(CALL_TIMEOUT_S, None if follow else CALL_TIMEOUT_S),
-            )  # fmt: skip
-            with answer:
-                if answer.status_code >= 400:
-                    raise _refusal(answer.status_code, answer.json().get("message", ""))
-                # what comes live must not wait for a buffer to be full; what is there already is read in a third of the time
-                answer.raw.auto_close = False  # the buffer does that
-                source = answer.raw if follow else io.BufferedReader(answer.raw, READ_AHEAD)
-                while len(head := source.read(FRAME_HEAD.size)) == FRAME_HEAD.size:
-                    number, size = FRAME_HEAD.unpack(head)
-                    yield STREAMS[number == STDERR], source.read(size)
+        return self._sdk.frames(f"/containers/{container}/logs", query, follow=follow)
 
     def _read(self, api: str, query: Mapping[str, Any] | None = None) -> Any:
         return self._call("GET", api, query)
@@ -266,94 +237,16 @@ class Engine:
         timeout: float = socketapi.READ_TIMEOUT_S,
     ) -> Any:
         if self._socket is None:
-            return self._call_by_sdk(method, api, query, body, timeout)
+            return self._sdk.call(method, api, query, body, timeout)
         try:
             return socketapi.call(self._socket, method, api, query, body, timeout)
         except socketapi.NoAnswer as error:
             raise _no_answer(error) from error
         except socketapi.Refused as error:
-            raise _refusal(error.status, error.why) from error
-
-    def _call_by_sdk(
-        self,
-        method: str,
-        api: str,
-        query: Mapping[str, Any] | None,
-        body: Mapping[str, Any] | None,
-        timeout: float,
-    ) -> Any:
-        """The same over whatever kind of endpoint the SDK knows."""
-        words = {name: socketapi.word(value) for name, value in (query or {}).items()}
-        with _translated():
-            answer = self._sdk.request(
-                method, f"{self._sdk.base_url}{api}", params=words, json=body, timeout=timeout
-            )
-        if answer.status_code >= 400:
-            raise _refusal(answer.status_code, answer.json().get("message", ""))
-        return answer.json() if answer.content else None
-
-    @property
-    def _sdk(self) -> APIClient:
-        with self._connecting:  # several threads may be the first
-            return self._connected
-
-    @cached_property
-    def _connected(self) -> APIClient:
-        """The SDK's client: 0.2 s of imports, and one call. Refuses a remote engine."""
-        import docker
-        from docker.errors import DockerException
-
-        try:
-            client = docker.from_env(timeout=CALL_TIMEOUT_S, max_pool_size=MOST_CALLS).api
-        except DockerException as error:
-            raise EngineUnreachable(
-                "no Docker Engine answers ({why}); start it, or run `make engine`", why=_short(error)
-            ) from error
-        endpoint = client.base_url
-        if not endpoint.startswith(("http+docker://", "npipe://")):
-            client.close()
-            raise EngineUnreachable(
-                "the Docker context in use is remote ({endpoint}); folders and logs of another machine are out of"
-                " reach: use a local context",
-                endpoint=endpoint,
-            )
-        return client
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    from http.client import HTTPException
-
-    from docker.errors import APIError, DockerException
-    from urllib3.exceptions import HTTPError
-
-    try:
-        yield
-    except APIError as error:
-        status = error.response.status_code if error.response is not None else 0
-        raise _refusal(status, str(error.explanation or error).strip()) from error
-    except (OSError, HTTPError, HTTPException, DockerException) as error:
-        raise EngineUnreachable("the Docker Engine does not answer: {why}", why=_short(error)) from error
+            raise refusal(error.status, error.why) from error
 
 
 def _no_answer(error: socketapi.NoAnswer) -> EngineUnreachable:
     return EngineUnreachable(
         "no Docker Engine answers ({why}); start it, or run `make engine`", why=str(error)
     )
-
-
-def _refusal(status: int, why: str) -> EngineError:
-    if status == 404:
-        return NotFound("{why}", why=why)
-    if status == 409 and "is already in use by container" in why:
-        return NameTaken("{why}", why=why)
-    return EngineError("the engine says: {why}", why=why)
-
-
-def _short(error: BaseException) -> str:
-    """The innermost cause in one line: the SDK wraps a refused connection four times."""
-    cause: BaseException = error
-    while cause.__context__ is not None and not isinstance(cause, OSError):
-        cause = cause.__context__
-    text = str(cause).strip() or type(cause).__name__
-    return text.splitlines()[0][:300]

@@ -5,7 +5,9 @@ An error's text is a template and its parameters, so that it can be translated w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from manager.i18n import _
@@ -58,6 +60,15 @@ class NameTaken(EngineError):
     """The engine already has a container of that name."""
 
 
+def refusal(status: int, why: str) -> EngineError:
+    """The engine's answer to a call that it refuses, by its HTTP status and in its words."""
+    if status == 404:
+        return NotFound("{why}", why=why)
+    if status == 409 and "is already in use by container" in why:
+        return NameTaken("{why}", why=why)
+    return EngineError("the engine says: {why}", why=why)
+
+
 class TimedOut(ManagerError):
     """Something took longer than it was given, or had to be killed."""
 
@@ -68,6 +79,15 @@ class Locked(ManagerError):
     """Another manager changes this fleet."""
 
     exit_code = LOCKED
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """What keeps a file from being written, as an error that names it. Raises ManagerError."""
+    try:
+        yield
+    except OSError as error:
+        raise ManagerError("cannot write {path}: {why}", path=path, why=error.strerror or error) from error
 
 
 class Problem(NamedTuple):

@@ -1,6 +1,6 @@
 """The engine's API over its local socket: a call in, JSON out, in a fifth of the time the SDK takes for it.
 
-HTTP/1.0 and JSON only. Logs, and every other kind of endpoint, are the SDK's business (engine.py).
+HTTP/1.0 and JSON only. Logs, and every other kind of endpoint, are the SDK's business (sdk.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from urllib.parse import quote
 DEFAULT_SOCKET = "/var/run/docker.sock"
 READ_TIMEOUT_S = 10
 """A list of 200 containers takes 50 ms; an engine that is silent for this long hangs."""
+
+CALL_TIMEOUT_S = 60
+"""A create or remove on a busy disk takes seconds; a minute of silence is an engine that hangs."""
 
 
 class NoAnswer(Exception):
