@@ -13,7 +13,8 @@ from manager import host, jsonfile, ownership
 from manager.errors import ManagerError
 from manager.fleet import Fleet
 from manager.i18n import Text
-from manager.survey import InstanceView, Survey
+from manager.survey import Survey
+from manager.view import InstanceView
 
 Record = dict[str, Any]
 OLD_PLACE = Path("logs", "instances.json")

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from manager import output
+from manager import listing
 from manager.reports import Report
 from manager.states import State
-from manager.survey import InstanceView
 from manager.usage import Usage
+from manager.view import InstanceView
 
 WORST_FIRST: Sequence[State] = (
     "failed", "unhealthy", "restarting", "orphan", "starting", "running", "completed", "stopped", "missing",
@@ -59,7 +59,7 @@ class Figures(NamedTuple):
     @property
     def up_since(self) -> float | None:
         """When its bot was started, in seconds since the epoch; None when none is up."""
-        return output.since(self.view) if self.view.is_bot_up else None
+        return listing.since(self.view) if self.view.is_bot_up else None
 
 
 class Totals(NamedTuple):
@@ -102,7 +102,7 @@ def as_object(row: Figures) -> dict[str, Any]:
     return {
         "id": view.id,
         "state": view.verdict.state,
-        "health": output.health(view),
+        "health": listing.health(view),
         "mode": view.mode,
         "exchange": view.exchange,
         "symbol": view.symbol,

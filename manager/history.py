@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from manager import jsonfile, labels
-from manager.errors import ManagerError
+from manager.errors import ManagerError, writing_to
 from manager.fleet import Fleet
 from manager.registry import Container
 
@@ -93,7 +93,7 @@ def load(fleet: Fleet) -> dict[str, Step]:
 def save(fleet: Fleet, steps: Steps) -> None:
     """Writes the file atomically. Raises ManagerError."""
     path = fleet.history_file
-    try:
+    with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         jsonfile.write_atomically(
             path,
@@ -103,8 +103,6 @@ def save(fleet: Fleet, steps: Steps) -> None:
                 "instances": {each: steps[each]._asdict() for each in sorted(steps)},
             },
         )
-    except OSError as error:
-        raise ManagerError("cannot write {path}: {why}", path=path, why=error.strerror or error) from error
 
 
 def definition(inspected: Mapping[str, Any], instance: str, image: str) -> dict[str, Any]:

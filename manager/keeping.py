@@ -8,7 +8,7 @@ from pathlib import Path
 
 from manager import folders, history, host, jsonfile, ports, supervision
 from manager.engine import Engine
-from manager.errors import EngineError, ManagerError, NotFound
+from manager.errors import EngineError, ManagerError, NotFound, writing_to
 from manager.fleet import Fleet
 from manager.history import Step
 from manager.registry import Container
@@ -100,8 +100,6 @@ def _copy(source: Path, target: Path, owner: tuple[int, int] | None = None) -> N
         raise ManagerError("cannot read {path}: {why}", path=source, why=error.strerror or error) from error
     if len(data) > MAX_ENV_BYTES:
         raise ManagerError("{path} is larger than {limit} bytes", path=source, limit=MAX_ENV_BYTES)
-    try:
+    with writing_to(target):
         target.parent.mkdir(mode=0o700, exist_ok=True)
         jsonfile.replace(target, lambda fd: jsonfile.write_all(fd, data), 0o400, owner)
-    except OSError as error:
-        raise ManagerError("cannot write {path}: {why}", path=target, why=error.strerror or error) from error

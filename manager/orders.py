@@ -17,6 +17,7 @@ from manager.engine import Engine
 from manager.errors import EngineError, ManagerError, NameTaken
 from manager.fleet import Fleet
 from manager.i18n import Text
+from manager.plaintext import plain
 from manager.registry import Container
 from manager.spec import DATA_AT, SECRETS_AT
 
@@ -112,7 +113,7 @@ def decoded(text: str) -> Answer:
 
 
 def _order(raw: Mapping[str, Any]) -> str:
-    return _plain(f"{raw.get('side')} {raw.get('quantity')} @ {raw.get('price')}")[:80]
+    return plain(f"{raw.get('side')} {raw.get('quantity')} @ {raw.get('price')}")[:80]
 
 
 def _create(name: str, definition: Mapping[str, Any], engine: Engine) -> str:
@@ -125,9 +126,4 @@ def _create(name: str, definition: Mapping[str, Any], engine: Engine) -> str:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return _plain(lines[-1])[:MOST_WORDS] if lines else ""
-
-
-def _plain(text: str) -> str:
-    """Without what would move a terminal's cursor."""
-    return "".join(each if each.isprintable() else " " for each in text)
+    return plain(lines[-1])[:MOST_WORDS] if lines else ""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from manager import output
+from manager import listing
 from manager.action import Action
 from manager.errors import Problem, UsageError
 from manager.history import Step
 from manager.i18n import Text
 from manager.plan import left_refused, left_stopped, left_with_image
 from manager.situation import Situation
-from manager.survey import InstanceView
+from manager.view import InstanceView
 
 BATCHES = 10
 """Where nobody says how large a batch is: after the canary, a tenth of the fleet at a time."""
@@ -160,13 +160,13 @@ class Watched(NamedTuple):
         state, said = view.verdict.state, view.supervision
         is_its = said is not None and view.container is not None and said.container == view.container.id
         if state in GIVEN_UP or (said is not None and is_its and said.restarts_total):
-            why = output.cause(view) or Text(state)
+            why = listing.cause(view) or Text(state)
             return self._replace(result=Text("it is {state} ({why})", state=Text(state), why=why))
         since = (self.healthy_since or now) if state == "running" else None
         if since is not None and now - since >= ready:
             return Watched(since, "ready")
         if now > deadline and since is None:
-            why = output.cause(view) or Text(state)
+            why = listing.cause(view) or Text(state)
             return Watched(None, Text("it was not healthy in time ({why})", why=why))
         return Watched(since)
 

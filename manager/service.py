@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from manager import i18n
-from manager.errors import ManagerError
+from manager.errors import ManagerError, writing_to
 from manager.fleet import Fleet
 from manager.i18n import Text, _
 
@@ -188,13 +188,9 @@ def _require_systemd() -> None:
 def _write(unit: Unit) -> None:
     from manager.jsonfile import replace, write_all
 
-    try:
+    with writing_to(unit.path):
         unit.path.parent.mkdir(parents=True, exist_ok=True)
         replace(unit.path, lambda fd: write_all(fd, unit.text.encode()), 0o644)
-    except OSError as error:
-        raise ManagerError(
-            "cannot write {path}: {why}", path=unit.path, why=error.strerror or error
-        ) from error
 
 
 def _content(path: Path) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from manager import jsonfile
 from manager.errors import ManagerError
+from manager.plaintext import plain
 
 STATE_FILE = "supervisor.json"
 REPORT_FILE = "report.json"
@@ -170,8 +171,7 @@ def _text(value: Any) -> str:
     """A text that a terminal can show: no control sequences, no length without end."""
     if not isinstance(value, str):
         raise TypeError(type(value))
-    text = value[:MAX_TEXT]
-    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
+    return plain(value[:MAX_TEXT])
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from manager import host, ownership
 from manager.container import BOT_ID
-from manager.errors import ManagerError
+from manager.errors import ManagerError, writing_to
 from manager.fleet import Fleet
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def remembered(fleet: Fleet, variables: Mapping[str, str], user: BotUser) -> dic
 def _append(fleet: Fleet, lines: Mapping[str, str]) -> None:
     path = fleet.dotenv_file
     text = "".join(f"{name}={value}\n" for name, value in lines.items())
-    try:
+    with writing_to(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             size = os.fstat(descriptor).st_size
@@ -71,8 +71,6 @@ def _append(fleet: Fleet, lines: Mapping[str, str]) -> None:
             os.write(descriptor, text.encode())
         finally:
             os.close(descriptor)
-    except OSError as error:
-        raise ManagerError("cannot write {path}: {why}", path=path, why=error.strerror) from error
 
 
 def _number(variables: Mapping[str, str], name: str, default: int) -> int:

@@ -11,7 +11,8 @@ from manager.i18n import Text
 if TYPE_CHECKING:
     from manager.context import Context
     from manager.fleet import Fleet
-    from manager.survey import InstanceView, Survey
+    from manager.survey import Survey
+    from manager.view import InstanceView
 
 POLL_S = 0.25
 HEARD_WITHIN_S = 3.0

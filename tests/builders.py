@@ -19,8 +19,8 @@ from manager.reports import Report
 from manager.situation import Situation, Wanted
 from manager.spec import InstanceSpec, build
 from manager.states import State, Verdict
-from manager.survey import InstanceView
 from manager.usage import Sample, Usage
+from manager.view import InstanceView
 
 FLEET_NAME = "desk"
 UPTIME = 10_000.0

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from manager import asking, botenv, host, jsonfile, lock, memory, output, templates
 from manager.context import Context
-from manager.errors import OK, ConfigError, EngineUnreachable, ManagerError, Problem, UsageError
+from manager.errors import OK, ConfigError, EngineUnreachable, Problem, UsageError, writing_to
 from manager.i18n import Text, _
 from manager.project import Project
 from manager.spec import InstanceSpec
@@ -249,12 +249,10 @@ def _port(asked: int | None, instance: str, project: Project, containers: dict[s
 def _write(project: Project, made: Made) -> None:
     fleet, spec = project.fleet, made.spec
     path = fleet.project_dir / spec.config_file
-    try:
+    with writing_to(path):
         if project.memory.ids.get(spec.config_file, spec.id) != spec.id:  # of an earlier file of this name
             memory.save(fleet.memory_file, project.memory.with_id(spec.config_file, spec.id))
         jsonfile.create(path, jsonfile.encoded(made.config))
-    except OSError as error:
-        raise ManagerError("cannot write {path}: {why}", path=path, why=error.strerror or error) from error
 
 
 def _say(context: Context, project: Project, template: Config, source: str, made: Made) -> int:

@@ -28,7 +28,7 @@ from manager.doctor import (
 from manager.doctor.facts import Client, Facts
 from manager.doctor.lines import Level, Line
 from manager.environment import is_secret
-from manager.errors import FAILED, NO_ENGINE, OK, ConfigError, EngineError, ManagerError
+from manager.errors import FAILED, NO_ENGINE, OK, ConfigError, EngineError, writing_to
 from manager.i18n import Text, _, mark
 from manager.project import Project
 from manager.survey import Survey
@@ -139,10 +139,8 @@ def _write_report(
     places = {home: "~"} | ({str(project.fleet.project_dir): "PROJECT"} if project else {})
     names = {"HOST": {socket.gethostname(), socket.getfqdn()}, "USER": _users() - {"root"}}
     text = report.redacted("\n".join(parts) + "\n", _secrets(project), places, names)
-    try:
+    with writing_to(path):
         jsonfile.replace(path, lambda descriptor: jsonfile.write_all(descriptor, text.encode()), REPORT_MODE)
-    except OSError as error:
-        raise ManagerError("cannot write {path}: {why}", path=path, why=error.strerror or error) from error
 
 
 def _secrets(project: Project | None) -> set[str]:

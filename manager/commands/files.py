@@ -10,7 +10,7 @@ from manager import folders, lock, output, users
 from manager.commands import remembering
 from manager.commands.show import no_instance
 from manager.context import Context, show_problems, show_warnings
-from manager.errors import BAD_CONFIG, OK, ManagerError
+from manager.errors import BAD_CONFIG, OK, writing_to
 from manager.i18n import Text, _
 from manager.project import Project
 from manager.spec import config_hash
@@ -109,10 +109,8 @@ def _prepare(context: Context, survey: Survey) -> None:
 def _write(path: Path, text: str) -> None:
     from manager.jsonfile import replace, write_all
 
-    try:
+    with writing_to(path):
         replace(path, lambda fd: write_all(fd, text.encode()), 0o644)
-    except OSError as error:
-        raise ManagerError("cannot write {path}: {why}", path=path, why=error.strerror or error) from error
 
 
 def _understood(project: Project, instance: str) -> dict[str, Any]:

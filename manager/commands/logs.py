@@ -26,7 +26,8 @@ from manager.streams import STREAMS
 if TYPE_CHECKING:
     from manager.engine import Engine
     from manager.fleet import Fleet
-    from manager.survey import InstanceView, Survey
+    from manager.survey import Survey
+    from manager.view import InstanceView
 
 SILENCE_S = 5.0
 """After so long without a line the engine is asked whether it is still there: a frozen one ends no stream."""

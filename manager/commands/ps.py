@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from manager import export, output, screen
+from manager import export, listing, output, screen
 from manager.commands.show import (
     after_showing,
     refresh_export,
@@ -20,7 +20,8 @@ from manager.commands.show import (
 from manager.context import Context
 from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
 from manager.i18n import _
-from manager.survey import InstanceView, Survey
+from manager.survey import Survey
+from manager.view import InstanceView
 
 
 def ps(context: Context) -> int:
@@ -34,7 +35,7 @@ def ps(context: Context) -> int:
     views = chosen(selected(context, survey), args)
     is_ours = say_foreign(survey)
     if context.as_json:
-        output.say_json(output.ps_objects(views))
+        output.say_json(listing.ps_objects(views))
     else:
         output.say(_table(views, survey, output.terminal_width(), grouped=args.group))
     say_strays(survey)
@@ -84,13 +85,13 @@ def _table(views: Sequence[InstanceView], survey: Survey, width: int | None, *, 
     if not views:
         return _("no instance is like that")
     if not grouped:
-        return output.ps_table(views, width).text
+        return listing.ps_table(views, width).text
     return _grouped(views, width)
 
 
 def _grouped(views: Sequence[InstanceView], width: int | None) -> str:
     groups = by_tag(views)
-    table = output.ps_table([view for members in groups.values() for view in members], width)
+    table = listing.ps_table([view for members in groups.values() for view in members], width)
     rows, lines = iter(table.rows), [table.head]
     for tag, members in groups.items():
         lines.append(f"{tag or _('(no tag)')} ({len(members)})")

@@ -11,7 +11,7 @@ from manager.commands.show import require_known, selected
 from manager.context import Context
 from manager.errors import FAILED, OK, ManagerError, UsageError
 from manager.i18n import Text, _
-from manager.survey import InstanceView
+from manager.view import InstanceView
 
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 """What a person types into: bash where the image has it."""

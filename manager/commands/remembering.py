@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from manager import export, memory, ownership
 from manager.action import Action
 from manager.context import Context
-from manager.errors import ConfigError, ManagerError, UsageError
+from manager.errors import ConfigError, ManagerError, UsageError, writing_to
 from manager.memory import Memory
 from manager.situation import Situation
 from manager.survey import Survey
@@ -24,11 +24,9 @@ def remember(survey: Survey, after: Memory) -> None:
     if after.faults:
         raise ManagerError("this cannot be remembered: {fault}", fault=after.faults[0])
     path = survey.project.fleet.memory_file
-    try:
+    with writing_to(path):
         ownership.make_folder(path.parent)
         memory.save(path, after)
-    except OSError as error:
-        raise ManagerError("cannot write {path}: {why}", path=path, why=error.strerror or error) from error
 
 
 def save_wish(change: Change, survey: Survey, after: Memory) -> ManagerError | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from manager import output, plan
+from manager import listing, output, plan
 from manager.action import Action
 from manager.context import Context
 from manager.errors import FAILED, OK, TIMED_OUT, worst_exit_code
@@ -61,7 +61,7 @@ def say_outcomes(
         )
     for each in late:
         view = after.views[each]
-        why = output.note(view)
+        why = listing.note(view)
         output.error(Text("{id} is {state}: {why}", id=each, state=Text(view.verdict.state), why=why))
     failed = [FAILED for each in late if after.views[each].verdict.state in {"failed", "stopped", "missing"}]
     codes = (

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from manager import export, lock, output
+from manager import export, listing, lock, output
 from manager.context import Context, show_problems
 from manager.errors import BAD_CONFIG, FAILED, OK, ManagerError, UsageError
 from manager.i18n import Text
 from manager.registry import Container
-from manager.survey import InstanceView, Survey
+from manager.survey import Survey
+from manager.view import InstanceView
 
 
 def list_(context: Context) -> int:
@@ -22,9 +23,9 @@ def list_(context: Context) -> int:
     pids = export.bot_pids(survey)
     views = selected(context, survey)
     if context.as_json:
-        output.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in output.ps_objects(views)])
+        output.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in listing.ps_objects(views)])
     else:
-        output.say(output.list_table(views, pids))
+        output.say(listing.list_table(views, pids))
     say_strays(survey)
     refresh_export(context, survey, pids)
     return after_showing(survey) if is_ours else BAD_CONFIG

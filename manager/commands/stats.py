@@ -16,8 +16,9 @@ from manager.figures import SILENT, Figures
 from manager.i18n import Text, _
 from manager.meter import Meter
 from manager.states import State
-from manager.survey import InstanceView, Survey
+from manager.survey import Survey
 from manager.table import GAP
+from manager.view import InstanceView
 
 BETWEEN_SAMPLES_S = 0.5
 """CPU is what was used between two samples. A bot that ticks twice a second is seen to; `docker stats` takes 1 s."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from manager import host, lock, output, predecessor
+from manager import host, listing, lock, output, predecessor
 from manager.container import binds
 from manager.doctor.facts import Files, Fleet, Instance, Owned, Port, Stale
 from manager.folders import ENV_FILE, STAGED_FILE
@@ -222,7 +222,7 @@ def described(survey: Survey) -> list[str]:
         )
         drift = f"drifted: {', '.join(view.drift)}" if view.drift else ""
         restarts = f"restarts: {view.supervision.restarts_total}" if view.supervision else ""
-        since = output.since(view)
+        since = listing.since(view)
         age = f"since {output.age(time.time() - since)}" if since else ""
         lines.append(f"{each}: " + "; ".join(fact for fact in (*facts, drift, restarts, age) if fact))
     return lines

@@ -18,6 +18,7 @@ from manager.legacy import from_legacy, is_legacy
 from manager.memory import Memory
 from manager.olddaemon import OldSystem, Running
 from manager.project import Project
+from manager.reading.moments import is_day
 from manager.spec import InstanceSpec
 from manager.users import GID_VARIABLE, UID_VARIABLE
 
@@ -262,14 +263,7 @@ def _days(folder: Path) -> list[str]:
             names = [each.name for each in entries if each.is_dir(follow_symlinks=False)]
     except OSError:
         return []
-    return sorted(name for name in names if _is_date(name))
-
-
-def _is_date(name: str) -> bool:
-    try:
-        return date.fromisoformat(name).isoformat() == name
-    except ValueError:
-        return False
+    return sorted(name for name in names if is_day(name))
 
 
 def _first_kept(spec: InstanceSpec) -> str:

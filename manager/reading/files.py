@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,10 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from manager.reading.lines import LONGEST
-from manager.reading.moments import start_of_day
+from manager.reading.moments import is_day
 from manager.streams import Stream
 
-DATE = re.compile(r"[12]\d{3}-\d\d-\d\d", re.ASCII)
 MOST_DAYS = 400
 """Folders that are looked into, newest first: a bot can make as many as it likes."""
 
@@ -140,7 +138,7 @@ class DatedFiles:
         except FileNotFoundError:
             return
         with os.scandir(root) as entries:
-            days = sorted(entry.name for entry in entries if _is_date(entry.name))
+            days = sorted(entry.name for entry in entries if is_day(entry.name))
         for day in days[-MOST_DAYS:]:
             try:
                 inside = os.open(day, _FOLDER, dir_fd=root)
@@ -158,10 +156,3 @@ class DatedFiles:
     def _keep(self, descriptor: int) -> int:
         self._opened.callback(os.close, descriptor)
         return descriptor
-
-
-def _is_date(name: str) -> bool:
-    try:
-        return DATE.fullmatch(name) is not None and start_of_day(name) > 0
-    except ValueError:
-        return False

@@ -11,6 +11,7 @@ PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 LATEST = 9e9
 """In the year 2255; what is later is a slip of the finger, or no date that computers can reckon with."""
+DAY = re.compile(r"[12]\d{3}-\d\d-\d\d", re.ASCII)
 EPOCH = re.compile(r"\d{9,11}(?:\.\d+)?")
 """Seconds since 1970 have ten digits; a date without dashes has eight."""
 
@@ -58,6 +59,14 @@ def engine_moment(stamp: str) -> float:
 def day_of(moment: float) -> str:
     """The local date, as the folders of the dated files are called."""
     return datetime.fromtimestamp(moment).strftime("%Y-%m-%d")
+
+
+def is_day(name: str) -> bool:
+    """Whether it is a date as the folders of dated logs bear it: `2026-01-31`."""
+    try:
+        return DAY.fullmatch(name) is not None and start_of_day(name) > 0
+    except ValueError:
+        return False
 
 
 def start_of_day(day: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from manager import columns, output
+from manager import columns, listing
 from manager.commands.stats import misled
 from manager.figures import Figures
 from manager.fleet import Fleet
@@ -58,5 +58,5 @@ def detail(row: Figures, fleet: Fleet) -> str:
         facts.append(str(Text("trades: {count}", count=said.trades)))
     if view.web_port is not None:
         facts.append(fleet.web_address(view.web_port))
-    why = str(misled(row)) if row.is_misled else output.note(view)
+    why = str(misled(row)) if row.is_misled else listing.note(view)
     return "  ".join(fact for fact in facts if fact) + "\n" + why

@@ -19,6 +19,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Log, Static
 
 from manager.i18n import Text, _, mark
+from manager.plaintext import plain
 
 BACK = [Binding("q,escape", "dismiss", show=False)]
 
@@ -61,7 +62,7 @@ MEANINGS = (
 def printable(line: str) -> str:
     """A bot's line without anything that could move a terminal's cursor or change its colours."""
     text = SEQUENCE.sub("", line[: 2 * LONGEST_LINE]).expandtabs()[:LONGEST_LINE]
-    return "".join(each if each.isprintable() else "�" for each in text)
+    return plain(text, "�")
 
 
 class Question(ModalScreen[bool]):

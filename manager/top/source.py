@@ -16,7 +16,8 @@ from manager.figures import SILENT, Figures
 from manager.fleet import Fleet
 from manager.meter import Meter
 from manager.reports import Report
-from manager.survey import InstanceView, Survey
+from manager.survey import Survey
+from manager.view import InstanceView
 
 REPORT_EVERY_S = 10.0
 """A P&L does not need every look, and an answer costs a bot some milliseconds that it would rather trade in."""

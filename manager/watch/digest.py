@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from manager.i18n import Text, _
-from manager.survey import InstanceView
+from manager.view import InstanceView
 from manager.watch.faults import MIB, Disk, Progress
 from manager.watch.history import REMEMBERED_S, History
 from manager.watch.wording import Message

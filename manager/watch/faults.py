@@ -12,7 +12,7 @@ from manager.i18n import Text
 from manager.output import age
 from manager.reasons import reason
 from manager.states import State
-from manager.survey import InstanceView
+from manager.view import InstanceView
 from manager.watch.history import History
 
 Kind = Literal[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from manager.survey import InstanceView
+from manager.view import InstanceView
 
 REMEMBERED_S = 86400.0
 """The digest speaks of a day."""

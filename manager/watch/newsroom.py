@@ -9,7 +9,7 @@ from datetime import datetime
 from manager import output
 from manager.fleet import Alerts, Fleet
 from manager.i18n import Text
-from manager.survey import InstanceView
+from manager.view import InstanceView
 from manager.watch import book, digest, store, wording
 from manager.watch.addresses import Address
 from manager.watch.book import Alert

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from manager import labels, reports
 from manager.fleet import Fleet
 from manager.reports import Report
-from manager.survey import InstanceView
+from manager.view import InstanceView
 from manager.watch.faults import Progress
 
 ASK_EVERY_S = 60.0

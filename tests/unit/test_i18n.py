@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from wcwidth import wcswidth  # type: ignore[import-untyped]
 
-from manager import argparse_words, commandline, i18n, output, supervision
+from manager import argparse_words, commandline, i18n, listing, output, supervision
 from manager.errors import ManagerError, Problem
 from manager.i18n import Text
 from manager.memory import Remembered
 from manager.reasons import reason
 from manager.states import Verdict
-from manager.survey import InstanceView
+from manager.view import InstanceView
 from scripts import messages
 from tests.builders import a_container, a_supervisor_file
 
@@ -281,16 +281,16 @@ def views(tmp_path: Path) -> list[InstanceView]:
 
 
 def test_list_in_chinese_is_the_old_table_byte_for_byte(chinese: None, views: list[InstanceView]) -> None:
-    assert output.list_table(views, {"bp_sol_01": 12345, "bp_eth_02": 12346}) == OLD_TABLE
+    assert listing.list_table(views, {"bp_sol_01": 12345, "bp_eth_02": 12346}) == OLD_TABLE
 
 
 def test_list_with_nothing_in_it(chinese: None) -> None:
-    assert output.list_table([], {}) == "沒有運行中的實例"
+    assert listing.list_table([], {}) == "沒有運行中的實例"
 
 
 def test_list_in_english_has_the_same_form(views: list[InstanceView]) -> None:
     i18n.use("en")
-    lines = output.list_table(views, {"bp_sol_01": 12345}).splitlines()
+    lines = listing.list_table(views, {"bp_sol_01": 12345}).splitlines()
     assert lines[0] == f"{'Instance ID':<20} {'PID':<10} {'Web port':<10} {'Config file':<40} Started"
     assert lines[1] == "-" * 116
     assert lines[2] == OLD_TABLE.splitlines()[2]
@@ -312,7 +312,7 @@ def test_ps_in_chinese_is_straight(
     chinese: None, views: list[InstanceView], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    lines = output.ps_table(views).text.splitlines()
+    lines = listing.ps_table(views).text.splitlines()
     head = lines[0]
     assert "狀態" in head
     assert "執行中" in lines[1]

@@ -25,7 +25,7 @@ from manager.reading import moments
 from manager.reading.lines import LONGEST, Line, for_terminal, from_frames, made_visible
 from manager.reading.pattern import LOOKED_AT, Pattern
 from manager.states import State, Verdict
-from manager.survey import InstanceView
+from manager.view import InstanceView
 from tests.builders import a_config, a_spec, write_config
 
 # Times

@@ -15,7 +15,7 @@ from manager.registry import Container
 from manager.rollout import Watched
 from manager.situation import Situation
 from manager.states import Verdict
-from manager.survey import InstanceView
+from manager.view import InstanceView
 from tests.builders import a_container, a_fleet, a_situation, a_spec
 
 OLD = {"engine": "running", "image": "sha256:old"}

@@ -9,7 +9,7 @@ import pytest
 from manager import labels, states, supervision
 from manager.fleet import Alerts
 from manager.memory import Remembered
-from manager.survey import InstanceView
+from manager.view import InstanceView
 from manager.watch import faults
 from manager.watch.faults import MIB, Disk, Fault, Progress
 from manager.watch.history import NO_HISTORY, History

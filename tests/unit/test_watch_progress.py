@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from manager.fleet import Fleet
-from manager.survey import InstanceView
+from manager.view import InstanceView
 from manager.watch.faults import Progress
 from manager.watch.progress import MUTE_AFTER, Asker
 from tests.builders import a_container, a_fleet
