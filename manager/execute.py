@@ -53,6 +53,8 @@ class Means(NamedTuple):
     """Why nothing may be started any more: a person has stopped the fleet by force, or pressed Ctrl-C."""
     steps: Mapping[str, Step] = MappingProxyType({})
     """What `rollback` brings back."""
+    await_network: Callable[[], None] = lambda: None
+    """Returns when the fleet's network is there: a container can be made before, and not started."""
 
 
 class End(NamedTuple):
@@ -193,6 +195,11 @@ def _create(instance: str, means: Means, image_id: str | None = None) -> None:
         body = {**container.body(spec, means.fleet, place._replace(image_id=image_id)), "Image": image_id}
     with _name_explained(instance, name):
         created = means.engine.create(name, body)
+    try:
+        means.await_network()
+    except EngineError as error:
+        means.engine.discard(created)
+        raise type(error)(mark("cannot start {id}: {why}"), id=instance, why=str(error)) from error
     _engine_start(instance, created, means)
 
 

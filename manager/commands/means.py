@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 from manager import execute, history, lock, users
 from manager.action import Action
 from manager.container import NETWORK_OPTIONS, START_INTERVAL_API, Place
 from manager.context import Context
+from manager.crowd import Ahead
+from manager.engine import Engine
 from manager.errors import EngineError, ManagerError
+from manager.fleet import Fleet
 from manager.i18n import Text
 from manager.labels import SUPERVISOR, SUPERVISOR_CONTRACT, of_network
 from manager.spec import config_hash
 from manager.survey import NO_IMAGE, Survey
+
+NEW_CONTAINER = frozenset({"create", "recreate", "rollback"})
 
 
 def gather(
@@ -39,13 +45,14 @@ def gather(
             called_off,
         )  # fmt: skip
     as_user = users.bot_user(fleet, project.variables, engine)
-    if "rollback" in kinds:
-        _ensure_network(context, survey)
+    if kinds & {"create", "recreate"}:
+        _require_image(survey)
+    network = Ahead(partial(_ensure_network, engine, fleet)) if kinds & NEW_CONTAINER else None
+    if network and kinds != {"create"}:
+        network.result()  # before a bot is stopped that could then not be started
     if kinds & {"create", "recreate"}:
         from manager.composehash import service_hashes  # and with it `subprocess`
 
-        _require_image(survey)
-        _ensure_network(context, survey)
         variables = users.remembered(fleet, project.variables, as_user)
         hashes = service_hashes(project.specs.values(), fleet, variables)
         api_version = engine.api_version()
@@ -62,9 +69,10 @@ def gather(
             api_version=api_version,
         )
 
-    return execute.Means(
+    found = execute.Means(
         engine, fleet, project.specs, survey.situation.containers, survey.env_values, place, called_off, steps
     )
+    return found._replace(await_network=network.result) if network else found
 
 
 def _own_hash(instance: str, survey: Survey) -> str:
@@ -88,12 +96,17 @@ def _require_image(survey: Survey) -> None:
         )  # fmt: skip
 
 
-def _ensure_network(context: Context, survey: Survey) -> None:
-    fleet, engine = survey.project.fleet, context.engine()
+def _ensure_network(engine: Engine, fleet: Fleet) -> None:
     if engine.has_network(fleet.network):
         return
     try:
         engine.create_network(fleet.network, of_network(fleet.name), NETWORK_OPTIONS)
-    except EngineError:
-        if not engine.has_network(fleet.network):
-            raise
+    except EngineError as error:
+        if engine.has_network(fleet.network):
+            return
+        if "address pool" in str(error):
+            raise EngineError(
+                "the engine has no addresses left for the network {network}; `docker network prune` removes unused ones",
+                network=fleet.network,
+            ) from error
+        raise

@@ -211,3 +211,29 @@ def test_two_engines_on_one_data_folder_run_one_bot(project: Project, engine: Ow
         1,
         "the second bot never starts; logs, health and `ps` name the container that runs it",
     )
+
+
+def test_without_an_address_for_its_network_nothing_is_left_half_made(
+    fleet: Project, engine: OwnEngine, note: Note
+) -> None:
+    fleet.manager("down")
+    taken: list[str] = []
+    while made := engine.docker("network", "create", f"bft-taken-{len(taken)}").strip():
+        taken.append(made)
+        assert len(taken) < 100, "the engine's addresses do not end"
+    try:
+        done = fleet.manager("up", code=1)
+        for each in ("one", "two"):
+            assert f"cannot start {each}: the engine has no addresses left for the network" in done.err
+        assert "`docker network prune`" in done.err
+        assert not engine.docker("ps", "--all", "--quiet").strip()
+    finally:
+        engine.docker("network", "rm", *taken)
+    fleet.manager("up")
+    assert {each: fleet.states()[each] for each in ("one", "two")} == {"one": "starting", "two": "starting"}
+    note(
+        "the engine has no address for a network",
+        f"{len(taken)} networks of others, then up",
+        1,
+        "the error names it for each instance, no container is left; `up` goes on when there is room",
+    )
