@@ -226,7 +226,8 @@ def test_without_an_address_for_its_network_nothing_is_left_half_made(
         for each in ("one", "two"):
             assert f"cannot start {each}: the engine has no addresses left for the network" in done.err
         assert "`docker network prune`" in done.err
-        assert not engine.docker("ps", "--all", "--quiet").strip()
+        mine = f"label=com.docker.compose.project={fleet.name}"
+        assert not engine.docker("ps", "--all", "--quiet", "--filter", mine)
     finally:
         engine.docker("network", "rm", *taken)
     fleet.manager("up")
