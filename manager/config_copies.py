@@ -55,7 +55,7 @@ def restore(copied: Path, target: Path) -> None:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    jsonfile.replace(path, lambda descriptor: jsonfile.write_all(descriptor, content), mode)
+    jsonfile.replace_bytes(path, content, mode)
 
 
 def _free(folder: Path, stem: str) -> Path:

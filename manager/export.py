@@ -208,4 +208,4 @@ def _pid_file(path: Path, pid: int) -> None:
         if jsonfile.content(path, len(text), follow=False) == text:
             return
     if path.parent.is_dir():
-        jsonfile.replace(path, lambda fd: jsonfile.write_all(fd, text), 0o644, durable=False)
+        jsonfile.replace_bytes(path, text, 0o644, durable=False)

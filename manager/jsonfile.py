@@ -96,8 +96,14 @@ def write_atomically(
 
     `owner` is (uid, gid), set before the file gets its name. Raises OSError; the old file is then untouched.
     """
-    data = encoded(value)
-    replace(path, lambda fd: write_all(fd, data), mode, owner)
+    replace_bytes(path, encoded(value), mode, owner)
+
+
+def replace_bytes(
+    path: Path, data: bytes, mode: int, owner: tuple[int, int] | None = None, *, durable: bool = True
+) -> None:
+    """`replace` where the content is at hand."""
+    replace(path, lambda fd: write_all(fd, data), mode, owner, durable=durable)
 
 
 def encoded(value: object) -> bytes:

@@ -102,4 +102,4 @@ def _copy(source: Path, target: Path, owner: tuple[int, int] | None = None) -> N
         raise ManagerError("{path} is larger than {limit} bytes", path=source, limit=MAX_ENV_BYTES)
     with writing_to(target):
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        jsonfile.replace(target, lambda fd: jsonfile.write_all(fd, data), 0o400, owner)
+        jsonfile.replace_bytes(target, data, 0o400, owner)

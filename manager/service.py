@@ -186,11 +186,11 @@ def _require_systemd() -> None:
 
 
 def _write(unit: Unit) -> None:
-    from manager.jsonfile import replace, write_all
+    from manager.jsonfile import replace_bytes
 
     with writing_to(unit.path):
         unit.path.parent.mkdir(parents=True, exist_ok=True)
-        replace(unit.path, lambda fd: write_all(fd, unit.text.encode()), 0o644)
+        replace_bytes(unit.path, unit.text.encode(), 0o644)
 
 
 def _content(path: Path) -> str | None:

@@ -229,4 +229,4 @@ def _replace_file(step: Step, content: bytes) -> None:
         shutil.copy2(step.target, step.aside)
     folder = step.target.parent.stat()
     owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None  # a user's project stays the user's
-    jsonfile.replace(step.target, lambda descriptor: jsonfile.write_all(descriptor, content), 0o644, owner)
+    jsonfile.replace_bytes(step.target, content, 0o644, owner)

@@ -140,7 +140,7 @@ def _write_report(
     names = {"HOST": {socket.gethostname(), socket.getfqdn()}, "USER": _users() - {"root"}}
     text = report.redacted("\n".join(parts) + "\n", _secrets(project), places, names)
     with writing_to(path):
-        jsonfile.replace(path, lambda descriptor: jsonfile.write_all(descriptor, text.encode()), REPORT_MODE)
+        jsonfile.replace_bytes(path, text.encode(), REPORT_MODE)
 
 
 def _secrets(project: Project | None) -> set[str]:

@@ -107,10 +107,10 @@ def _prepare(context: Context, survey: Survey) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    from manager.jsonfile import replace, write_all
+    from manager.jsonfile import replace_bytes
 
     with writing_to(path):
-        replace(path, lambda fd: write_all(fd, text.encode()), 0o644)
+        replace_bytes(path, text.encode(), 0o644)
 
 
 def _understood(project: Project, instance: str) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:
     kept = "".join(line for line in lines if not _is_empty_one(line, values))
     added = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items())
     text = kept + ("" if kept.endswith("\n") or not kept else "\n") + added
-    jsonfile.replace(path, lambda fd: jsonfile.write_all(fd, text.encode()), 0o600, owner)
+    jsonfile.replace_bytes(path, text.encode(), 0o600, owner)
 
 
 def _is_empty_one(line: str, names: Container[str]) -> bool:
