@@ -33,10 +33,10 @@ class Action(NamedTuple):
         is_start = self.kind in {"create", "recreate", "rollback", "start", "restart"}
         return is_start and not self.stays_down
 
-    def __str__(self) -> str:
-        return f"{self.kind} {self.instance}: {self.cause}"
-
     @property
     def keeps_container(self) -> bool:
         """Whether the container is the same one afterwards."""
         return self.kind in {"start", "stop", "restart", "leave"}
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.instance}: {self.cause}"

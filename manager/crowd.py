@@ -29,9 +29,7 @@ class Crowd(Generic[Result]):
         """The next result, waited for; what the work raised is raised here. Ctrl-C interrupts the waiting and loses none."""
         ended = self._ended.get()
         self.pending -= 1
-        if isinstance(ended, BaseException):
-            raise ended
-        return ended
+        return _given(ended)
 
     def __iter__(self) -> Iterator[Result]:
         """Every result, as each comes."""
@@ -40,30 +38,32 @@ class Crowd(Generic[Result]):
 
     def _run(self, work: Callable[[], Result]) -> None:
         with self._room:
-            try:
-                self._ended.put(work())
-            except BaseException as error:  # noqa: BLE001 - whatever it is, who asks for the result has to know
-                self._ended.put(error)
+            self._ended.put(_ended(work))
 
 
 class Ahead(Generic[Result]):
     """One piece of work, begun at once."""
 
     def __init__(self, work: Callable[[], Result]) -> None:
-        self._ended: list[Result] = []
-        self._raised: list[BaseException] = []
-        self._thread = Thread(target=self._run, args=(work,))
+        self._results: list[Result | BaseException] = []
+        self._thread = Thread(target=lambda: self._results.append(_ended(work)))
         self._thread.start()
 
     def result(self) -> Result:
         """What it came to, for as many threads as ask; what it raised is raised in each of them."""
         self._thread.join()
-        if self._raised:
-            raise self._raised[0]
-        return self._ended[0]
+        return _given(self._results[0])
 
-    def _run(self, work: Callable[[], Result]) -> None:
-        try:
-            self._ended.append(work())
-        except BaseException as error:  # noqa: BLE001 - whatever it is, who asks for the result has to know
-            self._raised.append(error)
+
+def _ended(work: Callable[[], Result]) -> Result | BaseException:
+    """What it came to, or what it raised, whatever that is: who asks for the result has to know."""
+    try:
+        return work()
+    except BaseException as error:  # noqa: BLE001
+        return error
+
+
+def _given(ended: Result | BaseException) -> Result:
+    if isinstance(ended, BaseException):
+        raise ended
+    return ended

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -142,19 +142,17 @@ def look_at_containers(project: Project, engine: Engine, image: Image) -> Survey
     return survey(project, observed(project, engine), image)
 
 
-def observed(project: Project, engine: Engine) -> Observed:
-    """The fleet's containers as the engine lists them now."""
+def observed(project: Project, engine: Engine, ids: Iterable[str] = ()) -> Observed:
+    """The fleet's containers as the engine lists them now; with `ids`, only of these."""
     name = project.fleet.name
-    return registry.observe(engine.containers(labels.fleet_filter(name)), name)
+    return registry.observe(engine.containers(labels.fleet_filter(name), ids), name)
 
 
 def observed_again(before: Survey, engine: Engine, touched: Collection[str]) -> Observed:
     """The same containers, of which those of the `touched` instances have been started or stopped: one short engine call."""
-    name, containers = before.project.fleet.name, before.observed.containers
-    rows = engine.containers(
-        labels.fleet_filter(name), [containers[each].id for each in touched if each in containers]
-    )
-    fresh = registry.observe(rows, name).containers
+    containers = before.observed.containers
+    ids = [containers[each].id for each in touched if each in containers]
+    fresh = observed(before.project, engine, ids).containers
     now = {
         each: fresh.get(each, old) for each, old in containers.items() if each in fresh or each not in touched
     }
