@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from manager import export, lock, output, plan, predecessor, waiting
 from manager.action import Action
-from manager.commands import remembering, report, sound
-from manager.commands.show import refresh_export, require_known
+from manager.commands import exporting, remembering, report, sound
+from manager.commands.show import require_known
 from manager.context import Context, show_problems
 from manager.errors import (
     EngineUnreachable,
@@ -144,7 +144,7 @@ def perform(context: Context, change: Change) -> int:
         is_all = change.command == "down" and named is None
         with _network_removed(context, fleet.network) if is_all else nullcontext():
             after = _looked_after(context, survey, actions, outcomes)
-            write_export(after)
+            exporting.write(after)
     failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
     left = {each.instance for each in actions if each.kind == "leave"}
     dead = {each for each in left if after.views[each].verdict.state == "failed"}
@@ -260,14 +260,5 @@ def _wait(context: Context, survey: Survey, excepted: set[str]) -> tuple[Survey,
     after, late = waiting.until_healthy(
         context, survey, ids, context.args.wait_timeout, quiet=context.as_json
     )
-    refresh_export(context, after, export.bot_pids(after))
+    exporting.refresh(context, after, export.bot_pids(after))
     return after, late
-
-
-def write_export(survey: Survey) -> None:
-    """Writes instances.json; what keeps it from being written is a warning."""
-    try:
-        if remark := export.write(survey, export.bot_pids(survey)):
-            output.warning(remark)
-    except ManagerError as error:
-        output.warning(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from manager import labels, lock, output, plan, supervision
-from manager.commands import change, remembering
+from manager.commands import change, exporting, remembering
 from manager.commands.show import no_instance
 from manager.context import Context, show_problems
 from manager.errors import BAD_CONFIG, OK, ConfigError, EngineUnreachable, ManagerError, worst_exit_code
@@ -83,7 +83,7 @@ def _halt(context: Context, held: lock.Held) -> int:
     )
     # who held the lock may have started more, and written its own memory over ours
     unsaved = _remember(halted.survey, chosen, ran | halted.came_up) or unsaved
-    change.write_export(halted.survey)
+    exporting.write(halted.survey)
     fates = sorted(halting.fates(halted, chosen, answers), key=lambda each: each.instance)
     return _conclude(context, halted.survey, fates, unsaved)
 

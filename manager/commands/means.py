@@ -15,7 +15,6 @@ from manager.errors import EngineError, ManagerError
 from manager.fleet import Fleet
 from manager.i18n import Text
 from manager.labels import SUPERVISOR, SUPERVISOR_CONTRACT, of_network
-from manager.spec import config_hash
 from manager.survey import NO_IMAGE, Survey
 
 NEW_CONTAINER = frozenset({"create", "recreate", "rollback"})
@@ -77,8 +76,8 @@ def gather(
 
 def _own_hash(instance: str, survey: Survey) -> str:
     """Where Compose gives none. A container that is brought back has its own, and may have no config any more."""
-    spec = survey.project.specs.get(instance)
-    return config_hash(spec, survey.project.fleet) if spec else ""
+    wanted = survey.situation.wanted.get(instance)
+    return wanted.config_hash if wanted else ""
 
 
 def _no_place(instance: str) -> Place:

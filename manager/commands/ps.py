@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from manager import export, listing, output, screen
+from manager.commands import exporting
 from manager.commands.show import (
     after_showing,
-    refresh_export,
     say_foreign,
     say_strays,
     selected,
@@ -39,7 +39,7 @@ def ps(context: Context) -> int:
     else:
         output.say(_table(views, survey, output.terminal_width(), grouped=args.group))
     say_strays(survey)
-    refresh_export(context, survey, export.bot_pids(survey))
+    exporting.refresh(context, survey, export.bot_pids(survey))
     return after_showing(survey) if is_ours else BAD_CONFIG
 
 

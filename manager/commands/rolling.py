@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from manager import export, history, keeping, lock, output, plan, rollout, waiting
 from manager.action import Action
-from manager.commands import change, remembering, report
+from manager.commands import exporting, remembering, report
 from manager.commands.putback import purse_problem, put_back, valid
 from manager.context import Context, show_problems
 from manager.errors import FAILED, TIMED_OUT, ManagerError, worst_exit_code
@@ -80,7 +80,7 @@ class Rolling:
             self._tidy()
         except ManagerError as error:
             self._stop(error)
-        change.write_export(self._survey)
+        exporting.write(self._survey)
 
     def conclude(self) -> int:
         """Says what all of it came to. Returns the exit code."""

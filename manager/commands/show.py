@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from manager import export, listing, lock, output
+from manager.commands import exporting
 from manager.context import Context, show_problems
-from manager.errors import BAD_CONFIG, FAILED, OK, ManagerError, UsageError
+from manager.errors import BAD_CONFIG, FAILED, OK, UsageError
 from manager.i18n import Text
 from manager.registry import Container
 from manager.survey import Survey
@@ -27,7 +28,7 @@ def list_(context: Context) -> int:
     else:
         output.say(listing.list_table(views, pids))
     say_strays(survey)
-    refresh_export(context, survey, pids)
+    exporting.refresh(context, survey, pids)
     return after_showing(survey) if is_ours else BAD_CONFIG
 
 
@@ -42,7 +43,7 @@ def status(context: Context) -> int:
     found = {view.id: status_object(view, survey, pids.get(view.id, 0)) for view in views}
     is_single = bool(context.args.ids or context.args.config) or len(found) == 1
     output.say_json(next(iter(found.values())) if is_single and len(found) == 1 else found)
-    refresh_export(context, survey, pids)
+    exporting.refresh(context, survey, pids)
     if not is_ours:
         return BAD_CONFIG
     return OK if all(each["running"] for each in found.values()) else FAILED
@@ -110,22 +111,6 @@ def stray_text(stray: Container) -> Text:
         "{name} ({status}) bears the labels of {id} but is not its container; `docker rm -f {name}` removes it",
         name=stray.name, status=stray.status, id=stray.instance,
     )  # fmt: skip
-
-
-def refresh_export(context: Context, survey: Survey, pids: Mapping[str, int]) -> None:
-    """Brings a stale export up to date, if nobody is changing the fleet. A reader never waits, and never fails for it."""
-    if survey.foreign() or not export.is_stale(survey, pids):
-        return
-    with lock.held_if_free(survey.project.fleet.lock_file) as is_ours:
-        if not is_ours:
-            return
-        try:
-            now = context.survey()  # what was seen without the lock may be history
-            now.require_ours()
-            if remark := export.write(now, export.bot_pids(now)):
-                output.warning(remark)
-        except ManagerError as error:
-            output.warning(error)
 
 
 def after_showing(survey: Survey) -> int:

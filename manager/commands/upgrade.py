@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from manager import history, lock, output, plan, rollout, waiting
 from manager.action import Action
-from manager.commands import change, report, sound
+from manager.commands import exporting, report, sound
 from manager.commands.putback import purse_problem, put_back, valid
 from manager.commands.rolling import Rolling
 from manager.commands.show import require_known
@@ -54,7 +54,7 @@ def rollback(context: Context) -> int:
         after, outcomes = put_back(
             context, held, survey, steps, todo, dict.fromkeys(steps, str(Text("by a person")))
         )
-        change.write_export(after)
+        exporting.write(after)
     started = [each.action.instance for each in outcomes if each.has_started]
     after, late = waiting.until_healthy(
         context, after, started, context.args.wait_timeout, quiet=context.as_json
