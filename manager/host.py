@@ -14,6 +14,8 @@ PROC = Path("/proc")
 LOCALTIME = Path("/etc/localtime")
 TIMEZONE = Path("/etc/timezone")
 ZONEINFO = "/zoneinfo/"
+MOST_PIDS = 1 << 22
+"""No kernel gives a higher pid."""
 CONTAINER_ID = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -23,7 +25,7 @@ def host_pids(
     """(container id, pid inside) → pid on the host, for those that are found.
 
     `NSpid` in /proc/PID/status gives the inner pid, the cgroup's path the container: far cheaper than an inspect each.
-    `likely` pids are looked at first, then the youngest: with 40 bots that is 2 ms instead of 26.
+    `likely` pids are looked at first, then the youngest processes: with 40 bots that is 2 ms instead of 26.
     """
     missing = set(wanted)
     inner_pids = {str(inner).encode() for _container, inner in missing}
@@ -44,7 +46,15 @@ def host_pids(
 
 def _candidates(likely: Iterable[int], proc: Path) -> Iterator[int]:
     yield from likely
-    yield from sorted((int(entry.name) for entry in os.scandir(proc) if entry.name.isdigit()), reverse=True)
+    last = _last_pid(proc)
+    pids = (int(entry.name) for entry in os.scandir(proc) if entry.name.isdigit())
+    yield from sorted(pids, key=lambda pid: (last - pid) % MOST_PIDS)
+
+
+def _last_pid(proc: Path) -> int:
+    """The pid that was given last: they go round, so that the youngest process need not have the highest."""
+    last = _read(f"{proc}/loadavg").split()[-1:]
+    return int(last[0]) if last else 0
 
 
 def _inner_pid(status_file: str) -> bytes:

@@ -263,6 +263,17 @@ def test_host_pids_are_found_by_inner_pid_and_container(tmp_path: Path) -> None:
     assert host.parent_pid(999, tmp_path) == 0
 
 
+def test_the_youngest_process_is_found_first_though_pids_go_round(tmp_path: Path) -> None:
+    container = "a" * 64
+    for pid in (3, 5, 900):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "status").write_text(f"Name:\tpython\nNSpid:\t{pid}\t8\n")
+        (tmp_path / str(pid) / "cgroup").write_text(f"0::/docker/{container}\n")
+    for last, youngest in ((4, 3), (5, 5), (900, 900), (901, 900)):
+        (tmp_path / "loadavg").write_text(f"0.10 0.20 0.30 2/300 {last}\n")
+        assert host.host_pids([(container, 8)], proc=tmp_path) == {(container, 8): youngest}
+
+
 def test_what_cannot_be_said_leaves_no_action_half_way(fleet: Fleet) -> None:
     pauses, ended = iter([0.0, 0.3]), []
 
