@@ -6,9 +6,9 @@ a credential is in a spec. Losing it costs a tenth of a second.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: Loaded, read_at: list[An
 def _file(project_dir: Path) -> Path:
     """Raises RuntimeError for a user without a home folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "botfleet" / f"{hashlib.sha256(str(project_dir).encode()).hexdigest()[:32]}.json"
+    return Path(base) / "botfleet" / f"{project_dir.name}-{zlib.crc32(os.fsencode(project_dir)):08x}.json"
 
 
 def signature(project_dir: Path) -> list[Any]:

@@ -12,6 +12,7 @@ class LoadedFile(NamedTuple):
     """One config file: a spec, or the problems that keep it from being one.
 
     `described`: the config as it may be shown. `is_constant`: whether it means the same whatever the variables are.
+    `config_hash`: the spec's, where the file names the port; another port makes another container.
     """
 
     file: str
@@ -20,6 +21,7 @@ class LoadedFile(NamedTuple):
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     is_constant: bool = True
+    config_hash: str | None = None
 
 
 class Loaded(NamedTuple):
@@ -42,6 +44,15 @@ class Loaded(NamedTuple):
     def warnings(self) -> tuple[Problem, ...]:
         """What is odd but allowed."""
         return tuple(warning for loaded in self.files for warning in loaded.warnings)
+
+    @property
+    def config_hashes(self) -> dict[str, str]:
+        """Instance → its config's hash, where that is known before a port is found for it."""
+        return {
+            loaded.spec.id: loaded.config_hash
+            for loaded in self.files
+            if loaded.spec is not None and loaded.config_hash is not None
+        }
 
     def described(self, instance: str) -> dict[str, Any]:
         """The config of an instance as it may be shown; empty for one without a config."""

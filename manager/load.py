@@ -84,12 +84,14 @@ def load_value(
     problems = [*in_clear, *id_faults(file, instance_id), *_faults(file, config, instance_id, fleet)]
     if problems:
         return LoadedFile(file, problems=tuple(problems), is_constant=is_constant)
+    built = spec.build(config, instance_id, file, fleet)
     return LoadedFile(
         file,
-        spec=spec.build(config, instance_id, file, fleet),
+        spec=built,
         described=described(config),
         warnings=tuple(_warnings(file, config)),
         is_constant=is_constant,
+        config_hash=None if built.web_port is None else spec.config_hash(built, fleet),
     )
 
 

@@ -5,7 +5,6 @@ A spec holds nothing of the machine or the moment: no absolute path, no uid, no 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -134,6 +133,8 @@ def config_hash(spec: InstanceSpec, fleet: Fleet) -> str:
 
     Not in it: uid, time zone, absolute paths, values of variables, description, tags.
     """
+    import hashlib  # OpenSSL with it, 3 ms: most looks know the hash from the cache
+
     relevant = {
         "version": SPEC_VERSION,
         "image": fleet.image_name,

@@ -199,11 +199,12 @@ def survey(
     env_values = {
         each: botenv.values(spec, for_all, project.variables) for each, spec in project.specs.items()
     }
+    hashes = project.loaded.config_hashes
     wanted = {
         each: wanted_before.get(each)
         or Wanted(
             each,
-            config_hash(spec, fleet),
+            hashes.get(each) or config_hash(spec, fleet),
             spec.web_port,
             environment_changed=each in observed.containers
             and folders.env_differs(spec, fleet, env_values[each]),

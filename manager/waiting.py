@@ -20,7 +20,7 @@ HEARD_WITHIN_S = 3.0
 FEW = 10
 MANY_HEARD_WITHIN_S = 0.5
 """A fleet that starts takes the CPUs for longer than anybody should wait for its last supervisors."""
-HEARD_POLL_S = 0.005
+HEARD_POLL_S = 0.002
 """For each that is still to be heard: to look for a hundred again and again would take the CPU that they need."""
 SETTLED = frozenset({"running", "failed", "completed", "stopped", "missing"})
 

@@ -7,7 +7,7 @@ import time
 
 from manager import export, lock, output, supervision
 from manager import survey as surveys
-from manager.commands.show import refresh_export
+from manager.commands import exporting
 from manager.context import Context
 from manager.errors import EngineError, ManagerError
 from manager.fleet import Fleet
@@ -97,7 +97,7 @@ class Sight:
         if self.is_busy():
             self._look_within(AGAIN_S)
         else:
-            refresh_export(self._context, self.survey, export.bot_pids(self.survey))
+            exporting.refresh(self._context, self.survey, export.bot_pids(self.survey))
         return True
 
     def is_busy(self) -> bool:

@@ -182,6 +182,9 @@ def test_a_restart_of_one_tells_the_truth_of_the_others(old: Project) -> None:
     assert old_alive(old_file(old)) == ["old_a"]
     assert after["old_a"]["pid"] != before["old_a"]["pid"]
     assert (after["old_b"]["pid"], after["old_b"]["status"]) == (0, "restarting")
+    pid_files = {each: old.folder / "logs" / each / "bot.pid" for each in after}
+    assert int(pid_files["old_a"].read_text()) == after["old_a"]["pid"]
+    assert not pid_files["old_b"].exists()
     old.manager("stop", "old_a")
     stopped = old_read(old_file(old))
     assert (stopped["old_a"]["pid"], stopped["old_a"]["status"]) == (0, "stopped")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from manager import cache, composehash, load, project, socketapi
+from manager.spec import config_hash
 from tests.builders import a_config, write_config
 
 
@@ -40,6 +41,13 @@ def test_an_unchanged_folder_is_not_loaded_again(tmp_path: Path, monkeypatch: py
     before = project.read(tmp_path)
     monkeypatch.delattr(load, "load")
     assert project.read(tmp_path) == before
+
+
+def test_the_hash_of_a_config_that_names_its_port_is_known_from_the_cache(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config("named", port=5001))
+    write_config(tmp_path, a_config("open", port=None), "open")
+    loaded, again = project.read(tmp_path), project.read(tmp_path)
+    assert again.loaded.config_hashes == {"named": config_hash(loaded.specs["named"], loaded.fleet)}
 
 
 def test_a_user_without_a_home_has_no_cache_and_the_default_engine(
