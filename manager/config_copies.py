@@ -24,8 +24,8 @@ def make(source: Path, folder: Path) -> Path:
         content = source.read_bytes()
         folder.mkdir(parents=True, exist_ok=True)
         copied = _free(folder, f"{source.stem}_backup_{datetime.now():%Y%m%d_%H%M%S}")
-        _write(_checksum_file(copied), _checksum(content).encode(), 0o644)
-        _write(copied, content, 0o644)
+        jsonfile.replace_bytes(_checksum_file(copied), _checksum(content).encode(), 0o644)
+        jsonfile.replace_bytes(copied, content, 0o644)
         shutil.copystat(source, copied)
     except OSError as error:
         raise ConfigBackupError("cannot back up {file}: {why}", source, why=reason(error)) from error
@@ -49,13 +49,9 @@ def restore(copied: Path, target: Path) -> None:
         elif _checksum_file(copied).read_bytes().split()[:1] != [_checksum(content).encode()]:
             raise ConfigRestoreError("{file} is damaged: its checksum is another", copied)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _write(target, content, mode)
+        jsonfile.replace_bytes(target, content, mode)
     except OSError as error:
         raise ConfigRestoreError("cannot restore {file}: {why}", copied, why=reason(error)) from error
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    jsonfile.replace_bytes(path, content, mode)
 
 
 def _free(folder: Path, stem: str) -> Path:
