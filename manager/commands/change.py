@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from threading import Thread
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from manager import export, lock, output, plan, predecessor, waiting
@@ -161,12 +161,13 @@ def perform(context: Context, change: Change) -> int:
 @contextmanager
 def _network_removed(context: Context, network: str) -> Iterator[None]:
     """The engine takes its time to remove a network, in which the export is written."""
-    remover = Thread(target=context.engine().remove_network_if_empty, args=(network,))
-    remover.start()
+    from manager.crowd import Ahead
+
+    removal = Ahead(partial(context.engine().remove_network_if_empty, network))
     try:
         yield
     finally:
-        remover.join()
+        removal.result()
 
 
 def _looked_after(context: Context, survey: Survey, actions: list[Action], outcomes: list[Outcome]) -> Survey:
