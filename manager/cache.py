@@ -59,7 +59,7 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: Loaded, read_at: list[An
 
 
 def _file(project_dir: Path) -> Path:
-    """Raises RuntimeError for a user without a home folder."""
+    """Raises RuntimeError for a user without a home folder. Two folders that should share a file only load their configs again."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "botfleet" / f"{project_dir.name}-{zlib.crc32(os.fsencode(project_dir)):08x}.json"
 
