@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS :=
+# A user whom `make engine` has just added to the group docker need not log in again.
+RUN := scripts/in-docker-group.sh
 
 .DEFAULT_GOAL := help
 .PHONY: help up down engine image test faults bench lint lock messages clean
@@ -14,41 +16,41 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: $(VENV)/runtime.stamp engine image ## everything from nothing to a running fleet; again: nothing to do
-	@$(BIN)/manager up --wait
-	@$(BIN)/manager ps
+	@$(RUN) $(BIN)/manager up --wait
+	@$(RUN) $(BIN)/manager ps
 	@echo
 	@echo "web pages  http://127.0.0.1:PORT, with a port of the column WEB"
 	@echo "logs       $(BIN)/manager logs -f bp_sol_01"
 	@echo "stop       make down"
 
 down: $(VENV)/runtime.stamp ## stop the fleet and remove its containers; logs and databases stay
-	@$(BIN)/manager down
+	@$(RUN) $(BIN)/manager down
 
 engine: ## make sure that a Docker Engine answers; installs the distribution's where there is none
 	@scripts/engine.sh
 
 image: $(VENV)/runtime.stamp engine ## build the bot image, if what is in it changed
-	@$(BIN)/manager build
+	@$(RUN) $(BIN)/manager build
 
 test: $(VENV)/dev.stamp ## all tests, on a real engine; ARGS="-k word" for some
 	@scripts/engine.sh --with-compose
 	@scripts/test-tools.sh
-	@$(BIN)/manager build
+	@$(RUN) $(BIN)/manager build
 ifeq ($(ARGS),)
-	@$(BIN)/python -m pytest -n 4 --dist loadfile tests/unit tests/supervisor tests/bot
-	@$(BIN)/python -m pytest tests/integration tests/faults
+	@$(RUN) $(BIN)/python -m pytest -n 4 --dist loadfile tests/unit tests/supervisor tests/bot
+	@$(RUN) $(BIN)/python -m pytest tests/integration tests/faults
 else
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(RUN) $(BIN)/python -m pytest $(ARGS)
 endif
 
 faults: $(VENV)/dev.stamp ## inject faults as often as tests/faults/README.md says, and print the table; half an hour
 	@scripts/engine.sh --with-compose
 	@scripts/test-tools.sh
-	@$(BIN)/python -m pytest tests/faults --long $(ARGS)
+	@$(RUN) $(BIN)/python -m pytest tests/faults --long $(ARGS)
 
 bench: $(VENV)/runtime.stamp ## measure, into bench/results.md; ARGS="--full" for everything, "--sizes 3 --rounds 1" for a look
 	@scripts/engine.sh --with-compose
-	@$(BIN)/python -m bench $(ARGS)
+	@$(RUN) $(BIN)/python -m bench $(ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check
@@ -63,6 +65,11 @@ messages: $(VENV)/dev.stamp ## bring the translation catalogues up to date with 
 
 clean: ## remove the virtual environment and the tools' caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info
+
+# A stamp says nothing of a folder that was moved, or of a Python that was upgraded.
+ifneq ($(wildcard $(VENV)/*.stamp),)
+  $(shell scripts/venv.sh --check $(VENV))
+endif
 
 # Each stamp is newer than the lock file it was installed from. The second holds the first one's packages too.
 $(VENV)/runtime.stamp: requirements.lock pyproject.toml scripts/venv.sh

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from manager import mirrors
+from manager import docker_cli, mirrors
 from manager.errors import EngineError, EngineUnreachable, ManagerError, TimedOut
 from manager.i18n import _
 
@@ -26,7 +26,6 @@ BUNDLED_BOT = Path("docker", "bot")
 ORDERS_PROGRAM = "open_orders.py"
 """Beside a bot's run.py: says which of its orders are open (docker/README.md). A bot without it cannot be asked."""
 
-CLI_ANSWERS_S = 30  # an engine that is busy removing fifty containers answers within a few seconds
 PULL_TIMEOUT_S = 180  # 28 MB; a registry that is not there is refused by the engine itself within 15 s
 BUILD_TIMEOUT_S = 1800
 FAILURE_LINES = 40
@@ -70,7 +69,7 @@ def build_image(
             return image_id
         for file in kept_back:
             say(_("not copied into the image, since it may hold keys: {file}").format(file=file))
-        _check_buildkit()
+        cli = docker_cli.builder()
         settings = mirrors.from_environment(os.environ)
         with mirrors.as_files(settings) as secrets:
             base = _base(project_dir, settings.base_settings(secrets["ca.pem"]), fresh=no_cache, say=say)
@@ -79,7 +78,7 @@ def build_image(
             options += [f"--build-arg=BASE={base}", f"--label={INPUTS_LABEL}={inputs}", f"--tag={tag}"]
             if not (bot / ORDERS_PROGRAM).is_file():
                 options.append("--build-arg=OPEN_ORDERS=")
-            _build(context, [*options, "--no-cache"] if no_cache else options)
+            _build(cli, context, [*options, "--no-cache"] if no_cache else options)
     return _image_id(tag)
 
 
@@ -204,29 +203,9 @@ def _make_base(script: Path, settings: str) -> None:
         raise EngineError("cannot import the base image: {why}", why=_last_line(loader.stderr))
 
 
-def _check_buildkit() -> None:
-    """A CLI of 23 and later builds with BuildKit only through its buildx plugin, which Debian packs apart."""
-    version = _docker("version", "--format", "{{.Client.Version}}")
-    if _major(version) < 23:
-        return
-    done = subprocess.run(
-        ["docker", "buildx", "version"], capture_output=True, text=True, timeout=CLI_ANSWERS_S, check=False
-    )
-    if done.returncode != 0:
-        raise ManagerError(
-            "cannot build the image: the Docker CLI {version} has no buildx. Install it (Debian and Ubuntu: apt-get install docker-buildx) and try again",
-            version=version,
-        )
-
-
-def _major(version: str) -> int:
-    number = re.match(r"\d+", version)
-    return int(number.group()) if number else 0
-
-
-def _build(context: Path, options: Sequence[str]) -> None:
+def _build(cli: str, context: Path, options: Sequence[str]) -> None:
     # --network=host: the build sees the names, the VPN and the loopback mirrors that this machine sees.
-    command = ["docker", "build", "--network=host", *options, str(context)]
+    command = [cli, "build", "--network=host", *options, str(context)]
     environ = os.environ | {
         "DOCKER_BUILDKIT": "1",
         "BUILDX_BUILDER": _docker(
@@ -256,7 +235,7 @@ def _build(context: Path, options: Sequence[str]) -> None:
         )
 
 
-def _docker(*args: str, timeout: float = CLI_ANSWERS_S, missing_ok: bool = False) -> str:
+def _docker(*args: str, timeout: float = docker_cli.ANSWERS_S, missing_ok: bool = False) -> str:
     """One call of the Docker CLI: its output, or the engine's own words for what is wrong."""
     try:
         done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=timeout, check=False)

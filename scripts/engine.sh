@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that a Docker Engine answers, and installs the distribution's own where there is none.
-# With --with-compose also that `docker compose` (v2) and `docker buildx` do.
+# Makes sure that a Docker Engine answers and that a Docker CLI can build images for it; installs the distribution's own
+# where there is none. With --with-compose also that `docker compose` (v2) and `docker buildx` answer.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -12,6 +12,7 @@ DOCKERD_LOG=/var/log/dockerd.log
 TRIXIE=botfleet-trixie
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
+arguments=("$@")
 with_compose=
 case "${1:-}" in
   '') ;;
@@ -24,6 +25,20 @@ engine_answers() { [ -n "$(engine_version)" ]; }
 has_compose() { docker compose version --short 2>/dev/null | grep -qE '^v?([2-9]|[1-9][0-9])\.'; }
 has_buildx() { docker buildx version >/dev/null 2>&1; }
 has_plugins() { has_compose && has_buildx; }
+
+# One of the docker commands of this machine builds with BuildKit: from 23 on only with the plugin buildx, before by itself.
+# The rule of `manager build`, which takes the first that can (manager/docker_cli.py).
+can_build() {
+  local cli version
+  while read -r cli; do
+    version=$("$cli" version --format '{{.Client.Version}}' 2>/dev/null)
+    [ -n "$version" ] || continue
+    if ((${version%%.*} < 23)) || "$cli" buildx version >/dev/null 2>&1; then
+      return 0
+    fi
+  done < <(type -ap docker | awk '!seen[$0]++')
+  return 1
+}
 older() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
 
 endpoint() {
@@ -43,6 +58,20 @@ say_which() {
   ! older "$version" "$OLDEST_ENGINE" || die "Docker Engine $version is too old: $OLDEST_ENGINE or later is needed"
 }
 
+# Who may become root by sudo gets no new rights by the group docker, and need not log in again for `make up`.
+join_group() {
+  local user
+  user=$(id -un)
+  if [ -z "${BOTFLEET_JOINED:-}" ] && [ -z "${DOCKER_HOST:-}" ] && command -v sudo >/dev/null && getent group docker >/dev/null; then
+    say "a Docker Engine runs, but $user may not use it: adding $user to the group docker (undo: sudo gpasswd -d $user docker)"
+    if as_root usermod -aG docker "$user"; then
+      say "in shells that are open now the docker command needs a new login, or: newgrp docker"
+      BOTFLEET_JOINED=yes exec "${0%/*}/in-docker-group.sh" "$0" "${arguments[@]}"
+    fi
+  fi
+  die "a Docker Engine runs, but $user may not use it. Do: sudo usermod -aG docker $user   then log out and in again"
+}
+
 # What a person has to do where this script must not, or cannot, do it.
 refuse_what_is_not_ours() {
   local why=
@@ -50,7 +79,7 @@ refuse_what_is_not_ours() {
     why=$(timeout "$ANSWERS_S" docker info 2>&1 >/dev/null || :)
   fi
   if [[ $why == *'permission denied'* ]]; then
-    die "a Docker Engine runs, but $(id -un) may not use it. Do: sudo usermod -aG docker $(id -un)   then log out and in again"
+    join_group
   elif [ -n "${DOCKER_HOST:-}" ]; then
     die "nothing answers at DOCKER_HOST=$DOCKER_HOST. Start that engine, or unset DOCKER_HOST"
   elif command -v docker >/dev/null && [ "$(docker context show 2>/dev/null || echo default)" != default ]; then
@@ -186,23 +215,41 @@ engine_log() {
   fi
 }
 
-install_compose() {
-  local packages=() package
-  can_install || die 'Docker Compose v2 and buildx are needed and cannot be installed here: add the docker-compose and docker-buildx plugins to your Docker'
+# install_plugins WHY PLUGIN…: of `buildx` and `compose`, by the names of whoever packed the Docker of this machine.
+install_plugins() {
+  local why=$1 packages=() package plugin
+  shift
+  can_install || die "$why. It cannot be installed here (that needs Debian or Ubuntu, and root or sudo): \
+add the plugins $* to your Docker (docker info lists those it has), and try again"
   apt_update
-  if [ "$(dpkg-query -W -f '${Status}' docker-ce-cli 2>/dev/null)" = 'install ok installed' ]; then
-    packages=(docker-compose-plugin docker-buildx-plugin)
-  elif is_debian_12; then
-    add_trixie
-    packages=(docker-compose/trixie docker-buildx/trixie)
-  else
-    packages=(docker-buildx "$(compose_package)")
-  fi
-  for package in "${packages[@]}"; do
-    has_package "${package%/*}" || die "Docker Compose v2 and buildx are needed, and this distribution has no package for them"
+  ! is_debian_12 || is_docker_ce || add_trixie
+  for plugin in "$@"; do
+    package=$(plugin_package "$plugin")
+    has_package "${package%/*}" || die "$why, and the package sources of this machine have none: \
+install the plugin $plugin by Docker's own packages, https://docs.docker.com/engine/install/, and try again"
+    packages+=("$package")
   done
-  install_packages 'Docker Compose v2 and buildx are needed' "${packages[@]}"
+  install_packages "$why" "${packages[@]}"
 }
+
+is_docker_ce() { [ "$(dpkg-query -W -f '${Status}' docker-ce-cli 2>/dev/null)" = 'install ok installed' ]; }
+
+plugin_package() {
+  if is_docker_ce; then
+    echo "docker-$1-plugin"
+  elif is_debian_12; then
+    echo "docker-$1/trixie"
+  elif [ "$1" = compose ]; then
+    compose_package
+  else
+    echo "docker-$1"
+  fi
+}
+
+# The group may be known already, but not to this shell.
+if [ -z "${BOTFLEET_IN_GROUP:-}" ]; then
+  BOTFLEET_IN_GROUP=yes exec "${0%/*}/in-docker-group.sh" "$0" "$@"
+fi
 
 if ! engine_answers; then
   refuse_what_is_not_ours
@@ -216,6 +263,9 @@ if ! engine_answers; then
 fi
 say_which
 if [ -n "$with_compose" ] && ! has_plugins; then
-  install_compose
+  install_plugins 'Docker Compose v2 and buildx are needed' compose buildx
   has_plugins || die 'docker compose (v2) or docker buildx still does not answer'
+elif ! can_build; then
+  install_plugins "building images needs buildx, which $(command -v docker) has not" buildx
+  can_build || die "docker buildx still does not answer: $(docker buildx version 2>&1 | head -n 1)"
 fi

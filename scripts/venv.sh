@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Makes the virtual environment .venv, if it is not there: with the first Python of this machine that is new enough.
+# Makes the virtual environment .venv, if it is not there or no longer works: with the first Python of this machine that is
+# new enough. With --check it makes nothing, and removes the stamps of one that has to be made again.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+check=
+[ "${1:-}" != --check ] || { check=yes; shift; }
 VENV=${1:-.venv}
 OLDEST='3.11'
 
@@ -32,7 +35,24 @@ need_ensurepip() {
   install_packages "$python cannot make virtual environments" "$package"
 }
 
-! is_new_enough "$VENV/bin/python" || exit 0
+# Its Python still runs and finds its own packages (an upgraded Python does not), and its programs name the folder where it
+# lies: a project that was moved or copied has programs that start another folder's Python, or none.
+works() {
+  local named
+  is_new_enough "$VENV/bin/python" || return 1
+  "$VENV/bin/python" -c 'import pip' 2>/dev/null || return 1
+  [ -e "$VENV/bin/manager" ] || return 0
+  named=$(head -n 2 "$VENV/bin/manager" | grep -oE '/.*/bin/python[0-9.]*' | sed 's|^/bin/sh.*||' | head -n 1)
+  [ "$(dirname "$named")" -ef "$VENV/bin" ]
+}
+
+if works; then
+  exit 0
+elif [ -n "$check" ]; then
+  rm -f "$VENV"/*.stamp
+  exit 0
+fi
+[ ! -e "$VENV" ] || say "$VENV does not work any more (was the folder moved?); making it again"
 python=$(find_python)
 need_ensurepip "$python"
 say "making $VENV with $("$python" -V)"

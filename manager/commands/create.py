@@ -228,6 +228,8 @@ def _port(asked: int | None, instance: str, project: Project, containers: dict[s
             raise UsageError(
                 "port {port} is {other}'s; leave --port out for a free one", port=asked, other=holder
             )
+        if any(spec.web_port == asked for spec in project.specs.values()):
+            return asked  # the check of the configs names the other file, whether or not its bot runs just now
         if 0 < asked <= memory.LAST_PORT and not is_free(asked):
             raise UsageError(
                 "port {port} is in use by another program; leave --port out for a free one", port=asked

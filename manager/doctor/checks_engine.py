@@ -136,10 +136,12 @@ def _compose(client: Client) -> Line:
 
 
 def _buildx(client: Client) -> Line:
+    if client.buildx is None and client.builds_without is not None:
+        return ok("buildx", Text("{command} builds images without buildx", command=client.builds_without))
     if client.buildx is None:
         return warn(
             "buildx",
-            Text("there is no buildx"),
-            Text("`manager build` needs it; the package is docker-buildx or docker-buildx-plugin"),
+            Text("no docker command here can build images: `manager build` needs buildx"),
+            client.buildx_remedy,
         )
     return ok("buildx", Text("buildx {version}", version=client.buildx))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from manager.i18n import Text
+
 
 class Client(NamedTuple):
     """What is on the command line's side. Versions as their programs say them."""
@@ -11,6 +13,9 @@ class Client(NamedTuple):
     endpoint: str = ""
     compose: str | None = None
     buildx: str | None = None
+    builds_without: str | None = None
+    """A docker command that builds without buildx, looked for where there is no buildx."""
+    buildx_remedy: Text = Text("")
     python: str = ""
     missing_packages: tuple[str, ...] = ()
 

@@ -11,9 +11,10 @@ from datetime import datetime
 from importlib import metadata
 from typing import Any
 
+from manager import docker_cli, socketapi
 from manager import engine as engines
-from manager import socketapi
 from manager.doctor.facts import Client, Engine
+from manager.errors import ManagerError
 
 ANSWER_S = 5
 PACKAGE = "botfleet"
@@ -30,13 +31,23 @@ class Programs:
 
     def client(self) -> Client:
         """Waits for the answers."""
+        buildx = _buildx_version(_said(self._running["buildx"]))
         return Client(
             endpoint=endpoint(os.environ),
             compose=_said(self._running["compose"]),
-            buildx=_buildx_version(_said(self._running["buildx"])),
+            buildx=buildx,
+            builds_without=None if buildx else _builder(),
+            buildx_remedy=docker_cli.buildx_remedy(docker_cli.os_release(), docker_cli.is_docker_ce()),
             python=".".join(map(str, sys.version_info[:3])),
             missing_packages=missing_packages(),
         )
+
+
+def _builder() -> str | None:
+    try:
+        return docker_cli.builder()
+    except ManagerError:
+        return None
 
 
 def endpoint(environ: Mapping[str, str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import socket
 import subprocess
 import sys
 from argparse import Namespace
@@ -47,6 +46,7 @@ class Making(Context):
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "stdin", open(os.devnull))  # noqa: PTH123, SIM115
+    monkeypatch.setattr(host, "is_port_free", lambda _address, _port: True)
     project = tmp_path / "desk"
     write_config(project, a_config("bp_sol_01", 5001))
     for name in ("perp_grid", "spot_grid"):
@@ -187,12 +187,18 @@ def test_the_port_is_nobodys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert made(folder, "bp_down_01")["daemon_config"]["web_port"] == 5002
 
 
-def test_a_port_that_is_listened_on_is_refused(folder: Path) -> None:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        with pytest.raises(UsageError, match="in use by another program"):
-            new(folder, *SOL, "--port", str(listener.getsockname()[1]))
+def test_a_port_that_is_listened_on_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "is_port_free", lambda _address, port: port != 5005)
+    with pytest.raises(UsageError, match="port 5005 is in use by another program"):
+        new(folder, *SOL, "--port", "5005")
+
+
+def test_a_clash_between_configs_is_said_although_the_other_bot_holds_the_port(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "is_port_free", lambda _address, port: port != 5001)
+    with pytest.raises(ConfigError, match=r"5001 is also used by config/active/bp_sol_01\.json"):
+        new(folder, *SOL, "--port", "5001")
 
 
 def test_a_dry_run_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

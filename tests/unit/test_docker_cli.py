@@ -1,0 +1,97 @@
+"""Which docker command builds: stand-ins on a PATH of their own answer as the real ones do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from manager import docker_cli
+from manager.errors import EngineUnreachable, ManagerError
+
+DEBIAN_12 = {"ID": "debian", "VERSION_ID": "12"}
+DEBIAN_13 = {"ID": "debian", "VERSION_ID": "13"}
+UBUNTU = {"ID": "ubuntu", "ID_LIKE": "debian", "VERSION_ID": "24.04"}
+MINT = {"ID": "linuxmint", "ID_LIKE": "ubuntu debian", "VERSION_ID": "22"}
+FEDORA = {"ID": "fedora", "VERSION_ID": "42"}
+
+
+def command(folder: Path, version: str, *, has_buildx: bool = False, exit_code: int = 0) -> str:
+    """Write a docker command that says this version, and has the plugin or not."""
+    folder.mkdir(parents=True)
+    file = folder / "docker"
+    buildx = "echo buildx 0.13" if has_buildx else "echo \"'buildx' is not a docker command\" >&2; exit 1"
+    file.write_text(
+        f"#!/bin/sh\ncase $1 in version) echo {version}; exit {exit_code};; buildx) {buildx};; esac\n"
+    )
+    file.chmod(0o755)
+    return str(file)
+
+
+@pytest.fixture(name="path")
+def _path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PATH", f"{tmp_path / 'local'}:{tmp_path / 'distribution'}")
+    monkeypatch.setattr(docker_cli, "DOCKER_CE_RECORD", tmp_path / "no record")
+    monkeypatch.setattr(docker_cli, "os_release", lambda: DEBIAN_12)
+    return tmp_path
+
+
+def test_a_command_with_buildx_is_taken(path: Path) -> None:
+    assert docker_cli.builder() == command(path / "local", "28.2.2", has_buildx=True)
+
+
+def test_an_old_command_builds_without(path: Path) -> None:
+    assert docker_cli.builder() == command(path / "local", "20.10.24+dfsg1")
+
+
+def test_a_new_one_without_plugins_does_not_hide_the_distributions(path: Path) -> None:
+    command(path / "local", "28.2.2")
+    assert docker_cli.builder() == command(path / "distribution", "20.10.24+dfsg1")
+
+
+def test_a_command_whose_engine_is_down_still_says_its_version(path: Path) -> None:
+    assert docker_cli.builder() == command(path / "local", "20.10.24", exit_code=1)
+
+
+def test_none_can_build(path: Path) -> None:
+    local = command(path / "local", "28.2.2")
+    command(path / "distribution", "26.1.5")
+    with pytest.raises(ManagerError) as error:
+        docker_cli.builder()
+    assert str(error.value) == (
+        f"cannot build the image: {local} 28.2.2 has no buildx. Debian 12 has no package of it, but its own docker builds"
+        " without: apt-get install docker.io, and try again"
+    )
+
+
+def test_no_command_at_all(path: Path) -> None:
+    with pytest.raises(EngineUnreachable, match="the docker command is missing"):
+        docker_cli.builder()
+
+
+@pytest.mark.parametrize(
+    ("release", "is_docker_ce", "package"),
+    [
+        (DEBIAN_12, False, "docker.io"),
+        (DEBIAN_12, True, "docker-buildx-plugin"),
+        (DEBIAN_13, False, "docker-buildx"),
+        (UBUNTU, False, "docker-buildx"),
+        (MINT, False, "docker-buildx"),
+        (FEDORA, False, None),
+        ({}, False, None),
+    ],
+)
+def test_the_remedy_is_true_on_the_distribution(
+    release: dict[str, str], is_docker_ce: bool, package: str | None
+) -> None:
+    remedy = str(docker_cli.buildx_remedy(release, is_docker_ce))
+    assert ("apt-get install" in remedy) == (package is not None)
+    if package:
+        assert remedy.split("apt-get install ")[1].removesuffix(")") == package
+
+
+def test_os_release_is_read_without_its_quotes(tmp_path: Path) -> None:
+    file = tmp_path / "os-release"
+    file.write_text('NAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n\n')
+    assert docker_cli.os_release(file) == {"NAME": "Debian GNU/Linux", "VERSION_ID": "12", "ID": "debian"}
+    assert docker_cli.os_release(tmp_path / "none") == {}
