@@ -33,7 +33,9 @@ def builder() -> str:
             return command
         first = first or f"{command} {version}"
     if not first:
-        raise EngineUnreachable("cannot build the image: the docker command is missing; `make engine` installs it")
+        raise EngineUnreachable(
+            "cannot build the image: the docker command is missing; `make engine` installs it"
+        )
     raise ManagerError(
         "cannot build the image: {command} has no buildx. {remedy}, and try again",
         command=first,
@@ -57,7 +59,9 @@ def buildx_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
     if is_docker_ce:
         return Text("Install it (apt-get install docker-buildx-plugin)")
     if release.get("ID") == "debian" and release.get("VERSION_ID") == "12":
-        return Text("Debian 12 has no package of it, but its own docker builds without: apt-get install docker.io")
+        return Text(
+            "Debian 12 has no package of it, but its own docker builds without: apt-get install docker.io"
+        )
     if family & {"debian", "ubuntu"}:
         return Text("Install it (apt-get install docker-buildx)")
     return Text("Install the plugin docker-buildx by your system's own means")
@@ -69,7 +73,11 @@ def os_release(path: Path = OS_RELEASE) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return {}
-    return {key: value.strip("\"'") for key, has_value, value in (line.partition("=") for line in lines) if has_value}
+    return {
+        key: value.strip("\"'")
+        for key, has_value, value in (line.partition("=") for line in lines)
+        if has_value
+    }
 
 
 def is_docker_ce() -> bool:

@@ -229,7 +229,9 @@ def _port(asked: int | None, instance: str, project: Project, containers: dict[s
                 "port {port} is {other}'s; leave --port out for a free one", port=asked, other=holder
             )
         if any(spec.web_port == asked for spec in project.specs.values()):
-            return asked  # the check of the configs names the other file, whether or not its bot runs just now
+            return (
+                asked  # the check of the configs names the other file, whether or not its bot runs just now
+            )
         if 0 < asked <= memory.LAST_PORT and not is_free(asked):
             raise UsageError(
                 "port {port} is in use by another program; leave --port out for a free one", port=asked

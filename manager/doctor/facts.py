@@ -13,11 +13,11 @@ class Client(NamedTuple):
     endpoint: str = ""
     compose: str | None = None
     buildx: str | None = None
+    python: str = ""
+    missing_packages: tuple[str, ...] = ()
     builds_without: str | None = None
     """A docker command that builds without buildx, looked for where there is no buildx."""
     buildx_remedy: Text = Text("")
-    python: str = ""
-    missing_packages: tuple[str, ...] = ()
 
 
 class Engine(NamedTuple):

@@ -37,20 +37,24 @@ def _path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_command_with_buildx_is_taken(path: Path) -> None:
-    assert docker_cli.builder() == command(path / "local", "28.2.2", has_buildx=True)
+    local = command(path / "local", "28.2.2", has_buildx=True)
+    assert docker_cli.builder() == local
 
 
 def test_an_old_command_builds_without(path: Path) -> None:
-    assert docker_cli.builder() == command(path / "local", "20.10.24+dfsg1")
+    local = command(path / "local", "20.10.24+dfsg1")
+    assert docker_cli.builder() == local
 
 
 def test_a_new_one_without_plugins_does_not_hide_the_distributions(path: Path) -> None:
     command(path / "local", "28.2.2")
-    assert docker_cli.builder() == command(path / "distribution", "20.10.24+dfsg1")
+    distribution = command(path / "distribution", "20.10.24+dfsg1")
+    assert docker_cli.builder() == distribution
 
 
 def test_a_command_whose_engine_is_down_still_says_its_version(path: Path) -> None:
-    assert docker_cli.builder() == command(path / "local", "20.10.24", exit_code=1)
+    local = command(path / "local", "20.10.24", exit_code=1)
+    assert docker_cli.builder() == local
 
 
 def test_none_can_build(path: Path) -> None:

@@ -56,7 +56,10 @@ def test_engine(changes: dict[str, Any], expected: str) -> None:
     [
         ({"compose": None}, "warn compose: there is no `docker compose`"),
         ({"compose": "1.29.2"}, "warn compose: Compose 1.29.2"),
-        ({"buildx": None}, "warn buildx: no docker command here can build images: `manager build` needs buildx"),
+        (
+            {"buildx": None},
+            "warn buildx: no docker command here can build images: `manager build` needs buildx",
+        ),
     ],
 )
 def test_client(changes: dict[str, Any], expected: str) -> None:
