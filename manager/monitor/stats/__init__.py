@@ -1,0 +1,1 @@
+"""What instances use and report: cgroups, sampler, usage measure; reports asks the bots; instance_stats, columns show."""
