@@ -16,7 +16,7 @@ Option = Callable[[argparse.ArgumentParser], None]
 
 
 class Command(NamedTuple):
-    """One command: the function of cli/commands that does it (`change.up`), what it does in a line, what it takes.
+    """One command: the function of cli/commands that does it (`up.up`), what it does in a line, what it takes.
 
     `examples`: command lines without the leading `manager`.
     """
@@ -87,16 +87,16 @@ CHANGING = (*SELECTING, JSON, LOCK_WAIT, DRY_RUN)
 GROUPS: Mapping[str, Mapping[str, Command]] = {
     mark("start and stop"): {
         "up": Command(
-            "change.up", mark("bring the fleet to what its configs say"),
+            "up.up", mark("bring the fleet to what its configs say"),
             (*CHANGING, RECREATE, REMOVE_ORPHANS, *WAITING),
             ("up --wait", "up --dry-run", "up bp_sol_01"),
         ),
         "down": Command(
-            "change.down", mark("stop and remove containers; logs, databases and env files stay"),
+            "down.down", mark("stop and remove containers; logs, databases and env files stay"),
             (*CHANGING, REMOVE_ORPHANS, FORCE), ("down", "down bp_sol_01"),
         ),
         "start": Command(
-            "change.start", mark("start instances that do not run"),
+            "start.start", mark("start instances that do not run"),
             (
                 *CHANGING, *WAITING,
                 flag("-d", "--daemon", text=mark("accepted; instances always run in the background")),
@@ -104,11 +104,11 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("start bp_sol_01", "start --config config/active/bp_sol_01.json --daemon"),
         ),
         "stop": Command(
-            "change.stop", mark("stop instances and keep them stopped"), (*CHANGING, FORCE),
+            "stop.stop", mark("stop instances and keep them stopped"), (*CHANGING, FORCE),
             ("stop bp_sol_01", "stop"),
         ),
         "restart": Command(
-            "change.restart", mark("stop and start instances"), (*CHANGING, *WAITING), ("restart bp_sol_01 --wait",)
+            "restart.restart", mark("stop and start instances"), (*CHANGING, *WAITING), ("restart bp_sol_01 --wait",)
         ),
         "upgrade": Command(
             "upgrade.upgrade",
@@ -131,7 +131,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("upgrade --dry-run", "upgrade --canary bp_sol_01 --batch 5", "upgrade bp_eth_02 --ready 120"),
         ),
         "rollback": Command(
-            "upgrade.rollback", mark("bring back what was before the last upgrade"),
+            "rollback.rollback", mark("bring back what was before the last upgrade"),
             (
                 *CHANGING,
                 option("--wait-timeout", text=mark("default: 120"), type=argument_types.seconds, default=120.0, metavar="SECONDS"),
@@ -143,11 +143,11 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (*SELECTING, JSON), ("halt", "halt bp_sol_01", "halt --json"),
         ),
         "resume": Command(
-            "halt.resume", mark("start exactly what ran when the fleet was halted"), (*CHANGING, *WAITING),
+            "resume.resume", mark("start exactly what ran when the fleet was halted"), (*CHANGING, *WAITING),
             ("resume --wait", "resume --dry-run"),
         ),
         "plan": Command(
-            "change.plan_", mark("show what `up` would do, and why"), (*SELECTING, JSON, RECREATE, REMOVE_ORPHANS),
+            "plan.plan_", mark("show what `up` would do, and why"), (*SELECTING, JSON, RECREATE, REMOVE_ORPHANS),
             ("plan", "plan --recreate", "plan --json bp_sol_01"),
         ),
     },
@@ -176,10 +176,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("ps", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --json"),
         ),
         "list": Command(
-            "show.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON), ("list", "list --json")
+            "list.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON), ("list", "list --json")
         ),
         "status": Command(
-            "show.status", mark("show one instance as JSON; exit code 0 when it runs, else 1"), (*SELECTING, JSON),
+            "status.status", mark("show one instance as JSON; exit code 0 when it runs, else 1"), (*SELECTING, JSON),
             ("status bp_sol_01",),
         ),
         "stats": Command(
@@ -227,7 +227,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
     },
     mark("reach"): {
         "exec": Command(
-            "reach.exec_", mark("run a command, or a shell, in an instance's container"),
+            "exec.exec_", mark("run a command, or a shell, in an instance's container"),
             (
                 option("instance", text=mark("the instance"), metavar="ID"),
                 option(
@@ -238,7 +238,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("exec bp_sol_01", "exec bp_sol_01 ls -la /app/logs", "exec bp_sol_01 cat /app/run.py > run.py"),
         ),
         "open": Command(
-            "reach.open_", mark("open an instance's web page in the browser"),
+            "open.open_", mark("open an instance's web page in the browser"),
             (*SELECTING, JSON, flag("--print", text=mark("only print the address"))),
             ("open bp_sol_01", "open --print bp_sol_01"),
         ),
@@ -284,10 +284,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("watch", "install-service"),
         ),
         "alert test": Command(
-            "watch.alert_test", mark("send a test message to every address of alerts.urls"), (JSON,), ("alert test",)
+            "alert.alert_test", mark("send a test message to every address of alerts.urls"), (JSON,), ("alert test",)
         ),
         "install-service": Command(
-            "watch.install_service", mark("run `manager watch` as a systemd service, from boot on"),
+            "install_service.install_service", mark("run `manager watch` as a systemd service, from boot on"),
             (
                 flag("--print", text=mark("only show the unit")),
                 flag("--remove", text=mark("stop the service and remove the unit")),
@@ -297,12 +297,12 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
     },
     mark("configs and files"): {
         "config": Command(
-            "files.config", mark("show the configs as they are understood"),
+            "config.config", mark("show the configs as they are understood"),
             (*SELECTING, JSON, flag("--check", text=mark("only say whether the configs are sound"))),
             ("config bp_sol_01", "config --check"),
         ),
         "config schema": Command(
-            "files.schema", mark("print the JSON Schema of a config, for editors"), (),
+            "config.schema", mark("print the JSON Schema of a config, for editors"), (),
             ("config schema", "config schema > config/schema.json"),
         ),
         "new": Command(
@@ -347,14 +347,14 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("import ~/old", "import ~/old --yes", "import ~/old bp_sol_01 --stop-old --yes"),
         ),
         "compose": Command(
-            "files.compose", mark("render compose.yaml"),
+            "compose.compose", mark("render compose.yaml"),
             (LOCK_WAIT, flag("--stdout", text=mark("print the file, write nothing"))), ("compose", "compose --stdout"),
         ),
         "export": Command(
-            "show.export_", mark("write logs/instances.json now"), (JSON, LOCK_WAIT), ("export", "export --lock-wait 60")
+            "export.export_", mark("write logs/instances.json now"), (JSON, LOCK_WAIT), ("export", "export --lock-wait 60")
         ),
         "build": Command(
-            "files.build", mark("build the bot image"),
+            "build.build", mark("build the bot image"),
             (
                 option("--bot", text=mark("a bot of your own: the folder with its run.py"), metavar="DIR"),
                 option("--tag", text=mark("the image's name (default: what the fleet uses)"), metavar="TAG"),

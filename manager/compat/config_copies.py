@@ -11,7 +11,7 @@ from pathlib import Path
 
 from manager.compat.config_errors import ConfigBackupError, ConfigRestoreError, reason
 from manager.i18n import Text
-from manager.util import strict_json
+from manager.util import atomic_file
 
 NAME = re.compile(r"(.+)_backup_\d{8}_\d{6}(?:_\d+)?")
 
@@ -24,8 +24,8 @@ def make(source: Path, folder: Path) -> Path:
         content = source.read_bytes()
         folder.mkdir(parents=True, exist_ok=True)
         copied = _free(folder, f"{source.stem}_backup_{datetime.now():%Y%m%d_%H%M%S}")
-        strict_json.replace_bytes(_checksum_file(copied), _checksum(content).encode(), 0o644)
-        strict_json.replace_bytes(copied, content, 0o644)
+        atomic_file.replace_bytes(_checksum_file(copied), _checksum(content).encode(), 0o644)
+        atomic_file.replace_bytes(copied, content, 0o644)
         shutil.copystat(source, copied)
     except OSError as error:
         raise ConfigBackupError("cannot back up {file}: {why}", source, why=reason(error)) from error
@@ -49,7 +49,7 @@ def restore(copied: Path, target: Path) -> None:
         elif _checksum_file(copied).read_bytes().split()[:1] != [_checksum(content).encode()]:
             raise ConfigRestoreError("{file} is damaged: its checksum is another", copied)
         target.parent.mkdir(parents=True, exist_ok=True)
-        strict_json.replace_bytes(target, content, mode)
+        atomic_file.replace_bytes(target, content, mode)
     except OSError as error:
         raise ConfigRestoreError("cannot restore {file}: {why}", copied, why=reason(error)) from error
 

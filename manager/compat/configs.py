@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from manager import i18n
-from manager.compat import config_copies
+from manager.compat import config_copies, expansion
 from manager.compat.config_errors import (
     ConfigError,
     ConfigLoadError,
@@ -31,7 +31,7 @@ from manager.config.flat_format import from_legacy, is_legacy
 from manager.config.variables import merged, read_dotenv
 from manager.errors import Problem
 from manager.fleet import project as projects
-from manager.util import strict_json
+from manager.util import atomic_file, strict_json
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class ConfigManager:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-            strict_json.write_atomically(path, data, mode)
+            atomic_file.write_atomically(path, data, mode)
         except (OSError, TypeError, ValueError) as error:
             raise ConfigSaveError("cannot write {file}: {why}", path, why=reason(error)) from error
         return True
@@ -183,7 +183,7 @@ class ConfigManager:
         The environment beats `.env`; empty counts as unset. Unset without default, a credential raises
         EnvironmentVariableError and anything else stays as it stands.
         """
-        return dotted_keys.expanded(text, self._variables())
+        return expansion.expanded(text, self._variables())
 
     def validate_config(self, config_data: Mapping[str, Any]) -> ValidationResult:
         """What loading this config would say, under this folder's fleet settings."""

@@ -17,13 +17,14 @@ from manager import i18n
 from manager.cli import argparse_i18n, parsers
 from manager.cli import main as cli
 from manager.cli.commands.logs import logs
-from manager.cli.commands.show import require_known, status_object
 from manager.compat.registry import InstanceRegistry
 from manager.errors import EngineUnreachable, ManagerError
 from manager.fleet import instances_json, project
 from manager.fleet.observe import Survey
+from manager.fleet.selection import require_known
 from manager.fleet.session import Context
 from manager.fleet.status import State
+from manager.fleet.status_json import status_object
 from manager.i18n import _, mark
 
 DEFAULT_CONFIG = "config/daemon_config.json"

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from manager import i18n
-from manager.cli.commands.show import process_info
 from manager.errors import ConfigError, EngineUnreachable, Problem
 from manager.fleet import instances_json, lock
 from manager.fleet import project as projects
@@ -24,8 +23,9 @@ from manager.fleet.instances_json import OLD_PLACE, OWN_KEYS, Record, local_iso
 from manager.fleet.observe import Survey
 from manager.fleet.old_daemon_guard import registries
 from manager.fleet.session import Context
+from manager.fleet.status_json import process_info
 from manager.i18n import Text
-from manager.util import strict_json
+from manager.util import atomic_file
 
 LOCK_WAIT_S = 60.0
 """A `manager stop` holds the fleet's lock for as long as its bots need to cancel their orders."""
@@ -180,7 +180,7 @@ class InstanceRegistry:
             result = edit(records, self._ours(survey))
             after = _merged(records, survey)
             if after != stored or remark is not None:
-                strict_json.write_atomically(self.registry_file, dict(sorted(after.items())))
+                atomic_file.write_atomically(self.registry_file, dict(sorted(after.items())))
         return result
 
     # The fleet

@@ -18,7 +18,7 @@ from manager.config.fleet import Alerts, Fleet
 from manager.config.loaded import Loaded, LoadedFile
 from manager.config.spec import InstanceSpec, Variable
 from manager.errors import Problem
-from manager.util import strict_json
+from manager.util import atomic_file
 
 RULES = (
     "bot_argv.py",
@@ -62,7 +62,7 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: Loaded, read_at: list[An
     try:
         path = _file(fleet.project_dir)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        strict_json.write_atomically(path, content, mode=0o600)
+        atomic_file.write_atomically(path, content, mode=0o600)
     except (OSError, TypeError, ValueError, RuntimeError):
         return
 

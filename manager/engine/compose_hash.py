@@ -18,7 +18,7 @@ from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.errors import ManagerError
 from manager.i18n import Text
-from manager.util import console, ownership, strict_json
+from manager.util import atomic_file, console, ownership
 
 PLUGIN_DIRS = (
     "/usr/local/lib/docker/cli-plugins",
@@ -129,6 +129,6 @@ def _remembered(cache: Path, key: str) -> dict[str, str] | None:
 def _remember(cache: Path, key: str, hashes: Mapping[str, str]) -> None:
     try:
         ownership.make_folder(cache.parent)
-        strict_json.write_atomically(cache, {"key": key, "hashes": dict(hashes)})
+        atomic_file.write_atomically(cache, {"key": key, "hashes": dict(hashes)})
     except OSError:
         return  # only a cache: it is asked again next time

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from manager.fleet.instance import InstanceView
+from manager.fleet.status import State
 from manager.fleet.supervisor_messages import reason
 from manager.fleet.supervisor_state import Supervision
-from manager.i18n import Text, _
+from manager.i18n import Text, _, mark
 from manager.util import text_table
-from manager.util.console import age, coloured
+from manager.util.console import age, has_colour
 from manager.util.text_table import Table
 
 WELL = frozenset({"running", "starting", "completed"})
@@ -188,3 +189,48 @@ def _list_row(view: InstanceView, pid: int) -> str:
     began = since(view) or 0.0
     started = datetime.fromtimestamp(began).strftime("%Y-%m-%d %H:%M:%S")
     return f"{light} {view.id:<18} {pid or '-':<10} {view.web_port or '-':<10} {view.container.config_file:<40} {started}"
+
+
+STATE_WORDS = (
+    mark("starting"),
+    mark("running"),
+    mark("unhealthy"),
+    mark("restarting"),
+    mark("failed"),
+    mark("completed"),
+    mark("stopped"),
+    mark("missing"),
+    mark("orphan"),
+    # the engine's and the supervisor's own, where they say more
+    mark("created"),
+    mark("paused"),
+    mark("removing"),
+    mark("dead"),
+    mark("silent"),
+    mark("stopping"),
+    mark("elsewhere"),
+    # in what a container differs from its config
+    mark("config"),
+    mark("image"),
+    mark("environment"),
+    mark("paper"),
+    mark("live"),
+)
+"""Words of programs, which stay English in JSON, and are translated where a person reads them."""
+
+COLOURS: Mapping[State, str] = {
+    "running": "32",
+    "completed": "32",
+    "starting": "33",
+    "restarting": "33",
+    "unhealthy": "31",
+    "failed": "31",
+    "stopped": "2",
+    "missing": "2",
+    "orphan": "35",
+}
+
+
+def coloured(state: State, text: str) -> str:
+    """The text in the state's colour, where colours are shown."""
+    return f"\x1b[{COLOURS[state]}m{text}\x1b[0m" if has_colour() else text

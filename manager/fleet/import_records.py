@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
-from manager.util import ownership, strict_json
+from manager.util import atomic_file, ownership, strict_json
 
 SCHEMA = 1
 MAX_BYTES = 16_000_000
@@ -61,7 +61,7 @@ def save(fleet: Fleet, imports: Mapping[str, Import]) -> None:
     path = _file(fleet)
     ownership.make_folder(path.parent, 0o700)
     content = {each: imports[each]._asdict() for each in sorted(imports)}
-    strict_json.write_atomically(path, {"schema": SCHEMA, "instances": content})
+    atomic_file.write_atomically(path, {"schema": SCHEMA, "instances": content})
 
 
 def stamp(path: Path) -> Stamp | None:

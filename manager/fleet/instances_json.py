@@ -15,7 +15,7 @@ from manager.fleet import host
 from manager.fleet.instance import InstanceView
 from manager.fleet.observe import Survey
 from manager.i18n import Text
-from manager.util import ownership, strict_json
+from manager.util import atomic_file, ownership, strict_json
 
 Record = dict[str, Any]
 OLD_PLACE = Path("logs", "instances.json")
@@ -71,7 +71,7 @@ def write(survey: Survey, pids: Mapping[str, int]) -> Text | None:
         after = records(survey, pids, before)
         if before != after or remark or not fleet.export_file.exists():
             ownership.make_folder(fleet.export_file.parent)
-            strict_json.write_atomically(fleet.export_file, after)
+            atomic_file.write_atomically(fleet.export_file, after)
         return remark or _write_pid_files(survey, pids)
     except OSError as error:
         raise ExportError(
@@ -209,4 +209,4 @@ def _pid_file(path: Path, pid: int) -> None:
         if strict_json.content(path, len(text), follow=False) == text:
             return
     if path.parent.is_dir():
-        strict_json.replace_bytes(path, text, 0o644, durable=False)
+        atomic_file.replace_bytes(path, text, 0o644, durable=False)

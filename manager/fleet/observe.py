@@ -13,12 +13,11 @@ from manager.engine import containers as engine_containers
 from manager.engine import labels
 from manager.engine.containers import Container, Observed
 from manager.errors import ConfigError, NotFound, Problem
-from manager.fleet import host, status, supervisor_state
+from manager.fleet import env_file, host, status, supervisor_state
 from manager.fleet.instance import InstanceView
 from manager.fleet.project import Project
 from manager.fleet.snapshot import Situation, Wanted
 from manager.fleet.supervisor_state import Supervision
-from manager.ops import instance_folders
 from manager.util import strict_json
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ class Survey(NamedTuple):
             container.name,
             container.labels.get(labels.EXCHANGE, ""),
             container.labels.get(labels.SYMBOL, ""),
-            env_of(self.project.fleet.secrets_dir(instance) / instance_folders.ENV_FILE)
+            env_of(self.project.fleet.secrets_dir(instance) / env_file.ENV_FILE)
             or self.env_values.get(instance),
         )
 
@@ -214,7 +213,7 @@ def survey(
             hashes.get(each) or config_hash(spec, fleet),
             spec.web_port,
             environment_changed=each in observed.containers
-            and instance_folders.env_differs(spec, fleet, env_values[each]),
+            and env_file.env_differs(spec, fleet, env_values[each]),
         )
         for each, spec in project.specs.items()
     }

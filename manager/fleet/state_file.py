@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from manager.errors import Problem
 from manager.i18n import mark
-from manager.util import strict_json
+from manager.util import atomic_file, strict_json
 
 SCHEMA = 1
 FIRST_PORT = 5001
@@ -149,7 +149,7 @@ def _unusable(fleet: str, fault: Problem) -> Memory:
 
 def save(path: Path, memory: Memory) -> None:
     """Writes the file atomically. Raises OSError."""
-    strict_json.write_atomically(
+    atomic_file.write_atomically(
         path,
         {
             "schema": SCHEMA,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from manager.errors import ManagerError
-from manager.util import strict_json
+from manager.util import atomic_file, strict_json
 from manager.util.sanitize import plain
 
 STATE_FILE = "supervisor.json"
@@ -120,7 +120,7 @@ def forget(state_dir: Path) -> None:
                 "cannot remove {path}: {why}", path=path, why=error.strerror or error
             ) from error
     if said is not None and said.state in FINAL:
-        strict_json.sync_folder(state_dir)
+        atomic_file.sync_folder(state_dir)
 
 
 def uptime() -> float:

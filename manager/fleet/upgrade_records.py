@@ -15,7 +15,7 @@ from manager.config.fleet import Fleet
 from manager.engine import labels
 from manager.engine.containers import Container
 from manager.errors import ManagerError, writing_to
-from manager.util import strict_json
+from manager.util import atomic_file, strict_json
 
 SCHEMA = 1
 MAX_BYTES = 32_000_000
@@ -96,7 +96,7 @@ def save(fleet: Fleet, steps: Steps) -> None:
     path = fleet.history_file
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        strict_json.write_atomically(
+        atomic_file.write_atomically(
             path,
             {
                 "schema": SCHEMA,

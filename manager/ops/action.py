@@ -1,9 +1,12 @@
-"""One thing to do to one instance, as data: planned in one place, done in another, printed in a third. Pure."""
+"""What to do, as data: one action on one instance, and the command that plans them. Done elsewhere, printed elsewhere. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from manager.fleet.observe import Survey
+from manager.fleet.state_file import Wish
 from manager.i18n import Text
 
 Kind = Literal["create", "recreate", "rollback", "start", "restart", "stop", "remove", "leave"]
@@ -40,3 +43,15 @@ class Action(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.instance}: {self.cause}"
+
+
+Planner = Callable[[Survey, list[str] | None], list[Action]]
+
+
+class Change(NamedTuple):
+    """One changing command: how it plans, and what wish it leaves behind."""
+
+    command: str
+    planner: Planner
+    wish: Wish | None = None
+    needs_sound_configs: bool = True

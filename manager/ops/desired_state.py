@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from manager.errors import ConfigError, ManagerError, UsageError, writing_to
 from manager.fleet import instances_json, state_file
@@ -11,11 +10,8 @@ from manager.fleet.observe import Survey
 from manager.fleet.session import Context
 from manager.fleet.snapshot import Situation
 from manager.fleet.state_file import Memory
-from manager.ops.action import Action
+from manager.ops.action import Action, Change
 from manager.util import ownership
-
-if TYPE_CHECKING:
-    from manager.cli.commands.change import Change
 
 
 def remember(survey: Survey, after: Memory) -> None:

@@ -15,10 +15,9 @@ from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.engine.container_config import binds
 from manager.errors import ManagerError
-from manager.util import ownership, strict_json
+from manager.fleet.env_file import ENV_FILE, STAGED_FILE
+from manager.util import atomic_file, ownership, strict_json
 
-ENV_FILE = "env.json"
-STAGED_FILE = ".env.next.json"
 SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 Owner = tuple[int, int]
@@ -60,7 +59,7 @@ def stage_env(spec: InstanceSpec, fleet: Fleet, owner: Owner, values: Mapping[st
         if _is_in_use(path.with_name(ENV_FILE), values, owner):
             path.unlink(missing_ok=True)  # of a manager that was killed, perhaps with older values
         else:
-            strict_json.write_atomically(path, dict(values), mode=0o400, owner=owner)
+            atomic_file.write_atomically(path, dict(values), mode=0o400, owner=owner)
 
 
 def use_staged_env(spec: InstanceSpec, fleet: Fleet) -> None:
@@ -72,24 +71,13 @@ def use_staged_env(spec: InstanceSpec, fleet: Fleet) -> None:
 
 def _is_in_use(path: Path, values: Mapping[str, str], owner: Owner) -> bool:
     """Whether the env file is, to the last bit of its mode, what would be written."""
-    wanted = strict_json.encoded(dict(values))
+    wanted = atomic_file.encoded(dict(values))
     try:
         found = path.lstat()
         is_right = (stat.S_IMODE(found.st_mode), found.st_uid) == (0o400, owner[0])
         return is_right and strict_json.content(path, len(wanted), follow=False) == wanted
     except OSError:
         return False
-
-
-def env_differs(spec: InstanceSpec, fleet: Fleet, values: Mapping[str, str]) -> bool:
-    """Whether the env file holds something else than these values; a missing one does, one out of our sight may not."""
-    wanted = strict_json.encoded(dict(values))
-    try:
-        return strict_json.content(fleet.secrets_dir(spec.id) / ENV_FILE, len(wanted)) != wanted
-    except PermissionError:
-        return False
-    except OSError:
-        return True
 
 
 @contextmanager

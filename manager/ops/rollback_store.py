@@ -11,10 +11,9 @@ from manager.engine import port_holder
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import EngineError, ManagerError, NotFound, writing_to
-from manager.fleet import host, supervisor_state, upgrade_records
+from manager.fleet import env_file, host, supervisor_state, upgrade_records
 from manager.fleet.upgrade_records import Step
-from manager.ops import instance_folders
-from manager.util import strict_json
+from manager.util import atomic_file, strict_json
 
 MAX_ENV_BYTES = 1_000_000
 
@@ -27,7 +26,7 @@ def keep(
     tag = upgrade_records.tag_of(fleet, container.image_id)
     engine.tag(container.image_id, *tag.rsplit(":", 1))
     _copy(
-        fleet.secrets_dir(container.instance) / instance_folders.ENV_FILE,
+        fleet.secrets_dir(container.instance) / env_file.ENV_FILE,
         upgrade_records.kept_env(fleet, container.instance),
     )
     return Step(
@@ -85,7 +84,7 @@ def require_restorable(
 def restore(step: Step, instance: str, fleet: Fleet, engine: Engine, owner: tuple[int, int]) -> str:
     """Makes the old container again, with its env file; returns its id. Not started. The new one must be gone."""
     state_dir = fleet.instance_state_dir(instance)
-    target = fleet.secrets_dir(instance) / instance_folders.ENV_FILE
+    target = fleet.secrets_dir(instance) / env_file.ENV_FILE
     kept = upgrade_records.kept_env(fleet, instance)
     if kept.exists():
         _copy(kept, target, owner)
@@ -106,4 +105,4 @@ def _copy(source: Path, target: Path, owner: tuple[int, int] | None = None) -> N
         raise ManagerError("{path} is larger than {limit} bytes", path=source, limit=MAX_ENV_BYTES)
     with writing_to(target):
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        strict_json.replace_bytes(target, data, 0o400, owner)
+        atomic_file.replace_bytes(target, data, 0o400, owner)

@@ -5,53 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
 from manager.errors import ManagerError
-from manager.fleet.status import State
-from manager.i18n import _, mark
+from manager.i18n import _
 from manager.util import text_table
-
-STATE_WORDS = (
-    mark("starting"),
-    mark("running"),
-    mark("unhealthy"),
-    mark("restarting"),
-    mark("failed"),
-    mark("completed"),
-    mark("stopped"),
-    mark("missing"),
-    mark("orphan"),
-    # the engine's and the supervisor's own, where they say more
-    mark("created"),
-    mark("paused"),
-    mark("removing"),
-    mark("dead"),
-    mark("silent"),
-    mark("stopping"),
-    mark("elsewhere"),
-    # in what a container differs from its config
-    mark("config"),
-    mark("image"),
-    mark("environment"),
-    mark("paper"),
-    mark("live"),
-)
-"""Words of programs, which stay English in JSON, and are translated where a person reads them."""
-
-COLOURS: Mapping[State, str] = {
-    "running": "32",
-    "completed": "32",
-    "starting": "33",
-    "restarting": "33",
-    "unhealthy": "31",
-    "failed": "31",
-    "stopped": "2",
-    "missing": "2",
-    "orphan": "35",
-}
 
 
 @contextmanager
@@ -108,11 +68,6 @@ def say_json(value: object) -> None:
 def has_colour() -> bool:
     """Whether standard output is a terminal whose user has not declined colours."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-
-
-def coloured(state: State, text: str) -> str:
-    """The text in the state's colour, where colours are shown."""
-    return f"\x1b[{COLOURS[state]}m{text}\x1b[0m" if has_colour() else text
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from manager.cli.commands import files, ps, show
+from manager.cli.commands import compose, config, export, list, ps, status
 from manager.engine.containers import observe
 from manager.errors import BAD_CONFIG, OK, ConfigError, UsageError
 from manager.fleet import observe as surveys
@@ -65,7 +65,7 @@ def test_the_rendered_file_has_the_containers_port_and_it_is_remembered(
 ) -> None:
     monkeypatch.setattr(instance_folders, "prepare", lambda *_: None)
     context = Looking(folder, row(folder, **{"botfleet.web-port": "5432"}), stdout=False)
-    assert files.compose(context) == OK
+    assert compose.compose(context) == OK
     assert "target: 5432\n" in (folder / "compose.yaml").read_text()
     fleet = context.project().fleet
     assert state_file.load(fleet.memory_file, fleet.name).of("bp_sol_01").web_port == 5432
@@ -73,11 +73,11 @@ def test_the_rendered_file_has_the_containers_port_and_it_is_remembered(
 
 def test_nothing_is_rendered_over_another_folders_containers(folder: Path) -> None:
     with pytest.raises(ConfigError, match="belongs to /elsewhere"):
-        files.compose(Looking(folder, row(Path("/elsewhere")), stdout=False))
+        compose.compose(Looking(folder, row(Path("/elsewhere")), stdout=False))
     assert not (folder / "compose.yaml").exists()
 
 
-@pytest.mark.parametrize("command", [ps.ps, show.list_, show.status])
+@pytest.mark.parametrize("command", [ps.ps, list.list_, status.status])
 def test_another_folders_containers_are_said_and_not_exported(
     folder: Path, capsys: pytest.CaptureFixture[str], command: Any
 ) -> None:
@@ -92,10 +92,10 @@ def test_another_folders_containers_are_said_and_not_exported(
 def test_another_folders_containers_are_not_exported_when_asked(folder: Path) -> None:
     context = Looking(folder, row(Path("/elsewhere")))
     with pytest.raises(ConfigError, match="belongs to /elsewhere"):
-        show.export_(context)
+        export.export_(context)
     assert not context.project().fleet.export_file.exists()
 
 
 def test_the_config_of_an_unknown_instance_is_a_usage_error(folder: Path) -> None:
     with pytest.raises(UsageError, match="did you mean bp_sol_01"):
-        files.config(Looking(folder, ids=["bp_sol_1"], check=False))
+        config.config(Looking(folder, ids=["bp_sol_1"], check=False))

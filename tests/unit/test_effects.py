@@ -20,12 +20,12 @@ import pytest
 
 from manager.config.fleet import Fleet
 from manager.errors import Locked, ManagerError
-from manager.fleet import host, lock
+from manager.fleet import env_file, host, lock
 from manager.i18n import Text
 from manager.ops import execute, instance_folders
 from manager.ops.action import Action
 from manager.ops.instance_folders import FolderError
-from manager.util import strict_json
+from manager.util import atomic_file
 from tests.builders import a_spec
 
 ME = (os.getuid(), os.getgid())
@@ -46,8 +46,8 @@ def test_folders_are_made_once_and_secrets_are_private(fleet: Fleet) -> None:
     instance_folders.write_env(spec, fleet, ME, {"A": "1"})
     env = fleet.secrets_dir("bp_sol_01") / "env.json"
     assert env.stat().st_mode & 0o777 == 0o400
-    assert not instance_folders.env_differs(spec, fleet, {"A": "1"})
-    assert instance_folders.env_differs(spec, fleet, {"A": "2"})
+    assert not env_file.env_differs(spec, fleet, {"A": "1"})
+    assert env_file.env_differs(spec, fleet, {"A": "2"})
 
 
 def test_an_env_file_that_holds_the_values_is_not_written_again(fleet: Fleet) -> None:
@@ -116,13 +116,13 @@ def test_a_file_in_the_way_is_named(fleet: Fleet) -> None:
 
 def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    strict_json.write_atomically(path, {"old": 1})
+    atomic_file.write_atomically(path, {"old": 1})
 
     def die(_fd: int) -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        strict_json.replace(path, die, 0o644)
+        atomic_file.replace(path, die, 0o644)
     assert json.loads(path.read_text()) == {"old": 1}
     assert [each.name for each in tmp_path.iterdir()] == ["x.json"]
 
@@ -136,7 +136,7 @@ def test_what_killed_writers_left_is_removed_in_time(tmp_path: Path) -> None:
         left.write_text("{")
     for left in (old, other):
         os.utime(left, (0, 0))
-    strict_json.write_atomically(path, {})
+    atomic_file.write_atomically(path, {})
     assert {each.name for each in tmp_path.iterdir()} == {path.name, new.name, other.name}
 
 

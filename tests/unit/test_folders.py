@@ -9,7 +9,7 @@ import pytest
 
 from manager.config.fleet import Fleet
 from manager.ops import instance_folders
-from manager.util import strict_json
+from manager.util import atomic_file
 from tests.builders import a_spec
 
 ME = (os.getuid(), os.getgid())
@@ -31,6 +31,6 @@ def test_a_users_file_keeps_the_users_group(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(os, "fchown", no_chown)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    strict_json.write_atomically(tmp_path / "a", {}, owner=(1000, 5))
+    atomic_file.write_atomically(tmp_path / "a", {}, owner=(1000, 5))
     with pytest.raises(PermissionError, match=str(tmp_path / "a")):
-        strict_json.write_atomically(tmp_path / "a", {}, owner=(1001, 5))
+        atomic_file.write_atomically(tmp_path / "a", {}, owner=(1001, 5))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from manager.cli import parsers
-from manager.cli.commands import new as command
+from manager.cli.commands import new as new_command
 from manager.config import templates
 from manager.engine.containers import observe
 from manager.errors import OK, ConfigError, EngineUnreachable, UsageError
@@ -24,7 +24,7 @@ from manager.fleet import observe as surveys
 from manager.fleet.observe import NO_IMAGE, Survey
 from manager.fleet.session import Context
 from manager.fleet.state_file import Memory, Remembered
-from manager.util import strict_json
+from manager.util import atomic_file
 from tests.builders import a_config, a_row, write_config
 from tests.fleet import ROOT
 
@@ -61,7 +61,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def new(folder: Path, *words: str, rows: list[dict[str, Any]] | None = None, id: str = "bp_new_01") -> int:
     line = ["--project-dir", str(folder), "new", "--template", "perp_grid", "--id", id, *words]
-    return command.new(Making(parsers.parser("new").parse_args(line), rows))
+    return new_command.new(Making(parsers.parser("new").parse_args(line), rows))
 
 
 def made(folder: Path, stem: str = "bp_new_01") -> dict[str, Any]:
@@ -168,7 +168,7 @@ def test_no_file_is_overwritten(folder: Path) -> None:
     with pytest.raises(UsageError, match="no config is overwritten"):
         new(folder, *SOL, id="dangling")
     with pytest.raises(FileExistsError):
-        strict_json.create(path, b"x")
+        atomic_file.create(path, b"x")
     assert path.read_bytes() == before
     assert sorted(each.name for each in path.parent.iterdir()) == [
         "bp_new_01.json",

@@ -12,7 +12,7 @@ from manager.config.fleet import Fleet
 from manager.errors import OK
 from manager.fleet import lock
 from manager.ops import instance_folders
-from manager.util import ownership, strict_json
+from manager.util import atomic_file, ownership
 from tests.builders import a_spec
 
 USER = (1234, 2345)
@@ -36,7 +36,7 @@ def test_everything_that_a_command_makes(home: Path) -> None:
     with lock.held(fleet.lock_file, "up"):
         instance_folders.prepare(a_spec(fleet=fleet), fleet, USER)
         instance_folders.write_env(a_spec(fleet=fleet), fleet, USER, {})
-        strict_json.write_atomically(fleet.memory_file, {})
+        atomic_file.write_atomically(fleet.memory_file, {})
     made = list(home.rglob("*"))
     assert len(made) > 10
     assert {path: owner_of(path) for path in made if owner_of(path) != USER} == {}
@@ -44,7 +44,7 @@ def test_everything_that_a_command_makes(home: Path) -> None:
 
 def test_roots_own_folder_stays_roots(tmp_path: Path) -> None:
     ownership.make_folder(tmp_path / "a" / "b")
-    strict_json.write_atomically(tmp_path / "a" / "b" / "c.json", {})
+    atomic_file.write_atomically(tmp_path / "a" / "b" / "c.json", {})
     assert {owner_of(path) for path in tmp_path.rglob("*")} == {(0, 0)}
 
 

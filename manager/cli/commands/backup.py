@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from manager.cli.commands.show import no_instance
 from manager.errors import FAILED, OK, EngineError, ManagerError
 from manager.fleet.project import Project
+from manager.fleet.selection import no_instance
 from manager.fleet.session import Context
 from manager.i18n import Text, _
 from manager.ops.backup import make, retention, verify

@@ -32,7 +32,7 @@ from manager.monitor.doctor import (
 )
 from manager.monitor.doctor.facts import Client, Facts
 from manager.monitor.doctor.findings import Level, Line
-from manager.util import console, strict_json
+from manager.util import atomic_file, console
 
 HEADS = {
     mark("engine"): checks_engine.lines,
@@ -141,7 +141,7 @@ def _write_report(
     names = {"HOST": {socket.gethostname(), socket.getfqdn()}, "USER": _users() - {"root"}}
     text = redact.redacted("\n".join(parts) + "\n", _secrets(project), places, names)
     with writing_to(path):
-        strict_json.replace_bytes(path, text.encode(), REPORT_MODE)
+        atomic_file.replace_bytes(path, text.encode(), REPORT_MODE)
 
 
 def _secrets(project: Project | None) -> set[str]:

@@ -1,18 +1,17 @@
-"""`halt`, the kill switch, and `resume`: stop everything at once, prove that nothing is left, and bring the same back."""
+"""`halt`, the kill switch: stops everything at once, and proves that nothing is left."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from manager.cli.commands import change
-from manager.cli.commands.show import no_instance
 from manager.engine import labels
-from manager.errors import BAD_CONFIG, OK, ConfigError, EngineUnreachable, ManagerError, worst_exit_code
+from manager.errors import BAD_CONFIG, EngineUnreachable, ManagerError, worst_exit_code
 from manager.fleet import instances_json_refresh, lock, supervisor_state
 from manager.fleet.observe import Survey
+from manager.fleet.selection import no_instance
 from manager.fleet.session import Context, show_problems
 from manager.i18n import Text, _, mark
-from manager.ops import desired_state, plan
+from manager.ops import desired_state
 from manager.util import console
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from manager.engine.containers import Container
     from manager.ops.halt import Ended, Fate
     from manager.ops.open_orders import Answer
+
 
 HOW = {
     "stopped": mark("stopped"),
@@ -39,29 +39,6 @@ def halt(context: Context) -> int:
     except EngineUnreachable:
         _say_what_may_trade(fleet)
         raise
-
-
-def resume(context: Context) -> int:
-    """Starts exactly what ran when the fleet was halted."""
-    project = context.project()
-    if project.memory.faults:
-        raise ConfigError(project.memory.faults)
-    if project.select(context.args.ids, context.args.config) is None:
-        context.args.ids = [each for each in project.memory.halted if each in project.specs]
-        if not context.args.ids:
-            if context.as_json:
-                console.say_json([])
-            else:
-                console.say(_("nothing is halted; `manager up` starts what should run"))
-            return OK
-        for each in sorted(set(project.memory.halted).difference(project.specs)):
-            console.warning(
-                Text("{id} was halted and has no usable config any more: it is not started", id=each)
-            )
-    return change.perform(
-        context,
-        change.Change("resume", lambda survey, named: plan.resume(survey.situation, named or [])),
-    )
 
 
 def _halt(context: Context, held: lock.Held) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from manager.cli.commands.show import no_instance
 from manager.errors import ConfigError, UsageError, worst_exit_code
 from manager.fleet import lock
 from manager.fleet.project import Project
+from manager.fleet.selection import no_instance
 from manager.fleet.session import Context, show_problems
 from manager.i18n import Text, _, mark
 from manager.ops.migrate import execute, inspect, plan

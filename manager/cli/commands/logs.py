@@ -12,9 +12,9 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from manager.cli.commands.show import require_known
 from manager.engine.streams import STREAMS
 from manager.errors import OK, EngineUnreachable, ManagerError, UsageError, worst_exit_code
+from manager.fleet.selection import require_known
 from manager.fleet.session import Context
 from manager.i18n import Text
 from manager.monitor.logs.lines import Line

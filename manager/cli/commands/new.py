@@ -16,7 +16,7 @@ from manager.fleet import host, lock, state_file
 from manager.fleet.project import Project
 from manager.fleet.session import Context
 from manager.i18n import Text, _
-from manager.util import console, prompt, strict_json
+from manager.util import atomic_file, console, prompt, strict_json
 
 
 class Made(NamedTuple):
@@ -256,7 +256,7 @@ def _write(project: Project, made: Made) -> None:
     with writing_to(path):
         if project.memory.ids.get(spec.config_file, spec.id) != spec.id:  # of an earlier file of this name
             state_file.save(fleet.memory_file, project.memory.with_id(spec.config_file, spec.id))
-        strict_json.create(path, strict_json.encoded(made.config))
+        atomic_file.create(path, atomic_file.encoded(made.config))
 
 
 def _say(context: Context, project: Project, template: Config, source: str, made: Made) -> int:

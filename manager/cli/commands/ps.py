@@ -8,11 +8,12 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from manager.cli.commands.show import after_showing, say_foreign, say_strays, selected, stray_text
+from manager.cli.notices import after_showing, say_foreign, say_strays, stray_text
 from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
 from manager.fleet import display, instances_json, instances_json_refresh
 from manager.fleet.instance import InstanceView
 from manager.fleet.observe import Survey
+from manager.fleet.selection import selected
 from manager.fleet.session import Context
 from manager.i18n import _
 from manager.util import console, screen
@@ -113,7 +114,7 @@ def _frame(context: Context, width: int) -> str:
     except ManagerError as error:
         return f"{now}  {_('error')}: {error}"
     states = Counter(view.verdict.state for view in views)
-    counts = ", ".join(f"{count} {console.coloured(state, _(state))}" for state, count in states.items())
+    counts = ", ".join(f"{count} {display.coloured(state, _(state))}" for state, count in states.items())
     wrong = [*survey.foreign(), *survey.project.problems, *map(stray_text, survey.observed.strays)]
     return "\n".join(
         [

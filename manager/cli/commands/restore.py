@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from manager.cli.commands.show import no_instance
 from manager.engine.containers import Container, observe
 from manager.engine.labels import fleet_filter
 from manager.errors import OK, EngineError
 from manager.fleet import lock
 from manager.fleet import project as projects
 from manager.fleet.project import Project
+from manager.fleet.selection import no_instance
 from manager.fleet.session import Context
 from manager.i18n import Text, _, mark
 from manager.ops import bot_user

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from manager.engine.container_config import binds
 from manager.fleet import display, host, lock, old_daemon_guard
+from manager.fleet.env_file import ENV_FILE, STAGED_FILE
 from manager.fleet.observe import NO_IMAGE, Survey
 from manager.fleet.project import Project
 from manager.fleet.supervisor_state import LOCK_FILE
 from manager.monitor.doctor.facts import Files, Fleet, Instance, Owned, Port, Stale
-from manager.ops.instance_folders import ENV_FILE, STAGED_FILE
 from manager.util import console
-from manager.util.strict_json import LEFTOVER_S
+from manager.util.atomic_file import LEFTOVER_S
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 ASIDE = re.compile(r".+\.before-restore-\d{8}-\d{6}(-\d+)?(-interrupted)?(-\d+)?")

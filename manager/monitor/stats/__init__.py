@@ -1,1 +1,1 @@
-"""What instances use and report: cgroups, sampler, usage measure; reports asks the bots; instance_stats, columns show."""
+"""What instances use and report: cgroups, usage, sampler measure; reports asks the bots; collect does both; the rest shows."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from manager.cli.commands.stats import misled
 from manager.config.fleet import Fleet
 from manager.fleet import display
 from manager.i18n import Text, _, mark
 from manager.monitor.stats import columns
+from manager.monitor.stats.collect import misled
 from manager.monitor.stats.instance_stats import Figures
 
 ASKED: Mapping[str, str] = {

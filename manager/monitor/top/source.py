@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from manager.cli.commands import show
-from manager.cli.commands.stats import addresses
 from manager.config.fleet import Fleet
 from manager.errors import Problem
+from manager.fleet import selection
 from manager.fleet.instance import InstanceView
 from manager.fleet.observe import Survey
 from manager.fleet.session import Context
 from manager.monitor.stats import reports
+from manager.monitor.stats.collect import addresses
 from manager.monitor.stats.instance_stats import SILENT, Figures
 from manager.monitor.stats.reports import Report
 from manager.monitor.stats.sampler import Meter
@@ -80,7 +80,7 @@ class Source:
 
     def require_known(self) -> None:
         """Raises UsageError for an id on the command line that nothing has."""
-        show.selected(self._context, self._context.survey())
+        selection.selected(self._context, self._context.survey())
 
     def _ask(self, survey: Survey, views: Sequence[InstanceView]) -> None:
         """Asks the bots whose turn it is."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import time
 
-from manager.cli.commands import change
 from manager.errors import ManagerError
 from manager.fleet import supervisor_state
 from manager.fleet.session import Context
@@ -17,6 +16,7 @@ from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import Questions
 from manager.monitor.watch.notifier import Newsroom
 from manager.monitor.watch.observer import Sight
+from manager.ops import apply
 from manager.util import console
 
 TICK_S = 1.0
@@ -125,7 +125,7 @@ class Watch:
         names = ", ".join(fallen)
         console.say(Text("the engine died and came back without {ids}: starting them again", ids=names))
         try:
-            change.put_back(self._context, fallen)
+            apply.put_back(self._context, fallen)
         except ManagerError as error:
             console.error(error)
         self._next_put_back = time.monotonic() + PUT_BACK_AGAIN_S

@@ -186,7 +186,7 @@ def _require_systemd() -> None:
 
 
 def _write(unit: Unit) -> None:
-    from manager.util.strict_json import replace_bytes
+    from manager.util.atomic_file import replace_bytes
 
     with writing_to(unit.path):
         unit.path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from manager.monitor.watch import alert_state, history
 from manager.monitor.watch.alert_state import Key, Open, Tone
 from manager.monitor.watch.history import History
 from manager.monitor.watch.messages import Message
-from manager.util import strict_json
+from manager.util import atomic_file, strict_json
 
 Waiting = Mapping[str, tuple[Message, ...]]
 """Reference of an address → messages; no address stands in a file."""
@@ -65,4 +65,4 @@ def save(path: Path, saved: Saved) -> None:
         "digest": saved.digest,
         "waiting": dict(saved.waiting),
     }
-    strict_json.write_atomically(path, content)
+    atomic_file.write_atomically(path, content)

@@ -19,7 +19,7 @@ from manager.fleet.project import Project
 from manager.i18n import Text
 from manager.ops.backup import archive, databases
 from manager.ops.backup.manifest import Manifest
-from manager.util import ownership, strict_json
+from manager.util import atomic_file, ownership, strict_json
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 """Trades and positions are nobody else's business."""
@@ -76,10 +76,10 @@ def make(
         try:
             with _workspace(folder, name) as work:
                 running = _Run(project, work, tell)
-                strict_json.replace(
+                atomic_file.replace(
                     path, lambda descriptor: running.write(descriptor, list(ids), image), FILE_MODE
                 )
-                strict_json.sync(folder)
+                atomic_file.sync(folder)
         except OSError as error:
             raise ManagerError(
                 "cannot write {path}: {why}", path=error.filename or path, why=error.strerror or error

@@ -17,7 +17,7 @@ from manager.fleet.project import Project
 from manager.fleet.state_file import Memory
 from manager.ops.backup import archive, databases, swap
 from manager.ops.backup.manifest import Manifest
-from manager.util import strict_json
+from manager.util import atomic_file, strict_json
 
 SETTINGS, MEMORY = "config/fleet.toml", "state/fleet.json"
 MAX_SMALL_BYTES = 16_000_000
@@ -231,4 +231,4 @@ def _replace_file(step: Step, content: bytes) -> None:
         shutil.copy2(step.target, step.aside)
     folder = step.target.parent.stat()
     owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None  # a user's project stays the user's
-    strict_json.replace_bytes(step.target, content, 0o644, owner)
+    atomic_file.replace_bytes(step.target, content, 0o644, owner)

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from manager.util import strict_json
+from manager.util import atomic_file, strict_json
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
@@ -31,7 +31,7 @@ def begin(staging: Path, aside: Path) -> tuple[Path, bool]:
     had_old = _holds_old(staging)
     if had_old:
         (staging / NEW).rename(aside)
-        strict_json.sync(aside.parent)
+        atomic_file.sync(aside.parent)
     abandon(staging)
     staging.parent.mkdir(parents=True, exist_ok=True)
     staging.mkdir(mode=0o700)
@@ -53,7 +53,7 @@ def commit(staging: Path, target: Path, aside: Path, owner: tuple[int, int]) -> 
         _finish(path, owner)
     (staging / JOURNAL).write_text(json.dumps({"inode": new.stat().st_ino}), encoding="ascii")
     for path in (staging / JOURNAL, staging, staging.parent):
-        strict_json.sync(path)
+        atomic_file.sync(path)
     had_old = _is_folder(target)
     if not had_old:
         new.rename(target)
@@ -62,7 +62,7 @@ def commit(staging: Path, target: Path, aside: Path, owner: tuple[int, int]) -> 
     else:  # a file system that cannot: for an instant there is none, and folders.prepare keeps a bot from starting then
         target.rename(aside)
         new.rename(target)
-    strict_json.sync(target.parent)
+    atomic_file.sync(target.parent)
     shutil.rmtree(staging)
     return had_old
 
@@ -111,4 +111,4 @@ def _finish(path: Path, owner: tuple[int, int]) -> None:
     """Given to the bot, and on the disk before it can be in use."""
     if os.geteuid() == 0:
         os.chown(path, *owner, follow_symlinks=False)
-    strict_json.sync(path)
+    atomic_file.sync(path)

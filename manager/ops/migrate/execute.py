@@ -14,7 +14,7 @@ from manager.fleet import import_records, state_file
 from manager.ops.migrate import copies, inspect, plan, stop
 from manager.ops.migrate.inspect import Facts, Found
 from manager.ops.migrate.plan import Step
-from manager.util import ownership, strict_json
+from manager.util import atomic_file, ownership, strict_json
 
 
 class Outcome(NamedTuple):
@@ -87,7 +87,7 @@ def _copy_config(found: Found, facts: Facts, fleet: Fleet) -> None:
     if found.database is None:
         copies.note(found, facts, fleet, [], None)
     path = fleet.project_dir / found.target
-    strict_json.create(path, found.content)
+    atomic_file.create(path, found.content)
     known = import_records.read(fleet)
     import_records.save(fleet, {**known, found.id: known[found.id]._replace(placed=None)})
 
@@ -122,7 +122,7 @@ def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:
     kept = "".join(line for line in lines if not _is_empty_one(line, values))
     added = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items())
     text = kept + ("" if kept.endswith("\n") or not kept else "\n") + added
-    strict_json.replace_bytes(path, text.encode(), 0o600, owner)
+    atomic_file.replace_bytes(path, text.encode(), 0o600, owner)
 
 
 def _is_empty_one(line: str, names: Container[str]) -> bool:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from manager.fleet import project
+from manager.fleet.env_file import STAGED_FILE
 from manager.monitor.doctor import probe_engine, probe_host, probe_project
 from manager.monitor.doctor.redact import redacted
-from manager.ops.instance_folders import STAGED_FILE
 from tests.builders import a_config, write_config
 
 MOUNTS = """\

@@ -1,91 +1,31 @@
-"""`up`, `down`, `start`, `stop`, `restart`, `plan`: look, plan, say, do, export."""
+"""Carries out one changing command: look, plan, say, do, export."""
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from manager.cli.commands.show import require_known
-from manager.errors import (
-    EngineUnreachable,
-    ManagerError,
-    worst_exit_code,
-)
+from manager.errors import EngineUnreachable, ManagerError, worst_exit_code
 from manager.fleet import instances_json, instances_json_refresh, lock, old_daemon_guard
 from manager.fleet.observe import Survey
+from manager.fleet.selection import require_known
 from manager.fleet.session import Context, show_problems
-from manager.fleet.state_file import Wish
 from manager.ops import desired_state, plan, preflight, report, wait
-from manager.ops.action import Action
+from manager.ops.action import Action, Change
 from manager.util import console
 
 if TYPE_CHECKING:
     from manager.ops.execute import Outcome
 
+
 FEW = 10
 """Instances. Of more it is as cheap to ask the engine for all."""
 LOOK_HOLDS_S = 2.0
 """How long the others are taken to be as they were seen: the engine needs 10 ms to list a hundred."""
-
-Planner = Callable[[Survey, list[str] | None], list[Action]]
-
-
-class Change(NamedTuple):
-    """One changing command: how it plans, and what wish it leaves behind."""
-
-    command: str
-    planner: Planner
-    wish: Wish | None = None
-    needs_sound_configs: bool = True
-
-
-def up(context: Context) -> int:
-    """Brings the fleet to what its configs say."""
-    return perform(context, _up_change(context))
-
-
-def plan_(context: Context) -> int:
-    """Shows what `up` would do, and why."""
-    context.args.dry_run = True
-    return perform(context, _up_change(context))
-
-
-def start(context: Context) -> int:
-    """Starts instances that do not run."""
-    return perform(
-        context,
-        Change("start", lambda survey, named: plan.start(survey.situation, _all(survey, named)), "run"),
-    )
-
-
-def restart(context: Context) -> int:
-    """Stops and starts instances."""
-    return perform(
-        context, Change("restart", lambda survey, named: plan.restart(survey.situation, named), "run")
-    )
-
-
-def stop(context: Context) -> int:
-    """Stops instances and keeps them stopped."""
-    change = Change(
-        "stop", lambda survey, named: plan.stop(survey.situation, named), "stopped", needs_sound_configs=False
-    )
-    return perform(context, change)
-
-
-def down(context: Context) -> int:
-    """Stops and removes containers; data stays."""
-    orphans = context.args.remove_orphans
-    change = Change(
-        "down",
-        lambda survey, named: plan.down(survey.situation, named, remove_orphans=orphans),
-        needs_sound_configs=False,
-    )
-    return perform(context, change)
 
 
 def put_back(context: Context, fallen: list[str]) -> int:
@@ -107,19 +47,6 @@ def _starts(survey: Survey, named: list[str]) -> list[Action]:
         for each in plan.up(survey.situation)
         if (each.kind == "start" or each.keeps_image) and each.instance in named
     ]
-
-
-def _up_change(context: Context) -> Change:
-    recreate, orphans = context.args.recreate, context.args.remove_orphans
-    return Change(
-        "up",
-        lambda survey, named: plan.up(survey.situation, named, recreate=recreate, remove_orphans=orphans),
-        "run" if context.args.ids or context.args.config else None,
-    )
-
-
-def _all(survey: Survey, named: list[str] | None) -> list[str]:
-    return list(survey.situation.wanted) if named is None else named
 
 
 def perform(context: Context, change: Change) -> int:
