@@ -11,9 +11,10 @@ from typing import Any
 from bench.engine import Api
 from bench.project import Project
 from bench.shell import run
-from manager import container, host, labels
-from manager import project as projects
-from manager.spec import config_hash
+from manager.config.spec import config_hash
+from manager.engine import container_config, labels
+from manager.fleet import host
+from manager.fleet import project as projects
 
 BEST_GUESS = 8
 NANO = 1_000_000_000
@@ -28,7 +29,7 @@ def bodies(project: Project, api: Api) -> Bodies:
     image_id = str(api.call("GET", f"/images/{project.image}/json")["Id"])
     found = {}
     for each, spec in read.specs.items():
-        place = container.Place(
+        place = container_config.Place(
             uid=uid,
             gid=gid,
             owner=(uid, gid),
@@ -36,7 +37,7 @@ def bodies(project: Project, api: Api) -> Bodies:
             compose_hash=config_hash(spec, read.fleet),
             api_version=api.version,
         )
-        found[read.fleet.container_name(each)] = container.body(spec, read.fleet, place)
+        found[read.fleet.container_name(each)] = container_config.body(spec, read.fleet, place)
     return found
 
 
@@ -58,7 +59,7 @@ def create_network(project: Project, api: Api) -> None:
         "Name": f"{project.name}_default",
         "Driver": "bridge",
         "Labels": labels.of_network(project.name),
-        "Options": dict(container.NETWORK_OPTIONS),
+        "Options": dict(container_config.NETWORK_OPTIONS),
     }
     api.call("POST", "/networks/create", body)
 
@@ -78,7 +79,7 @@ def write_scripts(project: Project, wanted: Bodies) -> Path:
     """A folder with one `docker run` script a container, and `network` for what they share."""
     folder = project.folder / "cli"
     folder.mkdir(exist_ok=True)
-    options = [f"--opt={key}={value}" for key, value in container.NETWORK_OPTIONS.items()]
+    options = [f"--opt={key}={value}" for key, value in container_config.NETWORK_OPTIONS.items()]
     options += [f"--label={key}={value}" for key, value in labels.of_network(project.name).items()]
     network = ["docker", "network", "create", *options, f"{project.name}_default"]
     (folder / "network").write_text(f"exec {shlex.join(network)} >/dev/null\n")

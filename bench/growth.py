@@ -17,7 +17,7 @@ from bench.shell import run
 PS_RUNS = 5
 PEAK = """\
 import pathlib, sys
-from manager.cli import main
+from manager.cli.main import main
 code = main(sys.argv[2:])
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 pathlib.Path(sys.argv[1]).write_text(peak.split()[1])

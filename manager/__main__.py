@@ -1,5 +1,5 @@
 """`python -m manager` is the `manager` command."""
 
-from manager.cli import entry_point
+from manager.cli.main import entry_point
 
 entry_point()

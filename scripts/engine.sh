@@ -27,7 +27,7 @@ has_buildx() { docker buildx version >/dev/null 2>&1; }
 has_plugins() { has_compose && has_buildx; }
 
 # One of the docker commands of this machine builds with BuildKit: from 23 on only with the plugin buildx, before by itself.
-# The rule of `manager build`, which takes the first that can (manager/docker_cli.py).
+# The rule of `manager build`, which takes the first that can (manager/engine/docker_cli.py).
 can_build() {
   local cli version
   while read -r cli; do

@@ -119,15 +119,14 @@ def updated(language: str) -> Catalog:
     for message in sorted(template(), key=lambda each: str(each.id)):
         if message.id:
             known = old.get(message.id)
-            locations = sorted(set(message.locations))
-            new.add(message.id, known.string if known else "", locations=locations)
+            new.add(message.id, known.string if known else "")
     return new
 
 
 def as_po(catalogue: Catalog) -> bytes:
-    """The .po file's content; without line numbers, which change with every commit."""
+    """Return the .po file's content; without source files, which would change with every move."""
     stream = BytesIO()
-    write_po(stream, catalogue, width=110, include_lineno=False, sort_output=False)
+    write_po(stream, catalogue, width=110, no_location=True, sort_output=False)
     return stream.getvalue()
 
 

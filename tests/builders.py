@@ -8,19 +8,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from manager import labels
-from manager.config import InstanceConfig
-from manager.figures import Figures
-from manager.fleet import Fleet
+from manager.config.fleet import Fleet
+from manager.config.models import InstanceConfig
+from manager.config.spec import InstanceSpec, build
+from manager.engine import labels
+from manager.engine.containers import Container, observe
+from manager.fleet.instance import InstanceView
+from manager.fleet.snapshot import Situation, Wanted
+from manager.fleet.state_file import Memory, Remembered, Wish
+from manager.fleet.status import State, Verdict
 from manager.i18n import Text
-from manager.memory import Memory, Remembered, Wish
-from manager.registry import Container, observe
-from manager.reports import Report
-from manager.situation import Situation, Wanted
-from manager.spec import InstanceSpec, build
-from manager.states import State, Verdict
-from manager.usage import Sample, Usage
-from manager.view import InstanceView
+from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.stats.reports import Report
+from manager.monitor.stats.usage import Sample, Usage
 
 FLEET_NAME = "desk"
 UPTIME = 10_000.0

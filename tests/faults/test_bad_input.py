@@ -22,7 +22,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from manager.cli import main
+from manager.cli.main import main
 from tests.builders import a_config
 from tests.faults.conftest import Note
 from tests.fleet import Project

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from manager.socketapi import DEFAULT_SOCKET
+from manager.engine.http_socket import DEFAULT_SOCKET
 from tests.faults import bots
 from tests.faults.conftest import Note, new_project
 from tests.faults.engines import OwnEngine, needs_root

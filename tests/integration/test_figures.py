@@ -23,13 +23,13 @@ from textual.pilot import Pilot
 from textual.widgets import Log, Static
 
 from bench.proxy import counting
-from manager import socketapi
-from manager.context import Context
-from manager.meter import Meter
-from manager.top import table
-from manager.top.app import Top
-from manager.top.screens import InstanceLog, Question
-from manager.top.source import Source
+from manager.engine import http_socket
+from manager.fleet.session import Context
+from manager.monitor.stats.sampler import Meter
+from manager.monitor.top import table
+from manager.monitor.top.app import Top
+from manager.monitor.top.screens import InstanceLog, Question
+from manager.monitor.top.source import Source
 from tests.integration.conftest import Project, eventually
 
 INTERVAL_S = 0.5
@@ -144,7 +144,7 @@ def test_keys_do_what_the_commands_do(fleet: Project, context: Context) -> None:
 def test_an_engine_that_goes_away_and_comes_back(
     fleet: Project, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = socketapi.local_socket(os.environ)
+    there = http_socket.local_socket(os.environ)
     assert there is not None
     ours = tmp_path / "engine.sock"
     monkeypatch.setenv("DOCKER_HOST", f"unix://{ours}")

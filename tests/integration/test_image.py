@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from manager.build import build_image
+from manager.engine.image_build import build_image
 from manager.errors import ManagerError
 from tests.integration import package_index
 from tests.integration.conftest import ROOT, RUN_ID

@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from manager import commandline
-from manager.commands import import_
-from manager.context import Context
+from manager.cli import parsers
+from manager.cli.commands import import_
 from manager.errors import TIMED_OUT
-from manager.importing import stop
+from manager.fleet.session import Context
+from manager.ops.migrate import stop
 from tests.builders import a_config
 from tests.fleet import ROOT, Project, eventually
 from tests.oldsystem import OldFolder, rows_of
@@ -31,7 +31,7 @@ def hook(event, args):
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(hook)
-from manager import cli
+from manager.cli import main as cli
 sys.exit(cli.main(sys.argv[1:]))
 """
 """The command line, killed just before the n-th time that a file gets its name or a database is opened."""
@@ -79,7 +79,7 @@ def test_a_killed_import_begins_anew(
 
     def again(fleet: Path) -> str:
         line = ["--project-dir", str(fleet), "import", str(old.folder), *words]
-        assert import_.import_(Context(commandline.parser("import").parse_args(line))) == 0
+        assert import_.import_(Context(parsers.parser("import").parse_args(line))) == 0
         return capsys.readouterr().out
 
     whole = tmp_path / "whole" / "desk"
@@ -169,7 +169,7 @@ def test_a_bot_that_does_not_end_is_named_and_not_taken(
     line = ["--project-dir", str(tmp_path / "desk"), "import", str(old.folder), "--yes", "--stop-old"]
     with old.running("bp_sol_01", "deaf") as daemon:
         (bot,) = daemon.children()
-        assert import_.import_(Context(commandline.parser("import").parse_args(line))) == TIMED_OUT
+        assert import_.import_(Context(parsers.parser("import").parse_args(line))) == TIMED_OUT
         assert f"bp_sol_01 does not end: processes {daemon.pid}, {bot.pid} go on" in capsys.readouterr().err
         assert bot.is_running()
         assert not (tmp_path / "desk" / "config" / "active" / "bp_sol_01.json").exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from manager import service
+from manager.monitor.watch import service
 from tests.fleet import Project, eventually
 from tests.receiver import SECRETS, Receiver, a_receiver, alerting, watching
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from manager import cache, composehash, load, project, socketapi
-from manager.spec import config_hash
+from manager.config import cache, loader
+from manager.config.spec import config_hash
+from manager.engine import compose_hash, http_socket
+from manager.fleet import project
 from tests.builders import a_config, write_config
 
 
@@ -23,7 +25,7 @@ def test_a_file_saved_while_it_is_loaded_is_loaded_again(
 ) -> None:
     write_config(tmp_path, a_config(port=5001))
     (config,) = (tmp_path / "config/active").iterdir()
-    real = load.load
+    real = loader.load
 
     def and_saves(*arguments: Any) -> Any:
         found = real(*arguments)
@@ -31,7 +33,7 @@ def test_a_file_saved_while_it_is_loaded_is_loaded_again(
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(load, "load", and_saves)
+        patched.setattr(loader, "load", and_saves)
         assert project.read(tmp_path).specs["bp_sol_01"].web_port == 5001
     assert project.read(tmp_path).specs["bp_sol_01"].web_port == 5009
 
@@ -39,7 +41,7 @@ def test_a_file_saved_while_it_is_loaded_is_loaded_again(
 def test_an_unchanged_folder_is_not_loaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_config(tmp_path, a_config())
     before = project.read(tmp_path)
-    monkeypatch.delattr(load, "load")
+    monkeypatch.delattr(loader, "load")
     assert project.read(tmp_path) == before
 
 
@@ -62,9 +64,9 @@ def test_a_user_without_a_home_has_no_cache_and_the_default_engine(
     write_config(tmp_path, a_config())
     assert cache.read(tmp_path) is None
     assert list(project.read(tmp_path).specs) == ["bp_sol_01"]
-    assert socketapi.local_socket({}) == socketapi.DEFAULT_SOCKET
-    monkeypatch.setattr(composehash, "PLUGIN_DIRS", ())
-    assert composehash._plugin() is None
+    assert http_socket.local_socket({}) == http_socket.DEFAULT_SOCKET
+    monkeypatch.setattr(compose_hash, "PLUGIN_DIRS", ())
+    assert compose_hash._plugin() is None
 
 
 def test_composes_plugin_is_sought_where_docker_is_configured(
@@ -74,4 +76,4 @@ def test_composes_plugin_is_sought_where_docker_is_configured(
     plugin.parent.mkdir()
     plugin.touch(0o755)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    assert composehash._plugin() == plugin
+    assert compose_hash._plugin() == plugin

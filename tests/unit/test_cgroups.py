@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from manager import cgroups
-from manager.usage import Sample
+from manager.monitor.stats import cgroups
+from manager.monitor.stats.usage import Sample
 
 CONTAINER = "e35877b9b1cf58c28caa51ca1336811815c4981597987f94bc3cb293cb65c320"
 PID = 12983

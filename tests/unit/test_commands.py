@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from manager import folders, memory, users
-from manager import survey as surveys
-from manager.commands import files, ps, show
-from manager.context import Context
+from manager.cli.commands import compose, config, export, list, ps, status
+from manager.engine.containers import observe
 from manager.errors import BAD_CONFIG, OK, ConfigError, UsageError
-from manager.registry import observe
-from manager.survey import NO_IMAGE, Survey
+from manager.fleet import observe as surveys
+from manager.fleet import state_file
+from manager.fleet.observe import NO_IMAGE, Survey
+from manager.fleet.session import Context
+from manager.ops import bot_user, instance_folders
 from tests.builders import a_config, a_row, write_config
 
 UNFILTERED: dict[str, Any] = {
@@ -47,7 +48,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     project = tmp_path / "desk"
     write_config(project, a_config(port=None))
     (project / ".env").write_text("BACKPACK_KEY=k\nBACKPACK_SECRET=s\n")
-    monkeypatch.setattr(users, "bot_user", lambda *_: users.BotUser(10001, 10001, (10001, 10001)))
+    monkeypatch.setattr(bot_user, "bot_user", lambda *_: bot_user.BotUser(10001, 10001, (10001, 10001)))
     return project
 
 
@@ -62,21 +63,21 @@ def row(folder: Path, **labels: str) -> dict[str, Any]:
 def test_the_rendered_file_has_the_containers_port_and_it_is_remembered(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folders, "prepare", lambda *_: None)
+    monkeypatch.setattr(instance_folders, "prepare", lambda *_: None)
     context = Looking(folder, row(folder, **{"botfleet.web-port": "5432"}), stdout=False)
-    assert files.compose(context) == OK
+    assert compose.compose(context) == OK
     assert "target: 5432\n" in (folder / "compose.yaml").read_text()
     fleet = context.project().fleet
-    assert memory.load(fleet.memory_file, fleet.name).of("bp_sol_01").web_port == 5432
+    assert state_file.load(fleet.memory_file, fleet.name).of("bp_sol_01").web_port == 5432
 
 
 def test_nothing_is_rendered_over_another_folders_containers(folder: Path) -> None:
     with pytest.raises(ConfigError, match="belongs to /elsewhere"):
-        files.compose(Looking(folder, row(Path("/elsewhere")), stdout=False))
+        compose.compose(Looking(folder, row(Path("/elsewhere")), stdout=False))
     assert not (folder / "compose.yaml").exists()
 
 
-@pytest.mark.parametrize("command", [ps.ps, show.list_, show.status])
+@pytest.mark.parametrize("command", [ps.ps, list.list_, status.status])
 def test_another_folders_containers_are_said_and_not_exported(
     folder: Path, capsys: pytest.CaptureFixture[str], command: Any
 ) -> None:
@@ -91,10 +92,10 @@ def test_another_folders_containers_are_said_and_not_exported(
 def test_another_folders_containers_are_not_exported_when_asked(folder: Path) -> None:
     context = Looking(folder, row(Path("/elsewhere")))
     with pytest.raises(ConfigError, match="belongs to /elsewhere"):
-        show.export_(context)
+        export.export_(context)
     assert not context.project().fleet.export_file.exists()
 
 
 def test_the_config_of_an_unknown_instance_is_a_usage_error(folder: Path) -> None:
     with pytest.raises(UsageError, match="did you mean bp_sol_01"):
-        files.config(Looking(folder, ids=["bp_sol_1"], check=False))
+        config.config(Looking(folder, ids=["bp_sol_1"], check=False))

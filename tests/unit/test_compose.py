@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from manager import compose, composehash
+from manager.engine import compose_file, compose_hash
 from tests.builders import a_fleet, a_spec
 
 
 def test_an_id_that_is_a_number_to_some_yaml_is_a_text() -> None:
     fleet = a_fleet()
-    text = compose.render([a_spec(each) for each in ("0o17", "007", "no")], fleet)
+    text = compose_file.render([a_spec(each) for each in ("0o17", "007", "no")], fleet)
     assert "\n  '0o17':\n" in text
     assert "hostname: '0o17'\n" in text
     assert "botfleet.instance: '0o17'\n" in text
@@ -27,13 +27,13 @@ def test_a_compose_that_refuses_keeps_no_bot_from_starting(
 ) -> None:
     plugin = tmp_path / "docker-compose"
     plugin.touch(0o755)
-    monkeypatch.setattr(composehash, "_plugin", lambda: plugin)
+    monkeypatch.setattr(compose_hash, "_plugin", lambda: plugin)
 
     def refuses(*_arguments: object, **_options: object) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess([], 1, "", "no such option\n")
 
     monkeypatch.setattr(subprocess, "run", refuses)
     fleet = a_fleet(project_dir=tmp_path, data_dir=tmp_path / "volumes")
-    assert composehash.service_hashes([a_spec()], fleet, {}) == {}
+    assert compose_hash.service_hashes([a_spec()], fleet, {}) == {}
     assert "no such option" in capsys.readouterr().err
-    assert not (fleet.state_dir / composehash.CACHE_FILE).exists()
+    assert not (fleet.state_dir / compose_hash.CACHE_FILE).exists()

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from manager import config_errors, errors
+from manager import errors
+from manager.compat import config_errors
 from manager.config_manager import (
     ConfigBackupError,
     ConfigError,

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from manager import cli, daemon_manager, project
-from manager import survey as surveys
-from manager.context import Context
+from manager.cli import main as cli
+from manager.compat import daemon
 from manager.daemon_manager import TradingBotDaemon, main
+from manager.engine.containers import observe
+from manager.engine.labels import COMPOSE_PROJECT, COMPOSE_WORKING_DIR
 from manager.errors import ConfigError, EngineUnreachable, UsageError
-from manager.labels import COMPOSE_PROJECT, COMPOSE_WORKING_DIR
-from manager.registry import observe
+from manager.fleet import observe as surveys
+from manager.fleet import project
+from manager.fleet.session import Context
 from tests.builders import a_config, a_row, write_config
 
 CONFIG = "config/active/bp_sol_01.json"
@@ -72,7 +74,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, desk: Path, *engine_states: str | N
 def test_a_method_is_a_command(desk: Path, commands: Commands, method: str) -> None:
     assert getattr(TradingBotDaemon(CONFIG), method)() is True
     assert commands.run == [
-        ["--project-dir", str(desk), method, "--config", CONFIG, "--lock-wait", daemon_manager.LOCK_WAIT]
+        ["--project-dir", str(desk), method, "--config", CONFIG, "--lock-wait", daemon.LOCK_WAIT]
     ]
     for code in (1, 4, 5, 6, 7):
         commands.codes = {method: code}
@@ -182,7 +184,7 @@ def test_the_list_is_printed_and_returned(
 ) -> None:
     pretend(monkeypatch, desk, "running")
     assert [each["instance_id"] for each in TradingBotDaemon(CONFIG).list_instances()] == ["bp_sol_01"]
-    daemon_manager.list_instances()
+    daemon.list_instances()
     assert capsys.readouterr().out.count("bp_sol_01 ") == 2
 
 
@@ -191,8 +193,8 @@ def test_the_list_is_printed_and_returned(
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon_manager, "POLL_S", 0.01)
-    monkeypatch.setattr(daemon_manager, "_follow", lambda _context, _instance: None)
+    monkeypatch.setattr(daemon, "POLL_S", 0.01)
+    monkeypatch.setattr(daemon, "_follow", lambda _context, _instance: None)
 
 
 @pytest.mark.usefixtures("quick")
@@ -231,7 +233,7 @@ def test_a_signal_stops_the_instance(
     pretend(monkeypatch, desk, "running")
     before = signal.getsignal(signal.SIGTERM)
     number = getattr(signal, signal_name)
-    monkeypatch.setattr(daemon_manager, "_follow", lambda *_: os.kill(os.getpid(), number))
+    monkeypatch.setattr(daemon, "_follow", lambda *_: os.kill(os.getpid(), number))
     assert TradingBotDaemon(CONFIG).start(daemonize=False) is True
     assert [run[2] for run in commands.run] == ["start", "stop"]
     assert signal.getsignal(signal.SIGTERM) is before

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from manager import docker_cli
+from manager.engine import docker_cli
 from manager.errors import EngineUnreachable, ManagerError
 
 DEBIAN_12 = {"ID": "debian", "VERSION_ID": "12"}

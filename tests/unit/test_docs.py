@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from manager import commandline
-from manager.command_table import COMMANDS
+from manager.cli import parsers
+from manager.cli.command_table import COMMANDS
 from manager.errors import OK
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +100,7 @@ def anchors(text: str) -> set[str]:
 def test_every_command_stands_in_the_table(page: str) -> None:
     cells = [line.split(" | ")[0] for line in text_of(page).splitlines() if line.startswith("| ")]
     shown = {
-        commandline.words(words)[0]
+        parsers.words(words)[0]
         for cell in cells
         for code in CODE.findall(cell)
         for words in manager_words(code)
@@ -120,7 +120,7 @@ def test_every_example_parses(example: Example, capsys: pytest.CaptureFixture[st
 def exit_code(words: list[str]) -> int | str | None:
     """The parser's; `--help` ends it, too."""
     try:
-        commandline.parser().parse_args(commandline.words(words))
+        parsers.parser().parse_args(parsers.words(words))
     except SystemExit as ended:
         return ended.code
     return OK

@@ -18,12 +18,14 @@ from typing import Any
 
 import pytest
 
-from manager import execute, folders, host, jsonfile, lock
-from manager.action import Action
+from manager.config.fleet import Fleet
 from manager.errors import Locked, ManagerError
-from manager.fleet import Fleet
-from manager.folders import FolderError
+from manager.fleet import env_file, host, lock
 from manager.i18n import Text
+from manager.ops import execute, instance_folders
+from manager.ops.action import Action
+from manager.ops.instance_folders import FolderError
+from manager.util import atomic_file
 from tests.builders import a_spec
 
 ME = (os.getuid(), os.getgid())
@@ -37,29 +39,29 @@ def fleet(tmp_path: Path) -> Fleet:
 def test_folders_are_made_once_and_secrets_are_private(fleet: Fleet) -> None:
     spec = a_spec(fleet=fleet)
     for _time in range(2):
-        folders.prepare(spec, fleet, ME)
+        instance_folders.prepare(spec, fleet, ME)
     link = fleet.data_dir / "database" / "bp_sol_01.db"
     assert str(link.readlink()) == "bp_sol_01/bp_sol_01.db"
     assert fleet.secrets_dir("bp_sol_01").stat().st_mode & 0o777 == 0o700
-    folders.write_env(spec, fleet, ME, {"A": "1"})
+    instance_folders.write_env(spec, fleet, ME, {"A": "1"})
     env = fleet.secrets_dir("bp_sol_01") / "env.json"
     assert env.stat().st_mode & 0o777 == 0o400
-    assert not folders.env_differs(spec, fleet, {"A": "1"})
-    assert folders.env_differs(spec, fleet, {"A": "2"})
+    assert not env_file.env_differs(spec, fleet, {"A": "1"})
+    assert env_file.env_differs(spec, fleet, {"A": "2"})
 
 
 def test_an_env_file_that_holds_the_values_is_not_written_again(fleet: Fleet) -> None:
     spec = a_spec(fleet=fleet)
-    folders.prepare(spec, fleet, ME)
-    folders.write_env(spec, fleet, ME, {"A": "1"})
+    instance_folders.prepare(spec, fleet, ME)
+    instance_folders.write_env(spec, fleet, ME, {"A": "1"})
     env = fleet.secrets_dir("bp_sol_01") / "env.json"
     first = env.stat()
-    folders.stage_env(spec, fleet, ME, {"A": "0"})  # and then its manager was killed
-    folders.write_env(spec, fleet, ME, {"A": "1"})
+    instance_folders.stage_env(spec, fleet, ME, {"A": "0"})  # and then its manager was killed
+    instance_folders.write_env(spec, fleet, ME, {"A": "1"})
     assert (env.stat().st_ino, env.read_text()) == (first.st_ino, '{\n  "A": "1"\n}\n')
     assert [each.name for each in env.parent.iterdir()] == ["env.json"]
     env.chmod(0o644)
-    folders.write_env(spec, fleet, ME, {"A": "1"})
+    instance_folders.write_env(spec, fleet, ME, {"A": "1"})
     assert env.stat().st_mode & 0o777 == 0o400
 
 
@@ -72,7 +74,7 @@ def test_a_database_that_lies_there_is_moved_in_with_its_wal(fleet: Fleet) -> No
     )
     subprocess.run([sys.executable, "-c", script, str(old)], check=True)
     assert old.with_name("bp_sol_01.db-wal").exists()
-    folders.prepare(a_spec(fleet=fleet), fleet, ME)
+    instance_folders.prepare(a_spec(fleet=fleet), fleet, ME)
     assert old.is_symlink()
     assert not old.with_name("bp_sol_01.db-wal").is_file()
     assert sqlite3.connect(old).execute("select x from t").fetchall() == [(1,)]
@@ -86,7 +88,7 @@ def test_a_database_somebody_has_open_is_not_moved(fleet: Fleet) -> None:
     with old.open():
         os.close(lower)  # the listing of /proc/self/fd itself gets this number, and closes it
         with pytest.raises(FolderError, match=f"process {os.getpid()} still has .* open; stop it first"):
-            folders.prepare(a_spec(fleet=fleet), fleet, ME)
+            instance_folders.prepare(a_spec(fleet=fleet), fleet, ME)
     assert old.is_file()
     assert not old.is_symlink()
 
@@ -101,7 +103,7 @@ def test_a_symlink_below_the_data_folder_is_refused(fleet: Fleet, tmp_path: Path
     path.parent.mkdir(parents=True)
     path.symlink_to(elsewhere)
     with pytest.raises(FolderError, match="is a symbolic link"):
-        folders.prepare(a_spec(fleet=fleet), fleet, ME)
+        instance_folders.prepare(a_spec(fleet=fleet), fleet, ME)
     assert list(elsewhere.iterdir()) == []
 
 
@@ -109,18 +111,18 @@ def test_a_file_in_the_way_is_named(fleet: Fleet) -> None:
     fleet.data_dir.mkdir()
     (fleet.data_dir / "logs").write_text("")
     with pytest.raises(FolderError, match="is in the way: it is not a folder"):
-        folders.prepare(a_spec(fleet=fleet), fleet, ME)
+        instance_folders.prepare(a_spec(fleet=fleet), fleet, ME)
 
 
 def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    jsonfile.write_atomically(path, {"old": 1})
+    atomic_file.write_atomically(path, {"old": 1})
 
     def die(_fd: int) -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        jsonfile.replace(path, die, 0o644)
+        atomic_file.replace(path, die, 0o644)
     assert json.loads(path.read_text()) == {"old": 1}
     assert [each.name for each in tmp_path.iterdir()] == ["x.json"]
 
@@ -134,7 +136,7 @@ def test_what_killed_writers_left_is_removed_in_time(tmp_path: Path) -> None:
         left.write_text("{")
     for left in (old, other):
         os.utime(left, (0, 0))
-    jsonfile.write_atomically(path, {})
+    atomic_file.write_atomically(path, {})
     assert {each.name for each in tmp_path.iterdir()} == {path.name, new.name, other.name}
 
 
@@ -142,7 +144,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from typing import Any
-from manager import lock
+from manager.fleet import lock
 with lock.held(Path(sys.argv[1]), "up"):
     print("held", flush=True)
     time.sleep(60)

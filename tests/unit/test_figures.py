@@ -7,17 +7,18 @@ from decimal import Decimal
 
 import pytest
 
-from manager import columns, figures, i18n
-from manager.columns import COLUMNS
-from manager.figures import Figures
-from manager.memory import Remembered, Wish
-from manager.reports import Report
-from manager.table import GAP, width
+from manager import i18n
+from manager.fleet.state_file import Remembered, Wish
+from manager.monitor.stats import columns, instance_stats
+from manager.monitor.stats.columns import COLUMNS
+from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.stats.reports import Report
+from manager.util.text_table import GAP, width
 from tests.builders import a_container, some_figures
 
 
 def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
-    found = figures.totals(
+    found = instance_stats.totals(
         [
             some_figures("a", pnl="1.10", quote="USDC", mode="live", cpu=2.0, memory=100),
             some_figures("b", pnl="2.20", quote="USDC", mode="live", cpu=0.5, memory=50),
@@ -42,14 +43,16 @@ def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
 
 
 def test_a_sum_of_all_says_no_more_than_the_sum() -> None:
-    found = figures.totals(
+    found = instance_stats.totals(
         [some_figures("a", pnl="1", quote="USDC"), some_figures("b", pnl="2", quote="USDC")]
     )
     assert columns.total_line(found) == "total: 2 running; P&L paper +3.00 USDC; CPU 0.0%, memory 0B"
 
 
 def test_a_fleet_that_reports_nothing_has_no_sum_of_nothing() -> None:
-    assert columns.total_line(figures.totals([some_figures()])) == "total: 1 running; CPU 0.0%, memory 0B"
+    assert (
+        columns.total_line(instance_stats.totals([some_figures()])) == "total: 1 running; CPU 0.0%, memory 0B"
+    )
 
 
 def test_what_is_not_known_is_blank_and_never_0() -> None:
@@ -58,7 +61,7 @@ def test_what_is_not_known_is_blank_and_never_0() -> None:
     assert {key: text for key, text in cells.items() if key not in known} == dict.fromkeys(
         set(cells) - known, ""
     )
-    written = figures.as_object(some_figures())
+    written = instance_stats.as_object(some_figures())
     for key in (
         "cpu_percent",
         "memory_bytes",
@@ -74,7 +77,7 @@ def test_what_is_not_known_is_blank_and_never_0() -> None:
 
 
 def test_amounts_are_exact_in_json() -> None:
-    found = figures.as_object(
+    found = instance_stats.as_object(
         some_figures(pnl="0.10000000", position="1E-7", quote="USDC", cpu=1.234, memory=5)
     )
     assert (found["pnl"], found["position"], found["cpu_percent"]) == ("0.10000000", "0.0000001", 1.23)

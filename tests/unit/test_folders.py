@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from manager import folders, jsonfile
-from manager.fleet import Fleet
+from manager.config.fleet import Fleet
+from manager.ops import instance_folders
+from manager.util import atomic_file
 from tests.builders import a_spec
 
 ME = (os.getuid(), os.getgid())
@@ -17,10 +18,10 @@ ME = (os.getuid(), os.getgid())
 @pytest.mark.parametrize("name", ["state", "secrets"])
 def test_git_takes_neither_state_nor_secrets(tmp_path: Path, name: str) -> None:
     fleet = Fleet("desk", tmp_path, tmp_path)
-    folders.prepare(a_spec(), fleet, ME)
+    instance_folders.prepare(a_spec(), fleet, ME)
     assert (tmp_path / name / ".gitignore").read_text() == "*\n"
     (tmp_path / name / ".gitignore").write_text("mine\n")
-    folders.prepare(a_spec(), fleet, ME)
+    instance_folders.prepare(a_spec(), fleet, ME)
     assert (tmp_path / name / ".gitignore").read_text() == "mine\n"
 
 
@@ -30,6 +31,6 @@ def test_a_users_file_keeps_the_users_group(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(os, "fchown", no_chown)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    jsonfile.write_atomically(tmp_path / "a", {}, owner=(1000, 5))
+    atomic_file.write_atomically(tmp_path / "a", {}, owner=(1000, 5))
     with pytest.raises(PermissionError, match=str(tmp_path / "a")):
-        jsonfile.write_atomically(tmp_path / "a", {}, owner=(1001, 5))
+        atomic_file.write_atomically(tmp_path / "a", {}, owner=(1001, 5))

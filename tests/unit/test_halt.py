@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
-from manager import halting, labels, memory, orders, plan, survey
-from manager import project as projects
-from manager.commands import halt as command
-from manager.container import Place, body
-from manager.context import Context
+from manager.cli.commands import halt as command
+from manager.engine import labels
+from manager.engine.container_config import Place, body
+from manager.engine.containers import observe
 from manager.errors import ConfigError, EngineError, Problem, UsageError
-from manager.halting import Ended, Fate
-from manager.memory import Memory
-from manager.orders import Answer
-from manager.registry import observe
+from manager.fleet import observe as observing
+from manager.fleet import project, state_file
+from manager.fleet.session import Context
+from manager.fleet.state_file import Memory
+from manager.ops import halt, open_orders, plan
+from manager.ops.halt import Ended, Fate
+from manager.ops.open_orders import Answer
 from tests.builders import FLEET_NAME, a_container, a_fleet, a_row, a_situation, a_spec
 
 
@@ -25,8 +27,8 @@ def test_a_second_halt_keeps_what_the_first_one_found(tmp_path: Path) -> None:
     once = Memory("desk").with_wish(["c"], "stopped").with_halted(["a"], ["b", "c"])
     twice = once.with_halted([], ["a", "b", "c"])
     assert twice == once
-    memory.save(tmp_path / "fleet.json", twice)
-    assert memory.load(tmp_path / "fleet.json", "desk") == twice
+    state_file.save(tmp_path / "fleet.json", twice)
+    assert state_file.load(tmp_path / "fleet.json", "desk") == twice
     assert {each: twice.of(each).halted for each in "abcd"} == {
         "a": "ran",
         "b": "down",
@@ -102,12 +104,14 @@ def test_only_what_is_down_and_known_to_have_left_nothing_is_well(fate: Fate, co
 
 def test_an_answer_is_believed_only_where_its_types_are_right() -> None:
     good = '{"open_orders": 1, "others": 2, "orders": [{"side": "buy", "price": "144", "quantity": "0.1"}]}'
-    assert orders.decoded(good) == Answer(1, 2, ("buy 0.1 @ 144",))
-    assert orders.decoded('{"open_orders": 0}') == Answer(0)
+    assert open_orders.decoded(good) == Answer(1, 2, ("buy 0.1 @ 144",))
+    assert open_orders.decoded('{"open_orders": 0}') == Answer(0)
     for bad in ("", "0", "[]", '{"open_orders": true}', '{"open_orders": -1}', '{"open_orders": "0"}', '{"orders": []}',
                 '{"open_orders": 1, "orders": [1]}', "[" * 100_000):  # fmt: skip
-        assert orders.decoded(bad).left is None, bad
-    assert orders.decoded('{"open_orders": 1, "orders": [{"side": "\\u001b[2J"}]}').orders[0].isprintable()
+        assert open_orders.decoded(bad).left is None, bad
+    assert (
+        open_orders.decoded('{"open_orders": 1, "orders": [{"side": "\\u001b[2J"}]}').orders[0].isprintable()
+    )
 
 
 def test_the_one_off_is_the_instance_without_port_restart_and_the_bots_folders() -> None:
@@ -118,7 +122,7 @@ def test_the_one_off_is_the_instance_without_port_restart_and_the_bots_folders()
         "Config": {key: made[key] for key in ("Hostname", "User", "Cmd", "Env", "Labels")},
         "HostConfig": made["HostConfig"],
     }
-    asking = orders.body(inspected, spec.id, fleet.name, "/ask it")
+    asking = open_orders.body(inspected, spec.id, fleet.name, "/ask it")
     assert asking["Cmd"] == list(spec.command)
     assert set(asking["Env"]) - set(made["Env"]) == {"BOTFLEET_ONCE=45", "BOTFLEET_BOT_COMMAND=/ask it"}
     assert "botfleet.instance" not in asking["Labels"]
@@ -145,16 +149,16 @@ class Stopping:
     def containers(self, label_filters: list[str]) -> list[dict[str, Any]]:
         raise EngineError("the engine says: {why}", why="no")
 
-    def look(self, *_before: Any) -> survey.Survey:
-        return survey.survey(
-            projects.read(self.project_dir), observe(self.listings.pop(0), FLEET_NAME), survey.NO_IMAGE
+    def look(self, *_before: Any) -> observing.Survey:
+        return observing.survey(
+            project.read(self.project_dir), observe(self.listings.pop(0), FLEET_NAME), observing.NO_IMAGE
         )
 
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(halting, "LIST_LAG_S", 0)
+    monkeypatch.setattr(halt, "LIST_LAG_S", 0)
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "fleet.toml").write_text(f'name = "{FLEET_NAME}"\n')
     return tmp_path
@@ -169,7 +173,7 @@ def test_what_another_manager_has_just_started_ran_too(desk: Path) -> None:
     """So that `resume` brings it back; a one-off is nothing that it could."""
     stray = row(desk, "b", Names=[f"/{FLEET_NAME}-b-run-1"], labels={labels.COMPOSE_ONEOFF: "True"})
     engine: Any = Stopping(desk, [], [row(desk, "a"), stray], [row(desk, "a", "exited")])
-    halted = halting.bring_down(engine.look(), ["a", "b"], engine.look, engine, lambda _end: None)
+    halted = halt.bring_down(engine.look(), ["a", "b"], engine.look, engine, lambda _end: None)
     ended = {each.container.name for each in halted.ended.values()}
     assert ended == {f"{FLEET_NAME}-a", f"{FLEET_NAME}-b-run-1"}
     assert halted.came_up == {"a"}
@@ -177,7 +181,7 @@ def test_what_another_manager_has_just_started_ran_too(desk: Path) -> None:
 
 def test_an_engine_that_fails_after_the_stops_leaves_an_answer_of_unknown(desk: Path) -> None:
     engine: Any = Stopping(desk, [row(desk, "a", "exited", labels={labels.MODE: "live"})])
-    answers = halting.ask(halting.Halted(engine.look(), {}, {}), ["a"], engine, lambda *_: None)
+    answers = halt.ask(halt.Halted(engine.look(), {}, {}), ["a"], engine, lambda *_: None)
     assert answers["a"].left is None
 
 
@@ -203,12 +207,12 @@ def test_a_folder_whose_settings_are_broken_is_known_by_its_containers(tmp_path:
         a_row("b"),
     ]
     problem = Problem.at("config/fleet.toml", "", "is not TOML: {why}", why="x")
-    found = projects.by_containers(Path("/srv/desk"), rows, [problem])
+    found = project.by_containers(Path("/srv/desk"), rows, [problem])
     assert found is not None
     assert (found.fleet.name, found.fleet.data_dir) == (FLEET_NAME, Path("/srv/desk/volumes"))
     assert found.problems == (problem,)
-    seen = survey.survey(found, observe(rows, FLEET_NAME), survey.NO_IMAGE)
+    seen = observing.survey(found, observe(rows, FLEET_NAME), observing.NO_IMAGE)
     assert (seen.foreign(), list(seen.views)) == ([], ["a", "b"])
     other = a_row("a", labels={labels.COMPOSE_PROJECT: "desk-before"})
-    assert projects.by_containers(Path("/srv/desk"), [*rows, other], []) is None
-    assert projects.by_containers(Path("/srv/desk"), [], []) is None
+    assert project.by_containers(Path("/srv/desk"), [*rows, other], []) is None
+    assert project.by_containers(Path("/srv/desk"), [], []) is None

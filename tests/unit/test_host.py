@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from manager import host, supervision, users
 from manager.errors import ManagerError
+from manager.fleet import host, supervisor_state
+from manager.ops import bot_user
 from tests.builders import a_container
 
 
@@ -32,25 +33,25 @@ def test_a_number_is_of_ascii_digits() -> None:
     assert a_container(labels={"botfleet.stop-timeout": "²"}).stop_timeout == 50
     for value in ("²", "٣", "0", "-1"):
         with pytest.raises(ManagerError, match="must be a user's number"):
-            users._number({"BOTFLEET_UID": value}, "BOTFLEET_UID", 1)
+            bot_user._number({"BOTFLEET_UID": value}, "BOTFLEET_UID", 1)
 
 
 def test_a_lock_that_cannot_be_looked_at_is_not_free(tmp_path: Path) -> None:
-    assert not supervision.is_held(tmp_path)
-    (tmp_path / supervision.LOCK_FILE).symlink_to("elsewhere")
-    assert supervision.is_held(tmp_path)
+    assert not supervisor_state.is_held(tmp_path)
+    (tmp_path / supervisor_state.LOCK_FILE).symlink_to("elsewhere")
+    assert supervisor_state.is_held(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a b", "a\nb", "\x1b[31m", "-q"])
 def test_an_image_is_a_name(tmp_path: Path, name: str) -> None:
-    from manager import settings
+    from manager.config import fleet_settings
     from manager.errors import ConfigError
 
     (tmp_path / "config").mkdir()
     file = tmp_path / "config/fleet.toml"
     file.write_text('name = "desk"\nimage = "registry.example:5000/some/bot:1.2@sha256:' + "a" * 64 + '"\n')
-    assert settings.load(tmp_path)[0].image_name.startswith("registry.example")
+    assert fleet_settings.load(tmp_path)[0].image_name.startswith("registry.example")
     escaped = name.replace("\n", "\\n").replace("\x1b", "\\u001b")
     file.write_text(f'name = "desk"\nimage = "{escaped}"\n')
     with pytest.raises(ConfigError, match="must be an image's name"):
-        settings.load(tmp_path)
+        fleet_settings.load(tmp_path)

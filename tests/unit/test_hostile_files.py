@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from manager import mirrors, supervision
-from manager.context import Context
-from manager.top import commands
-from manager.watch import deliver
-from manager.watch.addresses import Address
-from manager.watch.wording import Message
+from manager.engine import build_mirrors
+from manager.fleet import supervisor_state
+from manager.fleet.session import Context
+from manager.monitor.top import commands
+from manager.monitor.watch import deliver
+from manager.monitor.watch.addresses import Address
+from manager.monitor.watch.messages import Message
 from tests.builders import a_supervisor_file
 
 HOSTILE_VALUES: list[Any] = [
@@ -28,9 +29,9 @@ FIELDS = [
 ]  # fmt: skip
 
 
-def read(folder: Path) -> supervision.Supervision | None:
+def read(folder: Path) -> supervisor_state.Supervision | None:
     """What is read, after the use that the rest of the manager makes of it."""
-    found = supervision.read(folder)
+    found = supervisor_state.read(folder)
     if found is not None:
         found.is_stale(1000.0)
         hash((found.bot_pid, found.container))
@@ -63,7 +64,7 @@ def test_what_is_no_plain_file_is_not_read(tmp_path: Path, name: str) -> None:
     ):
         make()
         assert read(tmp_path) is None
-        assert supervision.open_orders_left(tmp_path) is None
+        assert supervisor_state.open_orders_left(tmp_path) is None
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
@@ -76,5 +77,5 @@ def test_no_program_of_ours_is_run_from_the_folder_that_one_is_in(
     monkeypatch.chdir(tmp_path)
     deliver.send(Address("${ALERT_URL}", "json://127.0.0.1:9/"), Message("x", "", "news"))
     subprocess.run(commands.manager(Context(Namespace(project_dir=None)), "--version"), check=True)
-    mirrors._pip_config(os.environ)
+    build_mirrors._pip_config(os.environ)
     assert not (tmp_path / "ran").exists()

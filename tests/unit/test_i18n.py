@@ -14,13 +14,17 @@ from pathlib import Path
 import pytest
 from wcwidth import wcswidth  # type: ignore[import-untyped]
 
-from manager import argparse_words, commandline, i18n, listing, output, supervision
+from manager import i18n
+from manager.cli import argparse_i18n
+from manager.cli import parsers as command_parsers
 from manager.errors import ManagerError, Problem
+from manager.fleet import display, supervisor_state
+from manager.fleet.instance import InstanceView
+from manager.fleet.state_file import Remembered
+from manager.fleet.status import Verdict
+from manager.fleet.supervisor_messages import reason
 from manager.i18n import Text
-from manager.memory import Remembered
-from manager.reasons import reason
-from manager.states import Verdict
-from manager.view import InstanceView
+from manager.util import console
 from scripts import messages
 from tests.builders import a_container, a_supervisor_file
 
@@ -109,8 +113,8 @@ def test_this_pythons_argparse_says_what_we_translate() -> None:
     import argparse
 
     source = Path(argparse.__file__).read_text(encoding="utf-8")
-    known = [word for word in argparse_words.WORDS if word in source]
-    assert len(known) >= len(argparse_words.WORDS) - 4
+    known = [word for word in argparse_i18n.WORDS if word in source]
+    assert len(known) >= len(argparse_i18n.WORDS) - 4
 
 
 # The choice
@@ -167,7 +171,7 @@ def test_help_is_in_the_language_asked_for(args: list[str]) -> None:
 
 def test_every_line_of_help_is_translated(chinese: None) -> None:
     """English words in it are names: of options, commands, files and placeholders."""
-    root = commandline.parser()
+    root = command_parsers.parser()
     parsers = {"": root, **root._subparsers._group_actions[0].choices}  # type: ignore[union-attr, dict-item]
     for name, parser in parsers.items():
         text = parser.format_help()
@@ -205,7 +209,7 @@ def test_english_loads_no_catalogue() -> None:
     """`gettext` alone comes with argparse; our part of it is not touched."""
     script = (
         "import sys; import manager.i18n as i; i.use('en'); i._('running'); assert 'gettext' not in sys.modules;"
-        "import manager.commandline as c; c.parser(); assert i._catalogue.cache_info().currsize == 0"
+        "import manager.cli.parsers as c; c.parser(); assert i._catalogue.cache_info().currsize == 0"
     )
     subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
@@ -266,9 +270,9 @@ def a_view(folder: Path, instance: str, started: str) -> InstanceView:
     said = a_supervisor_file(
         container=container.id, bot_started_at=datetime.fromisoformat(started).timestamp()
     )
-    (folder / supervision.STATE_FILE).write_text(json.dumps(said))
+    (folder / supervisor_state.STATE_FILE).write_text(json.dumps(said))
     return InstanceView(
-        instance, Verdict("running"), (), None, container, supervision.read(folder), Remembered()
+        instance, Verdict("running"), (), None, container, supervisor_state.read(folder), Remembered()
     )
 
 
@@ -281,16 +285,16 @@ def views(tmp_path: Path) -> list[InstanceView]:
 
 
 def test_list_in_chinese_is_the_old_table_byte_for_byte(chinese: None, views: list[InstanceView]) -> None:
-    assert listing.list_table(views, {"bp_sol_01": 12345, "bp_eth_02": 12346}) == OLD_TABLE
+    assert display.list_table(views, {"bp_sol_01": 12345, "bp_eth_02": 12346}) == OLD_TABLE
 
 
 def test_list_with_nothing_in_it(chinese: None) -> None:
-    assert listing.list_table([], {}) == "沒有運行中的實例"
+    assert display.list_table([], {}) == "沒有運行中的實例"
 
 
 def test_list_in_english_has_the_same_form(views: list[InstanceView]) -> None:
     i18n.use("en")
-    lines = listing.list_table(views, {"bp_sol_01": 12345}).splitlines()
+    lines = display.list_table(views, {"bp_sol_01": 12345}).splitlines()
     assert lines[0] == f"{'Instance ID':<20} {'PID':<10} {'Web port':<10} {'Config file':<40} Started"
     assert lines[1] == "-" * 116
     assert lines[2] == OLD_TABLE.splitlines()[2]
@@ -302,7 +306,7 @@ def test_list_in_english_has_the_same_form(views: list[InstanceView]) -> None:
 
 def test_columns_stand_where_they_should_whatever_is_in_them() -> None:
     rows = [["bp_sol_01", "執行中", "x"], ["短", "running", "y"], ["全形（）ＡＢ", "🟢", "z"]]
-    lines = output.table(["ID", "狀態", "備註"], rows).splitlines()
+    lines = console.table(["ID", "狀態", "備註"], rows).splitlines()
     for cells in zip(["備註", "x", "y", "z"], lines, strict=True):
         mark, line = cells
         assert wcswidth(line[: line.rindex(mark)]) == wcswidth(lines[0][: lines[0].rindex("備註")])
@@ -312,7 +316,7 @@ def test_ps_in_chinese_is_straight(
     chinese: None, views: list[InstanceView], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    lines = listing.ps_table(views).text.splitlines()
+    lines = display.ps_table(views).text.splitlines()
     head = lines[0]
     assert "狀態" in head
     assert "執行中" in lines[1]

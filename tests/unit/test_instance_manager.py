@@ -13,14 +13,15 @@ from typing import Any
 
 import pytest
 
-from manager import export, instance_manager, lock, memory, project
-from manager import survey as surveys
-from manager.context import Context
+from manager.compat import registry as compat_registry
+from manager.engine.containers import observe
+from manager.engine.labels import COMPOSE_PROJECT, COMPOSE_WORKING_DIR
 from manager.errors import Locked
+from manager.fleet import instances_json, lock, project, state_file
+from manager.fleet import observe as surveys
+from manager.fleet.session import Context
+from manager.fleet.state_file import Memory, Remembered
 from manager.instance_manager import InstanceManager, InstanceRegistry
-from manager.labels import COMPOSE_PROJECT, COMPOSE_WORKING_DIR
-from manager.memory import Memory, Remembered
-from manager.registry import observe
 from tests.builders import a_config, a_row, write_config
 
 DEAD = 4_194_305
@@ -60,7 +61,7 @@ def with_container(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
             )
 
         monkeypatch.setattr(Context, "survey", look)
-        monkeypatch.setattr(export, "bot_pids", lambda _views: {"bp_sol_01": pid})
+        monkeypatch.setattr(instances_json, "bot_pids", lambda _views: {"bp_sol_01": pid})
 
     return pretend
 
@@ -195,7 +196,7 @@ def test_cleanup_without_an_engine_leaves_the_fleets_own_records(desk: Path) -> 
     fleet = project.read(desk).fleet
     fleet.export_file.parent.mkdir(parents=True)
     fleet.state_dir.mkdir(parents=True)
-    memory.save(fleet.memory_file, Memory("desk", {"bp_sol_01": Remembered()}))
+    state_file.save(fleet.memory_file, Memory("desk", {"bp_sol_01": Remembered()}))
     fleet.export_file.write_text(json.dumps({"bp_sol_01": foreign(0), "old": foreign(DEAD)}))
     assert InstanceRegistry().cleanup_dead_instances() == 1
     assert list(written(desk)) == ["bp_sol_01"]
@@ -248,10 +249,10 @@ def test_concurrent_registrations_are_all_kept(desk: Path) -> None:
 
 def test_a_registration_waits_for_the_fleets_lock(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = project.read(desk).fleet
-    monkeypatch.setattr(instance_manager, "LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr(compat_registry, "LOCK_WAIT_S", 0.1)
     with lock.held(fleet.lock_file, "up"), pytest.raises(Locked, match="manager up"):
         InstanceRegistry().register("a", {"pid": 0})
-    monkeypatch.setattr(instance_manager, "LOCK_WAIT_S", 30)
+    monkeypatch.setattr(compat_registry, "LOCK_WAIT_S", 30)
     with lock.held(fleet.lock_file, "up"):
         thread = threading.Thread(target=InstanceRegistry().register, args=("a", {"pid": 0}))
         thread.start()
@@ -320,7 +321,7 @@ def records_after_export(
     found = project.read(desk)
     if remembered is not None:
         found = found._replace(memory=remembered)
-    return export.records(surveys.survey(found, observe([], "desk"), surveys.NO_IMAGE), {}, before)
+    return instances_json.records(surveys.survey(found, observe([], "desk"), surveys.NO_IMAGE), {}, before)
 
 
 def test_an_old_daemons_record_of_a_configured_instance_is_kept(desk: Path, alive: int) -> None:

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from manager import load, settings
-from manager.definition import Loaded
+from manager.config import fleet_settings, loader
+from manager.config.loaded import Loaded
 from tests.builders import a_config, write_config
 
 
 def loaded(
     project: Path, variables: Mapping[str, str] | None = None, ids: Mapping[str, str] | None = None
 ) -> Loaded:
-    fleet, defaults = settings.load(project)
-    return load.load(fleet, defaults, variables or {}, ids or {})
+    fleet, defaults = fleet_settings.load(project)
+    return loader.load(fleet, defaults, variables or {}, ids or {})
 
 
 def faults(project: Path, variables: Mapping[str, str] | None = None) -> list[str]:
@@ -330,6 +330,6 @@ def test_shipped_configs_and_templates_load() -> None:
     assert found.problems == ()
     assert found.warnings == ()
     assert [spec.id for spec in found.specs] == ["bp_eth_01", "bp_eth_02", "bp_sol_01"]
-    fleet, defaults = settings.load(root)
+    fleet, defaults = fleet_settings.load(root)
     for template in sorted((root / "config" / "templates").glob("*.json")):
-        assert load.load_file(template, fleet, defaults, {}, {}).problems == (), template
+        assert loader.load_file(template, fleet, defaults, {}, {}).problems == (), template

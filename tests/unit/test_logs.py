@@ -16,12 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from manager.engine.streams import STREAMS, Stream
 from manager.errors import ManagerError
 from manager.i18n import Text
-from manager.reading import files, moments, source
-from manager.reading.moments import start_of_day
-from manager.reading.source import Source, Wanted
-from manager.streams import STREAMS, Stream
+from manager.monitor.logs import files, source
+from manager.monitor.logs.source import Source, Wanted
+from manager.util import time_parse
+from manager.util.time_parse import start_of_day
 from tests.builders import FLEET_NAME, a_row
 
 DAY = "2026-01-01"
@@ -37,7 +38,7 @@ class Said(NamedTuple):
 
     @property
     def moment(self) -> float:
-        return moments.engine_moment(self.stamp)
+        return time_parse.engine_moment(self.stamp)
 
     @property
     def stamp(self) -> str:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from manager import memory
-from manager.memory import Memory
+from manager.fleet import state_file
+from manager.fleet.state_file import Memory
 
 
 def test_it_survives_being_written(tmp_path: Path) -> None:
     before = Memory("desk").with_wish(["a", "b"], "stopped").with_registered(["a"], "2025-11-30T19:00:00")
     before = before.with_ports({"b": 5007}).with_id("config/active/x.json", "c")
-    memory.save(tmp_path / "fleet.json", before)
-    assert memory.load(tmp_path / "fleet.json", "desk") == before
+    state_file.save(tmp_path / "fleet.json", before)
+    assert state_file.load(tmp_path / "fleet.json", "desk") == before
     assert before.of("unknown").wish == "run"
 
 
@@ -30,27 +30,27 @@ def test_the_first_registration_stays() -> None:
 def test_an_unreadable_file_is_an_error_and_stays_as_it_is(tmp_path: Path, content: str) -> None:
     path = tmp_path / "fleet.json"
     path.write_text(content)
-    found = memory.load(path, "desk")
+    found = state_file.load(path, "desk")
     assert "fleet.json" in str(found.faults[0])
     assert found.instances == {}
     assert path.read_text() == content
 
 
 def test_another_fleets_data_folder_is_refused(tmp_path: Path) -> None:
-    memory.save(tmp_path / "fleet.json", Memory("other"))
-    (fault,) = memory.load(tmp_path / "fleet.json", "desk").faults
+    state_file.save(tmp_path / "fleet.json", Memory("other"))
+    (fault,) = state_file.load(tmp_path / "fleet.json", "desk").faults
     assert "belongs to the fleet other" in str(fault)
 
 
 def test_ports_are_the_known_ones_else_the_lowest_free() -> None:
-    assert memory.assign_ports(["c", "a", "b"], {"b": 5009}, [5001, 5003]) == {
+    assert state_file.assign_ports(["c", "a", "b"], {"b": 5009}, [5001, 5003]) == {
         "a": 5002,
         "b": 5009,
         "c": 5004,
     }
-    assert memory.assign_ports(["a"], {"a": 5001}, [5001]) == {"a": 5002}
-    assert memory.assign_ports(["a", "b"], {"a": 5001}, [], lambda port: port > 5003) == {
+    assert state_file.assign_ports(["a"], {"a": 5001}, [5001]) == {"a": 5002}
+    assert state_file.assign_ports(["a", "b"], {"a": 5001}, [], lambda port: port > 5003) == {
         "a": 5001,
         "b": 5004,
     }
-    assert memory.assign_ports(["a", "b"], {"a": 5005, "b": 5005}, []) == {"a": 5005, "b": 5001}
+    assert state_file.assign_ports(["a", "b"], {"a": 5005, "b": 5005}, []) == {"a": 5005, "b": 5001}

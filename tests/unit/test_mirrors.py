@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from manager import mirrors
+from manager.engine import build_mirrors
 from manager.errors import ManagerError
 
 PEM = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
 
 
 def secrets(**environ: str) -> dict[str, str]:
-    return mirrors.from_environment({"PIP_CONFIG_FILE": "/dev/null", **environ}).secrets()
+    return build_mirrors.from_environment({"PIP_CONFIG_FILE": "/dev/null", **environ}).secrets()
 
 
 def pem(folder: Path, name: str, comment: str = "") -> str:
@@ -106,8 +106,8 @@ def test_a_bad_certificate_file_is_named(tmp_path: Path, text: str | None, expec
 
 
 def test_secrets_are_files_only_while_a_build_needs_them() -> None:
-    found = mirrors.Mirrors(pip={"index-url": ("https://pip.example",)}, apt="", ca="", proxies={})
-    with mirrors.as_files(found) as files:
+    found = build_mirrors.Mirrors(pip={"index-url": ("https://pip.example",)}, apt="", ca="", proxies={})
+    with build_mirrors.as_files(found) as files:
         assert files["pip.conf"].read_text() == "[global]\nindex-url = https://pip.example\n"
         assert files["pip.conf"].parent.stat().st_mode & 0o077 == 0
         kept = dict(files)

@@ -13,14 +13,17 @@ from typing import Any
 
 import pytest
 
-from manager import commandline, host, jsonfile, memory, templates
-from manager import survey as surveys
-from manager.commands import create
-from manager.context import Context
+from manager.cli import parsers
+from manager.cli.commands import new as new_command
+from manager.config import templates
+from manager.engine.containers import observe
 from manager.errors import OK, ConfigError, EngineUnreachable, UsageError
-from manager.memory import Memory, Remembered
-from manager.registry import observe
-from manager.survey import NO_IMAGE, Survey
+from manager.fleet import host, state_file
+from manager.fleet import observe as surveys
+from manager.fleet.observe import NO_IMAGE, Survey
+from manager.fleet.session import Context
+from manager.fleet.state_file import Memory, Remembered
+from manager.util import atomic_file
 from tests.builders import a_config, a_row, write_config
 from tests.fleet import ROOT
 
@@ -58,7 +61,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def new(folder: Path, *words: str, rows: list[dict[str, Any]] | None = None, id: str = "bp_new_01") -> int:
     line = ["--project-dir", str(folder), "new", "--template", "perp_grid", "--id", id, *words]
-    return create.new(Making(commandline.parser("new").parse_args(line), rows))
+    return new_command.new(Making(parsers.parser("new").parse_args(line), rows))
 
 
 def made(folder: Path, stem: str = "bp_new_01") -> dict[str, Any]:
@@ -165,7 +168,7 @@ def test_no_file_is_overwritten(folder: Path) -> None:
     with pytest.raises(UsageError, match="no config is overwritten"):
         new(folder, *SOL, id="dangling")
     with pytest.raises(FileExistsError):
-        jsonfile.create(path, b"x")
+        atomic_file.create(path, b"x")
     assert path.read_bytes() == before
     assert sorted(each.name for each in path.parent.iterdir()) == [
         "bp_new_01.json",
@@ -178,7 +181,7 @@ def test_the_port_is_nobodys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(host, "is_port_free", lambda _address, port: port != 5005)
     fleet = Making(Namespace(project_dir=str(folder)), None).project().fleet
     fleet.state_dir.mkdir(parents=True)
-    memory.save(fleet.memory_file, Memory("desk", {"bp_down_01": Remembered(web_port=5002)}))
+    state_file.save(fleet.memory_file, Memory("desk", {"bp_down_01": Remembered(web_port=5002)}))
     write_config(folder, a_config("bp_bad_01", 5003, strategy_config={"grid_num": 1}), "broken")
     rows = [a_row("bp_gone_01", labels={"botfleet.web-port": "5004"})]
     assert new(folder, *SOL, rows=rows) == OK

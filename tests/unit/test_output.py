@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from manager import cli, labels, listing, output, states
-from manager.memory import Remembered
-from manager.view import InstanceView
+from manager.cli import main
+from manager.engine import labels
+from manager.fleet import display, status
+from manager.fleet.instance import InstanceView
+from manager.fleet.state_file import Remembered
+from manager.util import console
 from tests.builders import UPTIME, a_container, a_spec
 
 
@@ -18,13 +21,13 @@ def a_view(
     instance: str = "bp_sol_01", engine: str = "running", created: float = 1_764_500_000, **changes: Any
 ) -> InstanceView:
     container = a_container(instance, engine, Created=int(created), **changes)
-    found = states.verdict(container, None, configured=True, uptime=UPTIME)
+    found = status.verdict(container, None, configured=True, uptime=UPTIME)
     return InstanceView(instance, found, (), None, container, None, Remembered())
 
 
 def test_the_list_is_the_old_one_with_english_heads() -> None:
     started = datetime(2025, 11, 30, 19, 0, 0).timestamp()
-    assert listing.list_table(
+    assert display.list_table(
         [a_view(created=started), a_view("bp_eth_02", "exited", started + 60)], {"bp_sol_01": 12345}
     ) == (
         "Instance ID          PID        Web port   Config file                              Started\n"
@@ -32,17 +35,17 @@ def test_the_list_is_the_old_one_with_english_heads() -> None:
         + "\n🟢 bp_sol_01          12345      5001       config/active/bp_sol_01.json             2025-11-30 19:00:00"
         + "\n🔴 bp_eth_02          -          5001       config/active/bp_eth_02.json             2025-11-30 19:01:00"
     )
-    assert listing.list_table([], {}) == "no running instances"
+    assert display.list_table([], {}) == "no running instances"
 
 
 def test_ps_objects_have_at_least_the_promised_keys() -> None:
-    (found,) = listing.ps_objects([a_view()])
+    (found,) = display.ps_objects([a_view()])
     assert {"id", "state", "drifted", "mode", "web_port", "health", "restarts", "since"} <= set(found)
     assert (found["state"], found["health"], found["web_port"]) == ("running", "healthy", 5001)
 
 
 def test_the_ps_table_says_why() -> None:
-    text = listing.ps_table([a_view("a", "exited", time.time() - 125)]).text
+    text = display.ps_table([a_view("a", "exited", time.time() - 125)]).text
     assert text.splitlines()[1].split() == [
         "a",
         "stopped",
@@ -62,26 +65,26 @@ def test_the_ps_table_says_why() -> None:
     [(-5, "0s"), (59.9, "59s"), (60, "1m"), (3661, "1h01m"), (172_799, "47h59m"), (172_800, "2d")],
 )
 def test_ages(seconds: float, expected: str) -> None:
-    assert output.age(seconds) == expected
+    assert console.age(seconds) == expected
 
 
 def test_a_running_orphan_is_shown_as_running() -> None:
     container = a_container()
-    found = states.verdict(container, None, configured=False, uptime=UPTIME)
+    found = status.verdict(container, None, configured=False, uptime=UPTIME)
     view = a_view()._replace(verdict=found)
     assert (found.state, found.inner, found.is_running) == ("orphan", "running", True)
-    assert "🟢 bp_sol_01" in listing.list_table([view], {})
-    stopped = states.verdict(a_container(state="exited"), None, configured=False, uptime=UPTIME)
+    assert "🟢 bp_sol_01" in display.list_table([view], {})
+    stopped = status.verdict(a_container(state="exited"), None, configured=False, uptime=UPTIME)
     assert not stopped.is_running
 
 
 def test_what_a_container_was_made_with_is_shown_before_what_its_config_asks_for() -> None:
     view = a_view(labels={labels.EXCHANGE: "aster"})._replace(spec=a_spec())
-    (found,) = listing.ps_objects([view])
+    (found,) = display.ps_objects([view])
     assert (found["exchange"], found["symbol"]) == ("aster", "SOL_USDC_PERP")
-    assert listing.ps_table([view]).text.splitlines()[1].split()[3:5] == ["aster", "SOL_USDC_PERP"]
+    assert display.ps_table([view]).text.splitlines()[1].split()[3:5] == ["aster", "SOL_USDC_PERP"]
 
 
 def test_a_bare_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([]) == 2
+    assert main.main([]) == 2
     assert "manager up --wait" in capsys.readouterr().err

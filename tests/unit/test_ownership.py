@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from manager import cli, folders, jsonfile, lock, ownership
+from manager.cli import main
+from manager.config.fleet import Fleet
 from manager.errors import OK
-from manager.fleet import Fleet
+from manager.fleet import lock
+from manager.ops import instance_folders
+from manager.util import atomic_file, ownership
 from tests.builders import a_spec
 
 USER = (1234, 2345)
@@ -31,9 +34,9 @@ def owner_of(path: Path) -> tuple[int, int]:
 def test_everything_that_a_command_makes(home: Path) -> None:
     fleet = Fleet("desk", home, home / "deep" / "volumes")
     with lock.held(fleet.lock_file, "up"):
-        folders.prepare(a_spec(fleet=fleet), fleet, USER)
-        folders.write_env(a_spec(fleet=fleet), fleet, USER, {})
-        jsonfile.write_atomically(fleet.memory_file, {})
+        instance_folders.prepare(a_spec(fleet=fleet), fleet, USER)
+        instance_folders.write_env(a_spec(fleet=fleet), fleet, USER, {})
+        atomic_file.write_atomically(fleet.memory_file, {})
     made = list(home.rglob("*"))
     assert len(made) > 10
     assert {path: owner_of(path) for path in made if owner_of(path) != USER} == {}
@@ -41,7 +44,7 @@ def test_everything_that_a_command_makes(home: Path) -> None:
 
 def test_roots_own_folder_stays_roots(tmp_path: Path) -> None:
     ownership.make_folder(tmp_path / "a" / "b")
-    jsonfile.write_atomically(tmp_path / "a" / "b" / "c.json", {})
+    atomic_file.write_atomically(tmp_path / "a" / "b" / "c.json", {})
     assert {owner_of(path) for path in tmp_path.rglob("*")} == {(0, 0)}
 
 
@@ -59,7 +62,7 @@ def test_a_backup_that_root_makes(home: Path) -> None:
     (home / "config" / "active").mkdir(parents=True)
     for path in home.rglob("*"):
         os.chown(path, *USER)
-    assert cli.main(["--project-dir", str(home), "backup"]) == OK
+    assert main.main(["--project-dir", str(home), "backup"]) == OK
     made = list((home / "volumes").rglob("*"))
     assert len(made) > 2
     assert {path: owner_of(path) for path in [home / "volumes", *made] if owner_of(path) != USER} == {}

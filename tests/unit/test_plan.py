@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from manager import plan
-from manager.action import Action
+from manager.ops import plan
+from manager.ops.action import Action
 from tests.builders import a_situation
 
 

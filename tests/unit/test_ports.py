@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from manager import ports
+from manager.engine import port_holder
 from tests.fleet import eventually
 
 
@@ -24,7 +24,7 @@ class NobodyPublishes:
 
 
 def holder(port: int) -> str:
-    return ports.holder(port, cast(Any, NobodyPublishes()), "desk")
+    return port_holder.holder(port, cast(Any, NobodyPublishes()), "desk")
 
 
 def runs_as_proxy(pid: int) -> bool:

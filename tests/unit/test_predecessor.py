@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from manager import predecessor, survey
-from manager import project as projects
-from manager.registry import observe
+from manager.engine.containers import observe
+from manager.fleet import observe as observing
+from manager.fleet import old_daemon_guard, project
 from tests.builders import FLEET_NAME, a_config, write_config
 from tests.fleet import eventually
 
@@ -16,8 +16,8 @@ OLD_BOT = "import time; print('up', flush=True); time.sleep(60)"
 
 
 def said(folder: Path) -> str:
-    found = survey.survey(projects.read(folder), observe([], FLEET_NAME), survey.NO_IMAGE)
-    return str(predecessor.still_running(found, ["bp_sol_01"]).get("bp_sol_01", ""))
+    found = observing.survey(project.read(folder), observe([], FLEET_NAME), observing.NO_IMAGE)
+    return str(old_daemon_guard.still_running(found, ["bp_sol_01"]).get("bp_sol_01", ""))
 
 
 def test_an_old_bot_without_a_record_is_seen_in_a_folder_that_both_share(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """\
 import time
-from manager import progress
-progress.FIRST_AFTER_S = progress.EVERY_S = 0.01
-with progress.Progress(["slow", "quick"]) as shown:
+from manager.util import progress_line
+progress_line.FIRST_AFTER_S = progress_line.EVERY_S = 0.01
+with progress_line.Progress(["slow", "quick"]) as shown:
     time.sleep(0.1)
     shown.done("quick", "quick: stopped")
     time.sleep(0.1)

@@ -16,16 +16,17 @@ from typing import Any
 import pytest
 from wcwidth import wcswidth  # type: ignore[import-untyped]
 
-from manager import argument_types, cli, completion, i18n, screen, table
-from manager.command_table import COMMANDS
-from manager.commands import ps
+from manager import i18n
+from manager.cli import argument_types, completion, main
+from manager.cli.command_table import COMMANDS
+from manager.cli.commands import ps
 from manager.errors import UsageError
-from manager.memory import Remembered
-from manager.reading import moments
-from manager.reading.lines import LONGEST, Line, for_terminal, from_frames, made_visible
-from manager.reading.pattern import LOOKED_AT, Pattern
-from manager.states import State, Verdict
-from manager.view import InstanceView
+from manager.fleet.instance import InstanceView
+from manager.fleet.state_file import Remembered
+from manager.fleet.status import State, Verdict
+from manager.monitor.logs.lines import LONGEST, Line, for_terminal, from_frames, made_visible
+from manager.monitor.logs.pattern import LOOKED_AT, Pattern
+from manager.util import screen, text_table, time_parse
 from tests.builders import a_config, a_spec, write_config
 
 # Times
@@ -36,33 +37,33 @@ from tests.builders import a_config, a_spec, write_config
     [("90s", 90), ("10m", 600), ("1h30m", 5400), ("3d", 259_200), ("1.5h", 5400), ("1w", 604_800)],
 )
 def test_durations_count_back_from_now(text: str, ago: float) -> None:
-    assert time.time() - moments.moment(text) == pytest.approx(ago, abs=5)
+    assert time.time() - time_parse.moment(text) == pytest.approx(ago, abs=5)
 
 
 def test_a_date_without_a_zone_is_local_and_one_with_a_zone_is_not() -> None:
-    assert moments.moment("2026-01-31 08:00") == datetime(2026, 1, 31, 8).timestamp()
-    assert moments.moment("2026-01-31") == datetime(2026, 1, 31).timestamp()
-    assert moments.moment("2026-01-31T08:00:00Z") == 1_769_846_400
-    assert moments.moment("2026-01-31T08:00:00+08:00") == 1_769_846_400 - 8 * 3600
-    assert moments.moment("1769846400") == 1_769_846_400
-    assert moments.moment("9" * 30 + "d") == moments.moment("0001-01-01T00:00:00Z") == 0
+    assert time_parse.moment("2026-01-31 08:00") == datetime(2026, 1, 31, 8).timestamp()
+    assert time_parse.moment("2026-01-31") == datetime(2026, 1, 31).timestamp()
+    assert time_parse.moment("2026-01-31T08:00:00Z") == 1_769_846_400
+    assert time_parse.moment("2026-01-31T08:00:00+08:00") == 1_769_846_400 - 8 * 3600
+    assert time_parse.moment("1769846400") == 1_769_846_400
+    assert time_parse.moment("9" * 30 + "d") == time_parse.moment("0001-01-01T00:00:00Z") == 0
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "10", "10x", "m", "2026-13-01", "-5m", "9999-12-31"])
 def test_what_is_no_time_is_a_usage_error(text: str) -> None:
     with pytest.raises(SystemExit) as ended:
-        cli.main(["logs", f"--since={text}"])
+        main.main(["logs", f"--since={text}"])
     assert ended.value.code == 2
 
 
 def test_the_time_a_line_begins_with() -> None:
     eight = datetime(2026, 1, 31, 8).timestamp()
-    assert moments.own_moment(b"2026-01-31 08:00:00 INFO x") == eight
-    assert moments.own_moment(b"[2026-01-31T08:00:00.123] x") == eight
-    assert moments.own_moment(b"2026-01-31T08:00:00,5Z x") == 1_769_846_400
-    assert moments.own_moment(b"2026-01-31T16:00:00+0800 x") == 1_769_846_400
-    assert moments.own_moment(b"INFO 2026-01-31 08:00:00") is None
-    assert moments.own_moment(b"2026-99-31 08:00:00") is None
+    assert time_parse.own_moment(b"2026-01-31 08:00:00 INFO x") == eight
+    assert time_parse.own_moment(b"[2026-01-31T08:00:00.123] x") == eight
+    assert time_parse.own_moment(b"2026-01-31T08:00:00,5Z x") == 1_769_846_400
+    assert time_parse.own_moment(b"2026-01-31T16:00:00+0800 x") == 1_769_846_400
+    assert time_parse.own_moment(b"INFO 2026-01-31 08:00:00") is None
+    assert time_parse.own_moment(b"2026-99-31 08:00:00") is None
 
 
 # Lines
@@ -105,7 +106,7 @@ def test_a_terminal_is_told_nothing_by_a_bot() -> None:
 
 
 def test_a_pattern_that_would_take_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manager.reading.pattern.PATIENCE_S", 0.05)
+    monkeypatch.setattr("manager.monitor.logs.pattern.PATIENCE_S", 0.05)
     hanging = Pattern(re.compile("(a+)+$"))
     with pytest.raises(UsageError, match="takes more than"):
         hanging.matches(b"a" * 60 + b"b")
@@ -121,7 +122,7 @@ def test_only_the_beginning_of_a_long_line_is_searched() -> None:
 
 def test_a_bad_pattern_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        cli.main(["logs", "--grep", "(", "--lang", "en"])
+        main.main(["logs", "--grep", "(", "--lang", "en"])
     assert ended.value.code == 2
     assert "--grep: is no regular expression: missing )" in capsys.readouterr().err
 
@@ -141,14 +142,14 @@ ROWS = [
 ]
 
 
-def a_table(limit: int) -> table.Table:
-    return table.fitted(HEADS, ROWS, limit, (3, 2), [False, True])
+def a_table(limit: int) -> text_table.Table:
+    return text_table.fitted(HEADS, ROWS, limit, (3, 2), [False, True])
 
 
 @pytest.mark.parametrize("limit", [30, 36, 45, 60, 75, 200])
 def test_no_line_is_wider_than_the_terminal_and_nothing_wrong_is_left_out(limit: int) -> None:
     found = a_table(limit)
-    assert max(wcswidth(table.COLOUR.sub("", line)) for line in found.text.splitlines()) <= limit
+    assert max(wcswidth(text_table.COLOUR.sub("", line)) for line in found.text.splitlines()) <= limit
     failed = "".join(found.rows[1])
     assert "failed" in failed
     assert "餘額不足" in failed.replace(" ", "")
@@ -166,7 +167,7 @@ def test_columns_go_one_by_one_and_the_note_goes_below_at_last() -> None:
 
 
 def test_widths() -> None:
-    assert [table.width(each) for each in ("ab", "已停止", "🟢", "\x1b[31mx\x1b[0m", "é", "")] == [
+    assert [text_table.width(each) for each in ("ab", "已停止", "🟢", "\x1b[31mx\x1b[0m", "é", "")] == [
         2,
         6,
         2,
@@ -174,9 +175,9 @@ def test_widths() -> None:
         1,
         0,
     ]
-    assert table.cut("已停止", 5) == "已停…"
-    assert table.wrapped("ab cdef g", 4) == ["ab", "cdef", "g"]
-    assert table.wrapped("已停止了", 5) == ["已停", "止了"]
+    assert text_table.cut("已停止", 5) == "已停…"
+    assert text_table.wrapped("ab cdef g", 4) == ["ab", "cdef", "g"]
+    assert text_table.wrapped("已停止了", 5) == ["已停", "止了"]
 
 
 # ps
@@ -288,7 +289,7 @@ TAB = {
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_shells_offer_instances(desk: Path, shell: str, tmp_path: Path) -> None:
     program = tmp_path / "manager"
-    root = Path(cli.__file__).parents[1]
+    root = Path(main.__file__).parents[1]
     program.write_text(f'#!/bin/sh\nPYTHONPATH="{root}" exec "{sys.executable}" -m manager "$@"\n')
     program.chmod(0o755)
     script = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from manager import labels
-from manager.registry import observe
+from manager.engine import labels
+from manager.engine.containers import observe
 from tests.builders import FLEET_NAME, a_container, a_row
 
 

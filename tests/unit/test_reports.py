@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from manager import reports
-from manager.reports import MAX_BYTES, Report
+from manager.monitor.stats import reports
+from manager.monitor.stats.reports import MAX_BYTES, Report
 
 Behaviour = Callable[[socket.socket], None]
 

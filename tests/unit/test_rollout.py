@@ -6,29 +6,30 @@ from typing import Any
 
 import pytest
 
-from manager import history, memory, plan, rollout
-from manager.container import Place, body
+from manager.engine.container_config import Place, body
+from manager.engine.containers import Container
 from manager.errors import UsageError
-from manager.history import Step
-from manager.memory import Memory, Refused, Remembered
-from manager.registry import Container
-from manager.rollout import Watched
-from manager.situation import Situation
-from manager.states import Verdict
-from manager.view import InstanceView
+from manager.fleet import state_file, upgrade_records
+from manager.fleet.instance import InstanceView
+from manager.fleet.snapshot import Situation
+from manager.fleet.state_file import Memory, Refused, Remembered
+from manager.fleet.status import Verdict
+from manager.fleet.upgrade_records import Step
+from manager.ops import plan, rollout_plan
+from manager.ops.rollout_plan import Watched
 from tests.builders import a_container, a_fleet, a_situation, a_spec
 
 OLD = {"engine": "running", "image": "sha256:old"}
 
 
-def a_step(phase: history.Phase = "done", **changes: Any) -> Step:
+def a_step(phase: upgrade_records.Phase = "done", **changes: Any) -> Step:
     """From image old to image one, with the same config."""
     step = Step(phase, "id-of-a", {"Labels": {}, "Image": "x"}, "sha256:old", "h1", "sha256:one", "h1", "now")
     return step._replace(**changes)
 
 
 def said(situation: Situation, *named: str, **steps: Step) -> list[str]:
-    planned = rollout.plan(situation, steps, list(named) or None)
+    planned = rollout_plan.plan(situation, steps, list(named) or None)
     return [str(each) for each in (*planned.todo, *planned.left)]
 
 
@@ -75,14 +76,14 @@ def test_what_a_killed_upgrade_was_at_is_gone_on_with() -> None:
 def test_a_halt_in_the_middle_of_an_upgrade_holds() -> None:
     situation = a_situation({"a": {"engine": "exited", "halted": "ran"}, "b": {"halted": "down"}})
     halted = "halted; `manager resume` brings back what ran"
-    planned = rollout.plan(situation, {each: a_step("going") for each in "ab"}, None)
+    planned = rollout_plan.plan(situation, {each: a_step("going") for each in "ab"}, None)
     assert not planned.todo
     assert [str(each) for each in planned.left] == [f"leave a: {halted}", f"leave b: {halted}"]
 
 
 def order(situation: Situation, **how: Any) -> list[str]:
-    planned = rollout.plan(situation, {}, None)
-    found = rollout.batches(planned.todo, situation, how.pop("interrupted", ()), **how)
+    planned = rollout_plan.plan(situation, {}, None)
+    found = rollout_plan.batches(planned.todo, situation, how.pop("interrupted", ()), **how)
     return ["".join(each.instance for each in batch) for batch in found]
 
 
@@ -101,7 +102,7 @@ def test_a_healthy_one_on_paper_goes_first_then_batches() -> None:
     with pytest.raises(UsageError, match="x cannot be the canary"):
         order(situation, canary="x")
     many = a_situation({f"{number:03}": OLD for number in range(101)})
-    assert [len(each) for each in rollout.batches(rollout.plan(many, {}, None).todo, many, ())] == [
+    assert [len(each) for each in rollout_plan.batches(rollout_plan.plan(many, {}, None).todo, many, ())] == [
         1,
         *[10] * 10,
     ]
@@ -111,7 +112,7 @@ def test_a_port_that_another_one_still_has_is_refused_before_anything_is_touched
     situation = a_situation(
         {"a": {**OLD, "port": 5002, "old_port": 5001}, "b": {**OLD, "port": 5003, "old_port": 5002}}
     )
-    (problem,) = rollout.port_problems(rollout.plan(situation, {}, None).todo, situation)
+    (problem,) = rollout_plan.port_problems(rollout_plan.plan(situation, {}, None).todo, situation)
     assert "5002 is the port that b has now" in str(problem)
 
 
@@ -180,7 +181,9 @@ def test_only_the_last_upgrade_is_taken_back_and_a_stopped_one_stays_down() -> N
         "d": a_step("going"),
         "e": a_step("going"),
     }
-    assert [(str(each), each.stays_down) for each in rollout.rollbacks(situation, steps, [*"abcdef"])] == [
+    assert [
+        (str(each), each.stays_down) for each in rollout_plan.rollbacks(situation, steps, [*"abcdef"])
+    ] == [
         ("rollback a: asked for", False),
         ("rollback b: stays down, as it is", True),
         ("leave c: it is what it was before its last upgrade", False),
@@ -195,24 +198,24 @@ def test_a_step_is_forgotten_when_somebody_has_changed_the_instance_since() -> N
         return {"a": a_container("a", ImageID=image, labels={"botfleet.config-hash": config})}
 
     done, back, going = ({"a": a_step(phase)} for phase in ("done", "back", "going"))
-    assert history.valid(done, has("sha256:one"), "a")
-    assert history.valid(done, {}, "a")
-    assert not history.valid(done, has("sha256:one", "h2"), "a")
-    assert not history.valid(done, has("sha256:old"), "a")
-    assert history.valid(back, has("sha256:old"), "a")
-    assert not history.valid(back, has("sha256:one"), "a")
-    assert history.valid(going, has("sha256:three"), "a")
-    assert not history.valid(going, {}, "b")
+    assert upgrade_records.valid(done, has("sha256:one"), "a")
+    assert upgrade_records.valid(done, {}, "a")
+    assert not upgrade_records.valid(done, has("sha256:one", "h2"), "a")
+    assert not upgrade_records.valid(done, has("sha256:old"), "a")
+    assert upgrade_records.valid(back, has("sha256:old"), "a")
+    assert not upgrade_records.valid(back, has("sha256:one"), "a")
+    assert upgrade_records.valid(going, has("sha256:three"), "a")
+    assert not upgrade_records.valid(going, {}, "b")
 
 
 def test_a_refusal_and_a_step_survive_being_written(tmp_path: Any) -> None:
     fleet = a_fleet(data_dir=tmp_path)
     before = Memory("desk").with_refused({"a": Refused("h1", "sha256:one", "it is failed")})
-    memory.save(tmp_path / "fleet.json", before)
-    assert memory.load(tmp_path / "fleet.json", "desk") == before
-    assert history.load(fleet) == {}
-    history.save(fleet, {"a": a_step()})
-    assert history.load(fleet) == {"a": a_step()}
+    state_file.save(tmp_path / "fleet.json", before)
+    assert state_file.load(tmp_path / "fleet.json", "desk") == before
+    assert upgrade_records.load(fleet) == {}
+    upgrade_records.save(fleet, {"a": a_step()})
+    assert upgrade_records.load(fleet) == {"a": a_step()}
 
 
 def test_the_old_definition_is_the_container_with_its_image_by_our_name() -> None:
@@ -222,7 +225,7 @@ def test_the_old_definition_is_the_container_with_its_image_by_our_name() -> Non
         key: made[key] for key in ("Hostname", "User", "Cmd", "Env", "Labels", "StopTimeout", "Healthcheck")
     }
     config |= {"Image": "desk-bot:local", "ExposedPorts": made["ExposedPorts"], "Volumes": None}
-    again = history.definition(
+    again = upgrade_records.definition(
         {"Config": config, "HostConfig": made["HostConfig"]}, spec.id, "desk-bot:rollback-1"
     )
     assert again == {**made, "Image": "desk-bot:rollback-1"}

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from manager import i18n, settings
-from manager.commandline import words
-from manager.load import load_value
-from manager.schema import config_schema
-from manager.spec import config_hash
+from manager import i18n
+from manager.cli.parsers import words
+from manager.config import fleet_settings
+from manager.config.json_schema import config_schema
+from manager.config.loader import load_value
+from manager.config.spec import config_hash
 from tests.builders import a_config, a_fleet
 from tests.fleet import ROOT
 
@@ -133,7 +134,7 @@ def test_shipped_configs_name_the_schema_and_keep_it(path: Path) -> None:
 
 def test_the_committed_schema_is_what_the_command_prints() -> None:
     i18n.use("en")
-    fleet, _defaults = settings.load(ROOT)
+    fleet, _defaults = fleet_settings.load(ROOT)
     schema = config_schema(is_bundled_bot=fleet.is_bundled_bot)
     committed = json.loads((ROOT / "config" / "schema.json").read_text())
     assert committed == schema, "run: manager --lang en config schema > config/schema.json"

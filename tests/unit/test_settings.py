@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from manager import settings
+from manager.config import fleet_settings
 from manager.errors import ConfigError
 
 
@@ -19,7 +19,7 @@ def written(project: Path, text: str) -> Path:
 def test_without_a_file_everything_has_a_default(tmp_path: Path) -> None:
     project = tmp_path / "My Desk_1"
     project.mkdir()
-    fleet, defaults = settings.load(project)
+    fleet, defaults = fleet_settings.load(project)
     assert (fleet.name, fleet.mode, fleet.bind_address, fleet.image_name) == (
         "mydesk_1", "paper", "127.0.0.1", "mydesk_1-bot:local",
     )  # fmt: skip
@@ -28,7 +28,7 @@ def test_without_a_file_everything_has_a_default(tmp_path: Path) -> None:
 
 
 def test_the_data_folder_may_be_the_old_systems(tmp_path: Path) -> None:
-    fleet, _defaults = settings.load(written(tmp_path / "desk", 'data_dir = "."'))
+    fleet, _defaults = fleet_settings.load(written(tmp_path / "desk", 'data_dir = "."'))
     assert fleet.export_file == tmp_path / "desk" / "logs" / "instances.json"
 
 
@@ -56,6 +56,6 @@ def test_the_data_folder_may_be_the_old_systems(tmp_path: Path) -> None:
 )
 def test_a_fault_names_file_key_and_rule(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        settings.load(written(tmp_path / "desk", text))
+        fleet_settings.load(written(tmp_path / "desk", text))
     assert str(caught.value) == expected
     assert caught.value.exit_code == 4

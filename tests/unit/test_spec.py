@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from manager import compose, container, labels
-from manager.container import Place
-from manager.spec import config_hash
+from manager.config.spec import config_hash
+from manager.engine import compose_file, container_config, labels
+from manager.engine.container_config import Place
 from tests.builders import a_fleet, a_spec
 
 PLACE = Place(uid=10001, gid=10001, owner=(10001, 10001), image_id="sha256:one", compose_hash="c" * 64)
@@ -47,7 +47,7 @@ def test_standard_argv() -> None:
 
 def test_the_definition_of_a_container() -> None:
     fleet = a_fleet()
-    body = container.body(a_spec(), fleet, PLACE)
+    body = container_config.body(a_spec(), fleet, PLACE)
     own = body.pop("Labels")
     assert body.pop("Cmd")[:2] == ["--exchange", "backpack"]
     assert "WEB_PORT=5001" in body["Env"]
@@ -106,8 +106,8 @@ def test_the_definition_of_a_container() -> None:
 
 def test_an_old_engine_gets_no_start_interval_and_zero_switches_the_check_off() -> None:
     old = Place(1, 1, (1, 1), "sha256:one", "c", api_version=(1, 41))
-    assert "StartInterval" not in container.body(a_spec(), a_fleet(), old)["Healthcheck"]
-    assert container.body(a_spec(), a_fleet(engine_health_interval=0), PLACE)["Healthcheck"] == {
+    assert "StartInterval" not in container_config.body(a_spec(), a_fleet(), old)["Healthcheck"]
+    assert container_config.body(a_spec(), a_fleet(engine_health_interval=0), PLACE)["Healthcheck"] == {
         "Test": ["NONE"]
     }
 
@@ -145,9 +145,9 @@ def test_the_hash_knows_no_machine() -> None:
 
 def test_compose_says_the_same_as_the_api() -> None:
     fleet, spec = a_fleet(), a_spec()
-    rendered = yaml.safe_load(compose.render([spec], fleet))
+    rendered = yaml.safe_load(compose_file.render([spec], fleet))
     service = rendered["services"]["bp_sol_01"]
-    body = container.body(spec, fleet, PLACE)
+    body = container_config.body(spec, fleet, PLACE)
     host = body["HostConfig"]
     assert service["command"] == body["Cmd"]
     assert [f"{name}={value}" for name, value in service["environment"].items()] == body["Env"]
@@ -177,12 +177,14 @@ def test_the_compose_file_has_no_trace_of_the_machine_and_survives_odd_ids() -> 
     specs = [
         a_spec(each, port) for each, port in (("007", 5001), ("no", 5002), ("1e5", 5003), ("a.b-c", 5004))
     ]
-    text = compose.render(specs, a_fleet())
+    text = compose_file.render(specs, a_fleet())
     assert "/srv/desk" not in text
     assert set(yaml.safe_load(text)["services"]) == {"007", "no", "1e5", "a.b-c"}
-    assert yaml.safe_load(compose.render([], a_fleet()))["services"] == {}
+    assert yaml.safe_load(compose_file.render([], a_fleet()))["services"] == {}
 
 
 def test_a_dollar_is_no_variable_to_compose() -> None:
     spec = a_spec(metadata={"symbol": "$SOL"})
-    assert "$$SOL" in yaml.safe_load(compose.render([spec], a_fleet()))["services"]["bp_sol_01"]["command"]
+    assert (
+        "$$SOL" in yaml.safe_load(compose_file.render([spec], a_fleet()))["services"]["bp_sol_01"]["command"]
+    )

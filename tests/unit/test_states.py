@@ -9,8 +9,9 @@ from typing import Any, get_args
 
 import pytest
 
-from manager import states, supervision
-from manager.supervision import Supervision
+from manager.fleet import status as statuses
+from manager.fleet import supervisor_state
+from manager.fleet.supervisor_state import Supervision
 from tests.builders import UPTIME, a_container, a_supervisor_file
 
 ENGINE_STATES = ["created", "running", "paused", "restarting", "removing", "exited", "dead", "something new"]
@@ -29,7 +30,7 @@ SUPERVISOR_STATES = [
 
 def said(tmp_path: Path, state: str = "running", **changes: Any) -> Supervision:
     (tmp_path / "supervisor.json").write_text(json.dumps(a_supervisor_file(state, **changes)))
-    found = supervision.read(tmp_path)
+    found = supervisor_state.read(tmp_path)
     assert found is not None
     return found
 
@@ -40,8 +41,8 @@ def said(tmp_path: Path, state: str = "running", **changes: Any) -> Supervision:
 def test_total(tmp_path: Path, engine: str, word: str | None) -> None:
     supervisor = None if word is None else said(tmp_path, word)
     for configured in (True, False):
-        found = states.verdict(a_container(state=engine), supervisor, configured=configured, uptime=UPTIME)
-        assert found.state in get_args(states.State)
+        found = statuses.verdict(a_container(state=engine), supervisor, configured=configured, uptime=UPTIME)
+        assert found.state in get_args(statuses.State)
         assert configured or found.state == "orphan"
 
 
@@ -60,7 +61,8 @@ def test_total(tmp_path: Path, engine: str, word: str | None) -> None:
 )
 def test_a_running_container_is_what_its_supervisor_says(tmp_path: Path, word: str, expected: str) -> None:
     assert (
-        states.verdict(a_container(), said(tmp_path, word), configured=True, uptime=UPTIME).state == expected
+        statuses.verdict(a_container(), said(tmp_path, word), configured=True, uptime=UPTIME).state
+        == expected
     )
 
 
@@ -75,30 +77,32 @@ def test_a_running_container_is_what_its_supervisor_says(tmp_path: Path, word: s
     ],
 )
 def test_a_container_that_is_not_running_is_never_green(tmp_path: Path, engine: str, expected: str) -> None:
-    found = states.verdict(a_container(state=engine), said(tmp_path), configured=True, uptime=UPTIME)
+    found = statuses.verdict(a_container(state=engine), said(tmp_path), configured=True, uptime=UPTIME)
     assert found.state == expected
 
 
 def test_a_silent_supervisor_is_unhealthy(tmp_path: Path) -> None:
     spoke = said(tmp_path, updated_uptime=UPTIME - 96)
-    found = states.verdict(a_container(), spoke, configured=True, uptime=UPTIME)
+    found = statuses.verdict(a_container(), spoke, configured=True, uptime=UPTIME)
     assert (found.state, found.word) == ("unhealthy", "silent")
     assert str(found.why) == "its supervisor has said nothing for 96 s"
-    assert states.verdict(a_container(), spoke, configured=True, uptime=UPTIME - 10).state == "running"
+    assert statuses.verdict(a_container(), spoke, configured=True, uptime=UPTIME - 10).state == "running"
 
 
 def test_words_of_another_container_or_another_boot_do_not_count(tmp_path: Path) -> None:
     other = said(tmp_path, "failed", container="someone-else")
-    assert states.verdict(a_container(), other, configured=True, uptime=UPTIME).state == "running"
+    assert statuses.verdict(a_container(), other, configured=True, uptime=UPTIME).state == "running"
     before_boot = said(tmp_path, "running", updated_uptime=UPTIME + 5000)
-    assert states.verdict(a_container(), before_boot, configured=True, uptime=UPTIME).state == "running"
+    assert statuses.verdict(a_container(), before_boot, configured=True, uptime=UPTIME).state == "running"
 
 
 def test_a_bot_in_a_container_that_is_not_its_own_is_shown_whatever_its_own_container_does(
     tmp_path: Path,
 ) -> None:
     for container in (None, a_container(), a_container(state="exited")):
-        found = states.verdict(container, None, configured=True, uptime=UPTIME, elsewhere="0123456789abcdef")
+        found = statuses.verdict(
+            container, None, configured=True, uptime=UPTIME, elsewhere="0123456789abcdef"
+        )
         assert (found.state, found.word) == ("unhealthy", "elsewhere")
         assert str(found.why) == "its bot runs in container 0123456789ab, which is not its own"
 
@@ -113,14 +117,16 @@ def test_a_bot_in_a_container_that_is_not_its_own_is_shown_whatever_its_own_cont
     ],
 )
 def test_without_a_state_file_the_engines_health_counts(status: str, expected: str) -> None:
-    assert states.verdict(a_container(Status=status), None, configured=True, uptime=UPTIME).state == expected
+    assert (
+        statuses.verdict(a_container(Status=status), None, configured=True, uptime=UPTIME).state == expected
+    )
 
 
 def test_missing() -> None:
-    assert states.verdict(None, None, configured=True, uptime=UPTIME).state == "missing"
+    assert statuses.verdict(None, None, configured=True, uptime=UPTIME).state == "missing"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"state": "running"}', "\0", '{"restarts": 1}'])
 def test_a_broken_state_file_is_no_state(tmp_path: Path, content: str) -> None:
     (tmp_path / "supervisor.json").write_text(content)
-    assert supervision.read(tmp_path) is None
+    assert supervisor_state.read(tmp_path) is None

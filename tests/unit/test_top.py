@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from manager.columns import COLUMNS
-from manager.figures import Figures
-from manager.reports import Report
-from manager.top import arrange, questions, source, trend
-from manager.top.arrange import Order
-from manager.top.screens import printable
-from manager.top.trend import Trends
+from manager.monitor.stats.columns import COLUMNS
+from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.stats.reports import Report
+from manager.monitor.top import confirm, sorting, source, sparkline
+from manager.monitor.top.screens import printable
+from manager.monitor.top.sorting import Order
+from manager.monitor.top.sparkline import Trends
 from tests.builders import a_fleet, some_figures
 
 ROWS = [
@@ -32,21 +32,21 @@ def ids(rows: Sequence[Figures]) -> list[str]:
 
 
 def test_every_word_of_a_filter_must_be_there() -> None:
-    assert ids(arrange.matching(ROWS, "")) == ids(ROWS)
-    assert ids(arrange.matching(ROWS, "FAILED live")) == ["bp_eth_01"]
-    assert ids(arrange.matching(ROWS, "failed paper")) == []
-    assert ids(arrange.matching(ROWS, "sol_usdc")) == ids(ROWS)
+    assert ids(sorting.matching(ROWS, "")) == ids(ROWS)
+    assert ids(sorting.matching(ROWS, "FAILED live")) == ["bp_eth_01"]
+    assert ids(sorting.matching(ROWS, "failed paper")) == []
+    assert ids(sorting.matching(ROWS, "sol_usdc")) == ids(ROWS)
 
 
 def test_the_largest_is_first_where_that_is_what_one_looks_for() -> None:
-    assert ids(arrange.arranged(ROWS, "", Order())) == ["bp_btc_01", "bp_eth_01", "bp_sol_01"]
-    assert ids(arrange.arranged(ROWS, "", Order("cpu"))) == ["bp_btc_01", "bp_sol_01", "bp_eth_01"]
-    assert ids(arrange.arranged(ROWS, "", Order("cpu", is_turned=True))) == [
+    assert ids(sorting.arranged(ROWS, "", Order())) == ["bp_btc_01", "bp_eth_01", "bp_sol_01"]
+    assert ids(sorting.arranged(ROWS, "", Order("cpu"))) == ["bp_btc_01", "bp_sol_01", "bp_eth_01"]
+    assert ids(sorting.arranged(ROWS, "", Order("cpu", is_turned=True))) == [
         "bp_sol_01",
         "bp_btc_01",
         "bp_eth_01",
     ]
-    assert ids(arrange.arranged(ROWS, "", Order("state")))[0] == "bp_eth_01"
+    assert ids(sorting.arranged(ROWS, "", Order("state")))[0] == "bp_eth_01"
 
 
 def test_sorting_moves_through_the_shown_columns_and_round() -> None:
@@ -57,7 +57,7 @@ def test_sorting_moves_through_the_shown_columns_and_round() -> None:
 
 
 def test_held_rows_keep_their_places() -> None:
-    assert ids(arrange.held(ROWS, ["bp_btc_01", "gone", "bp_sol_01"])) == [
+    assert ids(sorting.held(ROWS, ["bp_btc_01", "gone", "bp_sol_01"])) == [
         "bp_btc_01",
         "bp_sol_01",
         "bp_eth_01",
@@ -65,19 +65,19 @@ def test_held_rows_keep_their_places() -> None:
 
 
 def test_the_cursor_stays_on_its_instance() -> None:
-    assert arrange.cursor_after(["c", "a"], ["a", "b", "c"], "a") == "a"
-    assert arrange.cursor_after(["a", "c"], ["a", "b", "c"], "b") == "c"
-    assert arrange.cursor_after(["a"], ["a", "b", "c"], "c") == "a"
-    assert arrange.cursor_after([], ["a"], "a") is None
-    assert arrange.cursor_after(["a"], [], None) == "a"
+    assert sorting.cursor_after(["c", "a"], ["a", "b", "c"], "a") == "a"
+    assert sorting.cursor_after(["a", "c"], ["a", "b", "c"], "b") == "c"
+    assert sorting.cursor_after(["a"], ["a", "b", "c"], "c") == "a"
+    assert sorting.cursor_after([], ["a"], "a") is None
+    assert sorting.cursor_after(["a"], [], None) == "a"
 
 
 def test_bars() -> None:
-    assert trend.bars([0, 50, 100], "cpu") == "▁▅█"
-    assert trend.bars([1.0, 1.1], "cpu") == "▂▂"  # the noise of an idle bot is no mountain
-    assert trend.bars([-5.0, None, 5.0], "pnl") == "▁ █"
-    assert trend.bars([3.0, 3.0], "pnl") == "▁▁"
-    assert trend.bars([None, None], "pnl") == "  "
+    assert sparkline.bars([0, 50, 100], "cpu") == "▁▅█"
+    assert sparkline.bars([1.0, 1.1], "cpu") == "▂▂"  # the noise of an idle bot is no mountain
+    assert sparkline.bars([-5.0, None, 5.0], "pnl") == "▁ █"
+    assert sparkline.bars([3.0, 3.0], "pnl") == "▁▁"
+    assert sparkline.bars([None, None], "pnl") == "  "
 
 
 def test_trends_forget_what_is_gone_and_add_a_bar_when_it_is_time() -> None:
@@ -104,7 +104,7 @@ def test_a_question_says_what_will_happen() -> None:
     row = some_figures(
         "bp_eth_01", mode="live", position="1.5", base="ETH", pnl="-3", quote="USDC", open_orders=4
     )
-    asked = "\n".join(questions.before("stop", row))
+    asked = "\n".join(confirm.before("stop", row))
     for part in (
         "Stop bp_eth_01?",
         "real money",
@@ -115,15 +115,15 @@ def test_a_question_says_what_will_happen() -> None:
     ):
         assert part in asked
     assert "does not run now: orders that it may have left" in asked  # nobody is there to cancel them
-    assert "places orders" in "\n".join(questions.before("restart", row))
+    assert "places orders" in "\n".join(confirm.before("restart", row))
 
 
 def test_the_detail_names_a_bot_that_is_misled() -> None:
     row = Figures(some_figures(mode="paper").view, report=Report(mode="live"))
-    assert "its bot says that it trades live, but its container was made for paper" in questions.detail(
+    assert "its bot says that it trades live, but its container was made for paper" in confirm.detail(
         row, a_fleet()
     )
-    assert "http://127.0.0.1:5001" in questions.detail(row, a_fleet())
+    assert "http://127.0.0.1:5001" in confirm.detail(row, a_fleet())
 
 
 def test_a_bots_line_moves_no_cursor() -> None:

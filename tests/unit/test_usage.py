@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from manager import usage
-from manager.usage import Sample
+from manager.monitor.stats import usage
+from manager.monitor.stats.usage import Sample
 
 ANSWER: dict[str, Any] = {
     "pids_stats": {"current": 3, "limit": 256},

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from manager import waiting
-from manager.supervision import STATE_FILE
+from manager.fleet.supervisor_state import STATE_FILE
+from manager.ops import wait
 from tests.builders import a_fleet, a_supervisor_file
 
 
@@ -27,19 +27,19 @@ def test_it_waits_for_every_bot(tmp_path: Path) -> None:
     timer = threading.Timer(0.2, say, args=(tmp_path, "b"))
     started = time.monotonic()
     timer.start()
-    waiting.until_heard(a_fleet(data_dir=tmp_path), ["a", "b"])
-    assert 0.2 <= time.monotonic() - started < waiting.HEARD_WITHIN_S
+    wait.until_heard(a_fleet(data_dir=tmp_path), ["a", "b"])
+    assert 0.2 <= time.monotonic() - started < wait.HEARD_WITHIN_S
 
 
 @pytest.mark.parametrize("state", ["restarting", "failed", "completed"])
 def test_a_bot_that_is_gone_already_is_not_waited_for(tmp_path: Path, state: str) -> None:
     say(tmp_path, "a", state=state, bot_pid=None)
     started = time.monotonic()
-    waiting.until_heard(a_fleet(data_dir=tmp_path), ["a"])
+    wait.until_heard(a_fleet(data_dir=tmp_path), ["a"])
     assert time.monotonic() - started < 1
 
 
 def test_silence_is_waited_out_only_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "HEARD_WITHIN_S", 0.1)
-    waiting.until_heard(a_fleet(data_dir=tmp_path), ["a"])
-    waiting.until_heard(a_fleet(data_dir=tmp_path), [])
+    monkeypatch.setattr(wait, "HEARD_WITHIN_S", 0.1)
+    wait.until_heard(a_fleet(data_dir=tmp_path), ["a"])
+    wait.until_heard(a_fleet(data_dir=tmp_path), [])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from manager.fleet import Alerts
+from manager.config.fleet import Alerts
 from manager.i18n import Text
-from manager.watch import book, wording
-from manager.watch.book import Alert, Key, Open
-from manager.watch.faults import MACHINE, Fault, Kind
+from manager.monitor.watch import alert_state, messages
+from manager.monitor.watch.alert_rules import MACHINE, Fault, Kind
+from manager.monitor.watch.alert_state import Alert, Key, Open
 
 RULES = Alerts(recovered_after=60, remind_after=3600)
 
@@ -32,7 +32,7 @@ class Clock:
         are_unknown: bool = False,
         is_unsettled: bool = False,
     ) -> str:
-        self.book, alerts = book.step(
+        self.book, alerts = alert_state.step(
             self.book,
             seen,
             RULES,
@@ -42,7 +42,7 @@ class Clock:
             are_unknown=are_unknown,
             is_unsettled=is_unsettled,
         )
-        self.book = book.from_json(book.as_json(self.book))  # as after a restart of the watch
+        self.book = alert_state.from_json(alert_state.as_json(self.book))  # as after a restart of the watch
         return "; ".join(str(each.text) for each in alerts)
 
 
@@ -153,20 +153,20 @@ def an_alert(subject: str, kind: Kind = "down") -> Alert:
 
 
 def test_one_alert_is_a_line_and_its_details() -> None:
-    assert wording.message("desk", [an_alert("one")]) == ("botfleet desk: one is down", "last words", "bad")
+    assert messages.message("desk", [an_alert("one")]) == ("botfleet desk: one is down", "last words", "bad")
 
 
 def test_a_burst_is_one_message_that_a_service_takes() -> None:
     alerts = [an_alert(f"bot{number:02}") for number in range(40)]
-    message = wording.message("desk", [*alerts, an_alert("x", "failed")])
+    message = messages.message("desk", [*alerts, an_alert("x", "failed")])
     assert message.title == "botfleet desk: 40 down, 1 failed: bot00, bot01, bot02, bot03, bot04, …"
     assert message.body.splitlines()[0] == "bot00 is down"
     assert message.body.splitlines()[-1] == "… and 11 more"
 
 
 def test_what_waited_for_an_address_goes_out_as_one() -> None:
-    first, second = wording.message("desk", [an_alert("one")]), wording.message("desk", [an_alert("two")])
-    message = wording.joined([first, second])
+    first, second = messages.message("desk", [an_alert("one")]), messages.message("desk", [an_alert("two")])
+    message = messages.joined([first, second])
     assert message.title == "botfleet desk: two is down (and 1 earlier messages)"
     assert message.body.splitlines() == [
         "botfleet desk: one is down", "last words", "botfleet desk: two is down", "last words",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from manager.watch import comeback
+from manager.monitor.watch import engine_recovery
 from tests.builders import a_container
 
 
@@ -17,11 +17,11 @@ def ended(at: str) -> dict[str, Any]:
 def test_what_was_up_and_is_down_is_a_candidate() -> None:
     before = [a_container(each) for each in ("one", "two", "stopping")]
     before.append(a_container("stopped", "exited"))
-    lost = comeback.loss(100.0, before, {"id-of-stopping"})
+    lost = engine_recovery.loss(100.0, before, {"id-of-stopping"})
     after = [a_container("one", "exited"), a_container("two")]
     after += [a_container("stopping", "exited"), a_container("stopped", "exited")]
     after.append(a_container("one", "exited", Id="another"))  # recreated meanwhile
-    assert [each.id for each in comeback.candidates(lost, after)] == ["id-of-one"]
+    assert [each.id for each in engine_recovery.candidates(lost, after)] == ["id-of-one"]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,6 @@ def test_what_was_up_and_is_down_is_a_candidate() -> None:
     ],
 )
 def test_only_what_ended_while_nobody_could_ask_for_it(finished: str, expected: bool) -> None:
-    lost = comeback.Loss(at=1_764_500_040.0, up={})  # 10:54:00
-    assert comeback.ended_unasked(ended(finished), lost, 1_764_500_070.0) is expected
-    assert not comeback.ended_unasked({}, lost, 1_764_500_070.0)
+    lost = engine_recovery.Loss(at=1_764_500_040.0, up={})  # 10:54:00
+    assert engine_recovery.ended_unasked(ended(finished), lost, 1_764_500_070.0) is expected
+    assert not engine_recovery.ended_unasked({}, lost, 1_764_500_070.0)

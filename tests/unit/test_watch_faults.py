@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from manager import labels, states, supervision
-from manager.fleet import Alerts
-from manager.memory import Remembered
-from manager.view import InstanceView
-from manager.watch import faults
-from manager.watch.faults import MIB, Disk, Fault, Progress
-from manager.watch.history import NO_HISTORY, History
+from manager.config.fleet import Alerts
+from manager.engine import labels
+from manager.fleet import status, supervisor_state
+from manager.fleet.instance import InstanceView
+from manager.fleet.state_file import Remembered
+from manager.monitor.watch import alert_rules
+from manager.monitor.watch.alert_rules import MIB, Disk, Fault, Progress
+from manager.monitor.watch.history import NO_HISTORY, History
 from tests.builders import UPTIME, a_container, a_spec, a_supervisor_file
 
 NOW = 1_764_500_100.0
@@ -34,15 +35,15 @@ def a_view(
 ) -> InstanceView:
     """A view as `survey` makes it. `state`: the supervisor's, None for one that has said nothing; `engine`: None for no container."""
     container = a_container("bp_sol_01", engine) if engine else None
-    word = supervision._decoded(a_supervisor_file(state, **said)) if state else None
-    verdict = states.verdict(container, word, configured=configured, uptime=UPTIME)
+    word = supervisor_state._decoded(a_supervisor_file(state, **said)) if state else None
+    verdict = status.verdict(container, word, configured=configured, uptime=UPTIME)
     spec = a_spec() if configured else None
     seen = remembered or Remembered(registered_at="2025-11-30T19:00:00")
     return InstanceView("bp_sol_01", verdict, (), spec, container, word, seen)
 
 
 def found(view: InstanceView, history: History = NO_HISTORY, progress: Progress = SILENT) -> list[Fault]:
-    return faults.of_instances({view.id: view}, history, {view.id: progress}, RULES, NOW)
+    return alert_rules.of_instances({view.id: view}, history, {view.id: progress}, RULES, NOW)
 
 
 def text(*args: Any) -> str:
@@ -127,7 +128,7 @@ def test_what_a_live_bot_may_have_left_in_the_market_is_said_with_its_end(
     ):
         state = view.container.engine_state if view.container else ""
         seen = view._replace(container=a_container("bp_sol_01", state, labels=own))
-        (fault,) = faults.of_instances({seen.id: seen}, NO_HISTORY, {}, RULES, NOW, {seen.id: left})
+        (fault,) = alert_rules.of_instances({seen.id: seen}, NO_HISTORY, {}, RULES, NOW, {seen.id: left})
         assert str(fault.text) == what + (expected if fault.kind != "unhealthy" else "")
 
 
@@ -184,18 +185,18 @@ def test_what_the_manager_took_down_is_not_missing() -> None:
 )
 def test_a_healthy_bot_that_does_not_trade(progress: Progress, rules: Alerts, expected: str) -> None:
     view = a_view()
-    said = faults.of_instances({view.id: view}, NO_HISTORY, {view.id: progress}, rules, NOW)
+    said = alert_rules.of_instances({view.id: view}, NO_HISTORY, {view.id: progress}, rules, NOW)
     assert "; ".join(str(each.text) for each in said) == expected
 
 
 def test_a_disk_that_runs_full_and_recovers_only_well_above_the_limit() -> None:
     def kinds(free_mb: int, inodes_free: int, *, is_low: bool = False) -> list[str]:
         disk = Disk("/srv", free_mb * MIB, 100_000 * MIB, inodes_free, 100)
-        return [each.kind for each in faults.of_disk(disk, RULES, is_low=is_low)]
+        return [each.kind for each in alert_rules.of_disk(disk, RULES, is_low=is_low)]
 
     assert kinds(2049, 5) == []
     assert kinds(2047, 4) == ["disk", "inodes"]
     assert kinds(2049, 50, is_low=True) == ["disk"]
     assert kinds(3000, 50, is_low=True) == []
     without_inodes = Disk("/srv", 5000 * MIB, 100_000 * MIB, 0, 0)
-    assert faults.of_disk(without_inodes, RULES, is_low=False) == []
+    assert alert_rules.of_disk(without_inodes, RULES, is_low=False) == []

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from manager.fleet import Fleet
-from manager.view import InstanceView
-from manager.watch.faults import Progress
-from manager.watch.progress import MUTE_AFTER, Asker
+from manager.config.fleet import Fleet
+from manager.fleet.instance import InstanceView
+from manager.monitor.watch.alert_rules import Progress
+from manager.monitor.watch.bot_poller import MUTE_AFTER, Asker
 from tests.builders import a_container, a_fleet
 from tests.unit.test_watch_faults import a_view
 

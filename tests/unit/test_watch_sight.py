@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from manager.context import Context
-from manager.watch.sight import Sight
+from manager.fleet.session import Context
+from manager.monitor.watch.observer import Sight
 
 
 class _Broken(socketserver.StreamRequestHandler):

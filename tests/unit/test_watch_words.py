@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from manager import output, service, settings
+from manager.config import fleet_settings
 from manager.errors import ConfigError, ManagerError
 from manager.i18n import Text
-from manager.watch import addresses, digest, store
-from manager.watch.book import Alert, Open
-from manager.watch.deliver import MOST_WAITING, Deliverer
-from manager.watch.faults import MIB, Disk, Fault, Progress
-from manager.watch.history import NO_HISTORY, History, Past
-from manager.watch.newsroom import Newsroom
-from manager.watch.wording import Message
+from manager.monitor.watch import addresses, daily_report, service, store
+from manager.monitor.watch.alert_rules import MIB, Disk, Fault, Progress
+from manager.monitor.watch.alert_state import Alert, Open
+from manager.monitor.watch.deliver import MOST_WAITING, Deliverer
+from manager.monitor.watch.history import NO_HISTORY, History, Past
+from manager.monitor.watch.messages import Message
+from manager.monitor.watch.notifier import Newsroom
+from manager.util import console
 from tests.builders import a_fleet
 from tests.fleet import eventually
 from tests.receiver import a_receiver
@@ -61,7 +62,7 @@ def test_an_address_in_clear_text_is_refused_and_not_shown(tmp_path: Path, urls:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "fleet.toml").write_text(f'name = "desk"\n[alerts]\nurls = {urls}\n')
     with pytest.raises(ConfigError) as caught:
-        settings.load(tmp_path)
+        fleet_settings.load(tmp_path)
     assert str(caught.value).startswith("config/fleet.toml: alerts.urls: must be a list of names")
     assert "SECRET" not in str(caught.value)
 
@@ -79,16 +80,16 @@ def test_a_fault_in_the_alerts_names_its_key(tmp_path: Path, text: str, expected
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "fleet.toml").write_text(f'name = "desk"\n[alerts]\n{text}\n')
     with pytest.raises(ConfigError) as caught:
-        settings.load(tmp_path)
+        fleet_settings.load(tmp_path)
     assert expected in str(caught.value)
 
 
 def test_the_daily_report_is_sent_once_a_day() -> None:
     morning, evening = datetime(2026, 11, 25, 7, 59), datetime(2026, 11, 25, 20, 0)
-    assert not digest.is_due("08:00", morning, "2026-11-24")
-    assert digest.is_due("08:00", evening, "2026-11-24")
-    assert not digest.is_due("08:00", evening, "2026-11-25")
-    assert not digest.is_due("", evening, "")
+    assert not daily_report.is_due("08:00", morning, "2026-11-24")
+    assert daily_report.is_due("08:00", evening, "2026-11-24")
+    assert not daily_report.is_due("08:00", evening, "2026-11-25")
+    assert not daily_report.is_due("", evening, "")
 
 
 def test_the_daily_report_says_how_the_fleet_is() -> None:
@@ -96,7 +97,7 @@ def test_the_daily_report_says_how_the_fleet_is() -> None:
     history = History({"one": Past(2, (NOW - 10, NOW - 20)), "two": Past(9, (NOW - 90_000,))})
     progress = {"one": Progress(pnl=Decimal("1.5"), quote="USDC"), "three": Progress(pnl=Decimal(-4), quote="USDC"), "two": Progress()}  # fmt: skip
     disk = Disk("/srv", 1536 * MIB, 102_400 * MIB, 0, 0)
-    message = digest.text("desk", views, history, progress, disk, NOW)
+    message = daily_report.text("desk", views, history, progress, disk, NOW)
     assert message.title == "botfleet desk: daily report: 2 running, 1 failed"
     assert message.body.splitlines() == [
         "failed: two",
@@ -200,12 +201,12 @@ def test_an_alert_during_which_the_watch_is_ended_is_said_by_the_next_one(
 
     first = Newsroom(fleet, NOW)
     with monkeypatch.context() as during:
-        during.setattr(output, "say", ended)
+        during.setattr(console, "say", ended)
         with pytest.raises(KeyboardInterrupt):
             noted(first)
     first.close([])
     said: list[str] = []
-    monkeypatch.setattr(output, "say", said.append)
+    monkeypatch.setattr(console, "say", said.append)
     noted(Newsroom(fleet, NOW))
     assert len(said) == 1
 

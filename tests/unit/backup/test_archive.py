@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from manager.backup import archive
-from manager.backup.archive import ArchiveError, Seal, Writer
-from manager.backup.manifest import Manifest, is_allowed
+from manager.ops.backup import archive
+from manager.ops.backup.archive import ArchiveError, Seal, Writer
+from manager.ops.backup.manifest import Manifest, is_allowed
 
 
 def manifest_of(writer: Writer, *, is_complete: bool = True) -> Manifest:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from manager.backup import databases
-from manager.backup.databases import Copies, fault_of
-from manager.container import BOT_ID
+from manager.engine.container_config import BOT_ID
+from manager.ops.backup import databases
+from manager.ops.backup.databases import Copies, fault_of
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives folders to the bots' user")
 

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from manager import folders, memory
-from manager import project as projects
-from manager.backup import archive, idle, make, restore, swap
-from manager.backup.restore import Step
-from manager.commands import restore as command
-from manager.context import Context
+from manager.cli.commands import restore as command
 from manager.errors import Locked, ManagerError
-from manager.lock import Held
-from manager.memory import Memory, Remembered
+from manager.fleet import project as projects
+from manager.fleet import state_file
+from manager.fleet.lock import Held
+from manager.fleet.session import Context
+from manager.fleet.state_file import Memory, Remembered
+from manager.ops import instance_folders
+from manager.ops.backup import archive, instance_locks, make, restore, swap
+from manager.ops.backup.restore import Step
 from tests.builders import a_config, write_config
 
 STAMP = "20260301-120000"
@@ -52,7 +53,7 @@ def database(folder: Path, instance: str) -> Path:
 def remember(folder: Path, **instances: Remembered) -> None:
     path = folder / "volumes" / "state" / "fleet.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    memory.save(path, Memory("desk", instances))
+    state_file.save(path, Memory("desk", instances))
 
 
 def row(path: Path) -> str:
@@ -167,7 +168,7 @@ def test_another_fleets_memory_is_in_the_way(desk: Path, tmp_path: Path) -> None
     made = backup_of(desk)
     other = a_project(tmp_path / "other", name="other")
     (other / "volumes" / "state").mkdir(parents=True)
-    memory.save(other / "volumes" / "state" / "fleet.json", Memory("other"))
+    state_file.save(other / "volumes" / "state" / "fleet.json", Memory("other"))
     with pytest.raises(ManagerError, match="belongs to the fleet other"):
         planned(made.path, other, tmp_path / "work")
 
@@ -232,7 +233,7 @@ def test_a_bot_does_not_start_on_what_a_killed_restore_left(desk: Path) -> None:
     project = projects.read(desk)
     project.fleet.restoring_dir("bp_sol_01").mkdir()
     with pytest.raises(ManagerError, match="a restore of it was interrupted"):
-        folders.prepare(project.specs["bp_sol_01"], project.fleet, OWNER)
+        instance_folders.prepare(project.specs["bp_sol_01"], project.fleet, OWNER)
 
 
 def test_what_a_killed_restore_has_not_finished_stays_down(
@@ -253,7 +254,7 @@ def test_what_a_killed_restore_has_not_finished_stays_down(
     assert project.memory.of("bp_sol_01").wish == "stopped"
     assert list(project.specs) == ["bp_eth_01"], "the first one, whose database was next"
     with pytest.raises(ManagerError, match="a restore of it was interrupted"):
-        folders.prepare(project.specs["bp_eth_01"], project.fleet, OWNER)
+        instance_folders.prepare(project.specs["bp_eth_01"], project.fleet, OWNER)
 
 
 def test_a_restore_after_a_killed_manager_waits_for_what_that_one_started(
@@ -277,15 +278,15 @@ def test_what_lives_is_named_all_at_once(desk: Path) -> None:
     lock.parent.mkdir(parents=True)
     lock.touch()
     both = ["bp_eth_01", "bp_sol_01"]
-    with database(desk, "bp_sol_01").open(), idle.kept_idle(fleet, both[:1], []):
-        with pytest.raises(ManagerError) as caught, idle.kept_idle(fleet, both, []):
+    with database(desk, "bp_sol_01").open(), instance_locks.kept_idle(fleet, both[:1], []):
+        with pytest.raises(ManagerError) as caught, instance_locks.kept_idle(fleet, both, []):
             pass
         assert "bp_eth_01: a supervisor or its bot holds its lock" in str(caught.value)
         assert f"bp_sol_01: process {os.getpid()} has " in str(caught.value)
     with (
         pytest.raises(ManagerError, match="bp_new_01: its container is up"),
-        idle.kept_idle(fleet, [], ["bp_new_01"]),
+        instance_locks.kept_idle(fleet, [], ["bp_new_01"]),
     ):
         pass
-    with idle.kept_idle(fleet, both, []):
+    with instance_locks.kept_idle(fleet, both, []):
         pass

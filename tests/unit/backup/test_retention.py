@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from manager.backup import retention
-from manager.backup.archive import Seal
-from manager.backup.retention import DAY_S, Kept
+from manager.ops.backup import retention
+from manager.ops.backup.archive import Seal
+from manager.ops.backup.retention import DAY_S, Kept
 
 NOW = 100 * DAY_S
 

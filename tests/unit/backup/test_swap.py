@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from manager.backup import swap
+from manager.ops.backup import swap
 
 OWNER = (os.geteuid(), os.getegid())
 

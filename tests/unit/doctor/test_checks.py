@@ -7,9 +7,21 @@ from typing import Any
 
 import pytest
 
-from manager.doctor import checks_engine, checks_host, checks_project
-from manager.doctor.facts import Client, Disk, Engine, Facts, Files, Fleet, Host, Instance, Owned, Port, Stale
-from manager.doctor.lines import Line
+from manager.monitor.doctor import checks_engine, checks_host, checks_project
+from manager.monitor.doctor.facts import (
+    Client,
+    Disk,
+    Engine,
+    Facts,
+    Files,
+    Fleet,
+    Host,
+    Instance,
+    Owned,
+    Port,
+    Stale,
+)
+from manager.monitor.doctor.findings import Line
 
 GB = 1_000_000_000
 ENGINE = Engine(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from manager import project as projects
-from manager.doctor import look_engine, look_host, look_project
-from manager.doctor.report import redacted
-from manager.folders import STAGED_FILE
+from manager.fleet import project
+from manager.fleet.env_file import STAGED_FILE
+from manager.monitor.doctor import probe_engine, probe_host, probe_project
+from manager.monitor.doctor.redact import redacted
 from tests.builders import a_config, write_config
 
 MOUNTS = """\
@@ -35,22 +35,22 @@ garbage
     ],
 )
 def test_the_innermost_mount_counts(path: str, expected: str) -> None:
-    assert look_host.file_system(MOUNTS, Path(path)) == expected
+    assert probe_host.file_system(MOUNTS, Path(path)) == expected
 
 
 def test_a_folder_that_is_not_yet_made_is_on_its_parents_disk(tmp_path: Path) -> None:
-    found = look_host.disk(tmp_path / "a" / "b")
+    found = probe_host.disk(tmp_path / "a" / "b")
     assert found is not None
     assert (found.path, found.size > 0) == (str(tmp_path), True)
 
 
 def test_memory_of_the_machine() -> None:
-    assert look_host.memory("MemFree: 1 kB\nMemTotal:  2048 kB\n") == 2048 * 1024
-    assert look_host.memory("") == 0
+    assert probe_host.memory("MemFree: 1 kB\nMemTotal:  2048 kB\n") == 2048 * 1024
+    assert probe_host.memory("") == 0
 
 
 def test_what_the_engine_says() -> None:
-    found = look_engine.read(
+    found = probe_engine.read(
         {"Version": "26.1.5", "ApiVersion": "1.45"},
         {"Driver": "overlay2", "LiveRestoreEnabled": True, "SystemTime": "2026-03-01T04:00:02.123456789Z", "NCPU": 2,
          "SecurityOptions": ["name=rootless"], "Warnings": ["WARNING: No swap limit support"]},
@@ -62,12 +62,12 @@ def test_what_the_engine_says() -> None:
 
 @pytest.mark.parametrize("said", ["", "yesterday", "2026-03-01T04:00:00"])
 def test_a_clock_that_cannot_be_read_is_no_skew(said: str) -> None:
-    found = look_engine.read({}, {"SystemTime": said}, 1772337600.0).clock_offset
+    found = probe_engine.read({}, {"SystemTime": said}, 1772337600.0).clock_offset
     assert found is None or abs(found) < 86400
 
 
 def test_all_packages_are_there() -> None:
-    assert look_engine.missing_packages() == ()
+    assert probe_engine.missing_packages() == ()
 
 
 def test_stale_files_are_named_with_their_size_and_left(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_stale_files_are_named_with_their_size_and_left(tmp_path: Path) -> None:
         os.utime(path, (1, 1))
     young = data / "state" / ".fleet.json.ba9876543210.tmp"
     young.touch()
-    found = look_project.files(projects.read(tmp_path), None).stale
+    found = probe_project.files(project.read(tmp_path), None).stale
     named = {each.path: each.what for each in found}
     for path, what in stale.items():
         relative = str(path.relative_to(tmp_path))
@@ -113,13 +113,13 @@ def test_stale_files_are_named_with_their_size_and_left(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_a_leftover(name: str, age: float, expected: str) -> None:
-    assert look_project.leftover(name, age, "desk") == expected
+    assert probe_project.leftover(name, age, "desk") == expected
 
 
 def test_without_sound_configs_no_folder_is_called_stale(tmp_path: Path) -> None:
     write_config(tmp_path, "{", "broken")
     (tmp_path / "volumes" / "database" / "bp_old_01").mkdir(parents=True)
-    assert look_project.files(projects.read(tmp_path), None).stale == ()
+    assert probe_project.files(project.read(tmp_path), None).stale == ()
 
 
 def test_a_report_names_no_key_no_person_and_no_machine() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from manager.commands import doctor
-from manager.doctor.lines import fail, ok, warn
+from manager.cli.commands import doctor
 from manager.i18n import Text
+from manager.monitor.doctor.findings import fail, ok, warn
 
 
 def test_many_of_one_kind_are_cut_short() -> None:

@@ -1,0 +1,125 @@
+"""What the values of options may be: text in, value out, or a usage error that says what is allowed."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+from manager import i18n
+from manager.i18n import _
+
+
+def interval(text: str) -> float:
+    """Seconds between two drawings of a screen: looking more often would be a load of its own."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0.5 <= value <= 3600:
+        raise argparse.ArgumentTypeError(_("must be 0.5-3600 seconds"))
+    return value
+
+
+def words(text: str) -> list[str]:
+    """`a,b`; an option that is given again adds to it."""
+    return [each for each in map(str.strip, text.split(",")) if each]
+
+
+def _one_of(allowed: Sequence[str], text: str) -> list[str]:
+    found = words(text)
+    for each in found:
+        if each not in allowed:
+            raise argparse.ArgumentTypeError(
+                _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(allowed), value=each)
+            )
+    return found
+
+
+def all_states() -> tuple[str, ...]:
+    """Every state that `ps` shows."""
+    from manager.fleet.status import State
+
+    return get_args(State)
+
+
+def states(text: str) -> list[str]:
+    """Some of them."""
+    return _one_of(all_states(), text)
+
+
+def modes(text: str) -> list[str]:
+    """paper, live."""
+    return _one_of(("paper", "live"), text)
+
+
+def count(text: str) -> int:
+    """A number of things."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise argparse.ArgumentTypeError(_("must be a whole number, 0 or more"))
+    return int(text)
+
+
+def moment(text: str) -> float:
+    """A point in time, in seconds since the epoch."""
+    from manager.util import time_parse
+
+    try:
+        return time_parse.moment(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            _("must be a duration (10m, 2h, 3d), a local date and time, or RFC 3339, not “{value}”").format(
+                value=text
+            )
+        ) from None
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """A regular expression."""
+    try:
+        return re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(_("is no regular expression: {why}").format(why=error)) from None
+
+
+def seconds(text: str) -> float:
+    """How long to wait, a day at most."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 86400:
+        raise argparse.ArgumentTypeError(_("must be 0-86400 seconds"))
+    return value
+
+
+def number(text: str) -> float:
+    """As JSON writes it: 100 stays a whole number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(_("must be a number, 0 or more"))
+    return int(value) if value.is_integer() else value
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A type of argparse's: whole numbers within bounds."""
+
+    def of(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise argparse.ArgumentTypeError(_("must be {low}-{high}").format(low=low, high=high))
+        return int(text)
+
+    return of
+
+
+def language(tag: str) -> str:
+    """One that there is a catalogue for."""
+    if not i18n.is_known(tag):
+        raise argparse.ArgumentTypeError(
+            _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(i18n.LANGUAGES), value=tag)
+        )
+    return tag

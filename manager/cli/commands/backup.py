@@ -1,0 +1,185 @@
+"""`backup`, `backup verify`, `backup list`: copies of what cannot be made again."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from manager.errors import FAILED, OK, EngineError, ManagerError
+from manager.fleet.project import Project
+from manager.fleet.selection import no_instance
+from manager.fleet.session import Context
+from manager.i18n import Text, _
+from manager.ops.backup import make, retention, verify
+from manager.ops.backup.manifest import Manifest, describe
+from manager.ops.instance_folders import keep_from_git
+from manager.util import console
+
+NOT_IN_IT = ".env, secrets/, logs/"
+
+
+def backup(context: Context) -> int:
+    """Writes a backup, then removes those that are no longer kept."""
+    args, project = context.args, context.project()
+    fleet = project.fleet
+    known = make.instances(project)
+    named = project.select(args.ids, args.config)
+    for each in named or ():
+        if each not in known:
+            raise no_instance(each, known)
+    folder = Path(args.to) if args.to else fleet.backup_dir
+    image = _image(context, project)
+
+    def tell(saved: make.Saved) -> None:
+        if not context.as_json:
+            console.say(_saved_line(saved))
+
+    made = make.make(project, known if named is None else named, folder, image, tell)
+    if folder == fleet.backup_dir:
+        keep_from_git(folder)
+    removed = _thin_out(context, project, folder) if made.manifest.is_full else []
+    if context.as_json:
+        console.say_json(_made_object(made, removed))
+    else:
+        _say_made(made, removed)
+    return _say_faults(made)
+
+
+def backup_verify(context: Context) -> int:
+    """Proves backups; one that is damaged, or was not complete when it was made, is named."""
+    results: dict[str, Any] = {}
+    code = OK
+    for file in context.args.files:
+        try:
+            manifest = verify.verified(Path(file))
+        except ManagerError as error:
+            results[file] = {"sound": False, "why": str(error)}
+            code = FAILED
+            if not context.as_json:
+                console.error(error)
+            continue
+        results[file] = {"sound": True, "complete": manifest.is_complete, "fleet": manifest.fleet,
+                         "made_at": manifest.made_at, "instances": sorted(manifest.instances)}  # fmt: skip
+        if not context.as_json:
+            console.say(Text("{file}: sound; {what}", file=file, what=describe(manifest)))
+        if not manifest.is_complete:
+            console.warning(
+                Text("{file}: not complete: {what} could not be saved", file=file, what=_missing(manifest))
+            )
+    if context.as_json:
+        console.say_json(results)
+    return code
+
+
+def backup_list(context: Context) -> int:
+    """The fleet's backups, newest first, from their names and seals."""
+    fleet = context.project().fleet
+    folder = Path(context.args.to) if context.args.to else fleet.backup_dir
+    kept = retention.found(folder, fleet.name)
+    if context.as_json:
+        console.say_json([
+            {"file": str(each.path), "made_at": _iso(each.made_at), "bytes": each.size, "full": each.is_full}
+            for each in kept
+        ])  # fmt: skip
+    elif kept:
+        rows = [
+            (each.path.name, console.age(time.time() - each.made_at), console.size(each.size),
+             "" if each.is_full else _("not the whole fleet"))
+            for each in kept
+        ]  # fmt: skip
+        console.say(console.table((_("FILE"), _("AGE"), _("SIZE"), _("NOTE")), rows))
+    else:
+        console.say(
+            Text("no backups of fleet {fleet} in {folder}", fleet=fleet.name, folder=fleet.relative(folder))
+        )
+    return OK
+
+
+def _image(context: Context, project: Project) -> dict[str, Any] | None:
+    """What the containers are made from: not in the backup, but named in it. None where no engine tells."""
+    name = project.fleet.image_name
+    try:
+        found = context.engine().image(name)
+    except EngineError as error:
+        console.warning(Text("the image {image} is not noted in the backup: {why}", image=name, why=error))
+        return None
+    return {
+        "name": name,
+        "id": found.get("Id"),
+        "tags": found.get("RepoTags") or [],
+        "digests": found.get("RepoDigests") or [],
+        "created": found.get("Created"),
+        "labels": (found.get("Config") or {}).get("Labels") or {},
+    }
+
+
+def _thin_out(context: Context, project: Project, folder: Path) -> list[retention.Kept]:
+    fleet, args = project.fleet, context.args
+    keep = fleet.backup_keep if args.keep is None else args.keep
+    keep_days = fleet.backup_keep_days if args.keep_days is None else args.keep_days
+    old = retention.superfluous(retention.found(folder, fleet.name), time.time(), keep, keep_days)
+    retention.remove(old)
+    return old
+
+
+def _saved_line(saved: make.Saved) -> Text:
+    if saved.faults:
+        return Text("{id}: not saved: {why}", id=saved.instance, why="; ".join(saved.faults))
+    if not saved.copies:
+        return Text("{id}: no database yet", id=saved.instance)
+    return Text(
+        "{id}: {count} files, {size} ({seconds:.1f} s)",
+        id=saved.instance, count=len(saved.copies), size=console.size(saved.size), seconds=saved.seconds,
+    )  # fmt: skip
+
+
+def _say_made(made: make.Made, removed: list[retention.Kept]) -> None:
+    for path, why in made.left_out:
+        console.warning(Text("{path} is left out: {why}", path=path, why=why))
+    for each in removed:
+        console.say(Text("removed {file}", file=each.path.name))
+    console.say(Text("{file}: {size}", file=made.path, size=console.size(made.size)))
+    console.say(Text("not in it: {what}; keep the keys of .env somewhere else", what=NOT_IN_IT))
+
+
+def _say_faults(made: make.Made) -> int:
+    for each in made.saved:
+        for fault in each.faults:
+            console.error(Text("{id} is not saved: {why}", id=each.instance, why=fault))
+    for text in made.faults:
+        console.error(text)
+    return OK if made.manifest.is_complete else FAILED
+
+
+def _missing(manifest: Manifest) -> str:
+    return ", ".join(each for each, facts in manifest.instances.items() if facts["faults"]) or "config/"
+
+
+def _made_object(made: make.Made, removed: list[retention.Kept]) -> dict[str, Any]:
+    return {
+        "file": str(made.path),
+        "bytes": made.size,
+        "full": made.manifest.is_full,
+        "complete": made.manifest.is_complete,
+        "instances": [
+            {
+                "id": each.instance,
+                "files": [
+                    {"path": copy.found.name, "bytes": copy.found.size, "how": copy.how}
+                    for copy in each.copies
+                ],
+                "faults": list(each.faults),
+                "seconds": round(each.seconds, 3),
+            }
+            for each in made.saved
+        ],
+        "faults": list(made.faults),
+        "left_out": made.manifest.left_out,
+        "removed": [each.path.name for each in removed],
+    }
+
+
+def _iso(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch).astimezone().isoformat(timespec="seconds")

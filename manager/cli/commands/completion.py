@@ -1,0 +1,14 @@
+"""`completion`: the script with which a shell completes our command lines."""
+
+from __future__ import annotations
+
+from manager.cli import completion
+from manager.errors import OK
+from manager.fleet.session import Context
+from manager.util import console
+
+
+def completion_(context: Context) -> int:
+    """Prints it; the shell evaluates it."""
+    console.say(completion.SCRIPTS[context.args.shell], end="")
+    return OK

@@ -1,0 +1,158 @@
+"""`doctor`: what is wrong with machine, engine and project, and what to do about it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import socket
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+
+from manager import __version__
+from manager.config.variables import is_secret
+from manager.errors import FAILED, NO_ENGINE, OK, ConfigError, EngineError, writing_to
+from manager.fleet import observe
+from manager.fleet.observe import Survey
+from manager.fleet.project import Project
+from manager.fleet.session import Context
+from manager.i18n import Text, _, mark
+from manager.monitor.doctor import (
+    checks_engine,
+    checks_host,
+    checks_project,
+    probe_engine,
+    probe_host,
+    probe_project,
+    redact,
+)
+from manager.monitor.doctor.facts import Client, Facts
+from manager.monitor.doctor.findings import Level, Line
+from manager.util import atomic_file, console
+
+HEADS = {
+    mark("engine"): checks_engine.lines,
+    mark("machine"): checks_host.lines,
+    mark("project"): checks_project.lines,
+}
+LEVELS = {"ok": mark("ok"), "warn": mark("warn"), "fail": mark("fail")}
+COLOURS: dict[Level, str] = {"ok": "32", "warn": "33", "fail": "31"}
+MOST_SHOWN = 10
+"""Lines of one check that are worth reading; --json has all."""
+REPORT_MODE = 0o600
+
+
+def doctor(context: Context) -> int:
+    """Looks, judges, says. 0 when nothing fails, 5 when no engine answers, else 1."""
+    facts, project, survey = _look(context)
+    found = {head: list(check(facts)) for head, check in HEADS.items()}
+    lines = [line for each in found.values() for line in each]
+    if context.as_json:
+        console.say_json([_line_object(line) for line in lines])
+    else:
+        console.say("\n".join(_shown(found, has_colour=console.has_colour())))
+    if context.args.report:
+        _write_report(Path(context.args.report), facts, found, project, survey)
+        console.warn(Text("{path}: written; read it before you give it to others", path=context.args.report))
+    if facts.engine is None:
+        return NO_ENGINE
+    return FAILED if any(line.level == "fail" for line in lines) else OK
+
+
+def _look(context: Context) -> tuple[Facts, Project | None, Survey | None]:
+    programs = probe_engine.Programs()
+    facts = Facts(client=Client(), host=probe_host.look())
+    project = survey = None
+    try:
+        project = context.project()
+    except ConfigError as error:
+        facts = facts._replace(project_fault=str(error))
+    try:
+        engine = context.engine()
+        facts = facts._replace(engine=probe_engine.look(engine))
+        survey = observe.look(project, engine) if project else None
+    except EngineError as error:
+        facts = facts._replace(engine_fault=str(error))
+    if project is not None:
+        disks = [probe_host.disk(path) for path in sorted(probe_project.database_folders(project))]
+        facts = facts._replace(
+            files=probe_project.files(project, survey),
+            data_disk=probe_host.disk(project.fleet.data_dir),
+            database_disks=tuple(disk for disk in disks if disk),
+        )
+    if survey is not None:
+        facts = facts._replace(fleet=probe_project.fleet(survey))
+    if facts.engine is not None and facts.engine.root_dir and not facts.engine.is_rootless:
+        facts = facts._replace(engine_disk=probe_host.disk(Path(facts.engine.root_dir)))
+    return facts._replace(client=programs.client()), project, survey
+
+
+def _shown(found: dict[str, list[Line]], *, has_colour: bool) -> list[str]:
+    """The lines under their heads, the many of one kind cut short, and what they come to."""
+    shown = []
+    for head, lines in found.items():
+        shown.append(_(head))
+        for _check, same in groupby(lines, key=lambda line: line.check):
+            alike = list(same)
+            for line in alike[:MOST_SHOWN]:
+                shown += _line_text(line, has_colour)
+            if len(alike) > MOST_SHOWN:
+                rest = Text("and {count} more like these; --json shows all", count=len(alike) - MOST_SHOWN)
+                shown.append(f"        {rest}")
+    count = Counter(line.level for lines in found.values() for line in lines)
+    summary = Text(
+        "{ok} ok, {warn} to look at, {fail} to mend", ok=count["ok"], warn=count["warn"], fail=count["fail"]
+    )
+    return [*shown, str(summary)]
+
+
+def _line_text(line: Line, has_colour: bool) -> Sequence[str]:
+    word = f"{_(LEVELS[line.level]):<4}"
+    if has_colour:
+        word = f"\x1b[{COLOURS[line.level]}m{word}\x1b[0m"
+    text = [f"  {word}  {line.text}"]
+    if line.remedy is not None:
+        text.append(f"        → {line.remedy}")
+    return text
+
+
+def _line_object(line: Line) -> dict[str, str | None]:
+    remedy = None if line.remedy is None else str(line.remedy)
+    return {"level": line.level, "check": line.check, "text": str(line.text), "remedy": remedy}
+
+
+def _write_report(
+    path: Path, facts: Facts, found: dict[str, list[Line]], project: Project | None, survey: Survey | None
+) -> None:
+    parts = [
+        f"botfleet {__version__}, {time.strftime('%Y-%m-%d %H:%M %z')}",
+        f"{platform.system()} {platform.release()} {platform.machine()}, Python {facts.client.python}",
+        "",
+        *_shown(found, has_colour=False),
+    ]
+    if survey is not None:
+        parts += ["", _("instances"), *(f"  {line}" for line in probe_project.described(survey))]
+    home = os.environ.get("HOME", "")
+    places = {home: "~"} | ({str(project.fleet.project_dir): "PROJECT"} if project else {})
+    names = {"HOST": {socket.gethostname(), socket.getfqdn()}, "USER": _users() - {"root"}}
+    text = redact.redacted("\n".join(parts) + "\n", _secrets(project), places, names)
+    with writing_to(path):
+        atomic_file.replace_bytes(path, text.encode(), REPORT_MODE)
+
+
+def _secrets(project: Project | None) -> set[str]:
+    """The values of everything that is a credential by its name, or that a config asks for by name."""
+    variables = {**os.environ, **(project.variables if project else {})}
+    asked = {each.name for spec in project.specs.values() for each in spec.variables} if project else set()
+    return {value for name, value in variables.items() if is_secret(name) or name in asked}
+
+
+def _users() -> set[str]:
+    names = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "SUDO_USER")}
+    with suppress(KeyError, OSError):
+        names.add(getpass.getuser())
+    return names - {""}

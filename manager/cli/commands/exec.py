@@ -1,0 +1,34 @@
+"""`exec`: into an instance's container."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from manager.errors import ManagerError
+from manager.fleet.selection import require_known, require_running
+from manager.fleet.session import Context
+
+SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
+"""What a person types into: bash where the image has it."""
+
+
+def exec_(context: Context) -> int:
+    """Becomes `docker exec`, whose exit code is the command's. Does not return."""
+    survey = context.survey()
+    instance, command = context.args.instance, list(context.args.arguments)
+    if command[:1] == ["--"]:
+        command = command[1:]
+    require_known(instance, survey)
+    view = survey.views[instance]
+    require_running(view)
+    if shutil.which("docker") is None:
+        raise ManagerError(
+            "there is no docker command, which `manager exec` becomes; install the docker client"
+        )
+    assert view.container is not None
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    words = ["docker", "exec", "-it" if is_terminal else "-i", view.container.id, *(command or SHELL)]
+    sys.stdout.flush()
+    os.execvp("docker", words)  # nothing of ours is between the terminal and the command

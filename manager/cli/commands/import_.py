@@ -1,0 +1,160 @@
+"""`import`: takes over a folder of the old system. Without `--yes`, or a person's yes, it only shows what it would do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from manager.errors import ConfigError, UsageError, worst_exit_code
+from manager.fleet import lock
+from manager.fleet.project import Project
+from manager.fleet.selection import no_instance
+from manager.fleet.session import Context, show_problems
+from manager.i18n import Text, _, mark
+from manager.ops.migrate import execute, inspect, plan
+from manager.ops.migrate.inspect import Facts
+from manager.ops.migrate.plan import Options, Step
+from manager.util import console, prompt
+
+PLANNED = {
+    "stop": mark("stop the old daemon"),
+    "database": mark("copy database"),
+    "logs": mark("copy logs"),
+    "remember": mark("remember"),
+    "config": mark("copy config"),
+    "names": mark("add names"),
+    "values": mark("add variables"),
+    "leave": mark("leave"),
+    "refuse": mark("refused"),
+}
+DONE = {
+    "stop": mark("old daemon stopped"),
+    "database": mark("database copied"),
+    "logs": mark("logs copied"),
+    "remember": mark("remembered"),
+    "config": mark("config copied"),
+    "names": mark("names added"),
+    "values": mark("variables added"),
+}
+
+
+def import_(context: Context) -> int:
+    """Takes over configs, databases and more of a folder of the old system, which stays as it is."""
+    args = context.args
+    folder = Path(args.folder)
+    options = Options(args.logs, args.env, args.stop_old, tuple(args.ids))
+    project = _target(context, folder)
+    facts, steps = _look(folder, project, options)
+    if not context.as_json:
+        _say_plan(steps)
+    if not any(step.changes for step in steps) or not _is_wanted(context):
+        if context.as_json:
+            console.say_json(_object(facts, steps, []))
+        show_problems(project)
+        return plan.exit_code(steps)
+    fleet = project.fleet
+    with lock.held(fleet.lock_file, "import", args.lock_wait):
+        facts, steps = _look(
+            folder, _target(context, folder), options
+        )  # what was seen without the lock may be history
+        outcomes = execute.run(
+            steps, facts, fleet, lambda each: None if context.as_json else _say_outcome(each)
+        )
+    if context.as_json:
+        console.say_json(_object(facts, steps, outcomes))
+    stopped = {each.step.subject for each in outcomes if each.step.kind == "stop" and not each.error}
+    for outcome in outcomes:
+        if outcome.error:
+            console.error(outcome.error)
+            if outcome.step.subject in stopped:
+                console.error(
+                    Text("{id} runs nowhere now: its old daemon was stopped", id=outcome.step.subject)
+                )
+    _say_next(context, facts, outcomes)
+    return worst_exit_code(
+        [plan.exit_code(steps), *(each.error.exit_code for each in outcomes if each.error)]
+    )
+
+
+def _target(context: Context, folder: Path) -> Project:
+    """The fleet that takes over. Raises UsageError for a folder that is its own, ConfigError for one that cannot be told."""
+    project = context.project()
+    if not folder.is_dir():
+        raise UsageError("{folder} is not a folder", folder=folder)
+    if folder.resolve() in (project.fleet.project_dir, project.fleet.data_dir):
+        raise UsageError(
+            "{folder} is this fleet's own folder: its configs and databases are in use as they lie there; `manager config"
+            " --check` and `manager plan` show how",
+            folder=folder.resolve(),
+        )
+    if project.memory.faults:
+        raise ConfigError(project.memory.faults)
+    return project
+
+
+def _look(folder: Path, project: Project, options: Options) -> tuple[Facts, list[Step]]:
+    facts = inspect.look(folder, project, with_values=options.env)
+    known = [each.id for each in facts.found]
+    for each in options.ids:
+        if each not in known:
+            raise no_instance(each, known)
+    return facts, plan.plan(facts, options)
+
+
+def _is_wanted(context: Context) -> bool:
+    args = context.args
+    if args.dry_run or args.yes:
+        return bool(args.yes and not args.dry_run)
+    if not context.as_json and prompt.is_possible():
+        return prompt.confirm(_("do this?"))
+    if not context.as_json:
+        console.say(_("nothing was done: --yes does it"))
+    return False
+
+
+def _say_plan(steps: list[Step]) -> None:
+    for step in steps:
+        console.say(f"{step.subject}: {_(PLANNED[step.kind])}: {step.cause}")
+    if not any(step.changes for step in steps):
+        console.say(_("nothing to do"))
+
+
+def _say_outcome(outcome: execute.Outcome) -> None:
+    console.say(f"{outcome.step.subject}: {_('failed') if outcome.error else _(DONE[outcome.step.kind])}")
+
+
+def _say_next(context: Context, facts: Facts, outcomes: list[execute.Outcome]) -> None:
+    imported = [each.step.subject for each in outcomes if each.step.kind == "config" and not each.error]
+    if context.as_json or not imported:
+        return
+    console.say(
+        Text(
+            "instances imported: {count}; {folder} is as it was. Next: `manager config --check`, then `manager start ID"
+            " --wait`, one after the other",
+            count=len(imported), folder=facts.folder,
+        )
+    )  # fmt: skip
+    modes = {each.id: each.loaded.spec.mode for each in facts.found if each.loaded.spec}
+    if on_paper := sum(modes.get(each) == "paper" for each in imported):
+        console.say(
+            Text(
+                'On paper, without any key, until config/fleet.toml or the config says `mode = "live"`: {count} of them',
+                count=on_paper,
+            )
+        )
+
+
+def _object(facts: Facts, steps: list[Step], outcomes: list[execute.Outcome]) -> dict[str, Any]:
+    """What a program reads: every step, and of those that were done how they went (`done` is null for the others)."""
+    went = {id(each.step): each for each in outcomes}
+    return {"from": str(facts.folder), "steps": [_step_object(step, went.get(id(step))) for step in steps]}
+
+
+def _step_object(step: Step, outcome: execute.Outcome | None) -> dict[str, Any]:
+    return {
+        "subject": step.subject,
+        "action": step.kind,
+        "cause": str(step.cause),
+        "done": None if outcome is None else outcome.error is None,
+        "error": None if outcome is None or outcome.error is None else str(outcome.error),
+    }

@@ -1,0 +1,300 @@
+"""`new`: a config from a template, validated by the loader before it is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from manager.config import bot_environment, templates
+from manager.config.spec import InstanceSpec
+from manager.config.templates import Config, Wanted
+from manager.errors import OK, ConfigError, EngineUnreachable, Problem, UsageError, writing_to
+from manager.fleet import host, lock, state_file
+from manager.fleet.project import Project
+from manager.fleet.session import Context
+from manager.i18n import Text, _
+from manager.util import atomic_file, console, prompt, strict_json
+
+
+class Made(NamedTuple):
+    """A config that could be written."""
+
+    config: Config
+    spec: InstanceSpec
+    warnings: tuple[Problem, ...]
+
+
+def new(context: Context) -> int:
+    """Makes a config from a template."""
+    args = context.args
+    folder = context.project_dir() / "config" / "templates"
+    if args.list:
+        return _list(context, folder)
+    name = args.template or _asked(
+        "--template", Text("template ({known})", known=", ".join(path.stem for path in _files(folder)))
+    )
+    template, source = _read(folder, name)
+    instance = args.id or _asked("--id", _("id of the new instance"))
+    symbol = args.symbol or _asked("--symbol", _("symbol"))
+    settings = _settings(args, template, symbol)
+    wanted = Wanted(instance, symbol, 0, args.exchange, settings)
+    if args.dry_run:
+        return _say(context, context.project(), template, source, _made(context, template, wanted))
+    fleet = context.project().fleet
+    with lock.held(fleet.lock_file, "new", args.lock_wait):
+        made = _made(context, template, wanted)
+        project = context.project()
+        _write(project, made)
+    return _say(context, project, template, source, made)
+
+
+def _asked(flag: str, question: object) -> str:
+    """What the command line lacks: the person at the terminal is asked, a script is told."""
+    answer = prompt.ask(question) if prompt.is_possible() else ""
+    if not answer:
+        raise UsageError("{option} is missing; `manager new --help` shows examples", option=flag)
+    return answer
+
+
+# The template
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.json"))
+
+
+def _read(folder: Path, name: str) -> tuple[Config, str]:
+    """The template and its path as it is shown. Raises UsageError, ConfigError."""
+    path = folder / f"{name.removesuffix('.json')}.json"
+    if "/" in name or not path.exists():
+        path = Path(name)
+    if not path.exists():
+        known = ", ".join(each.stem for each in _files(folder)) or _("none")
+        raise UsageError(
+            "there is no template {name} in {folder}, and no such file; there are: {known}",
+            name=name, folder=folder, known=known,
+        )  # fmt: skip
+    return _parsed(path), str(path)
+
+
+def _parsed(path: Path) -> Config:
+    try:
+        found = strict_json.read(path)
+    except strict_json.JsonFault as fault:
+        raise ConfigError([Problem.at(str(path), fault.path, fault.message, **fault.params)]) from fault
+    if not isinstance(found, dict) or not isinstance(found.get("metadata"), dict):
+        raise ConfigError(
+            [Problem.at(str(path), "metadata", "is missing: only a sectioned config is a template")]
+        )
+    return found
+
+
+def _list(context: Context, folder: Path) -> int:
+    """A line for each template; one that cannot be read is said, and hides no other."""
+    rows: list[dict[str, Any]] = []
+    faults: list[ConfigError] = []
+    for path in _files(folder):
+        try:
+            metadata = _parsed(path)["metadata"]
+        except ConfigError as error:
+            faults.append(error)
+            continue
+        words = ("exchange", "symbol", "market_type", "strategy", "description")
+        rows.append({"template": path.stem, **{word: metadata.get(word) for word in words}})
+    if context.as_json:
+        console.say_json(rows)
+    else:
+        heads = [_("TEMPLATE"), _("EXCHANGE"), _("SYMBOL"), _("STRATEGY"), _("DESCRIPTION")]
+        keys = ("template", "exchange", "symbol", "strategy", "description")
+        console.say(console.table(heads, [[row[key] or "" for key in keys] for row in rows]))
+    for fault in faults:
+        console.error(fault)
+    return faults[0].exit_code if faults else OK
+
+
+# The config
+
+
+def _settings(args: Any, template: Config, symbol: str) -> dict[str, Any]:
+    """Every setting by its path; prices and quantities of another market are asked for, or refused."""
+    settings = dict(templates.setting(word) for word in args.set)
+    given = {
+        "--lower": args.lower, "--upper": args.upper, "--quantity": args.quantity,
+        "--max-position": args.max_position,
+    }  # fmt: skip
+    for flag, value in given.items():
+        if value is not None:
+            settings[templates.key_of(template, templates.OPTIONS[flag])] = value
+    foreign = templates.foreign_values(template, symbol, settings)
+    for path in foreign if prompt.is_possible() else ():
+        question = Text(
+            "{key} for {symbol} (the template: {value} for {other})",
+            key=path.rpartition(".")[2], symbol=symbol, value=templates.value_of(template, path),
+            other=template["metadata"].get("symbol"),
+        )  # fmt: skip
+        if answer := prompt.ask(question):
+            settings |= [templates.setting(f"{path}={answer}")]
+    if left := templates.foreign_values(template, symbol, settings):
+        raise UsageError(
+            "the template's prices and quantities are those of {other} and would be nonsense for {symbol}; give {options}",
+            other=template["metadata"].get("symbol"), symbol=symbol,
+            options=" ".join(map(templates.option_of, left)),
+        )  # fmt: skip
+    return settings
+
+
+def _made(context: Context, template: Config, wanted: Wanted) -> Made:
+    """The config as the loader understands it. Raises ConfigError with all that is wrong with it, and UsageError."""
+    from manager.config import fleet_settings, loader  # pydantic, 0.1 s
+
+    project, containers = context.project(), _container_ports(context)
+    fleet, defaults = fleet_settings.load(project.fleet.project_dir)
+    path = fleet.config_dir / f"{wanted.id}.json"
+    file = fleet.relative(path)
+    if faults := list(loader.id_faults(file, wanted.id)):
+        raise ConfigError(faults)
+    _require_free_name(path, file, wanted.id, project, containers)
+    wanted = wanted._replace(port=_port(context.args.port, wanted.id, project, containers))
+    now = datetime.now().isoformat(timespec="seconds")
+    config = templates.filled(template, wanted, now, is_bundled_bot=fleet.is_bundled_bot)
+    if not (fleet.project_dir / "config" / "schema.json").exists():
+        config.pop("$schema", None)
+    loaded = loader.load_value(config, file, fleet, defaults, project.variables, {})
+    beside = [*project.loaded.specs, loaded.spec] if loaded.spec else []
+    mistyped = [each for each in loaded.warnings if each.path in wanted.settings]
+    problems = [
+        *loaded.problems, *mistyped, *(each for each in loader.conflicts(beside) if each.concerns({file})),
+    ]  # fmt: skip
+    if problems or loaded.spec is None:
+        raise ConfigError(problems)
+    later = [
+        each for each in bot_environment.problems(beside, fleet, project.variables) if each.concerns({file})
+    ]
+    return Made(config, loaded.spec, (*loaded.warnings, *later))
+
+
+def _container_ports(context: Context) -> dict[str, int | None]:
+    """Instance → web port of each container of the fleet; nothing where no engine answers."""
+    try:
+        found = context.survey().observed.containers
+    except EngineUnreachable:
+        console.warn(_("note: no engine answers: ports of stopped containers are not known"))
+        return {}
+    return {each: container.web_port for each, container in found.items()}
+
+
+def _require_free_name(
+    path: Path, file: str, instance: str, project: Project, containers: dict[str, int | None]
+) -> None:
+    if os.path.lexists(path):
+        raise UsageError(
+            "{file} is there already, and no config is overwritten; take another --id", file=file
+        )
+    for each in containers:
+        if each.lower() == instance.lower() and each not in project.specs:
+            raise UsageError("{id} has a container; `manager down {id}` first, or take another --id", id=each)
+    for other, claimed in _broken_claims(project):
+        if str(claimed.get("instance_id")).lower() == instance.lower():
+            raise UsageError("{id} is already the instance of {file}", id=instance, file=other)
+
+
+def _broken_claims(project: Project) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(file, its metadata and daemon_config in one) of each config that does not load now, and may tomorrow."""
+    from manager.config.flat_format import from_legacy, is_legacy
+
+    for file in sorted(project.loaded.broken_files):
+        try:
+            raw = strict_json.read(project.fleet.project_dir / file)
+        except strict_json.JsonFault:
+            continue
+        if isinstance(raw, dict):
+            sections = from_legacy(raw) if is_legacy(raw) else raw
+            found = [sections.get(name) for name in ("metadata", "daemon_config")]
+            yield (
+                file,
+                {key: value for each in found if isinstance(each, dict) for key, value in each.items()},
+            )
+
+
+def _port(asked: int | None, instance: str, project: Project, containers: dict[str, int | None]) -> int:
+    """The one that was asked for, else the lowest that nobody has and nobody will want back."""
+    fleet, remembered = project.fleet, project.memory
+
+    def is_free(port: int) -> bool:
+        return host.is_port_free(fleet.bind_address, port)
+
+    if asked is not None:
+        holder = next((each for each, port in containers.items() if port == asked and each != instance), None)
+        if holder is not None:
+            raise UsageError(
+                "port {port} is {other}'s; leave --port out for a free one", port=asked, other=holder
+            )
+        if any(spec.web_port == asked for spec in project.specs.values()):
+            return asked  # the check of the configs names the other file, whether or not its bot runs
+        if 0 < asked <= state_file.LAST_PORT and not is_free(asked):
+            raise UsageError(
+                "port {port} is in use by another program; leave --port out for a free one", port=asked
+            )
+        return asked
+    others = [each.web_port for name, each in remembered.instances.items() if name != instance]
+    configured = [spec.web_port for spec in project.specs.values()]
+    broken = [claimed.get("web_port") for _file, claimed in _broken_claims(project)]
+    taken = {port for port in (*others, *configured, *broken, *containers.values()) if isinstance(port, int)}
+    known = remembered.of(instance).web_port
+    return state_file.assign_ports([instance], {} if known is None else {instance: known}, taken, is_free)[
+        instance
+    ]
+
+
+# What is done, and said
+
+
+def _write(project: Project, made: Made) -> None:
+    fleet, spec = project.fleet, made.spec
+    path = fleet.project_dir / spec.config_file
+    with writing_to(path):
+        if project.memory.ids.get(spec.config_file, spec.id) != spec.id:  # of an earlier file of this name
+            state_file.save(fleet.memory_file, project.memory.with_id(spec.config_file, spec.id))
+        atomic_file.create(path, atomic_file.encoded(made.config))
+
+
+def _say(context: Context, project: Project, template: Config, source: str, made: Made) -> int:
+    fleet, spec, args = project.fleet, made.spec, context.args
+    for warning in made.warnings:
+        console.warning(warning)
+    if context.as_json:
+        console.say_json({
+            "id": spec.id, "file": spec.config_file, "template": source, "web_port": spec.web_port,
+            "mode": spec.mode, "written": not args.dry_run, "config": made.config,
+        })  # fmt: skip
+        return OK
+    if args.dry_run:
+        console.say_json(made.config)
+        console.warn(Text("{file}: would be written", file=spec.config_file))
+    else:
+        console.say(Text("{file}: written", file=spec.config_file))
+    say = console.warn if args.dry_run else console.say
+    say(
+        Text(
+            "{id}: {mode}, {exchange} {symbol}, {strategy}, web port {port}",
+            id=spec.id, mode=Text(spec.mode), exchange=spec.exchange, symbol=spec.symbol, strategy=spec.strategy,
+            port=spec.web_port,
+        )
+    )  # fmt: skip
+    kept = [
+        f"{path.rpartition('.')[2]} {value}"
+        for path in templates.kept_values(template, ())
+        if (value := templates.value_of(made.config, path)) == templates.value_of(template, path) is not None
+    ]
+    if kept:
+        say(Text("as in the template, hold them against today's price: {values}", values=", ".join(kept)))
+    if args.exchange and made.config.get("exchange_config") == template.get("exchange_config") != {}:
+        say(Text("exchange_config is the template's: see that it names what {exchange} needs", exchange=spec.exchange))  # fmt: skip
+    if fleet.database_dir(spec.id).exists():
+        say(Text("{path} is there from an earlier {id}, and goes on to be used", path=fleet.relative(fleet.database_dir(spec.id)), id=spec.id))  # fmt: skip
+    if not args.dry_run:
+        say(Text("next: look at it (`manager config {id}`), change what you like, then `manager up {id} --wait`", id=spec.id))  # fmt: skip
+    return OK

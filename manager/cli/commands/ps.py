@@ -1,0 +1,126 @@
+"""`ps`: the fleet as a table, as JSON, or as a screen that keeps itself up to date."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from manager.cli.notices import after_showing, say_foreign, say_strays, stray_text
+from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
+from manager.fleet import display, instances_json, instances_json_refresh
+from manager.fleet.instance import InstanceView
+from manager.fleet.observe import Survey
+from manager.fleet.selection import selected
+from manager.fleet.session import Context
+from manager.i18n import _
+from manager.util import console, screen
+
+
+def ps(context: Context) -> int:
+    """The fleet as a table, or as an array of objects."""
+    args = context.args
+    if args.group and context.as_json:
+        raise UsageError("--group has no meaning with --json, where every object has its tags")
+    if args.watch is not None:
+        return _watch(context)
+    survey = context.survey()
+    views = chosen(selected(context, survey), args)
+    is_ours = say_foreign(survey)
+    if context.as_json:
+        console.say_json(display.ps_objects(views))
+    else:
+        console.say(_table(views, survey, console.terminal_width(), grouped=args.group))
+    say_strays(survey)
+    instances_json_refresh.refresh(context, survey, instances_json.bot_pids(survey))
+    return after_showing(survey) if is_ours else BAD_CONFIG
+
+
+def chosen(views: Iterable[InstanceView], args: Namespace) -> list[InstanceView]:
+    """Those that every given filter lets through. Case does not count, and `SOL*` stands for all that begins so."""
+    return [
+        view
+        for view in views
+        if _matches(args.state, [view.verdict.state])
+        and _matches(args.mode, [view.mode])
+        and _matches(args.exchange, [view.exchange])
+        and _matches(args.symbol, [view.symbol])
+        and _matches(args.tag, tags_of(view))
+    ]
+
+
+def tags_of(view: InstanceView) -> Sequence[str]:
+    """The tags that its config gives it."""
+    return view.spec.tags if view.spec else ()
+
+
+def by_tag(views: Sequence[InstanceView]) -> dict[str, list[InstanceView]]:
+    """tag → its instances; one with several tags is in each group, one without in the last, whose name is empty."""
+    tags = sorted({tag for view in views for tag in tags_of(view)})
+    groups = {tag: [view for view in views if tag in tags_of(view)] for tag in tags}
+    untagged = [view for view in views if not tags_of(view)]
+    return {**groups, "": untagged} if untagged else groups
+
+
+def _matches(patterns: Sequence[str], values: Iterable[str | None]) -> bool:
+    if not patterns:
+        return True
+    from fnmatch import fnmatchcase
+
+    return any(
+        fnmatchcase((value or "").casefold(), pattern.casefold()) for pattern in patterns for value in values
+    )
+
+
+def _table(views: Sequence[InstanceView], survey: Survey, width: int | None, *, grouped: bool) -> str:
+    if not survey.views:
+        return _("no instances: put a config into config/active (config/templates has some to start from)")
+    if not views:
+        return _("no instance is like that")
+    if not grouped:
+        return display.ps_table(views, width).text
+    return _grouped(views, width)
+
+
+def _grouped(views: Sequence[InstanceView], width: int | None) -> str:
+    groups = by_tag(views)
+    table = display.ps_table([view for members in groups.values() for view in members], width)
+    rows, lines = iter(table.rows), [table.head]
+    for tag, members in groups.items():
+        lines.append(f"{tag or _('(no tag)')} ({len(members)})")
+        lines += [line for _member in members for line in next(rows)]
+    return "\n".join(lines)
+
+
+def _watch(context: Context) -> int:
+    if context.as_json or not sys.stdout.isatty():
+        raise UsageError(
+            "--watch needs a terminal to draw on; in a script use `manager ps --json`, again and again"
+        )
+    first = context.survey()  # what is wrong with the command line is said before the screen is taken
+    chosen(selected(context, first), context.args)
+    screen.watch(lambda width: _frame(context, width), context.args.watch)
+    return OK
+
+
+def _frame(context: Context, width: int) -> str:
+    """One drawing: a line of what there is, the table, and what is wrong with all of it."""
+    now = time.strftime("%H:%M:%S")
+    try:
+        survey = context.survey()
+        views = chosen(selected(context, survey), context.args)
+    except ManagerError as error:
+        return f"{now}  {_('error')}: {error}"
+    states = Counter(view.verdict.state for view in views)
+    counts = ", ".join(f"{count} {display.coloured(state, _(state))}" for state, count in states.items())
+    wrong = [*survey.foreign(), *survey.project.problems, *map(stray_text, survey.observed.strays)]
+    return "\n".join(
+        [
+            f"{survey.project.fleet.name}  {now}  {counts}",
+            "",
+            _table(views, survey, width, grouped=context.args.group),
+            *(f"{_('error')}: {each}" for each in wrong),
+        ]
+    )

@@ -1,0 +1,168 @@
+"""`restore`: brings back what a backup holds. Shows what it does, and moves aside what is there."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from manager.engine.containers import Container, observe
+from manager.engine.labels import fleet_filter
+from manager.errors import OK, EngineError
+from manager.fleet import lock
+from manager.fleet import project as projects
+from manager.fleet.project import Project
+from manager.fleet.selection import no_instance
+from manager.fleet.session import Context
+from manager.i18n import Text, _, mark
+from manager.ops import bot_user
+from manager.ops.backup import archive, instance_locks, verify
+from manager.ops.backup import restore as restoring
+from manager.ops.backup.manifest import describe
+from manager.ops.backup.restore import Plan, Step
+from manager.util import console
+
+WORDS = {
+    "new": mark("new"),
+    "replace": mark("replaced"),
+    "same": mark("the same already"),
+    "aside": mark("moved aside"),
+}
+
+
+def restore(context: Context) -> int:
+    """Reads the backup, says the plan, and carries it out."""
+    args, project = context.args, _project(context)
+    path = Path(args.file)
+    with verify.workspace(path) as work:
+        backup = restoring.opened(path, work)
+        for each in args.ids:
+            if each not in backup.manifest.instances:
+                raise no_instance(each, backup.manifest.instances)
+        whole = restoring.plan(
+            backup, project, list(dict.fromkeys(args.ids)) or None, time.strftime(archive.STAMP)
+        )
+        steps = whole.steps()
+        if not context.as_json:
+            console.say(Text("{file}: {what}", file=path, what=describe(backup.manifest)))
+        if args.dry_run:
+            return _say_plan(context, whole, steps)
+        done = _carry_out(context, whole, steps)
+    if context.as_json:
+        console.say_json([_step_object(each, project) for each in done])
+    _say_what_is_left(context, whole)
+    return OK
+
+
+def _project(context: Context) -> Project:
+    """A fresh machine's folder need not be a project yet, if it is named."""
+    chosen = context.args.project_dir
+    if chosen and Path(chosen).is_dir():
+        return projects.read(Path(chosen))
+    return context.project()
+
+
+def _say_plan(context: Context, whole: Plan, steps: list[Step]) -> int:
+    if context.as_json:
+        console.say_json([_step_object(each, whole.project) for each in steps])
+        return OK
+    for each in steps:
+        console.say(_step_line(each, whole.project))
+    return OK
+
+
+def _carry_out(context: Context, whole: Plan, steps: list[Step]) -> list[Step]:
+    done: list[Step] = []
+
+    def tell(step: Step) -> None:
+        done.append(step)
+        if not context.as_json:
+            console.say(_step_line(step, whole.project))
+
+    fleet = whole.fleet
+    with lock.held(fleet.lock_file, "restore", context.args.lock_wait) as held:
+        held.settle()
+        ids = [each.instance for each in steps if each.instance]
+        with instance_locks.kept_idle(fleet, dict.fromkeys(ids), _up(context, whole, ids)):
+            restoring.perform(whole, steps, _owner(context, whole), tell)
+    return done
+
+
+def _up(context: Context, whole: Plan, ids: list[str]) -> list[str]:
+    """The instances whose containers are up; all of the fleet's where its settings are about to change."""
+    names = {whole.project.fleet.name, whole.fleet.name}
+    found: dict[str, Container] = {}
+    try:
+        for name in names:
+            found |= observe(context.engine().containers(fleet_filter(name)), name).containers
+    except EngineError as error:
+        console.warning(Text("only locks and open files tell what runs: {why}", why=error))
+    is_all = whole.fleet != whole.project.fleet
+    return [each for each, container in found.items() if container.is_up and (is_all or each in ids)]
+
+
+def _owner(context: Context, whole: Plan) -> tuple[int, int]:
+    """(uid, gid) of the bots on the host. Only root can give files away, and then no engine has to be asked."""
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    whole.fleet.data_dir.mkdir(parents=True, exist_ok=True)
+    return bot_user.bot_user(whole.fleet, whole.project.variables, context.engine()).owner
+
+
+def _say_what_is_left(context: Context, whole: Plan) -> None:
+    manifest, fleet = whole.backup.manifest, whole.fleet
+    for each, facts in manifest.instances.items():
+        if facts["faults"] and (whole.named is None or each in whole.named):
+            console.warning(
+                Text("{id} is not whole in this backup: {why}", id=each, why="; ".join(facts["faults"]))
+            )
+    if whole.named is None:
+        known = {facts["config_file"] for facts in manifest.instances.values()}
+        for spec in whole.project.specs.values():
+            if spec.config_file not in known and spec.id not in manifest.instances:
+                console.warning(
+                    Text(
+                        "{file} is not in the backup and stays; `manager up` would start it",
+                        file=spec.config_file,
+                    )
+                )
+    if (image := manifest.image) and image["id"] != _image_id(context, fleet.image_name):
+        text = Text("the bots of the backup ran image {image} ({id}), which {name} is not here: `manager build`",
+                    image=image["name"], id=str(image["id"])[:19], name=fleet.image_name)  # fmt: skip
+        console.warning(text)
+    if whole.named is None and not context.as_json:
+        console.say(
+            _(
+                "next: write the keys into .env, look at `manager plan`, and be sure that no other machine runs these bots"
+            )
+        )
+
+
+def _image_id(context: Context, name: str) -> str:
+    try:
+        return str(context.engine().image(name)["Id"])
+    except EngineError:
+        return ""
+
+
+def _step_line(step: Step, project: Project) -> str:
+    name = project.fleet.relative(step.target)
+    text = f"{name}: {_(WORDS[step.change])}"
+    if step.is_database:
+        text += f" ({Text('{count} files, {size}', count=step.files, size=console.size(step.size))})"
+    if step.change in {"replace", "aside"} and step.aside is not None:
+        text += f"; {Text('what is there becomes {aside}', aside=step.aside.name)}"
+    return text
+
+
+def _step_object(step: Step, project: Project) -> dict[str, Any]:
+    is_moved = step.change in {"replace", "aside"} and step.aside is not None
+    return {
+        "path": project.fleet.relative(step.target),
+        "change": step.change,
+        "instance": step.instance or None,
+        "files": step.files,
+        "bytes": step.size,
+        "aside": project.fleet.relative(step.aside) if is_moved and step.aside else None,
+    }

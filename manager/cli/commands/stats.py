@@ -1,0 +1,62 @@
+"""`stats`: what each instance uses, and what its bot reports, once."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+
+from manager.cli.notices import after_showing, say_foreign
+from manager.errors import BAD_CONFIG
+from manager.fleet import display
+from manager.fleet.selection import selected
+from manager.fleet.session import Context
+from manager.fleet.status import State
+from manager.i18n import _
+from manager.monitor.stats import columns, instance_stats
+from manager.monitor.stats.collect import gather, misled
+from manager.monitor.stats.columns import Column
+from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.stats.sampler import Meter
+from manager.util import console
+from manager.util.text_table import GAP
+
+
+def stats(context: Context) -> int:
+    """The figures as a table with the fleet's sums, or as an array of objects."""
+    survey = context.survey()
+    is_ours = say_foreign(survey)
+    views = selected(context, survey)
+    rows = gather(survey, views, Meter(context.engine().statistics))
+    if context.as_json:
+        console.say_json([instance_stats.as_object(row) for row in rows])
+    elif rows:
+        console.say(_table(rows))
+        console.say(columns.total_line(instance_stats.totals(rows)))
+    else:
+        console.say(_("no instances"))
+    for row in rows:
+        if row.is_misled:
+            console.warning(misled(row))
+    return after_showing(survey) if is_ours else BAD_CONFIG
+
+
+def _table(rows: list[Figures]) -> str:
+    written = [columns.cells(row) for row in rows]
+    widths = columns.widths(written)
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    shown = columns.fitting(widths, room)
+    lines = [_line({each.key: _(each.head) for each in shown}, shown, widths)]
+    for row, texts in zip(rows, written, strict=True):
+        lines.append(_line(texts, shown, widths, row.view.verdict.state))
+    return "\n".join(lines)
+
+
+def _line(
+    texts: Mapping[str, str], shown: list[Column], widths: Mapping[str, int], state: State | None = None
+) -> str:
+    pieces = []
+    for each in shown:
+        piece = columns.padded(texts[each.key], widths[each.key], is_number=each.is_number)
+        pieces.append(display.coloured(state, piece) if state and each.key == "state" else piece)
+    return (" " * GAP).join(pieces).rstrip()

@@ -1,0 +1,54 @@
+"""`top`: the fleet full-screen, live."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from manager.errors import OK, UsageError, worst_exit_code
+from manager.fleet.session import Context
+from manager.i18n import Text
+from manager.util import console
+
+if TYPE_CHECKING:
+    from manager.monitor.top.app import Top
+
+
+def top(context: Context) -> int:
+    """Shows the fleet until the user has seen enough."""
+    _require_terminal()
+    interval = context.args.interval
+    from manager.monitor.top.source import Source
+
+    source = Source(context, interval)
+    source.require_known()
+    from manager.monitor.top.app import Top
+
+    app = Top(context, source, interval)
+    app.run()
+    if app.bug is not None:
+        raise app.bug
+    return _finish(app)
+
+
+def _require_terminal() -> None:
+    """The view is drawn on standard error, and takes its keys from standard input."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    if not all(stream.isatty() for stream in streams) or os.environ.get("TERM", "dumb") in {"", "dumb"}:
+        raise UsageError(
+            "`manager top` needs a terminal; `manager stats` shows the same once, also in a pipe"
+        )
+
+
+def _finish(app: Top) -> int:
+    """What was still under way when the view was left is waited for: no word of it is lost. Ctrl-C lets it go on alone."""
+    codes = [OK]
+    for command in app.running:
+        console.say(
+            Text("{command} still runs; waiting for it (Ctrl-C leaves it running)", command=command.title)
+        )
+        codes.append(command.wait())
+        for line in command.new_lines():
+            console.say(line)
+    return worst_exit_code(codes)

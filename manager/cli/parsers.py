@@ -1,0 +1,134 @@
+"""The command line's parsers, made of command_table.py in the language in use. Runs nothing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from itertools import pairwise
+from typing import Any
+
+from manager import __version__
+from manager.cli import argparse_i18n, argument_types
+from manager.cli.command_table import COMMANDS, GROUPS, Command
+from manager.errors import USAGE
+from manager.i18n import Text, _, mark
+
+EPILOG = mark("""\
+examples:
+  manager up --wait                  start the fleet and wait until it is healthy
+  manager ps                         one line an instance
+  manager logs -f bp_sol_01          follow one bot
+  manager restart bp_eth_02          stop it, start it, with its config as it is now
+  manager status --config config/active/bp_sol_01.json
+  manager down                       stop and remove all containers; logs and databases stay
+exit codes: 0 well, 1 not running or some failed, 2 usage, 3 a bug, 4 config, 5 no engine, 6 timed out or killed, 7 locked
+""")
+
+
+USUAL_COLUMNS = 80
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """argparse makes one for each option it is told of, and each would load `shutil` for the terminal's width."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """COLUMNS where it is set, else the terminal's width."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isascii() and asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or USUAL_COLUMNS
+    except (ValueError, OSError):  # no terminal, or none that tells
+        return USUAL_COLUMNS
+
+
+class Parser(argparse.ArgumentParser):
+    """Usage errors in one line, with our exit code."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.print_usage(sys.stderr)
+        text = Text("{prog}: {why}; `{prog} --help` shows what there is", prog=self.prog, why=message)
+        self.exit(USAGE, f"{text}\n")
+
+
+def words(argv: list[str]) -> list[str]:
+    """The command line with a command of two words (`config schema`) joined into one word of argparse's."""
+    joined = list(argv)
+    for index, (first, second) in enumerate(pairwise(argv)):
+        if first in COMMANDS or f"{first} {second}" in COMMANDS:
+            if f"{first} {second}" in COMMANDS:
+                joined[index : index + 2] = [f"{first} {second}"]
+            break
+    return joined
+
+
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The command line in the language in use. `only`: with this command alone, which is a third of the work."""
+    argparse_i18n.translate()
+    root = Parser(
+        prog="manager",
+        usage=_("manager [--project-dir DIR] [--lang LANG] COMMAND …"),
+        description=_("Runs a fleet of trading bots: one config, one Docker container.")
+        + "\n\n"
+        + _overview(),
+        epilog=_(EPILOG),
+        formatter_class=Help,
+    )
+    root.add_argument(
+        "--version", action="version", version=f"botfleet {__version__}",
+        help=_("show program's version number and exit"),
+    )  # fmt: skip
+    root.add_argument(
+        "--project-dir", metavar="DIR", help=_("the folder that holds config/ (default: here or above)")
+    )
+    _add_language(root, None)
+    commands = root.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, prog="manager", help=argparse.SUPPRESS
+    )
+    for name, command in COMMANDS.items():
+        if only in (None, name):
+            _add_command(commands, name, command)
+    return root
+
+
+def _add_command(commands: Any, name: str, command: Command) -> None:
+    examples = "\n".join(f"  manager {each}" for each in command.examples)
+    added = commands.add_parser(
+        name,
+        description=_sentence(_(command.text)),
+        epilog=f"{_('examples')}:\n{examples}" if examples else None,
+        formatter_class=Help,
+    )
+    added.set_defaults(ids=[], config=[], instance_id=None)
+    for add in command.options:
+        add(added)
+    _add_language(added, argparse.SUPPRESS)
+
+
+def _overview() -> str:
+    """The commands, a line each, under the heads of their groups."""
+    width = max(map(len, COMMANDS))
+    return "\n\n".join(
+        "\n".join([f"{_(head)}:", *(f"  {name:<{width}}  {_(each.text)}" for name, each in group.items())])
+        for head, group in GROUPS.items()
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}{_('.')}"
+
+
+def _add_language(command: argparse.ArgumentParser, default: str | None) -> None:
+    """Before or after the command's name."""
+    command.add_argument(
+        "--lang",
+        type=argument_types.language,
+        default=default,
+        metavar="LANG",
+        help=_("en or zh-TW (default: MANAGER_LANG, then the locale)"),
+    )

@@ -1,1 +1,0 @@
-"""One file a family of commands; each command is a function of a Context that returns an exit code."""

@@ -1,0 +1,236 @@
+"""The old system's `core/daemon_manager.py`: its class, its command line and its exit codes, over the `manager` commands."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import threading
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from manager import i18n
+from manager.cli import argparse_i18n, parsers
+from manager.cli import main as cli
+from manager.cli.commands.logs import logs
+from manager.compat.registry import InstanceRegistry
+from manager.errors import EngineUnreachable, ManagerError
+from manager.fleet import instances_json, project
+from manager.fleet.observe import Survey
+from manager.fleet.selection import require_known
+from manager.fleet.session import Context
+from manager.fleet.status import State
+from manager.fleet.status_json import status_object
+from manager.i18n import _, mark
+
+DEFAULT_CONFIG = "config/daemon_config.json"
+LOCK_WAIT = "600"
+"""Seconds. Scripts start instances side by side; each waits for its turn, as long as a fleet needs to stop."""
+
+POLL_S = 1.0
+ENDED_POLLS = 4
+"""A restart or recreation has the instance down for a moment."""
+SHOWN_LINES = 20
+"""What the bot said before its output was followed."""
+
+ENDED = frozenset({"failed", "completed", "stopped", "missing"})
+
+ACTIONS = {
+    "start": mark("start the instance, in the foreground unless --daemon is given"),
+    "stop": mark("stop the instance"),
+    "restart": mark("stop and start the instance"),
+    "status": mark("show the instance as JSON; exit code 0 when it runs, else 1"),
+    "list": mark("show all instances"),
+}
+
+
+class TradingBotDaemon:
+    """One instance, by its config file. What it does is what the command line does; failures are said on standard error."""
+
+    def __init__(
+        self, config_file: str | os.PathLike[str] = DEFAULT_CONFIG, instance_id: str | None = None
+    ) -> None:
+        i18n.use_environment()
+        self.config_file = Path(config_file)
+        self.instance_id = instance_id
+
+    def start(self, daemonize: bool = True) -> bool:
+        """Starts the instance; True when it runs, also when it ran before.
+
+        With `daemonize=False` this follows its output until it ends; SIGINT and SIGTERM stop it. True unless it failed.
+        """
+        if not self._run("start"):
+            return False
+        return daemonize or self._attend()
+
+    def stop(self) -> bool:
+        """Stops the instance and keeps it stopped; True when it does not run any more."""
+        return self._run("stop")
+
+    def restart(self) -> bool:
+        """Stops the instance and starts it, with its config as it is now."""
+        return self._run("restart")
+
+    def status(self) -> dict[str, Any]:
+        """What `manager status` prints. Raises ManagerError for a config that cannot be loaded, or without an engine."""
+        context = self._context()
+        try:
+            survey = context.survey()
+            view = survey.views[self._instance(survey)]
+            return status_object(view, survey, instances_json.bot_pids(survey).get(view.id, 0))
+        finally:
+            context.close()
+
+    def list_instances(self) -> list[dict[str, Any]]:
+        """Prints the table of all instances, and returns their records."""
+        self.run("list")
+        registry = InstanceRegistry(self._context().project().fleet.export_file)
+        try:
+            return registry.list_instances(include_dead=True)
+        finally:
+            registry.close()
+
+    def run(self, command: str) -> int:
+        """Runs a manager command, on the instance where it takes one. Returns its exit code."""
+        words = [*self._project_option(), command]
+        if command != "list":
+            words += self._selection()
+        if command not in {"list", "status"}:
+            words += ["--lock-wait", LOCK_WAIT]
+        return cli.main(words)
+
+    def _run(self, command: str) -> bool:
+        return self.run(command) == 0
+
+    def _selection(self) -> list[str]:
+        """`--instance-id` alone was enough for the old system, where the default config file was not there."""
+        named = [] if self.instance_id is None else ["--instance-id", self.instance_id]
+        if named and str(self.config_file) == DEFAULT_CONFIG and not self.config_file.exists():
+            return named
+        return ["--config", str(self.config_file), *named]
+
+    def _project_option(self) -> list[str]:
+        return ["--project-dir", str(self._project_dir())] if self._project_dir() else []
+
+    def _project_dir(self) -> Path | None:
+        """The config file's project, so that a cron job need not be in it; else what the command line finds."""
+        with contextlib.suppress(ManagerError):
+            return project.find(self.config_file.absolute().parent)
+        return None
+
+    def _context(self) -> Context:
+        found = self._project_dir()
+        return Context(Namespace(project_dir=str(found) if found else None))
+
+    def _instance(self, survey: Survey) -> str:
+        found = self.instance_id or survey.project.instance_of(str(self.config_file))
+        require_known(found, survey)
+        return found
+
+    # In the foreground
+
+    def _attend(self) -> bool:
+        """Shows the bot's output until it ends or a signal comes, which stops it."""
+        context = self._context()
+        with _asked_to_end() as is_asked:
+            try:
+                instance = self._instance(context.survey())
+                _follow(context, instance)
+                ended = _until_ended(context, instance, is_asked)
+            finally:
+                context.close()
+            return self.stop() if ended is None else ended != "failed"
+
+
+def list_instances() -> None:
+    """Prints the table of all instances of the project here."""
+    TradingBotDaemon().run("list")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The old command line. Exit codes: 0 well or running, 1 not, 2 usage."""
+    i18n.use_environment()
+    args = _parser().parse_args(argv)
+    daemon = TradingBotDaemon(args.config, args.instance_id)
+    if args.action == "start":
+        return 0 if daemon.start(daemonize=args.daemon) else 1
+    return min(daemon.run(args.action), 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    argparse_i18n.translate()
+    parser = parsers.Parser(
+        prog="python -m manager.daemon_manager",
+        description=_("The old daemon's command line, on containers. `manager --help` shows the new one."),
+        epilog="\n".join(f"{action:<9} {_(text)}" for action, text in ACTIONS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("action", choices=list(ACTIONS), help=_("what to do"))
+    parser.add_argument(
+        "-d",
+        "--daemon",
+        action="store_true",
+        help=_("return once it is started; without it, stay and show its output"),
+    )
+    parser.add_argument(
+        "-c", "--config", default=DEFAULT_CONFIG, metavar="FILE", help=_("the instance of this config")
+    )
+    parser.add_argument(
+        "--instance-id", metavar="ID", help=_("an instance; with --config: the id to run it under")
+    )
+    parser.add_argument("--log-dir", metavar="DIR", help=_("accepted; daemon_config.log_dir decides"))
+    return parser
+
+
+def _follow(context: Context, instance: str) -> None:
+    """Shows the instance's output from now on, beside what else is done."""
+    options = parsers.parser("logs").parse_args(["logs", "--follow", "--tail", str(SHOWN_LINES), instance])
+    options.project_dir = context.args.project_dir
+    shown = Context(options)
+
+    def follow() -> None:
+        with contextlib.suppress(ManagerError, OSError):
+            logs(shown)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _until_ended(context: Context, instance: str, is_asked: threading.Event) -> State | None:
+    """Waits until the instance has ended for good, and not for a restart. Its last state; None when a signal came first."""
+    ended = 0
+    while not is_asked.wait(POLL_S):
+        view = None
+        with contextlib.suppress(EngineUnreachable):  # an engine that is restarted takes nothing with it
+            view = context.survey().views.get(instance)
+            if view is None:
+                return "missing"
+        ended = ended + 1 if view is not None and view.verdict.state in ENDED else 0
+        if view is not None and ended == ENDED_POLLS:
+            return view.verdict.state
+    return None
+
+
+@contextlib.contextmanager
+def _asked_to_end() -> Iterator[threading.Event]:
+    """Set by Ctrl-C and by SIGTERM, as systemd sends it. Only the main thread may listen for signals.
+
+    No exception: one that is raised wherever the program happens to be can be lost there, and the bot would trade on.
+    """
+    is_asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield is_asked
+        return
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        is_asked.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield is_asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,246 @@
+"""config/fleet.toml → Fleet. Every key has a default; an unknown key is an error, it would be silently lost otherwise."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from manager.config import validation_messages
+from manager.config.fleet import DEFAULT_PARALLELISM, DEFAULT_PASSED_VARIABLES, NAME_PATTERN, Alerts, Fleet
+from manager.config.models import DaemonConfig, Fault, Mode
+from manager.config.variables import is_reference, matching, references
+from manager.errors import ConfigError, Problem
+from manager.util import strict_json
+
+NOT_DEFAULTS = ("web_port", "log_dir", "db_path", "python_path", "script_path", "working_dir")
+"""Keys of daemon_config that belong to one instance and cannot be a fleet's default."""
+
+
+IMAGE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
+"""Nothing that could break a line or a word; the engine knows the rest of the rules."""
+
+MAX_BYTES = 1_000_000
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+
+class ContainerTable(_Table):
+    """`[container]`: what every container of the fleet gets."""
+
+    pids_limit: Annotated[int, Field(ge=16, le=100_000)] = 256
+    tmp_size_mb: Annotated[int, Field(ge=1, le=65536)] = 64
+    log_max_size_mb: Annotated[int, Field(ge=1, le=10_000)] = 10
+    log_max_files: Annotated[int, Field(ge=1, le=100)] = 3
+    engine_health_interval: Annotated[int, Field(ge=0, le=86400)] = 60
+
+
+class BackupTable(_Table):
+    """`[backup]`: how many backups are kept, and for how long; 0 keeps all."""
+
+    keep: Annotated[int, Field(ge=0, le=100_000)] = 0
+    keep_days: Annotated[int, Field(ge=0, le=100_000)] = 0
+
+
+Seconds = Annotated[int, Field(ge=0, le=7 * 86400)]
+CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|")
+
+
+class AlertsTable(_Table):
+    """`[alerts]`: fleet.Alerts says what the keys mean."""
+
+    urls: tuple[str, ...] = Field(default=(), strict=False)
+    down_after: Seconds = Alerts().down_after
+    unhealthy_after: Seconds = Alerts().unhealthy_after
+    crash_loop_restarts: Annotated[int, Field(ge=1, le=100)] = Alerts().crash_loop_restarts
+    crash_loop_window: Annotated[int, Field(ge=1, le=86400)] = Alerts().crash_loop_window
+    engine_away_after: Seconds = Alerts().engine_away_after
+    disk_free_mb: Annotated[int, Field(ge=0, le=100_000_000)] = Alerts().disk_free_mb
+    inodes_free_percent: Annotated[int, Field(ge=0, le=100)] = Alerts().inodes_free_percent
+    no_tick_after: Seconds = Alerts().no_tick_after
+    no_trade_after: Seconds = Alerts().no_trade_after
+    no_log_after: Seconds = Alerts().no_log_after
+    recovered_after: Seconds = Alerts().recovered_after
+    remind_after: Seconds = Alerts().remind_after
+    message_interval: Annotated[int, Field(ge=1, le=86400)] = Alerts().message_interval
+    digest_at: str = Alerts().digest_at
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _only_references(cls, value: object) -> object:
+        """Before any other check, whose message would show the value."""
+        if not isinstance(value, list) or not all(
+            isinstance(each, str) and is_reference(each) for each in value
+        ):
+            raise Fault(
+                'must be a list of names such as ["${{ALERT_URL}}"]: an address holds credentials;'
+                " write ALERT_URL=… into .env"
+            )
+        return value
+
+    @field_validator("digest_at")
+    @classmethod
+    def _clock(cls, value: str) -> str:
+        if not CLOCK.fullmatch(value):
+            raise Fault("must be a time of day such as 08:00, or empty for none")
+        return value
+
+
+class FleetFile(_Table):
+    """The whole file."""
+
+    name: str | None = None
+    data_dir: str = "volumes"
+    mode: Mode = "paper"
+    image: str = ""
+    bot_dir: str = ""
+    bind_address: str = "127.0.0.1"
+    variables: tuple[str, ...] = Field(default=DEFAULT_PASSED_VARIABLES, strict=False)
+    parallelism: Annotated[int, Field(ge=1, le=256)] = DEFAULT_PARALLELISM
+    allow_shared_credentials: bool = False
+    container: ContainerTable = ContainerTable()
+    backup: BackupTable = BackupTable()
+    alerts: AlertsTable = AlertsTable()
+    defaults: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("name")
+    @classmethod
+    def _valid_name(cls, value: str | None) -> str | None:
+        if value is not None and not NAME_PATTERN.fullmatch(value):
+            raise Fault("must match {pattern}", pattern=NAME_PATTERN.pattern)
+        return value
+
+    @field_validator("image")
+    @classmethod
+    def _valid_image(cls, value: str) -> str:
+        if value and not IMAGE_PATTERN.fullmatch(value):
+            raise Fault("must be an image's name, such as registry.example/bot:1.2")
+        return value
+
+    @field_validator("bind_address")
+    @classmethod
+    def _valid_address(cls, value: str) -> str:
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise Fault("must be an IP address") from None
+        return value
+
+
+def load(project_dir: Path, path: Path | None = None) -> tuple[Fleet, dict[str, Any]]:
+    """The fleet of a project folder, and its defaults for daemon_config. Raises ConfigError.
+
+    `path`: another settings file than its own, as it would be once it is there.
+    """
+    file = "config/fleet.toml"
+    try:
+        settings = FleetFile.model_validate(_read(path or project_dir / file, file))
+    except ValidationError as error:
+        raise ConfigError(validation_messages.problems(file, FleetFile, error)) from error
+    faults = [*_unknown(file, settings), *_leaking(file, settings), *_bad_defaults(file, settings.defaults)]
+    if faults:
+        raise ConfigError(faults)
+    return _fleet(project_dir, file, settings), settings.defaults
+
+
+def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
+    if not settings.data_dir or "\0" in settings.data_dir:
+        raise ConfigError([Problem.at(file, "data_dir", "must be a folder")])
+    return Fleet(
+        name=settings.name or _name_of(project_dir, file),
+        project_dir=project_dir,
+        data_dir=(project_dir / settings.data_dir).resolve(),
+        mode=settings.mode,
+        image=settings.image,
+        bot_dir=settings.bot_dir,
+        bind_address=settings.bind_address,
+        variables=settings.variables,
+        parallelism=settings.parallelism,
+        allow_shared_credentials=settings.allow_shared_credentials,
+        backup_keep=settings.backup.keep,
+        backup_keep_days=settings.backup.keep_days,
+        alerts=Alerts(**settings.alerts.model_dump(include=set(Alerts._fields))),
+        **settings.container.model_dump(),
+    )
+
+
+def _read(path: Path, file: str) -> dict[str, Any]:
+    try:
+        raw = strict_json.content(path, MAX_BYTES)
+        if len(raw) > MAX_BYTES:
+            raise ConfigError([Problem.at(file, "", "is larger than {limit} bytes", limit=MAX_BYTES)])
+        return tomllib.loads(raw.decode("utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError([Problem.at(file, "", "cannot be read: {why}", why=error.strerror)]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            [Problem.at(file, "", "is not UTF-8 (byte {position})", position=error.start)]
+        ) from error
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise ConfigError([Problem.at(file, "", "is not TOML: {why}", why=str(error)[:200])]) from error
+
+
+def _unknown(file: str, settings: FleetFile) -> list[Problem]:
+    faults = []
+    tables: tuple[tuple[_Table, str], ...] = (
+        (settings, ""),
+        (settings.container, "container."),
+        (settings.alerts, "alerts."),
+        (settings.backup, "backup."),
+    )
+    for table, prefix in tables:
+        for key in table.model_extra or {}:
+            near = difflib.get_close_matches(key, type(table).model_fields, n=1)
+            hint = near[0] if near else ", ".join(type(table).model_fields)
+            faults.append(
+                Problem.at(file, f"{prefix}{key}", "is not a known key, did you mean {near}?", near=hint)
+            )
+    return faults
+
+
+def _leaking(file: str, settings: FleetFile) -> list[Problem]:
+    """Alert addresses under names that `variables` hands to every bot."""
+    return [
+        Problem.at(
+            file, f"alerts.urls[{index}]", "{name} is one of the variables that every bot is given; choose another name",
+            name=name,
+        )
+        for index, url in enumerate(settings.alerts.urls)
+        for name, _default in references(url)
+        if matching(settings.variables, {name: "set"})
+    ]  # fmt: skip
+
+
+def _bad_defaults(file: str, defaults: dict[str, Any]) -> list[Problem]:
+    """`[defaults]` holds keys of daemon_config, under the same rules as there."""
+    faults = [
+        Problem.at(file, f"defaults.{key}", "belongs into an instance config")
+        for key in NOT_DEFAULTS
+        if key in defaults
+    ]
+    try:
+        checked = DaemonConfig.model_validate(defaults)
+    except ValidationError as error:
+        faults += validation_messages.problems(file, DaemonConfig, error, "defaults.")
+    else:
+        faults += validation_messages.unknown_keys(file, checked, "defaults.")
+    return faults
+
+
+def _name_of(project_dir: Path, file: str) -> str:
+    """The folder's name as Compose would normalise it."""
+    name = re.sub(r"[^a-z0-9_-]", "", project_dir.name.lower()).lstrip("_-")
+    if not name:
+        raise ConfigError(
+            [Problem.at(file, "name", "is needed: “{folder}” gives none", folder=project_dir.name)]
+        )
+    return name

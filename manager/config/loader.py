@@ -1,0 +1,311 @@
+"""The files of config/active → InstanceSpecs, with every problem of every file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from manager.config import spec, validation_messages
+from manager.config.flat_format import from_legacy, is_legacy
+from manager.config.fleet import Fleet
+from manager.config.loaded import Loaded, LoadedFile
+from manager.config.models import BUNDLED_EXCHANGES, BUNDLED_STRATEGIES, ID_PATTERN, ID_RULE, InstanceConfig
+from manager.config.spec import InstanceSpec
+from manager.config.variables import Unset, expand, is_reference, is_secret, references, texts
+from manager.errors import ConfigError, Problem
+from manager.util import strict_json
+
+OWN_FILES = frozenset({"fleet.json", "fleet.lock", "compose-hashes.json", "instances.json"})
+"""Files beside which the instances' folders lie; in lower case."""
+
+GRIDS = frozenset({"grid", "perp_grid"})
+"""The strategies of the bundled bot that need both bounds."""
+
+UNEXPANDED = ("exchange_config", "environment")
+"""Sections whose `${…}` stay as they are until the bot's env file is written."""
+
+
+def load(
+    fleet: Fleet, defaults: Mapping[str, Any], variables: Mapping[str, str], ids: Mapping[str, str]
+) -> Loaded:
+    """Loads config/active. `ids`: config file → the id that `--instance-id` once gave it."""
+    try:
+        paths = sorted(path for path in fleet.config_dir.iterdir() if path.suffix == ".json")
+    except FileNotFoundError:
+        paths = []
+    except OSError as error:
+        folder = fleet.relative(fleet.config_dir)
+        raise ConfigError(
+            [Problem.at(folder, "", "cannot be read: {why}", why=error.strerror or error)]
+        ) from error
+    files = tuple(load_file(path, fleet, defaults, variables, ids) for path in paths)
+    return Loaded(files, tuple(conflicts([loaded.spec for loaded in files if loaded.spec])))
+
+
+def load_file(
+    path: Path,
+    fleet: Fleet,
+    defaults: Mapping[str, Any],
+    variables: Mapping[str, str],
+    ids: Mapping[str, str],
+) -> LoadedFile:
+    """One file. Never raises for what is in the file."""
+    file = fleet.relative(path)
+    try:
+        raw = strict_json.read(path)
+    except strict_json.JsonFault as fault:
+        return LoadedFile(file, problems=(Problem.at(file, fault.path, fault.message, **fault.params),))
+    return load_value(raw, file, fleet, defaults, variables, ids)
+
+
+def load_value(
+    raw: object,
+    file: str,
+    fleet: Fleet,
+    defaults: Mapping[str, Any],
+    variables: Mapping[str, str],
+    ids: Mapping[str, str],
+) -> LoadedFile:
+    """The JSON value of one file, whether the file is there yet or not."""
+    in_clear = tuple(clear_text_secrets(file, raw))
+    config = validated(raw, file, defaults, variables)
+    if isinstance(config, list):
+        return LoadedFile(file, problems=(*in_clear, *config), is_constant=False)
+    is_constant = not _has_references(raw)
+    instance_id = ids.get(file) or config.metadata.instance_id or Path(file).stem
+    problems = [*in_clear, *id_faults(file, instance_id), *_faults(file, config, instance_id, fleet)]
+    if problems:
+        return LoadedFile(file, problems=tuple(problems), is_constant=is_constant)
+    built = spec.build(config, instance_id, file, fleet)
+    return LoadedFile(
+        file,
+        spec=built,
+        described=described(config),
+        warnings=tuple(_warnings(file, config)),
+        is_constant=is_constant,
+        config_hash=None if built.web_port is None else spec.config_hash(built, fleet),
+    )
+
+
+def validated(
+    raw: object, file: str, defaults: Mapping[str, Any], variables: Mapping[str, str]
+) -> InstanceConfig | list[Problem]:
+    """A file's JSON value as a config, or what is wrong with its form."""
+    if not isinstance(raw, dict):
+        return [Problem.at(file, "", "must be an object {{…}}")]
+    sections = from_legacy(raw) if is_legacy(raw) else raw
+    expanded, problems = _expanded(sections, file, variables)
+    if problems:
+        return problems
+    daemon = expanded.get("daemon_config")
+    if isinstance(daemon, dict) or daemon is None:
+        own = {key: value for key, value in (daemon or {}).items() if value is not None}
+        expanded["daemon_config"] = {**defaults, **own}
+    try:
+        return InstanceConfig.model_validate(expanded)
+    except ValidationError as error:
+        return validation_messages.problems(file, InstanceConfig, error)
+
+
+def conflicts(specs: list[InstanceSpec]) -> Iterator[Problem]:
+    """What two configs must not share: id, web port, log folder, database."""
+    ids: dict[str, InstanceSpec] = {}
+    ports: dict[int, InstanceSpec] = {}
+    databases: dict[str, InstanceSpec] = {}
+    folders = {f"database/{each.id.lower()}": each for each in specs}
+    for each in specs:
+        yield from _shared(each, "metadata.instance_id", each.id, ids, each.id.lower())
+        if each.web_port is not None:
+            yield from _shared(each, "daemon_config.web_port", each.web_port, ports, each.web_port)
+        yield from _shared(each, "daemon_config.db_path", each.db_path, databases, each.db_path.lower())
+        if owner := folders.get(each.db_path.lower()):
+            yield Problem.at(
+                each.config_file,
+                "daemon_config.db_path",
+                "{value} is the database folder of {other}",
+                value=each.db_path,
+                other=owner.config_file,
+            )
+    yield from _shared_folders(specs)
+
+
+def _shared(
+    each: InstanceSpec, path: str, value: object, seen: dict[Any, InstanceSpec], key: object
+) -> Iterator[Problem]:
+    first = seen.setdefault(key, each)
+    if first is not each:
+        yield Problem.at(
+            each.config_file, path, "{value} is also used by {other}", value=value, other=first.config_file
+        )
+
+
+def _shared_folders(specs: list[InstanceSpec]) -> Iterator[Problem]:
+    """One log folder inside another would let one instance read the other's logs."""
+    outer: InstanceSpec | None = None
+    for inner in sorted(specs, key=lambda each: f"{each.log_dir}/"):
+        if outer is None or not f"{inner.log_dir}/".startswith(f"{outer.log_dir}/"):
+            outer = inner
+        else:
+            yield Problem.at(
+                inner.config_file,
+                "daemon_config.log_dir",
+                "{value} is also used by {other}",
+                value=inner.log_dir,
+                other=outer.config_file,
+            )
+
+
+def _expanded(
+    sections: dict[str, Any], file: str, variables: Mapping[str, str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Replaces `${…}` outside the credentials; a credential named anywhere else would end in a label or an argv."""
+    problems: list[Problem] = []
+
+    def walk(value: Any, path: str, below_secret: bool) -> Any:
+        if isinstance(value, dict):
+            return {
+                key: walk(item, f"{path}.{key}", below_secret or is_secret(key))
+                for key, item in value.items()
+            }
+        if isinstance(value, list):
+            return [walk(item, f"{path}[{index}]", below_secret) for index, item in enumerate(value)]
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        for name, _default in references(value):
+            if below_secret or is_secret(name):
+                problems.append(
+                    Problem.at(file, path, "names the credential {name}: only exchange_config may", name=name)
+                )
+                return value
+        try:
+            return expand(value, variables)
+        except Unset as unset:
+            problems.append(
+                Problem.at(
+                    file, path, "{name} is not set; set it in .env or the environment", name=unset.name
+                )
+            )
+            return value
+
+    result = {
+        key: value if key in UNEXPANDED else walk(value, key, is_secret(key))
+        for key, value in sections.items()
+    }
+    return result, problems
+
+
+def _has_references(raw: object) -> bool:
+    """Whether what the file means depends on variables: credentials do not count, their values are in no spec."""
+    assert isinstance(raw, dict)
+    sections = [value for key, value in raw.items() if key not in UNEXPANDED]
+    return any("${" in each.text for each in texts(sections))
+
+
+def id_faults(file: str, instance_id: str) -> Iterator[Problem]:
+    """Why an instance cannot be called that."""
+    if not ID_PATTERN.fullmatch(instance_id):
+        yield Problem.at(file, "metadata.instance_id", ID_RULE)
+    elif instance_id.lower() in OWN_FILES:
+        yield Problem.at(
+            file, "metadata.instance_id", "{value} is the name of a file of botfleet's own", value=instance_id
+        )
+
+
+def _faults(file: str, config: InstanceConfig, instance_id: str, fleet: Fleet) -> Iterator[Problem]:
+    yield from _secrets_in_args(file, config)
+    yield from _path_faults(file, config, instance_id)
+    if not fleet.is_bundled_bot or config.bot_args is not None:
+        return
+    yield from _grid_faults(file, config)
+    for key, value, allowed in (
+        ("exchange", config.metadata.exchange, BUNDLED_EXCHANGES),
+        ("strategy", config.metadata.strategy, BUNDLED_STRATEGIES),
+    ):
+        if value not in allowed:
+            yield Problem.at(
+                file,
+                f"metadata.{key}",
+                "must be one of {allowed}, not “{value}” (for a bot of your own, set bot_dir in config/fleet.toml)",
+                allowed=", ".join(allowed),
+                value=value,
+            )
+
+
+def _grid_faults(file: str, config: InstanceConfig) -> Iterator[Problem]:
+    """The bundled bot's grid needs both bounds. A config without any strategy_config loads: the short form of old."""
+    strategy = config.strategy_config
+    if config.metadata.strategy not in GRIDS or not strategy.model_fields_set:
+        return
+    for names in (("grid_upper_price", "grid_upper"), ("grid_lower_price", "grid_lower")):
+        if all(getattr(strategy, name) is None for name in names):
+            yield Problem.at(file, f"strategy_config.{names[0]}", "is missing: a grid needs both bounds")
+
+
+def clear_text_secrets(file: str, raw: object) -> Iterator[Problem]:
+    """Below a key that names a secret stands `${NAME}` and nothing else, in every section and at any depth.
+
+    A number is a password in exchange_config; elsewhere it is a strategy's `seed` or `max_keys`.
+    """
+    for path, text, below_secret, is_number in texts(raw):
+        if is_number and not path.startswith("exchange_config."):
+            continue
+        has_default = any(is_secret(name) and default for name, default in references(text))
+        if has_default or (below_secret and text and not is_reference(text)):
+            yield Problem.at(
+                file, path, "holds a credential in clear text; write ${{NAME}} here and NAME=… into .env"
+            )
+
+
+def _secrets_in_args(file: str, config: InstanceConfig) -> Iterator[Problem]:
+    for index, word in enumerate(config.bot_args or ()):
+        if word.startswith("-") and is_secret(word.partition("=")[0]):
+            yield Problem.at(
+                file,
+                f"bot_args[{index}]",
+                "passes a credential as an argument, where everybody can read it; use environment and ${{NAME}}",
+            )
+
+
+def _path_faults(file: str, config: InstanceConfig, instance_id: str) -> Iterator[Problem]:
+    """Logs stay below logs/, databases in database/: a config can name no folder of another instance or program."""
+    log_dir, db_path = config.daemon_config.log_dir, config.daemon_config.db_path
+    is_shared = log_dir in {None, spec.SHARED_LOG_DIR}
+    if (
+        log_dir is not None
+        and not is_shared
+        and (not _is_below("logs", log_dir) or log_dir.split("/")[1] in OWN_FILES)
+    ):
+        yield _outside(file, "daemon_config.log_dir", "logs/bp_sol_01", log_dir)
+    if db_path is not None and not _is_below("database", db_path):
+        yield _outside(file, "daemon_config.db_path", "database/bp_sol_01.db", db_path)
+    elif db_path is not None and db_path.split("/")[1:-1] not in ([], [instance_id]):
+        yield _outside(file, "daemon_config.db_path", f"database/{instance_id}.db", db_path)
+
+
+def _is_below(top: str, path: str) -> bool:
+    first, *rest = path.split("/")
+    return (
+        first == top and bool(rest) and not any(part in {"", ".", ".."} for part in rest) and len(path) <= 200
+    )
+
+
+def _outside(file: str, path: str, example: str, value: str) -> Problem:
+    return Problem.at(
+        file, path, "must be a path such as {example}, not “{value}”", example=example, value=value[:80]
+    )
+
+
+def _warnings(file: str, config: InstanceConfig) -> Iterator[Problem]:
+    yield from validation_messages.unknown_keys(file, config)
+    if config.daemon_config.log_dir == spec.SHARED_LOG_DIR:
+        yield Problem.at(
+            file, "daemon_config.log_dir", "the shared folder logs becomes logs/ID, one per instance"
+        )
+
+
+def described(config: InstanceConfig) -> dict[str, Any]:
+    """A config as it may be shown: credentials only as the `${NAME}` that stands in the file."""
+    return config.model_dump(mode="json", exclude_none=True, exclude={"$schema"})

@@ -1,0 +1,298 @@
+"""The shape of an instance config: what the JSON file may say, in which ranges.
+
+These models are the only validator of the project. They know one file; what two files must not share is in loader.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from manager.i18n import mark
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+ID_RULE = mark("must be 1 to 63 of the letters A-Z a-z, digits, _ . -, the first a letter or digit")
+WORD_PATTERN = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
+BUNDLED_EXCHANGES = ("backpack", "aster", "paradex", "lighter", "apex")
+BUNDLED_STRATEGIES = ("standard", "grid", "perp_grid", "maker_hedge")
+
+Mode = Literal["paper", "live"]
+Completion = Literal["exit", "duration", "never"]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Fault(ValueError):
+    """What a validator found: a translatable template and what goes into it."""
+
+    def __init__(self, message: str, /, **params: object) -> None:
+        super().__init__(message.format(**params))
+        self.message = message
+        self.params = params
+
+
+class Section(BaseModel):
+    """Unknown keys are kept (and warned about by loader.py); a null is the same as no key."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: item for key, item in value.items() if item is not None}
+        return value
+
+
+class Metadata(Section):
+    """Who the instance is. Everything but `description` and the like becomes a label."""
+
+    instance_id: str | None = Field(
+        default=None,
+        description=mark(
+            "the instance's id: its container, folders and commands bear it; without it the file's name is the id"
+        ),
+    )
+    name: str | None = Field(default=None, description=mark("what people call the instance"))
+    exchange: str = Field(description=mark("the exchange's name, as the bot knows it"))
+    symbol: str = Field(description=mark("the market that is traded, in the exchange's own spelling"))
+    market_type: Literal["spot", "perp"] | None = Field(
+        default=None, description=mark("the kind of market; without it the symbol's ending decides")
+    )
+    strategy: str = Field(description=mark("the strategy's name, as the bot knows it"))
+    description: str | None = Field(
+        default=None, description=mark("what the instance is for; changes no container")
+    )
+    tags: tuple[str, ...] = Field(
+        default=(), strict=False, description=mark("words to group instances by; they change no container")
+    )
+    version: str | None = Field(default=None, description=mark("the version of this config, for people"))
+    author: str | None = Field(default=None, description=mark("who wrote this config"))
+    created_at: str | None = Field(default=None, description=mark("when this config was made"))
+    updated_at: str | None = Field(default=None, description=mark("when this config was last changed"))
+
+    @field_validator("instance_id")
+    @classmethod
+    def _valid_id(cls, value: str | None) -> str | None:
+        if value is not None and not ID_PATTERN.fullmatch(value):
+            raise Fault(ID_RULE)
+        return value
+
+    @field_validator("tags")
+    @classmethod
+    def _printable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Configs are passed on from trader to trader, and tags are shown on terminals."""
+        if not all(each.isprintable() for each in value):
+            raise Fault("must hold no control characters")
+        return value
+
+    @field_validator("exchange", "symbol", "strategy")
+    @classmethod
+    def _one_word(cls, value: str) -> str:
+        if not (WORD_PATTERN.fullmatch(value) and value.isprintable()):
+            raise Fault("must be one word without spaces")
+        return value
+
+
+class DaemonConfig(Section):
+    """How the instance runs. Times in seconds, sizes in MiB, CPU in percent of one core."""
+
+    python_path: str | None = Field(
+        default=None, description=mark("of the old system: accepted and shown, the image decides it")
+    )
+    script_path: str | None = Field(
+        default=None, description=mark("of the old system: accepted and shown, the image decides it")
+    )
+    working_dir: str | None = Field(
+        default=None, description=mark("of the old system: accepted and shown, the image decides it")
+    )
+    log_dir: str | None = Field(
+        default=None, description=mark("the log folder below logs/, without it logs/ID")
+    )
+    db_path: str | None = Field(
+        default=None, description=mark("the SQLite database below database/, without it database/ID.db")
+    )
+    web_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None,
+        description=mark(
+            "the port of the bot's page and health check; without it the lowest free one from 5001"
+        ),
+    )
+    memory_limit_mb: Annotated[int, Field(ge=32, le=1 << 30)] = Field(
+        default=2048, description=mark("memory in MiB; a bot that takes more is killed and restarted")
+    )
+    cpu_limit_percent: Annotated[float, Field(ge=1)] = Field(
+        default=80, description=mark("percent of one core; at most 100 for each core of the machine")
+    )
+    auto_restart: bool = Field(default=True, description=mark("whether a bot that crashed is restarted"))
+    max_restart_attempts: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=3, description=mark("restarts in a row before the instance is given up as failed")
+    )
+    restart_delay: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=60, description=mark("seconds between a crash and the restart")
+    )
+    health_check_interval: Annotated[float, Field(ge=1, le=300)] = Field(
+        default=30, description=mark("seconds between two looks at the bot's /health")
+    )
+    unhealthy_probes: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=5,
+        description=mark(
+            "probes in a row that must fail before a bot that does not answer is restarted; 0: never"
+        ),
+    )
+    log_cleanup_interval: Annotated[float, Field(ge=1, le=31_536_000)] = Field(
+        default=86400, description=mark("seconds between two clean-ups of the dated log folders")
+    )
+    log_retention_days: Annotated[int, Field(ge=0, le=36500)] = Field(
+        default=2, description=mark("days that dated log folders are kept beside today's")
+    )
+    bot_stop_timeout: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=45, description=mark("seconds that a bot gets to cancel its orders before it is killed")
+    )
+    crash_exit_codes: tuple[Annotated[int, Field(ge=0, le=255)], ...] | None = Field(
+        default=None,
+        strict=False,
+        description=mark(
+            "the exit codes that are crashes, all others are completions; without it all but 0 are crashes"
+        ),
+    )
+    completion: Completion = Field(
+        default="exit",
+        description=mark(
+            "when an exit with 0 is an end and no crash: always, after the strategy's duration, or never"
+        ),
+    )
+
+    @field_validator("log_dir", "db_path")
+    @classmethod
+    def _plain_path(cls, value: str | None) -> str | None:
+        return value and value.removeprefix("./").rstrip("/")
+
+    @field_validator("cpu_limit_percent")
+    @classmethod
+    def _within_cores(cls, value: float) -> float:
+        most = 100 * (os.cpu_count() or 1)
+        if value > most:
+            raise Fault("must be {range}, not {value}", range=f"1-{most}", value=f"{value:g}")
+        return value
+
+
+class StrategyConfig(Section):
+    """The strategy's parameters. Aliases of the old configs stand beside the names that win."""
+
+    grid_upper_price: NotNegative | None = Field(
+        default=None, description=mark("the upper bound of the grid, a price")
+    )
+    grid_upper: NotNegative | None = Field(default=None, description=mark("another name of grid_upper_price"))
+    grid_lower_price: NotNegative | None = Field(
+        default=None, description=mark("the lower bound of the grid, a price")
+    )
+    grid_lower: NotNegative | None = Field(default=None, description=mark("another name of grid_lower_price"))
+    grid_num: Annotated[int, Field(ge=2, le=200)] | None = Field(
+        default=None, description=mark("price levels of the grid, both bounds included")
+    )
+    grid_mode: Literal["arithmetic", "geometric"] | None = Field(
+        default=None, description=mark("arithmetic: equal distances; geometric: equal ratios")
+    )
+    grid_type: Literal["neutral", "long", "short"] | None = Field(
+        default=None,
+        description=mark(
+            "long: buys first; short: sells first; neutral: buys below and sells above the first price"
+        ),
+    )
+    max_position: Positive | None = Field(
+        default=None, description=mark("the largest position, in the base currency")
+    )
+    order_quantity: Positive | None = Field(
+        default=None, description=mark("the quantity of one order, in the base currency")
+    )
+    quantity: Positive | None = Field(default=None, description=mark("another name of order_quantity"))
+    stop_loss: float | None = Field(
+        default=None,
+        description=mark("the loss, in the quote currency, at which the position is closed and the run ends"),
+    )
+    take_profit: float | None = Field(
+        default=None,
+        description=mark(
+            "the profit, in the quote currency, at which the position is closed and the run ends"
+        ),
+    )
+    boundary_action: Literal["emergency_close", "adjust_range", "stop_only"] | None = Field(
+        default=None,
+        description=mark(
+            "what to do when the price leaves the grid: close the position and end; move the grid; or only end"
+        ),
+    )
+    boundary_tolerance: NotNegative | None = Field(
+        default=None, description=mark("how far the price may leave the grid, as a share: 0.01 is 1 %")
+    )
+    enable_boundary_check: bool | None = Field(
+        default=None, description=mark("whether boundary_action is taken at all")
+    )
+    duration: NotNegative | None = Field(
+        default=None, description=mark("trading time in seconds after which the run is complete; 0: no end")
+    )
+    interval: Positive | None = Field(
+        default=None, description=mark("seconds between two looks at the market")
+    )
+    spread: NotNegative | None = Field(
+        default=None, description=mark("percent of the price between best bid and best ask")
+    )
+    max_orders: Annotated[int, Field(ge=1)] | None = Field(default=None, description=mark("orders a side"))
+    target_position: float | None = Field(
+        default=None, description=mark("the position that the quotes lean towards")
+    )
+    position_threshold: NotNegative | None = Field(
+        default=None, description=mark("how far from the target only the way back is quoted")
+    )
+    inventory_skew: float | None = Field(
+        default=None, description=mark("0-1: how far the position shifts both quotes")
+    )
+
+    @model_validator(mode="after")
+    def _upper_above_lower(self) -> Self:
+        upper = self.grid_upper_price if self.grid_upper_price is not None else self.grid_upper
+        lower = self.grid_lower_price if self.grid_lower_price is not None else self.grid_lower
+        if upper is not None and lower is not None and upper <= lower:
+            raise Fault(
+                "grid_upper_price must be above grid_lower_price, {upper} is not above {lower}",
+                upper=f"{upper:g}",
+                lower=f"{lower:g}",
+            )
+        return self
+
+
+class InstanceConfig(Section):
+    """One file of config/active, in the sectioned form."""
+
+    metadata: Metadata = Field(description=mark("who the instance is"))
+    daemon_config: DaemonConfig = Field(default=DaemonConfig(), description=mark("how the instance runs"))
+    exchange_config: dict[str, Any] = Field(
+        default_factory=dict,
+        description=mark(
+            "the variables that the bot is given: credentials only as ${NAME}, with NAME=value in .env"
+        ),
+    )
+    strategy_config: StrategyConfig = Field(
+        default=StrategyConfig(), description=mark("the strategy's parameters")
+    )
+    mode: Mode | None = Field(
+        default=None,
+        description=mark(
+            "paper trades no money; live does; without it config/fleet.toml decides, whose default is paper"
+        ),
+    )
+    bot_args: tuple[str, ...] | None = Field(
+        default=None,
+        exclude=True,
+        strict=False,
+        description=mark("the bot's command line, word for word, instead of what strategy_config says"),
+    )
+    environment: dict[str, str] = Field(
+        default_factory=dict,
+        exclude=True,
+        description=mark("more variables for the bot, NAME to value; credentials only as ${NAME}"),
+    )

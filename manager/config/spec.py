@@ -1,0 +1,187 @@
+"""InstanceConfig → InstanceSpec: everything that decides what an instance's container is. Pure.
+
+A spec holds nothing of the machine or the moment: no absolute path, no uid, no value of a variable.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from manager.config.bot_argv import bot_argv, number_text
+from manager.config.fleet import Fleet
+from manager.config.variables import is_secret, references, texts
+
+if TYPE_CHECKING:
+    from manager.config.models import InstanceConfig
+
+MIB = 1 << 20
+STOP_MARGIN_S = 5
+"""What the container gets beyond the bot's own stop timeout: the supervisor kills, records and reports in it."""
+
+SPEC_VERSION = 1
+"""Part of the hash: raised when every container must be made anew because its definition changed its form."""
+
+SHARED_LOG_DIR = "logs"
+"""What configs of the old system name when all instances wrote into one folder."""
+
+LOGS_AT = "/app/logs"
+DATA_AT = "/data"
+STATE_AT = "/botfleet/state"
+SECRETS_AT = "/botfleet/secrets"
+TMPFS = ("/tmp", "/run/botfleet")
+
+
+class Variable(NamedTuple):
+    """One variable the bot is given by name: `default` is the config's, None when it names none."""
+
+    name: str
+    default: str | None
+    secret: bool
+
+
+class InstanceSpec(NamedTuple):
+    """One instance's container. Sizes in bytes, CPU in billionths of a core, times in seconds."""
+
+    id: str
+    config_file: str
+    exchange: str
+    symbol: str
+    strategy: str
+    market_type: str
+    mode: str
+    web_port: int | None
+    log_dir: str
+    db_path: str
+    command: tuple[str, ...]
+    settings: dict[str, str]
+    stop_timeout: int
+    memory: int
+    nano_cpus: int
+    variables: tuple[Variable, ...] = ()
+    literals: Mapping[str, str] = MappingProxyType({})
+    """A legacy file's `environment`: name → text, in which `${…}` may stand."""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def db_name(self) -> str:
+        """The database's file name."""
+        return self.db_path.rpartition("/")[2]
+
+    @property
+    def market(self) -> tuple[str, str]:
+        """Where it trades what: exchange and symbol."""
+        return self.exchange, self.symbol
+
+    @property
+    def container_stop_timeout(self) -> int:
+        """What the engine waits before it kills the container."""
+        return self.stop_timeout + STOP_MARGIN_S
+
+    def environment(self) -> dict[str, str]:
+        """The container's own environment, visible to everybody who can inspect it."""
+        return {
+            "WEB_PORT": str(self.web_port),
+            "WEB_HOST": "0.0.0.0",
+            "DB_PATH": f"{DATA_AT}/{self.db_name}",
+            "ENABLE_DATABASE": "1",
+            "TRADING_MODE": self.mode,
+            "BOTFLEET_INSTANCE": self.id,
+            **self.settings,
+        }
+
+    def with_port(self, port: int) -> InstanceSpec:
+        """The same spec with the port that was found for it."""
+        return self._replace(web_port=port)
+
+
+def build(config: InstanceConfig, instance_id: str, config_file: str, fleet: Fleet) -> InstanceSpec:
+    """The spec of a valid config. `web_port` is None where the config leaves it to us."""
+    daemon, metadata = config.daemon_config, config.metadata
+    return InstanceSpec(
+        id=instance_id,
+        config_file=config_file,
+        exchange=metadata.exchange,
+        symbol=metadata.symbol,
+        strategy=metadata.strategy,
+        market_type=metadata.market_type or _market_type(metadata.symbol),
+        mode=config.mode or fleet.mode,
+        web_port=daemon.web_port,
+        log_dir=log_dir(config, instance_id),
+        db_path=daemon.db_path or f"database/{instance_id}.db",
+        command=bot_argv(config),
+        settings=_supervisor_settings(config),
+        stop_timeout=daemon.bot_stop_timeout,
+        memory=daemon.memory_limit_mb * MIB,
+        nano_cpus=round(daemon.cpu_limit_percent * 10_000_000),
+        variables=_variables(config),
+        literals=dict(config.environment),
+        tags=metadata.tags,
+    )
+
+
+def log_dir(config: InstanceConfig, instance_id: str) -> str:
+    """The instance's log folder below the data folder. The old system's shared `logs` becomes a folder of its own."""
+    configured = config.daemon_config.log_dir or SHARED_LOG_DIR
+    return f"logs/{instance_id}" if configured == SHARED_LOG_DIR else configured
+
+
+def config_hash(spec: InstanceSpec, fleet: Fleet) -> str:
+    """SHA-256 over what only a new container can change; 64 hex digits.
+
+    Not in it: uid, time zone, absolute paths, values of variables, description, tags.
+    """
+    import hashlib  # OpenSSL with it, 3 ms: most looks know the hash from the cache
+
+    relevant = {
+        "version": SPEC_VERSION,
+        "image": fleet.image_name,
+        "command": spec.command,
+        "environment": spec.environment(),
+        "port": [fleet.bind_address, spec.web_port],
+        "folders": [spec.log_dir, spec.db_path],
+        "variables": sorted({variable.name for variable in spec.variables} | set(spec.literals)),
+        "limits": [spec.memory, spec.nano_cpus, fleet.pids_limit, fleet.tmp_size_mb],
+        "engine_logs": [fleet.log_max_size_mb, fleet.log_max_files],
+        "health": fleet.engine_health_interval,
+        "stop_timeout": spec.container_stop_timeout,
+    }
+    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
+
+
+def _market_type(symbol: str) -> str:
+    return "perp" if symbol.upper().endswith("PERP") else "spot"
+
+
+def _supervisor_settings(config: InstanceConfig) -> dict[str, str]:
+    daemon = config.daemon_config
+    settings = {
+        "BOTFLEET_AUTO_RESTART": "1" if daemon.auto_restart else "0",
+        "BOTFLEET_MAX_RESTARTS": str(daemon.max_restart_attempts),
+        "BOTFLEET_RESTART_DELAY": number_text(daemon.restart_delay),
+        "BOTFLEET_HEALTH_INTERVAL": number_text(daemon.health_check_interval),
+        "BOTFLEET_UNHEALTHY_PROBES": str(daemon.unhealthy_probes),
+        "BOTFLEET_STOP_TIMEOUT": str(daemon.bot_stop_timeout),
+        "BOTFLEET_LOG_CLEANUP_INTERVAL": number_text(daemon.log_cleanup_interval),
+        "BOTFLEET_LOG_RETENTION_DAYS": str(daemon.log_retention_days),
+    }
+    if daemon.crash_exit_codes is not None:
+        settings["BOTFLEET_CRASH_EXIT_CODES"] = ",".join(map(str, daemon.crash_exit_codes))
+    if daemon.completion != "exit":
+        settings["BOTFLEET_COMPLETION"] = daemon.completion
+        if config.strategy_config.duration is not None:
+            settings["BOTFLEET_DURATION"] = number_text(config.strategy_config.duration)
+    return settings
+
+
+def _variables(config: InstanceConfig) -> tuple[Variable, ...]:
+    """The variables that exchange_config names, first mention first."""
+    found: dict[str, Variable] = {}
+    for each in texts(config.exchange_config):
+        for name, default in references(each.text):
+            first = found.setdefault(name, Variable(name, default, is_secret(name)))
+            if each.is_secret:
+                found[name] = first._replace(secret=True)
+    return tuple(found.values())

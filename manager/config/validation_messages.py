@@ -1,0 +1,128 @@
+"""pydantic's errors → problems that name the path, the rule and the value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from manager.config.models import Fault
+from manager.config.variables import is_secret
+from manager.errors import Problem
+from manager.i18n import mark
+
+TYPE_FAULTS = {
+    "int": mark("must be a whole number, not {value}"),
+    "float": mark("must be a number, not {value}"),
+    "string": mark("must be a text, not {value}"),
+    "bool": mark("must be true or false, not {value}"),
+    "dict": mark("must be an object {{…}}, not {value}"),
+    "model": mark("must be an object {{…}}, not {value}"),
+    "tuple": mark("must be a list, not {value}"),
+    "list": mark("must be a list, not {value}"),
+}
+
+NEVER_SHOWN = frozenset({"bot_args", "exchange_config", "environment"})
+"""Sections where any value may be a credential, whatever its key is called."""
+
+
+def problems(file: str, model: type[BaseModel], error: ValidationError, prefix: str = "") -> list[Problem]:
+    """One problem per fault that pydantic found, in the file's order. `prefix`: where the model stands in the file."""
+    found = (_problem(file, model, detail) for detail in error.errors(include_url=False))
+    return [problem._replace(path=f"{prefix}{problem.path}") for problem in found]
+
+
+def unknown_keys(file: str, value: BaseModel, prefix: str = "") -> Iterator[Problem]:
+    """A warning for each key the model does not know, with the nearest one it does."""
+    known = list(type(value).model_fields)
+    for key in value.model_extra or {}:
+        near = difflib.get_close_matches(key, known, n=1)
+        path = f"{prefix}{key}"
+        if key.startswith("$"):  # "$schema": where editors look
+            continue
+        if near:
+            yield Problem.at(file, path, "is not a known key, did you mean {near}?", near=near[0])
+        else:
+            yield Problem.at(file, path, "is not a known key")
+    for name in known:
+        section = getattr(value, name)
+        if isinstance(section, BaseModel):
+            yield from unknown_keys(file, section, f"{prefix}{name}.")
+
+
+def _problem(file: str, model: type[BaseModel], detail: ErrorDetails) -> Problem:
+    path = ".".join(str(part) for part in detail["loc"])
+    cause = detail.get("ctx", {}).get("error")
+    if isinstance(cause, Fault):
+        return Problem.at(file, path, cause.message, **cause.params)
+    kind = detail["type"]
+    if kind == "missing":
+        return Problem.at(file, path, "is missing")
+    value = _shown(detail["loc"], detail["input"])
+    if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
+        return _out_of_range(file, path, value, _bounds(model, detail["loc"]))
+    if kind in {"literal_error", "enum"}:
+        others, _or, last = detail["ctx"]["expected"].rpartition(" or ")
+        if not others:
+            return Problem.at(file, path, "must be {expected}, not {value}", expected=last, value=value)
+        return Problem.at(
+            file, path, "must be {others} or {last}, not {value}", others=others, last=last, value=value
+        )
+    fault = TYPE_FAULTS.get(kind.removesuffix("_type"))
+    if fault is not None:
+        return Problem.at(file, path, fault, value=value)
+    return Problem.at(file, path, "{why}, not {value}", why=detail["msg"], value=value)
+
+
+def _shown(location: tuple[int | str, ...], value: object) -> str:
+    """The value as it may be printed: short, and never a secret."""
+    if NEVER_SHOWN.intersection(location[:1]) or any(is_secret(str(part)) for part in location):
+        return "…"
+    if isinstance(value, dict):
+        return "{…}"
+    if isinstance(value, list):
+        return "[…]"
+    text = f"“{value}”" if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _out_of_range(file: str, path: str, value: str, bounds: dict[str, Any]) -> Problem:
+    """`1-65535`, `32 or more`, `above 0`: by the bounds that the field declares."""
+    if "ge" in bounds and "le" in bounds:
+        limits = f"{bounds['ge']}-{bounds['le']}"
+        return Problem.at(file, path, "must be {range}, not {value}", range=limits, value=value)
+    if "gt" in bounds:
+        return Problem.at(file, path, "must be above {least}, not {value}", least=bounds["gt"], value=value)
+    if "ge" in bounds:
+        return Problem.at(file, path, "must be {least} or more, not {value}", least=bounds["ge"], value=value)
+    return Problem.at(file, path, "must be at most {most}, not {value}", most=bounds.get("le"), value=value)
+
+
+def _bounds(model: type[BaseModel], location: tuple[int | str, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for constraint in _constraints(model, location):
+        for name in ("ge", "gt", "le", "lt"):
+            bound = getattr(constraint, name, None)
+            if bound is not None:
+                found[name] = bound
+    return found
+
+
+def _constraints(model: type[BaseModel], location: tuple[int | str, ...]) -> list[Any]:
+    field = None
+    for part in location:
+        if isinstance(part, int) or part not in model.model_fields:
+            break
+        field = model.model_fields[part]
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+    if field is None:
+        return []
+    found = list(field.metadata)
+    for member in getattr(field.annotation, "__args__", ()):  # Annotated[…] | None keeps them one level down
+        for constraint in getattr(member, "__metadata__", ()):
+            found += getattr(constraint, "metadata", None) or [constraint]
+    return found

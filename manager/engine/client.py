@@ -1,0 +1,252 @@
+"""The Docker Engine. One engine call a method; every failure one of our errors.
+
+Calls go over the local socket directly (http_socket.py): the SDK takes 0.2 s to load and, for each call, five times the CPU of
+the call itself, which the engine could use. What streams, and endpoints that are no local socket, go through it (docker_sdk.py).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from threading import Semaphore
+from typing import Any
+
+from manager.config.fleet import DEFAULT_PARALLELISM
+from manager.engine import http_socket
+from manager.engine.docker_sdk import Sdk
+from manager.engine.http_socket import CALL_TIMEOUT_S
+from manager.engine.streams import STREAMS, Stream
+from manager.errors import EngineError, EngineUnreachable, NotFound, refusal
+
+STOP_MARGIN_S = 30
+"""Beyond the time a bot has to end: an engine that is told to stop hundreds at once needs some seconds itself."""
+
+TELLING_EVENTS = ("create", "start", "kill", "stop", "die", "destroy", "pause", "unpause", "oom", "rename")
+"""Not the health checks' execs, of which there are three a minute for each container."""
+
+MOST_CALLS = 256
+"""At once. Nearly all of them are stops, which only wait."""
+
+
+class Engine:
+    """The local engine, as the docker CLI would find it. Every method raises EngineError, or a kind of it."""
+
+    def __init__(self, parallelism: int = DEFAULT_PARALLELISM) -> None:
+        self._socket = http_socket.local_socket(os.environ)
+        self._sdk = Sdk(MOST_CALLS)
+        self._working = Semaphore(parallelism)
+        """For what costs the engine work; beyond its cores, more at once is no faster."""
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._sdk.close()
+
+    def containers(self, label_filters: Iterable[str], ids: Iterable[str] = ()) -> list[dict[str, Any]]:
+        """The raw rows of all containers, running or not, that bear these labels; with `ids`, only of these."""
+        filters = {"label": list(label_filters)}
+        if chosen := list(ids):
+            filters["id"] = chosen
+        return list(self._read("/containers/json", {"all": "1", "filters": filters}))
+
+    def publishing(self, port: int) -> list[str]:
+        """Names of the running containers that publish this port of the host."""
+        rows = self._read("/containers/json", {"filters": {"publish": [str(port)]}})
+        return [row["Names"][0].lstrip("/") for row in rows if row.get("Names")]
+
+    def image(self, name: str) -> dict[str, Any]:
+        """The image's description: `Id`, `Config.Labels`, … Raises NotFound."""
+        return dict(self._read(f"/images/{name}/json"))
+
+    def tag(self, image: str, repository: str, tag: str) -> None:
+        """Gives the image a name, which keeps it from being pruned."""
+        self._call("POST", f"/images/{image}/tag", {"repo": repository, "tag": tag})
+
+    def tags(self, reference: str) -> list[str]:
+        """The names of images that a pattern such as `desk-bot:rollback-*` matches."""
+        rows = self._read("/images/json", {"filters": {"reference": [reference]}})
+        return [name for row in rows for name in row.get("RepoTags") or ()]
+
+    def untag(self, name: str) -> None:
+        """Takes a name away, and the image where nothing else needs it; one that is gone already is no error."""
+        with suppress(EngineError):
+            self._call("DELETE", f"/images/{name}", timeout=CALL_TIMEOUT_S)
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """Everything the engine knows of one container. Raises NotFound."""
+        return dict(self._read(f"/containers/{container}/json"))
+
+    def statistics(self, container: str) -> dict[str, Any]:
+        """What a container has used by now, in the engine's words; nothing of use where it does not run. Raises NotFound."""
+        return dict(self._read(f"/containers/{container}/stats", {"stream": "0", "one-shot": "1"}))
+
+    def version(self) -> dict[str, Any]:
+        """The engine's version and API version."""
+        return dict(self._read("/version"))
+
+    def info(self) -> dict[str, Any]:
+        """What the engine says of itself and its machine: drivers, limits, warnings, its clock."""
+        return dict(self._read("/info"))
+
+    def api_version(self) -> tuple[int, int]:
+        """The newest API version that the engine speaks, such as (1, 44)."""
+        major, minor = str(self.version()["ApiVersion"]).split(".")
+        return int(major), int(minor)
+
+    def is_rootless(self) -> bool:
+        """Whether the engine itself runs without root."""
+        return "name=rootless" in (self.info().get("SecurityOptions") or [])
+
+    def has_network(self, name: str) -> bool:
+        """Whether a network of exactly this name exists."""
+        try:
+            return bool(self._read(f"/networks/{name}")["Name"] == name)
+        except NotFound:
+            return False
+
+    def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
+        """A bridge network. Two managers may race for it: one wins, the other gets EngineError."""
+        body = {
+            "Name": name,
+            "CheckDuplicate": True,
+            "Driver": "bridge",
+            "Labels": dict(labels),
+            "Options": dict(options),
+        }
+        self._call("POST", "/networks/create", body=body, timeout=CALL_TIMEOUT_S)
+
+    def remove_network_if_empty(self, name: str) -> None:
+        """Removes it, as Compose does; one that is gone already, or that others still use, is no error."""
+        with suppress(EngineError):
+            self._call("DELETE", f"/networks/{name}", timeout=CALL_TIMEOUT_S)
+
+    def create(self, name: str, body: Mapping[str, Any]) -> str:
+        """Creates a container from the raw body of the API; returns its id. Raises NameTaken."""
+        with self._working:
+            created = self._call(
+                "POST", "/containers/create", {"name": name}, dict(body), timeout=CALL_TIMEOUT_S
+            )
+        return str(created["Id"])
+
+    def start(self, container: str, before: Callable[[], None] = lambda: None) -> None:
+        """Starts it; no error if it runs. `before` is called when its turn has come: what it raises keeps it down."""
+        with self._working:
+            before()
+            self._call("POST", f"/containers/{container}/start", timeout=CALL_TIMEOUT_S)
+
+    def stop(self, container: str, timeout: int) -> None:
+        """SIGTERM, `timeout` seconds, SIGKILL. Returns when it is down; no error if it was."""
+        self._call("POST", f"/containers/{container}/stop", {"t": timeout}, timeout=timeout + STOP_MARGIN_S)
+
+    def remove(self, container: str) -> None:
+        """Removes a stopped container and its anonymous volumes; waits where somebody else is at it."""
+        with self._working:
+            try:
+                self._call("DELETE", f"/containers/{container}", {"v": "1"}, timeout=CALL_TIMEOUT_S)
+            except EngineError as error:
+                if "is already in progress" not in str(error):
+                    raise
+                api = f"/containers/{container}/wait"
+                self._call("POST", api, {"condition": "removed"}, timeout=CALL_TIMEOUT_S)
+
+    def discard(self, container: str) -> None:
+        """Kills and removes it, with its anonymous volumes; one that is gone already is no error."""
+        with suppress(NotFound):
+            self._call("DELETE", f"/containers/{container}", {"v": "1", "force": "1"}, timeout=CALL_TIMEOUT_S)
+
+    def wait(self, container: str, timeout: float) -> int:
+        """Its exit code, once it has ended. Raises EngineUnreachable when it has not after `timeout` seconds."""
+        return int(self._call("POST", f"/containers/{container}/wait", timeout=timeout)["StatusCode"])
+
+    def output(self, container: str, stream: Stream, lines: int) -> str:
+        """The last lines that it printed there."""
+        return self._sdk.output(container, stream, lines)
+
+    def events(self, label_filters: Iterable[str]) -> http_socket.Stream | None:
+        """What happens to the containers that bear these labels, as it happens, for `select`; None where the engine is
+        reached in another way than by a local socket. They are hints: list again after each reconnection.
+        """
+        if self._socket is None:
+            return None
+        filters = {"type": ["container"], "label": list(label_filters), "event": list(TELLING_EVENTS)}
+        try:
+            return http_socket.Stream(self._socket, "/events", {"filters": filters})
+        except http_socket.NoAnswer as error:
+            raise _no_answer(error) from error
+
+    def remembers(self, since: float, until: float) -> bool:
+        """Whether it knows of anything that happened between these two moments (epoch seconds, both past).
+
+        Its memory is small (256 events) and ends with its process: one that knows what was before has not been restarted.
+        """
+        if self._socket is None:
+            return True
+        query = {"since": str(int(since)), "until": str(int(until))}
+        stream = None
+        deadline = time.monotonic() + http_socket.READ_TIMEOUT_S
+        try:
+            stream = http_socket.Stream(self._socket, "/events", query)
+            while time.monotonic() < deadline:
+                select.select([stream], [], [], deadline - time.monotonic())
+                try:
+                    if stream.values():
+                        return True
+                except http_socket.NoAnswer:
+                    return False
+            raise http_socket.NoAnswer("timed out")
+        except http_socket.NoAnswer as error:
+            raise _no_answer(error) from error
+        finally:
+            if stream is not None:
+                stream.close()
+
+    def logs(
+        self,
+        container: str,
+        *,
+        streams: Collection[Stream] = STREAMS,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> Iterator[tuple[Stream, bytes]]:
+        """(stream, frame) pairs, each frame with the engine's time stamp in front; a long line comes in several frames.
+
+        `tail` counts the lines of both streams, whichever are asked for. Raises NotFound.
+        """
+        query = {
+            "timestamps": "1",
+            "follow": str(int(follow)),
+            "tail": "all" if tail is None else str(tail),
+            **{stream: str(int(stream in streams)) for stream in STREAMS},
+            **{name: f"{at:.9f}" for name, at in (("since", since), ("until", until)) if at is not None},
+        }
+        return self._sdk.frames(f"/containers/{container}/logs", query, follow=follow)
+
+    def _read(self, api: str, query: Mapping[str, Any] | None = None) -> Any:
+        return self._call("GET", api, query)
+
+    def _call(
+        self,
+        method: str,
+        api: str,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        timeout: float = http_socket.READ_TIMEOUT_S,
+    ) -> Any:
+        if self._socket is None:
+            return self._sdk.call(method, api, query, body, timeout)
+        try:
+            return http_socket.call(self._socket, method, api, query, body, timeout)
+        except http_socket.NoAnswer as error:
+            raise _no_answer(error) from error
+        except http_socket.Refused as error:
+            raise refusal(error.status, error.why) from error
+
+
+def _no_answer(error: http_socket.NoAnswer) -> EngineUnreachable:
+    return EngineUnreachable(
+        "no Docker Engine answers ({why}); start it, or run `make engine`", why=str(error)
+    )

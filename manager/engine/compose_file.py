@@ -1,0 +1,150 @@
+"""InstanceSpecs → compose.yaml: the same containers for people who prefer `docker compose`. Pure.
+
+Nothing in it differs from machine to machine, and no secret is in it.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from manager.config.fleet import Fleet
+from manager.config.spec import InstanceSpec
+from manager.engine import container_config
+
+HEADER = """\
+# Rendered by `manager compose` from config/active and config/fleet.toml: change those, then render again.
+# `docker compose up -d` and `manager up` make the same containers and leave each other's alone.
+name: '{name}'
+
+x-bot: &bot
+{common}
+services:
+"""
+
+
+def render(specs: Iterable[InstanceSpec], fleet: Fleet) -> str:
+    """The whole file."""
+    parts = [HEADER.format(name=fleet.name, common=_yaml(_common(fleet), 2))]
+    services = [
+        f"  {_key(spec.id)}:\n    <<: *bot\n{_yaml(_service(spec, fleet), 4)}"
+        for spec in sorted(specs, key=lambda each: each.id)
+    ]
+    networks = {
+        "networks": {"default": {"driver": "bridge", "driver_opts": container_config.NETWORK_OPTIONS}}
+    }
+    return "".join(parts) + ("\n".join(services) or "  {}\n") + "\n" + _yaml(networks, 0)
+
+
+def _common(fleet: Fleet) -> dict[str, Any]:
+    return {
+        "image": fleet.image_name,
+        "pull_policy": "never",
+        "init": True,
+        "restart": "unless-stopped",
+        "user": f"${{BOTFLEET_UID:-{container_config.BOT_ID}}}:${{BOTFLEET_GID:-{container_config.BOT_ID}}}",
+        "read_only": True,
+        "cap_drop": _Line(["ALL"]),
+        "security_opt": _Line(["no-new-privileges:true"]),
+        "pids_limit": fleet.pids_limit,
+        "tmpfs": [f"{path}:{options}" for path, options in container_config.tmpfs_options(fleet).items()],
+        "logging": {
+            "driver": "local",
+            "options": {"max-size": f"{fleet.log_max_size_mb}m", "max-file": str(fleet.log_max_files)},
+        },
+        "healthcheck": _healthcheck(fleet),
+    }
+
+
+def _service(spec: InstanceSpec, fleet: Fleet) -> dict[str, Any]:
+    memory = container_config.memory_text(spec.memory)
+    return {
+        "container_name": fleet.container_name(spec.id),
+        "hostname": _Text(spec.id),
+        "command": _Line(_escaped(word) for word in spec.command),
+        "environment": {name: _escaped(value) for name, value in spec.environment().items()},
+        "mem_limit": memory,
+        "memswap_limit": memory,
+        "cpus": spec.nano_cpus / 1_000_000_000,
+        "stop_grace_period": f"{spec.container_stop_timeout}s",
+        "ports": [
+            {
+                "target": spec.web_port,
+                "published": str(spec.web_port),
+                "host_ip": fleet.bind_address,
+                "protocol": "tcp",
+            }
+        ],
+        "volumes": [
+            {
+                "type": "bind",
+                "source": _escaped(_relative(fleet, bind.source)),
+                "target": bind.target,
+                **({"read_only": True} if bind.read_only else {}),
+                "bind": {"create_host_path": False},
+            }
+            for bind in container_config.binds(spec)
+        ],
+        "labels": {name: _escaped(value) for name, value in container_config.own_labels(spec, fleet).items()},
+    }
+
+
+def _healthcheck(fleet: Fleet) -> dict[str, Any]:
+    """Without `start_interval`: with it Compose refuses engines before 25, and the file is the same on every machine."""
+    if not fleet.engine_health_interval:
+        return {"disable": True}
+    return {
+        "test": _Line(["CMD", container_config.HEALTHCHECK]),
+        "interval": f"{fleet.engine_health_interval}s",
+        "timeout": f"{container_config.HEALTH_TIMEOUT_S}s",
+        "start_period": f"{container_config.HEALTH_START_PERIOD_S}s",
+        "retries": 1,
+    }
+
+
+def _relative(fleet: Fleet, source: str) -> str:
+    """`./volumes/logs/bp_sol_01`; with a data folder elsewhere, the way there."""
+    path = os.path.relpath(fleet.data_dir / source, fleet.project_dir)
+    return path if path.startswith("..") else f"./{path}"
+
+
+def _escaped(text: str) -> _Text:
+    """Compose would take a `$` for a variable."""
+    return _Text(text.replace("$", "$$"))
+
+
+def _key(instance: str) -> str:
+    """A service's name: ids are safe between quotes."""
+    return f"'{instance}'"
+
+
+class _Line(list[str]):
+    """A list that stands on one line."""
+
+
+class _Text(str):
+    """A text that stands between quotes: `007`, `no` and `0o17` are numbers and truths in one YAML version or another."""
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+_Dumper.add_representer(
+    _Text, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'")
+)
+
+_Dumper.add_representer(
+    _Line, lambda dumper, words: dumper.represent_sequence("tag:yaml.org,2002:seq", words, flow_style=True)
+)
+
+
+def _yaml(value: dict[str, Any], indent: int) -> str:
+    text = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=False
+    )
+    return textwrap.indent(text, " " * indent)

@@ -1,0 +1,134 @@
+"""Compose's own hash of each service, asked from the Compose that is installed and remembered.
+
+With the true hash in a container's label `docker compose up -d` leaves it alone; with a wrong one it recreates a live bot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from manager import __version__
+from manager.config.fleet import Fleet
+from manager.config.spec import InstanceSpec
+from manager.errors import ManagerError
+from manager.i18n import Text
+from manager.util import atomic_file, console, ownership
+
+PLUGIN_DIRS = (
+    "/usr/local/lib/docker/cli-plugins",
+    "/usr/local/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins",
+    "/usr/libexec/docker/cli-plugins",
+)
+TIMEOUT_S = 60
+CACHE_FILE = "compose-hashes.json"
+
+
+def service_hashes(
+    specs: Collection[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]
+) -> dict[str, str]:
+    """Service → the hash `docker compose config --hash` gives it; empty without Compose v2.
+
+    `variables`: those that the file interpolates (BOTFLEET_UID, BOTFLEET_GID), as Compose will find them.
+    Empty too where Compose gives none: it is optional, and no bot must wait for it.
+    """
+    plugin = _plugin()
+    if plugin is None:
+        return {}
+    used = {name: variables[name] for name in ("BOTFLEET_UID", "BOTFLEET_GID") if variables.get(name)}
+    key = _key(specs, used, plugin, fleet)
+    cache = fleet.state_dir / CACHE_FILE
+    known = _remembered(cache, key)
+    if known is not None:
+        return known
+    from manager.engine import compose_file  # YAML, and 3 ms a service: only for what has changed
+
+    try:
+        hashes = _asked(compose_file.render(specs, fleet), fleet, used)
+    except ManagerError as error:
+        console.warning(Text("{why}; a later `docker compose up` will make the containers anew", why=error))
+        return {}
+    _remember(cache, key, hashes)
+    return hashes
+
+
+def _plugin() -> Path | None:
+    """The Compose that `docker compose` runs: the user's own, else the system's."""
+    folders = [Path(each) for each in PLUGIN_DIRS]
+    with contextlib.suppress(RuntimeError):  # a user without a home folder
+        folders.insert(0, Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "cli-plugins")
+    for folder in folders:
+        path = folder / "docker-compose"
+        if path.is_file() and os.access(path, os.X_OK):
+            return path.resolve()
+    return None
+
+
+def _key(specs: Collection[InstanceSpec], used: Mapping[str, str], plugin: Path, fleet: Fleet) -> str:
+    """Changes with all that the file is made of, what is put into it, where it lies, and the Compose that reads it."""
+    found = plugin.stat()
+    facts = [
+        __version__,
+        [spec._replace(literals=dict(spec.literals)) for spec in specs],
+        [str(value) for value in fleet],
+        sorted(used.items()),
+        str(plugin),
+        found.st_size,
+        found.st_mtime_ns,
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _asked(text: str, fleet: Fleet, used: Mapping[str, str]) -> dict[str, str]:
+    command = [
+        "docker",
+        "compose",
+        "--project-directory",
+        str(fleet.project_dir),
+        "-f",
+        "-",
+        "config",
+        "--hash",
+        "*",
+    ]
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", "BOTFLEET_"))
+    }
+    try:
+        done = subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            env={**environ, **used},
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ManagerError("cannot ask `docker compose` for its hashes: {why}", why=error) from error
+    if done.returncode:
+        raise ManagerError("`docker compose` refuses the rendered file: {why}", why=done.stderr.strip())
+    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
+
+
+def _remembered(cache: Path, key: str) -> dict[str, str] | None:
+    """The hashes of the last time, if nothing has changed since."""
+    try:
+        found = json.loads(cache.read_bytes())
+        return dict(found["hashes"]) if found["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remember(cache: Path, key: str, hashes: Mapping[str, str]) -> None:
+    try:
+        ownership.make_folder(cache.parent)
+        atomic_file.write_atomically(cache, {"key": key, "hashes": dict(hashes)})
+    except OSError:
+        return  # only a cache: it is asked again next time

@@ -1,0 +1,165 @@
+"""InstanceSpec → the definition of its container, as the engine's API wants it. Pure.
+
+compose_file.py says the same in Compose's words; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.config.spec import DATA_AT, LOGS_AT, MIB, SECRETS_AT, STATE_AT, TMPFS, InstanceSpec, config_hash
+from manager.engine import labels
+
+BOT_ID = 10001
+"""uid and gid of the bots where root owns the data folder: a bot never runs as root."""
+
+NETWORK_OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}
+"""Instances cannot reach each other; their published ports work all the same."""
+
+HEALTHCHECK = "/opt/botfleet/healthcheck"
+HEALTH_TIMEOUT_S = 10
+HEALTH_START_PERIOD_S = 60
+HEALTH_START_INTERVAL_S = 15
+"""Until the engine has looked once. Sooner would cost the start of a fleet a sixth of its time: a look is 50 ms of CPU a container,
+while the CPUs are full. `manager ps` knows at once, by the supervisor.
+"""
+START_INTERVAL_API = (1, 44)
+SECOND_NS = 1_000_000_000
+
+
+class Place(NamedTuple):
+    """What differs from machine to machine and is in no hash: the user, the image's id, Compose's own hash.
+
+    `uid` and `gid` are those inside the container, `owner` is (uid, gid) of its folders on the host.
+    """
+
+    uid: int
+    gid: int
+    owner: tuple[int, int]
+    image_id: str
+    compose_hash: str
+    api_version: tuple[int, int] = START_INTERVAL_API
+
+
+class Bind(NamedTuple):
+    """One folder of the host in the container. `source` is relative to the data folder."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+def binds(spec: InstanceSpec) -> tuple[Bind, ...]:
+    """The four folders of docker/README.md."""
+    return (
+        Bind(spec.log_dir, LOGS_AT),
+        Bind(f"database/{spec.id}", DATA_AT),
+        Bind(f"state/{spec.id}", STATE_AT),
+        Bind(f"secrets/{spec.id}", SECRETS_AT, read_only=True),
+    )
+
+
+def own_labels(spec: InstanceSpec, fleet: Fleet) -> dict[str, str]:
+    """What `ps` shows without asking anything else."""
+    return {
+        labels.INSTANCE: spec.id,
+        labels.SCHEMA_VERSION: labels.SCHEMA,
+        labels.CONFIG_FILE: spec.config_file,
+        labels.CONFIG_HASH: config_hash(spec, fleet),
+        labels.WEB_PORT: str(spec.web_port),
+        labels.LOG_DIR: spec.log_dir,
+        labels.DB_PATH: spec.db_path,
+        labels.EXCHANGE: spec.exchange,
+        labels.SYMBOL: spec.symbol,
+        labels.STRATEGY: spec.strategy,
+        labels.MARKET_TYPE: spec.market_type,
+        labels.MODE: spec.mode,
+        labels.STOP_TIMEOUT: str(spec.container_stop_timeout),
+    }
+
+
+def tmpfs_options(fleet: Fleet) -> dict[str, str]:
+    """Writable memory for a container whose root is read-only."""
+    return {
+        TMPFS[0]: f"size={fleet.tmp_size_mb}m,mode=1777",
+        TMPFS[1]: "size=1m,mode=1777",
+    }
+
+
+def body(spec: InstanceSpec, fleet: Fleet, place: Place) -> dict[str, Any]:
+    """The raw body of `POST /containers/create`."""
+    port = f"{spec.web_port}/tcp"
+    return {
+        "Image": fleet.image_name,
+        "Hostname": spec.id,
+        "User": f"{place.uid}:{place.gid}",
+        "Cmd": list(spec.command),
+        "Env": [f"{name}={value}" for name, value in spec.environment().items()],
+        "Labels": {
+            **own_labels(spec, fleet),
+            **labels.of_compose(
+                fleet=fleet.name,
+                instance=spec.id,
+                project_dir=str(fleet.project_dir),
+                compose_file=str(fleet.compose_file),
+                config_hash=place.compose_hash,
+                image_id=place.image_id,
+            ),
+        },
+        "ExposedPorts": {port: {}},
+        "StopTimeout": spec.container_stop_timeout,
+        "Healthcheck": _healthcheck(fleet, place),
+        "HostConfig": _host_config(spec, fleet, port),
+        "NetworkingConfig": {"EndpointsConfig": {fleet.network: {"Aliases": [spec.id]}}},
+    }
+
+
+def _host_config(spec: InstanceSpec, fleet: Fleet, port: str) -> dict[str, Any]:
+    return {
+        "NetworkMode": fleet.network,
+        "PortBindings": {port: [{"HostIp": fleet.bind_address, "HostPort": str(spec.web_port)}]},
+        "Mounts": [
+            {
+                "Type": "bind",
+                "Source": str(fleet.data_dir / bind.source),
+                "Target": bind.target,
+                "ReadOnly": bind.read_only,
+            }
+            for bind in binds(spec)
+        ],
+        "Tmpfs": tmpfs_options(fleet),
+        "RestartPolicy": {"Name": "unless-stopped"},
+        "Init": True,
+        "ReadonlyRootfs": True,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges:true"],
+        "PidsLimit": fleet.pids_limit,
+        "Memory": spec.memory,
+        "MemorySwap": spec.memory,
+        "NanoCpus": spec.nano_cpus,
+        "LogConfig": {
+            "Type": "local",
+            "Config": {"max-size": f"{fleet.log_max_size_mb}m", "max-file": str(fleet.log_max_files)},
+        },
+    }
+
+
+def _healthcheck(fleet: Fleet, place: Place) -> dict[str, Any]:
+    if not fleet.engine_health_interval:
+        return {"Test": ["NONE"]}
+    check = {
+        "Test": ["CMD", HEALTHCHECK],
+        "Interval": fleet.engine_health_interval * SECOND_NS,
+        "Timeout": HEALTH_TIMEOUT_S * SECOND_NS,
+        "StartPeriod": HEALTH_START_PERIOD_S * SECOND_NS,
+        "Retries": 1,
+    }
+    if place.api_version >= START_INTERVAL_API:
+        check["StartInterval"] = HEALTH_START_INTERVAL_S * SECOND_NS
+    return check
+
+
+def memory_text(memory: int) -> str:
+    """Bytes as Compose likes to read them: `2048m`."""
+    return f"{memory // MIB}m"

@@ -1,0 +1,261 @@
+"""Builds the bot image: a base, the build context, the build itself. Talks to the Docker CLI, since the SDK has no BuildKit."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from manager.engine import build_mirrors, docker_cli
+from manager.errors import EngineError, EngineUnreachable, ManagerError, TimedOut
+from manager.i18n import _
+
+OFFICIAL_BASE = "debian:bookworm-slim"
+OWN_BASE = "botfleet-base:bookworm"
+BASE_LABEL = "botfleet.base=bookworm"
+INPUTS_LABEL = "botfleet.inputs"
+BASE_SCRIPT = Path("scripts", "base-image.sh")
+BUNDLED_BOT = Path("docker", "bot")
+ORDERS_PROGRAM = "open_orders.py"
+"""Beside a bot's run.py: says which of its orders are open (docker/README.md). A bot without it cannot be asked."""
+
+PULL_TIMEOUT_S = 180  # 28 MB; a registry that is not there is refused by the engine itself within 15 s
+BUILD_TIMEOUT_S = 1800
+FAILURE_LINES = 40
+
+# Never part of a bot: what tools leave behind, its old logs (a mount point in the image), and files with keys.
+LEFT_OUT = {
+    "__pycache__",
+    ".git",
+    ".hg",
+    ".svn",
+    ".venv",
+    "venv",
+    "node_modules",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+}
+LEFT_OUT_AT_TOP = {"logs"}
+SECRET_FILE = re.compile(r"\.env(\..*)?$")
+
+Say = Callable[[str], None]
+
+
+def build_image(
+    project_dir: Path, *, tag: str, bot_dir: Path | None, no_cache: bool = False, say: Say
+) -> str:
+    """Makes `tag` from the project's Dockerfile and `docker/`, with the bundled bot or the one in `bot_dir`. Returns the image id.
+
+    An image whose label says that it was made from the same files is left as it is: a new id would look like a new
+    version of every bot. `no_cache` builds from scratch, the base included.
+    """
+    bot = (bot_dir or project_dir / BUNDLED_BOT).resolve()
+    if not (bot / "run.py").is_file():
+        raise ManagerError("cannot build an image from {folder}: there is no run.py in it", folder=bot)
+    with TemporaryDirectory(prefix="botfleet-context-") as folder:
+        context = Path(folder)
+        kept_back = _assemble(project_dir, bot, context)
+        inputs = _digest(context)
+        if not no_cache and (image_id := _image_made_from(inputs, tag)):
+            say(_("image {tag} is up to date").format(tag=tag))
+            return image_id
+        for file in kept_back:
+            say(_("not copied into the image, since it may hold keys: {file}").format(file=file))
+        cli = docker_cli.builder()
+        settings = build_mirrors.from_environment(os.environ)
+        with build_mirrors.as_files(settings) as secrets:
+            base = _base(project_dir, settings.base_settings(secrets["ca.pem"]), fresh=no_cache, say=say)
+            say(_("building image {tag} on {base}").format(tag=tag, base=base))
+            options = [f"--secret=id={name},src={file}" for name, file in secrets.items()]
+            options += [f"--build-arg=BASE={base}", f"--label={INPUTS_LABEL}={inputs}", f"--tag={tag}"]
+            if not (bot / ORDERS_PROGRAM).is_file():
+                options.append("--build-arg=OPEN_ORDERS=")
+            _build(cli, context, [*options, "--no-cache"] if no_cache else options)
+    return _image_id(tag)
+
+
+def _assemble(project_dir: Path, bot: Path, context: Path) -> list[Path]:
+    """Lays out what the Dockerfile copies, with the bot in the bundled one's place. Returns the files with keys it left out.
+
+    A folder put together for the build is one way for all engines: named build contexts are unknown to 20.10.
+    """
+    try:
+        shutil.copy(project_dir / "Dockerfile", context)
+        _copy(project_dir / "docker" / "supervisor", context / "docker" / "supervisor")
+        shutil.copy(project_dir / "docker" / "healthcheck", context / "docker")
+        return _copy(bot, context / BUNDLED_BOT)
+    except OSError as err:
+        raise ManagerError(
+            "cannot copy {file} into the image: {why}", file=err.filename, why=err.strerror
+        ) from err
+
+
+def _copy(source: Path, target: Path) -> list[Path]:
+    kept_back: list[Path] = []
+
+    def ignore(folder: str, names: list[str]) -> set[str]:
+        left_out = {name for name in names if name in LEFT_OUT or _is_special(Path(folder, name))}
+        if Path(folder) == source:
+            left_out |= LEFT_OUT_AT_TOP & set(names)
+        secret = {name for name in names if SECRET_FILE.match(name)}
+        kept_back.extend(Path(folder, name) for name in sorted(secret))
+        return left_out | secret
+
+    shutil.copytree(source, target, symlinks=True, ignore=ignore, dirs_exist_ok=True)
+    return kept_back
+
+
+def _is_special(path: Path) -> bool:
+    """Sockets, pipes and devices: nothing that can be copied."""
+    mode = path.lstat().st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+
+
+def _digest(context: Path) -> str:
+    """One number for the names, kinds and contents of all files: time stamps and umasks differ from checkout to checkout."""
+    digest = hashlib.sha256()
+    for path in sorted(context.rglob("*")):
+        if path.is_symlink():
+            kind, content = b"link", os.fsencode(path.readlink())
+        elif path.is_dir():
+            kind, content = b"folder", b""
+        else:
+            kind, content = b"program" if path.stat().st_mode & 0o111 else b"file", path.read_bytes()
+        for part in (kind, os.fsencode(path.relative_to(context)), content):
+            digest.update(b"%d:" % len(part) + part)
+    return digest.hexdigest()
+
+
+def _image_made_from(inputs: str, tag: str) -> str | None:
+    line = _docker(
+        "image",
+        "inspect",
+        "--format",
+        f'{{{{.Id}}}} {{{{index .Config.Labels "{INPUTS_LABEL}"}}}}',
+        tag,
+        missing_ok=True,
+    )
+    image_id, _space, made_from = line.partition(" ")
+    return image_id if made_from == inputs else None
+
+
+def _image_id(tag: str) -> str:
+    return _docker("image", "inspect", "--format", "{{.Id}}", tag)
+
+
+def _exists(tag: str) -> bool:
+    return bool(_docker("image", "inspect", "--format", "{{.Id}}", tag, missing_ok=True))
+
+
+def _base(project_dir: Path, settings: str, *, fresh: bool, say: Say) -> str:
+    """The image to build on: the official one, or one made from Debian's packages where no registry answers."""
+    if not fresh:
+        for tag in (OFFICIAL_BASE, OWN_BASE):
+            if _exists(tag):
+                return tag
+    say(_("fetching {base}").format(base=OFFICIAL_BASE))
+    try:
+        _docker("pull", "--quiet", OFFICIAL_BASE, timeout=PULL_TIMEOUT_S)
+        return OFFICIAL_BASE
+    except (EngineError, TimedOut) as err:
+        say(
+            _("no registry gives {base} ({why}); making a base from Debian's packages").format(
+                base=OFFICIAL_BASE, why=err
+            )
+        )
+    _make_base(project_dir / BASE_SCRIPT, settings)
+    return OWN_BASE
+
+
+def _make_base(script: Path, settings: str) -> None:
+    as_root = [] if os.geteuid() == 0 else ["sudo"]
+    if as_root and shutil.which("sudo") is None:
+        raise ManagerError(
+            "cannot make a base image: that needs root or sudo. As root, run `manager build` once, or `docker pull {base}` where a registry answers",
+            base=OFFICIAL_BASE,
+        )
+    with subprocess.Popen(
+        [*as_root, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=False
+    ) as maker:
+        assert maker.stdin is not None
+        maker.stdin.write(settings.encode())
+        maker.stdin.close()
+        loader = subprocess.run(
+            ["docker", "import", "--change", f"LABEL {BASE_LABEL}", "-", OWN_BASE],
+            stdin=maker.stdout,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if maker.returncode != 0:
+        if loader.returncode == 0:
+            _docker("image", "rm", OWN_BASE)  # the engine took half a tar for a whole one
+        raise ManagerError("cannot make a base image: debootstrap failed, see above")
+    if loader.returncode != 0:
+        raise EngineError("cannot import the base image: {why}", why=_last_line(loader.stderr))
+
+
+def _build(cli: str, context: Path, options: Sequence[str]) -> None:
+    # --network=host: the build sees the names, the VPN and the loopback mirrors that this machine sees.
+    command = [cli, "build", "--network=host", *options, str(context)]
+    environ = os.environ | {
+        "DOCKER_BUILDKIT": "1",
+        "BUILDX_BUILDER": _docker(
+            "version", "--format", "{{.Client.Context}}"
+        ),  # the engine's own; others lack local images
+        "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # they hold the time of the build, and so change the id
+    }
+    watched = sys.stderr.isatty()
+    try:
+        done = subprocess.run(
+            command,
+            env=environ,
+            stdout=None if watched else subprocess.PIPE,
+            stderr=None if watched else subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=BUILD_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as err:
+        raise TimedOut("the build of the image took longer than {limit} s", limit=BUILD_TIMEOUT_S) from err
+    if done.returncode != 0:
+        lines = [] if watched else done.stdout.splitlines()[-FAILURE_LINES:]
+        raise ManagerError(
+            "cannot build the image{output}",
+            output="".join(f"\n  {line}" for line in [":", *lines]) if lines else _(", see above"),
+        )
+
+
+def _docker(*args: str, timeout: float = docker_cli.ANSWERS_S, missing_ok: bool = False) -> str:
+    """One call of the Docker CLI: its output, or the engine's own words for what is wrong."""
+    try:
+        done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=timeout, check=False)
+    except FileNotFoundError as err:
+        raise EngineUnreachable(
+            "cannot build the image: the docker command is missing; `make engine` installs it"
+        ) from err
+    except subprocess.TimeoutExpired as err:
+        raise TimedOut(
+            "`docker {command}` took longer than {limit} s", command=args[0], limit=timeout
+        ) from err
+    if done.returncode == 0:
+        return done.stdout.strip()
+    if missing_ok and "no such" in done.stderr.lower():
+        return ""
+    why = _last_line(done.stderr)
+    if "daemon" in why.lower() and "response" not in why.lower():
+        raise EngineUnreachable("cannot build the image: {why}", why=why)
+    raise EngineError("{why}", why=why)
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or [_("no reason given")])[-1]

@@ -1,0 +1,10 @@
+"""The fleet as it is: configs, containers, supervisors and the user's wishes → one snapshot. Changes only its own records.
+
+project, session, selection                         the project folder; one run of the manager; which instances it means
+observe, snapshot, instance, status                 one look at all of it, and what follows from it
+supervisor_state, supervisor_messages, env_file     the files that an instance's container reads and writes
+state_file, upgrade_records, import_records         what only the manager knows
+display, status_json                                what is shown
+instances_json, instances_json_refresh              what is exported for programs of the old system
+lock, host, old_daemon, old_daemon_guard            the machine, and who else works on it
+"""

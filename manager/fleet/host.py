@@ -1,0 +1,118 @@
+"""Facts of the host: host pids of container processes, time zone, who owns a folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from manager.engine.container_config import BOT_ID
+
+PROC = Path("/proc")
+LOCALTIME = Path("/etc/localtime")
+TIMEZONE = Path("/etc/timezone")
+ZONEINFO = "/zoneinfo/"
+MOST_PIDS = 1 << 22
+"""No kernel gives a higher pid."""
+CONTAINER_ID = re.compile(rb"[0-9a-f]{64}")
+
+
+def host_pids(
+    wanted: Iterable[tuple[str, int]], likely: Iterable[int] = (), proc: Path = PROC
+) -> dict[tuple[str, int], int]:
+    """(container id, pid inside) → pid on the host, for those that are found.
+
+    `NSpid` in /proc/PID/status gives the inner pid, the cgroup's path the container: far cheaper than an inspect each.
+    `likely` pids are looked at first, then the youngest processes: with 40 bots that is 2 ms instead of 26.
+    """
+    missing = set(wanted)
+    inner_pids = {str(inner).encode() for _container, inner in missing}
+    found: dict[tuple[str, int], int] = {}
+    for pid in _candidates(likely, proc):
+        if not missing:
+            break
+        inner = _inner_pid(f"{proc}/{pid}/status")
+        if inner not in inner_pids:
+            continue
+        for container in set(CONTAINER_ID.findall(_read(f"{proc}/{pid}/cgroup"))):
+            key = container.decode(), int(inner)
+            if key in missing:
+                found[key] = pid
+                missing.discard(key)
+    return found
+
+
+def _candidates(likely: Iterable[int], proc: Path) -> Iterator[int]:
+    yield from likely
+    last = _last_pid(proc)
+    pids = (int(entry.name) for entry in os.scandir(proc) if entry.name.isdigit())
+    yield from sorted(pids, key=lambda pid: (last - pid) % MOST_PIDS)
+
+
+def _last_pid(proc: Path) -> int:
+    """The pid that was given last: they go round, so that the youngest process need not have the highest."""
+    last = _read(f"{proc}/loadavg").split()[-1:]
+    return int(last[0]) if last else 0
+
+
+def _inner_pid(status_file: str) -> bytes:
+    """The innermost pid of a process in another pid namespace; empty for one in ours."""
+    _before, _label, rest = _read(status_file).partition(b"\nNSpid:")
+    pids = rest.partition(b"\n")[0].split()
+    return pids[-1] if len(pids) > 1 else b""
+
+
+def is_in_container(pid: int, proc: Path = PROC) -> bool:
+    """Whether the process has a pid namespace of its own."""
+    return bool(_inner_pid(f"{proc}/{pid}/status"))
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - a Path costs more than the read
+            return stream.read(4096)
+    except OSError:
+        return b""
+
+
+def parent_pid(pid: int, proc: Path = PROC) -> int:
+    """The parent's pid; 0 when the process is gone."""
+    _before, _label, rest = _read(f"{proc}/{pid}/status").partition(b"\nPPid:")
+    return int(rest.partition(b"\n")[0] or 0)
+
+
+def time_zone() -> str:
+    """The host's zone by name (`Asia/Taipei`), for containers that have no /etc/localtime of their own.
+
+    Not the caller's TZ: two people with a zone each would restart each other's bots.
+    """
+    if linked := str(LOCALTIME.resolve()).partition(ZONEINFO)[2]:
+        return linked
+    try:
+        return TIMEZONE.read_text(encoding="ascii").strip() or "UTC"
+    except (OSError, ValueError):
+        return "UTC"
+
+
+def is_port_free(address: str, port: int) -> bool:
+    """Whether nothing listens on this TCP port. A moment later something may."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # as the engine does: TIME_WAIT is no listener
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def bot_owner(data_dir: Path) -> tuple[int, int]:
+    """(uid, gid) that bots run as: the data folder's owner, and never root. Raises OSError."""
+    owner = data_dir.stat()
+    if owner.st_uid == 0:
+        return BOT_ID, BOT_ID
+    return owner.st_uid, owner.st_gid

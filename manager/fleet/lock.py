@@ -1,0 +1,192 @@
+"""One manager at a time changes a fleet. The lock dies with its holder; readers never wait for it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from manager.errors import Locked, ManagerError
+from manager.i18n import Text
+from manager.util import ownership
+
+Note = dict[str, Any]
+
+MAX_NOTE_BYTES = 4096
+SINCE = "%Y-%m-%d %H:%M:%S"
+POLL_S = 0.05
+SETTLE_S = 1.5
+"""A stop reaches the supervisor, which says so, and a creation the list, within a second on a busy machine."""
+READER_S = 1.0
+"""Waited for in any case: a reader that brings the export up to date holds the lock for some milliseconds."""
+
+
+class Held:
+    """The fleet's lock as its holder sees it."""
+
+    def __init__(self, descriptor: int | None = None, *, follows_a_kill: bool = False) -> None:
+        self._descriptor = descriptor
+        self.follows_a_kill = follows_a_kill
+        """Whether the last holder never gave it back: the engine may still be at what it was asked."""
+
+    def settle(self) -> None:
+        """After a holder that was killed: gives the engine time to show what it was asked, which it does all the same.
+
+        Without that a container that is about to stop, go or come is taken for what it is now.
+        """
+        if self.follows_a_kill:
+            time.sleep(SETTLE_S)
+
+    def was_passed(self) -> bool:
+        """Whether somebody has stopped the fleet by force meanwhile: whoever holds the lock then starts nothing more."""
+        return self._descriptor is not None and "passed_by" in _note(self._descriptor)
+
+
+@contextmanager
+def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) -> Iterator[Held]:
+    """Holds the fleet's lock. Raises Locked after `wait` seconds, naming the holder.
+
+    `force` goes on without it, and leaves word for its holder: a stop that passes the lock must not be undone by who
+    holds it. It also goes on where no lock file can be made. A reader that has the lock for a moment is waited for: it
+    starts nothing, and who passes it holds no lock that keeps the next manager out.
+    """
+    descriptor = _open_if_possible(path) if force else _open(path)
+    if descriptor is None:
+        yield Held()
+        return
+    try:
+        if _acquired(descriptor, max(wait, READER_S), passes=force):
+            follows_a_kill = bool(_note(descriptor))
+            _sign(descriptor, _signature(command))
+            try:
+                yield Held(descriptor, follows_a_kill=follows_a_kill)
+            finally:
+                _unsign(descriptor)
+        elif force:
+            _sign(descriptor, {**_note(descriptor), "passed_by": _signature(command)})
+            yield Held()
+        else:
+            raise Locked(
+                "the fleet is locked by {holder}; wait for it, or use --lock-wait SECONDS",
+                holder=_holder(descriptor),
+            )
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def held_if_free(path: Path) -> Iterator[bool]:
+    """For readers, who never wait: holds the lock if nobody else does, and says whether it does."""
+    descriptor = _open_if_possible(path)
+    try:
+        yield descriptor is not None and _try(descriptor)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def held_by(path: Path) -> Note | None:
+    """The note of whoever holds the lock now, empty where it left none; None when nobody does. Makes nothing, never waits."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _note(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _open(path: Path) -> int:
+    """A descriptor to lock. One that can only be read will do: a disk gone read-only must not keep a fleet from stopping."""
+    try:
+        ownership.make_folder(path.parent)
+        descriptor = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644
+        )
+        with suppress(OSError):  # a disk gone read-only
+            if owner := ownership.heir(path):
+                os.fchown(descriptor, *owner)
+        return descriptor
+    except OSError as error:
+        try:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            raise ManagerError("cannot open the lock {path}: {why}", path=path, why=error.strerror) from error
+
+
+def _open_if_possible(path: Path) -> int | None:
+    try:
+        return _open(path)
+    except ManagerError:
+        return None
+
+
+def _acquired(descriptor: int, wait: float, *, passes: bool) -> bool:
+    """`passes`: waits for no manager that changes the fleet. It has signed; a reader never does."""
+    deadline = time.monotonic() + wait
+    while not _try(descriptor):
+        if time.monotonic() >= deadline or (passes and _note(descriptor)):
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _signature(command: str) -> Note:
+    user = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.geteuid())
+    return {
+        "pid": os.getpid(),
+        "command": command,
+        "user": user,
+        "since": time.strftime(SINCE),
+    }
+
+
+def _sign(descriptor: int, note: Note) -> None:
+    """Leaves a note for those who are locked out. A full disk must not keep a fleet from being stopped."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(note).encode(), 0)
+    except OSError as error:
+        print(Text("note: cannot sign the lock: {why}", why=error.strerror), file=sys.stderr)
+
+
+def _unsign(descriptor: int) -> None:
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+
+
+def _note(descriptor: int) -> Note:
+    """What its holder left there; empty after one that gave it back, and when it is unreadable."""
+    try:
+        found = json.loads(os.pread(descriptor, MAX_NOTE_BYTES, 0))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _holder(descriptor: int) -> Text:
+    note = _note(descriptor)
+    if not {"command", "pid", "since"} <= note.keys():
+        return Text("another manager")
+    return Text(
+        "`manager {command}` (pid {pid}, user {user}, since {since})",
+        command=note["command"], pid=note["pid"], user=note.get("user", "?"), since=note["since"],
+    )  # fmt: skip

@@ -1,0 +1,88 @@
+"""The snapshot that decisions look at: what is wanted, what is there, what a person has said. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from manager.engine.containers import Container
+from manager.fleet.state_file import Memory, Refused
+from manager.fleet.status import ELSEWHERE, Verdict
+
+
+class Wanted(NamedTuple):
+    """One configured instance: the hash its container should bear, and whether its variables' values changed."""
+
+    id: str
+    config_hash: str
+    web_port: int | None = None
+    environment_changed: bool = False
+
+
+class Situation(NamedTuple):
+    """One snapshot of everything that a decision may look at."""
+
+    wanted: Mapping[str, Wanted]
+    containers: Mapping[str, Container]
+    verdicts: Mapping[str, Verdict]
+    memory: Memory
+    image_id: str = ""
+    kept: frozenset[str] = frozenset()
+    """Instances whose config cannot be loaded: neither touched nor taken for orphans."""
+
+    @property
+    def orphans(self) -> list[str]:
+        """Containers that no config names."""
+        return [each for each in self.containers if each not in self.wanted and each not in self.kept]
+
+    @property
+    def present(self) -> list[str]:
+        """The instances that have a container, or whose bot runs in one that is not theirs."""
+        return [
+            *self.containers,
+            *(each for each in self.wanted if self.runs_elsewhere(each) and each not in self.containers),
+        ]
+
+    def is_stopped_by_wish(self, instance: str) -> bool:
+        """Whether a person stopped or halted it and nobody, by whatever means, has started it since."""
+        remembered = self.memory.of(instance)
+        return (remembered.wish == "stopped" or bool(remembered.halted)) and not self.is_up(instance)
+
+    def is_up(self, instance: str) -> bool:
+        """Whether its container is up."""
+        container = self.containers.get(instance)
+        return container is not None and container.is_up
+
+    def runs_elsewhere(self, instance: str) -> bool:
+        """Whether another container runs its bot: to be said, not to be passed over as stopped."""
+        verdict = self.verdicts.get(instance)
+        return verdict is not None and verdict.word == ELSEWHERE
+
+    def drift(self, instance: str) -> list[str]:
+        """In which ways a container differs from its config: `config`, `image`, `environment`."""
+        wanted, container = self.wanted.get(instance), self.containers.get(instance)
+        if wanted is None or container is None:
+            return []
+        found = []
+        if container.config_hash != wanted.config_hash:
+            found.append("config")
+        if self.image_id and container.image_id != self.image_id:
+            found.append("image")
+        if wanted.environment_changed and container.is_up:
+            found.append("environment")
+        return found
+
+    def refusal(self, instance: str) -> Refused | None:
+        """Why it is not brought to its config: a roll-out has tried this very config and image, and taken it back."""
+        wanted, refused = self.wanted.get(instance), self.memory.of(instance).refused
+        if wanted is None or refused is None or (wanted.config_hash, self.image_id) != refused[:2]:
+            return None
+        return refused if instance not in self.containers or self.drift(instance) else None
+
+    @property
+    def refused_image(self) -> tuple[str, Refused] | None:
+        """The first instance that was taken back from the present image, and why: others are not to get it unasked."""
+        for each in self.wanted:
+            if "image" in self.drift(each) and (refused := self.refusal(each)):
+                return each, refused
+        return None

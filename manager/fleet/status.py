@@ -1,0 +1,125 @@
+"""Engine state, health and the supervisor's word → one of our few states. One function, total. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from manager.engine.containers import Container
+from manager.fleet.supervisor_messages import reason
+from manager.fleet.supervisor_state import FINAL, Supervision
+from manager.i18n import Text
+
+State = Literal[
+    "starting", "running", "unhealthy", "restarting", "failed", "completed", "stopped", "missing", "orphan"
+]
+
+
+ELSEWHERE = "elsewhere"
+"""The word for an instance whose bot runs in a container that is not its own."""
+
+
+class Verdict(NamedTuple):
+    """The state, the engine's or supervisor's own word where it says more, and why.
+
+    `inner`: what an orphan's state would be if a config named it.
+    """
+
+    state: State
+    word: str = ""
+    why: Text | None = None
+    inner: State | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether its supervisor has given up, or its bot is done: only a person's word starts it again."""
+        return self.state in FINAL
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it does what it should: what the old system calls running."""
+        return (self.inner or self.state) in {"starting", "running"}
+
+
+def verdict(
+    container: Container | None,
+    supervision: Supervision | None,
+    *,
+    configured: bool,
+    uptime: float,
+    elsewhere: str | None = None,
+) -> Verdict:
+    """What is so of an instance. `uptime`: the host's, in seconds, against which silence is measured.
+
+    `elsewhere`: the id of another container that runs its bot, such as a one-off of Compose's or one of another engine.
+    """
+    if elsewhere is not None:
+        why = Text("its bot runs in container {container}, which is not its own", container=elsewhere[:12])
+        return Verdict("unhealthy", ELSEWHERE, why)
+    if container is None:
+        return Verdict("missing")
+    known = _of_container(container, supervision, uptime)
+    if configured:
+        return known
+    why = known.why or Text("no config names it")
+    return Verdict("orphan", known.word or known.state, why, inner=known.state)
+
+
+def _of_container(container: Container, supervision: Supervision | None, uptime: float) -> Verdict:
+    match container.engine_state:
+        case "running":
+            if (
+                supervision is None
+                or supervision.container != container.id
+                or supervision.is_older_than_boot(uptime)
+            ):
+                return _by_engine_health(container)
+            return _by_supervisor(supervision, uptime)
+        case "exited":
+            return Verdict("stopped", why=_exit_text(container))
+        case "created":
+            return Verdict("stopped", "created", Text("it was made and never started"))
+        case "paused":
+            return Verdict("unhealthy", "paused", Text("it is paused: nothing in it runs"))
+        case "restarting":
+            return Verdict("restarting", why=_exit_text(container))
+        case "removing":
+            return Verdict("stopped", "removing")
+        case "dead":
+            return Verdict("failed", "dead", Text("the engine could not remove it"))
+        case other:
+            return Verdict("unhealthy", other, Text("the engine calls it “{word}”", word=other))
+
+
+def _by_supervisor(supervision: Supervision, uptime: float) -> Verdict:
+    if supervision.is_stale(uptime):
+        silence = round(uptime - supervision.updated_uptime)
+        return Verdict(
+            "unhealthy", "silent", Text("its supervisor has said nothing for {seconds} s", seconds=silence)
+        )
+    why = reason(supervision.why) if supervision.why else None
+    match supervision.state:
+        case "starting" | "running" | "unhealthy" | "restarting" | "failed" | "completed" as state:
+            return Verdict(state, why=why)
+        case "stopping":
+            return Verdict("unhealthy", "stopping", why or Text("it is being stopped"))
+        case "stopped":  # the bot is gone; the engine's list is a moment behind
+            return Verdict("stopped", why=why)
+        case other:
+            return Verdict("unhealthy", other, why)
+
+
+def _by_engine_health(container: Container) -> Verdict:
+    """Where the state file cannot be read: rootless data, another user, the first moments of a container."""
+    match container.health:
+        case "healthy":
+            return Verdict("running")
+        case "unhealthy":
+            return Verdict("unhealthy", why=Text("the engine's health check fails"))
+        case _:
+            return Verdict("starting")
+
+
+def _exit_text(container: Container) -> Text | None:
+    if container.exit_code is None:
+        return None
+    return Text("container exit code {code}", code=container.exit_code)

@@ -1,0 +1,191 @@
+"""What the supervisors say: `supervisor.json` and `report.json` of each instance (docker/README.md), read from the host.
+
+A bot can write into the same folder. So nothing here waits, follows a link, reads without end, or believes a type.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from manager.errors import ManagerError
+from manager.util import atomic_file, strict_json
+from manager.util.sanitize import plain
+
+STATE_FILE = "supervisor.json"
+REPORT_FILE = "report.json"
+LOCK_FILE = "supervisor.lock"
+MAX_BYTES = 1 << 20
+MAX_TEXT = 1000
+MAX_NUMBER = 1e11
+"""Seconds of three thousand years: what is beyond it is no time and no count."""
+MAX_LINES = 20
+FINAL = frozenset({"failed", "completed"})
+"""States that outlive restarts of container and engine."""
+STALE_INTERVALS = 3
+STALE_MARGIN_S = 5.0
+"""A probe may wait out its own time-out before the supervisor writes again."""
+
+
+class LastExit(NamedTuple):
+    """How the bot last ended."""
+
+    code: int | None
+    signal: str | None
+    oom: bool
+    killed: bool
+    at: float
+    why: str
+    stderr_tail: tuple[str, ...]
+
+
+class Supervision(NamedTuple):
+    """One supervisor's last word. Times in seconds since the epoch, `updated_uptime` on the host's uptime clock."""
+
+    container: str
+    state: str
+    why: str | None
+    bot_pid: int | None
+    bot_started_at: float | None
+    updated_at: float
+    updated_uptime: float
+    health_interval: float
+    restarts_in_a_row: int
+    restarts_total: int
+    restarts_max: int
+    next_restart_at: float | None
+    health_detail: str | None
+    last_exit: LastExit | None
+
+    def is_older_than_boot(self, uptime: float) -> bool:
+        """Whether the supervisor has not spoken since the host was started."""
+        return self.updated_uptime > uptime
+
+    def is_stale(self, uptime: float) -> bool:
+        """Whether the supervisor has been silent for three probe intervals, or spoke before this boot."""
+        age = uptime - self.updated_uptime
+        return age < 0 or age > STALE_INTERVALS * self.health_interval + STALE_MARGIN_S
+
+
+def read(state_dir: Path) -> Supervision | None:
+    """The supervisor's state; None when there is none or it cannot be read."""
+    try:
+        return _decoded(_read(state_dir / STATE_FILE))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def open_orders_left(state_dir: Path) -> int | None:
+    """What the bot reported when it ended; None when it said nothing."""
+    try:
+        return _count(_read(state_dir / REPORT_FILE)["open_orders_left"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def is_held(state_dir: Path) -> bool:
+    """Whether a supervisor or its bot lives, in whatever container, of whatever engine: it holds the instance's lock."""
+    try:
+        descriptor = os.open(
+            state_dir / LOCK_FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        )
+    except FileNotFoundError:
+        return False
+    except OSError:  # what cannot be looked at is not known to be free
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def forget(state_dir: Path) -> None:
+    """Clears what a person's start clears: a final state, the restart counts, the old report. Raises ManagerError.
+
+    A final state must not come back with a power cut: the supervisor would start no bot, where a person wanted one.
+    """
+    said = read(state_dir)
+    for name in (STATE_FILE, REPORT_FILE):
+        path = state_dir / name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ManagerError(
+                "cannot remove {path}: {why}", path=path, why=error.strerror or error
+            ) from error
+    if said is not None and said.state in FINAL:
+        atomic_file.sync_folder(state_dir)
+
+
+def uptime() -> float:
+    """Seconds since boot, the clock that host and containers share."""
+    return float(Path("/proc/uptime").read_bytes().split()[0])
+
+
+def _read(path: Path) -> Any:
+    raw = strict_json.content(path, MAX_BYTES, follow=False)
+    if len(raw) > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES} bytes")
+    return json.loads(raw)
+
+
+def _decoded(raw: Any) -> Supervision:
+    restarts, health, last = raw["restarts"], raw.get("health") or {}, raw.get("last_exit")
+    return Supervision(
+        container=_text(raw["container"]),
+        state=_text(raw["state"]),
+        why=_text_or_none(raw.get("why")),
+        bot_pid=_count(raw["bot_pid"]) if raw.get("bot_pid") else None,
+        bot_started_at=_number(raw["bot_started_at"]) if raw.get("bot_started_at") else None,
+        updated_at=_number(raw["updated_at"]),
+        updated_uptime=_number(raw["updated_uptime"]),
+        health_interval=_number(raw["health_interval"]),
+        restarts_in_a_row=_count(restarts["in_a_row"]),
+        restarts_total=_count(restarts["total"]),
+        restarts_max=_count(restarts["max"]),
+        next_restart_at=_number(restarts["next_at"]) if restarts.get("next_at") else None,
+        health_detail=_text_or_none(health.get("detail")),
+        last_exit=_last_exit(last) if last else None,
+    )
+
+
+def _last_exit(raw: Any) -> LastExit:
+    return LastExit(
+        code=None if raw["code"] is None else _count(raw["code"]),
+        signal=_text_or_none(raw["signal"]),
+        oom=bool(raw["oom"]),
+        killed=bool(raw["killed"]),
+        at=_number(raw["at"]),
+        why=_text(raw["why"]),
+        stderr_tail=tuple(_text(line) for line in list(raw.get("stderr_tail", ()))[:MAX_LINES]),
+    )
+
+
+def _text(value: Any) -> str:
+    """A text that a terminal can show: no control sequences, no length without end."""
+    if not isinstance(value, str):
+        raise TypeError(type(value))
+    return plain(value[:MAX_TEXT])
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _number(value: Any) -> float:
+    """A finite number that is a time within living memory."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_NUMBER < value < MAX_NUMBER:
+        raise ValueError(value)
+    return float(value)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MAX_NUMBER:
+        raise ValueError("not a count")
+    return value

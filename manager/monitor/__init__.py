@@ -1,0 +1,8 @@
+"""Whatever only looks. `watch` alone does more: it starts again what an engine's death left down, by ops.
+
+stats/      what instances use, and what their bots report
+logs/       what the bots print
+doctor/     what is wrong with machine, engine and project
+top/        the fleet full-screen
+watch/      the resident that sends alerts
+"""

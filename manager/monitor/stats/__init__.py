@@ -1,0 +1,1 @@
+"""What instances use and report: cgroups, usage, sampler measure; reports asks the bots; collect does both; the rest shows."""

@@ -1,0 +1,283 @@
+"""The application behind `manager top`: looks in a thread, draws what it saw, passes on what is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding
+from textual.widgets import Input, Static
+
+from manager.errors import BUG, ManagerError
+from manager.fleet.session import Context
+from manager.i18n import Text, _, mark
+from manager.monitor.stats import columns, instance_stats
+from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.top import confirm, sorting
+from manager.monitor.top.commands import Running, manager
+from manager.monitor.top.refresher import Looked, Looking
+from manager.monitor.top.screens import Help, InstanceLog, Question, Said, printable
+from manager.monitor.top.sorting import Order
+from manager.monitor.top.source import Snapshot, Source
+from manager.monitor.top.sparkline import Trends
+from manager.monitor.top.table import FleetTable
+from manager.util import console
+
+HOLD_S = 5.0
+"""After the cursor was moved, the order stays as it is for so long: nothing slips from under a finger."""
+
+WORDS_EVERY_S = 0.2
+SAID_LINES = 5
+"""Of what commands say, beside the table; `m` shows all."""
+
+MOST_PROBLEMS = 2
+"""Of the project's, in the banner: the table is what one has come for."""
+
+SILENCE_S = 4.0
+"""Beyond the interval: a look of two hundred instances takes a tenth of it."""
+
+KEYS = mark(
+    "q quit  ? help  s start  x stop  r restart  l log  / filter  < > sort  o page  c bars  m messages  R reverse"
+)
+
+
+class Top(App[None]):
+    """The full-screen view. `running`: the commands under way, `bug`: what must not be lost when it ends."""
+
+    CSS_PATH = "top.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar = [
+        Binding("s", "change('start')", show=False),
+        Binding("x", "change('stop')", show=False),
+        Binding("r", "change('restart')", show=False),
+        Binding("l", "log", show=False),
+        Binding("o", "page", show=False),
+        Binding("slash", "filter", show=False),
+        Binding("escape", "unfilter", show=False),
+        Binding("less_than_sign,comma", "sort(-1)", show=False),
+        Binding("greater_than_sign,full_stop", "sort(1)", show=False),
+        Binding("R", "reverse", show=False),
+        Binding("c", "trend", show=False),
+        Binding("m", "said", show=False),
+        Binding("question_mark,h", "help", show=False),
+        Binding("q", "quit", show=False),
+    ]
+
+    def __init__(self, context: Context, source: Source, interval: float) -> None:
+        super().__init__()
+        self.running: list[Running] = []
+        self.said: list[str] = []
+        self.bug: Exception | None = None
+        self._asked, self._interval = context, interval
+        self._trends = Trends()
+        self._table = FleetTable(self._trends, has_colour=not os.environ.get("NO_COLOR"))
+        self._head = Static(_("looking at the fleet …"), id="title", markup=False)
+        self._banner = Static(id="banner", markup=False)
+        self._detail = Static(id="detail", markup=False)
+        self._messages = Static(id="said", markup=False)
+        self._filter = Input(id="filter", placeholder=_("filter"))
+        self._order = Order()
+        self._trouble = ""
+        self._snapshot: Snapshot | None = None
+        self._error: ManagerError | None = None
+        self._began_at = time.monotonic()
+        self._moved_at = float("-inf")
+        self._looking = Looking(
+            source, interval, self.post_message, lambda error: self.call_later(self._handle_exception, error)
+        )
+
+    def compose(self) -> ComposeResult:
+        yield self._head
+        yield self._banner
+        yield self._table
+        yield self._detail
+        yield self._messages
+        yield self._filter
+        yield Static(_(KEYS), id="keys", markup=False)
+
+    def on_mount(self) -> None:
+        self._table.focus()
+        self._looking.begin()
+        self.set_interval(1.0, self._show_banner)
+        self.set_interval(WORDS_EVERY_S, self._hear)
+
+    def on_unmount(self) -> None:
+        self._looking.end()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Textual would print a traceback with all local variables, credentials among them. cli/main.py knows what to do with a bug."""
+        self.bug = self.bug or error
+        self.exit(return_code=BUG)
+
+    def on_looked(self, looked: Looked) -> None:
+        self._error = looked.error
+        if looked.snapshot is not None:
+            self._snapshot = looked.snapshot
+            self._trends.add(looked.snapshot.rows, looked.snapshot.at)
+        self._draw()
+
+    @property
+    def _is_old(self) -> bool:
+        """Whether what is shown is not what is so: the last look failed, or hangs."""
+        since = self._snapshot.at if self._snapshot else self._began_at
+        return self._error is not None or time.monotonic() - since > self._interval + SILENCE_S
+
+    def _draw(self) -> None:
+        self._show_banner()
+        if self._snapshot is None:
+            return
+        rows = sorting.arranged(self._snapshot.rows, self._filter.value, self._order)
+        if time.monotonic() - self._moved_at < HOLD_S:
+            rows = sorting.held(rows, self._table.ids)
+        self._table.show(rows, self._order, is_old=self._is_old)
+        self._show_title(self._snapshot)
+        self._show_detail()
+
+    def _show_title(self, snapshot: Snapshot) -> None:
+        sums = columns.total_line(instance_stats.totals(snapshot.rows))
+        wanted = self._filter.value
+        words = str(Text("filter: {words}", words=wanted)) if wanted else ""
+        title = "  ".join(part for part in (snapshot.fleet.name, words, sums) if part)
+        self._head.update(title, layout=False)
+
+    def _show_banner(self) -> None:
+        """What is wrong beyond single instances: it stands there until it is over."""
+        was_old = self._table.is_old
+        if was_old != self._is_old and self._snapshot is not None:
+            self._table.show(self._table.rows, self._order, is_old=self._is_old)
+        text = "\n".join(self._troubles())
+        if text != self._trouble:  # each update lays out the whole screen anew
+            self._trouble = text
+            self._banner.display = bool(text)
+            self._banner.update(text)
+
+    def _troubles(self) -> list[str]:
+        seen = self._snapshot
+        ago = console.age(time.monotonic() - (seen.at if seen else self._began_at))
+        lines = []
+        if self._error is not None:
+            lines.append(str(self._error))
+        elif self._is_old:
+            lines.append(_("the engine does not answer"))
+        if lines and seen is not None:
+            lines.append(str(Text("below is how it was {ago} ago", ago=ago)))
+        problems = [str(problem) for problem in (seen.problems if seen else ())]
+        if len(problems) > MOST_PROBLEMS:
+            more = Text(
+                "{count} more: `manager config --check` shows them", count=len(problems) - MOST_PROBLEMS
+            )
+            problems[MOST_PROBLEMS:] = [str(more)]
+        return lines + problems
+
+    def _show_detail(self) -> None:
+        row = self._table.at_cursor
+        text = "" if row is None or self._snapshot is None else confirm.detail(row, self._snapshot.fleet)
+        self._detail.update(text, layout=False)
+
+    def on_fleet_table_moved(self) -> None:
+        self._moved_at = time.monotonic()
+        self._show_detail()
+
+    # Keys that only look
+
+    def action_sort(self, step: int) -> None:
+        self._order = self._order.moved(self._table.shown, step)
+        self._moved_at = float("-inf")
+        self._draw()
+
+    def action_reverse(self) -> None:
+        self._order = self._order._replace(is_turned=not self._order.is_turned)
+        self._moved_at = float("-inf")
+        self._draw()
+
+    def action_trend(self) -> None:
+        self._table.trend = "pnl" if self._table.trend == "cpu" else "cpu"
+        self._draw()
+
+    def action_filter(self) -> None:
+        self._filter.display = True
+        self._filter.focus()
+
+    def action_unfilter(self) -> None:
+        """Back to the table, and nothing else: no filter, no words of commands."""
+        self._messages.display = False
+        self._filter.value = ""
+        self._leave_filter()
+
+    def on_input_changed(self) -> None:
+        self._draw()
+
+    def on_input_submitted(self) -> None:
+        self._leave_filter()
+
+    def _leave_filter(self) -> None:
+        self._filter.display = bool(self._filter.value)
+        self._table.focus()
+
+    def action_help(self) -> None:
+        self.push_screen(Help())
+
+    def action_said(self) -> None:
+        self.push_screen(Said(self.said))
+
+    def action_log(self) -> None:
+        if self._table.cursor is not None:
+            self.push_screen(InstanceLog(self._table.cursor, manager(self._asked)))
+
+    def action_page(self) -> None:
+        row = self._table.at_cursor
+        if row is None or self._snapshot is None:
+            return
+        if row.view.web_port is None:
+            self._say([str(Text("{id} has no web port", id=row.id))])
+            return
+        address = self._snapshot.fleet.web_address(row.view.web_port)
+        self._say([address])
+        if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin":
+            self.open_url(address)
+
+    # Keys that change something
+
+    def action_change(self, verb: str) -> None:
+        row = self._table.at_cursor
+        if row is None:
+            return
+        if not row.is_live:
+            self._change(verb, row)
+            return
+
+        def on_answer(is_yes: bool | None) -> None:
+            if is_yes:
+                self._change(verb, row)
+
+        self.push_screen(Question(confirm.before(verb, row)), on_answer)
+
+    def _change(self, verb: str, row: Figures) -> None:
+        try:
+            command = Running(self._asked, verb, row.id)
+        except OSError as error:
+            why = error.strerror or error
+            self._say([str(Text("cannot run {verb} {id}: {why}", verb=verb, id=row.id, why=why))])
+            return
+        self.running.append(command)
+        self._say([f"{command.title} …"])
+
+    def _hear(self) -> None:
+        """What the commands under way have said since."""
+        for command in list(self.running):
+            code = command.exit_code
+            lines = list(command.new_lines())
+            if code is not None:
+                self.running.remove(command)
+                self._looking.at_once()
+                lines.append(str(Text("{command}: exit code {code}", command=command.title, code=code)))
+            if lines:
+                self._say(lines)
+
+    def _say(self, lines: list[str]) -> None:
+        self.said += [printable(line) for line in lines]
+        self._messages.display = True
+        self._messages.update("\n".join(self.said[-SAID_LINES:]))

@@ -1,0 +1,60 @@
+"""Runs `manager stop ID` and the like for the view: the very command that a person would type, and every word it says.
+
+Its output goes to a file and it has a session of its own, so that it outlives the view: leaving `top` ends no `stop` half-way.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import IO
+
+from manager.fleet.session import Context
+
+LOCK_WAIT_S = 300
+"""Somebody who stops three bots in a row means all three: the later ones wait for the first."""
+
+
+def manager(context: Context, *words: str) -> list[str]:
+    """The command line of a manager for the same project, in the same language."""
+    found = [sys.executable, "-P", "-m", "manager"]  # not from where we are: that may be a bot's folder
+    if context.args.project_dir:
+        found += ["--project-dir", context.args.project_dir]
+    if getattr(context.args, "lang", None):
+        found += ["--lang", context.args.lang]
+    return [*found, *words]
+
+
+class Running:
+    """One command under way. `title` is how a person would type it."""
+
+    def __init__(self, context: Context, verb: str, instance: str) -> None:
+        self.title = f"manager {verb} {instance}"
+        self.instance = instance
+        self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the command does
+        self._read_to = 0
+        self._process = subprocess.Popen(
+            manager(context, verb, instance, "--lock-wait", str(LOCK_WAIT_S)),
+            stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    @property
+    def exit_code(self) -> int | None:
+        """None as long as it runs."""
+        return self._process.poll()
+
+    def wait(self) -> int:
+        """Until it has ended."""
+        return self._process.wait()
+
+    def new_lines(self) -> Sequence[str]:
+        """What it has said since this was asked last, whole lines only; all of it once it has ended."""
+        has_ended = self.exit_code is not None
+        self._output.seek(self._read_to)
+        said = self._output.read()
+        if not has_ended:
+            said = said[: said.rfind(b"\n") + 1]
+        self._read_to += len(said)
+        return said.decode(errors="replace").splitlines()

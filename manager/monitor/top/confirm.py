@@ -1,0 +1,63 @@
+"""What the view says of one instance: the lines below the table, and what a change will do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from manager.config.fleet import Fleet
+from manager.fleet import display
+from manager.i18n import Text, _, mark
+from manager.monitor.stats import columns
+from manager.monitor.stats.collect import misled
+from manager.monitor.stats.instance_stats import Figures
+
+ASKED: Mapping[str, str] = {
+    "start": mark("Start {id}?"),
+    "stop": mark("Stop {id}?"),
+    "restart": mark("Restart {id}?"),
+}
+PLACES_ORDERS = mark("It will place orders at once, with its config as it is now.")
+RUNS_ALREADY = mark("Its bot runs already.")
+ORDERS_CANCELLED = mark("Its bot is told to cancel its open orders; its position stays as it is.")
+ORDERS_LEFT = mark("Its bot does not run now: orders that it may have left on the exchange stay there.")
+STAYS_STOPPED = mark("It stays stopped until somebody starts it.")
+STARTS_AGAIN = mark("Then it starts and places orders, with its config as it is now.")
+
+
+def before(verb: str, row: Figures) -> list[str]:
+    """What to say before a live instance is started, stopped or restarted: what trades there, and what will happen."""
+    view, said = row.view, row.report
+    where = " ".join(word for word in (view.exchange, view.symbol) if word)
+    sentences = [
+        str(Text(ASKED[verb], id=row.id)),
+        str(Text("It trades real money: {where}.", where=where)),
+        " ".join(_(each) for each in _consequences(verb, is_up=row.view.is_bot_up)),
+    ]
+    known = [
+        "" if said.open_orders is None else str(Text("open orders: {count}", count=said.open_orders)),
+        "" if said.position is None else str(Text("position: {amount}", amount=columns.amount(said.position, said.base))),
+        "" if said.pnl is None else str(Text("P&L: {amount}", amount=columns.money(said.pnl, said.quote))),
+    ]  # fmt: skip
+    if any(known):
+        sentences.insert(2, "   ".join(each for each in known if each))
+    return sentences
+
+
+def _consequences(verb: str, *, is_up: bool) -> list[str]:
+    if verb == "start":
+        return [PLACES_ORDERS] if not is_up else [RUNS_ALREADY]
+    return [ORDERS_CANCELLED if is_up else ORDERS_LEFT, STAYS_STOPPED if verb == "stop" else STARTS_AGAIN]
+
+
+def detail(row: Figures, fleet: Fleet) -> str:
+    """Two lines of what has no column: where and how it trades, and why it is as it is."""
+    view, said = row.view, row.report
+    facts = [view.id, view.exchange, view.symbol, view.strategy, _(view.mode or "")]
+    if said.open_orders is not None:
+        facts.append(str(Text("open orders: {count}", count=said.open_orders)))
+    if said.trades is not None:
+        facts.append(str(Text("trades: {count}", count=said.trades)))
+    if view.web_port is not None:
+        facts.append(fleet.web_address(view.web_port))
+    why = str(misled(row)) if row.is_misled else display.note(view)
+    return "  ".join(fact for fact in facts if fact) + "\n" + why

@@ -1,0 +1,152 @@
+"""What lies over the table for a moment: a question, the keys, the words of commands, an instance's log.
+
+All of them modal: while they are there, no key reaches the table and stops something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text as RichText
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Log, Static
+
+from manager.i18n import Text, _, mark
+from manager.util.sanitize import plain
+
+BACK = [Binding("q,escape", "dismiss", show=False)]
+
+LINES_BEFORE = 500
+"""Of a log that is opened: enough to see what led to something."""
+
+MOST_LINES = 10_000
+LONGEST_LINE = 2000
+CHUNK = 1 << 16
+PAUSE_S = 0.1
+"""Between two reads: a bot that prints without end must not take the view's time."""
+
+SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+KEYS = (
+    ("s", mark("start the instance")),
+    ("x", mark("stop it; it stays stopped. Asks first where it trades live")),
+    ("r", mark("restart it, with its config as it is now. Asks first where it trades live")),
+    ("l", mark("its log, as it grows")),
+    ("o", mark("open its web page")),
+    ("/", mark("filter: words that the row must have, such as `live failed`. Enter keeps it, Esc ends it")),
+    ("< >", mark("sort by the column to the left, to the right")),
+    ("R", mark("sort the other way round")),
+    ("c", mark("the bars show CPU, or P&L")),
+    ("m", mark("all that the commands have said")),
+    ("↑ ↓", mark("move the cursor; the order holds still meanwhile")),
+    ("?", mark("this help")),
+    ("q", mark("quit; commands under way are waited for")),
+)
+
+MEANINGS = (
+    mark(
+        "CPU is percent of one core. Memory is without file pages that the kernel can drop, as in `docker stats`."
+    ),
+    mark("P&L and position are the bot's own word, read every 10 s; empty where it says nothing."),
+    mark("Red rows with ! need a look. Sums of P&L are apart for paper and live, and for each currency."),
+)
+
+
+def printable(line: str) -> str:
+    """A bot's line without anything that could move a terminal's cursor or change its colours."""
+    text = SEQUENCE.sub("", line[: 2 * LONGEST_LINE]).expandtabs()[:LONGEST_LINE]
+    return plain(text, "�")
+
+
+class Question(ModalScreen[bool]):
+    """Something that cannot be taken back: only `y` is a yes."""
+
+    BINDINGS: ClassVar = [
+        Binding("y,Y", "answer(True)", show=False),
+        Binding("n,N,escape,q,enter", "answer(False)", show=False),
+    ]
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        super().__init__()
+        self._text = "\n\n".join([*sentences, _("y: yes    n: no")])
+
+    def compose(self) -> ComposeResult:
+        yield Static(self._text, id="question", markup=False)
+
+    def action_answer(self, answer: bool) -> None:
+        self.dismiss(answer)
+
+
+class Help(ModalScreen[None]):
+    """The keys, and what the figures mean."""
+
+    BINDINGS: ClassVar = [Binding("q,escape,question_mark,enter,space", "dismiss", show=False)]
+
+    def compose(self) -> ComposeResult:
+        keys = Table.grid(padding=(0, 2))
+        for key, text in KEYS:
+            keys.add_row(RichText(key), RichText(_(text)))
+        with VerticalScroll(id="help"):
+            yield Static(keys)
+            yield Static("\n" + "\n".join(_(each) for each in MEANINGS), markup=False)
+
+
+class Said(ModalScreen[None]):
+    """Everything that the commands of this session have said."""
+
+    BINDINGS: ClassVar = [*BACK, Binding("m", "dismiss", show=False)]
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        super().__init__()
+        self._lines = list(lines)
+
+    def compose(self) -> ComposeResult:
+        yield Static(_("What the commands said. q: back"), classes="title", markup=False)
+        log = Log()
+        yield log
+        log.write_lines(printable(line) for line in self._lines or [_("nothing yet")])
+
+
+class InstanceLog(ModalScreen[None]):
+    """The last lines of one bot, and what comes: the output of `manager logs -f ID`, which follows it through restarts."""
+
+    BINDINGS: ClassVar = [*BACK, Binding("l", "dismiss", show=False)]
+
+    def __init__(self, instance: str, command: Sequence[str]) -> None:
+        super().__init__()
+        self._instance = instance
+        self._command = [*command, "logs", "--follow", "--tail", str(LINES_BEFORE), instance]
+
+    def compose(self) -> ComposeResult:
+        yield Static(str(Text("Log of {id}. q: back", id=self._instance)), classes="title", markup=False)
+        yield Log(max_lines=MOST_LINES)
+
+    def on_mount(self) -> None:
+        self.run_worker(self._follow())  # ends with the screen
+
+    async def _follow(self) -> None:
+        log = self.query_one(Log)
+        reader = await asyncio.create_subprocess_exec(
+            *self._command, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            assert reader.stdout is not None
+            rest = b""
+            while chunk := await reader.stdout.read(CHUNK):
+                *lines, rest = (rest + chunk).split(b"\n")
+                log.write_lines(printable(line.decode(errors="replace")) for line in lines)
+                rest = rest[-CHUNK:]
+                await asyncio.sleep(PAUSE_S)
+            log.write_line(str(Text("the log has ended (exit code {code})", code=await reader.wait())))
+        finally:
+            if reader.returncode is None:
+                reader.terminate()
+                await reader.wait()

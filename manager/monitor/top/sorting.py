@@ -1,0 +1,67 @@
+"""Which rows are shown in which order, and where the cursor is then. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from manager.i18n import _
+from manager.monitor.stats import columns
+from manager.monitor.stats.columns import Column
+from manager.monitor.stats.instance_stats import Figures
+
+BY_KEY: Mapping[str, Column] = {each.key: each for each in columns.COLUMNS}
+
+DESCENDING = frozenset({"cpu", "memory", "share", "pids", "network", "disk", "restarts", "pnl"})
+"""Of these the largest is looked for."""
+
+
+class Order(NamedTuple):
+    """By which column, and whether the other way round than it usually is."""
+
+    key: str = "id"
+    is_turned: bool = False
+
+    @property
+    def is_descending(self) -> bool:
+        """Whether the largest comes first."""
+        return (self.key in DESCENDING) != self.is_turned
+
+    def moved(self, shown: Sequence[Column], step: int) -> Order:
+        """By the shown column so many steps to the right."""
+        keys = [each.key for each in shown]
+        at = keys.index(self.key) if self.key in keys else 0
+        return Order(keys[(at + step) % len(keys)])
+
+
+def matching(rows: Sequence[Figures], words: str) -> list[Figures]:
+    """The rows that have every one of these words somewhere in what they are."""
+    wanted = words.lower().split()
+    return [row for row in rows if all(word in _facts(row) for word in wanted)]
+
+
+def arranged(rows: Sequence[Figures], words: str, order: Order) -> list[Figures]:
+    """The rows to show, in order."""
+    column = BY_KEY[order.key]
+    return columns.ordered(matching(rows, words), column, is_reverse=order.is_descending)
+
+
+def held(rows: Sequence[Figures], before: Sequence[str]) -> list[Figures]:
+    """The rows in the order they had before, so that nothing moves under a person's fingers; new ones at the end."""
+    places = {each: index for index, each in enumerate(before)}
+    return sorted(rows, key=lambda row: places.get(row.id, len(places)))
+
+
+def cursor_after(ids: Sequence[str], before: Sequence[str], cursor: str | None) -> str | None:
+    """Where the cursor is now: on its own instance; if that is not shown any more, on what took its place."""
+    if cursor in ids or not ids:
+        return cursor if cursor in ids else None
+    at = before.index(cursor) if cursor in before else 0
+    return ids[min(at, len(ids) - 1)]
+
+
+def _facts(row: Figures) -> str:
+    view = row.view
+    state, mode = view.verdict.state, view.mode or ""
+    words = (view.id, state, _(state), mode, _(mode), view.exchange, view.symbol, view.strategy)
+    return " ".join(word for word in words if word).lower()

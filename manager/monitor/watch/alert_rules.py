@@ -1,0 +1,245 @@
+"""What is wrong with the fleet at one moment: views and facts → faults. Pure: no clock, no network, so that it is tested as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from manager.config.fleet import Alerts
+from manager.fleet.instance import InstanceView
+from manager.fleet.status import State
+from manager.fleet.supervisor_messages import reason
+from manager.i18n import Text
+from manager.monitor.watch.history import History
+from manager.util.console import age
+
+Kind = Literal[
+    "down", "failed", "completed", "restarting", "unhealthy", "oom", "no_progress", "disk", "inodes", "engine"
+]  # fmt: skip
+
+MACHINE = ""
+"""The subject of what concerns no single instance."""
+
+ENDED: frozenset[Kind] = frozenset({"down", "failed", "completed"})
+"""No bot runs that could look after its orders."""
+NONE_REPORTED: Mapping[str, int | None] = MappingProxyType({})
+
+OOM_REMEMBERED_S = 3600.0
+"""A bot that was killed for its memory is likely to be again: within this time it is one and the same trouble."""
+
+LAST_LINES = 5
+"""Of a dead bot's standard error: what a telephone shows at once."""
+
+MIB = 1 << 20
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong. `after`: seconds it must have lasted before it is worth a message."""
+
+    subject: str
+    kind: Kind
+    text: Text
+    details: tuple[str, ...] = ()
+    after: float = 0.0
+
+
+class Progress(NamedTuple):
+    """What is known of an instance's trading. Ages in seconds; None where its bot does not say.
+
+    `orders`: how many open orders it reports. `pnl` in its currency.
+    """
+
+    tick_age: float | None = None
+    trade_age: float | None = None
+    log_age: float | None = None
+    is_paused: bool = False
+    pnl: Decimal | None = None
+    quote: str = ""
+
+
+class Disk(NamedTuple):
+    """The data folder's file system: bytes and inodes, free for us and in all. A file system without inodes has 0."""
+
+    path: str
+    free: int
+    size: int
+    inodes_free: int
+    inodes: int
+
+    @property
+    def inodes_percent(self) -> float:
+        """Free ones; 100 where they are not counted."""
+        return 100 * self.inodes_free / self.inodes if self.inodes else 100.0
+
+
+def of_instances(
+    views: Mapping[str, InstanceView],
+    history: History,
+    progress: Mapping[str, Progress],
+    rules: Alerts,
+    now: float,
+    reported: Mapping[str, int | None] = NONE_REPORTED,
+) -> list[Fault]:
+    """The faults of all instances. `reported`: the open orders that each bot told of when it ended, None where it said nothing."""
+    return [
+        _with_orders(fault, view, reported.get(view.id)) if fault.kind in ENDED else fault
+        for view in views.values()
+        for fault in _of_instance(view, history, progress.get(view.id, Progress()), rules, now)
+    ]
+
+
+def _with_orders(fault: Fault, view: InstanceView, left: int | None) -> Fault:
+    """With what may still be in the market: that is what a person has to do something about first."""
+    if view.mode != "live" or left == 0:
+        return fault
+    where = {"exchange": view.exchange or "?", "symbol": view.symbol or "?"}
+    if left is None:
+        text = Text(
+            "{what}; it did not report its orders: look at {exchange}, {symbol}", what=fault.text, **where
+        )
+    else:
+        text = Text(
+            "{what}; it reported {count} open orders left: look at {exchange}, {symbol}",
+            what=fault.text, count=left, **where,
+        )  # fmt: skip
+    return fault._replace(text=text)
+
+
+def _of_instance(
+    view: InstanceView, history: History, progress: Progress, rules: Alerts, now: float
+) -> Iterator[Fault]:
+    state = _state(view)
+    why = view.verdict.why or Text(state)
+    match state:
+        case "stopped" | "missing":
+            if fault := _down(view, history, rules):
+                yield fault
+            return
+        case "failed":
+            yield Fault(view.id, "failed", Text("{id} failed: {why}", id=view.id, why=why), _last_lines(view))
+        case "completed":
+            yield Fault(view.id, "completed", Text("{id} has ended by itself, and well", id=view.id))
+        case "unhealthy":
+            text = Text("{id} is unhealthy: {why}", id=view.id, why=why)
+            yield Fault(view.id, "unhealthy", text, after=rules.unhealthy_after)
+        case "starting" | "running" | "restarting" | "orphan":
+            pass
+    if state in {"starting", "running", "restarting", "unhealthy"}:
+        yield from _restarts(view, history, rules, now)
+    if state == "running":
+        yield from _progress(view.id, progress, rules)
+    yield from _oom(view, now)
+
+
+def _down(view: InstanceView, history: History, rules: Alerts) -> Fault | None:
+    """A bot that a person did not stop through the manager, or take down, and that is not there."""
+    if view.remembered.wish == "stopped" or view.remembered.halted:
+        return None
+    if view.container is not None:
+        text = Text("{id} is stopped, and not by the manager", id=view.id)
+        if view.verdict.why is not None:
+            text = Text("{id} is stopped, and not by the manager: {why}", id=view.id, why=view.verdict.why)
+        hint = Text(
+            "`manager start {id}` starts it, `manager stop {id}` says that it is meant to be", id=view.id
+        )
+        return Fault(view.id, "down", text, (str(hint),), after=rules.down_after)
+    if view.spec is None or history.is_taken_down(view.id, view.remembered.taken_down_at):
+        return None
+    if view.remembered.registered_at is None:  # a new config that nobody has started yet
+        return None
+    return Fault(view.id, "down", Text("{id} has no container any more", id=view.id), after=rules.down_after)
+
+
+def _restarts(view: InstanceView, history: History, rules: Alerts, now: float) -> Iterator[Fault]:
+    count = history.restarts_since(view.id, now - rules.crash_loop_window)
+    if count < rules.crash_loop_restarts:
+        return
+    said, minutes = view.supervision, max(1, rules.crash_loop_window // 60)
+    why = reason(said.last_exit.why) if said and said.last_exit else Text("no cause is known")
+    text = Text(
+        "{id} keeps crashing: {count} restarts within {minutes} min: {why}",
+        id=view.id, count=count, minutes=minutes, why=why,
+    )  # fmt: skip
+    yield Fault(view.id, "restarting", text, _last_lines(view))
+
+
+def _oom(view: InstanceView, now: float) -> Iterator[Fault]:
+    said = view.supervision
+    if said is None or said.last_exit is None or not said.last_exit.oom:
+        return
+    if now - said.last_exit.at > OOM_REMEMBERED_S:
+        return
+    limit = round(view.spec.memory / MIB) if view.spec else "?"
+    yield Fault(
+        view.id, "oom", Text("{id} was killed: it had used up its memory ({limit} MiB)", id=view.id, limit=limit)
+    )  # fmt: skip
+
+
+def _progress(instance: str, progress: Progress, rules: Alerts) -> Iterator[Fault]:
+    """A healthy bot that does not trade. Only by what is really known: a quiet market is no fault, unless a person says so."""
+    for quiet, most, why in (
+        (progress.tick_age, rules.no_tick_after, Text("its loop has not run for {time}", time=_time(progress.tick_age))),
+        (progress.trade_age, rules.no_trade_after, Text("no trade for {time}", time=_time(progress.trade_age))),
+        (progress.log_age, rules.no_log_after, Text("it has logged nothing for {time}", time=_time(progress.log_age))),
+    ):  # fmt: skip
+        if most and quiet is not None and quiet > most and not progress.is_paused:
+            text = Text("{id} is healthy, but has stopped trading: {why}", id=instance, why=why)
+            yield Fault(instance, "no_progress", text)
+            return
+
+
+def _time(seconds: float | None) -> str:
+    return age(seconds or 0)
+
+
+def of_disk(disk: Disk | None, rules: Alerts, *, is_low: bool) -> list[Fault]:
+    """A data folder that is running full. `is_low`: it was before; a little above the limit is still low, or it flaps."""
+    found: list[Fault] = []
+    if disk is None:
+        return found
+    slack = 1.2 if is_low else 1.0
+    if disk.free < rules.disk_free_mb * MIB * slack and rules.disk_free_mb:
+        text = Text(
+            "little disk left: {free} MiB free of {size} GiB at {path}",
+            free=disk.free // MIB, size=round(disk.size / (1 << 30)), path=disk.path,
+        )  # fmt: skip
+        found.append(Fault(MACHINE, "disk", text))
+    if disk.inodes_percent < rules.inodes_free_percent * slack and rules.inodes_free_percent:
+        text = Text(
+            "few inodes left: {percent} % free at {path}; many small files fill the disk without its space",
+            percent=round(disk.inodes_percent, 1), path=disk.path,
+        )  # fmt: skip
+        found.append(Fault(MACHINE, "inodes", text))
+    return found
+
+
+def of_engine(why: str, rules: Alerts) -> Fault:
+    """The engine does not answer."""
+    text = Text("the Docker Engine does not answer ({why}); how the bots are is not known", why=why)
+    return Fault(MACHINE, "engine", text, after=rules.engine_away_after)
+
+
+def well(views: Iterable[InstanceView]) -> frozenset[str]:
+    """The instances that do what they should: only of these it is said that they are back."""
+    return frozenset(view.id for view in views if _state(view) == "running")
+
+
+def away(views: Mapping[str, InstanceView], instances: Iterable[str]) -> frozenset[str]:
+    """Those of the instances that are stopped or gone; what of them is no `down` is a person's doing."""
+    return frozenset(
+        each for each in instances if each not in views or _state(views[each]) in {"stopped", "missing"}
+    )
+
+
+def _state(view: InstanceView) -> State:
+    """An orphan's own: a bot that no config names trades all the same."""
+    return view.verdict.inner or view.verdict.state
+
+
+def _last_lines(view: InstanceView) -> tuple[str, ...]:
+    said = view.supervision
+    if said is None or said.last_exit is None:
+        return ()
+    return tuple(line for line in said.last_exit.stderr_tail if line.strip())[-LAST_LINES:]

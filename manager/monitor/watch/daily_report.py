@@ -1,0 +1,77 @@
+"""The daily digest: how the fleet is, in one message. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from manager.fleet.instance import InstanceView
+from manager.i18n import Text, _
+from manager.monitor.watch.alert_rules import MIB, Disk, Progress
+from manager.monitor.watch.history import REMEMBERED_S, History
+from manager.monitor.watch.messages import Message
+
+MOST_NAMED = 10
+
+
+def is_due(at: str, now: datetime, last: str) -> bool:
+    """Whether today's is still to be sent. `at`: `08:00`, local, empty for never; `last`: the day of the last one, ISO."""
+    return bool(at) and now.strftime("%H:%M") >= at and now.date().isoformat() != last
+
+
+def text(
+    fleet: str,
+    views: Mapping[str, InstanceView],
+    history: History,
+    progress: Mapping[str, Progress],
+    disk: Disk | None,
+    now: float,
+) -> Message:
+    """The first line has the states, the others what is worth a look."""
+    states = Counter(view.verdict.state for view in views.values())
+    summary = ", ".join(f"{count} {_(state)}" for state, count in states.most_common()) or _("no instances")
+    restarts = {each: count for each in views if (count := history.restarts_since(each, now - REMEMBERED_S))}
+    lines = []
+    for word in ("failed", "unhealthy", "restarting", "stopped", "missing", "completed"):
+        if named := [each for each, view in views.items() if view.verdict.state == word]:
+            lines.append(f"{_(word)}: {_names(named)}")
+    worst = sorted(restarts, key=lambda each: -restarts[each])
+    named = [f"{each} {restarts[each]}" for each in worst]
+    lines.append(str(Text("restarts of the last 24 h: {what}", what=_names(named) if named else _("none"))))
+    lines += [
+        str(Text("P&L: {amounts}", amounts=amounts)) for amounts in [_profit(progress, views)] if amounts
+    ]
+    if disk is not None:
+        lines.append(
+            str(Text("disk: {free} GiB free of {size} GiB", free=_gib(disk.free), size=_gib(disk.size)))
+        )
+    title = str(Text("botfleet {fleet}: daily report: {states}", fleet=fleet, states=summary))
+    return Message(title, "\n".join(lines), "news")
+
+
+def _names(names: list[str]) -> str:
+    more = f", … ({len(names)})" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def _profit(progress: Mapping[str, Progress], views: Mapping[str, InstanceView]) -> str:
+    """What the bots report, summed up by mode and currency; with their number, so that a sum of some is not taken for all."""
+    found: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
+    for instance, each in progress.items():
+        if each.pnl is not None and instance in views:
+            found[views[instance].mode or "", each.quote].append(each.pnl)
+    return ", ".join(
+        str(
+            Text(
+                "{amount} {currency} ({mode}, {count} bots)",
+                amount=f"{sum(amounts):+.2f}", currency=quote, mode=_(mode), count=len(amounts),
+            )
+        )
+        for (mode, quote), amounts in sorted(found.items())
+    )  # fmt: skip
+
+
+def _gib(size: int) -> str:
+    return f"{size / MIB / 1024:.1f}"

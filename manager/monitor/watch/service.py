@@ -1,0 +1,219 @@
+"""The systemd unit of `manager watch`: its text (pure), and getting it in place and out again."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from manager import i18n
+from manager.config.fleet import Fleet
+from manager.errors import ManagerError, writing_to
+from manager.i18n import Text, _
+
+SYSTEM_FOLDER = Path("/etc/systemd/system")
+RUNNING_SYSTEMD = Path("/run/systemd/system")
+"""There while systemd is the init of this machine, by its own documentation."""
+SYSTEMCTL_TIMEOUT_S = 120
+
+TEMPLATE = """\
+# Written by `manager install-service`, which also removes it: changes made here are lost.
+[Unit]
+Description=botfleet: watches the fleet {name}
+{after}StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+WorkingDirectory={folder}
+ExecStart={python} -m manager --project-dir {project} watch
+{environment}Restart=on-failure
+RestartSec=10
+# Only the main process is told to end: a message that is being sent has a moment more.
+KillMode=mixed
+TimeoutStopSec=90
+{hardening}
+[Install]
+WantedBy={target}
+"""
+
+AFTER_ENGINE = """\
+After=docker.service network-online.target
+Wants=network-online.target
+"""
+"""Not Requires: who watches the engine must outlive it."""
+
+SYSTEM_HARDENING = """\
+# It needs the engine's socket, the data folder and the host's /proc, and nothing else of what root may do.
+OOMScoreAdjust=-500
+NoNewPrivileges=yes
+ProtectSystem=full
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+"""
+USER_HARDENING = """\
+NoNewPrivileges=yes
+LockPersonality=yes
+RestrictRealtime=yes
+SystemCallArchitectures=native
+"""
+"""What a user's systemd can do without privileges."""
+
+PASSED = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_CACHE_HOME")
+"""Which engine is meant: what the shell of the installation said. No secret is among them."""
+
+
+class Unit(NamedTuple):
+    """A unit's file and content. `is_user`: of the user's own systemd."""
+
+    path: Path
+    text: str
+    is_user: bool
+
+    @property
+    def name(self) -> str:
+        """As systemctl wants it."""
+        return self.path.name
+
+
+def unit_of(fleet: Fleet) -> Unit:
+    """The unit for this fleet: the system's for root, else the user's."""
+    is_user = os.geteuid() != 0
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    folder = config / "systemd" / "user" if is_user else SYSTEM_FOLDER
+    variables = {name: os.environ[name] for name in PASSED if os.environ.get(name)}
+    variables["MANAGER_LANG"] = i18n.language()
+    text = unit_text(fleet.name, fleet.project_dir, Path(sys.executable), variables, is_user=is_user)
+    return Unit(folder / f"botfleet-watch-{fleet.name}.service", text, is_user)
+
+
+def unit_text(
+    name: str, project_dir: Path, python: Path, variables: Mapping[str, str], *, is_user: bool
+) -> str:
+    """The unit's content. Pure."""
+    return TEMPLATE.format(
+        name=name,
+        after="" if is_user else AFTER_ENGINE,
+        folder=_literal(str(project_dir)),
+        python=_quoted(str(python)),
+        project=_quoted(str(project_dir)),
+        environment="".join(
+            f"Environment={_quoted(f'{each}={value}', dollars=False)}\n" for each, value in variables.items()
+        ),
+        hardening=USER_HARDENING if is_user else SYSTEM_HARDENING,
+        target="default.target" if is_user else "multi-user.target",
+    )
+
+
+def _literal(text: str) -> str:
+    """A value that systemd takes as it is, but for its `%` specifiers."""
+    return text.replace("%", "%%")
+
+
+def _quoted(text: str, *, dollars: bool = True) -> str:
+    """One word of a command line in a unit; `$` is a variable's only there."""
+    text = _literal(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text.replace("$", "$$") if dollars else text}"'
+
+
+def install(unit: Unit) -> Iterator[str]:
+    """Writes the unit, if it is not as it should be, and starts it now and at every boot. Yields what was done."""
+    _require_systemd()
+    is_new = _content(unit.path) != unit.text
+    if is_new:
+        _write(unit)
+        yield str(Text("{path}: written", path=unit.path))
+    else:
+        yield str(Text("{path}: up to date", path=unit.path))
+    _systemctl(unit, "daemon-reload")
+    _systemctl(unit, "enable", unit.name)
+    _systemctl(unit, "restart" if is_new else "start", unit.name)
+    yield str(
+        Text(
+            "{name} runs, and will at every boot; its words: {command}",
+            name=unit.name,
+            command=_journal(unit),
+        )
+    )
+    if unit.is_user and not _lingers():
+        yield str(
+            Text(
+                "it ends when you log out, and starts when you log in; `sudo loginctl enable-linger {user}` makes it stay",
+                user=getpass.getuser(),
+            )
+        )
+
+
+def remove(unit: Unit) -> Iterator[str]:
+    """Stops it and takes the unit away. Yields what was done."""
+    if not unit.path.exists():
+        yield str(Text("{path}: not there, nothing to do", path=unit.path))
+        return
+    if RUNNING_SYSTEMD.is_dir():
+        _systemctl(unit, "disable", "--now", unit.name)
+    try:
+        unit.path.unlink()
+    except OSError as error:
+        raise ManagerError(
+            "cannot remove {path}: {why}", path=unit.path, why=error.strerror or error
+        ) from error
+    if RUNNING_SYSTEMD.is_dir():
+        _systemctl(unit, "daemon-reload")
+    yield str(Text("{path}: removed", path=unit.path))
+
+
+def _require_systemd() -> None:
+    if not RUNNING_SYSTEMD.is_dir() or shutil.which("systemctl") is None:
+        raise ManagerError(
+            "systemd does not run this machine: let whatever starts your services run {command} in {folder}, and start it"
+            " again when it ends",
+            command=f"`{sys.executable} -m manager watch`", folder=Path.cwd(),
+        )  # fmt: skip
+
+
+def _write(unit: Unit) -> None:
+    from manager.util.atomic_file import replace_bytes
+
+    with writing_to(unit.path):
+        unit.path.parent.mkdir(parents=True, exist_ok=True)
+        replace_bytes(unit.path, unit.text.encode(), 0o644)
+
+
+def _content(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _systemctl(unit: Unit, *args: str) -> None:
+    words = ["systemctl", *(["--user"] if unit.is_user else []), *args]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=SYSTEMCTL_TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ManagerError("`{command}` failed: {why}", command=" ".join(words), why=error) from error
+    if done.returncode != 0:
+        why = (done.stderr.strip().splitlines() or [_("no reason given")])[-1]
+        raise ManagerError("`{command}` failed: {why}", command=" ".join(words), why=why)
+
+
+def _journal(unit: Unit) -> str:
+    return f"journalctl {'--user ' if unit.is_user else ''}-u {unit.name}"
+
+
+def _lingers() -> bool:
+    return Path("/var/lib/systemd/linger", getpass.getuser()).exists()

@@ -1,0 +1,57 @@
+"""What to do, as data: one action on one instance, and the command that plans them. Done elsewhere, printed elsewhere. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from manager.fleet.observe import Survey
+from manager.fleet.state_file import Wish
+from manager.i18n import Text
+
+Kind = Literal["create", "recreate", "rollback", "start", "restart", "stop", "remove", "leave"]
+
+
+class Action(NamedTuple):
+    """One thing to do to one instance. `leave` does nothing and is said, so that nobody is surprised.
+
+    `first_wave`: its container must be gone before others start, because they get its port.
+    `is_fresh`: a person's word, which clears `failed` and `completed`; without it these come back as they were.
+    `as_it_was`: its config was refused, so that its env file stays the one of the config that it runs.
+    `stays_down`: a container is made and not started. `keeps_image`: it is made of the image that it had.
+    """
+
+    kind: Kind
+    instance: str
+    cause: Text
+    first_wave: bool = False
+    is_fresh: bool = True
+    as_it_was: bool = False
+    stays_down: bool = False
+    keeps_image: bool = False
+
+    @property
+    def starts(self) -> bool:
+        """Whether a bot runs after it that did not run before, or ran as another process."""
+        is_start = self.kind in {"create", "recreate", "rollback", "start", "restart"}
+        return is_start and not self.stays_down
+
+    @property
+    def keeps_container(self) -> bool:
+        """Whether the container is the same one afterwards."""
+        return self.kind in {"start", "stop", "restart", "leave"}
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.instance}: {self.cause}"
+
+
+Planner = Callable[[Survey, list[str] | None], list[Action]]
+
+
+class Change(NamedTuple):
+    """One changing command: how it plans, and what wish it leaves behind."""
+
+    command: str
+    planner: Planner
+    wish: Wish | None = None
+    needs_sound_configs: bool = True

@@ -1,0 +1,87 @@
+"""A backup's own account of itself, and which names may stand in it. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from manager.config.models import ID_PATTERN
+from manager.i18n import Text
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+FIXED_MEMBERS = frozenset({"config/fleet.toml", "compose.yaml", "state/fleet.json", MANIFEST})
+MAX_PATH = 1000
+
+
+class Manifest(NamedTuple):
+    """The backup's own account. `files`: member → {bytes, sha256, kind}; `instances`: id → {config_file, faults}.
+
+    `is_whole`: the whole fleet was asked for; `is_complete`: all that was asked for is in it.
+    """
+
+    fleet: str
+    made_at: str
+    is_whole: bool
+    is_complete: bool
+    files: dict[str, dict[str, Any]]
+    instances: dict[str, dict[str, Any]]
+    image: dict[str, Any] | None
+    left_out: list[dict[str, str]]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it can stand for the fleet, so that older ones may go."""
+        return self.is_whole and self.is_complete
+
+    def of_database(self, instance: str) -> list[str]:
+        """The members of an instance's database folder."""
+        return [each for each in self.files if each.startswith(f"database/{instance}/")]
+
+    def encoded(self) -> bytes:
+        """As it stands in the archive."""
+        return (
+            json.dumps({"schema": SCHEMA, **self._asdict()}, indent=1, ensure_ascii=False) + "\n"
+        ).encode()
+
+    @classmethod
+    def decoded(cls, raw: bytes) -> Manifest:
+        """Raises ValueError, KeyError, TypeError or AttributeError for what is none."""
+        value = json.loads(raw)
+        if value.pop("schema") != SCHEMA:
+            raise ValueError("schema")
+        manifest = cls(**value)
+        for path, facts in manifest.files.items():
+            if (
+                not is_allowed(path)
+                or not isinstance(facts["bytes"], int)
+                or not isinstance(facts["sha256"], str)
+            ):
+                raise ValueError(path)
+        for instance, facts in manifest.instances.items():
+            config_file = facts["config_file"]
+            if not ID_PATTERN.fullmatch(instance) or not (config_file is None or is_allowed(config_file)):
+                raise ValueError(instance)
+        return manifest
+
+
+def is_allowed(name: str) -> bool:
+    """Whether a backup may have a member of this name: one of a few, or below `config/active/` or `database/ID/`."""
+    if name in FIXED_MEMBERS:
+        return True
+    parts = name.split("/")
+    if len(name) > MAX_PATH or not name.isprintable() or any(part in {"", ".", ".."} for part in parts):
+        return False
+    match parts:
+        case ["config", "active", file]:
+            return file.endswith(".json")
+        case ["database", instance, _file, *_rest]:
+            return ID_PATTERN.fullmatch(instance) is not None
+    return False
+
+
+def describe(manifest: Manifest) -> Text:
+    """A backup in a line."""
+    return Text(
+        "fleet {fleet}, made {at}, {count} instances", fleet=manifest.fleet, at=manifest.made_at, count=len(manifest.instances)
+    )  # fmt: skip

@@ -1,0 +1,234 @@
+"""From a backup to a plan, and from the plan to the disk. What is there now is moved aside, never overwritten."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from manager.config import fleet_settings
+from manager.config.fleet import Fleet
+from manager.errors import ManagerError
+from manager.fleet import state_file
+from manager.fleet.project import Project
+from manager.fleet.state_file import Memory
+from manager.ops.backup import archive, databases, swap
+from manager.ops.backup.manifest import Manifest
+from manager.util import atomic_file, strict_json
+
+SETTINGS, MEMORY = "config/fleet.toml", "state/fleet.json"
+MAX_SMALL_BYTES = 16_000_000
+READ_WRITE = 0o666
+"""What a file's mode may give: data runs nothing."""
+
+Change = Literal["new", "replace", "same", "aside"]
+
+
+class Step(NamedTuple):
+    """One thing to do. `aside`: the name that what is there now gets. `aside` as a change does only that.
+
+    `member`: of the backup; for an instance's database folder `database/ID`, with `files` files of `size` bytes.
+    """
+
+    change: Change
+    target: Path
+    aside: Path | None = None
+    member: str = ""
+    instance: str = ""
+    files: int = 1
+    size: int = 0
+
+    @property
+    def is_database(self) -> bool:
+        """Whether it is about a whole database folder."""
+        return self.member == f"database/{self.instance}"
+
+
+class Opened(NamedTuple):
+    """A backup whose checksums are right, with its small files at hand: member → path."""
+
+    path: Path
+    manifest: Manifest
+    small: dict[str, Path]
+
+
+class Plan(NamedTuple):
+    """What a restore would do. `fleet` is as it will be then; `named`: only these instances, None for the whole backup."""
+
+    backup: Opened
+    project: Project
+    fleet: Fleet
+    named: Collection[str] | None
+    stamp: str
+
+    def steps(self) -> list[Step]:
+        """In order. Changes nothing. Raises ManagerError for what cannot be.
+
+        An instance's database comes last: until then what is left of a restore that was killed keeps it from being started,
+        and then it has its own config, and what a person had stopped is remembered.
+        """
+        manifest, small = self.backup.manifest, self.backup.small
+        planned = []
+        if self.named is None and SETTINGS in small:
+            planned.append(self._file_step(SETTINGS))
+        if MEMORY in small and (after := self.memory_after()):
+            change: Change = "replace" if self.fleet.memory_file.exists() else "new"
+            planned.append(Step(change, self.fleet.memory_file, None, MEMORY, files=len(after.instances)))
+        for each in manifest.instances if self.named is None else self.named:
+            if (member := manifest.instances[each]["config_file"]) in small:
+                planned += self._config_steps(each, member)
+            if members := manifest.of_database(each):
+                planned.append(self._database_step(each, members))
+        return planned
+
+    def memory_after(self) -> Memory | None:
+        """The memory with what the backup adds; None where that is nothing. What is remembered here is the newer truth."""
+        saved = state_file.load(self.backup.small[MEMORY], self.backup.manifest.fleet)
+        present = state_file.load(self.fleet.memory_file, self.fleet.name)
+        for fault in (*saved.faults, *present.faults):
+            raise ManagerError("this cannot be remembered: {fault}", fault=fault)
+        known = self.backup.manifest.instances if self.named is None else self.named
+        chosen = {each: one for each, one in saved.instances.items() if each in known}
+        files = {self.backup.manifest.instances[each]["config_file"] for each in known}
+        ids = {file: each for file, each in saved.ids.items() if file in files}
+        after = present._replace(instances={**chosen, **present.instances}, ids={**ids, **present.ids})
+        return None if after == present else after
+
+    def aside(self, target: Path) -> Path:
+        """`NAME.before-restore-20260301-120000`: beside it, free, and no config's name."""
+        return _free(target.with_name(f"{target.name}.before-restore-{self.stamp}"))
+
+    def _database_step(self, instance: str, members: list[str]) -> Step:
+        target = self.fleet.database_dir(instance)
+        size = sum(self.backup.manifest.files[member]["bytes"] for member in members)
+        change: Change = "replace" if target.exists() else "new"
+        return Step(change, target, self.aside(target), f"database/{instance}", instance, len(members), size)
+
+    def _config_steps(self, instance: str, member: str) -> Iterator[Step]:
+        """Two files with one id keep the whole fleet from starting: a present config of another name goes aside."""
+        present = self.project.specs.get(instance)
+        if present is not None and present.config_file != member:
+            other = self.fleet.project_dir / present.config_file
+            yield Step("aside", other, self.aside(other), instance=instance)
+        yield self._file_step(member)._replace(instance=instance)
+
+    def _file_step(self, member: str) -> Step:
+        source, target = self.backup.small[member], self.fleet.project_dir / member
+        step = Step("replace", target, self.aside(target), member, size=source.stat().st_size)
+        try:
+            is_same = strict_json.content(target, MAX_SMALL_BYTES) == source.read_bytes()
+        except FileNotFoundError:
+            return step._replace(change="new")
+        return step._replace(change="same") if is_same else step
+
+
+def opened(path: Path, work: Path) -> Opened:
+    """Reads a backup through; its settings, configs and memory are then in `work`. Raises ArchiveError."""
+    small: dict[str, Path] = {}
+
+    def sink(member: str, _mode: int) -> Path | None:
+        if member.startswith("database/"):
+            return None
+        small[member] = work / str(len(small))
+        return small[member]
+
+    return Opened(path, archive.read(path, sink), small)
+
+
+def plan(backup: Opened, project: Project, named: Collection[str] | None, stamp: str) -> Plan:
+    """A plan; where the backup's settings are brought back too, with the folders that these name."""
+    fleet = project.fleet
+    if named is None and SETTINGS in backup.small:
+        fleet, _defaults = fleet_settings.load(fleet.project_dir, backup.small[SETTINGS])
+    return Plan(backup, project, fleet, named, stamp)
+
+
+def perform(whole: Plan, steps: list[Step], owner: tuple[int, int], tell: Callable[[Step], None]) -> None:
+    """Does it. All databases are on the disk and proved before the first thing changes. Raises ManagerError."""
+    folders = {each.instance: each for each in steps if each.is_database}
+    staging = {each: whole.fleet.restoring_dir(each) for each in folders}
+    try:
+        staged = {}
+        for each, step in folders.items():
+            found = _free(step.target.with_name(f"{whole.aside(step.target).name}-interrupted"))
+            staged[each], had_old = swap.begin(staging[each], found)
+            if had_old:
+                tell(Step("aside", step.target, found, instance=each))
+        _fill(whole.backup, staged)
+        for step in steps:
+            _carry_out(whole, step, owner)
+            tell(step)
+    except OSError as error:
+        raise ManagerError(
+            "cannot restore {path}: {why}", path=error.filename or "?", why=error.strerror or error
+        ) from error
+    finally:
+        for path in staging.values():
+            swap.abandon(path)
+
+
+def _free(path: Path) -> Path:
+    """The path, or one with a number: two restores can fall into one second."""
+    found, number = path, 1
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found
+
+
+def _fill(backup: Opened, staged: dict[str, Path]) -> None:
+    """Writes the databases into their staging folders, and checks each. Raises ArchiveError."""
+    modes: dict[Path, int] = {}
+
+    def sink(member: str, mode: int) -> Path | None:
+        if not member.startswith("database/"):
+            return None
+        _top, instance, name = member.split("/", 2)
+        if instance not in staged:
+            return None
+        target = staged[instance] / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        modes[target] = mode & READ_WRITE
+        return target
+
+    archive.read(backup.path, sink)
+    for path, mode in modes.items():
+        path.chmod(mode)
+    with tempfile.TemporaryDirectory() as empty:
+        for folder in staged.values():
+            for path in filter(Path.is_file, folder.rglob("*")):
+                if databases.is_database(path) and (fault := databases.fault_of(path, Path(empty))):
+                    name = path.relative_to(folder)
+                    raise archive.ArchiveError(
+                        "{file}: {member}: {why}", file=backup.path, member=name, why=fault
+                    )
+
+
+def _carry_out(whole: Plan, step: Step, owner: tuple[int, int]) -> None:
+    if step.change == "same":
+        return
+    if step.change == "aside":
+        assert step.aside is not None
+        step.target.rename(step.aside)
+    elif step.is_database:
+        assert step.aside is not None
+        swap.commit(whole.fleet.restoring_dir(step.instance), step.target, step.aside, owner)
+    elif step.member == MEMORY:
+        if after := whole.memory_after():
+            step.target.parent.mkdir(parents=True, exist_ok=True)
+            state_file.save(step.target, after)
+    else:
+        _replace_file(step, whole.backup.small[step.member].read_bytes())
+
+
+def _replace_file(step: Step, content: bytes) -> None:
+    """The present file is copied aside before its name goes to the new one: at no moment is there none."""
+    step.target.parent.mkdir(parents=True, exist_ok=True)
+    if step.change == "replace" and step.aside is not None:
+        shutil.copy2(step.target, step.aside)
+    folder = step.target.parent.stat()
+    owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None  # a user's project stays the user's
+    atomic_file.replace_bytes(step.target, content, 0o644, owner)

@@ -1,0 +1,65 @@
+"""Proves a backup: its checksums, its manifest, and every database in it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from manager.errors import ManagerError
+from manager.ops.backup import archive, databases
+from manager.ops.backup.manifest import Manifest
+
+
+def verified(path: Path) -> Manifest:
+    """The manifest of a backup of which nothing is wrong. Raises ArchiveError with the first thing that is.
+
+    Needs as much disk as the largest database in it.
+    """
+    with workspace(path) as work:
+        checking = _Checking(path, work)
+        manifest = archive.read(path, checking.sink)
+        checking.check()
+    return manifest
+
+
+@contextmanager
+def workspace(path: Path) -> Iterator[Path]:
+    """An empty folder on the backup's own disk, which has room; elsewhere where that cannot be written."""
+    beside = path.parent if os.access(path.parent, os.W_OK) else None
+    try:
+        with tempfile.TemporaryDirectory(prefix=".verify-", dir=beside) as work:
+            yield Path(work)
+    except OSError as error:
+        raise ManagerError(
+            "cannot write {path}: {why}", path=error.filename or beside, why=error.strerror or error
+        ) from error
+
+
+class _Checking:
+    """Checks one database while the next is not yet written: only one is on the disk at a time."""
+
+    def __init__(self, path: Path, work: Path) -> None:
+        self._path, self._empty, self._copy = path, work / "empty", work / "copy.db"
+        self._empty.mkdir()
+        self._member = ""
+
+    def sink(self, member: str, _mode: int) -> Path | None:
+        self.check()
+        if not member.startswith("database/"):
+            return None
+        self._member = member
+        return self._copy
+
+    def check(self) -> None:
+        """Checks what was written last. Raises ArchiveError."""
+        if not self._member:
+            return
+        if databases.is_database(self._copy) and (fault := databases.fault_of(self._copy, self._empty)):
+            raise archive.ArchiveError(
+                "{file}: {member}: {why}", file=self._path, member=self._member, why=fault
+            )
+        self._copy.unlink()
+        self._member = ""

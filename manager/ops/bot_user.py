@@ -1,0 +1,83 @@
+"""Who the bots run as, in the container and on the host, and how Compose learns of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.engine.container_config import BOT_ID
+from manager.errors import ManagerError, writing_to
+from manager.fleet import host
+from manager.util import ownership
+
+if TYPE_CHECKING:
+    from manager.engine.client import Engine
+
+UID_VARIABLE, GID_VARIABLE = "BOTFLEET_UID", "BOTFLEET_GID"
+
+
+class BotUser(NamedTuple):
+    """uid and gid inside the container, and the (uid, gid) that owns the folders on the host."""
+
+    uid: int
+    gid: int
+    owner: tuple[int, int]
+
+
+def bot_user(fleet: Fleet, variables: Mapping[str, str], engine: Engine) -> BotUser:
+    """BOTFLEET_UID and BOTFLEET_GID where they are set, else the data folder's owner. Raises ManagerError.
+
+    Under a rootless engine the container's root is the user outside, who owns everything.
+    """
+    try:
+        ownership.make_folder(fleet.data_dir)
+    except OSError as error:
+        raise ManagerError(
+            "cannot make the data folder {path}: {why}", path=fleet.data_dir, why=error.strerror or error
+        ) from error
+    if os.geteuid() != 0 and engine.is_rootless():
+        return BotUser(0, 0, (os.geteuid(), os.getegid()))
+    uid, gid = host.bot_owner(fleet.data_dir)
+    uid = _number(variables, UID_VARIABLE, uid)
+    gid = _number(variables, GID_VARIABLE, gid)
+    return BotUser(uid, gid, (uid, gid))
+
+
+def remembered(fleet: Fleet, variables: Mapping[str, str], user: BotUser) -> dict[str, str]:
+    """What Compose will put into `user:`. Where that is not its default it is written into .env, once, and said."""
+    found = {name: variables[name] for name in (UID_VARIABLE, GID_VARIABLE) if variables.get(name)}
+    missing = {
+        name: str(value)
+        for name, value in ((UID_VARIABLE, user.uid), (GID_VARIABLE, user.gid))
+        if name not in found and value != BOT_ID
+    }
+    if missing:
+        _append(fleet, missing)
+    return {**found, **missing}
+
+
+def _append(fleet: Fleet, lines: Mapping[str, str]) -> None:
+    path = fleet.dotenv_file
+    text = "".join(f"{name}={value}\n" for name, value in lines.items())
+    with writing_to(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            if not size:
+                ownership.inherit(path)
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                text = "\n" + text
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+
+
+def _number(variables: Mapping[str, str], name: str, default: int) -> int:
+    value = variables.get(name, "")
+    if not value:
+        return default
+    if not (value.isascii() and value.isdigit()) or int(value) == 0:
+        raise ManagerError("{name} must be a user's number and not 0, not “{value}”", name=name, value=value)
+    return int(value)

@@ -1,0 +1,112 @@
+"""What must be there before containers can be made: the image, the network, the bots' user, Compose's hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+
+from manager.config.fleet import Fleet
+from manager.engine.client import Engine
+from manager.engine.container_config import NETWORK_OPTIONS, START_INTERVAL_API, Place
+from manager.engine.labels import SUPERVISOR, SUPERVISOR_CONTRACT, of_network
+from manager.errors import EngineError, ManagerError
+from manager.fleet import lock, upgrade_records
+from manager.fleet.observe import NO_IMAGE, Survey
+from manager.fleet.session import Context
+from manager.i18n import Text
+from manager.ops import bot_user, execute
+from manager.ops.action import Action
+from manager.util.threads import Ahead
+
+NEW_CONTAINER = frozenset({"create", "recreate", "rollback"})
+
+
+def gather(
+    context: Context,
+    survey: Survey,
+    todo: Collection[Action],
+    held: lock.Held,
+    steps: upgrade_records.Steps = upgrade_records.NONE,
+) -> execute.Means:
+    """Everything that these actions need, in a few engine calls whatever their number. Raises ManagerError.
+
+    `steps`: what each `rollback` among them brings back.
+    """
+    project, engine = survey.project, context.engine()
+    fleet = project.fleet
+    kinds = {action.kind for action in todo}
+
+    def called_off() -> Text | None:
+        return Text("the fleet was stopped by force meanwhile") if held.was_passed() else None
+
+    if not any(action.starts or action.kind == "rollback" for action in todo):
+        return execute.Means(
+            engine, fleet, project.specs, survey.situation.containers, survey.env_values, _no_place,
+            called_off,
+        )  # fmt: skip
+    as_user = bot_user.bot_user(fleet, project.variables, engine)
+    if kinds & {"create", "recreate"}:
+        _require_image(survey)
+    network = Ahead(partial(_ensure_network, engine, fleet)) if kinds & NEW_CONTAINER else None
+    if network and kinds != {"create"}:
+        network.result()  # before a bot is stopped that could then not be started
+    if kinds & {"create", "recreate"}:
+        from manager.engine.compose_hash import service_hashes  # and with it `subprocess`
+
+        variables = bot_user.remembered(fleet, project.variables, as_user)
+        hashes = service_hashes(project.specs.values(), fleet, variables)
+        api_version = engine.api_version()
+    else:
+        hashes, api_version = {}, START_INTERVAL_API
+
+    def place(instance: str) -> Place:
+        return Place(
+            uid=as_user.uid,
+            gid=as_user.gid,
+            owner=as_user.owner,
+            image_id=survey.image.id,
+            compose_hash=hashes.get(instance) or _own_hash(instance, survey),
+            api_version=api_version,
+        )
+
+    found = execute.Means(
+        engine, fleet, project.specs, survey.situation.containers, survey.env_values, place, called_off, steps
+    )
+    return found._replace(await_network=network.result) if network else found
+
+
+def _own_hash(instance: str, survey: Survey) -> str:
+    """Where Compose gives none. A container that is brought back has its own, and may have no config any more."""
+    wanted = survey.situation.wanted.get(instance)
+    return wanted.config_hash if wanted else ""
+
+
+def _no_place(instance: str) -> Place:
+    raise AssertionError(f"{instance} is not being started")
+
+
+def _require_image(survey: Survey) -> None:
+    name = survey.project.fleet.image_name
+    if survey.image == NO_IMAGE:
+        raise ManagerError("the image {image} is not there; build it: `manager build`", image=name)
+    if survey.image.contract != SUPERVISOR_CONTRACT:
+        raise ManagerError(
+            "the image {image} has no botfleet supervisor (label {label}); build it with `manager build --bot DIR`",
+            image=name, label=f"{SUPERVISOR}={SUPERVISOR_CONTRACT}",
+        )  # fmt: skip
+
+
+def _ensure_network(engine: Engine, fleet: Fleet) -> None:
+    if engine.has_network(fleet.network):
+        return
+    try:
+        engine.create_network(fleet.network, of_network(fleet.name), NETWORK_OPTIONS)
+    except EngineError as error:
+        if engine.has_network(fleet.network):
+            return
+        if "address pool" in str(error):
+            raise EngineError(
+                "the engine has no addresses left for the network {network}; `docker network prune` removes unused ones",
+                network=fleet.network,
+            ) from error
+        raise

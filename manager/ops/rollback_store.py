@@ -1,0 +1,108 @@
+"""Keeps what is needed to bring an old container back, and brings it back: effects of upgrade_records.py's records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from manager.config.fleet import Fleet
+from manager.engine import port_holder
+from manager.engine.client import Engine
+from manager.engine.containers import Container
+from manager.errors import EngineError, ManagerError, NotFound, writing_to
+from manager.fleet import env_file, host, supervisor_state, upgrade_records
+from manager.fleet.upgrade_records import Step
+from manager.util import atomic_file, strict_json
+
+MAX_ENV_BYTES = 1_000_000
+
+
+def keep(
+    container: Container, fleet: Fleet, engine: Engine, *, image_id: str, config_hash: str, at: str
+) -> Step:
+    """Keeps the image and the env file of a container that is about to be replaced. Raises ManagerError; nothing is changed then."""
+    inspected = engine.inspect(container.id)
+    tag = upgrade_records.tag_of(fleet, container.image_id)
+    engine.tag(container.image_id, *tag.rsplit(":", 1))
+    _copy(
+        fleet.secrets_dir(container.instance) / env_file.ENV_FILE,
+        upgrade_records.kept_env(fleet, container.instance),
+    )
+    return Step(
+        "going",
+        container.id,
+        upgrade_records.definition(inspected, container.instance, tag),
+        container.image_id,
+        container.config_hash,
+        image_id,
+        config_hash,
+        at,
+    )
+
+
+def tidy(steps: Mapping[str, Step], fleet: Fleet, engine: Engine) -> None:
+    """Lets go of the images and env files that no record needs any more."""
+    needed = {str(step.definition["Image"]) for step in steps.values()}
+    with suppress(EngineError):
+        for name in engine.tags(f"{upgrade_records.repository(fleet)}:{upgrade_records.TAG}*"):
+            if name not in needed:
+                engine.untag(name)
+    with suppress(OSError):
+        for path in fleet.kept_env_dir.iterdir():
+            if path.stem not in steps:
+                path.unlink()
+
+
+def require_restorable(
+    step: Step, instance: str, present: Container | None, fleet: Fleet, engine: Engine
+) -> None:
+    """Raises ManagerError for what would fail after the stop: old image or folder gone, the old port another's now."""
+    try:
+        engine.image(str(step.definition["Image"]))
+    except NotFound as error:
+        raise ManagerError(
+            "cannot roll {id} back: its old image {image} is gone",
+            id=instance,
+            image=step.definition["Image"],
+        ) from error
+    for mount in step.definition["HostConfig"].get("Mounts") or ():
+        if mount.get("Type") == "bind" and not Path(mount["Source"]).is_dir():
+            raise ManagerError(
+                "cannot roll {id} back: its old folder {path} is gone", id=instance, path=mount["Source"]
+            )
+    port = step.web_port
+    if port is None or (present is not None and present.is_up and present.web_port == port):
+        return
+    if not host.is_port_free(fleet.bind_address, port):
+        raise ManagerError(
+            "cannot roll {id} back: its old port {port} is in use by {holder}",
+            id=instance, port=port, holder=port_holder.holder(port, engine, fleet.name),
+        )  # fmt: skip
+
+
+def restore(step: Step, instance: str, fleet: Fleet, engine: Engine, owner: tuple[int, int]) -> str:
+    """Makes the old container again, with its env file; returns its id. Not started. The new one must be gone."""
+    state_dir = fleet.instance_state_dir(instance)
+    target = fleet.secrets_dir(instance) / env_file.ENV_FILE
+    kept = upgrade_records.kept_env(fleet, instance)
+    if kept.exists():
+        _copy(kept, target, owner)
+    supervisor_state.forget(state_dir)
+    return engine.create(fleet.container_name(instance), step.definition)
+
+
+def _copy(source: Path, target: Path, owner: tuple[int, int] | None = None) -> None:
+    """Copies an env file as a whole: 0400, in a 0700 folder."""
+    try:
+        data = strict_json.content(source, MAX_ENV_BYTES, follow=False)
+    except FileNotFoundError:  # a container without variables of its own
+        target.unlink(missing_ok=True)
+        return
+    except OSError as error:
+        raise ManagerError("cannot read {path}: {why}", path=source, why=error.strerror or error) from error
+    if len(data) > MAX_ENV_BYTES:
+        raise ManagerError("{path} is larger than {limit} bytes", path=source, limit=MAX_ENV_BYTES)
+    with writing_to(target):
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        atomic_file.replace_bytes(target, data, 0o400, owner)

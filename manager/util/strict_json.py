@@ -1,0 +1,121 @@
+"""Reads JSON files that people and other programs also edit: strict and bounded."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from manager.i18n import _
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 50
+
+
+class JsonFault(Exception):
+    """Why a file is not usable JSON: a message template, what goes into it, and the dotted path if known."""
+
+    def __init__(self, message: str, *, path: str = "", **params: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.params = params
+
+
+def read(path: Path, max_bytes: int = MAX_BYTES) -> object:
+    """The file's JSON value. Raises JsonFault for anything doubtful: size, encoding, doubled keys, depth, NaN."""
+    try:
+        raw = content(path, max_bytes)
+    except OSError as error:
+        raise JsonFault("cannot be read: {why}", why=error.strerror or error) from error
+    return value_of(raw, max_bytes)
+
+
+def value_of(raw: bytes, max_bytes: int = MAX_BYTES) -> object:
+    """The JSON value of a file's bytes, of which there may be one more than `max_bytes`. Raises JsonFault."""
+    if len(raw) > max_bytes:
+        raise JsonFault("is larger than {limit} bytes", limit=max_bytes)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise JsonFault("is not UTF-8 (byte {position})", position=error.start) from error
+    return parse(text)
+
+
+def content(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
+    """The bytes of a regular file, one more than `max_bytes` where there are more. Never waits, whatever lies there.
+
+    `follow=False`: for a folder that a bot owns, where a link may lead anywhere. Raises OSError.
+    """
+    link = 0 if follow else os.O_NOFOLLOW
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | link)
+    with open(descriptor, "rb", buffering=0) as stream:  # noqa: PTH123 - a descriptor, which is closed here
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, _("it is not a regular file"), str(path))
+        return b"".join(_chunks(stream, max_bytes + 1))
+
+
+def _chunks(stream: io.FileIO, size: int) -> Iterator[bytes]:
+    while size > 0 and (chunk := stream.read(size)):
+        size -= len(chunk)
+        yield chunk
+
+
+def parse(text: str) -> object:
+    """The text's JSON value. Raises JsonFault."""
+    try:
+        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise JsonFault(
+            "is not JSON: {why} (line {line}, column {column})",
+            why=error.msg,
+            line=error.lineno,
+            column=error.colno,
+        ) from error
+    except RecursionError as error:
+        raise JsonFault("is nested deeper than {limit} levels", limit=MAX_DEPTH) from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise JsonFault("is not JSON: {why}", why=str(error).split(";")[0]) from error
+    _check_tree(value, "", MAX_DEPTH)
+    return value
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result: dict[str, object] = {}
+    for key, value in pairs:
+        if key in result:
+            raise JsonFault("the key “{key}” stands there twice", key=key)
+        result[key] = value
+    return result
+
+
+def _refuse_constant(name: str) -> object:
+    raise JsonFault("is not JSON: {name} is no number", name=name)
+
+
+def _check_tree(value: object, path: str, depth: int) -> None:
+    """No string that a process argument, a label or a file cannot hold; no nesting without end."""
+    if depth == 0:
+        raise JsonFault("is nested deeper than {limit} levels", limit=MAX_DEPTH)
+    if isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key, path)
+            _check_tree(item, f"{path}.{key}" if path else key, depth - 1)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_tree(item, f"{path}[{index}]", depth - 1)
+
+
+def _check_text(text: str, path: str) -> None:
+    if "\0" in text:
+        raise JsonFault("holds a NUL character", path=path)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise JsonFault("holds half a surrogate pair", path=path) from error

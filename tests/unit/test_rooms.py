@@ -1,0 +1,219 @@
+"""The rooms of manager/ and their one direction: each imports only what lies below it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("compat", "cli", "monitor", "ops", "fleet", "engine", "config", "util", "errors", "i18n")
+"""From the top down; the last two are single modules that every room may import."""
+ENTRANCES = ("__main__", "config_manager", "daemon_manager", "instance_manager")
+"""Modules of manager/ itself, above all rooms: the names that callers and `python -m` use."""
+
+Sources = Mapping[str, str]
+"""Dotted module → its source. A package is its `__init__`: `manager.ops.__init__`."""
+
+
+def sources() -> dict[str, str]:
+    """Return every module of the package."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path.read_text(encoding="utf-8")
+        for path in sorted((ROOT / "manager").rglob("*.py"))
+    }
+
+
+def room_of(module: str) -> str | None:
+    """Return the room of a module; "" for those above all rooms, None for one that lies in none."""
+    name, *inside = module.split(".")[1:]
+    if name in ENTRANCES and not inside:
+        return ""
+    is_file = name in {"errors", "i18n"}
+    return name if name in ROOMS and is_file == (not inside) else None
+
+
+def part_of(module: str) -> str:
+    """Return the folder of a module: a room, or a part of a room such as `manager.ops.backup`."""
+    return module.rpartition(".")[0]
+
+
+def imported(tree: ast.AST, modules: Sources) -> Iterator[tuple[int, str]]:
+    """Yield (line, module) of what is imported from our own package, wherever in the file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, each.name) for each in node.names if each.name.startswith("manager."))
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"line {node.lineno}: a relative import"
+            if (node.module or "").split(".")[0] != "manager":
+                continue
+            for each in node.names:
+                found = f"{node.module}.{each.name}"
+                is_module = found in modules or f"{found}.__init__" in modules
+                yield node.lineno, found if is_module else str(node.module)
+
+
+def loaded_at_once(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the import statements that run when a module is loaded."""
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from loaded_at_once([each for each in ast.walk(node) if isinstance(each, ast.stmt)][1:])
+
+
+def faults(modules: Sources) -> list[str]:
+    """Return what breaks the order, each with the place that does."""
+    found = []
+    graph: dict[str, set[str]] = {}
+    parts: dict[str, set[str]] = {}
+    for module, source in modules.items():
+        tree = ast.parse(source)
+        if module.endswith(".__init__"):
+            for node in loaded_at_once(tree.body):
+                found.append(f"{module}:{node.lineno} imports something, which every command would pay for")
+        if module == "manager.__init__":
+            continue
+        room = room_of(module)
+        if room is None:
+            found.append(f"{module} lies in no room")
+            continue
+        for line, target in sorted(set(imported(tree, modules))):
+            if target == "manager":
+                continue
+            other = room_of(target)
+            if other is None:
+                found.append(f"{module}:{line} imports {target}, which lies in no room")
+            elif rank(other) < rank(room):
+                found.append(f"{module}:{line} imports {target} of a higher room")
+            if not module.endswith(".__init__"):
+                graph.setdefault(module, set()).add(target)
+                if part_of(module) != part_of(target) and "manager" not in {part_of(module), part_of(target)}:
+                    parts.setdefault(part_of(module), set()).add(part_of(target))
+    return found + [f"a circle: {' → '.join(each)}" for each in (circle(graph), circle(parts)) if each]
+
+
+def rank(room: str) -> int:
+    """Return how far down a room lies."""
+    return ROOMS.index(room) if room else -1
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """Return the nodes of some circle, the first one again at its end; empty where there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_each_room_imports_only_what_lies_below_it() -> None:
+    assert faults(sources()) == []
+
+
+def test_each_rooms_map_names_every_module() -> None:
+    modules = sources()
+    missing = []
+    for module in modules:
+        _manager, room, *inside = module.split(".")
+        if inside and inside[0] != "__init__":
+            words = re.findall(r"\w+", modules[f"manager.{room}.__init__"])
+            missing += [module] if inside[0] not in words else []
+    assert missing == []
+
+
+def test_every_room_is_there() -> None:
+    assert {room_of(each) for each in sources()} - {None} == {"", *ROOMS}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from manager.cli import main",
+        "from manager.cli.main import entry_point, main",
+        "import manager.cli.main",
+        "def f():\n    from manager.cli import main",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from manager.cli.main import entry_point",
+        "try:\n    from manager.cli import main\nexcept ImportError:\n    pass",
+    ],
+)
+def test_an_upward_import_is_found(source: str) -> None:
+    modules = {"manager.cli.main": "", "manager.ops.plan": source}
+    line = 1 + source[: source.index("manager.cli")].count("\n")
+    assert faults(modules) == [f"manager.ops.plan:{line} imports manager.cli.main of a higher room"]
+
+
+def test_the_single_modules_lie_below_every_room() -> None:
+    assert faults({"manager.util.console": "from manager import errors, i18n", "manager.errors": ""}) == []
+    assert faults({"manager.errors": "from manager.util import console", "manager.util.console": ""}) == [
+        "manager.errors:1 imports manager.util.console of a higher room"
+    ]
+
+
+def test_an_entrance_is_imported_by_nobody() -> None:
+    modules = {"manager.daemon_manager": "", "manager.compat.daemon": "from manager import daemon_manager"}
+    assert faults(modules) == ["manager.compat.daemon:1 imports manager.daemon_manager of a higher room"]
+
+
+def test_a_module_in_no_room_is_found() -> None:
+    assert faults({"manager.ports": ""}) == ["manager.ports lies in no room"]
+    assert faults({"manager.misc.ports": ""}) == ["manager.misc.ports lies in no room"]
+    assert faults({"manager.errors.more": ""}) == ["manager.errors.more lies in no room"]
+    assert faults({"manager.util": ""}) == ["manager.util lies in no room"]
+
+
+def test_a_circle_between_rooms_is_found() -> None:
+    modules = {
+        "manager.ops.plan": "from manager.fleet import lock",
+        "manager.fleet.lock": "",
+        "manager.fleet.host": "from manager.ops import action",
+        "manager.ops.action": "",
+    }
+    upward, between = faults(modules)
+    assert upward == "manager.fleet.host:1 imports manager.ops.action of a higher room"
+    assert between in {
+        "a circle: manager.ops → manager.fleet → manager.ops",
+        "a circle: manager.fleet → manager.ops → manager.fleet",
+    }
+
+
+def test_a_circle_inside_a_room_is_found() -> None:
+    modules = {
+        "manager.ops.plan": "from manager.ops.action import Action",
+        "manager.ops.action": "def f():\n    from manager.ops import plan",
+    }
+    [found] = faults(modules)
+    assert found.startswith("a circle: manager.ops.")
+
+
+def test_a_circle_between_a_room_and_its_part_is_found() -> None:
+    modules = {
+        "manager.ops.plan": "from manager.ops.backup import swap",
+        "manager.ops.backup.swap": "",
+        "manager.ops.backup.make": "from manager.ops import action",
+        "manager.ops.action": "",
+    }
+    [found] = faults(modules)
+    assert "manager.ops.backup" in found
+
+
+@pytest.mark.parametrize(
+    "source", ["import json", "if True:\n    from manager.util import lock", "class A:\n    import os"]
+)
+def test_a_room_that_loads_something_by_itself_is_found(source: str) -> None:
+    modules = {"manager.util.__init__": source, "manager.util.lock": ""}
+    line = len(source.splitlines())
+    assert faults(modules) == [
+        f"manager.util.__init__:{line} imports something, which every command would pay for"
+    ]
+
+
+def test_what_a_room_imports_when_it_is_called_costs_nobody() -> None:
+    assert (
+        faults({"manager.cli.__init__": "def f():\n    from manager.cli import main", "manager.cli.main": ""})
+        == []
+    )
