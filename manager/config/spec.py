@@ -33,6 +33,9 @@ STATE_AT = "/botfleet/state"
 SECRETS_AT = "/botfleet/secrets"
 TMPFS = ("/tmp", "/run/botfleet")
 
+BOT_ID = 10001
+"""uid and gid of the bots where root owns the data folder: a bot never runs as root."""
+
 
 class Variable(NamedTuple):
     """One variable the bot is given by name: `default` is the config's, None when it names none."""

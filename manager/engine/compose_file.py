@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from manager.config.fleet import Fleet
-from manager.config.spec import InstanceSpec
+from manager.config.spec import BOT_ID, InstanceSpec
 from manager.engine import container_config
 
 HEADER = """\
@@ -46,7 +46,7 @@ def _common(fleet: Fleet) -> dict[str, Any]:
         "pull_policy": "never",
         "init": True,
         "restart": "unless-stopped",
-        "user": f"${{BOTFLEET_UID:-{container_config.BOT_ID}}}:${{BOTFLEET_GID:-{container_config.BOT_ID}}}",
+        "user": f"${{BOTFLEET_UID:-{BOT_ID}}}:${{BOTFLEET_GID:-{BOT_ID}}}",
         "read_only": True,
         "cap_drop": _Line(["ALL"]),
         "security_opt": _Line(["no-new-privileges:true"]),

@@ -11,9 +11,6 @@ from manager.config.fleet import Fleet
 from manager.config.spec import DATA_AT, LOGS_AT, MIB, SECRETS_AT, STATE_AT, TMPFS, InstanceSpec, config_hash
 from manager.engine import labels
 
-BOT_ID = 10001
-"""uid and gid of the bots where root owns the data folder: a bot never runs as root."""
-
 NETWORK_OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}
 """Instances cannot reach each other; their published ports work all the same."""
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from manager.engine.container_config import BOT_ID
+from manager.config.spec import BOT_ID
 
 PROC = Path("/proc")
 LOCALTIME = Path("/etc/localtime")

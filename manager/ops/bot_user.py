@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from manager.config.fleet import Fleet
-from manager.engine.container_config import BOT_ID
+from manager.config.spec import BOT_ID
 from manager.errors import ManagerError, writing_to
 from manager.fleet import host
 from manager.util import ownership

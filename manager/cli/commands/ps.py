@@ -16,7 +16,7 @@ from manager.fleet.observe import Survey
 from manager.fleet.selection import selected
 from manager.fleet.session import Context
 from manager.i18n import _
-from manager.util import console, screen
+from manager.util import console
 
 
 def ps(context: Context) -> int:
@@ -99,6 +99,8 @@ def _watch(context: Context) -> int:
         raise UsageError(
             "--watch needs a terminal to draw on; in a script use `manager ps --json`, again and again"
         )
+    from manager.util import screen
+
     first = context.survey()  # what is wrong with the command line is said before the screen is taken
     chosen(selected(context, first), context.args)
     screen.watch(lambda width: _frame(context, width), context.args.watch)

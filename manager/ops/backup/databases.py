@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from manager.engine.container_config import BOT_ID
+from manager.config.spec import BOT_ID
 from manager.errors import ManagerError
 from manager.i18n import Text, mark
 from manager.ops.backup.manifest import is_allowed

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from manager.engine.container_config import BOT_ID
+from manager.config.spec import BOT_ID
 from manager.ops.backup import databases
 from manager.ops.backup.databases import Copies, fault_of
 
