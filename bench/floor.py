@@ -29,7 +29,7 @@ def bodies(project: Project, api: Api) -> Bodies:
     image_id = str(api.call("GET", f"/images/{project.image}/json")["Id"])
     found = {}
     for each, spec in read.specs.items():
-        place = container_config.Place(
+        place = container_config.HostContext(
             uid=uid,
             gid=gid,
             owner=(uid, gid),

@@ -13,12 +13,12 @@ from manager.config.models import InstanceConfig
 from manager.config.spec import InstanceSpec, build
 from manager.engine import labels
 from manager.engine.containers import Container, observe
-from manager.fleet.instance import InstanceView
-from manager.fleet.snapshot import Situation, Wanted
-from manager.fleet.state_file import Memory, Remembered, Wish
-from manager.fleet.status import State, Verdict
+from manager.fleet.instance import Instance
+from manager.fleet.snapshot import Desired, PlanInput
+from manager.fleet.state_file import FleetState, InstanceState, Wish
+from manager.fleet.status import State, Status
 from manager.i18n import Text
-from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.stats.reports import Report
 from manager.monitor.stats.usage import Sample, Usage
 
@@ -132,7 +132,7 @@ def a_situation(
     *,
     orphans: Mapping[str, str] | None = None,
     kept: frozenset[str] = frozenset(),
-) -> Situation:
+) -> PlanInput:
     """A situation from one line an instance.
 
     Keys: `engine` (the container's state, none for no container), `state` (the verdict), `hash` (its label; the config's
@@ -140,7 +140,7 @@ def a_situation(
     """
     wanted, containers, verdicts, remembered = {}, {}, {}, {}
     for each, facts in instances.items():
-        wanted[each] = Wanted(
+        wanted[each] = Desired(
             each, "h1", web_port=facts.get("port", 5001), environment_changed=facts.get("environment", False)
         )
         engine = facts.get("engine")
@@ -158,13 +158,13 @@ def a_situation(
         state: State = facts.get(
             "state", "running" if engine == "running" else "stopped" if engine else "missing"
         )
-        verdicts[each] = Verdict(state, why=Text("exit code 1") if state == "failed" else None)
+        verdicts[each] = Status(state, why=Text("exit code 1") if state == "failed" else None)
         wish: Wish = facts.get("wish", "run")
-        remembered[each] = Remembered(wish=wish, halted=facts.get("halted"))
+        remembered[each] = InstanceState(wish=wish, halted=facts.get("halted"))
     for each, engine in (orphans or {}).items():
         containers[each] = a_container(each, engine)
-        verdicts[each] = Verdict("orphan")
-    return Situation(wanted, containers, verdicts, Memory(FLEET_NAME, remembered), "sha256:one", kept)
+        verdicts[each] = Status("orphan")
+    return PlanInput(wanted, containers, verdicts, FleetState(FLEET_NAME, remembered), "sha256:one", kept)
 
 
 def some_figures(
@@ -175,17 +175,17 @@ def some_figures(
     cpu: float | None = None,
     memory: int = 0,
     **report: Any,
-) -> Figures:
+) -> InstanceStats:
     """One row of `stats` and `top`. `cpu`: None for an instance of which nothing can be measured; `report`: its bot's words."""
     container = a_container(instance, labels={labels.MODE: mode, labels.SYMBOL: "SOL_USDC_PERP"})
-    view = InstanceView(instance, Verdict(state), (), None, container, None, Remembered())
+    view = Instance(instance, Status(state), (), None, container, None, InstanceState())
     used = (
         None if cpu is None else Usage(cpu, Sample(at=1.0, cpu_s=1.0, memory=memory, memory_limit=256 << 20))
     )
     said: dict[str, Any] = {
         key: Decimal(value) if key in {"pnl", "position"} else value for key, value in report.items()
     }
-    return Figures(view, used, Report(**said))
+    return InstanceStats(view, used, Report(**said))
 
 
 def write_config(project_dir: Path, config: Mapping[str, Any] | str | bytes, stem: str = "bp_sol_01") -> Path:

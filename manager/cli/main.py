@@ -104,15 +104,15 @@ def _command_asked(words: Sequence[str]) -> str | None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from manager.fleet.session import Context
+    from manager.fleet.session import Session
 
     module, _dot, function = COMMANDS[args.command].function.partition(".")
     _apply_instance_id(args)
-    context = Context(args)
+    session = Session(args)
     try:
-        return int(getattr(importlib.import_module(f"manager.cli.commands.{module}"), function)(context))
+        return int(getattr(importlib.import_module(f"manager.cli.commands.{module}"), function)(session))
     finally:
-        context.close()
+        session.close()
 
 
 def _apply_instance_id(args: argparse.Namespace) -> None:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from manager.engine.containers import Container
 from manager.errors import BAD_CONFIG, OK
-from manager.fleet.observe import Survey
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import show_problems
 from manager.i18n import Text
 from manager.util import console
 
 
-def say_foreign(survey: Survey) -> bool:
+def say_foreign(snapshot: FleetSnapshot) -> bool:
     """Says it when containers of this fleet's name are another folder's; whether all are ours."""
-    found = survey.foreign()
+    found = snapshot.foreign()
     for problem in found:
         console.error(problem)
     return not found
 
 
-def say_strays(survey: Survey) -> None:
+def say_strays(snapshot: FleetSnapshot) -> None:
     """Says which containers bear our labels and must not be there."""
-    for each in survey.observed.strays:
+    for each in snapshot.observed.strays:
         console.warning(stray_text(each))
 
 
@@ -32,7 +32,7 @@ def stray_text(stray: Container) -> Text:
     )  # fmt: skip
 
 
-def after_showing(survey: Survey) -> int:
+def after_showing(snapshot: FleetSnapshot) -> int:
     """Says which configs cannot be used. Returns the exit code."""
-    show_problems(survey.project)
-    return BAD_CONFIG if survey.project.problems else OK
+    show_problems(snapshot.project)
+    return BAD_CONFIG if snapshot.project.problems else OK

@@ -20,9 +20,9 @@ from manager.cli.commands.logs import logs
 from manager.compat.registry import InstanceRegistry
 from manager.errors import EngineUnreachable, ManagerError
 from manager.fleet import instances_json, project
-from manager.fleet.observe import Survey
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import require_known
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.fleet.status import State
 from manager.fleet.status_json import status_object
 from manager.i18n import _, mark
@@ -77,18 +77,18 @@ class TradingBotDaemon:
 
     def status(self) -> dict[str, Any]:
         """What `manager status` prints. Raises ManagerError for a config that cannot be loaded, or without an engine."""
-        context = self._context()
+        session = self._session()
         try:
-            survey = context.survey()
-            view = survey.views[self._instance(survey)]
-            return status_object(view, survey, instances_json.bot_pids(survey).get(view.id, 0))
+            snapshot = session.observe()
+            view = snapshot.views[self._instance(snapshot)]
+            return status_object(view, snapshot, instances_json.bot_pids(snapshot).get(view.id, 0))
         finally:
-            context.close()
+            session.close()
 
     def list_instances(self) -> list[dict[str, Any]]:
         """Prints the table of all instances, and returns their records."""
         self.run("list")
-        registry = InstanceRegistry(self._context().project().fleet.export_file)
+        registry = InstanceRegistry(self._session().project().fleet.export_file)
         try:
             return registry.list_instances(include_dead=True)
         finally:
@@ -122,27 +122,27 @@ class TradingBotDaemon:
             return project.find(self.config_file.absolute().parent)
         return None
 
-    def _context(self) -> Context:
+    def _session(self) -> Session:
         found = self._project_dir()
-        return Context(Namespace(project_dir=str(found) if found else None))
+        return Session(Namespace(project_dir=str(found) if found else None))
 
-    def _instance(self, survey: Survey) -> str:
-        found = self.instance_id or survey.project.instance_of(str(self.config_file))
-        require_known(found, survey)
+    def _instance(self, snapshot: FleetSnapshot) -> str:
+        found = self.instance_id or snapshot.project.instance_of(str(self.config_file))
+        require_known(found, snapshot)
         return found
 
     # In the foreground
 
     def _attend(self) -> bool:
         """Shows the bot's output until it ends or a signal comes, which stops it."""
-        context = self._context()
+        session = self._session()
         with _asked_to_end() as is_asked:
             try:
-                instance = self._instance(context.survey())
-                _follow(context, instance)
-                ended = _until_ended(context, instance, is_asked)
+                instance = self._instance(session.observe())
+                _follow(session, instance)
+                ended = _until_ended(session, instance, is_asked)
             finally:
-                context.close()
+                session.close()
             return self.stop() if ended is None else ended != "failed"
 
 
@@ -186,11 +186,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _follow(context: Context, instance: str) -> None:
+def _follow(session: Session, instance: str) -> None:
     """Shows the instance's output from now on, beside what else is done."""
     options = parsers.parser("logs").parse_args(["logs", "--follow", "--tail", str(SHOWN_LINES), instance])
-    options.project_dir = context.args.project_dir
-    shown = Context(options)
+    options.project_dir = session.args.project_dir
+    shown = Session(options)
 
     def follow() -> None:
         with contextlib.suppress(ManagerError, OSError):
@@ -199,13 +199,13 @@ def _follow(context: Context, instance: str) -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _until_ended(context: Context, instance: str, is_asked: threading.Event) -> State | None:
+def _until_ended(session: Session, instance: str, is_asked: threading.Event) -> State | None:
     """Waits until the instance has ended for good, and not for a restart. Its last state; None when a signal came first."""
     ended = 0
     while not is_asked.wait(POLL_S):
         view = None
         with contextlib.suppress(EngineUnreachable):  # an engine that is restarted takes nothing with it
-            view = context.survey().views.get(instance)
+            view = session.observe().views.get(instance)
             if view is None:
                 return "missing"
         ended = ended + 1 if view is not None and view.verdict.state in ENDED else 0

@@ -20,9 +20,9 @@ from manager.errors import ConfigError, EngineUnreachable, Problem
 from manager.fleet import instances_json, lock
 from manager.fleet import project as projects
 from manager.fleet.instances_json import OLD_PLACE, OWN_KEYS, Record, local_iso
-from manager.fleet.observe import Survey
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.old_daemon_guard import registries
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.fleet.status_json import process_info
 from manager.i18n import Text
 from manager.util import atomic_file
@@ -54,7 +54,7 @@ class InstanceRegistry:
         given = Path(registry_file)
         self.registry_file = given.absolute()
         self.folder = Path.cwd()
-        self._context: Context | None = None
+        self._session: Session | None = None
         self._lock_file = self.registry_file.with_name(f".{self.registry_file.name}.lock")
         self._attach(is_default=given == OLD_PLACE)
 
@@ -63,18 +63,18 @@ class InstanceRegistry:
             folder = projects.find(self.registry_file.parent)
         except ConfigError:
             return
-        self.folder, context = folder, Context(Namespace(project_dir=str(folder)))
-        fleet = context.project().fleet
+        self.folder, session = folder, Session(Namespace(project_dir=str(folder)))
+        fleet = session.project().fleet
         if is_default and not self.registry_file.exists():
             self.registry_file = fleet.export_file
         if self.registry_file.resolve() in [file.resolve() for file in registries(fleet)]:
-            self._context, self._lock_file = context, fleet.lock_file
+            self._session, self._lock_file = session, fleet.lock_file
 
     def close(self) -> None:
         """Gives the engine's connection back; the registry stays usable."""
-        if self._context is not None:
-            self._context.close()
-            self._context = Context(self._context.args)
+        if self._session is not None:
+            self._session.close()
+            self._session = Session(self._session.args)
 
     # Reading
 
@@ -83,7 +83,7 @@ class InstanceRegistry:
         stored = instances_json.read(self.registry_file)
         if stored is None:
             logger.warning("%s", Text("{path} cannot be parsed", path=self.registry_file))
-        return _merged(stored or {}, self._survey())
+        return _merged(stored or {}, self._snapshot())
 
     def get(self, instance_id: str) -> Record | None:
         """One record."""
@@ -175,38 +175,38 @@ class InstanceRegistry:
             stored, remark = instances_json.read_to_replace(self.registry_file)
             if remark is not None:
                 logger.warning("%s", remark)
-            survey = self._survey()
-            records = dict(_merged(stored, survey))
-            result = edit(records, self._ours(survey))
-            after = _merged(records, survey)
+            snapshot = self._snapshot()
+            records = dict(_merged(stored, snapshot))
+            result = edit(records, self._ours(snapshot))
+            after = _merged(records, snapshot)
             if after != stored or remark is not None:
                 atomic_file.write_atomically(self.registry_file, dict(sorted(after.items())))
         return result
 
     # The fleet
 
-    def _survey(self) -> Survey | None:
+    def _snapshot(self) -> FleetSnapshot | None:
         """The fleet as it is; None for a registry without one, and where no engine answers."""
-        if self._context is None:
+        if self._session is None:
             return None
         try:
-            return self._context.survey()
+            return self._session.observe()
         except EngineUnreachable as error:
             logger.info("%s", error)
             self.close()
             return None
 
-    def _ours(self, survey: Survey | None) -> Ids:
+    def _ours(self, snapshot: FleetSnapshot | None) -> Ids:
         """The ids whose records are the manager's business: containers, and without an engine all it ever started."""
-        if survey is not None:
-            return survey.situation.containers.keys()
-        return set() if self._context is None else self._context.project().memory.instances.keys()
+        if snapshot is not None:
+            return snapshot.plan_input.containers.keys()
+        return set() if self._session is None else self._session.project().memory.instances.keys()
 
     def problems_of(self, instance_id: str, record: Record) -> tuple[list[Problem], list[Problem]]:
         """(errors, warnings) that loading the config of a record gives."""
-        if self._context is None:
+        if self._session is None:
             return [], []
-        project = self._context.project()
+        project = self._session.project()
         file = str(record.get("config_file", ""))
         files = {file, *(spec.config_file for each, spec in project.specs.items() if each == instance_id)}
         return (
@@ -254,10 +254,12 @@ class InstanceManager:
         return self.registry.folder / written
 
 
-def _merged(stored: Records, survey: Survey | None) -> Records:
+def _merged(stored: Records, snapshot: FleetSnapshot | None) -> Records:
     """The file's records with the containers' in their places."""
     return (
-        stored if survey is None else instances_json.records(survey, instances_json.bot_pids(survey), stored)
+        stored
+        if snapshot is None
+        else instances_json.records(snapshot, instances_json.bot_pids(snapshot), stored)
     )
 
 

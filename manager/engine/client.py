@@ -242,7 +242,7 @@ class Engine:
             return http_socket.call(self._socket, method, api, query, body, timeout)
         except http_socket.NoAnswer as error:
             raise _no_answer(error) from error
-        except http_socket.Refused as error:
+        except http_socket.ApiError as error:
             raise refusal(error.status, error.why) from error
 
 

@@ -25,7 +25,7 @@ START_INTERVAL_API = (1, 44)
 SECOND_NS = 1_000_000_000
 
 
-class Place(NamedTuple):
+class HostContext(NamedTuple):
     """What differs from machine to machine and is in no hash: the user, the image's id, Compose's own hash.
 
     `uid` and `gid` are those inside the container, `owner` is (uid, gid) of its folders on the host.
@@ -84,7 +84,7 @@ def tmpfs_options(fleet: Fleet) -> dict[str, str]:
     }
 
 
-def body(spec: InstanceSpec, fleet: Fleet, place: Place) -> dict[str, Any]:
+def body(spec: InstanceSpec, fleet: Fleet, place: HostContext) -> dict[str, Any]:
     """The raw body of `POST /containers/create`."""
     port = f"{spec.web_port}/tcp"
     return {
@@ -142,7 +142,7 @@ def _host_config(spec: InstanceSpec, fleet: Fleet, port: str) -> dict[str, Any]:
     }
 
 
-def _healthcheck(fleet: Fleet, place: Place) -> dict[str, Any]:
+def _healthcheck(fleet: Fleet, place: HostContext) -> dict[str, Any]:
     if not fleet.engine_health_interval:
         return {"Test": ["NONE"]}
     check = {

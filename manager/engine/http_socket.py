@@ -25,7 +25,7 @@ class NoAnswer(Exception):
     """The socket is not there, refuses, or stays silent."""
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """The engine answered with an error: its status and its words."""
 
     def __init__(self, status: int, why: str) -> None:
@@ -65,7 +65,7 @@ def call(
     if not blank:
         raise NoAnswer("its answer cannot be read")
     if status >= 400:
-        raise Refused(status, str(value.get("message", "")) if isinstance(value, dict) else "")
+        raise ApiError(status, str(value.get("message", "")) if isinstance(value, dict) else "")
     return value
 
 

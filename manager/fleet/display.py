@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from manager.fleet.instance import InstanceView
+from manager.fleet.instance import Instance
 from manager.fleet.status import State
 from manager.fleet.supervisor_messages import reason
-from manager.fleet.supervisor_state import Supervision
+from manager.fleet.supervisor_state import SupervisorState
 from manager.i18n import Text, _, mark
 from manager.util import text_table
 from manager.util.console import age, has_colour
@@ -29,7 +29,7 @@ LIST_WIDTHS = (20, 10, 10, 40)
 LIST_RULE = "-" * 116
 
 
-def ps_table(views: Sequence[InstanceView], width: int | None = None) -> Table:
+def ps_table(views: Sequence[Instance], width: int | None = None) -> Table:
     """The table of `manager ps`; with a terminal's width, without the columns it has no room for."""
     heads = [
         "ID", _("STATE"), _("MODE"), _("EXCHANGE"), _("SYMBOL"), _("STRATEGY"), _("WEB"), _("RESTARTS"),
@@ -42,12 +42,12 @@ def ps_table(views: Sequence[InstanceView], width: int | None = None) -> Table:
     return text_table.fitted(heads, rows, width, PS_FIRST_TO_GO, keep)
 
 
-def ps_objects(views: Iterable[InstanceView]) -> list[dict[str, Any]]:
+def ps_objects(views: Iterable[Instance]) -> list[dict[str, Any]]:
     """The array of `manager ps --json`. Times are ISO 8601 with offset."""
     return [_ps_object(view) for view in views]
 
 
-def list_table(views: Iterable[InstanceView], pids: Mapping[str, int]) -> str:
+def list_table(views: Iterable[Instance], pids: Mapping[str, int]) -> str:
     """The old system's `list`, byte for byte in Chinese."""
     rows = [view for view in views if view.container is not None]
     if not rows:
@@ -60,7 +60,7 @@ def list_table(views: Iterable[InstanceView], pids: Mapping[str, int]) -> str:
     return "\n".join([*lines, *(_list_row(view, pids.get(view.id, 0)) for view in rows)])
 
 
-def since(view: InstanceView) -> float | None:
+def since(view: Instance) -> float | None:
     """When the present state began, as far as it is known: the bot's start or end, else the container's birth."""
     said = view.supervision
     if view.container is None:
@@ -73,7 +73,7 @@ def since(view: InstanceView) -> float | None:
     return float(view.container.created)
 
 
-def note(view: InstanceView) -> str:
+def note(view: Instance) -> str:
     """Why it is as it is, and in what it differs from its config."""
     parts = []
     if view.verdict.word:
@@ -100,7 +100,7 @@ def note(view: InstanceView) -> str:
     return "; ".join(parts).replace("); ", ") ")
 
 
-def cause(view: InstanceView) -> str:
+def cause(view: Instance) -> str:
     """Why it is as it is, and what a bot that failed said last; empty where there is nothing to say."""
     said, why = view.supervision, str(view.verdict.why or "")
     if view.verdict.state not in {"failed", "restarting"} or said is None or said.last_exit is None:
@@ -109,7 +109,7 @@ def cause(view: InstanceView) -> str:
     return f"{why}: {last[:LAST_WORDS]}" if last else why
 
 
-def _next_restart(said: Supervision, at: float) -> Text:
+def _next_restart(said: SupervisorState, at: float) -> Text:
     seconds = max(0, round(at - time.time()))
     return Text(
         "restart {count} of {most} in {seconds} s",
@@ -119,7 +119,7 @@ def _next_restart(said: Supervision, at: float) -> Text:
     )
 
 
-def _ps_row(view: InstanceView) -> list[str]:
+def _ps_row(view: Instance) -> list[str]:
     began = since(view)
     return [
         view.id,
@@ -135,7 +135,7 @@ def _ps_row(view: InstanceView) -> list[str]:
     ]
 
 
-def _ps_object(view: InstanceView) -> dict[str, Any]:
+def _ps_object(view: Instance) -> dict[str, Any]:
     said, container, began = view.supervision, view.container, since(view)
     return {
         "id": view.id,
@@ -173,7 +173,7 @@ def _ps_object(view: InstanceView) -> dict[str, Any]:
     }
 
 
-def health(view: InstanceView) -> str | None:
+def health(view: Instance) -> str | None:
     """Healthy, unhealthy or starting; None for what does not run."""
     return {
         "running": "healthy",
@@ -183,7 +183,7 @@ def health(view: InstanceView) -> str | None:
     }.get(view.verdict.state)
 
 
-def _list_row(view: InstanceView, pid: int) -> str:
+def _list_row(view: Instance, pid: int) -> str:
     assert view.container is not None
     light = "🟢" if view.verdict.is_running else "🔴"
     began = since(view) or 0.0

@@ -7,21 +7,21 @@ from typing import NamedTuple
 from manager.config.spec import InstanceSpec
 from manager.engine import labels
 from manager.engine.containers import Container
-from manager.fleet.state_file import Remembered
-from manager.fleet.status import Verdict
-from manager.fleet.supervisor_state import Supervision
+from manager.fleet.state_file import InstanceState
+from manager.fleet.status import Status
+from manager.fleet.supervisor_state import SupervisorState
 
 
-class InstanceView(NamedTuple):
+class Instance(NamedTuple):
     """Everything known of one instance at one moment."""
 
     id: str
-    verdict: Verdict
+    verdict: Status
     drift: tuple[str, ...]
     spec: InstanceSpec | None
     container: Container | None
-    supervision: Supervision | None
-    remembered: Remembered
+    supervision: SupervisorState | None
+    remembered: InstanceState
     is_rolled_back: bool = False
     """Whether its config and image were tried and taken back."""
 

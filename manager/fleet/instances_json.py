@@ -12,8 +12,8 @@ from typing import Any
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet import host
-from manager.fleet.instance import InstanceView
-from manager.fleet.observe import Survey
+from manager.fleet.instance import Instance
+from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.util import atomic_file, ownership, strict_json
 
@@ -38,14 +38,14 @@ class ExportError(ManagerError):
     """The export cannot be written."""
 
 
-def bot_pids(survey: Survey) -> dict[str, int]:
+def bot_pids(snapshot: FleetSnapshot) -> dict[str, int]:
     """Instance → the bot's pid on the host; those that run no bot, or whose pids are out of our sight, are not in it."""
     wanted = {
         each: (view.container.id, view.supervision.bot_pid)
-        for each, view in survey.views.items()
+        for each, view in snapshot.views.items()
         if view.is_bot_up and view.container and view.supervision and view.supervision.bot_pid
     }
-    found = host.host_pids(wanted.values(), _exported_pids(survey.project.fleet.export_file))
+    found = host.host_pids(wanted.values(), _exported_pids(snapshot.project.fleet.export_file))
     return {each: found[key] for each, key in wanted.items() if key in found}
 
 
@@ -60,50 +60,50 @@ def _exported_pids(path: Path) -> list[int]:
     return [pid for pid in pids if type(pid) is int and pid > 0]
 
 
-def write(survey: Survey, pids: Mapping[str, int]) -> Text | None:
+def write(snapshot: FleetSnapshot, pids: Mapping[str, int]) -> Text | None:
     """Writes the export if it is out of date. Returns a remark for the user: a foreign file put aside, pid files in the way.
 
     Records that are not ours are kept as they are. Raises ExportError; the old file is then untouched.
     """
-    fleet = survey.project.fleet
+    fleet = snapshot.project.fleet
     try:
         before, remark = read_to_replace(fleet.export_file)
-        after = records(survey, pids, before)
+        after = records(snapshot, pids, before)
         if before != after or remark or not fleet.export_file.exists():
             ownership.make_folder(fleet.export_file.parent)
             atomic_file.write_atomically(fleet.export_file, after)
-        return remark or _write_pid_files(survey, pids)
+        return remark or _write_pid_files(snapshot, pids)
     except OSError as error:
         raise ExportError(
             "cannot write {path}: {why}", path=fleet.export_file, why=error.strerror or error
         ) from error
 
 
-def is_stale(survey: Survey, pids: Mapping[str, int]) -> bool:
+def is_stale(snapshot: FleetSnapshot, pids: Mapping[str, int]) -> bool:
     """Whether a reader of the file would be misled."""
     try:
-        before = strict_json.read(survey.project.fleet.export_file, MAX_BYTES)
+        before = strict_json.read(snapshot.project.fleet.export_file, MAX_BYTES)
     except strict_json.JsonFault:
         return True
-    return not isinstance(before, dict) or before != records(survey, pids, before)
+    return not isinstance(before, dict) or before != records(snapshot, pids, before)
 
 
-def records(survey: Survey, pids: Mapping[str, int], before: Mapping[str, Any]) -> dict[str, Record]:
+def records(snapshot: FleetSnapshot, pids: Mapping[str, int], before: Mapping[str, Any]) -> dict[str, Record]:
     """The whole content: our instances that have a container, and the records that are not ours.
 
     A record of an id whose container is not up is somebody else's if its process lives (an old daemon that still runs, or
     runs again), or if the id was never ours.
     """
-    situation, remembered = survey.situation, survey.project.memory.instances
+    plan_input, remembered = snapshot.plan_input, snapshot.project.memory.instances
     result = {
         each: record
         for each, record in before.items()
-        if not situation.is_up(each)
-        and (living_pid(record) or (each not in situation.containers and each not in remembered))
+        if not plan_input.is_up(each)
+        and (living_pid(record) or (each not in plan_input.containers and each not in remembered))
     }
-    for each, view in survey.views.items():
+    for each, view in snapshot.views.items():
         if view.container is not None and each not in result:
-            result[each] = _record(view, survey.project.fleet, pids.get(each, 0), before.get(each))
+            result[each] = _record(view, snapshot.project.fleet, pids.get(each, 0), before.get(each))
     return dict(sorted(result.items()))
 
 
@@ -112,7 +112,7 @@ def local_iso(epoch: float) -> str:
     return datetime.fromtimestamp(epoch).isoformat(timespec="seconds")
 
 
-def _record(view: InstanceView, fleet: Fleet, pid: int, before: object) -> Record:
+def _record(view: Instance, fleet: Fleet, pid: int, before: object) -> Record:
     assert view.container is not None
     said = view.supervision
     started = said.bot_started_at if said and said.bot_started_at else view.container.created
@@ -178,13 +178,13 @@ def read_to_replace(path: Path) -> tuple[dict[str, Any], Text | None]:
     return {}, Text("{path} could not be parsed and was put aside as {aside}", path=path, aside=aside.name)
 
 
-def _write_pid_files(survey: Survey, pids: Mapping[str, int]) -> Text | None:
+def _write_pid_files(snapshot: FleetSnapshot, pids: Mapping[str, int]) -> Text | None:
     """`bot.pid` and `daemon.pid` of each instance; gone when there is no such process.
 
     The folders are the bots' own: what one of them has put in the way is said, and keeps no other's from being written.
     """
-    fleet, faults = survey.project.fleet, {}
-    for each, view in survey.views.items():
+    fleet, faults = snapshot.project.fleet, {}
+    for each, view in snapshot.views.items():
         if view.container is None:
             continue
         folder = fleet.data_dir / view.log_dir

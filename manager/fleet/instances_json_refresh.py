@@ -6,29 +6,29 @@ from collections.abc import Mapping
 
 from manager.errors import ManagerError
 from manager.fleet import instances_json, lock
-from manager.fleet.observe import Survey
-from manager.fleet.session import Context
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session
 from manager.util import console
 
 
-def write(survey: Survey) -> None:
+def write(snapshot: FleetSnapshot) -> None:
     """Writes instances.json and the pid files; what keeps them from being written is a warning."""
     try:
-        if remark := instances_json.write(survey, instances_json.bot_pids(survey)):
+        if remark := instances_json.write(snapshot, instances_json.bot_pids(snapshot)):
             console.warning(remark)
     except ManagerError as error:
         console.warning(error)
 
 
-def refresh(context: Context, survey: Survey, pids: Mapping[str, int]) -> None:
+def refresh(session: Session, snapshot: FleetSnapshot, pids: Mapping[str, int]) -> None:
     """Brings a stale export up to date, if nobody is changing the fleet. A reader never waits, and never fails for it."""
-    if survey.foreign() or not instances_json.is_stale(survey, pids):
+    if snapshot.foreign() or not instances_json.is_stale(snapshot, pids):
         return
-    with lock.held_if_free(survey.project.fleet.lock_file) as is_ours:
+    with lock.held_if_free(snapshot.project.fleet.lock_file) as is_ours:
         if not is_ours:
             return
         try:
-            now = context.survey()  # what was seen without the lock may be history
+            now = session.observe()  # what was seen without the lock may be history
             now.require_ours()
         except ManagerError as error:
             console.warning(error)

@@ -14,10 +14,10 @@ from manager.engine import labels
 from manager.engine.containers import Container, Observed
 from manager.errors import ConfigError, NotFound, Problem
 from manager.fleet import env_file, host, status, supervisor_state
-from manager.fleet.instance import InstanceView
+from manager.fleet.instance import Instance
 from manager.fleet.project import Project
-from manager.fleet.snapshot import Situation, Wanted
-from manager.fleet.supervisor_state import Supervision
+from manager.fleet.snapshot import Desired, PlanInput
+from manager.fleet.supervisor_state import SupervisorState
 from manager.util import strict_json
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ class Elsewhere(NamedTuple):
     here: str
 
 
-class Survey(NamedTuple):
+class FleetSnapshot(NamedTuple):
     """The whole fleet at one moment."""
 
     project: Project
     observed: Observed
-    situation: Situation
-    views: Mapping[str, InstanceView]
+    plan_input: PlanInput
+    views: Mapping[str, Instance]
     env_values: Mapping[str, Mapping[str, str]]
     image: Image = NO_IMAGE
 
@@ -133,7 +133,7 @@ class Survey(NamedTuple):
         return None
 
 
-def look(project: Project, engine: Engine) -> Survey:
+def look(project: Project, engine: Engine) -> FleetSnapshot:
     """Two engine calls, whatever the fleet's size: the list of containers and the image."""
     try:
         found = engine.image(project.fleet.image_name)
@@ -143,9 +143,9 @@ def look(project: Project, engine: Engine) -> Survey:
     return look_at_containers(project, engine, Image(str(found["Id"]), contract))
 
 
-def look_at_containers(project: Project, engine: Engine, image: Image) -> Survey:
+def look_at_containers(project: Project, engine: Engine, image: Image) -> FleetSnapshot:
     """One engine call; the image is known."""
-    return survey(project, observed(project, engine), image)
+    return assemble(project, observed(project, engine), image)
 
 
 def observed(project: Project, engine: Engine, ids: Iterable[str] = ()) -> Observed:
@@ -154,7 +154,7 @@ def observed(project: Project, engine: Engine, ids: Iterable[str] = ()) -> Obser
     return engine_containers.observe(engine.containers(labels.fleet_filter(name), ids), name)
 
 
-def observed_again(before: Survey, engine: Engine, touched: Collection[str]) -> Observed:
+def observed_again(before: FleetSnapshot, engine: Engine, touched: Collection[str]) -> Observed:
     """The same containers, of which those of the `touched` instances have been started or stopped: one short engine call."""
     containers = before.observed.containers
     ids = [containers[each].id for each in touched if each in containers]
@@ -165,12 +165,12 @@ def observed_again(before: Survey, engine: Engine, touched: Collection[str]) -> 
     return before.observed._replace(containers=now)
 
 
-def survey(
+def assemble(
     project: Project,
     observed: Observed,
     image: Image,
-    wanted_before: Mapping[str, Wanted] = MappingProxyType({}),
-) -> Survey:
+    wanted_before: Mapping[str, Desired] = MappingProxyType({}),
+) -> FleetSnapshot:
     """Puts configs, containers and supervisors' words together.
 
     `wanted_before`: what the configs want of the instances that nobody has touched since.
@@ -208,7 +208,7 @@ def survey(
     hashes = project.loaded.config_hashes
     wanted = {
         each: wanted_before.get(each)
-        or Wanted(
+        or Desired(
             each,
             hashes.get(each) or config_hash(spec, fleet),
             spec.web_port,
@@ -217,21 +217,21 @@ def survey(
         )
         for each, spec in project.specs.items()
     }
-    situation = Situation(wanted, observed.containers, verdicts, project.memory, image.id, kept)
+    plan_input = PlanInput(wanted, observed.containers, verdicts, project.memory, image.id, kept)
     views = {
-        each: InstanceView(
+        each: Instance(
             each,
             verdicts[each],
-            tuple(situation.drift(each)),
+            tuple(plan_input.drift(each)),
             project.specs.get(each),
             observed.containers.get(each),
             said.get(each),
             project.memory.of(each),
-            situation.refusal(each) is not None,
+            plan_input.refusal(each) is not None,
         )
         for each in verdicts
     }
-    return Survey(project, observed, situation, views, env_values, image)
+    return FleetSnapshot(project, observed, plan_input, views, env_values, image)
 
 
 def env_of(path: Path) -> dict[str, str] | None:
@@ -243,7 +243,7 @@ def env_of(path: Path) -> dict[str, str] | None:
     return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else None
 
 
-def _elsewhere(container: Container | None, said: Supervision | None, state_dir: Path) -> str | None:
+def _elsewhere(container: Container | None, said: SupervisorState | None, state_dir: Path) -> str | None:
     """The other container that runs an instance's bot now, if one does."""
     if said is None or (container is not None and said.container == container.id):
         return None

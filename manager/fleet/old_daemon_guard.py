@@ -10,7 +10,7 @@ from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet import import_records, instances_json
 from manager.fleet.instances_json import OLD_PLACE
-from manager.fleet.observe import Survey
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 
 OLD_DAEMON = Path("core", "daemon_manager.py")
@@ -22,20 +22,20 @@ def registries(fleet: Fleet) -> tuple[Path, ...]:
     return tuple(dict.fromkeys((fleet.export_file, fleet.project_dir / OLD_PLACE)))
 
 
-def still_running(survey: Survey, ids: Iterable[str]) -> dict[str, ManagerError]:
+def still_running(snapshot: FleetSnapshot, ids: Iterable[str]) -> dict[str, ManagerError]:
     """Those of the instances that a process outside of our containers runs, each with the error that says so."""
-    situation, found = survey.situation, {}
-    wanted = [each for each in ids if not situation.is_up(each) and not situation.runs_elsewhere(each)]
-    for file in registries(survey.project.fleet) if wanted else ():
+    plan_input, found = snapshot.plan_input, {}
+    wanted = [each for each in ids if not plan_input.is_up(each) and not plan_input.runs_elsewhere(each)]
+    for file in registries(snapshot.project.fleet) if wanted else ():
         known = instances_json.read(file) or {}
         for each in wanted:
             if pid := instances_json.living_pid(known.get(each)):
                 found[each] = ManagerError(
                     "{id} is run by process {pid}, which is no container of ours ({file} names it): stop it there first,"
                     " or take its record out of that file",
-                    id=each, pid=pid, file=survey.project.fleet.relative(file),
+                    id=each, pid=pid, file=snapshot.project.fleet.relative(file),
                 )  # fmt: skip
-    return {**_in_old_folders(survey.project, wanted), **found}
+    return {**_in_old_folders(snapshot.project, wanted), **found}
 
 
 def _in_old_folders(project: Project, wanted: Iterable[str]) -> dict[str, ManagerError]:

@@ -15,7 +15,7 @@ from manager.config.variables import merged, read_dotenv
 from manager.engine import containers, labels
 from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet import host, state_file
-from manager.fleet.state_file import Memory
+from manager.fleet.state_file import FleetState
 from manager.i18n import Text
 
 
@@ -24,7 +24,7 @@ class Project(NamedTuple):
 
     fleet: Fleet
     loaded: Loaded
-    memory: Memory
+    memory: FleetState
     variables: Mapping[str, str]
     specs: Mapping[str, InstanceSpec]
     problems: tuple[Problem, ...]
@@ -143,7 +143,7 @@ def by_containers(
 
 def _on_disk(
     project_dir: Path,
-) -> tuple[Fleet, Memory, dict[str, str], list[tuple[int, str]], Loaded]:
+) -> tuple[Fleet, FleetState, dict[str, str], list[tuple[int, str]], Loaded]:
     """Settings, memory, variables, faults of .env, configs. The validator is loaded only for what has changed."""
     known = cache.read(project_dir)
     if known is not None:
@@ -165,7 +165,7 @@ def _on_disk(
 
 
 def _with_ports(
-    specs: tuple[InstanceSpec, ...], fleet: Fleet, remembered: Memory, known_ports: Mapping[str, int]
+    specs: tuple[InstanceSpec, ...], fleet: Fleet, remembered: FleetState, known_ports: Mapping[str, int]
 ) -> dict[str, InstanceSpec]:
     """Gives a port to the specs whose config leaves it open."""
     known = {each.id: port for each in specs if (port := remembered.of(each.id).web_port) is not None}

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from manager.errors import ManagerError, UsageError
-from manager.fleet.instance import InstanceView
-from manager.fleet.observe import Survey
-from manager.fleet.session import Context
+from manager.fleet.instance import Instance
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session
 from manager.i18n import Text
 
 
-def selected(context: Context, survey: Survey) -> list[InstanceView]:
+def selected(session: Session, snapshot: FleetSnapshot) -> list[Instance]:
     """The instances that the command line names, else all. Raises UsageError for one that is not there."""
-    named = survey.project.select(context.args.ids, context.args.config)
+    named = snapshot.project.select(session.args.ids, session.args.config)
     if named is None:
-        return list(survey.views.values())
+        return list(snapshot.views.values())
     for each in named:
-        require_known(each, survey)
-    return [survey.views[each] for each in named]
+        require_known(each, snapshot)
+    return [snapshot.views[each] for each in named]
 
 
-def require_known(instance: str, survey: Survey) -> None:
+def require_known(instance: str, snapshot: FleetSnapshot) -> None:
     """Raises UsageError for an id that neither a config nor a container has, with the nearest ones."""
-    if instance not in survey.views:
-        raise no_instance(instance, survey.views)
+    if instance not in snapshot.views:
+        raise no_instance(instance, snapshot.views)
 
 
 def no_instance(instance: str, known: Iterable[str]) -> UsageError:
@@ -37,7 +37,7 @@ def no_instance(instance: str, known: Iterable[str]) -> UsageError:
     return UsageError("there is no instance {id}; `manager ps` shows those that are", id=instance)
 
 
-def require_running(view: InstanceView) -> None:
+def require_running(view: Instance) -> None:
     """Raises ManagerError for an instance without a running container."""
     if view.container is not None and view.container.engine_state == "paused":
         raise ManagerError(

@@ -12,7 +12,7 @@ from manager.engine import labels
 from manager.errors import ConfigError
 from manager.fleet import observe, state_file
 from manager.fleet import project as projects
-from manager.fleet.observe import Survey
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.util import console
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from manager.engine.client import Engine
 
 
-class Context:
+class Session:
     """One run of the command line."""
 
     def __init__(self, args: Namespace) -> None:
@@ -62,17 +62,17 @@ class Context:
             self._engine = Engine(parallelism)
         return self._engine
 
-    def survey(self) -> Survey:
+    def observe(self) -> FleetSnapshot:
         """Reads the project and looks at the engine."""
         project = self.project()
         return observe.look(project, self.engine(project.fleet.parallelism))
 
     def look_again(
         self,
-        before: Survey,
+        before: FleetSnapshot,
         after_listing: Callable[[], None] = lambda: None,
         touched: Collection[str] | None = None,
-    ) -> Survey:
+    ) -> FleetSnapshot:
         """Looks at the engine again, with the configs as they were read; only the memory may have changed since.
 
         `after_listing` is called between the engine's list and the supervisors' files: to wait for what these will say.
@@ -83,10 +83,10 @@ class Context:
             observed = observe.observed(before.project, self.engine())
         else:
             observed = observe.observed_again(before, self.engine(), touched)
-            known = {each: wanted for each, wanted in before.situation.wanted.items() if each not in touched}
+            known = {each: wanted for each, wanted in before.plan_input.wanted.items() if each not in touched}
         after_listing()
         project = before.project._replace(memory=state_file.load(fleet.memory_file, fleet.name))
-        return observe.survey(project, observed, before.image, known)
+        return observe.assemble(project, observed, before.image, known)
 
     def close(self) -> None:
         """Gives the engine's connections back."""

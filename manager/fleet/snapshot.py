@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from manager.engine.containers import Container
-from manager.fleet.state_file import Memory, Refused
-from manager.fleet.status import ELSEWHERE, Verdict
+from manager.fleet.state_file import FleetState, RejectedRevision
+from manager.fleet.status import ELSEWHERE, Status
 
 
-class Wanted(NamedTuple):
+class Desired(NamedTuple):
     """One configured instance: the hash its container should bear, and whether its variables' values changed."""
 
     id: str
@@ -19,13 +19,13 @@ class Wanted(NamedTuple):
     environment_changed: bool = False
 
 
-class Situation(NamedTuple):
+class PlanInput(NamedTuple):
     """One snapshot of everything that a decision may look at."""
 
-    wanted: Mapping[str, Wanted]
+    wanted: Mapping[str, Desired]
     containers: Mapping[str, Container]
-    verdicts: Mapping[str, Verdict]
-    memory: Memory
+    verdicts: Mapping[str, Status]
+    memory: FleetState
     image_id: str = ""
     kept: frozenset[str] = frozenset()
     """Instances whose config cannot be loaded: neither touched nor taken for orphans."""
@@ -72,7 +72,7 @@ class Situation(NamedTuple):
             found.append("environment")
         return found
 
-    def refusal(self, instance: str) -> Refused | None:
+    def refusal(self, instance: str) -> RejectedRevision | None:
         """Why it is not brought to its config: a roll-out has tried this very config and image, and taken it back."""
         wanted, refused = self.wanted.get(instance), self.memory.of(instance).refused
         if wanted is None or refused is None or (wanted.config_hash, self.image_id) != refused[:2]:
@@ -80,7 +80,7 @@ class Situation(NamedTuple):
         return refused if instance not in self.containers or self.drift(instance) else None
 
     @property
-    def refused_image(self) -> tuple[str, Refused] | None:
+    def refused_image(self) -> tuple[str, RejectedRevision] | None:
         """The first instance that was taken back from the present image, and why: others are not to get it unasked."""
         for each in self.wanted:
             if "image" in self.drift(each) and (refused := self.refusal(each)):

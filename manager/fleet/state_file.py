@@ -29,7 +29,7 @@ NOT_OURS = mark(
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-class Refused(NamedTuple):
+class RejectedRevision(NamedTuple):
     """A config and image together that a roll-out took back, and why. Another hash or another image is another try."""
 
     config_hash: str
@@ -37,7 +37,7 @@ class Refused(NamedTuple):
     why: str
 
 
-class Remembered(NamedTuple):
+class InstanceState(NamedTuple):
     """One instance: what a person last asked of it, the port we gave it, when it was first seen (ISO, local).
 
     `halted` lies over the wish until `resume`, or until a person asks something of this very instance.
@@ -48,36 +48,36 @@ class Remembered(NamedTuple):
     web_port: int | None = None
     registered_at: str | None = None
     halted: Halted | None = None
-    refused: Refused | None = None
+    refused: RejectedRevision | None = None
     taken_down_at: float | None = None
 
 
-class Memory(NamedTuple):
+class FleetState(NamedTuple):
     """The whole file. `ids`: config file → the id that `--instance-id` gave it."""
 
     fleet: str
-    instances: Mapping[str, Remembered] = NOTHING
+    instances: Mapping[str, InstanceState] = NOTHING
     ids: Mapping[str, str] = NOTHING
     faults: tuple[Problem, ...] = ()
     """Why the file cannot be used; it is then left as it is. Bots can be stopped all the same."""
 
-    def of(self, instance: str) -> Remembered:
+    def of(self, instance: str) -> InstanceState:
         """What is remembered of an instance; the defaults for one never seen."""
-        return self.instances.get(instance, Remembered())
+        return self.instances.get(instance, InstanceState())
 
     @property
     def halted(self) -> list[str]:
         """The instances that were halted and not asked anything since."""
         return [each for each, remembered in self.instances.items() if remembered.halted]
 
-    def with_halted(self, ran: Iterable[str], down: Iterable[str]) -> Memory:
+    def with_halted(self, ran: Iterable[str], down: Iterable[str]) -> FleetState:
         """The memory after a halt. What was down by an earlier one keeps what that one found: it may be said twice."""
         found: dict[str, Halted] = {each: self.of(each).halted or "down" for each in down}
         found |= dict.fromkeys(ran, "ran")
         changed = {each: self.of(each)._replace(halted=halted) for each, halted in found.items()}
         return self._replace(instances={**self.instances, **changed})
 
-    def with_resumed(self, instances: Iterable[str]) -> Memory:
+    def with_resumed(self, instances: Iterable[str]) -> FleetState:
         """The memory after `resume`: those that ran are to run, the others are what they were."""
         changed = {}
         for each in instances:
@@ -86,17 +86,17 @@ class Memory(NamedTuple):
             changed[each] = was._replace(wish=wish, halted=None)
         return self._replace(instances={**self.instances, **changed})
 
-    def with_wish(self, instances: Iterable[str], wish: Wish) -> Memory:
+    def with_wish(self, instances: Iterable[str], wish: Wish) -> FleetState:
         """The memory after a person asked this of these instances."""
         changed = {each: self.of(each)._replace(wish=wish, halted=None) for each in instances}
         return self._replace(instances={**self.instances, **changed})
 
-    def with_refused(self, refused: Mapping[str, Refused | None]) -> Memory:
+    def with_refused(self, refused: Mapping[str, RejectedRevision | None]) -> FleetState:
         """The memory after a roll-out or a rollback; None for an instance that runs what it should again."""
         changed = {each: self.of(each)._replace(refused=why) for each, why in refused.items()}
         return self._replace(instances={**self.instances, **changed})
 
-    def with_registered(self, instances: Iterable[str], now: str) -> Memory:
+    def with_registered(self, instances: Iterable[str], now: str) -> FleetState:
         """The memory with a first registration for those that had none."""
         new = {
             each: self.of(each)._replace(registered_at=now)
@@ -105,26 +105,26 @@ class Memory(NamedTuple):
         }
         return self._replace(instances={**self.instances, **new})
 
-    def with_taken_down(self, instances: Iterable[str], now: float) -> Memory:
+    def with_taken_down(self, instances: Iterable[str], now: float) -> FleetState:
         """The memory after `manager down` of these instances: that they are missing is a person's word."""
         changed = {each: self.of(each)._replace(taken_down_at=now) for each in instances}
         return self._replace(instances={**self.instances, **changed})
 
-    def with_ports(self, ports: Mapping[str, int]) -> Memory:
+    def with_ports(self, ports: Mapping[str, int]) -> FleetState:
         """The memory with the ports that were assigned."""
         changed = {each: self.of(each)._replace(web_port=port) for each, port in ports.items()}
         return self._replace(instances={**self.instances, **changed})
 
-    def with_id(self, file: str, instance: str) -> Memory:
+    def with_id(self, file: str, instance: str) -> FleetState:
         """The memory after `--instance-id` named the instance of a config file."""
         return self._replace(ids={**self.ids, file: instance})
 
 
-def load(path: Path, fleet: str) -> Memory:
+def load(path: Path, fleet: str) -> FleetState:
     """The remembered fleet; empty where there is no file, empty with `faults` where it is not ours to read."""
     try:
         if not path.exists():
-            return Memory(fleet)
+            return FleetState(fleet)
         memory = _decoded(strict_json.read(path, max_bytes=16_000_000))
     except strict_json.JsonFault as fault:
         return _unusable(fleet, Problem.at(str(path), fault.path, fault.message, **fault.params))
@@ -143,11 +143,11 @@ def load(path: Path, fleet: str) -> Memory:
     return memory
 
 
-def _unusable(fleet: str, fault: Problem) -> Memory:
-    return Memory(fleet, faults=(fault,))
+def _unusable(fleet: str, fault: Problem) -> FleetState:
+    return FleetState(fleet, faults=(fault,))
 
 
-def save(path: Path, memory: Memory) -> None:
+def save(path: Path, memory: FleetState) -> None:
     """Writes the file atomically. Raises OSError."""
     atomic_file.write_atomically(
         path,
@@ -160,7 +160,7 @@ def save(path: Path, memory: Memory) -> None:
     )
 
 
-def _encoded(remembered: Remembered) -> dict[str, Any]:
+def _encoded(remembered: InstanceState) -> dict[str, Any]:
     refused = remembered.refused
     return {**remembered._asdict(), "refused": refused._asdict() if refused else None}
 
@@ -191,7 +191,7 @@ def assign_ports(
     return assigned
 
 
-def _decoded(raw: Any) -> Memory:
+def _decoded(raw: Any) -> FleetState:
     if raw["schema"] != SCHEMA:
         raise ValueError(raw["schema"])
     instances = {}
@@ -199,7 +199,7 @@ def _decoded(raw: Any) -> Memory:
         if values["wish"] not in get_args(Wish) or values.get("halted") not in (None, *get_args(Halted)):
             raise ValueError(values["wish"])
         port = values.get("web_port")
-        instances[each] = Remembered(
+        instances[each] = InstanceState(
             wish=values["wish"],
             web_port=None if port is None else int(port),
             registered_at=values.get("registered_at"),
@@ -207,8 +207,14 @@ def _decoded(raw: Any) -> Memory:
             refused=_refused(values.get("refused")),
             taken_down_at=None if values.get("taken_down_at") is None else float(values["taken_down_at"]),
         )
-    return Memory(str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()})
+    return FleetState(
+        str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()}
+    )
 
 
-def _refused(raw: Any) -> Refused | None:
-    return None if raw is None else Refused(str(raw["config_hash"]), str(raw["image_id"]), str(raw["why"]))
+def _refused(raw: Any) -> RejectedRevision | None:
+    return (
+        None
+        if raw is None
+        else RejectedRevision(str(raw["config_hash"]), str(raw["image_id"]), str(raw["why"]))
+    )

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from manager.engine.containers import Container
 from manager.fleet.supervisor_messages import reason
-from manager.fleet.supervisor_state import FINAL, Supervision
+from manager.fleet.supervisor_state import FINAL, SupervisorState
 from manager.i18n import Text
 
 State = Literal[
@@ -18,7 +18,7 @@ ELSEWHERE = "elsewhere"
 """The word for an instance whose bot runs in a container that is not its own."""
 
 
-class Verdict(NamedTuple):
+class Status(NamedTuple):
     """The state, the engine's or supervisor's own word where it says more, and why.
 
     `inner`: what an orphan's state would be if a config named it.
@@ -42,29 +42,29 @@ class Verdict(NamedTuple):
 
 def verdict(
     container: Container | None,
-    supervision: Supervision | None,
+    supervision: SupervisorState | None,
     *,
     configured: bool,
     uptime: float,
     elsewhere: str | None = None,
-) -> Verdict:
+) -> Status:
     """What is so of an instance. `uptime`: the host's, in seconds, against which silence is measured.
 
     `elsewhere`: the id of another container that runs its bot, such as a one-off of Compose's or one of another engine.
     """
     if elsewhere is not None:
         why = Text("its bot runs in container {container}, which is not its own", container=elsewhere[:12])
-        return Verdict("unhealthy", ELSEWHERE, why)
+        return Status("unhealthy", ELSEWHERE, why)
     if container is None:
-        return Verdict("missing")
+        return Status("missing")
     known = _of_container(container, supervision, uptime)
     if configured:
         return known
     why = known.why or Text("no config names it")
-    return Verdict("orphan", known.word or known.state, why, inner=known.state)
+    return Status("orphan", known.word or known.state, why, inner=known.state)
 
 
-def _of_container(container: Container, supervision: Supervision | None, uptime: float) -> Verdict:
+def _of_container(container: Container, supervision: SupervisorState | None, uptime: float) -> Status:
     match container.engine_state:
         case "running":
             if (
@@ -75,48 +75,48 @@ def _of_container(container: Container, supervision: Supervision | None, uptime:
                 return _by_engine_health(container)
             return _by_supervisor(supervision, uptime)
         case "exited":
-            return Verdict("stopped", why=_exit_text(container))
+            return Status("stopped", why=_exit_text(container))
         case "created":
-            return Verdict("stopped", "created", Text("it was made and never started"))
+            return Status("stopped", "created", Text("it was made and never started"))
         case "paused":
-            return Verdict("unhealthy", "paused", Text("it is paused: nothing in it runs"))
+            return Status("unhealthy", "paused", Text("it is paused: nothing in it runs"))
         case "restarting":
-            return Verdict("restarting", why=_exit_text(container))
+            return Status("restarting", why=_exit_text(container))
         case "removing":
-            return Verdict("stopped", "removing")
+            return Status("stopped", "removing")
         case "dead":
-            return Verdict("failed", "dead", Text("the engine could not remove it"))
+            return Status("failed", "dead", Text("the engine could not remove it"))
         case other:
-            return Verdict("unhealthy", other, Text("the engine calls it “{word}”", word=other))
+            return Status("unhealthy", other, Text("the engine calls it “{word}”", word=other))
 
 
-def _by_supervisor(supervision: Supervision, uptime: float) -> Verdict:
+def _by_supervisor(supervision: SupervisorState, uptime: float) -> Status:
     if supervision.is_stale(uptime):
         silence = round(uptime - supervision.updated_uptime)
-        return Verdict(
+        return Status(
             "unhealthy", "silent", Text("its supervisor has said nothing for {seconds} s", seconds=silence)
         )
     why = reason(supervision.why) if supervision.why else None
     match supervision.state:
         case "starting" | "running" | "unhealthy" | "restarting" | "failed" | "completed" as state:
-            return Verdict(state, why=why)
+            return Status(state, why=why)
         case "stopping":
-            return Verdict("unhealthy", "stopping", why or Text("it is being stopped"))
+            return Status("unhealthy", "stopping", why or Text("it is being stopped"))
         case "stopped":  # the bot is gone; the engine's list is a moment behind
-            return Verdict("stopped", why=why)
+            return Status("stopped", why=why)
         case other:
-            return Verdict("unhealthy", other, why)
+            return Status("unhealthy", other, why)
 
 
-def _by_engine_health(container: Container) -> Verdict:
+def _by_engine_health(container: Container) -> Status:
     """Where the state file cannot be read: rootless data, another user, the first moments of a container."""
     match container.health:
         case "healthy":
-            return Verdict("running")
+            return Status("running")
         case "unhealthy":
-            return Verdict("unhealthy", why=Text("the engine's health check fails"))
+            return Status("unhealthy", why=Text("the engine's health check fails"))
         case _:
-            return Verdict("starting")
+            return Status("starting")
 
 
 def _exit_text(container: Container) -> Text | None:

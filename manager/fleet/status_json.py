@@ -6,11 +6,11 @@ import time
 from datetime import datetime
 from typing import Any
 
-from manager.fleet.instance import InstanceView
-from manager.fleet.observe import Survey
+from manager.fleet.instance import Instance
+from manager.fleet.observe import FleetSnapshot
 
 
-def status_object(view: InstanceView, survey: Survey, pid: int) -> dict[str, Any]:
+def status_object(view: Instance, snapshot: FleetSnapshot, pid: int) -> dict[str, Any]:
     """What `status` says of one instance."""
     why = view.verdict.why
     return {
@@ -18,16 +18,16 @@ def status_object(view: InstanceView, survey: Survey, pid: int) -> dict[str, Any
         "timestamp": datetime.now().isoformat(timespec="microseconds"),
         "pid": pid or None,
         "process_info": process_info(pid) if pid else None,
-        "config": _config(view, survey),
+        "config": _config(view, snapshot),
         "instance_id": view.id,
         "state": view.verdict.state,
         "why": str(why) if why else None,
     }
 
 
-def _config(view: InstanceView, survey: Survey) -> dict[str, Any]:
+def _config(view: Instance, snapshot: FleetSnapshot) -> dict[str, Any]:
     """The daemon_config as the file has it, with the port that is really in use. Never holds a credential."""
-    daemon: dict[str, Any] = survey.project.loaded.described(view.id).get("daemon_config", {})
+    daemon: dict[str, Any] = snapshot.project.loaded.described(view.id).get("daemon_config", {})
     paths = {"log_dir": view.spec.log_dir, "db_path": view.spec.db_path} if view.spec else {}
     return {**daemon, **paths, "web_port": view.web_port}
 

@@ -42,7 +42,7 @@ class LastExit(NamedTuple):
     stderr_tail: tuple[str, ...]
 
 
-class Supervision(NamedTuple):
+class SupervisorState(NamedTuple):
     """One supervisor's last word. Times in seconds since the epoch, `updated_uptime` on the host's uptime clock."""
 
     container: str
@@ -70,7 +70,7 @@ class Supervision(NamedTuple):
         return age < 0 or age > STALE_INTERVALS * self.health_interval + STALE_MARGIN_S
 
 
-def read(state_dir: Path) -> Supervision | None:
+def read(state_dir: Path) -> SupervisorState | None:
     """The supervisor's state; None when there is none or it cannot be read."""
     try:
         return _decoded(_read(state_dir / STATE_FILE))
@@ -135,9 +135,9 @@ def _read(path: Path) -> Any:
     return json.loads(raw)
 
 
-def _decoded(raw: Any) -> Supervision:
+def _decoded(raw: Any) -> SupervisorState:
     restarts, health, last = raw["restarts"], raw.get("health") or {}, raw.get("last_exit")
-    return Supervision(
+    return SupervisorState(
         container=_text(raw["container"]),
         state=_text(raw["state"]),
         why=_text_or_none(raw.get("why")),

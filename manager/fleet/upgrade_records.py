@@ -28,7 +28,7 @@ Phase = Literal["going", "done", "back"]
 """`going`: being upgraded, or a killed manager was at it; `done`: upgraded; `back`: it is what it was before."""
 
 
-class Step(NamedTuple):
+class UpgradeRecord(NamedTuple):
     """One instance's last upgrade.
 
     `container`: the old container's id; `definition`: the raw body to make it again; `image_id`, `config_hash`: the new
@@ -70,11 +70,11 @@ class Step(NamedTuple):
         return str(self.definition["Labels"].get(name, ""))
 
 
-Steps = Mapping[str, Step]
+Steps = Mapping[str, UpgradeRecord]
 NONE: Steps = MappingProxyType({})
 
 
-def load(fleet: Fleet) -> dict[str, Step]:
+def load(fleet: Fleet) -> dict[str, UpgradeRecord]:
     """Instance → its last upgrade; empty where there is no file. Raises ManagerError for one that cannot be used."""
     path = fleet.history_file
     if not path.exists():
@@ -83,7 +83,7 @@ def load(fleet: Fleet) -> dict[str, Step]:
         raw: Any = strict_json.read(path, MAX_BYTES)
         if raw["schema"] != SCHEMA or raw["fleet"] != fleet.name:
             raise ValueError(raw["schema"])
-        return {each: Step(**values) for each, values in raw["instances"].items()}
+        return {each: UpgradeRecord(**values) for each, values in raw["instances"].items()}
     except (strict_json.JsonFault, TypeError, KeyError, ValueError, AttributeError) as error:
         raise ManagerError(
             "{path} cannot be read ({why}); move it away, and what was before the last upgrades is forgotten",
@@ -127,7 +127,9 @@ def repository(fleet: Fleet) -> str:
     return f"{fleet.name}-bot"
 
 
-def valid(steps: Steps, containers: Mapping[str, Container], known: Iterable[str]) -> dict[str, Step]:
+def valid(
+    steps: Steps, containers: Mapping[str, Container], known: Iterable[str]
+) -> dict[str, UpgradeRecord]:
     """The steps that can still be taken back."""
     return {
         each: step for each, step in steps.items() if each in known and step.is_valid(containers.get(each))

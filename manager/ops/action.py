@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from manager.fleet.observe import Survey
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.state_file import Wish
 from manager.i18n import Text
 
@@ -45,7 +45,7 @@ class Action(NamedTuple):
         return f"{self.kind} {self.instance}: {self.cause}"
 
 
-Planner = Callable[[Survey, list[str] | None], list[Action]]
+Planner = Callable[[FleetSnapshot, list[str] | None], list[Action]]
 
 
 class Change(NamedTuple):

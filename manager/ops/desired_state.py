@@ -6,33 +6,33 @@ import time
 
 from manager.errors import ConfigError, ManagerError, UsageError, writing_to
 from manager.fleet import instances_json, state_file
-from manager.fleet.observe import Survey
-from manager.fleet.session import Context
-from manager.fleet.snapshot import Situation
-from manager.fleet.state_file import Memory
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session
+from manager.fleet.snapshot import PlanInput
+from manager.fleet.state_file import FleetState
 from manager.ops.action import Action, Change
 from manager.util import ownership
 
 
-def remember(survey: Survey, after: Memory) -> None:
+def remember(snapshot: FleetSnapshot, after: FleetState) -> None:
     """Writes the memory, if it has changed. Raises ManagerError."""
-    if after == survey.project.memory:
+    if after == snapshot.project.memory:
         return
     if after.faults:
         raise ManagerError("this cannot be remembered: {fault}", fault=after.faults[0])
-    path = survey.project.fleet.memory_file
+    path = snapshot.project.fleet.memory_file
     with writing_to(path):
         ownership.make_folder(path.parent)
         state_file.save(path, after)
 
 
-def save_wish(change: Change, survey: Survey, after: Memory) -> ManagerError | None:
+def save_wish(change: Change, snapshot: FleetSnapshot, after: FleetState) -> ManagerError | None:
     """The wish is written before the deed: a manager killed in between must not leave a lie behind.
 
     A bot that is to be stopped is stopped, though, even on a disk that is full; the error is for the end.
     """
     try:
-        remember(survey, after)
+        remember(snapshot, after)
     except ManagerError as error:
         if change.command == "down":  # a hint for `watch`, and nothing that a stop may fail for
             return None
@@ -42,17 +42,19 @@ def save_wish(change: Change, survey: Survey, after: Memory) -> ManagerError | N
     return None
 
 
-def memory_after(change: Change, survey: Survey, actions: list[Action], named: list[str] | None) -> Memory:
+def memory_after(
+    change: Change, snapshot: FleetSnapshot, actions: list[Action], named: list[str] | None
+) -> FleetState:
     """What is remembered from now on."""
-    after = survey.project.memory
-    situation = survey.situation
+    after = snapshot.project.memory
+    plan_input = snapshot.plan_input
     if change.wish is not None:
-        after = after.with_wish(_asked(change, situation, actions, named), change.wish)
+        after = after.with_wish(_asked(change, plan_input, actions, named), change.wish)
     elif change.command == "resume":
         after = after.with_resumed(named or [])
     elif change.command == "up":  # what a person stopped here, and then started by docker's own means
-        wishes = situation.memory.instances
-        after = after.with_wish([each for each in wishes if situation.is_up(each)], "run")
+        wishes = plan_input.memory.instances
+        after = after.with_wish([each for each in wishes if plan_input.is_up(each)], "run")
     if change.command == "down":
         gone = [action.instance for action in actions if action.kind == "remove"]
         after = after.with_taken_down(gone, time.time())
@@ -60,52 +62,56 @@ def memory_after(change: Change, survey: Survey, actions: list[Action], named: l
     after = after.with_registered(starting, instances_json.local_iso(time.time()))
     open_ports = {
         each: spec.web_port
-        for each, spec in survey.project.specs.items()
+        for each, spec in snapshot.project.specs.items()
         if each in starting and spec.web_port is not None
     }
     return after.with_ports(open_ports)
 
 
-def _asked(change: Change, situation: Situation, actions: list[Action], named: list[str] | None) -> list[str]:
+def _asked(
+    change: Change, plan_input: PlanInput, actions: list[Action], named: list[str] | None
+) -> list[str]:
     """Of which instances a person has just asked something."""
     if named is not None:
         return named
     if change.command == "restart":  # leaves alone what is stopped
         return [action.instance for action in actions if action.kind != "leave"]
-    everything = [*{**situation.wanted, **situation.containers}]
+    everything = [*{**plan_input.wanted, **plan_input.containers}]
     if change.command == "stop":  # keeps what is halted on the list of `resume`
-        return [each for each in everything if situation.is_up(each) or not situation.memory.of(each).halted]
+        return [
+            each for each in everything if plan_input.is_up(each) or not plan_input.memory.of(each).halted
+        ]
     return everything
 
 
-def name_instance(context: Context) -> None:
+def name_instance(session: Session) -> None:
     """`--config FILE --instance-id ID`: from now on this config's instance bears that id."""
-    survey, wanted = context.survey(), context.args.instance_id
-    if len(context.args.config) != 1:
+    snapshot, wanted = session.observe(), session.args.instance_id
+    if len(session.args.config) != 1:
         raise UsageError("--instance-id names the instance of one --config FILE, not of several")
-    present = survey.project.instance_of(context.args.config[0])
+    present = snapshot.project.instance_of(session.args.config[0])
     if present == wanted:
         return
-    if present in survey.situation.containers:
+    if present in snapshot.plan_input.containers:
         raise UsageError(
             "{id} has a container; `manager down {id}` first, or one config runs twice", id=present
         )
-    file = survey.project.specs[present].config_file
-    _require_free_id(wanted, file, survey)
-    remember(survey, survey.project.memory.with_id(file, wanted))
+    file = snapshot.project.specs[present].config_file
+    _require_free_id(wanted, file, snapshot)
+    remember(snapshot, snapshot.project.memory.with_id(file, wanted))
 
 
-def _require_free_id(instance: str, file: str, survey: Survey) -> None:
+def _require_free_id(instance: str, file: str, snapshot: FleetSnapshot) -> None:
     """Raises before the id is remembered: one that cannot be loaded again would keep every later command from working."""
     from manager.config.loader import id_faults  # pydantic, 0.1 s
 
     if faults := list(id_faults(file, instance)):
         raise ConfigError(faults)
-    found = survey.situation.containers.get(instance)
+    found = snapshot.plan_input.containers.get(instance)
     if found is not None and found.config_file != file:
         raise UsageError(
             "{id} is the container of {file}; `manager down {id}` first", id=instance, file=found.config_file
         )
-    for other in survey.project.specs.values():
+    for other in snapshot.project.specs.values():
         if other.id.lower() == instance.lower() and other.config_file != file:
             raise UsageError("{id} is already the instance of {file}", id=instance, file=other.config_file)

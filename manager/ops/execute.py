@@ -17,11 +17,11 @@ from manager.engine.client import MOST_CALLS, Engine
 from manager.engine.containers import DEFAULT_STOP_TIMEOUT_S, Container
 from manager.errors import EngineError, ManagerError, NameTaken, NotFound
 from manager.fleet import host, supervisor_state
-from manager.fleet.upgrade_records import Step
+from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text, mark
 from manager.ops import instance_folders, rollback_store
 from manager.ops.action import Action
-from manager.util.threads import Crowd
+from manager.util.threads import TaskGroup
 
 SIGKILLED = 137
 INTERRUPTED = Text("interrupted")
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
         return self.error is None and self.action.starts
 
 
-class Means(NamedTuple):
+class ExecutionContext(NamedTuple):
     """What the executor works with."""
 
     engine: Engine
@@ -50,10 +50,10 @@ class Means(NamedTuple):
     specs: Mapping[str, InstanceSpec]
     containers: Mapping[str, Container]
     env_values: Mapping[str, Mapping[str, str]]
-    place: Callable[[str], container_config.Place]
+    place: Callable[[str], container_config.HostContext]
     called_off: Callable[[], Text | None]
     """Why nothing may be started any more: a person has stopped the fleet by force, or pressed Ctrl-C."""
-    steps: Mapping[str, Step] = MappingProxyType({})
+    steps: Mapping[str, UpgradeRecord] = MappingProxyType({})
     """What `rollback` brings back."""
     await_network: Callable[[], None] = lambda: None
     """Returns when the fleet's network is there: a container can be made before, and not started."""
@@ -66,7 +66,9 @@ class End(NamedTuple):
     open_orders_left: int | None = None
 
 
-def run(actions: Iterable[Action], means: Means, on_done: Callable[[Outcome], None]) -> list[Outcome]:
+def run(
+    actions: Iterable[Action], means: ExecutionContext, on_done: Callable[[Outcome], None]
+) -> list[Outcome]:
     """Runs every action; one that fails keeps no other from running. `on_done` is called as each one ends.
 
     All at once, so that a fleet ends as fast as its slowest bot; the engine is given only so much work at a time
@@ -75,7 +77,7 @@ def run(actions: Iterable[Action], means: Means, on_done: Callable[[Outcome], No
     todo, outcomes = list(actions), []
     interrupted, called_off = Event(), means.called_off
     means = means._replace(called_off=lambda: INTERRUPTED if interrupted.is_set() else called_off())
-    first = Crowd(
+    first = TaskGroup(
         [
             partial(_timed, Action("remove", each.instance, each.cause), means)
             for each in todo
@@ -84,7 +86,7 @@ def run(actions: Iterable[Action], means: Means, on_done: Callable[[Outcome], No
         MOST_CALLS,
     )
     removed = {outcome.action.instance: outcome for outcome in _outcomes(first, interrupted)}
-    crowd = Crowd([partial(_timed, each, means, removed.get(each.instance)) for each in todo], MOST_CALLS)
+    crowd = TaskGroup([partial(_timed, each, means, removed.get(each.instance)) for each in todo], MOST_CALLS)
     unsaid: ManagerError | None = None
     for outcome in _outcomes(crowd, interrupted):
         outcomes.append(outcome)
@@ -100,7 +102,7 @@ def run(actions: Iterable[Action], means: Means, on_done: Callable[[Outcome], No
     return outcomes
 
 
-def _outcomes(crowd: Crowd[Outcome], interrupted: Event) -> Iterator[Outcome]:
+def _outcomes(crowd: TaskGroup[Outcome], interrupted: Event) -> Iterator[Outcome]:
     """Each as it ends. Neither Ctrl-C, which is noted, nor a bug in one, which is raised at the end, leaves another behind."""
     bug: Exception | None = None
     while crowd.pending:
@@ -116,7 +118,7 @@ def _outcomes(crowd: Crowd[Outcome], interrupted: Event) -> Iterator[Outcome]:
         raise bug
 
 
-def _timed(action: Action, means: Means, removed: Outcome | None = None) -> Outcome:
+def _timed(action: Action, means: ExecutionContext, removed: Outcome | None = None) -> Outcome:
     """One action, its failure caught. `removed`: its container is gone already, this is how that went."""
     if removed is not None and removed.error is not None:
         return removed._replace(action=action)
@@ -129,7 +131,7 @@ def _timed(action: Action, means: Means, removed: Outcome | None = None) -> Outc
     return Outcome(action, time.monotonic() - started, error, end.was_killed, end.open_orders_left)
 
 
-def _perform(action: Action, means: Means, removed: Outcome | None) -> End:
+def _perform(action: Action, means: ExecutionContext, removed: Outcome | None) -> End:
     """Does it. Returns how a bot ended on the way. Raises ManagerError."""
     instance, end = action.instance, End()
     match action.kind:
@@ -167,7 +169,7 @@ def _perform(action: Action, means: Means, removed: Outcome | None) -> End:
     return end
 
 
-def _require_free_port(instance: str, means: Means) -> None:
+def _require_free_port(instance: str, means: ExecutionContext) -> None:
     """Raises ManagerError when the container would get another port than now, and somebody else has it."""
     spec, present = means.specs[instance], means.containers[instance].web_port
     if spec.web_port is None or spec.web_port == present:
@@ -176,7 +178,7 @@ def _require_free_port(instance: str, means: Means) -> None:
         raise _port_in_use(spec, spec.web_port, means)
 
 
-def _make_ready(instance: str, means: Means, *, as_it_was: bool = False) -> None:
+def _make_ready(instance: str, means: ExecutionContext, *, as_it_was: bool = False) -> None:
     """Folders, and the new env file beside the old one: everything that can fail without touching the bot."""
     _require_not_called_off(instance, means)
     spec = means.specs.get(instance)
@@ -186,7 +188,7 @@ def _make_ready(instance: str, means: Means, *, as_it_was: bool = False) -> None
         instance_folders.stage_env(spec, means.fleet, owner, means.env_values[instance])
 
 
-def _create(instance: str, means: Means, image_id: str | None = None) -> None:
+def _create(instance: str, means: ExecutionContext, image_id: str | None = None) -> None:
     """`image_id`: another image than the fleet's present one."""
     _require_no_bot(instance, means)
     spec, name, place = means.specs[instance], means.fleet.container_name(instance), means.place(instance)
@@ -208,7 +210,7 @@ def _create(instance: str, means: Means, image_id: str | None = None) -> None:
     _engine_start(instance, created, means)
 
 
-def _restore(action: Action, means: Means) -> None:
+def _restore(action: Action, means: ExecutionContext) -> None:
     """Makes the container of before the upgrade again; the present one is gone."""
     instance = action.instance
     _require_no_bot(instance, means)
@@ -231,7 +233,7 @@ def _name_explained(instance: str, name: str) -> Iterator[None]:
         ) from error  # fmt: skip
 
 
-def _start(action: Action, means: Means) -> None:
+def _start(action: Action, means: ExecutionContext) -> None:
     _require_no_bot(action.instance, means)
     spec = means.specs.get(action.instance)
     if spec is not None and not action.as_it_was:
@@ -241,7 +243,7 @@ def _start(action: Action, means: Means) -> None:
     _engine_start(action.instance, means.containers[action.instance].id, means)
 
 
-def _engine_start(instance: str, container_id: str, means: Means) -> None:
+def _engine_start(instance: str, container_id: str, means: ExecutionContext) -> None:
     try:
         means.engine.start(container_id, before=lambda: _require_not_called_off(instance, means))
     except EngineError as error:
@@ -254,12 +256,12 @@ def _engine_start(instance: str, container_id: str, means: Means) -> None:
         raise
 
 
-def _require_not_called_off(instance: str, means: Means) -> None:
+def _require_not_called_off(instance: str, means: ExecutionContext) -> None:
     if why := means.called_off():
         raise ManagerError("{id} is not started: {why}", id=instance, why=why)
 
 
-def _start_error(instance: str, error: EngineError, means: Means) -> ManagerError:
+def _start_error(instance: str, error: EngineError, means: ExecutionContext) -> ManagerError:
     text = str(error)
     spec = means.specs.get(instance)
     if (
@@ -271,14 +273,14 @@ def _start_error(instance: str, error: EngineError, means: Means) -> ManagerErro
     return type(error)(mark("cannot start {id}: {why}"), id=instance, why=text)
 
 
-def _port_in_use(spec: InstanceSpec, port: int, means: Means) -> EngineError:
+def _port_in_use(spec: InstanceSpec, port: int, means: ExecutionContext) -> EngineError:
     return EngineError(
         "cannot start {id}: port {port} is in use by {holder}; free it, or change daemon_config.web_port in {file}",
         id=spec.id, port=port, holder=port_holder.holder(port, means.engine, means.fleet.name), file=spec.config_file,
     )  # fmt: skip
 
 
-def _stop(instance: str, means: Means) -> End:
+def _stop(instance: str, means: ExecutionContext) -> End:
     """Stops the container; returns how its bot ended."""
     found, end = means.containers.get(instance), End()
     if found is not None and found.is_up:
@@ -294,7 +296,7 @@ def _stop(instance: str, means: Means) -> End:
     return end
 
 
-def _require_no_bot(instance: str, means: Means) -> None:
+def _require_no_bot(instance: str, means: ExecutionContext) -> None:
     """Raises ManagerError while a bot of this instance lives somewhere: nothing else is a stop, and no start may follow."""
     state_dir = means.fleet.instance_state_dir(instance)
     if not supervisor_state.is_held(state_dir):
@@ -318,7 +320,7 @@ def was_killed(found: Container, fleet: Fleet, engine: Engine) -> bool:
     return said.state == "stopped" and said.last_exit is not None and said.last_exit.killed
 
 
-def _remove(instance: str, means: Means) -> End:
+def _remove(instance: str, means: ExecutionContext) -> End:
     """Stops and removes the container; returns how its bot ended."""
     end = _stop(instance, means)
     found = means.containers.get(instance)

@@ -16,11 +16,11 @@ from manager.engine.client import MOST_CALLS, Engine
 from manager.engine.containers import Container
 from manager.errors import FAILED, OK, TIMED_OUT, EngineError, ManagerError, NotFound, worst_exit_code
 from manager.fleet import supervisor_state
-from manager.fleet.observe import Survey
+from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops import execute, open_orders
 from manager.ops.open_orders import Answer
-from manager.util.threads import Crowd
+from manager.util.threads import TaskGroup
 
 ROUNDS = 3
 """What somebody starts while the fleet is being halted is stopped again; who does it all the time has to be found first."""
@@ -78,55 +78,55 @@ class Fate(NamedTuple):
 class Halted(NamedTuple):
     """The fleet after every container was told to stop. `seen`, `ended`: by container id, all that there were on the way."""
 
-    survey: Survey
+    snapshot: FleetSnapshot
     seen: Mapping[str, Container]
     ended: Mapping[str, Ended]
 
     @property
     def came_up(self) -> set[str]:
         """The instances whose own container was up at some moment, one that was only just being started too."""
-        name = self.survey.project.fleet.container_name
+        name = self.snapshot.project.fleet.container_name
         ended = (each.container for each in self.ended.values())
         return {each.instance for each in ended if each.name == name(each.instance)}
 
 
-def containers(survey: Survey, chosen: Collection[str]) -> list[Container]:
+def containers(snapshot: FleetSnapshot, chosen: Collection[str]) -> list[Container]:
     """The containers of these instances, strays too: one-offs and doubles may trade. Not those of another folder's fleet."""
-    found = (*survey.observed.containers.values(), *survey.observed.strays)
-    return [each for each in found if each.instance in chosen and survey.elsewhere(each) is None]
+    found = (*snapshot.observed.containers.values(), *snapshot.observed.strays)
+    return [each for each in found if each.instance in chosen and snapshot.elsewhere(each) is None]
 
 
 def bring_down(
-    survey: Survey,
+    snapshot: FleetSnapshot,
     chosen: Collection[str],
-    look_again: Callable[[Survey], Survey],
+    look_again: Callable[[FleetSnapshot], FleetSnapshot],
     engine: Engine,
     on_end: Callable[[Ended], None],
 ) -> Halted:
     """Tells all that is up to stop, at once; looks again, and again stops what is up then. `on_end`: as each one ends."""
-    fleet = survey.project.fleet
+    fleet = snapshot.project.fleet
     seen: dict[str, Container] = {}
     ended: dict[str, Ended] = {}
     for _round in range(ROUNDS):
-        present = containers(survey, chosen)
+        present = containers(snapshot, chosen)
         seen |= {each.id: each for each in present}
         up = [each for each in present if each.is_up]
-        for end in Crowd([partial(_stop, each, fleet, engine) for each in up], MOST_CALLS):
+        for end in TaskGroup([partial(_stop, each, fleet, engine) for each in up], MOST_CALLS):
             ended[end.container.id] = end
             on_end(end)
         time.sleep(LIST_LAG_S)
-        survey = look_again(survey)
-        if not any(each.is_up for each in containers(survey, chosen)):
+        snapshot = look_again(snapshot)
+        if not any(each.is_up for each in containers(snapshot, chosen)):
             break
-    return Halted(survey, seen, ended)
+    return Halted(snapshot, seen, ended)
 
 
 def ask(
     halted: Halted, chosen: Collection[str], engine: Engine, on_answer: Callable[[Container, Answer], None]
 ) -> dict[str, Answer]:
     """Instance → the exchange's answer, of those that trade live; some at a time, each a Python program of its own."""
-    fleet = halted.survey.project.fleet
-    live = {each.instance: each for each in containers(halted.survey, chosen)[::-1] if each.mode == "live"}
+    fleet = halted.snapshot.project.fleet
+    live = {each.instance: each for each in containers(halted.snapshot, chosen)[::-1] if each.mode == "live"}
     gone = {each.instance for each in halted.seen.values() if each.mode == "live"}.difference(live)
     answers = {each: Answer(None, why=Text("its container is gone, nobody can ask for it")) for each in gone}
     if not live:
@@ -137,7 +137,7 @@ def ask(
     def ask_one(container: Container) -> tuple[Container, Answer]:
         return container, open_orders.ask(container, fleet, engine)
 
-    for container, answer in Crowd([partial(ask_one, each) for each in live.values()], ASKED_AT_ONCE):
+    for container, answer in TaskGroup([partial(ask_one, each) for each in live.values()], ASKED_AT_ONCE):
         answers[container.instance] = answer
         on_answer(container, answer)
     return answers
@@ -145,9 +145,9 @@ def ask(
 
 def fates(halted: Halted, chosen: Collection[str], answers: Mapping[str, Answer]) -> list[Fate]:
     """One of each container that there was, and of each instance that had none."""
-    survey = halted.survey
-    fleet = survey.project.fleet
-    still_up = {each.id for each in containers(survey, chosen) if each.is_up}
+    snapshot = halted.snapshot
+    fleet = snapshot.project.fleet
+    still_up = {each.id for each in containers(snapshot, chosen) if each.is_up}
     found = [
         _fate(each.instance, each, each.mode, fleet, each.id not in still_up)._replace(
             ended=halted.ended.get(each.id), answer=answers.get(each.instance)
@@ -156,9 +156,9 @@ def fates(halted: Halted, chosen: Collection[str], answers: Mapping[str, Answer]
     ]
     with_container = {each.instance for each in found}
     return found + [
-        _fate(each, None, survey.views[each].mode or "", fleet, is_down=True)
+        _fate(each, None, snapshot.views[each].mode or "", fleet, is_down=True)
         for each in chosen
-        if each not in with_container and each in survey.views
+        if each not in with_container and each in snapshot.views
     ]
 
 

@@ -7,32 +7,32 @@ from functools import partial
 
 from manager.config.fleet import Fleet
 from manager.engine.client import Engine
-from manager.engine.container_config import NETWORK_OPTIONS, START_INTERVAL_API, Place
+from manager.engine.container_config import NETWORK_OPTIONS, START_INTERVAL_API, HostContext
 from manager.engine.labels import SUPERVISOR, SUPERVISOR_CONTRACT, of_network
 from manager.errors import EngineError, ManagerError
 from manager.fleet import lock, upgrade_records
-from manager.fleet.observe import NO_IMAGE, Survey
-from manager.fleet.session import Context
+from manager.fleet.observe import NO_IMAGE, FleetSnapshot
+from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.ops import bot_user, execute
 from manager.ops.action import Action
-from manager.util.threads import Ahead
+from manager.util.threads import Deferred
 
 NEW_CONTAINER = frozenset({"create", "recreate", "rollback"})
 
 
 def gather(
-    context: Context,
-    survey: Survey,
+    session: Session,
+    snapshot: FleetSnapshot,
     todo: Collection[Action],
     held: lock.Held,
     steps: upgrade_records.Steps = upgrade_records.NONE,
-) -> execute.Means:
+) -> execute.ExecutionContext:
     """Everything that these actions need, in a few engine calls whatever their number. Raises ManagerError.
 
     `steps`: what each `rollback` among them brings back.
     """
-    project, engine = survey.project, context.engine()
+    project, engine = snapshot.project, session.engine()
     fleet = project.fleet
     kinds = {action.kind for action in todo}
 
@@ -40,14 +40,14 @@ def gather(
         return Text("the fleet was stopped by force meanwhile") if held.was_passed() else None
 
     if not any(action.starts or action.kind == "rollback" for action in todo):
-        return execute.Means(
-            engine, fleet, project.specs, survey.situation.containers, survey.env_values, _no_place,
+        return execute.ExecutionContext(
+            engine, fleet, project.specs, snapshot.plan_input.containers, snapshot.env_values, _no_place,
             called_off,
         )  # fmt: skip
     as_user = bot_user.bot_user(fleet, project.variables, engine)
     if kinds & {"create", "recreate"}:
-        _require_image(survey)
-    network = Ahead(partial(_ensure_network, engine, fleet)) if kinds & NEW_CONTAINER else None
+        _require_image(snapshot)
+    network = Deferred(partial(_ensure_network, engine, fleet)) if kinds & NEW_CONTAINER else None
     if network and kinds != {"create"}:
         network.result()  # before a bot is stopped that could then not be started
     if kinds & {"create", "recreate"}:
@@ -59,37 +59,44 @@ def gather(
     else:
         hashes, api_version = {}, START_INTERVAL_API
 
-    def place(instance: str) -> Place:
-        return Place(
+    def place(instance: str) -> HostContext:
+        return HostContext(
             uid=as_user.uid,
             gid=as_user.gid,
             owner=as_user.owner,
-            image_id=survey.image.id,
-            compose_hash=hashes.get(instance) or _own_hash(instance, survey),
+            image_id=snapshot.image.id,
+            compose_hash=hashes.get(instance) or _own_hash(instance, snapshot),
             api_version=api_version,
         )
 
-    found = execute.Means(
-        engine, fleet, project.specs, survey.situation.containers, survey.env_values, place, called_off, steps
+    found = execute.ExecutionContext(
+        engine,
+        fleet,
+        project.specs,
+        snapshot.plan_input.containers,
+        snapshot.env_values,
+        place,
+        called_off,
+        steps,
     )
     return found._replace(await_network=network.result) if network else found
 
 
-def _own_hash(instance: str, survey: Survey) -> str:
+def _own_hash(instance: str, snapshot: FleetSnapshot) -> str:
     """Where Compose gives none. A container that is brought back has its own, and may have no config any more."""
-    wanted = survey.situation.wanted.get(instance)
+    wanted = snapshot.plan_input.wanted.get(instance)
     return wanted.config_hash if wanted else ""
 
 
-def _no_place(instance: str) -> Place:
+def _no_place(instance: str) -> HostContext:
     raise AssertionError(f"{instance} is not being started")
 
 
-def _require_image(survey: Survey) -> None:
-    name = survey.project.fleet.image_name
-    if survey.image == NO_IMAGE:
+def _require_image(snapshot: FleetSnapshot) -> None:
+    name = snapshot.project.fleet.image_name
+    if snapshot.image == NO_IMAGE:
         raise ManagerError("the image {image} is not there; build it: `manager build`", image=name)
-    if survey.image.contract != SUPERVISOR_CONTRACT:
+    if snapshot.image.contract != SUPERVISOR_CONTRACT:
         raise ManagerError(
             "the image {image} has no botfleet supervisor (label {label}); build it with `manager build --bot DIR`",
             image=name, label=f"{SUPERVISOR}={SUPERVISOR_CONTRACT}",

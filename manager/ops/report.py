@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from manager.errors import FAILED, OK, TIMED_OUT, worst_exit_code
 from manager.fleet import display
-from manager.fleet.observe import Survey
-from manager.fleet.session import Context
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops import plan
 from manager.ops.action import Action
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from manager.ops.execute import Outcome
 
 
-def say_plan(context: Context, survey: Survey, actions: list[Action]) -> int:
+def say_plan(session: Session, snapshot: FleetSnapshot, actions: list[Action]) -> int:
     """Shows what would be done, and stops there."""
-    if context.as_json:
+    if session.as_json:
         console.say_json([_action_object(action) for action in actions])
         return OK
     for action in actions:
         console.say(action_line(action))
-    _say_drift(survey, actions)
+    _say_drift(snapshot, actions)
     if not plan.effective(actions):
         console.say(_("nothing to do"))
     return OK
 
 
 def say_outcomes(
-    context: Context,
-    after: Survey,
+    session: Session,
+    after: FleetSnapshot,
     actions: list[Action],
     outcomes: list[Outcome],
     late: list[str],
@@ -40,13 +40,13 @@ def say_outcomes(
     """Says how it went. Returns the exit code that all of it comes to."""
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     killed = [outcome for outcome in outcomes if outcome.was_killed]
-    if context.as_json:
+    if session.as_json:
         console.say_json(
             [_outcome_object(outcome) for outcome in sorted(outcomes, key=lambda each: each.action.instance)]
         )
     elif not outcomes and not late:
         console.say(_("nothing to do"))
-    if not context.as_json:
+    if not session.as_json:
         _say_drift(after, actions)
     for error in errors:
         console.error(error)
@@ -90,12 +90,12 @@ def killed_text(outcome: Outcome) -> Text:
     )
 
 
-def _say_drift(survey: Survey, actions: list[Action]) -> None:
+def _say_drift(snapshot: FleetSnapshot, actions: list[Action]) -> None:
     """A new image restarts nothing by itself, so it is said."""
     touched = {action.instance for action in actions}
     behind = [
         each
-        for each, view in survey.views.items()
+        for each, view in snapshot.views.items()
         if "image" in view.drift and not view.is_rolled_back and each not in touched
     ]
     if behind:

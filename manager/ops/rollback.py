@@ -9,10 +9,10 @@ from manager.config import bot_environment
 from manager.engine import labels
 from manager.errors import Problem
 from manager.fleet import lock, upgrade_records
-from manager.fleet.observe import Survey, env_of
-from manager.fleet.session import Context
-from manager.fleet.state_file import Refused
-from manager.fleet.upgrade_records import Step
+from manager.fleet.observe import FleetSnapshot, env_of
+from manager.fleet.session import Session
+from manager.fleet.state_file import RejectedRevision
+from manager.fleet.upgrade_records import UpgradeRecord
 from manager.ops import desired_state, report
 from manager.ops.action import Action
 from manager.util import console
@@ -21,60 +21,67 @@ if TYPE_CHECKING:
     from manager.ops.execute import Outcome
 
 
-def valid(steps: upgrade_records.Steps, survey: Survey) -> dict[str, Step]:
+def valid(steps: upgrade_records.Steps, snapshot: FleetSnapshot) -> dict[str, UpgradeRecord]:
     """The steps that can still be taken back."""
-    return upgrade_records.valid(steps, survey.situation.containers, survey.views)
+    return upgrade_records.valid(steps, snapshot.plan_input.containers, snapshot.views)
 
 
 def put_back(
-    context: Context,
+    session: Session,
     held: lock.Held,
-    survey: Survey,
+    snapshot: FleetSnapshot,
     steps: upgrade_records.Steps,
     todo: list[Action],
     why: Mapping[str, str],
-) -> tuple[Survey, list[Outcome]]:
+) -> tuple[FleetSnapshot, list[Outcome]]:
     """Brings the old containers back. Returns the fleet after it.
 
     `why`: of each instance. What is refused is remembered before the deed, lest the next `up` brings it again.
     """
     if not todo:
-        return survey, []
+        return snapshot, []
     from manager.ops import execute, prepare
 
     refused = {
-        each: Refused(steps[each].config_hash, steps[each].image_id, why[each])
+        each: RejectedRevision(steps[each].config_hash, steps[each].image_id, why[each])
         for each in (action.instance for action in todo)
     }
-    desired_state.remember(survey, survey.project.memory.with_refused(refused))
+    desired_state.remember(snapshot, snapshot.project.memory.with_refused(refused))
 
     def on_done(outcome: Outcome) -> None:
-        if not context.as_json:
+        if not session.as_json:
             console.say(report.outcome_line(outcome))
 
-    outcomes = execute.run(todo, prepare.gather(context, survey, todo, held, steps), on_done)
-    fleet = survey.project.fleet
+    outcomes = execute.run(todo, prepare.gather(session, snapshot, todo, held, steps), on_done)
+    fleet = snapshot.project.fleet
     back = {each.action.instance for each in outcomes if each.error is None}
     upgrade_records.save(
         fleet, {**upgrade_records.load(fleet), **{each: steps[each]._replace(phase="back") for each in back}}
     )
-    return context.look_again(survey), outcomes
+    return session.look_again(snapshot), outcomes
 
 
 def purse_problem(
-    instance: str, step: Step, survey: Survey, together: upgrade_records.Steps = upgrade_records.NONE
+    instance: str,
+    step: UpgradeRecord,
+    snapshot: FleetSnapshot,
+    together: upgrade_records.Steps = upgrade_records.NONE,
 ) -> Problem | None:
     """What keeps an old container from being started beside those that trade live now, and those brought back with it."""
     if not _is_live(step):
         return None
     with_it = [
-        _trading(each, other, survey)
+        _trading(each, other, snapshot)
         for each, other in together.items()
         if each != instance and _is_live(other)
     ]
-    mine = _trading(instance, step, survey)
+    mine = _trading(instance, step, snapshot)
     other = bot_environment.beside_as_it_was(
-        mine.exchange, mine.symbol, mine.values, [*survey.trading([instance]), *with_it], survey.project.fleet
+        mine.exchange,
+        mine.symbol,
+        mine.values,
+        [*snapshot.trading([instance]), *with_it],
+        snapshot.project.fleet,
     )
     if other is None:
         return None
@@ -87,13 +94,13 @@ def purse_problem(
     )  # fmt: skip
 
 
-def _is_live(step: Step) -> bool:
+def _is_live(step: UpgradeRecord) -> bool:
     return step.label(labels.MODE) == "live"
 
 
-def _trading(instance: str, step: Step, survey: Survey) -> bot_environment.Trading:
+def _trading(instance: str, step: UpgradeRecord, snapshot: FleetSnapshot) -> bot_environment.Trading:
     """An old container as if it traded already."""
-    fleet = survey.project.fleet
+    fleet = snapshot.project.fleet
     return bot_environment.Trading(
         instance,
         fleet.container_name(instance),

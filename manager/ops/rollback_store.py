@@ -12,7 +12,7 @@ from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import EngineError, ManagerError, NotFound, writing_to
 from manager.fleet import env_file, host, supervisor_state, upgrade_records
-from manager.fleet.upgrade_records import Step
+from manager.fleet.upgrade_records import UpgradeRecord
 from manager.util import atomic_file, strict_json
 
 MAX_ENV_BYTES = 1_000_000
@@ -20,7 +20,7 @@ MAX_ENV_BYTES = 1_000_000
 
 def keep(
     container: Container, fleet: Fleet, engine: Engine, *, image_id: str, config_hash: str, at: str
-) -> Step:
+) -> UpgradeRecord:
     """Keeps the image and the env file of a container that is about to be replaced. Raises ManagerError; nothing is changed then."""
     inspected = engine.inspect(container.id)
     tag = upgrade_records.tag_of(fleet, container.image_id)
@@ -29,7 +29,7 @@ def keep(
         fleet.secrets_dir(container.instance) / env_file.ENV_FILE,
         upgrade_records.kept_env(fleet, container.instance),
     )
-    return Step(
+    return UpgradeRecord(
         "going",
         container.id,
         upgrade_records.definition(inspected, container.instance, tag),
@@ -41,7 +41,7 @@ def keep(
     )
 
 
-def tidy(steps: Mapping[str, Step], fleet: Fleet, engine: Engine) -> None:
+def tidy(steps: Mapping[str, UpgradeRecord], fleet: Fleet, engine: Engine) -> None:
     """Lets go of the images and env files that no record needs any more."""
     needed = {str(step.definition["Image"]) for step in steps.values()}
     with suppress(EngineError):
@@ -55,7 +55,7 @@ def tidy(steps: Mapping[str, Step], fleet: Fleet, engine: Engine) -> None:
 
 
 def require_restorable(
-    step: Step, instance: str, present: Container | None, fleet: Fleet, engine: Engine
+    step: UpgradeRecord, instance: str, present: Container | None, fleet: Fleet, engine: Engine
 ) -> None:
     """Raises ManagerError for what would fail after the stop: old image or folder gone, the old port another's now."""
     try:
@@ -81,7 +81,7 @@ def require_restorable(
         )  # fmt: skip
 
 
-def restore(step: Step, instance: str, fleet: Fleet, engine: Engine, owner: tuple[int, int]) -> str:
+def restore(step: UpgradeRecord, instance: str, fleet: Fleet, engine: Engine, owner: tuple[int, int]) -> str:
     """Makes the old container again, with its env file; returns its id. Not started. The new one must be gone."""
     state_dir = fleet.instance_state_dir(instance)
     target = fleet.secrets_dir(instance) / env_file.ENV_FILE

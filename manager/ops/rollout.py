@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from manager.errors import FAILED, TIMED_OUT, ManagerError, worst_exit_code
 from manager.fleet import instances_json, instances_json_refresh, lock, upgrade_records
-from manager.fleet.observe import Survey
-from manager.fleet.session import Context, show_problems
-from manager.fleet.state_file import Refused
-from manager.fleet.upgrade_records import Step
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session, show_problems
+from manager.fleet.state_file import RejectedRevision
+from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text, _, mark
 from manager.ops import desired_state, plan, report, rollback_store, rollout_plan, wait
 from manager.ops.action import Action
@@ -19,7 +19,7 @@ from manager.ops.rollout_plan import Watched
 from manager.util import console
 
 if TYPE_CHECKING:
-    from manager.ops.execute import Means, Outcome
+    from manager.ops.execute import ExecutionContext, Outcome
 
 Result = Literal["upgraded", "put back", "failed", "not reached", "left"]
 RESULTS = {
@@ -46,10 +46,10 @@ class Fate(NamedTuple):
 class Rolling:
     """One roll-out on its way: batch after batch, until one fails."""
 
-    def __init__(self, context: Context, held: lock.Held, survey: Survey) -> None:
-        self._context, self._held, self._survey = context, held, survey
-        self._fleet, self._engine = survey.project.fleet, context.engine()
-        self.steps = valid(upgrade_records.load(self._fleet), survey)
+    def __init__(self, session: Session, held: lock.Held, snapshot: FleetSnapshot) -> None:
+        self._session, self._held, self._snapshot = session, held, snapshot
+        self._fleet, self._engine = snapshot.project.fleet, session.engine()
+        self.steps = valid(upgrade_records.load(self._fleet), snapshot)
         self._fates: dict[str, Fate] = {}
         self._killed: list[Outcome] = []
         self._stopped: Text | ManagerError | None = None
@@ -81,11 +81,11 @@ class Rolling:
             self._tidy()
         except ManagerError as error:
             self._stop(error)
-        instances_json_refresh.write(self._survey)
+        instances_json_refresh.write(self._snapshot)
 
     def conclude(self) -> int:
         """Says what all of it came to. Returns the exit code."""
-        if self._context.as_json:
+        if self._session.as_json:
             console.say_json([_object(each, fate) for each, fate in sorted(self._fates.items())])
         else:
             self._summarise()
@@ -96,7 +96,7 @@ class Rolling:
                 console.error(
                     Text("{id}: {result}: {why}", id=each, result=Text(RESULTS[fate.result]), why=fate.why)
                 )
-        show_problems(self._survey.project)
+        show_problems(self._snapshot.project)
         codes = [fate.code for fate in self._fates.values()] + [TIMED_OUT for _killed in self._killed]
         if isinstance(self._stopped, ManagerError):
             if all(fate.why is not self._stopped for fate in self._fates.values() if fate.code):
@@ -115,7 +115,7 @@ class Rolling:
 
     def _tidy(self) -> None:
         """Lets go of what nobody can go back to any more."""
-        needed = valid(self.steps, self._survey)
+        needed = valid(self.steps, self._snapshot)
         if needed != upgrade_records.load(self._fleet):
             upgrade_records.save(self._fleet, needed)
         rollback_store.tidy(needed, self._fleet, self._engine)
@@ -127,13 +127,13 @@ class Rolling:
         self._require_same_image()
         todo, before = plan.effective(batch), dict(self.steps)
         given = prepare.gather(
-            self._context, self._survey, todo, self._held
+            self._session, self._snapshot, todo, self._held
         )  # may fail: before anything is kept
         self._save(self._kept(batch))
         faults = self._execute(todo, given)
-        self._survey = self._context.look_again(self._survey)
+        self._snapshot = self._session.look_again(self._snapshot)
         pending = {each.instance: Watched() for each in batch if each.instance not in faults}
-        deadline = time.monotonic() + self._context.args.wait_timeout
+        deadline = time.monotonic() + self._session.args.wait_timeout
         while True:
             if faults:
                 self._take_back(faults, before)
@@ -143,28 +143,28 @@ class Rolling:
 
     def _require_same_image(self) -> None:
         """Raises ManagerError when somebody has built another image meanwhile: half a fleet on each is nobody's wish."""
-        if self._engine.image(self._fleet.image_name)["Id"] != self._survey.image.id:
+        if self._engine.image(self._fleet.image_name)["Id"] != self._snapshot.image.id:
             raise ManagerError("the image {image} has changed meanwhile", image=self._fleet.image_name)
 
-    def _kept(self, batch: list[Action]) -> dict[str, Step]:
+    def _kept(self, batch: list[Action]) -> dict[str, UpgradeRecord]:
         """What each of these was, kept before it is touched. One at which a killed upgrade was has been kept already."""
-        situation, at = self._survey.situation, instances_json.local_iso(time.time())
+        plan_input, at = self._snapshot.plan_input, instances_json.local_iso(time.time())
         found = {}
         for each in (action.instance for action in batch):
-            step, container = self.steps.get(each), situation.containers.get(each)
-            config_hash = situation.wanted[each].config_hash
+            step, container = self.steps.get(each), plan_input.containers.get(each)
+            config_hash = plan_input.wanted[each].config_hash
             if (
                 step is not None
                 and step.phase == "going"
                 and (container is None or container.id != step.container)
             ):
-                found[each] = step._replace(image_id=situation.image_id, config_hash=config_hash, at=at)
+                found[each] = step._replace(image_id=plan_input.image_id, config_hash=config_hash, at=at)
             elif container is not None:
                 found[each] = rollback_store.keep(
                     container,
                     self._fleet,
                     self._engine,
-                    image_id=situation.image_id,
+                    image_id=plan_input.image_id,
                     config_hash=config_hash,
                     at=at,
                 )
@@ -174,7 +174,7 @@ class Rolling:
         self.steps = {**self.steps, **steps}
         upgrade_records.save(self._fleet, self.steps)
 
-    def _execute(self, todo: list[Action], given: Means) -> dict[str, ManagerError | Text]:
+    def _execute(self, todo: list[Action], given: ExecutionContext) -> dict[str, ManagerError | Text]:
         """Stops and starts. Returns what kept an instance from being started."""
         from manager.ops import execute
 
@@ -195,11 +195,11 @@ class Rolling:
         began = time.monotonic()
         while True:
             time.sleep(POLL_S)
-            self._survey, now = self._context.look_again(self._survey), time.monotonic()
+            self._snapshot, now = self._session.look_again(self._snapshot), time.monotonic()
             if self._held.was_passed():
                 return dict.fromkeys(pending, STOPPED_BY_FORCE), {}
             for each, was in pending.items():
-                pending[each] = was.next(self._survey.views[each], now, self._context.args.ready, deadline)
+                pending[each] = was.next(self._snapshot.views[each], now, self._session.args.ready, deadline)
                 if was.healthy_since is None and pending[each].healthy_since is not None:
                     self._tell(Text("{id}: healthy after {seconds} s", id=each, seconds=f"{now - began:.1f}"))
             self._done([each for each, watched in pending.items() if watched.result == "ready"])
@@ -217,9 +217,11 @@ class Rolling:
             self._tell(Text("{id}: ready", id=each))
             self._fates[each] = Fate("upgraded", Text("ready"))
         self._save({each: self.steps[each]._replace(phase="done") for each in ready})
-        remembered = self._survey.project.memory
-        again: dict[str, Refused | None] = {each: None for each in ready if remembered.of(each).refused}
-        desired_state.remember(self._survey, remembered.with_refused(again))
+        remembered = self._snapshot.project.memory
+        again: dict[str, RejectedRevision | None] = {
+            each: None for each in ready if remembered.of(each).refused
+        }
+        desired_state.remember(self._snapshot, remembered.with_refused(again))
 
     def _take_back(self, faults: dict[str, ManagerError | Text], before: upgrade_records.Steps) -> None:
         """Puts back what failed, and stops the roll-out."""
@@ -228,21 +230,21 @@ class Rolling:
         todo = []
         for each, why in faults.items():
             self._fates[each] = Fate("failed", why, FAILED)
-            container, step = self._survey.situation.containers.get(each), self.steps.get(each)
+            container, step = self._snapshot.plan_input.containers.get(each), self.steps.get(each)
             if step is None or self._held.was_passed():
                 continue
             if container is not None and container.id == step.container and container.is_up:
                 self.steps.pop(each)
                 self._save({each: before[each]} if each in before else {})
                 self._fates[each] = Fate("failed", Text("{why}; it runs on as it was", why=why), FAILED)
-            elif problem := purse_problem(each, step, self._survey):
+            elif problem := purse_problem(each, step, self._snapshot):
                 self._fates[each] = Fate("failed", Text("{why}; {problem}", why=why, problem=problem), FAILED)
             else:
                 todo.append(Action("rollback", each, Text("{why}", why=why)))
         self._restore(todo, {each: str(why) for each, why in faults.items()})
 
     def _restore(self, todo: list[Action], why: dict[str, str]) -> None:
-        self._survey, outcomes = put_back(self._context, self._held, self._survey, self.steps, todo, why)
+        self._snapshot, outcomes = put_back(self._session, self._held, self._snapshot, self.steps, todo, why)
         self._killed += [each for each in outcomes if each.was_killed]
         back = [each.action.instance for each in outcomes if each.error is None]
         self.steps |= {each: self.steps[each]._replace(phase="back") for each in back}
@@ -254,8 +256,8 @@ class Rolling:
                 Text("{why}; {error}", why=why[each], error=error) if error else Text("{why}", why=why[each]),
                 FAILED,
             )
-        self._survey, late = wait.until_healthy(
-            self._context, self._survey, back, self._context.args.wait_timeout, quiet=self._context.as_json
+        self._snapshot, late = wait.until_healthy(
+            self._session, self._snapshot, back, self._session.args.wait_timeout, quiet=self._session.as_json
         )
         for each in late:
             self._fates[each] = Fate(
@@ -266,7 +268,7 @@ class Rolling:
         self._stopped = self._stopped or why
 
     def _tell(self, text: object) -> None:
-        if not self._context.as_json:
+        if not self._session.as_json:
             console.say(text)
 
 

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 
 from manager.errors import Problem, UsageError
 from manager.fleet import display
-from manager.fleet.instance import InstanceView
-from manager.fleet.snapshot import Situation
-from manager.fleet.upgrade_records import Step
+from manager.fleet.instance import Instance
+from manager.fleet.snapshot import PlanInput
+from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
 from manager.ops.action import Action
 from manager.ops.plan import left_refused, left_stopped, left_with_image
@@ -35,36 +35,36 @@ class Plan(NamedTuple):
     left: list[Action]
 
 
-def plan(situation: Situation, steps: Mapping[str, Step], named: Sequence[str] | None) -> Plan:
+def plan(plan_input: PlanInput, steps: Mapping[str, UpgradeRecord], named: Sequence[str] | None) -> Plan:
     """Those that differ from their config or run an older image, and those at which a killed upgrade was.
 
     Nothing that does not run is started by an upgrade.
     """
     found = Plan([], [])
-    for each in situation.wanted if named is None else named:
+    for each in plan_input.wanted if named is None else named:
         is_going = each in steps and steps[each].phase == "going"
-        action = _one(situation, each, is_named=named is not None, is_going=is_going)
+        action = _one(plan_input, each, is_named=named is not None, is_going=is_going)
         if action is not None:
             is_watched = action.kind != "leave" or action.cause == INTERRUPTED
             (found.todo if is_watched else found.left).append(action)
     return found
 
 
-def _one(situation: Situation, each: str, *, is_named: bool, is_going: bool) -> Action | None:
+def _one(plan_input: PlanInput, each: str, *, is_named: bool, is_going: bool) -> Action | None:
     container, verdict, drift = (
-        situation.containers.get(each),
-        situation.verdicts.get(each),
-        situation.drift(each),
+        plan_input.containers.get(each),
+        plan_input.verdicts.get(each),
+        plan_input.drift(each),
     )
-    if situation.runs_elsewhere(each) and verdict is not None:
+    if plan_input.runs_elsewhere(each) and verdict is not None:
         return Action("leave", each, verdict.why or Text("{why}", why=verdict.word))
-    if situation.is_stopped_by_wish(each) and (is_going or container is None):
-        return left_stopped(situation, each)
+    if plan_input.is_stopped_by_wish(each) and (is_going or container is None):
+        return left_stopped(plan_input, each)
     if is_going:
-        return _interrupted(situation, each)
+        return _interrupted(plan_input, each)
     if container is None:
         return Action("leave", each, Text("no container; `manager up {id}` creates it", id=each))
-    if (refused := situation.refusal(each)) and not is_named:
+    if (refused := plan_input.refusal(each)) and not is_named:
         return left_refused(each, refused)
     if not drift:
         return Action("leave", each, Text("nothing to upgrade")) if is_named else None
@@ -78,8 +78,8 @@ def _one(situation: Situation, each: str, *, is_named: bool, is_going: bool) -> 
             "{state}; `manager upgrade {id}` upgrades and starts it", state=Text(verdict.state), id=each
         )
         return Action("leave", each, cause)
-    if "image" in drift and situation.refused_image and not is_named:
-        return left_with_image(each, *situation.refused_image)
+    if "image" in drift and plan_input.refused_image and not is_named:
+        return left_with_image(each, *plan_input.refused_image)
     return Action("recreate", each, Text("{causes}", causes=_Causes(drift)))
 
 
@@ -92,17 +92,17 @@ class _Causes(NamedTuple):
         return ", ".join(str(CAUSES[each]) for each in self.drift)
 
 
-def _interrupted(situation: Situation, each: str) -> Action:
-    if each not in situation.containers:
+def _interrupted(plan_input: PlanInput, each: str) -> Action:
+    if each not in plan_input.containers:
         return Action("create", each, INTERRUPTED)
-    if {"config", "image"}.intersection(situation.drift(each)):
+    if {"config", "image"}.intersection(plan_input.drift(each)):
         return Action("recreate", each, INTERRUPTED)
-    return Action("leave" if situation.is_up(each) else "start", each, INTERRUPTED)
+    return Action("leave" if plan_input.is_up(each) else "start", each, INTERRUPTED)
 
 
 def batches(
     todo: Iterable[Action],
-    situation: Situation,
+    plan_input: PlanInput,
     interrupted: Collection[str],
     canary: str | None = None,
     size: int | None = None,
@@ -113,8 +113,8 @@ def batches(
 
     def rank(action: Action) -> tuple[bool, bool, bool, bool, str]:
         container, verdict = (
-            situation.containers.get(action.instance),
-            situation.verdicts.get(action.instance),
+            plan_input.containers.get(action.instance),
+            plan_input.verdicts.get(action.instance),
         )
         is_live = container is not None and container.mode == "live"
         is_sick = verdict is None or verdict.state != "running"
@@ -129,12 +129,12 @@ def batches(
     return [ordered[:1], *(rest[i : i + width] for i in range(0, len(rest), width))] if ordered else []
 
 
-def port_problems(todo: Iterable[Action], situation: Situation) -> list[Problem]:
+def port_problems(todo: Iterable[Action], plan_input: PlanInput) -> list[Problem]:
     """What would fail in the middle: an instance that is to get the port of another one that still has it."""
-    holders = {each.web_port: each.instance for each in situation.containers.values() if each.is_up}
+    holders = {each.web_port: each.instance for each in plan_input.containers.values() if each.is_up}
     problems = []
     for action in todo:
-        wanted = situation.wanted.get(action.instance)
+        wanted = plan_input.wanted.get(action.instance)
         holder = holders.get(wanted.web_port) if wanted else None
         if wanted is not None and holder not in (None, action.instance):
             problems.append(
@@ -155,7 +155,7 @@ class Watched(NamedTuple):
     result: Literal["ready"] | Text | None = None
     """Ready; why it will not be; None while nobody knows."""
 
-    def next(self, view: InstanceView, now: float, ready: float, deadline: float) -> Watched:
+    def next(self, view: Instance, now: float, ready: float, deadline: float) -> Watched:
         """After one more look: healthy without a break, and without a restart, for `ready` seconds is ready."""
         state, said = view.verdict.state, view.supervision
         is_its = said is not None and view.container is not None and said.container == view.container.id
@@ -171,19 +171,21 @@ class Watched(NamedTuple):
         return Watched(since)
 
 
-def rollbacks(situation: Situation, steps: Mapping[str, Step], named: Sequence[str] | None) -> list[Action]:
+def rollbacks(
+    plan_input: PlanInput, steps: Mapping[str, UpgradeRecord], named: Sequence[str] | None
+) -> list[Action]:
     """Brings back what was before the last upgrade. What does not run is made again and stays down."""
     actions = []
     for each in sorted(steps) if named is None else named:
-        step, container = steps.get(each), situation.containers.get(each)
+        step, container = steps.get(each), plan_input.containers.get(each)
         if step is None:
             actions.append(Action("leave", each, Text("there is no upgrade to go back from")))
         elif container is not None and step.is_old(container) and (container.is_up or step.phase != "going"):
             if named is not None:
                 actions.append(Action("leave", each, Text("it is what it was before its last upgrade")))
         else:
-            was_going = step.phase == "going" and not situation.is_stopped_by_wish(each)
-            stays_down = not situation.is_up(each) and not was_going
+            was_going = step.phase == "going" and not plan_input.is_stopped_by_wish(each)
+            stays_down = not plan_input.is_up(each) and not was_going
             cause = Text("stays down, as it is") if stays_down else Text("asked for")
             actions.append(Action("rollback", each, cause, stays_down=stays_down))
     return actions

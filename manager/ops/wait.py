@@ -11,9 +11,9 @@ from manager.util import console
 
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet
-    from manager.fleet.instance import InstanceView
-    from manager.fleet.observe import Survey
-    from manager.fleet.session import Context
+    from manager.fleet.instance import Instance
+    from manager.fleet.observe import FleetSnapshot
+    from manager.fleet.session import Session
 
 POLL_S = 0.25
 HEARD_WITHIN_S = 3.0
@@ -27,22 +27,24 @@ SETTLED = frozenset({"running", "failed", "completed", "stopped", "missing"})
 
 
 def until_healthy(
-    context: Context, survey: Survey, ids: list[str], timeout: float, *, quiet: bool
-) -> tuple[Survey, list[str]]:
+    session: Session, snapshot: FleetSnapshot, ids: list[str], timeout: float, *, quiet: bool
+) -> tuple[FleetSnapshot, list[str]]:
     """Waits until every instance is running, or can no longer become so. Returns the last look, and those that are not running."""
     deadline = time.monotonic() + timeout
     told: set[str] = set()
     while True:
-        survey = context.look_again(survey)
-        views = survey.views
+        snapshot = session.look_again(snapshot)
+        views = snapshot.views
         for each in ids:
             if each not in told and views[each].verdict.state in SETTLED:
                 told.add(each)
                 if not quiet and views[each].verdict.state == "running":
-                    _tell(views[each], survey.project.fleet)
+                    _tell(views[each], snapshot.project.fleet)
         pending = [each for each in ids if each not in told]
         if not pending or time.monotonic() > deadline:
-            return survey, [each for each in ids if views[each].verdict.state not in {"running", "completed"}]
+            return snapshot, [
+                each for each in ids if views[each].verdict.state not in {"running", "completed"}
+            ]
         time.sleep(POLL_S)
 
 
@@ -66,6 +68,6 @@ def _is_heard(fleet: Fleet, instance: str) -> bool:
     )
 
 
-def _tell(view: InstanceView, fleet: Fleet) -> None:
+def _tell(view: Instance, fleet: Fleet) -> None:
     assert view.web_port is not None
     console.say(Text("{id}: healthy, {url}", id=view.id, url=fleet.web_address(view.web_port)))

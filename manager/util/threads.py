@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 
 
-class Crowd(Generic[Result]):
+class TaskGroup(Generic[Result]):
     """Starts everything. `most`: how much of it may be under way at the same time."""
 
     def __init__(self, work: Iterable[Callable[[], Result]], most: int) -> None:
@@ -41,7 +41,7 @@ class Crowd(Generic[Result]):
             self._ended.put(_ended(work))
 
 
-class Ahead(Generic[Result]):
+class Deferred(Generic[Result]):
     """One piece of work, begun at once."""
 
     def __init__(self, work: Callable[[], Result]) -> None:

@@ -24,7 +24,7 @@ from textual.widgets import Log, Static
 
 from bench.proxy import counting
 from manager.engine import http_socket
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.monitor.stats.sampler import Meter
 from manager.monitor.top import table
 from manager.monitor.top.app import Top
@@ -47,14 +47,14 @@ def fleet(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.fixture
-def context(fleet: Project) -> Iterator[Context]:
+def session(fleet: Project) -> Iterator[Session]:
     """A command line of this process in the fleet's project."""
-    made = Context(Namespace(project_dir=str(fleet.folder), ids=[], config=[], lang=None))
+    made = Session(Namespace(project_dir=str(fleet.folder), ids=[], config=[], lang=None))
     yield made
     made.close()
 
 
-def test_stats_say_what_docker_stats_says(fleet: Project, context: Context) -> None:
+def test_stats_say_what_docker_stats_says(fleet: Project, session: Session) -> None:
     found = {each["id"]: each for each in fleet.manager("stats", "--json").json}
     names = [fleet.container(each) for each in found]
     form = "{{.Name}} {{.MemUsage}} {{.PIDs}}"
@@ -70,7 +70,7 @@ def test_stats_say_what_docker_stats_says(fleet: Project, context: Context) -> N
         assert float(each["pnl"]) > -1000
         assert each["open_orders"] > 0
 
-    from_files, from_engine = Meter(context.engine().statistics), Meter(context.engine().statistics)
+    from_files, from_engine = Meter(session.engine().statistics), Meter(session.engine().statistics)
     from_engine._mounts = {}  # as where the files are out of sight
     containers = fleet.ids().values()
     by_files, by_engine = from_files.measure(containers), from_engine.measure(containers)
@@ -91,7 +91,7 @@ def test_stats_say_what_docker_stats_says(fleet: Project, context: Context) -> N
     assert "did you mean bp_sol_01?" in fleet.manager("stats", "bp_sol_1", code=2).err
 
 
-def test_keys_do_what_the_commands_do(fleet: Project, context: Context) -> None:
+def test_keys_do_what_the_commands_do(fleet: Project, session: Session) -> None:
     async def use(pilot: Pilot[None], app: Top) -> None:
         shown = app.query_one(table.FleetTable)
         await until(lambda: shown.ids == ["bp_eth_01", "bp_sol_01"] and shown.cursor == "bp_eth_01")
@@ -138,11 +138,11 @@ def test_keys_do_what_the_commands_do(fleet: Project, context: Context) -> None:
         await pilot.press("r")
         await until(lambda: state_of(shown, "bp_sol_01") == "running", app)
 
-    watch(context, use)
+    watch(session, use)
 
 
 def test_an_engine_that_goes_away_and_comes_back(
-    fleet: Project, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fleet: Project, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = http_socket.local_socket(os.environ)
     assert there is not None
@@ -163,7 +163,7 @@ def test_an_engine_that_goes_away_and_comes_back(
 
     with ExitStack() as engine:
         engine.enter_context(counting(there, ours))
-        watch(context, use)
+        watch(session, use)
 
 
 def test_in_a_real_terminal(fleet: Project) -> None:
@@ -188,11 +188,11 @@ def test_in_a_real_terminal(fleet: Project) -> None:
     os.close(ours)
 
 
-def watch(context: Context, use: Callable[[Pilot[None], Top], Coroutine[Any, Any, None]]) -> None:
+def watch(session: Session, use: Callable[[Pilot[None], Top], Coroutine[Any, Any, None]]) -> None:
     """Runs the view, without a terminal, for as long as `use` needs it."""
 
     async def run() -> None:
-        app = Top(context, Source(context, INTERVAL_S), INTERVAL_S)
+        app = Top(session, Source(session, INTERVAL_S), INTERVAL_S)
         async with app.run_test(size=(140, 30)) as pilot:
             await use(pilot, app)
         if app.bug is not None:

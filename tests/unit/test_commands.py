@@ -12,10 +12,10 @@ import pytest
 from manager.cli.commands import compose, config, export, list, ps, status
 from manager.engine.containers import observe
 from manager.errors import BAD_CONFIG, OK, ConfigError, UsageError
-from manager.fleet import observe as surveys
+from manager.fleet import observe as observing
 from manager.fleet import state_file
-from manager.fleet.observe import NO_IMAGE, Survey
-from manager.fleet.session import Context
+from manager.fleet.observe import NO_IMAGE, FleetSnapshot
+from manager.fleet.session import Session
 from manager.ops import bot_user, instance_folders
 from tests.builders import a_config, a_row, write_config
 
@@ -24,7 +24,7 @@ UNFILTERED: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Looking(Context):
+class Looking(Session):
     """A context whose engine has these rows."""
 
     def __init__(self, folder: Path, *rows: dict[str, Any], **options: Any) -> None:
@@ -35,8 +35,8 @@ class Looking(Context):
         )
         self.rows = rows
 
-    def survey(self) -> Survey:
-        return surveys.survey(self.project(), observe(self.rows, "desk"), NO_IMAGE)
+    def observe(self) -> FleetSnapshot:
+        return observing.assemble(self.project(), observe(self.rows, "desk"), NO_IMAGE)
 
     def engine(self, parallelism: int = 8) -> Any:
         return None
@@ -64,10 +64,10 @@ def test_the_rendered_file_has_the_containers_port_and_it_is_remembered(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(instance_folders, "prepare", lambda *_: None)
-    context = Looking(folder, row(folder, **{"botfleet.web-port": "5432"}), stdout=False)
-    assert compose.compose(context) == OK
+    session = Looking(folder, row(folder, **{"botfleet.web-port": "5432"}), stdout=False)
+    assert compose.compose(session) == OK
     assert "target: 5432\n" in (folder / "compose.yaml").read_text()
-    fleet = context.project().fleet
+    fleet = session.project().fleet
     assert state_file.load(fleet.memory_file, fleet.name).of("bp_sol_01").web_port == 5432
 
 
@@ -81,19 +81,19 @@ def test_nothing_is_rendered_over_another_folders_containers(folder: Path) -> No
 def test_another_folders_containers_are_said_and_not_exported(
     folder: Path, capsys: pytest.CaptureFixture[str], command: Any
 ) -> None:
-    context = Looking(folder, row(Path("/elsewhere")), json=True)
-    assert command(context) == BAD_CONFIG
+    session = Looking(folder, row(Path("/elsewhere")), json=True)
+    assert command(session) == BAD_CONFIG
     said = capsys.readouterr()
     assert json.loads(said.out)
     assert "belongs to /elsewhere" in said.err
-    assert not context.project().fleet.export_file.exists()
+    assert not session.project().fleet.export_file.exists()
 
 
 def test_another_folders_containers_are_not_exported_when_asked(folder: Path) -> None:
-    context = Looking(folder, row(Path("/elsewhere")))
+    session = Looking(folder, row(Path("/elsewhere")))
     with pytest.raises(ConfigError, match="belongs to /elsewhere"):
-        export.export_(context)
-    assert not context.project().fleet.export_file.exists()
+        export.export_(session)
+    assert not session.project().fleet.export_file.exists()
 
 
 def test_the_config_of_an_unknown_instance_is_a_usage_error(folder: Path) -> None:

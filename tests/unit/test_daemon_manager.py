@@ -17,9 +17,9 @@ from manager.daemon_manager import TradingBotDaemon, main
 from manager.engine.containers import observe
 from manager.engine.labels import COMPOSE_PROJECT, COMPOSE_WORKING_DIR
 from manager.errors import ConfigError, EngineUnreachable, UsageError
-from manager.fleet import observe as surveys
+from manager.fleet import observe as observing
 from manager.fleet import project
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from tests.builders import a_config, a_row, write_config
 
 CONFIG = "config/active/bp_sol_01.json"
@@ -59,15 +59,15 @@ def pretend(monkeypatch: pytest.MonkeyPatch, desk: Path, *engine_states: str | N
     """What each look at the fleet finds of bp_sol_01's container; the last one for ever. None: no engine answers."""
     left = list(engine_states)
 
-    def look(_context: Context) -> surveys.Survey:
+    def look(_session: Session) -> observing.FleetSnapshot:
         state = left.pop(0) if len(left) > 1 else left[0]
         if state is None:
             raise EngineUnreachable("away")
         own = {COMPOSE_PROJECT: "desk", COMPOSE_WORKING_DIR: str(desk)}
         rows = [a_row(state=state, labels=own, Names=["/desk-bp_sol_01"], Mounts=[])] if state else []
-        return surveys.survey(project.read(desk), observe(rows, "desk"), surveys.NO_IMAGE)
+        return observing.assemble(project.read(desk), observe(rows, "desk"), observing.NO_IMAGE)
 
-    monkeypatch.setattr(Context, "survey", look)
+    monkeypatch.setattr(Session, "observe", look)
 
 
 @pytest.mark.parametrize("method", ["start", "stop", "restart"])
@@ -194,7 +194,7 @@ def test_the_list_is_printed_and_returned(
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "POLL_S", 0.01)
-    monkeypatch.setattr(daemon, "_follow", lambda _context, _instance: None)
+    monkeypatch.setattr(daemon, "_follow", lambda _session, _instance: None)
 
 
 @pytest.mark.usefixtures("quick")

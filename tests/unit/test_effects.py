@@ -288,7 +288,7 @@ def test_what_cannot_be_said_leaves_no_action_half_way(fleet: Fleet) -> None:
         raise ManagerError("cannot write to standard output: {why}", why="No space left on device")
 
     nothing: Any = None
-    means = execute.Means(nothing, fleet, {}, {}, {}, nothing, called_off)
+    means = execute.ExecutionContext(nothing, fleet, {}, {}, {}, nothing, called_off)
     with pytest.raises(ManagerError, match="No space left"):
         execute.run([Action("start", each, Text("asked")) for each in ("a", "b")], means, on_done)
     assert len(ended) == 2

@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 
 from manager import i18n
-from manager.fleet.state_file import Remembered, Wish
+from manager.fleet.state_file import InstanceState, Wish
 from manager.monitor.stats import columns, instance_stats
 from manager.monitor.stats.columns import COLUMNS
-from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.stats.reports import Report
 from manager.util.text_table import GAP, width
 from tests.builders import a_container, some_figures
@@ -26,7 +26,9 @@ def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
             some_figures("d", pnl="-3", quote="USDT", mode="live"),
             some_figures("e", pnl="7"),  # of what, it does not say
             some_figures("f", "failed"),
-            Figures(some_figures("g", mode="live").view, report=Report(Decimal(1000), "USDC", mode="paper")),
+            InstanceStats(
+                some_figures("g", mode="live").view, report=Report(Decimal(1000), "USDC", mode="paper")
+            ),
         ]
     )
     assert found.pnl == {
@@ -146,7 +148,7 @@ def test_order_is_by_the_column_then_by_id_and_what_is_not_known_is_last() -> No
 
 
 def test_a_bot_that_trades_otherwise_than_it_was_made_to_needs_a_look() -> None:
-    misled = Figures(some_figures(mode="paper").view, report=Report(mode="live"))
+    misled = InstanceStats(some_figures(mode="paper").view, report=Report(mode="live"))
     assert misled.is_misled
     assert misled.needs_a_look
     assert misled.is_live
@@ -157,8 +159,10 @@ def test_a_bot_that_trades_otherwise_than_it_was_made_to_needs_a_look() -> None:
 def test_who_was_killed_needs_a_look_and_who_was_stopped_does_not() -> None:
     def needs_a_look(code: int, wish: Wish = "run") -> bool:
         container = a_container(state="exited", Status=f"Exited ({code}) 2 minutes ago")
-        view = some_figures(state="stopped").view._replace(container=container, remembered=Remembered(wish))
-        return Figures(view).needs_a_look
+        view = some_figures(state="stopped").view._replace(
+            container=container, remembered=InstanceState(wish)
+        )
+        return InstanceStats(view).needs_a_look
 
     assert needs_a_look(137)
     assert not needs_a_look(0)  # `docker stop`, in good order
@@ -170,5 +174,5 @@ def test_heads_and_states_are_translated(monkeypatch: pytest.MonkeyPatch) -> Non
     assert columns.cells(some_figures())["state"] != "running"
 
 
-def ids(rows: list[Figures]) -> list[str]:
+def ids(rows: list[InstanceStats]) -> list[str]:
     return [row.id for row in rows]

@@ -10,13 +10,13 @@ import pytest
 
 from manager.cli.commands import halt as command
 from manager.engine import labels
-from manager.engine.container_config import Place, body
+from manager.engine.container_config import HostContext, body
 from manager.engine.containers import observe
 from manager.errors import ConfigError, EngineError, Problem, UsageError
 from manager.fleet import observe as observing
 from manager.fleet import project, state_file
-from manager.fleet.session import Context
-from manager.fleet.state_file import Memory
+from manager.fleet.session import Session
+from manager.fleet.state_file import FleetState
 from manager.ops import halt, open_orders, plan
 from manager.ops.halt import Ended, Fate
 from manager.ops.open_orders import Answer
@@ -24,7 +24,7 @@ from tests.builders import FLEET_NAME, a_container, a_fleet, a_row, a_situation,
 
 
 def test_a_second_halt_keeps_what_the_first_one_found(tmp_path: Path) -> None:
-    once = Memory("desk").with_wish(["c"], "stopped").with_halted(["a"], ["b", "c"])
+    once = FleetState("desk").with_wish(["c"], "stopped").with_halted(["a"], ["b", "c"])
     twice = once.with_halted([], ["a", "b", "c"])
     assert twice == once
     state_file.save(tmp_path / "fleet.json", twice)
@@ -38,17 +38,17 @@ def test_a_second_halt_keeps_what_the_first_one_found(tmp_path: Path) -> None:
 
 
 def test_resume_gives_every_wish_back() -> None:
-    after = Memory("desk").with_wish(["c"], "stopped").with_halted(["a"], ["b", "c"]).with_resumed("abc")
+    after = FleetState("desk").with_wish(["c"], "stopped").with_halted(["a"], ["b", "c"]).with_resumed("abc")
     assert [after.of(each)[::3] for each in "abc"] == [("run", None), ("run", None), ("stopped", None)]
 
 
 def test_a_persons_word_ends_a_halt_for_that_instance() -> None:
-    halted = Memory("desk").with_halted(["a", "b"], [])
+    halted = FleetState("desk").with_halted(["a", "b"], [])
     assert halted.with_wish(["a"], "run").halted == ["b"]
 
 
 def test_up_leaves_the_halted_alone_and_resume_brings_back_what_ran() -> None:
-    situation = a_situation(
+    plan_input = a_situation(
         {
             "a": {"engine": "exited", "halted": "ran"},
             "b": {"halted": "ran"},
@@ -59,11 +59,11 @@ def test_up_leaves_the_halted_alone_and_resume_brings_back_what_ran() -> None:
         }
     )
     halted = "halted; `manager resume` brings back what ran"
-    assert [str(each) for each in plan.up(situation)] == [
+    assert [str(each) for each in plan.up(plan_input)] == [
         *(f"leave {each}: {halted}" for each in "abce"),
         "start f: not running",
     ]
-    resumed = plan.resume(situation, "abcdef")
+    resumed = plan.resume(plan_input, "abcdef")
     assert [str(each) for each in resumed] == [
         "start a: not running",
         "create b: no container",
@@ -73,7 +73,7 @@ def test_up_leaves_the_halted_alone_and_resume_brings_back_what_ran() -> None:
         "leave f: it was not halted; `manager start f` starts it",
     ]
     assert not resumed[0].is_fresh, "what had failed comes back as failed"
-    assert [str(each) for each in plan.start(situation, ["a"])] == ["start a: not running"]
+    assert [str(each) for each in plan.start(plan_input, ["a"])] == ["start a: not running"]
 
 
 def a_fate(mode: str = "live", **changes: Any) -> Fate:
@@ -116,7 +116,7 @@ def test_an_answer_is_believed_only_where_its_types_are_right() -> None:
 
 def test_the_one_off_is_the_instance_without_port_restart_and_the_bots_folders() -> None:
     spec, fleet = a_spec(mode="live"), a_fleet()
-    made = body(spec, fleet, Place(10001, 10001, (10001, 10001), "sha256:one", "c" * 64))
+    made = body(spec, fleet, HostContext(10001, 10001, (10001, 10001), "sha256:one", "c" * 64))
     inspected = {
         "Image": "sha256:one",
         "Config": {key: made[key] for key in ("Hostname", "User", "Cmd", "Env", "Labels")},
@@ -149,8 +149,8 @@ class Stopping:
     def containers(self, label_filters: list[str]) -> list[dict[str, Any]]:
         raise EngineError("the engine says: {why}", why="no")
 
-    def look(self, *_before: Any) -> observing.Survey:
-        return observing.survey(
+    def look(self, *_before: Any) -> observing.FleetSnapshot:
+        return observing.assemble(
             project.read(self.project_dir), observe(self.listings.pop(0), FLEET_NAME), observing.NO_IMAGE
         )
 
@@ -190,7 +190,7 @@ def test_another_folders_instances_are_neither_remembered_nor_called_down(desk: 
     found = engine.look()
 
     def chosen(*ids: str) -> list[str]:
-        return command._chosen(Context(Namespace(ids=list(ids), config=[])), found)
+        return command._chosen(Session(Namespace(ids=list(ids), config=[])), found)
 
     assert chosen() == ["a"]
     assert "belongs to /srv/desk" in str(found.foreign()[0])
@@ -211,7 +211,7 @@ def test_a_folder_whose_settings_are_broken_is_known_by_its_containers(tmp_path:
     assert found is not None
     assert (found.fleet.name, found.fleet.data_dir) == (FLEET_NAME, Path("/srv/desk/volumes"))
     assert found.problems == (problem,)
-    seen = observing.survey(found, observe(rows, FLEET_NAME), observing.NO_IMAGE)
+    seen = observing.assemble(found, observe(rows, FLEET_NAME), observing.NO_IMAGE)
     assert (seen.foreign(), list(seen.views)) == ([], ["a", "b"])
     other = a_row("a", labels={labels.COMPOSE_PROJECT: "desk-before"})
     assert project.by_containers(Path("/srv/desk"), [*rows, other], []) is None

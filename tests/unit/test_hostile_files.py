@@ -13,7 +13,7 @@ import pytest
 
 from manager.engine import build_mirrors
 from manager.fleet import supervisor_state
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.monitor.top import commands
 from manager.monitor.watch import deliver
 from manager.monitor.watch.addresses import Address
@@ -29,7 +29,7 @@ FIELDS = [
 ]  # fmt: skip
 
 
-def read(folder: Path) -> supervisor_state.Supervision | None:
+def read(folder: Path) -> supervisor_state.SupervisorState | None:
     """What is read, after the use that the rest of the manager makes of it."""
     found = supervisor_state.read(folder)
     if found is not None:
@@ -76,6 +76,6 @@ def test_no_program_of_ours_is_run_from_the_folder_that_one_is_in(
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit(1)\n")
     monkeypatch.chdir(tmp_path)
     deliver.send(Address("${ALERT_URL}", "json://127.0.0.1:9/"), Message("x", "", "news"))
-    subprocess.run(commands.manager(Context(Namespace(project_dir=None)), "--version"), check=True)
+    subprocess.run(commands.manager(Session(Namespace(project_dir=None)), "--version"), check=True)
     build_mirrors._pip_config(os.environ)
     assert not (tmp_path / "ran").exists()

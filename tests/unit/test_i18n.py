@@ -19,9 +19,9 @@ from manager.cli import argparse_i18n
 from manager.cli import parsers as command_parsers
 from manager.errors import ManagerError, Problem
 from manager.fleet import display, supervisor_state
-from manager.fleet.instance import InstanceView
-from manager.fleet.state_file import Remembered
-from manager.fleet.status import Verdict
+from manager.fleet.instance import Instance
+from manager.fleet.state_file import InstanceState
+from manager.fleet.status import Status
 from manager.fleet.supervisor_messages import reason
 from manager.i18n import Text
 from manager.util import console
@@ -264,27 +264,27 @@ def test_supervisors_sentences_are_the_ones_that_are_known() -> None:
 # The old table
 
 
-def a_view(folder: Path, instance: str, started: str) -> InstanceView:
+def a_view(folder: Path, instance: str, started: str) -> Instance:
     port = "5001" if instance == "bp_sol_01" else "5002"
     container = a_container(instance, labels={"botfleet.web-port": port})
     said = a_supervisor_file(
         container=container.id, bot_started_at=datetime.fromisoformat(started).timestamp()
     )
     (folder / supervisor_state.STATE_FILE).write_text(json.dumps(said))
-    return InstanceView(
-        instance, Verdict("running"), (), None, container, supervisor_state.read(folder), Remembered()
+    return Instance(
+        instance, Status("running"), (), None, container, supervisor_state.read(folder), InstanceState()
     )
 
 
 @pytest.fixture
-def views(tmp_path: Path) -> list[InstanceView]:
+def views(tmp_path: Path) -> list[Instance]:
     return [
         a_view(tmp_path, "bp_sol_01", "2025-11-30T19:00:00"),
         a_view(tmp_path, "bp_eth_02", "2025-11-30T19:01:00"),
     ]
 
 
-def test_list_in_chinese_is_the_old_table_byte_for_byte(chinese: None, views: list[InstanceView]) -> None:
+def test_list_in_chinese_is_the_old_table_byte_for_byte(chinese: None, views: list[Instance]) -> None:
     assert display.list_table(views, {"bp_sol_01": 12345, "bp_eth_02": 12346}) == OLD_TABLE
 
 
@@ -292,7 +292,7 @@ def test_list_with_nothing_in_it(chinese: None) -> None:
     assert display.list_table([], {}) == "沒有運行中的實例"
 
 
-def test_list_in_english_has_the_same_form(views: list[InstanceView]) -> None:
+def test_list_in_english_has_the_same_form(views: list[Instance]) -> None:
     i18n.use("en")
     lines = display.list_table(views, {"bp_sol_01": 12345}).splitlines()
     assert lines[0] == f"{'Instance ID':<20} {'PID':<10} {'Web port':<10} {'Config file':<40} Started"
@@ -313,7 +313,7 @@ def test_columns_stand_where_they_should_whatever_is_in_them() -> None:
 
 
 def test_ps_in_chinese_is_straight(
-    chinese: None, views: list[InstanceView], monkeypatch: pytest.MonkeyPatch
+    chinese: None, views: list[Instance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     lines = display.ps_table(views).text.splitlines()

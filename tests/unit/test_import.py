@@ -18,7 +18,7 @@ from manager.cli.commands import import_
 from manager.errors import BAD_CONFIG, FAILED, OK, ManagerError, UsageError
 from manager.fleet import project as projects
 from manager.fleet import state_file
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from tests.builders import a_config, write_config
 from tests.oldsystem import OldFolder, rows_of
 
@@ -40,7 +40,7 @@ def _fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(fleet: Path, old: OldFolder, *words: str) -> int:
     line = ["--project-dir", str(fleet), "import", str(old.folder), *words]
-    return import_.import_(Context(parsers.parser("import").parse_args(line)))
+    return import_.import_(Session(parsers.parser("import").parse_args(line)))
 
 
 def said(capsys: pytest.CaptureFixture[str], subject: str = "") -> list[str]:
@@ -378,7 +378,7 @@ def test_only_the_instances_that_are_named(old: OldFolder, fleet: Path) -> None:
 def test_folders_that_are_none(old: OldFolder, fleet: Path, tmp_path: Path) -> None:
     line = ["--project-dir", str(old.folder), "import", str(old.folder)]
     with pytest.raises(UsageError, match="is this fleet's own folder"):
-        import_.import_(Context(parsers.parser("import").parse_args(line)))
+        import_.import_(Session(parsers.parser("import").parse_args(line)))
     old.folder = tmp_path / "nowhere"
     with pytest.raises(UsageError, match="is not a folder"):
         run(fleet, old)
@@ -398,6 +398,6 @@ def test_as_json(old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
 def test_a_data_folder_of_another_fleet_is_refused(old: OldFolder, fleet: Path) -> None:
     path = fleet / "volumes" / "state" / "fleet.json"
     path.parent.mkdir(parents=True)
-    state_file.save(path, state_file.Memory("another"))
+    state_file.save(path, state_file.FleetState("another"))
     with pytest.raises(ManagerError, match="belongs to the fleet another"):
         run(fleet, old, "--yes")

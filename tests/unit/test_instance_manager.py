@@ -18,9 +18,9 @@ from manager.engine.containers import observe
 from manager.engine.labels import COMPOSE_PROJECT, COMPOSE_WORKING_DIR
 from manager.errors import Locked
 from manager.fleet import instances_json, lock, project, state_file
-from manager.fleet import observe as surveys
-from manager.fleet.session import Context
-from manager.fleet.state_file import Memory, Remembered
+from manager.fleet import observe as observing
+from manager.fleet.session import Session
+from manager.fleet.state_file import FleetState, InstanceState
 from manager.instance_manager import InstanceManager, InstanceRegistry
 from tests.builders import a_config, a_row, write_config
 
@@ -55,12 +55,12 @@ def with_container(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         own = {COMPOSE_PROJECT: "desk", COMPOSE_WORKING_DIR: str(desk)}
         row = a_row(labels=own, Names=["/desk-bp_sol_01"], Mounts=[])
 
-        def look(_context: Context) -> surveys.Survey:
-            return surveys.survey(
-                project.read(desk), observe([row], "desk"), surveys.Image("sha256:one", "1")
+        def look(_session: Session) -> observing.FleetSnapshot:
+            return observing.assemble(
+                project.read(desk), observe([row], "desk"), observing.Image("sha256:one", "1")
             )
 
-        monkeypatch.setattr(Context, "survey", look)
+        monkeypatch.setattr(Session, "observe", look)
         monkeypatch.setattr(instances_json, "bot_pids", lambda _views: {"bp_sol_01": pid})
 
     return pretend
@@ -196,7 +196,7 @@ def test_cleanup_without_an_engine_leaves_the_fleets_own_records(desk: Path) -> 
     fleet = project.read(desk).fleet
     fleet.export_file.parent.mkdir(parents=True)
     fleet.state_dir.mkdir(parents=True)
-    state_file.save(fleet.memory_file, Memory("desk", {"bp_sol_01": Remembered()}))
+    state_file.save(fleet.memory_file, FleetState("desk", {"bp_sol_01": InstanceState()}))
     fleet.export_file.write_text(json.dumps({"bp_sol_01": foreign(0), "old": foreign(DEAD)}))
     assert InstanceRegistry().cleanup_dead_instances() == 1
     assert list(written(desk)) == ["bp_sol_01"]
@@ -315,13 +315,15 @@ def test_foreign_records_live_beside_containers(
 
 
 def records_after_export(
-    desk: Path, before: dict[str, Any], remembered: Memory | None = None
+    desk: Path, before: dict[str, Any], remembered: FleetState | None = None
 ) -> dict[str, Any]:
     """What the manager writes for a fleet without containers."""
     found = project.read(desk)
     if remembered is not None:
         found = found._replace(memory=remembered)
-    return instances_json.records(surveys.survey(found, observe([], "desk"), surveys.NO_IMAGE), {}, before)
+    return instances_json.records(
+        observing.assemble(found, observe([], "desk"), observing.NO_IMAGE), {}, before
+    )
 
 
 def test_an_old_daemons_record_of_a_configured_instance_is_kept(desk: Path, alive: int) -> None:
@@ -333,7 +335,7 @@ def test_an_old_daemons_record_of_a_configured_instance_is_kept(desk: Path, aliv
 def test_a_record_of_ours_goes_with_its_container_unless_an_old_daemon_took_over(
     desk: Path, alive: int
 ) -> None:
-    ours = Memory("desk", {"bp_sol_01": Remembered()})
+    ours = FleetState("desk", {"bp_sol_01": InstanceState()})
     assert records_after_export(desk, {"bp_sol_01": foreign(DEAD)}, ours) == {}
     taken_over = {"bp_sol_01": foreign(alive)}
     assert records_after_export(desk, taken_over, ours) == taken_over

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from manager.fleet import state_file
-from manager.fleet.state_file import Memory
+from manager.fleet.state_file import FleetState
 
 
 def test_it_survives_being_written(tmp_path: Path) -> None:
-    before = Memory("desk").with_wish(["a", "b"], "stopped").with_registered(["a"], "2025-11-30T19:00:00")
+    before = FleetState("desk").with_wish(["a", "b"], "stopped").with_registered(["a"], "2025-11-30T19:00:00")
     before = before.with_ports({"b": 5007}).with_id("config/active/x.json", "c")
     state_file.save(tmp_path / "fleet.json", before)
     assert state_file.load(tmp_path / "fleet.json", "desk") == before
@@ -19,7 +19,7 @@ def test_it_survives_being_written(tmp_path: Path) -> None:
 
 
 def test_the_first_registration_stays() -> None:
-    twice = Memory("desk").with_registered(["a"], "first").with_registered(["a"], "second")
+    twice = FleetState("desk").with_registered(["a"], "first").with_registered(["a"], "second")
     assert twice.of("a").registered_at == "first"
 
 
@@ -37,7 +37,7 @@ def test_an_unreadable_file_is_an_error_and_stays_as_it_is(tmp_path: Path, conte
 
 
 def test_another_fleets_data_folder_is_refused(tmp_path: Path) -> None:
-    state_file.save(tmp_path / "fleet.json", Memory("other"))
+    state_file.save(tmp_path / "fleet.json", FleetState("other"))
     (fault,) = state_file.load(tmp_path / "fleet.json", "desk").faults
     assert "belongs to the fleet other" in str(fault)
 

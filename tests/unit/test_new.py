@@ -19,10 +19,10 @@ from manager.config import templates
 from manager.engine.containers import observe
 from manager.errors import OK, ConfigError, EngineUnreachable, UsageError
 from manager.fleet import host, state_file
-from manager.fleet import observe as surveys
-from manager.fleet.observe import NO_IMAGE, Survey
-from manager.fleet.session import Context
-from manager.fleet.state_file import Memory, Remembered
+from manager.fleet import observe as observing
+from manager.fleet.observe import NO_IMAGE, FleetSnapshot
+from manager.fleet.session import Session
+from manager.fleet.state_file import FleetState, InstanceState
 from manager.util import atomic_file
 from tests.builders import a_config, a_row, write_config
 from tests.fleet import ROOT
@@ -32,17 +32,17 @@ BTC = ("--symbol", "BTC_USDC_PERP", "--lower", "90000", "--upper", "110000", "--
 SOL = ("--symbol", "SOL_USDC_PERP")
 
 
-class Making(Context):
+class Making(Session):
     """A context whose engine has these rows; none: no engine answers."""
 
     def __init__(self, args: Namespace, rows: list[dict[str, Any]] | None) -> None:
         super().__init__(args)
         self.rows = rows
 
-    def survey(self) -> Survey:
+    def observe(self) -> FleetSnapshot:
         if self.rows is None:
             raise EngineUnreachable("no engine")
-        return surveys.survey(self.project(), observe(self.rows, "desk"), NO_IMAGE)
+        return observing.assemble(self.project(), observe(self.rows, "desk"), NO_IMAGE)
 
 
 @pytest.fixture(name="folder", autouse=True)
@@ -181,7 +181,7 @@ def test_the_port_is_nobodys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(host, "is_port_free", lambda _address, port: port != 5005)
     fleet = Making(Namespace(project_dir=str(folder)), None).project().fleet
     fleet.state_dir.mkdir(parents=True)
-    state_file.save(fleet.memory_file, Memory("desk", {"bp_down_01": Remembered(web_port=5002)}))
+    state_file.save(fleet.memory_file, FleetState("desk", {"bp_down_01": InstanceState(web_port=5002)}))
     write_config(folder, a_config("bp_bad_01", 5003, strategy_config={"grid_num": 1}), "broken")
     rows = [a_row("bp_gone_01", labels={"botfleet.web-port": "5004"})]
     assert new(folder, *SOL, rows=rows) == OK

@@ -11,18 +11,18 @@ import pytest
 from manager.cli import main
 from manager.engine import labels
 from manager.fleet import display, status
-from manager.fleet.instance import InstanceView
-from manager.fleet.state_file import Remembered
+from manager.fleet.instance import Instance
+from manager.fleet.state_file import InstanceState
 from manager.util import console
 from tests.builders import UPTIME, a_container, a_spec
 
 
 def a_view(
     instance: str = "bp_sol_01", engine: str = "running", created: float = 1_764_500_000, **changes: Any
-) -> InstanceView:
+) -> Instance:
     container = a_container(instance, engine, Created=int(created), **changes)
     found = status.verdict(container, None, configured=True, uptime=UPTIME)
-    return InstanceView(instance, found, (), None, container, None, Remembered())
+    return Instance(instance, found, (), None, container, None, InstanceState())
 
 
 def test_the_list_is_the_old_one_with_english_heads() -> None:

@@ -12,8 +12,8 @@ def printed(actions: list[Action]) -> list[str]:
 
 
 def test_up_creates_what_is_missing_and_leaves_what_is_right() -> None:
-    situation = a_situation({"a": {}, "b": {"engine": "running"}})
-    assert printed(plan.up(situation)) == ["create a: no container"]
+    plan_input = a_situation({"a": {}, "b": {"engine": "running"}})
+    assert printed(plan.up(plan_input)) == ["create a: no container"]
 
 
 def test_up_twice_does_nothing() -> None:
@@ -27,14 +27,14 @@ def test_up_recreates_for_a_changed_config() -> None:
 
 
 def test_a_new_image_recreates_only_when_asked() -> None:
-    situation = a_situation({"a": {"engine": "running", "image": "sha256:old"}})
-    assert plan.up(situation) == []
-    assert printed(plan.up(situation, recreate=True)) == ["recreate a: new image"]
+    plan_input = a_situation({"a": {"engine": "running", "image": "sha256:old"}})
+    assert plan.up(plan_input) == []
+    assert printed(plan.up(plan_input, recreate=True)) == ["recreate a: new image"]
 
 
 def test_changed_values_restart_without_a_new_container() -> None:
-    situation = a_situation({"a": {"engine": "running", "environment": True}})
-    assert printed(plan.up(situation)) == ["restart a: environment changed"]
+    plan_input = a_situation({"a": {"engine": "running", "environment": True}})
+    assert printed(plan.up(plan_input)) == ["restart a: environment changed"]
 
 
 def test_up_starts_what_stopped_by_itself_and_keeps_its_final_state() -> None:
@@ -44,14 +44,14 @@ def test_up_starts_what_stopped_by_itself_and_keeps_its_final_state() -> None:
 
 
 def test_what_the_engine_could_not_start_is_made_anew_of_the_same_image() -> None:
-    situation = a_situation(
+    plan_input = a_situation(
         {
             "a": {"engine": "exited", "status": "Exited (128) 2 minutes ago", "image": "sha256:old"},
             "b": {"engine": "created", "status": "Created"},
             "c": {"engine": "exited", "status": "Exited (137) 2 minutes ago"},
         }
     )
-    for actions in (plan.up(situation), plan.start(situation, ["a", "b", "c"]), plan.restart(situation)):
+    for actions in (plan.up(plan_input), plan.start(plan_input, ["a", "b", "c"]), plan.restart(plan_input)):
         assert printed(actions) == [
             "recreate a: the engine could not start it",
             "recreate b: it was made and never started",
@@ -61,28 +61,28 @@ def test_what_the_engine_could_not_start_is_made_anew_of_the_same_image() -> Non
 
 
 def test_up_leaves_and_names_what_a_person_stopped() -> None:
-    situation = a_situation({"a": {"engine": "exited", "wish": "stopped"}, "b": {"wish": "stopped"}})
-    assert printed(plan.up(situation)) == [
+    plan_input = a_situation({"a": {"engine": "exited", "wish": "stopped"}, "b": {"wish": "stopped"}})
+    assert printed(plan.up(plan_input)) == [
         "leave a: stopped by a person; `manager start a` starts it",
         "leave b: stopped by a person; `manager start b` starts it",
     ]
-    assert printed(plan.up(situation, ["a", "b"])) == ["start a: not running", "create b: no container"]
+    assert printed(plan.up(plan_input, ["a", "b"])) == ["start a: not running", "create b: no container"]
 
 
 def test_up_leaves_and_names_what_ended_for_good() -> None:
-    situation = a_situation(
+    plan_input = a_situation(
         {
             "a": {"engine": "running", "state": "failed"},
             "b": {"engine": "running", "state": "completed"},
             "c": {"engine": "running", "state": "failed", "hash": "h0"},
         }
     )
-    assert printed(plan.up(situation)) == [
+    assert printed(plan.up(plan_input)) == [
         "leave a: failed (exit code 1); `manager start a` starts it",
         "leave b: completed (completed); `manager start b` starts it",
         "leave c: failed (exit code 1); config changed, `manager up c` applies it",
     ]
-    assert printed(plan.up(situation, ["a", "b", "c"])) == [
+    assert printed(plan.up(plan_input, ["a", "b", "c"])) == [
         "restart a: was failed",
         "restart b: was completed",
         "recreate c: config changed",
@@ -90,28 +90,30 @@ def test_up_leaves_and_names_what_ended_for_good() -> None:
 
 
 def test_up_names_paused_and_mends_dead_containers() -> None:
-    situation = a_situation(
+    plan_input = a_situation(
         {"a": {"engine": "paused", "state": "unhealthy"}, "b": {"engine": "dead", "state": "failed"}}
     )
-    assert printed(plan.up(situation)) == [
+    assert printed(plan.up(plan_input)) == [
         "leave a: paused; `docker unpause desk-a` lets it go on",
         "recreate b: the engine calls it “dead”",
     ]
-    assert printed(plan.start(situation, ["a"])) == ["leave a: paused; `docker unpause desk-a` lets it go on"]
+    assert printed(plan.start(plan_input, ["a"])) == [
+        "leave a: paused; `docker unpause desk-a` lets it go on"
+    ]
 
 
 def test_orphans_are_removed_only_when_asked_and_broken_configs_make_none() -> None:
-    situation = a_situation(
+    plan_input = a_situation(
         {"a": {"engine": "running"}},
         orphans={"old": "running", "broken": "running"},
         kept=frozenset({"broken"}),
     )
-    assert printed(plan.up(situation)) == ["leave old: no config names it; --remove-orphans removes it"]
-    assert printed(plan.up(situation, remove_orphans=True)) == ["remove old: no config names it"]
+    assert printed(plan.up(plan_input)) == ["leave old: no config names it; --remove-orphans removes it"]
+    assert printed(plan.up(plan_input, remove_orphans=True)) == ["remove old: no config names it"]
 
 
 def test_start_never_makes_a_second_one() -> None:
-    situation = a_situation(
+    plan_input = a_situation(
         {
             "a": {"engine": "running"},
             "b": {"engine": "running", "hash": "h0"},
@@ -120,7 +122,7 @@ def test_start_never_makes_a_second_one() -> None:
             "e": {"engine": "restarting", "state": "restarting"},
         }
     )
-    assert printed(plan.start(situation, ["a", "b", "c", "d", "e"])) == [
+    assert printed(plan.start(plan_input, ["a", "b", "c", "d", "e"])) == [
         "leave a: already running",
         "leave b: already running; `manager up b` applies the changed config",
         "recreate c: config changed",
@@ -130,7 +132,7 @@ def test_start_never_makes_a_second_one() -> None:
 
 
 def test_restart_applies_a_changed_config_and_leaves_the_stopped() -> None:
-    situation = a_situation(
+    plan_input = a_situation(
         {
             "a": {"engine": "running"},
             "b": {"engine": "running", "hash": "h0"},
@@ -138,46 +140,46 @@ def test_restart_applies_a_changed_config_and_leaves_the_stopped() -> None:
             "d": {},
         }
     )
-    assert printed(plan.restart(situation)) == [
+    assert printed(plan.restart(plan_input)) == [
         "restart a: asked for",
         "recreate b: config changed",
         "leave c: stopped by a person; `manager start c` starts it",
         "create d: no container",
     ]
-    assert printed(plan.restart(situation, ["c"])) == ["start c: not running"]
+    assert printed(plan.restart(plan_input, ["c"])) == ["start c: not running"]
 
 
 def test_stop_needs_no_config() -> None:
-    situation = a_situation({"a": {"engine": "exited"}, "b": {}}, orphans={"old": "running"})
-    assert printed(plan.stop(situation)) == ["leave a: not running", "stop old: asked for"]
-    assert printed(plan.stop(situation, ["b"])) == ["leave b: no container"]
+    plan_input = a_situation({"a": {"engine": "exited"}, "b": {}}, orphans={"old": "running"})
+    assert printed(plan.stop(plan_input)) == ["leave a: not running", "stop old: asked for"]
+    assert printed(plan.stop(plan_input, ["b"])) == ["leave b: no container"]
 
 
 def test_down_leaves_orphans_and_says_so() -> None:
-    situation = a_situation({"a": {"engine": "running"}}, orphans={"old": "running"})
-    assert printed(plan.down(situation)) == [
+    plan_input = a_situation({"a": {"engine": "running"}}, orphans={"old": "running"})
+    assert printed(plan.down(plan_input)) == [
         "remove a: asked for",
         "leave old: no config names it; --remove-orphans removes it",
     ]
-    assert printed(plan.down(situation, remove_orphans=True)) == [
+    assert printed(plan.down(plan_input, remove_orphans=True)) == [
         "remove a: asked for",
         "remove old: no config names it",
     ]
-    assert printed(plan.down(situation, ["old", "gone"])) == [
+    assert printed(plan.down(plan_input, ["old", "gone"])) == [
         "remove old: asked for",
         "leave gone: no container",
     ]
 
 
 def test_ports_that_change_hands_are_freed_first() -> None:
-    situation = a_situation(
+    plan_input = a_situation(
         {
             "a": {"engine": "running", "hash": "h0", "old_port": 5001, "port": 5002},
             "b": {"engine": "running", "hash": "h0", "old_port": 5002, "port": 5001},
             "c": {"engine": "running", "hash": "h0", "port": 5003},
         }
     )
-    assert [(action.instance, action.first_wave) for action in plan.up(situation)] == [
+    assert [(action.instance, action.first_wave) for action in plan.up(plan_input)] == [
         ("a", True),
         ("b", True),
         ("c", False),

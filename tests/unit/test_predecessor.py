@@ -16,7 +16,7 @@ OLD_BOT = "import time; print('up', flush=True); time.sleep(60)"
 
 
 def said(folder: Path) -> str:
-    found = observing.survey(project.read(folder), observe([], FLEET_NAME), observing.NO_IMAGE)
+    found = observing.assemble(project.read(folder), observe([], FLEET_NAME), observing.NO_IMAGE)
     return str(old_daemon_guard.still_running(found, ["bp_sol_01"]).get("bp_sol_01", ""))
 
 

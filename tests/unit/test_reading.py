@@ -21,9 +21,9 @@ from manager.cli import argument_types, completion, main
 from manager.cli.command_table import COMMANDS
 from manager.cli.commands import ps
 from manager.errors import UsageError
-from manager.fleet.instance import InstanceView
-from manager.fleet.state_file import Remembered
-from manager.fleet.status import State, Verdict
+from manager.fleet.instance import Instance
+from manager.fleet.state_file import InstanceState
+from manager.fleet.status import State, Status
 from manager.monitor.logs.lines import LONGEST, Line, for_terminal, from_frames, made_visible
 from manager.monitor.logs.pattern import LOOKED_AT, Pattern
 from manager.util import screen, text_table, time_parse
@@ -183,9 +183,9 @@ def test_widths() -> None:
 # ps
 
 
-def a_view(instance: str, state: State = "running", **metadata: Any) -> InstanceView:
+def a_view(instance: str, state: State = "running", **metadata: Any) -> Instance:
     spec = a_spec(instance, metadata=metadata)
-    return InstanceView(instance, Verdict(state), (), spec, None, None, Remembered())
+    return Instance(instance, Status(state), (), spec, None, None, InstanceState())
 
 
 VIEWS = [

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from manager.engine.container_config import Place, body
+from manager.engine.container_config import HostContext, body
 from manager.engine.containers import Container
 from manager.errors import UsageError
 from manager.fleet import state_file, upgrade_records
-from manager.fleet.instance import InstanceView
-from manager.fleet.snapshot import Situation
-from manager.fleet.state_file import Memory, Refused, Remembered
-from manager.fleet.status import Verdict
-from manager.fleet.upgrade_records import Step
+from manager.fleet.instance import Instance
+from manager.fleet.snapshot import PlanInput
+from manager.fleet.state_file import FleetState, InstanceState, RejectedRevision
+from manager.fleet.status import Status
+from manager.fleet.upgrade_records import UpgradeRecord
 from manager.ops import plan, rollout_plan
 from manager.ops.rollout_plan import Watched
 from tests.builders import a_container, a_fleet, a_situation, a_spec
@@ -22,24 +22,26 @@ from tests.builders import a_container, a_fleet, a_situation, a_spec
 OLD = {"engine": "running", "image": "sha256:old"}
 
 
-def a_step(phase: upgrade_records.Phase = "done", **changes: Any) -> Step:
+def a_step(phase: upgrade_records.Phase = "done", **changes: Any) -> UpgradeRecord:
     """From image old to image one, with the same config."""
-    step = Step(phase, "id-of-a", {"Labels": {}, "Image": "x"}, "sha256:old", "h1", "sha256:one", "h1", "now")
+    step = UpgradeRecord(
+        phase, "id-of-a", {"Labels": {}, "Image": "x"}, "sha256:old", "h1", "sha256:one", "h1", "now"
+    )
     return step._replace(**changes)
 
 
-def said(situation: Situation, *named: str, **steps: Step) -> list[str]:
-    planned = rollout_plan.plan(situation, steps, list(named) or None)
+def said(plan_input: PlanInput, *named: str, **steps: UpgradeRecord) -> list[str]:
+    planned = rollout_plan.plan(plan_input, steps, list(named) or None)
     return [str(each) for each in (*planned.todo, *planned.left)]
 
 
-def refusing(situation: Situation, instance: str, why: str = "it is failed") -> Situation:
-    refused = situation.memory.with_refused({instance: Refused("h1", "sha256:one", why)})
-    return situation._replace(memory=refused)
+def refusing(plan_input: PlanInput, instance: str, why: str = "it is failed") -> PlanInput:
+    refused = plan_input.memory.with_refused({instance: RejectedRevision("h1", "sha256:one", why)})
+    return plan_input._replace(memory=refused)
 
 
 def test_only_what_runs_and_differs_is_upgraded() -> None:
-    situation = a_situation(
+    plan_input = a_situation(
         {
             "a": OLD,
             "b": {"engine": "running", "hash": "h0", "image": "sha256:old"},
@@ -50,7 +52,7 @@ def test_only_what_runs_and_differs_is_upgraded() -> None:
             "g": {"engine": "running", "environment": True},
         }
     )
-    assert said(situation) == [
+    assert said(plan_input) == [
         "recreate a: new image",
         "recreate b: config changed, new image",
         "recreate g: environment changed",
@@ -58,14 +60,14 @@ def test_only_what_runs_and_differs_is_upgraded() -> None:
         "leave e: no container; `manager up e` creates it",
         "leave f: failed; `manager upgrade f` upgrades and starts it",
     ]
-    assert said(situation, "c", "f") == ["recreate f: new image", "leave c: nothing to upgrade"]
+    assert said(plan_input, "c", "f") == ["recreate f: new image", "leave c: nothing to upgrade"]
 
 
 def test_what_a_killed_upgrade_was_at_is_gone_on_with() -> None:
-    situation = a_situation({"a": OLD, "b": {}, "c": {"engine": "exited"}, "d": {"engine": "running"}})
+    plan_input = a_situation({"a": OLD, "b": {}, "c": {"engine": "exited"}, "d": {"engine": "running"}})
     going = {each: a_step("going") for each in "abcd"}
     why = "its upgrade was interrupted"
-    assert said(situation, **going) == [
+    assert said(plan_input, **going) == [
         f"recreate a: {why}",
         f"create b: {why}",
         f"start c: {why}",
@@ -74,33 +76,33 @@ def test_what_a_killed_upgrade_was_at_is_gone_on_with() -> None:
 
 
 def test_a_halt_in_the_middle_of_an_upgrade_holds() -> None:
-    situation = a_situation({"a": {"engine": "exited", "halted": "ran"}, "b": {"halted": "down"}})
+    plan_input = a_situation({"a": {"engine": "exited", "halted": "ran"}, "b": {"halted": "down"}})
     halted = "halted; `manager resume` brings back what ran"
-    planned = rollout_plan.plan(situation, {each: a_step("going") for each in "ab"}, None)
+    planned = rollout_plan.plan(plan_input, {each: a_step("going") for each in "ab"}, None)
     assert not planned.todo
     assert [str(each) for each in planned.left] == [f"leave a: {halted}", f"leave b: {halted}"]
 
 
-def order(situation: Situation, **how: Any) -> list[str]:
-    planned = rollout_plan.plan(situation, {}, None)
-    found = rollout_plan.batches(planned.todo, situation, how.pop("interrupted", ()), **how)
+def order(plan_input: PlanInput, **how: Any) -> list[str]:
+    planned = rollout_plan.plan(plan_input, {}, None)
+    found = rollout_plan.batches(planned.todo, plan_input, how.pop("interrupted", ()), **how)
     return ["".join(each.instance for each in batch) for batch in found]
 
 
 def test_a_healthy_one_on_paper_goes_first_then_batches() -> None:
     facts: dict[str, dict[str, Any]] = dict.fromkeys("abcdefg", OLD)
     facts["b"] = {**OLD, "state": "unhealthy"}
-    situation = a_situation(facts)
+    plan_input = a_situation(facts)
     live = a_container(
         "a", ImageID="sha256:old", labels={"botfleet.mode": "live", "botfleet.config-hash": "h1"}
     )
-    situation = situation._replace(containers={**situation.containers, "a": live})
-    assert order(situation) == ["c", "d", "e", "f", "g", "b", "a"]
-    assert order(situation, size=4) == ["c", "defg", "ba"]
-    assert order(situation, canary="b", size=10) == ["b", "cdefga"]
-    assert order(situation, interrupted=["g"], size=10) == ["g", "cdefba"]
+    plan_input = plan_input._replace(containers={**plan_input.containers, "a": live})
+    assert order(plan_input) == ["c", "d", "e", "f", "g", "b", "a"]
+    assert order(plan_input, size=4) == ["c", "defg", "ba"]
+    assert order(plan_input, canary="b", size=10) == ["b", "cdefga"]
+    assert order(plan_input, interrupted=["g"], size=10) == ["g", "cdefba"]
     with pytest.raises(UsageError, match="x cannot be the canary"):
-        order(situation, canary="x")
+        order(plan_input, canary="x")
     many = a_situation({f"{number:03}": OLD for number in range(101)})
     assert [len(each) for each in rollout_plan.batches(rollout_plan.plan(many, {}, None).todo, many, ())] == [
         1,
@@ -109,22 +111,22 @@ def test_a_healthy_one_on_paper_goes_first_then_batches() -> None:
 
 
 def test_a_port_that_another_one_still_has_is_refused_before_anything_is_touched() -> None:
-    situation = a_situation(
+    plan_input = a_situation(
         {"a": {**OLD, "port": 5002, "old_port": 5001}, "b": {**OLD, "port": 5003, "old_port": 5002}}
     )
-    (problem,) = rollout_plan.port_problems(rollout_plan.plan(situation, {}, None).todo, situation)
+    (problem,) = rollout_plan.port_problems(rollout_plan.plan(plan_input, {}, None).todo, plan_input)
     assert "5002 is the port that b has now" in str(problem)
 
 
 def test_what_was_refused_is_left_alone_until_it_is_something_else() -> None:
-    situation = refusing(a_situation({"a": OLD, "b": OLD}), "a")
+    plan_input = refusing(a_situation({"a": OLD, "b": OLD}), "a")
     left = "leave a: rolled back (config h1, image one were refused: it is failed); `manager upgrade a` tries again"
     other = "the new image was refused by a (it is failed); `manager upgrade b` tries it all the same"
-    assert said(situation) == [left, f"leave b: {other}"]
-    assert [str(each) for each in plan.up(situation)] == [left]
-    assert [str(each) for each in plan.up(situation, recreate=True)] == [left, f"leave b: {other}"]
-    assert said(situation, "a", "b") == ["recreate a: new image", "recreate b: new image"]
-    another_image = situation._replace(image_id="sha256:two")
+    assert said(plan_input) == [left, f"leave b: {other}"]
+    assert [str(each) for each in plan.up(plan_input)] == [left]
+    assert [str(each) for each in plan.up(plan_input, recreate=True)] == [left, f"leave b: {other}"]
+    assert said(plan_input, "a", "b") == ["recreate a: new image", "recreate b: new image"]
+    another_image = plan_input._replace(image_id="sha256:two")
     assert said(another_image) == ["recreate a: new image", "recreate b: new image"]
 
 
@@ -144,8 +146,8 @@ def test_what_was_refused_is_started_and_restarted_as_it_was() -> None:
     assert "`manager rollback a` brings that back" in str(gone)
 
 
-def a_view(state: Any) -> InstanceView:
-    return InstanceView("a", Verdict(state), (), None, a_container(), None, Remembered())
+def a_view(state: Any) -> Instance:
+    return Instance("a", Status(state), (), None, a_container(), None, InstanceState())
 
 
 def test_ready_is_healthy_without_a_break_for_as_long_as_was_asked() -> None:
@@ -173,7 +175,7 @@ def test_only_the_last_upgrade_is_taken_back_and_a_stopped_one_stays_down() -> N
         "d": {"engine": "exited", "image": "sha256:old"},
         "e": {},
     }
-    situation = a_situation(facts)
+    plan_input = a_situation(facts)
     steps = {
         "a": a_step(),
         "b": a_step(),
@@ -182,7 +184,7 @@ def test_only_the_last_upgrade_is_taken_back_and_a_stopped_one_stays_down() -> N
         "e": a_step("going"),
     }
     assert [
-        (str(each), each.stays_down) for each in rollout_plan.rollbacks(situation, steps, [*"abcdef"])
+        (str(each), each.stays_down) for each in rollout_plan.rollbacks(plan_input, steps, [*"abcdef"])
     ] == [
         ("rollback a: asked for", False),
         ("rollback b: stays down, as it is", True),
@@ -210,7 +212,7 @@ def test_a_step_is_forgotten_when_somebody_has_changed_the_instance_since() -> N
 
 def test_a_refusal_and_a_step_survive_being_written(tmp_path: Any) -> None:
     fleet = a_fleet(data_dir=tmp_path)
-    before = Memory("desk").with_refused({"a": Refused("h1", "sha256:one", "it is failed")})
+    before = FleetState("desk").with_refused({"a": RejectedRevision("h1", "sha256:one", "it is failed")})
     state_file.save(tmp_path / "fleet.json", before)
     assert state_file.load(tmp_path / "fleet.json", "desk") == before
     assert upgrade_records.load(fleet) == {}
@@ -220,7 +222,7 @@ def test_a_refusal_and_a_step_survive_being_written(tmp_path: Any) -> None:
 
 def test_the_old_definition_is_the_container_with_its_image_by_our_name() -> None:
     spec, fleet = a_spec(), a_fleet()
-    made = body(spec, fleet, Place(10001, 10001, (10001, 10001), "sha256:one", "c" * 64))
+    made = body(spec, fleet, HostContext(10001, 10001, (10001, 10001), "sha256:one", "c" * 64))
     config = {
         key: made[key] for key in ("Hostname", "User", "Cmd", "Env", "Labels", "StopTimeout", "Healthcheck")
     }

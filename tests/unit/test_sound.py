@@ -16,9 +16,9 @@ from manager.errors import ConfigError
 from manager.fleet import observe as observing
 from manager.fleet import project as projects
 from manager.fleet import state_file, upgrade_records
-from manager.fleet.session import Context
-from manager.fleet.state_file import Refused
-from manager.fleet.upgrade_records import Step
+from manager.fleet.session import Session
+from manager.fleet.state_file import RejectedRevision
+from manager.fleet.upgrade_records import UpgradeRecord
 from manager.ops import preflight
 from manager.ops.rollback import purse_problem
 from tests.builders import FLEET_NAME, a_config, a_row, write_config
@@ -38,9 +38,9 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def refusal(project: Path, *named: str, rows: tuple[dict[str, Any], ...] = ()) -> str:
     """Why these instances (none: all) may not start; empty if they may."""
-    found = observing.survey(projects.read(project), observe(rows, FLEET_NAME), observing.NO_IMAGE)
+    found = observing.assemble(projects.read(project), observe(rows, FLEET_NAME), observing.NO_IMAGE)
     try:
-        preflight.require_sound(Context(Namespace(ids=list(named), config=[])), found)
+        preflight.require_sound(Session(Namespace(ids=list(named), config=[])), found)
     except ConfigError as error:
         return str(error)
     return ""
@@ -94,10 +94,10 @@ def test_an_orphan_that_trades_live_keeps_its_purse(tmp_path: Path) -> None:
 def test_two_that_had_one_purse_one_after_the_other_are_not_brought_back_together(tmp_path: Path) -> None:
     own = {labels.MODE: "live", labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
     paper = {**own, labels.MODE: "paper"}
-    found = observing.survey(
+    found = observing.assemble(
         projects.read(tmp_path), observe([a_row("a", labels=paper), a_row("b", labels=paper)], FLEET_NAME), observing.NO_IMAGE
     )  # fmt: skip
-    step = Step("done", "old", {"Labels": own}, "sha256:old", "h0", "sha256:one", "h1", "now")
+    step = UpgradeRecord("done", "old", {"Labels": own}, "sha256:old", "h0", "sha256:one", "h1", "now")
     for each in "ab":
         kept = upgrade_records.kept_env(found.project.fleet, each)
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: P
         env.write_text(json.dumps({"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}))
     assert refusal(tmp_path, "b", rows=rows) == ""
     project = projects.read(tmp_path)
-    refused = Refused(config_hash(project.specs["b"], project.fleet), "", "it is failed")
+    refused = RejectedRevision(config_hash(project.specs["b"], project.fleet), "", "it is failed")
     project.fleet.state_dir.mkdir()
     state_file.save(project.fleet.memory_file, project.memory.with_refused({"b": refused}))
     assert f"the container {FLEET_NAME}-a already trades" in refusal(tmp_path, "b", rows=rows)

@@ -9,10 +9,10 @@ import yaml
 
 from manager.config.spec import config_hash
 from manager.engine import compose_file, container_config, labels
-from manager.engine.container_config import Place
+from manager.engine.container_config import HostContext
 from tests.builders import a_fleet, a_spec
 
-PLACE = Place(uid=10001, gid=10001, owner=(10001, 10001), image_id="sha256:one", compose_hash="c" * 64)
+PLACE = HostContext(uid=10001, gid=10001, owner=(10001, 10001), image_id="sha256:one", compose_hash="c" * 64)
 
 
 def test_grid_argv_takes_the_first_key_and_skips_what_is_not_there() -> None:
@@ -105,7 +105,7 @@ def test_the_definition_of_a_container() -> None:
 
 
 def test_an_old_engine_gets_no_start_interval_and_zero_switches_the_check_off() -> None:
-    old = Place(1, 1, (1, 1), "sha256:one", "c", api_version=(1, 41))
+    old = HostContext(1, 1, (1, 1), "sha256:one", "c", api_version=(1, 41))
     assert "StartInterval" not in container_config.body(a_spec(), a_fleet(), old)["Healthcheck"]
     assert container_config.body(a_spec(), a_fleet(engine_health_interval=0), PLACE)["Healthcheck"] == {
         "Test": ["NONE"]

@@ -11,7 +11,7 @@ import pytest
 
 from manager.fleet import status as statuses
 from manager.fleet import supervisor_state
-from manager.fleet.supervisor_state import Supervision
+from manager.fleet.supervisor_state import SupervisorState
 from tests.builders import UPTIME, a_container, a_supervisor_file
 
 ENGINE_STATES = ["created", "running", "paused", "restarting", "removing", "exited", "dead", "something new"]
@@ -28,7 +28,7 @@ SUPERVISOR_STATES = [
 ]
 
 
-def said(tmp_path: Path, state: str = "running", **changes: Any) -> Supervision:
+def said(tmp_path: Path, state: str = "running", **changes: Any) -> SupervisorState:
     (tmp_path / "supervisor.json").write_text(json.dumps(a_supervisor_file(state, **changes)))
     found = supervisor_state.read(tmp_path)
     assert found is not None

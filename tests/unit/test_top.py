@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from manager.monitor.stats.columns import COLUMNS
-from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.stats.reports import Report
 from manager.monitor.top import confirm, sorting, source, sparkline
 from manager.monitor.top.screens import printable
@@ -27,7 +27,7 @@ ROWS = [
 ]
 
 
-def ids(rows: Sequence[Figures]) -> list[str]:
+def ids(rows: Sequence[InstanceStats]) -> list[str]:
     return [row.id for row in rows]
 
 
@@ -119,7 +119,7 @@ def test_a_question_says_what_will_happen() -> None:
 
 
 def test_the_detail_names_a_bot_that_is_misled() -> None:
-    row = Figures(some_figures(mode="paper").view, report=Report(mode="live"))
+    row = InstanceStats(some_figures(mode="paper").view, report=Report(mode="live"))
     assert "its bot says that it trades live, but its container was made for paper" in confirm.detail(
         row, a_fleet()
     )

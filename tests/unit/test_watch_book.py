@@ -7,14 +7,14 @@ from collections.abc import Collection
 from manager.config.fleet import Alerts
 from manager.i18n import Text
 from manager.monitor.watch import alert_state, messages
-from manager.monitor.watch.alert_rules import MACHINE, Fault, Kind
+from manager.monitor.watch.alert_rules import MACHINE, Condition, Kind
 from manager.monitor.watch.alert_state import Alert, Key, Open
 
 RULES = Alerts(recovered_after=60, remind_after=3600)
 
 
-def a_fault(kind: Kind = "failed", subject: str = "one", after: float = 0) -> Fault:
-    return Fault(subject, kind, Text("{id} {kind}", id=subject or "machine", kind=kind), after=after)
+def a_fault(kind: Kind = "failed", subject: str = "one", after: float = 0) -> Condition:
+    return Condition(subject, kind, Text("{id} {kind}", id=subject or "machine", kind=kind), after=after)
 
 
 class Clock:
@@ -26,7 +26,7 @@ class Clock:
     def at(
         self,
         now: float,
-        *seen: Fault,
+        *seen: Condition,
         well: Collection[str] = (),
         away: Collection[str] = (),
         are_unknown: bool = False,

@@ -35,6 +35,6 @@ def test_what_was_up_and_is_down_is_a_candidate() -> None:
     ],
 )
 def test_only_what_ended_while_nobody_could_ask_for_it(finished: str, expected: bool) -> None:
-    lost = engine_recovery.Loss(at=1_764_500_040.0, up={})  # 10:54:00
+    lost = engine_recovery.EngineOutage(at=1_764_500_040.0, up={})  # 10:54:00
     assert engine_recovery.ended_unasked(ended(finished), lost, 1_764_500_070.0) is expected
     assert not engine_recovery.ended_unasked({}, lost, 1_764_500_070.0)

@@ -9,10 +9,10 @@ import pytest
 from manager.config.fleet import Alerts
 from manager.engine import labels
 from manager.fleet import status, supervisor_state
-from manager.fleet.instance import InstanceView
-from manager.fleet.state_file import Remembered
+from manager.fleet.instance import Instance
+from manager.fleet.state_file import InstanceState
 from manager.monitor.watch import alert_rules
-from manager.monitor.watch.alert_rules import MIB, Disk, Fault, Progress
+from manager.monitor.watch.alert_rules import MIB, Condition, Disk, Progress
 from manager.monitor.watch.history import NO_HISTORY, History
 from tests.builders import UPTIME, a_container, a_spec, a_supervisor_file
 
@@ -29,20 +29,20 @@ def a_view(
     state: str | None = "running",
     engine: str | None = "running",
     *,
-    remembered: Remembered | None = None,
+    remembered: InstanceState | None = None,
     configured: bool = True,
     **said: Any,
-) -> InstanceView:
+) -> Instance:
     """A view as `survey` makes it. `state`: the supervisor's, None for one that has said nothing; `engine`: None for no container."""
     container = a_container("bp_sol_01", engine) if engine else None
     word = supervisor_state._decoded(a_supervisor_file(state, **said)) if state else None
     verdict = status.verdict(container, word, configured=configured, uptime=UPTIME)
     spec = a_spec() if configured else None
-    seen = remembered or Remembered(registered_at="2025-11-30T19:00:00")
-    return InstanceView("bp_sol_01", verdict, (), spec, container, word, seen)
+    seen = remembered or InstanceState(registered_at="2025-11-30T19:00:00")
+    return Instance("bp_sol_01", verdict, (), spec, container, word, seen)
 
 
-def found(view: InstanceView, history: History = NO_HISTORY, progress: Progress = SILENT) -> list[Fault]:
+def found(view: Instance, history: History = NO_HISTORY, progress: Progress = SILENT) -> list[Condition]:
     return alert_rules.of_instances({view.id: view}, history, {view.id: progress}, RULES, NOW)
 
 
@@ -80,10 +80,10 @@ def restarted(*ago: float) -> History:
             a_view("stopped", "exited"),
             "down: bp_sol_01 is stopped, and not by the manager: container exit code 137",
         ),
-        (a_view("stopped", "exited", remembered=Remembered("stopped")), ""),
+        (a_view("stopped", "exited", remembered=InstanceState("stopped")), ""),
         (a_view(None, None), "down: bp_sol_01 has no container any more"),
-        (a_view(None, None, remembered=Remembered("stopped")), ""),
-        (a_view(None, None, remembered=Remembered()), ""),  # a config that nobody has started yet
+        (a_view(None, None, remembered=InstanceState("stopped")), ""),
+        (a_view(None, None, remembered=InstanceState()), ""),  # a config that nobody has started yet
         (
             a_view("running", last_exit={**EXIT, "oom": True}),
             "oom: bp_sol_01 was killed: it had used up its memory (2048 MiB)",
@@ -95,7 +95,7 @@ def restarted(*ago: float) -> History:
         ),
     ],
 )
-def test_each_state_and_what_is_wrong_with_it(view: InstanceView, expected: str) -> None:
+def test_each_state_and_what_is_wrong_with_it(view: Instance, expected: str) -> None:
     assert text(view) == expected
 
 
@@ -153,7 +153,7 @@ def test_a_start_by_a_person_begins_the_count_anew() -> None:
 def test_what_the_manager_took_down_is_not_missing() -> None:
     born = float(a_container("bp_sol_01").created)
     history = NO_HISTORY.after([a_view()], NOW)
-    down = Remembered(registered_at="2025-11-30T19:00:00", taken_down_at=born + 60)
+    down = InstanceState(registered_at="2025-11-30T19:00:00", taken_down_at=born + 60)
     assert text(a_view(None, None, remembered=down), history) == ""
     long_ago = down._replace(taken_down_at=born - 60)
     missing = "down: bp_sol_01 has no container any more"

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from manager.config.fleet import Fleet
-from manager.fleet.instance import InstanceView
+from manager.fleet.instance import Instance
 from manager.monitor.watch.alert_rules import Progress
-from manager.monitor.watch.bot_poller import MUTE_AFTER, Asker
+from manager.monitor.watch.bot_poller import MUTE_AFTER, BotPoller
 from tests.builders import a_container, a_fleet
 from tests.unit.test_watch_faults import a_view
 
@@ -25,7 +25,7 @@ STATUS = {"last_tick_age": 2.5, "trades": 3, "paused": False, "pnl": "-1.25", "q
 
 
 @contextmanager
-def answering(*pieces: bytes, pause: float = 0) -> Iterator[tuple[InstanceView, list[bytes]]]:
+def answering(*pieces: bytes, pause: float = 0) -> Iterator[tuple[Instance, list[bytes]]]:
     """A bot that answers each request with these pieces, slowly perhaps; its view, and the requests it got."""
     requests: list[bytes] = []
     listener = socket.create_server(("127.0.0.1", 0))
@@ -59,13 +59,13 @@ def ok(body: object) -> bytes:
     return b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + json.dumps(body).encode()
 
 
-def ask(view: InstanceView, asker: Asker, fleet: Fleet | None = None) -> Progress:
+def ask(view: Instance, asker: BotPoller, fleet: Fleet | None = None) -> Progress:
     return asker.ask([view], fleet or a_fleet(), logs=fleet is not None)["bp_sol_01"]
 
 
 def test_the_bundled_bots_words_are_understood() -> None:
     with answering(ok(STATUS)) as (view, requests):
-        asker = Asker()
+        asker = BotPoller()
         found = ask(view, asker)
         again = ask(view, asker)
     assert found._replace(trade_age=None) == Progress(tick_age=2.5, pnl=Decimal("-1.25"), quote="USDC")
@@ -84,13 +84,13 @@ def test_the_bundled_bots_words_are_understood() -> None:
 )
 def test_a_bot_of_another_kind_is_soon_left_alone(answer: bytes) -> None:
     with answering(answer) as (view, requests):
-        asker = Asker()
+        asker = BotPoller()
         assert [ask(view, asker) for _time in range(MUTE_AFTER + 2)] == [Progress()] * (MUTE_AFTER + 2)
         assert len(requests) == MUTE_AFTER
 
 
 def test_a_bot_that_has_talked_is_asked_for_ever() -> None:
-    asker = Asker()
+    asker = BotPoller()
     with answering(ok(STATUS)) as (view, _requests):
         assert ask(view, asker).tick_age == 2.5
     with answering(b"") as (other, requests):
@@ -102,18 +102,18 @@ def test_a_bot_that_has_talked_is_asked_for_ever() -> None:
 @pytest.mark.parametrize("answer", [b"", b"nonsense", b"HTTP/1.0 200 OK\r\n\r\n" + b" " * (1 << 19)])
 def test_an_answer_without_sense_is_none(answer: bytes) -> None:
     with answering(answer) as (view, _requests):
-        assert ask(view, Asker()) == Progress()
+        assert ask(view, BotPoller()) == Progress()
 
 
 def test_values_of_a_wrong_kind_are_not_believed() -> None:
     odd = {"last_tick_age": "soon", "trades": "many", "paused": 1, "pnl": True, "quote": "\x1b[31m"}
     with answering(ok(odd)) as (view, _requests):
-        assert ask(view, Asker()) == Progress()
+        assert ask(view, BotPoller()) == Progress()
 
 
 def test_a_bot_that_answers_a_byte_a_second_holds_nobody_up() -> None:
     with answering(*[b"x"] * 10_000, pause=0.3) as (view, requests):
-        assert ask(view, Asker()) == Progress()
+        assert ask(view, BotPoller()) == Progress()
         assert len(requests) == 1
 
 
@@ -124,6 +124,6 @@ def test_the_age_of_the_log_is_the_youngest_files(tmp_path: Path) -> None:
         (folder / name).touch()
         os.utime(folder / name, (time.time() - age,) * 2)
     view = a_view()._replace(container=a_container("bp_sol_01", labels={"botfleet.web-port": "1"}))
-    found = ask(view, Asker(), a_fleet(data_dir=tmp_path))
+    found = ask(view, BotPoller(), a_fleet(data_dir=tmp_path))
     assert found.log_age is not None
     assert 80 < found.log_age < 200

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from manager.fleet.session import Context
-from manager.monitor.watch.observer import Sight
+from manager.fleet.session import Session
+from manager.monitor.watch.observer import FleetObserver
 
 
 class _Broken(socketserver.StreamRequestHandler):
@@ -38,6 +38,6 @@ def test_an_engine_that_answers_with_errors_is_away(tmp_path: Path, monkeypatch:
     """Else nobody hears of it, and bots die unseen behind the last good look."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "config" / "active").mkdir(parents=True)
-    sight = Sight(Context(Namespace(project_dir=str(tmp_path))))
+    sight = FleetObserver(Session(Namespace(project_dir=str(tmp_path))))
     assert not sight.look()
     assert sight.why_away == "the image store is broken"

@@ -14,12 +14,12 @@ from manager.config import fleet_settings
 from manager.errors import ConfigError, ManagerError
 from manager.i18n import Text
 from manager.monitor.watch import addresses, daily_report, service, store
-from manager.monitor.watch.alert_rules import MIB, Disk, Fault, Progress
+from manager.monitor.watch.alert_rules import MIB, Condition, Disk, Progress
 from manager.monitor.watch.alert_state import Alert, Open
 from manager.monitor.watch.deliver import MOST_WAITING, Deliverer
 from manager.monitor.watch.history import NO_HISTORY, History, Past
 from manager.monitor.watch.messages import Message
-from manager.monitor.watch.notifier import Newsroom
+from manager.monitor.watch.notifier import Notifier
 from manager.util import console
 from tests.builders import a_fleet
 from tests.fleet import eventually
@@ -171,16 +171,16 @@ def test_what_could_not_be_sent_is_sent_by_the_next_watch(tmp_path: Path) -> Non
     fleet, rules = a_fleet(data_dir=tmp_path), a_fleet().alerts
     fleet.state_dir.mkdir()
     nowhere = addresses.Address("${ALERT_URL}", "")
-    first = Newsroom(fleet, NOW)
+    first = Notifier(fleet, NOW)
     first.add(Alert("one", "failed", "bad", Text("one failed: exit code 1")), NOW)
     first.close([nowhere])
     with a_receiver() as receiver:
         reachable = nowhere._replace(url=receiver.url)
-        second = Newsroom(fleet, NOW)
+        second = Notifier(fleet, NOW)
         second.flush([reachable], rules)
         eventually(lambda: receiver.said("desk: one failed: exit code 1"), 20, "the message")
         second.close([reachable])
-        third = Newsroom(fleet, NOW)
+        third = Notifier(fleet, NOW)
         third.flush([reachable], rules)
         third.close([reachable])
     assert len(receiver.posts) == 1
@@ -192,14 +192,14 @@ def test_an_alert_during_which_the_watch_is_ended_is_said_by_the_next_one(
     fleet = a_fleet(data_dir=tmp_path)
     fleet.state_dir.mkdir()
 
-    def noted(newsroom: Newsroom) -> None:
-        fault = Fault("one", "failed", Text("one failed: exit code 1"))
+    def noted(newsroom: Notifier) -> None:
+        fault = Condition("one", "failed", Text("one failed: exit code 1"))
         newsroom.note([fault], fleet.alerts, NOW, well=(), away=(), are_unknown=False, is_unsettled=False)
 
     def ended(_line: str) -> None:
         raise KeyboardInterrupt
 
-    first = Newsroom(fleet, NOW)
+    first = Notifier(fleet, NOW)
     with monkeypatch.context() as during:
         during.setattr(console, "say", ended)
         with pytest.raises(KeyboardInterrupt):
@@ -207,7 +207,7 @@ def test_an_alert_during_which_the_watch_is_ended_is_said_by_the_next_one(
     first.close([])
     said: list[str] = []
     monkeypatch.setattr(console, "say", said.append)
-    noted(Newsroom(fleet, NOW))
+    noted(Notifier(fleet, NOW))
     assert len(said) == 1
 
 

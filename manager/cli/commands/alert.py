@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from manager.errors import FAILED, OK, UsageError
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.util import console
 
 
-def alert_test(context: Context) -> int:
+def alert_test(session: Session) -> int:
     """Sends a test message to each address, now, and says of each whether it went out."""
     from manager.monitor.watch import addresses, deliver
     from manager.monitor.watch.messages import Message
 
-    project = context.project()
+    project = session.project()
     found = addresses.resolve(project.fleet.alerts.urls, project.variables)
     if not found:
         raise UsageError(
@@ -24,9 +24,9 @@ def alert_test(context: Context) -> int:
     for each in found:
         answer = deliver.send(each, Message(title, "", "news"))
         rows.append({"address": each.shown, "variable": each.reference, "sent": answer.ok, "why": answer.why})
-        if not context.as_json:
+        if not session.as_json:
             said = _("sent") if answer.ok else _("NOT sent")
             console.say(f"{each.shown}: {said}{f' ({answer.why})' if answer.why else ''}")
-    if context.as_json:
+    if session.as_json:
         console.say_json(rows)
     return OK if all(row["sent"] for row in rows) else FAILED

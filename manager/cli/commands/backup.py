@@ -10,7 +10,7 @@ from typing import Any
 from manager.errors import FAILED, OK, EngineError, ManagerError
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.ops.backup import make, retention, verify
 from manager.ops.backup.manifest import Manifest, describe
@@ -20,9 +20,9 @@ from manager.util import console
 NOT_IN_IT = ".env, secrets/, logs/"
 
 
-def backup(context: Context) -> int:
+def backup(session: Session) -> int:
     """Writes a backup, then removes those that are no longer kept."""
-    args, project = context.args, context.project()
+    args, project = session.args, session.project()
     fleet = project.fleet
     known = make.instances(project)
     named = project.select(args.ids, args.config)
@@ -30,55 +30,55 @@ def backup(context: Context) -> int:
         if each not in known:
             raise no_instance(each, known)
     folder = Path(args.to) if args.to else fleet.backup_dir
-    image = _image(context, project)
+    image = _image(session, project)
 
     def tell(saved: make.Saved) -> None:
-        if not context.as_json:
+        if not session.as_json:
             console.say(_saved_line(saved))
 
     made = make.make(project, known if named is None else named, folder, image, tell)
     if folder == fleet.backup_dir:
         keep_from_git(folder)
-    removed = _thin_out(context, project, folder) if made.manifest.is_full else []
-    if context.as_json:
+    removed = _thin_out(session, project, folder) if made.manifest.is_full else []
+    if session.as_json:
         console.say_json(_made_object(made, removed))
     else:
         _say_made(made, removed)
     return _say_faults(made)
 
 
-def backup_verify(context: Context) -> int:
+def backup_verify(session: Session) -> int:
     """Proves backups; one that is damaged, or was not complete when it was made, is named."""
     results: dict[str, Any] = {}
     code = OK
-    for file in context.args.files:
+    for file in session.args.files:
         try:
             manifest = verify.verified(Path(file))
         except ManagerError as error:
             results[file] = {"sound": False, "why": str(error)}
             code = FAILED
-            if not context.as_json:
+            if not session.as_json:
                 console.error(error)
             continue
         results[file] = {"sound": True, "complete": manifest.is_complete, "fleet": manifest.fleet,
                          "made_at": manifest.made_at, "instances": sorted(manifest.instances)}  # fmt: skip
-        if not context.as_json:
+        if not session.as_json:
             console.say(Text("{file}: sound; {what}", file=file, what=describe(manifest)))
         if not manifest.is_complete:
             console.warning(
                 Text("{file}: not complete: {what} could not be saved", file=file, what=_missing(manifest))
             )
-    if context.as_json:
+    if session.as_json:
         console.say_json(results)
     return code
 
 
-def backup_list(context: Context) -> int:
+def backup_list(session: Session) -> int:
     """The fleet's backups, newest first, from their names and seals."""
-    fleet = context.project().fleet
-    folder = Path(context.args.to) if context.args.to else fleet.backup_dir
+    fleet = session.project().fleet
+    folder = Path(session.args.to) if session.args.to else fleet.backup_dir
     kept = retention.found(folder, fleet.name)
-    if context.as_json:
+    if session.as_json:
         console.say_json([
             {"file": str(each.path), "made_at": _iso(each.made_at), "bytes": each.size, "full": each.is_full}
             for each in kept
@@ -97,11 +97,11 @@ def backup_list(context: Context) -> int:
     return OK
 
 
-def _image(context: Context, project: Project) -> dict[str, Any] | None:
+def _image(session: Session, project: Project) -> dict[str, Any] | None:
     """What the containers are made from: not in the backup, but named in it. None where no engine tells."""
     name = project.fleet.image_name
     try:
-        found = context.engine().image(name)
+        found = session.engine().image(name)
     except EngineError as error:
         console.warning(Text("the image {image} is not noted in the backup: {why}", image=name, why=error))
         return None
@@ -115,8 +115,8 @@ def _image(context: Context, project: Project) -> dict[str, Any] | None:
     }
 
 
-def _thin_out(context: Context, project: Project, folder: Path) -> list[retention.Kept]:
-    fleet, args = project.fleet, context.args
+def _thin_out(session: Session, project: Project, folder: Path) -> list[retention.Kept]:
+    fleet, args = project.fleet, session.args
     keep = fleet.backup_keep if args.keep is None else args.keep
     keep_days = fleet.backup_keep_days if args.keep_days is None else args.keep_days
     old = retention.superfluous(retention.found(folder, fleet.name), time.time(), keep, keep_days)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from manager.cli import completion
 from manager.errors import OK
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.util import console
 
 
-def completion_(context: Context) -> int:
+def completion_(session: Session) -> int:
     """Prints it; the shell evaluates it."""
-    console.say(completion.SCRIPTS[context.args.shell], end="")
+    console.say(completion.SCRIPTS[session.args.shell], end="")
     return OK

@@ -7,28 +7,28 @@ from pathlib import Path
 from manager.engine import compose_file
 from manager.errors import OK, writing_to
 from manager.fleet import lock
-from manager.fleet.observe import Survey
-from manager.fleet.session import Context
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session
 from manager.i18n import _
 from manager.ops import bot_user, desired_state, instance_folders
 from manager.util import console
 
 
-def compose(context: Context) -> int:
+def compose(session: Session) -> int:
     """Renders compose.yaml, and makes what its containers mount."""
-    project = context.project()
+    project = session.project()
     project.require_sound()
     fleet = project.fleet
-    if context.args.stdout:
+    if session.args.stdout:
         console.say(compose_file.render(project.specs.values(), fleet), end="")
         return OK
-    with lock.held(fleet.lock_file, "compose", context.args.lock_wait):
-        survey = context.survey()
-        survey.require_ours()
-        survey.project.require_sound()
-        _remember_ports(survey)
-        _prepare(context, survey)
-        path, text = fleet.compose_file, compose_file.render(survey.project.specs.values(), fleet)
+    with lock.held(fleet.lock_file, "compose", session.args.lock_wait):
+        snapshot = session.observe()
+        snapshot.require_ours()
+        snapshot.project.require_sound()
+        _remember_ports(snapshot)
+        _prepare(session, snapshot)
+        path, text = fleet.compose_file, compose_file.render(snapshot.project.specs.values(), fleet)
         changed = not path.exists() or path.read_text(encoding="utf-8") != text
         if changed:
             _write(path, text)
@@ -37,22 +37,22 @@ def compose(context: Context) -> int:
     return OK
 
 
-def _remember_ports(survey: Survey) -> None:
+def _remember_ports(snapshot: FleetSnapshot) -> None:
     """The ports that stand in the file are the instances' from now on, as after `up`."""
-    project = survey.project
+    project = snapshot.project
     ports = {each: spec.web_port for each, spec in project.specs.items() if spec.web_port is not None}
-    desired_state.remember(survey, project.memory.with_ports(ports))
+    desired_state.remember(snapshot, project.memory.with_ports(ports))
 
 
-def _prepare(context: Context, survey: Survey) -> None:
+def _prepare(session: Session, snapshot: FleetSnapshot) -> None:
     """Folders and env files. A running bot keeps its env file: only a restart may bring it new values."""
-    project, containers = survey.project, survey.observed.containers
-    user = bot_user.bot_user(project.fleet, project.variables, context.engine())
+    project, containers = snapshot.project, snapshot.observed.containers
+    user = bot_user.bot_user(project.fleet, project.variables, session.engine())
     bot_user.remembered(project.fleet, project.variables, user)
     for each, spec in project.specs.items():
         instance_folders.prepare(spec, project.fleet, user.owner)
         if each not in containers or not containers[each].is_up:
-            instance_folders.write_env(spec, project.fleet, user.owner, survey.env_values[each])
+            instance_folders.write_env(spec, project.fleet, user.owner, snapshot.env_values[each])
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,38 +8,38 @@ from manager.config.spec import config_hash
 from manager.errors import BAD_CONFIG, OK
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
-from manager.fleet.session import Context, show_problems, show_warnings
+from manager.fleet.session import Session, show_problems, show_warnings
 from manager.i18n import Text
 from manager.util import console
 
 
-def config(context: Context) -> int:
+def config(session: Session) -> int:
     """The configs as they are understood, without any credential; or, with --check, only whether they are sound."""
-    project = context.project()
-    named = project.select(context.args.ids, context.args.config)
+    project = session.project()
+    named = project.select(session.args.ids, session.args.config)
     for each in named or ():
         if (
             each not in project.specs and not project.problems
         ):  # else its file may be one that cannot be loaded
             raise no_instance(each, project.specs)
     chosen = [each for each in project.specs if named is None or each in named]
-    if not context.args.check:
+    if not session.args.check:
         console.say_json([_understood(project, each) for each in chosen])
     show_warnings(project)
     show_problems(project)
     if project.problems:
         return BAD_CONFIG
-    if context.args.check:
+    if session.args.check:
         console.say(Text("{count} configs are sound", count=len(project.specs)))
     return OK
 
 
-def schema(context: Context) -> int:
+def schema(session: Session) -> int:
     """The JSON Schema of a config, by the rules of this fleet's bot. Works while configs are broken."""
     from manager.config import fleet_settings  # pydantic, 0.1 s
     from manager.config.json_schema import config_schema
 
-    fleet, _defaults = fleet_settings.load(context.project_dir())
+    fleet, _defaults = fleet_settings.load(session.project_dir())
     console.say_json(config_schema(is_bundled_bot=fleet.is_bundled_bot))
     return OK
 

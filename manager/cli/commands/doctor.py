@@ -17,9 +17,9 @@ from manager import __version__
 from manager.config.variables import is_secret
 from manager.errors import FAILED, NO_ENGINE, OK, ConfigError, EngineError, writing_to
 from manager.fleet import observe
-from manager.fleet.observe import Survey
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.monitor.doctor import (
     checks_engine,
@@ -46,49 +46,49 @@ MOST_SHOWN = 10
 REPORT_MODE = 0o600
 
 
-def doctor(context: Context) -> int:
+def doctor(session: Session) -> int:
     """Looks, judges, says. 0 when nothing fails, 5 when no engine answers, else 1."""
-    facts, project, survey = _look(context)
+    facts, project, snapshot = _look(session)
     found = {head: list(check(facts)) for head, check in HEADS.items()}
     lines = [line for each in found.values() for line in each]
-    if context.as_json:
+    if session.as_json:
         console.say_json([_line_object(line) for line in lines])
     else:
         console.say("\n".join(_shown(found, has_colour=console.has_colour())))
-    if context.args.report:
-        _write_report(Path(context.args.report), facts, found, project, survey)
-        console.warn(Text("{path}: written; read it before you give it to others", path=context.args.report))
+    if session.args.report:
+        _write_report(Path(session.args.report), facts, found, project, snapshot)
+        console.warn(Text("{path}: written; read it before you give it to others", path=session.args.report))
     if facts.engine is None:
         return NO_ENGINE
     return FAILED if any(line.level == "fail" for line in lines) else OK
 
 
-def _look(context: Context) -> tuple[Facts, Project | None, Survey | None]:
+def _look(session: Session) -> tuple[Facts, Project | None, FleetSnapshot | None]:
     programs = probe_engine.Programs()
     facts = Facts(client=Client(), host=probe_host.look())
-    project = survey = None
+    project = snapshot = None
     try:
-        project = context.project()
+        project = session.project()
     except ConfigError as error:
         facts = facts._replace(project_fault=str(error))
     try:
-        engine = context.engine()
+        engine = session.engine()
         facts = facts._replace(engine=probe_engine.look(engine))
-        survey = observe.look(project, engine) if project else None
+        snapshot = observe.look(project, engine) if project else None
     except EngineError as error:
         facts = facts._replace(engine_fault=str(error))
     if project is not None:
         disks = [probe_host.disk(path) for path in sorted(probe_project.database_folders(project))]
         facts = facts._replace(
-            files=probe_project.files(project, survey),
+            files=probe_project.files(project, snapshot),
             data_disk=probe_host.disk(project.fleet.data_dir),
             database_disks=tuple(disk for disk in disks if disk),
         )
-    if survey is not None:
-        facts = facts._replace(fleet=probe_project.fleet(survey))
+    if snapshot is not None:
+        facts = facts._replace(fleet=probe_project.fleet(snapshot))
     if facts.engine is not None and facts.engine.root_dir and not facts.engine.is_rootless:
         facts = facts._replace(engine_disk=probe_host.disk(Path(facts.engine.root_dir)))
-    return facts._replace(client=programs.client()), project, survey
+    return facts._replace(client=programs.client()), project, snapshot
 
 
 def _shown(found: dict[str, list[Line]], *, has_colour: bool) -> list[str]:
@@ -126,7 +126,11 @@ def _line_object(line: Line) -> dict[str, str | None]:
 
 
 def _write_report(
-    path: Path, facts: Facts, found: dict[str, list[Line]], project: Project | None, survey: Survey | None
+    path: Path,
+    facts: Facts,
+    found: dict[str, list[Line]],
+    project: Project | None,
+    snapshot: FleetSnapshot | None,
 ) -> None:
     parts = [
         f"botfleet {__version__}, {time.strftime('%Y-%m-%d %H:%M %z')}",
@@ -134,8 +138,8 @@ def _write_report(
         "",
         *_shown(found, has_colour=False),
     ]
-    if survey is not None:
-        parts += ["", _("instances"), *(f"  {line}" for line in probe_project.described(survey))]
+    if snapshot is not None:
+        parts += ["", _("instances"), *(f"  {line}" for line in probe_project.described(snapshot))]
     home = os.environ.get("HOME", "")
     places = {home: "~"} | ({str(project.fleet.project_dir): "PROJECT"} if project else {})
     names = {"HOST": {socket.gethostname(), socket.getfqdn()}, "USER": _users() - {"root"}}

@@ -8,20 +8,20 @@ import sys
 
 from manager.errors import ManagerError
 from manager.fleet.selection import require_known, require_running
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 """What a person types into: bash where the image has it."""
 
 
-def exec_(context: Context) -> int:
+def exec_(session: Session) -> int:
     """Becomes `docker exec`, whose exit code is the command's. Does not return."""
-    survey = context.survey()
-    instance, command = context.args.instance, list(context.args.arguments)
+    snapshot = session.observe()
+    instance, command = session.args.instance, list(session.args.arguments)
     if command[:1] == ["--"]:
         command = command[1:]
-    require_known(instance, survey)
-    view = survey.views[instance]
+    require_known(instance, snapshot)
+    view = snapshot.views[instance]
     require_running(view)
     if shutil.which("docker") is None:
         raise ManagerError(

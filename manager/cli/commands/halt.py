@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from manager.engine import labels
 from manager.errors import BAD_CONFIG, EngineUnreachable, ManagerError, worst_exit_code
 from manager.fleet import instances_json_refresh, lock, supervisor_state
-from manager.fleet.observe import Survey
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import no_instance
-from manager.fleet.session import Context, show_problems
+from manager.fleet.session import Session, show_problems
 from manager.i18n import Text, _, mark
 from manager.ops import desired_state
 from manager.util import console
@@ -30,91 +30,93 @@ HOW = {
 """Words of programs, and what a person reads."""
 
 
-def halt(context: Context) -> int:
+def halt(session: Session) -> int:
     """Stops every instance at once, whatever else is locked or cannot be read, and verifies it."""
-    fleet = context.project_to_halt().fleet
+    fleet = session.project_to_halt().fleet
     try:
         with lock.held(fleet.lock_file, "halt", force=True) as held:
-            return _halt(context, held)
+            return _halt(session, held)
     except EngineUnreachable:
         _say_what_may_trade(fleet)
         raise
 
 
-def _halt(context: Context, held: lock.Held) -> int:
+def _halt(session: Session, held: lock.Held) -> int:
     from manager.ops import halt as halting  # threads, and what asks an exchange
 
-    survey, engine, fleet = context.survey(), context.engine(), context.project().fleet
-    chosen = _chosen(context, survey)
-    ran = {each for each in chosen if survey.situation.is_up(each)}
-    unsaved = _remember(survey, chosen, ran)
+    snapshot, engine, fleet = session.observe(), session.engine(), session.project().fleet
+    chosen = _chosen(session, snapshot)
+    ran = {each for each in chosen if snapshot.plan_input.is_up(each)}
+    unsaved = _remember(snapshot, chosen, ran)
 
-    def look_again(before: Survey) -> Survey:
+    def look_again(before: FleetSnapshot) -> FleetSnapshot:
         held.settle()
-        return context.look_again(before)
+        return session.look_again(before)
 
     def tell(line: str) -> None:
-        if not context.as_json:
+        if not session.as_json:
             console.say(line)
 
-    halted = halting.bring_down(survey, chosen, look_again, engine, lambda end: tell(_end_line(end, fleet)))
+    halted = halting.bring_down(snapshot, chosen, look_again, engine, lambda end: tell(_end_line(end, fleet)))
     answers = halting.ask(
         halted, chosen, engine, lambda container, answer: tell(_answer_line(container, answer))
     )
     # who held the lock may have started more, and written its own memory over ours
-    unsaved = _remember(halted.survey, chosen, ran | halted.came_up) or unsaved
-    instances_json_refresh.write(halted.survey)
+    unsaved = _remember(halted.snapshot, chosen, ran | halted.came_up) or unsaved
+    instances_json_refresh.write(halted.snapshot)
     fates = sorted(halting.fates(halted, chosen, answers), key=lambda each: each.instance)
-    return _conclude(context, halted.survey, fates, unsaved)
+    return _conclude(session, halted.snapshot, fates, unsaved)
 
 
-def _chosen(context: Context, survey: Survey) -> list[str]:
+def _chosen(session: Session, snapshot: FleetSnapshot) -> list[str]:
     """The instances meant: those named, else all that a config, a container or a stray is of. Not another folder's, which run on."""
-    others = {each.instance for each in survey.observed.containers.values() if survey.elsewhere(each)}
-    known = sorted({*survey.views, *(each.instance for each in survey.observed.strays)} - others)
-    named = survey.project.select(context.args.ids, context.args.config)
+    others = {each.instance for each in snapshot.observed.containers.values() if snapshot.elsewhere(each)}
+    known = sorted({*snapshot.views, *(each.instance for each in snapshot.observed.strays)} - others)
+    named = snapshot.project.select(session.args.ids, session.args.config)
     for each in named or ():
         if each in others:
-            survey.require_ours()
+            snapshot.require_ours()
         if each not in known:
             raise no_instance(each, known)
     return known if named is None else named
 
 
-def _remember(survey: Survey, chosen: list[str], ran: set[str]) -> ManagerError | None:
+def _remember(snapshot: FleetSnapshot, chosen: list[str], ran: set[str]) -> ManagerError | None:
     """Before the deed, so that a manager killed in between leaves a list. A bot is stopped whether or not it can be written."""
     down = [each for each in chosen if each not in ran]
     try:
-        desired_state.remember(survey, survey.project.memory.with_halted(ran, down))
+        desired_state.remember(snapshot, snapshot.project.memory.with_halted(ran, down))
     except ManagerError as error:
         return error
     return None
 
 
-def _conclude(context: Context, survey: Survey, fates: list[Fate], unsaved: ManagerError | None) -> int:
-    if context.as_json:
+def _conclude(
+    session: Session, snapshot: FleetSnapshot, fates: list[Fate], unsaved: ManagerError | None
+) -> int:
+    if session.as_json:
         console.say_json([_object(each) for each in fates])
     elif fates:
         console.say(_table(fates))
     for each in fates:
-        _say_what_is_wrong(each, survey)
+        _say_what_is_wrong(each, snapshot)
     codes = [each.exit_code for each in fates]
-    for problem in survey.foreign():
+    for problem in snapshot.foreign():
         console.error(problem)
         codes.append(BAD_CONFIG)
-    show_problems(survey.project)
+    show_problems(snapshot.project)
     if unsaved is not None:
         console.error(unsaved)
         codes.append(unsaved.exit_code)
     return worst_exit_code(codes)
 
 
-def _say_what_is_wrong(fate: Fate, survey: Survey) -> None:
+def _say_what_is_wrong(fate: Fate, snapshot: FleetSnapshot) -> None:
     """What a person must do now, each on its line."""
     if fate.ended is not None and fate.ended.error is not None:
         console.error(Text("cannot stop {id}: {why}", id=fate.instance, why=fate.ended.error))
     if not fate.is_down:
-        said = supervisor_state.read(survey.project.fleet.instance_state_dir(fate.instance))
+        said = supervisor_state.read(snapshot.project.fleet.instance_state_dir(fate.instance))
         name = fate.container.name if fate.container else (said.container[:12] if said else "?")
         console.error(
             Text(
@@ -126,11 +128,11 @@ def _say_what_is_wrong(fate: Fate, survey: Survey) -> None:
     if fate.ended is not None and fate.ended.was_killed:
         console.error(Text("{id} did not end in time and was killed", id=fate.instance))
     if fate.mode == "live" and fate.left != 0:
-        console.error(_left_text(fate, survey))
+        console.error(_left_text(fate, snapshot))
 
 
-def _left_text(fate: Fate, survey: Survey) -> Text:
-    where = _market(fate, survey)
+def _left_text(fate: Fate, snapshot: FleetSnapshot) -> Text:
+    where = _market(fate, snapshot)
     if fate.left is None:
         why = fate.answer.why if fate.answer else Text("it has no container to ask from, and did not report")
         return Text(
@@ -144,9 +146,9 @@ def _left_text(fate: Fate, survey: Survey) -> Text:
     )  # fmt: skip
 
 
-def _market(fate: Fate, survey: Survey) -> dict[str, str]:
+def _market(fate: Fate, snapshot: FleetSnapshot) -> dict[str, str]:
     own = fate.container.labels if fate.container else {}
-    view = survey.views.get(fate.instance)
+    view = snapshot.views.get(fate.instance)
     return {
         "exchange": own.get(labels.EXCHANGE) or (view and view.exchange) or "?",
         "symbol": own.get(labels.SYMBOL) or (view and view.symbol) or "?",

@@ -9,7 +9,7 @@ from manager.errors import ConfigError, UsageError, worst_exit_code
 from manager.fleet import lock
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
-from manager.fleet.session import Context, show_problems
+from manager.fleet.session import Session, show_problems
 from manager.i18n import Text, _, mark
 from manager.ops.migrate import execute, inspect, plan
 from manager.ops.migrate.inspect import Facts
@@ -38,29 +38,29 @@ DONE = {
 }
 
 
-def import_(context: Context) -> int:
+def import_(session: Session) -> int:
     """Takes over configs, databases and more of a folder of the old system, which stays as it is."""
-    args = context.args
+    args = session.args
     folder = Path(args.folder)
     options = Options(args.logs, args.env, args.stop_old, tuple(args.ids))
-    project = _target(context, folder)
+    project = _target(session, folder)
     facts, steps = _look(folder, project, options)
-    if not context.as_json:
+    if not session.as_json:
         _say_plan(steps)
-    if not any(step.changes for step in steps) or not _is_wanted(context):
-        if context.as_json:
+    if not any(step.changes for step in steps) or not _is_wanted(session):
+        if session.as_json:
             console.say_json(_object(facts, steps, []))
         show_problems(project)
         return plan.exit_code(steps)
     fleet = project.fleet
     with lock.held(fleet.lock_file, "import", args.lock_wait):
         facts, steps = _look(
-            folder, _target(context, folder), options
+            folder, _target(session, folder), options
         )  # what was seen without the lock may be history
         outcomes = execute.run(
-            steps, facts, fleet, lambda each: None if context.as_json else _say_outcome(each)
+            steps, facts, fleet, lambda each: None if session.as_json else _say_outcome(each)
         )
-    if context.as_json:
+    if session.as_json:
         console.say_json(_object(facts, steps, outcomes))
     stopped = {each.step.subject for each in outcomes if each.step.kind == "stop" and not each.error}
     for outcome in outcomes:
@@ -70,15 +70,15 @@ def import_(context: Context) -> int:
                 console.error(
                     Text("{id} runs nowhere now: its old daemon was stopped", id=outcome.step.subject)
                 )
-    _say_next(context, facts, outcomes)
+    _say_next(session, facts, outcomes)
     return worst_exit_code(
         [plan.exit_code(steps), *(each.error.exit_code for each in outcomes if each.error)]
     )
 
 
-def _target(context: Context, folder: Path) -> Project:
+def _target(session: Session, folder: Path) -> Project:
     """The fleet that takes over. Raises UsageError for a folder that is its own, ConfigError for one that cannot be told."""
-    project = context.project()
+    project = session.project()
     if not folder.is_dir():
         raise UsageError("{folder} is not a folder", folder=folder)
     if folder.resolve() in (project.fleet.project_dir, project.fleet.data_dir):
@@ -101,13 +101,13 @@ def _look(folder: Path, project: Project, options: Options) -> tuple[Facts, list
     return facts, plan.plan(facts, options)
 
 
-def _is_wanted(context: Context) -> bool:
-    args = context.args
+def _is_wanted(session: Session) -> bool:
+    args = session.args
     if args.dry_run or args.yes:
         return bool(args.yes and not args.dry_run)
-    if not context.as_json and prompt.is_possible():
+    if not session.as_json and prompt.is_possible():
         return prompt.confirm(_("do this?"))
-    if not context.as_json:
+    if not session.as_json:
         console.say(_("nothing was done: --yes does it"))
     return False
 
@@ -123,9 +123,9 @@ def _say_outcome(outcome: execute.Outcome) -> None:
     console.say(f"{outcome.step.subject}: {_('failed') if outcome.error else _(DONE[outcome.step.kind])}")
 
 
-def _say_next(context: Context, facts: Facts, outcomes: list[execute.Outcome]) -> None:
+def _say_next(session: Session, facts: Facts, outcomes: list[execute.Outcome]) -> None:
     imported = [each.step.subject for each in outcomes if each.step.kind == "config" and not each.error]
-    if context.as_json or not imported:
+    if session.as_json or not imported:
         return
     console.say(
         Text(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from manager.errors import OK
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.util import console
 
 
-def install_service(context: Context) -> int:
+def install_service(session: Session) -> int:
     """Writes the systemd unit and starts it; shows or removes it when asked."""
     from manager.monitor.watch import service
 
-    unit = service.unit_of(context.project().fleet)
-    if context.args.print:
+    unit = service.unit_of(session.project().fleet)
+    if session.args.print:
         console.say(unit.text, end="")
         return OK
-    steps = service.remove(unit) if context.args.remove else service.install(unit)
+    steps = service.remove(unit) if session.args.remove else service.install(unit)
     for line in steps:
         console.say(line)
     return OK

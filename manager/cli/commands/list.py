@@ -6,20 +6,20 @@ from manager.cli.notices import after_showing, say_foreign, say_strays
 from manager.errors import BAD_CONFIG
 from manager.fleet import display, instances_json, instances_json_refresh
 from manager.fleet.selection import selected
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.util import console
 
 
-def list_(context: Context) -> int:
+def list_(session: Session) -> int:
     """The old system's table."""
-    survey = context.survey()
-    is_ours = say_foreign(survey)
-    pids = instances_json.bot_pids(survey)
-    views = selected(context, survey)
-    if context.as_json:
+    snapshot = session.observe()
+    is_ours = say_foreign(snapshot)
+    pids = instances_json.bot_pids(snapshot)
+    views = selected(session, snapshot)
+    if session.as_json:
         console.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in display.ps_objects(views)])
     else:
         console.say(display.list_table(views, pids))
-    say_strays(survey)
-    instances_json_refresh.refresh(context, survey, pids)
-    return after_showing(survey) if is_ours else BAD_CONFIG
+    say_strays(snapshot)
+    instances_json_refresh.refresh(session, snapshot, pids)
+    return after_showing(snapshot) if is_ours else BAD_CONFIG

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from manager.engine.streams import STREAMS
 from manager.errors import OK, EngineUnreachable, ManagerError, UsageError, worst_exit_code
 from manager.fleet.selection import require_known
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.monitor.logs.lines import Line
 from manager.monitor.logs.pattern import Pattern
@@ -26,8 +26,8 @@ from manager.util import console
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet
     from manager.engine.client import Engine
-    from manager.fleet.instance import InstanceView
-    from manager.fleet.observe import Survey
+    from manager.fleet.instance import Instance
+    from manager.fleet.observe import FleetSnapshot
 
 SILENCE_S = 5.0
 """After so long without a line the engine is asked whether it is still there: a frozen one ends no stream."""
@@ -41,9 +41,9 @@ MOST_WAITING = 8
 """Batches that readers are ahead. The longest line has a quarter of a megabyte."""
 
 
-def logs(context: Context) -> int:
+def logs(session: Session) -> int:
     """Prints what the bots printed; with -f for ever, through restarts and recreations."""
-    args, survey = context.args, context.survey()
+    args, snapshot = session.args, session.observe()
     if args.follow and args.until is not None:
         raise UsageError("--until has no meaning with --follow, which does not end")
     if args.since is not None and args.until is not None and args.since > args.until:
@@ -57,16 +57,16 @@ def logs(context: Context) -> int:
         args.until,
         STREAMS[1:] if args.errors else STREAMS,
     )
-    fleet = survey.project.fleet
+    fleet = snapshot.project.fleet
     _raise_file_limit()
-    engine = context.engine(fleet.parallelism)
-    views = _selected(context, survey, wanted)
+    engine = session.engine(fleet.parallelism)
+    views = _selected(session, snapshot, wanted)
     _say_where_from(views, fleet, wanted)
     sources = {
         view.id: Source(engine, fleet.name, view.id, fleet.data_dir / view.log_dir, wanted, console.warning)
         for view in views
     }
-    printer = Printer(list(sources), stamps=args.timestamps, as_json=context.as_json)
+    printer = Printer(list(sources), stamps=args.timestamps, as_json=session.as_json)
     return _Multiplexer(engine, sources, follow=args.follow).run(
         printer, pattern, args.tail if pattern else None
     )
@@ -79,29 +79,29 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _selected(context: Context, survey: Survey, wanted: Wanted) -> list[InstanceView]:
+def _selected(session: Session, snapshot: FleetSnapshot, wanted: Wanted) -> list[Instance]:
     """The named instances; without any, all that have printed something."""
-    fleet = survey.project.fleet
-    named = survey.project.select(context.args.ids, context.args.config)
+    fleet = snapshot.project.fleet
+    named = snapshot.project.select(session.args.ids, session.args.config)
     if named is None:
-        views = [view for view in survey.views.values() if _has_lines(view, fleet, wanted)]
+        views = [view for view in snapshot.views.values() if _has_lines(view, fleet, wanted)]
         if not views:
             raise UsageError("there is no instance to show the logs of")
         return views
     for each in named:
-        require_known(each, survey)
-        view = survey.views[each]
+        require_known(each, snapshot)
+        view = snapshot.views[each]
         if not (wanted.follow or _has_lines(view, fleet, wanted)):
             folder = fleet.relative(fleet.data_dir / view.log_dir)
             raise ManagerError("{id} has no container, and no dated logs in {folder}", id=each, folder=folder)
-    return [survey.views[each] for each in named]
+    return [snapshot.views[each] for each in named]
 
 
-def _has_lines(view: InstanceView, fleet: Fleet, wanted: Wanted) -> bool:
+def _has_lines(view: Instance, fleet: Fleet, wanted: Wanted) -> bool:
     return view.container is not None or (wanted.past and (fleet.data_dir / view.log_dir).is_dir())
 
 
-def _say_where_from(views: Iterable[InstanceView], fleet: Fleet, wanted: Wanted) -> None:
+def _say_where_from(views: Iterable[Instance], fleet: Fleet, wanted: Wanted) -> None:
     """Says it where the lines are not from a container, as everybody expects."""
     ids = ", ".join(view.id for view in views if view.container is None)
     if ids and wanted.past:

@@ -14,7 +14,7 @@ from manager.config.templates import Config, Wanted
 from manager.errors import OK, ConfigError, EngineUnreachable, Problem, UsageError, writing_to
 from manager.fleet import host, lock, state_file
 from manager.fleet.project import Project
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.util import atomic_file, console, prompt, strict_json
 
@@ -27,12 +27,12 @@ class Made(NamedTuple):
     warnings: tuple[Problem, ...]
 
 
-def new(context: Context) -> int:
+def new(session: Session) -> int:
     """Makes a config from a template."""
-    args = context.args
-    folder = context.project_dir() / "config" / "templates"
+    args = session.args
+    folder = session.project_dir() / "config" / "templates"
     if args.list:
-        return _list(context, folder)
+        return _list(session, folder)
     name = args.template or _asked(
         "--template", Text("template ({known})", known=", ".join(path.stem for path in _files(folder)))
     )
@@ -42,13 +42,13 @@ def new(context: Context) -> int:
     settings = _settings(args, template, symbol)
     wanted = Wanted(instance, symbol, 0, args.exchange, settings)
     if args.dry_run:
-        return _say(context, context.project(), template, source, _made(context, template, wanted))
-    fleet = context.project().fleet
+        return _say(session, session.project(), template, source, _made(session, template, wanted))
+    fleet = session.project().fleet
     with lock.held(fleet.lock_file, "new", args.lock_wait):
-        made = _made(context, template, wanted)
-        project = context.project()
+        made = _made(session, template, wanted)
+        project = session.project()
         _write(project, made)
-    return _say(context, project, template, source, made)
+    return _say(session, project, template, source, made)
 
 
 def _asked(flag: str, question: object) -> str:
@@ -92,7 +92,7 @@ def _parsed(path: Path) -> Config:
     return found
 
 
-def _list(context: Context, folder: Path) -> int:
+def _list(session: Session, folder: Path) -> int:
     """A line for each template; one that cannot be read is said, and hides no other."""
     rows: list[dict[str, Any]] = []
     faults: list[ConfigError] = []
@@ -104,7 +104,7 @@ def _list(context: Context, folder: Path) -> int:
             continue
         words = ("exchange", "symbol", "market_type", "strategy", "description")
         rows.append({"template": path.stem, **{word: metadata.get(word) for word in words}})
-    if context.as_json:
+    if session.as_json:
         console.say_json(rows)
     else:
         heads = [_("TEMPLATE"), _("EXCHANGE"), _("SYMBOL"), _("STRATEGY"), _("DESCRIPTION")]
@@ -146,18 +146,18 @@ def _settings(args: Any, template: Config, symbol: str) -> dict[str, Any]:
     return settings
 
 
-def _made(context: Context, template: Config, wanted: Wanted) -> Made:
+def _made(session: Session, template: Config, wanted: Wanted) -> Made:
     """The config as the loader understands it. Raises ConfigError with all that is wrong with it, and UsageError."""
     from manager.config import fleet_settings, loader  # pydantic, 0.1 s
 
-    project, containers = context.project(), _container_ports(context)
+    project, containers = session.project(), _container_ports(session)
     fleet, defaults = fleet_settings.load(project.fleet.project_dir)
     path = fleet.config_dir / f"{wanted.id}.json"
     file = fleet.relative(path)
     if faults := list(loader.id_faults(file, wanted.id)):
         raise ConfigError(faults)
     _require_free_name(path, file, wanted.id, project, containers)
-    wanted = wanted._replace(port=_port(context.args.port, wanted.id, project, containers))
+    wanted = wanted._replace(port=_port(session.args.port, wanted.id, project, containers))
     now = datetime.now().isoformat(timespec="seconds")
     config = templates.filled(template, wanted, now, is_bundled_bot=fleet.is_bundled_bot)
     if not (fleet.project_dir / "config" / "schema.json").exists():
@@ -176,10 +176,10 @@ def _made(context: Context, template: Config, wanted: Wanted) -> Made:
     return Made(config, loaded.spec, (*loaded.warnings, *later))
 
 
-def _container_ports(context: Context) -> dict[str, int | None]:
+def _container_ports(session: Session) -> dict[str, int | None]:
     """Instance → web port of each container of the fleet; nothing where no engine answers."""
     try:
-        found = context.survey().observed.containers
+        found = session.observe().observed.containers
     except EngineUnreachable:
         console.warn(_("note: no engine answers: ports of stopped containers are not known"))
         return {}
@@ -261,11 +261,11 @@ def _write(project: Project, made: Made) -> None:
         atomic_file.create(path, atomic_file.encoded(made.config))
 
 
-def _say(context: Context, project: Project, template: Config, source: str, made: Made) -> int:
-    fleet, spec, args = project.fleet, made.spec, context.args
+def _say(session: Session, project: Project, template: Config, source: str, made: Made) -> int:
+    fleet, spec, args = project.fleet, made.spec, session.args
     for warning in made.warnings:
         console.warning(warning)
-    if context.as_json:
+    if session.as_json:
         console.say_json({
             "id": spec.id, "file": spec.config_file, "template": source, "web_port": spec.web_port,
             "mode": spec.mode, "written": not args.dry_run, "config": made.config,

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from manager.errors import FAILED, OK, UsageError
 from manager.fleet.selection import require_running, selected
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import _
 from manager.util import console
 
 
-def open_(context: Context) -> int:
+def open_(session: Session) -> int:
     """Shows where an instance's web page is, and opens it in the browser."""
-    if not (context.args.ids or context.args.config):
+    if not (session.args.ids or session.args.config):
         raise UsageError("open what? `manager open ID`")
-    survey = context.survey()
-    views = selected(context, survey)
+    snapshot = session.observe()
+    views = selected(session, snapshot)
     for view in views:
         require_running(view)
-    found = {view.id: survey.project.fleet.web_address(view.web_port) for view in views if view.web_port}
-    if context.as_json:
+    found = {view.id: snapshot.project.fleet.web_address(view.web_port) for view in views if view.web_port}
+    if session.as_json:
         console.say_json([{"id": each, "url": url} for each, url in found.items()])
     for each, url in found.items():
-        if not context.as_json:
+        if not session.as_json:
             console.say(url if len(found) == 1 else f"{each}  {url}")
-        if not (context.args.print or context.as_json) and not _open(url):
+        if not (session.args.print or session.as_json) and not _open(url):
             console.warning(_("no browser could be started; open the address by hand, or use --print"))
             return FAILED
     return OK

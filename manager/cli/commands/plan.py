@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from manager.cli.commands.up import change
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.ops.apply import perform
 
 
-def plan_(context: Context) -> int:
+def plan_(session: Session) -> int:
     """Shows what `up` would do, and why."""
-    context.args.dry_run = True
-    return perform(context, change(context))
+    session.args.dry_run = True
+    return perform(session, change(session))

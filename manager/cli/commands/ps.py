@@ -11,34 +11,34 @@ from collections.abc import Iterable, Sequence
 from manager.cli.notices import after_showing, say_foreign, say_strays, stray_text
 from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
 from manager.fleet import display, instances_json, instances_json_refresh
-from manager.fleet.instance import InstanceView
-from manager.fleet.observe import Survey
+from manager.fleet.instance import Instance
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import selected
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import _
 from manager.util import console
 
 
-def ps(context: Context) -> int:
+def ps(session: Session) -> int:
     """The fleet as a table, or as an array of objects."""
-    args = context.args
-    if args.group and context.as_json:
+    args = session.args
+    if args.group and session.as_json:
         raise UsageError("--group has no meaning with --json, where every object has its tags")
     if args.watch is not None:
-        return _watch(context)
-    survey = context.survey()
-    views = chosen(selected(context, survey), args)
-    is_ours = say_foreign(survey)
-    if context.as_json:
+        return _watch(session)
+    snapshot = session.observe()
+    views = chosen(selected(session, snapshot), args)
+    is_ours = say_foreign(snapshot)
+    if session.as_json:
         console.say_json(display.ps_objects(views))
     else:
-        console.say(_table(views, survey, console.terminal_width(), grouped=args.group))
-    say_strays(survey)
-    instances_json_refresh.refresh(context, survey, instances_json.bot_pids(survey))
-    return after_showing(survey) if is_ours else BAD_CONFIG
+        console.say(_table(views, snapshot, console.terminal_width(), grouped=args.group))
+    say_strays(snapshot)
+    instances_json_refresh.refresh(session, snapshot, instances_json.bot_pids(snapshot))
+    return after_showing(snapshot) if is_ours else BAD_CONFIG
 
 
-def chosen(views: Iterable[InstanceView], args: Namespace) -> list[InstanceView]:
+def chosen(views: Iterable[Instance], args: Namespace) -> list[Instance]:
     """Those that every given filter lets through. Case does not count, and `SOL*` stands for all that begins so."""
     return [
         view
@@ -51,12 +51,12 @@ def chosen(views: Iterable[InstanceView], args: Namespace) -> list[InstanceView]
     ]
 
 
-def tags_of(view: InstanceView) -> Sequence[str]:
+def tags_of(view: Instance) -> Sequence[str]:
     """The tags that its config gives it."""
     return view.spec.tags if view.spec else ()
 
 
-def by_tag(views: Sequence[InstanceView]) -> dict[str, list[InstanceView]]:
+def by_tag(views: Sequence[Instance]) -> dict[str, list[Instance]]:
     """tag → its instances; one with several tags is in each group, one without in the last, whose name is empty."""
     tags = sorted({tag for view in views for tag in tags_of(view)})
     groups = {tag: [view for view in views if tag in tags_of(view)] for tag in tags}
@@ -74,8 +74,8 @@ def _matches(patterns: Sequence[str], values: Iterable[str | None]) -> bool:
     )
 
 
-def _table(views: Sequence[InstanceView], survey: Survey, width: int | None, *, grouped: bool) -> str:
-    if not survey.views:
+def _table(views: Sequence[Instance], snapshot: FleetSnapshot, width: int | None, *, grouped: bool) -> str:
+    if not snapshot.views:
         return _("no instances: put a config into config/active (config/templates has some to start from)")
     if not views:
         return _("no instance is like that")
@@ -84,7 +84,7 @@ def _table(views: Sequence[InstanceView], survey: Survey, width: int | None, *, 
     return _grouped(views, width)
 
 
-def _grouped(views: Sequence[InstanceView], width: int | None) -> str:
+def _grouped(views: Sequence[Instance], width: int | None) -> str:
     groups = by_tag(views)
     table = display.ps_table([view for members in groups.values() for view in members], width)
     rows, lines = iter(table.rows), [table.head]
@@ -94,35 +94,35 @@ def _grouped(views: Sequence[InstanceView], width: int | None) -> str:
     return "\n".join(lines)
 
 
-def _watch(context: Context) -> int:
-    if context.as_json or not sys.stdout.isatty():
+def _watch(session: Session) -> int:
+    if session.as_json or not sys.stdout.isatty():
         raise UsageError(
             "--watch needs a terminal to draw on; in a script use `manager ps --json`, again and again"
         )
     from manager.util import screen
 
-    first = context.survey()  # what is wrong with the command line is said before the screen is taken
-    chosen(selected(context, first), context.args)
-    screen.watch(lambda width: _frame(context, width), context.args.watch)
+    first = session.observe()  # what is wrong with the command line is said before the screen is taken
+    chosen(selected(session, first), session.args)
+    screen.watch(lambda width: _frame(session, width), session.args.watch)
     return OK
 
 
-def _frame(context: Context, width: int) -> str:
+def _frame(session: Session, width: int) -> str:
     """One drawing: a line of what there is, the table, and what is wrong with all of it."""
     now = time.strftime("%H:%M:%S")
     try:
-        survey = context.survey()
-        views = chosen(selected(context, survey), context.args)
+        snapshot = session.observe()
+        views = chosen(selected(session, snapshot), session.args)
     except ManagerError as error:
         return f"{now}  {_('error')}: {error}"
     states = Counter(view.verdict.state for view in views)
     counts = ", ".join(f"{count} {display.coloured(state, _(state))}" for state, count in states.items())
-    wrong = [*survey.foreign(), *survey.project.problems, *map(stray_text, survey.observed.strays)]
+    wrong = [*snapshot.foreign(), *snapshot.project.problems, *map(stray_text, snapshot.observed.strays)]
     return "\n".join(
         [
-            f"{survey.project.fleet.name}  {now}  {counts}",
+            f"{snapshot.project.fleet.name}  {now}  {counts}",
             "",
-            _table(views, survey, width, grouped=context.args.group),
+            _table(views, snapshot, width, grouped=session.args.group),
             *(f"{_('error')}: {each}" for each in wrong),
         ]
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.ops import plan
 from manager.ops.action import Change
 from manager.ops.apply import perform
 
 
-def restart(context: Context) -> int:
+def restart(session: Session) -> int:
     """Stops and starts instances."""
     return perform(
-        context, Change("restart", lambda survey, named: plan.restart(survey.situation, named), "run")
+        session, Change("restart", lambda snapshot, named: plan.restart(snapshot.plan_input, named), "run")
     )

@@ -14,7 +14,7 @@ from manager.fleet import lock
 from manager.fleet import project as projects
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops import bot_user
 from manager.ops.backup import archive, instance_locks, verify
@@ -31,9 +31,9 @@ WORDS = {
 }
 
 
-def restore(context: Context) -> int:
+def restore(session: Session) -> int:
     """Reads the backup, says the plan, and carries it out."""
-    args, project = context.args, _project(context)
+    args, project = session.args, _project(session)
     path = Path(args.file)
     with verify.workspace(path) as work:
         backup = restoring.opened(path, work)
@@ -44,27 +44,27 @@ def restore(context: Context) -> int:
             backup, project, list(dict.fromkeys(args.ids)) or None, time.strftime(archive.STAMP)
         )
         steps = whole.steps()
-        if not context.as_json:
+        if not session.as_json:
             console.say(Text("{file}: {what}", file=path, what=describe(backup.manifest)))
         if args.dry_run:
-            return _say_plan(context, whole, steps)
-        done = _carry_out(context, whole, steps)
-    if context.as_json:
+            return _say_plan(session, whole, steps)
+        done = _carry_out(session, whole, steps)
+    if session.as_json:
         console.say_json([_step_object(each, project) for each in done])
-    _say_what_is_left(context, whole)
+    _say_what_is_left(session, whole)
     return OK
 
 
-def _project(context: Context) -> Project:
+def _project(session: Session) -> Project:
     """A fresh machine's folder need not be a project yet, if it is named."""
-    chosen = context.args.project_dir
+    chosen = session.args.project_dir
     if chosen and Path(chosen).is_dir():
         return projects.read(Path(chosen))
-    return context.project()
+    return session.project()
 
 
-def _say_plan(context: Context, whole: Plan, steps: list[Step]) -> int:
-    if context.as_json:
+def _say_plan(session: Session, whole: Plan, steps: list[Step]) -> int:
+    if session.as_json:
         console.say_json([_step_object(each, whole.project) for each in steps])
         return OK
     for each in steps:
@@ -72,45 +72,45 @@ def _say_plan(context: Context, whole: Plan, steps: list[Step]) -> int:
     return OK
 
 
-def _carry_out(context: Context, whole: Plan, steps: list[Step]) -> list[Step]:
+def _carry_out(session: Session, whole: Plan, steps: list[Step]) -> list[Step]:
     done: list[Step] = []
 
     def tell(step: Step) -> None:
         done.append(step)
-        if not context.as_json:
+        if not session.as_json:
             console.say(_step_line(step, whole.project))
 
     fleet = whole.fleet
-    with lock.held(fleet.lock_file, "restore", context.args.lock_wait) as held:
+    with lock.held(fleet.lock_file, "restore", session.args.lock_wait) as held:
         held.settle()
         ids = [each.instance for each in steps if each.instance]
-        with instance_locks.kept_idle(fleet, dict.fromkeys(ids), _up(context, whole, ids)):
-            restoring.perform(whole, steps, _owner(context, whole), tell)
+        with instance_locks.kept_idle(fleet, dict.fromkeys(ids), _up(session, whole, ids)):
+            restoring.perform(whole, steps, _owner(session, whole), tell)
     return done
 
 
-def _up(context: Context, whole: Plan, ids: list[str]) -> list[str]:
+def _up(session: Session, whole: Plan, ids: list[str]) -> list[str]:
     """The instances whose containers are up; all of the fleet's where its settings are about to change."""
     names = {whole.project.fleet.name, whole.fleet.name}
     found: dict[str, Container] = {}
     try:
         for name in names:
-            found |= observe(context.engine().containers(fleet_filter(name)), name).containers
+            found |= observe(session.engine().containers(fleet_filter(name)), name).containers
     except EngineError as error:
         console.warning(Text("only locks and open files tell what runs: {why}", why=error))
     is_all = whole.fleet != whole.project.fleet
     return [each for each, container in found.items() if container.is_up and (is_all or each in ids)]
 
 
-def _owner(context: Context, whole: Plan) -> tuple[int, int]:
+def _owner(session: Session, whole: Plan) -> tuple[int, int]:
     """(uid, gid) of the bots on the host. Only root can give files away, and then no engine has to be asked."""
     if os.geteuid() != 0:
         return os.geteuid(), os.getegid()
     whole.fleet.data_dir.mkdir(parents=True, exist_ok=True)
-    return bot_user.bot_user(whole.fleet, whole.project.variables, context.engine()).owner
+    return bot_user.bot_user(whole.fleet, whole.project.variables, session.engine()).owner
 
 
-def _say_what_is_left(context: Context, whole: Plan) -> None:
+def _say_what_is_left(session: Session, whole: Plan) -> None:
     manifest, fleet = whole.backup.manifest, whole.fleet
     for each, facts in manifest.instances.items():
         if facts["faults"] and (whole.named is None or each in whole.named):
@@ -127,11 +127,11 @@ def _say_what_is_left(context: Context, whole: Plan) -> None:
                         file=spec.config_file,
                     )
                 )
-    if (image := manifest.image) and image["id"] != _image_id(context, fleet.image_name):
+    if (image := manifest.image) and image["id"] != _image_id(session, fleet.image_name):
         text = Text("the bots of the backup ran image {image} ({id}), which {name} is not here: `manager build`",
                     image=image["name"], id=str(image["id"])[:19], name=fleet.image_name)  # fmt: skip
         console.warning(text)
-    if whole.named is None and not context.as_json:
+    if whole.named is None and not session.as_json:
         console.say(
             _(
                 "next: write the keys into .env, look at `manager plan`, and be sure that no other machine runs these bots"
@@ -139,9 +139,9 @@ def _say_what_is_left(context: Context, whole: Plan) -> None:
         )
 
 
-def _image_id(context: Context, name: str) -> str:
+def _image_id(session: Session, name: str) -> str:
     try:
-        return str(context.engine().image(name)["Id"])
+        return str(session.engine().image(name)["Id"])
     except EngineError:
         return ""
 

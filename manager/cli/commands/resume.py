@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from manager.errors import OK, ConfigError
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.ops import action, apply, plan
 from manager.util import console
 
 
-def resume(context: Context) -> int:
+def resume(session: Session) -> int:
     """Starts exactly what ran when the fleet was halted."""
-    project = context.project()
+    project = session.project()
     if project.memory.faults:
         raise ConfigError(project.memory.faults)
-    if project.select(context.args.ids, context.args.config) is None:
-        context.args.ids = [each for each in project.memory.halted if each in project.specs]
-        if not context.args.ids:
-            if context.as_json:
+    if project.select(session.args.ids, session.args.config) is None:
+        session.args.ids = [each for each in project.memory.halted if each in project.specs]
+        if not session.args.ids:
+            if session.as_json:
                 console.say_json([])
             else:
                 console.say(_("nothing is halted; `manager up` starts what should run"))
@@ -27,6 +27,6 @@ def resume(context: Context) -> int:
                 Text("{id} was halted and has no usable config any more: it is not started", id=each)
             )
     return apply.perform(
-        context,
-        action.Change("resume", lambda survey, named: plan.resume(survey.situation, named or [])),
+        session,
+        action.Change("resume", lambda snapshot, named: plan.resume(snapshot.plan_input, named or [])),
     )

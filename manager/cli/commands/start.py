@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from manager.fleet.observe import Survey
-from manager.fleet.session import Context
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session
 from manager.ops import plan
 from manager.ops.action import Change
 from manager.ops.apply import perform
 
 
-def start(context: Context) -> int:
+def start(session: Session) -> int:
     """Starts instances that do not run."""
     return perform(
-        context,
-        Change("start", lambda survey, named: plan.start(survey.situation, _all(survey, named)), "run"),
+        session,
+        Change(
+            "start", lambda snapshot, named: plan.start(snapshot.plan_input, _all(snapshot, named)), "run"
+        ),
     )
 
 
-def _all(survey: Survey, named: list[str] | None) -> list[str]:
-    return list(survey.situation.wanted) if named is None else named
+def _all(snapshot: FleetSnapshot, named: list[str] | None) -> list[str]:
+    return list(snapshot.plan_input.wanted) if named is None else named

@@ -10,25 +10,25 @@ from manager.cli.notices import after_showing, say_foreign
 from manager.errors import BAD_CONFIG
 from manager.fleet import display
 from manager.fleet.selection import selected
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.fleet.status import State
 from manager.i18n import _
 from manager.monitor.stats import columns, instance_stats
 from manager.monitor.stats.collect import gather, misled
 from manager.monitor.stats.columns import Column
-from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.stats.sampler import Meter
 from manager.util import console
 from manager.util.text_table import GAP
 
 
-def stats(context: Context) -> int:
+def stats(session: Session) -> int:
     """The figures as a table with the fleet's sums, or as an array of objects."""
-    survey = context.survey()
-    is_ours = say_foreign(survey)
-    views = selected(context, survey)
-    rows = gather(survey, views, Meter(context.engine().statistics))
-    if context.as_json:
+    snapshot = session.observe()
+    is_ours = say_foreign(snapshot)
+    views = selected(session, snapshot)
+    rows = gather(snapshot, views, Meter(session.engine().statistics))
+    if session.as_json:
         console.say_json([instance_stats.as_object(row) for row in rows])
     elif rows:
         console.say(_table(rows))
@@ -38,10 +38,10 @@ def stats(context: Context) -> int:
     for row in rows:
         if row.is_misled:
             console.warning(misled(row))
-    return after_showing(survey) if is_ours else BAD_CONFIG
+    return after_showing(snapshot) if is_ours else BAD_CONFIG
 
 
-def _table(rows: list[Figures]) -> str:
+def _table(rows: list[InstanceStats]) -> str:
     written = [columns.cells(row) for row in rows]
     widths = columns.widths(written)
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -6,23 +6,23 @@ from manager.cli.notices import say_foreign
 from manager.errors import BAD_CONFIG, FAILED, OK, UsageError
 from manager.fleet import instances_json, instances_json_refresh
 from manager.fleet.selection import selected
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.fleet.status_json import status_object
 from manager.util import console
 
 
-def status(context: Context) -> int:
+def status(session: Session) -> int:
     """One instance as the old system's JSON; several as an object of them. 0 when all of them run, else 1."""
-    survey = context.survey()
-    is_ours = say_foreign(survey)
-    views = selected(context, survey)
+    snapshot = session.observe()
+    is_ours = say_foreign(snapshot)
+    views = selected(session, snapshot)
     if not views:
         raise UsageError("there is no instance to show the status of")
-    pids = instances_json.bot_pids(survey)
-    found = {view.id: status_object(view, survey, pids.get(view.id, 0)) for view in views}
-    is_single = bool(context.args.ids or context.args.config) or len(found) == 1
+    pids = instances_json.bot_pids(snapshot)
+    found = {view.id: status_object(view, snapshot, pids.get(view.id, 0)) for view in views}
+    is_single = bool(session.args.ids or session.args.config) or len(found) == 1
     console.say_json(next(iter(found.values())) if is_single and len(found) == 1 else found)
-    instances_json_refresh.refresh(context, survey, pids)
+    instances_json_refresh.refresh(session, snapshot, pids)
     if not is_ours:
         return BAD_CONFIG
     return OK if all(each["running"] for each in found.values()) else FAILED

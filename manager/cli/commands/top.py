@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from manager.errors import OK, UsageError, worst_exit_code
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.util import console
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from manager.monitor.top.app import Top
 
 
-def top(context: Context) -> int:
+def top(session: Session) -> int:
     """Shows the fleet until the user has seen enough."""
     _require_terminal()
-    interval = context.args.interval
+    interval = session.args.interval
     from manager.monitor.top.source import Source
 
-    source = Source(context, interval)
+    source = Source(session, interval)
     source.require_known()
     from manager.monitor.top.app import Top
 
-    app = Top(context, source, interval)
+    app = Top(session, source, interval)
     app.run()
     if app.bug is not None:
         raise app.bug

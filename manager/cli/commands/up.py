@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.ops import plan
 from manager.ops.action import Change
 from manager.ops.apply import perform
 
 
-def up(context: Context) -> int:
+def up(session: Session) -> int:
     """Brings the fleet to what its configs say."""
-    return perform(context, change(context))
+    return perform(session, change(session))
 
 
-def change(context: Context) -> Change:
+def change(session: Session) -> Change:
     """What `up` plans and wishes; `plan` shows it."""
-    recreate, orphans = context.args.recreate, context.args.remove_orphans
+    recreate, orphans = session.args.recreate, session.args.remove_orphans
     return Change(
         "up",
-        lambda survey, named: plan.up(survey.situation, named, recreate=recreate, remove_orphans=orphans),
-        "run" if context.args.ids or context.args.config else None,
+        lambda snapshot, named: plan.up(
+            snapshot.plan_input, named, recreate=recreate, remove_orphans=orphans
+        ),
+        "run" if session.args.ids or session.args.config else None,
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from manager.errors import OK, ConfigError
 from manager.fleet import lock, upgrade_records
-from manager.fleet.observe import Survey
+from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import require_known
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.ops import preflight, report, rollout_plan
 from manager.ops.action import Action
@@ -14,54 +14,54 @@ from manager.ops.rollout import Rolling
 from manager.util import console
 
 
-def upgrade(context: Context) -> int:
+def upgrade(session: Session) -> int:
     """Rolls out a new image or changed configs."""
-    args = context.args
+    args = session.args
     if args.dry_run:
-        survey = _look(context)
-        planned, batches = _planned(context, survey, upgrade_records.load(survey.project.fleet))
-        return _say_order(context, planned, batches)
-    fleet = context.project().fleet
+        snapshot = _look(session)
+        planned, batches = _planned(session, snapshot, upgrade_records.load(snapshot.project.fleet))
+        return _say_order(session, planned, batches)
+    fleet = session.project().fleet
     with lock.held(fleet.lock_file, "upgrade", args.lock_wait) as held:
         held.settle()
-        survey = _look(context)
-        rolling = Rolling(context, held, survey)
-        planned, batches = _planned(context, survey, rolling.steps)
+        snapshot = _look(session)
+        rolling = Rolling(session, held, snapshot)
+        planned, batches = _planned(session, snapshot, rolling.steps)
         rolling.run(planned, batches)
     return rolling.conclude()
 
 
-def _look(context: Context) -> Survey:
-    survey = context.survey()
-    survey.require_ours()
-    preflight.require_sound(context, survey)
-    return survey
+def _look(session: Session) -> FleetSnapshot:
+    snapshot = session.observe()
+    snapshot.require_ours()
+    preflight.require_sound(session, snapshot)
+    return snapshot
 
 
 def _planned(
-    context: Context, survey: Survey, steps: upgrade_records.Steps
+    session: Session, snapshot: FleetSnapshot, steps: upgrade_records.Steps
 ) -> tuple[rollout_plan.Plan, list[list[Action]]]:
     """Who, and in which order; everything that is wrong with it is an error before the first one is touched."""
-    args, situation = context.args, survey.situation
-    named = survey.project.select(args.ids, args.config)
+    args, plan_input = session.args, snapshot.plan_input
+    named = snapshot.project.select(args.ids, args.config)
     for each in named or ():
-        require_known(each, survey)
-        preflight.require_config(each, survey)
-    planned = rollout_plan.plan(situation, steps, named)
+        require_known(each, snapshot)
+        preflight.require_config(each, snapshot)
+    planned = rollout_plan.plan(plan_input, steps, named)
     going = [each for each, step in steps.items() if step.phase == "going"]
-    batches = rollout_plan.batches(planned.todo, situation, going, args.canary, args.batch)
-    problems = rollout_plan.port_problems(planned.todo, situation)
+    batches = rollout_plan.batches(planned.todo, plan_input, going, args.canary, args.batch)
+    problems = rollout_plan.port_problems(planned.todo, plan_input)
     upgraded: list[str] = []
     for batch in batches:  # the new beside the old ones: at no moment may two share a purse
         upgraded += [each.instance for each in batch]
-        problems += [each for each in survey.beside(upgraded) if each not in problems]
+        problems += [each for each in snapshot.beside(upgraded) if each not in problems]
     if problems:
         raise ConfigError(problems)
     return planned, batches
 
 
-def _say_order(context: Context, planned: rollout_plan.Plan, batches: list[list[Action]]) -> int:
-    if context.as_json:
+def _say_order(session: Session, planned: rollout_plan.Plan, batches: list[list[Action]]) -> int:
+    if session.as_json:
         console.say_json(
             [
                 {"id": each.instance, "batch": number, "action": each.kind, "cause": str(each.cause)}

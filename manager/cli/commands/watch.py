@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from manager.errors import OK, Locked
 from manager.fleet import lock
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import _
 from manager.util import console
 
 
-def watch(context: Context) -> int:
+def watch(session: Session) -> int:
     """Watches the fleet until SIGTERM or Ctrl-C."""
     from manager.monitor.watch.loop import Watch
 
-    fleet = context.project().fleet
+    fleet = session.project().fleet
     try:
         with lock.held(fleet.watch_lock_file, "watch"):
-            Watch(context).run()
+            Watch(session).run()
     except Locked as error:
         raise Locked("{holder} watches this fleet already", holder=error.params["holder"]) from error
     console.say(_("watching ends"))

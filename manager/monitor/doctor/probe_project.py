@@ -12,7 +12,7 @@ from pathlib import Path
 from manager.engine.container_config import binds
 from manager.fleet import display, host, lock, old_daemon_guard
 from manager.fleet.env_file import ENV_FILE, STAGED_FILE
-from manager.fleet.observe import NO_IMAGE, Survey
+from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.supervisor_state import LOCK_FILE
 from manager.monitor.doctor.facts import Files, Fleet, Instance, Owned, Port, Stale
@@ -29,7 +29,7 @@ MOST_COUNTED = 10_000
 """Files of a stale folder whose sizes are added up; a bot may have made millions."""
 
 
-def files(project: Project, survey: Survey | None) -> Files:
+def files(project: Project, snapshot: FleetSnapshot | None) -> Files:
     """What is on the disk."""
     fleet, specs = project.fleet, project.specs.values()
     held_by, held_s = _lock_holder(fleet.lock_file)
@@ -39,33 +39,33 @@ def files(project: Project, survey: Survey | None) -> Files:
         problems=tuple(str(each) for each in project.problems),
         memory_limits=sum(each.memory for each in specs),
         cpu_limits=sum(each.nano_cpus for each in specs) / NANO,
-        ports=tuple(_ports(project, survey)),
+        ports=tuple(_ports(project, snapshot)),
         data=_owned(project, fleet.data_dir),
         bot_uid=_bot_uid(fleet.data_dir),
         dotenv=_owned(project, fleet.dotenv_file),
         secrets=tuple(_secrets(project)),
         databases=tuple(_owned_all(project, (fleet.database_dir(each.id) for each in specs))),
-        stale=tuple(_stale(project, survey)),
+        stale=tuple(_stale(project, snapshot)),
         lock_held_by=held_by,
         lock_held_s=held_s,
     )
 
 
-def fleet(survey: Survey) -> Fleet:
+def fleet(snapshot: FleetSnapshot) -> Fleet:
     """What the engine has."""
     return Fleet(
-        image=survey.project.fleet.image_name,
-        image_contract=None if survey.image == NO_IMAGE else survey.image.contract,
+        image=snapshot.project.fleet.image_name,
+        image_contract=None if snapshot.image == NO_IMAGE else snapshot.image.contract,
         instances=tuple(
             Instance(each, view.verdict.state, str(view.verdict.why or ""), view.drift, view.has_fallen)
-            for each, view in survey.views.items()
+            for each, view in snapshot.views.items()
             if view.container is not None
         ),
-        orphans=tuple(survey.situation.orphans),
-        strays=tuple(each.name for each in survey.observed.strays),
-        foreign=tuple(str(each) for each in survey.foreign()),
+        orphans=tuple(snapshot.plan_input.orphans),
+        strays=tuple(each.name for each in snapshot.observed.strays),
+        foreign=tuple(str(each) for each in snapshot.foreign()),
         old_daemon=tuple(
-            str(each) for each in old_daemon_guard.still_running(survey, survey.project.specs).values()
+            str(each) for each in old_daemon_guard.still_running(snapshot, snapshot.project.specs).values()
         ),
     )
 
@@ -80,14 +80,14 @@ def database_folders(project: Project) -> set[Path]:
     return set(found.values()) or {project.fleet.data_dir}
 
 
-def _ports(project: Project, survey: Survey | None) -> Iterator[Port]:
+def _ports(project: Project, snapshot: FleetSnapshot | None) -> Iterator[Port]:
     for each, spec in project.specs.items():
         if spec.web_port is None:
             continue
-        container = survey.observed.containers.get(each) if survey else None
+        container = snapshot.observed.containers.get(each) if snapshot else None
         is_ours = container is not None and container.is_up and container.web_port == spec.web_port
         is_free = is_ours or host.is_port_free(project.fleet.bind_address, spec.web_port)
-        if survey is not None or is_free:  # without an engine nobody can say whose it is
+        if snapshot is not None or is_free:  # without an engine nobody can say whose it is
             yield Port(each, spec.web_port, is_free and not is_ours, is_ours)
 
 
@@ -128,9 +128,9 @@ def _lock_holder(path: Path) -> tuple[str, float]:
         return "?", 0.0
 
 
-def _stale(project: Project, survey: Survey | None) -> Iterator[Stale]:
+def _stale(project: Project, snapshot: FleetSnapshot | None) -> Iterator[Stale]:
     fleet = project.fleet
-    known = {*project.specs, *(survey.observed.containers if survey else ())}
+    known = {*project.specs, *(snapshot.observed.containers if snapshot else ())}
     used = {bind.source for spec in project.specs.values() for bind in binds(spec)}
     yield from _leftovers(project, known)
     if project.loaded.broken_files:  # whose folders these are nobody knows
@@ -210,10 +210,10 @@ def _size(path: Path) -> int:
     return total
 
 
-def described(survey: Survey) -> list[str]:
+def described(snapshot: FleetSnapshot) -> list[str]:
     """The instances' states in a line each, for a report; nothing that a bot has printed is in it."""
     lines = []
-    for each, view in survey.views.items():
+    for each, view in snapshot.views.items():
         last = view.supervision.last_exit.why if view.supervision and view.supervision.last_exit else ""
         facts = (
             view.verdict.state,

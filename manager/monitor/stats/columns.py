@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from manager.i18n import Text, _, mark
-from manager.monitor.stats.instance_stats import WORST_FIRST, Figures, Totals
+from manager.monitor.stats.instance_stats import WORST_FIRST, InstanceStats, Totals
 from manager.util import console
 from manager.util.text_table import GAP, width
 
@@ -21,8 +21,8 @@ class Column(NamedTuple):
 
     key: str
     head: str
-    cell: Callable[[Figures], str]
-    order: Callable[[Figures], Any]
+    cell: Callable[[InstanceStats], str]
+    order: Callable[[InstanceStats], Any]
     rank: int = 0
     is_number: bool = False
 
@@ -57,7 +57,7 @@ def amount(value: Decimal, currency: str | None) -> str:
     return f"{text} {currency}" if currency else text
 
 
-def _of_usage(row: Figures, name: str) -> Any:
+def _of_usage(row: InstanceStats, name: str) -> Any:
     return getattr(row.usage.last, name) if row.usage else None
 
 
@@ -65,25 +65,25 @@ def _pair(first: int | None, second: int | None) -> str:
     return "" if first is None or second is None else f"{size(first)}/{size(second)}"
 
 
-def _both(row: Figures, first: str, second: str) -> int | None:
+def _both(row: InstanceStats, first: str, second: str) -> int | None:
     one, other = _of_usage(row, first), _of_usage(row, second)
     return None if one is None or other is None else int(one + other)
 
 
-def _memory(row: Figures) -> str:
+def _memory(row: InstanceStats) -> str:
     used, limit = _of_usage(row, "memory"), _of_usage(row, "memory_limit")
     return _pair(used, limit) if limit else size(used)
 
 
-def _up(row: Figures) -> str:
+def _up(row: InstanceStats) -> str:
     return "" if row.up_since is None else console.age(time.time() - row.up_since)
 
 
-def _position(row: Figures) -> str:
+def _position(row: InstanceStats) -> str:
     return "" if row.report.position is None else amount(row.report.position, row.report.base)
 
 
-def _pnl(row: Figures) -> str:
+def _pnl(row: InstanceStats) -> str:
     return "" if row.report.pnl is None else money(row.report.pnl, row.report.quote)
 
 
@@ -152,12 +152,14 @@ def widths(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
     return {each.key: max([width(_(each.head)), *(width(row[each.key]) for row in rows)]) for each in COLUMNS}
 
 
-def cells(row: Figures) -> dict[str, str]:
+def cells(row: InstanceStats) -> dict[str, str]:
     """Every cell of a row, by the column's key."""
     return {each.key: each.cell(row) for each in COLUMNS}
 
 
-def ordered(rows: Sequence[Figures], column: Column, *, is_reverse: bool = False) -> list[Figures]:
+def ordered(
+    rows: Sequence[InstanceStats], column: Column, *, is_reverse: bool = False
+) -> list[InstanceStats]:
     """The rows by one column, by id where that says nothing; what is not known comes last either way."""
     by_id = sorted(rows, key=lambda row: row.id.lower())
     known = [row for row in by_id if column.order(row) is not None]

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from manager.fleet import display
-from manager.fleet.instance import InstanceView
+from manager.fleet.instance import Instance
 from manager.fleet.status import State
 from manager.monitor.stats.reports import Report
 from manager.monitor.stats.usage import Usage
@@ -22,10 +22,10 @@ SILENT = Report()
 """What a bot reports that reports nothing."""
 
 
-class Figures(NamedTuple):
+class InstanceStats(NamedTuple):
     """One instance at one moment. `usage` is None where nothing runs, or where nothing can be seen of it."""
 
-    view: InstanceView
+    view: Instance
     usage: Usage | None = None
     report: Report = SILENT
 
@@ -75,7 +75,7 @@ class Totals(NamedTuple):
     with_pnl: int
 
 
-def totals(rows: Iterable[Figures]) -> Totals:
+def totals(rows: Iterable[InstanceStats]) -> Totals:
     """The sums of what is known. In none of them is a P&L without a currency, or of a bot that says another mode than its own."""
     states: Counter[State] = Counter()
     pnl: dict[tuple[str, str], Decimal] = {}
@@ -93,7 +93,7 @@ def totals(rows: Iterable[Figures]) -> Totals:
     return Totals(by_urgency, cpu, memory, dict(sorted(pnl.items())), with_pnl)
 
 
-def as_object(row: Figures) -> dict[str, Any]:
+def as_object(row: InstanceStats) -> dict[str, Any]:
     """One object of `manager stats --json`: sizes in bytes, times in seconds, amounts as exact text, null for what is not known."""
     view, report, began = row.view, row.report, row.up_since
     sample = row.usage.last if row.usage else None

@@ -12,13 +12,13 @@ from textual.binding import Binding
 from textual.widgets import Input, Static
 
 from manager.errors import BUG, ManagerError
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.monitor.stats import columns, instance_stats
-from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.top import confirm, sorting
 from manager.monitor.top.commands import Running, manager
-from manager.monitor.top.refresher import Looked, Looking
+from manager.monitor.top.refresher import Refreshed, Refresher
 from manager.monitor.top.screens import Help, InstanceLog, Question, Said, printable
 from manager.monitor.top.sorting import Order
 from manager.monitor.top.source import Snapshot, Source
@@ -66,12 +66,12 @@ class Top(App[None]):
         Binding("q", "quit", show=False),
     ]
 
-    def __init__(self, context: Context, source: Source, interval: float) -> None:
+    def __init__(self, session: Session, source: Source, interval: float) -> None:
         super().__init__()
         self.running: list[Running] = []
         self.said: list[str] = []
         self.bug: Exception | None = None
-        self._asked, self._interval = context, interval
+        self._asked, self._interval = session, interval
         self._trends = Trends()
         self._table = FleetTable(self._trends, has_colour=not os.environ.get("NO_COLOR"))
         self._head = Static(_("looking at the fleet …"), id="title", markup=False)
@@ -85,7 +85,7 @@ class Top(App[None]):
         self._error: ManagerError | None = None
         self._began_at = time.monotonic()
         self._moved_at = float("-inf")
-        self._looking = Looking(
+        self._looking = Refresher(
             source, interval, self.post_message, lambda error: self.call_later(self._handle_exception, error)
         )
 
@@ -112,7 +112,7 @@ class Top(App[None]):
         self.bug = self.bug or error
         self.exit(return_code=BUG)
 
-    def on_looked(self, looked: Looked) -> None:
+    def on_looked(self, looked: Refreshed) -> None:
         self._error = looked.error
         if looked.snapshot is not None:
             self._snapshot = looked.snapshot
@@ -255,7 +255,7 @@ class Top(App[None]):
 
         self.push_screen(Question(confirm.before(verb, row)), on_answer)
 
-    def _change(self, verb: str, row: Figures) -> None:
+    def _change(self, verb: str, row: InstanceStats) -> None:
         try:
             command = Running(self._asked, verb, row.id)
         except OSError as error:

@@ -11,32 +11,32 @@ import tempfile
 from collections.abc import Sequence
 from typing import IO
 
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 
 LOCK_WAIT_S = 300
 """Somebody who stops three bots in a row means all three: the later ones wait for the first."""
 
 
-def manager(context: Context, *words: str) -> list[str]:
+def manager(session: Session, *words: str) -> list[str]:
     """The command line of a manager for the same project, in the same language."""
     found = [sys.executable, "-P", "-m", "manager"]  # not from where we are: that may be a bot's folder
-    if context.args.project_dir:
-        found += ["--project-dir", context.args.project_dir]
-    if getattr(context.args, "lang", None):
-        found += ["--lang", context.args.lang]
+    if session.args.project_dir:
+        found += ["--project-dir", session.args.project_dir]
+    if getattr(session.args, "lang", None):
+        found += ["--lang", session.args.lang]
     return [*found, *words]
 
 
 class Running:
     """One command under way. `title` is how a person would type it."""
 
-    def __init__(self, context: Context, verb: str, instance: str) -> None:
+    def __init__(self, session: Session, verb: str, instance: str) -> None:
         self.title = f"manager {verb} {instance}"
         self.instance = instance
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the command does
         self._read_to = 0
         self._process = subprocess.Popen(
-            manager(context, verb, instance, "--lock-wait", str(LOCK_WAIT_S)),
+            manager(session, verb, instance, "--lock-wait", str(LOCK_WAIT_S)),
             stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 

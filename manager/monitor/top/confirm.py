@@ -9,7 +9,7 @@ from manager.fleet import display
 from manager.i18n import Text, _, mark
 from manager.monitor.stats import columns
 from manager.monitor.stats.collect import misled
-from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.stats.instance_stats import InstanceStats
 
 ASKED: Mapping[str, str] = {
     "start": mark("Start {id}?"),
@@ -24,7 +24,7 @@ STAYS_STOPPED = mark("It stays stopped until somebody starts it.")
 STARTS_AGAIN = mark("Then it starts and places orders, with its config as it is now.")
 
 
-def before(verb: str, row: Figures) -> list[str]:
+def before(verb: str, row: InstanceStats) -> list[str]:
     """What to say before a live instance is started, stopped or restarted: what trades there, and what will happen."""
     view, said = row.view, row.report
     where = " ".join(word for word in (view.exchange, view.symbol) if word)
@@ -49,7 +49,7 @@ def _consequences(verb: str, *, is_up: bool) -> list[str]:
     return [ORDERS_CANCELLED if is_up else ORDERS_LEFT, STAYS_STOPPED if verb == "stop" else STARTS_AGAIN]
 
 
-def detail(row: Figures, fleet: Fleet) -> str:
+def detail(row: InstanceStats, fleet: Fleet) -> str:
     """Two lines of what has no column: where and how it trades, and why it is as it is."""
     view, said = row.view, row.report
     facts = [view.id, view.exchange, view.symbol, view.strategy, _(view.mode or "")]

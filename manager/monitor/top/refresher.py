@@ -15,7 +15,7 @@ FIRST_PAUSE_S = 0.5
 """Between the first look and the second: CPU is known only then."""
 
 
-class Looked(Message):
+class Refreshed(Message):
     """The fleet was looked at; `error` where that was not possible."""
 
     def __init__(self, snapshot: Snapshot | None, error: ManagerError | None) -> None:
@@ -24,14 +24,14 @@ class Looked(Message):
         self.error = error
 
 
-class Looking:
+class Refresher:
     """Looks every `interval` seconds, from `begin` to `end`. `on_bug` is told of what is no ManagerError, and nothing follows it."""
 
     def __init__(
         self,
         source: Source,
         interval: float,
-        post: Callable[[Looked], object],
+        post: Callable[[Refreshed], object],
         on_bug: Callable[[Exception], object],
     ) -> None:
         self._source, self._interval, self._post, self._on_bug = source, interval, post, on_bug
@@ -56,9 +56,9 @@ class Looking:
         while not self._has_ended.is_set():
             began = time.monotonic()
             try:
-                self._post(Looked(self._source.look(), None))
+                self._post(Refreshed(self._source.look(), None))
             except ManagerError as error:
-                self._post(Looked(None, error))
+                self._post(Refreshed(None, error))
             except Exception as error:  # noqa: BLE001 - a bug: the main thread has the means to report it
                 self._on_bug(error)
                 return

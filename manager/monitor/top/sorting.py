@@ -8,7 +8,7 @@ from typing import NamedTuple
 from manager.i18n import _
 from manager.monitor.stats import columns
 from manager.monitor.stats.columns import Column
-from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.stats.instance_stats import InstanceStats
 
 BY_KEY: Mapping[str, Column] = {each.key: each for each in columns.COLUMNS}
 
@@ -34,19 +34,19 @@ class Order(NamedTuple):
         return Order(keys[(at + step) % len(keys)])
 
 
-def matching(rows: Sequence[Figures], words: str) -> list[Figures]:
+def matching(rows: Sequence[InstanceStats], words: str) -> list[InstanceStats]:
     """The rows that have every one of these words somewhere in what they are."""
     wanted = words.lower().split()
     return [row for row in rows if all(word in _facts(row) for word in wanted)]
 
 
-def arranged(rows: Sequence[Figures], words: str, order: Order) -> list[Figures]:
+def arranged(rows: Sequence[InstanceStats], words: str, order: Order) -> list[InstanceStats]:
     """The rows to show, in order."""
     column = BY_KEY[order.key]
     return columns.ordered(matching(rows, words), column, is_reverse=order.is_descending)
 
 
-def held(rows: Sequence[Figures], before: Sequence[str]) -> list[Figures]:
+def held(rows: Sequence[InstanceStats], before: Sequence[str]) -> list[InstanceStats]:
     """The rows in the order they had before, so that nothing moves under a person's fingers; new ones at the end."""
     places = {each: index for index, each in enumerate(before)}
     return sorted(rows, key=lambda row: places.get(row.id, len(places)))
@@ -60,7 +60,7 @@ def cursor_after(ids: Sequence[str], before: Sequence[str], cursor: str | None) 
     return ids[min(at, len(ids) - 1)]
 
 
-def _facts(row: Figures) -> str:
+def _facts(row: InstanceStats) -> str:
     view = row.view
     state, mode = view.verdict.state, view.mode or ""
     words = (view.id, state, _(state), mode, _(mode), view.exchange, view.symbol, view.strategy)

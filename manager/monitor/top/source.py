@@ -10,12 +10,12 @@ from typing import NamedTuple
 from manager.config.fleet import Fleet
 from manager.errors import Problem
 from manager.fleet import selection
-from manager.fleet.instance import InstanceView
-from manager.fleet.observe import Survey
-from manager.fleet.session import Context
+from manager.fleet.instance import Instance
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session
 from manager.monitor.stats import reports
 from manager.monitor.stats.collect import addresses
-from manager.monitor.stats.instance_stats import SILENT, Figures
+from manager.monitor.stats.instance_stats import SILENT, InstanceStats
 from manager.monitor.stats.reports import Report
 from manager.monitor.stats.sampler import Meter
 
@@ -36,7 +36,7 @@ class Snapshot(NamedTuple):
     """One look. `at` in seconds of the steady clock; `problems`: what of the project cannot be used."""
 
     at: float
-    rows: Sequence[Figures]
+    rows: Sequence[InstanceStats]
     fleet: Fleet
     problems: Sequence[Problem]
 
@@ -44,47 +44,47 @@ class Snapshot(NamedTuple):
 class Source:
     """Looks at the fleet, in one thread. Keeps what makes the next look cheap."""
 
-    def __init__(self, context: Context, interval: float) -> None:
-        self._context = context
+    def __init__(self, session: Session, interval: float) -> None:
+        self._session = session
         self._interval = interval
-        self._meter = Meter(context.engine().statistics)
+        self._meter = Meter(session.engine().statistics)
         self._reports: dict[str, tuple[float, Report]] = {}
         self._ask_at: dict[str, float] = {}
 
     def look(self) -> Snapshot:
         """The fleet now. Raises ManagerError: no engine, a project that cannot be read."""
-        survey = self._context.survey()
-        views = self._chosen(survey)
+        snapshot = self._session.observe()
+        views = self._chosen(snapshot)
         used = self._meter.measure(
             view.container.id for view in views if view.container and view.container.is_up
         )
-        self._ask(survey, views)
+        self._ask(snapshot, views)
         rows = [
-            Figures(
+            InstanceStats(
                 view,
                 used.get(view.container.id) if view.container else None,
                 self._reports[view.id][1] if view.id in self._reports else SILENT,
             )
             for view in views
         ]
-        problems = [*survey.foreign(), *survey.project.problems]
-        return Snapshot(time.monotonic(), rows, survey.project.fleet, problems)
+        problems = [*snapshot.foreign(), *snapshot.project.problems]
+        return Snapshot(time.monotonic(), rows, snapshot.project.fleet, problems)
 
-    def _chosen(self, survey: Survey) -> list[InstanceView]:
+    def _chosen(self, snapshot: FleetSnapshot) -> list[Instance]:
         """Those named on the command line, else all. One that was taken down meanwhile, config and all, is no error."""
-        named = self._context.args.ids or self._context.args.config
+        named = self._session.args.ids or self._session.args.config
         if not named:
-            return list(survey.views.values())
-        ids = survey.project.select(self._context.args.ids, self._context.args.config) or []
-        return [survey.views[each] for each in ids if each in survey.views]
+            return list(snapshot.views.values())
+        ids = snapshot.project.select(self._session.args.ids, self._session.args.config) or []
+        return [snapshot.views[each] for each in ids if each in snapshot.views]
 
     def require_known(self) -> None:
         """Raises UsageError for an id on the command line that nothing has."""
-        selection.selected(self._context, self._context.survey())
+        selection.selected(self._session, self._session.observe())
 
-    def _ask(self, survey: Survey, views: Sequence[InstanceView]) -> None:
+    def _ask(self, snapshot: FleetSnapshot, views: Sequence[Instance]) -> None:
         """Asks the bots whose turn it is."""
-        there = addresses(survey, views)
+        there = addresses(snapshot, views)
         now = time.monotonic()
         turn = due(there, self._ask_at, now, self._interval)
         within = REPORTS_WITHIN_S if self._ask_at else reports.WITHIN_S

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.stats.instance_stats import InstanceStats
 
 Kind = Literal["cpu", "pnl"]
 
@@ -28,7 +28,7 @@ class Trends:
         self._seen: dict[tuple[str, Kind], deque[float | None]] = {}
         self._began_at: dict[Kind, float] = {}
 
-    def add(self, rows: Iterable[Figures], at: float) -> None:
+    def add(self, rows: Iterable[InstanceStats], at: float) -> None:
         """Remembers one look, at so many seconds of a steady clock; what is not in it any more is forgotten."""
         fresh = [kind for kind, every in EVERY_S.items() if at - self._began_at.get(kind, -every) >= every]
         self._began_at.update(dict.fromkeys(fresh, at))
@@ -47,7 +47,7 @@ class Trends:
         return bars(list(self._seen.get((instance, kind), ()))[-cells:], kind)
 
 
-def _value(row: Figures, kind: Kind) -> float | None:
+def _value(row: InstanceStats, kind: Kind) -> float | None:
     if kind == "cpu":
         return row.usage.cpu if row.usage else None
     return None if row.report.pnl is None else float(row.report.pnl)

@@ -17,7 +17,7 @@ from manager.fleet.status import State
 from manager.i18n import _, mark
 from manager.monitor.stats import columns
 from manager.monitor.stats.columns import Column
-from manager.monitor.stats.instance_stats import Figures
+from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.top import sorting
 from manager.monitor.top.sorting import Order
 from manager.monitor.top.sparkline import Kind, Trends
@@ -72,7 +72,7 @@ class FleetTable(ScrollView, can_focus=True):
 
     def __init__(self, trends: Trends, *, has_colour: bool) -> None:
         super().__init__()
-        self.rows: Sequence[Figures] = ()
+        self.rows: Sequence[InstanceStats] = ()
         self.cursor: str | None = None
         self.order = Order()
         self.trend: Kind = "cpu"
@@ -89,11 +89,11 @@ class FleetTable(ScrollView, can_focus=True):
         return [row.id for row in self.rows]
 
     @property
-    def at_cursor(self) -> Figures | None:
+    def at_cursor(self) -> InstanceStats | None:
         """The row under the cursor."""
         return next((row for row in self.rows if row.id == self.cursor), None)
 
-    def show(self, rows: Sequence[Figures], order: Order, *, is_old: bool) -> None:
+    def show(self, rows: Sequence[InstanceStats], order: Order, *, is_old: bool) -> None:
         """Draws these rows. `is_old`: grey, for they are not what is so now."""
         before = self.ids
         self.rows, self.order, self.is_old = rows, order, is_old
@@ -165,7 +165,7 @@ class FleetTable(ScrollView, can_focus=True):
             pieces.append((" " * GAP, HEAD))
         return [*pieces, (_(TREND_HEADS[self.trend]), HEAD)]
 
-    def _row(self, row: Figures, texts: Mapping[str, str]) -> Strip:
+    def _row(self, row: InstanceStats, texts: Mapping[str, str]) -> Strip:
         is_cursor = row.id == self.cursor
         whole = self._whole_style(row, is_cursor)
         has_alarm = row.needs_a_look
@@ -181,7 +181,7 @@ class FleetTable(ScrollView, can_focus=True):
             pieces.append((self._trends.line(row.id, self.trend, bars), whole))
         return self._strip(pieces, whole)
 
-    def _whole_style(self, row: Figures, is_cursor: bool) -> Style:
+    def _whole_style(self, row: InstanceStats, is_cursor: bool) -> Style:
         if self.is_old:
             return OLD + CURSOR if is_cursor else OLD
         if row.needs_a_look:
@@ -198,7 +198,7 @@ class FleetTable(ScrollView, can_focus=True):
         return strip.adjust_cell_length(self.size.width, base + rest)
 
 
-def _cell_style(key: str, row: Figures) -> Style:
+def _cell_style(key: str, row: InstanceStats) -> Style:
     if key == "state":
         return STATE_STYLES.get(row.view.verdict.state, PLAIN)
     return LIVE if key == "mode" and row.is_live else PLAIN

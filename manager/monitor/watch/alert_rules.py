@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from manager.config.fleet import Alerts
-from manager.fleet.instance import InstanceView
+from manager.fleet.instance import Instance
 from manager.fleet.status import State
 from manager.fleet.supervisor_messages import reason
 from manager.i18n import Text
@@ -35,7 +35,7 @@ LAST_LINES = 5
 MIB = 1 << 20
 
 
-class Fault(NamedTuple):
+class Condition(NamedTuple):
     """One thing that is wrong. `after`: seconds it must have lasted before it is worth a message."""
 
     subject: str
@@ -75,13 +75,13 @@ class Disk(NamedTuple):
 
 
 def of_instances(
-    views: Mapping[str, InstanceView],
+    views: Mapping[str, Instance],
     history: History,
     progress: Mapping[str, Progress],
     rules: Alerts,
     now: float,
     reported: Mapping[str, int | None] = NONE_REPORTED,
-) -> list[Fault]:
+) -> list[Condition]:
     """The faults of all instances. `reported`: the open orders that each bot told of when it ended, None where it said nothing."""
     return [
         _with_orders(fault, view, reported.get(view.id)) if fault.kind in ENDED else fault
@@ -90,7 +90,7 @@ def of_instances(
     ]
 
 
-def _with_orders(fault: Fault, view: InstanceView, left: int | None) -> Fault:
+def _with_orders(fault: Condition, view: Instance, left: int | None) -> Condition:
     """With what may still be in the market: that is what a person has to do something about first."""
     if view.mode != "live" or left == 0:
         return fault
@@ -108,8 +108,8 @@ def _with_orders(fault: Fault, view: InstanceView, left: int | None) -> Fault:
 
 
 def _of_instance(
-    view: InstanceView, history: History, progress: Progress, rules: Alerts, now: float
-) -> Iterator[Fault]:
+    view: Instance, history: History, progress: Progress, rules: Alerts, now: float
+) -> Iterator[Condition]:
     state = _state(view)
     why = view.verdict.why or Text(state)
     match state:
@@ -118,12 +118,14 @@ def _of_instance(
                 yield fault
             return
         case "failed":
-            yield Fault(view.id, "failed", Text("{id} failed: {why}", id=view.id, why=why), _last_lines(view))
+            yield Condition(
+                view.id, "failed", Text("{id} failed: {why}", id=view.id, why=why), _last_lines(view)
+            )
         case "completed":
-            yield Fault(view.id, "completed", Text("{id} has ended by itself, and well", id=view.id))
+            yield Condition(view.id, "completed", Text("{id} has ended by itself, and well", id=view.id))
         case "unhealthy":
             text = Text("{id} is unhealthy: {why}", id=view.id, why=why)
-            yield Fault(view.id, "unhealthy", text, after=rules.unhealthy_after)
+            yield Condition(view.id, "unhealthy", text, after=rules.unhealthy_after)
         case "starting" | "running" | "restarting" | "orphan":
             pass
     if state in {"starting", "running", "restarting", "unhealthy"}:
@@ -133,7 +135,7 @@ def _of_instance(
     yield from _oom(view, now)
 
 
-def _down(view: InstanceView, history: History, rules: Alerts) -> Fault | None:
+def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
     """A bot that a person did not stop through the manager, or take down, and that is not there."""
     if view.remembered.wish == "stopped" or view.remembered.halted:
         return None
@@ -144,15 +146,17 @@ def _down(view: InstanceView, history: History, rules: Alerts) -> Fault | None:
         hint = Text(
             "`manager start {id}` starts it, `manager stop {id}` says that it is meant to be", id=view.id
         )
-        return Fault(view.id, "down", text, (str(hint),), after=rules.down_after)
+        return Condition(view.id, "down", text, (str(hint),), after=rules.down_after)
     if view.spec is None or history.is_taken_down(view.id, view.remembered.taken_down_at):
         return None
     if view.remembered.registered_at is None:  # a new config that nobody has started yet
         return None
-    return Fault(view.id, "down", Text("{id} has no container any more", id=view.id), after=rules.down_after)
+    return Condition(
+        view.id, "down", Text("{id} has no container any more", id=view.id), after=rules.down_after
+    )
 
 
-def _restarts(view: InstanceView, history: History, rules: Alerts, now: float) -> Iterator[Fault]:
+def _restarts(view: Instance, history: History, rules: Alerts, now: float) -> Iterator[Condition]:
     count = history.restarts_since(view.id, now - rules.crash_loop_window)
     if count < rules.crash_loop_restarts:
         return
@@ -162,22 +166,22 @@ def _restarts(view: InstanceView, history: History, rules: Alerts, now: float) -
         "{id} keeps crashing: {count} restarts within {minutes} min: {why}",
         id=view.id, count=count, minutes=minutes, why=why,
     )  # fmt: skip
-    yield Fault(view.id, "restarting", text, _last_lines(view))
+    yield Condition(view.id, "restarting", text, _last_lines(view))
 
 
-def _oom(view: InstanceView, now: float) -> Iterator[Fault]:
+def _oom(view: Instance, now: float) -> Iterator[Condition]:
     said = view.supervision
     if said is None or said.last_exit is None or not said.last_exit.oom:
         return
     if now - said.last_exit.at > OOM_REMEMBERED_S:
         return
     limit = round(view.spec.memory / MIB) if view.spec else "?"
-    yield Fault(
+    yield Condition(
         view.id, "oom", Text("{id} was killed: it had used up its memory ({limit} MiB)", id=view.id, limit=limit)
     )  # fmt: skip
 
 
-def _progress(instance: str, progress: Progress, rules: Alerts) -> Iterator[Fault]:
+def _progress(instance: str, progress: Progress, rules: Alerts) -> Iterator[Condition]:
     """A healthy bot that does not trade. Only by what is really known: a quiet market is no fault, unless a person says so."""
     for quiet, most, why in (
         (progress.tick_age, rules.no_tick_after, Text("its loop has not run for {time}", time=_time(progress.tick_age))),
@@ -186,7 +190,7 @@ def _progress(instance: str, progress: Progress, rules: Alerts) -> Iterator[Faul
     ):  # fmt: skip
         if most and quiet is not None and quiet > most and not progress.is_paused:
             text = Text("{id} is healthy, but has stopped trading: {why}", id=instance, why=why)
-            yield Fault(instance, "no_progress", text)
+            yield Condition(instance, "no_progress", text)
             return
 
 
@@ -194,9 +198,9 @@ def _time(seconds: float | None) -> str:
     return age(seconds or 0)
 
 
-def of_disk(disk: Disk | None, rules: Alerts, *, is_low: bool) -> list[Fault]:
+def of_disk(disk: Disk | None, rules: Alerts, *, is_low: bool) -> list[Condition]:
     """A data folder that is running full. `is_low`: it was before; a little above the limit is still low, or it flaps."""
-    found: list[Fault] = []
+    found: list[Condition] = []
     if disk is None:
         return found
     slack = 1.2 if is_low else 1.0
@@ -205,40 +209,40 @@ def of_disk(disk: Disk | None, rules: Alerts, *, is_low: bool) -> list[Fault]:
             "little disk left: {free} MiB free of {size} GiB at {path}",
             free=disk.free // MIB, size=round(disk.size / (1 << 30)), path=disk.path,
         )  # fmt: skip
-        found.append(Fault(MACHINE, "disk", text))
+        found.append(Condition(MACHINE, "disk", text))
     if disk.inodes_percent < rules.inodes_free_percent * slack and rules.inodes_free_percent:
         text = Text(
             "few inodes left: {percent} % free at {path}; many small files fill the disk without its space",
             percent=round(disk.inodes_percent, 1), path=disk.path,
         )  # fmt: skip
-        found.append(Fault(MACHINE, "inodes", text))
+        found.append(Condition(MACHINE, "inodes", text))
     return found
 
 
-def of_engine(why: str, rules: Alerts) -> Fault:
+def of_engine(why: str, rules: Alerts) -> Condition:
     """The engine does not answer."""
     text = Text("the Docker Engine does not answer ({why}); how the bots are is not known", why=why)
-    return Fault(MACHINE, "engine", text, after=rules.engine_away_after)
+    return Condition(MACHINE, "engine", text, after=rules.engine_away_after)
 
 
-def well(views: Iterable[InstanceView]) -> frozenset[str]:
+def well(views: Iterable[Instance]) -> frozenset[str]:
     """The instances that do what they should: only of these it is said that they are back."""
     return frozenset(view.id for view in views if _state(view) == "running")
 
 
-def away(views: Mapping[str, InstanceView], instances: Iterable[str]) -> frozenset[str]:
+def away(views: Mapping[str, Instance], instances: Iterable[str]) -> frozenset[str]:
     """Those of the instances that are stopped or gone; what of them is no `down` is a person's doing."""
     return frozenset(
         each for each in instances if each not in views or _state(views[each]) in {"stopped", "missing"}
     )
 
 
-def _state(view: InstanceView) -> State:
+def _state(view: Instance) -> State:
     """An orphan's own: a bot that no config names trades all the same."""
     return view.verdict.inner or view.verdict.state
 
 
-def _last_lines(view: InstanceView) -> tuple[str, ...]:
+def _last_lines(view: Instance) -> tuple[str, ...]:
     said = view.supervision
     if said is None or said.last_exit is None:
         return ()

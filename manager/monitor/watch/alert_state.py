@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from manager.config.fleet import Alerts
 from manager.i18n import Text, mark
-from manager.monitor.watch.alert_rules import MACHINE, Fault, Kind
+from manager.monitor.watch.alert_rules import MACHINE, Condition, Kind
 from manager.util.console import age
 
 Tone = Literal["bad", "good", "news"]
@@ -58,7 +58,7 @@ class Alert(NamedTuple):
 
 def step(
     book: Book,
-    faults: Iterable[Fault],
+    faults: Iterable[Condition],
     rules: Alerts,
     now: float,
     *,
@@ -107,7 +107,7 @@ def step(
     return after, alerts
 
 
-def _due(fault: Fault, entry: Open, rules: Alerts, now: float) -> Alert | None:
+def _due(fault: Condition, entry: Open, rules: Alerts, now: float) -> Alert | None:
     if entry.said_at is None:
         if now - entry.since < fault.after:
             return None

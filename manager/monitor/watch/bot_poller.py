@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.engine import labels
-from manager.fleet.instance import InstanceView
+from manager.fleet.instance import Instance
 from manager.monitor.stats import reports
 from manager.monitor.stats.reports import Report
 from manager.monitor.watch.alert_rules import Progress
@@ -33,7 +33,7 @@ class _Trades(NamedTuple):
     since: float
 
 
-class Asker:
+class BotPoller:
     """Remembers which bots say nothing, and when each one's trade count last changed."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Asker:
         self._talkers: set[str] = set()
         self._trades: dict[str, _Trades] = {}
 
-    def ask(self, views: Iterable[InstanceView], fleet: Fleet, *, logs: bool) -> dict[str, Progress]:
+    def ask(self, views: Iterable[Instance], fleet: Fleet, *, logs: bool) -> dict[str, Progress]:
         """Asks all bots that run, a few at a time; a few that hang cost two seconds."""
         running = [view for view in views if view.verdict.is_running and view.container and view.web_port]
         said = self._said(running, fleet)
@@ -52,7 +52,7 @@ class Asker:
             for view in running
         }
 
-    def _said(self, running: Iterable[InstanceView], fleet: Fleet) -> dict[str, Report]:
+    def _said(self, running: Iterable[Instance], fleet: Fleet) -> dict[str, Report]:
         found: dict[str, Report] = {}
         asked = {view.id: view for view in running if self._is_worth_asking(_key(view))}
         for ids in _groups(list(asked), AT_ONCE):
@@ -71,9 +71,7 @@ class Asker:
         self._silences[key] += 1
         return self._silences[key] <= MUTE_AFTER or self._silences[key] % MUTE_ROUNDS == 0
 
-    def _progress(
-        self, view: InstanceView, said: Report, fleet: Fleet, now: float, *, logs: bool
-    ) -> Progress:
+    def _progress(self, view: Instance, said: Report, fleet: Fleet, now: float, *, logs: bool) -> Progress:
         return Progress(
             tick_age=said.tick_age,
             trade_age=self._trade_age(view.id, said.trades, now),
@@ -93,7 +91,7 @@ class Asker:
         return now - before.since
 
 
-def _key(view: InstanceView) -> str:
+def _key(view: Instance) -> str:
     """A container may be made anew with a bot that has more to say."""
     assert view.container is not None
     return view.container.id
@@ -103,7 +101,7 @@ def _groups(ids: list[str], size: int) -> list[list[str]]:
     return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
-def _log_age(view: InstanceView, fleet: Fleet, now: float) -> float | None:
+def _log_age(view: Instance, fleet: Fleet, now: float) -> float | None:
     """Seconds since the bot last wrote a line: the youngest dated file of today or yesterday. None where it cannot be seen."""
     assert view.container is not None
     folder = fleet.data_dir / view.container.labels.get(labels.LOG_DIR, f"logs/{view.id}")
@@ -126,12 +124,12 @@ class Questions:
     def __init__(self) -> None:
         self.answers: Mapping[str, Progress] = {}
         self.have_answers = False
-        self._asker = Asker()
+        self._asker = BotPoller()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="questions")
         self._asked: Future[dict[str, Progress]] | None = None
         self._next = 0.0
 
-    def ask_if_due(self, views: Mapping[str, InstanceView], fleet: Fleet) -> None:
+    def ask_if_due(self, views: Mapping[str, Instance], fleet: Fleet) -> None:
         """Takes up what has been answered, and asks again when it is time. Never waits."""
         if self._asked is not None and self._asked.done():
             self.answers, self._asked, self.have_answers = self._asked.result(), None, True

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from manager.engine import labels
 from manager.engine.http_socket import NoAnswer
 from manager.fleet import supervisor_state
-from manager.fleet.supervisor_state import Supervision
+from manager.fleet.supervisor_state import SupervisorState
 from manager.monitor.watch.alert_rules import Disk
 from manager.monitor.watch.engine_recovery import ENDING_EVENTS
 
@@ -31,7 +31,7 @@ class StateFiles:
     """The supervisors' words as last read, each with its file's stamp."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[Stamp | None, Supervision | None, bool]] = {}
+        self._known: dict[str, tuple[Stamp | None, SupervisorState | None, bool]] = {}
 
     def have_changed(self, folders: Mapping[str, Path], uptime: float) -> bool:
         """Whether any supervisor says something new, or has fallen silent, since the last call.
@@ -63,7 +63,7 @@ def _stamp(path: Path) -> Stamp | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _gist(said: Supervision | None) -> Supervision | None:
+def _gist(said: SupervisorState | None) -> SupervisorState | None:
     return said and said._replace(updated_at=0, updated_uptime=0, health_detail=None)
 
 

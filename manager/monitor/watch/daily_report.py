@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from manager.fleet.instance import InstanceView
+from manager.fleet.instance import Instance
 from manager.i18n import Text, _
 from manager.monitor.watch.alert_rules import MIB, Disk, Progress
 from manager.monitor.watch.history import REMEMBERED_S, History
@@ -23,7 +23,7 @@ def is_due(at: str, now: datetime, last: str) -> bool:
 
 def text(
     fleet: str,
-    views: Mapping[str, InstanceView],
+    views: Mapping[str, Instance],
     history: History,
     progress: Mapping[str, Progress],
     disk: Disk | None,
@@ -56,7 +56,7 @@ def _names(names: list[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + more
 
 
-def _profit(progress: Mapping[str, Progress], views: Mapping[str, InstanceView]) -> str:
+def _profit(progress: Mapping[str, Progress], views: Mapping[str, Instance]) -> str:
     """What the bots report, summed up by mode and currency; with their number, so that a sum of some is not taken for all."""
     found: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
     for instance, each in progress.items():

@@ -26,25 +26,27 @@ CLOCK_SLACK_S = 0.5
 """The engine's stamps and our readings are of one clock; what lies between is scheduling."""
 
 
-class Loss(NamedTuple):
+class EngineOutage(NamedTuple):
     """The moment the engine was lost (epoch seconds), and the containers that were up and wanted then: id → instance."""
 
     at: float
     up: Mapping[str, str]
 
 
-def loss(at: float, containers: Iterable[Container], being_stopped: Iterable[str]) -> Loss:
+def loss(at: float, containers: Iterable[Container], being_stopped: Iterable[str]) -> EngineOutage:
     """`being_stopped`: ids of containers that somebody had begun to stop, by the engine's events."""
     stopping = set(being_stopped)
-    return Loss(at, {each.id: each.instance for each in containers if each.is_up and each.id not in stopping})
+    return EngineOutage(
+        at, {each.id: each.instance for each in containers if each.is_up and each.id not in stopping}
+    )
 
 
-def candidates(lost: Loss, containers: Iterable[Container]) -> list[Container]:
+def candidates(lost: EngineOutage, containers: Iterable[Container]) -> list[Container]:
     """What was up at the loss and is down in the first list afterwards."""
     return [each for each in containers if each.id in lost.up and each.engine_state == "exited"]
 
 
-def ended_unasked(inspected: Mapping[str, Any], lost: Loss, first_answer: float) -> bool:
+def ended_unasked(inspected: Mapping[str, Any], lost: EngineOutage, first_answer: float) -> bool:
     """Whether a container, as inspected, ended while there was no engine that anybody could have asked to stop it."""
     try:
         ended = datetime.fromisoformat(str(inspected["State"]["FinishedAt"])).timestamp()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from manager.fleet.instance import InstanceView
+from manager.fleet.instance import Instance
 
 REMEMBERED_S = 86400.0
 """The digest speaks of a day."""
@@ -34,7 +34,7 @@ class History(NamedTuple):
         """Whether `manager down` took the last container that was seen of it."""
         return at is not None and at >= self.pasts.get(instance, Past()).created
 
-    def after(self, views: Iterable[InstanceView], now: float) -> History:
+    def after(self, views: Iterable[Instance], now: float) -> History:
         """The history after one more look."""
         return History({view.id: _after(self.pasts.get(view.id), view, now) for view in views})
 
@@ -58,7 +58,7 @@ def from_json(raw: Mapping[str, Any]) -> History:
     )
 
 
-def _after(before: Past | None, view: InstanceView, now: float) -> Past:
+def _after(before: Past | None, view: Instance, now: float) -> Past:
     said, past = view.supervision, before or Past()
     restarts = tuple(at for at in past.restarts if at > now - REMEMBERED_S)
     created = float(view.container.created) if view.container else past.created

@@ -7,15 +7,15 @@ import time
 
 from manager.errors import ManagerError
 from manager.fleet import supervisor_state
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.monitor.watch import addresses, alert_rules, change_detector
 from manager.monitor.watch.addresses import Address
-from manager.monitor.watch.alert_rules import MACHINE, Disk, Fault
+from manager.monitor.watch.alert_rules import MACHINE, Condition, Disk
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import Questions
-from manager.monitor.watch.notifier import Newsroom
-from manager.monitor.watch.observer import Sight
+from manager.monitor.watch.notifier import Notifier
+from manager.monitor.watch.observer import FleetObserver
 from manager.ops import apply
 from manager.util import console
 
@@ -29,13 +29,13 @@ PUT_BACK_AGAIN_S = 5.0
 class Watch:
     """One run of `manager watch`."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._sight = Sight(context)
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._sight = FleetObserver(session)
         self._sight.look()
-        self._sight.survey.require_ours()
-        self._newsroom = Newsroom(self._sight.fleet, time.time())
-        self._newsroom.look(self._sight.survey.views, time.time())
+        self._sight.snapshot.require_ours()
+        self._newsroom = Notifier(self._sight.fleet, time.time())
+        self._newsroom.look(self._sight.snapshot.views, time.time())
         self._questions = Questions()
         self._disk: Disk | None = None
         self._next_disk = self._next_put_back = 0.0
@@ -65,7 +65,7 @@ class Watch:
         raise KeyboardInterrupt
 
     def _greet(self) -> None:
-        fleet, count = self._sight.fleet, len(self._sight.survey.views)
+        fleet, count = self._sight.fleet, len(self._sight.snapshot.views)
         console.say(Text("watching {count} instances of {fleet}", count=count, fleet=fleet.name))
         if not fleet.alerts.urls:
             console.say(
@@ -78,7 +78,7 @@ class Watch:
     def _tick(self, now: float) -> None:
         sight, newsroom = self._sight, self._newsroom
         if sight.look_if_due():
-            newsroom.look(sight.survey.views, now)
+            newsroom.look(sight.snapshot.views, now)
         if not sight.why_away:
             self._put_back()
         if time.monotonic() >= self._next_disk:
@@ -86,7 +86,7 @@ class Watch:
                 change_detector.disk(sight.fleet.data_dir),
                 time.monotonic() + DISK_S,
             )
-        views, rules = sight.survey.views, sight.fleet.alerts
+        views, rules = sight.snapshot.views, sight.fleet.alerts
         if not sight.why_away:
             self._questions.ask_if_due(views, sight.fleet)
         newsroom.note(
@@ -103,13 +103,13 @@ class Watch:
             newsroom.report(views, self._questions.answers, self._disk, self._addresses(), rules, now)
         newsroom.save()
 
-    def _faults(self, now: float) -> list[Fault]:
+    def _faults(self, now: float) -> list[Condition]:
         sight, rules = self._sight, self._sight.fleet.alerts
         is_low = self._newsroom.has_open("disk") or self._newsroom.has_open("inodes")
         found = alert_rules.of_disk(self._disk, rules, is_low=is_low)
         if sight.why_away:
             return [*found, alert_rules.of_engine(sight.why_away, rules)]
-        views, history = sight.survey.views, self._newsroom.history
+        views, history = sight.snapshot.views, self._newsroom.history
         reported = {
             each.id: supervisor_state.open_orders_left(sight.fleet.instance_state_dir(each.id))
             for each in views.values()
@@ -125,7 +125,7 @@ class Watch:
         names = ", ".join(fallen)
         console.say(Text("the engine died and came back without {ids}: starting them again", ids=names))
         try:
-            apply.put_back(self._context, fallen)
+            apply.put_back(self._session, fallen)
         except ManagerError as error:
             console.error(error)
         self._next_put_back = time.monotonic() + PUT_BACK_AGAIN_S
@@ -136,5 +136,5 @@ class Watch:
             self._newsroom.add(Alert(MACHINE, "engine", "news", text), time.time())
 
     def _addresses(self) -> list[Address]:
-        project = self._sight.survey.project
+        project = self._sight.snapshot.project
         return addresses.resolve(project.fleet.alerts.urls, project.variables)

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from manager.config.fleet import Alerts, Fleet
-from manager.fleet.instance import InstanceView
+from manager.fleet.instance import Instance
 from manager.i18n import Text
 from manager.monitor.watch import alert_state, daily_report, messages, store
 from manager.monitor.watch.addresses import Address
-from manager.monitor.watch.alert_rules import Disk, Fault, Progress
+from manager.monitor.watch.alert_rules import Condition, Disk, Progress
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.deliver import Deliverer
 from manager.monitor.watch.history import NO_HISTORY
@@ -24,7 +24,7 @@ SAVE_S = 5.0
 """What a killed watch may say a second time."""
 
 
-class Newsroom:
+class Notifier:
     """One fleet's. Everything that is sent is printed too: a person in front of it, or the journal, sees the same."""
 
     def __init__(self, fleet: Fleet, now: float) -> None:
@@ -47,13 +47,13 @@ class Newsroom:
         """Whether a fault of this kind is in the book."""
         return any(key[1] == kind for key in self._book)
 
-    def look(self, views: Mapping[str, InstanceView], now: float) -> None:
+    def look(self, views: Mapping[str, Instance], now: float) -> None:
         """One more look for the history."""
         self.history = self.history.after(views.values(), now)
 
     def note(
         self,
-        found: Iterable[Fault],
+        found: Iterable[Condition],
         rules: Alerts,
         now: float,
         *,
@@ -105,7 +105,7 @@ class Newsroom:
 
     def report(
         self,
-        views: Mapping[str, InstanceView],
+        views: Mapping[str, Instance],
         progress: Mapping[str, Progress],
         disk: Disk | None,
         addresses: Sequence[Address],

@@ -12,9 +12,9 @@ from manager.errors import EngineError, ManagerError
 from manager.fleet import instances_json, instances_json_refresh, lock, observe, supervisor_state
 from manager.fleet.observe import NO_IMAGE
 from manager.fleet.project import Project
-from manager.fleet.session import Context
+from manager.fleet.session import Session
 from manager.monitor.watch import change_detector, engine_recovery
-from manager.monitor.watch.engine_recovery import Loss
+from manager.monitor.watch.engine_recovery import EngineOutage
 from manager.util import console
 
 LOOK_S = 30.0
@@ -35,19 +35,19 @@ PUT_BACK_FOR_S = 120.0
 """The old engine's port forwarding may be in the way for some seconds; later a person's hands may be, and are left alone."""
 
 
-class Sight:
+class FleetObserver:
     """The latest look. `why_away`: why the engine does not answer, empty while it does."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        project = context.project()
-        self.survey = observe.survey(project, Observed({}), NO_IMAGE)
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        project = session.project()
+        self.snapshot = observe.assemble(project, Observed({}), NO_IMAGE)
         self.why_away = ""
         self.fallen: dict[str, float] = {}
         """Instances that the engine's death has left down, and since when (monotonic) they are to be put back."""
         self._states = change_detector.StateFiles()
         self._events: change_detector.Events | None = None
-        self._loss: Loss | None = None
+        self._loss: EngineOutage | None = None
         self._next_look = 0.0
         self._busy_since: float | None = None
         self._settles_at = 0.0
@@ -56,7 +56,7 @@ class Sight:
     @property
     def fleet(self) -> Fleet:
         """The fleet, with its settings as they are now."""
-        return self.survey.project.fleet
+        return self.snapshot.project.fleet
 
     def wait(self, seconds: float) -> None:
         """Until something happens, or for so long."""
@@ -73,7 +73,7 @@ class Sight:
 
     def look_if_due(self) -> bool:
         """Looks, if there is a reason to. Whether it did, and the engine answered."""
-        folders = {each: self.fleet.instance_state_dir(each) for each in self.survey.views}
+        folders = {each: self.fleet.instance_state_dir(each) for each in self.snapshot.views}
         if self._states.have_changed(folders, supervisor_state.uptime()) and not self.why_away:
             self._look_within(0)
         return time.monotonic() >= self._next_look and self.look()
@@ -82,11 +82,11 @@ class Sight:
         """Looks at everything. Whether the engine answered."""
         self._next_look = time.monotonic() + LOOK_S
         project = self._project()
-        engine = self._context.engine(project.fleet.parallelism)
+        engine = self._session.engine(project.fleet.parallelism)
         try:
             if self._events is None:  # before the list, so that nothing falls between the two
                 self._events = change_detector.Events(engine, project.fleet)
-            self.survey = observe.look(project, engine)
+            self.snapshot = observe.look(project, engine)
         except EngineError as error:  # one that answers with errors tells as little as one that is away
             self._lose(str(error.params.get("why", error)))
             return False
@@ -96,7 +96,9 @@ class Sight:
         if self.is_busy():
             self._look_within(AGAIN_S)
         else:
-            instances_json_refresh.refresh(self._context, self.survey, instances_json.bot_pids(self.survey))
+            instances_json_refresh.refresh(
+                self._session, self.snapshot, instances_json.bot_pids(self.snapshot)
+            )
         return True
 
     def is_busy(self) -> bool:
@@ -114,14 +116,14 @@ class Sight:
 
     def still_fallen(self) -> list[str]:
         """Those of the fallen that are still down, and may be started without anybody's word: for a while, no longer."""
-        situation, now = self.survey.situation, time.monotonic()
+        plan_input, now = self.snapshot.plan_input, time.monotonic()
         self.fallen = {
             each: since
             for each, since in self.fallen.items()
             if now - since < PUT_BACK_FOR_S
-            and each in situation.wanted
-            and not situation.is_up(each)
-            and not situation.is_stopped_by_wish(each)
+            and each in plan_input.wanted
+            and not plan_input.is_up(each)
+            and not plan_input.is_stopped_by_wish(each)
         }
         return list(self.fallen)
 
@@ -133,9 +135,9 @@ class Sight:
 
     def _project(self) -> Project:
         """The project as it is now; while somebody edits it into something unusable, as it was."""
-        before = self.survey.project
+        before = self.snapshot.project
         try:
-            found = self._context.project()
+            found = self._session.project()
         except ManagerError as error:
             self._say_once(error)
             return before
@@ -153,7 +155,9 @@ class Sight:
         """The engine is gone, or out of sight. What was up at this moment is remembered; nothing is concluded about any bot."""
         if self._loss is None:
             stopping = self._events.last_words() if self._events else set()
-            self._loss = engine_recovery.loss(time.time(), self.survey.observed.containers.values(), stopping)
+            self._loss = engine_recovery.loss(
+                time.time(), self.snapshot.observed.containers.values(), stopping
+            )
         self.close()
         self.why_away = why
         self._next_look = time.monotonic() + RECONNECT_S
@@ -161,14 +165,14 @@ class Sight:
     def _look_within(self, seconds: float) -> None:
         self._next_look = min(self._next_look, time.monotonic() + seconds)
 
-    def _returned(self, lost: Loss, first_answer: float) -> None:
+    def _returned(self, lost: EngineOutage, first_answer: float) -> None:
         """What a new engine has left down is noticed, by the rule in engine_recovery.py; a question that fails leaves all alone."""
-        engine = self._context.engine()
+        engine = self._session.engine()
         try:
             if engine.remembers(lost.at - MEMORY_S, lost.at - 1):
                 return
             self._settles_at = time.monotonic() + SETTLES_WITHIN_S
-            for each in engine_recovery.candidates(lost, self.survey.observed.containers.values()):
+            for each in engine_recovery.candidates(lost, self.snapshot.observed.containers.values()):
                 if engine_recovery.ended_unasked(engine.inspect(each.id), lost, first_answer):
                     self.fallen[each.instance] = time.monotonic()
         except EngineError as error:

@@ -42,7 +42,7 @@ class ArchiveError(ManagerError):
     """A file that is no sound backup."""
 
 
-class Seal(NamedTuple):
+class Trailer(NamedTuple):
     """What the end of a backup says of it."""
 
     fleet: str
@@ -80,7 +80,7 @@ class Writer:
         self._tar.close()
         self._gzip.close()
         digest = self._raw.sha256.hexdigest()
-        self._raw.write(Seal(manifest.fleet, manifest.is_full, digest).encoded())
+        self._raw.write(Trailer(manifest.fleet, manifest.is_full, digest).encoded())
 
     def _add(self, name: str, stream: IO[bytes], size: int, kind: str, mode: int) -> None:
         member = tarfile.TarInfo(name)
@@ -119,13 +119,13 @@ class _HashingReader:
         return data
 
 
-def seal(path: Path) -> Seal | None:
+def seal(path: Path) -> Trailer | None:
     """What the end of the file says, in one small read; None for what is no backup. Raises OSError."""
     found = _sealed(path)
     return None if found is None else found[0]
 
 
-def _sealed(path: Path) -> tuple[Seal, int] | None:
+def _sealed(path: Path) -> tuple[Trailer, int] | None:
     """The seal, and where it begins."""
     with _opened(path) as stream:
         size = os.fstat(stream.fileno()).st_size
@@ -137,7 +137,7 @@ def _sealed(path: Path) -> tuple[Seal, int] | None:
     match = TRAILER.fullmatch(end[at + len(TRAILER_HEAD) : -len(TRAILER_TAIL)].decode("latin-1"))
     if match is None:
         return None
-    return Seal(match[1], match[2] == "full", match[3]), size - len(end) + at
+    return Trailer(match[1], match[2] == "full", match[3]), size - len(end) + at
 
 
 Sink = Callable[[str, int], Path | None]
@@ -164,7 +164,7 @@ def read(path: Path, sink: Sink = lambda _member, _mode: None) -> Manifest:
         ) from error
 
 
-def _members(path: Path, sealed: Seal, sink: Sink) -> Manifest:
+def _members(path: Path, sealed: Trailer, sink: Sink) -> Manifest:
     found: dict[str, tuple[int, str]] = {}
     raw = b""
     with (

@@ -14,7 +14,7 @@ from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.fleet import state_file
 from manager.fleet.project import Project
-from manager.fleet.state_file import Memory
+from manager.fleet.state_file import FleetState
 from manager.ops.backup import archive, databases, swap
 from manager.ops.backup.manifest import Manifest
 from manager.util import atomic_file, strict_json
@@ -84,7 +84,7 @@ class Plan(NamedTuple):
                 planned.append(self._database_step(each, members))
         return planned
 
-    def memory_after(self) -> Memory | None:
+    def memory_after(self) -> FleetState | None:
         """The memory with what the backup adds; None where that is nothing. What is remembered here is the newer truth."""
         saved = state_file.load(self.backup.small[MEMORY], self.backup.manifest.fleet)
         present = state_file.load(self.fleet.memory_file, self.fleet.name)

@@ -19,7 +19,7 @@ from manager.fleet import import_records, old_daemon
 from manager.fleet.import_records import Import, Stamp
 from manager.fleet.old_daemon import OldSystem, Running
 from manager.fleet.project import Project
-from manager.fleet.state_file import Memory
+from manager.fleet.state_file import FleetState
 from manager.ops import instance_folders
 from manager.ops.bot_user import GID_VARIABLE, UID_VARIABLE
 from manager.util import strict_json
@@ -89,7 +89,7 @@ class Facts(NamedTuple):
     folder: Path
     found: tuple[Found, ...]
     variables: Variables
-    memory: Memory
+    memory: FleetState
     is_registry_readable: bool
     left: tuple[str, ...]
     has_bot: bool

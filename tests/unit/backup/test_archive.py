@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from manager.ops.backup import archive
-from manager.ops.backup.archive import ArchiveError, Seal, Writer
+from manager.ops.backup.archive import ArchiveError, Trailer, Writer
 from manager.ops.backup.manifest import Manifest, is_allowed
 
 
@@ -52,8 +52,8 @@ def test_any_tar_opens_it(backup: Path, tmp_path: Path) -> None:
 
 
 def test_the_seal_tells_without_reading_the_whole(tmp_path: Path) -> None:
-    assert archive.seal(written(tmp_path / "one", is_complete=False)) == Seal(
-        "desk", False, hashlib.sha256((tmp_path / "one").read_bytes()[: -len(Seal("desk", False, "0" * 64).encoded())]).hexdigest()
+    assert archive.seal(written(tmp_path / "one", is_complete=False)) == Trailer(
+        "desk", False, hashlib.sha256((tmp_path / "one").read_bytes()[: -len(Trailer("desk", False, "0" * 64).encoded())]).hexdigest()
     )  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def test_a_hostile_archive_with_a_right_seal_writes_nothing(name: str, kind: byt
         tar.addfile(member, io.BytesIO())
     body = gzip.compress(raw.getvalue())
     path = tmp_path / "hostile"
-    path.write_bytes(body + Seal("desk", True, hashlib.sha256(body).hexdigest()).encoded())
+    path.write_bytes(body + Trailer("desk", True, hashlib.sha256(body).hexdigest()).encoded())
     asked: list[str] = []
     with pytest.raises(ArchiveError, match="holds what no backup does"):
         archive.read(path, lambda member, _mode: asked.append(member))

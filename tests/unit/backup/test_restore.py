@@ -18,8 +18,8 @@ from manager.errors import Locked, ManagerError
 from manager.fleet import project as projects
 from manager.fleet import state_file
 from manager.fleet.lock import Held
-from manager.fleet.session import Context
-from manager.fleet.state_file import Memory, Remembered
+from manager.fleet.session import Session
+from manager.fleet.state_file import FleetState, InstanceState
 from manager.ops import instance_folders
 from manager.ops.backup import archive, instance_locks, make, restore, swap
 from manager.ops.backup.restore import Step
@@ -50,10 +50,10 @@ def database(folder: Path, instance: str) -> Path:
     return folder / "volumes" / "database" / instance / f"{instance}.db"
 
 
-def remember(folder: Path, **instances: Remembered) -> None:
+def remember(folder: Path, **instances: InstanceState) -> None:
     path = folder / "volumes" / "state" / "fleet.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    state_file.save(path, Memory("desk", instances))
+    state_file.save(path, FleetState("desk", instances))
 
 
 def row(path: Path) -> str:
@@ -89,7 +89,7 @@ def desk(tmp_path: Path) -> Path:
 
 
 def test_the_plan_changes_nothing_and_names_everything(desk: Path, tmp_path: Path) -> None:
-    remember(desk, bp_sol_01=Remembered(web_port=5002))
+    remember(desk, bp_sol_01=InstanceState(web_port=5002))
     made = backup_of(desk)
     (desk / "config" / "active" / "bp_sol_01.json").write_text(json.dumps(a_config("bp_sol_01", 5009)))
     (desk / "config" / "active" / "bp_eth_01.json").unlink()
@@ -146,12 +146,12 @@ def test_a_fresh_folder_becomes_the_fleet_with_its_own_settings(desk: Path, tmp_
 
 
 def test_what_is_remembered_here_is_the_newer_truth(desk: Path, tmp_path: Path) -> None:
-    remember(desk, bp_sol_01=Remembered("run", 5001), bp_eth_01=Remembered("stopped", 5002))
+    remember(desk, bp_sol_01=InstanceState("run", 5001), bp_eth_01=InstanceState("stopped", 5002))
     made = backup_of(desk)
-    remember(desk, bp_sol_01=Remembered("stopped", 5007))
+    remember(desk, bp_sol_01=InstanceState("stopped", 5007))
     restored(made.path, desk, tmp_path / "work")
     after = projects.read(desk).memory.instances
-    assert after == {"bp_sol_01": Remembered("stopped", 5007), "bp_eth_01": Remembered("stopped", 5002)}
+    assert after == {"bp_sol_01": InstanceState("stopped", 5007), "bp_eth_01": InstanceState("stopped", 5002)}
 
 
 def test_a_config_of_another_name_makes_way(desk: Path, tmp_path: Path) -> None:
@@ -164,11 +164,11 @@ def test_a_config_of_another_name_makes_way(desk: Path, tmp_path: Path) -> None:
 
 
 def test_another_fleets_memory_is_in_the_way(desk: Path, tmp_path: Path) -> None:
-    remember(desk, bp_sol_01=Remembered())
+    remember(desk, bp_sol_01=InstanceState())
     made = backup_of(desk)
     other = a_project(tmp_path / "other", name="other")
     (other / "volumes" / "state").mkdir(parents=True)
-    state_file.save(other / "volumes" / "state" / "fleet.json", Memory("other"))
+    state_file.save(other / "volumes" / "state" / "fleet.json", FleetState("other"))
     with pytest.raises(ManagerError, match="belongs to the fleet other"):
         planned(made.path, other, tmp_path / "work")
 
@@ -240,7 +240,7 @@ def test_what_a_killed_restore_has_not_finished_stays_down(
     desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a fresh machine: nothing starts without its config, and nothing that a person had stopped."""
-    remember(desk, bp_sol_01=Remembered("stopped", 5002))
+    remember(desk, bp_sol_01=InstanceState("stopped", 5002))
     made = backup_of(desk)
     fresh = tmp_path / "fresh"
     fresh.mkdir()
@@ -268,7 +268,7 @@ def test_a_restore_after_a_killed_manager_waits_for_what_that_one_started(
     monkeypatch.setattr(Held, "settle", lambda held: waited.append(held.follows_a_kill))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     asked = {"file": str(made.path), "ids": ["bp_sol_01"], "dry_run": False, "json": False, "lock_wait": 0.0}
-    assert command.restore(Context(Namespace(**asked, project_dir=str(desk)))) == 0
+    assert command.restore(Session(Namespace(**asked, project_dir=str(desk)))) == 0
     assert waited == [True]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from manager.ops.backup import retention
-from manager.ops.backup.archive import Seal
+from manager.ops.backup.archive import Trailer
 from manager.ops.backup.retention import DAY_S, Kept
 
 NOW = 100 * DAY_S
@@ -39,12 +39,12 @@ def test_the_newest_full_one_stays_behind_partial_ones() -> None:
 
 
 def test_only_our_own_are_found(tmp_path: Path) -> None:
-    ours = Seal("desk", True, "0" * 64).encoded()
+    ours = Trailer("desk", True, "0" * 64).encoded()
     for name, content in {
         "backup-desk-20260301-040000.tar.gz": ours,
         "backup-desk-20260302-040000.tar.gz": b"of somebody else",
-        "backup-other-20260301-040000.tar.gz": Seal("other", True, "0" * 64).encoded(),
-        "backup-desk-20260303-040000.tar.gz": Seal("other", True, "0" * 64).encoded(),
+        "backup-other-20260301-040000.tar.gz": Trailer("other", True, "0" * 64).encoded(),
+        "backup-desk-20260303-040000.tar.gz": Trailer("other", True, "0" * 64).encoded(),
         "backup-desk-20260301-040000.tar.gz.old": ours,
         "backup-desk-20261399-040000.tar.gz": ours,
     }.items():
