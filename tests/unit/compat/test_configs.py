@@ -26,7 +26,7 @@ from manager.config_manager import (
 )
 from tests.builders import a_config, write_config
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

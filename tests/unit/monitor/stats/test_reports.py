@@ -89,7 +89,7 @@ def test_who_hangs_or_lies_does_not_keep_the_others_from_being_heard() -> None:
 
 
 def test_the_contracts_example_is_understood_whole() -> None:
-    readme = (Path(__file__).parents[2] / "docker/README.md").read_text()
+    readme = (Path(__file__).parents[4] / "docker/README.md").read_text()
     sample = json.loads(readme.partition("## What a bot may report")[2].split("```json")[1].split("```")[0])
     names = {"tick_age": "last_tick_age", "is_paused": "paused"}
     assert set(sample) == {names.get(each, each) for each in Report._fields}

@@ -144,7 +144,7 @@ def test_failures_are_said_and_exit_1(desk: Path, capsys: pytest.CaptureFixture[
 
 
 def test_it_runs_as_a_module(desk: Path) -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     done = subprocess.run(
         [sys.executable, "-m", "manager.daemon_manager", "--help"],
         capture_output=True, text=True, check=False, timeout=60, env={"PYTHONPATH": str(root), "MANAGER_LANG": "en"},

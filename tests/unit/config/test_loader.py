@@ -325,7 +325,7 @@ def test_a_fault_of_two_files_concerns_both(tmp_path: Path) -> None:
 
 
 def test_shipped_configs_and_templates_load() -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     found = loaded(root)
     assert found.problems == ()
     assert found.warnings == ()

@@ -19,7 +19,7 @@ from manager.fleet.instance import Instance
 from manager.monitor.watch.alert_rules import Progress
 from manager.monitor.watch.bot_poller import MUTE_AFTER, BotPoller
 from tests.builders import a_container, a_fleet
-from tests.unit.test_watch_faults import a_view
+from tests.unit.monitor.watch.test_alert_rules import a_view
 
 STATUS = {"last_tick_age": 2.5, "trades": 3, "paused": False, "pnl": "-1.25", "quote": "USDC"}
 

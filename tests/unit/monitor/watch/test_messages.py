@@ -24,7 +24,7 @@ from manager.util import console
 from tests.builders import a_fleet
 from tests.fleet import eventually
 from tests.receiver import a_receiver
-from tests.unit.test_watch_faults import NOW, a_view
+from tests.unit.monitor.watch.test_alert_rules import NOW, a_view
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,7 @@ def test_an_unreadable_file_is_never_silently_replaced(desk: Path, caplog: pytes
 
 def test_concurrent_registrations_are_all_kept(desk: Path) -> None:
     script = "import sys; from manager.instance_manager import InstanceRegistry as R; R().register(sys.argv[1], {'pid': 0})"
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", script, f"bot{n}"], env={**os.environ, "PYTHONPATH": str(root)}
