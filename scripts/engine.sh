@@ -76,7 +76,7 @@ join_group() {
 refuse_what_is_not_ours() {
   local why=
   if command -v docker >/dev/null; then
-    why=$(timeout "$ANSWERS_S" docker info 2>&1 >/dev/null || :)
+    why=$(timeout "$ANSWERS_S" docker version 2>&1 >/dev/null || :) # docker info of 20.10 does not say why on stderr
   fi
   if [[ $why == *'permission denied'* ]]; then
     join_group
