@@ -19,6 +19,7 @@ up: $(VENV)/runtime.stamp engine image ## everything from nothing to a running f
 	@$(RUN) $(BIN)/manager up --wait
 	@$(RUN) $(BIN)/manager ps
 	@echo
+	@$(RUN) --hint
 	@echo "web pages  http://127.0.0.1:PORT, with a port of the column WEB"
 	@echo "logs       $(BIN)/manager logs -f bp_sol_01"
 	@echo "stop       make down"

@@ -65,7 +65,7 @@ join_group() {
   if [ -z "${BOTFLEET_JOINED:-}" ] && [ -z "${DOCKER_HOST:-}" ] && command -v sudo >/dev/null && getent group docker >/dev/null; then
     say "a Docker Engine runs, but $user may not use it: adding $user to the group docker (undo: sudo gpasswd -d $user docker)"
     if as_root usermod -aG docker "$user"; then
-      say "in shells that are open now the docker command needs a new login, or: newgrp docker"
+      say "shells that are open now need a new login before docker or manager is typed in them, or: newgrp docker"
       BOTFLEET_JOINED=yes exec "${0%/*}/in-docker-group.sh" "$0" "${arguments[@]}"
     fi
   fi
