@@ -39,7 +39,7 @@ test: $(VENV)/dev.stamp ## all tests, on a real engine; ARGS="-k word" for some
 	@$(RUN) $(BIN)/manager build
 ifeq ($(ARGS),)
 	@$(RUN) $(BIN)/python -m pytest -n 4 --dist loadfile tests/unit tests/supervisor tests/bot
-	@$(RUN) $(BIN)/python -m pytest tests/integration tests/faults
+	@$(RUN) $(BIN)/python -m pytest tests/integration tests/upgrade tests/faults
 else
 	@$(RUN) $(BIN)/python -m pytest $(ARGS)
 endif

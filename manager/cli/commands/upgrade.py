@@ -54,7 +54,7 @@ def _planned(
     upgraded: list[str] = []
     for batch in batches:  # the new beside the old ones: at no moment may two share a purse
         upgraded += [each.instance for each in batch]
-        problems += [each for each in snapshot.beside(upgraded) if each not in problems]
+        problems += [each for each in snapshot.beside(upgraded, is_upgrade=True) if each not in problems]
     if problems:
         raise ConfigError(problems)
     return planned, batches
