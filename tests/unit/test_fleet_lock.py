@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from manager import lock
 from manager.errors import Locked
+from manager.fleet import lock
 
 HOLDER = """
 import fcntl, sys, time
@@ -20,7 +20,7 @@ fcntl.flock(file, fcntl.LOCK_EX)
 print("held", flush=True)
 time.sleep(float(sys.argv[2]))
 if sys.argv[3:]:
-    from manager import lock
+    from manager.fleet import lock
     lock._sign(file.fileno(), lock._signature(sys.argv[3]))
     time.sleep(60)
 """
