@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot import grid
@@ -14,10 +14,11 @@ from gridbot.errors import ConfigError
 from gridbot.grid import Grid
 from gridbot.model import ZERO, Order, Side
 from tests.bot.worlds import PERP, World, order_of
+from tests.cases import cases
 
 D = Decimal
 TICK = D("0.01")
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+MANY = cases(short=100, long=2000)
 
 
 def told(plan: grid.Plan) -> list[str]:
@@ -196,7 +197,7 @@ def test_a_beginning_accounts_for_all_that_is_held(kind: str, price: Decimal, po
 # walks
 
 
-@settings(MANY, max_examples=2000)
+@cases(short=200, long=10_000)
 @given(
     kind=st.sampled_from(["neutral", "long", "short"]),
     mode=st.sampled_from(["arithmetic", "geometric"]),

@@ -17,6 +17,8 @@ from tests.fake_exchange.faults import Faults
 from tests.fake_exchange.server import FakeExchange
 
 SEED = 20251130
+SHORT, LONG = 5, 60
+"""How often the bot is killed."""
 # Read once at each start, and boring: a fault there only makes the test longer.
 SETTING_UP = frozenset({"/api/v1/assets", "/api/v1/markets", "/api/v1/securities"})
 
@@ -79,9 +81,9 @@ def assert_equal_trades(bot: Bot, book: Book) -> None:
     assert here == there
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_killed_at_random_moments(start_bot: BotFactory, request: pytest.FixtureRequest) -> None:
-    kills = request.config.getoption("--kills")
+    kills = LONG if request.config.getoption("--long") else SHORT
     chance = random.Random(SEED)
     book = Book(partial_fills=0.3, history_lag=0.15, seed=SEED)
     foreign = [

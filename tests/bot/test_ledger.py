@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.ledger import Ledger, apply, carried, received
 from gridbot.model import ZERO, Fill, Side
+from tests.cases import cases
 
 D = Decimal
 
@@ -74,7 +75,7 @@ trades = st.tuples(
 )
 
 
-@settings(max_examples=1200, deadline=None, database=None)
+@cases(short=150, long=5000)
 @given(st.lists(trades, max_size=20), st.decimals("0.01", "5000", places=2))
 def test_conservation(steps: list[tuple[str, Decimal, Decimal, Decimal, str]], price: Decimal) -> None:
     """cash + position * price is all that was paid and received, less fees, whatever the order of things."""

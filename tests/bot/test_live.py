@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from tests.bot.bots import GRID, Bot, BotFactory, free_port
+from tests import ports
+from tests.bot.bots import GRID, Bot, BotFactory
 from tests.fake_exchange.book import Book
 from tests.fake_exchange.faults import Fault, Faults
 from tests.fake_exchange.server import FakeExchange
@@ -256,7 +257,7 @@ def test_paper_never_goes_from_live_prices_to_synthetic_ones(
 
 
 def test_paper_begins_synthetic_when_nothing_answers(start_bot: BotFactory) -> None:
-    bot = paper(start_bot, f"http://127.0.0.1:{free_port()}")
+    bot = paper(start_bot, f"http://127.0.0.1:{ports.reserve()}")
     bot.wait_healthy()
     assert bot.status()["source"] == "synthetic"
 

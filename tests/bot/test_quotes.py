@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot import quotes
@@ -13,6 +13,7 @@ from gridbot.grid import Plan
 from gridbot.model import ZERO, Order, Side, plain
 from gridbot.quotes import Quotes
 from tests.bot.worlds import PERP, SPOT, World, order_of
+from tests.cases import cases
 
 D = Decimal
 TWO = Quotes(spread=D(1), qty=D(1), max_orders=2, max_position=D(10))
@@ -64,7 +65,7 @@ def test_a_spot_market_sells_only_what_is_held() -> None:
     assert [plain(w.qty) for w in plan.place if w.side is Side.SELL] == ["1", "0.5"]
 
 
-@settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@cases(short=60, long=2000)
 @given(
     perp=st.booleans(),
     spread=st.decimals("0.05", "5", places=2),

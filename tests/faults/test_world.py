@@ -35,7 +35,7 @@ def test_a_port_is_taken_and_freed(project: Project, note: Note) -> None:
     )
 
 
-def test_images_that_cannot_be_used(project: Project, note: Note) -> None:
+def test_images_that_cannot_be_used(project: Project, fault_image: str, note: Note) -> None:
     bots.add(project, "one", 0)
     tag = f"{project.name}-bot:local"
     project.docker("rmi", tag)
@@ -46,7 +46,7 @@ def test_images_that_cannot_be_used(project: Project, note: Note) -> None:
     project.docker("rmi", tag)
     (project.folder / "broken").mkdir()
     (project.folder / "broken" / "Dockerfile").write_text(
-        'FROM botfleet-test-faultbot:local\nENTRYPOINT ["/bin/sh", "-c", "echo broken >&2; exit 42"]\n'
+        f'FROM {fault_image}\nENTRYPOINT ["/bin/sh", "-c", "echo broken >&2; exit 42"]\n'
     )
     project.docker("build", "-q", "-t", tag, str(project.folder / "broken"))
     project.manager("up")

@@ -5,13 +5,14 @@ import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, TypeVar
+
+from tests import ports
 
 DOCKER = Path(__file__).parents[2] / "docker"
 PATIENCE_S = 20.0  # for a condition, on a busy machine; nothing waits as long when all is well
@@ -66,13 +67,6 @@ def eventually(what: Callable[[], T | None], patience: float = PATIENCE_S) -> T:
         time.sleep(0.01)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def alive(pid: int) -> bool:
     """Whether a process runs (a zombie does not)."""
     try:
@@ -113,7 +107,7 @@ class Box:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.port = free_port()
+        self.port = ports.reserve()
         for name in ("logs", "state", "secrets", "run", "cgroup"):
             (root / name).mkdir()
         self.environ = {
