@@ -7,6 +7,7 @@ from supervisor.dated import DatedFile
 from supervisor.journal import Journal
 from supervisor.loop import Loop
 from supervisor.paths import Paths
+from supervisor.reasons import Reason
 from supervisor.timings import Timings
 
 
@@ -35,9 +36,9 @@ class Board:
         if self.owns_state_file:
             self._try(self._paths.state_file, self._write_state)
 
-    def change(self, new: str, why: str | None = None) -> None:
-        """Another state, shown."""
-        self.record.state, self.record.why = new, why
+    def change(self, new: str, reason: Reason | None = None) -> None:
+        """Enter another state, and show it."""
+        self.record.enter(new, reason)
         self.show()
 
     def _write_verdict(self, path: str) -> None:

@@ -1,5 +1,6 @@
 """What the probes of one run of the bot add up to. Pure: times are passed in, in monotonic seconds."""
 
+from supervisor.reasons import Reason
 from supervisor.timings import Timings
 
 
@@ -12,14 +13,14 @@ class Health:
         self._interval = interval
         self.state = "starting"
         self.ok: bool | None = None
-        self.detail: str | None = None
+        self.reason: Reason | None = None  # why the last probe failed
         self.failures = 0  # in a row; the quick probes of the start phase are not counted
         self._healthy_since: float | None = None
 
-    def note(self, ok: bool, detail: str, now: float) -> None:
-        """Take in the outcome of a probe."""
-        self.ok, self.detail = ok, detail
-        if ok:
+    def note(self, reason: Reason | None, now: float) -> None:
+        """Take in the outcome of a probe: None for a good one, else why it failed."""
+        self.ok, self.reason = reason is None, reason
+        if self.ok:
             self.state, self.failures = "running", 0
             if self._healthy_since is None:
                 self._healthy_since = now

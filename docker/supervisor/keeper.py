@@ -20,6 +20,7 @@ from supervisor.paths import Paths
 from supervisor.policy import Ending
 from supervisor.probe import Probe
 from supervisor.pump import Stream, Tail
+from supervisor.reasons import Reason
 from supervisor.settings import Settings
 from supervisor.timings import Timings
 
@@ -51,7 +52,7 @@ class Keeper:
         self._stopping = False
         self._port = 0
         self._oom_before: int | None = None
-        self._cause: str | None = None  # why we are ending the bot, when it is not for a stop
+        self._cause: Reason | None = None  # why we are ending the bot, when it is not for a stop
         self._bot: Bot | None = None
         self._exit_code: int | None = None
         self._exited = 0.0  # monotonic seconds
@@ -67,11 +68,10 @@ class Keeper:
         try:
             self._bot = self._spawn()
         except environment.BadEnvironmentError as err:
-            self._follow(Ending(None, None, cause=str(err)), [])
+            self._follow(Ending(None, None, cause=err.reason), [])
         except OSError as err:
-            self._follow(
-                Ending(None, None, cause=f"cannot start the bot: {err.strerror} ({err.filename})"), []
-            )
+            cause = Reason("cannot_start", error=str(err.strerror), path=str(err.filename))
+            self._follow(Ending(None, None, cause=cause), [])
         else:
             self._begin(self._bot)
 
@@ -148,24 +148,26 @@ class Keeper:
     def _start_probe(self) -> None:
         self._probe = Probe(self._loop, self._port, self._timings.probe_timeout, self._probed)
 
-    def _probed(self, ok: bool, detail: str) -> None:
+    def _probed(self, reason: Reason | None) -> None:
         now = time.monotonic()
         before = self._health.state
         self._probe = None
-        self._health.note(ok, detail, now)
+        self._health.note(reason, now)
         self._note_health()
         self._record.checked_at = time.time()
         if self._health.state != before:
-            self._journal.say("the bot is healthy" if ok else f"the bot is unhealthy: {detail}")
+            self._journal.say("the bot is healthy" if reason is None else f"the bot is unhealthy: {reason}")
         self._give_budget_back(now)
-        self._board.change(self._health.state, detail if self._health.state == "unhealthy" else None)
+        self._board.change(self._health.state, reason if self._health.state == "unhealthy" else None)
         self._loop.after("probe", self._health.next_probe_in(now), self._start_probe)
-        if 0 < self._health.failures == self._settings.unhealthy_probes:
-            self._act_on_unhealthy(detail)
+        if reason is not None and 0 < self._health.failures == self._settings.unhealthy_probes:
+            self._act_on_unhealthy(reason)
 
     def _note_health(self) -> None:
         health, record = self._health, self._record
-        record.healthy, record.detail, record.failures = health.ok, health.detail, health.failures
+        record.healthy, record.failures = health.ok, health.failures
+        record.detail = "200" if health.ok else None if health.reason is None else str(health.reason)
+        record.health_reason = None if health.reason is None else health.reason.as_json()
 
     def _give_budget_back(self, now: float) -> None:
         if self._record.in_a_row and self._health.healthy_for(now) >= self._spell:
@@ -174,8 +176,8 @@ class Keeper:
                 f"the bot has been healthy for {self._spell:g} s: the restart count is back at 0"
             )
 
-    def _act_on_unhealthy(self, detail: str) -> None:
-        cause = f"unhealthy: {self._health.failures} probes failed ({detail})"
+    def _act_on_unhealthy(self, reason: Reason) -> None:
+        cause = Reason("unhealthy", count=self._health.failures, cause=reason)
         if not self._settings.auto_restart:
             self._journal.say(f"{cause}; auto_restart is off, so the bot is left alone")
             return
@@ -230,8 +232,8 @@ class Keeper:
 
     def _follow(self, ending: Ending, stderr_tail: list[str]) -> None:
         record = self._record
-        action, why = policy.decide(self._settings, ending, record.in_a_row)
-        cause = policy.crash_cause(self._settings, ending) or policy.describe(ending)
+        action, reason = policy.decide(self._settings, ending, record.in_a_row)
+        cause = policy.crash_reason(self._settings, ending) or policy.ending_reason(ending)
         record.last_exit = {
             "code": ending.code,
             "signal": ending.signal,
@@ -239,29 +241,30 @@ class Keeper:
             "killed": ending.killed,
             "at": time.time(),
             "ran_s": round(ending.ran_s, 3),
-            "why": cause,
+            "why": str(cause),
+            "reason": cause.as_json(),
             "stderr_tail": stderr_tail,
         }
         self._journal.say(f"the bot has ended after {ending.ran_s:.1f} s: {policy.describe(ending)}")
         if self._stopping:
             self._stopped(ending.killed)
         elif action == policy.RESTART:
-            self._restart_later(why)
+            self._restart_later(reason)
         else:
-            self._journal.say(f"{action}: {why}")
-            self._board.change(action, why)
+            self._journal.say(f"{action}: {reason}")
+            self._board.change(action, reason)
 
-    def _restart_later(self, why: str) -> None:
+    def _restart_later(self, reason: Reason) -> None:
         delay, record = self._settings.restart_delay, self._record
         record.in_a_row += 1
         record.total += 1
         record.next_at = time.time() + delay
         self._journal.say(f"restart {record.in_a_row} of {record.max} in {delay:g} s")
         self._loop.after("restart", delay, self.start)
-        self._board.change("restarting", why)
+        self._board.change("restarting", reason)
 
     def _stopped(self, killed: bool) -> None:
         self._record.next_at = None
         self._journal.say("stopped")
-        self._board.change("stopped", "had to be killed" if killed else None)
+        self._board.change("stopped", Reason("killed") if killed else None)
         self._loop.stop(1 if killed else 0)

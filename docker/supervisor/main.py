@@ -14,6 +14,7 @@ from supervisor.keeper import Keeper
 from supervisor.loop import Loop
 from supervisor.outlet import Outlet
 from supervisor.paths import Paths
+from supervisor.reasons import Reason
 from supervisor.settings import ONCE, Settings, SettingsError, parse
 from supervisor.timings import Timings
 
@@ -78,23 +79,24 @@ class Supervisor:
             if time.monotonic() < self._grace_ends:
                 self._loop.after("lock", LOCK_POLL_S, self._take_lock)
             else:
-                self._idle_without_lock(f"{path} is held by {self._holder()}: no second bot is started here")
+                self._idle_without_lock(self._held(path))
         except OSError as err:
-            self._idle_without_lock(f"cannot lock {path}: {err.strerror}")
+            self._idle_without_lock(Reason("cannot_lock", path=path, error=str(err.strerror)))
             self._loop.after("lock", self._timings.lock_retry, self._take_lock)
         else:
             self._begin()
 
-    def _holder(self) -> str:
+    def _held(self, path: str) -> Reason:
+        """Return the reason for a lock that is held, with the container of its holder where that is known."""
         container = (state.load(self._paths.state_file) or {}).get("container")
-        return (
-            f"another supervisor, of container {str(container)[:12]}" if container else "another supervisor"
-        )
+        if not container:
+            return Reason("locked", path=path)
+        return Reason("locked_by", path=path, container=str(container)[:12])
 
-    def _idle_without_lock(self, why: str) -> None:
-        if self._board.record.why != why:
-            self._journal.say(why)
-        self._board.change(state.LOCKED, why)
+    def _idle_without_lock(self, reason: Reason) -> None:
+        if self._board.record.why != str(reason):
+            self._journal.say(str(reason))
+        self._board.change(state.LOCKED, reason)
 
     def _begin(self) -> None:
         """The instance's folders are ours."""
@@ -106,7 +108,7 @@ class Supervisor:
             settings = parse(self._environ, self._arguments)
         except SettingsError as err:
             self._journal.say(f"failed: {err}")
-            self._board.change("failed", str(err))
+            self._board.change("failed", err.reason)
             return
         record.health_interval, record.max = settings.health_interval, settings.max_restarts
         self._use_time_zone()

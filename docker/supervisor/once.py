@@ -44,7 +44,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= MOST_S:
-        raise SettingsError(f"{ONCE}: must be a number above 0, to {MOST_S}, not {text!r}")
+        raise SettingsError("setting_not_positive", name=ONCE, high=MOST_S, value=text[:40])
     return value
 
 

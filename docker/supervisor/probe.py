@@ -7,25 +7,25 @@ import socket
 from collections.abc import Callable
 
 from supervisor.loop import READ, WRITE, Loop
+from supervisor.reasons import Reason
 
 PATH = "/health"
 MAX_REPLY = 65536  # bytes
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 _LENGTH = re.compile(rb"\r?\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r?\n", re.IGNORECASE)
 
-Report = Callable[[bool, str], None]
+Report = Callable[[Reason | None], None]
 
 
-def judge(reply: bytes) -> tuple[bool, str]:
-    """Whether a reply is good, and what to say of it."""
+def judge(reply: bytes) -> Reason | None:
+    """Return why a reply is not good; None for a good one."""
     status = _STATUS.match(reply)
     if status is None:
-        return False, "no HTTP answer" if reply else "connection closed without an answer"
-    code = status[1].decode()
-    if code == "200":
-        return True, code
-    reason = (status[2] or b"").decode("ascii", "replace").strip()
-    return False, f"{code} {reason}"[:100].strip()
+        return Reason("no_http" if reply else "connection_closed")
+    if status[1] == b"200":
+        return None
+    phrase = (status[2] or b"").decode("ascii", "replace").strip()
+    return Reason("http_status", status=int(status[1]), phrase=phrase[:96])
 
 
 def complete(reply: bytes) -> bool:
@@ -51,7 +51,7 @@ class Probe:
         loop.after("probe timeout", timeout, self._timed_out)
         error = self._socket.connect_ex(("127.0.0.1", port))
         if error not in (0, errno.EINPROGRESS):
-            loop.after("probe timeout", 0, lambda: self._end(False, _text(error)))
+            loop.after("probe timeout", 0, lambda: self._end(_failed(error)))
             return
         loop.watch(self._socket.fileno(), WRITE, self._connected)
 
@@ -64,13 +64,13 @@ class Probe:
     def _connected(self) -> None:
         error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
-            self._end(False, _text(error))
+            self._end(_failed(error))
             return
         self._loop.unwatch(self._socket.fileno())
         try:
             self._socket.send(self._request)  # far smaller than any socket buffer
         except OSError as err:
-            self._end(False, _text(err.errno or 0))
+            self._end(_failed(err.errno or 0))
             return
         self._loop.watch(self._socket.fileno(), READ, self._readable)
 
@@ -81,20 +81,20 @@ class Probe:
             return
         except OSError as err:
             if not self._reply:
-                self._end(False, _text(err.errno or 0))
+                self._end(_failed(err.errno or 0))
                 return
             data = b""  # some servers reset the connection behind a whole reply
         self._reply += data
         if not data or len(self._reply) > MAX_REPLY or complete(self._reply):
-            self._end(*judge(self._reply))
+            self._end(judge(self._reply))
 
     def _timed_out(self) -> None:
-        self._end(False, f"no answer within {self._timeout:g} s")
+        self._end(Reason("no_answer", seconds=self._timeout))
 
-    def _end(self, ok: bool, detail: str) -> None:
+    def _end(self, reason: Reason | None) -> None:
         self.cancel()
-        self._report(ok, detail)
+        self._report(reason)
 
 
-def _text(error: int) -> str:
-    return os.strerror(error).lower()
+def _failed(error: int) -> Reason:
+    return Reason("connection_failed", error=os.strerror(error).lower())

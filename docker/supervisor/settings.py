@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from supervisor.reasons import ReasonError
+
 PREFIX = "BOTFLEET_"
 ONCE = PREFIX + "ONCE"  # seconds: a program that answers a question is run, and no bot
 DEFAULT_COMMAND = "/opt/venv/bin/python -u /app/run.py"
@@ -9,7 +11,7 @@ COMPLETIONS = ("exit", "duration", "never")
 DAY_S = 86400
 
 
-class SettingsError(ValueError):
+class SettingsError(ReasonError):
     """A variable that is missing or wrong; the text names it and its range."""
 
 
@@ -36,9 +38,7 @@ def parse(environ: Mapping[str, str], arguments: list[str]) -> Settings:
     its, read = Settings(), _Reader(environ)
     its.instance = read.text("INSTANCE", "")
     if not its.instance:
-        raise SettingsError(
-            "BOTFLEET_INSTANCE is not set: this image is started by the manager or its compose.yaml"
-        )
+        raise SettingsError("instance_missing")
     its.command = (*read.text("BOT_COMMAND", DEFAULT_COMMAND).split(), *arguments)
     its.auto_restart = read.choice("AUTO_RESTART", ("1", "0")) == "1"
     its.max_restarts = read.whole("MAX_RESTARTS", its.max_restarts, 0, 1000)
@@ -67,7 +67,9 @@ class _Reader:
         """One of `words`; the first is the default."""
         text = self.text(name, words[0])
         if text not in words:
-            raise SettingsError(f"{PREFIX}{name}: must be one of {', '.join(words)}, not {text!r}")
+            raise SettingsError(
+                "setting_not_choice", name=PREFIX + name, choices=", ".join(words), value=text[:40]
+            )
         return text
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
@@ -77,24 +79,20 @@ class _Reader:
         except ValueError:
             value = float("nan")
         if not low <= value <= high:  # so is what is no number
-            raise SettingsError(f"{PREFIX}{name}: must be a number from {low:g} to {high:g}, not {text!r}")
+            raise SettingsError("setting_not_number", name=PREFIX + name, low=low, high=high, value=text[:40])
         return value
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
         text = self.text(name, str(default))
         if not (_is_whole(text) and low <= int(text) <= high):
-            raise SettingsError(
-                f"{PREFIX}{name}: must be a whole number from {low} to {high}, not {text[:20]!r}"
-            )
+            raise SettingsError("setting_not_whole", name=PREFIX + name, low=low, high=high, value=text[:40])
         return int(text)
 
     def exit_codes(self, name: str) -> frozenset[int] | None:
         text = self.text(name, "")
         codes = [part.strip() for part in text.split(",")] if text else []
         if not all(_is_whole(code) and int(code) <= 255 for code in codes):
-            raise SettingsError(
-                f"{PREFIX}{name}: must be exit codes from 0 to 255, comma-separated, not {text!r}"
-            )
+            raise SettingsError("setting_not_exit_codes", name=PREFIX + name, value=text[:40])
         return frozenset(map(int, codes)) or None
 
 

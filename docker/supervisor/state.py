@@ -4,6 +4,7 @@ import json
 import time
 
 from supervisor import files, host
+from supervisor.reasons import Reason
 
 SCHEMA = 1
 TERMINAL = ("failed", "completed")
@@ -19,6 +20,7 @@ class Record:
         self.container = container
         self.state = "starting"
         self.why: str | None = None
+        self.reason: dict[str, object] | None = None  # `why` as a code with parameters
         self.bot_pid: int | None = None
         self.bot_started_at: float | None = None
         self.supervisor_started_at = time.time()
@@ -27,12 +29,19 @@ class Record:
         self.checked_at: float | None = None
         self.failures = 0
         self.detail: str | None = None
+        self.health_reason: dict[str, object] | None = None
         self.in_a_row = 0
         self.total = 0
         self.max = 0
         self.next_at: float | None = None
         self.last_exit: dict[str, object] | None = None
         self.dropped = {"stdout": 0, "stderr": 0}  # lines
+
+    def enter(self, state: str, reason: Reason | None) -> None:
+        """Take on another state, with its reason as a sentence and as a code."""
+        self.state = state
+        self.why = None if reason is None else str(reason)
+        self.reason = None if reason is None else reason.as_json()
 
     def as_json(self, wall: float, uptime: float) -> dict[str, object]:
         return {
@@ -41,6 +50,7 @@ class Record:
             "container": self.container,
             "state": self.state,
             "why": self.why,
+            "reason": self.reason,
             "bot_pid": self.bot_pid,
             "bot_started_at": self.bot_started_at,
             "supervisor_started_at": self.supervisor_started_at,
@@ -52,6 +62,7 @@ class Record:
                 "checked_at": self.checked_at,
                 "failures": self.failures,
                 "detail": self.detail,
+                "reason": self.health_reason,
             },
             "restarts": {
                 "in_a_row": self.in_a_row,
@@ -67,6 +78,8 @@ class Record:
         """Take over a terminal state from an earlier life of this container."""
         self.state = str(old["state"])
         self.why = str(old["why"]) if old.get("why") else None
+        reason = old.get("reason")
+        self.reason = reason if isinstance(reason, dict) else None
         last_exit = old.get("last_exit")
         self.last_exit = last_exit if isinstance(last_exit, dict) else None
         restarts = old.get("restarts")

@@ -7,11 +7,11 @@ from pathlib import Path
 options = json.loads(Path(sys.argv[1]).read_text())
 sys.path.insert(0, options["docker"])
 
-from supervisor import keeper, main, paths, timings  # noqa: E402
+from supervisor import keeper, main, paths, reasons, timings  # noqa: E402
 
 if options["broken"]:
 
-    def broken(self: keeper.Keeper, ok: bool, detail: str) -> None:
+    def broken(self: keeper.Keeper, reason: reasons.Reason | None) -> None:
         raise RuntimeError("a planted fault")
 
     keeper.Keeper._probed = broken  # type: ignore[method-assign]

@@ -1,7 +1,10 @@
 from supervisor.health import Health
+from supervisor.reasons import Reason
 from supervisor.timings import Timings
 
 START = 1000.0
+REFUSED = Reason("connection_failed", error="connection refused")
+UNAVAILABLE = Reason("http_status", status=503, phrase="Service Unavailable")
 
 
 def health() -> Health:
@@ -12,38 +15,38 @@ def test_quick_probes_of_the_start_phase_are_no_failures() -> None:
     it = health()
     for step in range(59):
         now = START + 0.5 * step
-        it.note(False, "connection refused", now)
+        it.note(REFUSED, now)
         assert (it.state, it.ok, it.failures) == ("starting", False, 0)
         assert it.next_probe_in(now) == 0.5
 
 
 def test_the_start_phase_ends_with_a_probe_that_counts() -> None:
     it = health()
-    it.note(False, "connection refused", START + 29.8)
+    it.note(REFUSED, START + 29.8)
     assert abs(it.next_probe_in(START + 29.8) - 0.2) < 1e-6
-    it.note(False, "connection refused", START + 30.0)
-    assert (it.state, it.failures, it.detail) == ("unhealthy", 1, "connection refused")
+    it.note(REFUSED, START + 30.0)
+    assert (it.state, it.failures, it.reason) == ("unhealthy", 1, REFUSED)
     assert it.next_probe_in(START + 30.0) == 30.0
 
 
 def test_once_healthy_the_interval_holds_and_failures_count_in_a_row() -> None:
     it = health()
-    it.note(True, "200", START + 1)
+    it.note(None, START + 1)
     assert (it.state, it.next_probe_in(START + 1)) == ("running", 30.0)
-    it.note(False, "503", START + 2)
-    it.note(False, "503", START + 3)
+    it.note(UNAVAILABLE, START + 2)
+    it.note(UNAVAILABLE, START + 3)
     assert (it.state, it.failures) == ("unhealthy", 2)
-    it.note(True, "200", START + 4)
+    it.note(None, START + 4)
     assert (it.state, it.failures, it.ok) == ("running", 0, True)
 
 
 def test_a_failed_probe_breaks_the_healthy_spell() -> None:
     it = health()
     assert it.healthy_for(START + 5) == 0
-    it.note(True, "200", START + 10)
-    it.note(True, "200", START + 40)
+    it.note(None, START + 10)
+    it.note(None, START + 40)
     assert it.healthy_for(START + 70) == 60
-    it.note(False, "503", START + 70)
+    it.note(UNAVAILABLE, START + 70)
     assert it.healthy_for(START + 100) == 0
-    it.note(True, "200", START + 100)
+    it.note(None, START + 100)
     assert it.healthy_for(START + 110) == 10

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from supervisor.policy import Ending, crash_cause, decide, describe, healthy_spell
+from supervisor.policy import Ending, crash_reason, decide, describe, ending_reason, healthy_spell
+from supervisor.reasons import Reason
 from supervisor.settings import Settings
 
 
@@ -19,8 +20,10 @@ def code(number: int, ran_s: float = 10.0) -> Ending:
 
 KILLED = Ending(None, "SIGKILL")
 OOM = Ending(None, "SIGKILL", oom=True)
-UNHEALTHY = Ending(0, None, cause="unhealthy: 5 probes failed (503)")
-NEVER_BEGAN = Ending(None, None, cause="cannot start the bot: No such file")
+UNHEALTHY = Ending(
+    0, None, cause=Reason("unhealthy", count=5, cause=Reason("http_status", status=503, phrase=""))
+)
+NEVER_BEGAN = Ending(None, None, cause=Reason("cannot_start", error="No such file", path="/x"))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +33,7 @@ NEVER_BEGAN = Ending(None, None, cause="cannot start the bot: No such file")
         (KILLED, "SIGKILL"),
         (OOM, "SIGKILL (out of memory)"),
         (UNHEALTHY, "unhealthy: 5 probes failed (503)"),
-        (NEVER_BEGAN, "cannot start the bot: No such file"),
+        (NEVER_BEGAN, "cannot start the bot: No such file (/x)"),
     ],
 )
 def test_the_end_in_words(ending: Ending, text: str) -> None:
@@ -44,7 +47,7 @@ def test_the_end_in_words(ending: Ending, text: str) -> None:
         ({}, code(1), "exit code 1"),
         ({}, KILLED, "SIGKILL"),
         ({}, UNHEALTHY, "unhealthy: 5 probes failed (503)"),
-        ({}, NEVER_BEGAN, "cannot start the bot: No such file"),
+        ({}, NEVER_BEGAN, "cannot start the bot: No such file (/x)"),
         ({"crash_exit_codes": frozenset({1})}, code(1), "exit code 1"),
         ({"crash_exit_codes": frozenset({1})}, code(2), None),
         ({"crash_exit_codes": frozenset({0})}, code(0), "exit code 0"),
@@ -66,7 +69,8 @@ def test_the_end_in_words(ending: Ending, text: str) -> None:
     ],
 )
 def test_what_is_a_crash(changes: dict[str, object], ending: Ending, crash: str | None) -> None:
-    assert crash_cause(settings(**changes), ending) == crash
+    reason = crash_reason(settings(**changes), ending)
+    assert (None if reason is None else str(reason)) == crash
 
 
 @pytest.mark.parametrize(
@@ -83,12 +87,29 @@ def test_what_is_a_crash(changes: dict[str, object], ending: Ending, crash: str 
 def test_what_follows_from_a_crash(
     changes: dict[str, object], in_a_row: int, decision: tuple[str, str]
 ) -> None:
-    assert decide(settings(**changes), code(1), in_a_row) == decision
+    action, reason = decide(settings(**changes), code(1), in_a_row)
+    assert (action, str(reason)) == decision
 
 
 def test_what_follows_from_a_good_end() -> None:
-    assert decide(settings(), code(0), 3) == ("completed", "exit code 0")
-    assert decide(settings(auto_restart=False), code(0), 0) == ("completed", "exit code 0")
+    for changes, in_a_row in (({}, 3), ({"auto_restart": False}, 0)):
+        action, reason = decide(settings(**changes), code(0), in_a_row)
+        assert (action, str(reason)) == ("completed", "exit code 0")
+
+
+def test_codes_are_nested_as_the_sentences_are() -> None:
+    _, reason = decide(settings(completion="never", max_restarts=2), code(0), 2)
+    assert reason.as_json() == {
+        "code": "restarts_exhausted",
+        "params": {
+            "cause": {
+                "code": "never_completes",
+                "params": {"cause": {"code": "exit_code", "params": {"code": 0}}},
+            },
+            "count": 2,
+        },
+    }
+    assert ending_reason(OOM).as_json() == {"code": "out_of_memory", "params": {"signal": "SIGKILL"}}
 
 
 @pytest.mark.parametrize(("delay", "spell"), [(0, 60), (12, 60), (60, 300), (3600, 18000)])

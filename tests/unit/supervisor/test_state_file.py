@@ -8,9 +8,23 @@ import pytest
 from supervisor import files, state
 
 FIELDS = {
-    "schema", "instance", "container", "state", "why", "bot_pid", "bot_started_at", "supervisor_started_at",
-    "updated_at", "updated_uptime", "health_interval", "health", "restarts", "last_exit", "logs_dropped",
-}  # fmt: skip
+    "schema",
+    "instance",
+    "container",
+    "state",
+    "why",
+    "reason",
+    "bot_pid",
+    "bot_started_at",
+    "supervisor_started_at",
+    "updated_at",
+    "updated_uptime",
+    "health_interval",
+    "health",
+    "restarts",
+    "last_exit",
+    "logs_dropped",
+}
 
 
 def test_the_fields_are_the_contracts() -> None:
