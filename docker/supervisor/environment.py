@@ -1,4 +1,4 @@
-"""The bot's environment, put together anew before each start."""
+"""The bot's environment, made again before each start."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ class BadEnvironmentError(ReasonError):
 
 
 def load(path: str) -> dict[str, str]:
-    """The variables of env.json; none when there is no such file."""
+    """Return the variables of env.json; none when there is no such file."""
     try:
         raw = json.loads(files.read_small(path))
     except FileNotFoundError:
@@ -49,14 +49,14 @@ def _encodable(text: str) -> bool:
 def for_bot(
     container: Mapping[str, str], variables: Mapping[str, str], instance: str, paths: Paths
 ) -> dict[str, str]:
-    """The container's variables and env.json's over them, without the supervisor's own."""
+    """Return the container's variables, overridden by those of env.json, without the supervisor's own."""
     merged = {**container, **variables}
     bot = {name: value for name, value in merged.items() if not name.startswith(PREFIX)}
     return {**bot, PREFIX + "INSTANCE": instance, PREFIX + "REPORT": paths.report_file}
 
 
 def web_port(bot: Mapping[str, str]) -> int:
-    """The port to probe."""
+    """Return the port to probe."""
     text = bot.get("WEB_PORT", "")
     if not text:
         raise BadEnvironmentError("web_port_missing")
@@ -66,7 +66,7 @@ def web_port(bot: Mapping[str, str]) -> int:
 
 
 def use_time_zone(bot: Mapping[str, str]) -> None:
-    """Dates in file names and log lines follow the bot's TZ."""
+    """Set the time zone of file names and log lines to the bot's TZ."""
     if "TZ" in bot:
         os.environ["TZ"] = bot["TZ"]
     else:

@@ -1,4 +1,4 @@
-"""Small files, read and replaced without surprises."""
+"""Small files: read with limits, replaced atomically."""
 
 # ruff: noqa: PTH104, PTH108
 # (pathlib is 0.8 MB of resident memory)
@@ -10,7 +10,7 @@ import stat
 
 
 def read_small(path: str, limit: int = 1 << 20) -> bytes:
-    """The content of a regular file of at most `limit` bytes. Never waits, whatever lies there (a FIFO)."""
+    """Return the content of a regular file of at most `limit` bytes. Never blocks, not even on a FIFO."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -27,7 +27,7 @@ def read_small(path: str, limit: int = 1 << 20) -> bytes:
 
 
 def replace(path: str, content: bytes, *, durable: bool) -> None:
-    """Put `content` at `path` so that a reader sees the old or the new, whole. `durable`: a power cut too."""
+    """Replace `path` atomically by `content`. `durable`: also across a power cut."""
     temporary = path + ".tmp"
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
@@ -49,9 +49,7 @@ def replace(path: str, content: bytes, *, durable: bool) -> None:
 
 
 def _sync_folder(path: str) -> None:
-    with contextlib.suppress(
-        OSError
-    ):  # some network and desktop file systems cannot; the rename has happened
+    with contextlib.suppress(OSError):  # not supported by some network file systems; the rename has happened
         fd = os.open(path.rpartition("/")[0], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(fd)

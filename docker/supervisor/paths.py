@@ -1,8 +1,8 @@
-"""Where things lie in the container."""
+"""The paths of the contract."""
 
 
 class Paths:
-    """Folders and files; the folders can be others, so that a test can have its own."""
+    """Holds the paths in the container. A test passes folders of its own."""
 
     def __init__(
         self,

@@ -55,14 +55,14 @@ on_term(lambda: sys.exit(0))
 T = TypeVar("T")
 
 
-def eventually(what: Callable[[], T | None], patience: float = PATIENCE_S) -> T:
+def eventually(what: Callable[[], T | None], timeout: float = PATIENCE_S) -> T:
     """The first true value of `what()`; a failed assertion when there is none in time."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         value = what()
         if value:
             return value
-        assert time.monotonic() < deadline, f"did not happen within {patience} s"
+        assert time.monotonic() < deadline, f"did not happen within {timeout} s"
         time.sleep(0.01)
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 options = json.loads(Path(sys.argv[1]).read_text())
 sys.path.insert(0, options["docker"])
 
-from supervisor import keeper, main, paths, reasons, timings  # noqa: E402
+from supervisor import main, paths, reasons, runner, timings  # noqa: E402
 
 if options["broken"]:
 
-    def broken(self: keeper.Keeper, reason: reasons.Reason | None) -> None:
+    def broken(self: runner.BotRunner, reason: reasons.Reason | None) -> None:
         raise RuntimeError("a planted fault")
 
-    keeper.Keeper._probed = broken  # type: ignore[method-assign]
+    runner.BotRunner._probed = broken  # type: ignore[method-assign]
 
 sys.exit(main.main(sys.argv[2:], paths.Paths(**options["paths"]), timings.Timings(**options["timings"])))

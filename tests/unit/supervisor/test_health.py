@@ -15,38 +15,38 @@ def test_quick_probes_of_the_start_phase_are_no_failures() -> None:
     it = health()
     for step in range(59):
         now = START + 0.5 * step
-        it.note(REFUSED, now)
+        it.add(REFUSED, now)
         assert (it.state, it.ok, it.failures) == ("starting", False, 0)
         assert it.next_probe_in(now) == 0.5
 
 
 def test_the_start_phase_ends_with_a_probe_that_counts() -> None:
     it = health()
-    it.note(REFUSED, START + 29.8)
+    it.add(REFUSED, START + 29.8)
     assert abs(it.next_probe_in(START + 29.8) - 0.2) < 1e-6
-    it.note(REFUSED, START + 30.0)
+    it.add(REFUSED, START + 30.0)
     assert (it.state, it.failures, it.reason) == ("unhealthy", 1, REFUSED)
     assert it.next_probe_in(START + 30.0) == 30.0
 
 
 def test_once_healthy_the_interval_holds_and_failures_count_in_a_row() -> None:
     it = health()
-    it.note(None, START + 1)
+    it.add(None, START + 1)
     assert (it.state, it.next_probe_in(START + 1)) == ("running", 30.0)
-    it.note(UNAVAILABLE, START + 2)
-    it.note(UNAVAILABLE, START + 3)
+    it.add(UNAVAILABLE, START + 2)
+    it.add(UNAVAILABLE, START + 3)
     assert (it.state, it.failures) == ("unhealthy", 2)
-    it.note(None, START + 4)
+    it.add(None, START + 4)
     assert (it.state, it.failures, it.ok) == ("running", 0, True)
 
 
 def test_a_failed_probe_breaks_the_healthy_spell() -> None:
     it = health()
     assert it.healthy_for(START + 5) == 0
-    it.note(None, START + 10)
-    it.note(None, START + 40)
+    it.add(None, START + 10)
+    it.add(None, START + 40)
     assert it.healthy_for(START + 70) == 60
-    it.note(UNAVAILABLE, START + 70)
+    it.add(UNAVAILABLE, START + 70)
     assert it.healthy_for(START + 100) == 0
-    it.note(None, START + 100)
+    it.add(None, START + 100)
     assert it.healthy_for(START + 110) == 10

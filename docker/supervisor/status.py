@@ -11,7 +11,7 @@ from supervisor.reasons import Reason
 from supervisor.timings import Timings
 
 
-class Board:
+class StatusWriter:
     """Shows the record at each change, and at least once per probe interval so that it never looks stale."""
 
     def __init__(
@@ -24,22 +24,22 @@ class Board:
         self._faults: dict[str, str] = {}
         self.record = record
         self.owns_state_file = False  # only who holds the lock writes into the state folder
-        self.outputs: dict[str, DatedFile] = {}
+        self.dated_files: dict[str, DatedFile] = {}
 
-    def show(self) -> None:
+    def write(self) -> None:
         """Write both; a fault is said once and tried again at the next change or interval."""
-        self._loop.after("show", self.record.health_interval, self.show)
-        for name, file in self.outputs.items():
+        self._loop.after("write status", self.record.health_interval, self.write)
+        for name, file in self.dated_files.items():
             file.check()
             self.record.dropped[name] = file.dropped
         self._try(self._paths.verdict_file, self._write_verdict)
         if self.owns_state_file:
             self._try(self._paths.state_file, self._write_state)
 
-    def change(self, new: str, reason: Reason | None = None) -> None:
+    def enter(self, new: str, reason: Reason | None = None) -> None:
         """Enter another state, and show it."""
         self.record.enter(new, reason)
-        self.show()
+        self.write()
 
     def _write_verdict(self, path: str) -> None:
         until = host.uptime() + 3 * self.record.health_interval + self._margin
@@ -57,7 +57,7 @@ class Board:
             text = f"cannot write {path}: {err.strerror}"
             if self._faults.get(path) != text:
                 self._faults[path] = text
-                self._journal.say(text)
+                self._journal.log(text)
         else:
             if self._faults.pop(path, None):
-                self._journal.say(f"writing {path} works again")
+                self._journal.log(f"writing {path} works again")

@@ -10,22 +10,22 @@ import time
 from collections.abc import Mapping
 
 from supervisor import environment, host, lock, policy
-from supervisor.board import Board
 from supervisor.bot import Bot, signal_name
 from supervisor.health import Health
 from supervisor.journal import Journal
 from supervisor.loop import Loop
-from supervisor.outlet import Outlet
+from supervisor.output import Output
 from supervisor.paths import Paths
 from supervisor.policy import Ending
 from supervisor.probe import Probe
-from supervisor.pump import Stream, Tail
 from supervisor.reasons import Reason
 from supervisor.settings import Settings
+from supervisor.status import StatusWriter
+from supervisor.streams import Stream, Tail
 from supervisor.timings import Timings
 
 
-class Keeper:
+class BotRunner:
     """Runs one bot at a time; `policy` says what follows from its end, the record says where things are."""
 
     def __init__(
@@ -35,19 +35,19 @@ class Keeper:
         paths: Paths,
         timings: Timings,
         container: Mapping[str, str],
-        board: Board,
+        status: StatusWriter,
         journal: Journal,
-        outlets: dict[str, Outlet],
+        outputs: dict[str, Output],
     ) -> None:
         self._loop = loop
         self._settings = settings
         self._paths = paths
         self._timings = timings
         self._container = container
-        self._board = board
-        self._record = board.record
+        self._status = status
+        self._record = status.record
         self._journal = journal
-        self._outlets = outlets
+        self._outputs = outputs
         self._spell = policy.healthy_spell(settings.restart_delay, timings.healthy_spell_min)
         self._stopping = False
         self._port = 0
@@ -68,10 +68,10 @@ class Keeper:
         try:
             self._bot = self._spawn()
         except environment.BadEnvironmentError as err:
-            self._follow(Ending(None, None, cause=err.reason), [])
+            self._handle_ending(Ending(None, None, cause=err.reason), [])
         except OSError as err:
             cause = Reason("cannot_start", error=str(err.strerror), path=str(err.filename))
-            self._follow(Ending(None, None, cause=cause), [])
+            self._handle_ending(Ending(None, None, cause=cause), [])
         else:
             self._begin(self._bot)
 
@@ -84,9 +84,9 @@ class Keeper:
         if self._bot is None:
             self._stopped(killed=False)
             return
-        self._journal.say(f"stopping the bot (at most {self._settings.stop_timeout:g} s)")
+        self._journal.log(f"stopping the bot (at most {self._settings.stop_timeout:g} s)")
         self._end_bot()  # before anything is written: it has orders to cancel
-        self._board.change("stopping")
+        self._status.enter("stopping")
 
     def on_child(self) -> None:
         """A child has changed; ours has ended, perhaps."""
@@ -96,13 +96,13 @@ class Keeper:
         if self._exit_code is None:
             return
         self._exited = time.monotonic()
-        self._give_budget_back(self._exited)
+        self._reset_restart_count(self._exited)
         self._stop_probing()
         self._loop.cancel("kill")
-        self._loop.after("drain", self._timings.drain, self._conclude)
+        self._loop.after("drain", self._timings.drain, self._finish_run)
         self._on_stream_end()
 
-    def abandon(self) -> None:
+    def kill(self) -> None:
         """We are about to die of a fault of our own: no bot without a supervisor."""
         if self._bot is not None:
             self._bot.kill()
@@ -121,7 +121,7 @@ class Keeper:
     def _kill_leftovers(self) -> None:
         """A child of the last bot that left its session may still trade: it holds the lock that the bot inherited."""
         for pid in lock.other_holders(self._paths.lock_file):
-            self._journal.say(f"killing process {pid}, which the last bot left behind")
+            self._journal.log(f"killing process {pid}, which the last bot left behind")
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -133,16 +133,16 @@ class Keeper:
             self._stream("stderr", bot.stderr, self._tail),
         ]
         self._health = Health(bot.started, self._settings.health_interval, self._timings)
-        self._note_health()
+        self._record_health()
         self._record.checked_at = None
         self._record.bot_pid, self._record.bot_started_at = bot.pid, bot.started_wall
-        self._journal.say(f"started the bot, pid {bot.pid}")
-        self._board.change("starting")
+        self._journal.log(f"started the bot, pid {bot.pid}")
+        self._status.enter("starting")
         self._loop.after("probe", self._timings.quick_probe, self._start_probe)
 
     def _stream(self, name: str, source: int, tail: Tail | None) -> Stream:
         return Stream(
-            self._loop, source, self._outlets[name], self._board.outputs[name], tail, self._on_stream_end
+            self._loop, source, self._outputs[name], self._status.dated_files[name], tail, self._on_stream_end
         )
 
     def _start_probe(self) -> None:
@@ -152,37 +152,37 @@ class Keeper:
         now = time.monotonic()
         before = self._health.state
         self._probe = None
-        self._health.note(reason, now)
-        self._note_health()
+        self._health.add(reason, now)
+        self._record_health()
         self._record.checked_at = time.time()
         if self._health.state != before:
-            self._journal.say("the bot is healthy" if reason is None else f"the bot is unhealthy: {reason}")
-        self._give_budget_back(now)
-        self._board.change(self._health.state, reason if self._health.state == "unhealthy" else None)
+            self._journal.log("the bot is healthy" if reason is None else f"the bot is unhealthy: {reason}")
+        self._reset_restart_count(now)
+        self._status.enter(self._health.state, reason if self._health.state == "unhealthy" else None)
         self._loop.after("probe", self._health.next_probe_in(now), self._start_probe)
         if reason is not None and 0 < self._health.failures == self._settings.unhealthy_probes:
-            self._act_on_unhealthy(reason)
+            self._restart_unhealthy(reason)
 
-    def _note_health(self) -> None:
+    def _record_health(self) -> None:
         health, record = self._health, self._record
         record.healthy, record.failures = health.ok, health.failures
         record.detail = "200" if health.ok else None if health.reason is None else str(health.reason)
         record.health_reason = None if health.reason is None else health.reason.as_json()
 
-    def _give_budget_back(self, now: float) -> None:
+    def _reset_restart_count(self, now: float) -> None:
         if self._record.in_a_row and self._health.healthy_for(now) >= self._spell:
             self._record.in_a_row = 0
-            self._journal.say(
+            self._journal.log(
                 f"the bot has been healthy for {self._spell:g} s: the restart count is back at 0"
             )
 
-    def _act_on_unhealthy(self, reason: Reason) -> None:
+    def _restart_unhealthy(self, reason: Reason) -> None:
         cause = Reason("unhealthy", count=self._health.failures, cause=reason)
         if not self._settings.auto_restart:
-            self._journal.say(f"{cause}; auto_restart is off, so the bot is left alone")
+            self._journal.log(f"{cause}; auto_restart is off, so the bot is left alone")
             return
         self._cause = cause
-        self._journal.say(f"ending the bot: {cause}")
+        self._journal.log(f"ending the bot: {cause}")
         self._end_bot()
 
     def _end_bot(self) -> None:
@@ -192,8 +192,8 @@ class Keeper:
             self._loop.after("kill", self._settings.stop_timeout, self._kill_bot)
 
     def _kill_bot(self) -> None:
-        self._journal.say(f"the bot has not ended within {self._settings.stop_timeout:g} s: killing it")
-        self.abandon()
+        self._journal.log(f"the bot has not ended within {self._settings.stop_timeout:g} s: killing it")
+        self.kill()
 
     def _stop_probing(self) -> None:
         self._loop.cancel("probe")
@@ -203,9 +203,9 @@ class Keeper:
 
     def _on_stream_end(self) -> None:
         if self._exit_code is not None and not any(stream.open for stream in self._streams):
-            self._conclude()
+            self._finish_run()
 
-    def _conclude(self) -> None:
+    def _finish_run(self) -> None:
         """The bot has ended and its last output is in: note its end, and go on."""
         bot, code = self._bot, self._exit_code
         if bot is None or code is None:
@@ -224,13 +224,13 @@ class Keeper:
         )
         self._bot = None
         self._record.bot_pid = self._record.bot_started_at = None
-        self._follow(ending, self._tail.lines())
+        self._handle_ending(ending, self._tail.lines())
 
     def _oom_has_grown(self) -> bool:
         now = host.oom_kills(self._paths.cgroup)
         return now is not None and self._oom_before is not None and now > self._oom_before
 
-    def _follow(self, ending: Ending, stderr_tail: list[str]) -> None:
+    def _handle_ending(self, ending: Ending, stderr_tail: list[str]) -> None:
         record = self._record
         action, reason = policy.decide(self._settings, ending, record.in_a_row)
         cause = policy.crash_reason(self._settings, ending) or policy.ending_reason(ending)
@@ -245,26 +245,26 @@ class Keeper:
             "reason": cause.as_json(),
             "stderr_tail": stderr_tail,
         }
-        self._journal.say(f"the bot has ended after {ending.ran_s:.1f} s: {policy.describe(ending)}")
+        self._journal.log(f"the bot has ended after {ending.ran_s:.1f} s: {policy.describe(ending)}")
         if self._stopping:
             self._stopped(ending.killed)
         elif action == policy.RESTART:
             self._restart_later(reason)
         else:
-            self._journal.say(f"{action}: {reason}")
-            self._board.change(action, reason)
+            self._journal.log(f"{action}: {reason}")
+            self._status.enter(action, reason)
 
     def _restart_later(self, reason: Reason) -> None:
         delay, record = self._settings.restart_delay, self._record
         record.in_a_row += 1
         record.total += 1
         record.next_at = time.time() + delay
-        self._journal.say(f"restart {record.in_a_row} of {record.max} in {delay:g} s")
+        self._journal.log(f"restart {record.in_a_row} of {record.max} in {delay:g} s")
         self._loop.after("restart", delay, self.start)
-        self._board.change("restarting", reason)
+        self._status.enter("restarting", reason)
 
     def _stopped(self, killed: bool) -> None:
         self._record.next_at = None
-        self._journal.say("stopped")
-        self._board.change("stopped", Reason("killed") if killed else None)
+        self._journal.log("stopped")
+        self._status.enter("stopped", Reason("killed") if killed else None)
         self._loop.stop(1 if killed else 0)
