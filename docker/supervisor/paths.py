@@ -18,4 +18,5 @@ class Paths:
         self.lock_file = state + "/supervisor.lock"
         self.report_file = state + "/report.json"
         self.env_file = secrets + "/env.json"
+        self.halt_mark = secrets + "/halted"
         self.verdict_file = run + "/verdict"

@@ -33,6 +33,7 @@ SENTENCES = {
     "connection_failed": "{error}",
     "http_status": "{status} {phrase}",
     # why there is nothing to run
+    "halted": "halted",
     "instance_missing": "BOTFLEET_INSTANCE is not set: this image is started by the manager or its compose.yaml",
     "setting_not_choice": "{name}: must be one of {choices}, not {value!r}",
     "setting_not_number": "{name}: must be a number from {low:g} to {high:g}, not {value!r}",
@@ -43,7 +44,10 @@ SENTENCES = {
     "locked_by": "{path} is held by another supervisor, of container {container}: no second bot is started here",
     "cannot_lock": "cannot lock {path}: {error}",
 }
-"""Every code with its sentence, whose placeholders are the code's parameters. `cause` is a reason of its own."""
+"""Every code with its sentence. Its placeholders are the code's parameters; `cause` is a reason of its own."""
+
+UNSPOKEN = {"halted": ("by", "nonce")}
+"""Parameters that are not in the sentence of their code."""
 
 _SINGULAR = {"restarts_exhausted": "{cause} (given up after 1 restart in a row)"}
 """The sentences of codes whose `count` is 1."""

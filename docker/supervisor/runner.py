@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Mapping
 
-from supervisor import environment, host, lock, policy
+from supervisor import environment, halt_mark, host, lock, policy
 from supervisor.bot import Bot, signal_name
 from supervisor.health import Health
 from supervisor.journal import Journal
@@ -50,6 +50,7 @@ class BotRunner:
         self._outputs = outputs
         self._spell = policy.healthy_spell(settings.restart_delay, timings.healthy_spell_min)
         self._stopping = False
+        self._halt: Reason | None = None  # the halt mark, once it was found
         self._port = 0
         self._oom_before: int | None = None
         self._cause: Reason | None = None  # why we are ending the bot, when it is not for a stop
@@ -65,6 +66,9 @@ class BotRunner:
         """Start the bot, with the environment as it is now."""
         self._record.next_at = None
         self._cause = None
+        if self._find_halt_mark():
+            self._idle_halted()
+            return
         try:
             self._bot = self._spawn()
         except environment.BadEnvironmentError as err:
@@ -74,6 +78,8 @@ class BotRunner:
             self._handle_ending(Ending(None, None, cause=cause), [])
         else:
             self._begin(self._bot)
+            # again, because a mark that was created since the first look belongs to a halt that expects no bot
+            self._check_halt_mark()
 
     def stop(self) -> None:
         """A person's word: the bot ends, and is not started again. Saying it twice changes nothing."""
@@ -106,6 +112,31 @@ class BotRunner:
         """We are about to die of a fault of our own: no bot without a supervisor."""
         if self._bot is not None:
             self._bot.kill()
+
+    def _find_halt_mark(self) -> bool:
+        self._halt = halt_mark.read(self._paths.halt_mark)
+        return self._halt is not None
+
+    def _check_halt_mark(self) -> None:
+        """Stop the bot when there is a halt mark; look again after each probe interval."""
+        if not self._find_halt_mark():
+            self._loop.after("halt mark", self._settings.health_interval, self._check_halt_mark)
+        elif self._stopping:
+            pass
+        elif self._bot is None:
+            self._loop.cancel("restart")
+            self._idle_halted()
+        else:
+            self._journal.log("halted: stopping the bot")
+            self._end_bot()
+            self._status.enter("stopping", self._halt)
+
+    def _idle_halted(self) -> None:
+        """Stay without a bot. Only a new start of the container looks at the mark again."""
+        self._loop.cancel("halt mark")
+        self._record.next_at = None
+        self._journal.log("halted: no bot is started until this container is started again without the mark")
+        self._status.enter("stopped", self._halt)
 
     def _spawn(self) -> Bot:
         self._kill_leftovers()
@@ -248,9 +279,12 @@ class BotRunner:
         self._journal.log(f"the bot has ended after {ending.ran_s:.1f} s: {policy.describe(ending)}")
         if self._stopping:
             self._stopped(ending.killed)
+        elif self._halt is not None:
+            self._idle_halted()
         elif action == policy.RESTART:
             self._restart_later(reason)
         else:
+            self._loop.cancel("halt mark")
             self._journal.log(f"{action}: {reason}")
             self._status.enter(action, reason)
 

@@ -43,6 +43,11 @@ class Record:
         self.why = None if reason is None else str(reason)
         self.reason = None if reason is None else reason.as_json()
 
+    @property
+    def is_halted(self) -> bool:
+        """Return whether no bot runs because of a halt mark. This is intended, so the engine may call it healthy."""
+        return self.state == "stopped" and self.reason is not None and self.reason["code"] == "halted"
+
     def as_json(self, wall: float, uptime: float) -> dict[str, object]:
         return {
             "schema": SCHEMA,
@@ -111,9 +116,9 @@ def save(path: str, record: Record, *, durable: bool) -> None:
     files.replace(path, content.encode("utf-8", "replace") + b"\n", durable=durable)
 
 
-def verdict(state: str, why: str | None, until: float) -> str:
+def verdict(state: str, why: str | None, until: float, *, halted: bool = False) -> str:
     """The line for the engine's health check; `until` in seconds of /proc/uptime."""
-    if state in GOOD:
+    if state in GOOD or halted:
         return f"ok {until:.0f}\n"
     reason = " ".join((why or "").split())[:300]
     return f"bad {until:.0f} {state}{': ' + reason if reason else ''}\n"

@@ -43,7 +43,9 @@ class StatusWriter:
 
     def _write_verdict(self, path: str) -> None:
         until = host.uptime() + 3 * self.record.health_interval + self._margin
-        files.replace(path, state.verdict(self.record.state, self.record.why, until).encode(), durable=False)
+        record = self.record
+        line = state.verdict(record.state, record.why, until, halted=record.is_halted)
+        files.replace(path, line.encode(), durable=False)
 
     def _write_state(self, path: str) -> None:
         # what must outlive a power cut is a terminal state; any other is history then. Hundreds of bots that

@@ -206,6 +206,10 @@ class Box:
         except AssertionError:
             raise AssertionError(f"not {state} {restarts}: {self.state}\n{self.daemon_log}") from None
 
+    def kill(self, pid: int) -> None:
+        """Kill a process that this box has started."""
+        os.kill(pid, signal.SIGKILL)
+
     def log(self, name: str) -> bytes:
         """The dated files of a name, joined."""
         return b"".join(path.read_bytes() for path in sorted((self.root / "logs").glob(f"????-??-??/{name}")))

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.reasons import SENTENCES, Reason, ReasonError
+from supervisor.reasons import SENTENCES, UNSPOKEN, Reason, ReasonError
 
 ROOT = Path(__file__).parents[3]
 PLACEHOLDER = re.compile(r"\{(\w+)")
+
+
+def parameters(code: str) -> set[str]:
+    """Return the parameters of a code."""
+    return {*PLACEHOLDER.findall(SENTENCES[code]), *UNSPOKEN.get(code, ())}
 
 
 def uses() -> dict[str, set[frozenset[str]]]:
@@ -32,7 +37,7 @@ def test_each_code_is_used_with_the_parameters_of_its_sentence() -> None:
     found = uses()
     assert set(found) == set(SENTENCES)
     for code, all_names in found.items():
-        assert all_names == {frozenset(PLACEHOLDER.findall(SENTENCES[code]))}, code
+        assert all_names == {frozenset(parameters(code))}, code
 
 
 def test_the_readme_has_every_code_with_its_parameters() -> None:
@@ -41,7 +46,7 @@ def test_the_readme_has_every_code_with_its_parameters() -> None:
         code: set(re.findall(r"`(\w+)`", parameters))
         for code, parameters in re.findall(r"^\| `(\w+)` \| ([^|]*) \|", section, re.MULTILINE)
     }
-    assert table == {code: set(PLACEHOLDER.findall(sentence)) for code, sentence in SENTENCES.items()}
+    assert table == {code: parameters(code) for code in SENTENCES}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from supervisor import files, state
+from supervisor.reasons import Reason
 
 FIELDS = {
     "schema",
@@ -117,3 +118,12 @@ def test_reading_waits_for_nothing(tmp_path: Path) -> None:
 )
 def test_the_verdict(word: str, why: str | None, line: str) -> None:
     assert state.verdict(word, why, 81234.4) == line
+
+
+def test_a_halted_instance_is_no_fault() -> None:
+    record = state.Record("bp_sol_01", "c")
+    record.enter("stopped", Reason("halted", by="halt", nonce="n"))
+    assert record.is_halted
+    assert state.verdict("stopped", "halted", 1, halted=True) == "ok 1\n"
+    record.enter("stopped", Reason("killed"))
+    assert not record.is_halted
