@@ -5,10 +5,11 @@ import signal
 import time
 from collections.abc import Mapping
 
-from supervisor import environment, host, lock, retention, state
+from supervisor import environment, host, retention, state
 from supervisor.clock import LocalDate
 from supervisor.dated import DatedFile
 from supervisor.journal import Journal
+from supervisor.lock import Lock, LockedError
 from supervisor.loop import Loop
 from supervisor.output import Output
 from supervisor.paths import Paths
@@ -41,6 +42,7 @@ class Supervisor:
         self._today = LocalDate()
         record = state.Record(environ.get("BOTFLEET_INSTANCE", ""), host.container_id())
         self._status = StatusWriter(self._loop, paths, timings, record, self._journal)
+        self._lock = Lock(paths.lock_file, paths.secrets)
         self._runner: BotRunner | None = None
         self._grace_ends = time.monotonic() + timings.lock_grace
 
@@ -73,8 +75,8 @@ class Supervisor:
     def _take_lock(self) -> None:
         path = self._paths.lock_file
         try:
-            lock.acquire(path)  # never closed: held until the supervisor and the bot have ended
-        except lock.LockedError:
+            self._lock.acquire()
+        except LockedError:
             if time.monotonic() < self._grace_ends:
                 self._loop.after("lock", LOCK_POLL_S, self._take_lock)
             else:
@@ -99,7 +101,7 @@ class Supervisor:
 
     def _begin(self) -> None:
         """Continue with the lock held: only now may the instance's folders be written."""
-        self._status.owns_state_file = True
+        self._status.lock = self._lock
         self._journal.file = DatedFile(self._paths.logs, "daemon.log", self._today, lambda _: None)
         self._status.dated_files = {name: self._dated(name) for name in ("stdout", "stderr")}
         record = self._status.record
@@ -126,6 +128,7 @@ class Supervisor:
             self._paths,
             self._timings,
             self._environ,
+            self._lock,
             self._status,
             self._journal,
             self._outputs,

@@ -14,6 +14,7 @@ class Paths:
     ) -> None:
         self.logs = logs
         self.cgroup = cgroup
+        self.secrets = secrets
         self.state_file = state + "/supervisor.json"
         self.lock_file = state + "/supervisor.lock"
         self.report_file = state + "/report.json"

@@ -9,10 +9,11 @@ import signal
 import time
 from collections.abc import Mapping
 
-from supervisor import environment, halt_mark, host, lock, policy
+from supervisor import environment, halt_mark, host, policy
 from supervisor.bot import Bot, signal_name
 from supervisor.health import Health
 from supervisor.journal import Journal
+from supervisor.lock import Lock
 from supervisor.loop import Loop
 from supervisor.output import Output
 from supervisor.paths import Paths
@@ -35,6 +36,7 @@ class BotRunner:
         paths: Paths,
         timings: Timings,
         container: Mapping[str, str],
+        lock: Lock,
         status: StatusWriter,
         journal: Journal,
         outputs: dict[str, Output],
@@ -44,6 +46,7 @@ class BotRunner:
         self._paths = paths
         self._timings = timings
         self._container = container
+        self._lock = lock
         self._status = status
         self._record = status.record
         self._journal = journal
@@ -151,10 +154,11 @@ class BotRunner:
 
     def _kill_leftovers(self) -> None:
         """A child of the last bot that left its session may still trade: it holds the lock that the bot inherited."""
-        for pid in lock.other_holders(self._paths.lock_file):
+        for pid in self._lock.other_holders():
             self._journal.log(f"killing process {pid}, which the last bot left behind")
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
+        self._lock.drop_replaced()
 
     def _begin(self, bot: Bot) -> None:
         self._exit_code = None

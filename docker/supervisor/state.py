@@ -104,7 +104,7 @@ def load_terminal(path: str, container: str) -> dict[str, object] | None:
 def load(path: str) -> dict[str, object] | None:
     """The state file's content; None when there is none, or nothing usable: it is history either way."""
     try:
-        old = json.loads(files.read_small(path))
+        old = json.loads(files.read_small(path, follow=False))
     except (OSError, ValueError, RecursionError):
         return None
     return old if isinstance(old, dict) else None

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from supervisor import files, host, state
 from supervisor.dated import DatedFile
 from supervisor.journal import Journal
+from supervisor.lock import Lock
 from supervisor.loop import Loop
 from supervisor.paths import Paths
 from supervisor.reasons import Reason
@@ -23,7 +24,7 @@ class StatusWriter:
         self._journal = journal
         self._faults: dict[str, str] = {}
         self.record = record
-        self.owns_state_file = False  # only who holds the lock writes into the state folder
+        self.lock: Lock | None = None  # only who holds the lock writes into the state folder
         self.dated_files: dict[str, DatedFile] = {}
 
     def write(self) -> None:
@@ -33,7 +34,8 @@ class StatusWriter:
             file.check()
             self.record.dropped[name] = file.dropped
         self._try(self._paths.verdict_file, self._write_verdict)
-        if self.owns_state_file:
+        if self.lock is not None:
+            self._try(self._paths.lock_file, self._repair_lock)
             self._try(self._paths.state_file, self._write_state)
 
     def enter(self, new: str, reason: Reason | None = None) -> None:
@@ -51,6 +53,10 @@ class StatusWriter:
         # what must outlive a power cut is a terminal state; any other is history then. Hundreds of bots that
         # stop or start at once would else wait for each other's syncs
         state.save(path, self.record, durable=self.record.state in state.TERMINAL)
+
+    def _repair_lock(self, path: str) -> None:
+        if self.lock is not None and self.lock.repair():
+            self._journal.log(f"{path} was removed or replaced: it is put back")
 
     def _try(self, path: str, write: Callable[[str], None]) -> None:
         try:
