@@ -6,8 +6,8 @@ is resident memory in every container of the fleet (`typing` costs 0.6 MB, `data
     main                        the lock, the settings, what an earlier life left; then the runner
     runner                      starts, probes, ends and restarts the bot
     policy, health, settings    pure decisions
-    reasons, state, status      what is written for the manager and the engine
-    environment, lock, files, bot, probe, host, clock, retention    one external resource each
+    reasons, state, status, text     what is written for the manager and the engine
+    halt_mark, environment, lock, files, bot, probe, host, clock, retention    one external resource each
     streams, output, dated, journal    where the bot's and our own lines go
     loop                        descriptors, timers and signals
     once                        runs a program that answers a question, instead of a bot

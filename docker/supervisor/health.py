@@ -4,6 +4,21 @@ from supervisor.reasons import Reason
 from supervisor.timings import Timings
 
 
+class ProbeResult:
+    """The result of one probe: well, degraded with a condition, or failed with a reason."""
+
+    def __init__(
+        self,
+        reason: Reason | None = None,
+        condition: dict[str, object] | None = None,
+        *,
+        is_refusal: bool = False,
+    ) -> None:
+        self.reason = reason  # why the probe failed
+        self.condition = condition  # code and params of a degraded bot
+        self.is_refusal = is_refusal  # failed, but the bot answered: it runs, and says that it cannot work
+
+
 class Health:
     """Counts failed probes and decides when to probe next."""
 
@@ -14,14 +29,16 @@ class Health:
         self.state = "starting"
         self.ok: bool | None = None
         self.reason: Reason | None = None  # why the last probe failed
+        self.condition: dict[str, object] | None = None  # of the last probe
         self.failures = 0  # in a row; the quick probes of the start phase are not counted
+        self.has_refused = False  # whether one of these failures was an answer
         self._healthy_since: float | None = None
 
-    def add(self, reason: Reason | None, now: float) -> None:
-        """Add the result of a probe: None for a good one, else why it failed."""
-        self.ok, self.reason = reason is None, reason
+    def add(self, result: ProbeResult, now: float) -> None:
+        """Add the result of a probe. A degraded bot counts as healthy: a restart would not help it."""
+        self.ok, self.reason, self.condition = result.reason is None, result.reason, result.condition
         if self.ok:
-            self.state, self.failures = "running", 0
+            self.state, self.failures, self.has_refused = "running", 0, False
             if self._healthy_since is None:
                 self._healthy_since = now
             return
@@ -30,6 +47,7 @@ class Health:
             return
         self.state = "unhealthy"
         self.failures += 1
+        self.has_refused = self.has_refused or result.is_refusal
 
     def next_probe_in(self, now: float) -> float:
         """Return the seconds until the next probe. Probes are quick until the first good one or the end of the start phase."""

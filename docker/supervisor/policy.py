@@ -1,4 +1,4 @@
-"""The restart rules: what follows from the end of a bot. Pure."""
+"""The restart rules: what follows from the end of a run, and when. Pure."""
 
 from supervisor.reasons import Reason
 from supervisor.settings import Settings
@@ -7,7 +7,7 @@ RESTART, FAILED, COMPLETED = "restart", "failed", "completed"
 
 
 class Ending:
-    """How one run of the bot ended. `ran_s` in seconds, by a clock that never steps."""
+    """Describes how one run of the bot ended. `ran_s` is in monotonic seconds."""
 
     def __init__(
         self,
@@ -41,17 +41,20 @@ def describe(ending: Ending) -> str:
     return str(ending_reason(ending))
 
 
-def decide(settings: Settings, ending: Ending, in_a_row: int) -> tuple[str, Reason]:
+def decide(
+    settings: Settings, ending: Ending, in_a_row: int, *, spends_budget: bool = True
+) -> tuple[str, Reason]:
     """Return what follows from `ending`, after `in_a_row` restarts without a healthy spell between them.
 
-    That is RESTART, or the terminal state that the bot has reached; and the reason.
+    That is RESTART, or the terminal state that the bot has reached; and the reason. `spends_budget` is False for a bot that
+    was able to run and said that it cannot work, as during an outage of its exchange: it is restarted without end.
     """
     crash = crash_reason(settings, ending)
     if crash is None:
         return COMPLETED, ending_reason(ending)
     if not settings.auto_restart:
         return FAILED, Reason("auto_restart_off", cause=crash)
-    if in_a_row >= settings.max_restarts:
+    if spends_budget and in_a_row >= settings.max_restarts:
         return FAILED, Reason("restarts_exhausted", cause=crash, count=in_a_row)
     return RESTART, crash
 
@@ -82,3 +85,23 @@ def crash_reason(settings: Settings, ending: Ending) -> Reason | None:
 def healthy_spell(restart_delay: float, minimum: float) -> float:
     """Return the seconds of unbroken health after which the restart budget is given back."""
     return max(minimum, 5 * restart_delay)
+
+
+def restart_delay(first: float, count: int, longest: float, seed: str) -> float:
+    """Return the seconds before the restart that is number `count` (from 1) without a healthy spell.
+
+    The delay doubles from `first` up to `longest` or `first`, whichever is larger. Up to half of it, or 5 s, is added by
+    `seed`, so that bots that ended together do not come back together.
+    """
+    delay = min(first * 2.0 ** min(count - 1, 30), max(first, longest))
+    return delay + max(delay / 2, min(delay, 5.0)) * _fraction(f"{seed}:{count}")
+
+
+def _fraction(text: str) -> float:
+    """Return a number from 0 to 1 that depends on `text` only (FNV-1a; `random` and `hashlib` are a MB of memory)."""
+    value = 0x811C9DC5
+    for byte in text.encode("utf-8", "replace"):
+        value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
+    value = (value ^ value >> 16) * 0x45D9F3B & 0xFFFFFFFF  # texts that differ in one character are far apart
+    value = (value ^ value >> 16) * 0x45D9F3B & 0xFFFFFFFF
+    return (value ^ value >> 16) / 0x100000000

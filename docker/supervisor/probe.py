@@ -1,35 +1,103 @@
-"""GET /health, one at a time, inside the loop."""
+"""Probes `GET /health`, one at a time, inside the loop."""
 
 import errno
+import json
 import os
 import re
 import socket
 from collections.abc import Callable
 
+from supervisor.health import ProbeResult
 from supervisor.loop import READ, WRITE, Loop
 from supervisor.reasons import Reason
+from supervisor.text import plain
 
 PATH = "/health"
-MAX_REPLY = 65536  # bytes
+MAX_REPLY = 65536  # bytes; what follows is not read
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 _LENGTH = re.compile(rb"\r?\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r?\n", re.IGNORECASE)
 
-Report = Callable[[Reason | None], None]
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+MAX_PARAMETERS = 16
+MAX_TEXT = 200  # characters
+
+Report = Callable[[ProbeResult], None]
 
 
-def judge(reply: bytes) -> Reason | None:
-    """Return why a reply is not good; None for a good one."""
+def judge(reply: bytes) -> ProbeResult:
+    """Return what a reply says: 200 is well, or degraded where its body says so; all else has failed."""
     status = _STATUS.match(reply)
     if status is None:
-        return Reason("no_http" if reply else "connection_closed")
+        return ProbeResult(Reason("no_http" if reply else "connection_closed"))
+    body = _body(reply)
     if status[1] == b"200":
+        return ProbeResult(condition=_degraded(body))
+    detail = _detail(body) or plain((status[2] or b"").decode("ascii", "replace"), 96)
+    reason = Reason("http_status", status=int(status[1]), detail=detail)
+    return ProbeResult(reason, is_refusal=status[1].startswith(b"5"))
+
+
+def _body(reply: bytes) -> bytes:
+    for blank in (b"\r\n\r\n", b"\n\n"):
+        _head, found, body = reply.partition(blank)
+        if found:
+            return body.strip()
+    return b""
+
+
+def _json_object(body: bytes) -> dict[str, object] | None:
+    try:
+        content = json.loads(body) if body.startswith(b"{") else None
+    except (ValueError, RecursionError):
         return None
-    phrase = (status[2] or b"").decode("ascii", "replace").strip()
-    return Reason("http_status", status=int(status[1]), phrase=phrase[:96])
+    return content if isinstance(content, dict) else None
+
+
+def _degraded(body: bytes) -> dict[str, object] | None:
+    """Return the condition of a degraded bot; None for one that is well."""
+    content = _json_object(body) if b"degraded" in body else None
+    if content is None or content.get("status") != "degraded":
+        return None
+    condition = content.get("condition")
+    code = condition.get("code") if isinstance(condition, dict) else None
+    if not isinstance(condition, dict) or not isinstance(code, str) or not _CODE.fullmatch(code):
+        return {"code": "unknown", "params": {}}
+    params = condition.get("params")
+    return {"code": code, "params": _parameters(params) if isinstance(params, dict) else {}}
+
+
+def _parameters(raw: dict[str, object]) -> dict[str, object]:
+    """Return the parameters that are text or numbers; a bot may send anything."""
+    params: dict[str, object] = {}
+    for name, value in raw.items():
+        if len(params) == MAX_PARAMETERS:
+            break
+        if not _CODE.fullmatch(name):
+            continue
+        if isinstance(value, str):
+            params[name] = plain(value, MAX_TEXT)
+        elif value is None or (isinstance(value, int | float) and -1e15 < value < 1e15):
+            params[name] = value
+    return params
+
+
+def _detail(body: bytes) -> str:
+    """Return what the body of a refusal says: its `reason`, `detail` or `error`, or the first line of a plain text."""
+    content = _json_object(body)
+    if content is None:
+        text = body.partition(b"\n")[0].decode("utf-8", "replace")
+        return "" if text.startswith(("<", "{", "[")) else plain(text, MAX_TEXT)
+    for name in ("reason", "detail", "error"):
+        value = content.get(name)
+        if isinstance(value, dict):
+            value = value.get("code")
+        if isinstance(value, str) and plain(value, MAX_TEXT):
+            return plain(value, MAX_TEXT)
+    return ""
 
 
 def complete(reply: bytes) -> bool:
-    """Whether the whole reply is there before its sender has closed the connection."""
+    """Return whether the reply is complete before its sender has closed the connection."""
     for blank in (b"\r\n\r\n", b"\n\n"):
         head, found, body = reply.partition(blank)
         if found:
@@ -39,7 +107,7 @@ def complete(reply: bytes) -> bool:
 
 
 class Probe:
-    """One request. It reads the reply to its end, so that the bot never writes to a closed connection."""
+    """Sends one request and reads its reply to the end, so that the bot never writes to a closed connection."""
 
     def __init__(self, loop: Loop, port: int, timeout: float, report: Report) -> None:
         self._loop = loop
@@ -56,7 +124,7 @@ class Probe:
         loop.watch(self._socket.fileno(), WRITE, self._connected)
 
     def cancel(self) -> None:
-        """Forget it, without a report."""
+        """Close the connection without reporting a result."""
         self._loop.cancel("probe timeout")
         self._loop.unwatch(self._socket.fileno())
         self._socket.close()
@@ -89,12 +157,12 @@ class Probe:
             self._end(judge(self._reply))
 
     def _timed_out(self) -> None:
-        self._end(Reason("no_answer", seconds=self._timeout))
+        self._end(ProbeResult(Reason("no_answer", seconds=self._timeout)))
 
-    def _end(self, reason: Reason | None) -> None:
+    def _end(self, result: ProbeResult) -> None:
         self.cancel()
-        self._report(reason)
+        self._report(result)
 
 
-def _failed(error: int) -> Reason:
-    return Reason("connection_failed", error=os.strerror(error).lower())
+def _failed(error: int) -> ProbeResult:
+    return ProbeResult(Reason("connection_failed", error=os.strerror(error).lower()))

@@ -31,7 +31,8 @@ SENTENCES = {
     "no_http": "no HTTP answer",
     "connection_closed": "connection closed without an answer",
     "connection_failed": "{error}",
-    "http_status": "{status} {phrase}",
+    "http_status": "{status} {detail}",
+    "degraded": "degraded: {condition}",
     # why there is nothing to run
     "halted": "halted",
     "instance_missing": "BOTFLEET_INSTANCE is not set: this image is started by the manager or its compose.yaml",

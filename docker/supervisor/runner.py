@@ -1,4 +1,4 @@
-"""The life of the bot: started, probed, ended, started again, stopped."""
+"""Runs the bot: starts, probes, ends, restarts and stops it."""
 
 # ruff: noqa: PTH108
 # (pathlib is 0.8 MB of resident memory)
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from supervisor import environment, halt_mark, host, policy
 from supervisor.bot import Bot, signal_name
-from supervisor.health import Health
+from supervisor.health import Health, ProbeResult
 from supervisor.journal import Journal
 from supervisor.lock import Lock
 from supervisor.loop import Loop
@@ -27,7 +27,7 @@ from supervisor.timings import Timings
 
 
 class BotRunner:
-    """Runs one bot at a time; `policy` says what follows from its end, the record says where things are."""
+    """Runs one bot at a time. `policy` decides what follows from the end of a run."""
 
     def __init__(
         self,
@@ -56,7 +56,8 @@ class BotRunner:
         self._halt: Reason | None = None  # the halt mark, once it was found
         self._port = 0
         self._oom_before: int | None = None
-        self._cause: Reason | None = None  # why we are ending the bot, when it is not for a stop
+        self._in_outage = False  # a bot that ran has said that it cannot work, and has not been healthy since
+        self._cause: Reason | None = None  # why the supervisor ends this run, unless it is for a stop
         self._bot: Bot | None = None
         self._exit_code: int | None = None
         self._exited = 0.0  # monotonic seconds
@@ -66,8 +67,8 @@ class BotRunner:
         self._streams: list[Stream] = []
 
     def start(self) -> None:
-        """Start the bot, with the environment as it is now."""
-        self._record.next_at = None
+        """Start the bot with a newly read environment, unless there is a halt mark."""
+        self._record.next_due = None
         self._cause = None
         if self._find_halt_mark():
             self._idle_halted()
@@ -85,7 +86,7 @@ class BotRunner:
             self._check_halt_mark()
 
     def stop(self) -> None:
-        """A person's word: the bot ends, and is not started again. Saying it twice changes nothing."""
+        """Stop the bot and end the loop. Calling it again changes nothing."""
         if self._stopping:
             return
         self._stopping = True
@@ -94,11 +95,11 @@ class BotRunner:
             self._stopped(killed=False)
             return
         self._journal.log(f"stopping the bot (at most {self._settings.stop_timeout:g} s)")
-        self._end_bot()  # before anything is written: it has orders to cancel
+        self._end_bot()  # before the state is written, since it has orders to cancel
         self._status.enter("stopping")
 
     def on_child(self) -> None:
-        """A child has changed; ours has ended, perhaps."""
+        """Handle SIGCHLD: find out whether the bot has ended."""
         if self._bot is None or self._exit_code is not None:
             return
         self._exit_code = self._bot.reap()
@@ -112,7 +113,7 @@ class BotRunner:
         self._on_stream_end()
 
     def kill(self) -> None:
-        """We are about to die of a fault of our own: no bot without a supervisor."""
+        """Kill the bot, because no bot may run without a supervisor."""
         if self._bot is not None:
             self._bot.kill()
 
@@ -137,7 +138,7 @@ class BotRunner:
     def _idle_halted(self) -> None:
         """Stay without a bot. Only a new start of the container looks at the mark again."""
         self._loop.cancel("halt mark")
-        self._record.next_at = None
+        self._record.next_due = None
         self._journal.log("halted: no bot is started until this container is started again without the mark")
         self._status.enter("stopped", self._halt)
 
@@ -148,12 +149,12 @@ class BotRunner:
         environment.use_time_zone(bot)
         self._port = environment.web_port(bot)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._paths.report_file)  # else an earlier run's last words would pass for this one's
+            os.unlink(self._paths.report_file)  # else an earlier run's report would be taken for this one's
         self._oom_before = host.oom_kills(self._paths.cgroup)
         return Bot(self._settings.command, bot)
 
     def _kill_leftovers(self) -> None:
-        """A child of the last bot that left its session may still trade: it holds the lock that the bot inherited."""
+        """Kill children that the last bot left in another session: they hold the inherited lock and may still trade."""
         for pid in self._lock.other_holders():
             self._journal.log(f"killing process {pid}, which the last bot left behind")
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -183,30 +184,40 @@ class BotRunner:
     def _start_probe(self) -> None:
         self._probe = Probe(self._loop, self._port, self._timings.probe_timeout, self._probed)
 
-    def _probed(self, reason: Reason | None) -> None:
+    def _probed(self, result: ProbeResult) -> None:
         now = time.monotonic()
-        before = self._health.state
+        health, reason = self._health, result.reason
+        before = health.state, health.condition and health.condition["code"]
         self._probe = None
-        self._health.add(reason, now)
+        health.add(result, now)
         self._record_health()
         self._record.checked_at = time.time()
-        if self._health.state != before:
-            self._journal.log("the bot is healthy" if reason is None else f"the bot is unhealthy: {reason}")
+        if health.condition is not None:
+            reason = Reason("degraded", condition=str(health.condition["code"]))
+        if (health.state, health.condition and health.condition["code"]) != before:
+            self._journal.log(f"the bot is {_health_word(result)}")
+        if health.ok:
+            self._in_outage = False
         self._reset_restart_count(now)
-        self._status.enter(self._health.state, reason if self._health.state == "unhealthy" else None)
-        self._loop.after("probe", self._health.next_probe_in(now), self._start_probe)
-        if reason is not None and 0 < self._health.failures == self._settings.unhealthy_probes:
-            self._restart_unhealthy(reason)
+        self._status.enter(health.state, None if health.state == "starting" else reason)
+        self._loop.after("probe", health.next_probe_in(now), self._start_probe)
+        if result.reason is not None and 0 < health.failures == self._settings.unhealthy_probes:
+            self._restart_unhealthy(result.reason)
 
     def _record_health(self) -> None:
         health, record = self._health, self._record
         record.healthy, record.failures = health.ok, health.failures
         record.detail = "200" if health.ok else None if health.reason is None else str(health.reason)
         record.health_reason = None if health.reason is None else health.reason.as_json()
+        if health.condition is None:
+            record.condition_since = None
+        elif record.condition is None or record.condition["code"] != health.condition["code"]:
+            record.condition_since = time.time()
+        record.condition = health.condition
 
     def _reset_restart_count(self, now: float) -> None:
-        if self._record.in_a_row and self._health.healthy_for(now) >= self._spell:
-            self._record.in_a_row = 0
+        if self._record.since_healthy and self._health.healthy_for(now) >= self._spell:
+            self._record.in_a_row = self._record.since_healthy = 0
             self._journal.log(
                 f"the bot has been healthy for {self._spell:g} s: the restart count is back at 0"
             )
@@ -217,6 +228,7 @@ class BotRunner:
             self._journal.log(f"{cause}; auto_restart is off, so the bot is left alone")
             return
         self._cause = cause
+        self._in_outage = self._in_outage or self._health.has_refused
         self._journal.log(f"ending the bot: {cause}")
         self._end_bot()
 
@@ -241,7 +253,7 @@ class BotRunner:
             self._finish_run()
 
     def _finish_run(self) -> None:
-        """The bot has ended and its last output is in: note its end, and go on."""
+        """Record the end of the run once its last output is read."""
         bot, code = self._bot, self._exit_code
         if bot is None or code is None:
             return
@@ -267,7 +279,9 @@ class BotRunner:
 
     def _handle_ending(self, ending: Ending, stderr_tail: list[str]) -> None:
         record = self._record
-        action, reason = policy.decide(self._settings, ending, record.in_a_row)
+        action, reason = policy.decide(
+            self._settings, ending, record.in_a_row, spends_budget=not self._in_outage
+        )
         cause = policy.crash_reason(self._settings, ending) or policy.ending_reason(ending)
         record.last_exit = {
             "code": ending.code,
@@ -293,16 +307,32 @@ class BotRunner:
             self._status.enter(action, reason)
 
     def _restart_later(self, reason: Reason) -> None:
-        delay, record = self._settings.restart_delay, self._record
-        record.in_a_row += 1
+        record = self._record
         record.total += 1
-        record.next_at = time.time() + delay
-        self._journal.log(f"restart {record.in_a_row} of {record.max} in {delay:g} s")
+        record.since_healthy += 1
+        delay = policy.restart_delay(
+            self._settings.restart_delay,
+            record.since_healthy,
+            self._timings.restart_delay_max,
+            record.instance,
+        )
+        record.next_due = time.monotonic() + delay
+        if self._in_outage:
+            self._journal.log(f"restart in {delay:.1f} s; it is not counted, because the bot did answer")
+        else:
+            record.in_a_row += 1
+            self._journal.log(f"restart {record.in_a_row} of {record.max} in {delay:.1f} s")
         self._loop.after("restart", delay, self.start)
         self._status.enter("restarting", reason)
 
     def _stopped(self, killed: bool) -> None:
-        self._record.next_at = None
+        self._record.next_due = None
         self._journal.log("stopped")
         self._status.enter("stopped", Reason("killed") if killed else None)
         self._loop.stop(1 if killed else 0)
+
+
+def _health_word(result: ProbeResult) -> str:
+    if result.reason is not None:
+        return f"unhealthy: {result.reason}"
+    return "healthy" if result.condition is None else f"degraded: {result.condition['code']}"

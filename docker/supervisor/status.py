@@ -1,4 +1,4 @@
-"""Where the record is shown: the state file and the verdict."""
+"""Writes the state file and the verdict."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from supervisor.timings import Timings
 
 
 class StatusWriter:
-    """Shows the record at each change, and at least once per probe interval so that it never looks stale."""
+    """Writes the record at each change, and at least once per probe interval so that it never looks stale."""
 
     def __init__(
         self, loop: Loop, paths: Paths, timings: Timings, record: state.Record, journal: Journal
@@ -28,7 +28,7 @@ class StatusWriter:
         self.dated_files: dict[str, DatedFile] = {}
 
     def write(self) -> None:
-        """Write both; a fault is said once and tried again at the next change or interval."""
+        """Write both files. A fault is logged once, and the write is tried again at the next change or interval."""
         self._loop.after("write status", self.record.health_interval, self.write)
         for name, file in self.dated_files.items():
             file.check()
@@ -39,7 +39,7 @@ class StatusWriter:
             self._try(self._paths.state_file, self._write_state)
 
     def enter(self, new: str, reason: Reason | None = None) -> None:
-        """Enter another state, and show it."""
+        """Set the state and write it."""
         self.record.enter(new, reason)
         self.write()
 
@@ -50,8 +50,8 @@ class StatusWriter:
         files.replace(path, line.encode(), durable=False)
 
     def _write_state(self, path: str) -> None:
-        # what must outlive a power cut is a terminal state; any other is history then. Hundreds of bots that
-        # stop or start at once would else wait for each other's syncs
+        # only a terminal state has to survive a power cut. Syncing every state would make hundreds of bots
+        # that start or stop together wait for each other
         state.save(path, self.record, durable=self.record.state in state.TERMINAL)
 
     def _repair_lock(self, path: str) -> None:

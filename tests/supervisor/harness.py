@@ -23,6 +23,7 @@ TIMINGS = {
     "final_flush": 0.5,
     "lock_grace": 0.3,
     "lock_retry": 0.2,
+    "restart_delay_max": 900.0,
     "healthy_spell_min": 60.0,
     "verdict_margin": 5.0,
 }
@@ -33,6 +34,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 GOOD = b"HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}"
+def answer(status, body):
+    body = body.encode()
+    return f"HTTP/1.0 {status}\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n".encode() + body
+
 BAD = b"HTTP/1.0 503 Service Unavailable\\r\\nContent-Length: 2\\r\\n\\r\\n{}"
 
 def on_term(action):

@@ -7,11 +7,11 @@ from pathlib import Path
 options = json.loads(Path(sys.argv[1]).read_text())
 sys.path.insert(0, options["docker"])
 
-from supervisor import main, paths, reasons, runner, timings  # noqa: E402
+from supervisor import health, main, paths, runner, timings  # noqa: E402
 
 if options["broken"]:
 
-    def broken(self: runner.BotRunner, reason: reasons.Reason | None) -> None:
+    def broken(self: runner.BotRunner, result: health.ProbeResult) -> None:
         raise RuntimeError("a planted fault")
 
     runner.BotRunner._probed = broken  # type: ignore[method-assign]

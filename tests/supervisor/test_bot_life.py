@@ -21,7 +21,13 @@ def test_a_healthy_bot_is_running_and_says_so_everywhere(box: Box) -> None:
     assert state["health"]["detail"] == "200"
     assert state["why"] is None
     assert state["last_exit"] is None
-    assert state["restarts"] == {"in_a_row": 0, "total": 0, "max": 3, "next_at": None}
+    assert state["restarts"] == {
+        "in_a_row": 0,
+        "total": 0,
+        "max": 3,
+        "since_healthy": 0,
+        "next_at": None,
+    }
     assert alive(state["bot_pid"])
     assert state["bot_started_at"] == pytest.approx(time.time(), abs=60)
     uptime = float(Path("/proc/uptime").read_text().split()[0])
@@ -173,7 +179,7 @@ def test_a_stop_while_waiting_for_a_restart_starts_nothing(box: Box) -> None:
     box.set(restart_delay=3600)
     life = box.start()
     state = box.until("restarting")
-    assert state["restarts"]["next_at"] == pytest.approx(time.time() + 3600, abs=60)
+    assert 3540 <= state["restarts"]["next_at"] - time.time() <= 5400
     assert state["bot_pid"] is None
     assert life.stop() == 0
     assert box.state["state"] == "stopped"

@@ -61,7 +61,7 @@ def test_the_readme_has_every_code_with_its_parameters() -> None:
             "exit code 3 (given up after 2 restarts in a row)",
         ),
         (Reason("signal", signal="{code} SIGHUP"), "{code} SIGHUP"),
-        (Reason("http_status", status=503, phrase=""), "503"),
+        (Reason("http_status", status=503, detail=""), "503"),
         (Reason("web_port_invalid", value="a\nb"), "WEB_PORT: must be 1-65535, not 'a\\nb'"),
     ],
 )
