@@ -11,6 +11,9 @@ from supervisor.paths import Paths
 from supervisor.reasons import ReasonError
 from supervisor.settings import PREFIX
 
+REPORT = PREFIX + "REPORT"
+"""The variable that names the file of the bot's report."""
+
 
 class BadEnvironmentError(ReasonError):
     """env.json, or the environment made from it, cannot be used. The reason names the fault and never a value."""
@@ -52,7 +55,7 @@ def for_bot(
     """Return the container's variables, overridden by those of env.json, without the supervisor's own."""
     merged = {**container, **variables}
     bot = {name: value for name, value in merged.items() if not name.startswith(PREFIX)}
-    return {**bot, PREFIX + "INSTANCE": instance, PREFIX + "REPORT": paths.report_file}
+    return {**bot, PREFIX + "INSTANCE": instance, REPORT: paths.report_file}
 
 
 def web_port(bot: Mapping[str, str]) -> int:

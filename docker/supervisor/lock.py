@@ -79,6 +79,11 @@ class Lock:
         self._fds.append(fd)
         return True
 
+    @property
+    def fds(self) -> list[int]:
+        """Return all inheritable descriptors."""
+        return list(self._fds)
+
     def other_holders(self) -> list[int]:
         """Return the other processes that have a lock file open, such as children that a bot left in another session."""
         wanted = [os.fstat(fd) for fd in self._fds]

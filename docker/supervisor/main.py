@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 
 from supervisor import environment, host, retention, state
+from supervisor.bot import Bot
+from supervisor.cancel import OrderCancel, is_confirmed
 from supervisor.clock import LocalDate
 from supervisor.dated import DatedFile
 from supervisor.journal import Journal
@@ -14,7 +16,7 @@ from supervisor.loop import Loop
 from supervisor.output import Output
 from supervisor.paths import Paths
 from supervisor.reasons import Reason
-from supervisor.runner import BotRunner
+from supervisor.runner import BotRunner, kill_leftovers
 from supervisor.settings import ONCE, Settings, SettingsError, parse
 from supervisor.status import StatusWriter
 from supervisor.timings import Timings
@@ -43,6 +45,10 @@ class Supervisor:
         record = state.Record(environ.get("BOTFLEET_INSTANCE", ""), host.container_id())
         self._status = StatusWriter(self._loop, paths, timings, record, self._journal)
         self._lock = Lock(paths.lock_file, paths.secrets)
+        self._settings = Settings()
+        self._cancel = OrderCancel(
+            self._loop, timings, self._status, self._journal, self._outputs, self._spawn_cancel
+        )
         self._runner: BotRunner | None = None
         self._grace_ends = time.monotonic() + timings.lock_grace
 
@@ -62,6 +68,7 @@ class Supervisor:
 
         if self._runner is not None:
             self._runner.kill()
+        self._cancel.kill()
         self._journal.log(
             "a fault in the supervisor, the bot is killed:\n" + "".join(traceback.format_exception(fault))
         )
@@ -106,7 +113,7 @@ class Supervisor:
         self._status.dated_files = {name: self._dated(name) for name in ("stdout", "stderr")}
         record = self._status.record
         try:
-            settings = parse(self._environ, self._arguments)
+            settings = self._settings = parse(self._environ, self._arguments)
         except SettingsError as err:
             self._journal.log(f"failed: {err}")
             self._status.enter("failed", err.reason)
@@ -121,6 +128,8 @@ class Supervisor:
                 f"still {record.state}: {record.why}. A start or restart through the manager clears it"
             )
             self._status.write()
+            if record.state == "failed" and not is_confirmed(record.cancel):
+                self._cancel_orders()
             return
         self._runner = BotRunner(
             self._loop,
@@ -132,6 +141,7 @@ class Supervisor:
             self._status,
             self._journal,
             self._outputs,
+            self._cancel_orders,
         )
         self._runner.start()
 
@@ -165,16 +175,37 @@ class Supervisor:
             self._journal.log(fault)
         self._loop.after("clean up", settings.log_cleanup_interval, lambda: self._clean_up(settings))
 
+    def _cancel_orders(self) -> None:
+        """Cancel the orders of a live bot that has failed, if the image has a program for it."""
+        if self._settings.cancel_command and self._bot_environment().get("TRADING_MODE") == "live":
+            self._cancel.start()
+
+    def _bot_environment(self) -> dict[str, str]:
+        """Return the bot's environment; the container's alone while env.json cannot be used."""
+        try:
+            variables = environment.load(self._paths.env_file)
+        except environment.BadEnvironmentError:
+            variables = {}
+        return environment.for_bot(self._environ, variables, self._settings.instance, self._paths)
+
+    def _spawn_cancel(self) -> Bot:
+        kill_leftovers(self._lock, self._journal)  # no bot may place what is being cancelled
+        variables = environment.load(self._paths.env_file)
+        program = environment.for_bot(self._environ, variables, self._settings.instance, self._paths)
+        del program[environment.REPORT]
+        return Bot(self._settings.cancel_command, program)
+
     def _on_stop(self) -> None:
         # without a runner there is no bot, and a terminal state is kept for the next start
         if self._runner is None or self._status.record.state in state.TERMINAL:
-            self._loop.stop(0)
+            self._cancel.stop(self._settings.stop_timeout, lambda: self._loop.stop(0))
         else:
             self._runner.stop()
 
     def _on_child(self) -> None:
         if self._runner is not None:
             self._runner.on_child()
+        self._cancel.on_child()
 
 
 def main(

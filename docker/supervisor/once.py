@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from supervisor import environment
 from supervisor.paths import Paths
-from supervisor.settings import ONCE, PREFIX, SettingsError, parse
+from supervisor.settings import ONCE, SettingsError, parse
 
 MAX_S = 3600
 TIMED_OUT = 124
@@ -28,7 +28,7 @@ def run(arguments: list[str], paths: Paths, environ: Mapping[str, str]) -> int:
     except (SettingsError, environment.BadEnvironmentError) as err:
         return _fail(str(err))
     bot = environment.for_bot(environ, variables, settings.instance, paths)
-    del bot[PREFIX + "REPORT"]
+    del bot[environment.REPORT]
     try:
         return subprocess.run(settings.command, env=bot, timeout=seconds, check=False).returncode & 0xFF
     except subprocess.TimeoutExpired:

@@ -17,7 +17,8 @@ class Paths:
         self.secrets = secrets
         self.state_file = state + "/supervisor.json"
         self.lock_file = state + "/supervisor.lock"
-        self.report_file = state + "/report.json"
+        self.report_file = run + "/report.json"  # written by the bot: a tmpfs, which no full disk refuses
+        self.report_copy = state + "/report.json"
         self.env_file = secrets + "/env.json"
         self.halt_mark = secrets + "/halted"
         self.verdict_file = run + "/verdict"

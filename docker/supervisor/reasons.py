@@ -16,6 +16,7 @@ SENTENCES = {
     "never_completes": "{cause}, but this bot is meant never to end",
     "no_duration": "{cause}, but this bot has no duration after which it may end",
     "before_duration": "{cause} after {seconds:.0f} s, before its duration of {duration:.0f} s",
+    "no_report": "{cause} (no report)",
     # why a bot could not be started
     "cannot_start": "cannot start the bot: {error} ({path})",
     "file_unreadable": "cannot read {path}: {error}",
@@ -26,6 +27,10 @@ SENTENCES = {
     "variable_value_invalid": "cannot use {path}: {name!r} must be a string that an environment can hold",
     "web_port_missing": "WEB_PORT is not set",
     "web_port_invalid": "WEB_PORT: must be 1-65535, not {value!r}",
+    # why the orders are not cancelled yet
+    "cannot_start_cancel": "cannot start the cancel program: {error} ({path})",
+    "no_result": "it has not said how many orders are left",
+    "orders_left": "{count} orders are left",
     # what a probe of /health met
     "no_answer": "no answer within {seconds:g} s",
     "no_http": "no HTTP answer",
@@ -50,7 +55,10 @@ SENTENCES = {
 UNSPOKEN = {"halted": ("by", "nonce")}
 """Parameters that are not in the sentence of their code."""
 
-_SINGULAR = {"restarts_exhausted": "{cause} (given up after 1 restart in a row)"}
+_SINGULAR = {
+    "restarts_exhausted": "{cause} (given up after 1 restart in a row)",
+    "orders_left": "1 order is left",
+}
 """The sentences of codes whose `count` is 1."""
 
 

@@ -1,6 +1,5 @@
 """Runs the bot: starts, probes, ends, restarts and stops it."""
 
-# ruff: noqa: PTH108
 # (pathlib is 0.8 MB of resident memory)
 
 import contextlib
@@ -10,16 +9,18 @@ import time
 from collections.abc import Mapping
 
 from supervisor import environment, halt_mark, host, policy
+from supervisor.anchor import Anchor
 from supervisor.bot import Bot, signal_name
 from supervisor.health import Health, ProbeResult
 from supervisor.journal import Journal
 from supervisor.lock import Lock
-from supervisor.loop import Loop
+from supervisor.loop import Action, Loop
 from supervisor.output import Output
 from supervisor.paths import Paths
 from supervisor.policy import Ending
 from supervisor.probe import Probe
 from supervisor.reasons import Reason
+from supervisor.report import ReportKeeper
 from supervisor.settings import Settings
 from supervisor.status import StatusWriter
 from supervisor.streams import Stream, Tail
@@ -40,6 +41,7 @@ class BotRunner:
         status: StatusWriter,
         journal: Journal,
         outputs: dict[str, Output],
+        on_failed: Action,
     ) -> None:
         self._loop = loop
         self._settings = settings
@@ -51,6 +53,9 @@ class BotRunner:
         self._record = status.record
         self._journal = journal
         self._outputs = outputs
+        self._on_failed = on_failed
+        self._anchor = Anchor(journal)
+        self._report = ReportKeeper(paths.report_file, paths.report_copy, journal)
         self._spell = policy.healthy_spell(settings.restart_delay, timings.healthy_spell_min)
         self._stopping = False
         self._halt: Reason | None = None  # the halt mark, once it was found
@@ -73,6 +78,7 @@ class BotRunner:
         if self._find_halt_mark():
             self._idle_halted()
             return
+        self._keep_anchor()
         try:
             self._bot = self._spawn()
         except environment.BadEnvironmentError as err:
@@ -82,8 +88,7 @@ class BotRunner:
             self._handle_ending(Ending(None, None, cause=cause), [])
         else:
             self._begin(self._bot)
-            # again, because a mark that was created since the first look belongs to a halt that expects no bot
-            self._check_halt_mark()
+        self._watch_files()  # again for the mark: one created since the first look is of a halt that expects no bot
 
     def stop(self) -> None:
         """Stop the bot and end the loop. Calling it again changes nothing."""
@@ -99,7 +104,10 @@ class BotRunner:
         self._status.enter("stopping")
 
     def on_child(self) -> None:
-        """Handle SIGCHLD: find out whether the bot has ended."""
+        """Handle SIGCHLD: find out which process has ended."""
+        if self._anchor.has_died():
+            self._keep_anchor()
+            self._status.write()
         if self._bot is None or self._exit_code is not None:
             return
         self._exit_code = self._bot.reap()
@@ -121,13 +129,24 @@ class BotRunner:
         self._halt = halt_mark.read(self._paths.halt_mark)
         return self._halt is not None
 
-    def _check_halt_mark(self) -> None:
-        """Stop the bot when there is a halt mark; look again after each probe interval."""
-        if not self._find_halt_mark():
-            self._loop.after("halt mark", self._settings.health_interval, self._check_halt_mark)
-        elif self._stopping:
-            pass
-        elif self._bot is None:
+    def _keep_anchor(self) -> None:
+        self._anchor.start(self._lock.fds)
+        self._record.anchor_pid = self._anchor.pid
+
+    def _release_anchor(self) -> None:
+        self._anchor.stop()
+        self._record.anchor_pid = None
+
+    def _watch_files(self) -> None:
+        """Look for the bot's report and for a halt mark, once per probe interval while a bot lives or is to be started."""
+        if self._bot is None and self._record.next_due is None:
+            return
+        self._loop.after("files", self._settings.health_interval, self._watch_files)
+        if self._bot is not None:
+            self._report.collect()
+        if self._stopping or self._halt is not None or not self._find_halt_mark():
+            return
+        if self._bot is None:
             self._loop.cancel("restart")
             self._idle_halted()
         else:
@@ -137,29 +156,20 @@ class BotRunner:
 
     def _idle_halted(self) -> None:
         """Stay without a bot. Only a new start of the container looks at the mark again."""
-        self._loop.cancel("halt mark")
         self._record.next_due = None
+        self._release_anchor()
         self._journal.log("halted: no bot is started until this container is started again without the mark")
         self._status.enter("stopped", self._halt)
 
     def _spawn(self) -> Bot:
-        self._kill_leftovers()
+        kill_leftovers(self._lock, self._journal)
         variables = environment.load(self._paths.env_file)
         bot = environment.for_bot(self._container, variables, self._settings.instance, self._paths)
         environment.use_time_zone(bot)
         self._port = environment.web_port(bot)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._paths.report_file)  # else an earlier run's report would be taken for this one's
+        self._report.begin_run(time.time())
         self._oom_before = host.oom_kills(self._paths.cgroup)
         return Bot(self._settings.command, bot)
-
-    def _kill_leftovers(self) -> None:
-        """Kill children that the last bot left in another session: they hold the inherited lock and may still trade."""
-        for pid in self._lock.other_holders():
-            self._journal.log(f"killing process {pid}, which the last bot left behind")
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        self._lock.drop_replaced()
 
     def _begin(self, bot: Bot) -> None:
         self._exit_code = None
@@ -199,6 +209,7 @@ class BotRunner:
         if health.ok:
             self._in_outage = False
         self._reset_restart_count(now)
+        self._report.collect()
         self._status.enter(health.state, None if health.state == "starting" else reason)
         self._loop.after("probe", health.next_probe_in(now), self._start_probe)
         if result.reason is not None and 0 < health.failures == self._settings.unhealthy_probes:
@@ -260,6 +271,7 @@ class BotRunner:
         self._loop.cancel("drain")
         for stream in self._streams:
             stream.finish()
+        self._report.collect(ended=True)
         sigkill = code == -9
         ending = Ending(
             code=code if code >= 0 else None,
@@ -302,9 +314,13 @@ class BotRunner:
         elif action == policy.RESTART:
             self._restart_later(reason)
         else:
-            self._loop.cancel("halt mark")
+            if action == policy.COMPLETED and not self._report.explains_end:
+                reason = Reason("no_report", cause=reason)
             self._journal.log(f"{action}: {reason}")
+            self._release_anchor()
             self._status.enter(action, reason)
+            if action == policy.FAILED:
+                self._on_failed()
 
     def _restart_later(self, reason: Reason) -> None:
         record = self._record
@@ -327,9 +343,19 @@ class BotRunner:
 
     def _stopped(self, killed: bool) -> None:
         self._record.next_due = None
+        self._release_anchor()
         self._journal.log("stopped")
         self._status.enter("stopped", Reason("killed") if killed else None)
         self._loop.stop(1 if killed else 0)
+
+
+def kill_leftovers(lock: Lock, journal: Journal) -> None:
+    """Kill children that the last bot left in another session: they hold the inherited lock and may still trade."""
+    for pid in lock.other_holders():
+        journal.log(f"killing process {pid}, which the last bot left behind")
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    lock.drop_replaced()
 
 
 def _health_word(result: ProbeResult) -> str:

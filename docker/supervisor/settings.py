@@ -20,6 +20,7 @@ class Settings:
 
     instance = ""
     command: tuple[str, ...] = ()
+    cancel_command: tuple[str, ...] = ()  # empty: the image has no cancel program
     auto_restart = True
     max_restarts = 3
     restart_delay = 60.0
@@ -40,6 +41,8 @@ def parse(environ: Mapping[str, str], arguments: list[str]) -> Settings:
     if not settings.instance:
         raise SettingsError("instance_missing")
     settings.command = (*read.text("BOT_COMMAND", DEFAULT_COMMAND).split(), *arguments)
+    cancel = read.text("CANCEL_COMMAND", "").split()
+    settings.cancel_command = (*cancel, *arguments) if cancel else ()
     settings.auto_restart = read.choice("AUTO_RESTART", ("1", "0")) == "1"
     settings.max_restarts = read.whole("MAX_RESTARTS", settings.max_restarts, 0, 1000)
     settings.restart_delay = read.number("RESTART_DELAY", settings.restart_delay, 0, DAY_S)

@@ -40,6 +40,8 @@ class Record:
             None  # monotonic, so that a clock that steps does not make `next_at` wrong
         )
         self.last_exit: dict[str, object] | None = None
+        self.anchor_pid: int | None = None
+        self.cancel: dict[str, object] | None = None
         self.dropped = {"stdout": 0, "stderr": 0}  # lines
 
     def enter(self, state: str, reason: Reason | None) -> None:
@@ -63,6 +65,7 @@ class Record:
             "why": self.why,
             "reason": self.reason,
             "bot_pid": self.bot_pid,
+            "anchor_pid": self.anchor_pid,
             "bot_started_at": self.bot_started_at,
             "supervisor_started_at": self.supervisor_started_at,
             "updated_at": wall,
@@ -84,6 +87,7 @@ class Record:
                 "next_at": self.next_due and round(wall + self.next_due - time.monotonic(), 1),
             },
             "last_exit": self.last_exit,
+            "cancel": self.cancel,
             "logs_dropped": dict(self.dropped),
         }
 
@@ -95,6 +99,8 @@ class Record:
         self.reason = reason if isinstance(reason, dict) else None
         last_exit = old.get("last_exit")
         self.last_exit = last_exit if isinstance(last_exit, dict) else None
+        cancel = old.get("cancel")
+        self.cancel = cancel if isinstance(cancel, dict) else None
         restarts = old.get("restarts")
         if isinstance(restarts, dict):
             self.in_a_row = restarts.get("in_a_row", 0)

@@ -16,6 +16,9 @@ class Timings:
     healthy_spell_min = (
         60.0  # after this long, or 5 restart delays, a healthy bot has its restart budget back
     )
+    cancel_timeout = 120.0  # 200 orders, one by one, at an exchange that answers slowly
+    cancel_retry = 5.0
+    cancel_retry_max = 300.0  # an outage must not become a flood of requests when it ends
     verdict_margin = 10.0  # on top of three probe intervals: a probe that times out, a busy machine
 
     def __init__(self, **changes: float) -> None:

@@ -25,6 +25,9 @@ TIMINGS = {
     "lock_retry": 0.2,
     "restart_delay_max": 900.0,
     "healthy_spell_min": 60.0,
+    "cancel_timeout": 20.0,
+    "cancel_retry": 0.05,
+    "cancel_retry_max": 0.2,
     "verdict_margin": 5.0,
 }
 # what a test's bot can use: `serve()` answers /health as `reply()` says, until SIGTERM's handler exits
@@ -42,6 +45,11 @@ BAD = b"HTTP/1.0 503 Service Unavailable\\r\\nContent-Length: 2\\r\\n\\r\\n{}"
 
 def on_term(action):
     signal.signal(signal.SIGTERM, lambda *_: action())
+
+def report(**keys):
+    path = Path(os.environ["BOTFLEET_REPORT"])
+    path.with_suffix(".new").write_text(json.dumps(keys))
+    path.with_suffix(".new").rename(path)
 
 def say(text, to=sys.stdout):
     to.write(text + "\\n")
@@ -210,6 +218,13 @@ class Box:
             return eventually(there)
         except AssertionError:
             raise AssertionError(f"not {state} {restarts}: {self.state}\n{self.daemon_log}") from None
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The supervisor's copy of the bot's report; empty when there is none."""
+        path = self.root / "state/report.json"
+        content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return content
 
     def kill(self, pid: int) -> None:
         """Kill a process that this box has started."""

@@ -54,7 +54,7 @@ def test_the_bot_gets_its_arguments_and_environment(box: Box) -> None:
     (box.root / "secrets/env.json").write_text(
         json.dumps({"BACKPACK_KEY": "k", "SHARED": "file", "TZ": "Asia/Taipei", "BOTFLEET_X": "y"})
     )
-    (box.root / "state/report.json").write_text("{}")
+    (box.root / "run/report.json").write_text("{}")
     box.start("--exchange", "backpack", "--note", "two words")
     box.until("running")
     arguments, environ = json.loads((box.root / "seen").read_text())
@@ -62,13 +62,13 @@ def test_the_bot_gets_its_arguments_and_environment(box: Box) -> None:
     own = {name: value for name, value in environ.items() if name.startswith("BOTFLEET_")}
     assert own == {
         "BOTFLEET_INSTANCE": "bp_sol_01",
-        "BOTFLEET_REPORT": str(box.root / "state/report.json"),
+        "BOTFLEET_REPORT": str(box.root / "run/report.json"),
     }
     assert environ["BACKPACK_KEY"] == "k"
     assert environ["SHARED"] == "file"
     assert environ["TZ"] == "Asia/Taipei"
     assert environ["WEB_PORT"] == str(box.port)
-    assert not (box.root / "state/report.json").exists(), "an earlier run's last words"
+    assert not (box.root / "run/report.json").exists(), "the report of an earlier run"
     assert "k" not in box.daemon_log.split()
 
 

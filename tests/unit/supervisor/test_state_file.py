@@ -16,6 +16,7 @@ FIELDS = {
     "why",
     "reason",
     "bot_pid",
+    "anchor_pid",
     "bot_started_at",
     "supervisor_started_at",
     "updated_at",
@@ -24,6 +25,7 @@ FIELDS = {
     "health",
     "restarts",
     "last_exit",
+    "cancel",
     "logs_dropped",
 }
 
