@@ -1,4 +1,4 @@
-"""The bot's process."""
+"""The process of the bot, and of its cancel program."""
 
 import contextlib
 import os

@@ -10,11 +10,12 @@ from supervisor.journal import Journal
 from supervisor.loop import Action, Loop
 from supervisor.output import Output
 from supervisor.reasons import Reason, ReasonError
+from supervisor.state import CANCEL_CONFIRMED
 from supervisor.status import StatusWriter
 from supervisor.streams import Stream, Tail
 from supervisor.timings import Timings
 
-RUNNING, CONFIRMED, FAILING = "running", "confirmed", "failing"
+RUNNING, FAILING = "running", "failing"
 
 
 class OrderCancel:
@@ -112,7 +113,7 @@ class OrderCancel:
         left = orders_left(self._tails["stdout"].lines()) if code == 0 else None
         if left == 0:
             self._journal.log("the exchange has confirmed that no order is left")
-            self._set(CONFIRMED, self._tries, 0, None)
+            self._set(CANCEL_CONFIRMED, self._tries, 0, None)
         else:
             self._fail(self._reason(process, code, left), left)
         if self._on_end is not None:
@@ -134,9 +135,12 @@ class OrderCancel:
             self._timings.cancel_retry_max,
             self._record.instance + ":cancel",
         )
+        if self._on_end is not None:
+            self._journal.log(f"the orders are not cancelled: {reason}")
+            self._set(FAILING, self._tries, left, reason)
+            return
         self._journal.log(f"the orders are not cancelled yet: {reason}; next try in {delay:.0f} s")
-        if self._on_end is None:
-            self._loop.after("cancel", delay, self.start)
+        self._loop.after("cancel", delay, self.start)
         self._set(FAILING, self._tries, left, reason, time.time() + delay)
 
     def _set(
@@ -154,11 +158,6 @@ class OrderCancel:
             "stderr_tail": lines,
         }
         self._status.write()
-
-
-def is_confirmed(cancel: dict[str, object] | None) -> bool:
-    """Return whether the record of an earlier supervisor says that nothing is left to cancel."""
-    return cancel is not None and cancel.get("state") == CONFIRMED
 
 
 def orders_left(lines: list[str]) -> int | None:

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 
 from supervisor import files
 
@@ -98,6 +99,8 @@ class Lock:
 def _lock_file(path: str) -> int:
     fd = os.open(path, _FLAGS, 0o666)
     try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.ENXIO, "not a regular file", path)
         _flock(fd, path)
     except OSError:
         os.close(fd)

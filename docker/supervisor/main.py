@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from supervisor import environment, host, retention, state
 from supervisor.bot import Bot
-from supervisor.cancel import OrderCancel, is_confirmed
 from supervisor.clock import LocalDate
 from supervisor.dated import DatedFile
 from supervisor.journal import Journal
@@ -20,6 +19,10 @@ from supervisor.runner import BotRunner, kill_leftovers
 from supervisor.settings import ONCE, Settings, SettingsError, parse
 from supervisor.status import StatusWriter
 from supervisor.timings import Timings
+
+TYPE_CHECKING = False  # `typing` is 0.6 MB
+if TYPE_CHECKING:
+    from supervisor.cancel import OrderCancel
 
 FAULT = 3  # exit code of a fault of our own
 LOCK_POLL_S = 0.2  # only during the few seconds of grace
@@ -46,9 +49,7 @@ class Supervisor:
         self._status = StatusWriter(self._loop, paths, timings, record, self._journal)
         self._lock = Lock(paths.lock_file, paths.secrets)
         self._settings = Settings()
-        self._cancel = OrderCancel(
-            self._loop, timings, self._status, self._journal, self._outputs, self._spawn_cancel
-        )
+        self._cancel: OrderCancel | None = None
         self._runner: BotRunner | None = None
         self._grace_ends = time.monotonic() + timings.lock_grace
 
@@ -68,7 +69,8 @@ class Supervisor:
 
         if self._runner is not None:
             self._runner.kill()
-        self._cancel.kill()
+        if self._cancel is not None:
+            self._cancel.kill()
         self._journal.log(
             "a fault in the supervisor, the bot is killed:\n" + "".join(traceback.format_exception(fault))
         )
@@ -128,7 +130,7 @@ class Supervisor:
                 f"still {record.state}: {record.why}. A start or restart through the manager clears it"
             )
             self._status.write()
-            if record.state == "failed" and not is_confirmed(record.cancel):
+            if record.state == "failed":
                 self._cancel_orders()
             return
         self._runner = BotRunner(
@@ -177,16 +179,23 @@ class Supervisor:
 
     def _cancel_orders(self) -> None:
         """Cancel the orders of a live bot that has failed, if the image has a program for it."""
-        if self._settings.cancel_command and self._bot_environment().get("TRADING_MODE") == "live":
-            self._cancel.start()
+        confirmed = self._status.record.is_cancel_confirmed
+        if not self._settings.cancel_command or confirmed or self._trading_mode() != "live":
+            return
+        from supervisor.cancel import OrderCancel  # memory that only a failed live bot needs
 
-    def _bot_environment(self) -> dict[str, str]:
-        """Return the bot's environment; the container's alone while env.json cannot be used."""
+        self._cancel = OrderCancel(
+            self._loop, self._timings, self._status, self._journal, self._outputs, self._spawn_cancel
+        )
+        self._cancel.start()
+
+    def _trading_mode(self) -> str | None:
+        """Return the bot's mode; that of the container's own environment while env.json cannot be used."""
         try:
             variables = environment.load(self._paths.env_file)
         except environment.BadEnvironmentError:
             variables = {}
-        return environment.for_bot(self._environ, variables, self._settings.instance, self._paths)
+        return variables.get("TRADING_MODE", self._environ.get("TRADING_MODE"))
 
     def _spawn_cancel(self) -> Bot:
         kill_leftovers(self._lock, self._journal)  # no bot may place what is being cancelled
@@ -198,14 +207,18 @@ class Supervisor:
     def _on_stop(self) -> None:
         # without a runner there is no bot, and a terminal state is kept for the next start
         if self._runner is None or self._status.record.state in state.TERMINAL:
-            self._cancel.stop(self._settings.stop_timeout, lambda: self._loop.stop(0))
+            if self._cancel is None:
+                self._loop.stop(0)
+            else:
+                self._cancel.stop(self._settings.stop_timeout, lambda: self._loop.stop(0))
         else:
             self._runner.stop()
 
     def _on_child(self) -> None:
         if self._runner is not None:
             self._runner.on_child()
-        self._cancel.on_child()
+        if self._cancel is not None:
+            self._cancel.on_child()
 
 
 def main(

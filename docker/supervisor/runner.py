@@ -283,6 +283,7 @@ class BotRunner:
         )
         self._bot = None
         self._record.bot_pid = self._record.bot_started_at = None
+        self._record.condition = self._record.condition_since = None  # what a dead bot waited for is no news
         self._handle_ending(ending, self._tail.lines())
 
     def _oom_has_grown(self) -> bool:

@@ -7,6 +7,7 @@ from supervisor import files, host
 from supervisor.reasons import Reason
 
 SCHEMA = 1
+CANCEL_CONFIRMED = "confirmed"
 TERMINAL = ("failed", "completed")
 LOCKED = "locked"  # never in the file: another supervisor owns it
 GOOD = ("running", "completed")  # states that the engine calls healthy; a completed run is no fault
@@ -54,6 +55,11 @@ class Record:
     def is_halted(self) -> bool:
         """Return whether no bot runs because of a halt mark. This is intended, so the engine may call it healthy."""
         return self.state == "stopped" and self.reason is not None and self.reason["code"] == "halted"
+
+    @property
+    def is_cancel_confirmed(self) -> bool:
+        """Return whether the exchange has confirmed, perhaps to an earlier supervisor, that no order is left."""
+        return self.cancel is not None and self.cancel.get("state") == CANCEL_CONFIRMED
 
     def as_json(self, wall: float, uptime: float) -> dict[str, object]:
         """Return the content of supervisor.json."""

@@ -1,6 +1,7 @@
 import pytest
 
-from supervisor.cancel import is_confirmed, orders_left
+from supervisor.cancel import orders_left
+from supervisor.state import Record
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,10 @@ def test_the_answer(lines: list[str], left: int | None) -> None:
 
 
 def test_only_a_confirmation_is_one() -> None:
-    assert is_confirmed({"state": "confirmed"})
-    assert not is_confirmed(None)
-    assert not is_confirmed({})
+    record = Record("bp_sol_01", "c")
+    assert not record.is_cancel_confirmed
+    record.cancel = {"state": "confirmed"}
+    assert record.is_cancel_confirmed
     for other in ("running", "failing", ["confirmed"], None):
-        assert not is_confirmed({"state": other})
+        record.cancel = {"state": other}
+        assert not record.is_cancel_confirmed
