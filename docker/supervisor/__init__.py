@@ -4,11 +4,11 @@ The contract is `docker/README.md`. Only the standard library is used, and as li
 is resident memory in every container of the fleet (`typing` costs 0.6 MB, `dataclasses` 1.5, `http.client` 6).
 
     main                        the lock, the settings, what an earlier life left; then the runner
-    runner                      starts, probes, ends and restarts the bot
+    runner, cancel              starts, probes, ends and restarts the bot; cancels the orders of a live one that failed
     policy, health, settings    pure decisions
     reasons, state, status, text     what is written for the manager and the engine
-    halt_mark, environment, lock, files, bot, probe, host, clock, retention    one external resource each
-    streams, output, dated, journal    where the bot's and our own lines go
+    halt_mark, environment, report, lock, files, anchor, bot, probe, host, clock, retention    one external resource each
+    run, streams, output, dated, journal    where the bot's and our own lines go
     loop                        descriptors, timers and signals
     once                        runs a program that answers a question, instead of a bot
 """

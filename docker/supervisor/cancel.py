@@ -10,11 +10,12 @@ from supervisor.journal import Journal
 from supervisor.loop import Action, Loop
 from supervisor.output import Output
 from supervisor.reasons import Reason, ReasonError
+from supervisor.run import Run
 from supervisor.state import CANCEL_CONFIRMED
 from supervisor.status import StatusWriter
-from supervisor.streams import Stream, Tail
 from supervisor.timings import Timings
 
+STDERR_LINES = 5
 RUNNING, FAILING = "running", "failing"
 
 
@@ -37,41 +38,36 @@ class OrderCancel:
         self._journal = journal
         self._outputs = outputs
         self._spawn = spawn
-        self._process: Bot | None = None
-        self._exit_code: int | None = None
-        self._tails: dict[str, Tail] = {}
-        self._streams: list[Stream] = []
+        self._run: Run | None = None
+        self._stderr_tail: list[str] = []  # of the last try
         self._on_end: Action | None = None  # set once the container is being stopped
 
     def start(self) -> None:
         """Run the program once, and again until the exchange has confirmed that no order is left."""
         tries = self._tries + 1
-        self._exit_code = None
+        self._stderr_tail = []
         self._set(RUNNING, tries, None, None)
         try:
-            self._process = self._spawn()
+            process = self._spawn()
         except (OSError, ReasonError) as err:
             self._fail(_start_reason(err))
             return
-        self._tails = {"stdout": Tail(), "stderr": Tail()}
-        self._streams = [
-            Stream(
-                self._loop,
-                source,
-                self._outputs[name],
-                self._status.dated_files[name],
-                self._tails[name],
-                self._on_stream_end,
-            )
-            for name, source in (("stdout", self._process.stdout), ("stderr", self._process.stderr))
-        ]
+        self._run = Run(
+            self._loop,
+            self._timings.drain,
+            process,
+            self._outputs,
+            self._status.dated_files,
+            self._finish,
+            keeps_stdout=True,
+        )
         self._journal.log(f"cancelling the orders of this instance, try {tries}")
         self._loop.after("cancel timeout", self._timings.cancel_timeout, self.kill)
 
     def stop(self, timeout: float, on_end: Action) -> None:
         """Make no further try; call `on_end` when the present one has ended, or was killed after `timeout`."""
         self._loop.cancel("cancel")
-        if self._process is None:
+        if self._run is None:
             on_end()
         elif self._on_end is None:
             self._on_end = on_end
@@ -80,42 +76,30 @@ class OrderCancel:
 
     def kill(self) -> None:
         """Kill the program, if it runs."""
-        if self._process is not None:
-            self._process.kill()
+        if self._run is not None:
+            self._run.process.kill()
 
     def on_child(self) -> None:
         """Handle SIGCHLD: find out whether the program has ended."""
-        if self._process is None or self._exit_code is not None:
-            return
-        self._exit_code = self._process.reap()
-        if self._exit_code is not None:
+        if self._run is not None and self._run.has_just_exited():
             self._loop.cancel("cancel timeout")
-            self._loop.after("cancel drain", self._timings.drain, self._finish)
-            self._on_stream_end()
 
     @property
     def _tries(self) -> int:
         tries = (self._record.cancel or {}).get("tries")
         return tries if isinstance(tries, int) else 0
 
-    def _on_stream_end(self) -> None:
-        if self._exit_code is not None and not any(stream.open for stream in self._streams):
-            self._finish()
-
     def _finish(self) -> None:
-        process, code = self._process, self._exit_code
-        if process is None or code is None:
+        run, self._run = self._run, None
+        if run is None or run.exit_code is None:
             return
-        self._loop.cancel("cancel drain")
-        for stream in self._streams:
-            stream.finish()
-        self._process = None
-        left = orders_left(self._tails["stdout"].lines()) if code == 0 else None
+        self._stderr_tail = run.stderr_tail.lines()[-STDERR_LINES:]
+        left = orders_left(run.stdout_tail.lines()) if run.exit_code == 0 else None
         if left == 0:
             self._journal.log("the exchange has confirmed that no order is left")
             self._set(CANCEL_CONFIRMED, self._tries, 0, None)
         else:
-            self._fail(self._reason(process, code, left), left)
+            self._fail(self._reason(run.process, run.exit_code, left), left)
         if self._on_end is not None:
             self._on_end()
 
@@ -146,7 +130,6 @@ class OrderCancel:
     def _set(
         self, state: str, tries: int, left: int | None, reason: Reason | None, next_at: float | None = None
     ) -> None:
-        lines = self._tails["stderr"].lines()[-5:] if state == FAILING and self._tails else []
         self._record.cancel = {
             "state": state,
             "open_orders_left": left,
@@ -155,7 +138,7 @@ class OrderCancel:
             "next_at": next_at,
             "why": None if reason is None else str(reason),
             "reason": None if reason is None else reason.as_json(),
-            "stderr_tail": lines,
+            "stderr_tail": self._stderr_tail if state == FAILING else [],
         }
         self._status.write()
 

@@ -11,7 +11,9 @@ import contextlib
 import errno
 import fcntl
 import os
+import signal
 import stat
+from collections.abc import Callable
 
 from supervisor import files
 
@@ -89,6 +91,14 @@ class Lock:
         """Return the other processes that have a lock file open, such as children that a bot left in another session."""
         wanted = [os.fstat(fd) for fd in self._fds]
         return [int(name) for name in os.listdir("/proc") if name.isdigit() and _holds(name, wanted)]
+
+    def kill_leftovers(self, log: Callable[[str], None]) -> None:
+        """Kill children that the last bot left in another session: they hold the inherited lock and may still trade."""
+        for pid in self.other_holders():
+            log(f"killing process {pid}, which the last bot left behind")
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        self.drop_replaced()
 
     def drop_replaced(self) -> None:
         """Close the files that were replaced. To be called when no process of an earlier run holds them."""

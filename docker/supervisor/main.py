@@ -15,7 +15,7 @@ from supervisor.loop import Loop
 from supervisor.output import Output
 from supervisor.paths import Paths
 from supervisor.reasons import Reason
-from supervisor.runner import BotRunner, kill_leftovers
+from supervisor.runner import BotRunner
 from supervisor.settings import ONCE, Settings, SettingsError, parse
 from supervisor.status import StatusWriter
 from supervisor.timings import Timings
@@ -198,7 +198,7 @@ class Supervisor:
         return variables.get("TRADING_MODE", self._environ.get("TRADING_MODE"))
 
     def _spawn_cancel(self) -> Bot:
-        kill_leftovers(self._lock, self._journal)  # no bot may place what is being cancelled
+        self._lock.kill_leftovers(self._journal.log)  # no bot may place what is being cancelled
         variables = environment.load(self._paths.env_file)
         program = environment.for_bot(self._environ, variables, self._settings.instance, self._paths)
         del program[environment.REPORT]

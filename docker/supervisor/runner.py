@@ -2,9 +2,6 @@
 
 # (pathlib is 0.8 MB of resident memory)
 
-import contextlib
-import os
-import signal
 import time
 from collections.abc import Mapping
 
@@ -21,9 +18,9 @@ from supervisor.policy import Ending
 from supervisor.probe import Probe
 from supervisor.reasons import Reason
 from supervisor.report import ReportKeeper
+from supervisor.run import Run
 from supervisor.settings import Settings
 from supervisor.status import StatusWriter
-from supervisor.streams import Stream, Tail
 from supervisor.timings import Timings
 
 
@@ -63,13 +60,9 @@ class BotRunner:
         self._oom_before: int | None = None
         self._in_outage = False  # a bot that ran has said that it cannot work, and has not been healthy since
         self._cause: Reason | None = None  # why the supervisor ends this run, unless it is for a stop
-        self._bot: Bot | None = None
-        self._exit_code: int | None = None
-        self._exited = 0.0  # monotonic seconds
+        self._run: Run | None = None
         self._health = Health(0.0, settings.health_interval, timings)
         self._probe: Probe | None = None
-        self._tail = Tail()
-        self._streams: list[Stream] = []
 
     def start(self) -> None:
         """Start the bot with a newly read environment, unless there is a halt mark."""
@@ -80,14 +73,14 @@ class BotRunner:
             return
         self._keep_anchor()
         try:
-            self._bot = self._spawn()
+            bot = self._spawn()
         except environment.BadEnvironmentError as err:
             self._handle_ending(Ending(None, None, cause=err.reason), [])
         except OSError as err:
             cause = Reason("cannot_start", error=str(err.strerror), path=str(err.filename))
             self._handle_ending(Ending(None, None, cause=cause), [])
         else:
-            self._begin(self._bot)
+            self._begin(bot)
         self._watch_files()  # again for the mark: one created since the first look is of a halt that expects no bot
 
     def stop(self) -> None:
@@ -96,7 +89,7 @@ class BotRunner:
             return
         self._stopping = True
         self._loop.cancel("restart")
-        if self._bot is None:
+        if self._run is None:
             self._stopped(killed=False)
             return
         self._journal.log(f"stopping the bot (at most {self._settings.stop_timeout:g} s)")
@@ -108,22 +101,15 @@ class BotRunner:
         if self._anchor.has_died():
             self._keep_anchor()
             self._status.write()
-        if self._bot is None or self._exit_code is not None:
-            return
-        self._exit_code = self._bot.reap()
-        if self._exit_code is None:
-            return
-        self._exited = time.monotonic()
-        self._reset_restart_count(self._exited)
-        self._stop_probing()
-        self._loop.cancel("kill")
-        self._loop.after("drain", self._timings.drain, self._finish_run)
-        self._on_stream_end()
+        if self._run is not None and self._run.has_just_exited():
+            self._reset_restart_count(time.monotonic())
+            self._stop_probing()
+            self._loop.cancel("kill")
 
     def kill(self) -> None:
         """Kill the bot, because no bot may run without a supervisor."""
-        if self._bot is not None:
-            self._bot.kill()
+        if self._run is not None:
+            self._run.process.kill()
 
     def _find_halt_mark(self) -> bool:
         self._halt = halt_mark.read(self._paths.halt_mark)
@@ -139,14 +125,14 @@ class BotRunner:
 
     def _watch_files(self) -> None:
         """Look for the bot's report and for a halt mark, once per probe interval while a bot lives or is to be started."""
-        if self._bot is None and self._record.next_due is None:
+        if self._run is None and self._record.next_due is None:
             return
         self._loop.after("files", self._settings.health_interval, self._watch_files)
-        if self._bot is not None:
+        if self._run is not None:
             self._report.collect()
         if self._stopping or self._halt is not None or not self._find_halt_mark():
             return
-        if self._bot is None:
+        if self._run is None:
             self._loop.cancel("restart")
             self._idle_halted()
         else:
@@ -162,7 +148,7 @@ class BotRunner:
         self._status.enter("stopped", self._halt)
 
     def _spawn(self) -> Bot:
-        kill_leftovers(self._lock, self._journal)
+        self._lock.kill_leftovers(self._journal.log)
         variables = environment.load(self._paths.env_file)
         bot = environment.for_bot(self._container, variables, self._settings.instance, self._paths)
         environment.use_time_zone(bot)
@@ -172,24 +158,16 @@ class BotRunner:
         return Bot(self._settings.command, bot)
 
     def _begin(self, bot: Bot) -> None:
-        self._exit_code = None
-        self._tail = Tail()
-        self._streams = [
-            self._stream("stdout", bot.stdout, None),
-            self._stream("stderr", bot.stderr, self._tail),
-        ]
+        self._run = Run(
+            self._loop, self._timings.drain, bot, self._outputs, self._status.dated_files, self._finish_run
+        )
         self._health = Health(bot.started, self._settings.health_interval, self._timings)
-        self._record_health()
+        self._record.set_health(self._health)
         self._record.checked_at = None
         self._record.bot_pid, self._record.bot_started_at = bot.pid, bot.started_wall
         self._journal.log(f"started the bot, pid {bot.pid}")
         self._status.enter("starting")
         self._loop.after("probe", self._timings.quick_probe, self._start_probe)
-
-    def _stream(self, name: str, source: int, tail: Tail | None) -> Stream:
-        return Stream(
-            self._loop, source, self._outputs[name], self._status.dated_files[name], tail, self._on_stream_end
-        )
 
     def _start_probe(self) -> None:
         self._probe = Probe(self._loop, self._port, self._timings.probe_timeout, self._probed)
@@ -200,7 +178,7 @@ class BotRunner:
         before = health.state, health.condition and health.condition["code"]
         self._probe = None
         health.add(result, now)
-        self._record_health()
+        self._record.set_health(health)
         self._record.checked_at = time.time()
         if health.condition is not None:
             reason = Reason("degraded", condition=str(health.condition["code"]))
@@ -214,17 +192,6 @@ class BotRunner:
         self._loop.after("probe", health.next_probe_in(now), self._start_probe)
         if result.reason is not None and 0 < health.failures == self._settings.unhealthy_probes:
             self._restart_unhealthy(result.reason)
-
-    def _record_health(self) -> None:
-        health, record = self._health, self._record
-        record.healthy, record.failures = health.ok, health.failures
-        record.detail = "200" if health.ok else None if health.reason is None else str(health.reason)
-        record.health_reason = None if health.reason is None else health.reason.as_json()
-        if health.condition is None:
-            record.condition_since = None
-        elif record.condition is None or record.condition["code"] != health.condition["code"]:
-            record.condition_since = time.time()
-        record.condition = health.condition
 
     def _reset_restart_count(self, now: float) -> None:
         if self._record.since_healthy and self._health.healthy_for(now) >= self._spell:
@@ -245,8 +212,9 @@ class BotRunner:
 
     def _end_bot(self) -> None:
         self._stop_probing()
-        if self._bot is not None and self._exit_code is None and not self._bot.told_to_stop:
-            self._bot.terminate()
+        run = self._run
+        if run is not None and not run.has_exited and not run.process.told_to_stop:
+            run.process.terminate()
             self._loop.after("kill", self._settings.stop_timeout, self._kill_bot)
 
     def _kill_bot(self) -> None:
@@ -259,32 +227,25 @@ class BotRunner:
             self._probe.cancel()
             self._probe = None
 
-    def _on_stream_end(self) -> None:
-        if self._exit_code is not None and not any(stream.open for stream in self._streams):
-            self._finish_run()
-
     def _finish_run(self) -> None:
         """Record the end of the run once its last output is read."""
-        bot, code = self._bot, self._exit_code
-        if bot is None or code is None:
+        run, self._run = self._run, None
+        if run is None or run.exit_code is None:
             return
-        self._loop.cancel("drain")
-        for stream in self._streams:
-            stream.finish()
         self._report.collect(ended=True)
+        code, was_killed = run.exit_code, run.process.killed
         sigkill = code == -9
         ending = Ending(
             code=code if code >= 0 else None,
             signal=signal_name(-code) if code < 0 else None,
-            oom=sigkill and not bot.killed and self._oom_has_grown(),
-            killed=sigkill and bot.killed,
-            ran_s=self._exited - bot.started,
+            oom=sigkill and not was_killed and self._oom_has_grown(),
+            killed=sigkill and was_killed,
+            ran_s=run.ran_s,
             cause=self._cause,
         )
-        self._bot = None
         self._record.bot_pid = self._record.bot_started_at = None
         self._record.condition = self._record.condition_since = None  # what a dead bot waited for is no news
-        self._handle_ending(ending, self._tail.lines())
+        self._handle_ending(ending, run.stderr_tail.lines())
 
     def _oom_has_grown(self) -> bool:
         now = host.oom_kills(self._paths.cgroup)
@@ -348,15 +309,6 @@ class BotRunner:
         self._journal.log("stopped")
         self._status.enter("stopped", Reason("killed") if killed else None)
         self._loop.stop(1 if killed else 0)
-
-
-def kill_leftovers(lock: Lock, journal: Journal) -> None:
-    """Kill children that the last bot left in another session: they hold the inherited lock and may still trade."""
-    for pid in lock.other_holders():
-        journal.log(f"killing process {pid}, which the last bot left behind")
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-    lock.drop_replaced()
 
 
 def _health_word(result: ProbeResult) -> str:

@@ -4,6 +4,7 @@ import json
 import time
 
 from supervisor import files, host
+from supervisor.health import Health
 from supervisor.reasons import Reason
 
 SCHEMA = 1
@@ -50,6 +51,17 @@ class Record:
         self.state = state
         self.why = None if reason is None else str(reason)
         self.reason = None if reason is None else reason.as_json()
+
+    def set_health(self, health: Health) -> None:
+        """Take over what the probes of this run have come to."""
+        self.healthy, self.failures = health.ok, health.failures
+        self.detail = "200" if health.ok else None if health.reason is None else str(health.reason)
+        self.health_reason = None if health.reason is None else health.reason.as_json()
+        if health.condition is None:
+            self.condition_since = None
+        elif self.condition is None or self.condition["code"] != health.condition["code"]:
+            self.condition_since = time.time()
+        self.condition = health.condition
 
     @property
     def is_halted(self) -> bool:
