@@ -154,6 +154,7 @@ class Box:
         self,
         *arguments: str,
         broken: bool = False,
+        late_mark: bool = False,
         stdout: int | IO[bytes] | None = None,
         file_limit: int | None = None,
         run: str = "run",
@@ -162,7 +163,15 @@ class Box:
         folders = {name: str(self.root / name) for name in ("logs", "state", "secrets", "cgroup")}
         paths = {**folders, "run": str(self.root / run)}
         options.write_text(
-            json.dumps({"docker": str(DOCKER), "broken": broken, "paths": paths, "timings": self.timings})
+            json.dumps(
+                {
+                    "docker": str(DOCKER),
+                    "broken": broken,
+                    "late_mark": late_mark and str(self.root / "secrets/halted"),
+                    "paths": paths,
+                    "timings": self.timings,
+                }
+            )
         )
         out, err = self.root / f"out{len(self.lives)}", self.root / f"err{len(self.lives)}"
 

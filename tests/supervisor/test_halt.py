@@ -59,6 +59,15 @@ def test_a_bot_that_waits_for_its_restart_is_not_started(box: Box) -> None:
 
 
 def test_a_mark_that_comes_between_the_look_and_the_start(box: Box) -> None:
+    box.bot("on_term(lambda: (say('cancelled'), sys.exit(0))); serve()")
+    box.set(health_interval=3600)
+    box.start(late_mark=True)
+    halted(box)
+    assert box.daemon_log.count("started the bot") == 1
+    assert "the bot has ended" in box.daemon_log
+
+
+def test_a_mark_that_comes_after_both_looks_is_found_before_the_next_start(box: Box) -> None:
     box.bot('os.rename(HERE / "mark", HERE / "secrets/halted"); (HERE / "began").touch(); serve()')
     (box.root / "mark").write_text(json.dumps(MARK))
     box.set(health_interval=3600, restart_delay=0.05)
