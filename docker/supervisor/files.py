@@ -71,7 +71,7 @@ def move_aside(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         try:
             os.unlink(path)
-        except (IsADirectoryError, PermissionError):
+        except IsADirectoryError:
             try:
                 os.rmdir(path)
             except OSError as err:
@@ -81,18 +81,22 @@ def move_aside(path: str) -> None:
 
 
 def _create(path: str) -> int:
-    """Create a new file; what is in its place was left behind, or is somebody else's and is moved aside.
+    """Create a new file, also in a folder that its owner has made read-only, as the bot can."""
+    try:
+        return _create_exclusively(path)
+    except PermissionError:
+        folder = path.rpartition("/")[0]
+        os.chmod(folder, stat.S_IMODE(os.stat(folder).st_mode) | stat.S_IRWXU)
+    return _create_exclusively(path)
 
-    A folder that its owner has made read-only, as the bot can, is made writable again.
-    """
+
+def _create_exclusively(path: str) -> int:
+    """Create a new file; what is in its place was left behind, or is somebody else's, and is moved aside."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC  # EXCL: a FIFO or a link is never opened
     try:
         return os.open(path, flags, 0o666)
     except FileExistsError:
         move_aside(path)
-    except PermissionError:
-        folder = path.rpartition("/")[0]
-        os.chmod(folder, stat.S_IMODE(os.stat(folder).st_mode) | stat.S_IRWXU)
     return os.open(path, flags, 0o666)
 
 

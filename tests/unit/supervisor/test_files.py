@@ -54,7 +54,9 @@ def test_a_link_is_not_read_where_a_bot_can_write(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root writes everywhere")
-def test_a_read_only_folder_is_made_writable(tmp_path: Path) -> None:
+@pytest.mark.parametrize("leftover", ["other", "file.tmp"])
+def test_a_read_only_folder_is_made_writable(tmp_path: Path, leftover: str) -> None:
+    (tmp_path / leftover).touch()
     tmp_path.chmod(0o500)
     files.replace(str(tmp_path / "file"), b"content", durable=False)
     assert (tmp_path / "file").read_text() == "content"
