@@ -74,6 +74,25 @@ print(json.dumps({"open_orders_left": 2 - count}))
     assert live.state["cancel"]["tries"] == 3, "confirmed is the end of it"
 
 
+def test_no_process_of_the_bot_lives_while_it_runs(live: Box) -> None:
+    live.bot(
+        "child = subprocess.Popen(['sleep', '60'], start_new_session=True, close_fds=False, stdout=-3, stderr=-3)\n"
+        "(HERE / 'child').write_text(str(child.pid))\n"
+        "sys.exit(1)"
+    )
+    live.set(max_restarts=0)
+    program(
+        live,
+        """
+state = Path("/proc", (HERE / "child").read_text(), "stat")
+lives = state.exists() and state.read_text().rpartition(")")[2].split()[0] not in "ZX"
+print(json.dumps({"open_orders_left": int(lives)}))
+""",
+    )
+    live.start()
+    assert cancel(live, "confirmed")["tries"] == 1
+
+
 def test_it_says_how_far_it_is(live: Box) -> None:
     live.timings["cancel_retry"] = live.timings["cancel_retry_max"] = 3600
     program(live, 'print("no such key", file=sys.stderr); sys.exit(1)')

@@ -102,6 +102,25 @@ if (HERE / "answer").exists() and (HERE / "began").exists():
     box.until("running", in_a_row=0)
 
 
+def test_a_bot_that_hangs_after_it_said_that_it_cannot_work_is_restarted_all_the_same(box: Box) -> None:
+    box.bot(
+        """
+if (HERE / "answer").exists() and (HERE / "refused").exists():
+    time.sleep(60)
+"""
+        + FROM_FILE.replace("return answer", '(HERE / "refused").touch(); return answer')
+    )
+    box.timings.update({"start_phase": 0.8, "restart_delay_max": 0.1})
+    box.set(unhealthy_probes=2, max_restarts=1, restart_delay=0.05)
+    box.start()
+    box.until("running")
+    set_answer(box, "503 Service Unavailable", "")
+    eventually(lambda: box.daemon_log.count("(connection refused)") >= 5)
+    assert box.state["restarts"]["in_a_row"] == 0
+    (box.root / "answer").unlink()
+    box.until("running")
+
+
 def test_a_bot_that_hangs_spends_the_budget(box: Box) -> None:
     box.bot("serve(lambda: GOOD if not (HERE / 'hang').exists() else time.sleep(60))")
     box.timings["probe_timeout"] = 0.2
