@@ -1,27 +1,30 @@
-"""The bot's output: from its pipe to our own output and to the dated file, in chunks as they come."""
+"""The bot's output: copied from its pipe to the container's output and to the dated file."""
 
 import os
 from collections.abc import Callable
 
 from supervisor.dated import DatedFile
 from supervisor.loop import READ, Loop
-from supervisor.outlet import Outlet
+from supervisor.output import Output
 
 CHUNK = 65536  # bytes; a pipe's capacity
-LAST_GASP = 1 << 20  # bytes still taken from a pipe that a stray process holds open and keeps filling
+MAX_FINAL_BYTES = (
+    1 << 20
+)  # bytes read at most after the bot's end, from a pipe that another process still fills
 TAIL_LINES = 20
 TAIL_LINE_CHARACTERS = 500
 TAIL_BYTES = 32768  # kept for the tail: 20 lines of 500 characters, most of them ASCII
 
 
 class Tail:
-    """The last lines of a stream, without looking at each byte as it passes."""
+    """Keeps the last lines of a stream. Lines are only split when they are asked for."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
         self._size = 0
 
     def add(self, data: bytes) -> None:
+        """Add a chunk of the stream."""
         self._chunks.append(data[-TAIL_BYTES:])
         self._size += len(self._chunks[-1])
         if self._size > 2 * TAIL_BYTES or len(self._chunks) > 1000:
@@ -29,6 +32,7 @@ class Tail:
             self._size = len(self._chunks[0])
 
     def lines(self) -> list[str]:
+        """Return the last lines, each cut at the limit."""
         text = b"".join(self._chunks).decode("utf-8", "replace")
         lines = [line.rstrip("\r") for line in text.split("\n")]
         if lines[-1] == "":
@@ -37,13 +41,13 @@ class Tail:
 
 
 class Stream:
-    """One of the bot's two outputs, for one run of the bot."""
+    """Copies one of the bot's two outputs, for one run of the bot."""
 
     def __init__(
         self,
         loop: Loop,
         source: int,
-        outlet: Outlet,
+        output: Output,
         file: DatedFile,
         tail: Tail | None,
         on_end: Callable[[], None],
@@ -51,7 +55,7 @@ class Stream:
         os.set_blocking(source, False)
         self._loop = loop
         self._source = source
-        self._outlet = outlet
+        self._output = output
         self._file = file
         self._tail = tail
         self._on_end = on_end
@@ -59,9 +63,9 @@ class Stream:
         self._resume()
 
     def finish(self) -> None:
-        """Take what is in the pipe now, even if our own output is blocked, and close it."""
+        """Copy what is in the pipe now, even if the container's output is blocked, and close it."""
         taken = 0
-        while self.open and taken < LAST_GASP:
+        while self.open and taken < MAX_FINAL_BYTES:
             try:
                 data = os.read(self._source, CHUNK)
             except BlockingIOError:
@@ -84,19 +88,19 @@ class Stream:
             self._close()
             self._on_end()
         elif not self._pass(data):
-            # the bot waits, as it would if it wrote there itself; nothing else does
+            # only the bot waits, as it would if it wrote there itself
             self._loop.unwatch(self._source)
-            self._outlet.when_empty(self._resume)
+            self._output.when_empty(self._resume)
 
     def _pass(self, data: bytes) -> bool:
         self._file.write(data)
         if self._tail is not None:
             self._tail.add(data)
-        return self._outlet.write(data)
+        return self._output.write(data)
 
     def _close(self) -> None:
         if self.open:
             self.open = False
-            self._outlet.when_empty(None)
+            self._output.when_empty(None)
             self._loop.unwatch(self._source)
             os.close(self._source)

@@ -1,4 +1,4 @@
-"""Our own stdout and stderr: complete while somebody reads them, and never a reason for a bot to stand still."""
+"""The container's stdout and stderr: complete while they are read, and never blocking the bot for long."""
 
 import os
 import select
@@ -10,28 +10,28 @@ MAX_PENDING = 1 << 20  # bytes; beyond it our own lines are left out, they are i
 GAP = b"[supervisor] nobody read this output for a while: %d lines are missing here; the dated log files have them\n"
 
 
-class Outlet:
-    """Writes what the reader takes and keeps the rest, which it asks its writers not to let grow.
+class Output:
+    """Writes what the reader takes and buffers the rest; its writers pause while something is buffered.
 
-    A reader that takes nothing for `patience` seconds is away (an engine that is stopped or replaced while its containers
-    run on). What is written then is dropped and counted, so that the bot goes on, until the reader is back.
+    A reader that takes nothing for `timeout` seconds is gone: an engine that is stopped or replaced while its containers
+    run on. Lines are then dropped and counted until it is back, so that the bot is not blocked.
     """
 
-    def __init__(self, loop: Loop, fd: int, patience: float) -> None:
+    def __init__(self, loop: Loop, fd: int, timeout: float) -> None:
         os.set_blocking(fd, False)
         self._loop = loop
         self._fd = fd
-        self._patience = patience
+        self._timeout = timeout
         self._pending = b""
         self._at_line_start = True
         self._when_empty: Action | None = None
-        self._is_away = False
+        self._reader_is_gone = False
         self._missing = 0  # lines of the present gap
         self._lost_mid_line = False  # the last byte that was dropped is no line end
 
     def write(self, data: bytes) -> bool:
-        """True when the caller may go on; else the rest follows by itself, and the caller should wait for that."""
-        if self._is_away:
+        """Write or buffer `data`. Returns False when the caller should pause until the buffer is empty."""
+        if self._reader_is_gone:
             self._drop(data)
             return True
         if self._lost_mid_line:
@@ -39,16 +39,16 @@ class Outlet:
         return self._take(data)
 
     def write_line(self, line: bytes) -> None:
-        """A line of our own, beside what the bot writes here."""
-        if not self._is_away and len(self._pending) < MAX_PENDING:
+        """Write a line of the supervisor, at the beginning of a line."""
+        if not self._reader_is_gone and len(self._pending) < MAX_PENDING:
             self._take(line if self._at_line_start else b"\n" + line)
 
     def when_empty(self, action: Action | None) -> None:
-        """Call `action` once when nothing is pending any more."""
+        """Call `action` once, when the buffer is empty."""
         self._when_empty = action
 
     def flush_until(self, deadline: float) -> None:
-        """Wait for the reader, at most until then (monotonic). For the very end, when the loop has stopped."""
+        """Wait for the reader, at most until `deadline` (monotonic). To be called after the loop has stopped."""
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
         while self._pending and (left := deadline - time.monotonic()) > 0:
@@ -75,30 +75,30 @@ class Outlet:
             return
         self._loop.unwatch(self._fd)
         self._loop.cancel(self._timer)
-        if self._is_away:
-            self._go_on()
-        self._let_writers_go()
+        if self._reader_is_gone:
+            self._on_reader_back()
+        self._resume_writers()
 
     @property
     def _timer(self) -> str:
         return f"reader of {self._fd}"
 
     def _await_reader(self) -> None:
-        if not self._is_away:
-            self._loop.after(self._timer, self._patience, self._lose_patience)
+        if not self._reader_is_gone:
+            self._loop.after(self._timer, self._timeout, self._give_up_on_reader)
 
-    def _lose_patience(self) -> None:
-        self._is_away = True
-        self._let_writers_go()
+    def _give_up_on_reader(self) -> None:
+        self._reader_is_gone = True
+        self._resume_writers()
 
-    def _go_on(self) -> None:
-        """The reader is back, and has taken what was kept for it."""
-        self._is_away = False
+    def _on_reader_back(self) -> None:
+        """Report the lines that were dropped, once the reader has taken the buffer."""
+        self._reader_is_gone = False
         missing, self._missing = self._missing + self._lost_mid_line, 0
         if missing:
             self.write_line(GAP % missing)
 
-    def _let_writers_go(self) -> None:
+    def _resume_writers(self) -> None:
         action, self._when_empty = self._when_empty, None
         if action is not None:
             action()
@@ -108,13 +108,13 @@ class Outlet:
         self._lost_mid_line = not data.endswith(b"\n")
 
     def _from_line_start(self, data: bytes) -> bytes:
-        """Without the rest of a line whose beginning was dropped."""
+        """Return `data` without the rest of a line whose beginning was dropped."""
         _rest, end, data = data.partition(b"\n")
         self._lost_mid_line = not end
         return data
 
     def _push(self) -> None:
-        """Write until all is written or the reader must read first. A file, which epoll refuses, takes all."""
+        """Write until the buffer is empty or the reader has to read first. Never blocks."""
         try:
             while self._pending:
                 self._pending = self._pending[os.write(self._fd, self._pending) :]
