@@ -2,7 +2,7 @@
 
 import sys
 
-from gridbot.orders import main
+from gridbot.cli.open_orders import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gridbot import args
-from gridbot.errors import ConfigError
+from gridbot.config import args
+from gridbot.model.errors import ConfigError
 
 D = Decimal
 BASE = "--exchange backpack --symbol SOL_USDC"

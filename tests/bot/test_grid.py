@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gridbot import grid
-from gridbot.errors import ConfigError
-from gridbot.grid import Grid
-from gridbot.model import ZERO, Order, Side
+from gridbot.model.errors import ConfigError
+from gridbot.model.types import ZERO, Order, Side
+from gridbot.strategies import grid
+from gridbot.strategies.grid import Grid
 from tests.bot.worlds import PERP, World, order_of
 
 D = Decimal

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbot.ledger import Ledger, apply, carried, received
-from gridbot.model import ZERO, Fill, Side
+from gridbot.model.types import ZERO, Fill, Side
+from gridbot.store.ledger import Ledger, apply, carried, received
 
 D = Decimal
 

@@ -295,9 +295,9 @@ def test_a_garbled_book_is_no_empty_book() -> None:
     """An HTML page with status 200 for the list of open orders must not read as "no orders"."""
     book = Book()
     with FakeExchange(book, Faults(rate=1.0, kinds=(Fault.GARBAGE,))) as fake:
-        from gridbot import args
-        from gridbot.ccxt_exchange import CcxtExchange
-        from gridbot.errors import UnreachableError
+        from gridbot.config import args
+        from gridbot.exchanges.ccxt_exchange import CcxtExchange
+        from gridbot.model.errors import UnreachableError
 
         settings = args.parse(MESH, {})
         keys = {"apiKey": fake.key, "secret": fake.secret}

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gridbot import args, market
-from gridbot.errors import ConfigError, RejectedError
-from gridbot.market import EndOfDataError, Replay, Synthetic, invented_market
-from gridbot.model import Order, Side
-from gridbot.paper import Paper
+from gridbot.config import args
+from gridbot.exchanges import price_sources as market
+from gridbot.exchanges.paper import Paper
+from gridbot.exchanges.price_sources import EndOfDataError, Replay, Synthetic, invented_market
+from gridbot.model.errors import ConfigError, RejectedError
+from gridbot.model.types import Order, Side
 from tests.bot.worlds import PERP
 
 D = Decimal

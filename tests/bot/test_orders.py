@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from gridbot import orders
-from gridbot.args import parse
-from gridbot.errors import DatabaseError, RefusedError
-from gridbot.ledger import Ledger
-from gridbot.model import ExchangeOrder, Side, Wanted
-from gridbot.store import Store
+from gridbot.cli import open_orders as orders
+from gridbot.config.args import parse
+from gridbot.model.errors import DatabaseError, RefusedError
+from gridbot.model.types import ExchangeOrder, Side, Wanted
+from gridbot.store.ledger import Ledger
+from gridbot.store.store import Store
 from tests.bot.bots import GRID, RUN, BotFactory
 from tests.bot.test_live import FAST, fake, live, settled
 from tests.fake_exchange.server import FakeExchange

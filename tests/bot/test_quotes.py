@@ -8,10 +8,10 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gridbot import quotes
-from gridbot.grid import Plan
-from gridbot.model import ZERO, Order, Side, plain
-from gridbot.quotes import Quotes
+from gridbot.model.types import ZERO, Order, Side, plain
+from gridbot.strategies import quotes
+from gridbot.strategies.grid import Plan
+from gridbot.strategies.quotes import Quotes
 from tests.bot.worlds import PERP, SPOT, World, order_of
 
 D = Decimal

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot import args, risk
-from gridbot.errors import ConfigError
+from gridbot.config import args
+from gridbot.model.errors import ConfigError
+from gridbot.strategies import risk
 
 D = Decimal
 

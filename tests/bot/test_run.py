@@ -262,7 +262,7 @@ def test_a_bug_exits_1_with_a_traceback_and_a_report(start_bot: BotFactory, tmp_
     shim = tmp_path / "shim"
     shim.mkdir()
     (shim / "sitecustomize.py").write_text(
-        "import gridbot.engine as e\n"
+        "import gridbot.trading.engine as e\n"
         "def broken(self): raise RuntimeError('boom')\n"
         "e.Engine._check_account = lambda self, now: broken(self)\n"
     )

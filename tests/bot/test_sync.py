@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from gridbot.errors import DatabaseError, RejectedError, UnreachableError
-from gridbot.exchange import Exchange
-from gridbot.ledger import Ledger
-from gridbot.model import ExchangeOrder, Fill, Market, Order, Side, Wanted
-from gridbot.stop import cancel_own
-from gridbot.store import Store
-from gridbot.sync import LOST_AFTER_S, Synchronizer
+from gridbot.exchanges.exchange import Exchange
+from gridbot.model.errors import DatabaseError, RejectedError, UnreachableError
+from gridbot.model.types import ExchangeOrder, Fill, Market, Order, Side, Wanted
+from gridbot.store.ledger import Ledger
+from gridbot.store.store import Store
+from gridbot.trading.cancel import cancel_own
+from gridbot.trading.reconcile import LOST_AFTER_S, Synchronizer
 from tests.bot.worlds import PERP
 
 D = Decimal

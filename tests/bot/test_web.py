@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from gridbot import metrics
-from gridbot.board import Board
+from gridbot.runtime.board import Board
+from gridbot.web import metrics
 from tests.bot.bots import GRID, Bot
 
 TOKEN = "s3cret"
@@ -78,7 +78,9 @@ def test_nonsense_is_a_400(bot: Bot, path: str) -> None:
     assert bot.get(path)[0] == 400
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/../run.py", "/page/../web.py", "/%2e%2e/web.py", "/web.py"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/../run.py", "/page/../server.py", "/%2e%2e/server.py", "/server.py"]
+)
 def test_nothing_else_is_served(bot: Bot, path: str) -> None:
     assert bot.get(path)[0] == 404
 
@@ -184,7 +186,7 @@ def test_idle_connections_do_not_take_the_port(bot: Bot) -> None:
 
 def test_the_loop_must_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("gridbot.board.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("gridbot.runtime.board.time.monotonic", lambda: now[0])
     board = Board(interval=4, out_of_reach=60)
     assert board.health() == (False, "starting")
     board.ticked()
@@ -203,7 +205,7 @@ def test_the_loop_must_tick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_exchange_may_be_away_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("gridbot.board.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("gridbot.runtime.board.time.monotonic", lambda: now[0])
     board = Board(interval=1, out_of_reach=60)
     board.contact()
     board.status = {"price": "1"}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from gridbot.grid import Plan
-from gridbot.ledger import Ledger, apply, received
-from gridbot.model import ZERO, Fill, Market, Order, Side, Wanted, floor_to
+from gridbot.model.types import ZERO, Fill, Market, Order, Side, Wanted, floor_to
+from gridbot.store.ledger import Ledger, apply, received
+from gridbot.strategies.grid import Plan
 
 PERP = Market("SOL_USDC_PERP", "SOL", "USDC", True, Decimal("0.01"), Decimal("0.01"), Decimal("0.01"))
 SPOT = replace(PERP, symbol="SOL_USDC", perp=False)

@@ -1,0 +1,163 @@
+"""From argv to exit code: puts the rooms together, runs the loop, and leaves in good order."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gridbot.config import args
+from gridbot.config.args import Settings
+from gridbot.exchanges.exchange import Exchange
+from gridbot.exchanges.price_sources import EndOfDataError, invented_market
+from gridbot.model.errors import (
+    EXIT_COMPLETED,
+    EXIT_CRASH,
+    BotError,
+    ExchangeError,
+    KeysError,
+    UnauthorizedError,
+)
+from gridbot.model.types import Market
+from gridbot.runtime import log as logs
+from gridbot.runtime import report_file as report
+from gridbot.runtime.board import Board
+from gridbot.runtime.log import log
+from gridbot.runtime.stop_signal import StopSignal
+from gridbot.store.store import Store
+from gridbot.strategies import strategy
+from gridbot.trading.cancel import CRASH_WITHIN_S, cancel_own
+from gridbot.trading.engine import CompletedError, Engine
+from gridbot.trading.session import Session, StoppedError, open_session
+from gridbot.trading.status import status_of
+from gridbot.web import server as web
+
+RETRY_AT_MOST_S = 30.0
+# One refused signature may be a clock that was being set; as many in a row are keys that don't work.
+UNAUTHORIZED_TIMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How the loop ended: `completed` says why the run is over, None when it goes on at the next start."""
+
+    code: int
+    why: str
+    completed: bool = False
+
+
+def main(argv: Sequence[str], stop: StopSignal) -> int:
+    """Run the bot to its end. The exit code is one of `errors`."""
+    logs.set_up()
+    try:
+        return _serve(args.parse(argv), stop)
+    except BotError as err:
+        log.error("%s", err)
+        return err.exit_code
+    except Exception:  # noqa: BLE001 - a bug ends as a traceback and an exit code
+        log.exception("the bot crashed")
+        return EXIT_CRASH
+
+
+def _serve(settings: Settings, stop: StopSignal) -> int:
+    store = Store(settings.db_path, durable=settings.live)
+    board = Board(settings.interval, settings.out_of_reach)
+    server = web.serve(settings, board, stop)
+    try:
+        return _trade(settings, store, board, stop)
+    finally:
+        board.finished = True
+        server.shutdown()
+        store.close()
+
+
+def _trade(settings: Settings, store: Store, board: Board, stop: StopSignal) -> int:
+    def note(text: str) -> None:
+        board.note = text
+
+    try:
+        session = open_session(settings, store, os.environ, stop.wait, note)
+    except StoppedError as err:
+        end = _End(EXIT_COMPLETED, stop.reason or "stopped")
+        return _leave(settings, store, err.exchange, invented_market(settings), end, stop)
+    try:
+        end = _loop(_engine(settings, store, session, board, stop), stop)
+    except BotError as err:
+        log.error("%s", err)
+        end = _End(err.exit_code, str(err))
+    except Exception as err:  # noqa: BLE001 - orders have to be cancelled whatever went wrong
+        log.exception("the bot crashed")
+        end = _End(EXIT_CRASH, f"crash: {type(err).__name__}: {err}")
+    return _leave(settings, store, session.exchange, session.market, end, stop)
+
+
+def _engine(settings: Settings, store: Store, session: Session, board: Board, stop: StopSignal) -> Engine:
+    log.info(
+        "%s %s on %s, %s prices, tick %s, lot %s",
+        "LIVE" if settings.live else "PAPER",
+        settings.symbol,
+        settings.exchange,
+        session.exchange.name,
+        session.market.tick,
+        session.market.lot,
+    )
+    what = strategy.make(settings, session.market, store)
+    return Engine(settings, session.run, store, session.exchange, session.market, what, board, stop.is_set)
+
+
+def _loop(engine: Engine, stop: StopSignal) -> _End:
+    settings, failures, unauthorized = engine.settings, 0, 0
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            engine.tick()
+            if failures:
+                log.info("the exchange answers again")
+            failures = unauthorized = 0
+        except ExchangeError as err:
+            failures += 1
+            unauthorized = unauthorized + 1 if isinstance(err, UnauthorizedError) else 0
+            if unauthorized >= UNAUTHORIZED_TIMES:
+                raise KeysError(f"{settings.exchange} doesn't accept the keys: {err}") from err
+            engine.failed(err, first=failures == 1)
+        except CompletedError as err:
+            return _End(EXIT_COMPLETED, str(err), completed=True)
+        except EndOfDataError:
+            return _End(EXIT_COMPLETED, "the replay is over", completed=True)
+        engine.board.ticked()
+        engine.board.status = status_of(engine)
+        pause = settings.interval
+        if failures > 1:
+            pause = max(pause, min(pause * 2 ** min(failures - 1, 10), RETRY_AT_MOST_S))
+        stop.wait(max(pause - (time.monotonic() - began), 0))
+    return _End(EXIT_COMPLETED, stop.reason or "stopped")
+
+
+def _leave(
+    settings: Settings, store: Store, exchange: Exchange, market: Market, end: _End, stop: StopSignal
+) -> int:
+    """Cancel what is ours, say what is left."""
+    left, confirmed = len(store.live_orders()), False
+    # In case the supervisor's patience ends first: what is known now is better than no report.
+    report.write(settings.report, open_orders_left=left, confirmed=confirmed, why=end.why)
+    try:
+        within = settings.stop_within if end.code == EXIT_COMPLETED else CRASH_WITHIN_S
+        if stop.asked_at is not None:
+            within = max(within - (time.monotonic() - stop.asked_at), 1.0)
+        left, confirmed = cancel_own(store, exchange, market, within)
+    finally:
+        if end.completed:
+            store.end_run(end.why)
+        report.write(settings.report, open_orders_left=left, confirmed=confirmed, why=end.why)
+        held = store.ledger
+        log.info(
+            "stopped (%s): %d open orders left%s, position %s %s, %d trades",
+            end.why,
+            left,
+            "" if confirmed else " (not confirmed)",
+            held.position,
+            market.base,
+            held.trades,
+        )
+    return end.code

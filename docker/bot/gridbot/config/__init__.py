@@ -1,0 +1,4 @@
+"""Settings of a run.
+
+args  read them from argv and environment
+"""

@@ -1,0 +1,181 @@
+"""Price sources of the paper exchange: a seeded synthetic market, and the replay of a CSV file.
+
+A source hands out the prices that were passed since it was last asked, oldest first, never an empty list.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import random
+import time
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Protocol
+
+from gridbot.config.args import Settings
+from gridbot.model.errors import ConfigError
+from gridbot.model.types import Market, floor_to
+
+STEP_S = 0.5
+# At most this many steps are walked at once: a bot that slept for an hour doesn't find an hour of fills.
+MAX_STEPS = 240
+# Volatility in level distances per square root of a second, in the busy and in the calm regime, and how long each
+# lasts on average. A run begins busy, so that somebody who looks sees trades.
+BUSY, CALM = 0.42, 0.10
+BUSY_S, CALM_S = 90.0, 240.0
+
+
+class EndOfDataError(Exception):
+    """A replay has no more rows."""
+
+
+class Source(Protocol):
+    name: str
+
+    def path(self) -> list[Decimal]:
+        """The prices since the last call, oldest first."""
+
+
+class Synthetic:
+    """A price that wanders around the middle of the grid, with busy and calm hours. Same seed, same walk."""
+
+    name = "synthetic"
+
+    def __init__(
+        self,
+        seed: str,
+        middle: float,
+        spacing: float,
+        reach: float,
+        tick: Decimal,
+        start: Decimal | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`spacing` is the distance of two levels, `reach` how far (one standard deviation) the price wanders."""
+        self._random = random.Random(f"{seed}|{start}")
+        self._middle, self._spacing, self._reach, self._tick = middle, spacing, reach, tick
+        self._clock = clock
+        self._last = clock()
+        self._price = (
+            float(start) if start is not None else middle + spacing * self._random.uniform(-0.3, 0.3)
+        )
+        self._busy = True
+
+    def path(self) -> list[Decimal]:
+        steps = int((self._clock() - self._last) / STEP_S)
+        self._last += steps * STEP_S
+        for_now = [self._step() for _ in range(min(steps, MAX_STEPS))]
+        return for_now or [self._quoted()]
+
+    def _step(self) -> Decimal:
+        if self._random.random() < STEP_S / (BUSY_S if self._busy else CALM_S):
+            self._busy = not self._busy
+        sigma = (BUSY if self._busy else CALM) * self._spacing
+        pull = sigma * sigma / (2 * self._reach * self._reach)
+        drift = (self._middle - self._price) * pull * STEP_S
+        self._price += drift + sigma * math.sqrt(STEP_S) * self._random.gauss(0, 1)
+        self._price = max(self._price, float(self._tick))
+        return self._quoted()
+
+    def _quoted(self) -> Decimal:
+        return max(floor_to(Decimal(repr(self._price)), self._tick), self._tick)
+
+
+class LivePrices:
+    """The real market's prices, one a call. Raises ExchangeError when the exchange doesn't answer."""
+
+    name = "live"
+
+    def __init__(self, price: Callable[[], Decimal]) -> None:
+        self._price = price
+
+    def path(self) -> list[Decimal]:
+        return [self._price()]
+
+
+class Replay:
+    """Prices of a CSV file, one row a call: a column `price` or `close`, and `open,high,low` if they are there.
+
+    The file needs a header. Raises ConfigError for a file without prices, EndOfDataError after the last row.
+    """
+
+    name = "replay"
+
+    def __init__(self, path: Path) -> None:
+        self._rows = iter(read_prices(path))
+
+    def path(self) -> list[Decimal]:
+        for row in self._rows:
+            return row
+        raise EndOfDataError
+
+
+def read_prices(path: Path) -> list[list[Decimal]]:
+    """The price path of each row: [price], or [open, low, high, close] (the nearer extreme first)."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+            last = next((names[name] for name in ("price", "close", "last") if name in names), None)
+            if last is None:
+                raise ConfigError(f"--replay: {path} has no column price or close")
+            rows: list[list[Decimal]] = []
+            for row in reader:
+                try:
+                    close = Decimal(row[last])
+                    if all(name in names for name in ("open", "high", "low")):
+                        first, high, low = (Decimal(row[names[name]]) for name in ("open", "high", "low"))
+                        rows.append([first, *((low, high) if close >= first else (high, low)), close])
+                    else:
+                        rows.append([close])
+                    if not all(price.is_finite() and price > 0 for price in rows[-1]):
+                        raise InvalidOperation
+                except (InvalidOperation, TypeError):
+                    raise ConfigError(f"--replay: {path}:{reader.line_num}: not a price") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as err:
+        raise ConfigError(f"--replay: cannot read {path}: {err}") from err
+    if not rows:
+        raise ConfigError(f"--replay: {path} has no rows")
+    return rows
+
+
+def synthetic_for(settings: Settings, market: Market, start: Decimal | None, seed: str) -> Synthetic:
+    """A synthetic market whose walk suits the run: inside its grid, or around 100 for a quoting run."""
+    if settings.is_grid:
+        middle = float(settings.grid_lower + settings.grid_upper) / 2
+        span = float(settings.grid_upper - settings.grid_lower)
+        spacing = span / (settings.grid_num - 1)
+        reach = max(span / 5, spacing * 0.7)
+    else:
+        middle = 100.0
+        spacing = middle * float(settings.spread) / 100
+        reach = spacing * 8
+    return Synthetic(seed, middle, spacing, reach, market.tick, start)
+
+
+def invented_market(settings: Settings) -> Market:
+    """Rules for a symbol when no exchange can be asked: a tick of about 1/10000 of the price, a lot that fits."""
+    parts = settings.symbol.replace("-", "_").replace("/", "_").split("_")
+    middle = (settings.grid_lower + settings.grid_upper) / 2 if settings.is_grid else Decimal(100)
+    exponents = [min(middle.adjusted() - 4, 0)]
+    if settings.is_grid:
+        exponents += [_exponent(settings.grid_lower), _exponent(settings.grid_upper)]
+        step = (settings.grid_upper - settings.grid_lower) / (settings.grid_num - 1)
+        exponents.append(step.adjusted() - 2)
+    lot = Decimal(1).scaleb(min(_exponent(settings.quantity), 0))
+    return Market(
+        symbol=settings.symbol,
+        base=parts[0],
+        quote=parts[1] if len(parts) > 1 else "USDC",
+        perp=settings.perp,
+        tick=Decimal(1).scaleb(min(exponents)),
+        lot=lot,
+        min_qty=lot,
+    )
+
+
+def _exponent(value: Decimal) -> int:
+    exponent = value.normalize().as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0

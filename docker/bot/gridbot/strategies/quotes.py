@@ -1,0 +1,84 @@
+"""Two-sided quotes around the price, shifted by what is held. Pure.
+
+Bid i and ask i stand (i + 1) half-spreads from the price. Both sides are shifted against the position: with a skew of 1
+and a position at its maximum, by one half-spread. Further than the threshold from the target, only the way back is
+quoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gridbot.model.types import ZERO, Market, Order, Side, Wanted, ceil_to, floor_to
+from gridbot.strategies.grid import Plan
+
+# A quote is moved when it is off by more than this share of the half-spread; less would cancel and place all the time.
+REQUOTE_SHARE = Decimal("0.25")
+
+
+@dataclass(frozen=True, slots=True)
+class Quotes:
+    """`spread` in percent of the price, from best bid to best ask; quantities in base units."""
+
+    spread: Decimal
+    qty: Decimal
+    max_orders: int
+    max_position: Decimal
+    target: Decimal = ZERO
+    threshold: Decimal | None = None
+    skew: Decimal = ZERO
+
+
+def wanted(quotes: Quotes, market: Market, price: Decimal, position: Decimal) -> list[Wanted]:
+    """The quotes for `price` and `position`, best ones first, whatever stands in the book now."""
+    half = price * quotes.spread / 200
+    away = position - quotes.target
+    shift = -half * quotes.skew * max(min(away / quotes.max_position, Decimal(1)), Decimal(-1))
+    only = None
+    if quotes.threshold is not None and abs(away) > quotes.threshold:
+        only = Side.SELL if away > 0 else Side.BUY
+    found = []
+    for i in range(quotes.max_orders):
+        for side in Side:
+            if only is not None and side is not only:
+                continue
+            raw = price + shift - side.sign * half * (i + 1)
+            if side is Side.BUY:
+                level = min(floor_to(raw, market.tick), price - market.tick)
+            else:
+                level = max(ceil_to(raw, market.tick), price + market.tick)
+            if level > 0:
+                found.append(Wanted(f"{side.value}{i}", side, level, quotes.qty, post_only=True))
+    return found
+
+
+def plan(quotes: Quotes, market: Market, live: Sequence[Order], price: Decimal, position: Decimal) -> Plan:
+    """Keep what is near enough, cancel what isn't, place what is missing.
+
+    Worst case first: if every live and every new buy is filled, the position stays at or below max_position, and the
+    same for sells; on a spot market no more is offered than is held.
+    """
+    near = price * quotes.spread / 200 * REQUOTE_SHARE
+    ideal = {want.slot: want for want in wanted(quotes, market, price, position)}
+    cancel = tuple(
+        order
+        for order in live
+        if order.slot not in ideal or abs(ideal[order.slot].price - order.price) > max(near, market.tick)
+    )
+    floor = -quotes.max_position if market.perp else ZERO
+    room = {Side.BUY: quotes.max_position - position, Side.SELL: position - floor}
+    for order in live:
+        room[order.side] -= order.remaining
+    busy = {order.slot for order in live}
+    prices = {order.price for order in live}
+    place = []
+    for want in ideal.values():
+        if want.slot in busy or want.price in prices:
+            continue
+        qty = min(want.qty, floor_to(max(room[want.side], ZERO), market.lot))
+        if market.tradable(qty, want.price):
+            room[want.side] -= qty
+            place.append(Wanted(want.slot, want.side, want.price, qty, post_only=True))
+    return Plan(cancel, tuple(place))

@@ -1,0 +1,50 @@
+"""When a run has to end, or its range to move. Pure."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from gridbot.config.args import Settings
+from gridbot.model.errors import ConfigError
+from gridbot.model.types import plain
+
+
+def pnl_verdict(settings: Settings, pnl: Decimal) -> str | None:
+    """Why the run ends because of its profit or loss (quote currency, after fees), or None."""
+    if settings.stop_loss is not None and pnl <= -settings.stop_loss:
+        return f"stop loss: P&L {pnl:.4f} is at or below -{plain(settings.stop_loss)}"
+    if settings.take_profit is not None and pnl >= settings.take_profit:
+        return f"take profit: P&L {pnl:.4f} is at or above {plain(settings.take_profit)}"
+    return None
+
+
+def outside(lower: Decimal, upper: Decimal, tolerance: Decimal, price: Decimal) -> str | None:
+    """How the price has left the range, `tolerance` (a share of the bound) granted; None while it is inside."""
+    if price > upper * (1 + tolerance):
+        return f"price {plain(price)} is above the upper bound {plain(upper)}"
+    if price < lower * (1 - tolerance):
+        return f"price {plain(price)} is below the lower bound {plain(lower)}"
+    return None
+
+
+def moved_range(
+    lower: Decimal, upper: Decimal, mode: str, price: Decimal, tick: Decimal
+) -> tuple[Decimal, Decimal]:
+    """The range of the same size around `price`: same width, or same ratio for a geometric grid."""
+    if mode == "geometric":
+        half = (upper / lower).sqrt()
+        low, high = price / half, price * half
+    else:
+        width = upper - lower
+        low = price - width / 2
+        if low <= 0:
+            low = tick
+        high = low + width
+    low, high = (_to_tick(value, tick) for value in (low, high))
+    if low <= 0 or high <= low:
+        raise ConfigError(f"cannot move the range to {plain(price)}")
+    return low, high
+
+
+def _to_tick(value: Decimal, tick: Decimal) -> Decimal:
+    return (value / tick).to_integral_value(ROUND_HALF_EVEN) * tick

@@ -1,0 +1,185 @@
+"""The two kinds of strategy behind one face: what to cancel and what to place, given the record and the price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+from gridbot.config.args import Settings
+from gridbot.model.errors import ConfigError
+from gridbot.model.types import ZERO, Market, Order, floor_to, plain
+from gridbot.store.store import Store
+from gridbot.strategies import grid, quotes, risk
+from gridbot.strategies.grid import Grid, Plan
+from gridbot.strategies.quotes import Quotes
+
+# A quoting run without --max-position holds at most this many orders' worth.
+DEFAULT_POSITION_ORDERS = 10
+
+
+class Strategy(Protocol):
+    def prepare(self, price: Decimal) -> str:
+        """Get ready to trade at `price`, taking up what the record has. One line that says what it is."""
+
+    def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
+        """What to do now."""
+
+    def bounds(self) -> tuple[Decimal, Decimal] | None:
+        """The lowest and the highest price of the range, None where there is none."""
+
+    def move(self, price: Decimal) -> str:
+        """Move the range to `price`. One line that says what it is now."""
+
+    def describe(self) -> dict[str, Any] | None:
+        """For the page and the API."""
+
+
+class GridStrategy:
+    """`grid` and `perp_grid`. The range and the cells' inventories live in the record and outlast a restart."""
+
+    def __init__(self, settings: Settings, market: Market, store: Store) -> None:
+        self._settings, self._market, self._store = settings, market, store
+        # On a spot market only what was bought can be sold: neutral is long there.
+        self._kind = settings.grid_type if settings.perp else "long"
+        self._qty = floor_to(settings.quantity, market.lot)
+        self._most = settings.max_position or self._qty * (settings.grid_num - 1)
+        self._range = (settings.grid_lower, settings.grid_upper)
+        levels = self._levels()
+        lowest = next((level for level in levels if level > 0), ZERO)
+        if not market.tradable(self._qty, lowest):
+            raise ConfigError(
+                f"--quantity: {plain(settings.quantity)} is less than {market.symbol} allows"
+                f" (lot {plain(market.lot)}, smallest {plain(market.min_qty)}, value {plain(market.min_notional)})"
+            )
+        if self._most < self._qty:
+            raise ConfigError("--max-position: must be at least --quantity")
+        self._grid: Grid | None = None
+
+    def prepare(self, price: Decimal) -> str:
+        kept = self._store.grid()
+        if kept is None or kept["of"] != self._fingerprint():
+            return self._begin(price, self._range)
+        self._range = (Decimal(kept["lower"]), Decimal(kept["upper"]))
+        self._grid = Grid(self._levels(), int(kept["anchor"]), self._qty, self._most, int(kept["generation"]))
+        return f"resuming {self._said()}"
+
+    def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
+        assert self._grid is not None
+        return grid.plan(
+            self._grid, self._market, self._store.cells(), live, price, self._store.ledger.position
+        )
+
+    def bounds(self) -> tuple[Decimal, Decimal] | None:
+        return self._range
+
+    def move(self, price: Decimal) -> str:
+        lower, upper = self._range
+        return self._begin(
+            price, risk.moved_range(lower, upper, self._settings.grid_mode, price, self._market.tick)
+        )
+
+    def describe(self) -> dict[str, Any]:
+        assert self._grid is not None
+        return {
+            "lower": str(self._range[0]),
+            "upper": str(self._range[1]),
+            "mode": self._settings.grid_mode,
+            "type": self._kind,
+            "levels": [plain(level) for level in self._grid.levels],
+            "quantity": plain(self._qty),
+            "max_position": plain(self._most),
+        }
+
+    def _begin(self, price: Decimal, bounds: tuple[Decimal, Decimal]) -> str:
+        self._range = bounds
+        generation = self._store.generation + 1
+        self._grid, cells = grid.begin(
+            self._levels(), self._kind, price, self._qty, self._most, self._store.ledger.position, generation
+        )
+        kept = {
+            "of": self._fingerprint(),
+            "lower": str(bounds[0]),
+            "upper": str(bounds[1]),
+            "anchor": self._grid.anchor,
+            "generation": generation,
+        }
+        self._store.set_grid(kept, generation, cells)
+        return self._said()
+
+    def _levels(self) -> tuple[Decimal, ...]:
+        lower, upper = self._range
+        return grid.make_levels(
+            lower, upper, self._settings.grid_num, self._settings.grid_mode, self._market.tick
+        )
+
+    def _fingerprint(self) -> list[str]:
+        """What the cells' inventories depend on: a grid with another one starts afresh, its position carried over."""
+        s = self._settings
+        values = (
+            s.grid_lower,
+            s.grid_upper,
+            s.grid_num,
+            s.grid_mode,
+            self._kind,
+            self._qty,
+            self._market.tick,
+        )
+        return [str(value) for value in values]
+
+    def _said(self) -> str:
+        assert self._grid is not None
+        levels = self._grid.levels
+        return (
+            f"{self._kind} {self._settings.grid_mode} grid: {len(levels)} levels {plain(levels[0])}-{plain(levels[-1])},"
+            f" {plain(self._qty)} {self._market.base} each, at most {plain(self._most)}"
+        )
+
+
+class QuoteStrategy:
+    """`standard`: two-sided quotes."""
+
+    def __init__(self, settings: Settings, market: Market, store: Store) -> None:
+        qty = floor_to(settings.quantity, market.lot)
+        if qty < market.min_qty:
+            raise ConfigError(
+                f"--quantity: {plain(settings.quantity)} is less than {market.symbol} allows"
+                f" (lot {plain(market.lot)}, smallest {plain(market.min_qty)})"
+            )
+        self._market, self._store = market, store
+        self._quotes = Quotes(
+            spread=settings.spread,
+            qty=qty,
+            max_orders=settings.max_orders,
+            max_position=settings.max_position or qty * DEFAULT_POSITION_ORDERS,
+            target=settings.target_position,
+            threshold=settings.position_threshold,
+            skew=settings.inventory_skew,
+        )
+
+    def prepare(self, price: Decimal) -> str:
+        del price
+        mine = self._quotes
+        return (
+            f"quoting {mine.max_orders} orders a side, {plain(mine.qty)} {self._market.base} each,"
+            f" spread {plain(mine.spread)} %, at most {plain(mine.max_position)}"
+        )
+
+    def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
+        return quotes.plan(self._quotes, self._market, live, price, self._store.ledger.position)
+
+    def bounds(self) -> tuple[Decimal, Decimal] | None:
+        return None
+
+    def move(self, price: Decimal) -> str:
+        raise AssertionError(f"quotes have no range to move to {price}")
+
+    def describe(self) -> dict[str, Any] | None:
+        return None
+
+
+def make(settings: Settings, market: Market, store: Store) -> Strategy:
+    """The strategy of `settings`. Raises ConfigError when the market's rules don't allow it."""
+    if settings.is_grid:
+        return GridStrategy(settings, market, store)
+    return QuoteStrategy(settings, market, store)

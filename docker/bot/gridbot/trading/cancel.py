@@ -1,0 +1,68 @@
+"""The way out: cancel what is ours, read again until nothing of it is open, and say what is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from gridbot.exchanges.exchange import Exchange
+from gridbot.model.errors import ExchangeError
+from gridbot.model.types import Market, Order
+from gridbot.runtime.log import log
+from gridbot.store.store import Store
+from gridbot.trading.reconcile import Synchronizer
+
+# After a crash something is wrong anyway, and the supervisor waits to start the bot again.
+CRASH_WITHIN_S = 10.0
+PAUSE_S = (0.05, 0.2, 0.5, 1.0)
+
+
+def cancel_own(
+    store: Store,
+    exchange: Exchange,
+    market: Market,
+    within: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[int, bool]:
+    """Cancel every live order of the record. How many are left, and whether the exchange has confirmed that."""
+    deadline = time.monotonic() + within
+    exchange.hurry()
+    sync = Synchronizer(store, exchange, market)
+    rounds = 0
+    while True:
+        try:
+            outcome = sync.run(time.time())
+            orders = [*outcome.stray, *store.live_orders()]
+            if not orders:
+                return 0, True
+            _cancel_all(exchange, [order for order in orders if order.exchange_id is not None], deadline)
+        except ExchangeError as err:
+            log.warning("cannot confirm that all orders are cancelled: %s", err)
+            if not store.live_orders():
+                return 0, False
+        if time.monotonic() >= deadline:
+            return len(store.live_orders()), False
+        sleep(PAUSE_S[min(rounds, len(PAUSE_S) - 1)])
+        rounds += 1
+
+
+def _cancel_all(exchange: Exchange, orders: list[Order], deadline: float) -> None:
+    """Several at a time where the exchange allows it: 199 orders one after the other would take longer than there is."""
+    channels = exchange.channels(len(orders))
+    parts = [orders[i :: len(channels)] for i in range(len(channels))]
+
+    def cancel(channel: Exchange, part: list[Order]) -> None:
+        for order in part:
+            if time.monotonic() >= deadline:
+                return
+            try:
+                channel.cancel(order)
+            except ExchangeError as err:
+                log.warning("cannot cancel order %s: %s", order.exchange_id, err)
+
+    if len(channels) == 1:
+        cancel(channels[0], orders)
+        return
+    with ThreadPoolExecutor(len(channels)) as pool:
+        list(pool.map(cancel, channels, parts))

@@ -1,0 +1,167 @@
+"""Where a run trades, and which run it is: fixed before the first tick, and for the whole run."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import urllib.parse
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+
+from gridbot.config.args import Settings
+from gridbot.exchanges import venues
+from gridbot.exchanges.exchange import Exchange
+from gridbot.exchanges.paper import Paper
+from gridbot.exchanges.price_sources import LivePrices, Replay, invented_market, synthetic_for
+from gridbot.model.errors import ConfigError, ExchangeError, RefusedError, UnreachableError
+from gridbot.model.types import Market, plain
+from gridbot.runtime.log import log
+from gridbot.store.ledger import Ledger, carried
+from gridbot.store.store import Run, Store
+from gridbot.trading.cancel import cancel_own
+
+# How long a start waits for the exchange before a paper run settles for the synthetic market.
+FIRST_ANSWER_S = 5.0
+RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    exchange: Exchange
+    market: Market
+    run: Run
+
+
+class StoppedError(Exception):
+    """A stop was asked for before the exchange had answered. `exchange` is what there was to talk to."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__()
+        self.exchange = exchange
+
+
+def open_session(
+    settings: Settings,
+    store: Store,
+    env: Mapping[str, str],
+    wait: Callable[[float], bool],
+    note: Callable[[str], None],
+) -> Session:
+    """Reach the market and begin or resume the run. `wait(seconds)` is true when a stop was asked for.
+
+    Raises BotError, or StoppedError.
+    """
+    exchange = _choose(settings, store, env)
+    attempts = 0
+    while True:
+        try:
+            market = exchange.market()
+            return Session(exchange, market, _run(settings, store, exchange, env))
+        except UnreachableError as err:
+            note(f"the exchange is out of reach: {err}")
+            if attempts % 10 == 0:
+                log.warning("waiting for the exchange: %s", err)
+        except ExchangeError as err:
+            raise RefusedError(f"{settings.exchange} refused: {err}") from err
+        if wait(RETRY_S[min(attempts, len(RETRY_S) - 1)]):
+            raise StoppedError(exchange)
+        attempts += 1
+
+
+def _choose(settings: Settings, store: Store, env: Mapping[str, str]) -> Exchange:
+    if settings.live:
+        from gridbot.exchanges.ccxt_exchange import CcxtExchange
+
+        venues.require_signer(settings.exchange, env)
+        return CcxtExchange(settings, venues.credentials(settings.exchange, env), env)
+    if settings.replay:
+        return Paper(lambda: invented_market(settings), Replay(settings.replay))
+    source = settings.source
+    run = store.unfinished_run()
+    if source == "auto" and run is not None and run.identity == settings.identity and run.source != "replay":
+        source = run.source
+        if source == "synthetic":
+            log.info(
+                "going on with this run on the synthetic market (GRIDBOT_MARKET=live begins one on live prices)"
+            )
+    if source == "auto" and answers(settings, env):
+        live = _live_prices(settings, env)
+        try:
+            live.price()
+            return live
+        except ExchangeError as err:
+            log.info("no live prices: %s", err)
+    elif source == "live":
+        return _live_prices(settings, env)
+    start = store.samples.last_price() if run is not None and run.source == "synthetic" else None
+    market = invented_market(settings)
+    return Paper(lambda: market, synthetic_for(settings, market, start, settings.instance))
+
+
+def _live_prices(settings: Settings, env: Mapping[str, str]) -> Paper:
+    from gridbot.exchanges.ccxt_exchange import CcxtExchange
+
+    public = CcxtExchange(settings, None, env)
+    return Paper(public.market, LivePrices(public.price))
+
+
+def answers(settings: Settings, env: Mapping[str, str], within: float = FIRST_ANSWER_S) -> bool:
+    """Whether anything listens where the exchange should be. Cheap: offline, ccxt need not be imported at all."""
+    if env.get("HTTPS_PROXY") or env.get("https_proxy"):
+        return True  # only the proxy can tell
+    url = venues.base_url(settings.exchange, env) or f"https://{venues.VENUES[settings.exchange].host}"
+    parts = urllib.parse.urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    found: list[bool] = []
+
+    def knock() -> None:
+        with contextlib.suppress(OSError):
+            socket.create_connection((parts.hostname or "", port), timeout=within).close()
+            found.append(True)
+
+    # In a thread of its own: looking a name up has no time-out.
+    thread = threading.Thread(target=knock, daemon=True)
+    thread.start()
+    thread.join(within)
+    return bool(found)
+
+
+def _run(settings: Settings, store: Store, exchange: Exchange, env: Mapping[str, str]) -> Run:
+    """The unfinished run where it is this one, else a new one that takes over the last one's position."""
+    identity, source = settings.identity, exchange.name
+    run = store.unfinished_run()
+    if run is not None and (run.identity, run.source) == (identity, source) and source != "replay":
+        return run
+    last = store.last_run()
+    ledger = Ledger()
+    if last is not None and last.identity == identity and (settings.live or last.source == source == "live"):
+        if store.ledger.position:
+            ledger = carried(store.ledger.position, exchange.price())
+            log.info("taking over a position of %s", plain(ledger.position))
+    elif last is not None and store.live_orders():
+        _clear_leftovers(settings, store, last, env)
+    return store.begin_run(identity, source, asdict(replace(settings, web_token=None)), ledger)
+
+
+def _clear_leftovers(settings: Settings, store: Store, last: Run, env: Mapping[str, str]) -> None:
+    """See to the orders an earlier run on another market has left open, while the record still knows them."""
+    orders = store.live_orders()
+    exchange_name, symbol, kind, mode = last.identity.split(" ")
+    if mode == "paper":
+        for order in orders:
+            store.close_order(order.client_id, "canceled", "a paper order of an earlier run")
+        return
+    if not settings.live:
+        raise ConfigError(
+            f"DB_PATH: a live run has left {len(orders)} orders on {exchange_name} {symbol} in this database;"
+            " let it run live once more to cancel them, or use another database"
+        )
+    from gridbot.exchanges.ccxt_exchange import CcxtExchange
+
+    log.warning("cancelling %d orders left on %s %s", len(orders), exchange_name, symbol)
+    old = replace(settings, exchange=exchange_name, symbol=symbol, perp=kind == "perp")
+    exchange = CcxtExchange(old, venues.credentials(exchange_name, env), env)
+    left, _ = cancel_own(store, exchange, invented_market(old), settings.stop_within)
+    if left:
+        raise RefusedError(f"{left} orders of this database are still open on {exchange_name} {symbol}")
