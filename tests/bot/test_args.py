@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gridbot.config import args
+from gridbot.config.settings import Settings
 from gridbot.model.errors import ConfigError
 
 D = Decimal
@@ -17,7 +18,7 @@ GRID = f"{BASE} --strategy grid --grid-upper 170 --grid-lower 130 --quantity 0.1
 QUOTES = f"{BASE} --strategy standard --quantity 1"
 
 
-def parse(line: str, **env: str) -> args.Settings:
+def parse(line: str, **env: str) -> Settings:
     return args.parse(shlex.split(line), env)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gridbot.config import args
+from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
 from gridbot.exchanges.ccxt_exchange import CcxtExchange, load
 from gridbot.model.errors import ConfigError, KeysError, RejectedError, UnauthorizedError, UnreachableError
@@ -25,7 +26,7 @@ D = Decimal
 KEY = "0x" + "1" * 64
 
 
-def settings(exchange: str = "backpack") -> args.Settings:
+def settings(exchange: str = "backpack") -> Settings:
     return args.parse([exchange if word == "backpack" else word for word in GRID], {})
 
 

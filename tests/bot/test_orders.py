@@ -16,7 +16,7 @@ import pytest
 from gridbot.cli import open_orders as orders
 from gridbot.config.args import parse
 from gridbot.model.errors import DatabaseError, RefusedError
-from gridbot.model.types import ExchangeOrder, Side, Wanted
+from gridbot.model.types import ExchangeOrder, OrderRequest, Side
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from tests.bot.bots import GRID, RUN, BotFactory
@@ -62,7 +62,7 @@ def record(path: Path, identity: str = "backpack SOL_USDC_PERP perp live", *, se
     """A record of one order that was sent and never answered; its client id."""
     store = Store(path, durable=False)
     store.begin_run(identity, "live", {}, Ledger())
-    order = store.new_order(Wanted("1", Side.BUY, Decimal(144), Decimal(1)), sent_at)
+    order = store.new_order(OrderRequest("1", Side.BUY, Decimal(144), Decimal(1)), sent_at)
     store.close()
     return order.client_id
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gridbot.model.types import ZERO, Order, Side, plain
+from gridbot.model.types import ZERO, Order, Side, as_text
 from gridbot.strategies import quotes
 from gridbot.strategies.grid import Plan
 from gridbot.strategies.quotes import Quotes
@@ -19,7 +19,7 @@ TWO = Quotes(spread=D(1), qty=D(1), max_orders=2, max_position=D(10))
 
 
 def wanted(mine: Quotes, price: str = "100", position: str = "0") -> list[str]:
-    return [f"{w.slot} {plain(w.price)}" for w in quotes.wanted(mine, PERP, D(price), D(position))]
+    return [f"{w.slot} {as_text(w.price)}" for w in quotes.wanted(mine, PERP, D(price), D(position))]
 
 
 def test_quotes_stand_around_the_price() -> None:
@@ -61,7 +61,7 @@ def test_near_enough_stays_far_off_is_moved() -> None:
 def test_a_spot_market_sells_only_what_is_held() -> None:
     assert [w.side for w in quotes.plan(TWO, SPOT, [], D(100), ZERO).place] == [Side.BUY, Side.BUY]
     plan = quotes.plan(TWO, SPOT, [], D(100), D("1.5"))
-    assert [plain(w.qty) for w in plan.place if w.side is Side.SELL] == ["1", "0.5"]
+    assert [as_text(w.qty) for w in plan.place if w.side is Side.SELL] == ["1", "0.5"]
 
 
 @settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))

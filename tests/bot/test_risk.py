@@ -7,13 +7,14 @@ from decimal import Decimal
 import pytest
 
 from gridbot.config import args
+from gridbot.config.settings import Settings
 from gridbot.model.errors import ConfigError
 from gridbot.strategies import risk
 
 D = Decimal
 
 
-def settings(*more: str) -> args.Settings:
+def settings(*more: str) -> Settings:
     return args.parse(
         [
             "--exchange", "backpack", "--symbol", "S_U", "--strategy", "perp_grid", "--grid-upper", "2",

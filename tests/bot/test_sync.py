@@ -12,7 +12,7 @@ import pytest
 
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import DatabaseError, RejectedError, UnreachableError
-from gridbot.model.types import ExchangeOrder, Fill, Market, Order, Side, Wanted
+from gridbot.model.types import ExchangeOrder, Fill, Market, Order, OrderRequest, Side
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.trading.cancel import cancel_own
@@ -90,7 +90,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def new(store: Store, slot: str = "L1", side: str = "buy", price: str = "99", qty: str = "1") -> Order:
-    return store.new_order(Wanted(slot, Side(side), D(price), D(qty), cell=1, post_only=True), NOW)
+    return store.new_order(OrderRequest(slot, Side(side), D(price), D(qty), cell=1, post_only=True), NOW)
 
 
 def shown(order: Order, exchange_id: str = "7", *, filled: str = "0", is_open: bool = True) -> ExchangeOrder:
@@ -274,7 +274,7 @@ def test_the_database_refuses_a_second_live_order_in_a_slot(store: Store) -> Non
 
 def test_client_ids_avoid_those_in_use(store: Store) -> None:
     made = {
-        store.new_order(Wanted(f"L{i}", Side.BUY, D(1), D(1)), NOW, taken={1, 2, 3}, limit=9).client_id
+        store.new_order(OrderRequest(f"L{i}", Side.BUY, D(1), D(1)), NOW, taken={1, 2, 3}, limit=9).client_id
         for i in range(6)
     }
     assert made == {4, 5, 6, 7, 8, 9}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from gridbot.model.types import ZERO, Fill, Market, Order, Side, Wanted, floor_to
+from gridbot.model.types import ZERO, Fill, Market, Order, OrderRequest, Side, floor_to
 from gridbot.store.ledger import Ledger, apply, received
 from gridbot.strategies.grid import Plan
 
@@ -16,7 +16,7 @@ SPOT = replace(PERP, symbol="SOL_USDC", perp=False)
 FEE = Decimal("0.0002")
 
 
-def order_of(want: Wanted, client_id: int, state: str = "open") -> Order:
+def order_of(want: OrderRequest, client_id: int, state: str = "open") -> Order:
     return Order(
         client_id, want.slot, want.side, want.price, want.qty, ZERO, state, 0.0, want.cell, f"x{client_id}",
         want.post_only, want.market, want.reduce_only,

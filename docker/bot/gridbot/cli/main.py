@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gridbot.config import args
-from gridbot.config.args import Settings
+from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
 from gridbot.exchanges.price_sources import EndOfDataError, invented_market
 from gridbot.model.errors import (

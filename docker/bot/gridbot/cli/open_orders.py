@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gridbot.config import args
-from gridbot.config.args import Settings
+from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import (
@@ -26,7 +26,7 @@ from gridbot.model.errors import (
     RefusedError,
     UnreachableError,
 )
-from gridbot.model.types import ExchangeOrder, plain
+from gridbot.model.types import ExchangeOrder, as_text
 from gridbot.store.database import open_for_reading
 from gridbot.store.order_reader import Record
 
@@ -109,8 +109,8 @@ def _answer(ours: list[ExchangeOrder], others: int) -> dict[str, Any]:
         {
             "id": there.exchange_id,
             "side": there.side.value,
-            "price": None if there.price is None else plain(there.price),
-            "quantity": plain(there.qty - there.filled),
+            "price": None if there.price is None else as_text(there.price),
+            "quantity": as_text(there.qty - there.filled),
         }
         for there in ours[:MOST_NAMED]
     ]

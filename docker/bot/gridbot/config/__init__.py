@@ -1,4 +1,5 @@
-"""Settings of a run.
+"""Read the settings of a run.
 
-args  read them from argv and environment
+settings  the settings as one frozen object
+args      read them from argv and environment
 """

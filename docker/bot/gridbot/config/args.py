@@ -1,81 +1,28 @@
-"""argv and environment -> frozen `Settings`. Every fault is one line that names the option or the variable."""
+"""Read `Settings` from argv and environment. Every fault is one line naming the option or the variable."""
 
 from __future__ import annotations
 
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import NoReturn
 
+from gridbot.config.settings import (
+    DEFAULT_INTERVAL_S,
+    GRID_STRATEGIES,
+    OUT_OF_REACH_S,
+    STOP_WITHIN_S,
+    Settings,
+)
 from gridbot.model.errors import ConfigError
 from gridbot.model.types import ZERO
 
 EXCHANGES = ("backpack", "aster", "paradex", "lighter", "apex")
-GRID_STRATEGIES = ("grid", "perp_grid")
 BOUNDARY_ACTIONS = ("emergency_close", "adjust_range", "stop_only")
-DEFAULT_INTERVAL_S = 2.0
 MIN_INTERVAL_S = 0.05
 MAX_LEVELS = 200
-# Exchanges have short outages every day; a bot that waits one out is not sick yet.
-OUT_OF_REACH_S = 60.0
-# From the signal on. The supervisor kills after 45 s by default, and the last calls may take a few seconds more.
-STOP_WITHIN_S = 35.0
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """One run's settings. Prices and P&L limits in quote currency, quantities in base, times in seconds."""
-
-    exchange: str
-    symbol: str
-    strategy: str
-    perp: bool
-    quantity: Decimal
-    max_position: Decimal | None = None
-    stop_loss: Decimal | None = None
-    take_profit: Decimal | None = None
-    duration: float | None = None
-    interval: float = DEFAULT_INTERVAL_S
-    # grid, perp_grid
-    grid_upper: Decimal = ZERO
-    grid_lower: Decimal = ZERO
-    grid_num: int = 10
-    grid_mode: str = "arithmetic"
-    grid_type: str = "neutral"
-    boundary_check: bool = False
-    boundary_action: str = "emergency_close"
-    boundary_tolerance: Decimal = ZERO
-    # standard
-    spread: Decimal = Decimal("0.2")
-    max_orders: int = 3
-    target_position: Decimal = ZERO
-    position_threshold: Decimal | None = None
-    inventory_skew: Decimal = ZERO
-    # where and how
-    live: bool = False
-    instance: str = "gridbot"
-    source: str = "auto"
-    replay: Path | None = None
-    db_path: Path = Path("logs/gridbot.db")
-    web_host: str = "127.0.0.1"
-    web_port: int = 0
-    web_token: str | None = None
-    report: Path | None = None
-    out_of_reach: float = OUT_OF_REACH_S
-    stop_within: float = STOP_WITHIN_S
-
-    @property
-    def is_grid(self) -> bool:
-        return self.strategy in GRID_STRATEGIES
-
-    @property
-    def identity(self) -> str:
-        """What a run is a run of: another exchange, symbol, market type or mode is another run."""
-        kind = "perp" if self.perp else "spot"
-        return f"{self.exchange} {self.symbol} {kind} {'live' if self.live else 'paper'}"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -84,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of `argv` and `env`. Raises ConfigError."""
+    """Return the settings that `argv` and `env` describe. Raises ConfigError."""
     options = _parser().parse_args(list(argv))
     if options.strategy == "maker_hedge":
         raise ConfigError("--strategy: this bot has no maker_hedge; use grid, perp_grid or standard")
@@ -190,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--interval",
         type=_seconds,
-        help=f"seconds between two looks at the market (default {DEFAULT_INTERVAL_S:g})",
+        help=f"seconds between two ticks (default {DEFAULT_INTERVAL_S:g})",
     )
     add("--grid-upper", type=_decimal)
     add("--grid-lower", type=_decimal)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from gridbot.config.args import Settings
+from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import (
@@ -326,7 +326,7 @@ def _pick(order: Order, found: Sequence[ExchangeOrder]) -> ExchangeOrder | None:
         if order.exchange_id is not None:
             if there.exchange_id == order.exchange_id:
                 return there
-        elif there.client_id == order.client_id and order.looks_like(there):
+        elif there.client_id == order.client_id and order.matches(there):
             return there
     return None
 

@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Protocol
 
-from gridbot.config.args import Settings
+from gridbot.config.settings import Settings
 from gridbot.model.errors import ConfigError
 from gridbot.model.types import Market, floor_to
 

@@ -1,4 +1,4 @@
-"""What can go wrong, and the exit code each kind ends the bot with."""
+"""Define the exceptions, and the exit code each kind ends the bot with."""
 
 from __future__ import annotations
 
@@ -7,56 +7,56 @@ EXIT_CRASH = 1
 
 
 class BotError(Exception):
-    """Ends the bot with `exit_code` and its text as the one line to read."""
+    """End the bot with `exit_code`. The text is the one line that the user reads."""
 
     exit_code = EXIT_CRASH
 
 
 class ConfigError(BotError):
-    """The arguments, the environment or the market's rules don't allow this run."""
+    """Report that the arguments, the environment or the market's rules don't allow this run."""
 
     exit_code = 2
 
 
 class KeysError(BotError):
-    """Credentials are missing, or the exchange doesn't accept them."""
+    """Report credentials that are missing, or that the exchange doesn't accept."""
 
     exit_code = 3
 
 
 class RefusedError(BotError):
-    """The exchange answers, and says no to something the run can't do without."""
+    """Report that the exchange refused something the run can't do without."""
 
     exit_code = 4
 
 
 class DatabaseError(BotError):
-    """The SQLite file can't be used: broken, not writable, or in use by another bot."""
+    """Report a SQLite file that is broken, not writable, or in use by another bot."""
 
     exit_code = 5
 
 
 class PortError(BotError):
-    """The web port can't be listened on."""
+    """Report that the web port can't be listened on."""
 
     exit_code = 6
 
 
 class ExchangeError(Exception):
-    """One call to the exchange failed. Not a `BotError`: the loop decides what it means."""
+    """Report that one call to the exchange failed. No `BotError`, because the loop decides what follows."""
 
 
 class UnreachableError(ExchangeError):
-    """No answer, or none that says what happened. After `place` the order may exist."""
+    """Report a call without a clear answer. After `place` the order may exist."""
 
 
 class RejectedError(ExchangeError):
-    """A definite no to this one call. After `place` the order does not exist."""
+    """Report that the exchange refused this one call. After `place` the order does not exist."""
 
 
 class UnauthorizedError(RejectedError):
-    """The keys were not accepted for this call."""
+    """Report that the keys were not accepted for this call."""
 
 
 class NotFoundError(RejectedError):
-    """The exchange doesn't know the order."""
+    """Report an order that the exchange doesn't know."""

@@ -1,4 +1,4 @@
-"""The words the rooms share: sides, markets, orders, fills. Quantities are base units, prices quote per base unit."""
+"""Define sides, markets, orders and fills. Quantities are in the base currency, prices in quote per base."""
 
 from __future__ import annotations
 
@@ -10,31 +10,34 @@ ZERO = Decimal(0)
 
 
 class Side(StrEnum):
+    """Name the two sides of the book."""
+
     BUY = "buy"
     SELL = "sell"
 
     @property
     def sign(self) -> int:
-        """+1 for a buy, -1 for a sell: what a fill of 1 does to the position."""
+        """Return +1 for a buy and -1 for a sell, the change of position that a fill of 1 makes."""
         return 1 if self is Side.BUY else -1
 
     @property
     def opposite(self) -> Side:
+        """Return the other side."""
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
-    """The largest multiple of `step` that is not above `value`."""
+    """Return the largest multiple of `step` at or below `value`."""
     return (value / step).to_integral_value(ROUND_FLOOR) * step
 
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
-    """The smallest multiple of `step` that is not below `value`."""
+    """Return the smallest multiple of `step` at or above `value`."""
     return (value / step).to_integral_value(ROUND_CEILING) * step
 
 
-def plain(value: Decimal) -> str:
-    """`value` without exponent and trailing zeros: what is stored, logged and sent."""
+def as_text(value: Decimal) -> str:
+    """Format `value` without exponent and trailing zeros, as it is stored, logged and served."""
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -43,7 +46,7 @@ def plain(value: Decimal) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """The rules of one market. `tick` and `lot` are the steps of price and quantity."""
+    """Hold the rules of one market. `tick` and `lot` are the steps of price and quantity."""
 
     symbol: str
     base: str
@@ -54,14 +57,17 @@ class Market:
     min_qty: Decimal
     min_notional: Decimal = ZERO
 
-    def tradable(self, qty: Decimal, price: Decimal) -> bool:
-        """Whether an order of `qty` (already a multiple of the lot) is large enough."""
+    def is_tradable(self, qty: Decimal, price: Decimal) -> bool:
+        """Tell whether an order of `qty`, a multiple of the lot, is large enough for the exchange."""
         return qty >= self.min_qty and qty > 0 and qty * price >= self.min_notional
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """An order a strategy wants. `slot` is its place: at most one live order stands in a slot at any time."""
+class OrderRequest:
+    """Describe an order to place.
+
+    `slot` names its place in the strategy; a slot holds at most one live order.
+    """
 
     slot: str
     side: Side
@@ -75,10 +81,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order of ours, as the record has it.
+    """Hold one order of this bot, as the database has it.
 
-    `state` is `new` (written down, and maybe sent), `open` (the exchange has confirmed it) or a way it ended:
-    `filled`, `canceled`, `rejected`, `absent` (it never reached the exchange).
+    `state` is `new` (stored, and possibly sent), `open` (confirmed by the exchange), or final: `filled`,
+    `canceled`, `rejected`, `absent` (it never reached the exchange).
     """
 
     client_id: int
@@ -97,20 +103,30 @@ class Order:
 
     @property
     def live(self) -> bool:
+        """Tell whether the order may be open at the exchange."""
         return self.state in ("new", "open")
 
     @property
     def remaining(self) -> Decimal:
+        """Return the quantity that is not filled yet."""
         return self.qty - self.filled
 
-    def looks_like(self, there: ExchangeOrder) -> bool:
-        """Whether `there` could be this order: a client id alone may be somebody else's."""
-        return self.side is there.side and (self.market or there.price is None or self.price == there.price)
+    def matches(self, exchange_order: ExchangeOrder) -> bool:
+        """Compare side and price with an order of the exchange.
+
+        Another program on the same account may have used the same client id, so an equal id proves nothing.
+        """
+        return self.side is exchange_order.side and (
+            self.market or exchange_order.price is None or self.price == exchange_order.price
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeOrder:
-    """An order as the exchange reports it, ours or somebody else's. `client_id` is None where it isn't a number."""
+    """Hold an order as the exchange reports it, of this bot or of another program.
+
+    `client_id` is None where it isn't a number.
+    """
 
     exchange_id: str
     client_id: int | None
@@ -123,7 +139,7 @@ class ExchangeOrder:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """An execution as the exchange reports it. `at` is the exchange's time, seconds since the epoch."""
+    """Hold an execution as the exchange reports it. `at` is the exchange's time, seconds since the epoch."""
 
     trade_id: str
     exchange_id: str

@@ -38,7 +38,7 @@ class Record:
         order = self.order_by_exchange_id(there.exchange_id)
         if order is None and there.client_id is not None:
             order = self.order(there.client_id)
-            if order is not None and (order.exchange_id is not None or not order.looks_like(there)):
+            if order is not None and (order.exchange_id is not None or not order.matches(there)):
                 return None
         return order
 

@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gridbot.model.types import ZERO, Fill, Market, Order, Wanted, plain
+from gridbot.model.types import ZERO, Fill, Market, Order, OrderRequest, as_text
 from gridbot.store.database import LIVE, open_for_writing, transaction
 from gridbot.store.ledger import Ledger, apply, received
 from gridbot.store.order_reader import Record
@@ -99,7 +99,7 @@ class Store(Record):
             self._db.execute("UPDATE runs SET grid = ? WHERE id = ?", (json.dumps(grid), self.run_id))
             self._db.executemany(
                 "INSERT INTO cells VALUES (?, ?, ?, ?)",
-                [(self.run_id, generation, cell, plain(qty)) for cell, qty in cells.items()],
+                [(self.run_id, generation, cell, as_text(qty)) for cell, qty in cells.items()],
             )
 
     def grid(self) -> dict[str, Any] | None:
@@ -116,7 +116,7 @@ class Store(Record):
     # orders
 
     def new_order(
-        self, wanted: Wanted, now: float, taken: Iterable[int] = (), limit: int = 2**32 - 1
+        self, wanted: OrderRequest, now: float, taken: Iterable[int] = (), limit: int = 2**32 - 1
     ) -> Order:
         """Write a new order down under a client id that neither the record nor `taken` knows. Not sent yet."""
         avoid = set(taken)
@@ -134,8 +134,8 @@ class Store(Record):
                 wanted.slot,
                 wanted.cell,
                 wanted.side,
-                plain(wanted.price),
-                plain(wanted.qty),
+                as_text(wanted.price),
+                as_text(wanted.qty),
                 wanted.post_only,
                 wanted.market,
                 wanted.reduce_only,
@@ -196,13 +196,13 @@ class Store(Record):
                     self.run_id,
                     fill.at,
                     fill.side,
-                    plain(fill.price),
-                    plain(fill.qty),
-                    plain(fill.fee),
+                    as_text(fill.price),
+                    as_text(fill.qty),
+                    as_text(fill.fee),
                     fill.fee_currency,
                     fill.maker,
-                    plain(ledger.position),
-                    plain(ledger.realized),
+                    as_text(ledger.position),
+                    as_text(ledger.realized),
                 ),
             )
             row = self._db.execute(
@@ -210,7 +210,7 @@ class Store(Record):
             ).fetchone()
             self._db.execute(
                 "UPDATE orders SET filled = ? WHERE client_id = ?",
-                (plain(Decimal(row["filled"]) + fill.qty), order.client_id),
+                (as_text(Decimal(row["filled"]) + fill.qty), order.client_id),
             )
             self._db.execute("UPDATE runs SET ledger = ? WHERE id = ?", (_dump(ledger), self.run_id))
             if row["cell"] is not None and (row["run_id"], row["generation"]) == (
@@ -227,7 +227,7 @@ class Store(Record):
             "SELECT qty FROM cells WHERE run_id = ? AND generation = ? AND cell = ?", key
         ).fetchone()
         qty = (Decimal(row["qty"]) if row else ZERO) + change
-        self._db.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?)", (*key, plain(qty)))
+        self._db.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?)", (*key, as_text(qty)))
 
     def _adopt(self, row: sqlite3.Row) -> Run:
         grid = json.loads(row["grid"]) if row["grid"] else None

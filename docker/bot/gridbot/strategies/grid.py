@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, localcontext
 
 from gridbot.model.errors import ConfigError
-from gridbot.model.types import ZERO, Market, Order, Side, Wanted, ceil_to, floor_to, plain
+from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, as_text, ceil_to, floor_to
 
 # A live entry counts as this much nearer to the price than it is, so that a price that wavers between two levels does
 # not make the bot cancel and place for ever when max_position allows only one of them.
@@ -40,7 +40,7 @@ class Plan:
     """What to do now: `cancel` own live orders, `place` new ones. Never both for one slot."""
 
     cancel: tuple[Order, ...] = ()
-    place: tuple[Wanted, ...] = ()
+    place: tuple[OrderRequest, ...] = ()
 
 
 def make_levels(lower: Decimal, upper: Decimal, count: int, mode: str, tick: Decimal) -> tuple[Decimal, ...]:
@@ -63,7 +63,7 @@ def make_levels(lower: Decimal, upper: Decimal, count: int, mode: str, tick: Dec
     levels[0], levels[-1] = first, last
     if any(low >= high for low, high in itertools.pairwise(levels)):
         raise ConfigError(
-            f"--grid-num: {count} levels between {plain(lower)} and {plain(upper)} are closer than the tick {plain(tick)}"
+            f"--grid-num: {count} levels between {as_text(lower)} and {as_text(upper)} are closer than the tick {as_text(tick)}"
         )
     return tuple(level for level in levels if level > 0)
 
@@ -127,8 +127,8 @@ def plan(
     """
     busy_cells = {order.cell for order in live}
     busy_slots = {order.slot for order in live}
-    exits: list[Wanted] = []
-    entries: list[tuple[Decimal, Wanted | Order]] = []
+    exits: list[OrderRequest] = []
+    entries: list[tuple[Decimal, OrderRequest | Order]] = []
     for cell in range(len(grid.levels) - 1):
         if cell in busy_cells:
             continue
@@ -151,7 +151,7 @@ def plan(
         Side.BUY: grid.max_position - position - _open([o for o in live if not o.post_only], Side.BUY),
         Side.SELL: grid.max_position + position - _open([o for o in live if not o.post_only], Side.SELL),
     }
-    place: list[Wanted] = []
+    place: list[OrderRequest] = []
     cancel: list[Order] = []
     exits.sort(key=lambda wanted: abs(wanted.price - price))
     entries.sort(key=lambda pair: pair[0])
@@ -172,7 +172,7 @@ def plan(
     return Plan(tuple(cancel), tuple(place))
 
 
-def _want(grid: Grid, market: Market, cell: int, held: Decimal, price: Decimal) -> Wanted | None:
+def _want(grid: Grid, market: Market, cell: int, held: Decimal, price: Decimal) -> OrderRequest | None:
     """The order cell `cell` wants with `held` in it: its exit, its entry, or none while the price is too near."""
     low, high = grid.levels[cell], grid.levels[cell + 1]
     long = grid.is_long(cell)
@@ -180,13 +180,13 @@ def _want(grid: Grid, market: Market, cell: int, held: Decimal, price: Decimal) 
     if held:
         level = cell + 1 if held > 0 else cell
         side = Side.SELL if held > 0 else Side.BUY
-        if market.tradable(exit_qty, grid.levels[level]):
-            return Wanted(slot_of(level), side, grid.levels[level], exit_qty, cell)
+        if market.is_tradable(exit_qty, grid.levels[level]):
+            return OrderRequest(slot_of(level), side, grid.levels[level], exit_qty, cell)
     middle = (low + high) / 2
     if long and price >= middle:
-        return Wanted(slot_of(cell), Side.BUY, low, grid.qty, cell, post_only=True)
+        return OrderRequest(slot_of(cell), Side.BUY, low, grid.qty, cell, post_only=True)
     if not long and price <= middle:
-        return Wanted(slot_of(cell + 1), Side.SELL, high, grid.qty, cell, post_only=True)
+        return OrderRequest(slot_of(cell + 1), Side.SELL, high, grid.qty, cell, post_only=True)
     return None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from gridbot.model.types import ZERO, Market, Order, Side, Wanted, ceil_to, floor_to
+from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, ceil_to, floor_to
 from gridbot.strategies.grid import Plan
 
 # A quote is moved when it is off by more than this share of the half-spread; less would cancel and place all the time.
@@ -31,7 +31,7 @@ class Quotes:
     skew: Decimal = ZERO
 
 
-def wanted(quotes: Quotes, market: Market, price: Decimal, position: Decimal) -> list[Wanted]:
+def wanted(quotes: Quotes, market: Market, price: Decimal, position: Decimal) -> list[OrderRequest]:
     """The quotes for `price` and `position`, best ones first, whatever stands in the book now."""
     half = price * quotes.spread / 200
     away = position - quotes.target
@@ -50,7 +50,7 @@ def wanted(quotes: Quotes, market: Market, price: Decimal, position: Decimal) ->
             else:
                 level = max(ceil_to(raw, market.tick), price + market.tick)
             if level > 0:
-                found.append(Wanted(f"{side.value}{i}", side, level, quotes.qty, post_only=True))
+                found.append(OrderRequest(f"{side.value}{i}", side, level, quotes.qty, post_only=True))
     return found
 
 
@@ -78,7 +78,7 @@ def plan(quotes: Quotes, market: Market, live: Sequence[Order], price: Decimal, 
         if want.slot in busy or want.price in prices:
             continue
         qty = min(want.qty, floor_to(max(room[want.side], ZERO), market.lot))
-        if market.tradable(qty, want.price):
+        if market.is_tradable(qty, want.price):
             room[want.side] -= qty
-            place.append(Wanted(want.slot, want.side, want.price, qty, post_only=True))
+            place.append(OrderRequest(want.slot, want.side, want.price, qty, post_only=True))
     return Plan(cancel, tuple(place))

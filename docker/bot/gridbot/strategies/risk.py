@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from gridbot.config.args import Settings
+from gridbot.config.settings import Settings
 from gridbot.model.errors import ConfigError
-from gridbot.model.types import plain
+from gridbot.model.types import as_text
 
 
 def pnl_verdict(settings: Settings, pnl: Decimal) -> str | None:
     """Why the run ends because of its profit or loss (quote currency, after fees), or None."""
     if settings.stop_loss is not None and pnl <= -settings.stop_loss:
-        return f"stop loss: P&L {pnl:.4f} is at or below -{plain(settings.stop_loss)}"
+        return f"stop loss: P&L {pnl:.4f} is at or below -{as_text(settings.stop_loss)}"
     if settings.take_profit is not None and pnl >= settings.take_profit:
-        return f"take profit: P&L {pnl:.4f} is at or above {plain(settings.take_profit)}"
+        return f"take profit: P&L {pnl:.4f} is at or above {as_text(settings.take_profit)}"
     return None
 
 
 def outside(lower: Decimal, upper: Decimal, tolerance: Decimal, price: Decimal) -> str | None:
     """How the price has left the range, `tolerance` (a share of the bound) granted; None while it is inside."""
     if price > upper * (1 + tolerance):
-        return f"price {plain(price)} is above the upper bound {plain(upper)}"
+        return f"price {as_text(price)} is above the upper bound {as_text(upper)}"
     if price < lower * (1 - tolerance):
-        return f"price {plain(price)} is below the lower bound {plain(lower)}"
+        return f"price {as_text(price)} is below the lower bound {as_text(lower)}"
     return None
 
 
@@ -42,7 +42,7 @@ def moved_range(
         high = low + width
     low, high = (_to_tick(value, tick) for value in (low, high))
     if low <= 0 or high <= low:
-        raise ConfigError(f"cannot move the range to {plain(price)}")
+        raise ConfigError(f"cannot move the range to {as_text(price)}")
     return low, high
 
 

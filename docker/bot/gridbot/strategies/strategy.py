@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from gridbot.config.args import Settings
+from gridbot.config.settings import Settings
 from gridbot.model.errors import ConfigError
-from gridbot.model.types import ZERO, Market, Order, floor_to, plain
+from gridbot.model.types import ZERO, Market, Order, as_text, floor_to
 from gridbot.store.store import Store
 from gridbot.strategies import grid, quotes, risk
 from gridbot.strategies.grid import Grid, Plan
@@ -47,10 +47,10 @@ class GridStrategy:
         self._range = (settings.grid_lower, settings.grid_upper)
         levels = self._levels()
         lowest = next((level for level in levels if level > 0), ZERO)
-        if not market.tradable(self._qty, lowest):
+        if not market.is_tradable(self._qty, lowest):
             raise ConfigError(
-                f"--quantity: {plain(settings.quantity)} is less than {market.symbol} allows"
-                f" (lot {plain(market.lot)}, smallest {plain(market.min_qty)}, value {plain(market.min_notional)})"
+                f"--quantity: {as_text(settings.quantity)} is less than {market.symbol} allows"
+                f" (lot {as_text(market.lot)}, smallest {as_text(market.min_qty)}, value {as_text(market.min_notional)})"
             )
         if self._most < self._qty:
             raise ConfigError("--max-position: must be at least --quantity")
@@ -86,9 +86,9 @@ class GridStrategy:
             "upper": str(self._range[1]),
             "mode": self._settings.grid_mode,
             "type": self._kind,
-            "levels": [plain(level) for level in self._grid.levels],
-            "quantity": plain(self._qty),
-            "max_position": plain(self._most),
+            "levels": [as_text(level) for level in self._grid.levels],
+            "quantity": as_text(self._qty),
+            "max_position": as_text(self._most),
         }
 
     def _begin(self, price: Decimal, bounds: tuple[Decimal, Decimal]) -> str:
@@ -131,8 +131,8 @@ class GridStrategy:
         assert self._grid is not None
         levels = self._grid.levels
         return (
-            f"{self._kind} {self._settings.grid_mode} grid: {len(levels)} levels {plain(levels[0])}-{plain(levels[-1])},"
-            f" {plain(self._qty)} {self._market.base} each, at most {plain(self._most)}"
+            f"{self._kind} {self._settings.grid_mode} grid: {len(levels)} levels {as_text(levels[0])}-{as_text(levels[-1])},"
+            f" {as_text(self._qty)} {self._market.base} each, at most {as_text(self._most)}"
         )
 
 
@@ -143,8 +143,8 @@ class QuoteStrategy:
         qty = floor_to(settings.quantity, market.lot)
         if qty < market.min_qty:
             raise ConfigError(
-                f"--quantity: {plain(settings.quantity)} is less than {market.symbol} allows"
-                f" (lot {plain(market.lot)}, smallest {plain(market.min_qty)})"
+                f"--quantity: {as_text(settings.quantity)} is less than {market.symbol} allows"
+                f" (lot {as_text(market.lot)}, smallest {as_text(market.min_qty)})"
             )
         self._market, self._store = market, store
         self._quotes = Quotes(
@@ -161,8 +161,8 @@ class QuoteStrategy:
         del price
         mine = self._quotes
         return (
-            f"quoting {mine.max_orders} orders a side, {plain(mine.qty)} {self._market.base} each,"
-            f" spread {plain(mine.spread)} %, at most {plain(mine.max_position)}"
+            f"quoting {mine.max_orders} orders a side, {as_text(mine.qty)} {self._market.base} each,"
+            f" spread {as_text(mine.spread)} %, at most {as_text(mine.max_position)}"
         )
 
     def plan(self, live: Sequence[Order], price: Decimal) -> Plan:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from gridbot.config.args import Settings
+from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import ExchangeError, RejectedError
-from gridbot.model.types import Fill, Market, Order, Side, Wanted, floor_to, plain
+from gridbot.model.types import Fill, Market, Order, OrderRequest, Side, as_text, floor_to
 from gridbot.runtime.board import Board
 from gridbot.runtime.log import log
 from gridbot.store import ledger
@@ -127,9 +127,9 @@ class Engine:
         if there is not None and there != own and there != self.account_position:
             log.warning(
                 "the account holds %s %s, this bot's trades make %s",
-                plain(there),
+                as_text(there),
                 self.market.base,
-                plain(own),
+                as_text(own),
             )
         self.account_position = there
 
@@ -156,7 +156,7 @@ class Engine:
         live = self.store.live_orders()
         outdated = self.store.outdated_orders()
         cancel = [*outcome.stray, *(order for order in live if order.client_id in outdated)]
-        place: tuple[Wanted, ...] = ()
+        place: tuple[OrderRequest, ...] = ()
         if self._closing is not None:
             cancel = [*outcome.stray, *(order for order in live if not order.market)]
             if not live:
@@ -176,22 +176,22 @@ class Engine:
         ]
         self._say_placed(placed)
 
-    def _close_order(self, price: Decimal) -> tuple[Wanted, ...]:
+    def _close_order(self, price: Decimal) -> tuple[OrderRequest, ...]:
         """The market order that closes what is held; raises CompletedError when nothing is left to do."""
         assert self._closing is not None
         position = self.store.ledger.position
         qty = floor_to(abs(position), self.market.lot)
-        if not self._closing["flatten"] or not self.market.tradable(qty, price):
+        if not self._closing["flatten"] or not self.market.is_tradable(qty, price):
             if position:
-                log.warning("the position of %s %s is left as it is", plain(position), self.market.base)
+                log.warning("the position of %s %s is left as it is", as_text(position), self.market.base)
             raise CompletedError(self._closing["why"])
         # Reduce-only is the safer order, but where others trade on the account ours may be its smaller part.
         there = self.exchange.position()
         reduces = self.market.perp and (there is None or there / position >= 1)
         side = ledger.side_of_close(position)
-        return (Wanted("close", side, price, qty, market=True, reduce_only=reduces),)
+        return (OrderRequest("close", side, price, qty, market=True, reduce_only=reduces),)
 
-    def _place(self, wanted: Wanted, now: float) -> list[Order]:
+    def _place(self, wanted: OrderRequest, now: float) -> list[Order]:
         backoff = self._backoff.get(wanted.slot)
         if backoff and now < backoff.until:
             return []
@@ -214,7 +214,9 @@ class Engine:
         backoff.times += 1
         if order.post_only and backoff.times == 1:
             return  # the price moved onto the level meanwhile; the next try usually works
-        log.warning("rejected %s %s @ %s: %s", order.side.upper(), plain(order.qty), plain(order.price), why)
+        log.warning(
+            "rejected %s %s @ %s: %s", order.side.upper(), as_text(order.qty), as_text(order.price), why
+        )
         self.store.samples.error(now, "rejected", why)
 
     def _out_of_time(self, deadline: float) -> bool:
@@ -238,7 +240,7 @@ class Engine:
             buys = sum(order.side is Side.BUY for order in orders)
             log.info(
                 "price %s  orders %d buy %d sell  %s",
-                plain(price),
+                as_text(price),
                 buys,
                 len(orders) - buys,
                 self._summary(price, self.store.ledger),
@@ -246,21 +248,21 @@ class Engine:
 
     def _say_fill(self, fill: Fill, order: Order, held: Ledger) -> None:
         assert self.price is not None
-        part = "" if fill.qty == order.qty else f" of {plain(order.qty)}"
+        part = "" if fill.qty == order.qty else f" of {as_text(order.qty)}"
         log.info(
             "filled %-4s %s%s @ %s  %s",
             fill.side.upper(),
-            plain(fill.qty),
+            as_text(fill.qty),
             part,
-            plain(fill.price),
+            as_text(fill.price),
             self._summary(self.price, held),
         )
 
     def _say_placed(self, orders: list[Order]) -> None:
         if len(orders) <= 2:
             for order in orders:
-                price = "market" if order.market else plain(order.price)
-                log.info("placed %-4s %s @ %s", order.side.upper(), plain(order.qty), price)
+                price = "market" if order.market else as_text(order.price)
+                log.info("placed %-4s %s @ %s", order.side.upper(), as_text(order.qty), price)
             return
         for side in Side:
             prices = sorted(order.price for order in orders if order.side is side)
@@ -269,9 +271,9 @@ class Engine:
                     "placed %d %s orders %s-%s",
                     len(prices),
                     side.upper(),
-                    plain(prices[0]),
-                    plain(prices[-1]),
+                    as_text(prices[0]),
+                    as_text(prices[-1]),
                 )
 
     def _summary(self, price: Decimal, held: Ledger) -> str:
-        return f"position {plain(held.position)} {self.market.base}  P&L {held.pnl(price):+.4f} {self.market.quote}"
+        return f"position {as_text(held.position)} {self.market.base}  P&L {held.pnl(price):+.4f} {self.market.quote}"

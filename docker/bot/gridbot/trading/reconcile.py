@@ -60,7 +60,7 @@ class Synchronizer:
         if not asked:
             return
         for order, there in self._exchange.find(asked):
-            if there is None or not order.looks_like(there):
+            if there is None or not order.matches(there):
                 if self._given_up(order, now):
                     state = "absent" if order.exchange_id is None else "canceled"
                     store.close_order(order.client_id, state, "not found")

@@ -9,13 +9,13 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
-from gridbot.config.args import Settings
+from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
 from gridbot.exchanges.exchange import Exchange
 from gridbot.exchanges.paper import Paper
 from gridbot.exchanges.price_sources import LivePrices, Replay, invented_market, synthetic_for
 from gridbot.model.errors import ConfigError, ExchangeError, RefusedError, UnreachableError
-from gridbot.model.types import Market, plain
+from gridbot.model.types import Market, as_text
 from gridbot.runtime.log import log
 from gridbot.store.ledger import Ledger, carried
 from gridbot.store.store import Run, Store
@@ -138,7 +138,7 @@ def _run(settings: Settings, store: Store, exchange: Exchange, env: Mapping[str,
     if last is not None and last.identity == identity and (settings.live or last.source == source == "live"):
         if store.ledger.position:
             ledger = carried(store.ledger.position, exchange.price())
-            log.info("taking over a position of %s", plain(ledger.position))
+            log.info("taking over a position of %s", as_text(ledger.position))
     elif last is not None and store.live_orders():
         _clear_leftovers(settings, store, last, env)
     return store.begin_run(identity, source, asdict(replace(settings, web_token=None)), ledger)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from gridbot.model.types import Order, plain
+from gridbot.model.types import Order, as_text
 from gridbot.trading.engine import Engine
 
 
@@ -26,8 +26,8 @@ def status_of(engine: Engine) -> dict[str, Any]:
         "interval": settings.interval,
         "last_tick": round(time.time(), 3),
         "paused": engine.paused,
-        "price": None if price is None else plain(price),
-        "position": plain(held.position),
+        "price": None if price is None else as_text(price),
+        "position": as_text(held.position),
         "average_price": f"{held.average_price:.8f}",
         "pnl": None if price is None else f"{held.pnl(price):.8f}",
         "realized": f"{held.realized:.8f}",
@@ -37,7 +37,7 @@ def status_of(engine: Engine) -> dict[str, Any]:
         "trades": held.trades,
         "open_orders": [_order(order) for order in sorted(orders, key=lambda order: -order.price)],
         "unsettled": engine.unsettled,
-        "account_position": None if engine.account_position is None else plain(engine.account_position),
+        "account_position": None if engine.account_position is None else as_text(engine.account_position),
         "grid": engine.strategy.describe() if price is not None else None,
     }
 
@@ -47,9 +47,9 @@ def _order(order: Order) -> dict[str, Any]:
         "id": order.exchange_id,
         "client_id": order.client_id,
         "side": order.side.value,
-        "price": plain(order.price),
-        "quantity": plain(order.qty),
-        "filled": plain(order.filled),
+        "price": as_text(order.price),
+        "quantity": as_text(order.qty),
+        "filled": as_text(order.filled),
         "state": order.state,
         "at": order.created_at,
     }

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from gridbot.config.args import Settings
+from gridbot.config.settings import Settings
 from gridbot.model.errors import PortError
 from gridbot.runtime.board import Board
 from gridbot.runtime.stop_signal import StopSignal
