@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gridbot.runtime.board import Board
+from gridbot.runtime.shared_state import SharedState
 from gridbot.web import metrics
 from tests.bot.bots import GRID, Bot
 
@@ -186,35 +186,35 @@ def test_idle_connections_do_not_take_the_port(bot: Bot) -> None:
 
 def test_the_loop_must_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("gridbot.runtime.board.time.monotonic", lambda: now[0])
-    board = Board(interval=4, out_of_reach=60)
-    assert board.health() == (False, "starting")
-    board.ticked()
-    board.contact()
-    board.status = {"price": "1"}
-    assert board.health() == (True, None)
+    monkeypatch.setattr("gridbot.runtime.shared_state.time.monotonic", lambda: now[0])
+    shared = SharedState(interval=4, out_of_reach=60)
+    assert shared.health() == (False, "starting")
+    shared.record_tick()
+    shared.record_answer()
+    shared.status = {"price": "1"}
+    assert shared.health() == (True, None)
     now[0] += 12
-    assert board.health() == (True, None)
+    assert shared.health() == (True, None)
     now[0] += 0.1
-    assert board.health() == (False, "the trading loop has not ticked for 12 s")
-    board.ticked()
+    assert shared.health() == (False, "the trading loop has not ticked for 12 s")
+    shared.record_tick()
     now[0] += 8
-    board.ticked()
-    assert board.health() == (True, None)
+    shared.record_tick()
+    assert shared.health() == (True, None)
 
 
 def test_an_exchange_may_be_away_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("gridbot.runtime.board.time.monotonic", lambda: now[0])
-    board = Board(interval=1, out_of_reach=60)
-    board.contact()
-    board.status = {"price": "1"}
+    monkeypatch.setattr("gridbot.runtime.shared_state.time.monotonic", lambda: now[0])
+    shared = SharedState(interval=1, out_of_reach=60)
+    shared.record_answer()
+    shared.status = {"price": "1"}
     for _ in range(61):
         now[0] += 1
-        board.ticked()
-    assert board.health() == (False, "the exchange has been out of reach for 61 s")
-    board.contact()
-    assert board.health() == (True, None)
+        shared.record_tick()
+    assert shared.health() == (False, "the exchange has been out of reach for 61 s")
+    shared.record_answer()
+    assert shared.health() == (True, None)
 
 
 # metrics

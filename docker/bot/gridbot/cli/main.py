@@ -22,8 +22,8 @@ from gridbot.model.errors import (
 from gridbot.model.types import Market
 from gridbot.runtime import log as logs
 from gridbot.runtime import report_file as report
-from gridbot.runtime.board import Board
 from gridbot.runtime.log import log
+from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
 from gridbot.store.store import Store
 from gridbot.strategies import strategy
@@ -49,7 +49,7 @@ class _End:
 
 def main(argv: Sequence[str], stop: StopSignal) -> int:
     """Run the bot to its end. The exit code is one of `errors`."""
-    logs.set_up()
+    logs.configure()
     try:
         return _serve(args.parse(argv), stop)
     except BotError as err:
@@ -62,19 +62,19 @@ def main(argv: Sequence[str], stop: StopSignal) -> int:
 
 def _serve(settings: Settings, stop: StopSignal) -> int:
     store = Store(settings.db_path, durable=settings.live)
-    board = Board(settings.interval, settings.out_of_reach)
-    server = web.serve(settings, board, stop)
+    shared = SharedState(settings.interval, settings.out_of_reach)
+    server = web.serve(settings, shared, stop)
     try:
-        return _trade(settings, store, board, stop)
+        return _trade(settings, store, shared, stop)
     finally:
-        board.finished = True
+        shared.finished = True
         server.shutdown()
         store.close()
 
 
-def _trade(settings: Settings, store: Store, board: Board, stop: StopSignal) -> int:
+def _trade(settings: Settings, store: Store, shared: SharedState, stop: StopSignal) -> int:
     def note(text: str) -> None:
-        board.note = text
+        shared.note = text
 
     try:
         session = open_session(settings, store, os.environ, stop.wait, note)
@@ -82,7 +82,7 @@ def _trade(settings: Settings, store: Store, board: Board, stop: StopSignal) -> 
         end = _End(EXIT_COMPLETED, stop.reason or "stopped")
         return _leave(settings, store, err.exchange, invented_market(settings), end, stop)
     try:
-        end = _loop(_engine(settings, store, session, board, stop), stop)
+        end = _loop(_engine(settings, store, session, shared, stop), stop)
     except BotError as err:
         log.error("%s", err)
         end = _End(err.exit_code, str(err))
@@ -92,7 +92,9 @@ def _trade(settings: Settings, store: Store, board: Board, stop: StopSignal) -> 
     return _leave(settings, store, session.exchange, session.market, end, stop)
 
 
-def _engine(settings: Settings, store: Store, session: Session, board: Board, stop: StopSignal) -> Engine:
+def _engine(
+    settings: Settings, store: Store, session: Session, shared: SharedState, stop: StopSignal
+) -> Engine:
     log.info(
         "%s %s on %s, %s prices, tick %s, lot %s",
         "LIVE" if settings.live else "PAPER",
@@ -103,7 +105,7 @@ def _engine(settings: Settings, store: Store, session: Session, board: Board, st
         session.market.lot,
     )
     what = strategy.make(settings, session.market, store)
-    return Engine(settings, session.run, store, session.exchange, session.market, what, board, stop.is_set)
+    return Engine(settings, session.run, store, session.exchange, session.market, what, shared, stop.is_set)
 
 
 def _loop(engine: Engine, stop: StopSignal) -> _End:
@@ -125,8 +127,8 @@ def _loop(engine: Engine, stop: StopSignal) -> _End:
             return _End(EXIT_COMPLETED, str(err), completed=True)
         except EndOfDataError:
             return _End(EXIT_COMPLETED, "the replay is over", completed=True)
-        engine.board.ticked()
-        engine.board.status = status_of(engine)
+        engine.shared.record_tick()
+        engine.shared.status = status_of(engine)
         pause = settings.interval
         if failures > 1:
             pause = max(pause, min(pause * 2 ** min(failures - 1, 10), RETRY_AT_MOST_S))
@@ -143,8 +145,8 @@ def _leave(
     report.write(settings.report, open_orders_left=left, confirmed=confirmed, why=end.why)
     try:
         within = settings.stop_within if end.code == EXIT_COMPLETED else CRASH_WITHIN_S
-        if stop.asked_at is not None:
-            within = max(within - (time.monotonic() - stop.asked_at), 1.0)
+        if stop.requested_at is not None:
+            within = max(within - (time.monotonic() - stop.requested_at), 1.0)
         left, confirmed = cancel_own(store, exchange, market, within)
     finally:
         if end.completed:

@@ -1,7 +1,7 @@
-"""The process: signals, output, and what its threads share.
+"""Provide what the process needs around trading: signals, output, shared state.
 
-board        state passed between the loop and the web threads
-report_file  the report for the supervisor
-stop_signal  SIGTERM as an object that wakes the loop
-log          output format
+shared        state passed between the loop and the web threads
+report_file   the report for the supervisor
+stop_signal   SIGTERM as an object that wakes the loop
+log           output format
 """

@@ -1,4 +1,4 @@
-"""The bot's output: one line an event, information on stdout, warnings and errors on stderr."""
+"""Log one line an event: information to stdout, warnings and errors to stderr."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class _BelowWarning(logging.Filter):
         return record.levelno < logging.WARNING
 
 
-def set_up() -> None:
-    """Configure the root logger. Later calls replace what earlier ones did."""
+def configure() -> None:
+    """Configure the root logger, replacing the handlers of an earlier call."""
     out, err = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
     out.addFilter(_BelowWarning())
     err.setLevel(logging.WARNING)

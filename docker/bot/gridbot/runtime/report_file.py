@@ -1,4 +1,4 @@
-"""The bot's last words, for whoever stopped it."""
+"""Write the report that the supervisor reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pathlib import Path
 
 
 def write(path: Path | None, *, open_orders_left: int, confirmed: bool, why: str) -> None:
-    """Write the report, whole or not at all. `confirmed`: the count was read from the exchange, not assumed."""
+    """Write the report, whole or not at all.
+
+    `confirmed` means that the count was read from the exchange, not assumed.
+    """
     if path is None:
         return
     text = json.dumps(

@@ -1,4 +1,4 @@
-"""The wish to stop, as a signal handler can carry it: no locks, and it wakes the sleeping loop."""
+"""Carry a stop request from a signal handler to the loop, without locks."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from types import FrameType
 
 
 class StopSignal:
-    """Set once by SIGTERM or SIGINT (or ``set``), never cleared; a second signal changes nothing.
+    """Record the first SIGTERM, SIGINT or call of ``set``. It is never cleared; later ones change nothing.
 
-    A pipe instead of ``threading.Event``: setting an Event in a signal handler can deadlock with the main thread
-    that is waiting on it.
+    A pipe wakes the loop, because setting a ``threading.Event`` in a signal handler can deadlock with the main
+    thread that is waiting on it.
     """
 
     def __init__(self) -> None:
         self.reason: str | None = None
-        self.asked_at: float | None = None  # by time.monotonic()
+        self.requested_at: float | None = None  # by time.monotonic()
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         os.set_blocking(self._reader, False)
 
     def install(self) -> None:
-        """Take over SIGTERM and SIGINT. Main thread only."""
+        """Handle SIGTERM and SIGINT. Call it from the main thread."""
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
 
     def ignore(self) -> None:
-        """The work is done. While Python shuts down it sets caught signals back to deadly, but not ignored ones."""
+        """Ignore both signals. While Python shuts down it restores the default of caught ones, which kills."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def set(self, reason: str) -> None:
-        """Ask for the stop; the first reason wins."""
+        """Request the stop; the first reason is kept."""
         if self.reason is None:
-            self.asked_at = time.monotonic()
+            self.requested_at = time.monotonic()
             self.reason = reason
         self.wake()
 
     def is_set(self) -> bool:
+        """Tell whether a stop was requested."""
         return self.reason is not None
 
     def wake(self) -> None:
@@ -50,7 +51,7 @@ class StopSignal:
             os.write(self._writer, b".")
 
     def wait(self, seconds: float) -> bool:
-        """Sleep up to `seconds`, less if woken. True when a stop was asked for."""
+        """Sleep up to `seconds`, less if woken. Return whether a stop was requested."""
         if not self.is_set() and seconds > 0:
             select.select([self._reader], [], [], seconds)
         with contextlib.suppress(BlockingIOError):

@@ -13,8 +13,8 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import ExchangeError, RejectedError
 from gridbot.model.types import Fill, Market, Order, OrderRequest, Side, as_text, floor_to
-from gridbot.runtime.board import Board
 from gridbot.runtime.log import log
+from gridbot.runtime.shared_state import SharedState
 from gridbot.store import ledger
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Run, Store
@@ -52,7 +52,7 @@ class Engine:
         exchange: Exchange,
         market: Market,
         strategy: Strategy,
-        board: Board,
+        shared: SharedState,
         stopping: Callable[[], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -63,7 +63,7 @@ class Engine:
             exchange,
             market,
         )
-        self.strategy, self.board = strategy, board
+        self.strategy, self.shared = strategy, shared
         self.price: Decimal | None = None
         self.paused = run.paused
         self._sync = Synchronizer(store, exchange, market)
@@ -90,7 +90,7 @@ class Engine:
             log.info(self.strategy.prepare(price))
             self._prepared = True
         outcome = self._sync.run(now)
-        self.board.contact()
+        self.shared.record_answer()
         self._foreign, self.unsettled = outcome.foreign_ids, outcome.unsettled
         for fill, order, held in outcome.trades:
             self._say_fill(fill, order, held)
@@ -104,14 +104,14 @@ class Engine:
         """The tick did not come through."""
         now = self._clock()
         self.store.samples.error(now, "exchange", str(err))
-        self.board.note = f"the exchange is out of reach: {err}"
+        self.shared.note = f"the exchange is out of reach: {err}"
         self._ticked_at = None
         if first or now - self._complained_at > STATUS_LINE_EVERY_S:
             self._complained_at = now
             log.warning("the exchange is out of reach, nothing is decided until it answers: %s", err)
 
     def _take_wishes(self) -> None:
-        wish = self.board.want_pause
+        wish = self.shared.pause_requested
         if wish is not None and wish != self.paused:
             self.paused = wish
             self.store.set_run(paused=int(wish))
@@ -170,7 +170,7 @@ class Engine:
         for order in cancel:
             if order.exchange_id is not None and not self._out_of_time(deadline):
                 self.exchange.cancel(order)
-                self.board.ticked()
+                self.shared.record_tick()
         placed = [
             order for wanted in place if not self._out_of_time(deadline) for order in self._place(wanted, now)
         ]
@@ -203,7 +203,7 @@ class Engine:
             self._rejected(order, str(err), now)
             return []
         finally:
-            self.board.ticked()
+            self.shared.record_tick()
         self.store.confirm(order.client_id, exchange_id)
         self._backoff.pop(wanted.slot, None)
         return [order]

@@ -16,7 +16,7 @@ from typing import Any
 
 from gridbot.config.settings import Settings
 from gridbot.model.errors import PortError
-from gridbot.runtime.board import Board
+from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
 from gridbot.store import history
 from gridbot.web import metrics
@@ -49,8 +49,8 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, settings: Settings, board: Board, stop: StopSignal) -> None:
-        self.settings, self.board, self.stop = settings, board, stop
+    def __init__(self, settings: Settings, shared: SharedState, stop: StopSignal) -> None:
+        self.settings, self.shared, self.stop = settings, shared, stop
         self.slots = threading.BoundedSemaphore(MOST_REQUESTS)
         # Names besides addresses and localhost under which POST is answered, comma-separated.
         self.hosts = {
@@ -99,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
             name, kind = FILES[path]
             self._send(200, kind, (PAGE / name).read_bytes())
         elif path == "/health":
-            ok, why = self.server.board.health()
+            ok, why = self.server.shared.health()
             body: dict[str, Any] = {
                 "status": "healthy" if ok else "unhealthy",
                 "running": ok,
@@ -133,9 +133,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         match urllib.parse.urlsplit(self.path).path:
             case "/api/pause":
-                self.server.board.want_pause = True
+                self.server.shared.pause_requested = True
             case "/api/resume":
-                self.server.board.want_pause = False
+                self.server.shared.pause_requested = False
             case _:
                 self.server.stop.set("stopped on the web page")
         self.server.stop.wake()
@@ -171,18 +171,18 @@ class Handler(BaseHTTPRequestHandler):
         return True
 
     def _detailed(self) -> dict[str, Any]:
-        board = self.server.board
-        ok, why = board.health()
+        shared = self.server.shared
+        ok, why = shared.health()
         return {
             "healthy": ok,
             "reason": why,
             "timestamp": round(time.time(), 3),
-            "uptime": round(time.time() - board.started_at, 3),
-            "last_tick_age": board.last_tick_age,
+            "uptime": round(time.time() - shared.started_at, 3),
+            "last_tick_age": shared.last_tick_age,
             "controls": bool(self.server.settings.web_token),
             "errors_total": history.error_count(self.server.settings.db_path),
             "errors": history.errors(self.server.settings.db_path, 5),
-            **board.status,
+            **shared.status,
         }
 
     def _json(self, code: int, value: Any) -> None:
@@ -206,10 +206,10 @@ def _limit(query: dict[str, str], default: int) -> int:
     return min(max(int(query.get("limit", default)), 1), 1000)
 
 
-def serve(settings: Settings, board: Board, stop: StopSignal) -> Server:
+def serve(settings: Settings, shared: SharedState, stop: StopSignal) -> Server:
     """Start serving in the background. Raises PortError."""
     try:
-        server = Server(settings, board, stop)
+        server = Server(settings, shared, stop)
     except OSError as err:
         raise PortError(f"cannot listen on {settings.web_host}:{settings.web_port}: {err.strerror}") from err
     threading.Thread(target=server.serve_forever, args=(0.1,), name="web", daemon=True).start()
