@@ -1,4 +1,4 @@
-"""Asks the exchange which orders of this bot are open, and ends. Takes the bot's own options; places and cancels nothing."""
+"""Print which orders of this bot are open at the exchange. It takes the bot's options and changes nothing."""
 
 import sys
 

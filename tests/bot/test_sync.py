@@ -283,9 +283,9 @@ def test_client_ids_avoid_those_in_use(store: Store) -> None:
 def test_a_new_grid_outdates_the_orders_of_the_old_one(store: Store) -> None:
     store.set_grid({"generation": 1}, 1, {0: D(1)})
     order = new(store)
-    assert store.outdated_orders() == set()
+    assert store.outdated_order_ids() == set()
     store.set_grid({"generation": 2}, 2, {})
-    assert store.outdated_orders() == {order.client_id}
+    assert store.outdated_order_ids() == {order.client_id}
     assert store.cells() == {}
     run(store, There(executed=[executed(order)]))
     assert store.cells() == {}
@@ -324,9 +324,9 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
 def test_old_samples_thin_out(store: Store) -> None:
     day = 86400.0
     for at in range(0, 600, 2):
-        store.samples.add(store.run_id, NOW - 2 * day + at, D(1), store.ledger)
-        store.samples.add(store.run_id, NOW - 60 + at / 10, D(1), store.ledger)
-    store.samples.thin(NOW)
+        store.samples.add_equity(store.run_id, NOW - 2 * day + at, D(1), store.ledger)
+        store.samples.add_equity(store.run_id, NOW - 60 + at / 10, D(1), store.ledger)
+    store.samples.thin_out(NOW)
     db = sqlite3.connect(store.path)
     assert db.execute("SELECT count(*) FROM equity WHERE at > ?", (NOW - day,)).fetchone() == (300,)
     assert db.execute("SELECT count(*) FROM equity WHERE at < ?", (NOW - day,)).fetchone()[0] in (10, 11)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.model.types import ZERO, Fill, Market, Order, OrderRequest, Side, floor_to
-from gridbot.store.ledger import Ledger, apply, received
+from gridbot.store.ledger import Ledger, apply_fill, position_change
 from gridbot.strategies.grid import Plan
 
 PERP = Market("SOL_USDC_PERP", "SOL", "USDC", True, Decimal("0.01"), Decimal("0.01"), Decimal("0.01"))
@@ -71,9 +71,11 @@ class World:
             self.fee_currency, float(len(self.fills)),
         )  # fmt: skip
         self.fills.append(fill)
-        self.ledger = apply(self.ledger, fill, self.market.base, self.market.quote)
+        self.ledger = apply_fill(self.ledger, fill, self.market.base, self.market.quote)
         if order.cell is not None:
-            self.cells[order.cell] = self.cells.get(order.cell, ZERO) + received(fill, self.market.base)
+            self.cells[order.cell] = self.cells.get(order.cell, ZERO) + position_change(
+                fill, self.market.base
+            )
         self.live.remove(order)
         left = replace(order, filled=order.filled + qty)
         if left.remaining > 0:

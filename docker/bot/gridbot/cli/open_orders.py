@@ -1,7 +1,7 @@
 """Which orders are open at the exchange now: those of this record, and others apart. Only asks.
 
-The exchange is the one that knows; the record only tells whose an order is. So where nothing is open at all, no record is
-needed to say so.
+The exchange is the one that knows; the record only tells whose an order is. So where nothing is open at all,
+no record is needed to say so.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gridbot.model.errors import (
 )
 from gridbot.model.types import ExchangeOrder, as_text
 from gridbot.store.database import open_for_reading
-from gridbot.store.order_reader import Record
+from gridbot.store.order_reader import OrderReader
 
 MOST_NAMED = 50
 RETRY_S = (0.5, 1.0, 2.0)
@@ -65,12 +65,12 @@ def ask(
     listed = _listed(exchange, sleep)
     try:
         with open_for_reading(settings.db_path) as db:
-            record = Record(db)
+            record = OrderReader(db)
             _require_one_market(settings, record)
             if pause := _until_settled(record, exchange.settle_s, time.time()):
                 sleep(pause)
                 listed = _listed(exchange, sleep)
-            ours = [there for there in listed if record.ours(there) is not None]
+            ours = [there for there in listed if record.find_own(there) is not None]
     except sqlite3.Error as err:
         sleep(exchange.settle_s)
         if listed := _listed(exchange, sleep):
@@ -91,14 +91,14 @@ def _listed(exchange: Exchange, sleep: Callable[[float], None]) -> list[Exchange
     return exchange.open_orders()
 
 
-def _require_one_market(settings: Settings, record: Record) -> None:
+def _require_one_market(settings: Settings, record: OrderReader) -> None:
     """Raises RefusedError when orders of an earlier run may be open on a market that is not asked."""
-    for identity in sorted(record.markets() - {settings.identity}):
+    for identity in sorted(record.open_order_identities() - {settings.identity}):
         if identity.endswith(" live"):
             raise RefusedError(f"orders of an earlier run may be open on {identity}, which is not asked")
 
 
-def _until_settled(record: Record, settle_s: float, now: float) -> float:
+def _until_settled(record: OrderReader, settle_s: float, now: float) -> float:
     """Seconds until an order that was sent and never answered is either listed or will never be."""
     sent = [order.created_at for order in record.live_orders() if order.exchange_id is None]
     return min(max(max(sent, default=0.0) + settle_s - now, 0.0), settle_s)

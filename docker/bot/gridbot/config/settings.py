@@ -12,7 +12,8 @@ GRID_STRATEGIES = ("grid", "perp_grid")
 DEFAULT_INTERVAL_S = 2.0
 # Exchanges have short outages every day; a bot that waits one out is still healthy.
 OUT_OF_REACH_S = 60.0
-# Counted from the signal. The supervisor kills after 45 s by default, and the last calls may take seconds more.
+# Counted from the signal. The supervisor kills after 45 s by default, and the last calls may take seconds
+# more.
 STOP_WITHIN_S = 35.0
 
 

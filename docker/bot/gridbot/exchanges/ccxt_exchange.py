@@ -26,8 +26,8 @@ from gridbot.model.types import ZERO, ExchangeOrder, Fill, Market, Order, Side
 
 DEFAULT_TIMEOUT_S = 10.0
 HURRIED_TIMEOUT_S = 4.0
-# Requests are signed with a time and a window; past it (and a margin for clocks) the exchange refuses them, so an order
-# that was not found by then never will be.
+# Requests are signed with a time and a window; past it (and a margin for clocks) the exchange refuses them,
+# so an order that was not found by then never will be.
 WINDOW_MS = 5000
 SETTLE_MARGIN_S = 3.0
 PAGE = 1000
@@ -47,8 +47,8 @@ NETWORK_FAULTS = (
 def load(name: str) -> Any:
     """The class of one exchange.
 
-    ``import ccxt`` imports every exchange it knows (80 MB, 0.6 s here); an empty package object in its place lets
-    ``ccxt.backpack`` import what it needs and no more (42 MB, 0.2 s).
+    ``import ccxt`` imports every exchange it knows (80 MB, 0.6 s here); an empty package object in its place
+    lets ``ccxt.backpack`` import what it needs and no more (42 MB, 0.2 s).
     """
     if "ccxt" not in sys.modules:
         spec = importlib.util.find_spec("ccxt")

@@ -13,7 +13,8 @@ class Exchange(Protocol):
     """Every call may raise `UnreachableError` (no clear answer) or `RejectedError` (a definite no).
 
     `name` says where prices come from: `live`, `synthetic` or `replay`. An order that was sent and that
-    neither the open orders nor the history know after `settle_s` seconds was never accepted and never will be.
+    neither the open orders nor the history know after `settle_s` seconds was never accepted and never will
+    be.
     """
 
     name: str

@@ -21,8 +21,8 @@ from gridbot.model.types import Market, floor_to
 STEP_S = 0.5
 # At most this many steps are walked at once: a bot that slept for an hour doesn't find an hour of fills.
 MAX_STEPS = 240
-# Volatility in level distances per square root of a second, in the busy and in the calm regime, and how long each
-# lasts on average. A run begins busy, so that somebody who looks sees trades.
+# Volatility in level distances per square root of a second, in the busy and in the calm regime, and how long
+# each lasts on average. A run begins busy, so that somebody who looks sees trades.
 BUSY, CALM = 0.42, 0.10
 BUSY_S, CALM_S = 90.0, 240.0
 

@@ -18,9 +18,9 @@ from gridbot.model.errors import ConfigError, KeysError
 class Venue:
     """`keys`: each credential ccxt needs -> the variables it is read from, the first one set wins.
 
-    A credential `options.x` goes to ccxt's options. `optional` ones are read when they are there. `lookup` says how an
-    order is found again by its client id: `history` (a list of recent orders) or `client_id` (a call of its own).
-    `channels`: how many calls may be under way at once.
+    A credential `options.x` goes to ccxt's options. `optional` ones are read when they are there. `lookup`
+    says how an order is found again by its client id: `history` (a list of recent orders) or `client_id` (a
+    call of its own). `channels`: how many calls may be under way at once.
     """
 
     host: str

@@ -13,7 +13,7 @@ class SharedState:
     """Hold attributes that are replaced whole, never changed in place, so that readers need no lock."""
 
     def __init__(self, interval: float, out_of_reach: float) -> None:
-        """Start without a tick. After `out_of_reach` seconds without an answer of the exchange it is unhealthy."""
+        """Start without a tick. `out_of_reach` seconds without an answer of the exchange are unhealthy."""
         self.started_at = time.time()
         self.status: dict[str, Any] = {}
         self.note: str | None = "starting"

@@ -11,10 +11,10 @@ from types import FrameType
 
 
 class StopSignal:
-    """Record the first SIGTERM, SIGINT or call of ``set``. It is never cleared; later ones change nothing.
+    """Record the first SIGTERM, SIGINT or call of ``set``. Later ones change nothing, and it is never cleared.
 
-    A pipe wakes the loop, because setting a ``threading.Event`` in a signal handler can deadlock with the main
-    thread that is waiting on it.
+    A pipe wakes the loop, because setting a ``threading.Event`` in a signal handler can deadlock with the
+    main thread that is waiting on it.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class StopSignal:
         signal.signal(signal.SIGINT, self._on_signal)
 
     def ignore(self) -> None:
-        """Ignore both signals. While Python shuts down it restores the default of caught ones, which kills."""
+        """Ignore both signals, because Python restores deadly defaults of caught ones while it shuts down."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 

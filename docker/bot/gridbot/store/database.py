@@ -1,4 +1,4 @@
-"""The SQLite file: its schema, its lock, and how it is opened for writing (by the loop) and for reading (by the web)."""
+"""Open the SQLite file: schema, lock, one connection that writes (the loop), others that read (the web)."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ CREATE TABLE IF NOT EXISTS trades (
   PRIMARY KEY (trade_id, exchange_id));
 CREATE INDEX IF NOT EXISTS trades_by_time ON trades (at);
 CREATE TABLE IF NOT EXISTS equity (
-  at REAL PRIMARY KEY, run_id INTEGER NOT NULL, price REAL NOT NULL, position REAL NOT NULL, pnl REAL NOT NULL,
-  realized REAL NOT NULL, fees REAL NOT NULL);
+  at REAL PRIMARY KEY, run_id INTEGER NOT NULL, price REAL NOT NULL, position REAL NOT NULL,
+  pnl REAL NOT NULL, realized REAL NOT NULL, fees REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS errors (
   id INTEGER PRIMARY KEY, first_at REAL NOT NULL, last_at REAL NOT NULL, count INTEGER NOT NULL DEFAULT 1,
   kind TEXT NOT NULL, message TEXT NOT NULL);
@@ -44,9 +44,10 @@ CREATE TABLE IF NOT EXISTS errors (
 
 
 def open_for_writing(path: Path, *, durable: bool) -> tuple[sqlite3.Connection, int]:
-    """Open or make the file and take its lock; the lock's descriptor is the second value. Raises DatabaseError.
+    """Open or create the file and lock it. Return the connection and the lock's descriptor.
 
-    `durable`: every commit reaches the disk before it returns, so that in live mode no order outlives its note.
+    With `durable` every commit reaches the disk before it returns, so that in live mode no order exists
+    without its row. Raises DatabaseError.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,7 @@ def open_for_writing(path: Path, *, durable: bool) -> tuple[sqlite3.Connection, 
 
 @contextmanager
 def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that can't write, for the length of the block."""
+    """Open a read-only connection for the length of the block."""
     db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
     db.row_factory = sqlite3.Row
     try:
@@ -82,7 +83,7 @@ def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All of the block's statements or none."""
+    """Commit all of the block's statements, or none."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield

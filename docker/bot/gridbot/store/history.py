@@ -1,4 +1,4 @@
-"""The record as the page and the API show it: read in the web threads, through connections that can't write."""
+"""Read charts, trades and errors for the page and the API, in the web threads."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 from gridbot.store.database import open_for_reading
 
 POINTS = 480
-# Fills of one side at one price are one mark where they would lie on top of each other.
+# Fills of one side at one price that would be drawn on top of each other are merged.
 FILL_BUCKETS = 160
 MOST_FILLS = 1500
 
 
-def chart(path: Path, hours: float) -> dict[str, Any]:
-    """Prices, P&L and fills of the last `hours` hours of the current run, thinned out to about `POINTS` points.
+def chart_data(path: Path, hours: float) -> dict[str, Any]:
+    """Return prices, P&L and fills of the last `hours` hours of the current run, in about `POINTS` points.
 
-    `points`: [time, price, lowest, highest, pnl, position] each; `fills`: [time, side, price, quantity,
-    how many] each.
+    `points` are lists of time, price, lowest, highest, P&L and position; `fills` are lists of time, side,
+    price and quantity.
     """
     now = time.time()
     with open_for_reading(path) as db:
@@ -30,14 +30,14 @@ def chart(path: Path, hours: float) -> dict[str, Any]:
         ).fetchone()[0]
         start = now if first is None else float(first)
         bucket = max((now - start) / POINTS, 0.5)
-        # With max(at) SQLite takes the other plain columns from the row that has it: the bucket's last.
+        # With max(at) SQLite takes the bare columns from the row that has it, which is the bucket's last.
         points = db.execute(
             "SELECT max(at) AS at, price, min(price) AS low, max(price) AS high, pnl, position FROM equity"
             " WHERE at >= ?1 AND run_id = ?2 GROUP BY CAST((at - ?1) / ?3 AS INTEGER) ORDER BY 1",
             (start, run_id, bucket),
         )
         fills = db.execute(
-            "SELECT max(at) AS at, side, CAST(price AS REAL) AS price, sum(CAST(qty AS REAL)) AS qty, count(*) AS n"
+            "SELECT max(at) AS at, side, CAST(price AS REAL) AS price, sum(CAST(qty AS REAL)) AS qty"
             " FROM trades WHERE at >= ?1 AND run_id = ?2 GROUP BY CAST((at - ?1) / ?3 AS INTEGER), side, price"
             " ORDER BY 1 DESC LIMIT ?4",
             (start - 1, run_id, max((now - start) / FILL_BUCKETS, 0.5), MOST_FILLS),
@@ -56,7 +56,7 @@ def chart(path: Path, hours: float) -> dict[str, Any]:
 
 
 def trades(path: Path, limit: int, before: float | None = None) -> list[dict[str, Any]]:
-    """The latest trades, newest first, exact amounts as text."""
+    """Return the latest trades, newest first, with exact amounts as text."""
     with open_for_reading(path) as db:
         rows = db.execute(
             "SELECT at, side, price, qty AS quantity, fee, fee_currency, maker, position, realized, trade_id,"
@@ -67,7 +67,7 @@ def trades(path: Path, limit: int, before: float | None = None) -> list[dict[str
 
 
 def errors(path: Path, limit: int) -> list[dict[str, Any]]:
-    """The latest errors, newest first; the same one in a row is one entry with a count."""
+    """Return the latest errors, newest first. Repetitions of one error are one entry with a count."""
     with open_for_reading(path) as db:
         rows = db.execute(
             "SELECT first_at, last_at, count, kind, message FROM errors ORDER BY id DESC LIMIT ?", (limit,)
@@ -76,7 +76,7 @@ def errors(path: Path, limit: int) -> list[dict[str, Any]]:
 
 
 def error_count(path: Path) -> int:
-    """How many errors the record knows of, repeated ones counted."""
+    """Return the number of errors, repetitions counted."""
     with open_for_reading(path) as db:
         return int(db.execute("SELECT coalesce(sum(count), 0) FROM errors").fetchone()[0])
 

@@ -1,4 +1,4 @@
-"""Position, cash and P&L, exact: cash + position * price is the equity, and nothing is lost on the way."""
+"""Keep position, cash and P&L exact: cash + position * price is the equity after every fill."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from decimal import Decimal
 
 from gridbot.model.types import ZERO, Fill, Side
 
-# The cost of what is sold off is a division and can't be exact; rounded to this step, every sum after it is.
+# The cost of a part of the position is a division and can't be exact; rounded to this step, sums of it are.
 COST_STEP = Decimal("1e-12")
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """All amounts in quote currency, `position` in base (negative: short).
+    """Hold amounts in the quote currency and `position` in the base currency, negative when short.
 
     `cost` is what the open position was paid with, signed like the position, so that
     ``cash + cost == realized - fees`` holds after every fill. `cash` begins at 0 and contains the fees.
@@ -29,36 +29,37 @@ class Ledger:
 
     @property
     def average_price(self) -> Decimal:
-        """The average entry price of the open position, 0 when flat."""
+        """Return the average entry price of the open position, 0 when flat."""
         return self.cost / self.position if self.position else ZERO
 
     def unrealized(self, price: Decimal) -> Decimal:
+        """Return the profit of the open position at `price`, before fees."""
         return self.position * price - self.cost
 
     def pnl(self, price: Decimal) -> Decimal:
-        """Realised and unrealised profit after fees."""
+        """Return realised and unrealised profit after fees."""
         return self.realized + self.unrealized(price) - self.fees
 
     def equity(self, price: Decimal) -> Decimal:
-        """cash + position * price; equal to `pnl` by construction."""
+        """Return cash + position * price, which equals `pnl` by construction."""
         return self.cash + self.position * price
 
 
-def carried(position: Decimal, price: Decimal) -> Ledger:
-    """A fresh ledger that takes over `position`, valued at `price`: its P&L begins at 0."""
+def opening_ledger(position: Decimal, price: Decimal) -> Ledger:
+    """Return a ledger that starts with `position`, valued at `price`, so that its P&L starts at 0."""
     return Ledger(position=position, cost=position * price, cash=-position * price)
 
 
-def received(fill: Fill, base: str) -> Decimal:
-    """The change of position a fill makes: its quantity, less a fee that was taken in the base currency."""
+def position_change(fill: Fill, base: str) -> Decimal:
+    """Return the change of position that a fill makes: its quantity less a fee taken in the base currency."""
     taken = fill.fee if fill.fee_currency == base else ZERO
     return fill.side.sign * fill.qty - taken
 
 
-def apply(ledger: Ledger, fill: Fill, base: str, quote: str) -> Ledger:
-    """The ledger after `fill`. A fee in a third currency is not counted: its worth is not known here."""
+def apply_fill(ledger: Ledger, fill: Fill, base: str, quote: str) -> Ledger:
+    """Return the ledger after `fill`. A fee in a third currency is not counted: its rate is unknown here."""
     value = fill.price * fill.qty
-    change = received(fill, base)
+    change = position_change(fill, base)
     fee = (
         fill.fee
         if fill.fee_currency in (quote, "")
@@ -93,6 +94,6 @@ def apply(ledger: Ledger, fill: Fill, base: str, quote: str) -> Ledger:
     )
 
 
-def side_of_close(position: Decimal) -> Side:
-    """The side that brings `position` back to 0."""
+def closing_side(position: Decimal) -> Side:
+    """Return the side of the order that closes `position`."""
     return Side.SELL if position > 0 else Side.BUY

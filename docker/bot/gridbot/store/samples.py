@@ -1,4 +1,4 @@
-"""The part of the record that is only looked at: the equity curve and the errors."""
+"""Write the equity curve and the errors, which no decision depends on."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from gridbot.store.ledger import Ledger
 
 
 class Samples:
-    """Writes through the record's connection."""
+    """Write through the store's connection."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._thinned_at = 0.0
 
-    def add(self, run_id: int, at: float, price: Decimal, ledger: Ledger) -> None:
+    def add_equity(self, run_id: int, at: float, price: Decimal, ledger: Ledger) -> None:
+        """Add a point of the equity curve."""
         self._db.execute(
             "INSERT OR REPLACE INTO equity VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -30,9 +31,12 @@ class Samples:
             ),
         )
 
-    def thin(self, now: float) -> None:
-        """Once an hour: one sample a minute after a day and one an hour after a month, the last 1000 errors, and no
-        ended orders without trades older than a week."""
+    def thin_out(self, now: float) -> None:
+        """Delete old rows, once an hour.
+
+        Kept are one sample a minute after a day, one an hour after a month, the last 1000 errors, and closed
+        orders without trades for a week.
+        """
         if now - self._thinned_at < 3600:
             return
         self._thinned_at = now
@@ -48,11 +52,12 @@ class Samples:
         )
 
     def last_price(self) -> Decimal | None:
+        """Return the latest sample's price."""
         row = self._db.execute("SELECT price FROM equity ORDER BY at DESC LIMIT 1").fetchone()
         return Decimal(repr(row["price"])) if row else None
 
-    def error(self, at: float, kind: str, message: str) -> None:
-        """Count an error; the same one in a row is one row."""
+    def add_error(self, at: float, kind: str, message: str) -> None:
+        """Count an error. Repetitions of the latest one share its row."""
         row = self._db.execute("SELECT id, kind, message FROM errors ORDER BY id DESC LIMIT 1").fetchone()
         if row and (row["kind"], row["message"]) == (kind, message):
             self._db.execute("UPDATE errors SET count = count + 1, last_at = ? WHERE id = ?", (at, row["id"]))

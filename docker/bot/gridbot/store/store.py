@@ -1,8 +1,8 @@
-"""The record: one SQLite file (WAL) with orders, trades, cells, equity and errors. The only writer is the loop.
+"""Write runs, orders, trades and cells to one SQLite file (WAL). The loop is the only writer.
 
-An order is written down, with its client id, before it is sent; a trade, the ledger it changes, its order's filled
-quantity and its cell's inventory change in one transaction. So a kill at any moment leaves a record that says what may
-exist at the exchange, and no trade is counted twice.
+An order is stored with its client id before it is sent. A trade, the ledger it changes, its order's filled
+quantity and its cell's inventory change in one transaction. So after a kill at any moment the file knows
+every order that may exist at the exchange, and no trade is counted twice.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Any
 
 from gridbot.model.types import ZERO, Fill, Market, Order, OrderRequest, as_text
 from gridbot.store.database import LIVE, open_for_writing, transaction
-from gridbot.store.ledger import Ledger, apply, received
-from gridbot.store.order_reader import Record
+from gridbot.store.ledger import Ledger, apply_fill, position_change
+from gridbot.store.order_reader import OrderReader
 from gridbot.store.samples import Samples
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A stretch of trading from a fresh start to a completion; restarts in between belong to it."""
+    """Hold one run: trading from a fresh start to its completion, restarts included."""
 
     id: int
     started_at: float
@@ -39,8 +39,8 @@ class Run:
     grid: dict[str, Any] | None
 
 
-class Store(Record):
-    """Opens (or makes) the file and holds its lock. Raises DatabaseError."""
+class Store(OrderReader):
+    """Open or create the file and hold its lock until `close`. Raises DatabaseError."""
 
     def __init__(self, path: Path, *, durable: bool) -> None:
         self.path = path
@@ -52,22 +52,26 @@ class Store(Record):
         self.run_id = 0
 
     def close(self) -> None:
+        """Close the file and release its lock."""
         self._db.close()
         os.close(self._lock)
 
     # runs
 
     def unfinished_run(self) -> Run | None:
+        """Make the latest run that has not ended the current one and return it."""
         row = self._db.execute(
             "SELECT * FROM runs WHERE ended_at IS NULL ORDER BY id DESC LIMIT 1"
         ).fetchone()
         return self._adopt(row) if row else None
 
     def last_run(self) -> Run | None:
+        """Make the latest run the current one and return it."""
         row = self._db.execute("SELECT * FROM runs ORDER BY id DESC LIMIT 1").fetchone()
         return self._adopt(row) if row else None
 
     def begin_run(self, identity: str, source: str, settings: Mapping[str, Any], ledger: Ledger) -> Run:
+        """Start a run that begins with `ledger`."""
         now = time.time()
         with transaction(self._db):
             self._db.execute(
@@ -83,17 +87,18 @@ class Store(Record):
         return run
 
     def end_run(self, why: str) -> None:
+        """Mark the current run as completed, so that no start resumes it."""
         self._db.execute(
             "UPDATE runs SET ended_at = ?, ended_why = ? WHERE id = ?", (time.time(), why, self.run_id)
         )
 
     def set_run(self, **values: Any) -> None:
-        """Change columns of the run: paused, closing, ran_s, source."""
+        """Update columns of the current run: paused, closing, ran_s, source."""
         names = ", ".join(f"{name} = ?" for name in values)
         self._db.execute(f"UPDATE runs SET {names} WHERE id = ?", (*values.values(), self.run_id))
 
     def set_grid(self, grid: Mapping[str, Any], generation: int, cells: Mapping[int, Decimal]) -> None:
-        """Replace the grid: orders of an older generation are no longer wanted, their cells no longer counted."""
+        """Replace the grid. Orders of an older generation get cancelled, and their cells no longer count."""
         with transaction(self._db):
             self.generation = generation
             self._db.execute("UPDATE runs SET grid = ? WHERE id = ?", (json.dumps(grid), self.run_id))
@@ -103,11 +108,12 @@ class Store(Record):
             )
 
     def grid(self) -> dict[str, Any] | None:
-        """What `set_grid` kept for this run."""
+        """Return what `set_grid` stored for this run."""
         row = self._db.execute("SELECT grid FROM runs WHERE id = ?", (self.run_id,)).fetchone()
         return json.loads(row["grid"]) if row and row["grid"] else None
 
     def cells(self) -> dict[int, Decimal]:
+        """Return the inventory of each cell of the current grid."""
         rows = self._db.execute(
             "SELECT cell, qty FROM cells WHERE run_id = ? AND generation = ?", (self.run_id, self.generation)
         )
@@ -116,29 +122,30 @@ class Store(Record):
     # orders
 
     def new_order(
-        self, wanted: OrderRequest, now: float, taken: Iterable[int] = (), limit: int = 2**32 - 1
+        self, request: OrderRequest, now: float, taken: Iterable[int] = (), limit: int = 2**32 - 1
     ) -> Order:
-        """Write a new order down under a client id that neither the record nor `taken` knows. Not sent yet."""
+        """Store an order before it is sent, under a client id that neither the file nor `taken` has."""
         avoid = set(taken)
         while True:
             client_id = secrets.randbelow(limit) + 1
             if client_id not in avoid and self.order(client_id) is None:
                 break
         self._db.execute(
-            "INSERT INTO orders (client_id, run_id, generation, slot, cell, side, price, qty, post_only, market,"
-            " reduce_only, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'new', ?, ?)",
+            "INSERT INTO orders (client_id, run_id, generation, slot, cell, side, price, qty, post_only,"
+            " market, reduce_only, state, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'new', ?, ?)",
             (
                 client_id,
                 self.run_id,
                 self.generation,
-                wanted.slot,
-                wanted.cell,
-                wanted.side,
-                as_text(wanted.price),
-                as_text(wanted.qty),
-                wanted.post_only,
-                wanted.market,
-                wanted.reduce_only,
+                request.slot,
+                request.cell,
+                request.side,
+                as_text(request.price),
+                as_text(request.qty),
+                request.post_only,
+                request.market,
+                request.reduce_only,
                 now,
                 now,
             ),
@@ -147,8 +154,8 @@ class Store(Record):
         assert order is not None
         return order
 
-    def outdated_orders(self) -> set[int]:
-        """Client ids of live orders that belong to an older grid or run."""
+    def outdated_order_ids(self) -> set[int]:
+        """Return the client ids of live orders that belong to an older grid or run."""
         rows = self._db.execute(
             f"SELECT client_id FROM orders WHERE {LIVE} AND (run_id != ? OR generation != ?)",
             (self.run_id, self.generation),
@@ -156,16 +163,18 @@ class Store(Record):
         return {row["client_id"] for row in rows}
 
     def confirm(self, client_id: int, exchange_id: str) -> None:
-        """The exchange knows the order."""
+        """Mark the order as known to the exchange."""
         self._db.execute(
             "UPDATE orders SET exchange_id = ?, state = 'open', updated_at = ? WHERE client_id = ?",
             (exchange_id, time.time(), client_id),
         )
 
-    def note_exchange_id(self, client_id: int, exchange_id: str) -> None:
+    def set_exchange_id(self, client_id: int, exchange_id: str) -> None:
+        """Store the exchange's id of an order, whatever the order's state."""
         self._db.execute("UPDATE orders SET exchange_id = ? WHERE client_id = ?", (exchange_id, client_id))
 
     def close_order(self, client_id: int, state: str, note: str | None = None) -> None:
+        """Give a live order a final state."""
         self._db.execute(
             f"UPDATE orders SET state = ?, note = ?, updated_at = ? WHERE client_id = ? AND {LIVE}",
             (state, note, time.time(), client_id),
@@ -173,12 +182,13 @@ class Store(Record):
 
     # trades
 
-    def last_trade_at(self) -> float | None:
+    def last_trade_time(self) -> float | None:
+        """Return the time of the latest trade of the file."""
         value = self._db.execute("SELECT max(at) FROM trades").fetchone()[0]
         return None if value is None else float(value)
 
     def add_trade(self, fill: Fill, order: Order, market: Market) -> bool:
-        """Record a fill of `order` and all it changes. False when the record has it already."""
+        """Store a fill of `order` and everything it changes. Return False when it is stored already."""
         with transaction(self._db):
             known = self._db.execute(
                 "SELECT 1 FROM trades WHERE trade_id = ? AND exchange_id = ?",
@@ -186,7 +196,7 @@ class Store(Record):
             ).fetchone()
             if known:
                 return False
-            ledger = apply(self.ledger, fill, market.base, market.quote)
+            ledger = apply_fill(self.ledger, fill, market.base, market.quote)
             self._db.execute(
                 "INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -217,7 +227,7 @@ class Store(Record):
                 self.run_id,
                 self.generation,
             ):
-                self._move_cell(row["cell"], received(fill, market.base))
+                self._move_cell(row["cell"], position_change(fill, market.base))
         self.ledger = ledger
         return True
 

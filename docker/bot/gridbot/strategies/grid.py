@@ -1,9 +1,10 @@
 """The grid: levels, cells between them, and what to do about fills. Pure, exact, no clock.
 
-A grid of n levels has n-1 cells; cell j lies between level j and level j+1 and trades back and forth between them. A
-*long* cell buys at its lower level and sells at its upper one; a *short* cell sells at its upper level and buys back at
-its lower one. Cells below the anchor are long, those from the anchor up are short: a long grid's anchor is the top
-level, a short grid's the bottom one, a neutral grid's the level the price was nearest to when it began.
+A grid of n levels has n-1 cells; cell j lies between level j and level j+1 and trades back and forth between
+them. A *long* cell buys at its lower level and sells at its upper one; a *short* cell sells at its upper
+level and buys back at its lower one. Cells below the anchor are long, those from the anchor up are short: a
+long grid's anchor is the top level, a short grid's the bottom one, a neutral grid's the level the price was
+nearest to when it began.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, localcontext
 from gridbot.model.errors import ConfigError
 from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, as_text, ceil_to, floor_to
 
-# A live entry counts as this much nearer to the price than it is, so that a price that wavers between two levels does
-# not make the bot cancel and place for ever when max_position allows only one of them.
+# A live entry counts as this much nearer to the price than it is, so that a price that wavers between two
+# levels does not make the bot cancel and place for ever when max_position allows only one of them.
 KEEP_BONUS = Decimal("0.5")
 
 
@@ -46,7 +47,8 @@ class Plan:
 def make_levels(lower: Decimal, upper: Decimal, count: int, mode: str, tick: Decimal) -> tuple[Decimal, ...]:
     """`count` prices from `lower` to `upper`, on the tick and inside the bounds.
 
-    Raises ConfigError when two levels would fall onto one tick. A level at 0 is left out: no order can stand there.
+    Raises ConfigError when two levels would fall onto one tick. A level at 0 is left out: no order can stand
+    there.
     """
     if mode == "geometric" and lower <= 0:
         raise ConfigError("--grid-lower: a geometric grid needs a lower price above 0")
@@ -84,8 +86,8 @@ def begin(
 ) -> tuple[Grid, dict[int, Decimal]]:
     """A grid that begins at `price` with `position` already held, and the inventory of each cell (signed).
 
-    What is held is spread over the cells beyond the price, so that each part is closed at the nearest level at which
-    closing it is a step forward; what no cell is left for goes to the outermost one.
+    What is held is spread over the cells beyond the price, so that each part is closed at the nearest level
+    at which closing it is a step forward; what no cell is left for goes to the outermost one.
     """
     hole, top = nearest_level(levels, price), len(levels) - 1
     parts = int((abs(position) / qty).to_integral_value(ROUND_CEILING))
@@ -122,8 +124,9 @@ def plan(
 ) -> Plan:
     """What the grid wants, given its cells' inventories, its live orders, the price and the position.
 
-    Worst case first: position plus every live and every new buy stays at or below max_position, the same for sells. So
-    an order that makes room for another one is cancelled now, and the other one placed when it is gone.
+    Worst case first: position plus every live and every new buy stays at or below max_position, the same for
+    sells. So an order that makes room for another one is cancelled now, and the other one placed when it is
+    gone.
     """
     busy_cells = {order.cell for order in live}
     busy_slots = {order.slot for order in live}

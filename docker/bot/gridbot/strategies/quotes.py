@@ -1,8 +1,8 @@
 """Two-sided quotes around the price, shifted by what is held. Pure.
 
-Bid i and ask i stand (i + 1) half-spreads from the price. Both sides are shifted against the position: with a skew of 1
-and a position at its maximum, by one half-spread. Further than the threshold from the target, only the way back is
-quoted.
+Bid i and ask i stand (i + 1) half-spreads from the price. Both sides are shifted against the position: with a
+skew of 1 and a position at its maximum, by one half-spread. Further than the threshold from the target, only
+the way back is quoted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from decimal import Decimal
 from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, ceil_to, floor_to
 from gridbot.strategies.grid import Plan
 
-# A quote is moved when it is off by more than this share of the half-spread; less would cancel and place all the time.
+# A quote is moved when it is off by more than this share of the half-spread; less would cancel and place all
+# the time.
 REQUOTE_SHARE = Decimal("0.25")
 
 
@@ -57,8 +58,8 @@ def wanted(quotes: Quotes, market: Market, price: Decimal, position: Decimal) ->
 def plan(quotes: Quotes, market: Market, live: Sequence[Order], price: Decimal, position: Decimal) -> Plan:
     """Keep what is near enough, cancel what isn't, place what is missing.
 
-    Worst case first: if every live and every new buy is filled, the position stays at or below max_position, and the
-    same for sells; on a spot market no more is offered than is held.
+    Worst case first: if every live and every new buy is filled, the position stays at or below max_position,
+    and the same for sells; on a spot market no more is offered than is held.
     """
     near = price * quotes.spread / 200 * REQUOTE_SHARE
     ideal = {want.slot: want for want in wanted(quotes, market, price, position)}

@@ -27,7 +27,8 @@ STATUS_LINE_EVERY_S = 60.0
 # A slot whose order was rejected is left alone for a while, longer each time.
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 ACCOUNT_EVERY_S = 60.0
-# A tick places orders for at most this long, so that a slow exchange doesn't keep it from looking at its fills.
+# A tick places orders for at most this long, so that a slow exchange doesn't keep it from looking at its
+# fills.
 ACT_FOR_S = 5.0
 
 
@@ -103,7 +104,7 @@ class Engine:
     def failed(self, err: ExchangeError, *, first: bool) -> None:
         """The tick did not come through."""
         now = self._clock()
-        self.store.samples.error(now, "exchange", str(err))
+        self.store.samples.add_error(now, "exchange", str(err))
         self.shared.note = f"the exchange is out of reach: {err}"
         self._ticked_at = None
         if first or now - self._complained_at > STATUS_LINE_EVERY_S:
@@ -154,7 +155,7 @@ class Engine:
 
     def _act(self, outcome: Outcome, price: Decimal, now: float) -> None:
         live = self.store.live_orders()
-        outdated = self.store.outdated_orders()
+        outdated = self.store.outdated_order_ids()
         cancel = [*outcome.stray, *(order for order in live if order.client_id in outdated)]
         place: tuple[OrderRequest, ...] = ()
         if self._closing is not None:
@@ -188,7 +189,7 @@ class Engine:
         # Reduce-only is the safer order, but where others trade on the account ours may be its smaller part.
         there = self.exchange.position()
         reduces = self.market.perp and (there is None or there / position >= 1)
-        side = ledger.side_of_close(position)
+        side = ledger.closing_side(position)
         return (OrderRequest("close", side, price, qty, market=True, reduce_only=reduces),)
 
     def _place(self, wanted: OrderRequest, now: float) -> list[Order]:
@@ -217,7 +218,7 @@ class Engine:
         log.warning(
             "rejected %s %s @ %s: %s", order.side.upper(), as_text(order.qty), as_text(order.price), why
         )
-        self.store.samples.error(now, "rejected", why)
+        self.store.samples.add_error(now, "rejected", why)
 
     def _out_of_time(self, deadline: float) -> bool:
         return self._stopping() or time.monotonic() > deadline
@@ -230,9 +231,9 @@ class Engine:
 
     def _keep(self, price: Decimal, now: float) -> None:
         if now - self._sampled_at >= SAMPLE_EVERY_S:
-            self.store.samples.add(self.store.run_id, now, price, self.store.ledger)
+            self.store.samples.add_equity(self.store.run_id, now, price, self.store.ledger)
             self.store.set_run(ran_s=self._ran_s)
-            self.store.samples.thin(now)
+            self.store.samples.thin_out(now)
             self._sampled_at = now
         if now - self._said_at >= STATUS_LINE_EVERY_S:
             self._said_at = now

@@ -1,7 +1,8 @@
 """Brings the record and the exchange together: what became of each order, and which trades there were.
 
-Only what the record knows is ours. An order of the exchange is one of ours when its id is in the record, or when it
-bears the client id of a recorded order *and* that order's side and price: a client id alone may be somebody else's.
+Only what the record knows is ours. An order of the exchange is one of ours when its id is in the record, or
+when it bears the client id of a recorded order *and* that order's side and price: a client id alone may be
+somebody else's.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from gridbot.model.types import Fill, Market, Order
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 
-# Histories are read from this long before the last known trade: exchanges list executions late and out of order.
+# Histories are read from this long before the last known trade: exchanges list executions late and out of
+# order.
 OVERLAP_S = 120.0
-# An order the exchange has confirmed once, and that now neither open orders nor history know, is given this long.
+# An order the exchange has confirmed once, and that now neither open orders nor history know, is given this
+# long.
 LOST_AFTER_S = 60.0
 
 
@@ -88,15 +91,16 @@ def _read_orders(store: Store, exchange: Exchange) -> tuple[Outcome, list[Order]
     live = {order.client_id: order for order in store.live_orders()}
     seen: set[int] = set()
     for there in listed:
-        order = store.ours(there)
+        order = store.find_own(there)
         if order is None:
             if there.client_id is not None:
                 outcome.foreign_ids.add(there.client_id)
             continue
         seen.add(order.client_id)
         if not order.live:
-            # Given up as never accepted, and here it is: its id is needed to cancel it and to know its trades.
-            store.note_exchange_id(order.client_id, there.exchange_id)
+            # Given up as never accepted, and here it is: its id is needed to cancel it and to know its
+            # trades.
+            store.set_exchange_id(order.client_id, there.exchange_id)
             outcome.stray.append(replace(order, exchange_id=there.exchange_id))
         elif order.state == "new" or order.exchange_id != there.exchange_id:
             store.confirm(order.client_id, there.exchange_id)
@@ -107,7 +111,7 @@ def _read_orders(store: Store, exchange: Exchange) -> tuple[Outcome, list[Order]
 def _read_trades(
     store: Store, exchange: Exchange, market: Market, missing: Sequence[Order], outcome: Outcome
 ) -> None:
-    last = store.last_trade_at()
+    last = store.last_trade_time()
     starts = [order.created_at for order in missing] + ([last] if last is not None else [])
     if not starts:
         starts = [order.created_at for order in store.live_orders()]
@@ -119,6 +123,6 @@ def _read_trades(
             candidate = store.order(fill.client_id)
             if candidate is not None and candidate.exchange_id is None and candidate.side is fill.side:
                 order = candidate
-                store.note_exchange_id(order.client_id, fill.exchange_id)
+                store.set_exchange_id(order.client_id, fill.exchange_id)
         if order is not None and store.add_trade(fill, order, market):
             outcome.trades.append((fill, order, store.ledger))

@@ -17,7 +17,7 @@ from gridbot.exchanges.price_sources import LivePrices, Replay, invented_market,
 from gridbot.model.errors import ConfigError, ExchangeError, RefusedError, UnreachableError
 from gridbot.model.types import Market, as_text
 from gridbot.runtime.log import log
-from gridbot.store.ledger import Ledger, carried
+from gridbot.store.ledger import Ledger, opening_ledger
 from gridbot.store.store import Run, Store
 from gridbot.trading.cancel import cancel_own
 
@@ -137,7 +137,7 @@ def _run(settings: Settings, store: Store, exchange: Exchange, env: Mapping[str,
     ledger = Ledger()
     if last is not None and last.identity == identity and (settings.live or last.source == source == "live"):
         if store.ledger.position:
-            ledger = carried(store.ledger.position, exchange.price())
+            ledger = opening_ledger(store.ledger.position, exchange.price())
             log.info("taking over a position of %s", as_text(ledger.position))
     elif last is not None and store.live_orders():
         _clear_leftovers(settings, store, last, env)

@@ -112,7 +112,9 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/api/status":
             self._json(200, self._detailed())
         elif path == "/api/history":
-            self._json(200, history.chart(database, min(max(float(query.get("hours", 24)), 0.01), 24 * 366)))
+            self._json(
+                200, history.chart_data(database, min(max(float(query.get("hours", 24)), 0.01), 24 * 366))
+            )
         elif path == "/api/trades":
             before = float(query["before"]) if "before" in query else None
             self._json(200, history.trades(database, _limit(query, 50), before))
