@@ -172,10 +172,10 @@ def test_a_far_order_makes_room_first() -> None:
 
 def test_a_carried_position_is_closed_beyond_the_price() -> None:
     levels = five(0).levels
-    mesh, cells = grid.begin(levels, "neutral", D(111), D(1), D(10), position=D("1.5"))
+    mesh, cells = grid.start_grid(levels, "neutral", D(111), D(1), D(10), position=D("1.5"))
     assert mesh.anchor == 3
     assert cells == {1: D(1), 2: D("0.5")}
-    mesh, cells = grid.begin(levels, "neutral", D(129), D(1), D(10), position=D(-2))
+    mesh, cells = grid.start_grid(levels, "neutral", D(129), D(1), D(10), position=D(-2))
     assert mesh.anchor == 1
     assert cells == {2: D(-1), 1: D(-1)}
 
@@ -187,7 +187,7 @@ def test_a_carried_position_is_closed_beyond_the_price() -> None:
     position=st.decimals("-6", "6", places=2),
 )
 def test_a_beginning_accounts_for_all_that_is_held(kind: str, price: Decimal, position: Decimal) -> None:
-    mesh, cells = grid.begin(five(0).levels, kind, price, D(1), D(10), position)
+    mesh, cells = grid.start_grid(five(0).levels, kind, price, D(1), D(10), position)
     assert sum(cells.values(), ZERO) == position
     assert all(0 <= cell < 4 for cell in cells)
     assert 0 <= mesh.anchor <= 4
@@ -219,7 +219,7 @@ def test_walks(
     lower, upper = D(100), D(200)
     levels = grid.make_levels(lower, upper, count, mode, TICK)
     price = D(100) + start
-    mesh, cells = grid.begin(levels, kind, price, D(1), D(most))
+    mesh, cells = grid.start_grid(levels, kind, price, D(1), D(most))
 
     def decide(held: dict[int, Decimal], live: object, now: Decimal, position: Decimal) -> grid.Plan:
         return grid.plan(mesh, PERP, held, world.live, now, position)

@@ -26,11 +26,11 @@ def settings(*more: str) -> Settings:
 
 def test_stop_loss_and_take_profit_are_inclusive() -> None:
     both = settings("--stop-loss", "5", "--take-profit", "7")
-    assert risk.pnl_verdict(both, D("-4.99")) is None
-    assert risk.pnl_verdict(both, D(-5)) == "stop loss: P&L -5.0000 is at or below -5"
-    assert risk.pnl_verdict(both, D("6.99")) is None
-    assert risk.pnl_verdict(both, D(7)) == "take profit: P&L 7.0000 is at or above 7"
-    assert risk.pnl_verdict(settings(), D(-1_000_000)) is None
+    assert risk.pnl_limit_reached(both, D("-4.99")) is None
+    assert risk.pnl_limit_reached(both, D(-5)) == "stop loss: P&L -5.0000 is at or below -5"
+    assert risk.pnl_limit_reached(both, D("6.99")) is None
+    assert risk.pnl_limit_reached(both, D(7)) == "take profit: P&L 7.0000 is at or above 7"
+    assert risk.pnl_limit_reached(settings(), D(-1_000_000)) is None
 
 
 def test_a_loss_may_be_given_with_its_sign() -> None:
@@ -39,10 +39,14 @@ def test_a_loss_may_be_given_with_its_sign() -> None:
 
 
 def test_bounds_and_tolerance() -> None:
-    assert risk.outside(D(100), D(200), D("0.01"), D(202)) is None
-    assert risk.outside(D(100), D(200), D("0.01"), D("202.01")) == "price 202.01 is above the upper bound 200"
-    assert risk.outside(D(100), D(200), D("0.01"), D(99)) is None
-    assert risk.outside(D(100), D(200), D("0.01"), D("98.99")) == "price 98.99 is below the lower bound 100"
+    assert risk.range_left(D(100), D(200), D("0.01"), D(202)) is None
+    assert (
+        risk.range_left(D(100), D(200), D("0.01"), D("202.01")) == "price 202.01 is above the upper bound 200"
+    )
+    assert risk.range_left(D(100), D(200), D("0.01"), D(99)) is None
+    assert (
+        risk.range_left(D(100), D(200), D("0.01"), D("98.99")) == "price 98.99 is below the lower bound 100"
+    )
 
 
 def test_a_moved_range_keeps_its_width_or_its_ratio() -> None:

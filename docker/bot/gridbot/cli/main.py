@@ -26,7 +26,7 @@ from gridbot.runtime.log import log
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
 from gridbot.store.store import Store
-from gridbot.strategies import strategy
+from gridbot.strategies.strategy import make_strategy
 from gridbot.trading.cancel import CRASH_WITHIN_S, cancel_own
 from gridbot.trading.engine import CompletedError, Engine
 from gridbot.trading.session import Session, StoppedError, open_session
@@ -104,8 +104,10 @@ def _engine(
         session.market.tick,
         session.market.lot,
     )
-    what = strategy.make(settings, session.market, store)
-    return Engine(settings, session.run, store, session.exchange, session.market, what, shared, stop.is_set)
+    strategy = make_strategy(settings, session.market, store)
+    return Engine(
+        settings, session.run, store, session.exchange, session.market, strategy, shared, stop.is_set
+    )
 
 
 def _loop(engine: Engine, stop: StopSignal) -> _End:

@@ -1,4 +1,4 @@
-"""The grid: levels, cells between them, and what to do about fills. Pure, exact, no clock.
+"""Compute a grid's levels, cells and orders. Pure functions on exact numbers, without a clock.
 
 A grid of n levels has n-1 cells; cell j lies between level j and level j+1 and trades back and forth between
 them. A *long* cell buys at its lower level and sells at its upper one; a *short* cell sells at its upper
@@ -24,7 +24,7 @@ KEEP_BONUS = Decimal("0.5")
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """`levels` ascending, all of them positive multiples of the tick; `anchor` an index into them."""
+    """Hold ascending `levels`, positive multiples of the tick, and `anchor`, an index into them."""
 
     levels: tuple[Decimal, ...]
     anchor: int
@@ -33,19 +33,20 @@ class Grid:
     generation: int = 0
 
     def is_long(self, cell: int) -> bool:
+        """Tell whether the cell buys first."""
         return cell < self.anchor
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do now: `cancel` own live orders, `place` new ones. Never both for one slot."""
+    """Hold the orders to cancel and to place now, never both for one slot."""
 
     cancel: tuple[Order, ...] = ()
     place: tuple[OrderRequest, ...] = ()
 
 
 def make_levels(lower: Decimal, upper: Decimal, count: int, mode: str, tick: Decimal) -> tuple[Decimal, ...]:
-    """`count` prices from `lower` to `upper`, on the tick and inside the bounds.
+    """Return `count` prices from `lower` to `upper`, on the tick and inside the bounds.
 
     Raises ConfigError when two levels would fall onto one tick. A level at 0 is left out: no order can stand
     there.
@@ -65,17 +66,18 @@ def make_levels(lower: Decimal, upper: Decimal, count: int, mode: str, tick: Dec
     levels[0], levels[-1] = first, last
     if any(low >= high for low, high in itertools.pairwise(levels)):
         raise ConfigError(
-            f"--grid-num: {count} levels between {as_text(lower)} and {as_text(upper)} are closer than the tick {as_text(tick)}"
+            f"--grid-num: {count} levels between {as_text(lower)} and {as_text(upper)}"
+            f" are closer than the tick {as_text(tick)}"
         )
     return tuple(level for level in levels if level > 0)
 
 
 def nearest_level(levels: Sequence[Decimal], price: Decimal) -> int:
-    """The index of the level nearest to `price`, the lower one of two at equal distance."""
+    """Return the index of the level nearest to `price`, the lower one of two at equal distance."""
     return min(range(len(levels)), key=lambda i: (abs(levels[i] - price), i))
 
 
-def begin(
+def start_grid(
     levels: tuple[Decimal, ...],
     kind: str,
     price: Decimal,
@@ -84,22 +86,22 @@ def begin(
     position: Decimal = ZERO,
     generation: int = 0,
 ) -> tuple[Grid, dict[int, Decimal]]:
-    """A grid that begins at `price` with `position` already held, and the inventory of each cell (signed).
+    """Return a grid that starts at `price` with `position` already held, and each cell's signed inventory.
 
     What is held is spread over the cells beyond the price, so that each part is closed at the nearest level
     at which closing it is a step forward; what no cell is left for goes to the outermost one.
     """
-    hole, top = nearest_level(levels, price), len(levels) - 1
+    empty_level, top = nearest_level(levels, price), len(levels) - 1
     parts = int((abs(position) / qty).to_integral_value(ROUND_CEILING))
     anchor = {"long": top, "short": 0}.get(kind)
     if anchor is None:
-        anchor = min(max(hole + (parts if position > 0 else -parts), 0), top)
+        anchor = min(max(empty_level + (parts if position > 0 else -parts), 0), top)
     cells: dict[int, Decimal] = {}
     rest = abs(position)
     if position > 0:
-        order = list(range(hole, anchor)) or [max(anchor - 1, 0)]
+        order = list(range(empty_level, anchor)) or [max(anchor - 1, 0)]
     else:
-        order = list(range(hole - 1, anchor - 1, -1)) or [min(anchor, top - 1)]
+        order = list(range(empty_level - 1, anchor - 1, -1)) or [min(anchor, top - 1)]
     for cell in order:
         if rest <= 0:
             break
@@ -110,7 +112,7 @@ def begin(
 
 
 def slot_of(level: int) -> str:
-    """The slot of a level: one live order a level, whichever cell it belongs to."""
+    """Return the slot of a level. A level holds one live order, whichever cell it belongs to."""
     return f"L{level}"
 
 
@@ -122,7 +124,7 @@ def plan(
     price: Decimal,
     position: Decimal,
 ) -> Plan:
-    """What the grid wants, given its cells' inventories, its live orders, the price and the position.
+    """Return what to cancel and place, given the cells' inventories, live orders, price and position.
 
     Worst case first: position plus every live and every new buy stays at or below max_position, the same for
     sells. So an order that makes room for another one is cancelled now, and the other one placed when it is
@@ -135,13 +137,13 @@ def plan(
     for cell in range(len(grid.levels) - 1):
         if cell in busy_cells:
             continue
-        wanted = _want(grid, market, cell, cells.get(cell, ZERO), price)
-        if wanted is None:
+        request = _request_for_cell(grid, market, cell, cells.get(cell, ZERO), price)
+        if request is None:
             continue
-        if wanted.post_only:
-            entries.append((abs(wanted.price - price), wanted))
+        if request.post_only:
+            entries.append((abs(request.price - price), request))
         else:
-            exits.append(wanted)
+            exits.append(request)
     for order in live:
         if order.post_only:
             entries.append((abs(order.price - price) * KEEP_BONUS, order))
@@ -150,24 +152,24 @@ def plan(
         Side.BUY: grid.max_position - position - _open(live, Side.BUY),
         Side.SELL: grid.max_position + position - _open(live, Side.SELL),
     }
-    ideal = {
+    room_if_replaced = {
         Side.BUY: grid.max_position - position - _open([o for o in live if not o.post_only], Side.BUY),
         Side.SELL: grid.max_position + position - _open([o for o in live if not o.post_only], Side.SELL),
     }
     place: list[OrderRequest] = []
     cancel: list[Order] = []
-    exits.sort(key=lambda wanted: abs(wanted.price - price))
+    exits.sort(key=lambda request: abs(request.price - price))
     entries.sort(key=lambda pair: pair[0])
     for item in [*exits, *(item for _, item in entries)]:
         if isinstance(item, Order):
-            if ideal[item.side] < item.remaining:
+            if room_if_replaced[item.side] < item.remaining:
                 cancel.append(item)
             else:
-                ideal[item.side] -= item.remaining
+                room_if_replaced[item.side] -= item.remaining
             continue
-        if ideal[item.side] < item.qty:
+        if room_if_replaced[item.side] < item.qty:
             continue
-        ideal[item.side] -= item.qty
+        room_if_replaced[item.side] -= item.qty
         if room[item.side] >= item.qty and item.slot not in busy_slots:
             room[item.side] -= item.qty
             busy_slots.add(item.slot)
@@ -175,8 +177,13 @@ def plan(
     return Plan(tuple(cancel), tuple(place))
 
 
-def _want(grid: Grid, market: Market, cell: int, held: Decimal, price: Decimal) -> OrderRequest | None:
-    """The order cell `cell` wants with `held` in it: its exit, its entry, or none while the price is too near."""
+def _request_for_cell(
+    grid: Grid, market: Market, cell: int, held: Decimal, price: Decimal
+) -> OrderRequest | None:
+    """Return the order that cell `cell` needs with inventory `held`.
+
+    It is the exit, the entry, or None while the price is too near to the entry.
+    """
     low, high = grid.levels[cell], grid.levels[cell + 1]
     long = grid.is_long(cell)
     exit_qty = floor_to(abs(held), market.lot)

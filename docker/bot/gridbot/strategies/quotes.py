@@ -1,4 +1,4 @@
-"""Two-sided quotes around the price, shifted by what is held. Pure.
+"""Compute two-sided quotes around the price, shifted by the position. Pure functions.
 
 Bid i and ask i stand (i + 1) half-spreads from the price. Both sides are shifted against the position: with a
 skew of 1 and a position at its maximum, by one half-spread. Further than the threshold from the target, only
@@ -21,7 +21,7 @@ REQUOTE_SHARE = Decimal("0.25")
 
 @dataclass(frozen=True, slots=True)
 class Quotes:
-    """`spread` in percent of the price, from best bid to best ask; quantities in base units."""
+    """Hold the parameters. `spread` is in percent of the price from best bid to best ask."""
 
     spread: Decimal
     qty: Decimal
@@ -32,18 +32,18 @@ class Quotes:
     skew: Decimal = ZERO
 
 
-def wanted(quotes: Quotes, market: Market, price: Decimal, position: Decimal) -> list[OrderRequest]:
-    """The quotes for `price` and `position`, best ones first, whatever stands in the book now."""
+def ideal_quotes(quotes: Quotes, market: Market, price: Decimal, position: Decimal) -> list[OrderRequest]:
+    """Return the quotes for `price` and `position`, best ones first, regardless of live orders."""
     half = price * quotes.spread / 200
-    away = position - quotes.target
-    shift = -half * quotes.skew * max(min(away / quotes.max_position, Decimal(1)), Decimal(-1))
-    only = None
-    if quotes.threshold is not None and abs(away) > quotes.threshold:
-        only = Side.SELL if away > 0 else Side.BUY
-    found = []
+    distance = position - quotes.target
+    shift = -half * quotes.skew * max(min(distance / quotes.max_position, Decimal(1)), Decimal(-1))
+    single_side = None
+    if quotes.threshold is not None and abs(distance) > quotes.threshold:
+        single_side = Side.SELL if distance > 0 else Side.BUY
+    requests = []
     for i in range(quotes.max_orders):
         for side in Side:
-            if only is not None and side is not only:
+            if single_side is not None and side is not single_side:
                 continue
             raw = price + shift - side.sign * half * (i + 1)
             if side is Side.BUY:
@@ -51,18 +51,18 @@ def wanted(quotes: Quotes, market: Market, price: Decimal, position: Decimal) ->
             else:
                 level = max(ceil_to(raw, market.tick), price + market.tick)
             if level > 0:
-                found.append(OrderRequest(f"{side.value}{i}", side, level, quotes.qty, post_only=True))
-    return found
+                requests.append(OrderRequest(f"{side.value}{i}", side, level, quotes.qty, post_only=True))
+    return requests
 
 
 def plan(quotes: Quotes, market: Market, live: Sequence[Order], price: Decimal, position: Decimal) -> Plan:
-    """Keep what is near enough, cancel what isn't, place what is missing.
+    """Return what to cancel and place: quotes that are near enough stay, others are replaced.
 
     Worst case first: if every live and every new buy is filled, the position stays at or below max_position,
     and the same for sells; on a spot market no more is offered than is held.
     """
     near = price * quotes.spread / 200 * REQUOTE_SHARE
-    ideal = {want.slot: want for want in wanted(quotes, market, price, position)}
+    ideal = {request.slot: request for request in ideal_quotes(quotes, market, price, position)}
     cancel = tuple(
         order
         for order in live
@@ -75,11 +75,11 @@ def plan(quotes: Quotes, market: Market, live: Sequence[Order], price: Decimal, 
     busy = {order.slot for order in live}
     prices = {order.price for order in live}
     place = []
-    for want in ideal.values():
-        if want.slot in busy or want.price in prices:
+    for request in ideal.values():
+        if request.slot in busy or request.price in prices:
             continue
-        qty = min(want.qty, floor_to(max(room[want.side], ZERO), market.lot))
-        if market.is_tradable(qty, want.price):
-            room[want.side] -= qty
-            place.append(OrderRequest(want.slot, want.side, want.price, qty, post_only=True))
+        qty = min(request.qty, floor_to(max(room[request.side], ZERO), market.lot))
+        if market.is_tradable(qty, request.price):
+            room[request.side] -= qty
+            place.append(OrderRequest(request.slot, request.side, request.price, qty, post_only=True))
     return Plan(cancel, tuple(place))

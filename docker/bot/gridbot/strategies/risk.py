@@ -1,4 +1,4 @@
-"""When a run has to end, or its range to move. Pure."""
+"""Decide when a run ends and when its range moves. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from gridbot.model.errors import ConfigError
 from gridbot.model.types import as_text
 
 
-def pnl_verdict(settings: Settings, pnl: Decimal) -> str | None:
-    """Why the run ends because of its profit or loss (quote currency, after fees), or None."""
+def pnl_limit_reached(settings: Settings, pnl: Decimal) -> str | None:
+    """Return why the run ends at this P&L (quote currency, after fees), None when it goes on."""
     if settings.stop_loss is not None and pnl <= -settings.stop_loss:
         return f"stop loss: P&L {pnl:.4f} is at or below -{as_text(settings.stop_loss)}"
     if settings.take_profit is not None and pnl >= settings.take_profit:
@@ -18,8 +18,8 @@ def pnl_verdict(settings: Settings, pnl: Decimal) -> str | None:
     return None
 
 
-def outside(lower: Decimal, upper: Decimal, tolerance: Decimal, price: Decimal) -> str | None:
-    """How the price has left the range, `tolerance` (a share of the bound) granted; None while it is inside."""
+def range_left(lower: Decimal, upper: Decimal, tolerance: Decimal, price: Decimal) -> str | None:
+    """Return how the price has left the range by more than `tolerance`, a share of the bound; else None."""
     if price > upper * (1 + tolerance):
         return f"price {as_text(price)} is above the upper bound {as_text(upper)}"
     if price < lower * (1 - tolerance):
@@ -30,7 +30,7 @@ def outside(lower: Decimal, upper: Decimal, tolerance: Decimal, price: Decimal) 
 def moved_range(
     lower: Decimal, upper: Decimal, mode: str, price: Decimal, tick: Decimal
 ) -> tuple[Decimal, Decimal]:
-    """The range of the same size around `price`: same width, or same ratio for a geometric grid."""
+    """Return the range moved to `price`: of the same width, or the same ratio for a geometric grid."""
     if mode == "geometric":
         half = (upper / lower).sqrt()
         low, high = price / half, price * half

@@ -1,4 +1,4 @@
-"""The two kinds of strategy behind one face: what to cancel and what to place, given the record and the price."""
+"""Define the interface of a strategy, and its two implementations."""
 
 from __future__ import annotations
 
@@ -19,50 +19,55 @@ DEFAULT_POSITION_ORDERS = 10
 
 
 class Strategy(Protocol):
+    """Decide which orders to place and cancel, given the store and the price."""
+
     def prepare(self, price: Decimal) -> str:
-        """Get ready to trade at `price`, taking up what the record has. One line that says what it is."""
+        """Start or resume at `price` and return a line that describes the strategy."""
 
     def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
-        """What to do now."""
+        """Return the orders to cancel and to place now."""
 
-    def bounds(self) -> tuple[Decimal, Decimal] | None:
-        """The lowest and the highest price of the range, None where there is none."""
+    def price_range(self) -> tuple[Decimal, Decimal] | None:
+        """Return the lowest and the highest price of the range, None without a range."""
 
-    def move(self, price: Decimal) -> str:
-        """Move the range to `price`. One line that says what it is now."""
+    def move_range(self, price: Decimal) -> str:
+        """Move the range to `price` and return a line that describes it."""
 
     def describe(self) -> dict[str, Any] | None:
-        """For the page and the API."""
+        """Return the strategy's parameters for the page and the API."""
 
 
 class GridStrategy:
-    """`grid` and `perp_grid`. The range and the cells' inventories live in the record and outlast a restart."""
+    """Trade a grid. The store keeps the range and the cells' inventories across restarts."""
 
     def __init__(self, settings: Settings, market: Market, store: Store) -> None:
         self._settings, self._market, self._store = settings, market, store
         # On a spot market only what was bought can be sold: neutral is long there.
         self._kind = settings.grid_type if settings.perp else "long"
         self._qty = floor_to(settings.quantity, market.lot)
-        self._most = settings.max_position or self._qty * (settings.grid_num - 1)
+        self._max_position = settings.max_position or self._qty * (settings.grid_num - 1)
         self._range = (settings.grid_lower, settings.grid_upper)
         levels = self._levels()
         lowest = next((level for level in levels if level > 0), ZERO)
         if not market.is_tradable(self._qty, lowest):
             raise ConfigError(
                 f"--quantity: {as_text(settings.quantity)} is less than {market.symbol} allows"
-                f" (lot {as_text(market.lot)}, smallest {as_text(market.min_qty)}, value {as_text(market.min_notional)})"
+                f" (lot {as_text(market.lot)}, smallest {as_text(market.min_qty)},"
+                f" value {as_text(market.min_notional)})"
             )
-        if self._most < self._qty:
+        if self._max_position < self._qty:
             raise ConfigError("--max-position: must be at least --quantity")
         self._grid: Grid | None = None
 
     def prepare(self, price: Decimal) -> str:
-        kept = self._store.grid()
-        if kept is None or kept["of"] != self._fingerprint():
-            return self._begin(price, self._range)
-        self._range = (Decimal(kept["lower"]), Decimal(kept["upper"]))
-        self._grid = Grid(self._levels(), int(kept["anchor"]), self._qty, self._most, int(kept["generation"]))
-        return f"resuming {self._said()}"
+        stored = self._store.grid()
+        if stored is None or stored["of"] != self._fingerprint():
+            return self._start(price, self._range)
+        self._range = (Decimal(stored["lower"]), Decimal(stored["upper"]))
+        self._grid = Grid(
+            self._levels(), int(stored["anchor"]), self._qty, self._max_position, int(stored["generation"])
+        )
+        return f"resuming {self._describe_line()}"
 
     def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
         assert self._grid is not None
@@ -70,12 +75,12 @@ class GridStrategy:
             self._grid, self._market, self._store.cells(), live, price, self._store.ledger.position
         )
 
-    def bounds(self) -> tuple[Decimal, Decimal] | None:
+    def price_range(self) -> tuple[Decimal, Decimal] | None:
         return self._range
 
-    def move(self, price: Decimal) -> str:
+    def move_range(self, price: Decimal) -> str:
         lower, upper = self._range
-        return self._begin(
+        return self._start(
             price, risk.moved_range(lower, upper, self._settings.grid_mode, price, self._market.tick)
         )
 
@@ -88,24 +93,30 @@ class GridStrategy:
             "type": self._kind,
             "levels": [as_text(level) for level in self._grid.levels],
             "quantity": as_text(self._qty),
-            "max_position": as_text(self._most),
+            "max_position": as_text(self._max_position),
         }
 
-    def _begin(self, price: Decimal, bounds: tuple[Decimal, Decimal]) -> str:
+    def _start(self, price: Decimal, bounds: tuple[Decimal, Decimal]) -> str:
         self._range = bounds
         generation = self._store.generation + 1
-        self._grid, cells = grid.begin(
-            self._levels(), self._kind, price, self._qty, self._most, self._store.ledger.position, generation
+        self._grid, cells = grid.start_grid(
+            self._levels(),
+            self._kind,
+            price,
+            self._qty,
+            self._max_position,
+            self._store.ledger.position,
+            generation,
         )
-        kept = {
+        stored = {
             "of": self._fingerprint(),
             "lower": str(bounds[0]),
             "upper": str(bounds[1]),
             "anchor": self._grid.anchor,
             "generation": generation,
         }
-        self._store.set_grid(kept, generation, cells)
-        return self._said()
+        self._store.set_grid(stored, generation, cells)
+        return self._describe_line()
 
     def _levels(self) -> tuple[Decimal, ...]:
         lower, upper = self._range
@@ -114,7 +125,7 @@ class GridStrategy:
         )
 
     def _fingerprint(self) -> list[str]:
-        """What the cells' inventories depend on: a grid with another one starts afresh, its position carried over."""
+        """Return what the cells' inventories depend on. When it changes, a new grid takes the position over."""
         s = self._settings
         values = (
             s.grid_lower,
@@ -127,17 +138,18 @@ class GridStrategy:
         )
         return [str(value) for value in values]
 
-    def _said(self) -> str:
+    def _describe_line(self) -> str:
         assert self._grid is not None
         levels = self._grid.levels
         return (
-            f"{self._kind} {self._settings.grid_mode} grid: {len(levels)} levels {as_text(levels[0])}-{as_text(levels[-1])},"
-            f" {as_text(self._qty)} {self._market.base} each, at most {as_text(self._most)}"
+            f"{self._kind} {self._settings.grid_mode} grid: {len(levels)} levels"
+            f" {as_text(levels[0])}-{as_text(levels[-1])}, {as_text(self._qty)} {self._market.base} each,"
+            f" at most {as_text(self._max_position)}"
         )
 
 
 class QuoteStrategy:
-    """`standard`: two-sided quotes."""
+    """Quote both sides of the price (`standard`)."""
 
     def __init__(self, settings: Settings, market: Market, store: Store) -> None:
         qty = floor_to(settings.quantity, market.lot)
@@ -159,27 +171,27 @@ class QuoteStrategy:
 
     def prepare(self, price: Decimal) -> str:
         del price
-        mine = self._quotes
+        params = self._quotes
         return (
-            f"quoting {mine.max_orders} orders a side, {as_text(mine.qty)} {self._market.base} each,"
-            f" spread {as_text(mine.spread)} %, at most {as_text(mine.max_position)}"
+            f"quoting {params.max_orders} orders a side, {as_text(params.qty)} {self._market.base} each,"
+            f" spread {as_text(params.spread)} %, at most {as_text(params.max_position)}"
         )
 
     def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
         return quotes.plan(self._quotes, self._market, live, price, self._store.ledger.position)
 
-    def bounds(self) -> tuple[Decimal, Decimal] | None:
+    def price_range(self) -> tuple[Decimal, Decimal] | None:
         return None
 
-    def move(self, price: Decimal) -> str:
+    def move_range(self, price: Decimal) -> str:
         raise AssertionError(f"quotes have no range to move to {price}")
 
     def describe(self) -> dict[str, Any] | None:
         return None
 
 
-def make(settings: Settings, market: Market, store: Store) -> Strategy:
-    """The strategy of `settings`. Raises ConfigError when the market's rules don't allow it."""
+def make_strategy(settings: Settings, market: Market, store: Store) -> Strategy:
+    """Return the strategy of `settings`. Raises ConfigError when the market's rules don't allow it."""
     if settings.is_grid:
         return GridStrategy(settings, market, store)
     return QuoteStrategy(settings, market, store)

@@ -137,15 +137,15 @@ class Engine:
     def _decide(self, price: Decimal) -> None:
         if self._closing is not None:
             return
-        why, flatten = risk.pnl_verdict(self.settings, self.store.ledger.pnl(price)), True
+        why, flatten = risk.pnl_limit_reached(self.settings, self.store.ledger.pnl(price)), True
         if why is None and self.settings.duration and self._ran_s >= self.settings.duration:
             why, flatten = f"duration of {self.settings.duration:g} s is over", False
-        bounds = self.strategy.bounds()
+        bounds = self.strategy.price_range()
         if why is None and bounds and self.settings.boundary_check and not self.paused:
-            left = risk.outside(*bounds, self.settings.boundary_tolerance, price)
+            left = risk.range_left(*bounds, self.settings.boundary_tolerance, price)
             if left and self.settings.boundary_action == "adjust_range":
                 log.warning("%s: moving the range", left)
-                log.info(self.strategy.move(price))
+                log.info(self.strategy.move_range(price))
             elif left:
                 why, flatten = left, self.settings.boundary_action == "emergency_close"
         if why is not None:
