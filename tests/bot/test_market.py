@@ -9,8 +9,8 @@ import pytest
 
 from gridbot.config import args
 from gridbot.exchanges import price_sources as market
-from gridbot.exchanges.paper import Paper
-from gridbot.exchanges.price_sources import EndOfDataError, Replay, Synthetic, invented_market
+from gridbot.exchanges.paper import PaperExchange
+from gridbot.exchanges.price_sources import EndOfDataError, ReplayPrices, SyntheticPrices, assumed_market
 from gridbot.model.errors import ConfigError, RejectedError
 from gridbot.model.types import Order, Side
 from tests.bot.worlds import PERP
@@ -18,9 +18,9 @@ from tests.bot.worlds import PERP
 D = Decimal
 
 
-def synthetic(seed: str, start: Decimal | None = None) -> tuple[Synthetic, list[float]]:
+def synthetic(seed: str, start: Decimal | None = None) -> tuple[SyntheticPrices, list[float]]:
     now = [0.0]
-    return Synthetic(seed, 150, 2, 8, D("0.01"), start, clock=lambda: now[0]), now
+    return SyntheticPrices(seed, 150, 2, 8, D("0.01"), start, clock=lambda: now[0]), now
 
 
 def walk(seed: str, seconds: int, start: Decimal | None = None) -> list[Decimal]:
@@ -28,7 +28,7 @@ def walk(seed: str, seconds: int, start: Decimal | None = None) -> list[Decimal]
     prices = []
     for second in range(seconds):
         now[0] = float(second)
-        prices += source.path()
+        prices += source.next_prices()
     return prices
 
 
@@ -59,28 +59,28 @@ def test_a_restart_goes_on_where_the_price_was() -> None:
 def test_a_long_sleep_is_not_walked_in_full() -> None:
     source, now = synthetic("a")
     now[0] = 86400.0
-    assert len(source.path()) == market.MAX_STEPS
+    assert len(source.next_prices()) == market.MAX_STEPS
     now[0] += 1
-    assert len(source.path()) == 2
+    assert len(source.next_prices()) == 2
 
 
-def replay(tmp_path: Path, text: str) -> Replay:
+def replay(tmp_path: Path, text: str) -> ReplayPrices:
     file = tmp_path / "prices.csv"
     file.write_text(text)
-    return Replay(file)
+    return ReplayPrices(file)
 
 
 def test_a_replay_of_prices(tmp_path: Path) -> None:
     source = replay(tmp_path, "time,price\n1,100.5\n2,101\n")
-    assert [source.path(), source.path()] == [[D("100.5")], [D(101)]]
+    assert [source.next_prices(), source.next_prices()] == [[D("100.5")], [D(101)]]
     with pytest.raises(EndOfDataError):
-        source.path()
+        source.next_prices()
 
 
 def test_a_replay_of_candles_walks_through_the_nearer_extreme_first(tmp_path: Path) -> None:
     source = replay(tmp_path, "Timestamp,Open,High,Low,Close,Volume\n1,100,110,95,105,7\n2,105,106,90,91,7\n")
-    assert source.path() == [D(100), D(95), D(110), D(105)]
-    assert source.path() == [D(105), D(106), D(90), D(91)]
+    assert source.next_prices() == [D(100), D(95), D(110), D(105)]
+    assert source.next_prices() == [D(105), D(106), D(90), D(91)]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_bad_replay_is_named(tmp_path: Path, text: str, message: str) -> None:
 
 def test_a_missing_replay_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
-        Replay(tmp_path / "nothing.csv")
+        ReplayPrices(tmp_path / "nothing.csv")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_missing_replay_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_invented_rules_suit_the_grid(lower: str, upper: str, quantity: str, tick: str, lot: str) -> None:
-    rules = invented_market(
+    rules = assumed_market(
         args.parse(
             [
                 "--exchange", "backpack", "--symbol", "SOL_USDC_PERP", "--strategy", "perp_grid", "--grid-upper",
@@ -132,7 +132,7 @@ class Scripted:
     def __init__(self, *paths: list[str]) -> None:
         self._paths = iter(paths)
 
-    def path(self) -> list[Decimal]:
+    def next_prices(self) -> list[Decimal]:
         return [D(price) for price in next(self._paths)]
 
 
@@ -152,7 +152,7 @@ def order(number: int, side: str, price: str, *, post_only: bool = False, is_mar
 
 
 def test_paper_fills_what_the_path_passes() -> None:
-    paper = Paper(lambda: PERP, Scripted(["100"], ["99", "97", "103"]), clock=lambda: 5.0)
+    paper = PaperExchange(lambda: PERP, Scripted(["100"], ["99", "97", "103"]), clock=lambda: 5.0)
     paper.price()
     paper.place(order(1, "buy", "98"))
     paper.place(order(2, "buy", "96"))
@@ -170,7 +170,7 @@ def test_paper_fills_what_the_path_passes() -> None:
 
 
 def test_paper_takes_at_the_price_and_refuses_post_only() -> None:
-    paper = Paper(lambda: PERP, Scripted(["100"]))
+    paper = PaperExchange(lambda: PERP, Scripted(["100"]))
     paper.price()
     with pytest.raises(RejectedError):
         paper.place(order(1, "buy", "101", post_only=True))
@@ -183,7 +183,7 @@ def test_paper_takes_at_the_price_and_refuses_post_only() -> None:
 
 
 def test_paper_forgets_ended_orders() -> None:
-    paper = Paper(lambda: PERP, Scripted(["100"]))
+    paper = PaperExchange(lambda: PERP, Scripted(["100"]))
     paper.price()
     for number in range(1, 3000):
         one = order(number, "buy", "50")
@@ -191,4 +191,4 @@ def test_paper_forgets_ended_orders() -> None:
         if number % 7:
             paper.cancel(one)
     assert len(paper.open_orders()) == 428
-    assert len(paper._done) < 428 + 1100
+    assert len(paper._reports) < 428 + 1100

@@ -36,7 +36,7 @@ class Listing:
     def __init__(self, *lists: list[ExchangeOrder]) -> None:
         self.lists = list(lists)
 
-    def hurry(self) -> None: ...
+    def shorten_timeouts(self) -> None: ...
 
     def open_orders(self) -> list[ExchangeOrder]:
         return self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]

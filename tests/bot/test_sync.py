@@ -74,7 +74,7 @@ class There:
     def channels(self, most: int) -> list[Exchange]:
         return [self]
 
-    def hurry(self) -> None:
+    def shorten_timeouts(self) -> None:
         self.hurried = True
 
     def position(self) -> Decimal | None:

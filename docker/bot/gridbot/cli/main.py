@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gridbot.config import args
 from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
-from gridbot.exchanges.price_sources import EndOfDataError, invented_market
+from gridbot.exchanges.price_sources import EndOfDataError, assumed_market
 from gridbot.model.errors import (
     EXIT_COMPLETED,
     EXIT_CRASH,
@@ -80,7 +80,7 @@ def _trade(settings: Settings, store: Store, shared: SharedState, stop: StopSign
         session = open_session(settings, store, os.environ, stop.wait, note)
     except StoppedError as err:
         end = _End(EXIT_COMPLETED, stop.reason or "stopped")
-        return _leave(settings, store, err.exchange, invented_market(settings), end, stop)
+        return _leave(settings, store, err.exchange, assumed_market(settings), end, stop)
     try:
         end = _loop(_engine(settings, store, session, shared, stop), stop)
     except BotError as err:

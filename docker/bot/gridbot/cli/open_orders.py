@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
             raise ConfigError("TRADING_MODE: in paper mode no exchange has orders")
         from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
-        venues.require_signer(settings.exchange)
+        venues.require_signing_library(settings.exchange)
         answer = ask(settings, CcxtExchange(settings, venues.credentials(settings.exchange)))
     except BotError as err:
         print(err, file=sys.stderr)
@@ -61,7 +61,7 @@ def ask(
     settings: Settings, exchange: Exchange, sleep: Callable[[float], None] = time.sleep
 ) -> dict[str, Any]:
     """The answer. Raises ExchangeError; DatabaseError where orders are open and nobody can tell whose they are."""
-    exchange.hurry()
+    exchange.shorten_timeouts()
     listed = _listed(exchange, sleep)
     try:
         with open_for_reading(settings.db_path) as db:

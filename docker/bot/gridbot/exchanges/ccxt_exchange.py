@@ -1,4 +1,4 @@
-"""A real exchange, through ccxt: calls and errors translated, nothing decided."""
+"""Trade on a real exchange through ccxt. Calls and errors are translated here, and nothing is decided."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gridbot.model.errors import (
 from gridbot.model.types import ZERO, ExchangeOrder, Fill, Market, Order, Side
 
 DEFAULT_TIMEOUT_S = 10.0
-HURRIED_TIMEOUT_S = 4.0
+SHORT_TIMEOUT_S = 4.0
 # Requests are signed with a time and a window; past it (and a margin for clocks) the exchange refuses them,
 # so an order that was not found by then never will be.
 WINDOW_MS = 5000
@@ -45,7 +45,7 @@ NETWORK_FAULTS = (
 
 
 def load(name: str) -> Any:
-    """The class of one exchange.
+    """Return ccxt's class of one exchange without importing all others.
 
     ``import ccxt`` imports every exchange it knows (80 MB, 0.6 s here); an empty package object in its place
     lets ``ccxt.backpack`` import what it needs and no more (42 MB, 0.2 s).
@@ -59,7 +59,7 @@ def load(name: str) -> Any:
 
 
 class CcxtExchange:
-    """One market of one exchange. Prices, and with `credentials` trading."""
+    """Read one market's prices, and trade on it when there are `credentials`."""
 
     name = "live"
     max_client_id = 2**32 - 1
@@ -100,11 +100,11 @@ class CcxtExchange:
         self._rate_limit = self._api.rateLimit = _number(env, "GRIDBOT_RATE_LIMIT_MS", self._api.rateLimit)
         url = venues.base_url(settings.exchange, env)
         if url:
-            self._api.urls["api"] = _moved(self._api.urls["api"], url)
+            self._api.urls["api"] = _with_base_url(self._api.urls["api"], url)
         self._raw: dict[str, Any] | None = None
 
     def market(self) -> Market:
-        """Raises RefusedError for a symbol the exchange doesn't have."""
+        """Load the market's rules. Raises RefusedError for a symbol that the exchange doesn't have."""
         markets = self._call(self._api.load_markets)
         raw = self._find_market(markets)
         perp = bool(raw.get("contract"))
@@ -179,10 +179,10 @@ class CcxtExchange:
         # One list for all of them; an old one may be further back than that list goes.
         recent = self._history({})
         for order in orders:
-            found = _pick(order, recent)
-            if found is None and order.exchange_id and self._id == "backpack":
-                found = _pick(order, self._history({"orderId": order.exchange_id}))
-            yield order, found
+            match = _match_order(order, recent)
+            if match is None and order.exchange_id and self._id == "backpack":
+                match = _match_order(order, self._history({"orderId": order.exchange_id}))
+            yield order, match
 
     def _find_one(self, order: Order) -> ExchangeOrder | None:
         params = {} if order.exchange_id else {"clientOrderId": self._client_id(order)}
@@ -198,30 +198,30 @@ class CcxtExchange:
         return [self._order(raw) for raw in self._list(fetch, self._symbol, None, limit, params)]
 
     def fills(self, since: float) -> list[Fill]:
-        found: list[Fill] = []
+        fills: list[Fill] = []
         for page in range(MOST_PAGES):
             params = {"offset": page * PAGE} if self._id == "backpack" and page else {}
             raw = self._list(self._api.fetch_my_trades, self._symbol, int(since * 1000), PAGE, params)
-            found += [self._fill(trade) for trade in raw]
+            fills += [self._fill(trade) for trade in raw]
             if len(raw) < PAGE or self._id != "backpack":
                 break
-        return found
+        return fills
 
     def channels(self, most: int) -> list[Exchange]:
-        wanted = max(min(most, self._venue.channels), 1)
-        while len(self._channels) < wanted - 1:
-            other = CcxtExchange(self._settings, self._credentials, self._env)
-            other._api.set_markets(self._api.markets)
-            other._raw = self._raw
-            other._api.timeout = self._api.timeout
-            self._channels.append(other)
-        used = [self, *self._channels[: wanted - 1]]
+        count = max(min(most, self._venue.channels), 1)
+        while len(self._channels) < count - 1:
+            client = CcxtExchange(self._settings, self._credentials, self._env)
+            client._api.set_markets(self._api.markets)
+            client._raw = self._raw
+            client._api.timeout = self._api.timeout
+            self._channels.append(client)
+        used = [self, *self._channels[: count - 1]]
         for channel in used:  # together they keep to the rate that one of them may have
             channel._api.rateLimit = self._rate_limit * len(used)
         return list(used)
 
-    def hurry(self) -> None:
-        self._api.timeout = min(self._api.timeout, int(HURRIED_TIMEOUT_S * 1000))
+    def shorten_timeouts(self) -> None:
+        self._api.timeout = min(self._api.timeout, int(SHORT_TIMEOUT_S * 1000))
 
     def position(self) -> Decimal | None:
         if not self._settings.perp:
@@ -245,13 +245,13 @@ class CcxtExchange:
         return str(self._raw["symbol"])
 
     def _find_market(self, markets: Mapping[str, Any]) -> dict[str, Any]:
-        wanted = self._settings.symbol
+        symbol = self._settings.symbol
         for raw in markets.values():
-            if wanted in (raw["id"], raw["symbol"]):
+            if symbol in (raw["id"], raw["symbol"]):
                 return dict(raw)
-        near = sorted(str(raw["id"]) for raw in markets.values() if str(raw["id"])[:3] == wanted[:3])[:5]
+        near = sorted(str(raw["id"]) for raw in markets.values() if str(raw["id"])[:3] == symbol[:3])[:5]
         hint = f"; it has {', '.join(near)}" if near else ""
-        raise RefusedError(f"--symbol: {self._id} has no market {wanted}{hint}")
+        raise RefusedError(f"--symbol: {self._id} has no market {symbol}{hint}")
 
     def _client_id(self, order: Order) -> int | str:
         return order.client_id if self._id in ("backpack", "lighter") else str(order.client_id)
@@ -285,12 +285,12 @@ class CcxtExchange:
         )
 
     def _list(self, function: Callable[..., Any], *args: Any) -> list[Any]:
-        found = self._call(function, *args)
-        if not isinstance(found, list) or (
+        answer = self._call(function, *args)
+        if not isinstance(answer, list) or (
             self._id == "backpack" and not isinstance(self._api.last_json_response, list)
         ):
             raise UnreachableError(f"{self._id} answered something that is not a list")
-        return found
+        return answer
 
     def _call(self, function: Callable[..., Any], *args: Any, json: bool = True) -> Any:
         try:
@@ -299,14 +299,14 @@ class CcxtExchange:
                 raise UnreachableError(f"{self._id} answered something that is not JSON")
             return answer
         except self._errors.BaseError as err:
-            raise self._translated(err) from err
+            raise self._translate_error(err) from err
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as err:
             raise UnreachableError(
                 f"cannot make sense of {self._id}'s answer: {type(err).__name__}: {err}"
             ) from err
 
-    def _translated(self, err: Exception) -> ExchangeError:
-        """A definite no is only what the exchange said itself; everything else leaves the outcome open."""
+    def _translate_error(self, err: Exception) -> ExchangeError:
+        """Translate ccxt's error. Only the exchange's own answer rejects; else the outcome is unknown."""
         text = " ".join(str(err).split())[:300]
         status = _http_status(err)
         if isinstance(err, self._errors.AuthenticationError):
@@ -320,14 +320,14 @@ class CcxtExchange:
         return RejectedError(text)
 
 
-def _pick(order: Order, found: Sequence[ExchangeOrder]) -> ExchangeOrder | None:
-    """`order` among `found`: by its id where that is known, else by its client id, side and price."""
-    for there in found:
+def _match_order(order: Order, orders: Sequence[ExchangeOrder]) -> ExchangeOrder | None:
+    """Find `order` by its id where that is known, else by its client id, side and price."""
+    for exchange_order in orders:
         if order.exchange_id is not None:
-            if there.exchange_id == order.exchange_id:
-                return there
-        elif there.client_id == order.client_id and order.matches(there):
-            return there
+            if exchange_order.exchange_id == order.exchange_id:
+                return exchange_order
+        elif exchange_order.client_id == order.client_id and order.matches(exchange_order):
+            return exchange_order
     return None
 
 
@@ -340,16 +340,16 @@ def _http_status(err: BaseException | None) -> int | None:
     return None
 
 
-def _moved(urls: Any, base: str) -> Any:
-    """ccxt's table of addresses with the host of each replaced by `base`."""
+def _with_base_url(urls: Any, base: str) -> Any:
+    """Return ccxt's table of addresses with each host replaced by `base`."""
     if isinstance(urls, dict):
-        return {name: _moved(value, base) for name, value in urls.items()}
+        return {name: _with_base_url(value, base) for name, value in urls.items()}
     parts = str(urls).split("/", 3)
     return f"{base}/{parts[3]}" if len(parts) > 3 else base
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:
-    """A setting of the environment, above 0. Raises ConfigError."""
+    """Return a number above 0 from the environment. Raises ConfigError."""
     text = env.get(name) or str(default)
     try:
         value = float(text)

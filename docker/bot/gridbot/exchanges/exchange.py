@@ -1,4 +1,4 @@
-"""What the loop asks of an exchange, paper or real."""
+"""Define the interface of an exchange, simulated or real."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from gridbot.model.types import ExchangeOrder, Fill, Market, Order
 
 
 class Exchange(Protocol):
-    """Every call may raise `UnreachableError` (no clear answer) or `RejectedError` (a definite no).
+    """Trade on one market of one account.
 
-    `name` says where prices come from: `live`, `synthetic` or `replay`. An order that was sent and that
-    neither the open orders nor the history know after `settle_s` seconds was never accepted and never will
-    be.
+    Every call may raise `UnreachableError` (no clear answer) or `RejectedError` (refused). `name` says where
+    prices come from: `live`, `synthetic` or `replay`. An order that was sent and that neither the open orders
+    nor the history know after `settle_s` seconds was never accepted and never will be.
     """
 
     name: str
@@ -22,34 +22,34 @@ class Exchange(Protocol):
     max_client_id: int
 
     def market(self) -> Market:
-        """The rules of the run's market."""
+        """Return the rules of the run's market."""
 
     def price(self) -> Decimal:
-        """The current price."""
+        """Return the current price."""
 
     def place(self, order: Order) -> str:
-        """Send `order`; the exchange's id for it. After UnreachableError it may exist all the same."""
+        """Send `order` and return the exchange's id of it. After UnreachableError it may exist too."""
 
     def cancel(self, order: Order) -> None:
-        """Ask for the cancellation of an open order. An order that is already gone is no error."""
+        """Cancel an open order. An order that is no longer open is not an error."""
 
     def open_orders(self) -> list[ExchangeOrder]:
-        """All open orders of the account on this market, also those of others."""
+        """Return all open orders of the account on this market, of other programs too."""
 
     def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
-        """Each of `orders` as the history has it; None for one that the exchange doesn't know.
+        """Yield each of `orders` with its state in the history, None for one the exchange doesn't know.
 
-        What was found before a call failed has been yielded by then.
+        Results that precede a failing call are yielded before it raises.
         """
 
     def fills(self, since: float) -> list[Fill]:
-        """The account's executions on this market from `since` (seconds since the epoch) on."""
+        """Return the account's executions on this market from `since` (seconds since the epoch) on."""
 
     def channels(self, most: int) -> list[Exchange]:
-        """Up to `most` exchanges to this account, this one first, that may be called at the same time."""
+        """Return up to `most` clients of this account, this one first, that may be called in parallel."""
 
-    def hurry(self) -> None:
-        """From now on, rather give a call up early than wait for it long."""
+    def shorten_timeouts(self) -> None:
+        """Use short timeouts from now on."""
 
     def position(self) -> Decimal | None:
-        """The account's position on a perpetual, None where there is none to ask for."""
+        """Return the account's position on a perpetual, None where the exchange has no such figure."""

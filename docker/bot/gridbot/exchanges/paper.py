@@ -1,4 +1,4 @@
-"""The paper exchange: a wallet of its own, limit orders that fill when the price passes them."""
+"""Simulate an exchange: limit orders are filled when the price passes them."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 from gridbot.exchanges.exchange import Exchange
-from gridbot.exchanges.price_sources import Source
+from gridbot.exchanges.price_sources import PriceSource
 from gridbot.model.errors import RejectedError
 from gridbot.model.types import ExchangeOrder, Fill, Market, Order, Side
 
 MAKER_FEE = Decimal("0.0002")
 TAKER_FEE = Decimal("0.0005")
-# Ended orders the exchange can still be asked about; the record has closed them long before.
-REMEMBERED = 500
+# Closed orders that `find` still knows; the store has closed them long before.
+KEPT_ORDERS = 500
 FEE_STEP = Decimal("1e-8")
 
 
-class Paper:
-    """Fills against a price source. Its orders live as long as the process; the record knows that by `find`."""
+class PaperExchange:
+    """Fill orders against a price source. Its orders end with the process; `find` tells the store so."""
 
     settle_s = 0.0
     max_client_id = 2**32 - 1
 
     def __init__(
-        self, market: Callable[[], Market], source: Source, clock: Callable[[], float] = time.time
+        self, market: Callable[[], Market], source: PriceSource, clock: Callable[[], float] = time.time
     ) -> None:
         self.name = source.name
         self._rules, self._source, self._clock = market, source, clock
         self._market: Market | None = None
         self._orders: dict[int, Order] = {}
-        self._done: dict[int, ExchangeOrder] = {}
+        self._reports: dict[int, ExchangeOrder] = {}
         self._fills: list[Fill] = []
         self._price: Decimal | None = None
-        # Ids go on after a restart without a memory of the last one: the start's time is part of them.
+        # The start's time makes the ids unique across restarts.
         self._prefix = f"p{int(clock() * 1000):x}"
         self._ids = itertools.count(1)
 
@@ -45,7 +45,7 @@ class Paper:
         return self._market
 
     def price(self) -> Decimal:
-        for price in self._source.path():
+        for price in self._source.next_prices():
             self._price = price
             for order in list(self._orders.values()):
                 if order.side.sign * (order.price - price) >= 0:
@@ -59,29 +59,29 @@ class Paper:
         if crosses and order.post_only:
             raise RejectedError("a post-only order would have traded at once")
         exchange_id = f"{self._prefix}-{next(self._ids)}"
-        self._forget_old()
+        self._drop_old_orders()
         if crosses:
-            self._done[order.client_id] = self._report(order, exchange_id, order.qty, is_open=False)
+            self._reports[order.client_id] = self._report(order, exchange_id, order.qty, is_open=False)
             self._record(order, exchange_id, price, TAKER_FEE, maker=False)
         else:
             self._orders[order.client_id] = order
-            self._done[order.client_id] = self._report(order, exchange_id, Decimal(0), is_open=True)
+            self._reports[order.client_id] = self._report(order, exchange_id, Decimal(0), is_open=True)
         return exchange_id
 
     def cancel(self, order: Order) -> None:
         if self._orders.pop(order.client_id, None) is not None:
-            known = self._done[order.client_id]
-            self._done[order.client_id] = self._report(order, known.exchange_id, Decimal(0), is_open=False)
+            known = self._reports[order.client_id]
+            self._reports[order.client_id] = self._report(order, known.exchange_id, Decimal(0), is_open=False)
 
     def open_orders(self) -> list[ExchangeOrder]:
-        return [self._done[client_id] for client_id in self._orders]
+        return [self._reports[client_id] for client_id in self._orders]
 
     def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
         for order in orders:
-            yield order, self._done.get(order.client_id)
+            yield order, self._reports.get(order.client_id)
 
     def fills(self, since: float) -> list[Fill]:
-        del since  # what was handed over is in the record; a paper exchange need not remember it
+        del since  # fills that were returned once are stored
         fills, self._fills = self._fills, []
         return fills
 
@@ -89,21 +89,21 @@ class Paper:
         del most
         return [self]
 
-    def hurry(self) -> None:
-        """Nothing here takes time."""
+    def shorten_timeouts(self) -> None:
+        """Do nothing, because no call here takes time."""
 
     def position(self) -> Decimal | None:
         return None
 
-    def _forget_old(self) -> None:
-        if len(self._done) > 2 * REMEMBERED:
-            for client_id in [known for known in self._done if known not in self._orders][:REMEMBERED]:
-                del self._done[client_id]
+    def _drop_old_orders(self) -> None:
+        if len(self._reports) > 2 * KEPT_ORDERS:
+            for client_id in [known for known in self._reports if known not in self._orders][:KEPT_ORDERS]:
+                del self._reports[client_id]
 
     def _fill(self, order: Order, price: Decimal, rate: Decimal, *, maker: bool) -> None:
         del self._orders[order.client_id]
-        exchange_id = self._done[order.client_id].exchange_id
-        self._done[order.client_id] = self._report(order, exchange_id, order.qty, is_open=False)
+        exchange_id = self._reports[order.client_id].exchange_id
+        self._reports[order.client_id] = self._report(order, exchange_id, order.qty, is_open=False)
         self._record(order, exchange_id, price, rate, maker=maker)
 
     def _record(self, order: Order, exchange_id: str, price: Decimal, rate: Decimal, *, maker: bool) -> None:

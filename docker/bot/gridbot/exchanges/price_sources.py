@@ -1,6 +1,6 @@
-"""Price sources of the paper exchange: a seeded synthetic market, and the replay of a CSV file.
+"""Provide prices to the paper exchange: from a seeded synthetic market, a CSV file or the real market.
 
-A source hands out the prices that were passed since it was last asked, oldest first, never an empty list.
+A source returns the prices since the last call, oldest first, and never an empty list.
 """
 
 from __future__ import annotations
@@ -28,18 +28,20 @@ BUSY_S, CALM_S = 90.0, 240.0
 
 
 class EndOfDataError(Exception):
-    """A replay has no more rows."""
+    """Report that a replay has no more rows."""
 
 
-class Source(Protocol):
+class PriceSource(Protocol):
+    """Return prices in the order in which they were traded."""
+
     name: str
 
-    def path(self) -> list[Decimal]:
-        """The prices since the last call, oldest first."""
+    def next_prices(self) -> list[Decimal]:
+        """Return the prices since the last call, oldest first."""
 
 
-class Synthetic:
-    """A price that wanders around the middle of the grid, with busy and calm hours. Same seed, same walk."""
+class SyntheticPrices:
+    """Walk randomly around the middle of the grid, in busy and calm phases. A seed gives one walk."""
 
     name = "synthetic"
 
@@ -53,7 +55,7 @@ class Synthetic:
         start: Decimal | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`spacing` is the distance of two levels, `reach` how far (one standard deviation) the price wanders."""
+        """Start the walk. `spacing` is the distance of two levels, `reach` the walk's standard deviation."""
         self._random = random.Random(f"{seed}|{start}")
         self._middle, self._spacing, self._reach, self._tick = middle, spacing, reach, tick
         self._clock = clock
@@ -63,7 +65,7 @@ class Synthetic:
         )
         self._busy = True
 
-    def path(self) -> list[Decimal]:
+    def next_prices(self) -> list[Decimal]:
         steps = int((self._clock() - self._last) / STEP_S)
         self._last += steps * STEP_S
         for_now = [self._step() for _ in range(min(steps, MAX_STEPS))]
@@ -84,19 +86,19 @@ class Synthetic:
 
 
 class LivePrices:
-    """The real market's prices, one a call. Raises ExchangeError when the exchange doesn't answer."""
+    """Return the real market's price at each call. Raises ExchangeError when the exchange doesn't answer."""
 
     name = "live"
 
     def __init__(self, price: Callable[[], Decimal]) -> None:
         self._price = price
 
-    def path(self) -> list[Decimal]:
+    def next_prices(self) -> list[Decimal]:
         return [self._price()]
 
 
-class Replay:
-    """Prices of a CSV file, one row a call: a column `price` or `close`, and `open,high,low` if they are there.
+class ReplayPrices:
+    """Read prices from a CSV file, one row a call: column `price` or `close`, optionally `open,high,low`.
 
     The file needs a header. Raises ConfigError for a file without prices, EndOfDataError after the last row.
     """
@@ -106,14 +108,14 @@ class Replay:
     def __init__(self, path: Path) -> None:
         self._rows = iter(read_prices(path))
 
-    def path(self) -> list[Decimal]:
+    def next_prices(self) -> list[Decimal]:
         for row in self._rows:
             return row
         raise EndOfDataError
 
 
 def read_prices(path: Path) -> list[list[Decimal]]:
-    """The price path of each row: [price], or [open, low, high, close] (the nearer extreme first)."""
+    """Return each row's prices: one, or open, low, high and close with the nearer extreme first."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -141,8 +143,8 @@ def read_prices(path: Path) -> list[list[Decimal]]:
     return rows
 
 
-def synthetic_for(settings: Settings, market: Market, start: Decimal | None, seed: str) -> Synthetic:
-    """A synthetic market whose walk suits the run: inside its grid, or around 100 for a quoting run."""
+def synthetic_prices(settings: Settings, market: Market, start: Decimal | None, seed: str) -> SyntheticPrices:
+    """Return a synthetic market for the run: inside its grid, or around 100 for a quoting run."""
     if settings.is_grid:
         middle = float(settings.grid_lower + settings.grid_upper) / 2
         span = float(settings.grid_upper - settings.grid_lower)
@@ -152,11 +154,11 @@ def synthetic_for(settings: Settings, market: Market, start: Decimal | None, see
         middle = 100.0
         spacing = middle * float(settings.spread) / 100
         reach = spacing * 8
-    return Synthetic(seed, middle, spacing, reach, market.tick, start)
+    return SyntheticPrices(seed, middle, spacing, reach, market.tick, start)
 
 
-def invented_market(settings: Settings) -> Market:
-    """Rules for a symbol when no exchange can be asked: a tick of about 1/10000 of the price, a lot that fits."""
+def assumed_market(settings: Settings) -> Market:
+    """Return rules for a symbol without an exchange: a tick of 1/10000 of the price, and a lot that fits."""
     parts = settings.symbol.replace("-", "_").replace("/", "_").split("_")
     middle = (settings.grid_lower + settings.grid_upper) / 2 if settings.is_grid else Decimal(100)
     exponents = [min(middle.adjusted() - 4, 0)]

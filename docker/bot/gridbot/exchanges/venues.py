@@ -1,6 +1,6 @@
-"""What differs from exchange to exchange: where it answers, which variables hold its keys, what signs its orders.
+"""Describe each exchange: its address, the variables of its keys, its signing library.
 
-Everything else about them is ccxt's business.
+ccxt knows everything else about them.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ LIGHTER_LIBRARY = "LIGHTER_SIGNER_LIBRARY"
 
 
 def base_url(exchange: str, env: Mapping[str, str] = os.environ) -> str | None:
-    """The exchange's address where the environment gives another one than ccxt's."""
+    """Return the address that the environment sets, None for ccxt's own. Raises ConfigError."""
     for name in (*_names(exchange.upper(), "API_URL", "BASE_URL"), "BASE_URL"):
         if env.get(name):
             url = env[name].rstrip("/")
@@ -97,25 +97,25 @@ def base_url(exchange: str, env: Mapping[str, str] = os.environ) -> str | None:
 
 
 def credentials(exchange: str, env: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The credentials of a live run. Raises KeysError naming every variable that is missing."""
-    venue, found, missing = VENUES[exchange], {}, []
+    """Return the credentials of a live run. Raises KeysError naming every missing variable."""
+    venue, values, missing = VENUES[exchange], {}, []
     for credential, names in [*venue.keys.items(), *venue.optional.items()]:
         value = next((env[name] for name in names if env.get(name)), None)
         if value is not None:
-            found[credential] = value
+            values[credential] = value
         elif credential in venue.keys:
             missing.append(names[0] if len(names) == 1 else f"{names[0]} (or {', '.join(names[1:])})")
     if missing:
         raise KeysError(f"live trading on {exchange} needs {'; '.join(missing)} in the environment")
-    return found
+    return values
 
 
-def require_signer(exchange: str, env: Mapping[str, str] = os.environ) -> None:
-    """Raises ConfigError, in one line, when the library that signs this exchange's orders is not installed."""
+def require_signing_library(exchange: str, env: Mapping[str, str] = os.environ) -> None:
+    """Check that the library that signs this exchange's orders is installed. Raises ConfigError."""
     if exchange == "lighter" and not Path(env.get(LIGHTER_LIBRARY) or "/nonexistent").is_file():
         raise ConfigError(
-            "live trading on lighter needs its signing library (lighter-signer, of github.com/elliottech/lighter-python):"
-            f" set {LIGHTER_LIBRARY} to its path"
+            "live trading on lighter needs its signing library"
+            f" (lighter-signer, of github.com/elliottech/lighter-python): set {LIGHTER_LIBRARY} to its path"
         )
     if exchange == "apex" and importlib.util.find_spec("apexpro") is None:
         raise ConfigError(

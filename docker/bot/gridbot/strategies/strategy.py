@@ -125,7 +125,7 @@ class GridStrategy:
         )
 
     def _fingerprint(self) -> list[str]:
-        """Return what the cells' inventories depend on. When it changes, a new grid takes the position over."""
+        """Return what the cells' inventories depend on. A change starts a new grid with the position."""
         s = self._settings
         values = (
             s.grid_lower,

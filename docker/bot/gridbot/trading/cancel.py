@@ -27,7 +27,7 @@ def cancel_own(
 ) -> tuple[int, bool]:
     """Cancel every live order of the record. How many are left, and whether the exchange has confirmed that."""
     deadline = time.monotonic() + within
-    exchange.hurry()
+    exchange.shorten_timeouts()
     sync = Synchronizer(store, exchange, market)
     rounds = 0
     while True:

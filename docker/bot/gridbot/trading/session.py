@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
 from gridbot.exchanges.exchange import Exchange
-from gridbot.exchanges.paper import Paper
-from gridbot.exchanges.price_sources import LivePrices, Replay, invented_market, synthetic_for
+from gridbot.exchanges.paper import PaperExchange
+from gridbot.exchanges.price_sources import LivePrices, ReplayPrices, assumed_market, synthetic_prices
 from gridbot.model.errors import ConfigError, ExchangeError, RefusedError, UnreachableError
 from gridbot.model.types import Market, as_text
 from gridbot.runtime.log import log
@@ -73,10 +73,10 @@ def _choose(settings: Settings, store: Store, env: Mapping[str, str]) -> Exchang
     if settings.live:
         from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
-        venues.require_signer(settings.exchange, env)
+        venues.require_signing_library(settings.exchange, env)
         return CcxtExchange(settings, venues.credentials(settings.exchange, env), env)
     if settings.replay:
-        return Paper(lambda: invented_market(settings), Replay(settings.replay))
+        return PaperExchange(lambda: assumed_market(settings), ReplayPrices(settings.replay))
     source = settings.source
     run = store.unfinished_run()
     if source == "auto" and run is not None and run.identity == settings.identity and run.source != "replay":
@@ -95,15 +95,15 @@ def _choose(settings: Settings, store: Store, env: Mapping[str, str]) -> Exchang
     elif source == "live":
         return _live_prices(settings, env)
     start = store.samples.last_price() if run is not None and run.source == "synthetic" else None
-    market = invented_market(settings)
-    return Paper(lambda: market, synthetic_for(settings, market, start, settings.instance))
+    market = assumed_market(settings)
+    return PaperExchange(lambda: market, synthetic_prices(settings, market, start, settings.instance))
 
 
-def _live_prices(settings: Settings, env: Mapping[str, str]) -> Paper:
+def _live_prices(settings: Settings, env: Mapping[str, str]) -> PaperExchange:
     from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
     public = CcxtExchange(settings, None, env)
-    return Paper(public.market, LivePrices(public.price))
+    return PaperExchange(public.market, LivePrices(public.price))
 
 
 def answers(settings: Settings, env: Mapping[str, str], within: float = FIRST_ANSWER_S) -> bool:
@@ -162,6 +162,6 @@ def _clear_leftovers(settings: Settings, store: Store, last: Run, env: Mapping[s
     log.warning("cancelling %d orders left on %s %s", len(orders), exchange_name, symbol)
     old = replace(settings, exchange=exchange_name, symbol=symbol, perp=kind == "perp")
     exchange = CcxtExchange(old, venues.credentials(exchange_name, env), env)
-    left, _ = cancel_own(store, exchange, invented_market(old), settings.stop_within)
+    left, _ = cancel_own(store, exchange, assumed_market(old), settings.stop_within)
     if left:
         raise RefusedError(f"{left} orders of this database are still open on {exchange_name} {symbol}")
