@@ -15,8 +15,8 @@ from gridbot.model.errors import DatabaseError, RejectedError, UnreachableError
 from gridbot.model.types import ExchangeOrder, Fill, Market, Order, OrderRequest, Side
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
-from gridbot.trading.cancel import cancel_own
-from gridbot.trading.reconcile import LOST_AFTER_S, Synchronizer
+from gridbot.trading.cancel import cancel_own_orders
+from gridbot.trading.reconcile import LOST_AFTER_S, Reconciler
 from tests.bot.worlds import PERP
 
 D = Decimal
@@ -106,8 +106,8 @@ def executed(
 
 def run(store: Store, there: There, now: float = NOW + 2) -> tuple[int, int, int]:
     """Newly recorded trades, stray orders, unsettled orders."""
-    outcome = Synchronizer(store, there, PERP).run(now)
-    return len(outcome.trades), len(outcome.stray), outcome.unsettled
+    outcome = Reconciler(store, there, PERP).run(now)
+    return len(outcome.trades), len(outcome.reopened), outcome.unsettled
 
 
 def state(store: Store, order: Order) -> str:
@@ -187,7 +187,7 @@ def test_a_confirmed_order_the_exchange_forgot_is_given_a_minute(store: Store) -
     order = new(store)
     store.confirm(order.client_id, "7")
     sync, there = None, There()
-    sync = Synchronizer(store, there, PERP)
+    sync = Reconciler(store, there, PERP)
     for after, expected in (
         (100.0, "open"),
         (100.0 + LOST_AFTER_S, "open"),
@@ -204,11 +204,11 @@ def test_the_same_client_id_on_another_order_is_somebody_elses(
     order = new(store)
     foreign = replace(shown(order), **difference)  # type: ignore[arg-type]
     there = There(listed=[foreign])
-    sync = Synchronizer(store, there, PERP)
+    sync = Reconciler(store, there, PERP)
     outcome = sync.run(NOW + 2)
-    assert (outcome.stray, outcome.foreign_ids) == ([], {order.client_id})
+    assert (outcome.reopened, outcome.foreign_ids) == ([], {order.client_id})
     assert state(store, order) == "new"
-    cancel_own(store, there, PERP, within=0.2)
+    cancel_own_orders(store, there, PERP, within=0.2)
     assert there.cancelled == []
 
 
@@ -224,7 +224,7 @@ def test_an_order_that_arrives_after_it_was_given_up_is_ours_to_cancel(store: St
     store.close_order(order.client_id, "absent")
     there = There(listed=[shown(order)])
     assert run(store, there) == (0, 1, 0)
-    assert cancel_own(store, there, PERP, within=5) == (0, True)
+    assert cancel_own_orders(store, there, PERP, within=5) == (0, True)
     assert there.cancelled == ["7"]
 
 
@@ -235,7 +235,7 @@ def test_foreign_orders_survive_a_stop(store: Store) -> None:
         shown(replace(order, client_id=5), "91"),
     ]
     there = There(listed=[shown(order), *foreign])
-    assert cancel_own(store, there, PERP, within=5) == (0, True)
+    assert cancel_own_orders(store, there, PERP, within=5) == (0, True)
     assert there.cancelled == ["7"]
     assert there.listed == foreign
 
@@ -243,12 +243,12 @@ def test_foreign_orders_survive_a_stop(store: Store) -> None:
 def test_a_stop_says_what_it_could_not_cancel(store: Store) -> None:
     order = new(store)
     there = There(listed=[shown(order)], stubborn=True)
-    assert cancel_own(store, there, PERP, within=0.3) == (1, False)
-    assert cancel_own(store, There(broken=True), PERP, within=0.3) == (1, False)
+    assert cancel_own_orders(store, there, PERP, within=0.3) == (1, False)
+    assert cancel_own_orders(store, There(broken=True), PERP, within=0.3) == (1, False)
 
 
 def test_a_stop_without_orders_does_not_wait_for_a_dead_exchange(store: Store) -> None:
-    assert cancel_own(store, There(broken=True), PERP, within=30) == (0, False)
+    assert cancel_own_orders(store, There(broken=True), PERP, within=30) == (0, False)
 
 
 def test_histories_are_read_from_before_the_last_trade_and_before_the_oldest_open_question(

@@ -27,10 +27,10 @@ from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
 from gridbot.store.store import Store
 from gridbot.strategies.strategy import make_strategy
-from gridbot.trading.cancel import CRASH_WITHIN_S, cancel_own
+from gridbot.trading.cancel import CRASH_WITHIN_S, cancel_own_orders
 from gridbot.trading.engine import CompletedError, Engine
-from gridbot.trading.session import Session, StoppedError, open_session
-from gridbot.trading.status import status_of
+from gridbot.trading.session import Session, StopRequestedError, open_session
+from gridbot.trading.status import build_status
 from gridbot.web import server as web
 
 RETRY_AT_MOST_S = 30.0
@@ -78,7 +78,7 @@ def _trade(settings: Settings, store: Store, shared: SharedState, stop: StopSign
 
     try:
         session = open_session(settings, store, os.environ, stop.wait, note)
-    except StoppedError as err:
+    except StopRequestedError as err:
         end = _End(EXIT_COMPLETED, stop.reason or "stopped")
         return _leave(settings, store, err.exchange, assumed_market(settings), end, stop)
     try:
@@ -124,13 +124,13 @@ def _loop(engine: Engine, stop: StopSignal) -> _End:
             unauthorized = unauthorized + 1 if isinstance(err, UnauthorizedError) else 0
             if unauthorized >= UNAUTHORIZED_TIMES:
                 raise KeysError(f"{settings.exchange} doesn't accept the keys: {err}") from err
-            engine.failed(err, first=failures == 1)
+            engine.record_failure(err, first=failures == 1)
         except CompletedError as err:
             return _End(EXIT_COMPLETED, str(err), completed=True)
         except EndOfDataError:
             return _End(EXIT_COMPLETED, "the replay is over", completed=True)
         engine.shared.record_tick()
-        engine.shared.status = status_of(engine)
+        engine.shared.status = build_status(engine)
         pause = settings.interval
         if failures > 1:
             pause = max(pause, min(pause * 2 ** min(failures - 1, 10), RETRY_AT_MOST_S))
@@ -149,7 +149,7 @@ def _leave(
         within = settings.stop_within if end.code == EXIT_COMPLETED else CRASH_WITHIN_S
         if stop.requested_at is not None:
             within = max(within - (time.monotonic() - stop.requested_at), 1.0)
-        left, confirmed = cancel_own(store, exchange, market, within)
+        left, confirmed = cancel_own_orders(store, exchange, market, within)
     finally:
         if end.completed:
             store.end_run(end.why)

@@ -11,7 +11,7 @@ from types import FrameType
 
 
 class StopSignal:
-    """Record the first SIGTERM, SIGINT or call of ``set``. Later ones change nothing, and it is never cleared.
+    """Record the first SIGTERM, SIGINT or call of ``set``. Later ones change nothing; it is never cleared.
 
     A pipe wakes the loop, because setting a ``threading.Event`` in a signal handler can deadlock with the
     main thread that is waiting on it.

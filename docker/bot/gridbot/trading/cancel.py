@@ -1,4 +1,4 @@
-"""The way out: cancel what is ours, read again until nothing of it is open, and say what is left."""
+"""Cancel this bot's orders before the exit, until the exchange lists none of them."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from gridbot.model.errors import ExchangeError
 from gridbot.model.types import Market, Order
 from gridbot.runtime.log import log
 from gridbot.store.store import Store
-from gridbot.trading.reconcile import Synchronizer
+from gridbot.trading.reconcile import Reconciler
 
 # After a crash something is wrong anyway, and the supervisor waits to start the bot again.
 CRASH_WITHIN_S = 10.0
 PAUSE_S = (0.05, 0.2, 0.5, 1.0)
 
 
-def cancel_own(
+def cancel_own_orders(
     store: Store,
     exchange: Exchange,
     market: Market,
     within: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[int, bool]:
-    """Cancel every live order of the record. How many are left, and whether the exchange has confirmed that."""
+    """Cancel all live orders. Return how many are left, and whether the exchange confirmed that count."""
     deadline = time.monotonic() + within
     exchange.shorten_timeouts()
-    sync = Synchronizer(store, exchange, market)
+    reconciler = Reconciler(store, exchange, market)
     rounds = 0
     while True:
         try:
-            outcome = sync.run(time.time())
-            orders = [*outcome.stray, *store.live_orders()]
+            result = reconciler.run(time.time())
+            orders = [*result.reopened, *store.live_orders()]
             if not orders:
                 return 0, True
             _cancel_all(exchange, [order for order in orders if order.exchange_id is not None], deadline)
@@ -48,7 +48,7 @@ def cancel_own(
 
 
 def _cancel_all(exchange: Exchange, orders: list[Order], deadline: float) -> None:
-    """Several at a time where the exchange allows it: 199 orders one after the other would take longer than there is."""
+    """Cancel in parallel where the exchange allows it, because 199 calls in a row take too long."""
     channels = exchange.channels(len(orders))
     parts = [orders[i :: len(channels)] for i in range(len(channels))]
 

@@ -1,4 +1,4 @@
-"""Where a run trades, and which run it is: fixed before the first tick, and for the whole run."""
+"""Choose the exchange and the run before the first tick. Both stay the same until the process ends."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ from gridbot.model.types import Market, as_text
 from gridbot.runtime.log import log
 from gridbot.store.ledger import Ledger, opening_ledger
 from gridbot.store.store import Run, Store
-from gridbot.trading.cancel import cancel_own
+from gridbot.trading.cancel import cancel_own_orders
 
-# How long a start waits for the exchange before a paper run settles for the synthetic market.
+# How long a start waits for the exchange before a paper run uses the synthetic market.
 FIRST_ANSWER_S = 5.0
 RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
+    """Hold where and what the bot trades."""
+
     exchange: Exchange
     market: Market
     run: Run
 
 
-class StoppedError(Exception):
-    """A stop was asked for before the exchange had answered. `exchange` is what there was to talk to."""
+class StopRequestedError(Exception):
+    """Report that a stop was requested before `exchange` had answered."""
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__()
@@ -48,16 +50,16 @@ def open_session(
     wait: Callable[[float], bool],
     note: Callable[[str], None],
 ) -> Session:
-    """Reach the market and begin or resume the run. `wait(seconds)` is true when a stop was asked for.
+    """Load the market and begin or resume the run. `wait(seconds)` returns whether a stop was requested.
 
-    Raises BotError, or StoppedError.
+    Raises BotError or StopRequestedError.
     """
-    exchange = _choose(settings, store, env)
+    exchange = _choose_exchange(settings, store, env)
     attempts = 0
     while True:
         try:
             market = exchange.market()
-            return Session(exchange, market, _run(settings, store, exchange, env))
+            return Session(exchange, market, _open_run(settings, store, exchange, env))
         except UnreachableError as err:
             note(f"the exchange is out of reach: {err}")
             if attempts % 10 == 0:
@@ -65,11 +67,11 @@ def open_session(
         except ExchangeError as err:
             raise RefusedError(f"{settings.exchange} refused: {err}") from err
         if wait(RETRY_S[min(attempts, len(RETRY_S) - 1)]):
-            raise StoppedError(exchange)
+            raise StopRequestedError(exchange)
         attempts += 1
 
 
-def _choose(settings: Settings, store: Store, env: Mapping[str, str]) -> Exchange:
+def _choose_exchange(settings: Settings, store: Store, env: Mapping[str, str]) -> Exchange:
     if settings.live:
         from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
@@ -83,9 +85,10 @@ def _choose(settings: Settings, store: Store, env: Mapping[str, str]) -> Exchang
         source = run.source
         if source == "synthetic":
             log.info(
-                "going on with this run on the synthetic market (GRIDBOT_MARKET=live begins one on live prices)"
+                "going on with this run on the synthetic market"
+                " (GRIDBOT_MARKET=live begins one on live prices)"
             )
-    if source == "auto" and answers(settings, env):
+    if source == "auto" and is_reachable(settings, env):
         live = _live_prices(settings, env)
         try:
             live.price()
@@ -106,29 +109,29 @@ def _live_prices(settings: Settings, env: Mapping[str, str]) -> PaperExchange:
     return PaperExchange(public.market, LivePrices(public.price))
 
 
-def answers(settings: Settings, env: Mapping[str, str], within: float = FIRST_ANSWER_S) -> bool:
-    """Whether anything listens where the exchange should be. Cheap: offline, ccxt need not be imported at all."""
+def is_reachable(settings: Settings, env: Mapping[str, str], within: float = FIRST_ANSWER_S) -> bool:
+    """Tell whether the exchange's port is open. Without a network this avoids importing ccxt at all."""
     if env.get("HTTPS_PROXY") or env.get("https_proxy"):
         return True  # only the proxy can tell
     url = venues.base_url(settings.exchange, env) or f"https://{venues.VENUES[settings.exchange].host}"
     parts = urllib.parse.urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    found: list[bool] = []
+    reached: list[bool] = []
 
-    def knock() -> None:
+    def connect() -> None:
         with contextlib.suppress(OSError):
             socket.create_connection((parts.hostname or "", port), timeout=within).close()
-            found.append(True)
+            reached.append(True)
 
-    # In a thread of its own: looking a name up has no time-out.
-    thread = threading.Thread(target=knock, daemon=True)
+    # In a thread, because name resolution has no timeout.
+    thread = threading.Thread(target=connect, daemon=True)
     thread.start()
     thread.join(within)
-    return bool(found)
+    return bool(reached)
 
 
-def _run(settings: Settings, store: Store, exchange: Exchange, env: Mapping[str, str]) -> Run:
-    """The unfinished run where it is this one, else a new one that takes over the last one's position."""
+def _open_run(settings: Settings, store: Store, exchange: Exchange, env: Mapping[str, str]) -> Run:
+    """Resume the unfinished run if it matches, else begin a run with the last one's position."""
     identity, source = settings.identity, exchange.name
     run = store.unfinished_run()
     if run is not None and (run.identity, run.source) == (identity, source) and source != "replay":
@@ -140,12 +143,14 @@ def _run(settings: Settings, store: Store, exchange: Exchange, env: Mapping[str,
             ledger = opening_ledger(store.ledger.position, exchange.price())
             log.info("taking over a position of %s", as_text(ledger.position))
     elif last is not None and store.live_orders():
-        _clear_leftovers(settings, store, last, env)
+        _cancel_orders_of_earlier_run(settings, store, last, env)
     return store.begin_run(identity, source, asdict(replace(settings, web_token=None)), ledger)
 
 
-def _clear_leftovers(settings: Settings, store: Store, last: Run, env: Mapping[str, str]) -> None:
-    """See to the orders an earlier run on another market has left open, while the record still knows them."""
+def _cancel_orders_of_earlier_run(
+    settings: Settings, store: Store, last: Run, env: Mapping[str, str]
+) -> None:
+    """Cancel orders that an earlier run on another market left open, before a new run hides them."""
     orders = store.live_orders()
     exchange_name, symbol, kind, mode = last.identity.split(" ")
     if mode == "paper":
@@ -162,6 +167,6 @@ def _clear_leftovers(settings: Settings, store: Store, last: Run, env: Mapping[s
     log.warning("cancelling %d orders left on %s %s", len(orders), exchange_name, symbol)
     old = replace(settings, exchange=exchange_name, symbol=symbol, perp=kind == "perp")
     exchange = CcxtExchange(old, venues.credentials(exchange_name, env), env)
-    left, _ = cancel_own(store, exchange, assumed_market(old), settings.stop_within)
+    left, _ = cancel_own_orders(store, exchange, assumed_market(old), settings.stop_within)
     if left:
         raise RefusedError(f"{left} orders of this database are still open on {exchange_name} {symbol}")

@@ -1,4 +1,4 @@
-"""The bot's state as JSON: built by the loop after each tick, served by the web threads."""
+"""Build the bot's status as JSON. The loop does so after each tick, and the web threads serve it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from gridbot.model.types import Order, as_text
 from gridbot.trading.engine import Engine
 
 
-def status_of(engine: Engine) -> dict[str, Any]:
-    """A fresh dict. Amounts are strings, exact; times are seconds since the epoch."""
-    settings, held, price = engine.settings, engine.store.ledger, engine.price
+def build_status(engine: Engine) -> dict[str, Any]:
+    """Return a new dict. Amounts are exact strings, times are seconds since the epoch."""
+    settings, ledger, price = engine.settings, engine.store.ledger, engine.price
     orders = engine.store.live_orders()
     return {
         "instance": settings.instance,
@@ -27,14 +27,14 @@ def status_of(engine: Engine) -> dict[str, Any]:
         "last_tick": round(time.time(), 3),
         "paused": engine.paused,
         "price": None if price is None else as_text(price),
-        "position": as_text(held.position),
-        "average_price": f"{held.average_price:.8f}",
-        "pnl": None if price is None else f"{held.pnl(price):.8f}",
-        "realized": f"{held.realized:.8f}",
-        "unrealized": None if price is None else f"{held.unrealized(price):.8f}",
-        "fees": f"{held.fees:.8f}",
-        "volume": f"{held.volume:.8f}",
-        "trades": held.trades,
+        "position": as_text(ledger.position),
+        "average_price": f"{ledger.average_price:.8f}",
+        "pnl": None if price is None else f"{ledger.pnl(price):.8f}",
+        "realized": f"{ledger.realized:.8f}",
+        "unrealized": None if price is None else f"{ledger.unrealized(price):.8f}",
+        "fees": f"{ledger.fees:.8f}",
+        "volume": f"{ledger.volume:.8f}",
+        "trades": ledger.trades,
         "open_orders": [_order(order) for order in sorted(orders, key=lambda order: -order.price)],
         "unsettled": engine.unsettled,
         "account_position": None if engine.account_position is None else as_text(engine.account_position),
