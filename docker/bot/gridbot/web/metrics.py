@@ -1,4 +1,4 @@
-"""The bot's state as Prometheus text."""
+"""Format the bot's status as Prometheus text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def render(detailed: Mapping[str, Any]) -> str:
-    """`detailed` is the answer of /health/detailed; what it doesn't know yet is left out."""
+    """Return the metrics of `detailed`, the answer of /health/detailed. Unknown values are left out."""
     lines: list[str] = []
 
     def metric(name: str, kind: str, text: str, *samples: tuple[Mapping[str, str], Any]) -> None:

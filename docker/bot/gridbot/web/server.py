@@ -1,4 +1,4 @@
-"""The bot's web server: health, status, history, metrics and the page. Read-only unless a token is set."""
+"""Serve health, status, history, metrics and the page. Nothing can be changed unless a token is set."""
 
 from __future__ import annotations
 
@@ -39,19 +39,21 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-# More readers than this at once are turned away, so that they can't take the bot's memory.
-MOST_REQUESTS = 32
+# More concurrent requests than this are dropped, because each takes a thread's memory.
+MAX_REQUESTS = 32
 ACTIONS = ("/api/pause", "/api/resume", "/api/stop")
 
 
 class Server(ThreadingHTTPServer):
+    """Answer requests in threads, a bounded number at a time."""
+
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 64
 
     def __init__(self, settings: Settings, shared: SharedState, stop: StopSignal) -> None:
         self.settings, self.shared, self.stop = settings, shared, stop
-        self.slots = threading.BoundedSemaphore(MOST_REQUESTS)
+        self.slots = threading.BoundedSemaphore(MAX_REQUESTS)
         # Names besides addresses and localhost under which POST is answered, comma-separated.
         self.hosts = {
             name.strip().lower() for name in os.environ.get("BOT_WEB_HOSTS", "").split(",") if name.strip()
@@ -71,16 +73,19 @@ class Server(ThreadingHTTPServer):
             self.slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A reader that went away is not an error of the bot."""
+        """Ignore clients that disconnect."""
 
 
 class Handler(BaseHTTPRequestHandler):
+    """Answer one request."""
+
     server: Server
-    timeout = 3  # seconds a silent reader may hold one of the slots
+    timeout = 3  # seconds a silent client may hold one of the slots
     server_version = "gridbot"
     sys_version = ""
 
     def do_GET(self) -> None:
+        """Answer a read."""
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
         try:
@@ -91,6 +96,7 @@ class Handler(BaseHTTPRequestHandler):
             self._json(503, {"error": f"cannot read the database: {err}"})
 
     def do_HEAD(self) -> None:
+        """Answer as GET does, without the body."""
         self.do_GET()
 
     def _get(self, path: str, query: dict[str, str]) -> None:
@@ -126,6 +132,7 @@ class Handler(BaseHTTPRequestHandler):
             self._json(404, {"error": "no such page"})
 
     def do_POST(self) -> None:
+        """Pass an authorised request on to the loop."""
         length = self.headers.get("Content-Length") or "0"
         if length.isdigit() and int(length) <= 4096:
             self.rfile.read(int(length))
@@ -144,7 +151,7 @@ class Handler(BaseHTTPRequestHandler):
         self._json(202, {"accepted": True})
 
     def _refusal(self) -> tuple[int, dict[str, str]] | None:
-        """Why a state-changing request is refused, as an answer; None when it is allowed."""
+        """Return the answer that refuses a state-changing request, None when it is allowed."""
         if urllib.parse.urlsplit(self.path).path not in ACTIONS:
             return 404, {"error": "no such action"}
         token = self.server.settings.web_token
@@ -156,13 +163,13 @@ class Handler(BaseHTTPRequestHandler):
         origin = self.headers.get("Origin")
         if origin is not None and urllib.parse.urlsplit(origin).netloc != host:
             return 403, {"error": "the request comes from another site"}
-        given = self.headers.get("Authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        authorization = self.headers.get("Authorization", "")
+        if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
             return 401, {"error": "the token is wrong or missing"}
         return None
 
     def _trusted(self, host: str) -> bool:
-        """An address, localhost or a listed name: a stranger's name that points here (DNS rebinding) is none of these."""
+        """Accept addresses, localhost and listed names, because DNS rebinding needs a name of its own."""
         name = (urllib.parse.urlsplit(f"//{host}").hostname or "").lower()
         if name == "localhost" or name in self.server.hosts:
             return True
@@ -201,7 +208,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not news."""
+        """Log no requests."""
 
 
 def _limit(query: dict[str, str], default: int) -> int:
@@ -209,7 +216,7 @@ def _limit(query: dict[str, str], default: int) -> int:
 
 
 def serve(settings: Settings, shared: SharedState, stop: StopSignal) -> Server:
-    """Start serving in the background. Raises PortError."""
+    """Start to serve in a background thread. Raises PortError."""
     try:
         server = Server(settings, shared, stop)
     except OSError as err:
