@@ -183,8 +183,12 @@ def test_an_order_there_and_back() -> None:
         assert (found.open, found.filled) == (False, D("0.1"))
         [fill] = exchange.fills(0)
         assert (fill.client_id, fill.price, fill.qty, fill.fee, fill.fee_currency) == (
-            4_294_967_295, D(149), D("0.1"), D("0.00298"), "USDC",
-        )  # fmt: skip
+            4_294_967_295,
+            D(149),
+            D("0.1"),
+            D("0.00298"),
+            "USDC",
+        )
         assert exchange.position() == D("0.1")
         exchange.cancel(an_order(exchange_id=exchange_id))  # gone already: no error
         assert [found for _, found in exchange.find([an_order(5)])] == [None]

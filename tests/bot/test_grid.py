@@ -123,8 +123,11 @@ def test_levels_are_exact_multiples_inside_the_bounds(
 
 def test_neutral_leaves_the_nearest_level_out() -> None:
     assert placed(five(2), "121") == [
-        "L3 sell 1 @ 130", "L1 buy 1 @ 110", "L4 sell 1 @ 140", "L0 buy 1 @ 100",
-    ]  # fmt: skip
+        "L3 sell 1 @ 130",
+        "L1 buy 1 @ 110",
+        "L4 sell 1 @ 140",
+        "L0 buy 1 @ 100",
+    ]
 
 
 def test_long_only_buys_until_it_holds_something() -> None:
@@ -137,8 +140,11 @@ def test_short_only_sells_until_it_has_sold_something() -> None:
 
 def test_a_bought_cell_sells_one_level_up() -> None:
     assert placed(five(2), "110", {1: D(1)}) == [
-        "L2 sell 1 @ 120", "L0 buy 1 @ 100", "L3 sell 1 @ 130", "L4 sell 1 @ 140",
-    ]  # fmt: skip
+        "L2 sell 1 @ 120",
+        "L0 buy 1 @ 100",
+        "L3 sell 1 @ 130",
+        "L4 sell 1 @ 140",
+    ]
 
 
 def test_a_sold_cell_buys_one_level_down() -> None:
@@ -215,7 +221,7 @@ def test_walks(
     moves: list[tuple[int, Decimal]],
     fee_currency: str,
 ) -> None:
-    """Order sides, bounds, one order a level, max_position in the worst case, and conservation, after every step."""
+    """Check sides, bounds, one order a level, max_position in the worst case and conservation."""
     lower, upper = D(100), D(200)
     levels = grid.make_levels(lower, upper, count, mode, TICK)
     price = D(100) + start

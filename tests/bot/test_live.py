@@ -160,7 +160,7 @@ def test_the_accounts_other_position_is_left_alone(start_bot: BotFactory, fake: 
 
 
 def test_a_close_against_anothers_larger_position(start_bot: BotFactory, fake: FakeExchange) -> None:
-    """The account is short on balance, this bot is long: its sale doesn't reduce the account's position, and is right."""
+    """The account is short, this bot is long: its sale doesn't reduce the account's position."""
     fake.book.place("Ask", "Market", None, Decimal(3), foreign=True)
     bot = live(start_bot, fake, "--stop-loss", "0.5")
     settled(bot, fake)

@@ -17,11 +17,22 @@ D = Decimal
 def settings(*more: str) -> Settings:
     return args.parse(
         [
-            "--exchange", "backpack", "--symbol", "S_U", "--strategy", "perp_grid", "--grid-upper", "2",
-            "--grid-lower", "1", "--quantity", "1", *more,
+            "--exchange",
+            "backpack",
+            "--symbol",
+            "S_U",
+            "--strategy",
+            "perp_grid",
+            "--grid-upper",
+            "2",
+            "--grid-lower",
+            "1",
+            "--quantity",
+            "1",
+            *more,
         ],
         {},
-    )  # fmt: skip
+    )
 
 
 def test_stop_loss_and_take_profit_are_inclusive() -> None:

@@ -205,10 +205,27 @@ def test_boundary_action_adjust_range(start_bot: BotFactory, tmp_path: Path) -> 
 
 def test_standard_quotes_trade(start_bot: BotFactory) -> None:
     bot = start_bot(
-        "--exchange", "backpack", "--symbol", "SOL_USDC_PERP", "--strategy", "standard", "--market-type", "perp",
-        "--spread", "0.2", "--quantity", "0.5", "--max-orders", "2", "--max-position", "2", "--inventory-skew", "0.5",
-        "--interval", "0.2",
-    )  # fmt: skip
+        "--exchange",
+        "backpack",
+        "--symbol",
+        "SOL_USDC_PERP",
+        "--strategy",
+        "standard",
+        "--market-type",
+        "perp",
+        "--spread",
+        "0.2",
+        "--quantity",
+        "0.5",
+        "--max-orders",
+        "2",
+        "--max-position",
+        "2",
+        "--inventory-skew",
+        "0.5",
+        "--interval",
+        "0.2",
+    )
     bot.wait_for(lambda: bot.status().get("trades", 0) >= 1, within=60)
     assert bot.stop() == 0
     positions = bot.query("SELECT position FROM trades")
@@ -276,7 +293,7 @@ def test_a_bug_exits_1_with_a_traceback_and_a_report(start_bot: BotFactory, tmp_
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
 @pytest.mark.skipif(not Path("/usr/bin/python3.11").exists(), reason="needs a Python that every user may run")
 def test_runs_as_a_stranger_on_a_read_only_tree() -> None:
-    """Another user, who may write nowhere but into the database's folder; without a package of ours installed."""
+    """Another user, who may only write into the database's folder, and no package of ours installed."""
     with tempfile.TemporaryDirectory() as name:
         app, data = Path(name, "app"), Path(name, "data")
         shutil.copytree(RUN.parent, app, ignore=shutil.ignore_patterns("__pycache__"))
@@ -285,11 +302,20 @@ def test_runs_as_a_stranger_on_a_read_only_tree() -> None:
         os.chown(data, 10001, 10001)
         process = subprocess.Popen(
             ["/usr/bin/python3.11", "-u", str(app / "run.py"), *GRID, "--interval", "0.1", "--duration", "1"],
-            env={"HOME": "/tmp", "DB_PATH": str(data / "bot.db"), "GRIDBOT_MARKET": "synthetic",
-                 "BOTFLEET_REPORT": str(data / "report.json")},
-            cwd=app, user=10001, group=10001, extra_groups=[], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={
+                "HOME": "/tmp",
+                "DB_PATH": str(data / "bot.db"),
+                "GRIDBOT_MARKET": "synthetic",
+                "BOTFLEET_REPORT": str(data / "report.json"),
+            },
+            cwd=app,
+            user=10001,
+            group=10001,
+            extra_groups=[],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-        )  # fmt: skip
+        )
         output, _ = process.communicate(timeout=30)
         assert process.returncode == 0, output
         assert (data / "report.json").exists()

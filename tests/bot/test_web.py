@@ -261,8 +261,11 @@ def test_metrics(bot: Bot) -> None:
 
 def test_metrics_before_the_first_tick_and_with_odd_names() -> None:
     assert set(parsed(metrics.render({"healthy": False, "uptime": 0.1, "errors_total": 0}))) == {
-        "gridbot_healthy", "gridbot_uptime_seconds", "gridbot_errors_total", "gridbot_resident_memory_bytes",
-    }  # fmt: skip
+        "gridbot_healthy",
+        "gridbot_uptime_seconds",
+        "gridbot_errors_total",
+        "gridbot_resident_memory_bytes",
+    }
     text = metrics.render({"instance": 'a"b\\c\nd', "healthy": True})
     assert 'instance="a\\"b\\\\c\\nd"' in text
     parsed(text)

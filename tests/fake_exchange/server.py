@@ -114,9 +114,14 @@ class FakeExchange:
             raise RefusalError("INVALID_SYMBOL", "no such market")
         price = params.get("price")
         return self.book.place(
-            params["side"], params["orderType"], None if price is None else Decimal(price), Decimal(params["quantity"]),
-            params.get("clientId"), post_only=bool(params.get("postOnly")), reduce_only=bool(params.get("reduceOnly")),
-        )  # fmt: skip
+            params["side"],
+            params["orderType"],
+            None if price is None else Decimal(price),
+            Decimal(params["quantity"]),
+            params.get("clientId"),
+            post_only=bool(params.get("postOnly")),
+            reduce_only=bool(params.get("reduceOnly")),
+        )
 
     def _order_history(self, params: dict[str, Any]) -> list[dict[str, Any]]:
         wanted = params.get("orderId")

@@ -1,6 +1,6 @@
 """A small grid and quoting bot: Decimal arithmetic, one SQLite file, one web page.
 
-Each room imports only itself and the rooms to its right (tests/bot/test_rooms.py):
+Each room imports only itself and the rooms to its right; tests/bot/test_rooms.py holds it so:
 
 cli → web → trading → strategies → exchanges → store → runtime → config → model
 """

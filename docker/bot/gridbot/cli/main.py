@@ -1,4 +1,4 @@
-"""From argv to exit code: puts the rooms together, runs the loop, and leaves in good order."""
+"""Run the bot from argv to exit code: set up, run the loop, shut down."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from gridbot.trading.status import build_status
 from gridbot.web import server as web
 
 RETRY_AT_MOST_S = 30.0
-# One refused signature may be a clock that was being set; as many in a row are keys that don't work.
-UNAUTHORIZED_TIMES = 3
+# One refused signature may come from a clock that was being set; this many in a row mean wrong keys.
+MAX_UNAUTHORIZED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _End:
-    """How the loop ended: `completed` says why the run is over, None when it goes on at the next start."""
+class RunEnd:
+    """Hold how the loop ended. A run that is not `completed` is resumed at the next start."""
 
     code: int
     why: str
@@ -48,7 +48,7 @@ class _End:
 
 
 def main(argv: Sequence[str], stop: StopSignal) -> int:
-    """Run the bot to its end. The exit code is one of `errors`."""
+    """Run the bot and return its exit code, one of `errors`."""
     logs.configure()
     try:
         return _serve(args.parse(argv), stop)
@@ -73,23 +73,23 @@ def _serve(settings: Settings, stop: StopSignal) -> int:
 
 
 def _trade(settings: Settings, store: Store, shared: SharedState, stop: StopSignal) -> int:
-    def note(text: str) -> None:
+    def set_note(text: str) -> None:
         shared.note = text
 
     try:
-        session = open_session(settings, store, os.environ, stop.wait, note)
+        session = open_session(settings, store, os.environ, stop.wait, set_note)
     except StopRequestedError as err:
-        end = _End(EXIT_COMPLETED, stop.reason or "stopped")
-        return _leave(settings, store, err.exchange, assumed_market(settings), end, stop)
+        end = RunEnd(EXIT_COMPLETED, stop.reason or "stopped")
+        return _shut_down(settings, store, err.exchange, assumed_market(settings), end, stop)
     try:
         end = _loop(_engine(settings, store, session, shared, stop), stop)
     except BotError as err:
         log.error("%s", err)
-        end = _End(err.exit_code, str(err))
+        end = RunEnd(err.exit_code, str(err))
     except Exception as err:  # noqa: BLE001 - orders have to be cancelled whatever went wrong
         log.exception("the bot crashed")
-        end = _End(EXIT_CRASH, f"crash: {type(err).__name__}: {err}")
-    return _leave(settings, store, session.exchange, session.market, end, stop)
+        end = RunEnd(EXIT_CRASH, f"crash: {type(err).__name__}: {err}")
+    return _shut_down(settings, store, session.exchange, session.market, end, stop)
 
 
 def _engine(
@@ -110,7 +110,7 @@ def _engine(
     )
 
 
-def _loop(engine: Engine, stop: StopSignal) -> _End:
+def _loop(engine: Engine, stop: StopSignal) -> RunEnd:
     settings, failures, unauthorized = engine.settings, 0, 0
     while not stop.is_set():
         began = time.monotonic()
@@ -122,28 +122,28 @@ def _loop(engine: Engine, stop: StopSignal) -> _End:
         except ExchangeError as err:
             failures += 1
             unauthorized = unauthorized + 1 if isinstance(err, UnauthorizedError) else 0
-            if unauthorized >= UNAUTHORIZED_TIMES:
+            if unauthorized >= MAX_UNAUTHORIZED:
                 raise KeysError(f"{settings.exchange} doesn't accept the keys: {err}") from err
             engine.record_failure(err, first=failures == 1)
         except CompletedError as err:
-            return _End(EXIT_COMPLETED, str(err), completed=True)
+            return RunEnd(EXIT_COMPLETED, str(err), completed=True)
         except EndOfDataError:
-            return _End(EXIT_COMPLETED, "the replay is over", completed=True)
+            return RunEnd(EXIT_COMPLETED, "the replay is over", completed=True)
         engine.shared.record_tick()
         engine.shared.status = build_status(engine)
         pause = settings.interval
         if failures > 1:
             pause = max(pause, min(pause * 2 ** min(failures - 1, 10), RETRY_AT_MOST_S))
         stop.wait(max(pause - (time.monotonic() - began), 0))
-    return _End(EXIT_COMPLETED, stop.reason or "stopped")
+    return RunEnd(EXIT_COMPLETED, stop.reason or "stopped")
 
 
-def _leave(
-    settings: Settings, store: Store, exchange: Exchange, market: Market, end: _End, stop: StopSignal
+def _shut_down(
+    settings: Settings, store: Store, exchange: Exchange, market: Market, end: RunEnd, stop: StopSignal
 ) -> int:
-    """Cancel what is ours, say what is left."""
+    """Cancel this bot's orders, write the report and return the exit code."""
     left, confirmed = len(store.live_orders()), False
-    # In case the supervisor's patience ends first: what is known now is better than no report.
+    # Written now in case the supervisor kills the bot before the cancellations end.
     report.write(settings.report, open_orders_left=left, confirmed=confirmed, why=end.why)
     try:
         within = settings.stop_within if end.code == EXIT_COMPLETED else CRASH_WITHIN_S
@@ -154,14 +154,14 @@ def _leave(
         if end.completed:
             store.end_run(end.why)
         report.write(settings.report, open_orders_left=left, confirmed=confirmed, why=end.why)
-        held = store.ledger
+        ledger = store.ledger
         log.info(
             "stopped (%s): %d open orders left%s, position %s %s, %d trades",
             end.why,
             left,
             "" if confirmed else " (not confirmed)",
-            held.position,
+            ledger.position,
             market.base,
-            held.trades,
+            ledger.trades,
         )
     return end.code

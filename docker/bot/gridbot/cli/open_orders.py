@@ -1,4 +1,4 @@
-"""Which orders are open at the exchange now: those of this record, and others apart. Only asks.
+"""Print which orders are open at the exchange: this bot's, and the number of others. Nothing is changed.
 
 The exchange is the one that knows; the record only tells whose an order is. So where nothing is open at all,
 no record is needed to say so.
@@ -30,14 +30,14 @@ from gridbot.model.types import ExchangeOrder, as_text
 from gridbot.store.database import open_for_reading
 from gridbot.store.order_reader import OrderReader
 
-MOST_NAMED = 50
+MAX_LISTED = 50
 RETRY_S = (0.5, 1.0, 2.0)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print one JSON object: `open_orders` (this record's), `others`, and `orders` with what is known of the first ones.
+    """Print one JSON object: `open_orders` (this bot's), `others`, and `orders` with details of the first.
 
-    Whatever keeps it from knowing is a line on stderr and an exit code of `errors`, never a number.
+    When the answer is unknown it prints why on stderr and returns an exit code of `errors`, never a number.
     """
     try:
         settings = args.parse(argv)
@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
         from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
         venues.require_signing_library(settings.exchange)
-        answer = ask(settings, CcxtExchange(settings, venues.credentials(settings.exchange)))
+        answer = query_open_orders(settings, CcxtExchange(settings, venues.credentials(settings.exchange)))
     except BotError as err:
         print(err, file=sys.stderr)
         return err.exit_code
@@ -57,32 +57,36 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def ask(
+def query_open_orders(
     settings: Settings, exchange: Exchange, sleep: Callable[[float], None] = time.sleep
 ) -> dict[str, Any]:
-    """The answer. Raises ExchangeError; DatabaseError where orders are open and nobody can tell whose they are."""
+    """Return the answer. Raises ExchangeError or DatabaseError.
+
+    An unreadable database is an error only while orders are open, because their owner is unknown then.
+    """
     exchange.shorten_timeouts()
-    listed = _listed(exchange, sleep)
+    listed = _fetch_open_orders(exchange, sleep)
     try:
         with open_for_reading(settings.db_path) as db:
-            record = OrderReader(db)
-            _require_one_market(settings, record)
-            if pause := _until_settled(record, exchange.settle_s, time.time()):
+            reader = OrderReader(db)
+            _require_this_market(settings, reader)
+            if pause := _seconds_until_settled(reader, exchange.settle_s, time.time()):
                 sleep(pause)
-                listed = _listed(exchange, sleep)
-            ours = [there for there in listed if record.find_own(there) is not None]
+                listed = _fetch_open_orders(exchange, sleep)
+            ours = [order for order in listed if reader.find_own(order) is not None]
     except sqlite3.Error as err:
         sleep(exchange.settle_s)
-        if listed := _listed(exchange, sleep):
+        if listed := _fetch_open_orders(exchange, sleep):
             raise DatabaseError(
-                f"{len(listed)} orders are open on {settings.symbol}; whose they are cannot be told: {settings.db_path}: {err}"
+                f"{len(listed)} orders are open on {settings.symbol}; whose they are cannot be told:"
+                f" {settings.db_path}: {err}"
             ) from err
         return _answer([], 0)
     return _answer(ours, len(listed) - len(ours))
 
 
-def _listed(exchange: Exchange, sleep: Callable[[float], None]) -> list[ExchangeOrder]:
-    """The market's open orders, asked for more than once where no answer comes. Raises ExchangeError."""
+def _fetch_open_orders(exchange: Exchange, sleep: Callable[[float], None]) -> list[ExchangeOrder]:
+    """Fetch the market's open orders, with retries while no answer comes. Raises ExchangeError."""
     for pause in RETRY_S:
         try:
             return exchange.open_orders()
@@ -91,27 +95,27 @@ def _listed(exchange: Exchange, sleep: Callable[[float], None]) -> list[Exchange
     return exchange.open_orders()
 
 
-def _require_one_market(settings: Settings, record: OrderReader) -> None:
-    """Raises RefusedError when orders of an earlier run may be open on a market that is not asked."""
-    for identity in sorted(record.open_order_identities() - {settings.identity}):
+def _require_this_market(settings: Settings, reader: OrderReader) -> None:
+    """Check that no order of an earlier run may be open on another market. Raises RefusedError."""
+    for identity in sorted(reader.open_order_identities() - {settings.identity}):
         if identity.endswith(" live"):
             raise RefusedError(f"orders of an earlier run may be open on {identity}, which is not asked")
 
 
-def _until_settled(record: OrderReader, settle_s: float, now: float) -> float:
-    """Seconds until an order that was sent and never answered is either listed or will never be."""
-    sent = [order.created_at for order in record.live_orders() if order.exchange_id is None]
+def _seconds_until_settled(reader: OrderReader, settle_s: float, now: float) -> float:
+    """Return the seconds until every order that was sent and not answered is listed or lost for good."""
+    sent = [order.created_at for order in reader.live_orders() if order.exchange_id is None]
     return min(max(max(sent, default=0.0) + settle_s - now, 0.0), settle_s)
 
 
 def _answer(ours: list[ExchangeOrder], others: int) -> dict[str, Any]:
     named = [
         {
-            "id": there.exchange_id,
-            "side": there.side.value,
-            "price": None if there.price is None else as_text(there.price),
-            "quantity": as_text(there.qty - there.filled),
+            "id": order.exchange_id,
+            "side": order.side.value,
+            "price": None if order.price is None else as_text(order.price),
+            "quantity": as_text(order.qty - order.filled),
         }
-        for there in ours[:MOST_NAMED]
+        for order in ours[:MAX_LISTED]
     ]
     return {"open_orders": len(ours), "others": others, "orders": named}

@@ -38,8 +38,8 @@ def chart_data(path: Path, hours: float) -> dict[str, Any]:
         )
         fills = db.execute(
             "SELECT max(at) AS at, side, CAST(price AS REAL) AS price, sum(CAST(qty AS REAL)) AS qty"
-            " FROM trades WHERE at >= ?1 AND run_id = ?2 GROUP BY CAST((at - ?1) / ?3 AS INTEGER), side, price"
-            " ORDER BY 1 DESC LIMIT ?4",
+            " FROM trades WHERE at >= ?1 AND run_id = ?2"
+            " GROUP BY CAST((at - ?1) / ?3 AS INTEGER), side, price ORDER BY 1 DESC LIMIT ?4",
             (start - 1, run_id, max((now - start) / FILL_BUCKETS, 0.5), MOST_FILLS),
         )
         return {

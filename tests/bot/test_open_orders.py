@@ -49,7 +49,7 @@ def there(number: int, client_id: int | None, price: str = "144") -> ExchangeOrd
 def ask(path: Path, *lists: list[ExchangeOrder]) -> tuple[dict[str, Any], list[float]]:
     slept: list[float] = []
     settings = parse(GRID, {**ENV, "DB_PATH": str(path)})
-    found = orders.ask(settings, Listing(*lists), slept.append)  # type: ignore[arg-type]
+    found = orders.query_open_orders(settings, Listing(*lists), slept.append)  # type: ignore[arg-type]
     return found, slept
 
 
@@ -69,9 +69,12 @@ def record(path: Path, identity: str = "backpack SOL_USDC_PERP perp live", *, se
 
 def run(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(RUN.with_name("open_orders.py")), *GRID], text=True, capture_output=True, check=False,
+        [sys.executable, str(RUN.with_name("open_orders.py")), *GRID],
+        text=True,
+        capture_output=True,
+        check=False,
         env={"PATH": os.environ["PATH"], "DB_PATH": str(folder / "bot.db"), **env},
-    )  # fmt: skip
+    )
 
 
 def test_a_killed_bots_orders_are_told_apart_from_others(

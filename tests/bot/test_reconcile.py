@@ -1,4 +1,4 @@
-"""The record and the exchange, brought together: what is ours, what became of it, and nothing counted twice."""
+"""Reconciliation of store and exchange: own orders, their ends, and no trade counted twice."""
 
 from __future__ import annotations
 

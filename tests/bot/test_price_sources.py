@@ -117,12 +117,22 @@ def test_invented_rules_suit_the_grid(lower: str, upper: str, quantity: str, tic
     rules = assumed_market(
         args.parse(
             [
-                "--exchange", "backpack", "--symbol", "SOL_USDC_PERP", "--strategy", "perp_grid", "--grid-upper",
-                upper, "--grid-lower", lower, "--quantity", quantity,
+                "--exchange",
+                "backpack",
+                "--symbol",
+                "SOL_USDC_PERP",
+                "--strategy",
+                "perp_grid",
+                "--grid-upper",
+                upper,
+                "--grid-lower",
+                lower,
+                "--quantity",
+                quantity,
             ],
             {},
         )
-    )  # fmt: skip
+    )
     assert (rules.base, rules.quote, rules.tick, rules.lot) == ("SOL", "USDC", D(tick), D(lot))
 
 
