@@ -72,12 +72,12 @@ def test_the_environment() -> None:
         DB_PATH="/data/x.db",
         TRADING_MODE="live",
         BOTFLEET_INSTANCE="a",
-        BOTFLEET_REPORT="/tmp/r.json",
+        GRIDBOT_RETRY_CAP="7",
         BOT_WEB_TOKEN="t",
         GRIDBOT_MARKET="live",
     )
     assert (s.web_port, s.web_host, s.db_path, s.live) == (5001, "0.0.0.0", Path("/data/x.db"), True)
-    assert (s.instance, s.report, s.web_token, s.source) == ("a", Path("/tmp/r.json"), "t", "live")
+    assert (s.instance, s.retry_cap, s.web_token, s.source) == ("a", 7, "t", "live")
 
 
 @pytest.mark.parametrize(

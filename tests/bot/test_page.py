@@ -169,8 +169,8 @@ def test_the_controls_need_the_token(page: Browser, bot: Bot) -> None:
 
 def test_an_outage_is_said(page: Browser, bot: Bot, fake: FakeExchange) -> None:
     fake.faults.down = True
-    page.wait(lambda: page.text("#state-text") == "not trading")
-    page.wait(lambda: "out of reach" in page.text("#banner"))
+    page.wait(lambda: page.text("#state-text") == "exchange away")
+    page.wait(lambda: "does not answer" in page.text("#banner"))
     page.wait(lambda: page.count("#error-rows li:not(.none)") >= 1)
     fake.faults.down = False
     page.wait(lambda: page.text("#state-text").startswith("trading"), within=40)

@@ -137,6 +137,7 @@ def test_take_profit_ends_the_run(start_bot: BotFactory, tmp_path: Path) -> None
     bot = start_bot(*replay(tmp_path, *swings), "--take-profit", "0.5")
     assert bot.wait_end() == 0
     assert bot.last_words()["why"].startswith("take profit: P&L 0.")
+    assert bot.last_words()["condition"]["params"]["by"] == "take_profit"
 
 
 def test_a_finished_run_is_not_taken_up_again(start_bot: BotFactory) -> None:

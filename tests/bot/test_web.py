@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from gridbot.runtime.shared_state import SharedState
+from gridbot.model.condition import TRADING, Code, Condition
+from gridbot.runtime.shared_state import Health, SharedState
 from gridbot.web import metrics
 from tests.bot.bots import GRID, Bot
 
@@ -41,7 +42,12 @@ def ask(bot: Bot, method: str, path: str, **headers: str) -> tuple[int, dict[str
 def test_health_is_what_the_contract_says(bot: Bot) -> None:
     code, body = bot.get("/health")
     assert code == 200
-    assert body == {"status": "healthy", "running": True, "timestamp": body["timestamp"]}
+    assert body == {
+        "status": "healthy",
+        "running": True,
+        "timestamp": body["timestamp"],
+        "condition": {"code": "trading", "params": {"refused_orders": 0}},
+    }
     assert abs(body["timestamp"] - time.time()) < 5
 
 
@@ -184,37 +190,53 @@ def test_idle_connections_do_not_take_the_port(bot: Bot) -> None:
 # health
 
 
-def test_the_loop_must_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+def shared_state(monkeypatch: pytest.MonkeyPatch, interval: float) -> tuple[SharedState, list[float]]:
     now = [100.0]
     monkeypatch.setattr("gridbot.runtime.shared_state.time.monotonic", lambda: now[0])
-    shared = SharedState(interval=4, out_of_reach=60)
-    assert shared.health() == (False, "starting")
+    return SharedState(interval), now
+
+
+def test_the_loop_must_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared, now = shared_state(monkeypatch, interval=4)
+    assert shared.health() == Health("unhealthy", "starting")
     shared.record_tick()
-    shared.record_answer()
-    shared.status = {"price": "1"}
-    assert shared.health() == (True, None)
+    shared.condition = TRADING
+    assert shared.health() == Health("healthy")
     now[0] += 12
-    assert shared.health() == (True, None)
+    assert shared.health() == Health("healthy")
     now[0] += 0.1
-    assert shared.health() == (False, "the trading loop has not ticked for 12 s")
+    assert shared.health() == Health("unhealthy", "the trading loop has not ticked for 12 s")
     shared.record_tick()
     now[0] += 8
     shared.record_tick()
-    assert shared.health() == (True, None)
+    assert shared.health() == Health("healthy")
+    shared.finished = True
+    assert shared.health() == Health("unhealthy", "stopping")
 
 
-def test_an_exchange_may_be_away_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("gridbot.runtime.shared_state.time.monotonic", lambda: now[0])
-    shared = SharedState(interval=1, out_of_reach=60)
-    shared.record_answer()
-    shared.status = {"price": "1"}
-    for _ in range(61):
-        now[0] += 1
-        shared.record_tick()
-    assert shared.health() == (False, "the exchange has been out of reach for 61 s")
-    shared.record_answer()
-    assert shared.health() == (True, None)
+def test_a_call_that_may_still_be_answered_is_not_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared, now = shared_state(monkeypatch, interval=1)
+    shared.condition = TRADING
+    shared.record_tick(busy_for=30)
+    now[0] += 35
+    assert shared.health() == Health("healthy")
+    now[0] += 0.1
+    assert shared.health().status == "unhealthy"
+    shared.record_tick()
+    now[0] += 5.1
+    assert shared.health().status == "unhealthy"
+
+
+@pytest.mark.parametrize("code", sorted(Code))
+def test_an_outage_is_no_hang(monkeypatch: pytest.MonkeyPatch, code: Code) -> None:
+    shared, now = shared_state(monkeypatch, interval=1)
+    shared.record_tick()
+    shared.condition = Condition(code, "why")
+    degraded = code in ("exchange_away", "orders_refused", "ledger_differs")
+    assert shared.health() == (Health("degraded", "why") if degraded else Health("healthy"))
+    assert shared.health().is_running
+    now[0] += 6
+    assert shared.health().status == "unhealthy", "an outage doesn't excuse a loop that hangs"
 
 
 # metrics

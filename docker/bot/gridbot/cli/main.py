@@ -4,92 +4,107 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from gridbot.config import args
 from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
-from gridbot.exchanges.price_sources import EndOfDataError, assumed_market
-from gridbot.model.errors import (
-    EXIT_COMPLETED,
-    EXIT_CRASH,
-    BotError,
-    ExchangeError,
-    KeysError,
-    UnauthorizedError,
-)
+from gridbot.exchanges.price_sources import assumed_market
+from gridbot.model.condition import Condition
+from gridbot.model.errors import EXIT_COMPLETED, EXIT_CRASH, BotError
 from gridbot.model.types import Market
 from gridbot.runtime import log as logs
-from gridbot.runtime import report_file as report
 from gridbot.runtime.log import log
+from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
 from gridbot.store.store import Store
 from gridbot.strategies.strategy import make_strategy
 from gridbot.trading.cancel import CRASH_WITHIN_S, cancel_own_orders
-from gridbot.trading.engine import CompletedError, Engine
+from gridbot.trading.engine import Engine
+from gridbot.trading.loop import RunEnd, run_loop, stopped
 from gridbot.trading.session import Session, StopRequestedError, open_session
-from gridbot.trading.status import build_status
+from gridbot.trading.status import CONTRACT, build_report
 from gridbot.web import server as web
-
-RETRY_AT_MOST_S = 30.0
-# One refused signature may come from a clock that was being set; this many in a row mean wrong keys.
-MAX_UNAUTHORIZED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class RunEnd:
-    """Hold how the loop ended. A run that is not `completed` is resumed at the next start."""
-
-    code: int
-    why: str
-    completed: bool = False
 
 
 def main(argv: Sequence[str], stop: StopSignal) -> int:
     """Run the bot and return its exit code, one of `errors`."""
     logs.configure()
+    path = os.environ.get("BOTFLEET_REPORT")
+    report_file = ReportFile(Path(path) if path else None)
     try:
-        return _serve(args.parse(argv), stop)
+        return _serve(args.parse(argv), stop, report_file)
     except BotError as err:
         log.error("%s", err)
+        _report_failed_start(report_file, err.exit_code, str(err))
         return err.exit_code
-    except Exception:  # noqa: BLE001 - a bug ends as a traceback and an exit code
+    except Exception as err:  # noqa: BLE001 - a bug ends as a traceback and an exit code
         log.exception("the bot crashed")
+        _report_failed_start(report_file, EXIT_CRASH, _crash(err))
         return EXIT_CRASH
 
 
-def _serve(settings: Settings, stop: StopSignal) -> int:
+def _report_failed_start(report_file: ReportFile, exit_code: int, why: str) -> None:
+    """Write the final report of a bot that has not come so far as to trade: only why is known."""
+    if report_file.is_final:
+        return
+    report_file.write(
+        {
+            "contract": CONTRACT,
+            "at": round(time.time(), 3),
+            "final": True,
+            "condition": None,
+            "reason": why,
+            "why": why,
+            "exit_code": exit_code,
+        }
+    )
+
+
+def _crash(err: Exception) -> str:
+    return f"crash: {type(err).__name__}: {err}"
+
+
+def _serve(settings: Settings, stop: StopSignal, report_file: ReportFile) -> int:
     store = Store(settings.db_path, durable=settings.live)
-    shared = SharedState(settings.interval, settings.out_of_reach)
+    shared = SharedState(settings.interval)
     server = web.serve(settings, shared, stop)
     try:
-        return _trade(settings, store, shared, stop)
+        return _trade(settings, store, shared, stop, report_file)
     finally:
         shared.finished = True
         server.shutdown()
         store.close()
 
 
-def _trade(settings: Settings, store: Store, shared: SharedState, stop: StopSignal) -> int:
-    def set_note(text: str) -> None:
-        shared.note = text
-
+def _trade(
+    settings: Settings, store: Store, shared: SharedState, stop: StopSignal, report_file: ReportFile
+) -> int:
     try:
-        session = open_session(settings, store, os.environ, stop.wait, set_note)
-    except StopRequestedError as err:
-        end = RunEnd(EXIT_COMPLETED, stop.reason or "stopped")
-        return _shut_down(settings, store, err.exchange, assumed_market(settings), end, stop)
+        session = open_session(settings, store, os.environ, shared, stop, report_file)
+    except StopRequestedError as request:
+        last_report = request.report
+        market = assumed_market(settings)
+        return _shut_down(
+            settings, store, request.exchange, market, stopped(stop), stop, report_file, lambda _: last_report
+        )
+    engine = _engine(settings, store, session, shared, stop)
     try:
-        end = _loop(_engine(settings, store, session, shared, stop), stop)
+        end = run_loop(engine, stop, report_file)
     except BotError as err:
         log.error("%s", err)
         end = RunEnd(err.exit_code, str(err))
     except Exception as err:  # noqa: BLE001 - orders have to be cancelled whatever went wrong
         log.exception("the bot crashed")
-        end = RunEnd(EXIT_CRASH, f"crash: {type(err).__name__}: {err}")
-    return _shut_down(settings, store, session.exchange, session.market, end, stop)
+        end = RunEnd(EXIT_CRASH, _crash(err))
+
+    def report(condition: Condition | None) -> dict[str, Any]:
+        return build_report(settings, store, engine.view(), condition or shared.condition)
+
+    return _shut_down(settings, store, session.exchange, session.market, end, stop, report_file, report)
 
 
 def _engine(
@@ -110,41 +125,34 @@ def _engine(
     )
 
 
-def _loop(engine: Engine, stop: StopSignal) -> RunEnd:
-    settings, failures, unauthorized = engine.settings, 0, 0
-    while not stop.is_set():
-        began = time.monotonic()
-        try:
-            engine.tick()
-            if failures:
-                log.info("the exchange answers again")
-            failures = unauthorized = 0
-        except ExchangeError as err:
-            failures += 1
-            unauthorized = unauthorized + 1 if isinstance(err, UnauthorizedError) else 0
-            if unauthorized >= MAX_UNAUTHORIZED:
-                raise KeysError(f"{settings.exchange} doesn't accept the keys: {err}") from err
-            engine.record_failure(err, first=failures == 1)
-        except CompletedError as err:
-            return RunEnd(EXIT_COMPLETED, str(err), completed=True)
-        except EndOfDataError:
-            return RunEnd(EXIT_COMPLETED, "the replay is over", completed=True)
-        engine.shared.record_tick()
-        engine.shared.status = build_status(engine)
-        pause = settings.interval
-        if failures > 1:
-            pause = max(pause, min(pause * 2 ** min(failures - 1, 10), RETRY_AT_MOST_S))
-        stop.wait(max(pause - (time.monotonic() - began), 0))
-    return RunEnd(EXIT_COMPLETED, stop.reason or "stopped")
-
-
 def _shut_down(
-    settings: Settings, store: Store, exchange: Exchange, market: Market, end: RunEnd, stop: StopSignal
+    settings: Settings,
+    store: Store,
+    exchange: Exchange,
+    market: Market,
+    end: RunEnd,
+    stop: StopSignal,
+    report_file: ReportFile,
+    build: Callable[[Condition | None], dict[str, Any]],
 ) -> int:
     """Cancel this bot's orders, write the report and return the exit code."""
+
+    def write_report(left: int, *, confirmed: bool) -> None:
+        report_file.write(
+            {
+                **build(end.condition),
+                "final": True,
+                "reason": end.why,
+                "why": end.why,
+                "exit_code": end.code,
+                "open_orders_left": left,
+                "confirmed": confirmed,
+            }
+        )
+
     left, confirmed = len(store.live_orders()), False
     # Written now in case the supervisor kills the bot before the cancellations end.
-    report.write(settings.report, open_orders_left=left, confirmed=confirmed, why=end.why)
+    write_report(left, confirmed=confirmed)
     try:
         within = settings.stop_within if end.code == EXIT_COMPLETED else CRASH_WITHIN_S
         if stop.requested_at is not None:
@@ -153,7 +161,7 @@ def _shut_down(
     finally:
         if end.completed:
             store.end_run(end.why)
-        report.write(settings.report, open_orders_left=left, confirmed=confirmed, why=end.why)
+        write_report(left, confirmed=confirmed)
         ledger = store.ledger
         log.info(
             "stopped (%s): %d open orders left%s, position %s %s, %d trades",

@@ -12,7 +12,9 @@ from typing import NoReturn
 from gridbot.config.settings import (
     DEFAULT_INTERVAL_S,
     GRID_STRATEGIES,
+    MAX_RANGE_MOVES,
     OUT_OF_REACH_S,
+    RETRY_CAP_S,
     STOP_WITHIN_S,
     Settings,
 )
@@ -70,6 +72,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
         boundary_check=options.boundary_check,
         boundary_action=options.boundary_action,
         boundary_tolerance=options.boundary_tolerance,
+        max_range_moves=options.max_range_moves,
         spread=options.spread,
         max_orders=options.max_orders,
         target_position=options.target_position,
@@ -83,8 +86,8 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
         web_host=env.get("WEB_HOST") or "127.0.0.1",
         web_port=port,
         web_token=env.get("BOT_WEB_TOKEN") or None,
-        report=Path(env["BOTFLEET_REPORT"]) if env.get("BOTFLEET_REPORT") else None,
         out_of_reach=_float(env.get("GRIDBOT_OUT_OF_REACH") or OUT_OF_REACH_S, "GRIDBOT_OUT_OF_REACH"),
+        retry_cap=_float(env.get("GRIDBOT_RETRY_CAP") or RETRY_CAP_S, "GRIDBOT_RETRY_CAP"),
         stop_within=_float(env.get("GRIDBOT_STOP_WITHIN") or STOP_WITHIN_S, "GRIDBOT_STOP_WITHIN"),
     )
     _check(settings, given_upper=options.grid_upper is not None, given_lower=options.grid_lower is not None)
@@ -109,6 +112,8 @@ def _check(settings: Settings, *, given_upper: bool, given_lower: bool) -> None:
             raise ConfigError("--grid-type: a spot market can't be sold short; use long, or a perpetual")
         if settings.boundary_tolerance < 0:
             raise ConfigError("--boundary-tolerance: must not be below 0")
+        if settings.max_range_moves < 0:
+            raise ConfigError("--max-range-moves: must not be below 0")
         return
     if not 0 < settings.spread < 100:
         raise ConfigError("--spread: must be above 0 and below 100 (percent of the price)")
@@ -150,6 +155,12 @@ def _parser() -> argparse.ArgumentParser:
         type=_decimal,
         default=ZERO,
         help="share of the bound's price, 0.01 is one percent",
+    )
+    add(
+        "--max-range-moves",
+        type=int,
+        default=MAX_RANGE_MOVES,
+        help=f"how often a day adjust_range may move the range (default {MAX_RANGE_MOVES})",
     )
     add("--enable-boundary-check", dest="boundary_check", action="store_true", default=False)
     add("--disable-boundary-check", dest="boundary_check", action="store_false")

@@ -10,8 +10,12 @@ from gridbot.model.types import ZERO
 
 GRID_STRATEGIES = ("grid", "perp_grid")
 DEFAULT_INTERVAL_S = 2.0
-# Exchanges have short outages every day; a bot that waits one out is still healthy.
-OUT_OF_REACH_S = 60.0
+# Exchanges drop single requests every day; only a longer silence counts as an outage.
+OUT_OF_REACH_S = 10.0
+# The longest pause between two attempts to reach an exchange that is away.
+RETRY_CAP_S = 60.0
+# How often a day `adjust_range` may move the range. Each move may sell low or buy high.
+MAX_RANGE_MOVES = 10
 # Counted from the signal. The supervisor kills after 45 s by default, and the last calls may take seconds
 # more.
 STOP_WITHIN_S = 35.0
@@ -43,6 +47,7 @@ class Settings:
     boundary_check: bool = False
     boundary_action: str = "emergency_close"
     boundary_tolerance: Decimal = ZERO
+    max_range_moves: int = MAX_RANGE_MOVES
     # standard
     spread: Decimal = Decimal("0.2")
     max_orders: int = 3
@@ -58,9 +63,9 @@ class Settings:
     web_host: str = "127.0.0.1"
     web_port: int = 0
     web_token: str | None = None
-    report: Path | None = None
     out_of_reach: float = OUT_OF_REACH_S
     stop_within: float = STOP_WITHIN_S
+    retry_cap: float = RETRY_CAP_S
 
     @property
     def is_grid(self) -> bool:

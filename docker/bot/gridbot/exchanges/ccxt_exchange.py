@@ -25,6 +25,8 @@ from gridbot.model.errors import (
 from gridbot.model.types import ZERO, ExchangeOrder, Fill, Market, Order, Side
 
 DEFAULT_TIMEOUT_S = 10.0
+# Name resolution has no timeout of its own; a call that is shorter than this is not stuck.
+MIN_CALL_S = 30.0
 SHORT_TIMEOUT_S = 4.0
 # Requests are signed with a time and a window; past it (and a margin for clocks) the exchange refuses them,
 # so an order that was not found by then never will be.
@@ -58,6 +60,10 @@ def load(name: str) -> Any:
     return getattr(importlib.import_module(f"ccxt.{name}"), name)
 
 
+def _ignore(seconds: float) -> None:
+    """Stand in for `on_call` where nobody watches the calls."""
+
+
 class CcxtExchange:
     """Read one market's prices, and trade on it when there are `credentials`."""
 
@@ -65,8 +71,14 @@ class CcxtExchange:
     max_client_id = 2**32 - 1
 
     def __init__(
-        self, settings: Settings, credentials: Mapping[str, str] | None, env: Mapping[str, str] = os.environ
+        self,
+        settings: Settings,
+        credentials: Mapping[str, str] | None,
+        env: Mapping[str, str] = os.environ,
+        on_call: Callable[[float], None] = _ignore,
     ) -> None:
+        """Make a client. `on_call` is told, around each call, how many seconds it may still take."""
+        self._on_call = on_call
         self._venue = venues.VENUES[settings.exchange]
         self._id = settings.exchange
         self._settings, self._credentials, self._env = settings, credentials, env
@@ -79,6 +91,7 @@ class CcxtExchange:
             "timeout": int(timeout * 1000),
             "requests_trust_env": True,
             "enableLastJsonResponse": True,
+            "enableLastResponseHeaders": True,
             "options": options,
         }
         for credential, value in (credentials or {}).items():
@@ -210,7 +223,7 @@ class CcxtExchange:
     def channels(self, most: int) -> list[Exchange]:
         count = max(min(most, self._venue.channels), 1)
         while len(self._channels) < count - 1:
-            client = CcxtExchange(self._settings, self._credentials, self._env)
+            client = CcxtExchange(self._settings, self._credentials, self._env, self._on_call)
             client._api.set_markets(self._api.markets)
             client._raw = self._raw
             client._api.timeout = self._api.timeout
@@ -293,6 +306,7 @@ class CcxtExchange:
         return answer
 
     def _call(self, function: Callable[..., Any], *args: Any, json: bool = True) -> Any:
+        self._on_call(max(2 * self._api.timeout / 1000, MIN_CALL_S))
         try:
             answer = function(*args)
             if json and self._api.last_json_response is None:
@@ -304,20 +318,42 @@ class CcxtExchange:
             raise UnreachableError(
                 f"cannot make sense of {self._id}'s answer: {type(err).__name__}: {err}"
             ) from err
+        finally:
+            self._on_call(0.0)
 
     def _translate_error(self, err: Exception) -> ExchangeError:
         """Translate ccxt's error. Only the exchange's own answer rejects; else the outcome is unknown."""
         text = " ".join(str(err).split())[:300]
-        status = _http_status(err)
-        if isinstance(err, self._errors.AuthenticationError):
-            return UnauthorizedError(text)
-        if not isinstance(err, self._errors.ExchangeError) or (status is not None and status >= 500):
-            return UnreachableError(text)
-        if isinstance(err, self._errors.OrderNotFound):
+        status, errors = _http_status(err), self._errors
+        if status == 418 or isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded):
+            cause = "banned" if status == 418 else "rate_limited"
+            return UnreachableError(text, cause=cause, retry_after=self._retry_after())
+        if status == 503 or isinstance(err, errors.OnMaintenance) or "MAINTENANCE" in text:
+            return UnreachableError(text, cause="maintenance", retry_after=self._retry_after())
+        if isinstance(err, errors.AuthenticationError):
+            return UnauthorizedError(text, cause="unauthorized")
+        if not isinstance(err, errors.ExchangeError) or (status is not None and status >= 500):
+            return UnreachableError(text, cause="unreachable")
+        if isinstance(err, errors.OrderNotFound):
             return NotFoundError(text)
         if status is None and type(err.__context__).__name__ in NETWORK_FAULTS:
-            return UnreachableError(text)
-        return RejectedError(text)
+            return UnreachableError(text, cause="unreachable")
+        return RejectedError(text, cause=self._cause_of_rejection(err, text))
+
+    def _cause_of_rejection(self, err: Exception, text: str) -> str:
+        if isinstance(err, self._errors.InsufficientFunds):
+            return "insufficient_funds"
+        if "FORBIDDEN" in text:
+            return "unauthorized"
+        if any(word in text.upper() for word in ("NOTIONAL", "MINIMUM", "TOO SMALL")):
+            return "below_minimum"
+        return "other"
+
+    def _retry_after(self) -> float | None:
+        """Return the seconds of the last answer's Retry-After header, None without one."""
+        headers = self._api.last_response_headers or {}
+        text = str(headers.get("Retry-After") or "")
+        return float(text) if text.isascii() and text.isdigit() else None
 
 
 def _match_order(order: Order, orders: Sequence[ExchangeOrder]) -> ExchangeOrder | None:

@@ -17,6 +17,8 @@ class StopSignal:
     main thread that is waiting on it.
     """
 
+    BY_PAGE = "stopped on the web page"
+
     def __init__(self) -> None:
         self.reason: str | None = None
         self.requested_at: float | None = None  # by time.monotonic()

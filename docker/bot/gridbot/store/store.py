@@ -187,6 +187,11 @@ class Store(OrderReader):
         value = self._db.execute("SELECT max(at) FROM trades").fetchone()[0]
         return None if value is None else float(value)
 
+    def last_fill_time(self) -> float | None:
+        """Return the time of the latest trade of the current run."""
+        row = self._db.execute("SELECT max(at) FROM trades WHERE run_id = ?", (self.run_id,)).fetchone()
+        return None if row[0] is None else float(row[0])
+
     def add_trade(self, fill: Fill, order: Order, market: Market) -> bool:
         """Store a fill of `order` and everything it changes. Return False when it is stored already."""
         with transaction(self._db):

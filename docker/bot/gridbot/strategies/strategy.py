@@ -16,6 +16,8 @@ from gridbot.strategies.quotes import Quotes
 
 # A quoting run without --max-position holds at most this many orders' worth.
 DEFAULT_POSITION_ORDERS = 10
+# The moves of the range are counted over this long.
+MOVES_WINDOW_S = 86400.0
 
 
 class Strategy(Protocol):
@@ -30,7 +32,10 @@ class Strategy(Protocol):
     def price_range(self) -> tuple[Decimal, Decimal] | None:
         """Return the lowest and the highest price of the range, None without a range."""
 
-    def move_range(self, price: Decimal) -> str:
+    def can_move_range(self, now: float) -> bool:
+        """Tell whether the range may move again."""
+
+    def move_range(self, price: Decimal, now: float) -> str:
         """Move the range to `price` and return a line that describes it."""
 
     def describe(self) -> dict[str, Any] | None:
@@ -58,12 +63,14 @@ class GridStrategy:
         if self._max_position < self._qty:
             raise ConfigError("--max-position: must be at least --quantity")
         self._grid: Grid | None = None
+        self._moves: list[float] = []
 
     def prepare(self, price: Decimal) -> str:
         stored = self._store.grid()
         if stored is None or stored["of"] != self._fingerprint():
             return self._start(price, self._range)
         self._range = (Decimal(stored["lower"]), Decimal(stored["upper"]))
+        self._moves = list(stored.get("moves", ()))
         self._grid = Grid(
             self._levels(), int(stored["anchor"]), self._qty, self._max_position, int(stored["generation"])
         )
@@ -78,7 +85,11 @@ class GridStrategy:
     def price_range(self) -> tuple[Decimal, Decimal] | None:
         return self._range
 
-    def move_range(self, price: Decimal) -> str:
+    def can_move_range(self, now: float) -> bool:
+        return len(self._recent_moves(now)) < self._settings.max_range_moves
+
+    def move_range(self, price: Decimal, now: float) -> str:
+        self._moves = [*self._recent_moves(now), now]
         lower, upper = self._range
         return self._start(
             price, risk.moved_range(lower, upper, self._settings.grid_mode, price, self._market.tick)
@@ -114,9 +125,13 @@ class GridStrategy:
             "upper": str(bounds[1]),
             "anchor": self._grid.anchor,
             "generation": generation,
+            "moves": self._moves,
         }
         self._store.set_grid(stored, generation, cells)
         return self._describe_line()
+
+    def _recent_moves(self, now: float) -> list[float]:
+        return [at for at in self._moves if now - at < MOVES_WINDOW_S]
 
     def _levels(self) -> tuple[Decimal, ...]:
         lower, upper = self._range
@@ -183,7 +198,12 @@ class QuoteStrategy:
     def price_range(self) -> tuple[Decimal, Decimal] | None:
         return None
 
-    def move_range(self, price: Decimal) -> str:
+    def can_move_range(self, now: float) -> bool:
+        del now
+        return False
+
+    def move_range(self, price: Decimal, now: float) -> str:
+        del now
         raise AssertionError(f"quotes have no range to move to {price}")
 
     def describe(self) -> dict[str, Any] | None:

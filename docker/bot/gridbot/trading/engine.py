@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
-from gridbot.model.errors import ExchangeError, RejectedError
+from gridbot.model.condition import PAUSED, TRADING, Code, Condition
+from gridbot.model.errors import ExchangeError, RejectedError, UnauthorizedError
 from gridbot.model.types import Fill, Market, Order, OrderRequest, Side, as_text, floor_to
 from gridbot.runtime.log import log
 from gridbot.runtime.shared_state import SharedState
@@ -21,6 +22,8 @@ from gridbot.store.store import Run, Store
 from gridbot.strategies import risk
 from gridbot.strategies.strategy import Strategy
 from gridbot.trading.reconcile import Reconciler, Reconciliation
+from gridbot.trading.refusals import Refusals
+from gridbot.trading.status import MarketView, build_status
 
 SAMPLE_EVERY_S = 2.0
 SUMMARY_EVERY_S = 60.0
@@ -33,7 +36,34 @@ ACT_FOR_S = 5.0
 
 
 class CompletedError(Exception):
-    """Report that the run is complete. The text says why."""
+    """Report that the run is complete, and how it ended."""
+
+    def __init__(self, condition: Condition) -> None:
+        super().__init__(condition.reason)
+        self.condition = condition
+
+
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    """Hold how the run ends, and whether its position is closed before.
+
+    It is stored, so that a bot that is killed meanwhile ends the run at its next start.
+    """
+
+    condition: Condition
+    flatten: bool
+
+    def dump(self) -> str:
+        """Return it as the text that is stored."""
+        code = self.condition.as_json()
+        return json.dumps({"why": self.condition.reason, "flatten": self.flatten, **code})
+
+    @classmethod
+    def load(cls, text: str) -> _Closing:
+        """Return what `dump` stored, also in a version without codes."""
+        raw = json.loads(text)
+        code = Code(raw.get("code", Code.STOPPED_OUT))
+        return cls(Condition(code, raw["why"], raw.get("params", {})), bool(raw["flatten"]))
 
 
 @dataclass
@@ -66,10 +96,14 @@ class Engine:
         )
         self.strategy, self.shared = strategy, shared
         self.price: Decimal | None = None
+        self.price_at: float | None = None
+        self.has_ticked = False
         self.paused = run.paused
         self._reconciler = Reconciler(store, exchange, market)
         self._stopping, self._clock = stopping, clock
-        self._closing: dict[str, Any] | None = json.loads(run.closing) if run.closing else None
+        self._closing = _Closing.load(run.closing) if run.closing else None
+        self._refusals = Refusals(settings.retry_cap)
+        self._left: Condition | None = None
         self._backoff: dict[str, _Backoff] = {}
         self._ran_s = run.ran_s
         self._ticked_at: float | None = None
@@ -87,29 +121,66 @@ class Engine:
         now = self._clock()
         self._apply_pause_request()
         self.price = price = self.exchange.price()
+        self.price_at = self._clock()
         if not self._prepared:
             log.info(self.strategy.prepare(price))
             self._prepared = True
         result = self._reconciler.run(now)
-        self.shared.record_answer()
         self._foreign, self.unsettled = result.foreign_ids, result.unsettled
         for fill, order, ledger_after in result.trades:
             self._log_fill(fill, order, ledger_after)
         self._count_time(now)
         self._check_account(now)
-        self._decide(price)
+        self._decide(price, now)
         self._act(result, price, now)
+        self._refusals.update(now, len(self.store.live_orders()))
         self._store_sample(price, now)
+        self.has_ticked = True
 
     def record_failure(self, err: ExchangeError, *, first: bool) -> None:
         """Store and log that a tick failed."""
         now = self._clock()
         self.store.samples.add_error(now, "exchange", str(err))
-        self.shared.note = f"the exchange is out of reach: {err}"
         self._ticked_at = None
         if first or now - self._outage_logged_at > SUMMARY_EVERY_S:
             self._outage_logged_at = now
             log.warning("the exchange is out of reach, nothing is decided until it answers: %s", err)
+
+    def condition(self) -> Condition:
+        """Return what the bot is doing, as far as the exchange answers."""
+        if refused := self._refusals.condition():
+            return refused
+        if self._closing is not None:
+            return self._closing.condition
+        if self.paused:
+            return PAUSED
+        if self._left is not None:
+            return self._left
+        refused_orders = sum(backoff.times > 1 for backoff in self._backoff.values())
+        return replace(TRADING, params={"refused_orders": refused_orders})
+
+    def view(self) -> MarketView:
+        """Return what the last tick has read of the market."""
+        return MarketView(
+            source=self.exchange.name,
+            market=self.market,
+            price=self.price,
+            price_at=self.price_at,
+            price_range=self.strategy.price_range(),
+        )
+
+    def status(self, report: dict[str, Any]) -> dict[str, Any]:
+        """Return `report` with what the page shows besides."""
+        return build_status(
+            report,
+            self.settings,
+            self.store.ledger,
+            self.store.live_orders(),
+            is_paused=self.paused,
+            unsettled=self.unsettled,
+            account_position=self.account_position,
+            grid=self.strategy.describe() if self.price is not None else None,
+        )
 
     def _apply_pause_request(self) -> None:
         requested = self.shared.pause_requested
@@ -134,24 +205,38 @@ class Engine:
             )
         self.account_position = account
 
-    def _decide(self, price: Decimal) -> None:
+    def _decide(self, price: Decimal, now: float) -> None:
         if self._closing is not None:
             return
-        why, flatten = risk.pnl_limit_reached(self.settings, self.store.ledger.pnl(price)), True
-        if why is None and self.settings.duration and self._ran_s >= self.settings.duration:
-            why, flatten = f"duration of {self.settings.duration:g} s is over", False
-        bounds = self.strategy.price_range()
-        if why is None and bounds and self.settings.boundary_check and not self.paused:
-            left_by = risk.range_left(*bounds, self.settings.boundary_tolerance, price)
-            if left_by and self.settings.boundary_action == "adjust_range":
-                log.warning("%s: moving the range", left_by)
-                log.info(self.strategy.move_range(price))
-            elif left_by:
-                why, flatten = left_by, self.settings.boundary_action == "emergency_close"
-        if why is not None:
-            log.warning("%s: %s", why, "closing the position" if flatten else "cancelling orders")
-            self._closing = {"why": why, "flatten": flatten}
-            self.store.set_run(closing=json.dumps(self._closing))
+        condition, flatten = risk.pnl_limit_reached(self.settings, self.store.ledger.pnl(price)), True
+        if condition is None and self.settings.duration and self._ran_s >= self.settings.duration:
+            condition, flatten = _duration_over(self.settings.duration), False
+        if condition is None:
+            condition, flatten = self._check_range(price, now)
+        if condition is not None:
+            effect = "closing the position" if flatten else "cancelling orders"
+            log.warning("%s: %s", condition.reason, effect)
+            self._closing = _Closing(condition, flatten)
+            self.store.set_run(closing=self._closing.dump())
+
+    def _check_range(self, price: Decimal, now: float) -> tuple[Condition | None, bool]:
+        """Move a range that the price left, or return how the run ends and whether its position closes."""
+        bounds, settings = self.strategy.price_range(), self.settings
+        self._left = risk.range_left(*bounds, Decimal(0), price) if bounds else None
+        if bounds is None or not settings.boundary_check or self.paused:
+            return None, False
+        left = risk.range_left(*bounds, settings.boundary_tolerance, price)
+        if left is None:
+            return None, False
+        if settings.boundary_action != "adjust_range":
+            return risk.bound_reached(left), settings.boundary_action == "emergency_close"
+        if self.strategy.can_move_range(now):
+            log.warning("%s: moving the range", left.reason)
+            log.info(self.strategy.move_range(price, now))
+            self._left = None
+        else:
+            self._left = replace(left, params={**left.params, "moves_left": 0})
+        return None, False
 
     def _act(self, result: Reconciliation, price: Decimal, now: float) -> None:
         live = self.store.live_orders()
@@ -170,8 +255,11 @@ class Engine:
         deadline = time.monotonic() + ACT_FOR_S
         for order in cancel:
             if order.exchange_id is not None and not self._out_of_time(deadline):
-                self.exchange.cancel(order)
-                self.shared.record_tick()
+                self._cancel(order, now)
+        if self.paused:
+            self._refusals.clear()
+        elif self._refusals.is_active:
+            place = place[:1] if self._refusals.allows_attempt(now) else ()
         placed = [
             order
             for request in place
@@ -180,15 +268,24 @@ class Engine:
         ]
         self._log_placed(placed)
 
+    def _cancel(self, order: Order, now: float) -> None:
+        try:
+            self.exchange.cancel(order)
+        except UnauthorizedError as err:
+            # This tick's reads were accepted, so the key is good and only lacks the permission.
+            self._refusals.record(err, now)
+        finally:
+            self.shared.record_tick()
+
     def _close_order(self, price: Decimal) -> tuple[OrderRequest, ...]:
         """Return the market order that closes the position. Raises CompletedError when it is closed."""
         assert self._closing is not None
         position = self.store.ledger.position
         qty = floor_to(abs(position), self.market.lot)
-        if not self._closing["flatten"] or not self.market.is_tradable(qty, price):
+        if not self._closing.flatten or not self.market.is_tradable(qty, price):
             if position:
                 log.warning("the position of %s %s is left as it is", as_text(position), self.market.base)
-            raise CompletedError(self._closing["why"])
+            raise CompletedError(self._closing.condition)
         # Reduce-only is the safer order, but where others trade on the account ours may be its smaller part.
         account = self.exchange.position()
         reduces = self.market.perp and (account is None or account / position >= 1)
@@ -197,18 +294,23 @@ class Engine:
 
     def _place(self, request: OrderRequest, now: float) -> list[Order]:
         backoff = self._backoff.get(request.slot)
-        if backoff and now < backoff.until:
+        if backoff and now < backoff.until and not self._refusals.is_active:
             return []
         order = self.store.new_order(request, self._clock(), self._foreign, self.exchange.max_client_id)
         try:
             exchange_id = self.exchange.place(order)
         except RejectedError as err:
             self.store.close_order(order.client_id, "rejected", str(err))
+            self._refusals.record(err, now)
             self._rejected(order, str(err), now)
             return []
         finally:
             self.shared.record_tick()
         self.store.confirm(order.client_id, exchange_id)
+        if self._refusals.is_active:
+            log.info("the exchange accepts orders again")
+            self._backoff.clear()
+        self._refusals.clear()
         self._backoff.pop(request.slot, None)
         return [order]
 
@@ -282,3 +384,8 @@ class Engine:
     def _summary(self, price: Decimal, ledger_after: Ledger) -> str:
         position = f"position {as_text(ledger_after.position)} {self.market.base}"
         return f"{position}  P&L {ledger_after.pnl(price):+.4f} {self.market.quote}"
+
+
+def _duration_over(duration: float) -> Condition:
+    reason = f"duration of {duration:g} s is over"
+    return Condition(Code.FINISHED, reason, {"by": "duration", "limit": f"{duration:g}"})

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
@@ -17,13 +19,19 @@ from gridbot.exchanges.price_sources import LivePrices, ReplayPrices, assumed_ma
 from gridbot.model.errors import ConfigError, ExchangeError, RefusedError, UnreachableError
 from gridbot.model.types import Market, as_text
 from gridbot.runtime.log import log
+from gridbot.runtime.report_file import ReportFile
+from gridbot.runtime.shared_state import SharedState
+from gridbot.runtime.stop_signal import StopSignal
 from gridbot.store.ledger import Ledger, opening_ledger
 from gridbot.store.store import Run, Store
 from gridbot.trading.cancel import cancel_own_orders
+from gridbot.trading.outage import Outage
+from gridbot.trading.retry import RetryPauses, wait
+from gridbot.trading.status import MarketView, build_report, order_json
 
 # How long a start waits for the exchange before a paper run uses the synthetic market.
 FIRST_ANSWER_S = 5.0
-RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+RETRY_FIRST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,47 +44,67 @@ class Session:
 
 
 class StopRequestedError(Exception):
-    """Report that a stop was requested before `exchange` had answered."""
+    """Report that a stop was requested before `exchange` had answered. `report` is the last one."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, report: dict[str, Any]) -> None:
         super().__init__()
-        self.exchange = exchange
+        self.exchange, self.report = exchange, report
 
 
 def open_session(
     settings: Settings,
     store: Store,
     env: Mapping[str, str],
-    wait: Callable[[float], bool],
-    note: Callable[[str], None],
+    shared: SharedState,
+    stop: StopSignal,
+    report_file: ReportFile,
 ) -> Session:
-    """Load the market and begin or resume the run. `wait(seconds)` returns whether a stop was requested.
+    """Load the market and begin or resume the run, however long the exchange is away.
 
     Raises BotError or StopRequestedError.
     """
-    exchange = _choose_exchange(settings, store, env)
+    exchange = _choose_exchange(settings, store, env, shared.record_tick)
+    outage, pauses = Outage(0.0), RetryPauses(RETRY_FIRST_S, settings.retry_cap)
+    is_known = _is_ledger_known(settings, store)
     attempts = 0
     while True:
         try:
             market = exchange.market()
             return Session(exchange, market, _open_run(settings, store, exchange, env))
         except UnreachableError as err:
-            note(f"the exchange is out of reach: {err}")
             if attempts % 10 == 0:
                 log.warning("waiting for the exchange: %s", err)
+            outage.record(err, time.time())
+            pause = pauses.next(err.retry_after)
         except ExchangeError as err:
             raise RefusedError(f"{settings.exchange} refused: {err}") from err
-        if wait(RETRY_S[min(attempts, len(RETRY_S) - 1)]):
-            raise StopRequestedError(exchange)
         attempts += 1
+        orders = store.live_orders()
+        condition = outage.condition(len(orders))
+        assert condition is not None
+        view = MarketView(source=exchange.name)
+        report = build_report(settings, store, view, condition, is_known=is_known)
+        shared.status = {**report, "open_orders": [order_json(order) for order in orders]}
+        shared.condition = condition
+        report_file.update(report)
+        if wait(shared, stop, pause):
+            raise StopRequestedError(exchange, report)
 
 
-def _choose_exchange(settings: Settings, store: Store, env: Mapping[str, str]) -> Exchange:
+def _is_ledger_known(settings: Settings, store: Store) -> bool:
+    """Tell whether the store's ledger is that of the run that begins, before the exchange has answered."""
+    run = store.unfinished_run()
+    return run.identity == settings.identity if run is not None else store.last_run() is None
+
+
+def _choose_exchange(
+    settings: Settings, store: Store, env: Mapping[str, str], on_call: Callable[[float], None]
+) -> Exchange:
     if settings.live:
         from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
         venues.require_signing_library(settings.exchange, env)
-        return CcxtExchange(settings, venues.credentials(settings.exchange, env), env)
+        return CcxtExchange(settings, venues.credentials(settings.exchange, env), env, on_call)
     if settings.replay:
         return PaperExchange(lambda: assumed_market(settings), ReplayPrices(settings.replay))
     source = settings.source
@@ -89,23 +117,25 @@ def _choose_exchange(settings: Settings, store: Store, env: Mapping[str, str]) -
                 " (GRIDBOT_MARKET=live begins one on live prices)"
             )
     if source == "auto" and is_reachable(settings, env):
-        live = _live_prices(settings, env)
+        live = _live_prices(settings, env, on_call)
         try:
             live.price()
             return live
         except ExchangeError as err:
             log.info("no live prices: %s", err)
     elif source == "live":
-        return _live_prices(settings, env)
+        return _live_prices(settings, env, on_call)
     start = store.samples.last_price() if run is not None and run.source == "synthetic" else None
     market = assumed_market(settings)
     return PaperExchange(lambda: market, synthetic_prices(settings, market, start, settings.instance))
 
 
-def _live_prices(settings: Settings, env: Mapping[str, str]) -> PaperExchange:
+def _live_prices(
+    settings: Settings, env: Mapping[str, str], on_call: Callable[[float], None]
+) -> PaperExchange:
     from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
-    public = CcxtExchange(settings, None, env)
+    public = CcxtExchange(settings, None, env, on_call)
     return PaperExchange(public.market, LivePrices(public.price))
 
 

@@ -105,16 +105,10 @@ class Handler(BaseHTTPRequestHandler):
             name, kind = FILES[path]
             self._send(200, kind, (PAGE / name).read_bytes())
         elif path == "/health":
-            ok, why = self.server.shared.health()
-            body: dict[str, Any] = {
-                "status": "healthy" if ok else "unhealthy",
-                "running": ok,
-                "timestamp": round(time.time(), 3),
-            }
-            self._json(200 if ok else 503, body if ok else {**body, "reason": why})
+            self._health()
         elif path == "/health/detailed":
-            body = self._detailed()
-            self._json(200 if body["healthy"] else 503, body)
+            detailed = self._detailed()
+            self._json(200 if self.server.shared.health().is_running else 503, detailed)
         elif path == "/api/status":
             self._json(200, self._detailed())
         elif path == "/api/history":
@@ -146,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
             case "/api/resume":
                 self.server.shared.pause_requested = False
             case _:
-                self.server.stop.set("stopped on the web page")
+                self.server.stop.set(StopSignal.BY_PAGE)
         self.server.stop.wake()
         self._json(202, {"accepted": True})
 
@@ -179,19 +173,33 @@ class Handler(BaseHTTPRequestHandler):
             return False
         return True
 
+    def _health(self) -> None:
+        health, condition = self.server.shared.health(), self.server.shared.condition
+        body: dict[str, Any] = {
+            "status": health.status,
+            "running": health.is_running,
+            "timestamp": round(time.time(), 3),
+        }
+        if condition is not None:
+            body["condition"] = condition.as_json()
+        if health.reason is not None:
+            body["reason"] = health.reason
+        self._json(200 if health.is_running else 503, body)
+
     def _detailed(self) -> dict[str, Any]:
         shared = self.server.shared
-        ok, why = shared.health()
+        health, status = shared.health(), shared.status
         return {
-            "healthy": ok,
-            "reason": why,
+            **status,
+            "healthy": health.status == "healthy",
+            "health": health.status,
+            "reason": health.reason or status.get("reason"),
             "timestamp": round(time.time(), 3),
             "uptime": round(time.time() - shared.started_at, 3),
             "last_tick_age": shared.last_tick_age,
             "controls": bool(self.server.settings.web_token),
             "errors_total": history.error_count(self.server.settings.db_path),
             "errors": history.errors(self.server.settings.db_path, 5),
-            **shared.status,
         }
 
     def _json(self, code: int, value: Any) -> None:

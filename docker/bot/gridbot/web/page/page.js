@@ -74,11 +74,16 @@ function lasting(seconds) {
   return minutes ? `${minutes} min` : `${Math.floor(seconds)} s`;
 }
 
+const CONDITIONS = {
+  paused: "paused", out_of_range: "out of range", exchange_away: "exchange away", orders_refused: "orders refused",
+  ledger_differs: "ledger differs", stopped_out: "stopped out", finished: "finished",
+};
+
 function showState(s) {
-  const box = $("state");
-  box.className = `state ${s.paused ? "idle" : s.healthy ? "good" : "bad"}`;
-  $("state-text").textContent = s.paused ? "paused" : s.healthy ? `trading · up ${lasting(s.uptime)}` : "not trading";
-  const banner = $("banner"), why = s.healthy ? (s.paused ? "Paused: no orders in the market." : null) : s.reason;
+  const box = $("state"), code = s.health === "unhealthy" ? null : s.condition?.code, trading = code === "trading";
+  box.className = `state ${trading ? "good" : s.health === "healthy" ? "idle" : "bad"}`;
+  $("state-text").textContent = trading ? `trading · up ${lasting(s.uptime)}` : CONDITIONS[code] ?? "not trading";
+  const banner = $("banner"), why = trading ? null : s.reason;
   banner.hidden = !why;
   banner.textContent = why ?? "";
 }
@@ -109,7 +114,7 @@ function showStatus(s) {
   $("orders-note").textContent = `${buys} buy · ${s.open_orders.length - buys} sell`;
   $("trades").textContent = s.trades.toLocaleString("en-US");
   $("trades-note").textContent = `volume ${money(s.volume, 0)} ${s.quote}`;
-  $("pnl-unit").textContent = `in ${s.quote}, after fees`;
+  $("pnl-unit").textContent = `in ${s.quote}, after fees${s.market === "live" ? "" : `, ${s.market} prices`}`;
   $("position-unit").textContent = `in ${s.base}`;
   $("pause").textContent = s.paused ? "Resume" : "Pause";
   $("pause").dataset.action = s.paused ? "resume" : "pause";
