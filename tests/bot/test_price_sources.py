@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from gridbot.config import args
-from gridbot.exchanges import price_sources as market
+from gridbot.exchanges import price_sources
 from gridbot.exchanges.paper import PaperExchange
-from gridbot.exchanges.price_sources import EndOfDataError, ReplayPrices, SyntheticPrices, assumed_market
+from gridbot.exchanges.price_sources import (
+    EndOfDataError,
+    ReplayPrices,
+    SyntheticPrices,
+    assumed_market,
+    synthetic_prices,
+)
 from gridbot.model.errors import ConfigError, RejectedError
 from gridbot.model.types import Order, Side
+from tests.bot.bots import GRID
 from tests.bot.worlds import PERP
 
 D = Decimal
 
 
-def synthetic(seed: str, start: Decimal | None = None) -> tuple[SyntheticPrices, list[float]]:
+def synthetic(seed: str, start: str = "150", *, is_new: bool = True) -> tuple[SyntheticPrices, list[float]]:
     now = [0.0]
-    return SyntheticPrices(seed, 150, 2, 8, D("0.01"), start, clock=lambda: now[0]), now
+    return SyntheticPrices(seed, D(start), D("0.01"), is_new=is_new, clock=lambda: now[0]), now
 
 
-def walk(seed: str, seconds: int, start: Decimal | None = None) -> list[Decimal]:
-    source, now = synthetic(seed, start)
+def walk(seed: str, seconds: int, step: int = 1) -> list[Decimal]:
+    source, now = synthetic(seed)
     prices = []
-    for second in range(seconds):
+    for second in range(0, seconds, step):
         now[0] = float(second)
         prices += source.next_prices()
     return prices
@@ -37,29 +45,56 @@ def test_the_same_seed_walks_the_same_way() -> None:
     assert walk("bp_sol_01", 60) != walk("bp_sol_02", 60)
 
 
-def test_the_walk_begins_inside_and_stays_around() -> None:
-    for seed in "abcdefgh":
-        prices = walk(seed, 3600)
-        assert abs(prices[0] - 150) < 2
-        assert min(prices) > 110
-        assert max(prices) < 190
-        assert all(price % D("0.01") == 0 for price in prices)
+def test_prices_are_on_the_tick_and_above_zero() -> None:
+    assert all(price % D("0.01") == 0 and price > 0 for price in walk("a", 1200))
+    source = SyntheticPrices("a", D("0.01"), D("0.01"), clock=iter(range(10**6)).__next__)
+    assert min(min(source.next_prices()) for _ in range(50)) == D("0.01")
 
 
 def test_a_walk_moves_enough_for_fills_in_the_first_seconds() -> None:
     for seed in "abcdefghijklmnop":
         prices = walk(seed, 20)
-        assert max(prices) - min(prices) > 2, "less than one level in 20 s"
+        assert max(prices) - min(prices) > 1.5, "less than one percent in 20 s"
+
+
+def test_the_market_has_neither_a_drift_nor_a_level_to_come_back_to() -> None:
+    """Changes of the price add up as those of a random walk, and are not undone."""
+    quarters, hours, means = [], [], []
+    for number in range(40):
+        prices = [float(price) for price in walk(f"s{number}", 3600, step=100)]
+        logs = [math.log(price / 150) for price in prices]
+        quarter = len(logs) // 4
+        quarters += [(logs[(i + 1) * quarter - 1] - logs[i * quarter]) ** 2 for i in range(4)]
+        hours.append(logs[-1] ** 2)
+        means.append(prices[-1])
+    ratio = (sum(hours) / len(hours)) / (4 * sum(quarters) / len(quarters))
+    assert 0.6 < ratio < 1.6, "a pull to the middle makes this far smaller than 1"
+    assert 145 < sum(means) / len(means) < 155
+
+
+def test_the_market_knows_nothing_of_the_grid() -> None:
+    """Two grids of one middle see one market; a narrow one doesn't make it calm."""
+    walks = []
+    for lower, upper, num in (("140", "160", "11"), ("50", "250", "11")):
+        settings = args.parse(
+            [*GRID[:6], "--grid-lower", lower, "--grid-upper", upper, "--grid-num", num, "--quantity", "1"],
+            {},
+        )
+        source = synthetic_prices(settings, PERP, D(150), "seed")
+        source._last -= 100
+        walks.append(source.next_prices())
+    assert walks[0] == walks[1]
 
 
 def test_a_restart_goes_on_where_the_price_was() -> None:
-    assert walk("a", 1, start=D("143.21")) == [D("143.21")]
+    source, _ = synthetic("a", "143.21", is_new=False)
+    assert source.next_prices() == [D("143.21")]
 
 
 def test_a_long_sleep_is_not_walked_in_full() -> None:
     source, now = synthetic("a")
     now[0] = 86400.0
-    assert len(source.next_prices()) == market.MAX_STEPS
+    assert len(source.next_prices()) == price_sources.MAX_STEPS
     now[0] += 1
     assert len(source.next_prices()) == 2
 
@@ -179,16 +214,30 @@ def test_paper_fills_what_the_path_passes() -> None:
     assert (found.open, found.filled) == (False, D(1))
 
 
-def test_paper_takes_at_the_price_and_refuses_post_only() -> None:
+def test_paper_fills_need_a_print_through_the_price() -> None:
+    paper = PaperExchange(lambda: PERP, Scripted(["100"], ["98", "102", "100"], ["97.99"], ["102.01"]))
+    paper.price()
+    paper.place(order(1, "buy", "98"))
+    paper.place(order(2, "sell", "102"))
+    paper.price()
+    assert paper.fills(0) == [], "others were first in the queue"
+    paper.price()
+    assert [f.client_id for f in paper.fills(0)] == [1]
+    paper.price()
+    assert [f.client_id for f in paper.fills(0)] == [2]
+
+
+def test_paper_pays_the_spread_and_refuses_post_only() -> None:
     paper = PaperExchange(lambda: PERP, Scripted(["100"]))
     paper.price()
     with pytest.raises(RejectedError):
         paper.place(order(1, "buy", "101", post_only=True))
     paper.place(order(2, "buy", "101"))
     paper.place(order(3, "sell", "1", is_market=True))
+    paper.place(order(4, "buy", "100.01", post_only=True))  # inside the spread it rests
     assert [(f.client_id, f.price, f.maker) for f in paper.fills(0)] == [
-        (2, D(100), False),
-        (3, D(100), False),
+        (2, D("100.02"), False),
+        (3, D("99.98"), False),
     ]
 
 

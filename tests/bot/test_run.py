@@ -108,7 +108,7 @@ def test_a_changed_grid_carries_the_position_over(start_bot: BotFactory, tmp_pat
 
 
 def test_a_replay_is_exact_and_ends(start_bot: BotFactory, tmp_path: Path) -> None:
-    bot = start_bot(*replay(tmp_path, 150, 149, 148, 149, 150, 151, 150))
+    bot = start_bot(*replay(tmp_path, 150, 148.9, 147.9, 149.1, 150.1, 151.1, 149.9))
     assert bot.wait_end() == 0
     rows = bot.query("SELECT side, price, qty, position FROM trades ORDER BY rowid")
     assert rows == [
@@ -133,7 +133,7 @@ def test_stop_loss_closes_the_position(start_bot: BotFactory, tmp_path: Path) ->
 
 
 def test_take_profit_ends_the_run(start_bot: BotFactory, tmp_path: Path) -> None:
-    swings = [150, 148, 150] * 8
+    swings = [150, 148.5, 150.5] * 8
     bot = start_bot(*replay(tmp_path, *swings), "--take-profit", "0.5")
     assert bot.wait_end() == 0
     assert bot.last_words()["why"].startswith("take profit: P&L 0.")

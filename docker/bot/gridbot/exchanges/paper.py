@@ -1,4 +1,8 @@
-"""Simulate an exchange: limit orders are filled when the price passes them."""
+"""Simulate an exchange.
+
+A resting order is filled when the market trades *through* its price, because at the price itself others were
+first in the queue. An order that takes pays half of the spread.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,12 @@ from decimal import Decimal
 from gridbot.exchanges.exchange import Exchange
 from gridbot.exchanges.price_sources import PriceSource
 from gridbot.model.errors import RejectedError
-from gridbot.model.types import ExchangeOrder, Fill, Market, Order, Side
+from gridbot.model.types import ExchangeOrder, Fill, Market, Order, Side, ceil_to
 
 MAKER_FEE = Decimal("0.0002")
 TAKER_FEE = Decimal("0.0005")
+# The distance of best bid and best ask from the price, as a share of it; one tick at least.
+HALF_SPREAD = Decimal("0.0002")
 # Closed orders that `find` still knows; the store has closed them long before.
 KEPT_ORDERS = 500
 FEE_STEP = Decimal("1e-8")
@@ -48,21 +54,22 @@ class PaperExchange:
         for price in self._source.next_prices():
             self._price = price
             for order in list(self._orders.values()):
-                if order.side.sign * (order.price - price) >= 0:
+                if order.side.sign * (order.price - price) > 0:
                     self._fill(order, order.price, MAKER_FEE, maker=True)
         assert self._price is not None
         return self._price
 
     def place(self, order: Order) -> str:
         price = self._price if self._price is not None else self.price()
-        crosses = order.market or order.side.sign * (order.price - price) > 0
+        best = self._best_price(order.side, price)
+        crosses = order.market or order.side.sign * (order.price - best) >= 0
         if crosses and order.post_only:
             raise RejectedError("a post-only order would have traded at once")
         exchange_id = f"{self._prefix}-{next(self._ids)}"
         self._drop_old_orders()
         if crosses:
             self._reports[order.client_id] = self._report(order, exchange_id, order.qty, is_open=False)
-            self._record(order, exchange_id, price, TAKER_FEE, maker=False)
+            self._record(order, exchange_id, best, TAKER_FEE, maker=False)
         else:
             self._orders[order.client_id] = order
             self._reports[order.client_id] = self._report(order, exchange_id, Decimal(0), is_open=True)
@@ -94,6 +101,12 @@ class PaperExchange:
 
     def position(self) -> Decimal | None:
         return None
+
+    def _best_price(self, side: Side, price: Decimal) -> Decimal:
+        """Return what an order on `side` that takes would pay or get."""
+        tick = self.market().tick
+        half = max(ceil_to(price * HALF_SPREAD, tick), tick)
+        return price + half if side is Side.BUY else max(price - half, tick)
 
     def _drop_old_orders(self) -> None:
         if len(self._reports) > 2 * KEPT_ORDERS:

@@ -10,7 +10,7 @@ import math
 import random
 import time
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Protocol
 
@@ -21,10 +21,12 @@ from gridbot.model.types import Market, floor_to
 STEP_S = 0.5
 # At most this many steps are walked at once: a bot that slept for an hour doesn't find an hour of fills.
 MAX_STEPS = 240
-# Volatility in level distances per square root of a second, in the busy and in the calm regime, and how long
-# each lasts on average. A run begins busy, so that somebody who looks sees trades.
-BUSY, CALM = 0.42, 0.10
-BUSY_S, CALM_S = 90.0, 240.0
+# Volatility as a share of the price per square root of a second, in bursts and between them. It knows nothing
+# of the user's grid: a market that did would make money for whoever drew one. Together about 8 % a day.
+BUSY, CALM = 0.004, 0.0002
+# The mean length of both, in seconds. A new run begins with a burst, so that its first trades come within
+# seconds.
+BUSY_S, CALM_S, FIRST_BURST_S = 15.0, 7200.0, 45.0
 
 
 class EndOfDataError(Exception):
@@ -41,48 +43,45 @@ class PriceSource(Protocol):
 
 
 class SyntheticPrices:
-    """Walk randomly around the middle of the grid, in busy and calm phases. A seed gives one walk."""
+    """Walk randomly, without a drift and without a level to come back to. A seed gives one walk."""
 
     name = "synthetic"
 
     def __init__(
         self,
         seed: str,
-        middle: float,
-        spacing: float,
-        reach: float,
+        start: Decimal,
         tick: Decimal,
-        start: Decimal | None = None,
+        *,
+        is_new: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start the walk. `spacing` is the distance of two levels, `reach` the walk's standard deviation."""
+        """Start the walk at `start`. `is_new` is false where an earlier process's walk goes on."""
         self._random = random.Random(f"{seed}|{start}")
-        self._middle, self._spacing, self._reach, self._tick = middle, spacing, reach, tick
-        self._clock = clock
+        self._tick, self._clock = tick, clock
         self._last = clock()
-        self._price = (
-            float(start) if start is not None else middle + spacing * self._random.uniform(-0.3, 0.3)
-        )
-        self._busy = True
+        self._price = float(start)
+        self._burst_steps = round(FIRST_BURST_S / STEP_S) if is_new else 0
 
     def next_prices(self) -> list[Decimal]:
         steps = int((self._clock() - self._last) / STEP_S)
         self._last += steps * STEP_S
-        for_now = [self._step() for _ in range(min(steps, MAX_STEPS))]
-        return for_now or [self._quoted()]
+        return [self._step() for _ in range(min(steps, MAX_STEPS))] or [self._quoted()]
 
     def _step(self) -> Decimal:
-        if self._random.random() < STEP_S / (BUSY_S if self._busy else CALM_S):
-            self._busy = not self._busy
-        sigma = (BUSY if self._busy else CALM) * self._spacing
-        pull = sigma * sigma / (2 * self._reach * self._reach)
-        drift = (self._middle - self._price) * pull * STEP_S
-        self._price += drift + sigma * math.sqrt(STEP_S) * self._random.gauss(0, 1)
+        if self._burst_steps > 0:
+            self._burst_steps -= 1
+        elif self._random.random() < STEP_S / CALM_S:
+            self._burst_steps = math.ceil(self._random.expovariate(STEP_S / BUSY_S))
+        sigma = (BUSY if self._burst_steps else CALM) * math.sqrt(STEP_S)
+        # The second term keeps the expected price where it is: without it, the exponential drifts upwards.
+        self._price *= math.exp(sigma * self._random.gauss(0, 1) - sigma * sigma / 2)
         self._price = max(self._price, float(self._tick))
         return self._quoted()
 
     def _quoted(self) -> Decimal:
-        return max(floor_to(Decimal(repr(self._price)), self._tick), self._tick)
+        nearest = (Decimal(repr(self._price)) / self._tick).to_integral_value(ROUND_HALF_EVEN) * self._tick
+        return max(nearest, self._tick)
 
 
 class LivePrices:
@@ -144,17 +143,17 @@ def read_prices(path: Path) -> list[list[Decimal]]:
 
 
 def synthetic_prices(settings: Settings, market: Market, start: Decimal | None, seed: str) -> SyntheticPrices:
-    """Return a synthetic market for the run: inside its grid, or around 100 for a quoting run."""
+    """Return the walk of a run: on from `start`, or from near the middle of the grid, or from about 100."""
+    if start is not None:
+        return SyntheticPrices(seed, start, market.tick, is_new=False)
+    middle, spacing = Decimal(100), Decimal(0)
     if settings.is_grid:
-        middle = float(settings.grid_lower + settings.grid_upper) / 2
-        span = float(settings.grid_upper - settings.grid_lower)
-        spacing = span / (settings.grid_num - 1)
-        reach = max(span / 5, spacing * 0.7)
-    else:
-        middle = 100.0
-        spacing = middle * float(settings.spread) / 100
-        reach = spacing * 8
-    return SyntheticPrices(seed, middle, spacing, reach, market.tick, start)
+        middle = (settings.grid_lower + settings.grid_upper) / 2
+        spacing = (settings.grid_upper - settings.grid_lower) / (settings.grid_num - 1)
+    offset = Decimal(repr(random.Random(seed).uniform(-0.3, 0.3)))
+    return SyntheticPrices(
+        seed, max(floor_to(middle + spacing * offset, market.tick), market.tick), market.tick
+    )
 
 
 def assumed_market(settings: Settings) -> Market:
