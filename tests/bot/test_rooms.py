@@ -67,3 +67,12 @@ def test_the_signal_handlers_are_installed_before_anything_large_is_imported() -
     assert first.startswith("gridbot.runtime.stop_signal.")
     imports = set(imported_modules((PACKAGE / "runtime" / "stop_signal.py").read_text()))
     assert imports == set()
+
+
+def test_one_style_holds_everywhere() -> None:
+    root = RUN.parents[2]
+    for folder in (RUN.parent, root / "tests" / "bot", root / "tests" / "fake_exchange"):
+        for path in folder.rglob("*.py"):
+            lines = path.read_text().splitlines()
+            assert [line for line in lines if len(line) > 110] == [], path
+            assert not any(line.endswith("# fmt:" + " skip") for line in lines), path

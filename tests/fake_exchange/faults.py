@@ -50,11 +50,6 @@ class Faults:
         with self._lock:
             self._away, self._back_at = fault, time.monotonic() + seconds
 
-    @property
-    def is_away(self) -> bool:
-        """Whether an outage is under way."""
-        return self._away is not None and time.monotonic() < self._back_at
-
     def next(self, path: str) -> tuple[Fault, float]:
         """The fault of this request, and the seconds it is delayed by."""
         with self._lock:
