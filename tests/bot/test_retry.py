@@ -62,7 +62,10 @@ def test_an_outage_is_declared_after_a_while() -> None:
     assert outage.condition(3) is None
     outage.record(UnreachableError("no answer"), 100.0)
     assert outage.condition(3) is None
-    outage.record(UnreachableError("418 I'm a teapot", cause="banned"), 110.0)
+    outage.record(UnreachableError("no answer"), 110.0)
+    assert outage.condition(3) is not None
+    outage.clear()
+    outage.record(UnreachableError("418 I'm a teapot", cause="banned"), 100.0)
     condition = outage.condition(3)
     assert condition is not None
     assert condition.reason == "the exchange has banned this address for a while: 418 I'm a teapot"
@@ -148,6 +151,7 @@ def test_causes_of_an_outage(
         with pytest.raises(UnreachableError) as caught:
             call()
         assert (caught.value.cause, caught.value.retry_after) == (cause, retry_after)
+        assert "?" not in str(caught.value), "the query, and a signature in it, is nobody's business"
     fake.faults.away_for(0)
 
 

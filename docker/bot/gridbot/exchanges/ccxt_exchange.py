@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -33,6 +34,7 @@ SHORT_TIMEOUT_S = 4.0
 WINDOW_MS = 5000
 SETTLE_MARGIN_S = 3.0
 PAGE = 1000
+QUERY = re.compile(r"(?<=[\w/])\?\S*=\S*")
 MOST_PAGES = 50
 # A market order bears a price on exchanges that have no other kind; this share beyond the current one.
 SLIPPAGE = Decimal("0.03")
@@ -323,7 +325,8 @@ class CcxtExchange:
 
     def _translate_error(self, err: Exception) -> ExchangeError:
         """Translate ccxt's error. Only the exchange's own answer rejects; else the outcome is unknown."""
-        text = " ".join(str(err).split())[:300]
+        # ccxt quotes the address with its query, which holds nothing but parameters and the signature.
+        text = QUERY.sub("", " ".join(str(err).split()))[:300]
         status, errors = _http_status(err), self._errors
         if status == 418 or isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded):
             cause = "banned" if status == 418 else "rate_limited"

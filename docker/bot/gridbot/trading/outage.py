@@ -17,7 +17,7 @@ class Outage:
     """Remember since when calls fail, and why.
 
     A short failure is no outage yet: exchanges drop single requests every day, and a condition that changed
-    with each of them would mean nothing.
+    with each of them would mean nothing. A ban is one at once, because it lasts.
     """
 
     def __init__(self, tolerated_s: float) -> None:
@@ -31,7 +31,8 @@ class Outage:
         if self._since is None:
             self._since = now
         self._last = err
-        self._declared = self._declared or now - self._since >= self._tolerated_s
+        lasts = now - self._since >= self._tolerated_s
+        self._declared = self._declared or lasts or err.cause == "banned"
 
     def clear(self) -> None:
         """Note an answer."""
