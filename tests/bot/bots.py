@@ -18,9 +18,21 @@ from tests import ports
 
 RUN = Path(__file__).parents[2] / "docker" / "bot" / "run.py"
 GRID = (
-    "--exchange", "backpack", "--symbol", "SOL_USDC_PERP", "--strategy", "perp_grid", "--grid-upper", "160",
-    "--grid-lower", "140", "--grid-num", "21", "--quantity", "0.1",
-)  # fmt: skip
+    "--exchange",
+    "backpack",
+    "--symbol",
+    "SOL_USDC_PERP",
+    "--strategy",
+    "perp_grid",
+    "--grid-upper",
+    "160",
+    "--grid-lower",
+    "140",
+    "--grid-num",
+    "21",
+    "--quantity",
+    "0.1",
+)
 
 
 class BotFactory(Protocol):

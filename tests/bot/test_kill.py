@@ -44,14 +44,19 @@ def moving(book: Book, seed: int, step: Decimal = Decimal("0.25"), every: float 
 
 def live(start_bot: BotFactory, fake: FakeExchange, *argv: str) -> Bot:
     return start_bot(
-        *(argv or GRID), "--interval", "0.1", TRADING_MODE="live", GRIDBOT_EXCHANGE_TIMEOUT="0.6",
+        *(argv or GRID),
+        "--interval",
+        "0.1",
+        TRADING_MODE="live",
+        GRIDBOT_EXCHANGE_TIMEOUT="0.6",
         GRIDBOT_RECV_WINDOW_MS="900",
-        GRIDBOT_RATE_LIMIT_MS="2", **fake.env,
-    )  # fmt: skip
+        GRIDBOT_RATE_LIMIT_MS="2",
+        **fake.env,
+    )
 
 
 def after_requests(fake: FakeExchange, count: int, within: float = 5.0) -> None:
-    """Until the exchange was asked `count` times: a moment in the bot's life that doesn't depend on the machine."""
+    """Wait until the exchange was asked `count` times, a moment that doesn't depend on the machine."""
     start, deadline = len(fake.requests), time.monotonic() + within
     while len(fake.requests) < start + count and time.monotonic() < deadline:
         time.sleep(0.002)
