@@ -112,11 +112,11 @@ class Top(App[None]):
         self.bug = self.bug or error
         self.exit(return_code=BUG)
 
-    def on_looked(self, looked: Refreshed) -> None:
-        self._error = looked.error
-        if looked.snapshot is not None:
-            self._snapshot = looked.snapshot
-            self._trends.add(looked.snapshot.rows, looked.snapshot.at)
+    def on_refreshed(self, refreshed: Refreshed) -> None:
+        self._error = refreshed.error
+        if refreshed.snapshot is not None:
+            self._snapshot = refreshed.snapshot
+            self._trends.add(refreshed.snapshot.rows, refreshed.snapshot.at)
         self._draw()
 
     @property
