@@ -8,7 +8,7 @@ ARGS :=
 RUN := scripts/in-docker-group.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help up down engine image test faults bench lint lock messages clean
+.PHONY: help up down engine image test faults fresh bench lint lock messages clean
 
 help: ## show this list
 	@echo "make up: start the fleet    make test: prove that it works"
@@ -19,6 +19,7 @@ up: $(VENV)/runtime.stamp engine image ## everything from nothing to a running f
 	@$(RUN) $(BIN)/manager up --wait
 	@$(RUN) $(BIN)/manager ps
 	@echo
+	@$(RUN) --hint
 	@echo "web pages  http://127.0.0.1:PORT, with a port of the column WEB"
 	@echo "logs       $(BIN)/manager logs -f bp_sol_01"
 	@echo "stop       make down"
@@ -38,7 +39,7 @@ test: $(VENV)/dev.stamp ## all tests, on a real engine; ARGS="-k word" for some
 	@$(RUN) $(BIN)/manager build
 ifeq ($(ARGS),)
 	@$(RUN) $(BIN)/python -m pytest -n 4 --dist loadfile tests/unit tests/supervisor tests/bot
-	@$(RUN) $(BIN)/python -m pytest tests/integration tests/faults
+	@$(RUN) $(BIN)/python -m pytest tests/integration tests/upgrade tests/faults
 else
 	@$(RUN) $(BIN)/python -m pytest $(ARGS)
 endif
@@ -48,6 +49,9 @@ faults: $(VENV)/dev.stamp ## inject faults as often as tests/faults/README.md sa
 	@scripts/test-tools.sh
 	@$(RUN) $(BIN)/python -m pytest tests/faults --long $(ARGS)
 
+fresh: ## try both commands on fresh machines, with a table; ROW=debian12-cli for one, ONLY=up without the tests
+	@scripts/fresh.sh
+
 bench: $(VENV)/runtime.stamp ## measure, into bench/results.md; ARGS="--full" for everything, "--sizes 3 --rounds 1" for a look
 	@scripts/engine.sh --with-compose
 	@$(RUN) $(BIN)/python -m bench $(ARGS)
@@ -55,7 +59,7 @@ bench: $(VENV)/runtime.stamp ## measure, into bench/results.md; ARGS="--full" fo
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy manager docker/supervisor docker/bot tests bench
+	$(BIN)/mypy manager docker/supervisor docker/bot tests bench scripts/fresh
 
 lock: $(VENV)/dev.stamp ## pin again what pyproject.toml and the bundled bot ask for
 	@scripts/lock.sh

@@ -8,7 +8,7 @@ from functools import partial
 from manager.config.fleet import Fleet
 from manager.engine.client import Engine
 from manager.engine.container_config import NETWORK_OPTIONS, START_INTERVAL_API, HostContext
-from manager.engine.labels import SUPERVISOR, SUPERVISOR_CONTRACT, of_network
+from manager.engine.labels import NEWEST_CONTRACT, SUPERVISOR, is_contract, is_known_contract, of_network
 from manager.errors import EngineError, ManagerError
 from manager.fleet import lock, upgrade_records
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
@@ -96,10 +96,16 @@ def _require_image(snapshot: FleetSnapshot) -> None:
     name = snapshot.project.fleet.image_name
     if snapshot.image == NO_IMAGE:
         raise ManagerError("the image {image} is not there; build it: `manager build`", image=name)
-    if snapshot.image.contract != SUPERVISOR_CONTRACT:
+    if not is_contract(snapshot.image.contract):
         raise ManagerError(
             "the image {image} has no botfleet supervisor (label {label}); build it with `manager build --bot DIR`",
-            image=name, label=f"{SUPERVISOR}={SUPERVISOR_CONTRACT}",
+            image=name, label=f"{SUPERVISOR}={NEWEST_CONTRACT}",
+        )  # fmt: skip
+    if not is_known_contract(snapshot.image.contract):
+        raise ManagerError(
+            "the image {image} keeps contract {contract}, which this manager does not know (label {label});"
+            " update the manager, or build the image again with `manager build`",
+            image=name, contract=snapshot.image.contract, label=SUPERVISOR,
         )  # fmt: skip
 
 

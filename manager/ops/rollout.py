@@ -155,7 +155,8 @@ def _order(request: Request, snapshot: FleetSnapshot, records: upgrade_records.S
     upgraded: list[str] = []
     for batch in batches:  # the new beside the old ones: at no moment may two share an account
         upgraded += [action.instance for action in batch]
-        problems += [problem for problem in snapshot.beside(upgraded) if problem not in problems]
+        beside = snapshot.beside(upgraded, is_upgrade=True)
+        problems += [problem for problem in beside if problem not in problems]
     if problems:
         raise ConfigError(problems)
     return Order(batches, whole.left)

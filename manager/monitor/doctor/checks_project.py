@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from manager.engine.labels import SUPERVISOR_CONTRACT
+from manager.engine.labels import is_contract, is_known_contract
 from manager.i18n import Text
 from manager.monitor.doctor.facts import Client, Facts, Files, Fleet, Stale
 from manager.monitor.doctor.findings import Line, fail, ok, warn
@@ -195,11 +195,22 @@ def image(found: Fleet) -> Line:
         return fail(
             "image", Text("the image {image} is not there", image=found.image), Text("`manager build`")
         )
-    if found.image_contract != SUPERVISOR_CONTRACT:
+    contract = found.image_contract
+    if not is_contract(contract):
         return fail(
             "image",
             Text("the image {image} has no botfleet supervisor", image=found.image),
             Text("`manager build --bot DIR`"),
+        )
+    if not is_known_contract(contract):
+        return fail(
+            "image",
+            Text(
+                "the image {image} keeps contract {contract}, which this manager does not know",
+                image=found.image,
+                contract=contract,
+            ),
+            Text("update the manager, or `manager build`"),
         )
     return ok("image", Text("image {image}", image=found.image))
 

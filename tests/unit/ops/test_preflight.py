@@ -127,3 +127,14 @@ def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: P
     down = (a_row("a", "exited", labels=own), rows[1])
     assert refusal(tmp_path, "b", rows=down) == ""
     assert f"the container {FLEET_NAME}-b already trades" in refusal(tmp_path, "a", "b", rows=down)
+    found = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
+    assert found.beside(["b"], is_upgrade=True) == [], "an upgrade gives it the purse of its config"
+    write_config(tmp_path, a_config("b", 5002, **LIVE), stem="b")
+    project = projects.read(tmp_path)
+    refused = RejectedRevision(config_hash(project.specs["b"], project.fleet), "", "it is failed")
+    state_file.save(project.fleet.memory_file, project.memory.with_refused({"b": refused}))
+    (tmp_path / "volumes" / "secrets" / "b" / "env.json").write_text(json.dumps({"BACKPACK_KEY": "k2"}))
+    found = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
+    assert found.beside(["b"]) == []
+    (problem,) = found.beside(["b"], is_upgrade=True)
+    assert f"the container {FLEET_NAME}-a already trades" in str(problem)

@@ -181,6 +181,7 @@ def test_files(changes: dict[str, Any], expected: list[str]) -> None:
     [
         ({"image_contract": None}, ["fail image: the image desk-bot:local is not there"]),
         ({"image_contract": ""}, ["fail image: the image desk-bot:local has no botfleet supervisor"]),
+        ({"image_contract": "99"}, ["fail image: the image desk-bot:local keeps contract 99, which this manager does not know"]),
         ({"instances": (Instance("a", "running", ""),)}, []),
         ({"instances": (Instance("a", "failed", "exit code 3"),)}, ["warn instances: a is failed: exit code 3"]),
         ({"instances": (Instance("a", "stopped", "container exit code 0"),)}, []),
