@@ -39,7 +39,7 @@ class Project(NamedTuple):
         if self.problems:
             raise ConfigError(self.problems)
 
-    def select(self, ids: list[str], files: list[str]) -> list[str] | None:
+    def select(self, ids: Sequence[str], files: Sequence[str]) -> list[str] | None:
         """The instances that ids and `--config` files name, in order; None when nothing was named.
 
         Raises UsageError for a name that no config has, ConfigError for a file that cannot be loaded.

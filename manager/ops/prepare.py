@@ -69,7 +69,7 @@ def gather(
             api_version=api_version,
         )
 
-    found = execute.ExecutionContext(
+    context = execute.ExecutionContext(
         engine,
         fleet,
         project.specs,
@@ -79,7 +79,7 @@ def gather(
         called_off,
         steps,
     )
-    return found._replace(await_network=network.result) if network else found
+    return context._replace(await_network=network.result) if network else context
 
 
 def _own_hash(instance: str, snapshot: FleetSnapshot) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 from manager.errors import OK
@@ -9,17 +10,17 @@ from manager.fleet.session import Session
 from manager.util import console
 
 
-def build(session: Session) -> int:
+def build(session: Session, args: Namespace) -> int:
     """Builds the bot image."""
     from manager.engine.image_build import build_image
 
     fleet = session.project().fleet
-    bot = session.args.bot or (fleet.project_dir / fleet.bot_dir if fleet.bot_dir else None)
+    bot = args.bot or (fleet.project_dir / fleet.bot_dir if fleet.bot_dir else None)
     image = build_image(
         fleet.project_dir,
-        tag=session.args.tag or fleet.image_name,
+        tag=args.tag or fleet.image_name,
         bot_dir=Path(bot) if bot else None,
-        no_cache=session.args.no_cache,
+        no_cache=args.no_cache,
         say=console.say,
     )
     console.say(image)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from manager.errors import ConfigError
 from manager.fleet import observe as observing
 from manager.fleet import project as projects
 from manager.fleet import state_file, upgrade_records
-from manager.fleet.session import Session
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.ops import preflight
@@ -40,7 +38,7 @@ def refusal(project: Path, *named: str, rows: tuple[dict[str, Any], ...] = ()) -
     """Why these instances (none: all) may not start; empty if they may."""
     found = observing.assemble(projects.read(project), observe(rows, FLEET_NAME), observing.NO_IMAGE)
     try:
-        preflight.require_sound(Session(Namespace(ids=list(named), config=[])), found)
+        preflight.require_sound(found, list(named) or None)
     except ConfigError as error:
         return str(error)
     return ""
