@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from manager.cli.commands.build import with_image
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.ops import plan
@@ -11,12 +12,10 @@ from manager.ops.apply import perform
 
 def start(session: Session) -> int:
     """Starts instances that do not run."""
-    return perform(
-        session,
-        Change(
-            "start", lambda snapshot, named: plan.start(snapshot.plan_input, _all(snapshot, named)), "run"
-        ),
+    change = Change(
+        "start", lambda snapshot, named: plan.start(snapshot.plan_input, _all(snapshot, named)), "run"
     )
+    return with_image(session, lambda: perform(session, change))
 
 
 def _all(snapshot: FleetSnapshot, named: list[str] | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from manager.cli.commands.build import with_image
 from manager.fleet.session import Session
 from manager.ops import plan
 from manager.ops.action import Change
@@ -9,8 +10,8 @@ from manager.ops.apply import perform
 
 
 def up(session: Session) -> int:
-    """Brings the fleet to what its configs say."""
-    return perform(session, change(session))
+    """Brings the fleet to what its configs say; the image too, where there is none."""
+    return with_image(session, lambda: perform(session, change(session)))
 
 
 def change(session: Session) -> Change:
