@@ -39,6 +39,8 @@ def test_images_that_cannot_be_used(project: Project, fault_image: str, note: No
     bots.add(project, "one", 0)
     tag = f"{project.name}-bot:local"
     project.docker("rmi", tag)
+    settings = project.folder / "config" / "fleet.toml"  # an image of somebody's own is never built by `up`
+    settings.write_text(f'image = "{tag}"\n{settings.read_text()}')
     assert "is not there; build it: `manager build`" in project.manager("up", code=1).err
     project.docker("tag", "botfleet-base:bookworm", tag)
     assert "has no botfleet supervisor (label botfleet.supervisor=1)" in project.manager("up", code=1).err
