@@ -85,7 +85,7 @@ class Session:
             observed = observe.observed_again(before, self.engine(), touched)
             known = {each: wanted for each, wanted in before.plan_input.wanted.items() if each not in touched}
         after_listing()
-        project = before.project._replace(memory=state_file.load(fleet.memory_file, fleet.name))
+        project = before.project._replace(memory=state_file.load(fleet.state_file, fleet.name))
         return observe.assemble(project, observed, before.image, known)
 
     def close(self) -> None:

@@ -76,7 +76,7 @@ def purse_problem(
         if each != instance and _is_live(other)
     ]
     mine = _trading(instance, step, snapshot)
-    other = bot_environment.beside_as_it_was(
+    other = bot_environment.find_shared_account(
         mine.exchange,
         mine.symbol,
         mine.values,
@@ -98,10 +98,10 @@ def _is_live(step: UpgradeRecord) -> bool:
     return step.label(labels.MODE) == "live"
 
 
-def _trading(instance: str, step: UpgradeRecord, snapshot: FleetSnapshot) -> bot_environment.Trading:
+def _trading(instance: str, step: UpgradeRecord, snapshot: FleetSnapshot) -> bot_environment.LiveContainer:
     """An old container as if it traded already."""
     fleet = snapshot.project.fleet
-    return bot_environment.Trading(
+    return bot_environment.LiveContainer(
         instance,
         fleet.container_name(instance),
         step.label(labels.EXCHANGE),

@@ -49,7 +49,7 @@ def tidy(steps: Mapping[str, UpgradeRecord], fleet: Fleet, engine: Engine) -> No
             if name not in needed:
                 engine.untag(name)
     with suppress(OSError):
-        for path in fleet.kept_env_dir.iterdir():
+        for path in fleet.rollback_env_dir.iterdir():
             if path.stem not in steps:
                 path.unlink()
 

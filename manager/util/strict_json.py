@@ -114,7 +114,7 @@ def _check_tree(value: object, path: str, depth: int) -> None:
 
 def _check_text(text: str, path: str) -> None:
     if "\0" in text:
-        raise JsonFault("holds a NUL character", path=path)
+        raise JsonFault("contains a NUL character", path=path)
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -135,7 +135,7 @@ class _Run:
                 self.faults.append(f"{loaded.file}: {why}")
         if _head(fleet.compose_file) == COMPOSE_HEAD:
             self._add_file(writer, "compose.yaml", fleet.compose_file)
-        self._add_file(writer, "state/fleet.json", fleet.memory_file)
+        self._add_file(writer, "state/fleet.json", fleet.state_file)
 
     def _add_file(self, writer: archive.Writer, name: str, path: Path) -> None:
         try:

@@ -93,15 +93,15 @@ def _copy_config(found: Found, facts: Facts, fleet: Fleet) -> None:
 
 
 def _remember(found: Found, facts: Facts, fleet: Fleet) -> None:
-    after = state_file.load(fleet.memory_file, fleet.name)
+    after = state_file.load(fleet.state_file, fleet.name)
     if found.names_id:
         after = after.with_id(found.target, found.id)
     if (port := plan.port_to_keep(found, facts)) is not None:
         after = after.with_ports({found.id: port})
     if (when := inspect.registered_at(found.record)) is not None:
         after = after.with_registered([found.id], when)
-    ownership.make_folder(fleet.memory_file.parent)
-    state_file.save(fleet.memory_file, after)
+    ownership.make_folder(fleet.state_file.parent)
+    state_file.save(fleet.state_file, after)
 
 
 def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from manager.config import fleet_settings, loader
-from manager.config.flat_format import from_legacy, is_legacy
+from manager.config.flat_format import convert_legacy, is_legacy
 from manager.config.loaded import LoadedFile
 from manager.config.spec import InstanceSpec
-from manager.config.variables import merged, read_dotenv
+from manager.config.variables import merge_environment, read_dotenv
 from manager.errors import Problem, UsageError
 from manager.fleet import import_records, old_daemon
 from manager.fleet.import_records import Import, Stamp
@@ -109,7 +109,10 @@ def look(folder: Path, project: Project, *, with_values: bool) -> Facts:
     known = import_records.read(project.fleet)
     given = {**(variables.old if with_values else {}), **variables.own}
     _fleet, defaults = fleet_settings.load(project.fleet.project_dir)
-    found = [_found(source, old, project, merged(given, os.environ), defaults, known) for source in sources]
+    found = [
+        _found(source, old, project, merge_environment(given, os.environ), defaults, known)
+        for source in sources
+    ]
     claimed = {each.database.path for each in found if each.database}
     open_by = instance_folders.processes_with_open(claimed)
     claimed |= {
@@ -216,7 +219,7 @@ def _registered_id(old: OldSystem, source: Path, raw: object) -> str | None:
 
 
 def _metadata(raw: object) -> dict[str, Any]:
-    sections = from_legacy(raw) if isinstance(raw, dict) and is_legacy(raw) else raw
+    sections = convert_legacy(raw) if isinstance(raw, dict) and is_legacy(raw) else raw
     found = sections.get("metadata") if isinstance(sections, dict) else None
     return found if isinstance(found, dict) else {}
 

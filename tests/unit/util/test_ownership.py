@@ -36,7 +36,7 @@ def test_everything_that_a_command_makes(home: Path) -> None:
     with lock.held(fleet.lock_file, "up"):
         instance_folders.prepare(a_spec(fleet=fleet), fleet, USER)
         instance_folders.write_env(a_spec(fleet=fleet), fleet, USER, {})
-        atomic_file.write_atomically(fleet.memory_file, {})
+        atomic_file.write_atomically(fleet.state_file, {})
     made = list(home.rglob("*"))
     assert len(made) > 10
     assert {path: owner_of(path) for path in made if owner_of(path) != USER} == {}
