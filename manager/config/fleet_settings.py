@@ -176,7 +176,7 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
 
 def _read(path: Path, file: str) -> dict[str, Any]:
     try:
-        raw = strict_json.content(path, MAX_BYTES)
+        raw = strict_json.read_bytes(path, MAX_BYTES)
         if len(raw) > MAX_BYTES:
             raise ConfigError([Problem.at(file, "", "is larger than {limit} bytes", limit=MAX_BYTES)])
         return tomllib.loads(raw.decode("utf-8-sig"))

@@ -124,7 +124,7 @@ def read_dotenv(path: Path) -> tuple[dict[str, str], list[tuple[int, str]]]:
     An unreadable file is one fault at line 0.
     """
     try:
-        raw = strict_json.content(path, MAX_DOTENV_BYTES)
+        raw = strict_json.read_bytes(path, MAX_DOTENV_BYTES)
     except FileNotFoundError:
         return {}, []
     except OSError as error:

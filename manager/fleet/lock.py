@@ -114,7 +114,7 @@ def _open(path: Path) -> int:
             path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644
         )
         with suppress(OSError):  # a disk gone read-only
-            if owner := ownership.heir(path):
+            if owner := ownership.inherited_owner(path):
                 os.fchown(descriptor, *owner)
         return descriptor
     except OSError as error:

@@ -260,7 +260,7 @@ def _write(project: Project, made: Made) -> None:
     with writing_to(path):
         if project.memory.ids.get(spec.config_file, spec.id) != spec.id:  # of an earlier file of this name
             state_file.save(fleet.state_file, project.memory.with_id(spec.config_file, spec.id))
-        atomic_file.create(path, atomic_file.encoded(made.config))
+        atomic_file.create(path, atomic_file.encode_json(made.config))
 
 
 def _say(session: Session, project: Project, template: Config, source: str, made: Made) -> int:

@@ -103,7 +103,7 @@ def _watch(session: Session) -> int:
 
     first = session.observe()  # what is wrong with the command line is said before the screen is taken
     chosen(selected(session, first), session.args)
-    screen.watch(lambda width: _frame(session, width), session.args.watch)
+    screen.redraw_every(lambda width: _frame(session, width), session.args.watch)
     return OK
 
 

@@ -119,7 +119,7 @@ class Plan(NamedTuple):
         source, target = self.backup.small[member], self.fleet.project_dir / member
         step = Step("replace", target, self.aside(target), member, size=source.stat().st_size)
         try:
-            is_same = strict_json.content(target, MAX_SMALL_BYTES) == source.read_bytes()
+            is_same = strict_json.read_bytes(target, MAX_SMALL_BYTES) == source.read_bytes()
         except FileNotFoundError:
             return step._replace(change="new")
         return step._replace(change="same") if is_same else step

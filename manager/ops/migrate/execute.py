@@ -108,7 +108,7 @@ def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:
     """Adds lines to `.env`, which only its owner can read from then on. A name that stands there without a value gets one."""
     path = fleet.dotenv_file.resolve()  # a link stays one
     try:
-        before = strict_json.content(path, MAX_DOTENV_BYTES)
+        before = strict_json.read_bytes(path, MAX_DOTENV_BYTES)
         found = path.stat()
         owner = (found.st_uid, found.st_gid) if os.geteuid() == 0 else None  # root keeps no user's file
     except FileNotFoundError:

@@ -195,8 +195,8 @@ def _read(source: Path, folder: Path) -> tuple[bytes, object, Problem | None]:
     if not source.resolve().is_relative_to(folder):
         return b"", None, Problem.at(str(source), "", "links to {path}, outside of that folder", path=source.resolve())  # fmt: skip
     try:
-        content = strict_json.content(source, strict_json.MAX_BYTES)
-        return content, strict_json.value_of(content), None
+        content = strict_json.read_bytes(source, strict_json.MAX_BYTES)
+        return content, strict_json.parse_bytes(content), None
     except OSError as error:
         return b"", None, Problem.at(str(source), "", "cannot be read: {why}", why=error.strerror or error)
     except strict_json.JsonFault as fault:
@@ -237,7 +237,7 @@ def _place(target: Path, content: bytes) -> Place:
     if not os.path.lexists(target):
         return "free"
     try:
-        return "same" if strict_json.content(target, len(content)) == content else "other"
+        return "same" if strict_json.read_bytes(target, len(content)) == content else "other"
     except OSError:
         return "other"
 

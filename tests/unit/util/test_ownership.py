@@ -54,7 +54,7 @@ def test_a_link_is_given_away_and_not_what_it_leads_to(
     target = tmp_path_factory.mktemp("other") / "precious"
     target.touch()
     (home / "link").symlink_to(target)
-    ownership.inherit(home / "link")
+    ownership.give_to_folder_owner(home / "link")
     assert (owner_of(home / "link"), owner_of(target)) == (USER, (0, 0))
 
 
