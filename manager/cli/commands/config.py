@@ -30,7 +30,7 @@ def config(session: Session) -> int:
     if project.problems:
         return BAD_CONFIG
     if session.args.check:
-        console.say(Text("{count} configs are sound", count=len(project.specs)))
+        console.say(Text("{count} configs are valid", count=len(project.specs)))
     return OK
 
 
