@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from manager.errors import ManagerError
 from manager.util import atomic_file, strict_json
-from manager.util.sanitize import plain
+from manager.util.sanitize import replace_unprintable
 
 STATE_FILE = "supervisor.json"
 REPORT_FILE = "report.json"
@@ -129,7 +129,7 @@ def uptime() -> float:
 
 
 def _read(path: Path) -> Any:
-    raw = strict_json.content(path, MAX_BYTES, follow=False)
+    raw = strict_json.read_bytes(path, MAX_BYTES, follow=False)
     if len(raw) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES} bytes")
     return json.loads(raw)
@@ -171,7 +171,7 @@ def _text(value: Any) -> str:
     """A text that a terminal can show: no control sequences, no length without end."""
     if not isinstance(value, str):
         raise TypeError(type(value))
-    return plain(value[:MAX_TEXT])
+    return replace_unprintable(value[:MAX_TEXT])
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -1,9 +1,9 @@
-"""What knows no bot and no Docker. Imports only `errors` and `i18n`.
+"""Hold helpers that know neither bots nor Docker. Import only `errors` and `i18n`.
 
-atomic_file, strict_json, ownership     files that people and other programs also read or write
-threads                                 work beside the work
-console, text_table, sanitize           lines, tables, and text of others on a terminal
-progress_line, screen, prompt           a terminal that is kept up to date, and asked
-time_parse                              points in time as people write them
+atomic_file, strict_json, ownership     files that users and other programs also read or write
+threads                                 concurrent work
+console, text_table, sanitize           lines, tables and untrusted text on a terminal
+progress_line, screen, prompt           live output and questions on a terminal
+time_parse                              times as users and log lines write them
 bundle                                  the files that are shipped beside the modules
 """

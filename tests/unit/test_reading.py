@@ -37,16 +37,16 @@ from tests.builders import a_config, a_spec, write_config
     [("90s", 90), ("10m", 600), ("1h30m", 5400), ("3d", 259_200), ("1.5h", 5400), ("1w", 604_800)],
 )
 def test_durations_count_back_from_now(text: str, ago: float) -> None:
-    assert time.time() - time_parse.moment(text) == pytest.approx(ago, abs=5)
+    assert time.time() - time_parse.parse_time(text) == pytest.approx(ago, abs=5)
 
 
 def test_a_date_without_a_zone_is_local_and_one_with_a_zone_is_not() -> None:
-    assert time_parse.moment("2026-01-31 08:00") == datetime(2026, 1, 31, 8).timestamp()
-    assert time_parse.moment("2026-01-31") == datetime(2026, 1, 31).timestamp()
-    assert time_parse.moment("2026-01-31T08:00:00Z") == 1_769_846_400
-    assert time_parse.moment("2026-01-31T08:00:00+08:00") == 1_769_846_400 - 8 * 3600
-    assert time_parse.moment("1769846400") == 1_769_846_400
-    assert time_parse.moment("9" * 30 + "d") == time_parse.moment("0001-01-01T00:00:00Z") == 0
+    assert time_parse.parse_time("2026-01-31 08:00") == datetime(2026, 1, 31, 8).timestamp()
+    assert time_parse.parse_time("2026-01-31") == datetime(2026, 1, 31).timestamp()
+    assert time_parse.parse_time("2026-01-31T08:00:00Z") == 1_769_846_400
+    assert time_parse.parse_time("2026-01-31T08:00:00+08:00") == 1_769_846_400 - 8 * 3600
+    assert time_parse.parse_time("1769846400") == 1_769_846_400
+    assert time_parse.parse_time("9" * 30 + "d") == time_parse.parse_time("0001-01-01T00:00:00Z") == 0
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "10", "10x", "m", "2026-13-01", "-5m", "9999-12-31"])
@@ -58,12 +58,12 @@ def test_what_is_no_time_is_a_usage_error(text: str) -> None:
 
 def test_the_time_a_line_begins_with() -> None:
     eight = datetime(2026, 1, 31, 8).timestamp()
-    assert time_parse.own_moment(b"2026-01-31 08:00:00 INFO x") == eight
-    assert time_parse.own_moment(b"[2026-01-31T08:00:00.123] x") == eight
-    assert time_parse.own_moment(b"2026-01-31T08:00:00,5Z x") == 1_769_846_400
-    assert time_parse.own_moment(b"2026-01-31T16:00:00+0800 x") == 1_769_846_400
-    assert time_parse.own_moment(b"INFO 2026-01-31 08:00:00") is None
-    assert time_parse.own_moment(b"2026-99-31 08:00:00") is None
+    assert time_parse.parse_line_time(b"2026-01-31 08:00:00 INFO x") == eight
+    assert time_parse.parse_line_time(b"[2026-01-31T08:00:00.123] x") == eight
+    assert time_parse.parse_line_time(b"2026-01-31T08:00:00,5Z x") == 1_769_846_400
+    assert time_parse.parse_line_time(b"2026-01-31T16:00:00+0800 x") == 1_769_846_400
+    assert time_parse.parse_line_time(b"INFO 2026-01-31 08:00:00") is None
+    assert time_parse.parse_line_time(b"2026-99-31 08:00:00") is None
 
 
 # Lines
@@ -225,8 +225,8 @@ def test_an_instance_stands_under_each_of_its_tags_and_one_without_at_the_end() 
 
 
 def test_a_screen_is_drawn_over_and_cut_to_its_height() -> None:
-    assert screen.drawn("a\nb", 5) == "\x1b[Ha\x1b[K\nb\x1b[K\x1b[J"
-    assert screen.drawn("a\nb\nc\nd", 3).split("\x1b[K")[:3] == ["\x1b[Ha", "\nb", "\n… 2 more lines"]
+    assert screen.render("a\nb", 5) == "\x1b[Ha\x1b[K\nb\x1b[K\x1b[J"
+    assert screen.render("a\nb\nc\nd", 3).split("\x1b[K")[:3] == ["\x1b[Ha", "\nb", "\n… 2 more lines"]
 
 
 # Completion

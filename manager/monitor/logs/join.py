@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from manager.monitor.logs.files import DatedFiles
 from manager.monitor.logs.lines import LONGEST, SUPERVISOR, Line
-from manager.util.time_parse import day_of, engine_moment
+from manager.util.time_parse import day_of, parse_engine_time
 
 ENOUGH = 4096
 """Bytes of the engine's beginning that are looked for: dozens of lines, most with a time in them."""
@@ -54,7 +54,7 @@ def find(files: DatedFiles, begun: Start | None, written: Callable[[], int]) -> 
     """Where in the file the engine's log begins. `written`: how many bytes of this stream the engine has."""
     if begun is None:
         return Seam(files.size, True)
-    began = engine_moment(begun.stamp)
+    began = parse_engine_time(begun.stamp)
     if files.size and day_of(began + ANY_ZONE_S) < files.parts[0].day:
         return Seam(0, True)  # the supervisor has removed the days on which it began
     found = files.rfind(begun.text, files.size)

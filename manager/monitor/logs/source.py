@@ -23,7 +23,7 @@ from manager.i18n import Text
 from manager.monitor.logs import join
 from manager.monitor.logs.files import DatedFiles
 from manager.monitor.logs.lines import Line, from_frames
-from manager.util.time_parse import day_of, engine_moment, own_moment, start_of_day
+from manager.util.time_parse import day_of, parse_engine_time, parse_line_time, start_of_day
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
@@ -105,7 +105,7 @@ class Source:
     def _since(self) -> float | None:
         """From when on the engine is asked: what was shown already is dropped by stamp."""
         newest = max(self._newest.values(), default="")
-        return engine_moment(newest) - OVERLAP_S if newest else self.wanted.since
+        return parse_engine_time(newest) - OVERLAP_S if newest else self.wanted.since
 
     def _note(self, line: Line) -> None:
         """Remembers how far each stream has come; after a line was handed on, as one that was not must come again."""
@@ -149,7 +149,7 @@ class Source:
     def _oldest(self, container: str) -> float:
         """When the engine's log begins."""
         first = next(self._of_engine(container, streams=STREAMS), None)
-        return engine_moment(first.stamp) if first else math.inf
+        return parse_engine_time(first.stamp) if first else math.inf
 
     def _of_engine(
         self,
@@ -226,7 +226,7 @@ def chosen(files: DatedFiles, stream: Stream, end: int, count: int | None, wante
     for part, text in files.lines(begin, end):
         if part.day != day:
             day, known, moment = part.day, False, start_of_day(part.day)
-        own = own_moment(text)
+        own = parse_line_time(text)
         if own is not None:
             known, moment = True, own
         if moment <= until and (not known or moment >= since):

@@ -38,7 +38,7 @@ class Said(NamedTuple):
 
     @property
     def moment(self) -> float:
-        return time_parse.engine_moment(self.stamp)
+        return time_parse.parse_engine_time(self.stamp)
 
     @property
     def stamp(self) -> str:
