@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,16 @@ def a_project(
         yield made
     finally:
         remove_fleet(made)
+
+
+def bridge_address() -> str:
+    """Return this machine's address on the engine's own bridge: containers reach it, and nobody else does.
+
+    An engine that was started again leaves the gateway out (20.10); it is the first address of the subnet.
+    """
+    command = ["docker", "network", "inspect", "bridge", "-f", "{{json (index .IPAM.Config 0)}}"]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return str(found.get("Gateway") or next(ip_network(found["Subnet"]).hosts()))
 
 
 def project_name() -> str:
