@@ -1,7 +1,7 @@
 """What knows no bot and no Docker. Imports only `errors` and `i18n`.
 
 atomic_file, strict_json, ownership     files that people and other programs also read or write
-threads                                 work beside the work
+threads, polling                        work beside the work; waiting for what tells nobody
 console, text_table, sanitize           lines, tables, and text of others on a terminal
 progress_line, screen, prompt           a terminal that is kept up to date, and asked
 time_parse                              points in time as people write them
