@@ -15,9 +15,9 @@ from manager.i18n import Text
 from manager.monitor.watch.history import History
 from manager.util.console import age
 
-Kind = Literal[
-    "down", "failed", "completed", "restarting", "unhealthy", "oom", "no_progress", "disk", "inodes", "engine"
-]  # fmt: skip
+InstanceKind = Literal["down", "failed", "completed", "restarting", "unhealthy", "oom", "no_progress"]
+MachineKind = Literal["disk", "inodes", "engine"]
+Kind = Literal[InstanceKind, MachineKind]
 
 MACHINE = ""
 """The subject of what concerns no single instance."""
