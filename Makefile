@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS :=
+# Tests that take many more cases with --long, besides tests/faults.
+LONG_FORMS := $(addprefix tests/bot/test_,grid.py kill.py ledger.py quotes.py)
+# Most tests wait for an engine: more at once than there are cores.
+WORKERS := $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 3)))
 # A user whom `make engine` has just added to the group docker need not log in again.
 RUN := scripts/in-docker-group.sh
 
@@ -37,17 +41,12 @@ test: $(VENV)/dev.stamp ## all tests, on a real engine; ARGS="-k word" for some
 	@scripts/engine.sh --with-compose
 	@scripts/test-tools.sh
 	@$(RUN) $(BIN)/manager build
-ifeq ($(ARGS),)
-	@$(RUN) $(BIN)/python -m pytest -n 4 --dist loadfile tests/unit tests/supervisor tests/bot
-	@$(RUN) $(BIN)/python -m pytest tests/integration tests/upgrade tests/faults
-else
-	@$(RUN) $(BIN)/python -m pytest $(ARGS)
-endif
+	@$(RUN) $(BIN)/python -m pytest $(or $(ARGS),-n $(WORKERS))
 
-faults: $(VENV)/dev.stamp ## inject faults as often as tests/faults/README.md says, and print the table; half an hour
+faults: $(VENV)/dev.stamp ## the long form: faults as often as tests/faults/README.md says, random cases by the thousand; an hour
 	@scripts/engine.sh --with-compose
 	@scripts/test-tools.sh
-	@$(RUN) $(BIN)/python -m pytest tests/faults --long $(ARGS)
+	@$(RUN) $(BIN)/python -m pytest --long $(or $(ARGS),tests/faults $(LONG_FORMS))
 
 fresh: ## try both commands on fresh machines, with a table; ROW=debian12-cli for one, ONLY=up without the tests
 	@scripts/fresh.sh

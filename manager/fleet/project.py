@@ -76,7 +76,13 @@ def find(start: Path) -> Path:
         if _is_project(folder):
             return folder
     raise ConfigError(
-        [Problem.at(str(start), "", "there is no config/active here or above: use --project-dir DIR")]
+        [
+            Problem.at(
+                str(start),
+                "",
+                "there is no config/active here or above: `manager init` makes a fleet folder, --project-dir DIR names one",
+            )
+        ]
     )
 
 

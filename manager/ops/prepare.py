@@ -9,7 +9,7 @@ from manager.config.fleet import Fleet
 from manager.engine.client import Engine
 from manager.engine.container_config import NETWORK_OPTIONS, START_INTERVAL_API, HostContext
 from manager.engine.labels import NEWEST_CONTRACT, SUPERVISOR, is_contract, is_known_contract, of_network
-from manager.errors import EngineError, ManagerError
+from manager.errors import EngineError, ImageMissing, ManagerError
 from manager.fleet import lock, upgrade_records
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.session import Session
@@ -95,7 +95,7 @@ def _no_place(instance: str) -> HostContext:
 def _require_image(snapshot: FleetSnapshot) -> None:
     name = snapshot.project.fleet.image_name
     if snapshot.image == NO_IMAGE:
-        raise ManagerError("the image {image} is not there; build it: `manager build`", image=name)
+        raise ImageMissing("the image {image} is not there; build it: `manager build`", image=name)
     if not is_contract(snapshot.image.contract):
         raise ManagerError(
             "the image {image} has no botfleet supervisor (label {label}); build it with `manager build --bot DIR`",

@@ -5,4 +5,5 @@ threads, polling                        work beside the work; waiting for what t
 console, text_table, sanitize           lines, tables, and text of others on a terminal
 progress_line, screen, prompt           a terminal that is kept up to date, and asked
 time_parse                              points in time as people write them
+bundle                                  the files that are shipped beside the modules
 """

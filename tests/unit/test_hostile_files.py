@@ -75,5 +75,5 @@ def test_no_program_of_ours_is_run_from_the_folder_that_one_is_in(
     monkeypatch.chdir(tmp_path)
     deliver.send(Address("${ALERT_URL}", "json://127.0.0.1:9/"), Message("x", "", "news"))
     subprocess.run(commands.manager(None, "--version"), check=True)
-    build_mirrors._pip_config(os.environ)
+    build_mirrors._pip_config_list(os.environ)
     assert not (tmp_path / "ran").exists()

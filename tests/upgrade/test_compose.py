@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.fake_exchange.server import FakeExchange
-from tests.fleet import PORTS_PER_PROJECT, a_project
+from tests.fleet import a_project
 from tests.upgrade.old_fleet import MESH, OldFleet, add_failing, trade_at, until_failed, until_orders
-from tests.upgrade.test_update import FIRST_PORT, NUMBER
 
 pytestmark = pytest.mark.engine
 
@@ -21,7 +20,7 @@ def fleet(
 ) -> Iterator[OldFleet]:
     """A fleet in which all runs, or has failed, and its compose.yaml: both of the earlier commit."""
     folder = tmp_path_factory.mktemp("compose") / "project"
-    with a_project(folder, old_image, NUMBER + 1, FIRST_PORT + PORTS_PER_PROJECT) as project:
+    with a_project(folder, old_image) as project:
         trade_at(project, fake)
         made = OldFleet(project, old_code, fake)
         project.add("paper_01", 0)

@@ -30,8 +30,6 @@ from tests.upgrade.old_fleet import (
 
 pytestmark = pytest.mark.engine
 
-NUMBER = 900
-FIRST_PORT = 28000
 EXPECTED = {
     "paper_01": "running",
     "live_01": "running",
@@ -57,7 +55,7 @@ def fleet(
 ) -> Iterator[OldFleet]:
     """Every kind of instance, made by the earlier commit; then the image is this tree's."""
     folder = tmp_path_factory.mktemp("update") / "project"
-    with a_project(folder, old_image, NUMBER, FIRST_PORT) as project:
+    with a_project(folder, old_image) as project:
         trade_at(project, fake)
         made = OldFleet(project, old_code, fake)
         _make(made)

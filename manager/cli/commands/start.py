@@ -5,11 +5,13 @@ from __future__ import annotations
 from argparse import Namespace
 
 from manager.cli.carry_out import carry_out
+from manager.cli.commands.build import with_image
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.ops import changes
 
 
 def start(session: Session, args: Namespace) -> int:
-    """Start instances that do not run."""
-    return carry_out(session, changes.start(Selection(args.ids, args.config)), args)
+    """Start instances that do not run; build the image first where there is none."""
+    change = changes.start(Selection(args.ids, args.config))
+    return with_image(session, args, lambda: carry_out(session, change, args))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from manager.cli.carry_out import carry_out
+from manager.cli.commands.build import with_image
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.ops import changes
@@ -12,8 +13,8 @@ from manager.ops.action import Change
 
 
 def up(session: Session, args: Namespace) -> int:
-    """Bring the fleet to what its configs say."""
-    return carry_out(session, change(args), args)
+    """Bring the fleet to what its configs say; build the image first where there is none."""
+    return with_image(session, args, lambda: carry_out(session, change(args), args))
 
 
 def change(args: Namespace) -> Change:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -226,19 +225,19 @@ def test_an_alias_replaces_the_key_it_means(folder: Path) -> None:
     assert config["metadata"]["version"] == "1.0"
 
 
-def test_a_terminal_is_asked_for_what_is_missing(folder: Path) -> None:
+def test_a_terminal_is_asked_for_what_is_missing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     answers = "perp_grid\nbp_new_01\nBTC_USDC_PERP\n90000\n110000\n0.001\n0.01\n"
     parent, child = pty.openpty()
-    command = [sys.executable, "-m", "manager", "--project-dir", str(folder), "new"]
-    with subprocess.Popen(
-        command, stdin=child, stderr=child, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-        env={**os.environ, "DOCKER_HOST": "unix:///nowhere", "LC_ALL": "C"},
-    ) as process:  # fmt: skip
+    with os.fdopen(child) as keys, open(os.ttyname(child), "w") as screen:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdin", keys)
+        monkeypatch.setattr(sys, "stderr", screen)
         os.write(parent, answers.encode())
-        out, _err = process.communicate(timeout=60)
+        line = ["--project-dir", str(folder), "new"]
+        assert new_command.new(Making(folder, None), parsers.parser("new").parse_args(line)) == OK
     os.close(parent)
-    os.close(child)
-    assert "config/active/bp_new_01.json: written" in out
+    assert "config/active/bp_new_01.json: written" in capsys.readouterr().out
     assert made(folder)["strategy_config"]["order_quantity"] == 0.001
 
 
