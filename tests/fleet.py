@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import ipaddress
 import itertools
 import json
 import os
@@ -138,19 +137,6 @@ class Project:
         return dict(
             json.loads((self.folder / "volumes" / "state" / instance / "supervisor.json").read_text())
         )
-
-
-def bridge_address() -> str:
-    """The engine's own address on its default bridge, which its containers reach and nothing outside this machine does.
-
-    A new Engine 20.10 names no gateway until it is started a second time; the address is then the network's first one.
-    """
-    done = subprocess.run(
-        ["docker", "network", "inspect", "bridge", "--format", "{{json (index .IPAM.Config 0)}}"],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    config = json.loads(done.stdout)
-    return str(config.get("Gateway") or ipaddress.ip_network(config["Subnet"])[1])
 
 
 def eventually(check: Callable[[], Any], timeout: float = 60, what: str = "") -> Any:
