@@ -4,11 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS :=
+# Tests that take many more cases with --long, besides tests/faults.
+LONG_FORMS := $(addprefix tests/bot/test_,grid.py kill.py ledger.py quotes.py)
+# Most tests wait for an engine: more at once than there are cores.
+WORKERS := $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 3)))
 # A user whom `make engine` has just added to the group docker need not log in again.
 RUN := scripts/in-docker-group.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help up down engine image test faults bench lint lock messages clean
+.PHONY: help up down engine image test faults fresh bench lint lock messages clean
 
 help: ## show this list
 	@echo "make up: start the fleet    make test: prove that it works"
@@ -19,6 +23,7 @@ up: $(VENV)/runtime.stamp engine image ## everything from nothing to a running f
 	@$(RUN) $(BIN)/manager up --wait
 	@$(RUN) $(BIN)/manager ps
 	@echo
+	@$(RUN) --hint
 	@echo "web pages  http://127.0.0.1:PORT, with a port of the column WEB"
 	@echo "logs       $(BIN)/manager logs -f bp_sol_01"
 	@echo "stop       make down"
@@ -36,17 +41,15 @@ test: $(VENV)/dev.stamp ## all tests, on a real engine; ARGS="-k word" for some
 	@scripts/engine.sh --with-compose
 	@scripts/test-tools.sh
 	@$(RUN) $(BIN)/manager build
-ifeq ($(ARGS),)
-	@$(RUN) $(BIN)/python -m pytest -n 4 --dist loadfile tests/unit tests/supervisor tests/bot
-	@$(RUN) $(BIN)/python -m pytest tests/integration tests/faults
-else
-	@$(RUN) $(BIN)/python -m pytest $(ARGS)
-endif
+	@$(RUN) $(BIN)/python -m pytest $(or $(ARGS),-n $(WORKERS))
 
-faults: $(VENV)/dev.stamp ## inject faults as often as tests/faults/README.md says, and print the table; half an hour
+faults: $(VENV)/dev.stamp ## the long form: faults as often as tests/faults/README.md says, random cases by the thousand; an hour
 	@scripts/engine.sh --with-compose
 	@scripts/test-tools.sh
-	@$(RUN) $(BIN)/python -m pytest tests/faults --long $(ARGS)
+	@$(RUN) $(BIN)/python -m pytest --long $(or $(ARGS),tests/faults $(LONG_FORMS))
+
+fresh: ## try both commands on fresh machines, with a table; ROW=debian12-cli for one, ONLY=up without the tests
+	@scripts/fresh.sh
 
 bench: $(VENV)/runtime.stamp ## measure, into bench/results.md; ARGS="--full" for everything, "--sizes 3 --rounds 1" for a look
 	@scripts/engine.sh --with-compose
@@ -55,7 +58,7 @@ bench: $(VENV)/runtime.stamp ## measure, into bench/results.md; ARGS="--full" fo
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy manager docker/supervisor docker/bot tests bench
+	$(BIN)/mypy manager docker/supervisor docker/bot tests bench scripts/fresh
 
 lock: $(VENV)/dev.stamp ## pin again what pyproject.toml and the bundled bot ask for
 	@scripts/lock.sh

@@ -6,7 +6,6 @@ import json
 import secrets
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -17,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.shell import CommandFailed, Done, run
+from tests import ports
 
 ROOT = Path(__file__).resolve().parents[1]
 BOT = ROOT / "bench" / "bot"
 MANAGER = Path(sys.executable).with_name("manager")
 """As a user calls it: `python -m` would look for modules of its own first."""
 PREFIX = "bfb-"
-FIRST_PORT, LAST_PORT = 30000, 31999
 SETTLE_S = 120
 CALM_S = 2.0
 """After the last bot answers: the engine's first health checks are still under way."""
@@ -176,32 +175,11 @@ class Workshop:
 @contextmanager
 def workshop(widest: int, calm: float = CALM_S) -> Iterator[Workshop]:
     """A place to work in, with room for `widest` bots at once. Gone afterwards, also on Ctrl-C."""
-    made = Workshop(Path(tempfile.mkdtemp(prefix=PREFIX)), secrets.token_hex(3), _free_block(widest), calm)
+    made = Workshop(Path(tempfile.mkdtemp(prefix=PREFIX)), secrets.token_hex(3), ports.reserve(widest), calm)
     try:
         yield made
     finally:
         made.clean()
-
-
-def _free_block(width: int) -> int:
-    """The first of `width` ports in a row on which nobody listens."""
-    last = LAST_PORT - width
-    start = FIRST_PORT + 10 * secrets.randbelow((last - FIRST_PORT) // 10)
-    candidates: list[int] = [*range(start, last, 10), *range(FIRST_PORT, start, 10)]
-    for first in candidates:
-        if all(_is_free(port) for port in range(first, first + width)):
-            return first
-    raise RuntimeError(f"there are no {width} free ports in a row in {FIRST_PORT}-{LAST_PORT}")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _config(instance: str, port: int) -> dict[str, object]:

@@ -56,6 +56,10 @@ class NotFound(EngineError):
     """The engine has no such container, image or network."""
 
 
+class ImageMissing(ManagerError):
+    """There is no image of the fleet at all, and nothing has been started yet."""
+
+
 class NameTaken(EngineError):
     """The engine already has a container of that name."""
 

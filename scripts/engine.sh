@@ -65,7 +65,7 @@ join_group() {
   if [ -z "${BOTFLEET_JOINED:-}" ] && [ -z "${DOCKER_HOST:-}" ] && command -v sudo >/dev/null && getent group docker >/dev/null; then
     say "a Docker Engine runs, but $user may not use it: adding $user to the group docker (undo: sudo gpasswd -d $user docker)"
     if as_root usermod -aG docker "$user"; then
-      say "in shells that are open now the docker command needs a new login, or: newgrp docker"
+      say "shells that are open now need a new login before docker or manager is typed in them, or: newgrp docker"
       BOTFLEET_JOINED=yes exec "${0%/*}/in-docker-group.sh" "$0" "${arguments[@]}"
     fi
   fi
@@ -76,7 +76,7 @@ join_group() {
 refuse_what_is_not_ours() {
   local why=
   if command -v docker >/dev/null; then
-    why=$(timeout "$ANSWERS_S" docker info 2>&1 >/dev/null || :)
+    why=$(timeout "$ANSWERS_S" docker version 2>&1 >/dev/null || :) # docker info of 20.10 does not say why on stderr
   fi
   if [[ $why == *'permission denied'* ]]; then
     join_group

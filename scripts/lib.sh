@@ -8,6 +8,15 @@ die() {
   exit 1
 }
 
+# The words as a line for any sh: bash's own quoting writes $'\344' where the locale does not know a letter, and dash takes that
+# literally.
+quoted() {
+  local word
+  for word; do
+    printf "'%s' " "${word//\'/\'\\\'\'}"
+  done
+}
+
 # Whether the distribution's packages can be installed here: the family, and the rights.
 is_debian_like() { [ -r /etc/os-release ] && (. /etc/os-release && [[ " ${ID:-} ${ID_LIKE:-} " =~ \ (debian|ubuntu)\  ]]); }
 os_release() { (. /etc/os-release && printf '%s' "${!1:-}"); }

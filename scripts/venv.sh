@@ -41,9 +41,13 @@ works() {
   local named
   is_new_enough "$VENV/bin/python" || return 1
   "$VENV/bin/python" -c 'import pip' 2>/dev/null || return 1
-  [ -e "$VENV/bin/manager" ] || return 0
-  named=$(head -n 2 "$VENV/bin/manager" | grep -oE '/.*/bin/python[0-9.]*' | sed 's|^/bin/sh.*||' | head -n 1)
-  [ "$(dirname "$named")" -ef "$VENV/bin" ]
+  if [ ! -e "$VENV/bin/manager" ]; then
+    [ ! -e "$VENV/runtime.stamp" ] # else only half of it is there
+    return
+  fi
+  # Its first line, or its second where the path has a blank or is long. LC_ALL: a path may be in any encoding.
+  named=$(head -n 2 "$VENV/bin/manager" | LC_ALL=C grep -aoE '/.*/bin/python[0-9.]*' | head -n 1)
+  [ -n "$named" ] && [ "$(dirname "$named")" -ef "$VENV/bin" ]
 }
 
 if works; then

@@ -1,10 +1,50 @@
-"""Options of the whole test run."""
+"""Options of the whole test run, and what its workers share."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests import cases, fleet, scheduling
+
+DEAR = tuple(scheduling.TOGETHER)
+DEAR_S = 900
+"""The first of them makes it: an engine, an image of another commit, a whole benchmark."""
+LONG_S = 7200
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--long`: fault injection as often as the figures in tests/faults/README.md need it."""
-    parser.addoption("--long", action="store_true", help="the long form of tests/faults")
+    """`--long`: as often as the figures in tests/faults/README.md need it."""
+    parser.addoption("--long", action="store_true", help="the long form: many more cases of the same tests")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the workers the run id of the process that starts them; say which form this is before tests are imported."""
+    cases.is_long = config.getoption("--long")
+    if config.pluginmanager.hasplugin("xdist") and not is_worker(config):
+        config.option.testrunuid = fleet.RUN_ID
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Take our own: `-n` alone is enough on a command line."""
+    return scheduling.Spread(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, and give more time to what shares something dear, and to the long form."""
+    items.sort(key=lambda item: scheduling.rank(item.nodeid))
+    for item in items:
+        if item.get_closest_marker("timeout") is None and (cases.is_long or item.nodeid.startswith(DEAR)):
+            item.add_marker(pytest.mark.timeout(LONG_S if cases.is_long else DEAR_S))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove the run's images when all its workers have ended."""
+    if not is_worker(session.config):
+        fleet.remove_images()
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Return whether this process runs tests for another one."""
+    return hasattr(config, "workerinput")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import ipaddress
+import itertools
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -15,11 +19,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import ports
 from tests.builders import a_config, write_config
 
 ROOT = Path(__file__).resolve().parents[1]
-RUN_ID = uuid.uuid4().hex[:8]
+RUN_ID = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex[:8]
+"""In the name of everything that a test run makes; the same in all its workers (tests/conftest.py)."""
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 PORTS_PER_PROJECT = 20
+IMAGES = "botfleet-test-*"
+BUILD_S = 1800
+"""A first build on a fresh machine makes the base image too."""
+
+_numbers = itertools.count()
 
 
 @dataclass
@@ -127,6 +139,19 @@ class Project:
         )
 
 
+def bridge_address() -> str:
+    """The engine's own address on its default bridge, which its containers reach and nothing outside this machine does.
+
+    A new Engine 20.10 names no gateway until it is started a second time; the address is then the network's first one.
+    """
+    done = subprocess.run(
+        ["docker", "network", "inspect", "bridge", "--format", "{{json (index .IPAM.Config 0)}}"],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    config = json.loads(done.stdout)
+    return str(config.get("Gateway") or ipaddress.ip_network(config["Subnet"])[1])
+
+
 def eventually(check: Callable[[], Any], timeout: float = 60, what: str = "") -> Any:
     """Waits until `check` gives something true; what it gave last is in the failure."""
     deadline = time.monotonic() + timeout
@@ -140,14 +165,38 @@ def eventually(check: Callable[[], Any], timeout: float = 60, what: str = "") ->
         time.sleep(0.1)
 
 
+def built(name: str, *options: str) -> str:
+    """Build an image of this test run and return its tag: once, whichever of its workers asks first.
+
+    The tag has the run's id, so that another checkout on this machine does not put its own image under it.
+    """
+    tag = f"{IMAGES.removesuffix('*')}{name}:{RUN_ID}"
+    with build_lock().open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = [sys.executable, "-m", "manager", "build", "--tag", tag, *options]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=BUILD_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return tag
+
+
+def build_lock() -> Path:
+    """Return the file that a worker locks while it builds."""
+    return Path(tempfile.gettempdir(), f"bft-{RUN_ID}.lock")
+
+
+def remove_images() -> None:
+    """Remove the tags that `built` made in this test run."""
+    if not build_lock().exists():
+        return
+    command = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", f"{IMAGES}:{RUN_ID}"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    subprocess.run(["docker", "rmi", *found], capture_output=True, check=False)
+    build_lock().unlink()
+
+
 @contextmanager
 def a_project(
-    folder: Path,
-    image: str,
-    number: int,
-    first_port: int,
-    settings: str = "",
-    environ: Mapping[str, str] | None = None,
+    folder: Path, image: str, settings: str = "", environ: Mapping[str, str] | None = None
 ) -> Iterator[Project]:
     """An empty project whose image is `image`; its containers, network and image tag are gone afterwards.
 
@@ -158,7 +207,7 @@ def a_project(
         "XDG_CACHE_HOME": str(folder.parent / "cache"),
         **(environ or {}),
     }
-    made = Project(folder, f"bft-{RUN_ID}-{number}", first_port, variables)
+    made = Project(folder, project_name(), ports.reserve(PORTS_PER_PROJECT), variables)
     (made.folder / "config" / "active").mkdir(parents=True)
     (made.folder / "config" / "fleet.toml").write_text(
         f'name = "{made.name}"\nvariables = ["GRIDBOT_*"]\n{settings}'
@@ -168,6 +217,11 @@ def a_project(
         yield made
     finally:
         remove_fleet(made)
+
+
+def project_name() -> str:
+    """Return a fleet name that nobody else on this machine has."""
+    return f"bft-{RUN_ID}-{WORKER}-{next(_numbers)}"
 
 
 def remove_fleet(project: Project) -> None:

@@ -1,8 +1,8 @@
-"""Asks the exchange which orders of this bot are open, and ends. Takes the bot's own options; places and cancels nothing."""
+"""Print which orders of this bot are open at the exchange. It takes the bot's options and changes nothing."""
 
 import sys
 
-from gridbot.orders import main
+from gridbot.cli.open_orders import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

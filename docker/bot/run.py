@@ -1,6 +1,6 @@
 """Entry point of the bundled bot: the signal handlers first, everything else after."""
 
-from gridbot.signals import StopSignal
+from gridbot.runtime.stop_signal import StopSignal
 
 STOP = StopSignal()
 
@@ -8,7 +8,7 @@ if __name__ == "__main__":
     STOP.install()
     import sys
 
-    from gridbot.main import main
+    from gridbot.cli.main import main
 
     code = main(sys.argv[1:], STOP)
     STOP.ignore()

@@ -1,10 +1,14 @@
 """The entry point of a bot's container: runs one bot, restarts it, writes its logs, probes its health.
 
-The contract is `docker/README.md`. Standard library only, and little of that: what is imported here is resident
-memory in every container of the fleet (`typing` costs 0.6 MB, `dataclasses` 1.5, `http.client` 6).
+The contract is `docker/README.md`. Only the standard library is used, and as little of it as possible, because each import
+is resident memory in every container of the fleet (`typing` costs 0.6 MB, `dataclasses` 1.5, `http.client` 6).
 
-    settings, policy, health, clock, retention      decisions; of these only the clean-up has effects
-    environment, host, files, state, lock, bot, probe   one outside thing each
-    outlet, dated, pump, journal, board             where output, own lines and state go
-    loop, keeper, main                              what holds them together
+    main                        the lock, the settings, what an earlier life left; then the runner
+    runner, cancel              starts, probes, ends and restarts the bot; cancels the orders of a live one that failed
+    policy, health, settings    pure decisions
+    reasons, state, status, text     what is written for the manager and the engine
+    halt_mark, environment, report, lock, files, anchor, bot, probe, host, clock, retention    one external resource each
+    run, streams, output, dated, journal    where the bot's and our own lines go
+    loop                        descriptors, timers and signals
+    once                        runs a program that answers a question, instead of a bot
 """

@@ -1,7 +1,7 @@
-"""`python3 -I -S /opt/botfleet/supervisor ARGUMENTS OF THE BOT`.
+"""Run `python3 -I -S /opt/botfleet/supervisor ARGUMENTS OF THE BOT`.
 
-Python puts the folder it is told to run first in `sys.path`, so its modules would be top-level ones. Its
-parent in that place makes it the package `supervisor`, which is what the tests import too.
+Python puts the folder that it runs first in `sys.path`, which would make its modules top-level modules. With the parent
+folder in that place it is the package `supervisor`, as in the tests.
 """
 
 import os
@@ -12,4 +12,4 @@ if not __package__:
 
 from supervisor.main import main
 
-os._exit(main(sys.argv[1:]))  # everything is written; tidying up memory would only make a stop slower
+os._exit(main(sys.argv[1:]))  # all output is written; freeing memory would only delay the stop

@@ -1,4 +1,4 @@
-"""The bot's process."""
+"""The process of the bot, and of its cancel program."""
 
 import contextlib
 import os
@@ -9,7 +9,10 @@ _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # a bot of any language e
 
 
 class Bot:
-    """One run of the bot, in a session of its own. Signals are sent only while its pid is its own."""
+    """Runs the bot once, in a session of its own.
+
+    Signals are sent only until it is reaped, because its pid may belong to another process afterwards.
+    """
 
     def __init__(self, command: tuple[str, ...], environment: dict[str, str]) -> None:
         out_read, out_write = os.pipe2(os.O_CLOEXEC)
@@ -44,22 +47,22 @@ class Bot:
         self._alive = True
 
     def terminate(self) -> None:
-        """SIGTERM to the bot itself, once: it knows its children, and a second one may break off its clean-up."""
+        """Send SIGTERM to the bot, once. A second one may interrupt its clean-up; its children are its own concern."""
         if self._alive and not self.told_to_stop:
             self.told_to_stop = True
             os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL to all of its group."""
+        """Send SIGKILL to its process group."""
         if self._alive:
             self.killed = True
             self._kill_group()
 
     def reap(self) -> int | None:
-        """Its exit code, negative for a signal; None while it lives. What is left of its group is killed."""
+        """Return its exit code, negative for a signal; None while it lives. Kills what is left of its group."""
         if not self._alive or os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return None
-        self._kill_group()  # before it is reaped: until then nobody else can get the group's number
+        self._kill_group()  # before it is reaped, since the group's number can be reused afterwards
         self._alive = False
         _, status = os.waitpid(self.pid, 0)
         return os.waitstatus_to_exitcode(status)
@@ -70,7 +73,7 @@ class Bot:
 
 
 def signal_name(number: int) -> str:
-    """`SIGKILL` for 9; `SIG34` for one without a name."""
+    """Return `SIGKILL` for 9, and `SIG34` for a number without a name."""
     try:
         return signal.Signals(number).name
     except ValueError:

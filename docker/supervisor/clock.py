@@ -5,19 +5,19 @@ import time
 
 
 def date_name(wall: float) -> str:
-    """The local date of `wall` (seconds since the epoch) as a folder name."""
+    """Return the local date of `wall` (seconds since the epoch) as a folder name."""
     return time.strftime("%Y-%m-%d", time.localtime(wall))
 
 
 def days_before(wall: float, days: int) -> str:
-    """The local date `days` days before `wall`'s. Noon, so that no daylight saving change shifts it."""
+    """Return the local date `days` days before that of `wall`. Counts from noon, so that daylight saving shifts nothing."""
     now = time.localtime(wall)
     noon = (now.tm_year, now.tm_mon, now.tm_mday - days, 12, 0, 0, 0, 0, -1)
     return time.strftime("%Y-%m-%d", time.localtime(time.mktime(noon)))
 
 
-class Today:
-    """The current local date, worked out once a day rather than for each chunk of output."""
+class LocalDate:
+    """Caches the current local date, since it is needed for each chunk of output."""
 
     def __init__(self) -> None:
         self._start = self._end = 0.0
@@ -25,7 +25,7 @@ class Today:
         self._zone: str | None = None
 
     def name(self, wall: float) -> str:
-        """The local date of `wall`; right after a clock that steps either way, and after a change of TZ."""
+        """Return the local date of `wall`. Stays correct when the clock steps or TZ changes."""
         zone = os.environ.get("TZ")
         if not self._start <= wall < self._end or zone != self._zone:
             self._zone = zone

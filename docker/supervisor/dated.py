@@ -1,4 +1,4 @@
-"""Files in a folder per local day. They never block and never fail: what cannot be written is counted."""
+"""Log files in one folder per local day. Writing never blocks and never raises: lines that cannot be written are counted."""
 
 # ruff: noqa: PTH102
 # (pathlib is 0.8 MB of resident memory)
@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import Callable
 
-from supervisor.clock import Today
+from supervisor.clock import LocalDate
 
 RETRY_S = 1.0  # between two attempts to make the folder or the file
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -19,18 +19,19 @@ _NEWLINE = 10
 
 
 class DatedFile:
-    """`FOLDER/YYYY-MM-DD/NAME`, opened at the first write of a day.
+    """Appends to `FOLDER/YYYY-MM-DD/NAME`, which is opened at the first write of a day.
 
-    After a gap it goes on at the beginning of a line, so that no two halves of lines are joined.
+    After a gap it continues at the beginning of a line, so that halves of two lines are never joined.
     """
 
-    def __init__(self, folder: str, name: str, today: Today, on_fault: Callable[[str | None], None]) -> None:
+    def __init__(
+        self, folder: str, name: str, today: LocalDate, on_fault: Callable[[str | None], None]
+    ) -> None:
         self._folder = folder
         self._name = name
         self._today = today
-        self._on_fault = (
-            on_fault  # called with the cause when writing begins to fail, with None when it is well again
-        )
+        # called with the cause when writing begins to fail, and with None when it works again
+        self._on_fault = on_fault
         self._date = ""
         self._fd = -1
         self._retry_at = 0.0  # monotonic seconds
@@ -55,7 +56,7 @@ class DatedFile:
             self._turn(err.strerror or str(err))
 
     def check(self) -> None:
-        """Let go of a file that somebody has removed or renamed, so that the next write makes a new one."""
+        """Close a file that was removed or renamed, so that the next write creates a new one."""
         if self._fd < 0:
             return
         try:
@@ -67,6 +68,7 @@ class DatedFile:
             self.close()
 
     def close(self) -> None:
+        """Close the file; the next write opens it again."""
         if self._fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(self._fd)
@@ -84,7 +86,7 @@ class DatedFile:
         self._fd = _open_regular(f"{self._folder}/{date}", self._name)
 
     def _after_gap(self, data: bytes) -> bytes:
-        """What of `data` may follow a gap; the rest of a line whose beginning is lost may not."""
+        """Return `data` without the rest of a line whose beginning was dropped."""
         if self._file_mid_line:
             os.write(self._fd, b"\n")  # first, because nothing is counted yet should it fail
             self._file_mid_line = False
@@ -106,7 +108,7 @@ class DatedFile:
 
 
 def _open_regular(folder: str, name: str) -> int:
-    """A descriptor to append to; an error for a link, a FIFO, a device. No open waits for anything."""
+    """Return a descriptor to append to. Raises OSError for a link, a FIFO or a device; never blocks."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder)
     parent = os.open(folder, _OPEN_FOLDER)

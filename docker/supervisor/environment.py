@@ -1,4 +1,4 @@
-"""The bot's environment, put together anew before each start."""
+"""The bot's environment, made again before each start."""
 
 import contextlib
 import json
@@ -8,33 +8,36 @@ from collections.abc import Mapping
 
 from supervisor import files
 from supervisor.paths import Paths
+from supervisor.reasons import ReasonError
 from supervisor.settings import PREFIX
 
+REPORT = PREFIX + "REPORT"
+"""The variable that names the file of the bot's report."""
 
-class BadEnvironmentError(ValueError):
-    """env.json or what it yields is unusable; the text names the fault and never a value."""
+
+class BadEnvironmentError(ReasonError):
+    """env.json, or the environment made from it, cannot be used. The reason names the fault and never a value."""
 
 
 def load(path: str) -> dict[str, str]:
-    """The variables of env.json; none when there is no such file."""
+    """Return the variables of env.json; none when there is no such file."""
     try:
         raw = json.loads(files.read_small(path))
     except FileNotFoundError:
         return {}
     except OSError as err:
-        raise BadEnvironmentError(f"cannot read {path}: {err.strerror}") from err
-    except (ValueError, RecursionError) as err:
-        where = f" at line {err.lineno}" if isinstance(err, json.JSONDecodeError) else ""
-        raise BadEnvironmentError(f"cannot read {path}: it is not JSON{where}") from None
+        raise BadEnvironmentError("file_unreadable", path=path, error=str(err.strerror)) from err
+    except json.JSONDecodeError as err:
+        raise BadEnvironmentError("file_not_json_at", path=path, line=err.lineno) from None
+    except (ValueError, RecursionError):
+        raise BadEnvironmentError("file_not_json", path=path) from None
     if not isinstance(raw, dict):
-        raise BadEnvironmentError(f"cannot read {path}: it is not a JSON object")
+        raise BadEnvironmentError("file_not_object", path=path)
     for name, value in raw.items():
         if not name or "=" in name or "\0" in name:
-            raise BadEnvironmentError(f"cannot use {path}: {name!r} is no variable name")
+            raise BadEnvironmentError("variable_name_invalid", path=path, name=name)
         if not isinstance(value, str) or "\0" in value or not _encodable(name + value):
-            raise BadEnvironmentError(
-                f"cannot use {path}: {name!r} must be a string that an environment can hold"
-            )
+            raise BadEnvironmentError("variable_value_invalid", path=path, name=name)
     return raw
 
 
@@ -49,24 +52,24 @@ def _encodable(text: str) -> bool:
 def for_bot(
     container: Mapping[str, str], variables: Mapping[str, str], instance: str, paths: Paths
 ) -> dict[str, str]:
-    """The container's variables and env.json's over them, without the supervisor's own."""
+    """Return the container's variables, overridden by those of env.json, without the supervisor's own."""
     merged = {**container, **variables}
     bot = {name: value for name, value in merged.items() if not name.startswith(PREFIX)}
-    return {**bot, PREFIX + "INSTANCE": instance, PREFIX + "REPORT": paths.report_file}
+    return {**bot, PREFIX + "INSTANCE": instance, REPORT: paths.report_file}
 
 
 def web_port(bot: Mapping[str, str]) -> int:
-    """The port to probe."""
+    """Return the port to probe."""
     text = bot.get("WEB_PORT", "")
+    if not text:
+        raise BadEnvironmentError("web_port_missing")
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 65536):
-        raise BadEnvironmentError(
-            f"WEB_PORT: must be 1-65535, not {text!r}" if text else "WEB_PORT is not set"
-        )
+        raise BadEnvironmentError("web_port_invalid", value=text[:20])
     return int(text)
 
 
 def use_time_zone(bot: Mapping[str, str]) -> None:
-    """Dates in file names and log lines follow the bot's TZ."""
+    """Set the time zone of file names and log lines to the bot's TZ."""
     if "TZ" in bot:
         os.environ["TZ"] = bot["TZ"]
     else:

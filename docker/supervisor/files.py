@@ -1,17 +1,21 @@
-"""Small files, read and replaced without surprises."""
+"""Small files: read with limits, replaced atomically, whatever somebody else has put in their place."""
 
-# ruff: noqa: PTH104, PTH108
+# ruff: noqa: PTH101, PTH104, PTH106, PTH108, PTH116
 # (pathlib is 0.8 MB of resident memory)
 
 import contextlib
 import errno
 import os
 import stat
+import time
 
 
-def read_small(path: str, limit: int = 1 << 20) -> bytes:
-    """The content of a regular file of at most `limit` bytes. Never waits, whatever lies there (a FIFO)."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+def read_small(path: str, limit: int = 1 << 20, *, follow: bool = True) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes. Never blocks, not even on a FIFO.
+
+    `follow`: whether `path` may be a symbolic link. Not where the bot can write.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
@@ -27,10 +31,13 @@ def read_small(path: str, limit: int = 1 << 20) -> bytes:
 
 
 def replace(path: str, content: bytes, *, durable: bool) -> None:
-    """Put `content` at `path` so that a reader sees the old or the new, whole. `durable`: a power cut too."""
+    """Replace `path` atomically by `content`. `durable`: also across a power cut.
+
+    Replaces links, and moves folders aside that lie in its place or in that of the temporary file.
+    """
     temporary = path + ".tmp"
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        fd = _create(temporary)
         try:
             view = memoryview(content)
             while view:
@@ -39,7 +46,7 @@ def replace(path: str, content: bytes, *, durable: bool) -> None:
                 os.fsync(fd)
         finally:
             os.close(fd)
-        os.rename(temporary, path)
+        rename_over(temporary, path)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -48,10 +55,53 @@ def replace(path: str, content: bytes, *, durable: bool) -> None:
         _sync_folder(path)
 
 
+def rename_over(old: str, new: str) -> None:
+    """Rename `old` to `new`, whatever `new` is."""
+    try:
+        os.rename(old, new)
+    except OSError as err:
+        if err.errno not in (errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        move_aside(new)
+        os.rename(old, new)
+
+
+def move_aside(path: str) -> None:
+    """Remove what is at `path`; a folder that is not empty is renamed instead, since its content may be wanted."""
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            os.unlink(path)
+        except IsADirectoryError:
+            try:
+                os.rmdir(path)
+            except OSError as err:
+                if err.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                os.rename(path, f"{path}.moved-{time.time_ns()}")
+
+
+def _create(path: str) -> int:
+    """Create a new file, also in a folder that its owner has made read-only, as the bot can."""
+    try:
+        return _create_exclusively(path)
+    except PermissionError:
+        folder = path.rpartition("/")[0]
+        os.chmod(folder, stat.S_IMODE(os.stat(folder).st_mode) | stat.S_IRWXU)
+    return _create_exclusively(path)
+
+
+def _create_exclusively(path: str) -> int:
+    """Create a new file; what is in its place was left behind, or is somebody else's, and is moved aside."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC  # EXCL: a FIFO or a link is never opened
+    try:
+        return os.open(path, flags, 0o666)
+    except FileExistsError:
+        move_aside(path)
+    return os.open(path, flags, 0o666)
+
+
 def _sync_folder(path: str) -> None:
-    with contextlib.suppress(
-        OSError
-    ):  # some network and desktop file systems cannot; the rename has happened
+    with contextlib.suppress(OSError):  # not supported by some network file systems; the rename has happened
         fd = os.open(path.rpartition("/")[0], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(fd)

@@ -1,10 +1,26 @@
-"""What the probes of one run of the bot add up to. Pure: times are passed in, in monotonic seconds."""
+"""The health of one run of the bot, from its probes. Pure: times are passed in, in monotonic seconds."""
 
+from supervisor.reasons import Reason
 from supervisor.timings import Timings
 
 
+class ProbeResult:
+    """The result of one probe: well, degraded with a condition, or failed with a reason."""
+
+    def __init__(
+        self,
+        reason: Reason | None = None,
+        condition: dict[str, object] | None = None,
+        *,
+        is_refusal: bool = False,
+    ) -> None:
+        self.reason = reason  # why the probe failed
+        self.condition = condition  # code and params of a degraded bot
+        self.is_refusal = is_refusal  # failed, but the bot answered: it runs, and says that it cannot work
+
+
 class Health:
-    """Counts failed probes, and knows when to probe next."""
+    """Counts failed probes and decides when to probe next."""
 
     def __init__(self, started: float, interval: float, timings: Timings) -> None:
         self._start_phase_ends = started + timings.start_phase
@@ -12,15 +28,17 @@ class Health:
         self._interval = interval
         self.state = "starting"
         self.ok: bool | None = None
-        self.detail: str | None = None
+        self.reason: Reason | None = None  # why the last probe failed
+        self.condition: dict[str, object] | None = None  # of the last probe
         self.failures = 0  # in a row; the quick probes of the start phase are not counted
+        self.has_refused = False  # whether one of these failures was an answer
         self._healthy_since: float | None = None
 
-    def note(self, ok: bool, detail: str, now: float) -> None:
-        """Take in the outcome of a probe."""
-        self.ok, self.detail = ok, detail
-        if ok:
-            self.state, self.failures = "running", 0
+    def add(self, result: ProbeResult, now: float) -> None:
+        """Add the result of a probe. A degraded bot counts as healthy: a restart would not help it."""
+        self.ok, self.reason, self.condition = result.reason is None, result.reason, result.condition
+        if self.ok:
+            self.state, self.failures, self.has_refused = "running", 0, False
             if self._healthy_since is None:
                 self._healthy_since = now
             return
@@ -29,13 +47,14 @@ class Health:
             return
         self.state = "unhealthy"
         self.failures += 1
+        self.has_refused = self.has_refused or result.is_refusal
 
     def next_probe_in(self, now: float) -> float:
-        """Seconds until the next probe: quick ones until the first good one, or the end of the start phase."""
+        """Return the seconds until the next probe. Probes are quick until the first good one or the end of the start phase."""
         if self.state == "starting":
             return min(self._quick, max(0.0, self._start_phase_ends - now))
         return self._interval
 
     def healthy_for(self, now: float) -> float:
-        """Seconds of unbroken health; 0 when the last probe failed."""
+        """Return the seconds of unbroken health; 0 when the last probe failed."""
         return 0.0 if self._healthy_since is None else now - self._healthy_since

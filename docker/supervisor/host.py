@@ -1,4 +1,4 @@
-"""What the kernel tells about this container."""
+"""What the kernel reports about this container."""
 
 # ruff: noqa: PTH123
 # (pathlib is 0.8 MB of resident memory)
@@ -11,7 +11,7 @@ _ID = r"([0-9a-f]{64})"
 
 
 def uptime() -> float:
-    """Seconds of `/proc/uptime`, the clock that the health check and the manager compare with."""
+    """Return the seconds of `/proc/uptime`, the clock that the health check and the manager compare with."""
     try:
         with open("/proc/uptime", "rb") as file:
             return float(file.read().split()[0])
@@ -20,22 +20,22 @@ def uptime() -> float:
 
 
 def container_id(proc: str = "/proc/self") -> str:
-    """This container's 64 hex digits, or its hostname where the engine does not show them."""
+    """Return this container's id of 64 hex digits, or its hostname where the engine does not show it."""
     for line in _lines(f"{proc}/mountinfo"):
         fields = line.split()
         if len(fields) > 4 and fields[4] == "/etc/hostname":
-            found = re.search(rf"containers/{_ID}/", fields[3])
-            if found:
-                return found[1]
+            match = re.search(rf"containers/{_ID}/", fields[3])
+            if match:
+                return match[1]
     for line in _lines(f"{proc}/cgroup"):
-        found = re.search(rf"(?<![0-9a-f]){_ID}(?![0-9a-f])", line)
-        if found:
-            return found[1]
+        match = re.search(rf"(?<![0-9a-f]){_ID}(?![0-9a-f])", line)
+        if match:
+            return match[1]
     return socket.gethostname()
 
 
 def oom_kills(cgroup: str) -> int | None:
-    """How often the kernel has killed in this container for lack of memory; None when it does not say."""
+    """Return how many out-of-memory kills this container has had; None when the kernel does not say."""
     for path in (f"{cgroup}/memory.events", f"{cgroup}/memory/memory.oom_control"):
         for line in _lines(path):
             name, _, count = line.partition(" ")

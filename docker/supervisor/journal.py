@@ -1,21 +1,22 @@
-"""The supervisor's own lines."""
+"""The supervisor's own log."""
 
 import time
 
 from supervisor.dated import DatedFile
-from supervisor.outlet import Outlet
+from supervisor.output import Output
 
 
 class Journal:
-    """Each line goes to the container's stderr and, once the instance's folders are ours, to daemon.log."""
+    """Writes each line to the container's stderr and, once this supervisor holds the lock, to daemon.log."""
 
-    def __init__(self, outlet: Outlet) -> None:
-        self._outlet = outlet
+    def __init__(self, output: Output) -> None:
+        self._output = output
         self.file: DatedFile | None = None
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
+        """Write each line of `text` with its time."""
         for line in text.splitlines():
-            self._outlet.write_line(b"[supervisor] " + line.encode("utf-8", "replace") + b"\n")
+            self._output.write_line(b"[supervisor] " + line.encode("utf-8", "replace") + b"\n")
             if self.file is not None:
                 stamp = time.strftime("%Y-%m-%d %H:%M:%S ")
                 self.file.write((stamp + line + "\n").encode("utf-8", "replace"))

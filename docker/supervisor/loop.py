@@ -1,4 +1,4 @@
-"""One loop for descriptors, timers and signals; it sleeps until the next of them."""
+"""One event loop for descriptors, timers and signals."""
 
 import os
 import selectors
@@ -11,7 +11,7 @@ Action = Callable[[], None]
 
 
 class Loop:
-    """Calls actions, one at a time. Timers are in monotonic seconds: a clock that steps moves none."""
+    """Calls actions, one at a time. Timers are in monotonic seconds, so that a stepping clock does not move them."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -25,19 +25,20 @@ class Loop:
         self._actions[fd] = action
 
     def unwatch(self, fd: int) -> None:
-        """To be called before `fd` is closed; harmless when it is not watched."""
+        """Stop watching `fd`; to be called before it is closed. Does nothing when it is not watched."""
         if self._actions.pop(fd, None) is not None:
             self._selector.unregister(fd)
 
     def after(self, name: str, seconds: float, action: Action) -> None:
-        """Call `action` once, in place of whatever the timer `name` was set to."""
+        """Call `action` once after `seconds`. Replaces the timer of the same name."""
         self._timers[name] = (time.monotonic() + seconds, action)
 
     def cancel(self, name: str) -> None:
+        """Remove the timer `name`, if it is set."""
         self._timers.pop(name, None)
 
     def on_signals(self, handlers: dict[int, Action]) -> None:
-        """Call a handler from the loop, not in the middle of something, when its signal has come."""
+        """Call a handler from the loop, between actions, when its signal has arrived."""
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
         def dispatch() -> None:
@@ -51,10 +52,11 @@ class Loop:
         self.watch(wake_read, READ, dispatch)
 
     def stop(self, result: int) -> None:
+        """End `run`, which returns `result`."""
         self._result = result
 
     def run(self) -> int:
-        """Until `stop`; its result."""
+        """Call actions until `stop` is called; return its result."""
         while self._result is None:
             for key, _ in self._selector.select(self._sleep()):
                 # an earlier action of this round may have closed this one's descriptor

@@ -1,28 +1,35 @@
-"""From nothing to a kept bot: the lock, the settings, what an earlier life left, and only then the bot."""
+"""Starts the supervisor: the lock, the settings, an earlier terminal state, and then the runner."""
 
 import os
 import signal
 import time
 from collections.abc import Mapping
 
-from supervisor import environment, host, lock, retention, state
-from supervisor.board import Board
-from supervisor.clock import Today
+from supervisor import environment, host, retention, state
+from supervisor.bot import Bot
+from supervisor.clock import LocalDate
 from supervisor.dated import DatedFile
 from supervisor.journal import Journal
-from supervisor.keeper import Keeper
+from supervisor.lock import Lock, LockedError
 from supervisor.loop import Loop
-from supervisor.outlet import Outlet
+from supervisor.output import Output
 from supervisor.paths import Paths
+from supervisor.reasons import Reason
+from supervisor.runner import BotRunner
 from supervisor.settings import ONCE, Settings, SettingsError, parse
+from supervisor.status import StatusWriter
 from supervisor.timings import Timings
+
+TYPE_CHECKING = False  # `typing` is 0.6 MB
+if TYPE_CHECKING:
+    from supervisor.cancel import OrderCancel
 
 FAULT = 3  # exit code of a fault of our own
 LOCK_POLL_S = 0.2  # only during the few seconds of grace
 
 
 class Supervisor:
-    """Holds the parts together, and idles where there is nothing to run."""
+    """Connects the parts, and idles when there is nothing to run."""
 
     def __init__(
         self, arguments: list[str], paths: Paths, timings: Timings, environ: Mapping[str, str]
@@ -32,20 +39,22 @@ class Supervisor:
         self._timings = timings
         self._environ = environ
         self._loop = Loop()
-        patience = timings.reader_patience
-        self._outlets = {
-            "stdout": Outlet(self._loop, 1, patience),
-            "stderr": Outlet(self._loop, 2, patience),
+        self._outputs = {
+            "stdout": Output(self._loop, 1, timings.reader_timeout),
+            "stderr": Output(self._loop, 2, timings.reader_timeout),
         }
-        self._journal = Journal(self._outlets["stderr"])
-        self._today = Today()
+        self._journal = Journal(self._outputs["stderr"])
+        self._today = LocalDate()
         record = state.Record(environ.get("BOTFLEET_INSTANCE", ""), host.container_id())
-        self._board = Board(self._loop, paths, timings, record, self._journal)
-        self._keeper: Keeper | None = None
+        self._status = StatusWriter(self._loop, paths, timings, record, self._journal)
+        self._lock = Lock(paths.lock_file, paths.secrets)
+        self._settings = Settings()
+        self._cancel: OrderCancel | None = None
+        self._runner: BotRunner | None = None
         self._grace_ends = time.monotonic() + timings.lock_grace
 
     def run(self) -> int:
-        """The exit code: 0 when the bot ended by itself, 1 when it had to be killed."""
+        """Run until stopped. Returns 0 when the bot ended by itself, 1 when it had to be killed."""
         self._loop.on_signals(
             {signal.SIGTERM: self._on_stop, signal.SIGINT: self._on_stop, signal.SIGCHLD: self._on_child}
         )
@@ -55,58 +64,61 @@ class Supervisor:
         return result
 
     def die(self, fault: BaseException) -> None:
-        """A fault of our own: end the bot, say why. The engine starts the container anew."""
+        """Kill the bot and log a fault of the supervisor. The engine restarts the container."""
         import traceback  # 0.6 MB that is needed only here
 
-        if self._keeper is not None:
-            self._keeper.abandon()
-        self._journal.say(
+        if self._runner is not None:
+            self._runner.kill()
+        if self._cancel is not None:
+            self._cancel.kill()
+        self._journal.log(
             "a fault in the supervisor, the bot is killed:\n" + "".join(traceback.format_exception(fault))
         )
         self._flush()
 
     def _flush(self) -> None:
         deadline = time.monotonic() + self._timings.final_flush
-        for outlet in self._outlets.values():
-            outlet.flush_until(deadline)
+        for output in self._outputs.values():
+            output.flush_until(deadline)
 
     def _take_lock(self) -> None:
         path = self._paths.lock_file
         try:
-            lock.acquire(path)  # never closed: it is held until we and the bot are gone
-        except lock.LockedError:
+            self._lock.acquire()
+        except LockedError:
             if time.monotonic() < self._grace_ends:
                 self._loop.after("lock", LOCK_POLL_S, self._take_lock)
             else:
-                self._idle_without_lock(f"{path} is held by {self._holder()}: no second bot is started here")
+                self._idle_without_lock(self._held(path))
         except OSError as err:
-            self._idle_without_lock(f"cannot lock {path}: {err.strerror}")
+            self._idle_without_lock(Reason("cannot_lock", path=path, error=str(err.strerror)))
             self._loop.after("lock", self._timings.lock_retry, self._take_lock)
         else:
             self._begin()
 
-    def _holder(self) -> str:
+    def _held(self, path: str) -> Reason:
+        """Return the reason for a lock that is held, with the container of its holder where that is known."""
         container = (state.load(self._paths.state_file) or {}).get("container")
-        return (
-            f"another supervisor, of container {str(container)[:12]}" if container else "another supervisor"
-        )
+        if not container:
+            return Reason("locked", path=path)
+        return Reason("locked_by", path=path, container=str(container)[:12])
 
-    def _idle_without_lock(self, why: str) -> None:
-        if self._board.record.why != why:
-            self._journal.say(why)
-        self._board.change(state.LOCKED, why)
+    def _idle_without_lock(self, reason: Reason) -> None:
+        if self._status.record.why != str(reason):
+            self._journal.log(str(reason))
+        self._status.enter(state.LOCKED, reason)
 
     def _begin(self) -> None:
-        """The instance's folders are ours."""
-        self._board.owns_state_file = True
+        """Continue with the lock held: only now may the instance's folders be written."""
+        self._status.lock = self._lock
         self._journal.file = DatedFile(self._paths.logs, "daemon.log", self._today, lambda _: None)
-        self._board.outputs = {name: self._dated(name) for name in ("stdout", "stderr")}
-        record = self._board.record
+        self._status.dated_files = {name: self._dated(name) for name in ("stdout", "stderr")}
+        record = self._status.record
         try:
-            settings = parse(self._environ, self._arguments)
+            settings = self._settings = parse(self._environ, self._arguments)
         except SettingsError as err:
-            self._journal.say(f"failed: {err}")
-            self._board.change("failed", str(err))
+            self._journal.log(f"failed: {err}")
+            self._status.enter("failed", err.reason)
             return
         record.health_interval, record.max = settings.health_interval, settings.max_restarts
         self._use_time_zone()
@@ -114,25 +126,29 @@ class Supervisor:
         old = state.load_terminal(self._paths.state_file, record.container)
         if old is not None:
             record.resume(old)
-            self._journal.say(
+            self._journal.log(
                 f"still {record.state}: {record.why}. A start or restart through the manager clears it"
             )
-            self._board.show()
+            self._status.write()
+            if record.state == "failed":
+                self._cancel_orders()
             return
-        self._keeper = Keeper(
+        self._runner = BotRunner(
             self._loop,
             settings,
             self._paths,
             self._timings,
             self._environ,
-            self._board,
+            self._lock,
+            self._status,
             self._journal,
-            self._outlets,
+            self._outputs,
+            self._cancel_orders,
         )
-        self._keeper.start()
+        self._runner.start()
 
     def _use_time_zone(self) -> None:
-        """So that the first lines are dated right; a fault is told when the bot is started."""
+        """Set the time zone of the first log lines. A fault in env.json is reported when the bot is started."""
         try:
             variables = environment.load(self._paths.env_file)
         except environment.BadEnvironmentError:
@@ -144,10 +160,10 @@ class Supervisor:
 
         def on_fault(fault: str | None) -> None:
             if fault is None:
-                lost = self._board.outputs[name].dropped
-                self._journal.say(f"writing {file} works again; {lost} lines are missing there in all")
+                lost = self._status.dated_files[name].dropped
+                self._journal.log(f"writing {file} works again; {lost} lines are missing there in all")
             else:
-                self._journal.say(
+                self._journal.log(
                     f"cannot write {file}: {fault}; its lines are dropped there until it works again"
                 )
 
@@ -156,21 +172,53 @@ class Supervisor:
     def _clean_up(self, settings: Settings) -> None:
         removed, faults = retention.clean(self._paths.logs, time.time(), settings.log_retention_days)
         if removed:
-            self._journal.say(f"removed old log folders: {', '.join(removed)}")
+            self._journal.log(f"removed old log folders: {', '.join(removed)}")
         for fault in faults:
-            self._journal.say(fault)
+            self._journal.log(fault)
         self._loop.after("clean up", settings.log_cleanup_interval, lambda: self._clean_up(settings))
 
+    def _cancel_orders(self) -> None:
+        """Cancel the orders of a live bot that has failed, if the image has a program for it."""
+        confirmed = self._status.record.is_cancel_confirmed
+        if not self._settings.cancel_command or confirmed or self._trading_mode() != "live":
+            return
+        from supervisor.cancel import OrderCancel  # memory that only a failed live bot needs
+
+        self._cancel = OrderCancel(
+            self._loop, self._timings, self._status, self._journal, self._outputs, self._spawn_cancel
+        )
+        self._cancel.start()
+
+    def _trading_mode(self) -> str | None:
+        """Return the bot's mode; that of the container's own environment while env.json cannot be used."""
+        try:
+            variables = environment.load(self._paths.env_file)
+        except environment.BadEnvironmentError:
+            variables = {}
+        return variables.get("TRADING_MODE", self._environ.get("TRADING_MODE"))
+
+    def _spawn_cancel(self) -> Bot:
+        self._lock.kill_leftovers(self._journal.log)  # no bot may place what is being cancelled
+        variables = environment.load(self._paths.env_file)
+        program = environment.for_bot(self._environ, variables, self._settings.instance, self._paths)
+        del program[environment.REPORT]
+        return Bot(self._settings.cancel_command, program)
+
     def _on_stop(self) -> None:
-        # without a keeper there is no bot, and a terminal state stays as it is for the next start
-        if self._keeper is None or self._board.record.state in state.TERMINAL:
-            self._loop.stop(0)
+        # without a runner there is no bot, and a terminal state is kept for the next start
+        if self._runner is None or self._status.record.state in state.TERMINAL:
+            if self._cancel is None:
+                self._loop.stop(0)
+            else:
+                self._cancel.stop(self._settings.stop_timeout, lambda: self._loop.stop(0))
         else:
-            self._keeper.stop()
+            self._runner.stop()
 
     def _on_child(self) -> None:
-        if self._keeper is not None:
-            self._keeper.on_child()
+        if self._runner is not None:
+            self._runner.on_child()
+        if self._cancel is not None:
+            self._cancel.on_child()
 
 
 def main(
@@ -179,7 +227,7 @@ def main(
     timings: Timings | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> int:
-    """Run until told to stop, or with BOTFLEET_ONCE until the question is answered; an exit code for the container."""
+    """Run until stopped, or with BOTFLEET_ONCE until the program has answered. Returns the container's exit code."""
     os.umask(0o027)  # logs, databases and states are for their owner and group
     paths, environ = paths or Paths(), dict(os.environ if environ is None else environ)
     if ONCE in environ:
@@ -189,6 +237,6 @@ def main(
     supervisor = Supervisor(arguments, paths, timings or Timings(), environ)
     try:
         return supervisor.run()
-    except BaseException as fault:  # noqa: BLE001 - whatever it is, no bot may go on without us
+    except BaseException as fault:  # noqa: BLE001 - whatever it is, no bot may run without a supervisor
         supervisor.die(fault)
         return FAULT

@@ -1,7 +1,7 @@
-"""A question instead of a bot: a program of the image that answers on its standard output and ends.
+"""Runs a program of the image that answers a question on its standard output, instead of a bot.
 
-It gets what the bot gets, credentials included, but for the report: that is the bot's own. Nothing is locked and nothing
-written, so that it can be asked while a bot runs elsewhere.
+It gets the bot's environment, credentials included, without the path of the report. It takes no lock and writes no file, so
+that it can run beside a bot.
 """
 
 import os
@@ -11,31 +11,31 @@ from collections.abc import Mapping
 
 from supervisor import environment
 from supervisor.paths import Paths
-from supervisor.settings import ONCE, PREFIX, SettingsError, parse
+from supervisor.settings import ONCE, SettingsError, parse
 
-MOST_S = 3600
+MAX_S = 3600
 TIMED_OUT = 124
-"""As timeout(1) ends."""
-UNUSABLE = 2
+"""The exit code of timeout(1)."""
+CANNOT_RUN = 2
 
 
 def run(arguments: list[str], paths: Paths, environ: Mapping[str, str]) -> int:
-    """The program's exit code; 124 when it was killed after BOTFLEET_ONCE seconds, 2 when it could not be started."""
+    """Return the program's exit code; 124 when it was killed after BOTFLEET_ONCE seconds, 2 when it cannot be started."""
     try:
         seconds = _seconds(environ[ONCE])
         settings = parse(environ, arguments)
         variables = environment.load(paths.env_file)
     except (SettingsError, environment.BadEnvironmentError) as err:
-        return _refused(str(err))
+        return _fail(str(err))
     bot = environment.for_bot(environ, variables, settings.instance, paths)
-    del bot[PREFIX + "REPORT"]
+    del bot[environment.REPORT]
     try:
         return subprocess.run(settings.command, env=bot, timeout=seconds, check=False).returncode & 0xFF
     except subprocess.TimeoutExpired:
         print(f"no answer within {seconds:g} s", file=sys.stderr, flush=True)
         return TIMED_OUT
     except OSError as err:
-        return _refused(f"cannot start {settings.command[0]}: {os.strerror(err.errno or 0)}")
+        return _fail(f"cannot start {settings.command[0]}: {os.strerror(err.errno or 0)}")
 
 
 def _seconds(text: str) -> float:
@@ -43,11 +43,11 @@ def _seconds(text: str) -> float:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value <= MOST_S:
-        raise SettingsError(f"{ONCE}: must be a number above 0, to {MOST_S}, not {text!r}")
+    if not 0 < value <= MAX_S:
+        raise SettingsError("setting_not_positive", name=ONCE, high=MAX_S, value=text[:40])
     return value
 
 
-def _refused(why: str) -> int:
+def _fail(why: str) -> int:
     print(why, file=sys.stderr, flush=True)
-    return UNUSABLE
+    return CANNOT_RUN

@@ -1,8 +1,8 @@
-"""Where things lie in the container."""
+"""The paths of the contract."""
 
 
 class Paths:
-    """Folders and files; the folders can be others, so that a test can have its own."""
+    """Holds the paths in the container. A test passes folders of its own."""
 
     def __init__(
         self,
@@ -14,8 +14,11 @@ class Paths:
     ) -> None:
         self.logs = logs
         self.cgroup = cgroup
+        self.secrets = secrets
         self.state_file = state + "/supervisor.json"
         self.lock_file = state + "/supervisor.lock"
-        self.report_file = state + "/report.json"
+        self.report_file = run + "/report.json"  # written by the bot: a tmpfs, which no full disk refuses
+        self.report_copy = state + "/report.json"
         self.env_file = secrets + "/env.json"
+        self.halt_mark = secrets + "/halted"
         self.verdict_file = run + "/verdict"

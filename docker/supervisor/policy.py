@@ -1,12 +1,13 @@
-"""The restart rules: what follows from the end of a bot. Pure."""
+"""The restart rules: what follows from the end of a run, and when. Pure."""
 
+from supervisor.reasons import Reason
 from supervisor.settings import Settings
 
 RESTART, FAILED, COMPLETED = "restart", "failed", "completed"
 
 
 class Ending:
-    """How one run of the bot ended. `ran_s` in seconds, by a clock that never steps."""
+    """Describes how one run of the bot ended. `ran_s` is in monotonic seconds."""
 
     def __init__(
         self,
@@ -16,7 +17,7 @@ class Ending:
         oom: bool = False,
         killed: bool = False,
         ran_s: float = 0.0,
-        cause: str | None = None,
+        cause: Reason | None = None,
     ) -> None:
         self.code = code
         self.signal = signal
@@ -26,49 +27,81 @@ class Ending:
         self.cause = cause  # set when we ended it (unhealthy) or it never began; always a crash
 
 
-def describe(ending: Ending) -> str:
-    """The end itself, without a judgement."""
-    if ending.cause:
+def ending_reason(ending: Ending) -> Reason:
+    """Return the end itself as a reason, without a judgement."""
+    if ending.cause is not None:
         return ending.cause
-    if ending.signal:
-        return f"{ending.signal} (out of memory)" if ending.oom else ending.signal
-    return f"exit code {ending.code}"
+    if ending.signal is not None:
+        return Reason("out_of_memory" if ending.oom else "signal", signal=ending.signal)
+    return Reason("exit_code", code=ending.code or 0)
 
 
-def decide(settings: Settings, ending: Ending, in_a_row: int) -> tuple[str, str]:
-    """What follows from `ending`, after `in_a_row` restarts without a healthy spell between them.
+def describe(ending: Ending) -> str:
+    """Return the end itself as a sentence."""
+    return str(ending_reason(ending))
 
-    RESTART, or the terminal state that the bot has reached; and why, in a person's words.
+
+def decide(
+    settings: Settings, ending: Ending, in_a_row: int, *, spends_budget: bool = True
+) -> tuple[str, Reason]:
+    """Return what follows from `ending`, after `in_a_row` restarts without a healthy spell between them.
+
+    That is RESTART, or the terminal state that the bot has reached; and the reason. `spends_budget` is False for a bot that
+    was able to run and said that it cannot work, as during an outage of its exchange: it is restarted without end.
     """
-    crash = crash_cause(settings, ending)
+    crash = crash_reason(settings, ending)
     if crash is None:
-        return COMPLETED, describe(ending)
+        return COMPLETED, ending_reason(ending)
     if not settings.auto_restart:
-        return FAILED, f"{crash} (auto_restart is off)"
-    if in_a_row >= settings.max_restarts:
-        times = "1 restart" if in_a_row == 1 else f"{in_a_row} restarts"
-        return FAILED, f"{crash} (given up after {times} in a row)"
+        return FAILED, Reason("auto_restart_off", cause=crash)
+    if spends_budget and in_a_row >= settings.max_restarts:
+        return FAILED, Reason("restarts_exhausted", cause=crash, count=in_a_row)
     return RESTART, crash
 
 
-def crash_cause(settings: Settings, ending: Ending) -> str | None:
-    """Why `ending` is a crash; None when it is the completion of the run."""
-    text = describe(ending)
-    if ending.cause or ending.signal:
-        return text
+def crash_reason(settings: Settings, ending: Ending) -> Reason | None:
+    """Return why `ending` is a crash; None when it is the completion of the run."""
+    reason = ending_reason(ending)
+    if ending.cause is not None or ending.signal is not None:
+        return reason
     codes = settings.crash_exit_codes
     if ending.code in codes if codes is not None else ending.code != 0:
-        return text
+        return reason
     if settings.completion == "never":
-        return f"{text}, but this bot is meant never to end"
+        return Reason("never_completes", cause=reason)
     if settings.completion == "duration":
         if settings.duration is None:
-            return f"{text}, but this bot has no duration after which it may end"
+            return Reason("no_duration", cause=reason)
         if ending.ran_s < settings.duration:
-            return f"{text} after {ending.ran_s:.0f} s, before its duration of {settings.duration:.0f} s"
+            return Reason(
+                "before_duration",
+                cause=reason,
+                seconds=round(ending.ran_s),
+                duration=round(settings.duration),
+            )
     return None
 
 
 def healthy_spell(restart_delay: float, minimum: float) -> float:
-    """Seconds of unbroken health after which the restart budget is given back."""
+    """Return the seconds of unbroken health after which the restart budget is given back."""
     return max(minimum, 5 * restart_delay)
+
+
+def restart_delay(first: float, count: int, longest: float, seed: str) -> float:
+    """Return the seconds before the restart that is number `count` (from 1) without a healthy spell.
+
+    The delay doubles from `first` up to `longest` or `first`, whichever is larger. Up to half of it, or 5 s, is added by
+    `seed`, so that bots that ended together do not come back together.
+    """
+    delay = min(first * 2.0 ** min(count - 1, 30), max(first, longest))
+    return delay + max(delay / 2, min(delay, 5.0)) * _fraction(f"{seed}:{count}")
+
+
+def _fraction(text: str) -> float:
+    """Return a number from 0 to 1 that depends on `text` only (FNV-1a; `random` and `hashlib` are a MB of memory)."""
+    value = 0x811C9DC5
+    for byte in text.encode("utf-8", "replace"):
+        value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
+    value = (value ^ value >> 16) * 0x45D9F3B & 0xFFFFFFFF  # texts that differ in one character are far apart
+    value = (value ^ value >> 16) * 0x45D9F3B & 0xFFFFFFFF
+    return (value ^ value >> 16) / 0x100000000

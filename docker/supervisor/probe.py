@@ -1,35 +1,103 @@
-"""GET /health, one at a time, inside the loop."""
+"""Probes `GET /health`, one at a time, inside the loop."""
 
 import errno
+import json
 import os
 import re
 import socket
 from collections.abc import Callable
 
+from supervisor.health import ProbeResult
 from supervisor.loop import READ, WRITE, Loop
+from supervisor.reasons import Reason
+from supervisor.text import plain
 
 PATH = "/health"
-MAX_REPLY = 65536  # bytes
+MAX_REPLY = 65536  # bytes; what follows is not read
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 _LENGTH = re.compile(rb"\r?\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r?\n", re.IGNORECASE)
 
-Report = Callable[[bool, str], None]
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+MAX_PARAMETERS = 16
+MAX_TEXT = 200  # characters
+
+Report = Callable[[ProbeResult], None]
 
 
-def judge(reply: bytes) -> tuple[bool, str]:
-    """Whether a reply is good, and what to say of it."""
+def judge(reply: bytes) -> ProbeResult:
+    """Return what a reply says: 200 is well, or degraded where its body says so; all else has failed."""
     status = _STATUS.match(reply)
     if status is None:
-        return False, "no HTTP answer" if reply else "connection closed without an answer"
-    code = status[1].decode()
-    if code == "200":
-        return True, code
-    reason = (status[2] or b"").decode("ascii", "replace").strip()
-    return False, f"{code} {reason}"[:100].strip()
+        return ProbeResult(Reason("no_http" if reply else "connection_closed"))
+    body = _body(reply)
+    if status[1] == b"200":
+        return ProbeResult(condition=_degraded(body))
+    detail = _detail(body) or plain((status[2] or b"").decode("ascii", "replace"), 96)
+    reason = Reason("http_status", status=int(status[1]), detail=detail)
+    return ProbeResult(reason, is_refusal=status[1].startswith(b"5"))
+
+
+def _body(reply: bytes) -> bytes:
+    for blank in (b"\r\n\r\n", b"\n\n"):
+        _head, found, body = reply.partition(blank)
+        if found:
+            return body.strip()
+    return b""
+
+
+def _json_object(body: bytes) -> dict[str, object] | None:
+    try:
+        content = json.loads(body) if body.startswith(b"{") else None
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _degraded(body: bytes) -> dict[str, object] | None:
+    """Return the condition of a degraded bot; None for one that is well."""
+    content = _json_object(body) if b"degraded" in body else None
+    if content is None or content.get("status") != "degraded":
+        return None
+    condition = content.get("condition")
+    code = condition.get("code") if isinstance(condition, dict) else None
+    if not isinstance(condition, dict) or not isinstance(code, str) or not _CODE.fullmatch(code):
+        return {"code": "unknown", "params": {}}
+    params = condition.get("params")
+    return {"code": code, "params": _parameters(params) if isinstance(params, dict) else {}}
+
+
+def _parameters(raw: dict[str, object]) -> dict[str, object]:
+    """Return the parameters that are text or numbers; a bot may send anything."""
+    params: dict[str, object] = {}
+    for name, value in raw.items():
+        if len(params) == MAX_PARAMETERS:
+            break
+        if not _CODE.fullmatch(name):
+            continue
+        if isinstance(value, str):
+            params[name] = plain(value, MAX_TEXT)
+        elif value is None or (isinstance(value, int | float) and -1e15 < value < 1e15):
+            params[name] = value
+    return params
+
+
+def _detail(body: bytes) -> str:
+    """Return what the body of a refusal says: its `reason`, `detail` or `error`, or the first line of a plain text."""
+    content = _json_object(body)
+    if content is None:
+        text = body.partition(b"\n")[0].decode("utf-8", "replace")
+        return "" if text.startswith(("<", "{", "[")) else plain(text, MAX_TEXT)
+    for name in ("reason", "detail", "error"):
+        value = content.get(name)
+        if isinstance(value, dict):
+            value = value.get("code")
+        if isinstance(value, str) and plain(value, MAX_TEXT):
+            return plain(value, MAX_TEXT)
+    return ""
 
 
 def complete(reply: bytes) -> bool:
-    """Whether the whole reply is there before its sender has closed the connection."""
+    """Return whether the reply is complete before its sender has closed the connection."""
     for blank in (b"\r\n\r\n", b"\n\n"):
         head, found, body = reply.partition(blank)
         if found:
@@ -39,7 +107,7 @@ def complete(reply: bytes) -> bool:
 
 
 class Probe:
-    """One request. It reads the reply to its end, so that the bot never writes to a closed connection."""
+    """Sends one request and reads its reply to the end, so that the bot never writes to a closed connection."""
 
     def __init__(self, loop: Loop, port: int, timeout: float, report: Report) -> None:
         self._loop = loop
@@ -51,12 +119,12 @@ class Probe:
         loop.after("probe timeout", timeout, self._timed_out)
         error = self._socket.connect_ex(("127.0.0.1", port))
         if error not in (0, errno.EINPROGRESS):
-            loop.after("probe timeout", 0, lambda: self._end(False, _text(error)))
+            loop.after("probe timeout", 0, lambda: self._end(_failed(error)))
             return
         loop.watch(self._socket.fileno(), WRITE, self._connected)
 
     def cancel(self) -> None:
-        """Forget it, without a report."""
+        """Close the connection without reporting a result."""
         self._loop.cancel("probe timeout")
         self._loop.unwatch(self._socket.fileno())
         self._socket.close()
@@ -64,13 +132,13 @@ class Probe:
     def _connected(self) -> None:
         error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
-            self._end(False, _text(error))
+            self._end(_failed(error))
             return
         self._loop.unwatch(self._socket.fileno())
         try:
             self._socket.send(self._request)  # far smaller than any socket buffer
         except OSError as err:
-            self._end(False, _text(err.errno or 0))
+            self._end(_failed(err.errno or 0))
             return
         self._loop.watch(self._socket.fileno(), READ, self._readable)
 
@@ -81,20 +149,20 @@ class Probe:
             return
         except OSError as err:
             if not self._reply:
-                self._end(False, _text(err.errno or 0))
+                self._end(_failed(err.errno or 0))
                 return
             data = b""  # some servers reset the connection behind a whole reply
         self._reply += data
         if not data or len(self._reply) > MAX_REPLY or complete(self._reply):
-            self._end(*judge(self._reply))
+            self._end(judge(self._reply))
 
     def _timed_out(self) -> None:
-        self._end(False, f"no answer within {self._timeout:g} s")
+        self._end(ProbeResult(Reason("no_answer", seconds=self._timeout)))
 
-    def _end(self, ok: bool, detail: str) -> None:
+    def _end(self, result: ProbeResult) -> None:
         self.cancel()
-        self._report(ok, detail)
+        self._report(result)
 
 
-def _text(error: int) -> str:
-    return os.strerror(error).lower()
+def _failed(error: int) -> ProbeResult:
+    return ProbeResult(Reason("connection_failed", error=os.strerror(error).lower()))

@@ -14,13 +14,13 @@ _DATED = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])", re.ASC
 
 
 def expired(names: list[str], wall: float, days: int) -> list[str]:
-    """Those of `names` that are dates more than `days` days before today. Never today, never the future."""
-    first_kept = clock.days_before(wall, days)
-    return sorted(name for name in names if _DATED.fullmatch(name) and name < first_kept)
+    """Return those of `names` that are dates more than `days` days before today."""
+    oldest_kept = clock.days_before(wall, days)
+    return sorted(name for name in names if _DATED.fullmatch(name) and name < oldest_kept)
 
 
 def clean(folder: str, wall: float, days: int) -> tuple[list[str], list[str]]:
-    """Remove what has expired in `folder`; the names removed, and a line for each that could not be."""
+    """Remove the expired folders in `folder`. Returns the names removed, and a line for each that cannot be."""
     removed: list[str] = []
     faults: list[str] = []
     try:
@@ -40,10 +40,10 @@ def clean(folder: str, wall: float, days: int) -> tuple[list[str], list[str]]:
 
 
 def _remove_tree(parent: int, name: str) -> bool:
-    """Remove the real folder `name`; a link or a file of that name is somebody's own and stays."""
+    """Remove the folder `name` with its content. Returns False for a link or a file, which is left alone."""
     try:
-        # each step goes through a descriptor opened without following links, so that nothing
-        # outside can be reached, even when a name is exchanged for a link meanwhile
+        # each step uses a descriptor that was opened without following links, so that nothing outside
+        # the folder is removed, even when a name is replaced by a link meanwhile
         folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     except OSError as err:
         if err.errno in (errno.ENOTDIR, errno.ELOOP):

@@ -1,24 +1,28 @@
-"""The state file and the verdict: what the supervisor tells the manager and the engine."""
+"""The content of the state file, for the manager, and of the verdict, for the engine."""
 
 import json
 import time
 
 from supervisor import files, host
+from supervisor.health import Health
+from supervisor.reasons import Reason
 
 SCHEMA = 1
+CANCEL_CONFIRMED = "confirmed"
 TERMINAL = ("failed", "completed")
 LOCKED = "locked"  # never in the file: another supervisor owns it
-GOOD = ("running", "completed")  # `completed` is no fault: the engine has nothing to complain of
+GOOD = ("running", "completed")  # states that the engine calls healthy; a completed run is no fault
 
 
 class Record:
-    """The content of supervisor.json. Times are seconds since the epoch, for display only."""
+    """Holds the content of supervisor.json. Times are seconds since the epoch, for display only."""
 
     def __init__(self, instance: str, container: str) -> None:
         self.instance = instance
         self.container = container
         self.state = "starting"
         self.why: str | None = None
+        self.reason: dict[str, object] | None = None  # `why` as a code with parameters
         self.bot_pid: int | None = None
         self.bot_started_at: float | None = None
         self.supervisor_started_at = time.time()
@@ -27,21 +31,59 @@ class Record:
         self.checked_at: float | None = None
         self.failures = 0
         self.detail: str | None = None
+        self.health_reason: dict[str, object] | None = None
+        self.condition: dict[str, object] | None = None
+        self.condition_since: float | None = None
         self.in_a_row = 0
         self.total = 0
         self.max = 0
-        self.next_at: float | None = None
+        self.since_healthy = 0  # restarts of any kind since the last healthy spell
+        self.next_due: float | None = (
+            None  # monotonic, so that a clock that steps does not make `next_at` wrong
+        )
         self.last_exit: dict[str, object] | None = None
+        self.anchor_pid: int | None = None
+        self.cancel: dict[str, object] | None = None
         self.dropped = {"stdout": 0, "stderr": 0}  # lines
 
+    def enter(self, state: str, reason: Reason | None) -> None:
+        """Set the state, with its reason as a sentence and as a code."""
+        self.state = state
+        self.why = None if reason is None else str(reason)
+        self.reason = None if reason is None else reason.as_json()
+
+    def set_health(self, health: Health) -> None:
+        """Take over what the probes of this run have come to."""
+        self.healthy, self.failures = health.ok, health.failures
+        self.detail = "200" if health.ok else None if health.reason is None else str(health.reason)
+        self.health_reason = None if health.reason is None else health.reason.as_json()
+        if health.condition is None:
+            self.condition_since = None
+        elif self.condition is None or self.condition["code"] != health.condition["code"]:
+            self.condition_since = time.time()
+        self.condition = health.condition
+
+    @property
+    def is_halted(self) -> bool:
+        """Return whether no bot runs because of a halt mark. This is intended, so the engine may call it healthy."""
+        return self.state == "stopped" and self.reason is not None and self.reason["code"] == "halted"
+
+    @property
+    def is_cancel_confirmed(self) -> bool:
+        """Return whether the exchange has confirmed, perhaps to an earlier supervisor, that no order is left."""
+        return self.cancel is not None and self.cancel.get("state") == CANCEL_CONFIRMED
+
     def as_json(self, wall: float, uptime: float) -> dict[str, object]:
+        """Return the content of supervisor.json."""
         return {
             "schema": SCHEMA,
             "instance": self.instance,
             "container": self.container,
             "state": self.state,
             "why": self.why,
+            "reason": self.reason,
             "bot_pid": self.bot_pid,
+            "anchor_pid": self.anchor_pid,
             "bot_started_at": self.bot_started_at,
             "supervisor_started_at": self.supervisor_started_at,
             "updated_at": wall,
@@ -52,31 +94,40 @@ class Record:
                 "checked_at": self.checked_at,
                 "failures": self.failures,
                 "detail": self.detail,
+                "reason": self.health_reason,
+                "condition": self.condition and {**self.condition, "since": self.condition_since},
             },
             "restarts": {
                 "in_a_row": self.in_a_row,
                 "total": self.total,
                 "max": self.max,
-                "next_at": self.next_at,
+                "since_healthy": self.since_healthy,
+                "next_at": self.next_due and round(wall + self.next_due - time.monotonic(), 1),
             },
             "last_exit": self.last_exit,
+            "cancel": self.cancel,
             "logs_dropped": dict(self.dropped),
         }
 
     def resume(self, old: dict[str, object]) -> None:
-        """Take over a terminal state from an earlier life of this container."""
+        """Copy a terminal state that an earlier supervisor of this container has written."""
         self.state = str(old["state"])
         self.why = str(old["why"]) if old.get("why") else None
+        reason = old.get("reason")
+        self.reason = reason if isinstance(reason, dict) else None
         last_exit = old.get("last_exit")
         self.last_exit = last_exit if isinstance(last_exit, dict) else None
+        cancel = old.get("cancel")
+        self.cancel = cancel if isinstance(cancel, dict) else None
         restarts = old.get("restarts")
         if isinstance(restarts, dict):
             self.in_a_row = restarts.get("in_a_row", 0)
             self.total = restarts.get("total", 0)
+            self.since_healthy = restarts.get("since_healthy", 0)
 
 
 def load_terminal(path: str, container: str) -> dict[str, object] | None:
-    """The state file's content when it holds a terminal state of this very container."""
+    """Return the state file's content if it holds a terminal state of this container."""
     old = load(path)
     if old is None or old.get("container") != container or old.get("state") not in TERMINAL:
         return None
@@ -84,23 +135,23 @@ def load_terminal(path: str, container: str) -> dict[str, object] | None:
 
 
 def load(path: str) -> dict[str, object] | None:
-    """The state file's content; None when there is none, or nothing usable: it is history either way."""
+    """Return the state file's content; None when there is none or it cannot be used."""
     try:
-        old = json.loads(files.read_small(path))
+        old = json.loads(files.read_small(path, follow=False))
     except (OSError, ValueError, RecursionError):
         return None
     return old if isinstance(old, dict) else None
 
 
 def save(path: str, record: Record, *, durable: bool) -> None:
-    """Replace the state file."""
+    """Write the state file."""
     content = json.dumps(record.as_json(time.time(), host.uptime()), indent=1, ensure_ascii=False)
     files.replace(path, content.encode("utf-8", "replace") + b"\n", durable=durable)
 
 
-def verdict(state: str, why: str | None, until: float) -> str:
-    """The line for the engine's health check; `until` in seconds of /proc/uptime."""
-    if state in GOOD:
+def verdict(state: str, why: str | None, until: float, *, halted: bool = False) -> str:
+    """Return the line for the engine's health check, which is valid until `until` (seconds of /proc/uptime)."""
+    if state in GOOD or halted:
         return f"ok {until:.0f}\n"
     reason = " ".join((why or "").split())[:300]
     return f"bad {until:.0f} {state}{': ' + reason if reason else ''}\n"

@@ -1,20 +1,24 @@
-"""Durations that are not settings. All in seconds."""
+"""Durations that are not settings, in seconds."""
 
 
 class Timings:
-    """In one place so that a test can shorten them; each default has a reason."""
+    """Holds the durations in one place, so that tests can shorten them."""
 
-    start_phase = 30.0  # a bot that loads its markets answers after up to 20 s
-    quick_probe = 0.5  # `up --wait` feels immediate, and 60 loopback connects cost nothing
+    start_phase = 30.0  # loading the markets takes a bot up to 20 s
+    quick_probe = 0.5  # `up --wait` returns promptly, and 60 loopback connects cost little
     probe_timeout = 5.0  # a bot busy with a slow exchange still answers within this
-    drain = 1.0  # for the pipes of an ended bot to reach their end; what they hold is never lost
+    drain = 1.0  # until the pipes of an ended bot are closed; their content is read in any case
     final_flush = 2.0  # with `drain` well within the 5 s that the container has beyond the bot's stop timeout
-    reader_patience = (
-        10.0  # an engine at work takes a line within a second; one that is away takes none at all
+    reader_timeout = 10.0  # a running engine reads a line within a second; a stopped one reads nothing
+    lock_grace = 3.0  # a container that is being killed releases the lock within this time
+    lock_retry = 10.0  # when the lock file cannot be created: full disk, another owner
+    restart_delay_max = 900.0  # an exchange that is back after hours is traded on a quarter of an hour later
+    healthy_spell_min = (
+        60.0  # after this long, or 5 restart delays, a healthy bot has its restart budget back
     )
-    lock_grace = 3.0  # a container that is being killed lets go of the lock this much later
-    lock_retry = 10.0  # when the lock file cannot be made: full disk, foreign owner
-    healthy_spell_min = 60.0  # a bot that was well this long, or 5 restart delays, has its budget back
+    cancel_timeout = 120.0  # 200 orders, one by one, at an exchange that answers slowly
+    cancel_retry = 5.0
+    cancel_retry_max = 300.0  # an outage must not become a flood of requests when it ends
     verdict_margin = 10.0  # on top of three probe intervals: a probe that times out, a busy machine
 
     def __init__(self, **changes: float) -> None:

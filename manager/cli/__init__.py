@@ -4,7 +4,8 @@ main                                where it begins, and the only place that cat
 command_table, parsers              every command with its options, and the parsers made of it
 argument_types, argparse_i18n       values of options; argparse's own words
 completion                          what a shell offers at a TAB
-notices                             what commands that look say besides what they show
+carry_out, report                   a changing command, and what it says
+notices                             what commands say besides what they show or do
 commands/                           the commands
 """
 

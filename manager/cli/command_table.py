@@ -296,6 +296,11 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
     },
     mark("configs and files"): {
+        "init": Command(
+            "init.init", mark("make a fleet folder: settings, templates and one example, which trades on paper"),
+            (option("folder", text=mark("the folder (default: this one)"), nargs="?", default=".", metavar="DIR"),),
+            ("init", "init ~/fleet"),
+        ),
         "config": Command(
             "config.config", mark("show the configs as they are understood"),
             (*SELECTING, JSON, flag("--check", text=mark("only say whether the configs are sound"))),

@@ -9,7 +9,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -70,8 +70,13 @@ def main(argv: Sequence[str]) -> int:
     args = parsers.parser(_command_asked(words)).parse_args(words)
     if args.lang:
         i18n.use(args.lang)
+    return guarded(lambda: _run(args))
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Do the work and return its exit code; what it raises is said, and has an exit code too."""
     try:
-        return _run(args)
+        return work()
     except ManagerError as error:
         _complain(f"{_('error')}: {error}")
         return error.exit_code
@@ -108,9 +113,11 @@ def _run(args: argparse.Namespace) -> int:
 
     module, _dot, function = COMMANDS[args.command].function.partition(".")
     _apply_instance_id(args)
-    session = Session(args)
+    session = Session(Path(args.project_dir) if args.project_dir else None)
     try:
-        return int(getattr(importlib.import_module(f"manager.cli.commands.{module}"), function)(session))
+        return int(
+            getattr(importlib.import_module(f"manager.cli.commands.{module}"), function)(session, args)
+        )
     finally:
         session.close()
 

@@ -1,38 +1,46 @@
-"""What commands that look say besides what they show: other folders' containers, strays, configs that cannot be used."""
+"""What commands say besides what they show or do: other folders' containers, strays, configs that cannot be used."""
 
 from __future__ import annotations
 
 from manager.engine.containers import Container
 from manager.errors import BAD_CONFIG, OK
 from manager.fleet.observe import FleetSnapshot
-from manager.fleet.session import show_problems
+from manager.fleet.project import Project
 from manager.i18n import Text
 from manager.util import console
 
 
-def say_foreign(snapshot: FleetSnapshot) -> bool:
-    """Says it when containers of this fleet's name are another folder's; whether all are ours."""
-    found = snapshot.foreign()
-    for problem in found:
+def say_problems(project: Project) -> None:
+    """Say what cannot be used, each problem on its line of standard error."""
+    for problem in project.problems:
         console.error(problem)
-    return not found
+
+
+def say_foreign(snapshot: FleetSnapshot) -> bool:
+    """Say it when containers of this fleet's name are another folder's; return whether all are ours."""
+    problems = snapshot.foreign()
+    for problem in problems:
+        console.error(problem)
+    return not problems
 
 
 def say_strays(snapshot: FleetSnapshot) -> None:
-    """Says which containers bear our labels and must not be there."""
-    for each in snapshot.observed.strays:
-        console.warning(stray_text(each))
+    """Say which containers bear our labels and must not be there."""
+    for container in snapshot.observed.strays:
+        console.warning(stray_text(container))
 
 
 def stray_text(stray: Container) -> Text:
-    """What to say of a container that bears an instance's labels and is not its container."""
+    """Return what to say of a container that bears an instance's labels and is not its container."""
     return Text(
         "{name} ({status}) bears the labels of {id} but is not its container; `docker rm -f {name}` removes it",
-        name=stray.name, status=stray.status, id=stray.instance,
-    )  # fmt: skip
+        name=stray.name,
+        status=stray.status,
+        id=stray.instance,
+    )
 
 
 def after_showing(snapshot: FleetSnapshot) -> int:
-    """Says which configs cannot be used. Returns the exit code."""
-    show_problems(snapshot.project)
+    """Say which configs cannot be used. Returns the exit code."""
+    say_problems(snapshot.project)
     return BAD_CONFIG if snapshot.project.problems else OK

@@ -7,29 +7,30 @@ import contextlib
 import os
 import signal
 import threading
-from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from manager import i18n
-from manager.cli import argparse_i18n, parsers
+from manager.cli import argparse_i18n, carry_out, parsers
 from manager.cli import main as cli
 from manager.cli.commands.logs import logs
 from manager.compat.registry import InstanceRegistry
 from manager.errors import EngineUnreachable, ManagerError
 from manager.fleet import instances_json, project
 from manager.fleet.observe import FleetSnapshot
-from manager.fleet.selection import require_known
+from manager.fleet.selection import Selection, require_known
 from manager.fleet.session import Session
 from manager.fleet.status import State
 from manager.fleet.status_json import status_object
 from manager.i18n import _, mark
+from manager.ops import changes
+from manager.ops.action import Change
 
 DEFAULT_CONFIG = "config/daemon_config.json"
-LOCK_WAIT = "600"
-"""Seconds. Scripts start instances side by side; each waits for its turn, as long as a fleet needs to stop."""
+LOCK_WAIT_S = 600.0
+"""Scripts start instances side by side; each waits for its turn, as long as a fleet needs to stop."""
 
 POLL_S = 1.0
 ENDED_POLLS = 4
@@ -38,6 +39,12 @@ SHOWN_LINES = 20
 """What the bot said before its output was followed."""
 
 ENDED = frozenset({"failed", "completed", "stopped", "missing"})
+
+CHANGES: Mapping[str, Callable[[Selection], Change]] = {
+    "start": changes.start,
+    "stop": changes.stop,
+    "restart": changes.restart,
+}
 
 ACTIONS = {
     "start": mark("start the instance, in the foreground unless --daemon is given"),
@@ -95,21 +102,36 @@ class TradingBotDaemon:
             registry.close()
 
     def run(self, command: str) -> int:
-        """Runs a manager command, on the instance where it takes one. Returns its exit code."""
+        """Run a manager command, on the instance where it takes one. Returns its exit code."""
+        if command in CHANGES:
+            return cli.guarded(lambda: self._change(command))
         words = [*self._project_option(), command]
         if command != "list":
             words += self._selection()
-        if command not in {"list", "status"}:
-            words += ["--lock-wait", LOCK_WAIT]
         return cli.main(words)
+
+    def _change(self, command: str) -> int:
+        """Carry out one changing command, as the command line does. Raises ManagerError."""
+        selection, new_id = Selection(files=[str(self.config_file)]), self.instance_id
+        if new_id is not None and (command == "stop" or self._is_by_id()):  # only a start gives an id
+            selection, new_id = Selection([new_id]), None
+        session = self._session()
+        try:
+            return carry_out.run(session, CHANGES[command](selection), lock_wait=LOCK_WAIT_S, new_id=new_id)
+        finally:
+            session.close()
+
+    def _is_by_id(self) -> bool:
+        """Whether the id alone counts: it was enough for the old system, where the default config file was not there."""
+        is_default = str(self.config_file) == DEFAULT_CONFIG
+        return self.instance_id is not None and is_default and not self.config_file.exists()
 
     def _run(self, command: str) -> bool:
         return self.run(command) == 0
 
     def _selection(self) -> list[str]:
-        """`--instance-id` alone was enough for the old system, where the default config file was not there."""
         named = [] if self.instance_id is None else ["--instance-id", self.instance_id]
-        if named and str(self.config_file) == DEFAULT_CONFIG and not self.config_file.exists():
+        if self._is_by_id():
             return named
         return ["--config", str(self.config_file), *named]
 
@@ -123,8 +145,7 @@ class TradingBotDaemon:
         return None
 
     def _session(self) -> Session:
-        found = self._project_dir()
-        return Session(Namespace(project_dir=str(found) if found else None))
+        return Session(self._project_dir())
 
     def _instance(self, snapshot: FleetSnapshot) -> str:
         found = self.instance_id or snapshot.project.instance_of(str(self.config_file))
@@ -189,12 +210,11 @@ def _parser() -> argparse.ArgumentParser:
 def _follow(session: Session, instance: str) -> None:
     """Shows the instance's output from now on, beside what else is done."""
     options = parsers.parser("logs").parse_args(["logs", "--follow", "--tail", str(SHOWN_LINES), instance])
-    options.project_dir = session.args.project_dir
-    shown = Session(options)
+    shown = Session(session.chosen_dir)
 
     def follow() -> None:
         with contextlib.suppress(ManagerError, OSError):
-            logs(shown)
+            logs(shown, options)
 
     threading.Thread(target=follow, daemon=True).start()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from argparse import Namespace
 from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,7 +62,7 @@ class InstanceRegistry:
             folder = projects.find(self.registry_file.parent)
         except ConfigError:
             return
-        self.folder, session = folder, Session(Namespace(project_dir=str(folder)))
+        self.folder, session = folder, Session(folder)
         fleet = session.project().fleet
         if is_default and not self.registry_file.exists():
             self.registry_file = fleet.export_file
@@ -74,7 +73,7 @@ class InstanceRegistry:
         """Gives the engine's connection back; the registry stays usable."""
         if self._session is not None:
             self._session.close()
-            self._session = Session(self._session.args)
+            self._session = Session(self._session.chosen_dir)
 
     # Reading
 

@@ -119,15 +119,8 @@ def as_files(mirrors: Mirrors) -> Iterator[dict[str, Path]]:
 
 def _pip_config(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """What pip itself makes of its files and PIP_* variables. A folder of this machine as an index is of no use in a build."""
-    command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "config", "list"]
-    try:
-        done = subprocess.run(
-            command, env=dict(environ), capture_output=True, text=True, timeout=PIP_ANSWERS_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        done = None
     found: dict[str, tuple[str, ...]] = {}
-    listed = done.stdout.splitlines() if done is not None and done.returncode == 0 else []
+    listed = _pip_config_list(environ)
     for section in PIP_SECTIONS:
         for line in listed:
             name, equals, value = line.partition("=")
@@ -138,6 +131,18 @@ def _pip_config(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         if urls:
             found[key] = urls
     return found
+
+
+def _pip_config_list(environ: Mapping[str, str]) -> list[str]:
+    """Return the lines of `pip config list`; none when pip does not answer."""
+    command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "config", "list"]
+    try:
+        done = subprocess.run(
+            command, env=dict(environ), capture_output=True, text=True, timeout=PIP_ANSWERS_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return done.stdout.splitlines() if done.returncode == 0 else []
 
 
 def _certificates(environ: Mapping[str, str], pip_cert: tuple[str, ...]) -> str:

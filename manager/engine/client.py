@@ -1,7 +1,9 @@
 """The Docker Engine. One engine call a method; every failure one of our errors.
 
-Calls go over the local socket directly (http_socket.py): the SDK takes 0.2 s to load and, for each call, five times the CPU of
-the call itself, which the engine could use. What streams, and endpoints that are no local socket, go through it (docker_sdk.py).
+There are two ways to it, and each can do everything. The Docker SDK (docker_sdk.py) serves every kind of endpoint, and whatever
+takes long or streams: logs, pulls, imports. Short calls to a local socket go over it directly (http_socket.py): the SDK takes
+0.2 s to load and, for each call, five times the CPU of the call itself, which the engine could use. BOTFLEET_ENGINE_CLIENT=sdk
+sends these through the SDK too.
 """
 
 from __future__ import annotations
@@ -12,14 +14,19 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from threading import Semaphore
-from typing import Any
+from typing import IO, Any
 
 from manager.config.fleet import DEFAULT_PARALLELISM
 from manager.engine import http_socket
 from manager.engine.docker_sdk import Sdk
 from manager.engine.http_socket import CALL_TIMEOUT_S
-from manager.engine.streams import STREAMS, Stream
-from manager.errors import EngineError, EngineUnreachable, NotFound, refusal
+from manager.engine.streams import STREAMS, EventStream, Stream
+from manager.errors import EngineError, EngineUnreachable, NotFound, UsageError, refusal
+from manager.util import bundle
+
+CLIENT_VARIABLE = "BOTFLEET_ENGINE_CLIENT"
+CLIENTS = ("socket", "sdk")
+"""What the variable may say; the first is the default."""
 
 STOP_MARGIN_S = 30
 """Beyond the time a bot has to end: an engine that is told to stop hundreds at once needs some seconds itself."""
@@ -31,11 +38,23 @@ MOST_CALLS = 256
 """At once. Nearly all of them are stops, which only wait."""
 
 
+def chosen_client(environ: Mapping[str, str]) -> str:
+    """Return which of CLIENTS the environment asks for. Raises UsageError."""
+    chosen = environ.get(CLIENT_VARIABLE) or CLIENTS[0]
+    if chosen not in CLIENTS:
+        raise UsageError(
+            "{variable}: must be one of {allowed}, not “{value}”",
+            variable=CLIENT_VARIABLE, allowed=", ".join(CLIENTS), value=chosen,
+        )  # fmt: skip
+    return chosen
+
+
 class Engine:
     """The local engine, as the docker CLI would find it. Every method raises EngineError, or a kind of it."""
 
     def __init__(self, parallelism: int = DEFAULT_PARALLELISM) -> None:
-        self._socket = http_socket.local_socket(os.environ)
+        is_direct = chosen_client(os.environ) == "socket"
+        self._socket = http_socket.local_socket(os.environ) if is_direct else None
         self._sdk = Sdk(MOST_CALLS)
         self._working = Semaphore(parallelism)
         """For what costs the engine work; beyond its cores, more at once is no faster."""
@@ -73,6 +92,14 @@ class Engine:
         """Takes a name away, and the image where nothing else needs it; one that is gone already is no error."""
         with suppress(EngineError):
             self._call("DELETE", f"/images/{name}", timeout=CALL_TIMEOUT_S)
+
+    def pull(self, name: str, timeout: float) -> None:
+        """Fetches an image from its registry. Raises TimedOut when that takes longer than `timeout` seconds."""
+        self._sdk.pull(name, timeout)
+
+    def import_image(self, archive: IO[bytes], name: str, changes: Iterable[str]) -> None:
+        """Makes an image from a tar of a root file system. `changes`: lines of a Dockerfile, such as LABEL."""
+        self._sdk.import_image(archive, name, list(changes))
 
     def inspect(self, container: str) -> dict[str, Any]:
         """Everything the engine knows of one container. Raises NotFound."""
@@ -164,43 +191,39 @@ class Engine:
         """The last lines that it printed there."""
         return self._sdk.output(container, stream, lines)
 
-    def events(self, label_filters: Iterable[str]) -> http_socket.Stream | None:
-        """What happens to the containers that bear these labels, as it happens, for `select`; None where the engine is
-        reached in another way than by a local socket. They are hints: list again after each reconnection.
+    def events(self, label_filters: Iterable[str]) -> EventStream:
+        """What happens to the containers that bear these labels, as it happens, for `select`. Its `values` raises
+        http_socket.NoAnswer at its end. They are hints: list again after each reconnection.
         """
-        if self._socket is None:
-            return None
         filters = {"type": ["container"], "label": list(label_filters), "event": list(TELLING_EVENTS)}
-        try:
-            return http_socket.Stream(self._socket, "/events", {"filters": filters})
-        except http_socket.NoAnswer as error:
-            raise _no_answer(error) from error
+        return self._events({"filters": filters})
 
     def remembers(self, since: float, until: float) -> bool:
         """Whether it knows of anything that happened between these two moments (epoch seconds, both past).
 
         Its memory is small (256 events) and ends with its process: one that knows what was before has not been restarted.
         """
-        if self._socket is None:
-            return True
-        query = {"since": str(int(since)), "until": str(int(until))}
-        stream = None
         deadline = time.monotonic() + http_socket.READ_TIMEOUT_S
+        stream = self._events({"since": str(int(since)), "until": str(int(until))})
         try:
-            stream = http_socket.Stream(self._socket, "/events", query)
-            while time.monotonic() < deadline:
-                select.select([stream], [], [], deadline - time.monotonic())
+            while (left := deadline - time.monotonic()) > 0:
+                select.select([stream], [], [], left)
                 try:
                     if stream.values():
                         return True
                 except http_socket.NoAnswer:
                     return False
-            raise http_socket.NoAnswer("timed out")
+            raise _no_answer("timed out")
+        finally:
+            stream.close()
+
+    def _events(self, query: Mapping[str, Any]) -> EventStream:
+        if self._socket is None:
+            return self._sdk.events(query)
+        try:
+            return http_socket.Stream(self._socket, "/events", query)
         except http_socket.NoAnswer as error:
             raise _no_answer(error) from error
-        finally:
-            if stream is not None:
-                stream.close()
 
     def logs(
         self,
@@ -246,7 +269,8 @@ class Engine:
             raise refusal(error.status, error.why) from error
 
 
-def _no_answer(error: http_socket.NoAnswer) -> EngineUnreachable:
+def _no_answer(why: object) -> EngineUnreachable:
     return EngineUnreachable(
-        "no Docker Engine answers ({why}); start it, or run `make engine`", why=str(error)
-    )
+        "no Docker Engine answers ({why}); start it, or run `{command}`",
+        why=why, command=bundle.engine_command(),
+    )  # fmt: skip

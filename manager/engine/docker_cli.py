@@ -10,6 +10,7 @@ from pathlib import Path
 
 from manager.errors import EngineUnreachable, ManagerError
 from manager.i18n import Text
+from manager.util import bundle
 
 ANSWERS_S = 30  # an engine that is busy removing fifty containers answers within a few seconds
 FIRST_WITHOUT_BUILDKIT = 23
@@ -34,7 +35,8 @@ def builder() -> str:
         first = first or f"{command} {version}"
     if not first:
         raise EngineUnreachable(
-            "cannot build the image: the docker command is missing; `make engine` installs it"
+            "cannot build the image: the docker command is missing; `{command}` installs it",
+            command=bundle.engine_command(),
         )
     raise ManagerError(
         "cannot build the image: {command} has no buildx. {remedy}, and try again",

@@ -1,19 +1,24 @@
-"""The engine through its own SDK: any kind of endpoint, and logs, which stream. The only file that imports it."""
+"""The engine through its own SDK: every call, over any kind of endpoint, and whatever streams. The only file that imports it."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from struct import Struct
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from threading import Lock, Thread
+from typing import IO, TYPE_CHECKING, Any
 
 from manager.engine import http_socket
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.streams import STREAMS, Stream
-from manager.errors import EngineUnreachable, refusal
+from manager.errors import EngineError, EngineUnreachable, TimedOut, refusal
+from manager.util import bundle
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -47,15 +52,49 @@ class Sdk:
         body: Mapping[str, Any] | None,
         timeout: float,
     ) -> Any:
-        """What `socketapi.call` does, over whatever kind of endpoint the SDK knows."""
+        """What `http_socket.call` does, over whatever kind of endpoint the SDK knows."""
         words = {name: http_socket.word(value) for name, value in (query or {}).items()}
         with _translated():
             answer = self._client.request(
                 method, f"{self._client.base_url}{api}", params=words, json=body, timeout=timeout
             )
-        if answer.status_code >= 400:
-            raise refusal(answer.status_code, answer.json().get("message", ""))
-        return answer.json() if answer.content else None
+            if answer.status_code >= 400:
+                raise refusal(answer.status_code, _message(answer))
+            return answer.json() if answer.content else None
+
+    def pull(self, name: str, timeout: float) -> None:
+        """Fetches an image; the engine reports its progress, and whatever goes wrong, in the answer's lines."""
+        deadline = time.monotonic() + timeout
+        with _translated():
+            for line in self._client.pull(*_name_and_tag(name), stream=True, decode=True):
+                if error := line.get("error"):
+                    raise EngineError("{why}", why=error)
+                if time.monotonic() > deadline:
+                    raise TimedOut(
+                        "`docker {command}` took longer than {limit} s", command="pull", limit=timeout
+                    )
+
+    def import_image(self, archive: IO[bytes], name: str, changes: Sequence[str]) -> None:
+        """Makes an image from a tar that is being written."""
+        repository, tag = _name_and_tag(name)
+        with _translated():
+            answer: str = self._client.import_image(
+                archive, repository=repository, tag=tag, changes=list(changes), stream_src=True
+            )
+        for line in answer.splitlines():
+            if error := json.loads(line).get("error"):
+                raise EngineError("{why}", why=error)
+
+    def events(self, query: Mapping[str, Any]) -> SdkEvents:
+        """The engine's event stream. Raises EngineUnreachable."""
+        words = {name: http_socket.word(value) for name, value in query.items()}
+        with _translated():
+            answer = self._client.get(
+                f"{self._client.base_url}/events", params=words, stream=True, timeout=(CALL_TIMEOUT_S, None)
+            )
+            if answer.status_code >= 400:
+                raise refusal(answer.status_code, _message(answer))
+        return SdkEvents(answer)
 
     def output(self, container: str, stream: Stream, lines: int) -> str:
         """The last lines that a container printed there."""
@@ -74,7 +113,7 @@ class Sdk:
             )  # fmt: skip
             with answer:
                 if answer.status_code >= 400:
-                    raise refusal(answer.status_code, answer.json().get("message", ""))
+                    raise refusal(answer.status_code, _message(answer))
                 # what comes live must not wait for a buffer to be full; what is there already is read in a third of the time
                 answer.raw.auto_close = False  # the buffer does that
                 source = answer.raw if follow else io.BufferedReader(answer.raw, READ_AHEAD)
@@ -97,8 +136,9 @@ class Sdk:
             client = docker.from_env(timeout=CALL_TIMEOUT_S, max_pool_size=self._connections).api
         except DockerException as error:
             raise EngineUnreachable(
-                "no Docker Engine answers ({why}); start it, or run `make engine`", why=_short(error)
-            ) from error
+                "no Docker Engine answers ({why}); start it, or run `{command}`",
+                why=_short(error), command=bundle.engine_command(),
+            ) from error  # fmt: skip
         endpoint = client.base_url
         if not endpoint.startswith(("http+docker://", "npipe://")):
             client.close()
@@ -108,6 +148,87 @@ class Sdk:
                 endpoint=endpoint,
             )
         return client
+
+
+class SdkEvents:
+    """An event stream for `select`: a thread reads the answer, whose own socket need not be one that can be selected.
+
+    A pipe is readable while there is something that `values` has not given out.
+    """
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+        self._values: deque[Any] = deque()
+        self._end: str | None = None
+        self._lock = Lock()
+        self._readable, self._writable = os.pipe()
+        for descriptor in (self._readable, self._writable):
+            os.set_blocking(descriptor, False)
+        self._is_closed = False
+        Thread(target=self._read, daemon=True).start()
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return self._readable
+
+    def values(self) -> list[Any]:
+        """What has come since the last time. Raises NoAnswer at its end."""
+        with self._lock, suppress(BlockingIOError):
+            os.read(self._readable, 1 << 16)
+        found = [self._values.popleft() for _each in range(len(self._values))]
+        if self._end is None:
+            return found
+        if not found and not self._values:
+            self._wake()  # the end stays readable, as that of a socket does
+            raise http_socket.NoAnswer(self._end)
+        self._wake()
+        return found
+
+    def close(self) -> None:
+        """Gives the connection back."""
+        from docker.types import CancellableStream
+
+        with suppress(OSError, AttributeError):
+            CancellableStream(iter(()), self._answer).close()
+        self._answer.close()
+        with self._lock:
+            if not self._is_closed:
+                self._is_closed = True
+                os.close(self._readable)
+                os.close(self._writable)
+
+    def _read(self) -> None:
+        end = "the connection was closed"
+        try:
+            for line in self._answer.iter_lines(chunk_size=None):
+                if line:
+                    self._values.append(json.loads(line))
+                    self._wake()
+        except ValueError:
+            end = "its answer cannot be read"
+        except Exception as error:  # noqa: BLE001 - however the SDK's three layers say that the engine went
+            end = _short(error)
+        self._end = end
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._lock, suppress(BlockingIOError):
+            if not self._is_closed:
+                os.write(self._writable, b"x")
+
+
+def _name_and_tag(name: str) -> tuple[str, str]:
+    """The colon of a registry's port is no tag's."""
+    repository, colon, tag = name.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (name, "latest")
+
+
+def _message(answer: Any) -> str:
+    """The engine's words for a call that it refuses."""
+    try:
+        return str(answer.json().get("message", ""))
+    except (ValueError, AttributeError):
+        return str(answer.text).strip()
 
 
 @contextmanager

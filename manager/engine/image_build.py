@@ -1,4 +1,4 @@
-"""Builds the bot image: a base, the build context, the build itself. Talks to the Docker CLI, since the SDK has no BuildKit."""
+"""Builds the bot image: a base, the build context, the build itself. Only the last needs the Docker CLI: the SDK has no BuildKit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from manager.engine import build_mirrors, docker_cli
-from manager.errors import EngineError, EngineUnreachable, ManagerError, TimedOut
+from manager.engine.client import Engine
+from manager.errors import EngineError, EngineUnreachable, ManagerError, NotFound, TimedOut
 from manager.i18n import _
+from manager.util import bundle
 
 OFFICIAL_BASE = "debian:bookworm-slim"
 OWN_BASE = "botfleet-base:bookworm"
@@ -50,47 +53,56 @@ Say = Callable[[str], None]
 
 
 def build_image(
-    project_dir: Path, *, tag: str, bot_dir: Path | None, no_cache: bool = False, say: Say
+    engine: Engine,
+    project_dir: Path,
+    *,
+    tag: str,
+    bot_dir: Path | None,
+    no_cache: bool = False,
+    say: Say,
 ) -> str:
-    """Makes `tag` from the project's Dockerfile and `docker/`, with the bundled bot or the one in `bot_dir`. Returns the image id.
+    """Makes `tag` from our Dockerfile and `docker/`, with the bundled bot or the one in `bot_dir`. Returns the image id.
 
     An image whose label says that it was made from the same files is left as it is: a new id would look like a new
     version of every bot. `no_cache` builds from scratch, the base included.
     """
-    bot = (bot_dir or project_dir / BUNDLED_BOT).resolve()
+    ours = bundle.build_folder(project_dir)
+    bot = (bot_dir or ours / BUNDLED_BOT).resolve()
     if not (bot / "run.py").is_file():
         raise ManagerError("cannot build an image from {folder}: there is no run.py in it", folder=bot)
     with TemporaryDirectory(prefix="botfleet-context-") as folder:
         context = Path(folder)
-        kept_back = _assemble(project_dir, bot, context)
+        kept_back = _assemble(ours, bot, context)
         inputs = _digest(context)
-        if not no_cache and (image_id := _image_made_from(inputs, tag)):
+        image = _image(engine, tag)
+        if not no_cache and image and _labels(image).get(INPUTS_LABEL) == inputs:
             say(_("image {tag} is up to date").format(tag=tag))
-            return image_id
+            return str(image["Id"])
         for file in kept_back:
             say(_("not copied into the image, since it may hold keys: {file}").format(file=file))
         cli = docker_cli.builder()
         settings = build_mirrors.from_environment(os.environ)
         with build_mirrors.as_files(settings) as secrets:
-            base = _base(project_dir, settings.base_settings(secrets["ca.pem"]), fresh=no_cache, say=say)
+            lines = settings.base_settings(secrets["ca.pem"])
+            base = _base(engine, ours / BASE_SCRIPT, lines, fresh=no_cache, say=say)
             say(_("building image {tag} on {base}").format(tag=tag, base=base))
             options = [f"--secret=id={name},src={file}" for name, file in secrets.items()]
             options += [f"--build-arg=BASE={base}", f"--label={INPUTS_LABEL}={inputs}", f"--tag={tag}"]
             if not (bot / ORDERS_PROGRAM).is_file():
                 options.append("--build-arg=OPEN_ORDERS=")
             _build(cli, context, [*options, "--no-cache"] if no_cache else options)
-    return _image_id(tag)
+    return str(engine.image(tag)["Id"])
 
 
-def _assemble(project_dir: Path, bot: Path, context: Path) -> list[Path]:
+def _assemble(ours: Path, bot: Path, context: Path) -> list[Path]:
     """Lays out what the Dockerfile copies, with the bot in the bundled one's place. Returns the files with keys it left out.
 
     A folder put together for the build is one way for all engines: named build contexts are unknown to 20.10.
     """
     try:
-        shutil.copy(project_dir / "Dockerfile", context)
-        _copy(project_dir / "docker" / "supervisor", context / "docker" / "supervisor")
-        shutil.copy(project_dir / "docker" / "healthcheck", context / "docker")
+        shutil.copy(ours / "Dockerfile", context)
+        _copy(ours / "docker" / "supervisor", context / "docker" / "supervisor")
+        shutil.copy(ours / "docker" / "healthcheck", context / "docker")
         return _copy(bot, context / BUNDLED_BOT)
     except OSError as err:
         raise ManagerError(
@@ -134,73 +146,64 @@ def _digest(context: Path) -> str:
     return digest.hexdigest()
 
 
-def _image_made_from(inputs: str, tag: str) -> str | None:
-    line = _docker(
-        "image",
-        "inspect",
-        "--format",
-        f'{{{{.Id}}}} {{{{index .Config.Labels "{INPUTS_LABEL}"}}}}',
-        tag,
-        missing_ok=True,
-    )
-    image_id, _space, made_from = line.partition(" ")
-    return image_id if made_from == inputs else None
+def _image(engine: Engine, name: str) -> dict[str, Any] | None:
+    try:
+        return engine.image(name)
+    except NotFound:
+        return None
 
 
-def _image_id(tag: str) -> str:
-    return _docker("image", "inspect", "--format", "{{.Id}}", tag)
+def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
+    return (image.get("Config") or {}).get("Labels") or {}
 
 
-def _exists(tag: str) -> bool:
-    return bool(_docker("image", "inspect", "--format", "{{.Id}}", tag, missing_ok=True))
-
-
-def _base(project_dir: Path, settings: str, *, fresh: bool, say: Say) -> str:
+def _base(engine: Engine, script: Path, settings: str, *, fresh: bool, say: Say) -> str:
     """The image to build on: the official one, or one made from Debian's packages where no registry answers."""
     if not fresh:
         for tag in (OFFICIAL_BASE, OWN_BASE):
-            if _exists(tag):
+            if _image(engine, tag):
                 return tag
     say(_("fetching {base}").format(base=OFFICIAL_BASE))
     try:
-        _docker("pull", "--quiet", OFFICIAL_BASE, timeout=PULL_TIMEOUT_S)
+        engine.pull(OFFICIAL_BASE, PULL_TIMEOUT_S)
         return OFFICIAL_BASE
+    except EngineUnreachable:
+        raise
     except (EngineError, TimedOut) as err:
         say(
             _("no registry gives {base} ({why}); making a base from Debian's packages").format(
                 base=OFFICIAL_BASE, why=err
             )
         )
-    _make_base(project_dir / BASE_SCRIPT, settings)
+    _make_base(engine, script, settings)
     return OWN_BASE
 
 
-def _make_base(script: Path, settings: str) -> None:
+def _make_base(engine: Engine, script: Path, settings: str) -> None:
     as_root = [] if os.geteuid() == 0 else ["sudo"]
     if as_root and shutil.which("sudo") is None:
         raise ManagerError(
             "cannot make a base image: that needs root or sudo. As root, run `manager build` once, or `docker pull {base}` where a registry answers",
             base=OFFICIAL_BASE,
         )
+    refused: EngineError | None = None
     with subprocess.Popen(
-        [*as_root, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=False
+        [*as_root, "bash", str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=False
     ) as maker:
         assert maker.stdin is not None
+        assert maker.stdout is not None
         maker.stdin.write(settings.encode())
         maker.stdin.close()
-        loader = subprocess.run(
-            ["docker", "import", "--change", f"LABEL {BASE_LABEL}", "-", OWN_BASE],
-            stdin=maker.stdout,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            engine.import_image(maker.stdout, OWN_BASE, [f"LABEL {BASE_LABEL}"])
+        except EngineError as error:
+            refused = error
     if maker.returncode != 0:
-        if loader.returncode == 0:
-            _docker("image", "rm", OWN_BASE)  # the engine took half a tar for a whole one
+        if refused is None:
+            engine.untag(OWN_BASE)  # the engine took half a tar for a whole one
         raise ManagerError("cannot make a base image: debootstrap failed, see above")
-    if loader.returncode != 0:
-        raise EngineError("cannot import the base image: {why}", why=_last_line(loader.stderr))
+    if refused is not None:
+        raise EngineError("cannot import the base image: {why}", why=refused) from refused
 
 
 def _build(cli: str, context: Path, options: Sequence[str]) -> None:
@@ -208,9 +211,7 @@ def _build(cli: str, context: Path, options: Sequence[str]) -> None:
     command = [cli, "build", "--network=host", *options, str(context)]
     environ = os.environ | {
         "DOCKER_BUILDKIT": "1",
-        "BUILDX_BUILDER": _docker(
-            "version", "--format", "{{.Client.Context}}"
-        ),  # the engine's own; others lack local images
+        "BUILDX_BUILDER": _context(cli),  # the engine's own; others lack local images
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # they hold the time of the build, and so change the id
     }
     watched = sys.stderr.isatty()
@@ -235,27 +236,18 @@ def _build(cli: str, context: Path, options: Sequence[str]) -> None:
         )
 
 
-def _docker(*args: str, timeout: float = docker_cli.ANSWERS_S, missing_ok: bool = False) -> str:
-    """One call of the Docker CLI: its output, or the engine's own words for what is wrong."""
+def _context(cli: str) -> str:
+    """The Docker context in use, which is also the name of the engine's own builder."""
+    command = [cli, "version", "--format", "{{.Client.Context}}"]
     try:
-        done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=timeout, check=False)
-    except FileNotFoundError as err:
-        raise EngineUnreachable(
-            "cannot build the image: the docker command is missing; `make engine` installs it"
-        ) from err
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=docker_cli.ANSWERS_S, check=False
+        )
     except subprocess.TimeoutExpired as err:
         raise TimedOut(
-            "`docker {command}` took longer than {limit} s", command=args[0], limit=timeout
+            "`docker {command}` took longer than {limit} s", command="version", limit=docker_cli.ANSWERS_S
         ) from err
-    if done.returncode == 0:
-        return done.stdout.strip()
-    if missing_ok and "no such" in done.stderr.lower():
-        return ""
-    why = _last_line(done.stderr)
-    if "daemon" in why.lower() and "response" not in why.lower():
+    if done.returncode != 0:
+        why = (done.stderr.strip().splitlines() or [_("no reason given")])[-1]
         raise EngineUnreachable("cannot build the image: {why}", why=why)
-    raise EngineError("{why}", why=why)
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or [_("no reason given")])[-1]
+    return done.stdout.strip()

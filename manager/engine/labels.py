@@ -23,7 +23,8 @@ STOP_TIMEOUT = "botfleet.stop-timeout"
 
 SUPERVISOR = "botfleet.supervisor"
 """On an image: the version of the contract (docker/README.md) that its supervisor keeps."""
-SUPERVISOR_CONTRACT = "1"
+OLDEST_CONTRACT, NEWEST_CONTRACT = 1, 1
+"""The versions that this manager works with. Only the newest is ever raised: a fleet may be older than the manager."""
 OPEN_ORDERS = "botfleet.open-orders"
 """On an image, and so on its containers: the program that asks the exchange for open orders. Empty or missing: none."""
 
@@ -62,6 +63,16 @@ def of_compose(
 def of_network(fleet: str) -> dict[str, str]:
     """The labels without which `docker compose up` refuses a network it did not make."""
     return {COMPOSE_PROJECT: fleet, COMPOSE_NETWORK: "default"}
+
+
+def is_known_contract(version: str, newest: int = NEWEST_CONTRACT) -> bool:
+    """Whether this manager works with an image whose label SUPERVISOR says `version`."""
+    return is_contract(version) and OLDEST_CONTRACT <= int(version) <= newest
+
+
+def is_contract(version: str) -> bool:
+    """Whether it is the version of a contract at all: an image without a supervisor of ours has no such label."""
+    return version.isascii() and version.isdigit()
 
 
 def fleet_filter(fleet: str) -> list[str]:

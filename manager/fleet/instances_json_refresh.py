@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from manager.errors import ManagerError
 from manager.fleet import instances_json, lock
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
-from manager.util import console
+
+Warn = Callable[[object], object]
+"""Told what kept the export from being written: no command fails for it."""
 
 
-def write(snapshot: FleetSnapshot) -> None:
-    """Writes instances.json and the pid files; what keeps them from being written is a warning."""
+def write(snapshot: FleetSnapshot, warn: Warn) -> None:
+    """Write instances.json and the pid files; what keeps them from being written is a warning."""
     try:
         if remark := instances_json.write(snapshot, instances_json.bot_pids(snapshot)):
-            console.warning(remark)
+            warn(remark)
     except ManagerError as error:
-        console.warning(error)
+        warn(error)
 
 
-def refresh(session: Session, snapshot: FleetSnapshot, pids: Mapping[str, int]) -> None:
-    """Brings a stale export up to date, if nobody is changing the fleet. A reader never waits, and never fails for it."""
+def refresh(session: Session, snapshot: FleetSnapshot, pids: Mapping[str, int], warn: Warn) -> None:
+    """Bring a stale export up to date, if nobody is changing the fleet. A reader never waits, and never fails for it."""
     if snapshot.foreign() or not instances_json.is_stale(snapshot, pids):
         return
     with lock.held_if_free(snapshot.project.fleet.lock_file) as is_ours:
@@ -31,6 +33,6 @@ def refresh(session: Session, snapshot: FleetSnapshot, pids: Mapping[str, int]) 
             now = session.observe()  # what was seen without the lock may be history
             now.require_ours()
         except ManagerError as error:
-            console.warning(error)
+            warn(error)
         else:
-            write(now)
+            write(now, warn)

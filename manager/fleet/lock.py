@@ -25,6 +25,12 @@ SETTLE_S = 1.5
 """A stop reaches the supervisor, which says so, and a creation the list, within a second on a busy machine."""
 READER_S = 1.0
 """Waited for in any case: a reader that brings the export up to date holds the lock for some milliseconds."""
+UNSIGNED_S = 1.0
+"""How much longer a lock without a note is waited for: its holder has just got it, or is about to give it back."""
+MODE = 0o600
+"""Whoever can open the file can lock it, and keep every manager out."""
+LOCKS = Path("/proc/locks")
+PROC = Path("/proc")
 
 
 class Held:
@@ -61,7 +67,8 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
         yield Held()
         return
     try:
-        if _acquired(descriptor, max(wait, READER_S), passes=force):
+        holder = _locked_out_by(descriptor, max(wait, READER_S), passes=force)
+        if holder is None:
             follows_a_kill = bool(_note(descriptor))
             _sign(descriptor, _signature(command))
             try:
@@ -74,7 +81,7 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
         else:
             raise Locked(
                 "the fleet is locked by {holder}; wait for it, or use --lock-wait SECONDS",
-                holder=_holder(descriptor),
+                holder=_named(descriptor, holder),
             )
     finally:
         os.close(descriptor)
@@ -111,9 +118,11 @@ def _open(path: Path) -> int:
     try:
         ownership.make_folder(path.parent)
         descriptor = os.open(
-            path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644
+            path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, MODE
         )
-        with suppress(OSError):  # a disk gone read-only
+        with suppress(OSError):  # a disk gone read-only, or somebody else's file
+            if os.fstat(descriptor).st_mode & 0o777 != MODE:
+                os.fchmod(descriptor, MODE)
             if owner := ownership.inherited_owner(path):
                 os.fchown(descriptor, *owner)
         return descriptor
@@ -131,14 +140,20 @@ def _open_if_possible(path: Path) -> int | None:
         return None
 
 
-def _acquired(descriptor: int, wait: float, *, passes: bool) -> bool:
-    """`passes`: waits for no manager that changes the fleet. It has signed; a reader never does."""
+def _locked_out_by(descriptor: int, wait: float, *, passes: bool) -> Note | None:
+    """Take the lock and return None, or return the note of who still holds it after `wait` seconds.
+
+    The note is read while the lock is held: a lock that changes hands has none for a moment, and is then waited for a
+    little longer, until it is ours or its new holder has signed. `passes`: wait for no manager that changes the fleet.
+    It has signed; a reader never does.
+    """
     deadline = time.monotonic() + wait
     while not _try(descriptor):
-        if time.monotonic() >= deadline or (passes and _note(descriptor)):
-            return False
+        note, late_s = _note(descriptor), time.monotonic() - deadline
+        if (passes and note) or late_s >= UNSIGNED_S or (late_s >= 0 and _is_by_holder(descriptor, note)):
+            return note
         time.sleep(POLL_S)
-    return True
+    return None
 
 
 def _try(descriptor: int) -> bool:
@@ -182,11 +197,41 @@ def _note(descriptor: int) -> Note:
     return found if isinstance(found, dict) else {}
 
 
-def _holder(descriptor: int) -> Text:
-    note = _note(descriptor)
+def _named(descriptor: int, note: Note) -> Text | str:
+    """Name the holder by its note, or else by the kernel's table of locks."""
+    if _is_by_holder(descriptor, note):
+        return Text(
+            "`manager {command}` (pid {pid}, user {user}, since {since})",
+            command=note["command"], pid=note["pid"], user=note.get("user", "?"), since=note["since"],
+        )  # fmt: skip
+    if pids := _holding_pids(descriptor):
+        return ", ".join(f"{_program(pid)} (pid {pid})" for pid in pids)
+    return Text("another manager")
+
+
+def _is_by_holder(descriptor: int, note: Note) -> bool:
+    """Return whether the note is the present holder's, not one that a killed manager left."""
     if not {"command", "pid", "since"} <= note.keys():
-        return Text("another manager")
-    return Text(
-        "`manager {command}` (pid {pid}, user {user}, since {since})",
-        command=note["command"], pid=note["pid"], user=note.get("user", "?"), since=note["since"],
-    )  # fmt: skip
+        return False
+    pids = _holding_pids(descriptor)
+    return not pids or note["pid"] in pids
+
+
+def _holding_pids(descriptor: int) -> list[int]:
+    """Return who locks the file, as far as the kernel tells: nothing of processes that are out of our sight."""
+    try:
+        rows = [line.split() for line in LOCKS.read_text(encoding="ascii").splitlines()]
+        file = os.fstat(descriptor)
+    except (OSError, ValueError):
+        return []
+    device = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+    held = [row for row in rows if "->" not in row and row[1:2] == ["FLOCK"] and len(row) > 5]
+    pids = [int(row[4]) for row in held if row[5] == device]
+    return sorted({pid for pid in pids if pid > 0})
+
+
+def _program(pid: int) -> str:
+    try:
+        return (PROC / str(pid) / "comm").read_text(errors="replace").strip()
+    except OSError:
+        return "?"

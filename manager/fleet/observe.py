@@ -51,17 +51,20 @@ class FleetSnapshot(NamedTuple):
     env_values: Mapping[str, Mapping[str, str]]
     image: Image = NO_IMAGE
 
-    def beside(self, named: list[str] | None) -> list[Problem]:
+    def beside(self, named: list[str] | None, *, is_upgrade: bool = False) -> list[Problem]:
         """What keeps these instances (None: all) from starting beside the other containers that trade live.
 
-        One that was put back starts as its container is, with the purse of then, whatever its config says now.
+        One that was put back starts as its container is, with the purse of then, whatever its config says now; only an upgrade
+        gives it the purse of its config.
         """
         project, fleet = self.project, self.project.fleet
         chosen = [each for each in project.specs if named is None or each in named]
         as_they_were = {
             each: self._trading_of(container)
             for each in chosen
-            if self.views[each].is_rolled_back and (container := self.views[each].container) is not None
+            if not is_upgrade
+            and self.views[each].is_rolled_back
+            and (container := self.views[each].container) is not None
         }
         as_configured = [project.specs[each] for each in chosen if each not in as_they_were]
         trading = [

@@ -39,7 +39,7 @@ class Project(NamedTuple):
         if self.problems:
             raise ConfigError(self.problems)
 
-    def select(self, ids: list[str], files: list[str]) -> list[str] | None:
+    def select(self, ids: Sequence[str], files: Sequence[str]) -> list[str] | None:
         """The instances that ids and `--config` files name, in order; None when nothing was named.
 
         Raises UsageError for a name that no config has, ConfigError for a file that cannot be loaded.
@@ -76,7 +76,13 @@ def find(start: Path) -> Path:
         if _is_project(folder):
             return folder
     raise ConfigError(
-        [Problem.at(str(start), "", "there is no config/active here or above: use --project-dir DIR")]
+        [
+            Problem.at(
+                str(start),
+                "",
+                "there is no config/active here or above: `manager init` makes a fleet folder, --project-dir DIR names one",
+            )
+        ]
     )
 
 

@@ -1,34 +1,49 @@
-"""Which instances the command line means, and what to say of one that is not there or does not run."""
+"""Which instances are meant, and what to say of one that is not there or does not run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from manager.errors import ManagerError, UsageError
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
-from manager.fleet.session import Session
+from manager.fleet.project import Project
 from manager.i18n import Text
 
 
-def selected(session: Session, snapshot: FleetSnapshot) -> list[Instance]:
-    """The instances that the command line names, else all. Raises UsageError for one that is not there."""
-    named = snapshot.project.select(session.args.ids, session.args.config)
+class Selection(NamedTuple):
+    """The instances that somebody named, by id and by config file; empty for the whole fleet."""
+
+    ids: Sequence[str] = ()
+    files: Sequence[str] = ()
+
+    def named(self, project: Project) -> list[str] | None:
+        """Return the ids that are meant, in order; None when nothing was named. Raises UsageError or ConfigError for a file."""
+        return project.select(self.ids, self.files)
+
+
+EVERYTHING = Selection()
+
+
+def selected(selection: Selection, snapshot: FleetSnapshot) -> list[Instance]:
+    """Return the named instances, else all. Raises UsageError for one that is not there."""
+    named = selection.named(snapshot.project)
     if named is None:
         return list(snapshot.views.values())
-    for each in named:
-        require_known(each, snapshot)
-    return [snapshot.views[each] for each in named]
+    for instance in named:
+        require_known(instance, snapshot)
+    return [snapshot.views[instance] for instance in named]
 
 
 def require_known(instance: str, snapshot: FleetSnapshot) -> None:
-    """Raises UsageError for an id that neither a config nor a container has, with the nearest ones."""
+    """Raise UsageError for an id that neither a config nor a container has, with the nearest ones."""
     if instance not in snapshot.views:
         raise no_instance(instance, snapshot.views)
 
 
 def no_instance(instance: str, known: Iterable[str]) -> UsageError:
-    """What to say of an id that nothing has, with the nearest one that something has."""
+    """Return what to say of an id that nothing has, with the nearest one that something has."""
     import difflib
 
     near = difflib.get_close_matches(instance, list(known), n=1)
@@ -37,14 +52,15 @@ def no_instance(instance: str, known: Iterable[str]) -> UsageError:
     return UsageError("there is no instance {id}; `manager ps` shows those that are", id=instance)
 
 
-def require_running(view: Instance) -> None:
-    """Raises ManagerError for an instance without a running container."""
-    if view.container is not None and view.container.engine_state == "paused":
+def require_running(instance: Instance) -> None:
+    """Raise ManagerError for an instance without a running container."""
+    container = instance.container
+    if container is not None and container.engine_state == "paused":
         raise ManagerError(
-            "{id} is paused; `docker unpause {name}` lets it go on", id=view.id, name=view.container.name
+            "{id} is paused; `docker unpause {name}` lets it go on", id=instance.id, name=container.name
         )
-    if view.container is None or view.container.engine_state != "running":
-        state = Text(view.verdict.state)
+    if container is None or container.engine_state != "running":
+        state = Text(instance.verdict.state)
         raise ManagerError(
-            "{id} is not running ({state}); start it: `manager start {id}`", id=view.id, state=state
+            "{id} is not running ({state}); start it: `manager start {id}`", id=instance.id, state=state
         )

@@ -1,8 +1,7 @@
-"""What a command works with: where the project is, the engine once it is needed, how to print."""
+"""What a command works with: where the project is, and the engine once it is needed. Knows no command line, and prints nothing."""
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,36 +13,32 @@ from manager.fleet import observe, state_file
 from manager.fleet import project as projects
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
-from manager.util import console
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
 
 
 class Session:
-    """One run of the command line."""
+    """One project and one connection to the engine, for as long as somebody works with them.
 
-    def __init__(self, args: Namespace) -> None:
-        self.args = args
+    `chosen_dir`: the project folder that was asked for; None for the nearest one at or above the current folder.
+    """
+
+    def __init__(self, chosen_dir: Path | None = None) -> None:
+        self.chosen_dir = chosen_dir
         self._engine: Engine | None = None
         self._project: Project | None = None
 
-    @property
-    def as_json(self) -> bool:
-        """Whether standard output is for a program."""
-        return bool(getattr(self.args, "json", False))
-
     def project_dir(self) -> Path:
-        """The project folder that is meant."""
-        chosen = self.args.project_dir
-        return projects.at(Path(chosen)) if chosen else projects.find(Path.cwd())
+        """Return the project folder that is meant. Raises ConfigError where there is none."""
+        return projects.find(Path.cwd()) if self.chosen_dir is None else projects.at(self.chosen_dir)
 
     def project(self) -> Project:
-        """Reads the project folder; warnings go to standard error at once."""
+        """Read the project folder, anew at each call: files change while `watch` and `top` run."""
         return self._project or projects.read(self.project_dir())
 
     def project_to_halt(self) -> Project:
-        """The project, from now on by its containers where its settings cannot be used: a typo must not keep bots trading."""
+        """Return the project, from now on by its containers where its settings are unusable: a typo must not keep bots trading."""
         try:
             return self.project()
         except ConfigError as error:
@@ -55,7 +50,7 @@ class Session:
             return self._project
 
     def engine(self, parallelism: int = DEFAULT_PARALLELISM) -> Engine:
-        """The engine, connected on first use."""
+        """Return the engine, connected on first use."""
         if self._engine is None:
             from manager.engine.client import Engine
 
@@ -63,7 +58,7 @@ class Session:
         return self._engine
 
     def observe(self) -> FleetSnapshot:
-        """Reads the project and looks at the engine."""
+        """Read the project and look at the engine."""
         project = self.project()
         return observe.look(project, self.engine(project.fleet.parallelism))
 
@@ -73,7 +68,7 @@ class Session:
         after_listing: Callable[[], None] = lambda: None,
         touched: Collection[str] | None = None,
     ) -> FleetSnapshot:
-        """Looks at the engine again, with the configs as they were read; only the memory may have changed since.
+        """Look at the engine again, with the configs as they were read; only the state file may have changed since.
 
         `after_listing` is called between the engine's list and the supervisors' files: to wait for what these will say.
         `touched`: the instances whose containers have been started or stopped, where nothing else has changed.
@@ -83,24 +78,16 @@ class Session:
             observed = observe.observed(before.project, self.engine())
         else:
             observed = observe.observed_again(before, self.engine(), touched)
-            known = {each: wanted for each, wanted in before.plan_input.wanted.items() if each not in touched}
+            known = {
+                instance: wanted
+                for instance, wanted in before.plan_input.wanted.items()
+                if instance not in touched
+            }
         after_listing()
         project = before.project._replace(memory=state_file.load(fleet.state_file, fleet.name))
         return observe.assemble(project, observed, before.image, known)
 
     def close(self) -> None:
-        """Gives the engine's connections back."""
+        """Give the engine's connections back."""
         if self._engine is not None:
             self._engine.close()
-
-
-def show_warnings(project: Project) -> None:
-    """What is odd but allowed, each on its line of standard error: for commands that do something with the configs."""
-    for warning in project.warnings:
-        console.warning(warning)
-
-
-def show_problems(project: Project) -> None:
-    """What cannot be used, each on its line of standard error."""
-    for problem in project.problems:
-        console.error(problem)

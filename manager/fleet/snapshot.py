@@ -73,16 +73,28 @@ class PlanInput(NamedTuple):
         return found
 
     def refusal(self, instance: str) -> RejectedRevision | None:
-        """Why it is not brought to its config: a roll-out has tried this very config and image, and taken it back."""
+        """Why it is not brought to its config: a roll-out has tried this very config, and taken it back.
+
+        Another image does not change that, for an update must not bring back unasked what failed, and only `upgrade` puts it
+        back again; unless the container has that config, so that only the image was refused.
+        """
         wanted, refused = self.wanted.get(instance), self.memory.of(instance).refused
-        if wanted is None or refused is None or (wanted.config_hash, self.image_id) != refused[:2]:
+        if wanted is None or refused is None or wanted.config_hash != refused.config_hash:
             return None
-        return refused if instance not in self.containers or self.drift(instance) else None
+        if instance not in self.containers:
+            return refused
+        drift = self.drift(instance)
+        return refused if "config" in drift or (drift and self.image_id == refused.image_id) else None
+
+    def refusal_with_image(self, instance: str) -> RejectedRevision | None:
+        """Why it is not rolled out again: a roll-out has tried this very config and image, and taken it back."""
+        refused = self.refusal(instance)
+        return refused if refused and refused.image_id == self.image_id else None
 
     @property
     def refused_image(self) -> tuple[str, RejectedRevision] | None:
         """The first instance that was taken back from the present image, and why: others are not to get it unasked."""
         for each in self.wanted:
-            if "image" in self.drift(each) and (refused := self.refusal(each)):
+            if "image" in self.drift(each) and (refused := self.refusal_with_image(each)):
                 return each, refused
         return None

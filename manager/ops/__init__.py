@@ -1,9 +1,10 @@
 """Whatever changes a fleet: plans as data, then effects.
 
-action, plan, rollout_plan                      what to do, and why: pure
-apply                                           one changing command from the look to the exit code
+action, changes, plan, rollout_plan             what to do, and why: pure
+apply                                           one changing command from the look to its result
+events, result                                  what it tells while it is under way, and what it comes to
 prepare, preflight, desired_state               what must be there, be sound, be written before it is done
-execute, wait, report                           doing it, waiting for it, saying it
+execute, stop, wait                             doing it, and waiting for it
 rollout, rollback, rollback_store               an upgrade and its way back
 halt, open_orders                               the kill switch
 instance_folders, bot_user                      what a container mounts, and whose it is

@@ -1,11 +1,13 @@
-"""What to do, as data: one action on one instance, and the command that plans them. Done elsewhere, printed elsewhere. Pure."""
+"""What to do and what became of it, as data: one action on one instance, its outcome, and the command that plans them. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, TypeVar
 
+from manager.errors import ManagerError
 from manager.fleet.observe import FleetSnapshot
+from manager.fleet.selection import EVERYTHING, Selection
 from manager.fleet.state_file import Wish
 from manager.i18n import Text
 
@@ -45,13 +47,38 @@ class Action(NamedTuple):
         return f"{self.kind} {self.instance}: {self.cause}"
 
 
+AnyAction = TypeVar("AnyAction")
+
+
+class Outcome(NamedTuple, Generic[AnyAction]):
+    """What became of one action: of a container's, or of an import's or a restore's.
+
+    `was_killed`: its bot did not end in time. `open_orders_left`: the ended bot's own report, None when it gave none.
+    """
+
+    action: AnyAction
+    seconds: float = 0.0
+    error: ManagerError | None = None
+    was_killed: bool = False
+    open_orders_left: int | None = None
+
+
+def has_started(outcome: Outcome[Action]) -> bool:
+    """Return whether a bot was started."""
+    return outcome.error is None and outcome.action.starts
+
+
 Planner = Callable[[FleetSnapshot, list[str] | None], list[Action]]
 
 
 class Change(NamedTuple):
-    """One changing command: how it plans, and what wish it leaves behind."""
+    """One changing command as a value: what it concerns, how it plans, and what wish it leaves behind.
+
+    `planner` gets the snapshot and the named instances, None for the whole fleet.
+    """
 
     command: str
     planner: Planner
+    selection: Selection = EVERYTHING
     wish: Wish | None = None
     needs_sound_configs: bool = True

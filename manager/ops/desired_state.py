@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from manager.errors import ConfigError, ManagerError, UsageError, writing_to
 from manager.fleet import instances_json, state_file
@@ -84,12 +85,12 @@ def _asked(
     return everything
 
 
-def name_instance(session: Session) -> None:
-    """`--config FILE --instance-id ID`: from now on this config's instance bears that id."""
-    snapshot, wanted = session.observe(), session.args.instance_id
-    if len(session.args.config) != 1:
+def name_instance(session: Session, files: Sequence[str], wanted: str) -> None:
+    """Give the instance of the one config file another id, from now on: `--config FILE --instance-id ID`."""
+    snapshot = session.observe()
+    if len(files) != 1:
         raise UsageError("--instance-id names the instance of one --config FILE, not of several")
-    present = snapshot.project.instance_of(session.args.config[0])
+    present = snapshot.project.instance_of(files[0])
     if present == wanted:
         return
     if present in snapshot.plan_input.containers:

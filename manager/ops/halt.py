@@ -1,4 +1,4 @@
-"""The kill switch's effects: every container told to stop at once, what came of each, and the exchange asked again.
+"""The kill switch: every container told to stop at once, what came of each, and the exchange asked again.
 
 Nothing here starts a bot, and nothing that fails keeps another from being stopped.
 """
@@ -6,7 +6,7 @@ Nothing here starts a bot, and nothing that fails keeps another from being stopp
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
@@ -14,12 +14,26 @@ from typing import NamedTuple
 from manager.config.fleet import Fleet
 from manager.engine.client import MOST_CALLS, Engine
 from manager.engine.containers import Container
-from manager.errors import FAILED, OK, TIMED_OUT, EngineError, ManagerError, NotFound, worst_exit_code
-from manager.fleet import supervisor_state
+from manager.errors import (
+    BAD_CONFIG,
+    FAILED,
+    OK,
+    TIMED_OUT,
+    EngineError,
+    EngineUnreachable,
+    ManagerError,
+    worst_exit_code,
+)
+from manager.fleet import instances_json_refresh, lock, supervisor_state
 from manager.fleet.observe import FleetSnapshot
+from manager.fleet.selection import EVERYTHING, Selection, no_instance
+from manager.fleet.session import Session
 from manager.i18n import Text
-from manager.ops import execute, open_orders
+from manager.ops import desired_state, open_orders
+from manager.ops.action import Action, Outcome
+from manager.ops.events import Warned
 from manager.ops.open_orders import Answer
+from manager.ops.stop import stop
 from manager.util.threads import TaskGroup
 
 ROUNDS = 3
@@ -33,36 +47,31 @@ LIST_LAG_S = 0.2
 """The engine's list shows a container as running for a moment after its stop has returned."""
 
 
-class Ended(NamedTuple):
-    """How one container was told to stop. `error`: why it may still run."""
-
-    container: Container
-    seconds: float
-    was_killed: bool = False
-    error: ManagerError | None = None
-
-
-class Fate(NamedTuple):
+class HaltOutcome(NamedTuple):
     """What became of one instance's container, or of an instance that has none.
 
-    `ended`: None for one that was not up. `is_down`: verified. `reported`: the open orders that its bot told of when it
+    `stopped`: None for one that was not up. `is_down`: verified. `reported`: the open orders that its bot told of when it
     ended. `answer`: the exchange's, None where it was not asked.
     """
 
     instance: str
     container: Container | None
     mode: str
-    ended: Ended | None
+    stopped: Outcome[Action] | None
     is_down: bool
     reported: int | None
     has_run: bool
     answer: Answer | None
 
     @property
+    def was_killed(self) -> bool:
+        """Whether its bot did not end in time."""
+        return self.stopped is not None and self.stopped.was_killed
+
+    @property
     def exit_code(self) -> int:
         """0 only for what is down and, where it trades live, known to have left nothing at the exchange."""
-        was_killed = self.ended is not None and self.ended.was_killed
-        codes = [OK if self.is_down else FAILED, TIMED_OUT if was_killed else OK]
+        codes = [OK if self.is_down else FAILED, TIMED_OUT if self.was_killed else OK]
         if self.mode == "live" and self.left != 0:
             codes.append(FAILED)
         return worst_exit_code(codes)
@@ -75,25 +84,143 @@ class Fate(NamedTuple):
         return self.reported
 
 
+class Result(NamedTuple):
+    """The halted fleet. `unsaved`: why the halt could not be remembered, although everything was stopped."""
+
+    snapshot: FleetSnapshot
+    outcomes: Sequence[HaltOutcome]
+    unsaved: ManagerError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that all of it comes to."""
+        codes = [outcome.exit_code for outcome in self.outcomes]
+        codes += [BAD_CONFIG for _problem in self.snapshot.foreign()]
+        return worst_exit_code(codes if self.unsaved is None else [*codes, self.unsaved.exit_code])
+
+
+class ContainerStopped(NamedTuple):
+    """A container was told to stop, and this came of it. `fleet` names it."""
+
+    container: Container
+    outcome: Outcome[Action]
+    fleet: Fleet
+
+
+class ExchangeAnswered(NamedTuple):
+    """The exchange was asked for an instance's open orders."""
+
+    container: Container
+    answer: Answer
+
+
+class MayTrade(NamedTuple):
+    """No engine answers, so nothing can be stopped: these bots hold their locks, and may trade."""
+
+    instances: Sequence[str]
+
+
+HaltEvent = Warned | ContainerStopped | ExchangeAnswered | MayTrade
+OnHaltEvent = Callable[[HaltEvent], object]
+
+
+def halt(session: Session, on_event: OnHaltEvent, selection: Selection = EVERYTHING) -> Result:
+    """Stop every instance at once, whatever else is locked or cannot be read, and verify it. Raises ManagerError."""
+    fleet = session.project_to_halt().fleet
+    try:
+        with lock.held(fleet.lock_file, "halt", force=True) as held:
+            return _halt(session, selection, held, on_event)
+    except EngineUnreachable:
+        if alive := _alive(fleet):
+            on_event(MayTrade(alive))
+        raise
+
+
+def _halt(session: Session, selection: Selection, held: lock.Held, on_event: OnHaltEvent) -> Result:
+    snapshot, engine = session.observe(), session.engine()
+    chosen = chosen_instances(selection, snapshot)
+    ran = {instance for instance in chosen if snapshot.plan_input.is_up(instance)}
+    unsaved = _remember(snapshot, chosen, ran)
+
+    def look_again(before: FleetSnapshot) -> FleetSnapshot:
+        held.settle()
+        return session.look_again(before)
+
+    halted = bring_down(snapshot, chosen, look_again, engine, on_event)
+    answers = ask(halted, chosen, engine, on_event)
+    # who held the lock may have started more, and written its own state file over ours
+    unsaved = _remember(halted.snapshot, chosen, ran | halted.came_up) or unsaved
+    instances_json_refresh.write(halted.snapshot, lambda why: on_event(Warned(why)))
+    outcomes = sorted(outcomes_of(halted, chosen, answers), key=lambda outcome: outcome.instance)
+    return Result(halted.snapshot, outcomes, unsaved)
+
+
+def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]:
+    """Return the instances meant: those named, else all that a config, a container or a stray is of.
+
+    Another folder's are not: they run on. Raises ConfigError for one of these that is named, UsageError for an unknown one.
+    """
+    others = {
+        container.instance
+        for container in snapshot.observed.containers.values()
+        if snapshot.elsewhere(container)
+    }
+    strays = (container.instance for container in snapshot.observed.strays)
+    known = sorted({*snapshot.views, *strays} - others)
+    named = selection.named(snapshot.project)
+    for instance in named or ():
+        if instance in others:
+            snapshot.require_ours()
+        if instance not in known:
+            raise no_instance(instance, known)
+    return known if named is None else named
+
+
+def _remember(snapshot: FleetSnapshot, chosen: Sequence[str], ran: set[str]) -> ManagerError | None:
+    """Write who ran, before the deed, so that a manager killed in between leaves a list.
+
+    A bot is stopped whether or not it can be written: the error is returned.
+    """
+    down = [instance for instance in chosen if instance not in ran]
+    try:
+        desired_state.remember(snapshot, snapshot.project.memory.with_halted(ran, down))
+    except ManagerError as error:
+        return error
+    return None
+
+
+def _alive(fleet: Fleet) -> list[str]:
+    """Return the instances whose bots live, from the locks they hold: which needs no engine."""
+    try:
+        folders = sorted(folder for folder in fleet.state_dir.iterdir() if folder.is_dir())
+    except OSError:
+        return []
+    return [folder.name for folder in folders if supervisor_state.is_held(folder)]
+
+
 class Halted(NamedTuple):
-    """The fleet after every container was told to stop. `seen`, `ended`: by container id, all that there were on the way."""
+    """The fleet after every container was told to stop. `seen`, `stopped`: by container id, all that there were on the way."""
 
     snapshot: FleetSnapshot
     seen: Mapping[str, Container]
-    ended: Mapping[str, Ended]
+    stopped: Mapping[str, Outcome[Action]]
 
     @property
     def came_up(self) -> set[str]:
         """The instances whose own container was up at some moment, one that was only just being started too."""
         name = self.snapshot.project.fleet.container_name
-        ended = (each.container for each in self.ended.values())
-        return {each.instance for each in ended if each.name == name(each.instance)}
+        containers = (self.seen[container_id] for container_id in self.stopped)
+        return {container.instance for container in containers if container.name == name(container.instance)}
 
 
 def containers(snapshot: FleetSnapshot, chosen: Collection[str]) -> list[Container]:
-    """The containers of these instances, strays too: one-offs and doubles may trade. Not those of another folder's fleet."""
+    """Return the containers of these instances, strays too: one-offs and doubles may trade. Not those of another folder's fleet."""
     found = (*snapshot.observed.containers.values(), *snapshot.observed.strays)
-    return [each for each in found if each.instance in chosen and snapshot.elsewhere(each) is None]
+    return [
+        container
+        for container in found
+        if container.instance in chosen and snapshot.elsewhere(container) is None
+    ]
 
 
 def bring_down(
@@ -101,34 +228,43 @@ def bring_down(
     chosen: Collection[str],
     look_again: Callable[[FleetSnapshot], FleetSnapshot],
     engine: Engine,
-    on_end: Callable[[Ended], None],
+    on_event: OnHaltEvent,
 ) -> Halted:
-    """Tells all that is up to stop, at once; looks again, and again stops what is up then. `on_end`: as each one ends."""
+    """Tell all that is up to stop, at once; look again, and again stop what is up then."""
     fleet = snapshot.project.fleet
     seen: dict[str, Container] = {}
-    ended: dict[str, Ended] = {}
+    stopped: dict[str, Outcome[Action]] = {}
+
+    def stop_one(container: Container) -> tuple[Container, Outcome[Action]]:
+        return container, stop(container, fleet, engine)
+
     for _round in range(ROUNDS):
         present = containers(snapshot, chosen)
-        seen |= {each.id: each for each in present}
-        up = [each for each in present if each.is_up]
-        for end in TaskGroup([partial(_stop, each, fleet, engine) for each in up], MOST_CALLS):
-            ended[end.container.id] = end
-            on_end(end)
+        seen |= {container.id: container for container in present}
+        up = [container for container in present if container.is_up]
+        for container, outcome in TaskGroup([partial(stop_one, each) for each in up], MOST_CALLS):
+            stopped[container.id] = outcome
+            on_event(ContainerStopped(container, outcome, fleet))
         time.sleep(LIST_LAG_S)
         snapshot = look_again(snapshot)
-        if not any(each.is_up for each in containers(snapshot, chosen)):
+        if not any(container.is_up for container in containers(snapshot, chosen)):
             break
-    return Halted(snapshot, seen, ended)
+    return Halted(snapshot, seen, stopped)
 
 
-def ask(
-    halted: Halted, chosen: Collection[str], engine: Engine, on_answer: Callable[[Container, Answer], None]
-) -> dict[str, Answer]:
-    """Instance → the exchange's answer, of those that trade live; some at a time, each a Python program of its own."""
+def ask(halted: Halted, chosen: Collection[str], engine: Engine, on_event: OnHaltEvent) -> dict[str, Answer]:
+    """Return instance → the exchange's answer, of those that trade live; some at a time, each a Python program of its own."""
     fleet = halted.snapshot.project.fleet
-    live = {each.instance: each for each in containers(halted.snapshot, chosen)[::-1] if each.mode == "live"}
-    gone = {each.instance for each in halted.seen.values() if each.mode == "live"}.difference(live)
-    answers = {each: Answer(None, why=Text("its container is gone, nobody can ask for it")) for each in gone}
+    live = {
+        container.instance: container
+        for container in containers(halted.snapshot, chosen)[::-1]
+        if container.mode == "live"
+    }
+    gone = {container.instance for container in halted.seen.values() if container.mode == "live"}
+    answers = {
+        instance: Answer(None, why=Text("its container is gone, nobody can ask for it"))
+        for instance in gone.difference(live)
+    }
     if not live:
         return answers
     with suppress(EngineError):  # what a killed manager has left hinders nobody
@@ -139,52 +275,41 @@ def ask(
 
     for container, answer in TaskGroup([partial(ask_one, each) for each in live.values()], ASKED_AT_ONCE):
         answers[container.instance] = answer
-        on_answer(container, answer)
+        on_event(ExchangeAnswered(container, answer))
     return answers
 
 
-def fates(halted: Halted, chosen: Collection[str], answers: Mapping[str, Answer]) -> list[Fate]:
-    """One of each container that there was, and of each instance that had none."""
+def outcomes_of(halted: Halted, chosen: Collection[str], answers: Mapping[str, Answer]) -> list[HaltOutcome]:
+    """Return one of each container that there was, and of each instance that had none."""
     snapshot = halted.snapshot
     fleet = snapshot.project.fleet
-    still_up = {each.id for each in containers(snapshot, chosen) if each.is_up}
-    found = [
-        _fate(each.instance, each, each.mode, fleet, each.id not in still_up)._replace(
-            ended=halted.ended.get(each.id), answer=answers.get(each.instance)
-        )
-        for each in halted.seen.values()
+    still_up = {container.id for container in containers(snapshot, chosen) if container.is_up}
+    outcomes = [
+        _outcome(
+            container.instance, container, container.mode, fleet, is_down=container.id not in still_up
+        )._replace(stopped=halted.stopped.get(container.id), answer=answers.get(container.instance))
+        for container in halted.seen.values()
     ]
-    with_container = {each.instance for each in found}
-    return found + [
-        _fate(each, None, snapshot.views[each].mode or "", fleet, is_down=True)
-        for each in chosen
-        if each not in with_container and each in snapshot.views
+    with_container = {outcome.instance for outcome in outcomes}
+    return outcomes + [
+        _outcome(instance, None, snapshot.views[instance].mode or "", fleet, is_down=True)
+        for instance in chosen
+        if instance not in with_container and instance in snapshot.views
     ]
 
 
-def _fate(instance: str, container: Container | None, mode: str, fleet: Fleet, is_down: bool) -> Fate:
+def _outcome(
+    instance: str, container: Container | None, mode: str, fleet: Fleet, *, is_down: bool
+) -> HaltOutcome:
     """`is_down`: as the engine says; a supervisor that holds its lock, in whatever container of whatever engine, is up."""
     state_dir = fleet.instance_state_dir(instance)
-    return Fate(
+    return HaltOutcome(
         instance,
         container,
         mode,
-        ended=None,
+        stopped=None,
         is_down=is_down and not supervisor_state.is_held(state_dir),
         reported=supervisor_state.open_orders_left(state_dir),
         has_run=supervisor_state.read(state_dir) is not None,
         answer=None,
     )
-
-
-def _stop(container: Container, fleet: Fleet, engine: Engine) -> Ended:
-    started = time.monotonic()
-    was_killed, error = False, None
-    try:
-        engine.stop(container.id, container.stop_timeout)
-        was_killed = execute.was_killed(container, fleet, engine)
-    except NotFound:  # removed meanwhile: it is down
-        pass
-    except ManagerError as caught:
-        error = caught
-    return Ended(container, time.monotonic() - started, was_killed, error)

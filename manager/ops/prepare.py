@@ -8,8 +8,8 @@ from functools import partial
 from manager.config.fleet import Fleet
 from manager.engine.client import Engine
 from manager.engine.container_config import NETWORK_OPTIONS, START_INTERVAL_API, HostContext
-from manager.engine.labels import SUPERVISOR, SUPERVISOR_CONTRACT, of_network
-from manager.errors import EngineError, ManagerError
+from manager.engine.labels import NEWEST_CONTRACT, SUPERVISOR, is_contract, is_known_contract, of_network
+from manager.errors import EngineError, ImageMissing, ManagerError
 from manager.fleet import lock, upgrade_records
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.session import Session
@@ -69,7 +69,7 @@ def gather(
             api_version=api_version,
         )
 
-    found = execute.ExecutionContext(
+    context = execute.ExecutionContext(
         engine,
         fleet,
         project.specs,
@@ -79,7 +79,7 @@ def gather(
         called_off,
         steps,
     )
-    return found._replace(await_network=network.result) if network else found
+    return context._replace(await_network=network.result) if network else context
 
 
 def _own_hash(instance: str, snapshot: FleetSnapshot) -> str:
@@ -95,11 +95,17 @@ def _no_place(instance: str) -> HostContext:
 def _require_image(snapshot: FleetSnapshot) -> None:
     name = snapshot.project.fleet.image_name
     if snapshot.image == NO_IMAGE:
-        raise ManagerError("the image {image} is not there; build it: `manager build`", image=name)
-    if snapshot.image.contract != SUPERVISOR_CONTRACT:
+        raise ImageMissing("the image {image} is not there; build it: `manager build`", image=name)
+    if not is_contract(snapshot.image.contract):
         raise ManagerError(
             "the image {image} has no botfleet supervisor (label {label}); build it with `manager build --bot DIR`",
-            image=name, label=f"{SUPERVISOR}={SUPERVISOR_CONTRACT}",
+            image=name, label=f"{SUPERVISOR}={NEWEST_CONTRACT}",
+        )  # fmt: skip
+    if not is_known_contract(snapshot.image.contract):
+        raise ManagerError(
+            "the image {image} keeps contract {contract}, which this manager does not know (label {label});"
+            " update the manager, or build the image again with `manager build`",
+            image=name, contract=snapshot.image.contract, label=SUPERVISOR,
         )  # fmt: skip
 
 

@@ -1,40 +1,90 @@
-"""Puts back what was before an upgrade: for `rollback`, and for a roll-out in which something failed."""
+"""Brings back what was before an upgrade: for `rollback`, and for a roll-out in which something failed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from manager.config import bot_environment
 from manager.engine import labels
-from manager.errors import Problem
-from manager.fleet import lock, upgrade_records
+from manager.errors import ConfigError, Problem
+from manager.fleet import instances_json_refresh, lock, upgrade_records
 from manager.fleet.observe import FleetSnapshot, env_of
+from manager.fleet.selection import Selection, require_known
 from manager.fleet.session import Session
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.upgrade_records import UpgradeRecord
-from manager.ops import desired_state, report
-from manager.ops.action import Action
-from manager.util import console
+from manager.i18n import Text
+from manager.ops import desired_state, plan, rollout_plan, wait
+from manager.ops.action import Action, Outcome, has_started
+from manager.ops.events import ActionDone, LeftAlone, OnEvent, Warned
+from manager.ops.result import Planned, Result
 
-if TYPE_CHECKING:
-    from manager.ops.execute import Outcome
+
+def planned(session: Session, selection: Selection) -> Planned:
+    """Return what `rollback` would do now."""
+    snapshot = session.observe()
+    records = upgrade_records.load(snapshot.project.fleet)
+    return Planned(snapshot, _rollbacks(selection, snapshot, records))
 
 
-def valid(steps: upgrade_records.Steps, snapshot: FleetSnapshot) -> dict[str, UpgradeRecord]:
-    """The steps that can still be taken back."""
-    return upgrade_records.valid(steps, snapshot.plan_input.containers, snapshot.views)
+def rollback(
+    session: Session,
+    selection: Selection,
+    on_event: OnEvent,
+    *,
+    lock_wait: float = 0.0,
+    healthy_within: float = 120.0,
+) -> Result:
+    """Bring back what was before the last upgrade, and wait until it is healthy. Raises ManagerError."""
+    fleet = session.project().fleet
+    with lock.held(fleet.lock_file, "rollback", lock_wait) as held:
+        held.settle()
+        snapshot = session.observe()
+        snapshot.require_ours()
+        records = upgrade_records.load(fleet)
+        actions = _rollbacks(selection, snapshot, records)
+        todo = plan.effective(actions)
+        together = {action.instance: records[action.instance] for action in todo if action.starts}
+        problems = [
+            problem
+            for instance, record in together.items()
+            if (problem := purse_problem(instance, record, snapshot, together)) is not None
+        ]
+        if problems:
+            raise ConfigError(problems)
+        for action in actions:
+            if action.kind == "leave":
+                on_event(LeftAlone(action))
+        why = dict.fromkeys(records, str(Text("by a person")))
+        after, outcomes = put_back(session, held, snapshot, records, todo, why, on_event)
+        instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
+    started = [outcome.action.instance for outcome in outcomes if has_started(outcome)]
+    after, late = wait.until_healthy(session, after, started, healthy_within, on_event)
+    return Result(after, actions, outcomes, late)
+
+
+def _rollbacks(selection: Selection, snapshot: FleetSnapshot, records: upgrade_records.Steps) -> list[Action]:
+    named = selection.named(snapshot.project)
+    for instance in named or ():
+        require_known(instance, snapshot)
+    return rollout_plan.rollbacks(snapshot.plan_input, valid(records, snapshot), named)
+
+
+def valid(records: upgrade_records.Steps, snapshot: FleetSnapshot) -> dict[str, UpgradeRecord]:
+    """Return the upgrades that can still be taken back."""
+    return upgrade_records.valid(records, snapshot.plan_input.containers, snapshot.views)
 
 
 def put_back(
     session: Session,
     held: lock.Held,
     snapshot: FleetSnapshot,
-    steps: upgrade_records.Steps,
-    todo: list[Action],
+    records: upgrade_records.Steps,
+    todo: Sequence[Action],
     why: Mapping[str, str],
-) -> tuple[FleetSnapshot, list[Outcome]]:
-    """Brings the old containers back. Returns the fleet after it.
+    on_event: OnEvent,
+) -> tuple[FleetSnapshot, list[Outcome[Action]]]:
+    """Bring the old containers back. Returns the fleet after it.
 
     `why`: of each instance. What is refused is remembered before the deed, lest the next `up` brings it again.
     """
@@ -42,69 +92,65 @@ def put_back(
         return snapshot, []
     from manager.ops import execute, prepare
 
-    refused = {
-        each: RejectedRevision(steps[each].config_hash, steps[each].image_id, why[each])
-        for each in (action.instance for action in todo)
+    rejected = {
+        instance: RejectedRevision(records[instance].config_hash, records[instance].image_id, why[instance])
+        for instance in (action.instance for action in todo)
     }
-    desired_state.remember(snapshot, snapshot.project.memory.with_refused(refused))
-
-    def on_done(outcome: Outcome) -> None:
-        if not session.as_json:
-            console.say(report.outcome_line(outcome))
-
-    outcomes = execute.run(todo, prepare.gather(session, snapshot, todo, held, steps), on_done)
+    desired_state.remember(snapshot, snapshot.project.memory.with_refused(rejected))
+    context = prepare.gather(session, snapshot, todo, held, records)
+    outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
     fleet = snapshot.project.fleet
-    back = {each.action.instance for each in outcomes if each.error is None}
-    upgrade_records.save(
-        fleet, {**upgrade_records.load(fleet), **{each: steps[each]._replace(phase="back") for each in back}}
-    )
+    back = [outcome.action.instance for outcome in outcomes if outcome.error is None]
+    changed = {instance: records[instance]._replace(phase="back") for instance in back}
+    upgrade_records.save(fleet, {**upgrade_records.load(fleet), **changed})
     return session.look_again(snapshot), outcomes
 
 
 def purse_problem(
     instance: str,
-    step: UpgradeRecord,
+    record: UpgradeRecord,
     snapshot: FleetSnapshot,
     together: upgrade_records.Steps = upgrade_records.NONE,
 ) -> Problem | None:
-    """What keeps an old container from being started beside those that trade live now, and those brought back with it."""
-    if not _is_live(step):
+    """Return what keeps an old container from being started beside those that trade live now, and those brought back with it."""
+    if not _is_live(record):
         return None
     with_it = [
-        _trading(each, other, snapshot)
-        for each, other in together.items()
-        if each != instance and _is_live(other)
+        _trading(other, other_record, snapshot)
+        for other, other_record in together.items()
+        if other != instance and _is_live(other_record)
     ]
-    mine = _trading(instance, step, snapshot)
-    other = bot_environment.find_shared_account(
+    mine = _trading(instance, record, snapshot)
+    other_trading = bot_environment.find_shared_account(
         mine.exchange,
         mine.symbol,
         mine.values,
         [*snapshot.trading([instance]), *with_it],
         snapshot.project.fleet,
     )
-    if other is None:
+    if other_trading is None:
         return None
     return Problem.at(
         instance,
         "",
         "cannot be brought back as it was: the container {container} already trades {symbol} live, as far as can be told with"
         " the same credentials",
-        container=other.container, symbol=mine.symbol,
-    )  # fmt: skip
+        container=other_trading.container,
+        symbol=mine.symbol,
+    )
 
 
-def _is_live(step: UpgradeRecord) -> bool:
-    return step.label(labels.MODE) == "live"
+def _is_live(record: UpgradeRecord) -> bool:
+    return record.label(labels.MODE) == "live"
 
 
-def _trading(instance: str, step: UpgradeRecord, snapshot: FleetSnapshot) -> bot_environment.LiveContainer:
-    """An old container as if it traded already."""
+def _trading(instance: str, record: UpgradeRecord, snapshot: FleetSnapshot) -> bot_environment.LiveContainer:
+    """Return an old container as if it traded already."""
     fleet = snapshot.project.fleet
     return bot_environment.LiveContainer(
         instance,
         fleet.container_name(instance),
-        step.label(labels.EXCHANGE),
-        step.label(labels.SYMBOL),
+        record.label(labels.EXCHANGE),
+        record.label(labels.SYMBOL),
         env_of(upgrade_records.kept_env(fleet, instance)),
     )

@@ -3,137 +3,239 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from manager.errors import FAILED, TIMED_OUT, ManagerError, worst_exit_code
+from manager.errors import FAILED, OK, TIMED_OUT, ConfigError, ManagerError, worst_exit_code
 from manager.fleet import instances_json, instances_json_refresh, lock, upgrade_records
 from manager.fleet.observe import FleetSnapshot
-from manager.fleet.session import Session, show_problems
+from manager.fleet.selection import EVERYTHING, Selection, require_known
+from manager.fleet.session import Session
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.upgrade_records import UpgradeRecord
-from manager.i18n import Text, _, mark
-from manager.ops import desired_state, plan, report, rollback_store, rollout_plan, wait
-from manager.ops.action import Action
+from manager.i18n import Text
+from manager.ops import desired_state, plan, preflight, rollback_store, rollout_plan, wait
+from manager.ops.action import Action, Outcome
+from manager.ops.events import ActionDone, Event, LeftAlone, Warned
 from manager.ops.rollback import purse_problem, put_back, valid
 from manager.ops.rollout_plan import Watched
-from manager.util import console
 
 if TYPE_CHECKING:
-    from manager.ops.execute import ExecutionContext, Outcome
-
-Result = Literal["upgraded", "put back", "failed", "not reached", "left"]
-RESULTS = {
-    "upgraded": mark("upgraded"),
-    "put back": mark("put back"),
-    "failed": mark("FAILED"),
-    "not reached": mark("not reached"),
-    "left": mark("left alone"),
-}
-
+    from manager.ops.execute import ExecutionContext
 
 POLL_S = 0.5
 STOPPED_BY_FORCE = Text("the fleet was stopped by force meanwhile")
 
 
-class Fate(NamedTuple):
-    """What became of one instance of a roll-out, and why."""
+class Request(NamedTuple):
+    """What is asked of an upgrade. `canary`, `batch`: None for our own choice.
 
-    result: Result
-    why: Text | ManagerError
-    code: int = 0
+    `ready`: seconds that each must be healthy without a restart; `healthy_within`: seconds that each may take to become so.
+    """
+
+    selection: Selection = EVERYTHING
+    canary: str | None = None
+    batch: int | None = None
+    ready: float = 30.0
+    healthy_within: float = 120.0
 
 
-class Rolling:
+class Order(NamedTuple):
+    """Who is upgraded, batch after batch with the canary first, and who is left as it is."""
+
+    batches: Sequence[Sequence[Action]]
+    left: Sequence[Action]
+
+
+RolloutKind = Literal["upgrade", "put back", "not reached", "leave"]
+
+
+class RolloutAction(NamedTuple):
+    """What a roll-out came to do with one instance, and why."""
+
+    kind: RolloutKind
+    instance: str
+    cause: Text | ManagerError
+
+
+class Result(NamedTuple):
+    """What became of a roll-out. `killed`: the bots that did not end in time. `stopped`: why it did not go on to its end."""
+
+    snapshot: FleetSnapshot
+    outcomes: Sequence[Outcome[RolloutAction]]
+    killed: Sequence[Outcome[Action]] = ()
+    stopped: Text | ManagerError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that all of it comes to."""
+        codes = [exit_code_of(outcome) for outcome in self.outcomes]
+        codes += [TIMED_OUT for _outcome in self.killed]
+        if isinstance(self.stopped, ManagerError):
+            codes.append(self.stopped.exit_code)
+        return worst_exit_code(codes)
+
+
+def exit_code_of(outcome: Outcome[RolloutAction]) -> int:
+    """Return what one instance's outcome comes to: one that was put back was not upgraded."""
+    if outcome.error is not None:
+        return outcome.error.exit_code
+    return FAILED if outcome.action.kind == "put back" else OK
+
+
+class BatchStarted(NamedTuple):
+    """A batch is begun: the first of them, number 1, is the canary."""
+
+    number: int
+    batches: int
+    instances: Sequence[str]
+
+
+class Stopping(NamedTuple):
+    """A bot is being stopped, which may take it a minute."""
+
+    action: Action
+
+
+class HealthyAfter(NamedTuple):
+    """An upgraded instance is healthy, and is still watched."""
+
+    instance: str
+    seconds: float
+
+
+class Ready(NamedTuple):
+    """An upgraded instance has been healthy for long enough."""
+
+    instance: str
+
+
+RolloutEvent = Event | BatchStarted | Stopping | HealthyAfter | Ready
+OnRolloutEvent = Callable[[RolloutEvent], object]
+
+
+def planned(session: Session, request: Request, on_event: OnRolloutEvent) -> Order:
+    """Return in which order instances would be upgraded now. Raises ManagerError for all that is wrong with it."""
+    snapshot = _look(session, request, on_event)
+    return _order(request, snapshot, upgrade_records.load(snapshot.project.fleet))
+
+
+def upgrade(
+    session: Session, request: Request, on_event: OnRolloutEvent, *, lock_wait: float = 0.0
+) -> Result:
+    """Roll out a new image or changed configs. Raises ManagerError for what keeps it from being begun."""
+    fleet = session.project().fleet
+    with lock.held(fleet.lock_file, "upgrade", lock_wait) as held:
+        held.settle()
+        snapshot = _look(session, request, on_event)
+        rollout = _Rollout(session, request, held, snapshot, on_event)
+        return rollout.run(_order(request, snapshot, rollout.records))
+
+
+def _look(session: Session, request: Request, on_event: OnRolloutEvent) -> FleetSnapshot:
+    snapshot = session.observe()
+    snapshot.require_ours()
+    for warning in snapshot.project.warnings:
+        on_event(Warned(warning))
+    preflight.require_sound(snapshot, request.selection.named(snapshot.project))
+    return snapshot
+
+
+def _order(request: Request, snapshot: FleetSnapshot, records: upgrade_records.Steps) -> Order:
+    """Return who, and in which order; everything that is wrong with it is an error before the first one is touched."""
+    plan_input = snapshot.plan_input
+    named = request.selection.named(snapshot.project)
+    for instance in named or ():
+        require_known(instance, snapshot)
+        preflight.require_config(instance, snapshot)
+    whole = rollout_plan.plan(plan_input, records, named)
+    interrupted = [instance for instance, record in records.items() if record.phase == "going"]
+    batches = rollout_plan.batches(whole.todo, plan_input, interrupted, request.canary, request.batch)
+    problems = rollout_plan.port_problems(whole.todo, plan_input)
+    upgraded: list[str] = []
+    for batch in batches:  # the new beside the old ones: at no moment may two share an account
+        upgraded += [action.instance for action in batch]
+        beside = snapshot.beside(upgraded, is_upgrade=True)
+        problems += [problem for problem in beside if problem not in problems]
+    if problems:
+        raise ConfigError(problems)
+    return Order(batches, whole.left)
+
+
+class _Rollout:
     """One roll-out on its way: batch after batch, until one fails."""
 
-    def __init__(self, session: Session, held: lock.Held, snapshot: FleetSnapshot) -> None:
-        self._session, self._held, self._snapshot = session, held, snapshot
+    def __init__(
+        self,
+        session: Session,
+        request: Request,
+        held: lock.Held,
+        snapshot: FleetSnapshot,
+        on_event: OnRolloutEvent,
+    ) -> None:
+        self._session, self._request, self._held, self._on_event = session, request, held, on_event
+        self._snapshot = snapshot
         self._fleet, self._engine = snapshot.project.fleet, session.engine()
-        self.steps = valid(upgrade_records.load(self._fleet), snapshot)
-        self._fates: dict[str, Fate] = {}
-        self._killed: list[Outcome] = []
+        self.records = valid(upgrade_records.load(self._fleet), snapshot)
+        self._outcomes: dict[str, Outcome[RolloutAction]] = {}
+        self._killed: list[Outcome[Action]] = []
         self._stopped: Text | ManagerError | None = None
 
-    def run(self, planned: rollout_plan.Plan, batches: list[list[Action]]) -> None:
-        """Upgrades them all, or as far as it goes well."""
-        for action in planned.left:
-            self._fates[action.instance] = Fate("left", action.cause)
-            self._tell(report.action_line(action))
-        for number, batch in enumerate(batches, start=1):
-            names = ", ".join(each.instance for each in batch)
+    def run(self, order: Order) -> Result:
+        """Upgrade them all, or as far as it goes well."""
+        for action in order.left:
+            self._note("leave", action.instance, action.cause)
+            self._on_event(LeftAlone(action))
+        for number, batch in enumerate(order.batches, start=1):
+            ids = [action.instance for action in batch]
             if self._stopped is not None:
-                for each in batch:
-                    self._fates[each.instance] = Fate("not reached", self._stopped)
+                for instance in ids:
+                    self._note("not reached", instance, self._stopped)
                 continue
-            head = (
-                Text("canary: {ids}", ids=names)
-                if number == 1
-                else Text("batch {number} of {count}: {ids}", number=number, count=len(batches), ids=names)
-            )
-            self._tell(head)
+            self._on_event(BatchStarted(number, len(order.batches), ids))
             try:
                 self._batch(batch)
             except ManagerError as error:
                 self._stop(error)
-                for each in batch:
-                    self._fates.setdefault(each.instance, Fate("failed", error, error.exit_code))
+                for instance in ids:
+                    if instance not in self._outcomes:
+                        self._note("upgrade", instance, error, error)
         try:
             self._tidy()
         except ManagerError as error:
             self._stop(error)
-        instances_json_refresh.write(self._snapshot)
+        instances_json_refresh.write(self._snapshot, lambda why: self._on_event(Warned(why)))
+        return Result(self._snapshot, list(self._outcomes.values()), self._killed, self._stopped)
 
-    def conclude(self) -> int:
-        """Says what all of it came to. Returns the exit code."""
-        if self._session.as_json:
-            console.say_json([_object(each, fate) for each, fate in sorted(self._fates.items())])
-        else:
-            self._summarise()
-        for outcome in self._killed:
-            console.error(report.killed_text(outcome))
-        for each, fate in self._fates.items():
-            if fate.code:
-                console.error(
-                    Text("{id}: {result}: {why}", id=each, result=Text(RESULTS[fate.result]), why=fate.why)
-                )
-        show_problems(self._snapshot.project)
-        codes = [fate.code for fate in self._fates.values()] + [TIMED_OUT for _killed in self._killed]
-        if isinstance(self._stopped, ManagerError):
-            if all(fate.why is not self._stopped for fate in self._fates.values() if fate.code):
-                console.error(self._stopped)
-            codes.append(self._stopped.exit_code)
-        return worst_exit_code(codes)
+    def _note(
+        self, kind: RolloutKind, instance: str, cause: Text | ManagerError, error: ManagerError | None = None
+    ) -> None:
+        self._outcomes[instance] = Outcome(RolloutAction(kind, instance, cause), error=error)
 
-    def _summarise(self) -> None:
-        if all(fate.result == "left" for fate in self._fates.values()):
-            console.say(_("nothing to upgrade"))
-        for result in ("upgraded", "not reached"):
-            if ids := [each for each, fate in self._fates.items() if fate.result == result]:
-                console.say(f"{_(RESULTS[result])}: {', '.join(ids)}")
-        if self._stopped is not None:
-            console.say(Text("the roll-out has stopped: {why}", why=self._stopped))
+    def _note_failed(self, instance: str, why: Text | ManagerError) -> None:
+        self._note("upgrade", instance, why, ManagerError("{why}", why=why))
 
     def _tidy(self) -> None:
-        """Lets go of what nobody can go back to any more."""
-        needed = valid(self.steps, self._snapshot)
+        """Let go of what nobody can go back to any more."""
+        needed = valid(self.records, self._snapshot)
         if needed != upgrade_records.load(self._fleet):
             upgrade_records.save(self._fleet, needed)
         rollback_store.tidy(needed, self._fleet, self._engine)
 
-    def _batch(self, batch: list[Action]) -> None:
-        """Upgrades these at the same time, each one stopped before its new one starts; waits until they are ready."""
+    def _batch(self, batch: Sequence[Action]) -> None:
+        """Upgrade these at the same time, each one stopped before its new one starts; wait until they are ready."""
         from manager.ops import prepare
 
         self._require_same_image()
-        todo, before = plan.effective(batch), dict(self.steps)
-        given = prepare.gather(
+        todo, before = plan.effective(batch), dict(self.records)
+        context = prepare.gather(
             self._session, self._snapshot, todo, self._held
         )  # may fail: before anything is kept
         self._save(self._kept(batch))
-        faults = self._execute(todo, given)
+        faults = self._execute(todo, context)
         self._snapshot = self._session.look_again(self._snapshot)
-        pending = {each.instance: Watched() for each in batch if each.instance not in faults}
-        deadline = time.monotonic() + self._session.args.wait_timeout
+        pending = {action.instance: Watched() for action in batch if action.instance not in faults}
+        deadline = time.monotonic() + self._request.healthy_within
         while True:
             if faults:
                 self._take_back(faults, before)
@@ -142,25 +244,25 @@ class Rolling:
             faults, pending = self._watch(pending, deadline)
 
     def _require_same_image(self) -> None:
-        """Raises ManagerError when somebody has built another image meanwhile: half a fleet on each is nobody's wish."""
+        """Raise ManagerError when somebody has built another image meanwhile: nobody wants half a fleet on each."""
         if self._engine.image(self._fleet.image_name)["Id"] != self._snapshot.image.id:
             raise ManagerError("the image {image} has changed meanwhile", image=self._fleet.image_name)
 
-    def _kept(self, batch: list[Action]) -> dict[str, UpgradeRecord]:
-        """What each of these was, kept before it is touched. One at which a killed upgrade was has been kept already."""
+    def _kept(self, batch: Sequence[Action]) -> dict[str, UpgradeRecord]:
+        """Keep what each of these was before it is touched. One at which a killed upgrade was has been kept already."""
         plan_input, at = self._snapshot.plan_input, instances_json.local_iso(time.time())
-        found = {}
-        for each in (action.instance for action in batch):
-            step, container = self.steps.get(each), plan_input.containers.get(each)
-            config_hash = plan_input.wanted[each].config_hash
+        kept = {}
+        for instance in (action.instance for action in batch):
+            record, container = self.records.get(instance), plan_input.containers.get(instance)
+            config_hash = plan_input.wanted[instance].config_hash
             if (
-                step is not None
-                and step.phase == "going"
-                and (container is None or container.id != step.container)
+                record is not None
+                and record.phase == "going"
+                and (container is None or container.id != record.container)
             ):
-                found[each] = step._replace(image_id=plan_input.image_id, config_hash=config_hash, at=at)
+                kept[instance] = record._replace(image_id=plan_input.image_id, config_hash=config_hash, at=at)
             elif container is not None:
-                found[each] = rollback_store.keep(
+                kept[instance] = rollback_store.keep(
                     container,
                     self._fleet,
                     self._engine,
@@ -168,109 +270,103 @@ class Rolling:
                     config_hash=config_hash,
                     at=at,
                 )
-        return found
+        return kept
 
-    def _save(self, steps: upgrade_records.Steps) -> None:
-        self.steps = {**self.steps, **steps}
-        upgrade_records.save(self._fleet, self.steps)
+    def _save(self, records: upgrade_records.Steps) -> None:
+        self.records = {**self.records, **records}
+        upgrade_records.save(self._fleet, self.records)
 
-    def _execute(self, todo: list[Action], given: ExecutionContext) -> dict[str, ManagerError | Text]:
-        """Stops and starts. Returns what kept an instance from being started."""
+    def _execute(self, todo: Sequence[Action], context: ExecutionContext) -> dict[str, ManagerError | Text]:
+        """Stop and start. Returns what kept an instance from being started."""
         from manager.ops import execute
 
-        def on_done(outcome: Outcome) -> None:
-            self._tell(report.outcome_line(outcome))
-
-        for each in todo:
-            if each.kind == "recreate":
-                self._tell(Text("{id}: stopping ({cause})", id=each.instance, cause=each.cause))
-        outcomes = execute.run(todo, given, on_done)
-        self._killed += [each for each in outcomes if each.was_killed]
-        return {each.action.instance: each.error for each in outcomes if each.error is not None}
+        for action in todo:
+            if action.kind == "recreate":
+                self._on_event(Stopping(action))
+        outcomes = execute.run(todo, context, lambda outcome: self._on_event(ActionDone(outcome)))
+        self._killed += [outcome for outcome in outcomes if outcome.was_killed]
+        return {outcome.action.instance: outcome.error for outcome in outcomes if outcome.error is not None}
 
     def _watch(
         self, pending: dict[str, Watched], deadline: float
     ) -> tuple[dict[str, ManagerError | Text], dict[str, Watched]]:
-        """Waits until all are ready, or one will not be. Returns why those will not be, and those still to be watched."""
+        """Wait until all are ready, or one will not be. Returns why those will not be, and those still to be watched."""
         began = time.monotonic()
         while True:
             time.sleep(POLL_S)
             self._snapshot, now = self._session.look_again(self._snapshot), time.monotonic()
             if self._held.was_passed():
                 return dict.fromkeys(pending, STOPPED_BY_FORCE), {}
-            for each, was in pending.items():
-                pending[each] = was.next(self._snapshot.views[each], now, self._session.args.ready, deadline)
-                if was.healthy_since is None and pending[each].healthy_since is not None:
-                    self._tell(Text("{id}: healthy after {seconds} s", id=each, seconds=f"{now - began:.1f}"))
-            self._done([each for each, watched in pending.items() if watched.result == "ready"])
-            faults = {
-                each: why for each, watched in pending.items() if isinstance(why := watched.result, Text)
+            for instance, before in pending.items():
+                view = self._snapshot.views[instance]
+                pending[instance] = before.next(view, now, self._request.ready, deadline)
+                if before.healthy_since is None and pending[instance].healthy_since is not None:
+                    self._on_event(HealthyAfter(instance, now - began))
+            self._done([instance for instance, watched in pending.items() if watched.result == "ready"])
+            faults: dict[str, ManagerError | Text] = {
+                instance: watched.result
+                for instance, watched in pending.items()
+                if isinstance(watched.result, Text)
             }
-            pending = {each: watched for each, watched in pending.items() if watched.result is None}
+            pending = {instance: watched for instance, watched in pending.items() if watched.result is None}
             if faults or not pending:
-                return dict(faults), pending
+                return faults, pending
 
-    def _done(self, ready: list[str]) -> None:
+    def _done(self, ready: Sequence[str]) -> None:
         if not ready:
             return
-        for each in ready:
-            self._tell(Text("{id}: ready", id=each))
-            self._fates[each] = Fate("upgraded", Text("ready"))
-        self._save({each: self.steps[each]._replace(phase="done") for each in ready})
-        remembered = self._snapshot.project.memory
-        again: dict[str, RejectedRevision | None] = {
-            each: None for each in ready if remembered.of(each).refused
+        for instance in ready:
+            self._on_event(Ready(instance))
+            self._note("upgrade", instance, Text("ready"))
+        self._save({instance: self.records[instance]._replace(phase="done") for instance in ready})
+        memory = self._snapshot.project.memory
+        accepted: dict[str, RejectedRevision | None] = {
+            instance: None for instance in ready if memory.of(instance).refused
         }
-        desired_state.remember(self._snapshot, remembered.with_refused(again))
+        desired_state.remember(self._snapshot, memory.with_refused(accepted))
 
-    def _take_back(self, faults: dict[str, ManagerError | Text], before: upgrade_records.Steps) -> None:
-        """Puts back what failed, and stops the roll-out."""
+    def _take_back(self, faults: Mapping[str, ManagerError | Text], before: upgrade_records.Steps) -> None:
+        """Put back what failed, and stop the roll-out."""
         first = next(iter(faults))
         self._stop(Text("{id}: {why}", id=first, why=faults[first]))
         todo = []
-        for each, why in faults.items():
-            self._fates[each] = Fate("failed", why, FAILED)
-            container, step = self._snapshot.plan_input.containers.get(each), self.steps.get(each)
-            if step is None or self._held.was_passed():
+        for instance, why in faults.items():
+            self._note_failed(instance, why)
+            container, record = (
+                self._snapshot.plan_input.containers.get(instance),
+                self.records.get(instance),
+            )
+            if record is None or self._held.was_passed():
                 continue
-            if container is not None and container.id == step.container and container.is_up:
-                self.steps.pop(each)
-                self._save({each: before[each]} if each in before else {})
-                self._fates[each] = Fate("failed", Text("{why}; it runs on as it was", why=why), FAILED)
-            elif problem := purse_problem(each, step, self._snapshot):
-                self._fates[each] = Fate("failed", Text("{why}; {problem}", why=why, problem=problem), FAILED)
+            if container is not None and container.id == record.container and container.is_up:
+                self.records.pop(instance)
+                self._save({instance: before[instance]} if instance in before else {})
+                self._note_failed(instance, Text("{why}; it runs on as it was", why=why))
+            elif problem := purse_problem(instance, record, self._snapshot):
+                self._note_failed(instance, Text("{why}; {problem}", why=why, problem=problem))
             else:
-                todo.append(Action("rollback", each, Text("{why}", why=why)))
-        self._restore(todo, {each: str(why) for each, why in faults.items()})
+                todo.append(Action("rollback", instance, Text("{why}", why=why)))
+        self._restore(todo, {instance: str(why) for instance, why in faults.items()})
 
-    def _restore(self, todo: list[Action], why: dict[str, str]) -> None:
-        self._snapshot, outcomes = put_back(self._session, self._held, self._snapshot, self.steps, todo, why)
-        self._killed += [each for each in outcomes if each.was_killed]
-        back = [each.action.instance for each in outcomes if each.error is None]
-        self.steps |= {each: self.steps[each]._replace(phase="back") for each in back}
-        for outcome in outcomes:
-            each, error = outcome.action.instance, outcome.error
-            result: Result = "failed" if error else "put back"
-            self._fates[each] = Fate(
-                result,
-                Text("{why}; {error}", why=why[each], error=error) if error else Text("{why}", why=why[each]),
-                FAILED,
-            )
-        self._snapshot, late = wait.until_healthy(
-            self._session, self._snapshot, back, self._session.args.wait_timeout, quiet=self._session.as_json
+    def _restore(self, todo: Sequence[Action], why: Mapping[str, str]) -> None:
+        self._snapshot, outcomes = put_back(
+            self._session, self._held, self._snapshot, self.records, todo, why, self._on_event
         )
-        for each in late:
-            self._fates[each] = Fate(
-                "put back", Text("{why}; as it was it is not healthy either", why=why[each]), FAILED
-            )
+        self._killed += [outcome for outcome in outcomes if outcome.was_killed]
+        back = [outcome.action.instance for outcome in outcomes if outcome.error is None]
+        self.records |= {instance: self.records[instance]._replace(phase="back") for instance in back}
+        for outcome in outcomes:
+            instance, error = outcome.action.instance, outcome.error
+            if error is not None:
+                self._note_failed(instance, Text("{why}; {error}", why=why[instance], error=error))
+            else:
+                self._note("put back", instance, Text("{why}", why=why[instance]))
+        self._snapshot, late = wait.until_healthy(
+            self._session, self._snapshot, back, self._request.healthy_within, self._on_event
+        )
+        for instance in late:
+            cause = Text("{why}; as it was it is not healthy either", why=why[instance])
+            self._note("put back", instance, cause)
 
     def _stop(self, why: ManagerError | Text) -> None:
         self._stopped = self._stopped or why
-
-    def _tell(self, text: object) -> None:
-        if not self._session.as_json:
-            console.say(text)
-
-
-def _object(instance: str, fate: Fate) -> dict[str, Any]:
-    return {"id": instance, "result": fate.result, "why": str(fate.why)}

@@ -64,7 +64,7 @@ def _one(plan_input: PlanInput, each: str, *, is_named: bool, is_going: bool) ->
         return _interrupted(plan_input, each)
     if container is None:
         return Action("leave", each, Text("no container; `manager up {id}` creates it", id=each))
-    if (refused := plan_input.refusal(each)) and not is_named:
+    if (refused := plan_input.refusal_with_image(each)) and not is_named:
         return left_refused(each, refused)
     if not drift:
         return Action("leave", each, Text("nothing to upgrade")) if is_named else None

@@ -6,12 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 from manager.fleet import supervisor_state
-from manager.i18n import Text
-from manager.util import console
+from manager.ops.events import Healthy, OnEvent
 
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet
-    from manager.fleet.instance import Instance
     from manager.fleet.observe import FleetSnapshot
     from manager.fleet.session import Session
 
@@ -27,23 +25,25 @@ SETTLED = frozenset({"running", "failed", "completed", "stopped", "missing"})
 
 
 def until_healthy(
-    session: Session, snapshot: FleetSnapshot, ids: list[str], timeout: float, *, quiet: bool
+    session: Session, snapshot: FleetSnapshot, ids: list[str], timeout: float, on_event: OnEvent
 ) -> tuple[FleetSnapshot, list[str]]:
-    """Waits until every instance is running, or can no longer become so. Returns the last look, and those that are not running."""
+    """Wait until every instance is running, or can no longer become so. Returns the last look, and those that are not running."""
     deadline = time.monotonic() + timeout
-    told: set[str] = set()
+    settled: set[str] = set()
     while True:
         snapshot = session.look_again(snapshot)
-        views = snapshot.views
-        for each in ids:
-            if each not in told and views[each].verdict.state in SETTLED:
-                told.add(each)
-                if not quiet and views[each].verdict.state == "running":
-                    _tell(views[each], snapshot.project.fleet)
-        pending = [each for each in ids if each not in told]
-        if not pending or time.monotonic() > deadline:
+        for instance in ids:
+            view = snapshot.views[instance]
+            if instance not in settled and view.verdict.state in SETTLED:
+                settled.add(instance)
+                if view.verdict.state == "running":
+                    fleet = snapshot.project.fleet
+                    on_event(Healthy(instance, fleet.web_address(view.web_port) if view.web_port else ""))
+        if settled.issuperset(ids) or time.monotonic() > deadline:
             return snapshot, [
-                each for each in ids if views[each].verdict.state not in {"running", "completed"}
+                instance
+                for instance in ids
+                if snapshot.views[instance].verdict.state not in {"running", "completed"}
             ]
         time.sleep(POLL_S)
 
@@ -66,8 +66,3 @@ def _is_heard(fleet: Fleet, instance: str) -> bool:
     return said is not None and (
         said.bot_pid is not None or said.state in {"restarting", "failed", "completed"}
     )
-
-
-def _tell(view: Instance, fleet: Fleet) -> None:
-    assert view.web_port is not None
-    console.say(Text("{id}: healthy, {url}", id=view.id, url=fleet.web_address(view.web_port)))

@@ -5,4 +5,5 @@ threads                                 concurrent work
 console, text_table, sanitize           lines, tables and untrusted text on a terminal
 progress_line, screen, prompt           live output and questions on a terminal
 time_parse                              times as users and log lines write them
+bundle                                  data files shipped with the package
 """

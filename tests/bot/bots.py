@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,28 +14,36 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests import ports
+
 RUN = Path(__file__).parents[2] / "docker" / "bot" / "run.py"
 GRID = (
-    "--exchange", "backpack", "--symbol", "SOL_USDC_PERP", "--strategy", "perp_grid", "--grid-upper", "160",
-    "--grid-lower", "140", "--grid-num", "21", "--quantity", "0.1",
-)  # fmt: skip
+    "--exchange",
+    "backpack",
+    "--symbol",
+    "SOL_USDC_PERP",
+    "--strategy",
+    "perp_grid",
+    "--grid-upper",
+    "160",
+    "--grid-lower",
+    "140",
+    "--grid-num",
+    "21",
+    "--quantity",
+    "0.1",
+)
 
 
 class BotFactory(Protocol):
     def __call__(self, *argv: str, **env: str) -> Bot: ...
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Bot:
     """A running bot. Its output goes to `out`, a file in `folder`; its database is `folder`/bot.db."""
 
     def __init__(self, folder: Path, argv: tuple[str, ...], env: dict[str, str]) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port = folder, ports.reserve()
         self.db, self.report, self.out = folder / "bot.db", folder / "report.json", folder / "bot.log"
         own = {
             "PATH": os.environ["PATH"],

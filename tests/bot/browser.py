@@ -13,9 +13,16 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+)
 
 
 class Browser:
@@ -49,8 +56,10 @@ class Browser:
             time.sleep(0.1)
 
     def complaints(self) -> list[str]:
-        """Console messages of any level, none twice. A network interface that came or went (another test's container)
-        makes Chromium give up requests to loopback too; that is not the page's fault.
+        """Console messages of any level, none twice.
+
+        A network interface that came or went (another test's container) makes Chromium give up requests to
+        loopback too; that is not the page's fault.
         """
         entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [str(entry["message"]) for entry in entries if "ERR_NETWORK_CHANGED" not in entry["message"]]

@@ -1,4 +1,4 @@
-"""Options and fixtures of the bundled bot's tests."""
+"""Fixtures of the bundled bot's tests."""
 
 from __future__ import annotations
 
@@ -8,12 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.bot.bots import Bot, BotFactory
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--kills", type=int, default=10, help="how often test_kill.py kills the bot (default 10)"
-    )
 
 
 @pytest.fixture

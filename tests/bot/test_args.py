@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gridbot import args
-from gridbot.errors import ConfigError
+from gridbot.config import args
+from gridbot.config.settings import Settings
+from gridbot.model.errors import ConfigError
 
 D = Decimal
 BASE = "--exchange backpack --symbol SOL_USDC"
@@ -17,14 +18,16 @@ GRID = f"{BASE} --strategy grid --grid-upper 170 --grid-lower 130 --quantity 0.1
 QUOTES = f"{BASE} --strategy standard --quantity 1"
 
 
-def parse(line: str, **env: str) -> args.Settings:
+def parse(line: str, **env: str) -> Settings:
     return args.parse(shlex.split(line), env)
 
 
 def test_every_grid_option() -> None:
     s = parse(
-        "--exchange aster --symbol SOLUSDT --strategy perp_grid --market-type perp --grid-upper 170 --grid-lower 130"
-        " --grid-num 20 --grid-mode geometric --grid-type short --max-position 2 --quantity 0.1 --stop-loss 50"
+        "--exchange aster --symbol SOLUSDT --strategy perp_grid --market-type perp"
+        " --grid-upper 170 --grid-lower 130"
+        " --grid-num 20 --grid-mode geometric --grid-type short --max-position 2 --quantity 0.1"
+        " --stop-loss 50"
         " --take-profit 80 --boundary-action adjust_range --boundary-tolerance 0.01 --enable-boundary-check"
         " --duration 3600 --interval 10"
     )
@@ -63,11 +66,18 @@ def test_defaults_are_paper_without_an_end() -> None:
 
 def test_the_environment() -> None:
     s = parse(
-        GRID, WEB_PORT="5001", WEB_HOST="0.0.0.0", DB_PATH="/data/x.db", TRADING_MODE="live", BOTFLEET_INSTANCE="a",
-        BOTFLEET_REPORT="/tmp/r.json", BOT_WEB_TOKEN="t", GRIDBOT_MARKET="live",
-    )  # fmt: skip
+        GRID,
+        WEB_PORT="5001",
+        WEB_HOST="0.0.0.0",
+        DB_PATH="/data/x.db",
+        TRADING_MODE="live",
+        BOTFLEET_INSTANCE="a",
+        GRIDBOT_RETRY_CAP="7",
+        BOT_WEB_TOKEN="t",
+        GRIDBOT_MARKET="live",
+    )
     assert (s.web_port, s.web_host, s.db_path, s.live) == (5001, "0.0.0.0", Path("/data/x.db"), True)
-    assert (s.instance, s.report, s.web_token, s.source) == ("a", Path("/tmp/r.json"), "t", "live")
+    assert (s.instance, s.retry_cap, s.web_token, s.source) == ("a", 7, "t", "live")
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from gridbot import args, venues
-from gridbot.ccxt_exchange import CcxtExchange, load
-from gridbot.errors import ConfigError, KeysError, RejectedError, UnauthorizedError, UnreachableError
-from gridbot.model import Order, Side
+from gridbot.config import args
+from gridbot.config.settings import Settings
+from gridbot.exchanges import venues
+from gridbot.exchanges.ccxt_exchange import CcxtExchange, load
+from gridbot.model.errors import ConfigError, KeysError, RejectedError, UnauthorizedError, UnreachableError
+from gridbot.model.types import Order, Side
 from tests.bot.bots import GRID, RUN
 from tests.fake_exchange.book import Book
 from tests.fake_exchange.faults import Fault, Faults
@@ -24,7 +26,7 @@ D = Decimal
 KEY = "0x" + "1" * 64
 
 
-def settings(exchange: str = "backpack") -> args.Settings:
+def settings(exchange: str = "backpack") -> Settings:
     return args.parse([exchange if word == "backpack" else word for word in GRID], {})
 
 
@@ -44,7 +46,7 @@ def test_one_exchange_is_imported_not_all() -> None:
     """The image leaves out what this doesn't need, and memory is what a fleet runs out of first."""
     code = (
         "import sys, json; sys.path.insert(0, sys.argv[1])\n"
-        "from gridbot.ccxt_exchange import load; load('backpack')\n"
+        "from gridbot.exchanges.ccxt_exchange import load; load('backpack')\n"
         "peak = next(line for line in open('/proc/self/status') if line.startswith('VmHWM'))\n"
         "print(json.dumps([sorted(sys.modules), int(peak.split()[1])]))"
     )
@@ -181,15 +183,19 @@ def test_an_order_there_and_back() -> None:
         assert (found.open, found.filled) == (False, D("0.1"))
         [fill] = exchange.fills(0)
         assert (fill.client_id, fill.price, fill.qty, fill.fee, fill.fee_currency) == (
-            4_294_967_295, D(149), D("0.1"), D("0.00298"), "USDC",
-        )  # fmt: skip
+            4_294_967_295,
+            D(149),
+            D("0.1"),
+            D("0.00298"),
+            "USDC",
+        )
         assert exchange.position() == D("0.1")
         exchange.cancel(an_order(exchange_id=exchange_id))  # gone already: no error
         assert [found for _, found in exchange.find([an_order(5)])] == [None]
 
 
 def test_more_fills_than_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gridbot.ccxt_exchange.PAGE", 10)
+    monkeypatch.setattr("gridbot.exchanges.ccxt_exchange.PAGE", 10)
     with FakeExchange() as fake:
         for _ in range(35):
             fake.book.place("Bid", "Market", None, D("0.1"))
@@ -198,7 +204,7 @@ def test_more_fills_than_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_order_further_back_than_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gridbot.ccxt_exchange.PAGE", 5)
+    monkeypatch.setattr("gridbot.exchanges.ccxt_exchange.PAGE", 5)
     with FakeExchange() as fake:
         first = fake.book.place("Bid", "Limit", D(140), D(1), 9)
         for _ in range(20):

@@ -6,18 +6,19 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbot import grid
-from gridbot.errors import ConfigError
-from gridbot.grid import Grid
-from gridbot.model import ZERO, Order, Side
+from gridbot.model.errors import ConfigError
+from gridbot.model.types import ZERO, Order, Side
+from gridbot.strategies import grid
+from gridbot.strategies.grid import Grid
 from tests.bot.worlds import PERP, World, order_of
+from tests.cases import cases
 
 D = Decimal
 TICK = D("0.01")
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+MANY = cases(short=100, long=2000)
 
 
 def told(plan: grid.Plan) -> list[str]:
@@ -123,8 +124,11 @@ def test_levels_are_exact_multiples_inside_the_bounds(
 
 def test_neutral_leaves_the_nearest_level_out() -> None:
     assert placed(five(2), "121") == [
-        "L3 sell 1 @ 130", "L1 buy 1 @ 110", "L4 sell 1 @ 140", "L0 buy 1 @ 100",
-    ]  # fmt: skip
+        "L3 sell 1 @ 130",
+        "L1 buy 1 @ 110",
+        "L4 sell 1 @ 140",
+        "L0 buy 1 @ 100",
+    ]
 
 
 def test_long_only_buys_until_it_holds_something() -> None:
@@ -137,8 +141,11 @@ def test_short_only_sells_until_it_has_sold_something() -> None:
 
 def test_a_bought_cell_sells_one_level_up() -> None:
     assert placed(five(2), "110", {1: D(1)}) == [
-        "L2 sell 1 @ 120", "L0 buy 1 @ 100", "L3 sell 1 @ 130", "L4 sell 1 @ 140",
-    ]  # fmt: skip
+        "L2 sell 1 @ 120",
+        "L0 buy 1 @ 100",
+        "L3 sell 1 @ 130",
+        "L4 sell 1 @ 140",
+    ]
 
 
 def test_a_sold_cell_buys_one_level_down() -> None:
@@ -172,10 +179,10 @@ def test_a_far_order_makes_room_first() -> None:
 
 def test_a_carried_position_is_closed_beyond_the_price() -> None:
     levels = five(0).levels
-    mesh, cells = grid.begin(levels, "neutral", D(111), D(1), D(10), position=D("1.5"))
+    mesh, cells = grid.start_grid(levels, "neutral", D(111), D(1), D(10), position=D("1.5"))
     assert mesh.anchor == 3
     assert cells == {1: D(1), 2: D("0.5")}
-    mesh, cells = grid.begin(levels, "neutral", D(129), D(1), D(10), position=D(-2))
+    mesh, cells = grid.start_grid(levels, "neutral", D(129), D(1), D(10), position=D(-2))
     assert mesh.anchor == 1
     assert cells == {2: D(-1), 1: D(-1)}
 
@@ -187,7 +194,7 @@ def test_a_carried_position_is_closed_beyond_the_price() -> None:
     position=st.decimals("-6", "6", places=2),
 )
 def test_a_beginning_accounts_for_all_that_is_held(kind: str, price: Decimal, position: Decimal) -> None:
-    mesh, cells = grid.begin(five(0).levels, kind, price, D(1), D(10), position)
+    mesh, cells = grid.start_grid(five(0).levels, kind, price, D(1), D(10), position)
     assert sum(cells.values(), ZERO) == position
     assert all(0 <= cell < 4 for cell in cells)
     assert 0 <= mesh.anchor <= 4
@@ -196,7 +203,7 @@ def test_a_beginning_accounts_for_all_that_is_held(kind: str, price: Decimal, po
 # walks
 
 
-@settings(MANY, max_examples=2000)
+@cases(short=200, long=10_000)
 @given(
     kind=st.sampled_from(["neutral", "long", "short"]),
     mode=st.sampled_from(["arithmetic", "geometric"]),
@@ -215,11 +222,11 @@ def test_walks(
     moves: list[tuple[int, Decimal]],
     fee_currency: str,
 ) -> None:
-    """Order sides, bounds, one order a level, max_position in the worst case, and conservation, after every step."""
+    """Check sides, bounds, one order a level, max_position in the worst case and conservation."""
     lower, upper = D(100), D(200)
     levels = grid.make_levels(lower, upper, count, mode, TICK)
     price = D(100) + start
-    mesh, cells = grid.begin(levels, kind, price, D(1), D(most))
+    mesh, cells = grid.start_grid(levels, kind, price, D(1), D(most))
 
     def decide(held: dict[int, Decimal], live: object, now: Decimal, position: Decimal) -> grid.Plan:
         return grid.plan(mesh, PERP, held, world.live, now, position)

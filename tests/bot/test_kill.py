@@ -17,6 +17,8 @@ from tests.fake_exchange.faults import Faults
 from tests.fake_exchange.server import FakeExchange
 
 SEED = 20251130
+SHORT, LONG = 5, 60
+"""How often the bot is killed."""
 # Read once at each start, and boring: a fault there only makes the test longer.
 SETTING_UP = frozenset({"/api/v1/assets", "/api/v1/markets", "/api/v1/securities"})
 
@@ -42,14 +44,19 @@ def moving(book: Book, seed: int, step: Decimal = Decimal("0.25"), every: float 
 
 def live(start_bot: BotFactory, fake: FakeExchange, *argv: str) -> Bot:
     return start_bot(
-        *(argv or GRID), "--interval", "0.1", TRADING_MODE="live", GRIDBOT_EXCHANGE_TIMEOUT="0.6",
+        *(argv or GRID),
+        "--interval",
+        "0.1",
+        TRADING_MODE="live",
+        GRIDBOT_EXCHANGE_TIMEOUT="0.6",
         GRIDBOT_RECV_WINDOW_MS="900",
-        GRIDBOT_RATE_LIMIT_MS="2", **fake.env,
-    )  # fmt: skip
+        GRIDBOT_RATE_LIMIT_MS="2",
+        **fake.env,
+    )
 
 
 def after_requests(fake: FakeExchange, count: int, within: float = 5.0) -> None:
-    """Until the exchange was asked `count` times: a moment in the bot's life that doesn't depend on the machine."""
+    """Wait until the exchange was asked `count` times, a moment that doesn't depend on the machine."""
     start, deadline = len(fake.requests), time.monotonic() + within
     while len(fake.requests) < start + count and time.monotonic() < deadline:
         time.sleep(0.002)
@@ -79,9 +86,9 @@ def assert_equal_trades(bot: Bot, book: Book) -> None:
     assert here == there
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_killed_at_random_moments(start_bot: BotFactory, request: pytest.FixtureRequest) -> None:
-    kills = request.config.getoption("--kills")
+    kills = LONG if request.config.getoption("--long") else SHORT
     chance = random.Random(SEED)
     book = Book(partial_fills=0.3, history_lag=0.15, seed=SEED)
     foreign = [

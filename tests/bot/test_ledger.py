@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbot.ledger import Ledger, apply, carried, received
-from gridbot.model import ZERO, Fill, Side
+from gridbot.model.types import ZERO, Fill, Side
+from gridbot.store.ledger import Ledger, apply_fill, opening_ledger, position_change
+from tests.cases import cases
 
 D = Decimal
 
@@ -21,7 +22,7 @@ def fill(side: str, qty: str, price: str, fee: str = "0", currency: str = "USDC"
 def after(*fills: Fill, start: Ledger | None = None) -> Ledger:
     ledger = start or Ledger()
     for one in fills:
-        ledger = apply(ledger, one, "SOL", "USDC")
+        ledger = apply_fill(ledger, one, "SOL", "USDC")
     return ledger
 
 
@@ -50,7 +51,7 @@ def test_through_zero() -> None:
 
 def test_a_fee_in_base_is_less_received() -> None:
     bought = fill("buy", "1", "100", "0.001", "SOL")
-    assert received(bought, "SOL") == D("0.999")
+    assert position_change(bought, "SOL") == D("0.999")
     ledger = after(bought)
     assert (ledger.position, ledger.fees, ledger.pnl(D(100))) == (D("0.999"), D("0.1"), D("-0.1"))
 
@@ -60,7 +61,7 @@ def test_a_fee_in_a_third_currency_is_not_counted() -> None:
 
 
 def test_a_carried_position_begins_at_zero_profit() -> None:
-    ledger = carried(D(-3), D(50))
+    ledger = opening_ledger(D(-3), D(50))
     assert ledger.pnl(D(50)) == ledger.equity(D(50)) == 0
     assert ledger.pnl(D(40)) == D(30)
 
@@ -74,14 +75,14 @@ trades = st.tuples(
 )
 
 
-@settings(max_examples=1200, deadline=None, database=None)
+@cases(short=150, long=5000)
 @given(st.lists(trades, max_size=20), st.decimals("0.01", "5000", places=2))
 def test_conservation(steps: list[tuple[str, Decimal, Decimal, Decimal, str]], price: Decimal) -> None:
-    """cash + position * price is all that was paid and received, less fees, whatever the order of things."""
+    """cash + position * price is all that was paid and received, less fees, whatever the order of fills."""
     ledger, cash, position, fees = Ledger(), ZERO, ZERO, ZERO
     for side, qty, at, fee, currency in steps:
         one = Fill("t", "x", 1, Side(side), at, qty, fee, currency, 0.0)
-        ledger = apply(ledger, one, "SOL", "USDC")
+        ledger = apply_fill(ledger, one, "SOL", "USDC")
         cash -= one.side.sign * qty * at + (fee if currency == "USDC" else ZERO)
         position += one.side.sign * qty - (fee if currency == "SOL" else ZERO)
         fees += fee if currency == "USDC" else fee * at

@@ -18,9 +18,23 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium and chromedriver"),
 ]
 MESH = (
-    "--exchange", "backpack", "--symbol", "SOL_USDC_PERP", "--strategy", "perp_grid", "--grid-upper", "156",
-    "--grid-lower", "144", "--grid-num", "7", "--quantity", "0.1", "--interval", "0.2",
-)  # fmt: skip
+    "--exchange",
+    "backpack",
+    "--symbol",
+    "SOL_USDC_PERP",
+    "--strategy",
+    "perp_grid",
+    "--grid-upper",
+    "156",
+    "--grid-lower",
+    "144",
+    "--grid-num",
+    "7",
+    "--quantity",
+    "0.1",
+    "--interval",
+    "0.2",
+)
 TOKEN = "let me in, please"
 
 
@@ -33,9 +47,15 @@ def fake() -> Iterator[FakeExchange]:
 @pytest.fixture(scope="module")
 def bot(fake: FakeExchange, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
     """A paper bot on the fake exchange's prices, with a few trades behind it."""
-    env = {"GRIDBOT_MARKET": "live", "BACKPACK_API_URL": fake.url, "BOT_WEB_TOKEN": TOKEN, "BOTFLEET_INSTANCE": "bp_sol_01",
-           "GRIDBOT_EXCHANGE_TIMEOUT": "1",
-           "GRIDBOT_RATE_LIMIT_MS": "2", "GRIDBOT_OUT_OF_REACH": "2"}  # fmt: skip
+    env = {
+        "GRIDBOT_MARKET": "live",
+        "BACKPACK_API_URL": fake.url,
+        "BOT_WEB_TOKEN": TOKEN,
+        "BOTFLEET_INSTANCE": "bp_sol_01",
+        "GRIDBOT_EXCHANGE_TIMEOUT": "1",
+        "GRIDBOT_RATE_LIMIT_MS": "2",
+        "GRIDBOT_OUT_OF_REACH": "2",
+    }
     started = Bot(tmp_path_factory.mktemp("page"), MESH, env)
     started.wait_healthy()
     for number, price in enumerate(("147.9", "145.9", "148.1", "150.2"), 1):
@@ -102,7 +122,8 @@ def test_both_widths_and_both_themes(page: Browser, bot: Bot, width: int, dark: 
     assert (sum(ground) < 3 * 60) is dark
     assert abs(sum(ground) - sum(text)) > 500
     cut_off = page.run(
-        "[...document.querySelectorAll('h1, h2, .figure, .note, .badge, button, th, td, .state')].filter((e) =>"
+        "[...document.querySelectorAll("
+        "'h1, h2, .figure, .note, .badge, button, th, td, .state')].filter((e) =>"
         " e.offsetParent && (e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0"
         " || e.getBoundingClientRect().right > innerWidth)).map((e) => e.outerHTML)"
     )
@@ -121,8 +142,9 @@ def test_ranges_and_the_crosshair(page: Browser) -> None:
     page.run(
         "document.querySelector('#price-plot').dispatchEvent("
         "new PointerEvent('pointermove', { bubbles: true, clientX: arguments[0], clientY: arguments[1] }))",
-        box["x"] + box["width"] / 2, box["y"] + 50,
-    )  # fmt: skip
+        box["x"] + box["width"] / 2,
+        box["y"] + 50,
+    )
     assert page.count(".hover .tip-text") == 3
     assert page.complaints() == []
 
@@ -147,8 +169,8 @@ def test_the_controls_need_the_token(page: Browser, bot: Bot) -> None:
 
 def test_an_outage_is_said(page: Browser, bot: Bot, fake: FakeExchange) -> None:
     fake.faults.down = True
-    page.wait(lambda: page.text("#state-text") == "not trading")
-    page.wait(lambda: "out of reach" in page.text("#banner"))
+    page.wait(lambda: page.text("#state-text") == "exchange away")
+    page.wait(lambda: "does not answer" in page.text("#banner"))
     page.wait(lambda: page.count("#error-rows li:not(.none)") >= 1)
     fake.faults.down = False
     page.wait(lambda: page.text("#state-text").startswith("trading"), within=40)

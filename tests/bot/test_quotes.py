@@ -5,53 +5,54 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbot import quotes
-from gridbot.grid import Plan
-from gridbot.model import ZERO, Order, Side, plain
-from gridbot.quotes import Quotes
+from gridbot.model.types import ZERO, Order, Side, as_text
+from gridbot.strategies import quotes
+from gridbot.strategies.grid import Plan
+from gridbot.strategies.quotes import Quotes
 from tests.bot.worlds import PERP, SPOT, World, order_of
+from tests.cases import cases
 
 D = Decimal
 TWO = Quotes(spread=D(1), qty=D(1), max_orders=2, max_position=D(10))
 
 
-def wanted(mine: Quotes, price: str = "100", position: str = "0") -> list[str]:
-    return [f"{w.slot} {plain(w.price)}" for w in quotes.wanted(mine, PERP, D(price), D(position))]
+def ideal_prices(mine: Quotes, price: str = "100", position: str = "0") -> list[str]:
+    return [f"{w.slot} {as_text(w.price)}" for w in quotes.ideal_quotes(mine, PERP, D(price), D(position))]
 
 
 def test_quotes_stand_around_the_price() -> None:
-    assert wanted(TWO) == ["buy0 99.5", "sell0 100.5", "buy1 99", "sell1 101"]
+    assert ideal_prices(TWO) == ["buy0 99.5", "sell0 100.5", "buy1 99", "sell1 101"]
 
 
 def test_skew_shifts_both_sides_against_the_position() -> None:
     mine = replace(TWO, skew=D("0.5"), max_orders=1)
-    assert wanted(mine, position="10") == ["buy0 99.25", "sell0 100.25"]
-    assert wanted(mine, position="-5") == ["buy0 99.62", "sell0 100.63"]
+    assert ideal_prices(mine, position="10") == ["buy0 99.25", "sell0 100.25"]
+    assert ideal_prices(mine, position="-5") == ["buy0 99.62", "sell0 100.63"]
 
 
 def test_skew_is_measured_from_the_target() -> None:
-    assert wanted(replace(TWO, skew=D(1), target=D(4), max_orders=1), position="4") == [
+    assert ideal_prices(replace(TWO, skew=D(1), target=D(4), max_orders=1), position="4") == [
         "buy0 99.5",
         "sell0 100.5",
     ]
 
 
 def test_a_quote_never_crosses_the_price() -> None:
-    assert wanted(replace(TWO, skew=D(1), max_orders=1), position="10") == ["buy0 99", "sell0 100.01"]
+    assert ideal_prices(replace(TWO, skew=D(1), max_orders=1), position="10") == ["buy0 99", "sell0 100.01"]
 
 
 def test_beyond_the_threshold_only_the_way_back() -> None:
     mine = replace(TWO, threshold=D(2), max_orders=1)
-    assert wanted(mine, position="2") == ["buy0 99.5", "sell0 100.5"]
-    assert wanted(mine, position="2.01") == ["sell0 100.5"]
-    assert wanted(mine, position="-3") == ["buy0 99.5"]
+    assert ideal_prices(mine, position="2") == ["buy0 99.5", "sell0 100.5"]
+    assert ideal_prices(mine, position="2.01") == ["sell0 100.5"]
+    assert ideal_prices(mine, position="-3") == ["buy0 99.5"]
 
 
 def test_near_enough_stays_far_off_is_moved() -> None:
-    live = [order_of(want, i) for i, want in enumerate(quotes.wanted(TWO, PERP, D(100), ZERO))]
+    live = [order_of(want, i) for i, want in enumerate(quotes.ideal_quotes(TWO, PERP, D(100), ZERO))]
     assert quotes.plan(TWO, PERP, live, D("100.1"), ZERO) == Plan()
     moved = quotes.plan(TWO, PERP, live, D("100.4"), ZERO)
     assert {order.slot for order in moved.cancel} == {"buy0", "sell0", "buy1", "sell1"}
@@ -61,10 +62,10 @@ def test_near_enough_stays_far_off_is_moved() -> None:
 def test_a_spot_market_sells_only_what_is_held() -> None:
     assert [w.side for w in quotes.plan(TWO, SPOT, [], D(100), ZERO).place] == [Side.BUY, Side.BUY]
     plan = quotes.plan(TWO, SPOT, [], D(100), D("1.5"))
-    assert [plain(w.qty) for w in plan.place if w.side is Side.SELL] == ["1", "0.5"]
+    assert [as_text(w.qty) for w in plan.place if w.side is Side.SELL] == ["1", "0.5"]
 
 
-@settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@cases(short=60, long=2000)
 @given(
     perp=st.booleans(),
     spread=st.decimals("0.05", "5", places=2),

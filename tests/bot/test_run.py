@@ -108,7 +108,7 @@ def test_a_changed_grid_carries_the_position_over(start_bot: BotFactory, tmp_pat
 
 
 def test_a_replay_is_exact_and_ends(start_bot: BotFactory, tmp_path: Path) -> None:
-    bot = start_bot(*replay(tmp_path, 150, 149, 148, 149, 150, 151, 150))
+    bot = start_bot(*replay(tmp_path, 150, 148.9, 147.9, 149.1, 150.1, 151.1, 149.9))
     assert bot.wait_end() == 0
     rows = bot.query("SELECT side, price, qty, position FROM trades ORDER BY rowid")
     assert rows == [
@@ -133,10 +133,11 @@ def test_stop_loss_closes_the_position(start_bot: BotFactory, tmp_path: Path) ->
 
 
 def test_take_profit_ends_the_run(start_bot: BotFactory, tmp_path: Path) -> None:
-    swings = [150, 148, 150] * 8
+    swings = [150, 148.5, 150.5] * 8
     bot = start_bot(*replay(tmp_path, *swings), "--take-profit", "0.5")
     assert bot.wait_end() == 0
     assert bot.last_words()["why"].startswith("take profit: P&L 0.")
+    assert bot.last_words()["condition"]["params"]["by"] == "take_profit"
 
 
 def test_a_finished_run_is_not_taken_up_again(start_bot: BotFactory) -> None:
@@ -205,10 +206,27 @@ def test_boundary_action_adjust_range(start_bot: BotFactory, tmp_path: Path) -> 
 
 def test_standard_quotes_trade(start_bot: BotFactory) -> None:
     bot = start_bot(
-        "--exchange", "backpack", "--symbol", "SOL_USDC_PERP", "--strategy", "standard", "--market-type", "perp",
-        "--spread", "0.2", "--quantity", "0.5", "--max-orders", "2", "--max-position", "2", "--inventory-skew", "0.5",
-        "--interval", "0.2",
-    )  # fmt: skip
+        "--exchange",
+        "backpack",
+        "--symbol",
+        "SOL_USDC_PERP",
+        "--strategy",
+        "standard",
+        "--market-type",
+        "perp",
+        "--spread",
+        "0.2",
+        "--quantity",
+        "0.5",
+        "--max-orders",
+        "2",
+        "--max-position",
+        "2",
+        "--inventory-skew",
+        "0.5",
+        "--interval",
+        "0.2",
+    )
     bot.wait_for(lambda: bot.status().get("trades", 0) >= 1, within=60)
     assert bot.stop() == 0
     positions = bot.query("SELECT position FROM trades")
@@ -262,7 +280,7 @@ def test_a_bug_exits_1_with_a_traceback_and_a_report(start_bot: BotFactory, tmp_
     shim = tmp_path / "shim"
     shim.mkdir()
     (shim / "sitecustomize.py").write_text(
-        "import gridbot.engine as e\n"
+        "import gridbot.trading.engine as e\n"
         "def broken(self): raise RuntimeError('boom')\n"
         "e.Engine._check_account = lambda self, now: broken(self)\n"
     )
@@ -276,7 +294,7 @@ def test_a_bug_exits_1_with_a_traceback_and_a_report(start_bot: BotFactory, tmp_
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
 @pytest.mark.skipif(not Path("/usr/bin/python3.11").exists(), reason="needs a Python that every user may run")
 def test_runs_as_a_stranger_on_a_read_only_tree() -> None:
-    """Another user, who may write nowhere but into the database's folder; without a package of ours installed."""
+    """Another user, who may only write into the database's folder, and no package of ours installed."""
     with tempfile.TemporaryDirectory() as name:
         app, data = Path(name, "app"), Path(name, "data")
         shutil.copytree(RUN.parent, app, ignore=shutil.ignore_patterns("__pycache__"))
@@ -285,11 +303,20 @@ def test_runs_as_a_stranger_on_a_read_only_tree() -> None:
         os.chown(data, 10001, 10001)
         process = subprocess.Popen(
             ["/usr/bin/python3.11", "-u", str(app / "run.py"), *GRID, "--interval", "0.1", "--duration", "1"],
-            env={"HOME": "/tmp", "DB_PATH": str(data / "bot.db"), "GRIDBOT_MARKET": "synthetic",
-                 "BOTFLEET_REPORT": str(data / "report.json")},
-            cwd=app, user=10001, group=10001, extra_groups=[], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={
+                "HOME": "/tmp",
+                "DB_PATH": str(data / "bot.db"),
+                "GRIDBOT_MARKET": "synthetic",
+                "BOTFLEET_REPORT": str(data / "report.json"),
+            },
+            cwd=app,
+            user=10001,
+            group=10001,
+            extra_groups=[],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-        )  # fmt: skip
+        )
         output, _ = process.communicate(timeout=30)
         assert process.returncode == 0, output
         assert (data / "report.json").exists()

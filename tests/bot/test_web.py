@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from gridbot import metrics
-from gridbot.board import Board
+from gridbot.model.condition import TRADING, Code, Condition
+from gridbot.runtime.shared_state import Health, SharedState
+from gridbot.web import metrics
 from tests.bot.bots import GRID, Bot
 
 TOKEN = "s3cret"
@@ -41,7 +42,12 @@ def ask(bot: Bot, method: str, path: str, **headers: str) -> tuple[int, dict[str
 def test_health_is_what_the_contract_says(bot: Bot) -> None:
     code, body = bot.get("/health")
     assert code == 200
-    assert body == {"status": "healthy", "running": True, "timestamp": body["timestamp"]}
+    assert body == {
+        "status": "healthy",
+        "running": True,
+        "timestamp": body["timestamp"],
+        "condition": {"code": "trading", "params": {"refused_orders": 0}},
+    }
     assert abs(body["timestamp"] - time.time()) < 5
 
 
@@ -78,7 +84,9 @@ def test_nonsense_is_a_400(bot: Bot, path: str) -> None:
     assert bot.get(path)[0] == 400
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/../run.py", "/page/../web.py", "/%2e%2e/web.py", "/web.py"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/../run.py", "/page/../server.py", "/%2e%2e/server.py", "/server.py"]
+)
 def test_nothing_else_is_served(bot: Bot, path: str) -> None:
     assert bot.get(path)[0] == 404
 
@@ -182,37 +190,53 @@ def test_idle_connections_do_not_take_the_port(bot: Bot) -> None:
 # health
 
 
+def shared_state(monkeypatch: pytest.MonkeyPatch, interval: float) -> tuple[SharedState, list[float]]:
+    now = [100.0]
+    monkeypatch.setattr("gridbot.runtime.shared_state.time.monotonic", lambda: now[0])
+    return SharedState(interval), now
+
+
 def test_the_loop_must_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("gridbot.board.time.monotonic", lambda: now[0])
-    board = Board(interval=4, out_of_reach=60)
-    assert board.health() == (False, "starting")
-    board.ticked()
-    board.contact()
-    board.status = {"price": "1"}
-    assert board.health() == (True, None)
+    shared, now = shared_state(monkeypatch, interval=4)
+    assert shared.health() == Health("unhealthy", "starting")
+    shared.record_tick()
+    shared.condition = TRADING
+    assert shared.health() == Health("healthy")
     now[0] += 12
-    assert board.health() == (True, None)
+    assert shared.health() == Health("healthy")
     now[0] += 0.1
-    assert board.health() == (False, "the trading loop has not ticked for 12 s")
-    board.ticked()
+    assert shared.health() == Health("unhealthy", "the trading loop has not ticked for 12 s")
+    shared.record_tick()
     now[0] += 8
-    board.ticked()
-    assert board.health() == (True, None)
+    shared.record_tick()
+    assert shared.health() == Health("healthy")
+    shared.finished = True
+    assert shared.health() == Health("unhealthy", "stopping")
 
 
-def test_an_exchange_may_be_away_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("gridbot.board.time.monotonic", lambda: now[0])
-    board = Board(interval=1, out_of_reach=60)
-    board.contact()
-    board.status = {"price": "1"}
-    for _ in range(61):
-        now[0] += 1
-        board.ticked()
-    assert board.health() == (False, "the exchange has been out of reach for 61 s")
-    board.contact()
-    assert board.health() == (True, None)
+def test_a_call_that_may_still_be_answered_is_not_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared, now = shared_state(monkeypatch, interval=1)
+    shared.condition = TRADING
+    shared.record_tick(busy_for=30)
+    now[0] += 35
+    assert shared.health() == Health("healthy")
+    now[0] += 0.1
+    assert shared.health().status == "unhealthy"
+    shared.record_tick()
+    now[0] += 5.1
+    assert shared.health().status == "unhealthy"
+
+
+@pytest.mark.parametrize("code", sorted(Code))
+def test_an_outage_is_no_hang(monkeypatch: pytest.MonkeyPatch, code: Code) -> None:
+    shared, now = shared_state(monkeypatch, interval=1)
+    shared.record_tick()
+    shared.condition = Condition(code, "why")
+    degraded = code in ("exchange_away", "orders_refused", "ledger_differs")
+    assert shared.health() == (Health("degraded", "why") if degraded else Health("healthy"))
+    assert shared.health().is_running
+    now[0] += 6
+    assert shared.health().status == "unhealthy", "an outage doesn't excuse a loop that hangs"
 
 
 # metrics
@@ -259,8 +283,11 @@ def test_metrics(bot: Bot) -> None:
 
 def test_metrics_before_the_first_tick_and_with_odd_names() -> None:
     assert set(parsed(metrics.render({"healthy": False, "uptime": 0.1, "errors_total": 0}))) == {
-        "gridbot_healthy", "gridbot_uptime_seconds", "gridbot_errors_total", "gridbot_resident_memory_bytes",
-    }  # fmt: skip
+        "gridbot_healthy",
+        "gridbot_uptime_seconds",
+        "gridbot_errors_total",
+        "gridbot_resident_memory_bytes",
+    }
     text = metrics.render({"instance": 'a"b\\c\nd', "healthy": True})
     assert 'instance="a\\"b\\\\c\\nd"' in text
     parsed(text)

@@ -7,29 +7,45 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from gridbot.grid import Plan
-from gridbot.ledger import Ledger, apply, received
-from gridbot.model import ZERO, Fill, Market, Order, Side, Wanted, floor_to
+from gridbot.model.types import ZERO, Fill, Market, Order, OrderRequest, Side, floor_to
+from gridbot.store.ledger import Ledger, apply_fill, position_change
+from gridbot.strategies.grid import Plan
 
 PERP = Market("SOL_USDC_PERP", "SOL", "USDC", True, Decimal("0.01"), Decimal("0.01"), Decimal("0.01"))
 SPOT = replace(PERP, symbol="SOL_USDC", perp=False)
 FEE = Decimal("0.0002")
 
 
-def order_of(want: Wanted, client_id: int, state: str = "open") -> Order:
+def order_of(want: OrderRequest, client_id: int, state: str = "open") -> Order:
     return Order(
-        client_id, want.slot, want.side, want.price, want.qty, ZERO, state, 0.0, want.cell, f"x{client_id}",
-        want.post_only, want.market, want.reduce_only,
-    )  # fmt: skip
+        client_id,
+        want.slot,
+        want.side,
+        want.price,
+        want.qty,
+        ZERO,
+        state,
+        0.0,
+        want.cell,
+        f"x{client_id}",
+        want.post_only,
+        want.market,
+        want.reduce_only,
+    )
 
 
 class World:
     """`plan(cells, live, price, position)` is asked after every move of the price."""
 
     def __init__(
-        self, market: Market, price: Decimal, plan: Callable[[dict[int, Decimal], Sequence[Order], Decimal, Decimal], Plan],
-        cells: dict[int, Decimal] | None = None, ledger: Ledger | None = None, fee_currency: str = "USDC",
-    ) -> None:  # fmt: skip
+        self,
+        market: Market,
+        price: Decimal,
+        plan: Callable[[dict[int, Decimal], Sequence[Order], Decimal, Decimal], Plan],
+        cells: dict[int, Decimal] | None = None,
+        ledger: Ledger | None = None,
+        fee_currency: str = "USDC",
+    ) -> None:
         self.market, self.price, self._plan = market, price, plan
         self.cells, self.ledger, self.fee_currency = dict(cells or {}), ledger or Ledger(), fee_currency
         self.live: list[Order] = []
@@ -67,13 +83,22 @@ class World:
     def fill(self, order: Order, qty: Decimal, price: Decimal) -> None:
         fee = (price * qty * FEE if self.fee_currency == "USDC" else qty * FEE).quantize(Decimal("1e-8"))
         fill = Fill(
-            f"t{len(self.fills)}", str(order.exchange_id), order.client_id, order.side, price, qty, fee,
-            self.fee_currency, float(len(self.fills)),
-        )  # fmt: skip
+            f"t{len(self.fills)}",
+            str(order.exchange_id),
+            order.client_id,
+            order.side,
+            price,
+            qty,
+            fee,
+            self.fee_currency,
+            float(len(self.fills)),
+        )
         self.fills.append(fill)
-        self.ledger = apply(self.ledger, fill, self.market.base, self.market.quote)
+        self.ledger = apply_fill(self.ledger, fill, self.market.base, self.market.quote)
         if order.cell is not None:
-            self.cells[order.cell] = self.cells.get(order.cell, ZERO) + received(fill, self.market.base)
+            self.cells[order.cell] = self.cells.get(order.cell, ZERO) + position_change(
+                fill, self.market.base
+            )
         self.live.remove(order)
         left = replace(order, filled=order.filled + qty)
         if left.remaining > 0:

@@ -1,4 +1,4 @@
-"""The fake exchange's matching engine: one market, one account, an honest memory of everything that happened."""
+"""The fake exchange's matching engine: one market, one account, and everything that happened there."""
 
 from __future__ import annotations
 
@@ -75,9 +75,17 @@ class Book:
         self._random = random.Random(self.seed)
 
     def place(
-        self, side: str, kind: str, price: Decimal | None, qty: Decimal, client_id: int | None = None,
-        *, post_only: bool = False, reduce_only: bool = False, foreign: bool = False,
-    ) -> BookOrder:  # fmt: skip
+        self,
+        side: str,
+        kind: str,
+        price: Decimal | None,
+        qty: Decimal,
+        client_id: int | None = None,
+        *,
+        post_only: bool = False,
+        reduce_only: bool = False,
+        foreign: bool = False,
+    ) -> BookOrder:
         with self.lock:
             if side not in ("Bid", "Ask") or kind not in ("Limit", "Market"):
                 raise RefusalError("INVALID_CLIENT_REQUEST", "bad side or type")
@@ -165,6 +173,6 @@ class Book:
         for order in self.own_open():
             if order.price == new.price:
                 self.violations.append(
-                    f"{new.side} {new.qty} @ {new.price} was placed while {order.side} {order.qty - order.filled}"
-                    f" of order {order.id} stood there"
+                    f"{new.side} {new.qty} @ {new.price} was placed while"
+                    f" {order.side} {order.qty - order.filled} of order {order.id} stood there"
                 )

@@ -8,10 +8,11 @@ import socket
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -49,6 +50,9 @@ class FakeExchange:
         public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.secret, self.key = base64.b64encode(raw).decode(), base64.b64encode(public).decode()
         self.requests: list[tuple[str, str]] = []
+        # Answered to every new order instead of carrying it out; with `read_only` to cancellations too.
+        self.refusal: RefusalError | None = None
+        self.read_only = False
         # Called with "before" and "after" around the carrying out of each order and cancellation.
         self.tap: Callable[[str], None] = lambda moment: None
         self._server = _Server(self, address)
@@ -75,6 +79,10 @@ class FakeExchange:
         """Carry a request out. Raises RefusalError."""
         if (method, path) in INSTRUCTIONS:
             self._check_signature(INSTRUCTIONS[method, path], params, headers)
+        if self.read_only and method in ("POST", "DELETE"):
+            raise RefusalError("UNAUTHORIZED", "this key may only read", 401)
+        if self.refusal is not None and method == "POST":
+            raise self.refusal
         book = self.book
         with book.lock:
             match method, path:
@@ -114,9 +122,14 @@ class FakeExchange:
             raise RefusalError("INVALID_SYMBOL", "no such market")
         price = params.get("price")
         return self.book.place(
-            params["side"], params["orderType"], None if price is None else Decimal(price), Decimal(params["quantity"]),
-            params.get("clientId"), post_only=bool(params.get("postOnly")), reduce_only=bool(params.get("reduceOnly")),
-        )  # fmt: skip
+            params["side"],
+            params["orderType"],
+            None if price is None else Decimal(price),
+            Decimal(params["quantity"]),
+            params.get("clientId"),
+            post_only=bool(params.get("postOnly")),
+            reduce_only=bool(params.get("reduceOnly")),
+        )
 
     def _order_history(self, params: dict[str, Any]) -> list[dict[str, Any]]:
         wanted = params.get("orderId")
@@ -189,6 +202,9 @@ class _Handler(BaseHTTPRequestHandler):
             case Fault.DROP_BEFORE:
                 self._drop()
                 return
+            case Fault.BANNED:
+                self._send(418, "<html>I'm a teapot</html>", {"Retry-After": "1"})
+                return
             case Fault.TOO_MANY:
                 self._send(429, {"code": "TOO_MANY_REQUESTS", "message": "slow down"})
                 return
@@ -219,11 +235,13 @@ class _Handler(BaseHTTPRequestHandler):
             case _:
                 self._send(status, answer)
 
-    def _send(self, status: int, answer: Any) -> None:
+    def _send(self, status: int, answer: Any, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         text = answer if isinstance(answer, str) else json.dumps(answer)
         self.send_response(status)
         self.send_header("Content-Type", "text/html" if isinstance(answer, str) else "application/json")
         self.send_header("Content-Length", str(len(text.encode())))
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(text.encode())
 

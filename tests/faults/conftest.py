@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,15 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.faults.engines import OwnEngine, an_engine
-from tests.fleet import PORTS_PER_PROJECT, ROOT, RUN_ID, Project, a_project
+from tests.fleet import Project, a_project, built, project_name
+from tests.receiver import Receiver, a_receiver
 
-IMAGE = "botfleet-test-faultbot:local"
-FIRST_PORT = 25000
-LAST_PORT = 27999
 SETTINGS = 'bot_dir = "its-own"\n'
 """Any bot but the bundled one: exchanges and strategies are free words, and a strategy is how this one misbehaves."""
-
-_numbers = iter(range(1000))
+OFFLINE_PORT = 25900
+"""Of configs that are never started: nothing asks whether it is free."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +29,8 @@ class Row:
     held: str
 
 
-_rows = pytest.StashKey[list[Row]]()
-
+ROW = "row of the table of faults"
+"""Reports of tests take it to where the table is printed, from other processes too."""
 Note = Callable[[str, str, int, str], None]
 
 
@@ -43,14 +39,15 @@ def note(request: pytest.FixtureRequest) -> Note:
     """note(fault, how it is made, how many times, what held): a line of the table, written when it has held."""
 
     def add(fault: str, how: str, times: int, held: str) -> None:
-        request.config.stash.setdefault(_rows, []).append(Row(fault, how, times, held))
+        request.node.user_properties.append((ROW, (fault, how, times, held)))
 
     return add
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The long run prints its table, in the form of README.md."""
-    rows = config.stash.get(_rows, [])
+    passed = terminalreporter.stats.get("passed", [])
+    rows = [Row(*value) for report in passed for name, value in report.user_properties if name == ROW]
     if not rows or not config.getoption("--long"):
         return
     terminalreporter.section("faults")
@@ -68,24 +65,13 @@ def is_long(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="session")
 def fault_image() -> str:
-    """The image of the bot that misbehaves, built once."""
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "manager",
-            "build",
-            "--tag",
-            IMAGE,
-            "--bot",
-            str(Path(__file__).parent / "bot"),
-        ],
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        timeout=1800,
-    )
-    return IMAGE
+    """The image of the bot that misbehaves."""
+    return build_fault_image()
+
+
+def build_fault_image() -> str:
+    """Build it, once in a test run, and return its tag."""
+    return built("faultbot", "--bot", str(Path(__file__).parent / "bot"))
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +79,13 @@ def engine(fault_image: str) -> Iterator[OwnEngine]:
     """An engine that may be stopped and killed; it runs again when a test ends."""
     with an_engine(fault_image) as own:
         yield own
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Takes alerts."""
+    with a_receiver() as found:
+        yield found
 
 
 @pytest.fixture
@@ -105,7 +98,7 @@ def project(tmp_path: Path, fault_image: str) -> Iterator[Project]:
 @pytest.fixture
 def offline(tmp_path: Path) -> Project:
     """An empty project that never has a container."""
-    made = Project(tmp_path / "project", f"bft-{RUN_ID}-offline", LAST_PORT - PORTS_PER_PROJECT)
+    made = Project(tmp_path / "project", project_name(), OFFLINE_PORT)
     (made.folder / "config" / "active").mkdir(parents=True)
     (made.folder / "config" / "fleet.toml").write_text(f'name = "{made.name}"\n{SETTINGS}')
     return made
@@ -114,14 +107,5 @@ def offline(tmp_path: Path) -> Project:
 def new_project(
     folder: Path, image: str, settings: str = "", environ: dict[str, str] | None = None
 ) -> AbstractContextManager[Project]:
-    """A project with ports of its own."""
-    number = next(_numbers)
-    ports = (LAST_PORT + 1 - FIRST_PORT) // PORTS_PER_PROJECT
-    return a_project(
-        folder,
-        image,
-        5000 + number,
-        FIRST_PORT + number % ports * PORTS_PER_PROJECT,
-        SETTINGS + settings,
-        environ,
-    )
+    """A project of the fault bot with ports of its own."""
+    return a_project(folder, image, SETTINGS + settings, environ)

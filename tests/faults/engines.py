@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet import RUN_ID, eventually
+from tests.fleet import eventually, project_name
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="an engine of its own needs root")
 
@@ -30,7 +30,6 @@ class OwnEngine:
 
     folder: Path
     namespace: str
-    number: int = 0
 
     @property
     def host(self) -> str:
@@ -142,12 +141,10 @@ class OwnEngine:
 
 
 @contextmanager
-def an_engine(image: str, number: int = 0) -> Iterator[OwnEngine]:
+def an_engine(image: str) -> Iterator[OwnEngine]:
     """A running engine that has the image."""
-    namespace = f"bft-{RUN_ID}-{number}"
-    engine = OwnEngine(
-        Path(f"/tmp/{namespace}"), namespace, number
-    )  # a short path: sockets' names end at 107 bytes
+    namespace = project_name()
+    engine = OwnEngine(Path("/tmp", namespace), namespace)  # a short path: sockets' names end at 107 bytes
     engine.folder.mkdir(mode=0o700)
     try:
         subprocess.run(["ip", "netns", "add", namespace], check=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import bots
-from tests.faults.conftest import IMAGE, Note, new_project
+from tests.faults.conftest import Note, new_project
 from tests.faults.engines import OwnEngine, needs_root
 from tests.fleet import Project, eventually
 
@@ -178,11 +178,13 @@ def test_an_engine_killed_under_a_command_leaves_nothing_that_up_does_not_mend(
     )
 
 
-def test_two_engines_on_one_data_folder_run_one_bot(project: Project, engine: OwnEngine, note: Note) -> None:
+def test_two_engines_on_one_data_folder_run_one_bot(
+    project: Project, engine: OwnEngine, fault_image: str, note: Note
+) -> None:
     bots.add(project, "one", 0)
     project.manager("up", "--wait")
     theirs = project.docker("inspect", "--format", "{{.Id}}", project.container("one"))[:12]
-    engine.docker("tag", IMAGE, f"{project.name}-bot:local")
+    engine.docker("tag", fault_image, f"{project.name}-bot:local")
     other = engine.environ
     with bots.watched(project) as seen:
         refused = f"one: its bot is running already, in container {theirs}"

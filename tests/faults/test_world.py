@@ -35,10 +35,12 @@ def test_a_port_is_taken_and_freed(project: Project, note: Note) -> None:
     )
 
 
-def test_images_that_cannot_be_used(project: Project, note: Note) -> None:
+def test_images_that_cannot_be_used(project: Project, fault_image: str, note: Note) -> None:
     bots.add(project, "one", 0)
     tag = f"{project.name}-bot:local"
     project.docker("rmi", tag)
+    settings = project.folder / "config" / "fleet.toml"  # an image of somebody's own is never built by `up`
+    settings.write_text(f'image = "{tag}"\n{settings.read_text()}')
     assert "is not there; build it: `manager build`" in project.manager("up", code=1).err
     project.docker("tag", "botfleet-base:bookworm", tag)
     assert "has no botfleet supervisor (label botfleet.supervisor=1)" in project.manager("up", code=1).err
@@ -46,7 +48,7 @@ def test_images_that_cannot_be_used(project: Project, note: Note) -> None:
     project.docker("rmi", tag)
     (project.folder / "broken").mkdir()
     (project.folder / "broken" / "Dockerfile").write_text(
-        'FROM botfleet-test-faultbot:local\nENTRYPOINT ["/bin/sh", "-c", "echo broken >&2; exit 42"]\n'
+        f'FROM {fault_image}\nENTRYPOINT ["/bin/sh", "-c", "echo broken >&2; exit 42"]\n'
     )
     project.docker("build", "-q", "-t", tag, str(project.folder / "broken"))
     project.manager("up")

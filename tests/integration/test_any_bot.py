@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.fleet import ROOT, RUN_ID, Project, eventually
+from tests.fleet import ROOT, Project, built, eventually
 
 pytestmark = pytest.mark.engine
-IMAGE = f"botfleet-test-foreign:{RUN_ID}"
 
 
-@pytest.fixture(scope="module")
-def foreign_image() -> Iterator[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "manager",
-        "build",
-        "--bot",
-        str(ROOT / "tests" / "foreign_bot"),
-        "--tag",
-        IMAGE,
-    ]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, timeout=900)
-    yield IMAGE
-    subprocess.run(["docker", "rmi", IMAGE], capture_output=True, check=False)
+@pytest.fixture
+def foreign_image() -> str:
+    return built("foreign", "--bot", str(ROOT / "tests" / "foreign_bot"))
 
 
 @pytest.fixture

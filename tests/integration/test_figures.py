@@ -11,7 +11,6 @@ import struct
 import subprocess
 import termios
 import time
-from argparse import Namespace
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from fcntl import ioctl
@@ -24,6 +23,7 @@ from textual.widgets import Log, Static
 
 from bench.proxy import counting
 from manager.engine import http_socket
+from manager.fleet.selection import EVERYTHING
 from manager.fleet.session import Session
 from manager.monitor.stats.sampler import Sampler
 from manager.monitor.top import table
@@ -49,7 +49,7 @@ def fleet(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 @pytest.fixture
 def session(fleet: Project) -> Iterator[Session]:
     """A command line of this process in the fleet's project."""
-    made = Session(Namespace(project_dir=str(fleet.folder), ids=[], config=[], lang=None))
+    made = Session(fleet.folder)
     yield made
     made.close()
 
@@ -192,7 +192,7 @@ def watch(session: Session, use: Callable[[Pilot[None], Top], Coroutine[Any, Any
     """Runs the view, without a terminal, for as long as `use` needs it."""
 
     async def run() -> None:
-        app = Top(session, Source(session, INTERVAL_S), INTERVAL_S)
+        app = Top(session.chosen_dir, Source(session, EVERYTHING, INTERVAL_S), INTERVAL_S)
         async with app.run_test(size=(140, 30)) as pilot:
             await use(pilot, app)
         if app.bug is not None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.fake_exchange.server import FakeExchange
+from tests.fleet import bridge_address
 from tests.integration.conftest import Project, eventually
 
 pytestmark = pytest.mark.engine
@@ -26,8 +27,7 @@ MESH = {"grid_upper_price": 156, "grid_lower_price": 144, "grid_num": 7, "order_
 @pytest.fixture
 def fake(project: Project) -> Iterator[FakeExchange]:
     """An exchange at the engine's own bridge, which only this machine and its containers see."""
-    gateway = project.docker("network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}")
-    with FakeExchange(address=gateway.strip()) as served:
+    with FakeExchange(address=bridge_address()) as served:
         variables = {**served.env, "GRIDBOT_RATE_LIMIT_MS": "2", "GRIDBOT_RECV_WINDOW_MS": "1000"}
         text = "".join(f"{name}={value}\n" for name, value in variables.items())
         (project.folder / ".env").write_text(text)

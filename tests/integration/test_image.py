@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from manager.engine.client import Engine
 from manager.engine.image_build import build_image
 from manager.errors import ManagerError
 from tests.integration import package_index
@@ -54,7 +56,8 @@ def bot(tmp_path: Path) -> Path:
 
 def build(tag: str, bot: Path | None = None, project: Path = ROOT) -> tuple[str, list[str]]:
     said: list[str] = []
-    return build_image(project, tag=tag, bot_dir=bot, say=said.append), said
+    with closing(Engine()) as engine:
+        return build_image(engine, project, tag=tag, bot_dir=bot, say=said.append), said
 
 
 def docker(*args: str) -> str:

@@ -79,7 +79,7 @@ def test_a_killed_import_begins_anew(
 
     def again(fleet: Path) -> str:
         line = ["--project-dir", str(fleet), "import", str(old.folder), *words]
-        assert import_.import_(Session(parsers.parser("import").parse_args(line))) == 0
+        assert import_.import_(Session(fleet), parsers.parser("import").parse_args(line)) == 0
         return capsys.readouterr().out
 
     whole = tmp_path / "whole" / "desk"
@@ -169,7 +169,10 @@ def test_a_bot_that_does_not_end_is_named_and_not_taken(
     line = ["--project-dir", str(tmp_path / "desk"), "import", str(old.folder), "--yes", "--stop-old"]
     with old.running("bp_sol_01", "deaf") as daemon:
         (bot,) = daemon.children()
-        assert import_.import_(Session(parsers.parser("import").parse_args(line))) == TIMED_OUT
+        assert (
+            import_.import_(Session(tmp_path / "desk"), parsers.parser("import").parse_args(line))
+            == TIMED_OUT
+        )
         assert f"bp_sol_01 does not end: processes {daemon.pid}, {bot.pid} go on" in capsys.readouterr().err
         assert bot.is_running()
         assert not (tmp_path / "desk" / "config" / "active" / "bp_sol_01.json").exists()

@@ -308,6 +308,8 @@ def test_an_unknown_name_and_a_missing_image_are_said_plainly(project: Project) 
         in project.manager("start", "bp_sol_1", code=2).err
     )
     project.docker("rmi", f"{project.name}-bot:local")
+    settings = project.folder / "config" / "fleet.toml"  # an image of somebody's own is never built by `up`
+    settings.write_text(f'{settings.read_text()}image = "{project.name}-bot:local"\n')
     assert (
         f"the image {project.name}-bot:local is not there; build it: `manager build`"
         in project.manager("up", code=1).err

@@ -26,8 +26,6 @@ from tests.fleet import ROOT, Done, Project, a_project, eventually
 
 pytestmark = pytest.mark.engine
 
-FIRST_PORT = 21000
-PORTS_PER_WORKER = 200
 FIELDS = {
     "config_file",
     "pid",
@@ -42,18 +40,11 @@ LIST_ROW = re.compile(
     rf"🟢 {'old_a':<18} (?=\d+ )[\d ]{{10}} \d{{5}}      {'config/active/old_a.json':<40} \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d"
 )
 
-_projects = iter(range(1000))
-
 
 @pytest.fixture
-def old(tmp_path: Path, bot_image: str, worker_id: str) -> Iterator[Project]:
+def old(tmp_path: Path, bot_image: str) -> Iterator[Project]:
     """A project with the old system's paths and two bots, none of them started."""
-    worker = int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
-    number = next(_projects) % 10
-    port = FIRST_PORT + worker % 5 * PORTS_PER_WORKER + number * 20
-    with a_project(
-        tmp_path / "project", bot_image, 7000 + worker * 100 + number, port, 'data_dir = "."\n'
-    ) as made:
+    with a_project(tmp_path / "project", bot_image, 'data_dir = "."\n') as made:
         made.add("old_a", 0)
         made.add("old_b", 1)
         yield made

@@ -18,24 +18,18 @@ from typing import Any
 import pytest
 
 from tests.faults import bots
-from tests.faults.conftest import IMAGE
-from tests.fleet import ROOT, Project, a_project, eventually
+from tests.faults.conftest import build_fault_image
+from tests.fleet import Project, a_project, eventually
 
 pytestmark = pytest.mark.engine
 
-NUMBER = 900
-FIRST_PORT = 22900
 SETTINGS = 'bot_dir = "its-own"\n[container]\nlog_max_size_mb = 1\nlog_max_files = 2\n'
 
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Project]:
     """One instance of a bot that prints what it is told, up and healthy, whose engine log holds two megabytes."""
-    build = ["build", "--tag", IMAGE, "--bot", str(ROOT / "tests" / "faults" / "bot")]
-    subprocess.run(
-        [sys.executable, "-m", "manager", *build], cwd=ROOT, check=True, capture_output=True, timeout=600
-    )
-    with a_project(tmp_path / "project", IMAGE, NUMBER, FIRST_PORT, SETTINGS) as made:
+    with a_project(tmp_path / "project", build_fault_image(), SETTINGS) as made:
         bots.add(made, "bot_01", 0, metadata={"tags": ["main"]})
         made.manager("up", "--wait")
         yield made

@@ -10,18 +10,16 @@ from typing import Any
 
 import pytest
 
-from tests.fleet import PORTS_PER_PROJECT, Project, a_project
-from tests.integration.conftest import FIRST_PORT
+from tests.fleet import Project, a_project
 
 pytestmark = pytest.mark.engine
-NUMBER = 95
 
 
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory, bot_image: str) -> Iterator[Project]:
     """A project whose compose.yaml the manager has rendered, and which nothing runs yet."""
     folder = tmp_path_factory.mktemp("rendered") / "project"
-    with a_project(folder, bot_image, NUMBER, FIRST_PORT + NUMBER * PORTS_PER_PROJECT) as project:
+    with a_project(folder, bot_image) as project:
         project.add("bp_sol_01", 0)
         project.add("bp_eth_01", 1)
         project.manager("compose")

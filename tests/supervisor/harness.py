@@ -5,13 +5,14 @@ import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, TypeVar
+
+from tests import ports
 
 DOCKER = Path(__file__).parents[2] / "docker"
 PATIENCE_S = 20.0  # for a condition, on a busy machine; nothing waits as long when all is well
@@ -23,7 +24,11 @@ TIMINGS = {
     "final_flush": 0.5,
     "lock_grace": 0.3,
     "lock_retry": 0.2,
+    "restart_delay_max": 900.0,
     "healthy_spell_min": 60.0,
+    "cancel_timeout": 20.0,
+    "cancel_retry": 0.05,
+    "cancel_retry_max": 0.2,
     "verdict_margin": 5.0,
 }
 # what a test's bot can use: `serve()` answers /health as `reply()` says, until SIGTERM's handler exits
@@ -33,10 +38,19 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 GOOD = b"HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}"
+def answer(status, body):
+    body = body.encode()
+    return f"HTTP/1.0 {status}\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n".encode() + body
+
 BAD = b"HTTP/1.0 503 Service Unavailable\\r\\nContent-Length: 2\\r\\n\\r\\n{}"
 
 def on_term(action):
     signal.signal(signal.SIGTERM, lambda *_: action())
+
+def report(**keys):
+    path = Path(os.environ["BOTFLEET_REPORT"])
+    path.with_suffix(".new").write_text(json.dumps(keys))
+    path.with_suffix(".new").rename(path)
 
 def say(text, to=sys.stdout):
     to.write(text + "\\n")
@@ -55,22 +69,15 @@ on_term(lambda: sys.exit(0))
 T = TypeVar("T")
 
 
-def eventually(what: Callable[[], T | None], patience: float = PATIENCE_S) -> T:
+def eventually(what: Callable[[], T | None], timeout: float = PATIENCE_S) -> T:
     """The first true value of `what()`; a failed assertion when there is none in time."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         value = what()
         if value:
             return value
-        assert time.monotonic() < deadline, f"did not happen within {patience} s"
+        assert time.monotonic() < deadline, f"did not happen within {timeout} s"
         time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def alive(pid: int) -> bool:
@@ -113,7 +120,7 @@ class Box:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.port = free_port()
+        self.port = ports.reserve()
         for name in ("logs", "state", "secrets", "run", "cgroup"):
             (root / name).mkdir()
         self.environ = {
@@ -141,6 +148,7 @@ class Box:
         self,
         *arguments: str,
         broken: bool = False,
+        late_mark: bool = False,
         stdout: int | IO[bytes] | None = None,
         file_limit: int | None = None,
         run: str = "run",
@@ -149,7 +157,15 @@ class Box:
         folders = {name: str(self.root / name) for name in ("logs", "state", "secrets", "cgroup")}
         paths = {**folders, "run": str(self.root / run)}
         options.write_text(
-            json.dumps({"docker": str(DOCKER), "broken": broken, "paths": paths, "timings": self.timings})
+            json.dumps(
+                {
+                    "docker": str(DOCKER),
+                    "broken": broken,
+                    "late_mark": late_mark and str(self.root / "secrets/halted"),
+                    "paths": paths,
+                    "timings": self.timings,
+                }
+            )
         )
         out, err = self.root / f"out{len(self.lives)}", self.root / f"err{len(self.lives)}"
 
@@ -205,6 +221,17 @@ class Box:
             return eventually(there)
         except AssertionError:
             raise AssertionError(f"not {state} {restarts}: {self.state}\n{self.daemon_log}") from None
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The supervisor's copy of the bot's report; empty when there is none."""
+        path = self.root / "state/report.json"
+        content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return content
+
+    def kill(self, pid: int) -> None:
+        """Kill a process that this box has started."""
+        os.kill(pid, signal.SIGKILL)
 
     def log(self, name: str) -> bytes:
         """The dated files of a name, joined."""

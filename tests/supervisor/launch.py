@@ -7,13 +7,24 @@ from pathlib import Path
 options = json.loads(Path(sys.argv[1]).read_text())
 sys.path.insert(0, options["docker"])
 
-from supervisor import keeper, main, paths, timings  # noqa: E402
+from supervisor import bot, health, main, paths, runner, timings  # noqa: E402
 
 if options["broken"]:
 
-    def broken(self: keeper.Keeper, ok: bool, detail: str) -> None:
+    def broken(self: runner.BotRunner, result: health.ProbeResult) -> None:
         raise RuntimeError("a planted fault")
 
-    keeper.Keeper._probed = broken  # type: ignore[method-assign]
+    runner.BotRunner._probed = broken  # type: ignore[method-assign]
+
+if options["late_mark"]:
+
+    class BotWithLateMark(bot.Bot):
+        """A bot at whose start a halt mark is created, after the supervisor's first look."""
+
+        def __init__(self, command: tuple[str, ...], environment: dict[str, str]) -> None:
+            super().__init__(command, environment)
+            Path(options["late_mark"]).write_text('{"nonce": "n1", "by": "halt"}')
+
+    vars(runner)["Bot"] = BotWithLateMark
 
 sys.exit(main.main(sys.argv[2:], paths.Paths(**options["paths"]), timings.Timings(**options["timings"])))

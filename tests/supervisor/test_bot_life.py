@@ -21,7 +21,13 @@ def test_a_healthy_bot_is_running_and_says_so_everywhere(box: Box) -> None:
     assert state["health"]["detail"] == "200"
     assert state["why"] is None
     assert state["last_exit"] is None
-    assert state["restarts"] == {"in_a_row": 0, "total": 0, "max": 3, "next_at": None}
+    assert state["restarts"] == {
+        "in_a_row": 0,
+        "total": 0,
+        "max": 3,
+        "since_healthy": 0,
+        "next_at": None,
+    }
     assert alive(state["bot_pid"])
     assert state["bot_started_at"] == pytest.approx(time.time(), abs=60)
     uptime = float(Path("/proc/uptime").read_text().split()[0])
@@ -48,7 +54,7 @@ def test_the_bot_gets_its_arguments_and_environment(box: Box) -> None:
     (box.root / "secrets/env.json").write_text(
         json.dumps({"BACKPACK_KEY": "k", "SHARED": "file", "TZ": "Asia/Taipei", "BOTFLEET_X": "y"})
     )
-    (box.root / "state/report.json").write_text("{}")
+    (box.root / "run/report.json").write_text("{}")
     box.start("--exchange", "backpack", "--note", "two words")
     box.until("running")
     arguments, environ = json.loads((box.root / "seen").read_text())
@@ -56,13 +62,13 @@ def test_the_bot_gets_its_arguments_and_environment(box: Box) -> None:
     own = {name: value for name, value in environ.items() if name.startswith("BOTFLEET_")}
     assert own == {
         "BOTFLEET_INSTANCE": "bp_sol_01",
-        "BOTFLEET_REPORT": str(box.root / "state/report.json"),
+        "BOTFLEET_REPORT": str(box.root / "run/report.json"),
     }
     assert environ["BACKPACK_KEY"] == "k"
     assert environ["SHARED"] == "file"
     assert environ["TZ"] == "Asia/Taipei"
     assert environ["WEB_PORT"] == str(box.port)
-    assert not (box.root / "state/report.json").exists(), "an earlier run's last words"
+    assert not (box.root / "run/report.json").exists(), "the report of an earlier run"
     assert "k" not in box.daemon_log.split()
 
 
@@ -173,7 +179,7 @@ def test_a_stop_while_waiting_for_a_restart_starts_nothing(box: Box) -> None:
     box.set(restart_delay=3600)
     life = box.start()
     state = box.until("restarting")
-    assert state["restarts"]["next_at"] == pytest.approx(time.time() + 3600, abs=60)
+    assert 3540 <= state["restarts"]["next_at"] - time.time() <= 5400
     assert state["bot_pid"] is None
     assert life.stop() == 0
     assert box.state["state"] == "stopped"

@@ -69,10 +69,10 @@ serve()
     os.close(read_end)
 
 
-def test_a_reader_that_is_away_does_not_hold_the_bot_for_ever(box: Box) -> None:
+def test_a_reader_that_reader_is_gone_does_not_hold_the_bot_for_ever(box: Box) -> None:
     """An engine that is replaced while its containers run on: the bot goes on, and the gap is said where it is."""
     count = 50_000
-    box.timings["reader_patience"] = 0.3
+    box.timings["reader_timeout"] = 0.3
     box.bot(BURST.format(lines=count, fd=1) + "on_term(lambda: say('bye') or sys.exit(0)); serve()")
     read_end, write_end = os.pipe()
     life = box.start(stdout=write_end)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from manager import __version__
 from manager.cli import parsers
 from manager.cli.command_table import COMMANDS
 from manager.errors import OK
@@ -170,3 +171,7 @@ def languages_of_blocks(text: str) -> list[str]:
 
 def test_there_are_pages_in_two_languages() -> None:
     assert set(IN_TWO_LANGUAGES) == {"README.md", "docs/migration.md", "docs/operating.md"}
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    assert re.findall(r"^## (\S+),", text_of("CHANGELOG.md"), re.MULTILINE)[0] == __version__

@@ -23,7 +23,7 @@ from manager.errors import Locked, ManagerError
 from manager.fleet import env_file, host, lock
 from manager.i18n import Text
 from manager.ops import execute, instance_folders
-from manager.ops.action import Action
+from manager.ops.action import Action, Outcome
 from manager.ops.instance_folders import FolderError
 from manager.util import atomic_file
 from tests.builders import a_spec
@@ -284,11 +284,11 @@ def test_what_cannot_be_said_leaves_no_action_half_way(fleet: Fleet) -> None:
         ended.append(True)
         return Text("nothing may start")
 
-    def on_done(_outcome: execute.Outcome) -> None:
+    def on_done(_outcome: Outcome[Action]) -> None:
         raise ManagerError("cannot write to standard output: {why}", why="No space left on device")
 
     nothing: Any = None
-    means = execute.ExecutionContext(nothing, fleet, {}, {}, {}, nothing, called_off)
+    context = execute.ExecutionContext(nothing, fleet, {}, {}, {}, nothing, called_off)
     with pytest.raises(ManagerError, match="No space left"):
-        execute.run([Action("start", each, Text("asked")) for each in ("a", "b")], means, on_done)
+        execute.run([Action("start", each, Text("asked")) for each in ("a", "b")], context, on_done)
     assert len(ended) == 2

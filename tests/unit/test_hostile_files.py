@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 
 from manager.engine import build_mirrors
 from manager.fleet import supervisor_state
-from manager.fleet.session import Session
 from manager.monitor.top import commands
 from manager.monitor.watch import deliver
 from manager.monitor.watch.addresses import Address
@@ -76,6 +74,6 @@ def test_no_program_of_ours_is_run_from_the_folder_that_one_is_in(
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit(1)\n")
     monkeypatch.chdir(tmp_path)
     deliver.send(Address("${ALERT_URL}", "json://127.0.0.1:9/"), Message("x", "", "news"))
-    subprocess.run(commands.manager(Session(Namespace(project_dir=None)), "--version"), check=True)
-    build_mirrors._pip_config(os.environ)
+    subprocess.run(commands.manager(None, "--version"), check=True)
+    build_mirrors._pip_config_list(os.environ)
     assert not (tmp_path / "ran").exists()

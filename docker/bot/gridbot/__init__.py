@@ -1,5 +1,6 @@
-"""A small grid and quoting bot: Decimal arithmetic, a SQLite record, one web page.
+"""A small grid and quoting bot: Decimal arithmetic, one SQLite file, one web page.
 
-Imports point one way: ``model`` and the pure rooms (``grid``, ``quotes``, ``ledger``, ``risk``) at the bottom, then the
-record (``store``), the exchanges (``paper``, ``ccxt_exchange``), ``sync`` and ``engine`` above them, ``main`` on top.
+Each room imports only itself and the rooms to its right; tests/bot/test_rooms.py holds it so:
+
+cli → web → trading → strategies → exchanges → store → runtime → config → model
 """

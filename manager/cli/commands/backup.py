@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from argparse import Namespace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ from manager.util import console
 NOT_IN_IT = ".env, secrets/, logs/"
 
 
-def backup(session: Session) -> int:
+def backup(session: Session, args: Namespace) -> int:
     """Writes a backup, then removes those that are no longer kept."""
-    args, project = session.args, session.project()
+    project = session.project()
     fleet = project.fleet
     known = make.instances(project)
     named = project.select(args.ids, args.config)
@@ -33,52 +34,52 @@ def backup(session: Session) -> int:
     image = _image(session, project)
 
     def tell(saved: make.Saved) -> None:
-        if not session.as_json:
+        if not args.json:
             console.say(_saved_line(saved))
 
     made = make.make(project, known if named is None else named, folder, image, tell)
     if folder == fleet.backup_dir:
         keep_from_git(folder)
-    removed = _thin_out(session, project, folder) if made.manifest.is_full else []
-    if session.as_json:
+    removed = _thin_out(args, project, folder) if made.manifest.is_full else []
+    if args.json:
         console.say_json(_made_object(made, removed))
     else:
         _say_made(made, removed)
     return _say_faults(made)
 
 
-def backup_verify(session: Session) -> int:
+def backup_verify(_session: Session, args: Namespace) -> int:
     """Proves backups; one that is damaged, or was not complete when it was made, is named."""
     results: dict[str, Any] = {}
     code = OK
-    for file in session.args.files:
+    for file in args.files:
         try:
             manifest = verify.verified(Path(file))
         except ManagerError as error:
             results[file] = {"sound": False, "why": str(error)}
             code = FAILED
-            if not session.as_json:
+            if not args.json:
                 console.error(error)
             continue
         results[file] = {"sound": True, "complete": manifest.is_complete, "fleet": manifest.fleet,
                          "made_at": manifest.made_at, "instances": sorted(manifest.instances)}  # fmt: skip
-        if not session.as_json:
+        if not args.json:
             console.say(Text("{file}: sound; {what}", file=file, what=describe(manifest)))
         if not manifest.is_complete:
             console.warning(
                 Text("{file}: not complete: {what} could not be saved", file=file, what=_missing(manifest))
             )
-    if session.as_json:
+    if args.json:
         console.say_json(results)
     return code
 
 
-def backup_list(session: Session) -> int:
+def backup_list(session: Session, args: Namespace) -> int:
     """The fleet's backups, newest first, from their names and seals."""
     fleet = session.project().fleet
-    folder = Path(session.args.to) if session.args.to else fleet.backup_dir
+    folder = Path(args.to) if args.to else fleet.backup_dir
     kept = retention.found(folder, fleet.name)
-    if session.as_json:
+    if args.json:
         console.say_json([
             {"file": str(each.path), "made_at": _iso(each.made_at), "bytes": each.size, "full": each.is_full}
             for each in kept
@@ -115,8 +116,8 @@ def _image(session: Session, project: Project) -> dict[str, Any] | None:
     }
 
 
-def _thin_out(session: Session, project: Project, folder: Path) -> list[retention.Kept]:
-    fleet, args = project.fleet, session.args
+def _thin_out(args: Namespace, project: Project, folder: Path) -> list[retention.Kept]:
+    fleet = project.fleet
     keep = fleet.backup_keep if args.keep is None else args.keep
     keep_days = fleet.backup_keep_days if args.keep_days is None else args.keep_days
     old = retention.superfluous(retention.found(folder, fleet.name), time.time(), keep, keep_days)

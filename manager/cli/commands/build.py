@@ -1,26 +1,57 @@
-"""`build`: builds the bot image."""
+"""`build`: builds the bot image. `up` does it too where there is none."""
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
-from manager.errors import OK
+from manager.errors import OK, ImageMissing
 from manager.fleet.session import Session
+from manager.i18n import Text
 from manager.util import console
 
 
-def build(session: Session) -> int:
+def build(session: Session, args: Namespace) -> int:
     """Builds the bot image."""
+    console.say(_build(session, args.tag, args.bot, console.say, no_cache=args.no_cache))
+    return OK
+
+
+def with_image(session: Session, args: Namespace, perform: Callable[[], int]) -> int:
+    """Return what `perform` does; where the fleet has no image at all, build it and try again.
+
+    An image that fleet.toml names is somebody else's: ours under its name would start the wrong bots.
+    """
+    try:
+        return perform()
+    except ImageMissing:
+        fleet = session.project().fleet
+        if fleet.image:
+            raise
+        say = console.warn if args.json else console.say
+        say(
+            Text(
+                "the image {image} is not there: building it, which takes some minutes",
+                image=fleet.image_name,
+            )
+        )
+        _build(session, "", "", say)
+    return perform()
+
+
+def _build(
+    session: Session, tag: str, bot: str, say: Callable[[str], None], *, no_cache: bool = False
+) -> str:
     from manager.engine.image_build import build_image
 
     fleet = session.project().fleet
-    bot = session.args.bot or (fleet.project_dir / fleet.bot_dir if fleet.bot_dir else None)
-    image = build_image(
+    folder = bot or (fleet.project_dir / fleet.bot_dir if fleet.bot_dir else None)
+    return build_image(
+        session.engine(),
         fleet.project_dir,
-        tag=session.args.tag or fleet.image_name,
-        bot_dir=Path(bot) if bot else None,
-        no_cache=session.args.no_cache,
-        say=console.say,
+        tag=tag or fleet.image_name,
+        bot_dir=Path(folder) if folder else None,
+        no_cache=no_cache,
+        say=say,
     )
-    console.say(image)
-    return OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 from manager.engine import compose_file
@@ -14,15 +15,15 @@ from manager.ops import bot_user, desired_state, instance_folders
 from manager.util import console
 
 
-def compose(session: Session) -> int:
+def compose(session: Session, args: Namespace) -> int:
     """Renders compose.yaml, and makes what its containers mount."""
     project = session.project()
     project.require_sound()
     fleet = project.fleet
-    if session.args.stdout:
+    if args.stdout:
         console.say(compose_file.render(project.specs.values(), fleet), end="")
         return OK
-    with lock.held(fleet.lock_file, "compose", session.args.lock_wait):
+    with lock.held(fleet.lock_file, "compose", args.lock_wait):
         snapshot = session.observe()
         snapshot.require_ours()
         snapshot.project.require_sound()

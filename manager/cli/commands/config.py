@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from typing import Any
 
+from manager.cli.notices import say_problems
 from manager.config.spec import config_hash
 from manager.errors import BAD_CONFIG, OK
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
-from manager.fleet.session import Session, show_problems, show_warnings
+from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.util import console
 
 
-def config(session: Session) -> int:
+def config(session: Session, args: Namespace) -> int:
     """The configs as they are understood, without any credential; or, with --check, only whether they are sound."""
     project = session.project()
-    named = project.select(session.args.ids, session.args.config)
+    named = project.select(args.ids, args.config)
     for each in named or ():
         if (
             each not in project.specs and not project.problems
         ):  # else its file may be one that cannot be loaded
             raise no_instance(each, project.specs)
     chosen = [each for each in project.specs if named is None or each in named]
-    if not session.args.check:
+    if not args.check:
         console.say_json([_understood(project, each) for each in chosen])
-    show_warnings(project)
-    show_problems(project)
+    for warning in project.warnings:
+        console.warning(warning)
+    say_problems(project)
     if project.problems:
         return BAD_CONFIG
-    if session.args.check:
+    if args.check:
         console.say(Text("{count} configs are valid", count=len(project.specs)))
     return OK
 
 
-def schema(session: Session) -> int:
+def schema(session: Session, _args: Namespace) -> int:
     """The JSON Schema of a config, by the rules of this fleet's bot. Works while configs are broken."""
     from manager.config import fleet_settings  # pydantic, 0.1 s
     from manager.config.json_schema import config_schema

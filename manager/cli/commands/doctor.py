@@ -7,6 +7,7 @@ import os
 import platform
 import socket
 import time
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -46,18 +47,18 @@ MOST_SHOWN = 10
 REPORT_MODE = 0o600
 
 
-def doctor(session: Session) -> int:
+def doctor(session: Session, args: Namespace) -> int:
     """Looks, judges, says. 0 when nothing fails, 5 when no engine answers, else 1."""
     facts, project, snapshot = _look(session)
     found = {head: list(check(facts)) for head, check in HEADS.items()}
     lines = [line for each in found.values() for line in each]
-    if session.as_json:
+    if args.json:
         console.say_json([_line_object(line) for line in lines])
     else:
         console.say("\n".join(_shown(found, has_colour=console.has_colour())))
-    if session.args.report:
-        _write_report(Path(session.args.report), facts, found, project, snapshot)
-        console.warn(Text("{path}: written; review it before sharing", path=session.args.report))
+    if args.report:
+        _write_report(Path(args.report), facts, found, project, snapshot)
+        console.warn(Text("{path}: written; review it before sharing", path=args.report))
     if facts.engine is None:
         return NO_ENGINE
     return FAILED if any(line.level == "fail" for line in lines) else OK

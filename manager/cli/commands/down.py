@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
+from manager.cli.carry_out import carry_out
+from manager.fleet.selection import Selection
 from manager.fleet.session import Session
-from manager.ops import plan
-from manager.ops.action import Change
-from manager.ops.apply import perform
+from manager.ops import changes
 
 
-def down(session: Session) -> int:
-    """Stops and removes containers; data stays."""
-    orphans = session.args.remove_orphans
-    change = Change(
-        "down",
-        lambda snapshot, named: plan.down(snapshot.plan_input, named, remove_orphans=orphans),
-        needs_sound_configs=False,
-    )
-    return perform(session, change)
+def down(session: Session, args: Namespace) -> int:
+    """Stop and remove containers; data stays."""
+    change = changes.down(Selection(args.ids, args.config), remove_orphans=args.remove_orphans)
+    return carry_out(session, change, args)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from argparse import Namespace
 
 from manager.errors import ManagerError
 from manager.fleet.selection import require_known, require_running
@@ -14,10 +15,10 @@ SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 """What a person types into: bash where the image has it."""
 
 
-def exec_(session: Session) -> int:
+def exec_(session: Session, args: Namespace) -> int:
     """Becomes `docker exec`, whose exit code is the command's. Does not return."""
     snapshot = session.observe()
-    instance, command = session.args.instance, list(session.args.arguments)
+    instance, command = args.instance, list(args.arguments)
     if command[:1] == ["--"]:
         command = command[1:]
     require_known(instance, snapshot)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
 from manager.errors import OK
 from manager.fleet import instances_json, lock
 from manager.fleet.session import Session
 from manager.util import console
 
 
-def export_(session: Session) -> int:
+def export_(session: Session, args: Namespace) -> int:
     """Writes instances.json and the pid files now."""
     project = session.project()
-    with lock.held(project.fleet.lock_file, "export", session.args.lock_wait):
+    with lock.held(project.fleet.lock_file, "export", args.lock_wait):
         snapshot = session.observe()
         snapshot.require_ours()
         if remark := instances_json.write(snapshot, instances_json.bot_pids(snapshot)):
             console.warn(remark)
     path = project.fleet.relative(project.fleet.export_file)
-    if session.as_json:
+    if args.json:
         console.say_json({"file": path})
     else:
         console.say(path)

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
+from manager.cli.notices import say_problems
 from manager.engine import labels
-from manager.errors import BAD_CONFIG, EngineUnreachable, ManagerError, worst_exit_code
-from manager.fleet import instances_json_refresh, lock, supervisor_state
+from manager.engine.containers import Container
+from manager.fleet import supervisor_state
 from manager.fleet.observe import FleetSnapshot
-from manager.fleet.selection import no_instance
-from manager.fleet.session import Session, show_problems
+from manager.fleet.selection import Selection
+from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops import desired_state
+from manager.ops import halt as halting
+from manager.ops.events import Warned
+from manager.ops.halt import ContainerStopped, ExchangeAnswered, HaltOutcome, MayTrade
+from manager.ops.open_orders import Answer
 from manager.util import console
 
-if TYPE_CHECKING:
-    from manager.config.fleet import Fleet
-    from manager.engine.containers import Container
-    from manager.ops.halt import Ended, Fate
-    from manager.ops.open_orders import Answer
-
-
-HOW = {
+How = Literal["stopped", "killed", "was down", "still runs"]
+HOW: Mapping[How, str] = {
     "stopped": mark("stopped"),
     "killed": mark("killed"),
     "was down": mark("was down"),
@@ -30,140 +30,96 @@ HOW = {
 """Words of programs, and what a person reads."""
 
 
-def halt(session: Session) -> int:
-    """Stops every instance at once, whatever else is locked or cannot be read, and verifies it."""
-    fleet = session.project_to_halt().fleet
-    try:
-        with lock.held(fleet.lock_file, "halt", force=True) as held:
-            return _halt(session, held)
-    except EngineUnreachable:
-        _say_what_may_trade(fleet)
-        raise
+def halt(session: Session, args: Namespace) -> int:
+    """Stop every instance at once, whatever else is locked or cannot be read, and verify it."""
 
+    def on_event(event: halting.HaltEvent) -> None:
+        match event:
+            case Warned(message):
+                console.warning(message)
+            case MayTrade(instances):
+                console.error(Text("these bots still run and may trade: {ids}", ids=", ".join(instances)))
+            case ContainerStopped() if not args.json:
+                console.say(_stopped_line(event))
+            case ExchangeAnswered(container, answer) if not args.json:
+                console.say(_answer_line(container, answer))
 
-def _halt(session: Session, held: lock.Held) -> int:
-    from manager.ops import halt as halting  # threads, and what asks an exchange
-
-    snapshot, engine, fleet = session.observe(), session.engine(), session.project().fleet
-    chosen = _chosen(session, snapshot)
-    ran = {each for each in chosen if snapshot.plan_input.is_up(each)}
-    unsaved = _remember(snapshot, chosen, ran)
-
-    def look_again(before: FleetSnapshot) -> FleetSnapshot:
-        held.settle()
-        return session.look_again(before)
-
-    def tell(line: str) -> None:
-        if not session.as_json:
-            console.say(line)
-
-    halted = halting.bring_down(snapshot, chosen, look_again, engine, lambda end: tell(_end_line(end, fleet)))
-    answers = halting.ask(
-        halted, chosen, engine, lambda container, answer: tell(_answer_line(container, answer))
-    )
-    # who held the lock may have started more, and written its own memory over ours
-    unsaved = _remember(halted.snapshot, chosen, ran | halted.came_up) or unsaved
-    instances_json_refresh.write(halted.snapshot)
-    fates = sorted(halting.fates(halted, chosen, answers), key=lambda each: each.instance)
-    return _conclude(session, halted.snapshot, fates, unsaved)
-
-
-def _chosen(session: Session, snapshot: FleetSnapshot) -> list[str]:
-    """The instances meant: those named, else all that a config, a container or a stray is of. Not another folder's, which run on."""
-    others = {each.instance for each in snapshot.observed.containers.values() if snapshot.elsewhere(each)}
-    known = sorted({*snapshot.views, *(each.instance for each in snapshot.observed.strays)} - others)
-    named = snapshot.project.select(session.args.ids, session.args.config)
-    for each in named or ():
-        if each in others:
-            snapshot.require_ours()
-        if each not in known:
-            raise no_instance(each, known)
-    return known if named is None else named
-
-
-def _remember(snapshot: FleetSnapshot, chosen: list[str], ran: set[str]) -> ManagerError | None:
-    """Before the deed, so that a manager killed in between leaves a list. A bot is stopped whether or not it can be written."""
-    down = [each for each in chosen if each not in ran]
-    try:
-        desired_state.remember(snapshot, snapshot.project.memory.with_halted(ran, down))
-    except ManagerError as error:
-        return error
-    return None
-
-
-def _conclude(
-    session: Session, snapshot: FleetSnapshot, fates: list[Fate], unsaved: ManagerError | None
-) -> int:
-    if session.as_json:
-        console.say_json([_object(each) for each in fates])
-    elif fates:
-        console.say(_table(fates))
-    for each in fates:
-        _say_what_is_wrong(each, snapshot)
-    codes = [each.exit_code for each in fates]
-    for problem in snapshot.foreign():
+    result = halting.halt(session, on_event, Selection(args.ids, args.config))
+    if args.json:
+        console.say_json([_object(outcome) for outcome in result.outcomes])
+    elif result.outcomes:
+        console.say(_table(result.outcomes))
+    for outcome in result.outcomes:
+        _say_what_is_wrong(outcome, result.snapshot)
+    for problem in result.snapshot.foreign():
         console.error(problem)
-        codes.append(BAD_CONFIG)
-    show_problems(snapshot.project)
-    if unsaved is not None:
-        console.error(unsaved)
-        codes.append(unsaved.exit_code)
-    return worst_exit_code(codes)
+    say_problems(result.snapshot.project)
+    if result.unsaved is not None:
+        console.error(result.unsaved)
+    return result.exit_code
 
 
-def _say_what_is_wrong(fate: Fate, snapshot: FleetSnapshot) -> None:
-    """What a person must do now, each on its line."""
-    if fate.ended is not None and fate.ended.error is not None:
-        console.error(Text("cannot stop {id}: {why}", id=fate.instance, why=fate.ended.error))
-    if not fate.is_down:
-        said = supervisor_state.read(snapshot.project.fleet.instance_state_dir(fate.instance))
-        name = fate.container.name if fate.container else (said.container[:12] if said else "?")
+def _say_what_is_wrong(outcome: HaltOutcome, snapshot: FleetSnapshot) -> None:
+    """Say what a person must do now, each thing on its line."""
+    instance, stopped = outcome.instance, outcome.stopped
+    if stopped is not None and stopped.error is not None:
+        console.error(Text("cannot stop {id}: {why}", id=instance, why=stopped.error))
+    if not outcome.is_down:
+        state = supervisor_state.read(snapshot.project.fleet.instance_state_dir(instance))
+        name = outcome.container.name if outcome.container else (state.container[:12] if state else "?")
         console.error(
             Text(
                 "{id} STILL RUNS, as far as can be told in container {container}: `docker kill {container}`,"
                 " and look at the exchange",
-                id=fate.instance, container=name,
+                id=instance,
+                container=name,
             )
-        )  # fmt: skip
-    if fate.ended is not None and fate.ended.was_killed:
-        console.error(Text("{id} did not end in time and was killed", id=fate.instance))
-    if fate.mode == "live" and fate.left != 0:
-        console.error(_left_text(fate, snapshot))
+        )
+    if outcome.was_killed:
+        console.error(Text("{id} did not end in time and was killed", id=instance))
+    if outcome.mode == "live" and outcome.left != 0:
+        console.error(_left_text(outcome, snapshot))
 
 
-def _left_text(fate: Fate, snapshot: FleetSnapshot) -> Text:
-    where = _market(fate, snapshot)
-    if fate.left is None:
-        why = fate.answer.why if fate.answer else Text("it has no container to ask from, and did not report")
+def _left_text(outcome: HaltOutcome, snapshot: FleetSnapshot) -> Text:
+    where = _market(outcome, snapshot)
+    answer = outcome.answer
+    if outcome.left is None:
+        why = answer.why if answer else Text("it has no container to ask from, and did not report")
         return Text(
             "{id}: whether orders are left is unknown ({why}): look at {exchange}, {symbol}",
-            id=fate.instance, why=why, **where,
-        )  # fmt: skip
-    orders = ", ".join(fate.answer.orders) if fate.answer else ""
+            id=outcome.instance,
+            why=why,
+            **where,
+        )
+    orders = ", ".join(answer.orders) if answer else ""
     return Text(
         "{id}: {count} ORDERS ARE STILL OPEN at {exchange}, {symbol}: cancel them there {orders}",
-        id=fate.instance, count=fate.left, orders=f"({orders})" if orders else "", **where,
-    )  # fmt: skip
+        id=outcome.instance,
+        count=outcome.left,
+        orders=f"({orders})" if orders else "",
+        **where,
+    )
 
 
-def _market(fate: Fate, snapshot: FleetSnapshot) -> dict[str, str]:
-    own = fate.container.labels if fate.container else {}
-    view = snapshot.views.get(fate.instance)
+def _market(outcome: HaltOutcome, snapshot: FleetSnapshot) -> dict[str, str]:
+    own = outcome.container.labels if outcome.container else {}
+    view = snapshot.views.get(outcome.instance)
     return {
         "exchange": own.get(labels.EXCHANGE) or (view and view.exchange) or "?",
         "symbol": own.get(labels.SYMBOL) or (view and view.symbol) or "?",
     }
 
 
-def _how(fate: Fate) -> str:
-    if not fate.is_down:
+def _how(outcome: HaltOutcome) -> How:
+    if not outcome.is_down:
         return "still runs"
-    if fate.ended is None:
+    if outcome.stopped is None:
         return "was down"
-    return "killed" if fate.ended.was_killed else "stopped"
+    return "killed" if outcome.was_killed else "stopped"
 
 
-def _table(fates: list[Fate]) -> str:
+def _table(outcomes: Sequence[HaltOutcome]) -> str:
     heads = [
         "ID",
         _("CONTAINER"),
@@ -174,73 +130,60 @@ def _table(fates: list[Fate]) -> str:
         _("LEFT AT EXCHANGE"),
         _("OF OTHERS"),
     ]
-    return console.table(heads, [_row(each) for each in fates])
+    return console.table(heads, [_row(outcome) for outcome in outcomes])
 
 
-def _row(fate: Fate) -> list[object]:
-    asked = fate.answer
+def _row(outcome: HaltOutcome) -> list[object]:
+    answer = outcome.answer
     return [
-        fate.instance,
-        fate.container.name if fate.container else "",
-        _(fate.mode) if fate.mode else "",
-        _(HOW[_how(fate)]),
-        "" if fate.ended is None else f"{fate.ended.seconds:.1f}",
-        "" if fate.reported is None else fate.reported,
-        "" if asked is None else _("unknown") if asked.left is None else asked.left,
-        "" if asked is None or asked.left is None else asked.others,
+        outcome.instance,
+        outcome.container.name if outcome.container else "",
+        _(outcome.mode) if outcome.mode else "",
+        _(HOW[_how(outcome)]),
+        "" if outcome.stopped is None else f"{outcome.stopped.seconds:.1f}",
+        "" if outcome.reported is None else outcome.reported,
+        "" if answer is None else _("unknown") if answer.left is None else answer.left,
+        "" if answer is None or answer.left is None else answer.others,
     ]
 
 
-def _object(fate: Fate) -> dict[str, Any]:
-    ended, asked = fate.ended, fate.answer
+def _object(outcome: HaltOutcome) -> dict[str, Any]:
+    stopped, answer = outcome.stopped, outcome.answer
     return {
-        "id": fate.instance,
-        "container": fate.container.name if fate.container else None,
-        "mode": fate.mode or None,
-        "down": fate.is_down,
-        "how": _how(fate),
-        "killed": ended is not None and ended.was_killed,
-        "seconds": round(ended.seconds, 3) if ended else None,
-        "error": str(ended.error) if ended and ended.error else None,
-        "open_orders_reported": fate.reported,
-        "asked": asked is not None,
-        "open_orders_at_exchange": asked.left if asked else None,
-        "orders_of_others": asked.others if asked and asked.left is not None else None,
-        "orders": list(asked.orders) if asked else [],
-        "why": str(asked.why) if asked and asked.why else None,
+        "id": outcome.instance,
+        "container": outcome.container.name if outcome.container else None,
+        "mode": outcome.mode or None,
+        "down": outcome.is_down,
+        "how": _how(outcome),
+        "killed": outcome.was_killed,
+        "seconds": round(stopped.seconds, 3) if stopped else None,
+        "error": str(stopped.error) if stopped and stopped.error else None,
+        "open_orders_reported": outcome.reported,
+        "asked": answer is not None,
+        "open_orders_at_exchange": answer.left if answer else None,
+        "orders_of_others": answer.others if answer and answer.left is not None else None,
+        "orders": list(answer.orders) if answer else [],
+        "why": str(answer.why) if answer and answer.why else None,
     }
 
 
-def _end_line(end: Ended, fleet: Fleet) -> str:
-    """`bp_sol_01: stopped (4.7 s), 0 open orders left`; a container that is not the instance's own is named."""
-    found = end.container
-    name = found.instance if found.name == fleet.container_name(found.instance) else found.name
-    verb = _("failed") if end.error else _("killed") if end.was_killed else _("stopped")
-    text = f"{name}: {verb} ({end.seconds:.1f} s)"
-    left = supervisor_state.open_orders_left(fleet.instance_state_dir(found.instance))
+def _stopped_line(event: ContainerStopped) -> str:
+    """Return `bp_sol_01: stopped (4.7 s), 0 open orders left`; a container that is not the instance's own is named."""
+    container, outcome, fleet = event
+    is_own = container.name == fleet.container_name(container.instance)
+    verb = _("failed") if outcome.error else _("killed") if outcome.was_killed else _("stopped")
+    text = f"{container.instance if is_own else container.name}: {verb} ({outcome.seconds:.1f} s)"
+    left = outcome.open_orders_left
     return text if left is None else f"{text}, {Text('{count} open orders left', count=left)}"
 
 
-def _answer_line(container: Container, answer: Answer) -> str:
+def _answer_line(container: Container, answer: Answer) -> Text:
     exchange = container.labels.get(labels.EXCHANGE, "?")
     if answer.left is None:
-        return str(Text("{id}: {exchange} was asked: unknown", id=container.instance, exchange=exchange))
-    return str(
-        Text(
-            "{id}: {exchange} was asked: {count} open orders left",
-            id=container.instance,
-            exchange=exchange,
-            count=answer.left,
-        )
+        return Text("{id}: {exchange} was asked: unknown", id=container.instance, exchange=exchange)
+    return Text(
+        "{id}: {exchange} was asked: {count} open orders left",
+        id=container.instance,
+        exchange=exchange,
+        count=answer.left,
     )
-
-
-def _say_what_may_trade(fleet: Fleet) -> None:
-    """Without an engine nothing can be stopped; which bots live can still be told from the locks they hold."""
-    try:
-        folders = sorted(each for each in fleet.state_dir.iterdir() if each.is_dir())
-    except OSError:
-        return
-    alive = [each.name for each in folders if supervisor_state.is_held(each)]
-    if alive:
-        console.error(Text("these bots still run and may trade: {ids}", ids=", ".join(alive)))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from manager.cli.notices import say_problems
 from manager.errors import ConfigError, UsageError, worst_exit_code
 from manager.fleet import lock
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
-from manager.fleet.session import Session, show_problems
+from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops.migrate import execute, inspect, plan
 from manager.ops.migrate.inspect import Facts
@@ -38,29 +40,26 @@ DONE = {
 }
 
 
-def import_(session: Session) -> int:
+def import_(session: Session, args: Namespace) -> int:
     """Takes over configs, databases and more of a folder of the old system, which stays as it is."""
-    args = session.args
     folder = Path(args.folder)
     options = Options(args.logs, args.env, args.stop_old, tuple(args.ids))
     project = _target(session, folder)
     facts, steps = _look(folder, project, options)
-    if not session.as_json:
+    if not args.json:
         _say_plan(steps)
-    if not any(step.changes for step in steps) or not _is_wanted(session):
-        if session.as_json:
+    if not any(step.changes for step in steps) or not _is_wanted(args):
+        if args.json:
             console.say_json(_object(facts, steps, []))
-        show_problems(project)
+        say_problems(project)
         return plan.exit_code(steps)
     fleet = project.fleet
     with lock.held(fleet.lock_file, "import", args.lock_wait):
         facts, steps = _look(
             folder, _target(session, folder), options
         )  # what was seen without the lock may be history
-        outcomes = execute.run(
-            steps, facts, fleet, lambda each: None if session.as_json else _say_outcome(each)
-        )
-    if session.as_json:
+        outcomes = execute.run(steps, facts, fleet, lambda each: None if args.json else _say_outcome(each))
+    if args.json:
         console.say_json(_object(facts, steps, outcomes))
     stopped = {each.step.subject for each in outcomes if each.step.kind == "stop" and not each.error}
     for outcome in outcomes:
@@ -70,7 +69,7 @@ def import_(session: Session) -> int:
                 console.error(
                     Text("{id} runs nowhere now: its old daemon was stopped", id=outcome.step.subject)
                 )
-    _say_next(session, facts, outcomes)
+    _say_next(facts, outcomes, as_json=args.json)
     return worst_exit_code(
         [plan.exit_code(steps), *(each.error.exit_code for each in outcomes if each.error)]
     )
@@ -101,13 +100,12 @@ def _look(folder: Path, project: Project, options: Options) -> tuple[Facts, list
     return facts, plan.plan(facts, options)
 
 
-def _is_wanted(session: Session) -> bool:
-    args = session.args
+def _is_wanted(args: Namespace) -> bool:
     if args.dry_run or args.yes:
         return bool(args.yes and not args.dry_run)
-    if not session.as_json and prompt.is_possible():
+    if not args.json and prompt.is_possible():
         return prompt.confirm(_("do this?"))
-    if not session.as_json:
+    if not args.json:
         console.say(_("nothing was done: --yes does it"))
     return False
 
@@ -123,9 +121,9 @@ def _say_outcome(outcome: execute.Outcome) -> None:
     console.say(f"{outcome.step.subject}: {_('failed') if outcome.error else _(DONE[outcome.step.kind])}")
 
 
-def _say_next(session: Session, facts: Facts, outcomes: list[execute.Outcome]) -> None:
+def _say_next(facts: Facts, outcomes: list[execute.Outcome], *, as_json: bool) -> None:
     imported = [each.step.subject for each in outcomes if each.step.kind == "config" and not each.error]
-    if session.as_json or not imported:
+    if as_json or not imported:
         return
     console.say(
         Text(

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
 from manager.errors import OK
 from manager.fleet.session import Session
 from manager.util import console
 
 
-def install_service(session: Session) -> int:
+def install_service(session: Session, args: Namespace) -> int:
     """Writes the systemd unit and starts it; shows or removes it when asked."""
     from manager.monitor.watch import service
 
     unit = service.unit_of(session.project().fleet)
-    if session.args.print:
+    if args.print:
         console.say(unit.text, end="")
         return OK
-    steps = service.remove(unit) if session.args.remove else service.install(unit)
+    steps = service.remove(unit) if args.remove else service.install(unit)
     for line in steps:
         console.say(line)
     return OK

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
 from manager.cli.notices import after_showing, say_foreign, say_strays
 from manager.errors import BAD_CONFIG
 from manager.fleet import display, instances_json, instances_json_refresh
-from manager.fleet.selection import selected
+from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.util import console
 
 
-def list_(session: Session) -> int:
+def list_(session: Session, args: Namespace) -> int:
     """The old system's table."""
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
     pids = instances_json.bot_pids(snapshot)
-    views = selected(session, snapshot)
-    if session.as_json:
+    views = selected(Selection(args.ids, args.config), snapshot)
+    if args.json:
         console.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in display.ps_objects(views)])
     else:
         console.say(display.list_table(views, pids))
     say_strays(snapshot)
-    instances_json_refresh.refresh(session, snapshot, pids)
+    instances_json_refresh.refresh(session, snapshot, pids, console.warning)
     return after_showing(snapshot) if is_ours else BAD_CONFIG

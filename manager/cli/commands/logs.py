@@ -6,6 +6,7 @@ import queue
 import resource
 import threading
 import time
+from argparse import Namespace
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from manager.engine.streams import STREAMS
 from manager.errors import OK, EngineUnreachable, ManagerError, UsageError, worst_exit_code
-from manager.fleet.selection import require_known
+from manager.fleet.selection import Selection, require_known
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.monitor.logs.lines import LogLine
@@ -41,9 +42,9 @@ MOST_WAITING = 8
 """Batches that readers are ahead. The longest line has a quarter of a megabyte."""
 
 
-def logs(session: Session) -> int:
+def logs(session: Session, args: Namespace) -> int:
     """Prints what the bots printed; with -f for ever, through restarts and recreations."""
-    args, snapshot = session.args, session.observe()
+    snapshot = session.observe()
     if args.follow and args.until is not None:
         raise UsageError("--until has no meaning with --follow, which does not end")
     if args.since is not None and args.until is not None and args.since > args.until:
@@ -60,13 +61,13 @@ def logs(session: Session) -> int:
     fleet = snapshot.project.fleet
     _raise_file_limit()
     engine = session.engine(fleet.parallelism)
-    views = _selected(session, snapshot, wanted)
+    views = _selected(Selection(args.ids, args.config), snapshot, wanted)
     _say_where_from(views, fleet, wanted)
     sources = {
         view.id: Source(engine, fleet.name, view.id, fleet.data_dir / view.log_dir, wanted, console.warning)
         for view in views
     }
-    printer = Printer(list(sources), stamps=args.timestamps, as_json=session.as_json)
+    printer = Printer(list(sources), stamps=args.timestamps, as_json=args.json)
     return _Multiplexer(engine, sources, follow=args.follow).run(
         printer, pattern, args.tail if pattern else None
     )
@@ -79,10 +80,10 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _selected(session: Session, snapshot: FleetSnapshot, wanted: LogQuery) -> list[Instance]:
+def _selected(selection: Selection, snapshot: FleetSnapshot, wanted: LogQuery) -> list[Instance]:
     """The named instances; without any, all that have printed something."""
     fleet = snapshot.project.fleet
-    named = snapshot.project.select(session.args.ids, session.args.config)
+    named = selection.named(snapshot.project)
     if named is None:
         views = [view for view in snapshot.views.values() if _has_lines(view, fleet, wanted)]
         if not views:

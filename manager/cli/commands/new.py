@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from argparse import Namespace
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -27,12 +28,11 @@ class Made(NamedTuple):
     warnings: tuple[Problem, ...]
 
 
-def new(session: Session) -> int:
+def new(session: Session, args: Namespace) -> int:
     """Makes a config from a template."""
-    args = session.args
     folder = session.project_dir() / "config" / "templates"
     if args.list:
-        return _list(session, folder)
+        return _list(folder, as_json=args.json)
     name = args.template or _asked(
         "--template", Text("template ({known})", known=", ".join(path.stem for path in _files(folder)))
     )
@@ -42,13 +42,13 @@ def new(session: Session) -> int:
     settings = _settings(args, template, symbol)
     wanted = NewConfig(instance, symbol, 0, args.exchange, settings)
     if args.dry_run:
-        return _say(session, session.project(), template, source, _made(session, template, wanted))
+        return _say(args, session.project(), template, source, _made(session, args.port, template, wanted))
     fleet = session.project().fleet
     with lock.held(fleet.lock_file, "new", args.lock_wait):
-        made = _made(session, template, wanted)
+        made = _made(session, args.port, template, wanted)
         project = session.project()
         _write(project, made)
-    return _say(session, project, template, source, made)
+    return _say(args, project, template, source, made)
 
 
 def _asked(flag: str, question: object) -> str:
@@ -92,7 +92,7 @@ def _parsed(path: Path) -> Config:
     return found
 
 
-def _list(session: Session, folder: Path) -> int:
+def _list(folder: Path, *, as_json: bool) -> int:
     """A line for each template; one that cannot be read is said, and hides no other."""
     rows: list[dict[str, Any]] = []
     faults: list[ConfigError] = []
@@ -104,7 +104,7 @@ def _list(session: Session, folder: Path) -> int:
             continue
         words = ("exchange", "symbol", "market_type", "strategy", "description")
         rows.append({"template": path.stem, **{word: metadata.get(word) for word in words}})
-    if session.as_json:
+    if as_json:
         console.say_json(rows)
     else:
         heads = [_("TEMPLATE"), _("EXCHANGE"), _("SYMBOL"), _("STRATEGY"), _("DESCRIPTION")]
@@ -118,7 +118,7 @@ def _list(session: Session, folder: Path) -> int:
 # The config
 
 
-def _settings(args: Any, template: Config, symbol: str) -> dict[str, Any]:
+def _settings(args: Namespace, template: Config, symbol: str) -> dict[str, Any]:
     """Every setting by its path; prices and quantities of another market are asked for, or refused."""
     settings = dict(templates.parse_setting(word) for word in args.set)
     given = {
@@ -146,7 +146,7 @@ def _settings(args: Any, template: Config, symbol: str) -> dict[str, Any]:
     return settings
 
 
-def _made(session: Session, template: Config, wanted: NewConfig) -> Made:
+def _made(session: Session, port: int | None, template: Config, wanted: NewConfig) -> Made:
     """The config as the loader understands it. Raises ConfigError with all that is wrong with it, and UsageError."""
     from manager.config import fleet_settings, loader  # pydantic, 0.1 s
 
@@ -157,7 +157,7 @@ def _made(session: Session, template: Config, wanted: NewConfig) -> Made:
     if faults := list(loader.id_faults(file, wanted.id)):
         raise ConfigError(faults)
     _require_free_name(path, file, wanted.id, project, containers)
-    wanted = wanted._replace(port=_port(session.args.port, wanted.id, project, containers))
+    wanted = wanted._replace(port=_port(port, wanted.id, project, containers))
     now = datetime.now().isoformat(timespec="seconds")
     config = templates.fill(template, wanted, now, is_bundled_bot=fleet.is_bundled_bot)
     if not (fleet.project_dir / "config" / "schema.json").exists():
@@ -263,11 +263,11 @@ def _write(project: Project, made: Made) -> None:
         atomic_file.create(path, atomic_file.encode_json(made.config))
 
 
-def _say(session: Session, project: Project, template: Config, source: str, made: Made) -> int:
-    fleet, spec, args = project.fleet, made.spec, session.args
+def _say(args: Namespace, project: Project, template: Config, source: str, made: Made) -> int:
+    fleet, spec = project.fleet, made.spec
     for warning in made.warnings:
         console.warning(warning)
-    if session.as_json:
+    if args.json:
         console.say_json({
             "id": spec.id, "file": spec.config_file, "template": source, "web_port": spec.web_port,
             "mode": spec.mode, "written": not args.dry_run, "config": made.config,

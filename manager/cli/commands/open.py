@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
 from manager.errors import FAILED, OK, UsageError
-from manager.fleet.selection import require_running, selected
+from manager.fleet.selection import Selection, require_running, selected
 from manager.fleet.session import Session
 from manager.i18n import _
 from manager.util import console
 
 
-def open_(session: Session) -> int:
+def open_(session: Session, args: Namespace) -> int:
     """Shows where an instance's web page is, and opens it in the browser."""
-    if not (session.args.ids or session.args.config):
+    if not (args.ids or args.config):
         raise UsageError("open what? `manager open ID`")
     snapshot = session.observe()
-    views = selected(session, snapshot)
+    views = selected(Selection(args.ids, args.config), snapshot)
     for view in views:
         require_running(view)
     found = {view.id: snapshot.project.fleet.web_address(view.web_port) for view in views if view.web_port}
-    if session.as_json:
+    if args.json:
         console.say_json([{"id": each, "url": url} for each, url in found.items()])
     for each, url in found.items():
-        if not session.as_json:
+        if not args.json:
             console.say(url if len(found) == 1 else f"{each}  {url}")
-        if not (session.args.print or session.as_json) and not _open(url):
+        if not (args.print or args.json) and not _open(url):
             console.warning(_("no browser could be started; open the address by hand, or use --print"))
             return FAILED
     return OK

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
+from manager.cli.carry_out import show_plan
 from manager.cli.commands.up import change
 from manager.fleet.session import Session
-from manager.ops.apply import perform
 
 
-def plan_(session: Session) -> int:
-    """Shows what `up` would do, and why."""
-    session.args.dry_run = True
-    return perform(session, change(session))
+def plan_(session: Session, args: Namespace) -> int:
+    """Show what `up` would do, and why."""
+    return show_plan(session, change(args), as_json=args.json)

@@ -13,28 +13,27 @@ from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
 from manager.fleet import display, instances_json, instances_json_refresh
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
-from manager.fleet.selection import selected
+from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.i18n import _
 from manager.util import console
 
 
-def ps(session: Session) -> int:
+def ps(session: Session, args: Namespace) -> int:
     """The fleet as a table, or as an array of objects."""
-    args = session.args
-    if args.group and session.as_json:
+    if args.group and args.json:
         raise UsageError("--group has no meaning with --json, where every object has its tags")
     if args.watch is not None:
-        return _watch(session)
+        return _watch(session, args)
     snapshot = session.observe()
-    views = chosen(selected(session, snapshot), args)
+    views = chosen(selected(Selection(args.ids, args.config), snapshot), args)
     is_ours = say_foreign(snapshot)
-    if session.as_json:
+    if args.json:
         console.say_json(display.ps_objects(views))
     else:
         console.say(_table(views, snapshot, console.terminal_width(), grouped=args.group))
     say_strays(snapshot)
-    instances_json_refresh.refresh(session, snapshot, instances_json.bot_pids(snapshot))
+    instances_json_refresh.refresh(session, snapshot, instances_json.bot_pids(snapshot), console.warning)
     return after_showing(snapshot) if is_ours else BAD_CONFIG
 
 
@@ -94,25 +93,25 @@ def _grouped(views: Sequence[Instance], width: int | None) -> str:
     return "\n".join(lines)
 
 
-def _watch(session: Session) -> int:
-    if session.as_json or not sys.stdout.isatty():
+def _watch(session: Session, args: Namespace) -> int:
+    if args.json or not sys.stdout.isatty():
         raise UsageError(
             "--watch needs a terminal to draw on; in a script use `manager ps --json`, again and again"
         )
     from manager.util import screen
 
     first = session.observe()  # what is wrong with the command line is said before the screen is taken
-    chosen(selected(session, first), session.args)
-    screen.redraw_every(lambda width: _frame(session, width), session.args.watch)
+    chosen(selected(Selection(args.ids, args.config), first), args)
+    screen.redraw_every(lambda width: _frame(session, args, width), args.watch)
     return OK
 
 
-def _frame(session: Session, width: int) -> str:
+def _frame(session: Session, args: Namespace, width: int) -> str:
     """One drawing: a line of what there is, the table, and what is wrong with all of it."""
     now = time.strftime("%H:%M:%S")
     try:
         snapshot = session.observe()
-        views = chosen(selected(session, snapshot), session.args)
+        views = chosen(selected(Selection(args.ids, args.config), snapshot), args)
     except ManagerError as error:
         return f"{now}  {_('error')}: {error}"
     states = Counter(view.verdict.state for view in views)
@@ -122,7 +121,7 @@ def _frame(session: Session, width: int) -> str:
         [
             f"{snapshot.project.fleet.name}  {now}  {counts}",
             "",
-            _table(views, snapshot, width, grouped=session.args.group),
+            _table(views, snapshot, width, grouped=args.group),
             *(f"{_('error')}: {each}" for each in wrong),
         ]
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
+from manager.cli.carry_out import carry_out
+from manager.fleet.selection import Selection
 from manager.fleet.session import Session
-from manager.ops import plan
-from manager.ops.action import Change
-from manager.ops.apply import perform
+from manager.ops import changes
 
 
-def restart(session: Session) -> int:
-    """Stops and starts instances."""
-    return perform(
-        session, Change("restart", lambda snapshot, named: plan.restart(snapshot.plan_input, named), "run")
-    )
+def restart(session: Session, args: Namespace) -> int:
+    """Stop and start instances."""
+    return carry_out(session, changes.restart(Selection(args.ids, args.config)), args)

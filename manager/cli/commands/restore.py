@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ WORDS = {
 }
 
 
-def restore(session: Session) -> int:
+def restore(session: Session, args: Namespace) -> int:
     """Reads the backup, says the plan, and carries it out."""
-    args, project = session.args, _project(session)
+    project = _project(session)
     path = Path(args.file)
     with verify.workspace(path) as work:
         backup = restoring.opened(path, work)
@@ -44,27 +45,25 @@ def restore(session: Session) -> int:
             backup, project, list(dict.fromkeys(args.ids)) or None, time.strftime(archive.STAMP)
         )
         steps = whole.steps()
-        if not session.as_json:
+        if not args.json:
             console.say(Text("{file}: {what}", file=path, what=describe(backup.manifest)))
         if args.dry_run:
-            return _say_plan(session, whole, steps)
-        done = _carry_out(session, whole, steps)
-    if session.as_json:
+            return _say_plan(whole, steps, as_json=args.json)
+        done = _carry_out(session, whole, steps, args)
+    if args.json:
         console.say_json([_step_object(each, project) for each in done])
-    _say_what_is_left(session, whole)
+    _say_what_is_left(session, whole, as_json=args.json)
     return OK
 
 
 def _project(session: Session) -> Project:
-    """A fresh machine's folder need not be a project yet, if it is named."""
-    chosen = session.args.project_dir
-    if chosen and Path(chosen).is_dir():
-        return projects.read(Path(chosen))
-    return session.project()
+    """Return the project. A fresh machine's folder need not be one yet, if it is named."""
+    chosen = session.chosen_dir
+    return projects.read(chosen) if chosen is not None and chosen.is_dir() else session.project()
 
 
-def _say_plan(session: Session, whole: Plan, steps: list[Step]) -> int:
-    if session.as_json:
+def _say_plan(whole: Plan, steps: list[Step], *, as_json: bool) -> int:
+    if as_json:
         console.say_json([_step_object(each, whole.project) for each in steps])
         return OK
     for each in steps:
@@ -72,16 +71,16 @@ def _say_plan(session: Session, whole: Plan, steps: list[Step]) -> int:
     return OK
 
 
-def _carry_out(session: Session, whole: Plan, steps: list[Step]) -> list[Step]:
+def _carry_out(session: Session, whole: Plan, steps: list[Step], args: Namespace) -> list[Step]:
     done: list[Step] = []
 
     def tell(step: Step) -> None:
         done.append(step)
-        if not session.as_json:
+        if not args.json:
             console.say(_step_line(step, whole.project))
 
     fleet = whole.fleet
-    with lock.held(fleet.lock_file, "restore", session.args.lock_wait) as held:
+    with lock.held(fleet.lock_file, "restore", args.lock_wait) as held:
         held.settle()
         ids = [each.instance for each in steps if each.instance]
         with instance_locks.kept_idle(fleet, dict.fromkeys(ids), _up(session, whole, ids)):
@@ -110,7 +109,7 @@ def _owner(session: Session, whole: Plan) -> tuple[int, int]:
     return bot_user.bot_user(whole.fleet, whole.project.variables, session.engine()).owner
 
 
-def _say_what_is_left(session: Session, whole: Plan) -> None:
+def _say_what_is_left(session: Session, whole: Plan, *, as_json: bool) -> None:
     manifest, fleet = whole.backup.manifest, whole.fleet
     for each, facts in manifest.instances.items():
         if facts["faults"] and (whole.named is None or each in whole.named):
@@ -131,7 +130,7 @@ def _say_what_is_left(session: Session, whole: Plan) -> None:
         text = Text("the bots of the backup ran image {image} ({id}), which {name} is not here: `manager build`",
                     image=image["name"], id=str(image["id"])[:19], name=fleet.image_name)  # fmt: skip
         console.warning(text)
-    if whole.named is None and not session.as_json:
+    if whole.named is None and not as_json:
         console.say(
             _(
                 "next: write the keys into .env, look at `manager plan`, and be sure that no other machine runs these bots"

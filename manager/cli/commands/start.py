@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from manager.fleet.observe import FleetSnapshot
+from argparse import Namespace
+
+from manager.cli.carry_out import carry_out
+from manager.cli.commands.build import with_image
+from manager.fleet.selection import Selection
 from manager.fleet.session import Session
-from manager.ops import plan
-from manager.ops.action import Change
-from manager.ops.apply import perform
+from manager.ops import changes
 
 
-def start(session: Session) -> int:
-    """Starts instances that do not run."""
-    return perform(
-        session,
-        Change(
-            "start", lambda snapshot, named: plan.start(snapshot.plan_input, _all(snapshot, named)), "run"
-        ),
-    )
-
-
-def _all(snapshot: FleetSnapshot, named: list[str] | None) -> list[str]:
-    return list(snapshot.plan_input.wanted) if named is None else named
+def start(session: Session, args: Namespace) -> int:
+    """Start instances that do not run; build the image first where there is none."""
+    change = changes.start(Selection(args.ids, args.config))
+    return with_image(session, args, lambda: carry_out(session, change, args))

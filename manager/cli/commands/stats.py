@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
+from argparse import Namespace
 from collections.abc import Mapping
 
 from manager.cli.notices import after_showing, say_foreign
 from manager.errors import BAD_CONFIG
 from manager.fleet import display
-from manager.fleet.selection import selected
+from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.fleet.status import State
 from manager.i18n import _
@@ -22,13 +23,13 @@ from manager.util import console
 from manager.util.text_table import GAP
 
 
-def stats(session: Session) -> int:
+def stats(session: Session, args: Namespace) -> int:
     """The figures as a table with the fleet's sums, or as an array of objects."""
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
-    views = selected(session, snapshot)
+    views = selected(Selection(args.ids, args.config), snapshot)
     rows = collect(snapshot, views, Sampler(session.engine().statistics))
-    if session.as_json:
+    if args.json:
         console.say_json([instance_stats.stats_object(row) for row in rows])
     elif rows:
         console.say(_table(rows))

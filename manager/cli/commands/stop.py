@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
+from manager.cli.carry_out import carry_out
+from manager.fleet.selection import Selection
 from manager.fleet.session import Session
-from manager.ops import plan
-from manager.ops.action import Change
-from manager.ops.apply import perform
+from manager.ops import changes
 
 
-def stop(session: Session) -> int:
-    """Stops instances and keeps them stopped."""
-    change = Change(
-        "stop",
-        lambda snapshot, named: plan.stop(snapshot.plan_input, named),
-        "stopped",
-        needs_sound_configs=False,
-    )
-    return perform(session, change)
+def stop(session: Session, args: Namespace) -> int:
+    """Stop instances and keep them stopped."""
+    return carry_out(session, changes.stop(Selection(args.ids, args.config)), args)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from manager.errors import OK, UsageError, worst_exit_code
+from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.util import console
@@ -15,17 +17,17 @@ if TYPE_CHECKING:
     from manager.monitor.top.app import Top
 
 
-def top(session: Session) -> int:
+def top(session: Session, args: Namespace) -> int:
     """Shows the fleet until the user has seen enough."""
     _require_terminal()
-    interval = session.args.interval
+    interval = args.interval
     from manager.monitor.top.source import Source
 
-    source = Source(session, interval)
+    source = Source(session, Selection(args.ids, args.config), interval)
     source.require_known()
     from manager.monitor.top.app import Top
 
-    app = Top(session, source, interval)
+    app = Top(session.chosen_dir, source, interval)
     app.run()
     if app.bug is not None:
         raise app.bug

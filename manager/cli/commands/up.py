@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
+from manager.cli.carry_out import carry_out
+from manager.cli.commands.build import with_image
+from manager.fleet.selection import Selection
 from manager.fleet.session import Session
-from manager.ops import plan
+from manager.ops import changes
 from manager.ops.action import Change
-from manager.ops.apply import perform
 
 
-def up(session: Session) -> int:
-    """Brings the fleet to what its configs say."""
-    return perform(session, change(session))
+def up(session: Session, args: Namespace) -> int:
+    """Bring the fleet to what its configs say; build the image first where there is none."""
+    return with_image(session, args, lambda: carry_out(session, change(args), args))
 
 
-def change(session: Session) -> Change:
-    """What `up` plans and wishes; `plan` shows it."""
-    recreate, orphans = session.args.recreate, session.args.remove_orphans
-    return Change(
-        "up",
-        lambda snapshot, named: plan.up(
-            snapshot.plan_input, named, recreate=recreate, remove_orphans=orphans
-        ),
-        "run" if session.args.ids or session.args.config else None,
-    )
+def change(args: Namespace) -> Change:
+    """Return what `up` is asked to do; `plan` shows it."""
+    selection = Selection(args.ids, args.config)
+    return changes.up(selection, recreate=args.recreate, remove_orphans=args.remove_orphans)

@@ -2,84 +2,136 @@
 
 from __future__ import annotations
 
-from manager.errors import OK, ConfigError
-from manager.fleet import lock, upgrade_records
-from manager.fleet.observe import FleetSnapshot
-from manager.fleet.selection import require_known
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any
+
+from manager.cli import report
+from manager.cli.notices import say_problems
+from manager.errors import OK, ManagerError
+from manager.fleet.selection import Selection
 from manager.fleet.session import Session
-from manager.i18n import Text, _
-from manager.ops import preflight, report, rollout_plan
-from manager.ops.action import Action
-from manager.ops.rollout import Rolling
+from manager.i18n import Text, _, mark
+from manager.ops import rollout
+from manager.ops.action import Outcome
+from manager.ops.rollout import BatchStarted, HealthyAfter, Ready, RolloutAction, RolloutKind, Stopping
 from manager.util import console
 
+RESULTS: Mapping[RolloutKind, str] = {
+    "upgrade": "upgraded",
+    "put back": "put back",
+    "not reached": "not reached",
+    "leave": "left",
+}
+"""What a program reads of an instance; `failed` where there is an error."""
 
-def upgrade(session: Session) -> int:
-    """Rolls out a new image or changed configs."""
-    args = session.args
-    if args.dry_run:
-        snapshot = _look(session)
-        planned, batches = _planned(session, snapshot, upgrade_records.load(snapshot.project.fleet))
-        return _say_order(session, planned, batches)
-    fleet = session.project().fleet
-    with lock.held(fleet.lock_file, "upgrade", args.lock_wait) as held:
-        held.settle()
-        snapshot = _look(session)
-        rolling = Rolling(session, held, snapshot)
-        planned, batches = _planned(session, snapshot, rolling.steps)
-        rolling.run(planned, batches)
-    return rolling.conclude()
-
-
-def _look(session: Session) -> FleetSnapshot:
-    snapshot = session.observe()
-    snapshot.require_ours()
-    preflight.require_sound(session, snapshot)
-    return snapshot
+WORDS: Mapping[str, str] = {
+    "upgraded": mark("upgraded"),
+    "put back": mark("put back"),
+    "failed": mark("FAILED"),
+    "not reached": mark("not reached"),
+    "left": mark("left alone"),
+}
 
 
-def _planned(
-    session: Session, snapshot: FleetSnapshot, steps: upgrade_records.Steps
-) -> tuple[rollout_plan.Plan, list[list[Action]]]:
-    """Who, and in which order; everything that is wrong with it is an error before the first one is touched."""
-    args, plan_input = session.args, snapshot.plan_input
-    named = snapshot.project.select(args.ids, args.config)
-    for each in named or ():
-        require_known(each, snapshot)
-        preflight.require_config(each, snapshot)
-    planned = rollout_plan.plan(plan_input, steps, named)
-    going = [each for each, step in steps.items() if step.phase == "going"]
-    batches = rollout_plan.batches(planned.todo, plan_input, going, args.canary, args.batch)
-    problems = rollout_plan.port_problems(planned.todo, plan_input)
-    upgraded: list[str] = []
-    for batch in batches:  # the new beside the old ones: at no moment may two share a purse
-        upgraded += [each.instance for each in batch]
-        problems += [each for each in snapshot.beside(upgraded) if each not in problems]
-    if problems:
-        raise ConfigError(problems)
-    return planned, batches
+def upgrade(session: Session, args: Namespace) -> int:
+    """Roll out a new image or changed configs."""
+    request = rollout.Request(
+        Selection(args.ids, args.config), args.canary, args.batch, args.ready, args.wait_timeout
+    )
+    with report.Reporter(as_json=args.json) as reporter:
+
+        def on_event(event: rollout.RolloutEvent) -> None:
+            if not isinstance(event, BatchStarted | Stopping | HealthyAfter | Ready):
+                reporter(event)
+            elif not args.json:
+                console.say(_event_text(event))
+
+        if args.dry_run:
+            return _say_order(rollout.planned(session, request, on_event), as_json=args.json)
+        result = rollout.upgrade(session, request, on_event, lock_wait=args.lock_wait)
+    return _say_result(result, as_json=args.json)
 
 
-def _say_order(session: Session, planned: rollout_plan.Plan, batches: list[list[Action]]) -> int:
-    if session.as_json:
-        console.say_json(
-            [
-                {"id": each.instance, "batch": number, "action": each.kind, "cause": str(each.cause)}
-                for number, batch in enumerate(batches, start=1)
-                for each in batch
-            ]
-            + [
-                {"id": each.instance, "batch": None, "action": "leave", "cause": str(each.cause)}
-                for each in planned.left
-            ]
-        )
+def _event_text(event: BatchStarted | Stopping | HealthyAfter | Ready) -> Text:
+    match event:
+        case BatchStarted(1, _count, instances):
+            return Text("canary: {ids}", ids=", ".join(instances))
+        case BatchStarted(number, count, instances):
+            return Text(
+                "batch {number} of {count}: {ids}", number=number, count=count, ids=", ".join(instances)
+            )
+        case Stopping(action):
+            return Text("{id}: stopping ({cause})", id=action.instance, cause=action.cause)
+        case HealthyAfter(instance, seconds):
+            return Text("{id}: healthy after {seconds} s", id=instance, seconds=f"{seconds:.1f}")
+        case Ready(instance):
+            return Text("{id}: ready", id=instance)
+
+
+def _say_order(order: rollout.Order, *, as_json: bool) -> int:
+    if as_json:
+        upgraded = [
+            {"id": action.instance, "batch": number, "action": action.kind, "cause": str(action.cause)}
+            for number, batch in enumerate(order.batches, start=1)
+            for action in batch
+        ]
+        left = [
+            {"id": action.instance, "batch": None, "action": "leave", "cause": str(action.cause)}
+            for action in order.left
+        ]
+        console.say_json(upgraded + left)
         return OK
-    for number, batch in enumerate(batches, start=1):
+    for number, batch in enumerate(order.batches, start=1):
         head = _("canary") if number == 1 else str(Text("batch {number}", number=number))
-        for each in batch:
-            console.say(f"{head}: {each.instance}: {each.cause}")
-    for action in planned.left:
+        for action in batch:
+            console.say(f"{head}: {action.instance}: {action.cause}")
+    for action in order.left:
         console.say(report.action_line(action))
-    if not batches:
+    if not order.batches:
         console.say(_("nothing to upgrade"))
     return OK
+
+
+def _say_result(result: rollout.Result, *, as_json: bool) -> int:
+    """Say what all of it came to. Returns the exit code."""
+    if as_json:
+        by_id = sorted(result.outcomes, key=lambda outcome: outcome.action.instance)
+        console.say_json([_object(outcome) for outcome in by_id])
+    else:
+        _summarise(result)
+    for killed in result.killed:
+        console.error(report.killed_text(killed))
+    failed = [outcome for outcome in result.outcomes if rollout.exit_code_of(outcome)]
+    for outcome in failed:
+        word = Text(WORDS[_word(outcome)])
+        console.error(
+            Text("{id}: {result}: {why}", id=outcome.action.instance, result=word, why=_why(outcome))
+        )
+    say_problems(result.snapshot.project)
+    stopped = result.stopped
+    if isinstance(stopped, ManagerError) and all(_why(outcome) is not stopped for outcome in failed):
+        console.error(stopped)
+    return result.exit_code
+
+
+def _summarise(result: rollout.Result) -> None:
+    if all(outcome.action.kind == "leave" for outcome in result.outcomes):
+        console.say(_("nothing to upgrade"))
+    for word in ("upgraded", "not reached"):
+        if ids := [outcome.action.instance for outcome in result.outcomes if _word(outcome) == word]:
+            console.say(f"{_(WORDS[word])}: {', '.join(ids)}")
+    if result.stopped is not None:
+        console.say(Text("the roll-out has stopped: {why}", why=result.stopped))
+
+
+def _word(outcome: Outcome[RolloutAction]) -> str:
+    return "failed" if outcome.error is not None else RESULTS[outcome.action.kind]
+
+
+def _why(outcome: Outcome[RolloutAction]) -> Text | ManagerError:
+    return outcome.error or outcome.action.cause
+
+
+def _object(outcome: Outcome[RolloutAction]) -> dict[str, Any]:
+    return {"id": outcome.action.instance, "result": _word(outcome), "why": str(_why(outcome))}

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
+from manager.cli import report
 from manager.errors import OK, Locked
 from manager.fleet import lock
 from manager.fleet.session import Session
 from manager.i18n import _
+from manager.ops.result import Result
 from manager.util import console
 
 
-def watch(session: Session) -> int:
-    """Watches the fleet until SIGTERM or Ctrl-C."""
+def watch(session: Session, _args: Namespace) -> int:
+    """Watch the fleet until SIGTERM or Ctrl-C."""
     from manager.monitor.watch.loop import Watch
+
+    def say_result(result: Result) -> None:
+        report.say_result(result, as_json=False)
 
     fleet = session.project().fleet
     try:
-        with lock.held(fleet.watch_lock_file, "watch"):
-            Watch(session).run()
+        with lock.held(fleet.watch_lock_file, "watch"), report.Reporter() as reporter:
+            Watch(session, reporter, say_result).run()
     except Locked as error:
         raise Locked("{holder} watches this fleet already", holder=error.params["holder"]) from error
     console.say(_("watching ends"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from manager.engine.labels import SUPERVISOR_CONTRACT
+from manager.engine.labels import is_contract, is_known_contract
 from manager.i18n import Text
 from manager.monitor.doctor.facts import ClientFacts, Facts, FleetFacts, ProjectFacts, StaleFile
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
@@ -246,11 +246,22 @@ def image(facts: FleetFacts) -> Finding:
         return fail(
             "image", Text("image {image} does not exist", image=facts.image), Text("run `manager build`")
         )
-    if facts.image_contract != SUPERVISOR_CONTRACT:
+    contract = facts.image_contract
+    if not is_contract(contract):
         return fail(
             "image",
             Text("image {image} does not contain the botfleet supervisor", image=facts.image),
             Text("run `manager build --bot DIR`"),
+        )
+    if not is_known_contract(contract):
+        return fail(
+            "image",
+            Text(
+                "image {image} uses contract version {contract}, which this manager does not support",
+                image=facts.image,
+                contract=contract,
+            ),
+            Text("update the manager, or run `manager build`"),
         )
     return ok("image", Text("image {image}", image=facts.image))
 

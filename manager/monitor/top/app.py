@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App, ComposeResult
@@ -12,7 +13,6 @@ from textual.binding import Binding
 from textual.widgets import Input, Static
 
 from manager.errors import BUG, ManagerError
-from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.monitor.stats import columns, instance_stats
 from manager.monitor.stats.instance_stats import InstanceStats
@@ -66,12 +66,12 @@ class Top(App[None]):
         Binding("q", "quit", show=False),
     ]
 
-    def __init__(self, session: Session, source: Source, interval: float) -> None:
+    def __init__(self, project_dir: Path | None, source: Source, interval: float) -> None:
         super().__init__()
         self.running: list[Running] = []
         self.said: list[str] = []
         self.bug: Exception | None = None
-        self._asked, self._interval = session, interval
+        self._project_dir, self._interval = project_dir, interval
         self._trends = Trends()
         self._table = FleetTable(self._trends, has_colour=not os.environ.get("NO_COLOR"))
         self._head = Static(_("looking at the fleet …"), id="title", markup=False)
@@ -112,11 +112,11 @@ class Top(App[None]):
         self.bug = self.bug or error
         self.exit(return_code=BUG)
 
-    def on_looked(self, looked: Refreshed) -> None:
-        self._error = looked.error
-        if looked.snapshot is not None:
-            self._snapshot = looked.snapshot
-            self._trends.add(looked.snapshot.rows, looked.snapshot.at)
+    def on_refreshed(self, refreshed: Refreshed) -> None:
+        self._error = refreshed.error
+        if refreshed.snapshot is not None:
+            self._snapshot = refreshed.snapshot
+            self._trends.add(refreshed.snapshot.rows, refreshed.snapshot.at)
         self._draw()
 
     @property
@@ -225,7 +225,7 @@ class Top(App[None]):
 
     def action_log(self) -> None:
         if self._table.cursor is not None:
-            self.push_screen(InstanceLog(self._table.cursor, manager(self._asked)))
+            self.push_screen(InstanceLog(self._table.cursor, manager(self._project_dir)))
 
     def action_page(self) -> None:
         row = self._table.at_cursor
@@ -257,7 +257,7 @@ class Top(App[None]):
 
     def _change(self, verb: str, row: InstanceStats) -> None:
         try:
-            command = Running(self._asked, verb, row.id)
+            command = Running(self._project_dir, verb, row.id)
         except OSError as error:
             why = error.strerror or error
             self._say([str(Text("cannot run {verb} {id}: {why}", verb=verb, id=row.id, why=why))])

@@ -9,36 +9,38 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO
 
-from manager.fleet.session import Session
+from manager import i18n
 
 LOCK_WAIT_S = 300
 """Somebody who stops three bots in a row means all three: the later ones wait for the first."""
 
 
-def manager(session: Session, *words: str) -> list[str]:
-    """The command line of a manager for the same project, in the same language."""
-    found = [sys.executable, "-P", "-m", "manager"]  # not from where we are: that may be a bot's folder
-    if session.args.project_dir:
-        found += ["--project-dir", session.args.project_dir]
-    if getattr(session.args, "lang", None):
-        found += ["--lang", session.args.lang]
-    return [*found, *words]
+def manager(project_dir: Path | None, *words: str) -> list[str]:
+    """Return the command line of a manager for the same project, in the same language."""
+    command = [sys.executable, "-P", "-m", "manager"]  # not from where we are: that may be a bot's folder
+    if project_dir is not None:
+        command += ["--project-dir", str(project_dir)]
+    return [*command, "--lang", i18n.language(), *words]
 
 
 class Running:
     """One command under way. `title` is how a person would type it."""
 
-    def __init__(self, session: Session, verb: str, instance: str) -> None:
+    def __init__(self, project_dir: Path | None, verb: str, instance: str) -> None:
         self.title = f"manager {verb} {instance}"
         self.instance = instance
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the command does
         self._read_to = 0
         self._process = subprocess.Popen(
-            manager(session, verb, instance, "--lock-wait", str(LOCK_WAIT_S)),
-            stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            manager(project_dir, verb, instance, "--lock-wait", str(LOCK_WAIT_S)),
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     @property
     def exit_code(self) -> int | None:
@@ -53,8 +55,8 @@ class Running:
         """What it has said since this was asked last, whole lines only; all of it once it has ended."""
         has_ended = self.exit_code is not None
         self._output.seek(self._read_to)
-        said = self._output.read()
+        output = self._output.read()
         if not has_ended:
-            said = said[: said.rfind(b"\n") + 1]
-        self._read_to += len(said)
-        return said.decode(errors="replace").splitlines()
+            output = output[: output.rfind(b"\n") + 1]
+        self._read_to += len(output)
+        return output.decode(errors="replace").splitlines()

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import Problem
-from manager.fleet import selection
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
+from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.monitor.stats import reports
 from manager.monitor.stats.collect import addresses
@@ -44,8 +44,8 @@ class Snapshot(NamedTuple):
 class Source:
     """Looks at the fleet, in one thread. Keeps what makes the next look cheap."""
 
-    def __init__(self, session: Session, interval: float) -> None:
-        self._session = session
+    def __init__(self, session: Session, selection: Selection, interval: float) -> None:
+        self._session, self._selection = session, selection
         self._interval = interval
         self._meter = Sampler(session.engine().statistics)
         self._reports: dict[str, tuple[float, Report]] = {}
@@ -72,15 +72,14 @@ class Source:
 
     def _chosen(self, snapshot: FleetSnapshot) -> list[Instance]:
         """Those named on the command line, else all. One that was taken down meanwhile, config and all, is no error."""
-        named = self._session.args.ids or self._session.args.config
-        if not named:
+        ids = self._selection.named(snapshot.project)
+        if ids is None:
             return list(snapshot.views.values())
-        ids = snapshot.project.select(self._session.args.ids, self._session.args.config) or []
-        return [snapshot.views[each] for each in ids if each in snapshot.views]
+        return [snapshot.views[instance] for instance in ids if instance in snapshot.views]
 
     def require_known(self) -> None:
         """Raises UsageError for an id on the command line that nothing has."""
-        selection.selected(self._session, self._session.observe())
+        selected(self._selection, self._session.observe())
 
     def _ask(self, snapshot: FleetSnapshot, views: Sequence[Instance]) -> None:
         """Asks the bots whose turn it is."""

@@ -22,7 +22,7 @@ from manager.monitor.watch.engine_recovery import ENDING_EVENTS
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet
     from manager.engine.client import Engine
-    from manager.engine.http_socket import Stream
+    from manager.engine.streams import EventStream
 
 Stamp = tuple[int, int, int]
 
@@ -72,18 +72,18 @@ class Events:
 
     def __init__(self, engine: Engine, fleet: Fleet) -> None:
         """Raises EngineUnreachable."""
-        self._stream: Stream | None = engine.events(labels.fleet_filter(fleet.name))
+        self._stream: EventStream = engine.events(labels.fleet_filter(fleet.name))
         self.being_stopped: set[str] = set()
         """Ids of the containers that somebody has begun to stop, and nobody has started since."""
 
     @property
-    def stream(self) -> Stream | None:
-        """For `select`; None where the engine can only be asked."""
+    def stream(self) -> EventStream:
+        """For `select`."""
         return self._stream
 
     def read(self) -> bool:
-        """Whether anything happened. Raises socketapi.NoAnswer when the engine is gone."""
-        found: list[Any] = self._stream.values() if self._stream else []
+        """Whether anything happened. Raises http_socket.NoAnswer when the engine is gone."""
+        found: list[Any] = self._stream.values()
         for event in found:
             container = str((event.get("Actor") or {}).get("ID", ""))
             action = str(event.get("Action", ""))
@@ -102,8 +102,7 @@ class Events:
 
     def close(self) -> None:
         """Gives the connection back."""
-        if self._stream is not None:
-            self._stream.close()
+        self._stream.close()
 
 
 def disk(path: Path) -> Disk | None:

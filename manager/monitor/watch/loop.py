@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 
 from manager.errors import ManagerError
 from manager.fleet import supervisor_state
@@ -16,7 +17,9 @@ from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import Questions
 from manager.monitor.watch.notifier import Notifier
 from manager.monitor.watch.observer import FleetObserver
-from manager.ops import apply
+from manager.ops import apply, changes
+from manager.ops.events import OnEvent
+from manager.ops.result import Result
 from manager.util import console
 
 TICK_S = 1.0
@@ -27,10 +30,10 @@ PUT_BACK_AGAIN_S = 5.0
 
 
 class Watch:
-    """One run of `manager watch`."""
+    """One run of `manager watch`. `on_event`, `on_result`: told of what is done to start bots again."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, on_event: OnEvent, on_result: Callable[[Result], object]) -> None:
+        self._session, self._on_event, self._on_result = session, on_event, on_result
         self._sight = FleetObserver(session)
         self._sight.look()
         self._sight.snapshot.require_ours()
@@ -125,7 +128,7 @@ class Watch:
         names = ", ".join(fallen)
         console.say(Text("the engine died and came back without {ids}: starting them again", ids=names))
         try:
-            apply.put_back(self._session, fallen)
+            self._recover(fallen)
         except ManagerError as error:
             console.error(error)
         self._next_put_back = time.monotonic() + PUT_BACK_AGAIN_S
@@ -134,6 +137,13 @@ class Watch:
         if back := [each for each in fallen if each not in still]:
             text = Text("the engine died and came back; started again: {ids}", ids=", ".join(back))
             self._newsroom.add(Alert(MACHINE, "engine", "news", text), time.time())
+
+    def _recover(self, fallen: list[str]) -> None:
+        session = Session(self._session.chosen_dir)
+        try:
+            self._on_result(apply.apply(session, changes.recover(fallen), self._on_event))
+        finally:
+            session.close()
 
     def _addresses(self) -> list[Address]:
         project = self._sight.snapshot.project

@@ -97,7 +97,7 @@ class FleetObserver:
             self._look_within(AGAIN_S)
         else:
             instances_json_refresh.refresh(
-                self._session, self.snapshot, instances_json.bot_pids(self.snapshot)
+                self._session, self.snapshot, instances_json.bot_pids(self.snapshot), console.warning
             )
         return True
 

@@ -73,7 +73,7 @@ SystemCallArchitectures=native
 """
 """What a user's systemd can do without privileges."""
 
-PASSED = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_CACHE_HOME")
+PASSED = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_CACHE_HOME", "BOTFLEET_ENGINE_CLIENT")
 """Which engine is meant: what the shell of the installation said. No secret is among them."""
 
 

@@ -1,4 +1,4 @@
-"""The old daemon's class and command line: which manager commands they run, and what they make of the answers."""
+"""The old daemon's class and command line: which commands they carry out, and what they make of the answers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from manager.cli import carry_out
 from manager.cli import main as cli
 from manager.compat import daemon
 from manager.daemon_manager import TradingBotDaemon, main
@@ -20,6 +21,7 @@ from manager.errors import ConfigError, EngineUnreachable, UsageError
 from manager.fleet import observe as observing
 from manager.fleet import project
 from manager.fleet.session import Session
+from manager.ops.action import Change
 from tests.builders import a_config, a_row, write_config
 
 CONFIG = "config/active/bp_sol_01.json"
@@ -31,11 +33,29 @@ class Commands:
     def __init__(self) -> None:
         self.run: list[list[str]] = []
         self.codes: dict[str, int] = {}
+        self.options: list[dict[str, Any]] = []
 
-    def __call__(self, argv: Sequence[str]) -> int:
+    def main(self, argv: Sequence[str]) -> int:
+        """The command line, for what only looks."""
         words = list(argv)
         self.run.append(words)
         return next((code for command, code in self.codes.items() if command in words), 0)
+
+    def carry_out(self, session: Session, change: Change, **options: Any) -> int:
+        """What changes something, as the words that a person would type."""
+        files = [word for file in change.selection.files for word in ("--config", file)]
+        new_id = ["--instance-id", options["new_id"]] if options["new_id"] else []
+        words = [
+            "--project-dir",
+            str(session.chosen_dir),
+            change.command,
+            *change.selection.ids,
+            *files,
+            *new_id,
+        ]
+        self.options.append(options)
+        self.run.append(words)
+        return self.codes.get(change.command, 0)
 
 
 @pytest.fixture
@@ -51,7 +71,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def commands(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     found = Commands()
-    monkeypatch.setattr(cli, "main", found)
+    monkeypatch.setattr(cli, "main", found.main)
+    monkeypatch.setattr(carry_out, "run", found.carry_out)
     return found
 
 
@@ -73,9 +94,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch, desk: Path, *engine_states: str | N
 @pytest.mark.parametrize("method", ["start", "stop", "restart"])
 def test_a_method_is_a_command(desk: Path, commands: Commands, method: str) -> None:
     assert getattr(TradingBotDaemon(CONFIG), method)() is True
-    assert commands.run == [
-        ["--project-dir", str(desk), method, "--config", CONFIG, "--lock-wait", daemon.LOCK_WAIT]
-    ]
+    assert commands.run == [["--project-dir", str(desk), method, "--config", CONFIG]]
+    assert commands.options[0]["lock_wait"] == daemon.LOCK_WAIT_S
     for code in (1, 4, 5, 6, 7):
         commands.codes = {method: code}
         assert getattr(TradingBotDaemon(CONFIG), method)() is False
@@ -93,7 +113,15 @@ def test_an_instance_id_goes_with_its_config_or_alone(desk: Path, commands: Comm
     TradingBotDaemon(CONFIG, "other").start()
     assert commands.run[0][2:7] == ["start", "--config", CONFIG, "--instance-id", "other"]
     TradingBotDaemon(instance_id="bp_sol_01").stop()
-    assert commands.run[1][2:5] == ["stop", "--instance-id", "bp_sol_01"]
+    TradingBotDaemon(instance_id="bp_sol_01").start()
+    TradingBotDaemon(CONFIG, "bp_sol_01").stop()
+    TradingBotDaemon(CONFIG, "bp_sol_01").restart()
+    assert [words[2:] for words in commands.run[1:]] == [
+        ["stop", "bp_sol_01"],
+        ["start", "bp_sol_01"],
+        ["stop", "bp_sol_01"],
+        ["restart", "--config", CONFIG, "--instance-id", "bp_sol_01"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +140,6 @@ def test_the_old_command_line(desk: Path, commands: Commands, argv: list[str], w
     assert main(argv) == 0
     [run] = commands.run
     assert run[2 : 2 + len(words)] == words
-    assert ("--lock-wait" in run) == (argv[0] in {"start", "stop", "restart"})
     for code in (1, 3, 4, 5, 6, 7, 130):
         commands.codes = {argv[0]: code}
         assert main(argv) == 1

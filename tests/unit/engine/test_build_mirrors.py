@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,43 @@ from manager.errors import ManagerError
 PEM = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
 
 
+ask_pip = build_mirrors._pip_config_list
+
+
+@pytest.fixture(name="config", autouse=True)
+def _config(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What pip lists of its files: nothing, until a test adds lines. It takes half a second, and reads /etc/pip.conf."""
+    lines: list[str] = []
+    monkeypatch.setattr(build_mirrors, "_pip_config_list", lambda environ: [*of_environment(environ), *lines])
+    return lines
+
+
+def of_environment(environ: Mapping[str, str]) -> list[str]:
+    """What pip lists of its variables."""
+    names = {
+        name: name.removeprefix("PIP_").lower().replace("_", "-")
+        for name in environ
+        if name.startswith("PIP_")
+    }
+    return [f":env:.{key}={environ[name]!r}" for name, key in sorted(names.items(), key=lambda pair: pair[1])]
+
+
 def secrets(**environ: str) -> dict[str, str]:
-    return build_mirrors.from_environment({"PIP_CONFIG_FILE": "/dev/null", **environ}).secrets()
+    return build_mirrors.from_environment(environ).secrets()
 
 
 def pem(folder: Path, name: str, comment: str = "") -> str:
     (folder / name).write_text(comment + PEM.format(name))
     return str(folder / name)
+
+
+def test_pip_itself_lists_its_settings_like_that() -> None:
+    environ = {
+        "PIP_CONFIG_FILE": "/dev/null",  # it reads no other file then
+        "PIP_INDEX_URL": "https://me:it's@pip.example/simple",
+        "PIP_EXTRA_INDEX_URL": "https://one.example https://two.example",
+    }
+    assert ask_pip(environ) == of_environment(environ)
 
 
 def test_without_settings_every_file_is_empty() -> None:
@@ -39,20 +70,18 @@ def test_pip_gets_the_mirrors_that_a_build_can_reach() -> None:
     )
 
 
-def test_a_users_pip_config_counts_and_the_environment_beats_it(tmp_path: Path) -> None:
-    config = tmp_path / "pip.conf"
-    config.write_text(
-        "[global]\nindex-url = https://file.example/simple\nextra-index-url =\n  https://one.example\n  https://two.example\n"
-    )
-    found = secrets(PIP_CONFIG_FILE=str(config))["pip.conf"]  # this machine's own config may follow
-    assert found.startswith(
+def test_a_users_pip_config_counts_and_the_environment_beats_it(config: list[str]) -> None:
+    config += [
+        "global.extra-index-url='\\nhttps://one.example\\nhttps://two.example'",
+        "global.index-url='https://global.example/simple'",
+        "install.index-url='https://install.example/simple'",
+    ]
+    assert secrets()["pip.conf"] == (
         "[global]\n"
-        "index-url = https://file.example/simple\n"
+        "index-url = https://install.example/simple\n"
         "extra-index-url = https://one.example\n    https://two.example\n"
     )
-    assert (
-        "env.example" in secrets(PIP_CONFIG_FILE=str(config), PIP_INDEX_URL="https://env.example")["pip.conf"]
-    )
+    assert "env.example" in secrets(PIP_INDEX_URL="https://env.example")["pip.conf"]
 
 
 def test_an_apt_mirror_replaces_the_images_sources() -> None:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from manager.cli.commands import halt as command
 from manager.engine import labels
 from manager.engine.container_config import HostContext, body
 from manager.engine.containers import observe
 from manager.errors import ConfigError, EngineError, Problem, UsageError
 from manager.fleet import observe as observing
 from manager.fleet import project, state_file
-from manager.fleet.session import Session
+from manager.fleet.selection import Selection
 from manager.fleet.state_file import FleetState
+from manager.i18n import Text
 from manager.ops import halt, open_orders, plan
-from manager.ops.halt import Ended, Fate
+from manager.ops.action import Action, Outcome
+from manager.ops.halt import HaltOutcome
 from manager.ops.open_orders import Answer
 from tests.builders import FLEET_NAME, a_container, a_fleet, a_row, a_situation, a_spec
 
@@ -76,30 +76,32 @@ def test_up_leaves_the_halted_alone_and_resume_brings_back_what_ran() -> None:
     assert [str(each) for each in plan.start(plan_input, ["a"])] == ["start a: not running"]
 
 
-def a_fate(mode: str = "live", **changes: Any) -> Fate:
-    ended = Ended(a_container(), 1.0)
-    fate = Fate("a", a_container(), mode, ended, True, reported=0, has_run=True, answer=Answer(0))
-    return fate._replace(**changes)
+STOPPED = Outcome(Action("stop", "a", Text("asked for")), 1.0)
+
+
+def an_outcome(mode: str = "live", **changes: Any) -> HaltOutcome:
+    outcome = HaltOutcome("a", a_container(), mode, STOPPED, True, reported=0, has_run=True, answer=Answer(0))
+    return outcome._replace(**changes)
 
 
 @pytest.mark.parametrize(
-    ("fate", "code"),
+    ("outcome", "code"),
     [
-        (a_fate(), 0),
-        (a_fate(is_down=False), 1),
-        (a_fate(answer=Answer(2)), 1),
-        (a_fate(answer=Answer(None)), 1),
-        (a_fate(answer=Answer(0), reported=3), 0),
-        (a_fate(ended=Ended(a_container(), 1.0, was_killed=True)), 6),
-        (a_fate(ended=None, answer=None, reported=None), 1),
-        (a_fate(ended=None, answer=None, reported=3), 1),
-        (a_fate(ended=None, answer=None, reported=None, has_run=False), 0),
-        (a_fate("paper", answer=None, reported=3), 0),
-        (a_fate("paper", answer=None, is_down=False), 1),
+        (an_outcome(), 0),
+        (an_outcome(is_down=False), 1),
+        (an_outcome(answer=Answer(2)), 1),
+        (an_outcome(answer=Answer(None)), 1),
+        (an_outcome(answer=Answer(0), reported=3), 0),
+        (an_outcome(stopped=STOPPED._replace(was_killed=True)), 6),
+        (an_outcome(stopped=None, answer=None, reported=None), 1),
+        (an_outcome(stopped=None, answer=None, reported=3), 1),
+        (an_outcome(stopped=None, answer=None, reported=None, has_run=False), 0),
+        (an_outcome("paper", answer=None, reported=3), 0),
+        (an_outcome("paper", answer=None, is_down=False), 1),
     ],
 )
-def test_only_what_is_down_and_known_to_have_left_nothing_is_well(fate: Fate, code: int) -> None:
-    assert fate.exit_code == code
+def test_only_what_is_down_and_known_to_have_left_nothing_is_well(outcome: HaltOutcome, code: int) -> None:
+    assert outcome.exit_code == code
 
 
 def test_an_answer_is_believed_only_where_its_types_are_right() -> None:
@@ -173,15 +175,15 @@ def test_what_another_manager_has_just_started_ran_too(desk: Path) -> None:
     """So that `resume` brings it back; a one-off is nothing that it could."""
     stray = row(desk, "b", Names=[f"/{FLEET_NAME}-b-run-1"], labels={labels.COMPOSE_ONEOFF: "True"})
     engine: Any = Stopping(desk, [], [row(desk, "a"), stray], [row(desk, "a", "exited")])
-    halted = halt.bring_down(engine.look(), ["a", "b"], engine.look, engine, lambda _end: None)
-    ended = {each.container.name for each in halted.ended.values()}
+    halted = halt.bring_down(engine.look(), ["a", "b"], engine.look, engine, lambda _event: None)
+    ended = {halted.seen[each].name for each in halted.stopped}
     assert ended == {f"{FLEET_NAME}-a", f"{FLEET_NAME}-b-run-1"}
     assert halted.came_up == {"a"}
 
 
 def test_an_engine_that_fails_after_the_stops_leaves_an_answer_of_unknown(desk: Path) -> None:
     engine: Any = Stopping(desk, [row(desk, "a", "exited", labels={labels.MODE: "live"})])
-    answers = halt.ask(halt.Halted(engine.look(), {}, {}), ["a"], engine, lambda *_: None)
+    answers = halt.ask(halt.Halted(engine.look(), {}, {}), ["a"], engine, lambda _event: None)
     assert answers["a"].left is None
 
 
@@ -190,7 +192,7 @@ def test_another_folders_instances_are_neither_remembered_nor_called_down(desk: 
     found = engine.look()
 
     def chosen(*ids: str) -> list[str]:
-        return command._chosen(Session(Namespace(ids=list(ids), config=[])), found)
+        return halt.chosen_instances(Selection(ids), found)
 
     assert chosen() == ["a"]
     assert "belongs to /srv/desk" in str(found.foreign()[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from manager.errors import ConfigError
 from manager.fleet import observe as observing
 from manager.fleet import project as projects
 from manager.fleet import state_file, upgrade_records
-from manager.fleet.session import Session
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.ops import preflight
@@ -40,7 +38,7 @@ def refusal(project: Path, *named: str, rows: tuple[dict[str, Any], ...] = ()) -
     """Why these instances (none: all) may not start; empty if they may."""
     found = observing.assemble(projects.read(project), observe(rows, FLEET_NAME), observing.NO_IMAGE)
     try:
-        preflight.require_sound(Session(Namespace(ids=list(named), config=[])), found)
+        preflight.require_sound(found, list(named) or None)
     except ConfigError as error:
         return str(error)
     return ""
@@ -129,3 +127,14 @@ def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: P
     down = (a_row("a", "exited", labels=own), rows[1])
     assert refusal(tmp_path, "b", rows=down) == ""
     assert f"container {FLEET_NAME}-b already trades" in refusal(tmp_path, "a", "b", rows=down)
+    found = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
+    assert found.beside(["b"], is_upgrade=True) == [], "an upgrade gives it the purse of its config"
+    write_config(tmp_path, a_config("b", 5002, **LIVE), stem="b")
+    project = projects.read(tmp_path)
+    refused = RejectedRevision(config_hash(project.specs["b"], project.fleet), "", "it is failed")
+    state_file.save(project.fleet.state_file, project.memory.with_refused({"b": refused}))
+    (tmp_path / "volumes" / "secrets" / "b" / "env.json").write_text(json.dumps({"BACKPACK_KEY": "k2"}))
+    found = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
+    assert found.beside(["b"]) == []
+    (problem,) = found.beside(["b"], is_upgrade=True)
+    assert f"container {FLEET_NAME}-a already trades" in str(problem)

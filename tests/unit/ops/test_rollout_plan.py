@@ -130,6 +130,25 @@ def test_what_was_refused_is_left_alone_until_it_is_something_else() -> None:
     assert said(another_image) == ["recreate a: new image", "recreate b: new image"]
 
 
+def test_another_image_brings_a_refused_config_back_only_by_an_upgrade() -> None:
+    running = {"engine": "running", "hash": "h0", "image": "sha256:old"}
+    before = refusing(a_situation({"a": running, "b": OLD}), "a")
+    plan_input = before._replace(image_id="sha256:two")
+    left = "leave a: rolled back (config h1, image one were refused: it is failed); `manager upgrade a` tries again"
+    for actions in (
+        plan.up(plan_input),
+        plan.up(plan_input, ["a"]),
+        plan.up(plan_input, ["a"], recreate=True),
+    ):
+        assert [str(each) for each in actions] == [left]
+    assert [str(each) for each in plan.up(plan_input, recreate=True)] == [left, "recreate b: new image"]
+    (action,) = plan.restart(plan_input, ["a"])
+    assert (action.kind, action.as_it_was) == ("restart", True)
+    assert said(plan_input) == ["recreate a: config changed, new image", "recreate b: new image"]
+    (gone,) = plan.up(refusing(a_situation({"a": {}}), "a")._replace(image_id="sha256:two"))
+    assert "`manager rollback a` brings that back" in str(gone)
+
+
 def test_what_was_refused_is_started_and_restarted_as_it_was() -> None:
     down = refusing(a_situation({"a": {"engine": "exited", "hash": "h0"}}), "a")
     up = refusing(a_situation({"a": {"engine": "running", "hash": "h0", "environment": True}}), "a")

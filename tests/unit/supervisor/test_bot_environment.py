@@ -61,7 +61,7 @@ def test_the_supervisors_own_variables_are_not_the_bots() -> None:
         "PATH": "/bin",
         "MODE": "live",
         "BOTFLEET_INSTANCE": "bp_sol_01",
-        "BOTFLEET_REPORT": "/botfleet/state/report.json",
+        "BOTFLEET_REPORT": "/run/botfleet/report.json",
     }
 
 

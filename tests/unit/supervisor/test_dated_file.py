@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from supervisor import dated
-from supervisor.clock import Today
+from supervisor.clock import LocalDate
 from supervisor.dated import DatedFile
 
 
@@ -37,7 +37,7 @@ def turns() -> list[str | None]:
 
 @pytest.fixture
 def file(tmp_path: Path, turns: list[str | None]) -> DatedFile:
-    return DatedFile(str(tmp_path), "bot_stdout.log", Today(), turns.append)
+    return DatedFile(str(tmp_path), "bot_stdout.log", LocalDate(), turns.append)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -91,7 +91,7 @@ def test_every_line_is_written_or_counted_at_any_fill(tmp_path: Path, disk: Disk
     for room in range(len(data) + 3):
         folder = tmp_path / str(room)
         folder.mkdir()
-        file = DatedFile(str(folder), "bot_stdout.log", Today(), lambda _: None)
+        file = DatedFile(str(folder), "bot_stdout.log", LocalDate(), lambda _: None)
         disk.room = room
         for start in range(0, len(data), 7):
             file.write(data[start : start + 7])
@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be_made_is_not_tried_at_each_write(
         raise FileNotFoundError(2, "No such file or directory")
 
     monkeypatch.setattr(dated, "_open_regular", refuse)
-    file = DatedFile(str(tmp_path / "no"), "bot_stdout.log", Today(), turns.append)
+    file = DatedFile(str(tmp_path / "no"), "bot_stdout.log", LocalDate(), turns.append)
     for _ in range(1000):
         file.write(b"x\n")
     assert tries < 5

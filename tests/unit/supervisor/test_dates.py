@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.clock import Today, days_before
+from supervisor.clock import LocalDate, days_before
 from supervisor.retention import clean, expired
 
 
@@ -30,14 +30,14 @@ def utc(*when: int) -> float:
 
 def test_the_date_turns_at_local_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
     use_zone(monkeypatch, "CST-8")  # 8 h east, as Taipei
-    today = Today()
+    today = LocalDate()
     assert today.name(utc(2025, 11, 30, 15, 59, 59)) == "2025-11-30"
     assert today.name(utc(2025, 11, 30, 16, 0, 0)) == "2025-12-01"
 
 
 def test_a_clock_that_steps_gives_the_right_date_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     use_zone(monkeypatch, "UTC0")
-    today = Today()
+    today = LocalDate()
     assert today.name(utc(2025, 11, 30, 12)) == "2025-11-30"
     assert today.name(utc(2031, 1, 1, 0)) == "2031-01-01"
     assert today.name(utc(2025, 11, 30, 12)) == "2025-11-30"
@@ -46,7 +46,7 @@ def test_a_clock_that_steps_gives_the_right_date_each_time(monkeypatch: pytest.M
 
 def test_days_of_23_and_25_hours(monkeypatch: pytest.MonkeyPatch) -> None:
     use_zone(monkeypatch, "CET-1CEST,M3.5.0,M10.5.0/3")
-    today = Today()
+    today = LocalDate()
     for month, day, first, last in [(3, 30, 23, 22), (10, 26, 22, 23)]:  # UTC hours
         start, end = utc(2025, month, day - 1, first), utc(2025, month, day, last)
         assert today.name(start - 1) == f"2025-{month:02}-{day - 1}"
@@ -58,7 +58,7 @@ def test_days_of_23_and_25_hours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_changed_zone_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     use_zone(monkeypatch, "UTC0")
-    today = Today()
+    today = LocalDate()
     noon = utc(2025, 11, 30, 20)
     assert today.name(noon) == "2025-11-30"
     use_zone(monkeypatch, "CST-8")

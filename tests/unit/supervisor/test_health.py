@@ -1,7 +1,11 @@
-from supervisor.health import Health
+from supervisor.health import Health, ProbeResult
+from supervisor.reasons import Reason
 from supervisor.timings import Timings
 
 START = 1000.0
+REFUSED = ProbeResult(Reason("connection_failed", error="connection refused"))
+UNAVAILABLE = ProbeResult(Reason("http_status", status=503, detail="Service Unavailable"), is_refusal=True)
+WELL = ProbeResult()
 
 
 def health() -> Health:
@@ -12,38 +16,61 @@ def test_quick_probes_of_the_start_phase_are_no_failures() -> None:
     it = health()
     for step in range(59):
         now = START + 0.5 * step
-        it.note(False, "connection refused", now)
+        it.add(REFUSED, now)
         assert (it.state, it.ok, it.failures) == ("starting", False, 0)
         assert it.next_probe_in(now) == 0.5
 
 
 def test_the_start_phase_ends_with_a_probe_that_counts() -> None:
     it = health()
-    it.note(False, "connection refused", START + 29.8)
+    it.add(REFUSED, START + 29.8)
     assert abs(it.next_probe_in(START + 29.8) - 0.2) < 1e-6
-    it.note(False, "connection refused", START + 30.0)
-    assert (it.state, it.failures, it.detail) == ("unhealthy", 1, "connection refused")
+    it.add(REFUSED, START + 30.0)
+    assert (it.state, it.failures, it.reason) == ("unhealthy", 1, REFUSED.reason)
     assert it.next_probe_in(START + 30.0) == 30.0
 
 
 def test_once_healthy_the_interval_holds_and_failures_count_in_a_row() -> None:
     it = health()
-    it.note(True, "200", START + 1)
+    it.add(WELL, START + 1)
     assert (it.state, it.next_probe_in(START + 1)) == ("running", 30.0)
-    it.note(False, "503", START + 2)
-    it.note(False, "503", START + 3)
+    it.add(UNAVAILABLE, START + 2)
+    it.add(UNAVAILABLE, START + 3)
     assert (it.state, it.failures) == ("unhealthy", 2)
-    it.note(True, "200", START + 4)
+    it.add(WELL, START + 4)
     assert (it.state, it.failures, it.ok) == ("running", 0, True)
 
 
 def test_a_failed_probe_breaks_the_healthy_spell() -> None:
     it = health()
     assert it.healthy_for(START + 5) == 0
-    it.note(True, "200", START + 10)
-    it.note(True, "200", START + 40)
+    it.add(WELL, START + 10)
+    it.add(WELL, START + 40)
     assert it.healthy_for(START + 70) == 60
-    it.note(False, "503", START + 70)
+    it.add(UNAVAILABLE, START + 70)
     assert it.healthy_for(START + 100) == 0
-    it.note(True, "200", START + 100)
+    it.add(WELL, START + 100)
     assert it.healthy_for(START + 110) == 10
+
+
+def test_a_degraded_bot_is_healthy_and_breaks_no_spell() -> None:
+    it = health()
+    it.add(WELL, START + 10)
+    it.add(ProbeResult(condition={"code": "exchange_away", "params": {}}), START + 40)
+    assert (it.state, it.ok, it.failures) == ("running", True, 0)
+    assert it.condition == {"code": "exchange_away", "params": {}}
+    assert it.healthy_for(START + 70) == 60
+    it.add(WELL, START + 70)
+    assert it.condition is None
+
+
+def test_one_answer_among_the_failures_tells_that_the_bot_runs() -> None:
+    it = health()
+    it.add(WELL, START + 1)
+    it.add(REFUSED, START + 2)
+    assert not it.has_refused
+    it.add(UNAVAILABLE, START + 3)
+    it.add(REFUSED, START + 4)
+    assert (it.failures, it.has_refused) == (3, True)
+    it.add(WELL, START + 5)
+    assert not it.has_refused

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from supervisor.probe import complete, judge
@@ -22,7 +24,8 @@ from supervisor.probe import complete, judge
     ],
 )
 def test_only_200_is_good(reply: bytes, good: bool, detail: str) -> None:
-    assert judge(reply) == (good, detail)
+    reason = judge(reply).reason
+    assert (reason is None, "200" if reason is None else str(reason)) == (good, detail)
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,78 @@ def test_only_200_is_good(reply: bytes, good: bool, detail: str) -> None:
 )
 def test_when_a_reply_is_whole(reply: bytes, whole: bool) -> None:
     assert complete(reply) is whole
+
+
+def reply(status: str, body: bytes) -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize(
+    ("body", "condition"),
+    [
+        (b"{}", None),
+        (b'{"status": "healthy", "note": "degraded"}', None),
+        (b"degraded", None),
+        (b'{"status": "degraded"', None),
+        (b'["degraded"]', None),
+        (b"{" * 9000 + b"degraded", None),
+        (b'{"status": "degraded"}', {"code": "unknown", "params": {}}),
+        (
+            b'{"status": "degraded", "condition": {"code": "Exchange Away"}}',
+            {"code": "unknown", "params": {}},
+        ),
+        (
+            b'{"status": "degraded", "condition": {"code": "exchange_away", "params": {"since": 17.5, "why": "a\\u001b\\nb",'
+            b' "orders": 3, "ok": true, "none": null, "list": [1], "Bad Name": 1, "huge": 1e300}}}',
+            {
+                "code": "exchange_away",
+                "params": {"since": 17.5, "why": "a b", "orders": 3, "ok": True, "none": None},
+            },
+        ),
+        (b'{"status": "degraded", "condition": {"code": "x", "params": [1]}}', {"code": "x", "params": {}}),
+    ],
+)
+def test_a_degraded_answer_is_good_and_has_a_condition(
+    body: bytes, condition: dict[str, object] | None
+) -> None:
+    result = judge(reply("200 OK", body))
+    assert result.reason is None
+    assert result.condition == condition
+
+
+def test_a_condition_is_bounded() -> None:
+    params = {f"p{number}": "x" * 1000 for number in range(50)}
+    body = json.dumps({"status": "degraded", "condition": {"code": "x", "params": params}}).encode()
+    condition = judge(reply("200 OK", body)).condition
+    assert condition is not None
+    assert len(json.dumps(condition)) < 4000
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (
+            b'{"status": "error", "reason": "exchange away\\u0007 since 10:00"}',
+            "503 exchange away since 10:00",
+        ),
+        (b'{"detail": "no tick for 90 s"}', "503 no tick for 90 s"),
+        (b'{"reason": "", "error": "boom"}', "503 boom"),
+        (b'{"reason": {"code": "loop_stuck", "params": {}}}', "503 loop_stuck"),
+        (b'{"running": false}', "503 Service Unavailable"),
+        (b'{"reason"', "503 Service Unavailable"),
+        (b"database is locked\nat line 3", "503 database is locked"),
+        (b"<html>", "503 Service Unavailable"),
+        (b"\xff\xfe" + b"y" * 9999, "503 \ufffd\ufffd" + "y" * 198),
+        (b"", "503 Service Unavailable"),
+    ],
+)
+def test_the_body_of_a_refusal_is_shown(body: bytes, text: str) -> None:
+    assert str(judge(reply("503 Service Unavailable", body)).reason) == text
+
+
+def test_only_what_answers_that_it_cannot_work_is_a_refusal() -> None:
+    assert judge(reply("503 X", b"")).is_refusal
+    assert judge(reply("500 X", b"")).is_refusal
+    assert not judge(reply("404 X", b"")).is_refusal
+    assert not judge(b"").is_refusal
+    assert not judge(b"SSH-2.0").is_refusal

@@ -6,11 +6,28 @@ from pathlib import Path
 import pytest
 
 from supervisor import files, state
+from supervisor.reasons import Reason
 
 FIELDS = {
-    "schema", "instance", "container", "state", "why", "bot_pid", "bot_started_at", "supervisor_started_at",
-    "updated_at", "updated_uptime", "health_interval", "health", "restarts", "last_exit", "logs_dropped",
-}  # fmt: skip
+    "schema",
+    "instance",
+    "container",
+    "state",
+    "why",
+    "reason",
+    "bot_pid",
+    "anchor_pid",
+    "bot_started_at",
+    "supervisor_started_at",
+    "updated_at",
+    "updated_uptime",
+    "health_interval",
+    "health",
+    "restarts",
+    "last_exit",
+    "cancel",
+    "logs_dropped",
+}
 
 
 def test_the_fields_are_the_contracts() -> None:
@@ -103,3 +120,12 @@ def test_reading_waits_for_nothing(tmp_path: Path) -> None:
 )
 def test_the_verdict(word: str, why: str | None, line: str) -> None:
     assert state.verdict(word, why, 81234.4) == line
+
+
+def test_a_halted_instance_is_no_fault() -> None:
+    record = state.Record("bp_sol_01", "c")
+    record.enter("stopped", Reason("halted", by="halt", nonce="n"))
+    assert record.is_halted
+    assert state.verdict("stopped", "halted", 1, halted=True) == "ok 1\n"
+    record.enter("stopped", Reason("killed"))
+    assert not record.is_halted

@@ -9,6 +9,7 @@ def test_defaults_are_the_contracts() -> None:
     assert vars(parse(LEAST, [])) == {
         "instance": "bp_sol_01",
         "command": ("/opt/venv/bin/python", "-u", "/app/run.py"),
+        "cancel_command": (),
         "auto_restart": True,
         "max_restarts": 3,
         "restart_delay": 60.0,
@@ -26,6 +27,12 @@ def test_defaults_are_the_contracts() -> None:
 def test_the_containers_command_is_appended() -> None:
     environ = {**LEAST, "BOTFLEET_BOT_COMMAND": "/usr/bin/env bot"}
     assert parse(environ, ["--symbol", "SOL USDC"]).command == ("/usr/bin/env", "bot", "--symbol", "SOL USDC")
+
+
+def test_the_cancel_program_gets_the_bots_arguments() -> None:
+    environ = {**LEAST, "BOTFLEET_CANCEL_COMMAND": "/usr/bin/env cancel"}
+    assert parse(environ, ["--symbol", "X"]).cancel_command == ("/usr/bin/env", "cancel", "--symbol", "X")
+    assert parse(LEAST, ["--symbol", "X"]).cancel_command == ()
 
 
 @pytest.mark.parametrize(

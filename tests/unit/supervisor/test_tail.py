@@ -1,4 +1,4 @@
-from supervisor.pump import TAIL_BYTES, Tail
+from supervisor.streams import TAIL_BYTES, Tail
 
 
 def tail(*chunks: bytes) -> list[str]:

@@ -25,14 +25,10 @@ UNFILTERED: dict[str, Any] = {
 
 
 class Looking(Session):
-    """A context whose engine has these rows."""
+    """A session whose engine has these rows."""
 
-    def __init__(self, folder: Path, *rows: dict[str, Any], **options: Any) -> None:
-        super().__init__(
-            Namespace(
-                project_dir=str(folder), **{"ids": [], "config": [], "lock_wait": 0, **UNFILTERED, **options}
-            )
-        )
+    def __init__(self, folder: Path, *rows: dict[str, Any]) -> None:
+        super().__init__(folder)
         self.rows = rows
 
     def observe(self) -> FleetSnapshot:
@@ -40,6 +36,10 @@ class Looking(Session):
 
     def engine(self, parallelism: int = 8) -> Any:
         return None
+
+
+def options(**given: Any) -> Namespace:
+    return Namespace(**{"ids": [], "config": [], "lock_wait": 0, "json": False, **UNFILTERED, **given})
 
 
 @pytest.fixture(name="folder")
@@ -64,8 +64,8 @@ def test_the_rendered_file_has_the_containers_port_and_it_is_remembered(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(instance_folders, "prepare", lambda *_: None)
-    session = Looking(folder, row(folder, **{"botfleet.web-port": "5432"}), stdout=False)
-    assert compose.compose(session) == OK
+    session = Looking(folder, row(folder, **{"botfleet.web-port": "5432"}))
+    assert compose.compose(session, options(stdout=False)) == OK
     assert "target: 5432\n" in (folder / "compose.yaml").read_text()
     fleet = session.project().fleet
     assert state_file.load(fleet.state_file, fleet.name).of("bp_sol_01").web_port == 5432
@@ -73,7 +73,7 @@ def test_the_rendered_file_has_the_containers_port_and_it_is_remembered(
 
 def test_nothing_is_rendered_over_another_folders_containers(folder: Path) -> None:
     with pytest.raises(ConfigError, match="belongs to /elsewhere"):
-        compose.compose(Looking(folder, row(Path("/elsewhere")), stdout=False))
+        compose.compose(Looking(folder, row(Path("/elsewhere"))), options(stdout=False))
     assert not (folder / "compose.yaml").exists()
 
 
@@ -81,8 +81,8 @@ def test_nothing_is_rendered_over_another_folders_containers(folder: Path) -> No
 def test_another_folders_containers_are_said_and_not_exported(
     folder: Path, capsys: pytest.CaptureFixture[str], command: Any
 ) -> None:
-    session = Looking(folder, row(Path("/elsewhere")), json=True)
-    assert command(session) == BAD_CONFIG
+    session = Looking(folder, row(Path("/elsewhere")))
+    assert command(session, options(json=True)) == BAD_CONFIG
     said = capsys.readouterr()
     assert json.loads(said.out)
     assert "belongs to /elsewhere" in said.err
@@ -92,10 +92,10 @@ def test_another_folders_containers_are_said_and_not_exported(
 def test_another_folders_containers_are_not_exported_when_asked(folder: Path) -> None:
     session = Looking(folder, row(Path("/elsewhere")))
     with pytest.raises(ConfigError, match="belongs to /elsewhere"):
-        export.export_(session)
+        export.export_(session, options())
     assert not session.project().fleet.export_file.exists()
 
 
 def test_the_config_of_an_unknown_instance_is_a_usage_error(folder: Path) -> None:
     with pytest.raises(UsageError, match="did you mean bp_sol_01"):
-        config.config(Looking(folder, ids=["bp_sol_1"], check=False))
+        config.config(Looking(folder), options(ids=["bp_sol_1"], check=False))

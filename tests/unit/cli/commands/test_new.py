@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
-import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +31,10 @@ SOL = ("--symbol", "SOL_USDC_PERP")
 
 
 class Making(Session):
-    """A context whose engine has these rows; none: no engine answers."""
+    """A session whose engine has these rows; none: no engine answers."""
 
-    def __init__(self, args: Namespace, rows: list[dict[str, Any]] | None) -> None:
-        super().__init__(args)
+    def __init__(self, folder: Path, rows: list[dict[str, Any]] | None) -> None:
+        super().__init__(folder)
         self.rows = rows
 
     def observe(self) -> FleetSnapshot:
@@ -61,7 +59,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def new(folder: Path, *words: str, rows: list[dict[str, Any]] | None = None, id: str = "bp_new_01") -> int:
     line = ["--project-dir", str(folder), "new", "--template", "perp_grid", "--id", id, *words]
-    return new_command.new(Making(parsers.parser("new").parse_args(line), rows))
+    return new_command.new(Making(folder, rows), parsers.parser("new").parse_args(line))
 
 
 def made(folder: Path, stem: str = "bp_new_01") -> dict[str, Any]:
@@ -82,7 +80,7 @@ def test_what_is_the_instances_own(folder: Path) -> None:
         90000, 110000, 0.001, 0.01,
     ]  # fmt: skip
     assert config["mode"] == "paper"
-    assert Making(Namespace(project_dir=str(folder)), None).project().problems == ()
+    assert Making(folder, None).project().problems == ()
 
 
 def test_another_markets_prices_are_refused_and_each_is_named(folder: Path) -> None:
@@ -179,7 +177,7 @@ def test_no_file_is_overwritten(folder: Path) -> None:
 
 def test_the_port_is_nobodys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "is_port_free", lambda _address, port: port != 5005)
-    fleet = Making(Namespace(project_dir=str(folder)), None).project().fleet
+    fleet = Making(folder, None).project().fleet
     fleet.state_dir.mkdir(parents=True)
     state_file.save(fleet.state_file, FleetState("desk", {"bp_down_01": InstanceState(web_port=5002)}))
     write_config(folder, a_config("bp_bad_01", 5003, strategy_config={"grid_num": 1}), "broken")
@@ -227,19 +225,19 @@ def test_an_alias_replaces_the_key_it_means(folder: Path) -> None:
     assert config["metadata"]["version"] == "1.0"
 
 
-def test_a_terminal_is_asked_for_what_is_missing(folder: Path) -> None:
+def test_a_terminal_is_asked_for_what_is_missing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     answers = "perp_grid\nbp_new_01\nBTC_USDC_PERP\n90000\n110000\n0.001\n0.01\n"
     parent, child = pty.openpty()
-    command = [sys.executable, "-m", "manager", "--project-dir", str(folder), "new"]
-    with subprocess.Popen(
-        command, stdin=child, stderr=child, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-        env={**os.environ, "DOCKER_HOST": "unix:///nowhere", "LC_ALL": "C"},
-    ) as process:  # fmt: skip
+    with os.fdopen(child) as keys, open(os.ttyname(child), "w") as screen:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdin", keys)
+        monkeypatch.setattr(sys, "stderr", screen)
         os.write(parent, answers.encode())
-        out, _err = process.communicate(timeout=60)
+        line = ["--project-dir", str(folder), "new"]
+        assert new_command.new(Making(parsers.parser("new").parse_args(line), None)) == OK
     os.close(parent)
-    os.close(child)
-    assert "config/active/bp_new_01.json: written" in out
+    assert "config/active/bp_new_01.json: written" in capsys.readouterr().out
     assert made(folder)["strategy_config"]["order_quantity"] == 0.001
 
 

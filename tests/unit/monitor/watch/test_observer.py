@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socketserver
 import threading
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +37,6 @@ def test_an_engine_that_answers_with_errors_is_away(tmp_path: Path, monkeypatch:
     """Else nobody hears of it, and bots die unseen behind the last good look."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "config" / "active").mkdir(parents=True)
-    sight = FleetObserver(Session(Namespace(project_dir=str(tmp_path))))
+    sight = FleetObserver(Session(tmp_path))
     assert not sight.look()
     assert sight.why_away == "the image store is broken"

@@ -268,7 +268,7 @@ def test_a_restore_after_a_killed_manager_waits_for_what_that_one_started(
     monkeypatch.setattr(Held, "settle", lambda held: waited.append(held.follows_a_kill))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     asked = {"file": str(made.path), "ids": ["bp_sol_01"], "dry_run": False, "json": False, "lock_wait": 0.0}
-    assert command.restore(Session(Namespace(**asked, project_dir=str(desk)))) == 0
+    assert command.restore(Session(desk), Namespace(**asked)) == 0
     assert waited == [True]
 
 

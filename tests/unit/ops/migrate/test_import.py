@@ -40,7 +40,7 @@ def _fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(fleet: Path, old: OldFolder, *words: str) -> int:
     line = ["--project-dir", str(fleet), "import", str(old.folder), *words]
-    return import_.import_(Session(parsers.parser("import").parse_args(line)))
+    return import_.import_(Session(fleet), parsers.parser("import").parse_args(line))
 
 
 def said(capsys: pytest.CaptureFixture[str], subject: str = "") -> list[str]:
@@ -378,7 +378,7 @@ def test_only_the_instances_that_are_named(old: OldFolder, fleet: Path) -> None:
 def test_folders_that_are_none(old: OldFolder, fleet: Path, tmp_path: Path) -> None:
     line = ["--project-dir", str(old.folder), "import", str(old.folder)]
     with pytest.raises(UsageError, match="is this fleet's own folder"):
-        import_.import_(Session(parsers.parser("import").parse_args(line)))
+        import_.import_(Session(old.folder), parsers.parser("import").parse_args(line))
     old.folder = tmp_path / "nowhere"
     with pytest.raises(UsageError, match="is not a folder"):
         run(fleet, old)

@@ -1,0 +1,121 @@
+"""Print which orders are open at the exchange: this bot's, and the number of others. Nothing is changed.
+
+The exchange is the one that knows; the record only tells whose an order is. So where nothing is open at all,
+no record is needed to say so.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gridbot.config import args
+from gridbot.config.settings import Settings
+from gridbot.exchanges import venues
+from gridbot.exchanges.exchange import Exchange
+from gridbot.model.errors import (
+    EXIT_CRASH,
+    BotError,
+    ConfigError,
+    DatabaseError,
+    ExchangeError,
+    RefusedError,
+    UnreachableError,
+)
+from gridbot.model.types import ExchangeOrder, as_text
+from gridbot.store.database import open_for_reading
+from gridbot.store.order_reader import OrderReader
+
+MAX_LISTED = 50
+RETRY_S = (0.5, 1.0, 2.0)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print one JSON object: `open_orders` (this bot's), `others`, and `orders` with details of the first.
+
+    When the answer is unknown it prints why on stderr and returns an exit code of `errors`, never a number.
+    """
+    try:
+        settings = args.parse(argv)
+        if not settings.live:
+            raise ConfigError("TRADING_MODE: in paper mode no exchange has orders")
+        from gridbot.exchanges.ccxt_exchange import CcxtExchange
+
+        venues.require_signing_library(settings.exchange)
+        answer = query_open_orders(settings, CcxtExchange(settings, venues.credentials(settings.exchange)))
+    except BotError as err:
+        print(err, file=sys.stderr)
+        return err.exit_code
+    except ExchangeError as err:
+        print(f"{settings.exchange} does not say which orders are open: {err}", file=sys.stderr)
+        return EXIT_CRASH
+    print(json.dumps(answer))
+    return 0
+
+
+def query_open_orders(
+    settings: Settings, exchange: Exchange, sleep: Callable[[float], None] = time.sleep
+) -> dict[str, Any]:
+    """Return the answer. Raises ExchangeError or DatabaseError.
+
+    An unreadable database is an error only while orders are open, because their owner is unknown then.
+    """
+    exchange.shorten_timeouts()
+    listed = _fetch_open_orders(exchange, sleep)
+    try:
+        with open_for_reading(settings.db_path) as db:
+            reader = OrderReader(db)
+            _require_this_market(settings, reader)
+            if pause := _seconds_until_settled(reader, exchange.settle_s, time.time()):
+                sleep(pause)
+                listed = _fetch_open_orders(exchange, sleep)
+            ours = [order for order in listed if reader.find_own(order) is not None]
+    except sqlite3.Error as err:
+        sleep(exchange.settle_s)
+        if listed := _fetch_open_orders(exchange, sleep):
+            raise DatabaseError(
+                f"{len(listed)} orders are open on {settings.symbol}; whose they are cannot be told:"
+                f" {settings.db_path}: {err}"
+            ) from err
+        return _answer([], 0)
+    return _answer(ours, len(listed) - len(ours))
+
+
+def _fetch_open_orders(exchange: Exchange, sleep: Callable[[float], None]) -> list[ExchangeOrder]:
+    """Fetch the market's open orders, with retries while no answer comes. Raises ExchangeError."""
+    for pause in RETRY_S:
+        try:
+            return exchange.open_orders()
+        except UnreachableError:
+            sleep(pause)
+    return exchange.open_orders()
+
+
+def _require_this_market(settings: Settings, reader: OrderReader) -> None:
+    """Check that no order of an earlier run may be open on another market. Raises RefusedError."""
+    for identity in sorted(reader.open_order_identities() - {settings.identity}):
+        if identity.endswith(" live"):
+            raise RefusedError(f"orders of an earlier run may be open on {identity}, which is not asked")
+
+
+def _seconds_until_settled(reader: OrderReader, settle_s: float, now: float) -> float:
+    """Return the seconds until every order that was sent and not answered is listed or lost for good."""
+    sent = [order.created_at for order in reader.live_orders() if order.exchange_id is None]
+    return min(max(max(sent, default=0.0) + settle_s - now, 0.0), settle_s)
+
+
+def _answer(ours: list[ExchangeOrder], others: int) -> dict[str, Any]:
+    named = [
+        {
+            "id": order.exchange_id,
+            "side": order.side.value,
+            "price": None if order.price is None else as_text(order.price),
+            "quantity": as_text(order.qty - order.filled),
+        }
+        for order in ours[:MAX_LISTED]
+    ]
+    return {"open_orders": len(ours), "others": others, "orders": named}

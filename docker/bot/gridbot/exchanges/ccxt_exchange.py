@@ -1,0 +1,403 @@
+"""Trade on a real exchange through ccxt. Calls and errors are translated here, and nothing is decided."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from gridbot.config.settings import Settings
+from gridbot.exchanges import venues
+from gridbot.exchanges.exchange import Exchange
+from gridbot.model.errors import (
+    ConfigError,
+    ExchangeError,
+    NotFoundError,
+    RefusedError,
+    RejectedError,
+    UnauthorizedError,
+    UnreachableError,
+)
+from gridbot.model.types import ZERO, ExchangeOrder, Fill, Market, Order, Side
+
+DEFAULT_TIMEOUT_S = 10.0
+# Name resolution has no timeout of its own; a call that is shorter than this is not stuck.
+MIN_CALL_S = 30.0
+SHORT_TIMEOUT_S = 4.0
+# Requests are signed with a time and a window; past it (and a margin for clocks) the exchange refuses them,
+# so an order that was not found by then never will be.
+WINDOW_MS = 5000
+SETTLE_MARGIN_S = 3.0
+PAGE = 1000
+QUERY = re.compile(r"(?<=[\w/])\?\S*=\S*")
+MOST_PAGES = 50
+# A market order bears a price on exchanges that have no other kind; this share beyond the current one.
+SLIPPAGE = Decimal("0.03")
+NETWORK_FAULTS = (
+    "Timeout",
+    "ConnectionError",
+    "SSLError",
+    "ProxyError",
+    "ChunkedEncodingError",
+    "ConnectionResetError",
+)
+
+
+def load(name: str) -> Any:
+    """Return ccxt's class of one exchange without importing all others.
+
+    ``import ccxt`` imports every exchange it knows (80 MB, 0.6 s here); an empty package object in its place
+    lets ``ccxt.backpack`` import what it needs and no more (42 MB, 0.2 s).
+    """
+    if "ccxt" not in sys.modules:
+        spec = importlib.util.find_spec("ccxt")
+        if spec is None:
+            raise ConfigError(f"trading on {name} needs the library ccxt: pip install ccxt")
+        sys.modules["ccxt"] = importlib.util.module_from_spec(spec)
+    return getattr(importlib.import_module(f"ccxt.{name}"), name)
+
+
+def _ignore(seconds: float) -> None:
+    """Stand in for `on_call` where nobody watches the calls."""
+
+
+class CcxtExchange:
+    """Read one market's prices, and trade on it when there are `credentials`."""
+
+    name = "live"
+    max_client_id = 2**32 - 1
+
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: Mapping[str, str] | None,
+        env: Mapping[str, str] = os.environ,
+        on_call: Callable[[float], None] = _ignore,
+    ) -> None:
+        """Make a client. `on_call` is told, around each call, how many seconds it may still take."""
+        self._on_call = on_call
+        self._venue = venues.VENUES[settings.exchange]
+        self._id = settings.exchange
+        self._settings, self._credentials, self._env = settings, credentials, env
+        self._channels: list[CcxtExchange] = []
+        window = int(_number(env, "GRIDBOT_RECV_WINDOW_MS", WINDOW_MS))
+        self.settle_s = window / 1000 + min(SETTLE_MARGIN_S, window / 1000)
+        timeout = _number(env, "GRIDBOT_EXCHANGE_TIMEOUT", DEFAULT_TIMEOUT_S)
+        options: dict[str, Any] = {"recvWindow": window, "builderFee": False}
+        config: dict[str, Any] = {
+            "timeout": int(timeout * 1000),
+            "requests_trust_env": True,
+            "enableLastJsonResponse": True,
+            "enableLastResponseHeaders": True,
+            "options": options,
+        }
+        for credential, value in (credentials or {}).items():
+            if credential.startswith("options."):
+                options[credential.removeprefix("options.")] = value
+            else:
+                config[credential] = value
+        if self._id == "lighter" and credentials:
+            options["libraryPath"] = env.get(venues.LIGHTER_LIBRARY)
+            auth = {
+                "signer": None,
+                "lighterPrivateKey": config["privateKey"],
+                "deadline": None,
+                "token": None,
+            }
+            options["auths"] = {options["accountIndex"]: {options["apiKeyIndex"]: auth}}
+        self._api = load(settings.exchange)(config)
+        self._errors = importlib.import_module("ccxt.base.errors")
+        self._rate_limit = self._api.rateLimit = _number(env, "GRIDBOT_RATE_LIMIT_MS", self._api.rateLimit)
+        url = venues.base_url(settings.exchange, env)
+        if url:
+            self._api.urls["api"] = _with_base_url(self._api.urls["api"], url)
+        self._raw: dict[str, Any] | None = None
+
+    def market(self) -> Market:
+        """Load the market's rules. Raises RefusedError for a symbol that the exchange doesn't have."""
+        markets = self._call(self._api.load_markets)
+        raw = self._find_market(markets)
+        perp = bool(raw.get("contract"))
+        if perp != self._settings.perp:
+            kind = "a perpetual" if perp else "a spot market"
+            raise ConfigError(f"--symbol: {self._settings.symbol} is {kind} on {self._id}")
+        self._raw = raw
+        precision, limits = raw.get("precision") or {}, raw.get("limits") or {}
+        tick = _decimal(precision.get("price")) or Decimal("1e-8")
+        lot = _decimal(precision.get("amount")) or Decimal("1e-8")
+        return Market(
+            symbol=self._settings.symbol,
+            base=raw["base"],
+            quote=raw.get("settle") or raw["quote"],
+            perp=perp,
+            tick=tick,
+            lot=lot,
+            min_qty=max(_decimal((limits.get("amount") or {}).get("min")) or lot, lot),
+            min_notional=_decimal((limits.get("cost") or {}).get("min")) or ZERO,
+        )
+
+    def price(self) -> Decimal:
+        ticker = self._call(self._api.fetch_ticker, self._symbol)
+        bid, ask, last = (_decimal(ticker.get(key)) for key in ("bid", "ask", "last"))
+        price = (bid + ask) / 2 if bid and ask else last
+        if not price or price <= 0:
+            raise UnreachableError(f"{self._id} gives no price for {self._settings.symbol}")
+        return price
+
+    def place(self, order: Order) -> str:
+        params: dict[str, Any] = {"clientOrderId": self._client_id(order)}
+        if order.post_only:
+            params["postOnly"] = True
+        if order.reduce_only:
+            params["reduceOnly"] = True
+        price = order.price
+        if order.market:
+            price += order.side.sign * price * SLIPPAGE
+        answer = self._call(
+            self._api.create_order,
+            self._symbol,
+            "market" if order.market else "limit",
+            order.side.value,
+            float(order.qty),
+            float(price),
+            params,
+        )
+        exchange_id = answer.get("id") if isinstance(answer, dict) else None
+        if not exchange_id:
+            raise UnreachableError(f"{self._id} answered an order without an id")
+        return str(exchange_id)
+
+    def cancel(self, order: Order) -> None:
+        try:
+            self._call(self._api.cancel_order, order.exchange_id, self._symbol, json=False)
+        except UnauthorizedError:
+            raise
+        except RejectedError:
+            pass  # gone already, or it will be seen among the open orders again
+        except UnreachableError as err:
+            if "RESOURCE_NOT_FOUND" not in str(err):
+                raise
+
+    def open_orders(self) -> list[ExchangeOrder]:
+        return [self._order(raw) for raw in self._list(self._api.fetch_open_orders, self._symbol)]
+
+    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
+        if self._venue.lookup == "client_id":
+            for order in orders:
+                yield order, self._find_one(order)
+            return
+        # One list for all of them; an old one may be further back than that list goes.
+        recent = self._history({})
+        for order in orders:
+            match = _match_order(order, recent)
+            if match is None and order.exchange_id and self._id == "backpack":
+                match = _match_order(order, self._history({"orderId": order.exchange_id}))
+            yield order, match
+
+    def _find_one(self, order: Order) -> ExchangeOrder | None:
+        params = {} if order.exchange_id else {"clientOrderId": self._client_id(order)}
+        try:
+            raw = self._call(self._api.fetch_order, order.exchange_id or "", self._symbol, params)
+        except NotFoundError:
+            return None
+        return self._order(raw)
+
+    def _history(self, params: dict[str, Any]) -> list[ExchangeOrder]:
+        fetch = self._api.fetch_orders if self._api.has["fetchOrders"] else self._api.fetch_closed_orders
+        limit = PAGE if self._id == "backpack" else 100
+        return [self._order(raw) for raw in self._list(fetch, self._symbol, None, limit, params)]
+
+    def fills(self, since: float) -> list[Fill]:
+        fills: list[Fill] = []
+        for page in range(MOST_PAGES):
+            params = {"offset": page * PAGE} if self._id == "backpack" and page else {}
+            raw = self._list(self._api.fetch_my_trades, self._symbol, int(since * 1000), PAGE, params)
+            fills += [self._fill(trade) for trade in raw]
+            if len(raw) < PAGE or self._id != "backpack":
+                break
+        return fills
+
+    def channels(self, most: int) -> list[Exchange]:
+        count = max(min(most, self._venue.channels), 1)
+        while len(self._channels) < count - 1:
+            client = CcxtExchange(self._settings, self._credentials, self._env, self._on_call)
+            client._api.set_markets(self._api.markets)
+            client._raw = self._raw
+            client._api.timeout = self._api.timeout
+            self._channels.append(client)
+        used = [self, *self._channels[: count - 1]]
+        for channel in used:  # together they keep to the rate that one of them may have
+            channel._api.rateLimit = self._rate_limit * len(used)
+        return list(used)
+
+    def shorten_timeouts(self) -> None:
+        self._api.timeout = min(self._api.timeout, int(SHORT_TIMEOUT_S * 1000))
+
+    def position(self) -> Decimal | None:
+        if not self._settings.perp:
+            return None
+        total = ZERO
+        for raw in self._call(self._api.fetch_positions, [self._symbol]):
+            net = _decimal((raw.get("info") or {}).get("netQuantity"))
+            if net is None:
+                size = (_decimal(raw.get("contracts")) or ZERO) * (
+                    _decimal(raw.get("contractSize")) or Decimal(1)
+                )
+                net = -abs(size) if raw.get("side") == "short" else abs(size)
+            total += net
+        return total
+
+    @property
+    def _symbol(self) -> str:
+        if self._raw is None:
+            self.market()
+        assert self._raw is not None
+        return str(self._raw["symbol"])
+
+    def _find_market(self, markets: Mapping[str, Any]) -> dict[str, Any]:
+        symbol = self._settings.symbol
+        for raw in markets.values():
+            if symbol in (raw["id"], raw["symbol"]):
+                return dict(raw)
+        near = sorted(str(raw["id"]) for raw in markets.values() if str(raw["id"])[:3] == symbol[:3])[:5]
+        hint = f"; it has {', '.join(near)}" if near else ""
+        raise RefusedError(f"--symbol: {self._id} has no market {symbol}{hint}")
+
+    def _client_id(self, order: Order) -> int | str:
+        return order.client_id if self._id in ("backpack", "lighter") else str(order.client_id)
+
+    def _order(self, raw: Mapping[str, Any]) -> ExchangeOrder:
+        client = str(raw.get("clientOrderId") or "")
+        return ExchangeOrder(
+            exchange_id=str(raw["id"]),
+            client_id=int(client) if client.isascii() and client.isdigit() else None,
+            side=Side(raw["side"]),
+            price=_decimal(raw.get("price")),
+            qty=_decimal(raw.get("amount")) or ZERO,
+            filled=_decimal(raw.get("filled")) or ZERO,
+            open=raw.get("status") == "open",
+        )
+
+    def _fill(self, raw: Mapping[str, Any]) -> Fill:
+        info, fee = raw.get("info") or {}, raw.get("fee") or {}
+        client = str(info.get("clientId") or info.get("client_id") or info.get("clientOrderId") or "")
+        return Fill(
+            trade_id=str(raw["id"]),
+            exchange_id=str(raw["order"]),
+            client_id=int(client) if client.isascii() and client.isdigit() else None,
+            side=Side(raw["side"]),
+            price=_decimal(raw["price"]) or ZERO,
+            qty=_decimal(raw["amount"]) or ZERO,
+            fee=_decimal(fee.get("cost")) or ZERO,
+            fee_currency=str(fee.get("currency") or ""),
+            at=(raw.get("timestamp") or 0) / 1000,
+            maker=raw.get("takerOrMaker") != "taker",
+        )
+
+    def _list(self, function: Callable[..., Any], *args: Any) -> list[Any]:
+        answer = self._call(function, *args)
+        if not isinstance(answer, list) or (
+            self._id == "backpack" and not isinstance(self._api.last_json_response, list)
+        ):
+            raise UnreachableError(f"{self._id} answered something that is not a list")
+        return answer
+
+    def _call(self, function: Callable[..., Any], *args: Any, json: bool = True) -> Any:
+        self._on_call(max(2 * self._api.timeout / 1000, MIN_CALL_S))
+        try:
+            answer = function(*args)
+            if json and self._api.last_json_response is None:
+                raise UnreachableError(f"{self._id} answered something that is not JSON")
+            return answer
+        except self._errors.BaseError as err:
+            raise self._translate_error(err) from err
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as err:
+            raise UnreachableError(
+                f"cannot make sense of {self._id}'s answer: {type(err).__name__}: {err}"
+            ) from err
+        finally:
+            self._on_call(0.0)
+
+    def _translate_error(self, err: Exception) -> ExchangeError:
+        """Translate ccxt's error. Only the exchange's own answer rejects; else the outcome is unknown."""
+        # ccxt quotes the address with its query, which holds nothing but parameters and the signature.
+        text = QUERY.sub("", " ".join(str(err).split()))[:300]
+        status, errors = _http_status(err), self._errors
+        if status == 418 or isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded):
+            cause = "banned" if status == 418 else "rate_limited"
+            return UnreachableError(text, cause=cause, retry_after=self._retry_after())
+        if status == 503 or isinstance(err, errors.OnMaintenance) or "MAINTENANCE" in text:
+            return UnreachableError(text, cause="maintenance", retry_after=self._retry_after())
+        if isinstance(err, errors.AuthenticationError):
+            return UnauthorizedError(text, cause="unauthorized")
+        if not isinstance(err, errors.ExchangeError) or (status is not None and status >= 500):
+            return UnreachableError(text, cause="unreachable")
+        if isinstance(err, errors.OrderNotFound):
+            return NotFoundError(text)
+        if status is None and type(err.__context__).__name__ in NETWORK_FAULTS:
+            return UnreachableError(text, cause="unreachable")
+        return RejectedError(text, cause=self._cause_of_rejection(err, text))
+
+    def _cause_of_rejection(self, err: Exception, text: str) -> str:
+        if isinstance(err, self._errors.InsufficientFunds):
+            return "insufficient_funds"
+        if "FORBIDDEN" in text:
+            return "unauthorized"
+        if any(word in text.upper() for word in ("NOTIONAL", "MINIMUM", "TOO SMALL")):
+            return "below_minimum"
+        return "other"
+
+    def _retry_after(self) -> float | None:
+        """Return the seconds of the last answer's Retry-After header, None without one."""
+        headers = self._api.last_response_headers or {}
+        text = str(headers.get("Retry-After") or "")
+        return float(text) if text.isascii() and text.isdigit() else None
+
+
+def _match_order(order: Order, orders: Sequence[ExchangeOrder]) -> ExchangeOrder | None:
+    """Find `order` by its id where that is known, else by its client id, side and price."""
+    for exchange_order in orders:
+        if order.exchange_id is not None:
+            if exchange_order.exchange_id == order.exchange_id:
+                return exchange_order
+        elif exchange_order.client_id == order.client_id and order.matches(exchange_order):
+            return exchange_order
+    return None
+
+
+def _http_status(err: BaseException | None) -> int | None:
+    while err is not None:
+        response = getattr(err, "response", None)
+        if response is not None:
+            return int(response.status_code)
+        err = err.__context__
+    return None
+
+
+def _with_base_url(urls: Any, base: str) -> Any:
+    """Return ccxt's table of addresses with each host replaced by `base`."""
+    if isinstance(urls, dict):
+        return {name: _with_base_url(value, base) for name, value in urls.items()}
+    parts = str(urls).split("/", 3)
+    return f"{base}/{parts[3]}" if len(parts) > 3 else base
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    """Return a number above 0 from the environment. Raises ConfigError."""
+    text = env.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise ConfigError(f"{name}: must be a number above 0, not {text}")
+    return value
+
+
+def _decimal(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(str(value))

@@ -1,0 +1,55 @@
+"""Define the interface of an exchange, simulated or real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from gridbot.model.types import ExchangeOrder, Fill, Market, Order
+
+
+class Exchange(Protocol):
+    """Trade on one market of one account.
+
+    Every call may raise `UnreachableError` (no clear answer) or `RejectedError` (refused). `name` says where
+    prices come from: `live`, `synthetic` or `replay`. An order that was sent and that neither the open orders
+    nor the history know after `settle_s` seconds was never accepted and never will be.
+    """
+
+    name: str
+    settle_s: float
+    max_client_id: int
+
+    def market(self) -> Market:
+        """Return the rules of the run's market."""
+
+    def price(self) -> Decimal:
+        """Return the current price."""
+
+    def place(self, order: Order) -> str:
+        """Send `order` and return the exchange's id of it. After UnreachableError it may exist too."""
+
+    def cancel(self, order: Order) -> None:
+        """Cancel an open order. An order that is no longer open is not an error."""
+
+    def open_orders(self) -> list[ExchangeOrder]:
+        """Return all open orders of the account on this market, of other programs too."""
+
+    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
+        """Yield each of `orders` with its state in the history, None for one the exchange doesn't know.
+
+        Results that precede a failing call are yielded before it raises.
+        """
+
+    def fills(self, since: float) -> list[Fill]:
+        """Return the account's executions on this market from `since` (seconds since the epoch) on."""
+
+    def channels(self, most: int) -> list[Exchange]:
+        """Return up to `most` clients of this account, this one first, that may be called in parallel."""
+
+    def shorten_timeouts(self) -> None:
+        """Use short timeouts from now on."""
+
+    def position(self) -> Decimal | None:
+        """Return the account's position on a perpetual, None where the exchange has no such figure."""

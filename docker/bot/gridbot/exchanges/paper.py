@@ -1,0 +1,143 @@
+"""Simulate an exchange.
+
+A resting order is filled when the market trades *through* its price, because at the price itself others were
+first in the queue. An order that takes pays half of the spread.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+
+from gridbot.exchanges.exchange import Exchange
+from gridbot.exchanges.price_sources import PriceSource
+from gridbot.model.errors import RejectedError
+from gridbot.model.types import ExchangeOrder, Fill, Market, Order, Side, ceil_to
+
+MAKER_FEE = Decimal("0.0002")
+TAKER_FEE = Decimal("0.0005")
+# The distance of best bid and best ask from the price, as a share of it; one tick at least.
+HALF_SPREAD = Decimal("0.0002")
+# Closed orders that `find` still knows; the store has closed them long before.
+KEPT_ORDERS = 500
+FEE_STEP = Decimal("1e-8")
+
+
+class PaperExchange:
+    """Fill orders against a price source. Its orders end with the process; `find` tells the store so."""
+
+    settle_s = 0.0
+    max_client_id = 2**32 - 1
+
+    def __init__(
+        self, market: Callable[[], Market], source: PriceSource, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.name = source.name
+        self._rules, self._source, self._clock = market, source, clock
+        self._market: Market | None = None
+        self._orders: dict[int, Order] = {}
+        self._reports: dict[int, ExchangeOrder] = {}
+        self._fills: list[Fill] = []
+        self._price: Decimal | None = None
+        # The start's time makes the ids unique across restarts.
+        self._prefix = f"p{int(clock() * 1000):x}"
+        self._ids = itertools.count(1)
+
+    def market(self) -> Market:
+        if self._market is None:
+            self._market = self._rules()
+        return self._market
+
+    def price(self) -> Decimal:
+        for price in self._source.next_prices():
+            self._price = price
+            for order in list(self._orders.values()):
+                if order.side.sign * (order.price - price) > 0:
+                    self._fill(order, order.price, MAKER_FEE, maker=True)
+        assert self._price is not None
+        return self._price
+
+    def place(self, order: Order) -> str:
+        price = self._price if self._price is not None else self.price()
+        best = self._best_price(order.side, price)
+        crosses = order.market or order.side.sign * (order.price - best) >= 0
+        if crosses and order.post_only:
+            raise RejectedError("a post-only order would have traded at once")
+        exchange_id = f"{self._prefix}-{next(self._ids)}"
+        self._drop_old_orders()
+        if crosses:
+            self._reports[order.client_id] = self._report(order, exchange_id, order.qty, is_open=False)
+            self._record(order, exchange_id, best, TAKER_FEE, maker=False)
+        else:
+            self._orders[order.client_id] = order
+            self._reports[order.client_id] = self._report(order, exchange_id, Decimal(0), is_open=True)
+        return exchange_id
+
+    def cancel(self, order: Order) -> None:
+        if self._orders.pop(order.client_id, None) is not None:
+            known = self._reports[order.client_id]
+            self._reports[order.client_id] = self._report(order, known.exchange_id, Decimal(0), is_open=False)
+
+    def open_orders(self) -> list[ExchangeOrder]:
+        return [self._reports[client_id] for client_id in self._orders]
+
+    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
+        for order in orders:
+            yield order, self._reports.get(order.client_id)
+
+    def fills(self, since: float) -> list[Fill]:
+        del since  # fills that were returned once are stored
+        fills, self._fills = self._fills, []
+        return fills
+
+    def channels(self, most: int) -> list[Exchange]:
+        del most
+        return [self]
+
+    def shorten_timeouts(self) -> None:
+        """Do nothing, because no call here takes time."""
+
+    def position(self) -> Decimal | None:
+        return None
+
+    def _best_price(self, side: Side, price: Decimal) -> Decimal:
+        """Return what an order on `side` that takes would pay or get."""
+        tick = self.market().tick
+        half = max(ceil_to(price * HALF_SPREAD, tick), tick)
+        return price + half if side is Side.BUY else max(price - half, tick)
+
+    def _drop_old_orders(self) -> None:
+        if len(self._reports) > 2 * KEPT_ORDERS:
+            for client_id in [known for known in self._reports if known not in self._orders][:KEPT_ORDERS]:
+                del self._reports[client_id]
+
+    def _fill(self, order: Order, price: Decimal, rate: Decimal, *, maker: bool) -> None:
+        del self._orders[order.client_id]
+        exchange_id = self._reports[order.client_id].exchange_id
+        self._reports[order.client_id] = self._report(order, exchange_id, order.qty, is_open=False)
+        self._record(order, exchange_id, price, rate, maker=maker)
+
+    def _record(self, order: Order, exchange_id: str, price: Decimal, rate: Decimal, *, maker: bool) -> None:
+        fee = (price * order.qty * rate).quantize(FEE_STEP)
+        self._fills.append(
+            Fill(
+                f"t{exchange_id}",
+                exchange_id,
+                order.client_id,
+                order.side,
+                price,
+                order.qty,
+                fee,
+                self.market().quote,
+                self._clock(),
+                maker,
+            )
+        )
+
+    @staticmethod
+    def _report(order: Order, exchange_id: str, filled: Decimal, *, is_open: bool) -> ExchangeOrder:
+        return ExchangeOrder(
+            exchange_id, order.client_id, Side(order.side), order.price, order.qty, filled, is_open
+        )

@@ -1,0 +1,124 @@
+"""Describe each exchange: its address, the variables of its keys, its signing library.
+
+ccxt knows everything else about them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gridbot.model.errors import ConfigError, KeysError
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """`keys`: each credential ccxt needs -> the variables it is read from, the first one set wins.
+
+    A credential `options.x` goes to ccxt's options. `optional` ones are read when they are there. `lookup`
+    says how an order is found again by its client id: `history` (a list of recent orders) or `client_id` (a
+    call of its own). `channels`: how many calls may be under way at once.
+    """
+
+    host: str
+    keys: Mapping[str, tuple[str, ...]]
+    optional: Mapping[str, tuple[str, ...]]
+    lookup: str
+    channels: int = 4
+
+
+def _names(exchange: str, *suffixes: str) -> tuple[str, ...]:
+    return tuple(f"{exchange}_{suffix}" for suffix in suffixes)
+
+
+VENUES: Mapping[str, Venue] = {
+    "backpack": Venue(
+        host="api.backpack.exchange",
+        keys={
+            "apiKey": _names("BACKPACK", "KEY", "API_KEY"),
+            "secret": _names("BACKPACK", "SECRET", "SECRET_KEY", "API_SECRET"),
+        },
+        optional={},
+        lookup="history",
+    ),
+    "aster": Venue(
+        host="fapi.asterdex.com",
+        keys={"privateKey": _names("ASTER", "PRIVATE_KEY", "SECRET", "SECRET_KEY")},
+        optional={"options.signerAddress": _names("ASTER", "SIGNER_ADDRESS")},
+        lookup="client_id",
+    ),
+    "paradex": Venue(
+        host="api.prod.paradex.trade",
+        keys={
+            "walletAddress": _names("PARADEX", "WALLET_ADDRESS", "ACCOUNT_ADDRESS", "ADDRESS"),
+            "privateKey": _names("PARADEX", "PRIVATE_KEY", "SECRET", "SECRET_KEY"),
+        },
+        optional={},
+        lookup="client_id",
+    ),
+    "lighter": Venue(
+        host="mainnet.zklighter.elliot.ai",
+        keys={
+            "privateKey": _names("LIGHTER", "PRIVATE_KEY", "API_KEY_PRIVATE_KEY", "SECRET", "SECRET_KEY"),
+            "options.accountIndex": _names("LIGHTER", "ACCOUNT_INDEX"),
+            "options.apiKeyIndex": _names("LIGHTER", "API_KEY_INDEX", "KEY_INDEX"),
+        },
+        optional={},
+        lookup="history",
+        channels=1,  # its nonces count one after the other
+    ),
+    "apex": Venue(
+        host="omni.apex.exchange",
+        keys={
+            "apiKey": _names("APEX", "KEY", "API_KEY"),
+            "secret": _names("APEX", "SECRET", "SECRET_KEY", "API_SECRET"),
+            "password": _names("APEX", "PASSPHRASE", "PASSWORD", "API_PASSPHRASE"),
+            "options.seeds": _names("APEX", "SEEDS", "ZK_SEEDS", "OMNI_KEY"),
+        },
+        optional={"options.accountId": _names("APEX", "ACCOUNT_ID")},
+        lookup="client_id",
+    ),
+}
+LIGHTER_LIBRARY = "LIGHTER_SIGNER_LIBRARY"
+
+
+def base_url(exchange: str, env: Mapping[str, str] = os.environ) -> str | None:
+    """Return the address that the environment sets, None for ccxt's own. Raises ConfigError."""
+    for name in (*_names(exchange.upper(), "API_URL", "BASE_URL"), "BASE_URL"):
+        if env.get(name):
+            url = env[name].rstrip("/")
+            if not url.startswith(("https://", "http://")):
+                raise ConfigError(f"{name}: must begin with https:// or http://")
+            return url
+    return None
+
+
+def credentials(exchange: str, env: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the credentials of a live run. Raises KeysError naming every missing variable."""
+    venue, values, missing = VENUES[exchange], {}, []
+    for credential, names in [*venue.keys.items(), *venue.optional.items()]:
+        value = next((env[name] for name in names if env.get(name)), None)
+        if value is not None:
+            values[credential] = value
+        elif credential in venue.keys:
+            missing.append(names[0] if len(names) == 1 else f"{names[0]} (or {', '.join(names[1:])})")
+    if missing:
+        raise KeysError(f"live trading on {exchange} needs {'; '.join(missing)} in the environment")
+    return values
+
+
+def require_signing_library(exchange: str, env: Mapping[str, str] = os.environ) -> None:
+    """Check that the library that signs this exchange's orders is installed. Raises ConfigError."""
+    if exchange == "lighter" and not Path(env.get(LIGHTER_LIBRARY) or "/nonexistent").is_file():
+        raise ConfigError(
+            "live trading on lighter needs its signing library"
+            f" (lighter-signer, of github.com/elliottech/lighter-python): set {LIGHTER_LIBRARY} to its path"
+        )
+    if exchange == "apex" and importlib.util.find_spec("apexpro") is None:
+        raise ConfigError(
+            "live trading on apex needs the signing library apexomni:"
+            " pip install apexomni-x86-windows-linux (or apexomni-arm)"
+        )

@@ -1,0 +1,69 @@
+"""Define the exceptions, and the exit code each kind ends the bot with."""
+
+from __future__ import annotations
+
+EXIT_COMPLETED = 0
+EXIT_CRASH = 1
+
+
+class BotError(Exception):
+    """End the bot with `exit_code`. The text is the one line that the user reads."""
+
+    exit_code = EXIT_CRASH
+
+
+class ConfigError(BotError):
+    """Report that the arguments, the environment or the market's rules don't allow this run."""
+
+    exit_code = 2
+
+
+class KeysError(BotError):
+    """Report credentials that are missing, or that the exchange doesn't accept."""
+
+    exit_code = 3
+
+
+class RefusedError(BotError):
+    """Report that the exchange refused something the run can't do without."""
+
+    exit_code = 4
+
+
+class DatabaseError(BotError):
+    """Report a SQLite file that is broken, not writable, or in use by another bot."""
+
+    exit_code = 5
+
+
+class PortError(BotError):
+    """Report that the web port can't be listened on."""
+
+    exit_code = 6
+
+
+class ExchangeError(Exception):
+    """Report that one call to the exchange failed. No `BotError`, because the loop decides what follows.
+
+    `cause` is a word of the contract, `retry_after` the pause in seconds that the exchange asked for.
+    """
+
+    def __init__(self, text: str = "", *, cause: str = "other", retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.cause, self.retry_after = cause, retry_after
+
+
+class UnreachableError(ExchangeError):
+    """Report a call without a clear answer. After `place` the order may exist."""
+
+
+class RejectedError(ExchangeError):
+    """Report that the exchange refused this one call. After `place` the order does not exist."""
+
+
+class UnauthorizedError(RejectedError):
+    """Report that the keys were not accepted for this call."""
+
+
+class NotFoundError(RejectedError):
+    """Report an order that the exchange doesn't know."""

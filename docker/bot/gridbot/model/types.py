@@ -1,0 +1,153 @@
+"""Define sides, markets, orders and fills. Quantities are in the base currency, prices in quote per base."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from enum import StrEnum
+
+ZERO = Decimal(0)
+
+
+class Side(StrEnum):
+    """Name the two sides of the book."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """Return +1 for a buy and -1 for a sell, the change of position that a fill of 1 makes."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> Side:
+        """Return the other side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+def floor_to(value: Decimal, step: Decimal) -> Decimal:
+    """Return the largest multiple of `step` at or below `value`."""
+    return (value / step).to_integral_value(ROUND_FLOOR) * step
+
+
+def ceil_to(value: Decimal, step: Decimal) -> Decimal:
+    """Return the smallest multiple of `step` at or above `value`."""
+    return (value / step).to_integral_value(ROUND_CEILING) * step
+
+
+def as_text(value: Decimal) -> str:
+    """Format `value` without exponent and trailing zeros, as it is stored, logged and served."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("", "-0") else text
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Hold the rules of one market. `tick` and `lot` are the steps of price and quantity."""
+
+    symbol: str
+    base: str
+    quote: str
+    perp: bool
+    tick: Decimal
+    lot: Decimal
+    min_qty: Decimal
+    min_notional: Decimal = ZERO
+
+    def is_tradable(self, qty: Decimal, price: Decimal) -> bool:
+        """Tell whether an order of `qty`, a multiple of the lot, is large enough for the exchange."""
+        return qty >= self.min_qty and qty > 0 and qty * price >= self.min_notional
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """Describe an order to place.
+
+    `slot` names its place in the strategy; a slot holds at most one live order.
+    """
+
+    slot: str
+    side: Side
+    price: Decimal
+    qty: Decimal
+    cell: int | None = None
+    post_only: bool = False
+    market: bool = False
+    reduce_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Hold one order of this bot, as the database has it.
+
+    `state` is `new` (stored, and possibly sent), `open` (confirmed by the exchange), or final: `filled`,
+    `canceled`, `rejected`, `absent` (it never reached the exchange).
+    """
+
+    client_id: int
+    slot: str
+    side: Side
+    price: Decimal
+    qty: Decimal
+    filled: Decimal
+    state: str
+    created_at: float
+    cell: int | None = None
+    exchange_id: str | None = None
+    post_only: bool = False
+    market: bool = False
+    reduce_only: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Tell whether the order may be open at the exchange."""
+        return self.state in ("new", "open")
+
+    @property
+    def remaining(self) -> Decimal:
+        """Return the quantity that is not filled yet."""
+        return self.qty - self.filled
+
+    def matches(self, exchange_order: ExchangeOrder) -> bool:
+        """Compare side and price with an order of the exchange.
+
+        Another program on the same account may have used the same client id, so an equal id proves nothing.
+        """
+        return self.side is exchange_order.side and (
+            self.market or exchange_order.price is None or self.price == exchange_order.price
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeOrder:
+    """Hold an order as the exchange reports it, of this bot or of another program.
+
+    `client_id` is None where it isn't a number.
+    """
+
+    exchange_id: str
+    client_id: int | None
+    side: Side
+    price: Decimal | None
+    qty: Decimal
+    filled: Decimal
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Hold an execution as the exchange reports it. `at` is the exchange's time, seconds since the epoch."""
+
+    trade_id: str
+    exchange_id: str
+    client_id: int | None
+    side: Side
+    price: Decimal
+    qty: Decimal
+    fee: Decimal
+    fee_currency: str
+    at: float
+    maker: bool = True

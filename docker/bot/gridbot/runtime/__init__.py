@@ -1,0 +1,7 @@
+"""Provide what the process needs around trading: signals, output, shared state.
+
+shared_state  state passed between the loop and the web threads
+report_file   the report for the supervisor
+stop_signal   SIGTERM as an object that wakes the loop
+log           output format
+"""

@@ -1,0 +1,65 @@
+"""Share state between the loop and the web threads. No other object is used by both."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from gridbot.model.condition import Condition
+
+# The contract says three intervals without a tick; less than this only measures a busy machine.
+MIN_TICK_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Hold an answer of /health: `healthy`, `degraded` (alive, but unable to trade) or `unhealthy`."""
+
+    status: str
+    reason: str | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the answer is 200."""
+        return self.status != "unhealthy"
+
+
+class SharedState:
+    """Hold attributes that are replaced whole, never changed in place, so that readers need no lock."""
+
+    def __init__(self, interval: float) -> None:
+        self.started_at = time.time()
+        self.status: dict[str, Any] = {}
+        # None until the bot trades, or knows why it cannot.
+        self.condition: Condition | None = None
+        self.finished = False
+        self._tick_timeout = max(3 * interval, MIN_TICK_TIMEOUT_S)
+        self._last_tick: float | None = None
+        self._call_ends = 0.0
+        # Set by the web threads, applied by the loop.
+        self.pause_requested: bool | None = None
+
+    def record_tick(self, busy_for: float = 0.0) -> None:
+        """Note that the loop is alive, and that a call which begins now may take `busy_for` seconds."""
+        self._last_tick = time.monotonic()
+        self._call_ends = self._last_tick + busy_for
+
+    @property
+    def last_tick_age(self) -> float | None:
+        """Return the seconds since the last tick, None before the first."""
+        return None if self._last_tick is None else time.monotonic() - self._last_tick
+
+    def health(self) -> Health:
+        """Tell whether the bot trades, and if not, why."""
+        now = time.monotonic()
+        if self.finished:
+            return Health("unhealthy", "stopping")
+        if self._last_tick is None or self.condition is None:
+            return Health("unhealthy", "starting")
+        if now > max(self._last_tick, self._call_ends) + self._tick_timeout:
+            age = now - self._last_tick
+            return Health("unhealthy", f"the trading loop has not ticked for {age:.0f} s")
+        if self.condition.is_degraded:
+            return Health("degraded", self.condition.reason)
+        return Health("healthy")

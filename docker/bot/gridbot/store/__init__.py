@@ -1,0 +1,9 @@
+"""The database: one SQLite file with everything the bot did.
+
+store         writes runs, orders, trades and cells
+order_reader  reads orders
+samples       writes the equity curve and errors
+history       reads charts, trades and errors for the web port
+ledger        position and P&L, exact
+database      schema, lock, connections
+"""

@@ -1,0 +1,85 @@
+"""Read charts, trades and errors for the page and the API, in the web threads."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from gridbot.store.database import open_for_reading
+
+POINTS = 480
+# Fills of one side at one price that would be drawn on top of each other are merged.
+FILL_BUCKETS = 160
+MOST_FILLS = 1500
+
+
+def chart_data(path: Path, hours: float) -> dict[str, Any]:
+    """Return prices, P&L and fills of the last `hours` hours of the current run, in about `POINTS` points.
+
+    `points` are lists of time, price, lowest, highest, P&L and position; `fills` are lists of time, side,
+    price and quantity.
+    """
+    now = time.time()
+    with open_for_reading(path) as db:
+        run = db.execute("SELECT id FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+        run_id = run["id"] if run else 0
+        first = db.execute(
+            "SELECT min(at) FROM equity WHERE at >= ? AND run_id = ?", (now - hours * 3600, run_id)
+        ).fetchone()[0]
+        start = now if first is None else float(first)
+        bucket = max((now - start) / POINTS, 0.5)
+        # With max(at) SQLite takes the bare columns from the row that has it, which is the bucket's last.
+        points = db.execute(
+            "SELECT max(at) AS at, price, min(price) AS low, max(price) AS high, pnl, position FROM equity"
+            " WHERE at >= ?1 AND run_id = ?2 GROUP BY CAST((at - ?1) / ?3 AS INTEGER) ORDER BY 1",
+            (start, run_id, bucket),
+        )
+        fills = db.execute(
+            "SELECT max(at) AS at, side, CAST(price AS REAL) AS price, sum(CAST(qty AS REAL)) AS qty"
+            " FROM trades WHERE at >= ?1 AND run_id = ?2"
+            " GROUP BY CAST((at - ?1) / ?3 AS INTEGER), side, price ORDER BY 1 DESC LIMIT ?4",
+            (start - 1, run_id, max((now - start) / FILL_BUCKETS, 0.5), MOST_FILLS),
+        )
+        return {
+            "from": round(start, 3),
+            "to": round(now, 3),
+            "points": [
+                [round(r["at"], 2), r["price"], r["low"], r["high"], round(r["pnl"], 8), r["position"]]
+                for r in points
+            ],
+            "fills": [[round(r["at"], 2), r["side"], float(r["price"]), float(r["qty"])] for r in fills][
+                ::-1
+            ],
+        }
+
+
+def trades(path: Path, limit: int, before: float | None = None) -> list[dict[str, Any]]:
+    """Return the latest trades, newest first, with exact amounts as text."""
+    with open_for_reading(path) as db:
+        rows = db.execute(
+            "SELECT at, side, price, qty AS quantity, fee, fee_currency, maker, position, realized, trade_id,"
+            " exchange_id FROM trades WHERE at < ? ORDER BY at DESC LIMIT ?",
+            (before if before is not None else float("inf"), limit),
+        )
+        return [_plain(row) for row in rows]
+
+
+def errors(path: Path, limit: int) -> list[dict[str, Any]]:
+    """Return the latest errors, newest first. Repetitions of one error are one entry with a count."""
+    with open_for_reading(path) as db:
+        rows = db.execute(
+            "SELECT first_at, last_at, count, kind, message FROM errors ORDER BY id DESC LIMIT ?", (limit,)
+        )
+        return [_plain(row) for row in rows]
+
+
+def error_count(path: Path) -> int:
+    """Return the number of errors, repetitions counted."""
+    with open_for_reading(path) as db:
+        return int(db.execute("SELECT coalesce(sum(count), 0) FROM errors").fetchone()[0])
+
+
+def _plain(row: sqlite3.Row) -> dict[str, Any]:
+    return {key: bool(row[key]) if key == "maker" else row[key] for key in row.keys()}  # noqa: SIM118

@@ -1,0 +1,74 @@
+"""Read orders from the database."""
+
+from __future__ import annotations
+
+import sqlite3
+from decimal import Decimal
+
+from gridbot.model.types import ExchangeOrder, Order, Side
+from gridbot.store.database import LIVE
+
+ORDER_COLUMNS = (
+    "client_id, slot, cell, side, price, qty, filled, state, exchange_id, post_only, market, reduce_only,"
+    " created_at"
+)
+
+
+class OrderReader:
+    """Query orders through an open connection, read-only or not."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def order(self, client_id: int) -> Order | None:
+        """Return the order with this client id."""
+        row = self._db.execute(
+            f"SELECT {ORDER_COLUMNS} FROM orders WHERE client_id = ?", (client_id,)
+        ).fetchone()
+        return _order(row) if row else None
+
+    def order_by_exchange_id(self, exchange_id: str) -> Order | None:
+        """Return the order with this id of the exchange."""
+        row = self._db.execute(
+            f"SELECT {ORDER_COLUMNS} FROM orders WHERE exchange_id = ?", (exchange_id,)
+        ).fetchone()
+        return _order(row) if row else None
+
+    def live_orders(self) -> list[Order]:
+        """Return the orders that may be open at the exchange, oldest first."""
+        rows = self._db.execute(f"SELECT {ORDER_COLUMNS} FROM orders WHERE {LIVE} ORDER BY created_at")
+        return [_order(row) for row in rows]
+
+    def find_own(self, exchange_order: ExchangeOrder) -> Order | None:
+        """Return the stored order that `exchange_order` is, None for an order of another program."""
+        order = self.order_by_exchange_id(exchange_order.exchange_id)
+        if order is None and exchange_order.client_id is not None:
+            order = self.order(exchange_order.client_id)
+            if order is not None and (order.exchange_id is not None or not order.matches(exchange_order)):
+                return None
+        return order
+
+    def open_order_identities(self) -> set[str]:
+        """Return the identities of the runs whose orders may be open now."""
+        rows = self._db.execute(
+            f"SELECT DISTINCT runs.identity FROM orders JOIN runs ON runs.id = orders.run_id WHERE {LIVE}"
+        )
+        return {row["identity"] for row in rows}
+
+
+def _order(row: sqlite3.Row) -> Order:
+    return Order(
+        client_id=row["client_id"],
+        slot=row["slot"],
+        side=Side(row["side"]),
+        price=Decimal(row["price"]),
+        qty=Decimal(row["qty"]),
+        filled=Decimal(row["filled"]),
+        state=row["state"],
+        created_at=row["created_at"],
+        cell=row["cell"],
+        exchange_id=row["exchange_id"],
+        post_only=bool(row["post_only"]),
+        market=bool(row["market"]),
+        reduce_only=bool(row["reduce_only"]),
+    )

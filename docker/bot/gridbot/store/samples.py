@@ -1,0 +1,68 @@
+"""Write the equity curve and the errors, which no decision depends on."""
+
+from __future__ import annotations
+
+import sqlite3
+from decimal import Decimal
+
+from gridbot.store.database import LIVE
+from gridbot.store.ledger import Ledger
+
+
+class Samples:
+    """Write through the store's connection."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._thinned_at = 0.0
+
+    def add_equity(self, run_id: int, at: float, price: Decimal, ledger: Ledger) -> None:
+        """Add a point of the equity curve."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO equity VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                at,
+                run_id,
+                float(price),
+                float(ledger.position),
+                float(ledger.pnl(price)),
+                float(ledger.realized),
+                float(ledger.fees),
+            ),
+        )
+
+    def thin_out(self, now: float) -> None:
+        """Delete old rows, once an hour.
+
+        Kept are one sample a minute after a day, one an hour after a month, the last 1000 errors, and closed
+        orders without trades for a week.
+        """
+        if now - self._thinned_at < 3600:
+            return
+        self._thinned_at = now
+        for age, bucket in ((86400, 60), (30 * 86400, 3600)):
+            self._db.execute(
+                "DELETE FROM equity WHERE at < ?1 AND at NOT IN"
+                " (SELECT max(at) FROM equity WHERE at < ?1 GROUP BY CAST(at / ?2 AS INTEGER))",
+                (now - age, bucket),
+            )
+        self._db.execute("DELETE FROM errors WHERE id <= (SELECT max(id) FROM errors) - 1000")
+        self._db.execute(
+            f"DELETE FROM orders WHERE NOT ({LIVE}) AND filled = '0' AND updated_at < ?", (now - 7 * 86400,)
+        )
+
+    def last_price(self) -> Decimal | None:
+        """Return the latest sample's price."""
+        row = self._db.execute("SELECT price FROM equity ORDER BY at DESC LIMIT 1").fetchone()
+        return Decimal(repr(row["price"])) if row else None
+
+    def add_error(self, at: float, kind: str, message: str) -> None:
+        """Count an error. Repetitions of the latest one share its row."""
+        row = self._db.execute("SELECT id, kind, message FROM errors ORDER BY id DESC LIMIT 1").fetchone()
+        if row and (row["kind"], row["message"]) == (kind, message):
+            self._db.execute("UPDATE errors SET count = count + 1, last_at = ? WHERE id = ?", (at, row["id"]))
+        else:
+            self._db.execute(
+                "INSERT INTO errors (first_at, last_at, kind, message) VALUES (?, ?, ?, ?)",
+                (at, at, kind, message),
+            )

@@ -1,0 +1,271 @@
+"""Write runs, orders, trades and cells to one SQLite file (WAL). The loop is the only writer.
+
+An order is stored with its client id before it is sent. A trade, the ledger it changes, its order's filled
+quantity and its cell's inventory change in one transaction. So after a kill at any moment the file knows
+every order that may exist at the exchange, and no trade is counted twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from gridbot.model.types import ZERO, Fill, Market, Order, OrderRequest, as_text
+from gridbot.store.database import LIVE, open_for_writing, transaction
+from gridbot.store.ledger import Ledger, apply_fill, position_change
+from gridbot.store.order_reader import OrderReader
+from gridbot.store.samples import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Hold one run: trading from a fresh start to its completion, restarts included."""
+
+    id: int
+    started_at: float
+    identity: str
+    source: str
+    ran_s: float
+    paused: bool
+    closing: str | None
+    grid: dict[str, Any] | None
+
+
+class Store(OrderReader):
+    """Open or create the file and hold its lock until `close`. Raises DatabaseError."""
+
+    def __init__(self, path: Path, *, durable: bool) -> None:
+        self.path = path
+        db, self._lock = open_for_writing(path, durable=durable)
+        super().__init__(db)
+        self.samples = Samples(self._db)
+        self.ledger = Ledger()
+        self.generation = 0
+        self.run_id = 0
+
+    def close(self) -> None:
+        """Close the file and release its lock."""
+        self._db.close()
+        os.close(self._lock)
+
+    # runs
+
+    def unfinished_run(self) -> Run | None:
+        """Make the latest run that has not ended the current one and return it."""
+        row = self._db.execute(
+            "SELECT * FROM runs WHERE ended_at IS NULL ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        return self._adopt(row) if row else None
+
+    def last_run(self) -> Run | None:
+        """Make the latest run the current one and return it."""
+        row = self._db.execute("SELECT * FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+        return self._adopt(row) if row else None
+
+    def begin_run(self, identity: str, source: str, settings: Mapping[str, Any], ledger: Ledger) -> Run:
+        """Start a run that begins with `ledger`."""
+        now = time.time()
+        with transaction(self._db):
+            self._db.execute(
+                "UPDATE runs SET ended_at = ?, ended_why = 'superseded by a new run' WHERE ended_at IS NULL",
+                (now,),
+            )
+            self._db.execute(
+                "INSERT INTO runs (started_at, identity, source, settings, ledger) VALUES (?, ?, ?, ?, ?)",
+                (now, identity, source, json.dumps(settings, default=str), _dump(ledger)),
+            )
+        run = self.last_run()
+        assert run is not None
+        return run
+
+    def end_run(self, why: str) -> None:
+        """Mark the current run as completed, so that no start resumes it."""
+        self._db.execute(
+            "UPDATE runs SET ended_at = ?, ended_why = ? WHERE id = ?", (time.time(), why, self.run_id)
+        )
+
+    def set_run(self, **values: Any) -> None:
+        """Update columns of the current run: paused, closing, ran_s, source."""
+        names = ", ".join(f"{name} = ?" for name in values)
+        self._db.execute(f"UPDATE runs SET {names} WHERE id = ?", (*values.values(), self.run_id))
+
+    def set_grid(self, grid: Mapping[str, Any], generation: int, cells: Mapping[int, Decimal]) -> None:
+        """Replace the grid. Orders of an older generation get cancelled, and their cells no longer count."""
+        with transaction(self._db):
+            self.generation = generation
+            self._db.execute("UPDATE runs SET grid = ? WHERE id = ?", (json.dumps(grid), self.run_id))
+            self._db.executemany(
+                "INSERT INTO cells VALUES (?, ?, ?, ?)",
+                [(self.run_id, generation, cell, as_text(qty)) for cell, qty in cells.items()],
+            )
+
+    def grid(self) -> dict[str, Any] | None:
+        """Return what `set_grid` stored for this run."""
+        row = self._db.execute("SELECT grid FROM runs WHERE id = ?", (self.run_id,)).fetchone()
+        return json.loads(row["grid"]) if row and row["grid"] else None
+
+    def cells(self) -> dict[int, Decimal]:
+        """Return the inventory of each cell of the current grid."""
+        rows = self._db.execute(
+            "SELECT cell, qty FROM cells WHERE run_id = ? AND generation = ?", (self.run_id, self.generation)
+        )
+        return {row["cell"]: Decimal(row["qty"]) for row in rows}
+
+    # orders
+
+    def new_order(
+        self, request: OrderRequest, now: float, taken: Iterable[int] = (), limit: int = 2**32 - 1
+    ) -> Order:
+        """Store an order before it is sent, under a client id that neither the file nor `taken` has."""
+        avoid = set(taken)
+        while True:
+            client_id = secrets.randbelow(limit) + 1
+            if client_id not in avoid and self.order(client_id) is None:
+                break
+        self._db.execute(
+            "INSERT INTO orders (client_id, run_id, generation, slot, cell, side, price, qty, post_only,"
+            " market, reduce_only, state, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'new', ?, ?)",
+            (
+                client_id,
+                self.run_id,
+                self.generation,
+                request.slot,
+                request.cell,
+                request.side,
+                as_text(request.price),
+                as_text(request.qty),
+                request.post_only,
+                request.market,
+                request.reduce_only,
+                now,
+                now,
+            ),
+        )
+        order = self.order(client_id)
+        assert order is not None
+        return order
+
+    def outdated_order_ids(self) -> set[int]:
+        """Return the client ids of live orders that belong to an older grid or run."""
+        rows = self._db.execute(
+            f"SELECT client_id FROM orders WHERE {LIVE} AND (run_id != ? OR generation != ?)",
+            (self.run_id, self.generation),
+        )
+        return {row["client_id"] for row in rows}
+
+    def confirm(self, client_id: int, exchange_id: str) -> None:
+        """Mark the order as known to the exchange."""
+        self._db.execute(
+            "UPDATE orders SET exchange_id = ?, state = 'open', updated_at = ? WHERE client_id = ?",
+            (exchange_id, time.time(), client_id),
+        )
+
+    def set_exchange_id(self, client_id: int, exchange_id: str) -> None:
+        """Store the exchange's id of an order, whatever the order's state."""
+        self._db.execute("UPDATE orders SET exchange_id = ? WHERE client_id = ?", (exchange_id, client_id))
+
+    def close_order(self, client_id: int, state: str, note: str | None = None) -> None:
+        """Give a live order a final state."""
+        self._db.execute(
+            f"UPDATE orders SET state = ?, note = ?, updated_at = ? WHERE client_id = ? AND {LIVE}",
+            (state, note, time.time(), client_id),
+        )
+
+    # trades
+
+    def last_trade_time(self) -> float | None:
+        """Return the time of the latest trade of the file."""
+        value = self._db.execute("SELECT max(at) FROM trades").fetchone()[0]
+        return None if value is None else float(value)
+
+    def last_fill_time(self) -> float | None:
+        """Return the time of the latest trade of the current run."""
+        row = self._db.execute("SELECT max(at) FROM trades WHERE run_id = ?", (self.run_id,)).fetchone()
+        return None if row[0] is None else float(row[0])
+
+    def add_trade(self, fill: Fill, order: Order, market: Market) -> bool:
+        """Store a fill of `order` and everything it changes. Return False when it is stored already."""
+        with transaction(self._db):
+            known = self._db.execute(
+                "SELECT 1 FROM trades WHERE trade_id = ? AND exchange_id = ?",
+                (fill.trade_id, fill.exchange_id),
+            ).fetchone()
+            if known:
+                return False
+            ledger = apply_fill(self.ledger, fill, market.base, market.quote)
+            self._db.execute(
+                "INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    fill.trade_id,
+                    fill.exchange_id,
+                    order.client_id,
+                    self.run_id,
+                    fill.at,
+                    fill.side,
+                    as_text(fill.price),
+                    as_text(fill.qty),
+                    as_text(fill.fee),
+                    fill.fee_currency,
+                    fill.maker,
+                    as_text(ledger.position),
+                    as_text(ledger.realized),
+                ),
+            )
+            row = self._db.execute(
+                "SELECT filled, cell, run_id, generation FROM orders WHERE client_id = ?", (order.client_id,)
+            ).fetchone()
+            self._db.execute(
+                "UPDATE orders SET filled = ? WHERE client_id = ?",
+                (as_text(Decimal(row["filled"]) + fill.qty), order.client_id),
+            )
+            self._db.execute("UPDATE runs SET ledger = ? WHERE id = ?", (_dump(ledger), self.run_id))
+            if row["cell"] is not None and (row["run_id"], row["generation"]) == (
+                self.run_id,
+                self.generation,
+            ):
+                self._move_cell(row["cell"], position_change(fill, market.base))
+        self.ledger = ledger
+        return True
+
+    def _move_cell(self, cell: int, change: Decimal) -> None:
+        key = (self.run_id, self.generation, cell)
+        row = self._db.execute(
+            "SELECT qty FROM cells WHERE run_id = ? AND generation = ? AND cell = ?", key
+        ).fetchone()
+        qty = (Decimal(row["qty"]) if row else ZERO) + change
+        self._db.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?)", (*key, as_text(qty)))
+
+    def _adopt(self, row: sqlite3.Row) -> Run:
+        grid = json.loads(row["grid"]) if row["grid"] else None
+        self.run_id = row["id"]
+        self.generation = int(grid["generation"]) if grid else 0
+        self.ledger = _load(row["ledger"])
+        return Run(
+            row["id"],
+            row["started_at"],
+            row["identity"],
+            row["source"],
+            row["ran_s"],
+            bool(row["paused"]),
+            row["closing"],
+            grid,
+        )
+
+
+def _dump(ledger: Ledger) -> str:
+    return json.dumps({name: str(value) for name, value in asdict(ledger).items()})
+
+
+def _load(text: str) -> Ledger:
+    raw = json.loads(text)
+    trades = int(raw.pop("trades"))
+    return Ledger(**{name: Decimal(value) for name, value in raw.items()}, trades=trades)

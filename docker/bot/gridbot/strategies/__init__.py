@@ -1,0 +1,7 @@
+"""Decisions without side effects: which orders to place and cancel.
+
+strategy  the interface, and the two strategies that implement it
+grid      levels, cells and the orders they need
+quotes    two-sided quotes around the price
+risk      stop loss, take profit, range bounds
+"""

@@ -1,0 +1,204 @@
+"""Compute a grid's levels, cells and orders. Pure functions on exact numbers, without a clock.
+
+A grid of n levels has n-1 cells; cell j lies between level j and level j+1 and trades back and forth between
+them. A *long* cell buys at its lower level and sells at its upper one; a *short* cell sells at its upper
+level and buys back at its lower one. Cells below the anchor are long, those from the anchor up are short: a
+long grid's anchor is the top level, a short grid's the bottom one, a neutral grid's the level the price was
+nearest to when it began.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, localcontext
+
+from gridbot.model.errors import ConfigError
+from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, as_text, ceil_to, floor_to
+
+# A live entry counts as this much nearer to the price than it is, so that a price that wavers between two
+# levels does not make the bot cancel and place for ever when max_position allows only one of them.
+KEEP_BONUS = Decimal("0.5")
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Hold ascending `levels`, positive multiples of the tick, and `anchor`, an index into them."""
+
+    levels: tuple[Decimal, ...]
+    anchor: int
+    qty: Decimal
+    max_position: Decimal
+    generation: int = 0
+
+    def is_long(self, cell: int) -> bool:
+        """Tell whether the cell buys first."""
+        return cell < self.anchor
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Hold the orders to cancel and to place now, never both for one slot."""
+
+    cancel: tuple[Order, ...] = ()
+    place: tuple[OrderRequest, ...] = ()
+
+
+def make_levels(lower: Decimal, upper: Decimal, count: int, mode: str, tick: Decimal) -> tuple[Decimal, ...]:
+    """Return `count` prices from `lower` to `upper`, on the tick and inside the bounds.
+
+    Raises ConfigError when two levels would fall onto one tick. A level at 0 is left out: no order can stand
+    there.
+    """
+    if mode == "geometric" and lower <= 0:
+        raise ConfigError("--grid-lower: a geometric grid needs a lower price above 0")
+    first, last = ceil_to(lower, tick), floor_to(upper, tick)
+    with localcontext() as context:
+        context.prec = 50
+        steps = count - 1
+        if mode == "geometric":
+            growth = (upper / lower).ln() / steps
+            raw = [lower * (growth * i).exp() for i in range(count)]
+        else:
+            raw = [lower + (upper - lower) * i / steps for i in range(count)]
+        levels = [(price / tick).to_integral_value(ROUND_HALF_EVEN) * tick for price in raw]
+    levels[0], levels[-1] = first, last
+    if any(low >= high for low, high in itertools.pairwise(levels)):
+        raise ConfigError(
+            f"--grid-num: {count} levels between {as_text(lower)} and {as_text(upper)}"
+            f" are closer than the tick {as_text(tick)}"
+        )
+    return tuple(level for level in levels if level > 0)
+
+
+def nearest_level(levels: Sequence[Decimal], price: Decimal) -> int:
+    """Return the index of the level nearest to `price`, the lower one of two at equal distance."""
+    return min(range(len(levels)), key=lambda i: (abs(levels[i] - price), i))
+
+
+def start_grid(
+    levels: tuple[Decimal, ...],
+    kind: str,
+    price: Decimal,
+    qty: Decimal,
+    max_position: Decimal,
+    position: Decimal = ZERO,
+    generation: int = 0,
+) -> tuple[Grid, dict[int, Decimal]]:
+    """Return a grid that starts at `price` with `position` already held, and each cell's signed inventory.
+
+    What is held is spread over the cells beyond the price, so that each part is closed at the nearest level
+    at which closing it is a step forward; what no cell is left for goes to the outermost one.
+    """
+    empty_level, top = nearest_level(levels, price), len(levels) - 1
+    parts = int((abs(position) / qty).to_integral_value(ROUND_CEILING))
+    anchor = {"long": top, "short": 0}.get(kind)
+    if anchor is None:
+        anchor = min(max(empty_level + (parts if position > 0 else -parts), 0), top)
+    cells: dict[int, Decimal] = {}
+    rest = abs(position)
+    if position > 0:
+        order = list(range(empty_level, anchor)) or [max(anchor - 1, 0)]
+    else:
+        order = list(range(empty_level - 1, anchor - 1, -1)) or [min(anchor, top - 1)]
+    for cell in order:
+        if rest <= 0:
+            break
+        part = rest if cell == order[-1] else min(qty, rest)
+        cells[cell] = part if position > 0 else -part
+        rest -= part
+    return Grid(levels, anchor, qty, max_position, generation), cells
+
+
+def slot_of(level: int) -> str:
+    """Return the slot of a level. A level holds one live order, whichever cell it belongs to."""
+    return f"L{level}"
+
+
+def plan(
+    grid: Grid,
+    market: Market,
+    cells: Mapping[int, Decimal],
+    live: Sequence[Order],
+    price: Decimal,
+    position: Decimal,
+) -> Plan:
+    """Return what to cancel and place, given the cells' inventories, live orders, price and position.
+
+    Worst case first: position plus every live and every new buy stays at or below max_position, the same for
+    sells. So an order that makes room for another one is cancelled now, and the other one placed when it is
+    gone.
+    """
+    busy_cells = {order.cell for order in live}
+    busy_slots = {order.slot for order in live}
+    exits: list[OrderRequest] = []
+    entries: list[tuple[Decimal, OrderRequest | Order]] = []
+    for cell in range(len(grid.levels) - 1):
+        if cell in busy_cells:
+            continue
+        request = _request_for_cell(grid, market, cell, cells.get(cell, ZERO), price)
+        if request is None:
+            continue
+        if request.post_only:
+            entries.append((abs(request.price - price), request))
+        else:
+            exits.append(request)
+    for order in live:
+        if order.post_only:
+            entries.append((abs(order.price - price) * KEEP_BONUS, order))
+
+    room = {
+        Side.BUY: grid.max_position - position - _open(live, Side.BUY),
+        Side.SELL: grid.max_position + position - _open(live, Side.SELL),
+    }
+    room_if_replaced = {
+        Side.BUY: grid.max_position - position - _open([o for o in live if not o.post_only], Side.BUY),
+        Side.SELL: grid.max_position + position - _open([o for o in live if not o.post_only], Side.SELL),
+    }
+    place: list[OrderRequest] = []
+    cancel: list[Order] = []
+    exits.sort(key=lambda request: abs(request.price - price))
+    entries.sort(key=lambda pair: pair[0])
+    for item in [*exits, *(item for _, item in entries)]:
+        if isinstance(item, Order):
+            if room_if_replaced[item.side] < item.remaining:
+                cancel.append(item)
+            else:
+                room_if_replaced[item.side] -= item.remaining
+            continue
+        if room_if_replaced[item.side] < item.qty:
+            continue
+        room_if_replaced[item.side] -= item.qty
+        if room[item.side] >= item.qty and item.slot not in busy_slots:
+            room[item.side] -= item.qty
+            busy_slots.add(item.slot)
+            place.append(item)
+    return Plan(tuple(cancel), tuple(place))
+
+
+def _request_for_cell(
+    grid: Grid, market: Market, cell: int, held: Decimal, price: Decimal
+) -> OrderRequest | None:
+    """Return the order that cell `cell` needs with inventory `held`.
+
+    It is the exit, the entry, or None while the price is too near to the entry.
+    """
+    low, high = grid.levels[cell], grid.levels[cell + 1]
+    long = grid.is_long(cell)
+    exit_qty = floor_to(abs(held), market.lot)
+    if held:
+        level = cell + 1 if held > 0 else cell
+        side = Side.SELL if held > 0 else Side.BUY
+        if market.is_tradable(exit_qty, grid.levels[level]):
+            return OrderRequest(slot_of(level), side, grid.levels[level], exit_qty, cell)
+    middle = (low + high) / 2
+    if long and price >= middle:
+        return OrderRequest(slot_of(cell), Side.BUY, low, grid.qty, cell, post_only=True)
+    if not long and price <= middle:
+        return OrderRequest(slot_of(cell + 1), Side.SELL, high, grid.qty, cell, post_only=True)
+    return None
+
+
+def _open(orders: Sequence[Order], side: Side) -> Decimal:
+    return sum((order.remaining for order in orders if order.side is side), ZERO)

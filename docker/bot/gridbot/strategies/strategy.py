@@ -1,0 +1,217 @@
+"""Define the interface of a strategy, and its two implementations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+from gridbot.config.settings import Settings
+from gridbot.model.errors import ConfigError
+from gridbot.model.types import ZERO, Market, Order, as_text, floor_to
+from gridbot.store.store import Store
+from gridbot.strategies import grid, quotes, risk
+from gridbot.strategies.grid import Grid, Plan
+from gridbot.strategies.quotes import Quotes
+
+# A quoting run without --max-position holds at most this many orders' worth.
+DEFAULT_POSITION_ORDERS = 10
+# The moves of the range are counted over this long.
+MOVES_WINDOW_S = 86400.0
+
+
+class Strategy(Protocol):
+    """Decide which orders to place and cancel, given the store and the price."""
+
+    def prepare(self, price: Decimal) -> str:
+        """Start or resume at `price` and return a line that describes the strategy."""
+
+    def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
+        """Return the orders to cancel and to place now."""
+
+    def price_range(self) -> tuple[Decimal, Decimal] | None:
+        """Return the lowest and the highest price of the range, None without a range."""
+
+    def can_move_range(self, now: float) -> bool:
+        """Tell whether the range may move again."""
+
+    def move_range(self, price: Decimal, now: float) -> str:
+        """Move the range to `price` and return a line that describes it."""
+
+    def describe(self) -> dict[str, Any] | None:
+        """Return the strategy's parameters for the page and the API."""
+
+
+class GridStrategy:
+    """Trade a grid. The store keeps the range and the cells' inventories across restarts."""
+
+    def __init__(self, settings: Settings, market: Market, store: Store) -> None:
+        self._settings, self._market, self._store = settings, market, store
+        # On a spot market only what was bought can be sold: neutral is long there.
+        self._kind = settings.grid_type if settings.perp else "long"
+        self._qty = floor_to(settings.quantity, market.lot)
+        self._max_position = settings.max_position or self._qty * (settings.grid_num - 1)
+        self._range = (settings.grid_lower, settings.grid_upper)
+        levels = self._levels()
+        lowest = next((level for level in levels if level > 0), ZERO)
+        if not market.is_tradable(self._qty, lowest):
+            raise ConfigError(
+                f"--quantity: {as_text(settings.quantity)} is less than {market.symbol} allows"
+                f" (lot {as_text(market.lot)}, smallest {as_text(market.min_qty)},"
+                f" value {as_text(market.min_notional)})"
+            )
+        if self._max_position < self._qty:
+            raise ConfigError("--max-position: must be at least --quantity")
+        self._grid: Grid | None = None
+        self._moves: list[float] = []
+
+    def prepare(self, price: Decimal) -> str:
+        stored = self._store.grid()
+        if stored is None or stored["of"] != self._fingerprint():
+            return self._start(price, self._range)
+        self._range = (Decimal(stored["lower"]), Decimal(stored["upper"]))
+        self._moves = list(stored.get("moves", ()))
+        self._grid = Grid(
+            self._levels(), int(stored["anchor"]), self._qty, self._max_position, int(stored["generation"])
+        )
+        return f"resuming {self._describe_line()}"
+
+    def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
+        assert self._grid is not None
+        return grid.plan(
+            self._grid, self._market, self._store.cells(), live, price, self._store.ledger.position
+        )
+
+    def price_range(self) -> tuple[Decimal, Decimal] | None:
+        return self._range
+
+    def can_move_range(self, now: float) -> bool:
+        return len(self._recent_moves(now)) < self._settings.max_range_moves
+
+    def move_range(self, price: Decimal, now: float) -> str:
+        self._moves = [*self._recent_moves(now), now]
+        lower, upper = self._range
+        return self._start(
+            price, risk.moved_range(lower, upper, self._settings.grid_mode, price, self._market.tick)
+        )
+
+    def describe(self) -> dict[str, Any]:
+        assert self._grid is not None
+        return {
+            "lower": str(self._range[0]),
+            "upper": str(self._range[1]),
+            "mode": self._settings.grid_mode,
+            "type": self._kind,
+            "levels": [as_text(level) for level in self._grid.levels],
+            "quantity": as_text(self._qty),
+            "max_position": as_text(self._max_position),
+        }
+
+    def _start(self, price: Decimal, bounds: tuple[Decimal, Decimal]) -> str:
+        self._range = bounds
+        generation = self._store.generation + 1
+        self._grid, cells = grid.start_grid(
+            self._levels(),
+            self._kind,
+            price,
+            self._qty,
+            self._max_position,
+            self._store.ledger.position,
+            generation,
+        )
+        stored = {
+            "of": self._fingerprint(),
+            "lower": str(bounds[0]),
+            "upper": str(bounds[1]),
+            "anchor": self._grid.anchor,
+            "generation": generation,
+            "moves": self._moves,
+        }
+        self._store.set_grid(stored, generation, cells)
+        return self._describe_line()
+
+    def _recent_moves(self, now: float) -> list[float]:
+        return [at for at in self._moves if now - at < MOVES_WINDOW_S]
+
+    def _levels(self) -> tuple[Decimal, ...]:
+        lower, upper = self._range
+        return grid.make_levels(
+            lower, upper, self._settings.grid_num, self._settings.grid_mode, self._market.tick
+        )
+
+    def _fingerprint(self) -> list[str]:
+        """Return what the cells' inventories depend on. A change starts a new grid with the position."""
+        s = self._settings
+        values = (
+            s.grid_lower,
+            s.grid_upper,
+            s.grid_num,
+            s.grid_mode,
+            self._kind,
+            self._qty,
+            self._market.tick,
+        )
+        return [str(value) for value in values]
+
+    def _describe_line(self) -> str:
+        assert self._grid is not None
+        levels = self._grid.levels
+        return (
+            f"{self._kind} {self._settings.grid_mode} grid: {len(levels)} levels"
+            f" {as_text(levels[0])}-{as_text(levels[-1])}, {as_text(self._qty)} {self._market.base} each,"
+            f" at most {as_text(self._max_position)}"
+        )
+
+
+class QuoteStrategy:
+    """Quote both sides of the price (`standard`)."""
+
+    def __init__(self, settings: Settings, market: Market, store: Store) -> None:
+        qty = floor_to(settings.quantity, market.lot)
+        if qty < market.min_qty:
+            raise ConfigError(
+                f"--quantity: {as_text(settings.quantity)} is less than {market.symbol} allows"
+                f" (lot {as_text(market.lot)}, smallest {as_text(market.min_qty)})"
+            )
+        self._market, self._store = market, store
+        self._quotes = Quotes(
+            spread=settings.spread,
+            qty=qty,
+            max_orders=settings.max_orders,
+            max_position=settings.max_position or qty * DEFAULT_POSITION_ORDERS,
+            target=settings.target_position,
+            threshold=settings.position_threshold,
+            skew=settings.inventory_skew,
+        )
+
+    def prepare(self, price: Decimal) -> str:
+        del price
+        params = self._quotes
+        return (
+            f"quoting {params.max_orders} orders a side, {as_text(params.qty)} {self._market.base} each,"
+            f" spread {as_text(params.spread)} %, at most {as_text(params.max_position)}"
+        )
+
+    def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
+        return quotes.plan(self._quotes, self._market, live, price, self._store.ledger.position)
+
+    def price_range(self) -> tuple[Decimal, Decimal] | None:
+        return None
+
+    def can_move_range(self, now: float) -> bool:
+        del now
+        return False
+
+    def move_range(self, price: Decimal, now: float) -> str:
+        del now
+        raise AssertionError(f"quotes have no range to move to {price}")
+
+    def describe(self) -> dict[str, Any] | None:
+        return None
+
+
+def make_strategy(settings: Settings, market: Market, store: Store) -> Strategy:
+    """Return the strategy of `settings`. Raises ConfigError when the market's rules don't allow it."""
+    if settings.is_grid:
+        return GridStrategy(settings, market, store)
+    return QuoteStrategy(settings, market, store)

@@ -1,0 +1,12 @@
+"""The trading loop: session, then tick after tick, then the way out.
+
+session    choose exchange and market, begin or resume the run
+loop       tick after tick, through outages
+engine     one tick: read, record, decide, act
+reconcile  match recorded orders and trades with the exchange's
+outage     an exchange that does not answer
+refusals   an exchange that refuses every order
+retry      growing, jittered pauses
+cancel     cancel this bot's orders before the exit
+status     the report and the status as JSON
+"""

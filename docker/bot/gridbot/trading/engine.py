@@ -1,0 +1,391 @@
+"""Run one tick: read the market, store, decide, act. `strategies` decides, and this module executes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from gridbot.config.settings import Settings
+from gridbot.exchanges.exchange import Exchange
+from gridbot.model.condition import PAUSED, TRADING, Code, Condition
+from gridbot.model.errors import ExchangeError, RejectedError, UnauthorizedError
+from gridbot.model.types import Fill, Market, Order, OrderRequest, Side, as_text, floor_to
+from gridbot.runtime.log import log
+from gridbot.runtime.shared_state import SharedState
+from gridbot.store import ledger
+from gridbot.store.ledger import Ledger
+from gridbot.store.store import Run, Store
+from gridbot.strategies import risk
+from gridbot.strategies.strategy import Strategy
+from gridbot.trading.reconcile import Reconciler, Reconciliation
+from gridbot.trading.refusals import Refusals
+from gridbot.trading.status import MarketView, build_status
+
+SAMPLE_EVERY_S = 2.0
+SUMMARY_EVERY_S = 60.0
+# Pauses after the first, second, … rejection of an order in one slot.
+BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+ACCOUNT_EVERY_S = 60.0
+# A tick places orders for at most this long, so that a slow exchange doesn't keep it from looking at its
+# fills.
+ACT_FOR_S = 5.0
+
+
+class CompletedError(Exception):
+    """Report that the run is complete, and how it ended."""
+
+    def __init__(self, condition: Condition) -> None:
+        super().__init__(condition.reason)
+        self.condition = condition
+
+
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    """Hold how the run ends, and whether its position is closed before.
+
+    It is stored, so that a bot that is killed meanwhile ends the run at its next start.
+    """
+
+    condition: Condition
+    flatten: bool
+
+    def dump(self) -> str:
+        """Return it as the text that is stored."""
+        code = self.condition.as_json()
+        return json.dumps({"why": self.condition.reason, "flatten": self.flatten, **code})
+
+    @classmethod
+    def load(cls, text: str) -> _Closing:
+        """Return what `dump` stored, also in a version without codes."""
+        raw = json.loads(text)
+        code = Code(raw.get("code", Code.STOPPED_OUT))
+        return cls(Condition(code, raw["why"], raw.get("params", {})), bool(raw["flatten"]))
+
+
+@dataclass
+class _Backoff:
+    times: int = 0
+    until: float = 0.0
+
+
+class Engine:
+    """Trade one run on one market."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        run: Run,
+        store: Store,
+        exchange: Exchange,
+        market: Market,
+        strategy: Strategy,
+        shared: SharedState,
+        stopping: Callable[[], bool],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings, self.run, self.store, self.exchange, self.market = (
+            settings,
+            run,
+            store,
+            exchange,
+            market,
+        )
+        self.strategy, self.shared = strategy, shared
+        self.price: Decimal | None = None
+        self.price_at: float | None = None
+        self.has_ticked = False
+        self.paused = run.paused
+        self._reconciler = Reconciler(store, exchange, market)
+        self._stopping, self._clock = stopping, clock
+        self._closing = _Closing.load(run.closing) if run.closing else None
+        self._refusals = Refusals(settings.retry_cap)
+        self._left: Condition | None = None
+        self._backoff: dict[str, _Backoff] = {}
+        self._ran_s = run.ran_s
+        self._ticked_at: float | None = None
+        self._sampled_at = 0.0
+        self._summary_logged_at = 0.0
+        self._prepared = False
+        self._foreign: set[int] = set()
+        self._outage_logged_at = 0.0
+        self._checked_at = 0.0
+        self.account_position: Decimal | None = None
+        self.unsettled = 0
+
+    def tick(self) -> None:
+        """Read the market once and act on it. Raises ExchangeError (retry later) or CompletedError (stop)."""
+        now = self._clock()
+        self._apply_pause_request()
+        self.price = price = self.exchange.price()
+        self.price_at = self._clock()
+        if not self._prepared:
+            log.info(self.strategy.prepare(price))
+            self._prepared = True
+        result = self._reconciler.run(now)
+        self._foreign, self.unsettled = result.foreign_ids, result.unsettled
+        for fill, order, ledger_after in result.trades:
+            self._log_fill(fill, order, ledger_after)
+        self._count_time(now)
+        self._check_account(now)
+        self._decide(price, now)
+        self._act(result, price, now)
+        self._refusals.update(now, len(self.store.live_orders()))
+        self._store_sample(price, now)
+        self.has_ticked = True
+
+    def record_failure(self, err: ExchangeError, *, first: bool) -> None:
+        """Store and log that a tick failed."""
+        now = self._clock()
+        self.store.samples.add_error(now, "exchange", str(err))
+        self._ticked_at = None
+        if first or now - self._outage_logged_at > SUMMARY_EVERY_S:
+            self._outage_logged_at = now
+            log.warning("the exchange is out of reach, nothing is decided until it answers: %s", err)
+
+    def condition(self) -> Condition:
+        """Return what the bot is doing, as far as the exchange answers."""
+        if refused := self._refusals.condition():
+            return refused
+        if self._closing is not None:
+            return self._closing.condition
+        if self.paused:
+            return PAUSED
+        if self._left is not None:
+            return self._left
+        refused_orders = sum(backoff.times > 1 for backoff in self._backoff.values())
+        return replace(TRADING, params={"refused_orders": refused_orders})
+
+    def view(self) -> MarketView:
+        """Return what the last tick has read of the market."""
+        return MarketView(
+            source=self.exchange.name,
+            market=self.market,
+            price=self.price,
+            price_at=self.price_at,
+            price_range=self.strategy.price_range(),
+        )
+
+    def status(self, report: dict[str, Any]) -> dict[str, Any]:
+        """Return `report` with what the page shows besides."""
+        return build_status(
+            report,
+            self.settings,
+            self.store.ledger,
+            self.store.live_orders(),
+            is_paused=self.paused,
+            unsettled=self.unsettled,
+            account_position=self.account_position,
+            grid=self.strategy.describe() if self.price is not None else None,
+        )
+
+    def _apply_pause_request(self) -> None:
+        requested = self.shared.pause_requested
+        if requested is not None and requested != self.paused:
+            self.paused = requested
+            self.store.set_run(paused=int(requested))
+            log.info("paused: cancelling orders" if requested else "resumed")
+
+    def _check_account(self, now: float) -> None:
+        """Compare the account's position with this bot's trades. A difference is logged, and not traded."""
+        if not self.settings.live or now - self._checked_at < ACCOUNT_EVERY_S:
+            return
+        self._checked_at = now
+        account = self.exchange.position()
+        own = self.store.ledger.position
+        if account is not None and account != own and account != self.account_position:
+            log.warning(
+                "the account holds %s %s, this bot's trades make %s",
+                as_text(account),
+                self.market.base,
+                as_text(own),
+            )
+        self.account_position = account
+
+    def _decide(self, price: Decimal, now: float) -> None:
+        if self._closing is not None:
+            return
+        condition, flatten = risk.pnl_limit_reached(self.settings, self.store.ledger.pnl(price)), True
+        if condition is None and self.settings.duration and self._ran_s >= self.settings.duration:
+            condition, flatten = _duration_over(self.settings.duration), False
+        if condition is None:
+            condition, flatten = self._check_range(price, now)
+        if condition is not None:
+            effect = "closing the position" if flatten else "cancelling orders"
+            log.warning("%s: %s", condition.reason, effect)
+            self._closing = _Closing(condition, flatten)
+            self.store.set_run(closing=self._closing.dump())
+
+    def _check_range(self, price: Decimal, now: float) -> tuple[Condition | None, bool]:
+        """Move a range that the price left, or return how the run ends and whether its position closes."""
+        bounds, settings = self.strategy.price_range(), self.settings
+        self._left = risk.range_left(*bounds, Decimal(0), price) if bounds else None
+        if bounds is None or not settings.boundary_check or self.paused:
+            return None, False
+        left = risk.range_left(*bounds, settings.boundary_tolerance, price)
+        if left is None:
+            return None, False
+        if settings.boundary_action != "adjust_range":
+            return risk.bound_reached(left), settings.boundary_action == "emergency_close"
+        if self.strategy.can_move_range(now):
+            log.warning("%s: moving the range", left.reason)
+            log.info(self.strategy.move_range(price, now))
+            self._left = None
+        else:
+            self._left = replace(left, params={**left.params, "moves_left": 0})
+        return None, False
+
+    def _act(self, result: Reconciliation, price: Decimal, now: float) -> None:
+        live = self.store.live_orders()
+        outdated = self.store.outdated_order_ids()
+        cancel = [*result.reopened, *(order for order in live if order.client_id in outdated)]
+        place: tuple[OrderRequest, ...] = ()
+        if self._closing is not None:
+            cancel = [*result.reopened, *(order for order in live if not order.market)]
+            if not live:
+                place = self._close_order(price)
+        elif self.paused:
+            cancel = [*result.reopened, *live]
+        elif not cancel:
+            plan = self.strategy.plan(live, price)
+            cancel, place = list(plan.cancel), plan.place
+        deadline = time.monotonic() + ACT_FOR_S
+        for order in cancel:
+            if order.exchange_id is not None and not self._out_of_time(deadline):
+                self._cancel(order, now)
+        if self.paused:
+            self._refusals.clear()
+        elif self._refusals.is_active:
+            place = place[:1] if self._refusals.allows_attempt(now) else ()
+        placed = [
+            order
+            for request in place
+            if not self._out_of_time(deadline)
+            for order in self._place(request, now)
+        ]
+        self._log_placed(placed)
+
+    def _cancel(self, order: Order, now: float) -> None:
+        try:
+            self.exchange.cancel(order)
+        except UnauthorizedError as err:
+            # This tick's reads were accepted, so the key is good and only lacks the permission.
+            self._refusals.record(err, now)
+        finally:
+            self.shared.record_tick()
+
+    def _close_order(self, price: Decimal) -> tuple[OrderRequest, ...]:
+        """Return the market order that closes the position. Raises CompletedError when it is closed."""
+        assert self._closing is not None
+        position = self.store.ledger.position
+        qty = floor_to(abs(position), self.market.lot)
+        if not self._closing.flatten or not self.market.is_tradable(qty, price):
+            if position:
+                log.warning("the position of %s %s is left as it is", as_text(position), self.market.base)
+            raise CompletedError(self._closing.condition)
+        # Reduce-only is the safer order, but where others trade on the account ours may be its smaller part.
+        account = self.exchange.position()
+        reduces = self.market.perp and (account is None or account / position >= 1)
+        side = ledger.closing_side(position)
+        return (OrderRequest("close", side, price, qty, market=True, reduce_only=reduces),)
+
+    def _place(self, request: OrderRequest, now: float) -> list[Order]:
+        backoff = self._backoff.get(request.slot)
+        if backoff and now < backoff.until and not self._refusals.is_active:
+            return []
+        order = self.store.new_order(request, self._clock(), self._foreign, self.exchange.max_client_id)
+        try:
+            exchange_id = self.exchange.place(order)
+        except RejectedError as err:
+            self.store.close_order(order.client_id, "rejected", str(err))
+            self._refusals.record(err, now)
+            self._rejected(order, str(err), now)
+            return []
+        finally:
+            self.shared.record_tick()
+        self.store.confirm(order.client_id, exchange_id)
+        if self._refusals.is_active:
+            log.info("the exchange accepts orders again")
+            self._backoff.clear()
+        self._refusals.clear()
+        self._backoff.pop(request.slot, None)
+        return [order]
+
+    def _rejected(self, order: Order, why: str, now: float) -> None:
+        backoff = self._backoff.setdefault(order.slot, _Backoff())
+        backoff.until = now + BACKOFF_S[min(backoff.times, len(BACKOFF_S) - 1)]
+        backoff.times += 1
+        if order.post_only and backoff.times == 1:
+            return  # the price moved onto the level meanwhile; the next try usually works
+        log.warning(
+            "rejected %s %s @ %s: %s", order.side.upper(), as_text(order.qty), as_text(order.price), why
+        )
+        self.store.samples.add_error(now, "rejected", why)
+
+    def _out_of_time(self, deadline: float) -> bool:
+        return self._stopping() or time.monotonic() > deadline
+
+    def _count_time(self, now: float) -> None:
+        """Count trading time across restarts. An outage or a suspended machine counts as one interval."""
+        if self._ticked_at is not None:
+            self._ran_s += min(max(now - self._ticked_at, 0.0), 10 * self.settings.interval + 60)
+        self._ticked_at = now
+
+    def _store_sample(self, price: Decimal, now: float) -> None:
+        if now - self._sampled_at >= SAMPLE_EVERY_S:
+            self.store.samples.add_equity(self.store.run_id, now, price, self.store.ledger)
+            self.store.set_run(ran_s=self._ran_s)
+            self.store.samples.thin_out(now)
+            self._sampled_at = now
+        if now - self._summary_logged_at >= SUMMARY_EVERY_S:
+            self._summary_logged_at = now
+            orders = self.store.live_orders()
+            buys = sum(order.side is Side.BUY for order in orders)
+            log.info(
+                "price %s  orders %d buy %d sell  %s",
+                as_text(price),
+                buys,
+                len(orders) - buys,
+                self._summary(price, self.store.ledger),
+            )
+
+    def _log_fill(self, fill: Fill, order: Order, ledger_after: Ledger) -> None:
+        assert self.price is not None
+        part = "" if fill.qty == order.qty else f" of {as_text(order.qty)}"
+        log.info(
+            "filled %-4s %s%s @ %s  %s",
+            fill.side.upper(),
+            as_text(fill.qty),
+            part,
+            as_text(fill.price),
+            self._summary(self.price, ledger_after),
+        )
+
+    def _log_placed(self, orders: list[Order]) -> None:
+        if len(orders) <= 2:
+            for order in orders:
+                price = "market" if order.market else as_text(order.price)
+                log.info("placed %-4s %s @ %s", order.side.upper(), as_text(order.qty), price)
+            return
+        for side in Side:
+            prices = sorted(order.price for order in orders if order.side is side)
+            if prices:
+                log.info(
+                    "placed %d %s orders %s-%s",
+                    len(prices),
+                    side.upper(),
+                    as_text(prices[0]),
+                    as_text(prices[-1]),
+                )
+
+    def _summary(self, price: Decimal, ledger_after: Ledger) -> str:
+        position = f"position {as_text(ledger_after.position)} {self.market.base}"
+        return f"{position}  P&L {ledger_after.pnl(price):+.4f} {self.market.quote}"
+
+
+def _duration_over(duration: float) -> Condition:
+    reason = f"duration of {duration:g} s is over"
+    return Condition(Code.FINISHED, reason, {"by": "duration", "limit": f"{duration:g}"})

@@ -1,0 +1,88 @@
+"""Run tick after tick until the run ends or a stop is requested."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from gridbot.exchanges.price_sources import EndOfDataError
+from gridbot.model.condition import Code, Condition
+from gridbot.model.errors import EXIT_COMPLETED, ExchangeError, KeysError, UnauthorizedError
+from gridbot.runtime.log import log
+from gridbot.runtime.report_file import ReportFile
+from gridbot.runtime.stop_signal import StopSignal
+from gridbot.trading.engine import CompletedError, Engine
+from gridbot.trading.outage import Outage
+from gridbot.trading.retry import RetryPauses, wait
+from gridbot.trading.status import build_report
+
+# One refused signature may come from a clock that was being set; this many in a row mean wrong keys.
+MAX_UNAUTHORIZED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """Hold how the loop ended. A run that is not `completed` is resumed at the next start.
+
+    `condition` is None when the end has nothing to do with what the bot was doing.
+    """
+
+    code: int
+    why: str
+    completed: bool = False
+    condition: Condition | None = None
+
+
+def run_loop(engine: Engine, stop: StopSignal, report_file: ReportFile) -> RunEnd:
+    """Tick until the run is complete or a stop is requested. Raises BotError.
+
+    An exchange that is away never ends the loop. It pauses for longer and longer until an answer comes.
+    """
+    settings, shared = engine.settings, engine.shared
+    outage, pauses = Outage(settings.out_of_reach), RetryPauses(settings.interval, settings.retry_cap)
+    failures = unauthorized = 0
+    while not stop.is_set():
+        began, pause = time.monotonic(), settings.interval
+        try:
+            engine.tick()
+            if failures:
+                log.info("the exchange answers again")
+                outage.clear()
+                pauses.reset()
+            failures = unauthorized = 0
+        except ExchangeError as err:
+            failures += 1
+            unauthorized = unauthorized + 1 if isinstance(err, UnauthorizedError) else 0
+            if unauthorized >= MAX_UNAUTHORIZED:
+                raise KeysError(f"{settings.exchange} doesn't accept the keys: {err}") from err
+            outage.record(err, time.time())
+            engine.record_failure(err, first=failures == 1)
+            pause = pauses.next(err.retry_after)
+        except CompletedError as err:
+            return RunEnd(EXIT_COMPLETED, str(err), completed=True, condition=err.condition)
+        except EndOfDataError:
+            condition = Condition(Code.FINISHED, "the replay is over", {"by": "replay"})
+            return RunEnd(EXIT_COMPLETED, "the replay is over", completed=True, condition=condition)
+        publish(engine, outage, report_file)
+        wait(shared, stop, max(pause - (time.monotonic() - began), 0))
+    return stopped(stop)
+
+
+def stopped(stop: StopSignal) -> RunEnd:
+    """Return the end of a loop that a stop request ended. On the page it is a person's last word."""
+    why = stop.reason or "stopped"
+    condition = Condition(Code.FINISHED, why, {"by": "page"}) if why == StopSignal.BY_PAGE else None
+    return RunEnd(EXIT_COMPLETED, why, condition=condition)
+
+
+def publish(engine: Engine, outage: Outage, report_file: ReportFile) -> None:
+    """Hand the state after a tick to the web threads and the supervisor."""
+    shared, store = engine.shared, engine.store
+    condition = outage.condition(len(store.live_orders())) or engine.condition()
+    report = build_report(engine.settings, store, engine.view(), condition)
+    shared.record_tick()
+    shared.status = engine.status(report)
+    # A bot that has not completed a tick yet is starting, unless an outage keeps it from that.
+    if engine.has_ticked or condition.is_degraded:
+        shared.condition = condition
+        report_file.update(report)

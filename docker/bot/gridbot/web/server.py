@@ -1,0 +1,233 @@
+"""Serve health, status, history, metrics and the page. Nothing can be changed unless a token is set."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+import os
+import sqlite3
+import threading
+import time
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from gridbot.config.settings import Settings
+from gridbot.model.errors import PortError
+from gridbot.runtime.shared_state import SharedState
+from gridbot.runtime.stop_signal import StopSignal
+from gridbot.store import history
+from gridbot.web import metrics
+
+PAGE = Path(__file__).parent / "page"
+FILES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/chart.js": ("chart.js", "text/javascript; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+# More concurrent requests than this are dropped, because each takes a thread's memory.
+MAX_REQUESTS = 32
+ACTIONS = ("/api/pause", "/api/resume", "/api/stop")
+
+
+class Server(ThreadingHTTPServer):
+    """Answer requests in threads, a bounded number at a time."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 64
+
+    def __init__(self, settings: Settings, shared: SharedState, stop: StopSignal) -> None:
+        self.settings, self.shared, self.stop = settings, shared, stop
+        self.slots = threading.BoundedSemaphore(MAX_REQUESTS)
+        # Names besides addresses and localhost under which POST is answered, comma-separated.
+        self.hosts = {
+            name.strip().lower() for name in os.environ.get("BOT_WEB_HOSTS", "").split(",") if name.strip()
+        }
+        super().__init__((settings.web_host, settings.web_port), Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self.slots.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.slots.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Ignore clients that disconnect."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answer one request."""
+
+    server: Server
+    timeout = 3  # seconds a silent client may hold one of the slots
+    server_version = "gridbot"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """Answer a read."""
+        url = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(url.query))
+        try:
+            self._get(url.path, query)
+        except (ValueError, OverflowError):
+            self._json(400, {"error": "a parameter is not a number"})
+        except sqlite3.Error as err:
+            self._json(503, {"error": f"cannot read the database: {err}"})
+
+    def do_HEAD(self) -> None:
+        """Answer as GET does, without the body."""
+        self.do_GET()
+
+    def _get(self, path: str, query: dict[str, str]) -> None:
+        database = self.server.settings.db_path
+        if path in FILES:
+            name, kind = FILES[path]
+            self._send(200, kind, (PAGE / name).read_bytes())
+        elif path == "/health":
+            self._health()
+        elif path == "/health/detailed":
+            detailed = self._detailed()
+            self._json(200 if self.server.shared.health().is_running else 503, detailed)
+        elif path == "/api/status":
+            self._json(200, self._detailed())
+        elif path == "/api/history":
+            self._json(
+                200, history.chart_data(database, min(max(float(query.get("hours", 24)), 0.01), 24 * 366))
+            )
+        elif path == "/api/trades":
+            before = float(query["before"]) if "before" in query else None
+            self._json(200, history.trades(database, _limit(query, 50), before))
+        elif path == "/api/errors":
+            self._json(200, history.errors(database, _limit(query, 20)))
+        elif path == "/metrics":
+            self._send(200, metrics.CONTENT_TYPE, metrics.render(self._detailed()).encode())
+        else:
+            self._json(404, {"error": "no such page"})
+
+    def do_POST(self) -> None:
+        """Pass an authorised request on to the loop."""
+        length = self.headers.get("Content-Length") or "0"
+        if length.isdigit() and int(length) <= 4096:
+            self.rfile.read(int(length))
+        refusal = self._refusal()
+        if refusal is not None:
+            self._json(*refusal)
+            return
+        match urllib.parse.urlsplit(self.path).path:
+            case "/api/pause":
+                self.server.shared.pause_requested = True
+            case "/api/resume":
+                self.server.shared.pause_requested = False
+            case _:
+                self.server.stop.set(StopSignal.BY_PAGE)
+        self.server.stop.wake()
+        self._json(202, {"accepted": True})
+
+    def _refusal(self) -> tuple[int, dict[str, str]] | None:
+        """Return the answer that refuses a state-changing request, None when it is allowed."""
+        if urllib.parse.urlsplit(self.path).path not in ACTIONS:
+            return 404, {"error": "no such action"}
+        token = self.server.settings.web_token
+        if not token:
+            return 403, {"error": "read-only: BOT_WEB_TOKEN is not set"}
+        host = self.headers.get("Host", "")
+        if not self._trusted(host):
+            return 403, {"error": "this name is not one of BOT_WEB_HOSTS"}
+        origin = self.headers.get("Origin")
+        if origin is not None and urllib.parse.urlsplit(origin).netloc != host:
+            return 403, {"error": "the request comes from another site"}
+        authorization = self.headers.get("Authorization", "")
+        if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
+            return 401, {"error": "the token is wrong or missing"}
+        return None
+
+    def _trusted(self, host: str) -> bool:
+        """Accept addresses, localhost and listed names, because DNS rebinding needs a name of its own."""
+        name = (urllib.parse.urlsplit(f"//{host}").hostname or "").lower()
+        if name == "localhost" or name in self.server.hosts:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+    def _health(self) -> None:
+        health, condition = self.server.shared.health(), self.server.shared.condition
+        body: dict[str, Any] = {
+            "status": health.status,
+            "running": health.is_running,
+            "timestamp": round(time.time(), 3),
+        }
+        if condition is not None:
+            body["condition"] = condition.as_json()
+        if health.reason is not None:
+            body["reason"] = health.reason
+        self._json(200 if health.is_running else 503, body)
+
+    def _detailed(self) -> dict[str, Any]:
+        shared = self.server.shared
+        health, status = shared.health(), shared.status
+        return {
+            **status,
+            "healthy": health.status == "healthy",
+            "health": health.status,
+            "reason": health.reason or status.get("reason"),
+            "timestamp": round(time.time(), 3),
+            "uptime": round(time.time() - shared.started_at, 3),
+            "last_tick_age": shared.last_tick_age,
+            "controls": bool(self.server.settings.web_token),
+            "errors_total": history.error_count(self.server.settings.db_path),
+            "errors": history.errors(self.server.settings.db_path, 5),
+        }
+
+    def _json(self, code: int, value: Any) -> None:
+        self._send(code, "application/json", json.dumps(value).encode())
+
+    def _send(self, code: int, kind: str, body: bytes) -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log no requests."""
+
+
+def _limit(query: dict[str, str], default: int) -> int:
+    return min(max(int(query.get("limit", default)), 1), 1000)
+
+
+def serve(settings: Settings, shared: SharedState, stop: StopSignal) -> Server:
+    """Start to serve in a background thread. Raises PortError."""
+    try:
+        server = Server(settings, shared, stop)
+    except OSError as err:
+        raise PortError(f"cannot listen on {settings.web_host}:{settings.web_port}: {err.strerror}") from err
+    threading.Thread(target=server.serve_forever, args=(0.1,), name="web", daemon=True).start()
+    return server

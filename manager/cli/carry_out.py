@@ -1,0 +1,55 @@
+"""Runs one changing command and says what comes of it: for the command line, and for the old API."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from manager.cli import report
+from manager.fleet.session import Session
+from manager.ops import apply
+from manager.ops.action import Change
+
+
+def carry_out(session: Session, change: Change, args: Namespace) -> int:
+    """Carry the change out as the command line asks, or with `--dry-run` only show its plan. Returns the exit code."""
+    if args.dry_run:
+        return show_plan(session, change, as_json=args.json)
+    return run(
+        session,
+        change,
+        as_json=args.json,
+        lock_wait=args.lock_wait,
+        force=getattr(args, "force", False),
+        new_id=args.instance_id if args.config else None,
+        healthy_within=args.wait_timeout if getattr(args, "wait", False) else None,
+    )
+
+
+def run(
+    session: Session,
+    change: Change,
+    *,
+    as_json: bool = False,
+    lock_wait: float = 0.0,
+    force: bool = False,
+    new_id: str | None = None,
+    healthy_within: float | None = None,
+) -> int:
+    """Carry the change out and say what comes of it (ops/apply.py has the options). Returns the exit code."""
+    with report.Reporter(as_json=as_json) as reporter:
+        result = apply.apply(
+            session,
+            change,
+            reporter,
+            lock_wait=lock_wait,
+            force=force,
+            new_id=new_id,
+            healthy_within=healthy_within,
+        )
+    return report.say_result(result, as_json=as_json, with_problems=not change.needs_sound_configs)
+
+
+def show_plan(session: Session, change: Change, *, as_json: bool) -> int:
+    """Say what the change would do. Returns the exit code."""
+    with report.Reporter(as_json=as_json) as reporter:
+        return report.say_plan(apply.planned(session, change, reporter), as_json=as_json)

@@ -1,0 +1,134 @@
+"""`init`: a folder with all that a fleet needs. What is there already is left as it is."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from shlex import quote
+from typing import NamedTuple, cast
+
+from manager.config import templates
+from manager.config.fleet import NAME_PATTERN
+from manager.config.variables import REFERENCE
+from manager.errors import OK, UsageError, writing_to
+from manager.fleet.session import Session
+from manager.i18n import Text, _
+from manager.util import atomic_file, bundle, console, ownership, strict_json
+
+EXAMPLE = "bp_sol_01"
+EXAMPLE_TEMPLATE = "perp_grid.json"
+
+GITIGNORE = """\
+# Keys, and what the fleet writes.
+.env
+/volumes/
+/config/archived/
+"""
+
+ENV_EXAMPLE = """\
+# Copy this file to .env and fill in what your configs name; .env is read literally and must never be committed.
+# On paper, which is the default, no key is needed and none is given to any bot.
+
+# Where `manager watch` sends alerts, as [alerts] of config/fleet.toml names it; an address of apprise.
+# ALERT_URL=
+"""
+
+
+class File(NamedTuple):
+    """One file of a new fleet folder, by its path in it."""
+
+    path: str
+    content: bytes
+
+
+def init(_session: Session, args: Namespace) -> int:
+    """Make the folder and its files, and say the next commands."""
+    folder = Path(args.folder)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("{path} is no folder", path=folder)
+    written: list[str] = []
+    kept: list[str] = []
+    for file in list(_files(folder)):
+        (written if _write(folder, file) else kept).append(file.path)
+    if not written:
+        console.say(Text("{folder}: nothing to do, a fleet folder is there already", folder=folder))
+        return OK
+    console.say(Text("{folder}: made a fleet folder", folder=folder.resolve()))
+    for path in kept:
+        console.say(Text("{path} is there, and stays as it is", path=path))
+    if ".gitignore" in kept:
+        console.say(Text("see that it names {names}", names=".env, /volumes/"))
+    if any(path.startswith("config/active/") for path in written):
+        console.say(Text("{id} trades on paper, with no key; its config is an example to change", id=EXAMPLE))
+    console.say(f"\n{_('next:')}")
+    if folder.resolve() != Path.cwd():
+        console.say(f"  cd {quote(str(folder))}")
+    console.say(
+        f"  manager up --wait      {_('builds the bot image, which takes some minutes, and starts the fleet')}"
+    )
+    console.say(f"  manager ps             {_('shows it')}")
+    console.say(f"  manager new --list     {_('templates for more bots')}")
+    return OK
+
+
+def _files(folder: Path) -> Iterator[File]:
+    """Everything that a fleet folder has. A fleet that has a config gets no example: it would start a bot that nobody wants."""
+    ours = bundle.folder() / "config"
+    yield File(
+        "config/fleet.toml", _settings((ours / "fleet.toml").read_text(encoding="utf-8"), folder).encode()
+    )
+    yield File("config/schema.json", (ours / "schema.json").read_bytes())
+    for template in sorted((ours / "templates").glob("*.json")):
+        yield File(f"config/templates/{template.name}", template.read_bytes())
+    if not any((folder / "config" / "active").glob("*.json")):
+        config = strict_json.read(ours / "templates" / EXAMPLE_TEMPLATE)
+        example = _example(cast(templates.Config, config))
+        yield File(f"config/active/{EXAMPLE}.json", atomic_file.encode_json(example))
+    yield File(".env.example", _variables().encode())
+    yield File(".gitignore", GITIGNORE.encode())
+
+
+def _write(folder: Path, file: File) -> bool:
+    """Whether it was written; one that is there stays."""
+    path = folder / file.path
+    with writing_to(path):
+        ownership.make_folder(path.parent)
+        try:
+            atomic_file.create(path, file.content)
+        except FileExistsError:
+            return False
+    return True
+
+
+def _settings(shipped: str, folder: Path) -> str:
+    """Our settings with every line a comment: those of a checkout may be its owner's. The name alone is set."""
+    lines = [line if not line or line.startswith("#") else f"# {line}" for line in shipped.splitlines()]
+    name = f'name = "{_name(folder)}"'
+    return "\n".join(re.sub(r"^# name = \S+", name, line) for line in lines) + "\n"
+
+
+def _variables() -> str:
+    """The names that the bundled bot's credentials have, by exchange."""
+    parts = [ENV_EXAMPLE]
+    for exchange, keys in templates.CREDENTIALS.items():
+        names = [name for value in keys.values() for name, _default in REFERENCE.findall(value)]
+        parts.append(f"# {exchange}\n" + "".join(f"# {name}=\n" for name in names))
+    return "\n".join(parts)
+
+
+def _name(folder: Path) -> str:
+    """The folder's name as far as containers can bear it: two fleets on one engine need two names."""
+    name = re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_")
+    return name if NAME_PATTERN.fullmatch(name) else "botfleet"
+
+
+def _example(template: templates.Config) -> templates.Config:
+    """The shipped template as a config. Without a port: it gets one that is free when it is started."""
+    wanted = templates.NewConfig(EXAMPLE, template["metadata"]["symbol"], 0)
+    now = datetime.now().isoformat(timespec="seconds")
+    config = templates.fill(template, wanted, now, is_bundled_bot=True)
+    del config["daemon_config"]["web_port"]
+    return config

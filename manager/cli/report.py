@@ -1,0 +1,214 @@
+"""What a changing command says: its plan, each action as it ends, and what all of it comes to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from manager.cli.notices import say_problems
+from manager.errors import OK
+from manager.fleet import display
+from manager.i18n import Text, _, mark
+from manager.ops import plan
+from manager.ops.action import Kind
+from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, Event, Healthy, LeftAlone, Warned
+from manager.util import console
+
+if TYPE_CHECKING:
+    from manager.fleet.observe import FleetSnapshot
+    from manager.ops.action import Action, Outcome
+    from manager.ops.result import Planned, Result
+    from manager.util.progress_line import Progress
+
+
+class Reporter:
+    """Prints what a command tells while it is under way; in a `with`, so that its last line is cleared whatever happens.
+
+    With `as_json` only warnings are said, on standard error. On a terminal, what is still under way stands on the last line.
+    """
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self._as_json = as_json
+        self._progress: Progress | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Print one event."""
+        if isinstance(event, Warned):
+            console.warning(event.message)
+        elif not self._as_json:
+            self._say(event)
+
+    def _say(self, event: Event) -> None:
+        match event:
+            case LeftAlone(action):
+                console.say(action_line(action))
+            case ActionsStarted(actions):
+                self._begin([action.instance for action in actions])
+            case ActionDone(outcome):
+                line = outcome_line(outcome)
+                if self._progress is None:
+                    console.say(line)
+                else:
+                    self._progress.done(outcome.action.instance, line)
+            case ActionsEnded():
+                self._end()
+            case Healthy(instance, url):
+                console.say(Text("{id}: healthy, {url}", id=instance, url=url))
+
+    def _begin(self, ids: Sequence[str]) -> None:
+        if sys.stdout.isatty():
+            from manager.util.progress_line import Progress  # threads, and what knows a terminal's width
+
+            self._progress = Progress(ids)
+            self._progress.__enter__()
+
+    def _end(self) -> None:
+        if self._progress is not None:
+            progress, self._progress = self._progress, None
+            progress.__exit__(None, None, None)
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+
+def say_plan(planned: Planned, *, as_json: bool) -> int:
+    """Show what would be done. Returns the exit code."""
+    if as_json:
+        console.say_json([_action_object(action) for action in planned.actions])
+        return OK
+    for action in planned.actions:
+        console.say(action_line(action))
+    _say_drift(planned.snapshot, planned.actions)
+    if not plan.effective(planned.actions):
+        console.say(_("nothing to do"))
+    return OK
+
+
+def say_result(result: Result, *, as_json: bool, with_problems: bool = False) -> int:
+    """Say how it went. Returns the exit code that all of it comes to; raises what the engine went away with.
+
+    `with_problems`: also says which configs cannot be used, after a command that needs none.
+    """
+    outcomes = result.outcomes
+    if as_json:
+        by_id = sorted(outcomes, key=lambda outcome: outcome.action.instance)
+        console.say_json([_outcome_object(outcome) for outcome in by_id])
+    else:
+        if not outcomes and not result.late:
+            console.say(_("nothing to do"))
+        _say_drift(result.snapshot, result.actions)
+    for outcome in outcomes:
+        if outcome.error is not None:
+            console.error(outcome.error)
+    for outcome in outcomes:
+        if outcome.was_killed:
+            console.error(killed_text(outcome))
+    for outcome in outcomes:
+        if outcome.open_orders_left and not outcome.was_killed:
+            console.error(
+                Text(
+                    "{id} has ended and reported {count} open orders left: look at the exchange",
+                    id=outcome.action.instance,
+                    count=outcome.open_orders_left,
+                )
+            )
+    for instance in result.late:
+        view = result.snapshot.views[instance]
+        why = display.note(view)
+        console.error(Text("{id} is {state}: {why}", id=instance, state=Text(view.verdict.state), why=why))
+    if result.engine_error is not None:
+        raise result.engine_error
+    if with_problems:
+        say_problems(result.snapshot.project)
+    if result.unsaved is not None:
+        console.error(result.unsaved)
+    return result.exit_code
+
+
+def killed_text(outcome: Outcome[Action]) -> Text:
+    """Return what a person must know of a bot that had to be killed."""
+    if outcome.open_orders_left is None:
+        return Text(
+            "{id} did not end in time and was killed; it did not report its orders: look at the exchange",
+            id=outcome.action.instance,
+        )
+    return Text(
+        "{id} did not end in time and was killed; it reported {count} open orders left",
+        id=outcome.action.instance,
+        count=outcome.open_orders_left,
+    )
+
+
+def _say_drift(snapshot: FleetSnapshot, actions: Sequence[Action]) -> None:
+    """Say who runs an older image: a new one restarts nothing by itself."""
+    touched = {action.instance for action in actions}
+    behind = [
+        instance
+        for instance, view in snapshot.views.items()
+        if "image" in view.drift and not view.is_rolled_back and instance not in touched
+    ]
+    if behind:
+        console.say(
+            Text(
+                "{count} of the instances run an older image; `manager upgrade` renews them: {ids}",
+                count=len(behind),
+                ids=", ".join(behind),
+            )
+        )
+
+
+DONE: Mapping[Kind, str] = {
+    "create": mark("created"),
+    "recreate": mark("recreated"),
+    "rollback": mark("rolled back"),
+    "start": mark("started"),
+    "restart": mark("restarted"),
+    "stop": mark("stopped"),
+    "remove": mark("removed"),
+    "leave": mark("left alone"),
+}
+PLANNED: Mapping[Kind, str] = {
+    "create": mark("create"),
+    "recreate": mark("recreate"),
+    "rollback": mark("roll back"),
+    "start": mark("start"),
+    "restart": mark("restart"),
+    "stop": mark("stop"),
+    "remove": mark("remove"),
+    "leave": mark("left alone"),
+}
+
+
+def action_line(action: Action) -> str:
+    """Return `bp_sol_01: recreate: config changed`."""
+    return f"{action.instance}: {_(PLANNED[action.kind])}: {action.cause}"
+
+
+def outcome_line(outcome: Outcome[Action]) -> str:
+    """Return `bp_sol_01: recreated (config changed, 1.2 s)`."""
+    verb = _("failed") if outcome.error else _(DONE[outcome.action.kind])
+    text = f"{outcome.action.instance}: {verb} ({outcome.action.cause}, {outcome.seconds:.1f} s)"
+    if outcome.open_orders_left is not None:
+        text += f", {Text('{count} open orders left', count=outcome.open_orders_left)}"
+    return text
+
+
+def _action_object(action: Action) -> dict[str, Any]:
+    return {"id": action.instance, "action": action.kind, "cause": str(action.cause)}
+
+
+def _outcome_object(outcome: Outcome[Action]) -> dict[str, Any]:
+    return {
+        **_action_object(outcome.action),
+        "seconds": round(outcome.seconds, 3),
+        "error": str(outcome.error) if outcome.error else None,
+        "killed": outcome.was_killed,
+        "open_orders_left": outcome.open_orders_left,
+    }

@@ -1,0 +1,92 @@
+"""The changing commands as values, for whoever asks: the command line, `watch`, the old API. apply.py carries them out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from manager.errors import ConfigError
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.project import Project
+from manager.fleet.selection import EVERYTHING, Selection
+from manager.i18n import Text
+from manager.ops import plan
+from manager.ops.action import Action, Change
+
+
+def up(selection: Selection = EVERYTHING, *, recreate: bool = False, remove_orphans: bool = False) -> Change:
+    """Bring the fleet, or the named instances, to what the configs say."""
+
+    def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
+        return plan.up(snapshot.plan_input, named, recreate=recreate, remove_orphans=remove_orphans)
+
+    return Change("up", planner, selection, "run" if selection.ids or selection.files else None)
+
+
+def down(selection: Selection = EVERYTHING, *, remove_orphans: bool = False) -> Change:
+    """Stop and remove containers; data stays."""
+
+    def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
+        return plan.down(snapshot.plan_input, named, remove_orphans=remove_orphans)
+
+    return Change("down", planner, selection, needs_sound_configs=False)
+
+
+def start(selection: Selection = EVERYTHING) -> Change:
+    """Start instances that do not run."""
+
+    def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
+        return plan.start(snapshot.plan_input, list(snapshot.plan_input.wanted) if named is None else named)
+
+    return Change("start", planner, selection, "run")
+
+
+def stop(selection: Selection = EVERYTHING) -> Change:
+    """Stop instances and keep them stopped."""
+
+    def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
+        return plan.stop(snapshot.plan_input, named)
+
+    return Change("stop", planner, selection, "stopped", needs_sound_configs=False)
+
+
+def restart(selection: Selection = EVERYTHING) -> Change:
+    """Stop and start instances."""
+
+    def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
+        return plan.restart(snapshot.plan_input, named)
+
+    return Change("restart", planner, selection, "run")
+
+
+def resume(project: Project, selection: Selection, warn: Callable[[Text], object]) -> Change | None:
+    """Start exactly what ran when the fleet was halted; None where nothing is halted. Raises ConfigError.
+
+    `warn` is told of what was halted and can no longer be started.
+    """
+    if project.memory.faults:
+        raise ConfigError(project.memory.faults)
+    if selection.named(project) is None:
+        halted = project.memory.halted
+        selection = Selection([instance for instance in halted if instance in project.specs])
+        if not selection.ids:
+            return None
+        for instance in sorted(set(halted).difference(project.specs)):
+            warn(Text("{id} was halted and has no usable config any more: it is not started", id=instance))
+
+    def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
+        return plan.resume(snapshot.plan_input, named or [])
+
+    return Change("resume", planner, selection)
+
+
+def recover(instances: Sequence[str]) -> Change:
+    """Start, as they are, those of the instances that `up` would start: `watch` applies no config that nobody asked for."""
+
+    def planner(snapshot: FleetSnapshot, _named: list[str] | None) -> list[Action]:
+        return [
+            action
+            for action in plan.up(snapshot.plan_input)
+            if (action.kind == "start" or action.keeps_image) and action.instance in instances
+        ]
+
+    return Change("watch", planner, Selection(instances))

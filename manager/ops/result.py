@@ -1,0 +1,47 @@
+"""What a changing command comes to: for the caller to print, and to end with its exit code. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from manager.errors import FAILED, TIMED_OUT, EngineUnreachable, ManagerError, worst_exit_code
+from manager.fleet.observe import FleetSnapshot
+from manager.ops.action import Action, Outcome
+
+
+class Planned(NamedTuple):
+    """What would be done, by the snapshot that it was planned from."""
+
+    snapshot: FleetSnapshot
+    actions: Sequence[Action]
+
+
+class Result(NamedTuple):
+    """What was done. `snapshot`: the fleet after it. `late`: instances that were waited for in vain.
+
+    `unsaved`: why the wish could not be written although everything was done. `engine_error`: the engine went away after
+    these outcomes; the snapshot is then the one of before.
+    """
+
+    snapshot: FleetSnapshot
+    actions: Sequence[Action]
+    outcomes: Sequence[Outcome[Action]]
+    late: Sequence[str] = ()
+    unsaved: ManagerError | None = None
+    engine_error: EngineUnreachable | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that all of it comes to."""
+        states = [self.snapshot.views[instance].verdict.state for instance in self.late]
+        codes = [FAILED if state in {"failed", "stopped", "missing"} else TIMED_OUT for state in states]
+        for outcome in self.outcomes:
+            if outcome.error is not None:
+                codes.append(outcome.error.exit_code)
+            if outcome.was_killed:
+                codes.append(TIMED_OUT)
+            elif outcome.open_orders_left:
+                codes.append(FAILED)
+        codes += [error.exit_code for error in (self.unsaved, self.engine_error) if error is not None]
+        return worst_exit_code(codes)

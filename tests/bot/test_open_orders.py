@@ -1,0 +1,132 @@
+"""open_orders.py: what is open at the exchange, this record's apart from others', and never a guess."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot.cli import open_orders as orders
+from gridbot.config.args import parse
+from gridbot.model.errors import DatabaseError, RefusedError
+from gridbot.model.types import ExchangeOrder, OrderRequest, Side
+from gridbot.store.ledger import Ledger
+from gridbot.store.store import Store
+from tests.bot.bots import GRID, RUN, BotFactory
+from tests.bot.test_live import FAST, fake, live, settled
+from tests.fake_exchange.server import FakeExchange
+
+__all__ = ["fake"]
+
+ENV = {"TRADING_MODE": "live", "BACKPACK_KEY": "k", "BACKPACK_SECRET": "s"}
+
+
+class Listing:
+    """An exchange of which only the open orders are asked; each call gives the next list."""
+
+    settle_s = 8.0
+
+    def __init__(self, *lists: list[ExchangeOrder]) -> None:
+        self.lists = list(lists)
+
+    def shorten_timeouts(self) -> None: ...
+
+    def open_orders(self) -> list[ExchangeOrder]:
+        return self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
+
+
+def there(number: int, client_id: int | None, price: str = "144") -> ExchangeOrder:
+    return ExchangeOrder(str(number), client_id, Side.BUY, Decimal(price), Decimal(1), Decimal(0), open=True)
+
+
+def ask(path: Path, *lists: list[ExchangeOrder]) -> tuple[dict[str, Any], list[float]]:
+    slept: list[float] = []
+    settings = parse(GRID, {**ENV, "DB_PATH": str(path)})
+    found = orders.query_open_orders(settings, Listing(*lists), slept.append)  # type: ignore[arg-type]
+    return found, slept
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "bot.db"
+
+
+def record(path: Path, identity: str = "backpack SOL_USDC_PERP perp live", *, sent_at: float = 0.0) -> int:
+    """A record of one order that was sent and never answered; its client id."""
+    store = Store(path, durable=False)
+    store.begin_run(identity, "live", {}, Ledger())
+    order = store.new_order(OrderRequest("1", Side.BUY, Decimal(144), Decimal(1)), sent_at)
+    store.close()
+    return order.client_id
+
+
+def run(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(RUN.with_name("open_orders.py")), *GRID],
+        text=True,
+        capture_output=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "DB_PATH": str(folder / "bot.db"), **env},
+    )
+
+
+def test_a_killed_bots_orders_are_told_apart_from_others(
+    start_bot: BotFactory, fake: FakeExchange, tmp_path: Path
+) -> None:
+    fake.book.place("Bid", "Limit", Decimal(141), Decimal(1), 7, foreign=True)
+    bot = live(start_bot, fake)
+    settled(bot, fake)
+    bot.kill()
+    before = (tmp_path / "bot.db").read_bytes()
+    asked = len(fake.requests)
+    done = run(tmp_path, TRADING_MODE="live", **fake.env | FAST)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["open_orders"], found["others"]) == (6, 1)
+    assert {"144", "156"} <= {each["price"] for each in found["orders"]}
+    assert {method for method, _path in fake.requests[asked:]} == {"GET"}
+    assert (tmp_path / "bot.db").read_bytes() == before
+    again = live(start_bot, fake)
+    settled(again, fake)
+    assert again.stop() == 0
+    assert json.loads(run(tmp_path, TRADING_MODE="live", **fake.env | FAST).stdout)["open_orders"] == 0
+
+
+def test_no_answer_and_paper_mode_are_no_number(fake: FakeExchange, tmp_path: Path) -> None:
+    fake.faults.down = True
+    done = run(tmp_path, TRADING_MODE="live", **fake.env | FAST)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "backpack does not say which orders are open" in done.stderr
+    paper = run(tmp_path)
+    assert (paper.returncode, paper.stdout) == (2, "")
+    assert "paper mode" in paper.stderr
+
+
+def test_an_order_that_was_sent_last_is_waited_for(path: Path) -> None:
+    client_id = record(path, sent_at=time.time())
+    found, (slept,) = ask(path, [], [there(1, client_id)])
+    assert found["open_orders"] == 1
+    assert 7 < slept <= 8
+    assert ask(path, [there(2, client_id, "145")])[0] == {"open_orders": 0, "others": 1, "orders": []}
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_broken_or_lost_record_matters_only_where_orders_are_open(path: Path, is_lost: bool) -> None:
+    if not is_lost:
+        path.write_text("no database" * 1000)
+    assert ask(path, [])[0]["open_orders"] == 0
+    with pytest.raises(DatabaseError, match="1 orders are open on SOL_USDC_PERP; whose they are"):
+        ask(path, [there(1, None)])
+
+
+def test_a_market_of_an_earlier_run_is_not_taken_for_asked(path: Path) -> None:
+    record(path, "backpack ETH_USDC_PERP perp live")
+    with pytest.raises(RefusedError, match="ETH_USDC_PERP perp live, which is not asked"):
+        ask(path, [])

@@ -1,0 +1,333 @@
+"""Reconciliation of store and exchange: own orders, their ends, and no trade counted twice."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gridbot.exchanges.exchange import Exchange
+from gridbot.model.errors import DatabaseError, RejectedError, UnreachableError
+from gridbot.model.types import ExchangeOrder, Fill, Market, Order, OrderRequest, Side
+from gridbot.store.ledger import Ledger
+from gridbot.store.store import Store
+from gridbot.trading.cancel import cancel_own_orders
+from gridbot.trading.reconcile import LOST_AFTER_S, Reconciler
+from tests.bot.worlds import PERP
+
+D = Decimal
+NOW = 1_000_000.0
+
+
+@dataclass
+class There:
+    """An exchange whose every answer is set by the test."""
+
+    name: str = "live"
+    settle_s: float = 8.0
+    max_client_id: int = 2**32 - 1
+    listed: list[ExchangeOrder] = field(default_factory=list)
+    past: list[ExchangeOrder] = field(default_factory=list)
+    executed: list[Fill] = field(default_factory=list)
+    cancelled: list[str | None] = field(default_factory=list)
+    since: list[float] = field(default_factory=list)
+    broken: bool = False
+    stubborn: bool = False
+    hurried: bool = False
+
+    def market(self) -> Market:
+        return PERP
+
+    def price(self) -> Decimal:
+        return D(100)
+
+    def place(self, order: Order) -> str:
+        raise RejectedError("not here")
+
+    def cancel(self, order: Order) -> None:
+        self.cancelled.append(order.exchange_id)
+        if not self.stubborn:
+            gone = [o for o in self.listed if o.exchange_id == order.exchange_id]
+            self.listed = [o for o in self.listed if o not in gone]
+            self.past += [replace(o, open=False) for o in gone]
+
+    def open_orders(self) -> list[ExchangeOrder]:
+        if self.broken:
+            raise UnreachableError("no answer")
+        return self.listed
+
+    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
+        for mine in orders:
+            known = (
+                o for o in self.past if mine.exchange_id == o.exchange_id or mine.client_id == o.client_id
+            )
+            yield mine, next(known, None)
+
+    def fills(self, since: float) -> list[Fill]:
+        self.since.append(since)
+        return [fill for fill in self.executed if fill.at >= since]
+
+    def channels(self, most: int) -> list[Exchange]:
+        return [self]
+
+    def shorten_timeouts(self) -> None:
+        self.hurried = True
+
+    def position(self) -> Decimal | None:
+        return None
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "bot.db", durable=False)
+    made.begin_run("backpack SOL_USDC_PERP perp live", "live", {}, Ledger())
+    yield made
+    made.close()
+
+
+def new(store: Store, slot: str = "L1", side: str = "buy", price: str = "99", qty: str = "1") -> Order:
+    return store.new_order(OrderRequest(slot, Side(side), D(price), D(qty), cell=1, post_only=True), NOW)
+
+
+def shown(order: Order, exchange_id: str = "7", *, filled: str = "0", is_open: bool = True) -> ExchangeOrder:
+    return ExchangeOrder(exchange_id, order.client_id, order.side, order.price, order.qty, D(filled), is_open)
+
+
+def executed(
+    order: Order, number: str = "1", qty: str = "1", exchange_id: str = "7", *, named: bool = True
+) -> Fill:
+    client_id = order.client_id if named else None
+    return Fill(number, exchange_id, client_id, order.side, order.price, D(qty), D(0), "USDC", NOW + 1)
+
+
+def run(store: Store, there: There, now: float = NOW + 2) -> tuple[int, int, int]:
+    """Newly recorded trades, stray orders, unsettled orders."""
+    outcome = Reconciler(store, there, PERP).run(now)
+    return len(outcome.trades), len(outcome.reopened), outcome.unsettled
+
+
+def state(store: Store, order: Order) -> str:
+    found = store.order(order.client_id)
+    assert found is not None
+    return found.state
+
+
+def test_an_order_of_unknown_outcome_that_is_open_is_adopted(store: Store) -> None:
+    order = new(store)
+    assert run(store, There(listed=[shown(order)])) == (0, 0, 0)
+    assert state(store, order) == "open"
+
+
+def test_an_order_of_unknown_outcome_waits_until_it_can_no_longer_arrive(store: Store) -> None:
+    order = new(store)
+    there = There()
+    assert run(store, there, NOW + 7) == (0, 0, 1)
+    assert state(store, order) == "new"
+    assert run(store, there, NOW + 9) == (0, 0, 0)
+    assert state(store, order) == "absent"
+
+
+def test_an_order_of_unknown_outcome_that_was_filled_at_once_is_found_by_its_trade(store: Store) -> None:
+    order = new(store)
+    there = There(executed=[executed(order)])
+    assert run(store, there) == (1, 0, 0)
+    assert state(store, order) == "filled"
+    assert store.ledger.position == 1
+    assert store.cells() == {1: D(1)}
+
+
+def test_an_order_of_unknown_outcome_is_found_in_the_history(store: Store) -> None:
+    """Where trades bear no client id, the history gives the order's id, and the next pass its trades."""
+    order = new(store)
+    there = There(past=[shown(order, filled="1", is_open=False)], executed=[executed(order, named=False)])
+    assert run(store, there) == (0, 0, 1)
+    assert run(store, there) == (1, 0, 0)
+    assert state(store, order) == "filled"
+
+
+def test_a_filled_order_stays_live_until_its_trades_are_listed(store: Store) -> None:
+    order = new(store)
+    store.confirm(order.client_id, "7")
+    there = There(past=[shown(order, filled="1", is_open=False)], executed=[executed(order, qty="0.4")])
+    assert run(store, there) == (1, 0, 1)
+    assert state(store, order) == "open"
+    there.executed.append(executed(order, number="2", qty="0.6"))
+    assert run(store, there) == (1, 0, 0)
+    assert state(store, order) == "filled"
+
+
+def test_a_cancelled_order_keeps_its_partial_fill(store: Store) -> None:
+    order = new(store)
+    store.confirm(order.client_id, "7")
+    there = There(past=[shown(order, filled="0.4", is_open=False)], executed=[executed(order, qty="0.4")])
+    assert run(store, there) == (1, 0, 0)
+    assert state(store, order) == "canceled"
+    assert store.ledger.position == D("0.4")
+
+
+def test_a_trade_is_counted_once(store: Store) -> None:
+    order = new(store)
+    there = There(listed=[shown(order, filled="0.4")], executed=[executed(order, qty="0.4")])
+    assert [run(store, there)[0] for _ in range(3)] == [1, 0, 0]
+    assert (store.ledger.position, store.ledger.trades) == (D("0.4"), 1)
+
+
+def test_both_sides_of_a_trade_with_oneself_count(store: Store) -> None:
+    buy, sell = new(store), new(store, "L2", "sell", "99")
+    there = There(executed=[executed(buy), executed(sell, exchange_id="8")])
+    assert run(store, there)[0] == 2
+    assert store.ledger.position == 0
+
+
+def test_a_confirmed_order_the_exchange_forgot_is_given_a_minute(store: Store) -> None:
+    order = new(store)
+    store.confirm(order.client_id, "7")
+    sync, there = None, There()
+    sync = Reconciler(store, there, PERP)
+    for after, expected in (
+        (100.0, "open"),
+        (100.0 + LOST_AFTER_S, "open"),
+        (101.0 + LOST_AFTER_S, "canceled"),
+    ):
+        sync.run(NOW + after)
+        assert state(store, order) == expected
+
+
+@pytest.mark.parametrize("difference", [{"side": Side.SELL}, {"price": D("98.99")}])
+def test_the_same_client_id_on_another_order_is_somebody_elses(
+    store: Store, difference: dict[str, object]
+) -> None:
+    order = new(store)
+    foreign = replace(shown(order), **difference)  # type: ignore[arg-type]
+    there = There(listed=[foreign])
+    sync = Reconciler(store, there, PERP)
+    outcome = sync.run(NOW + 2)
+    assert (outcome.reopened, outcome.foreign_ids) == ([], {order.client_id})
+    assert state(store, order) == "new"
+    cancel_own_orders(store, there, PERP, within=0.2)
+    assert there.cancelled == []
+
+
+def test_the_client_id_of_a_closed_order_is_not_trusted_once_its_id_is_known(store: Store) -> None:
+    order = new(store)
+    store.confirm(order.client_id, "7")
+    store.close_order(order.client_id, "canceled")
+    assert run(store, There(listed=[shown(order, "8")])) == (0, 0, 0)
+
+
+def test_an_order_that_arrives_after_it_was_given_up_is_ours_to_cancel(store: Store) -> None:
+    order = new(store)
+    store.close_order(order.client_id, "absent")
+    there = There(listed=[shown(order)])
+    assert run(store, there) == (0, 1, 0)
+    assert cancel_own_orders(store, there, PERP, within=5) == (0, True)
+    assert there.cancelled == ["7"]
+
+
+def test_foreign_orders_survive_a_stop(store: Store) -> None:
+    order = new(store)
+    foreign = [
+        ExchangeOrder("90", None, Side.BUY, D(99), D(1), D(0), True),
+        shown(replace(order, client_id=5), "91"),
+    ]
+    there = There(listed=[shown(order), *foreign])
+    assert cancel_own_orders(store, there, PERP, within=5) == (0, True)
+    assert there.cancelled == ["7"]
+    assert there.listed == foreign
+
+
+def test_a_stop_says_what_it_could_not_cancel(store: Store) -> None:
+    order = new(store)
+    there = There(listed=[shown(order)], stubborn=True)
+    assert cancel_own_orders(store, there, PERP, within=0.3) == (1, False)
+    assert cancel_own_orders(store, There(broken=True), PERP, within=0.3) == (1, False)
+
+
+def test_a_stop_without_orders_does_not_wait_for_a_dead_exchange(store: Store) -> None:
+    assert cancel_own_orders(store, There(broken=True), PERP, within=30) == (0, False)
+
+
+def test_histories_are_read_from_before_the_last_trade_and_before_the_oldest_open_question(
+    store: Store,
+) -> None:
+    order = new(store)
+    there = There(listed=[shown(order, filled="1")], executed=[executed(order, qty="0.1")])
+    run(store, there)
+    run(store, there)
+    assert there.since == [NOW - 120, NOW + 1 - 120]
+
+
+# the record itself
+
+
+def test_the_database_refuses_a_second_live_order_in_a_slot(store: Store) -> None:
+    order = new(store)
+    with pytest.raises(sqlite3.IntegrityError):
+        new(store)
+    store.close_order(order.client_id, "canceled")
+    new(store)
+
+
+def test_client_ids_avoid_those_in_use(store: Store) -> None:
+    made = {
+        store.new_order(OrderRequest(f"L{i}", Side.BUY, D(1), D(1)), NOW, taken={1, 2, 3}, limit=9).client_id
+        for i in range(6)
+    }
+    assert made == {4, 5, 6, 7, 8, 9}
+
+
+def test_a_new_grid_outdates_the_orders_of_the_old_one(store: Store) -> None:
+    store.set_grid({"generation": 1}, 1, {0: D(1)})
+    order = new(store)
+    assert store.outdated_order_ids() == set()
+    store.set_grid({"generation": 2}, 2, {})
+    assert store.outdated_order_ids() == {order.client_id}
+    assert store.cells() == {}
+    run(store, There(executed=[executed(order)]))
+    assert store.cells() == {}
+    assert store.ledger.position == 1
+
+
+def test_all_of_it_is_there_after_reopening(store: Store, tmp_path: Path) -> None:
+    store.set_grid({"generation": 1}, 1, {})
+    order = new(store)
+    run(store, There(listed=[shown(order)], executed=[executed(order, qty="0.25")]))
+    ledger = store.ledger
+    store.close()
+    again = Store(tmp_path / "bot.db", durable=False)
+    kept = again.unfinished_run()
+    assert kept is not None
+    assert (again.ledger, again.cells(), again.generation) == (ledger, {1: D("0.25")}, 1)
+    assert [o.filled for o in again.live_orders()] == [D("0.25")]
+    again.close()
+    store.__init__(tmp_path / "bot.db", durable=False)  # type: ignore[misc]
+
+
+def test_two_bots_on_one_file_are_refused(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="another bot is running on it"):
+        Store(tmp_path / "bot.db", durable=False)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "x.db"
+    file.write_text("not a database, but somebody's file, long enough to have a header" * 20)
+    before = file.read_bytes()
+    with pytest.raises(DatabaseError, match="file is not a database"):
+        Store(file, durable=False)
+    assert file.read_bytes() == before
+
+
+def test_old_samples_thin_out(store: Store) -> None:
+    day = 86400.0
+    for at in range(0, 600, 2):
+        store.samples.add_equity(store.run_id, NOW - 2 * day + at, D(1), store.ledger)
+        store.samples.add_equity(store.run_id, NOW - 60 + at / 10, D(1), store.ledger)
+    store.samples.thin_out(NOW)
+    db = sqlite3.connect(store.path)
+    assert db.execute("SELECT count(*) FROM equity WHERE at > ?", (NOW - day,)).fetchone() == (300,)
+    assert db.execute("SELECT count(*) FROM equity WHERE at < ?", (NOW - day,)).fetchone()[0] in (10, 11)
+    db.close()

@@ -1,0 +1,186 @@
+"""Pauses, outages and refusals: when the bot tries again, and what it says meanwhile."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from gridbot.config import args
+from gridbot.exchanges.ccxt_exchange import CcxtExchange
+from gridbot.model.errors import ExchangeError, RejectedError, UnauthorizedError, UnreachableError
+from gridbot.model.types import Order, Side
+from gridbot.runtime.shared_state import SharedState
+from gridbot.runtime.stop_signal import StopSignal
+from gridbot.trading.outage import Outage
+from gridbot.trading.refusals import MIN_REFUSALS, PARTIAL_AFTER_S, Refusals
+from gridbot.trading.retry import BAN_PAUSE_S, RetryPauses, wait
+from tests.bot.bots import GRID
+from tests.bot.test_reconcile import D
+from tests.fake_exchange.book import RefusalError
+from tests.fake_exchange.faults import Fault
+from tests.fake_exchange.server import FakeExchange
+
+
+def pauses(seed: int, cap: float = 60.0) -> RetryPauses:
+    return RetryPauses(2.0, cap, random.Random(seed))
+
+
+def test_pauses_grow_up_to_the_cap() -> None:
+    retry = pauses(1)
+    values = [retry.next() for _ in range(2000)]
+    for i, full in enumerate((2, 4, 8, 16, 32, 60, 60)):
+        assert full / 2 <= values[i] <= full
+    assert max(values) <= 60
+    retry.reset()
+    assert retry.next() <= 2
+
+
+def test_bots_that_fall_together_come_back_apart() -> None:
+    bots = [RetryPauses(2.0, 60.0) for _ in range(5)]
+    totals = sorted(sum(bot.next() for _ in range(8)) for bot in bots)
+    assert totals[-1] - totals[0] > 1
+
+
+def test_a_ban_is_waited_out_but_not_for_ever() -> None:
+    assert pauses(1).next(at_least=30) >= 30
+    assert pauses(1).next(at_least=1e9) <= BAN_PAUSE_S + 2
+
+
+def test_the_wait_shows_that_the_loop_is_alive() -> None:
+    shared, stop = SharedState(1.0), StopSignal()
+    assert wait(shared, stop, 0.05) is False
+    age = shared.last_tick_age
+    assert age is not None
+    assert age < 1
+    stop.set("enough")
+    assert wait(shared, stop, 60) is True
+
+
+def test_an_outage_is_declared_after_a_while() -> None:
+    outage = Outage(10.0)
+    assert outage.condition(3) is None
+    outage.record(UnreachableError("no answer"), 100.0)
+    assert outage.condition(3) is None
+    outage.record(UnreachableError("no answer"), 110.0)
+    assert outage.condition(3) is not None
+    outage.clear()
+    outage.record(UnreachableError("418 I'm a teapot", cause="banned"), 100.0)
+    condition = outage.condition(3)
+    assert condition is not None
+    assert condition.reason == "the exchange has banned this address for a while: 418 I'm a teapot"
+    assert condition.params == {
+        "since": 100.0,
+        "cause": "banned",
+        "error": "418 I'm a teapot",
+        "open_orders": 3,
+    }
+    outage.record(RejectedError("odd", cause="other"), 120.0)
+    condition = outage.condition(None)
+    assert condition is not None
+    assert (condition.params["cause"], condition.params["open_orders"]) == ("unreachable", None)
+    outage.clear()
+    assert outage.condition(3) is None
+
+
+def refused(times: int, now: float = 0.0, live_orders: int = 0) -> Refusals:
+    refusals = Refusals(60.0)
+    for _ in range(times):
+        refusals.record(RejectedError("no funds", cause="insufficient_funds"), 0.0)
+    refusals.update(now, live_orders)
+    return refusals
+
+
+def test_a_single_refusal_is_a_moving_price() -> None:
+    assert refused(MIN_REFUSALS - 1).condition() is None
+    condition = refused(MIN_REFUSALS).condition()
+    assert condition is not None
+    assert condition.reason == "the account has not enough funds: no funds"
+    assert condition.params["refused"] == MIN_REFUSALS
+
+
+def test_refusals_beside_orders_in_the_market_count_later() -> None:
+    assert not refused(5, now=PARTIAL_AFTER_S - 1, live_orders=9).is_active
+    assert refused(5, now=PARTIAL_AFTER_S, live_orders=9).is_active
+
+
+def test_refused_orders_are_tried_one_at_a_time() -> None:
+    refusals = refused(5)
+    assert not refusals.allows_attempt(1.0)
+    assert refusals.allows_attempt(5.0)
+    refusals.record(UnauthorizedError("read only", cause="unauthorized"), 5.0)
+    refusals.update(5.0, 0)
+    assert not refusals.allows_attempt(6.0)
+    condition = refusals.condition()
+    assert condition is not None
+    assert condition.params["cause"] == "unauthorized"
+    refusals.clear()
+    assert refusals.allows_attempt(6.0)
+    assert refusals.condition() is None
+
+
+# what the adapter makes of answers
+
+
+@pytest.fixture(scope="module")
+def market() -> tuple[FakeExchange, CcxtExchange]:
+    fake = FakeExchange()
+    fake.__enter__()
+    settings = args.parse(GRID, {})
+    keys = {"apiKey": fake.key, "secret": fake.secret}
+    exchange = CcxtExchange(settings, keys, fake.env | {"GRIDBOT_RATE_LIMIT_MS": "2"})
+    exchange.market()
+    return fake, exchange
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause", "retry_after"),
+    [
+        (Fault.DROP_BEFORE, "unreachable", None),
+        (Fault.BANNED, "banned", 1.0),
+        (Fault.TOO_MANY, "rate_limited", None),
+        (Fault.UNAVAILABLE, "maintenance", None),
+    ],
+)
+def test_causes_of_an_outage(
+    market: tuple[FakeExchange, CcxtExchange], fault: Fault, cause: str, retry_after: float | None
+) -> None:
+    fake, exchange = market
+    fake.faults.away_for(60, fault)
+    for call in (exchange.price, exchange.open_orders):
+        with pytest.raises(UnreachableError) as caught:
+            call()
+        assert (caught.value.cause, caught.value.retry_after) == (cause, retry_after)
+        assert "?" not in str(caught.value), "the query, and a signature in it, is nobody's business"
+    fake.faults.away_for(0)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "cause"),
+    [
+        (RefusalError("INSUFFICIENT_FUNDS", "Insufficient funds"), "insufficient_funds"),
+        (RefusalError("INVALID_ORDER", "Order notional is below the minimum"), "below_minimum"),
+        (RefusalError("UNAUTHORIZED", "this key may only read", 401), "unauthorized"),
+        (RefusalError("FORBIDDEN", "not for this key", 403), "unauthorized"),
+        (RefusalError("INVALID_PRICE", "off the tick"), "other"),
+    ],
+)
+def test_causes_of_a_refusal(
+    market: tuple[FakeExchange, CcxtExchange], refusal: RefusalError, cause: str
+) -> None:
+    fake, exchange = market
+    fake.refusal = refusal
+    with pytest.raises(RejectedError) as caught:
+        exchange.place(Order(7, "s", Side.BUY, D(149), D(1), D(0), "new", 0.0))
+    assert caught.value.cause == cause
+    fake.refusal = None
+
+
+def test_maintenance_is_an_outage_whatever_its_status(market: tuple[FakeExchange, CcxtExchange]) -> None:
+    fake, exchange = market
+    fake.refusal = RefusalError("MAINTENANCE", "back soon")
+    with pytest.raises(ExchangeError) as caught:
+        exchange.place(Order(7, "s", Side.BUY, D(149), D(1), D(0), "new", 0.0))
+    assert isinstance(caught.value, UnreachableError), "nobody knows what became of the order"
+    assert caught.value.cause == "maintenance"
+    fake.refusal = None

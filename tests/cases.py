@@ -1,0 +1,19 @@
+"""How many cases a random test takes: few and always the same in `make test`, many and others each time in `make faults`."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+is_long = False
+"""Whether this is the long run: `--long`."""
+
+
+def cases(short: int, long: int) -> settings:
+    """Return the settings of a test that takes so many cases in each of the two."""
+    return settings(
+        max_examples=long if is_long else short,
+        derandomize=not is_long,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )

@@ -1,0 +1,67 @@
+"""`manager watch` and an engine that dies: what it puts back, and what it leaves alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults import bots
+from tests.faults.conftest import Note, new_project
+from tests.faults.engines import OwnEngine, needs_root
+from tests.faults.test_watch import until_said
+from tests.fleet import Project, eventually
+from tests.receiver import Receiver, alerting, watching
+
+pytestmark = [pytest.mark.engine, needs_root]
+
+
+def until_others(fleet: Project, before: dict[str, list[int]]) -> None:
+    """Waits until these instances run as other processes than before."""
+    eventually(
+        lambda: all(bots.pids(fleet, each) not in ([], old) for each, old in before.items()),
+        what="all are back",
+    )
+
+
+def test_only_what_the_engines_death_left_down_is_put_back(
+    tmp_path: Path, receiver: Receiver, engine: OwnEngine, fault_image: str, note: Note, is_long: bool
+) -> None:
+    with new_project(tmp_path / "project", fault_image, environ=engine.environ) as fleet:
+        alerting(fleet, receiver)
+        for port, each in enumerate(("one", "two", "idle", "theirs")):
+            bots.add(fleet, each, port)
+        fleet.manager("up", "--wait")
+        fleet.manager("stop", "idle")
+        fleet.docker("stop", fleet.container("theirs"))
+        as_wished = {"one": "running", "two": "running", "idle": "stopped", "theirs": "stopped"}
+        with watching(fleet) as watch, bots.watched(fleet) as seen:
+            until_said(receiver, "theirs is stopped, and not by the manager")
+            for _time in range(3 if is_long else 1):
+                before = {each: bots.pids(fleet, each) for each in ("one", "two")}
+                engine.kill()
+                engine.start()
+                until_others(fleet, before)
+                bots.until(fleet, "running", "one", "two")
+                assert fleet.states() == as_wished
+            eventually(
+                lambda: receiver.said("the engine died and came back; started again: ", "one", "two"),
+                what="it is said",
+            )
+            receiver.posts.clear()
+            engine.stop()
+            eventually(
+                lambda: receiver.said("the Docker Engine does not answer"), what="the engine is missed"
+            )
+            engine.start()
+            until_said(receiver, "the Docker Engine is back after")
+            bots.until(fleet, "running", "one", "two")
+            assert fleet.states() == as_wished
+            assert not receiver.said("one is stopped")
+            assert not receiver.said("has no container")
+            assert watch.process.poll() is None
+        assert set(seen.most.values()) == {1}
+    note(
+        "dockerd dies under `watch`", "SIGKILL of dockerd alone; SIGTERM", 4 if is_long else 2,
+        "what ran is put back and said; what `manager stop` or `docker stop` stopped stays down; never two bots",
+    )  # fmt: skip

@@ -1,0 +1,56 @@
+"""Which worker runs which test, so that waiting and computing overlap and nothing dear is made twice.
+
+Tests on an engine wait most of the time, and each makes all that it needs: they are handed out one by one, the longest
+first. The others compute, and a file of them stays together. The last worker begins with those, all others with the
+engine's: two cores then have something to do while the engine is waited for. Whoever has no more of its own takes the
+others'.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+WAITING = ("tests/upgrade/", "tests/faults/", "tests/integration/")
+TOGETHER = {
+    "tests/upgrade/": "a fleet of an earlier commit",
+    "tests/faults/test_engine_": "an engine of the tests' own",
+    "tests/integration/test_bench.py": "a run of the benchmark",
+}
+"""Beginnings of the ids of tests that share something dear."""
+FIRST = (*TOGETHER, "tests/faults/", "tests/integration/", "tests/bot/", "tests/supervisor/")
+"""Beginnings of ids, in the order in which they are handed out."""
+
+
+def rank(nodeid: str) -> int:
+    """Return a test's place in the order."""
+    return next((place for place, start in enumerate(FIRST) if nodeid.startswith(start)), len(FIRST))
+
+
+class Spread(LoadScopeScheduling):  # type: ignore[misc]
+    """xdist's scheduler that hands out groups of tests, with groups and an order of our own."""
+
+    def __init__(self, config: Any, log: Any = None) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid: str) -> str:
+        for start, shared in TOGETHER.items():
+            if nodeid.startswith(start):
+                return shared
+        return nodeid if nodeid.startswith(WAITING) else nodeid.partition("::")[0]
+
+    def _assign_work_unit(self, node: Any) -> None:
+        """Move the first group of the kind that this worker prefers to the head of the queue."""
+        computes = node.gateway.id == f"gw{self.numnodes - 1}"
+        for group, tests in self.workqueue.items():
+            if computes != next(iter(tests)).startswith(WAITING):
+                self.workqueue.move_to_end(group, last=False)
+                break
+        super()._assign_work_unit(node)
+
+    def _reschedule(self, node: Any) -> None:
+        """Hand out one test ahead, not two: a second one would wait behind the first while another worker has none."""
+        if not self.workqueue or node.shutting_down or self._pending_of(self.assigned_work[node]) < 2:
+            super()._reschedule(node)

@@ -1,0 +1,158 @@
+"""The three answers of /health, and what each of them costs."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from tests.supervisor.harness import Box, eventually
+
+AWAY = {"code": "exchange_away", "params": {"cause": "maintenance"}}
+FROM_FILE = """
+def reply():
+    try:
+        return answer(*json.loads((HERE / "answer").read_text()))
+    except FileNotFoundError:
+        return GOOD
+serve(reply)
+"""
+
+
+def set_answer(box: Box, status: str, body: object) -> None:
+    (box.root / "new").write_text(json.dumps([status, body if isinstance(body, str) else json.dumps(body)]))
+    (box.root / "new").rename(box.root / "answer")
+
+
+def test_a_degraded_bot_is_left_alone_and_its_condition_recorded(box: Box) -> None:
+    box.bot(FROM_FILE)
+    box.set(unhealthy_probes=1, max_restarts=0)
+    box.start()
+    pid = box.until("running")["bot_pid"]
+    assert box.state["health"]["condition"] is None
+    set_answer(box, "200 OK", {"status": "degraded", "condition": AWAY})
+    eventually(lambda: box.state["health"]["condition"])
+    state = box.state
+    condition = dict(state["health"]["condition"])
+    since = condition.pop("since")
+    assert since == pytest.approx(time.time(), abs=30)
+    assert condition == AWAY
+    assert (state["state"], state["why"], state["health"]["ok"]) == (
+        "running",
+        "degraded: exchange_away",
+        True,
+    )
+    assert state["reason"] == {"code": "degraded", "params": {"condition": "exchange_away"}}
+    assert box.verdict.startswith("ok ")
+    checked = state["health"]["checked_at"]
+    eventually(lambda: box.state["health"]["checked_at"] > checked + 0.3)
+    assert box.state["health"]["condition"] == {**AWAY, "since": since}
+    (box.root / "answer").unlink()
+    eventually(lambda: box.state["why"] is None)
+    assert box.state["health"]["condition"] is None
+    assert (box.state["bot_pid"], box.state["restarts"]["total"]) == (pid, 0)
+    assert "the bot is degraded: exchange_away" in box.daemon_log
+
+
+def test_a_bot_that_answers_503_is_restarted_without_end_and_ever_more_slowly(box: Box) -> None:
+    box.bot(FROM_FILE)
+    box.timings["start_phase"] = 0.8
+    box.set(unhealthy_probes=2, max_restarts=1, restart_delay=0.05)
+    set_answer(box, "503 Service Unavailable", {"reason": "exchange away"})
+    box.start()
+    eventually(lambda: box.state.get("restarts", {}).get("total", 0) >= 4)
+    state = box.state
+    assert state["state"] != "failed"
+    assert state["restarts"]["in_a_row"] == 0
+    assert state["restarts"]["since_healthy"] == state["restarts"]["total"]
+    assert state["last_exit"]["why"] == "unhealthy: 2 probes failed (503 exchange away)"
+    assert state["last_exit"]["reason"]["params"]["cause"] == {
+        "code": "http_status",
+        "params": {"status": 503, "detail": "exchange away"},
+    }
+    pauses = [
+        float(line.split("restart in ")[1].split(" s")[0])
+        for line in box.daemon_log.splitlines()
+        if "restart in " in line
+    ]
+    assert pauses[:3] == sorted(pauses[:3])
+    assert pauses[3] >= 0.4
+    (box.root / "answer").unlink()
+    box.until("running")
+
+
+def test_a_bot_that_cannot_start_while_its_exchange_is_away_trades_afterwards(box: Box) -> None:
+    box.bot(
+        """
+if (HERE / "answer").exists() and (HERE / "began").exists():
+    sys.exit(1)
+(HERE / "began").touch()
+"""
+        + FROM_FILE
+    )
+    box.timings["start_phase"] = 0.8
+    box.timings["restart_delay_max"] = 0.1
+    box.set(unhealthy_probes=2, max_restarts=1, restart_delay=0.05)
+    box.start()
+    box.until("running")
+    set_answer(box, "503 Service Unavailable", "")
+    eventually(lambda: box.daemon_log.count("exit code 1") >= 4)
+    (box.root / "answer").unlink()
+    box.until("running", in_a_row=0)
+
+
+def test_a_bot_that_hangs_after_it_said_that_it_cannot_work_is_restarted_all_the_same(box: Box) -> None:
+    box.bot(
+        """
+if (HERE / "answer").exists() and (HERE / "refused").exists():
+    time.sleep(60)
+"""
+        + FROM_FILE.replace("return answer", '(HERE / "refused").touch(); return answer')
+    )
+    box.timings.update({"start_phase": 0.8, "restart_delay_max": 0.1})
+    box.set(unhealthy_probes=2, max_restarts=1, restart_delay=0.05)
+    box.start()
+    box.until("running")
+    set_answer(box, "503 Service Unavailable", "")
+    eventually(lambda: box.daemon_log.count("(connection refused)") >= 5)
+    assert box.state["restarts"]["in_a_row"] == 0
+    (box.root / "answer").unlink()
+    box.until("running")
+
+
+def test_a_bot_that_hangs_spends_the_budget(box: Box) -> None:
+    box.bot("serve(lambda: GOOD if not (HERE / 'hang').exists() else time.sleep(60))")
+    box.timings["probe_timeout"] = 0.2
+    box.timings["start_phase"] = 2.0
+    box.set(unhealthy_probes=2, max_restarts=1, restart_delay=0.05)
+    box.start()
+    box.until("running")
+    (box.root / "hang").touch()
+    state = box.until("failed")
+    assert (
+        state["why"]
+        == "unhealthy: 2 probes failed (no answer within 0.2 s) (given up after 1 restart in a row)"
+    )
+
+
+def test_next_at_is_when_the_bot_is_started(box: Box) -> None:
+    box.set(restart_delay=0.5)
+    box.start()
+    first = box.until("running")
+    os.kill(first["bot_pid"], signal.SIGKILL)
+    announced = box.until("restarting")["restarts"]["next_at"]
+    second = box.until("running", total=1)
+    assert -0.1 <= second["bot_started_at"] - announced < 3, "late on a busy machine, never early"
+    assert second["restarts"]["next_at"] is None
+
+
+def test_the_growth_starts_anew_after_a_healthy_spell(box: Box) -> None:
+    box.timings["healthy_spell_min"] = 0.4
+    box.set(restart_delay=0.05)
+    box.start()
+    for total in (1, 2, 3):
+        os.kill(box.until("running", total=total - 1)["bot_pid"], signal.SIGKILL)
+        box.until("running", total=total, since_healthy=0)
+    pauses = [line.rsplit(" in ", 1)[1] for line in box.daemon_log.splitlines() if "restart 1 of 3" in line]
+    assert pauses == ["0.1 s"] * 3

@@ -1,0 +1,54 @@
+"""No unit test reads the machine it runs on: not its ports, its home, its time zone, its settings or its engine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from manager.fleet import host
+from tests.unit import machine
+
+KEPT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
+KEPT_BEGINNINGS = ("PYTEST_", "PYTHON", "COVERAGE_", "COV_")
+ZONE = "NPT-05:45"
+"""No offset of whole hours, and none that a test machine has."""
+
+
+@pytest.fixture(autouse=True)
+def own_home(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """An environment in which nothing is set and nothing is there: an empty home, no engine, every port free."""
+    home = tmp_path_factory.mktemp("home", numbered=True)
+    for name in os.environ:
+        if name not in KEPT and not name.startswith(KEPT_BEGINNINGS):
+            monkeypatch.delenv(name)
+    ours = {
+        "HOME": home,
+        "USER": "somebody",
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "TZ": ZONE,
+        "XDG_CACHE_HOME": home / ".cache",
+        "XDG_CONFIG_HOME": home / ".config",
+        "XDG_CONFIG_DIRS": home / "etc",
+        "XDG_DATA_HOME": home / ".local" / "share",
+        "XDG_RUNTIME_DIR": home / "run",
+        "DOCKER_CONFIG": home / ".docker",
+        "DOCKER_HOST": f"unix://{home}/no-engine.sock",
+    }
+    for name, value in ours.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(host, "is_port_free", lambda _address, _port: True)
+    monkeypatch.setattr(host, "LOCALTIME", home / "localtime")
+    monkeypatch.setattr(host, "TIMEZONE", home / "timezone")
+    time.tzset()
+    with machine.guarded() as touched:
+        yield home
+    monkeypatch.undo()
+    time.tzset()
+    assert not touched, f"a unit test reads the machine: {', '.join(touched)}"

@@ -1,0 +1,149 @@
+"""The copy of the bot's report."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supervisor.report import MAX_BYTES, ReportKeeper
+
+
+class Lines:
+    """A journal that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def log(self, text: str) -> None:
+        self.lines.append(text)
+
+
+class Folder:
+    """A keeper with its two files."""
+
+    def __init__(self, root: Path) -> None:
+        self.journal = Lines()
+        self.source, self.target = root / "report.json", root / "copy.json"
+        self.keeper = ReportKeeper(str(self.source), str(self.target), self.journal)  # type: ignore[arg-type]
+        self.keeper.begin_run(1000.0)
+
+    @property
+    def copy(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.target.read_text())
+        return content
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def test_the_copy_has_the_report_and_when_it_was_read(folder: Folder) -> None:
+    folder.source.write_text('{"contract": 2, "final": false, "condition": {"code": "trading"}}')
+    os.utime(folder.source, (1234.5, 1234.5))
+    folder.keeper.collect()
+    copy = folder.copy
+    assert copy.pop("read_at") > 1e9
+    assert copy == {
+        "schema": 1,
+        "written_at": 1234.5,
+        "run_started_at": 1000.0,
+        "run_ended": False,
+        "previous_run": False,
+        "report": {"contract": 2, "final": False, "condition": {"code": "trading"}},
+    }
+
+
+def test_an_unchanged_report_is_not_copied_again(folder: Folder) -> None:
+    folder.source.write_text("{}")
+    folder.keeper.collect()
+    folder.target.unlink()
+    folder.keeper.collect()
+    assert not folder.target.exists()
+    folder.keeper.collect(ended=True)
+    assert folder.copy["run_ended"] is True
+
+
+@pytest.mark.parametrize(
+    ("value", "is_shown"), [("0", True), ("3", True), ("-1", False), ("true", False), ('"1"', False)]
+)
+def test_open_orders_left_are_those_of_an_ended_run(folder: Folder, value: str, is_shown: bool) -> None:
+    folder.source.write_text('{"open_orders_left": ' + value + "}")
+    folder.keeper.collect()
+    assert "open_orders_left" not in folder.copy
+    folder.keeper.collect(ended=True)
+    assert ("open_orders_left" in folder.copy) is is_shown
+
+
+def test_the_next_run_keeps_the_report_but_not_its_open_orders(folder: Folder) -> None:
+    folder.source.write_text('{"open_orders_left": 0, "pnl": "1"}')
+    folder.keeper.collect(ended=True)
+    folder.keeper.begin_run(2000.0)
+    assert not folder.source.exists()
+    copy = folder.copy
+    assert (copy["previous_run"], copy["run_started_at"], copy["report"]["pnl"]) == (True, 1000.0, "1")
+    assert "open_orders_left" not in copy
+    assert not folder.keeper.explains_end
+    folder.keeper.collect(ended=True)
+    assert folder.copy["previous_run"] is True
+
+
+def test_a_report_that_an_old_supervisor_left_is_removed(folder: Folder) -> None:
+    folder.target.write_text('{"open_orders_left": 0}')
+    folder.keeper.begin_run(2000.0)
+    assert not folder.target.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "explains"),
+    [
+        ('{"open_orders_left": 0}', True),
+        ('{"contract": 2, "final": true}', True),
+        ('{"contract": 2, "final": false}', False),
+        ('{"contract": 2}', False),
+    ],
+)
+def test_what_explains_an_end(folder: Folder, content: str, explains: bool) -> None:
+    folder.source.write_text(content)
+    folder.keeper.collect(ended=True)
+    assert folder.keeper.explains_end is explains
+
+
+def big(path: Path) -> None:
+    path.write_text('{"x": "' + "x" * MAX_BYTES + '"}')
+
+
+BAD: list[Callable[[Path], object]] = [
+    lambda path: path.write_text("[]"),
+    lambda path: path.write_text("{"),
+    lambda path: path.write_bytes(b"\xff"),
+    lambda path: path.write_text('{"x": NaN}'),
+    lambda path: path.write_text('{"x": ' + "[" * 20000),
+    lambda path: path.write_text('{"x": ' + "1" * 6000 + "}"),
+    lambda path: path.symlink_to("/etc/passwd"),
+    lambda path: path.mkdir(),
+    lambda path: os.mkfifo(path),
+    big,
+]
+
+
+@pytest.mark.parametrize("make", BAD)
+def test_what_is_no_report_is_said_once_and_leaves_the_last_one(
+    folder: Folder, make: Callable[[Path], object]
+) -> None:
+    folder.source.write_text('{"pnl": "1"}')
+    folder.keeper.collect()
+    folder.source.unlink()
+    make(folder.source)
+    folder.keeper.collect()
+    folder.keeper.collect()
+    assert folder.copy["report"] == {"pnl": "1"}
+    assert len(folder.journal.lines) == 1
+    assert folder.journal.lines[0].startswith("cannot keep the bot's report: ")
+    folder.keeper.begin_run(2000.0)
+    folder.source.write_text('{"pnl": "2"}')
+    folder.keeper.collect()
+    assert folder.copy["report"] == {"pnl": "2"}

@@ -1,0 +1,110 @@
+"""Whoever is locked out reads who holds the lock: also while it changes hands, and when its holder left no note."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from manager.errors import Locked
+from manager.fleet import lock
+
+HOLDER = """
+import fcntl, sys, time
+file = open(sys.argv[1], "a+")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(float(sys.argv[2]))
+if sys.argv[3:]:
+    from manager.fleet import lock
+    lock._sign(file.fileno(), lock._signature(sys.argv[3]))
+    time.sleep(60)
+"""
+"""Holds the lock without a note for some seconds, then signs as a manager does, or gives it back."""
+
+
+@contextmanager
+def a_holder(path: Path, seconds: float, *command: str) -> Iterator[int]:
+    line = [sys.executable, "-c", HOLDER, str(path), str(seconds), *command]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield holder.pid
+        holder.kill()
+
+
+@pytest.fixture(name="path")
+def _path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(lock, "READER_S", 0.1)
+    return tmp_path / "fleet.lock"
+
+
+def test_a_holder_that_has_not_signed_yet_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "UNSIGNED_S", 20.0)
+    with (
+        a_holder(path, 0.3, "up") as pid,
+        pytest.raises(Locked, match=rf"by `manager up` \(pid {pid}, user "),
+        lock.held(path, "down"),
+    ):
+        pass
+
+
+def test_a_holder_that_has_signed_off_already_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "UNSIGNED_S", 20.0)
+    with a_holder(path, 0.3), lock.held(path, "down") as held:
+        assert not held.follows_a_kill
+
+
+def test_a_program_that_never_signs_is_named_by_the_kernel(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "UNSIGNED_S", 0.1)
+    with (
+        a_holder(path, 60) as pid,
+        pytest.raises(Locked, match=rf"locked by python[0-9.]* \(pid {pid}\); wait"),
+        lock.held(path, "down"),
+    ):
+        pass
+
+
+def test_a_killed_managers_note_does_not_name_another_holder(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "UNSIGNED_S", 0.1)
+    with a_holder(path, 0, "upgrade") as killed:
+        while not path.read_text():
+            pass
+    with a_holder(path, 60) as pid, pytest.raises(Locked) as caught, lock.held(path, "down"):
+        pass
+    assert f"(pid {pid})" in str(caught.value)
+    assert str(killed) not in str(caught.value)
+
+
+def test_where_the_kernel_tells_nothing_the_note_counts(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "UNSIGNED_S", 0.1)
+    monkeypatch.setattr(lock, "LOCKS", tmp_path / "none")
+    with a_holder(path, 60), pytest.raises(Locked, match="by another manager;"), lock.held(path, "down"):
+        pass
+    with a_holder(path, 0, "up"):
+        while not path.read_text():
+            pass
+        with pytest.raises(Locked, match="by `manager up` "), lock.held(path, "down"):
+            pass
+
+
+def test_only_its_owner_can_open_the_lock(path: Path) -> None:
+    path.touch()
+    path.chmod(0o644)
+    with lock.held(path, "up"):
+        assert path.stat().st_mode & 0o777 == 0o600
+    path.unlink()
+    with lock.held(path, "up"):
+        assert path.stat().st_mode & 0o777 == 0o600
