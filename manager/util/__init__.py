@@ -5,5 +5,5 @@ threads, polling                        concurrent work; waiting for what sends 
 console, text_table, sanitize           lines, tables and untrusted text on a terminal
 progress_line, screen, prompt           live output and questions on a terminal
 time_parse                              times as users and log lines write them
-bundle                                  the files that are shipped beside the modules
+bundle                                  data files shipped with the package
 """

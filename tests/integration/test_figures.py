@@ -25,7 +25,7 @@ from bench.proxy import counting
 from manager.engine import http_socket
 from manager.fleet.selection import EVERYTHING
 from manager.fleet.session import Session
-from manager.monitor.stats.sampler import Meter
+from manager.monitor.stats.sampler import Sampler
 from manager.monitor.top import table
 from manager.monitor.top.app import Top
 from manager.monitor.top.screens import InstanceLog, Question
@@ -71,7 +71,7 @@ def test_stats_say_what_docker_stats_says(fleet: Project, session: Session) -> N
         assert float(each["pnl"]) > -1000
         assert each["open_orders"] > 0
 
-    from_files, from_engine = Meter(session.engine().statistics), Meter(session.engine().statistics)
+    from_files, from_engine = Sampler(session.engine().statistics), Sampler(session.engine().statistics)
     from_engine._mounts = {}  # as where the files are out of sight
     containers = fleet.ids().values()
     by_files, by_engine = from_files.measure(containers), from_engine.measure(containers)

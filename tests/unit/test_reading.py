@@ -24,8 +24,8 @@ from manager.errors import UsageError
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import State, Status
-from manager.monitor.logs.lines import LONGEST, Line, for_terminal, from_frames, made_visible
-from manager.monitor.logs.pattern import LOOKED_AT, Pattern
+from manager.monitor.logs.lines import MAX_LINE_BYTES, LogLine, escape_controls, for_terminal, join_frames
+from manager.monitor.logs.pattern import MAX_CHARACTERS, Pattern
 from manager.util import screen, text_table, time_parse
 from tests.builders import a_config, a_spec, write_config
 
@@ -70,7 +70,7 @@ def test_the_time_a_line_begins_with() -> None:
 
 
 def test_frames_of_one_long_line_are_joined_and_streams_do_not_mix() -> None:
-    found = from_frames(
+    found = join_frames(
         [
             ("stdout", b"T1 half "),
             ("stderr", b"T2 error\n"),
@@ -79,17 +79,17 @@ def test_frames_of_one_long_line_are_joined_and_streams_do_not_mix() -> None:
         ]
     )
     assert list(found) == [
-        Line("stderr", b"error", "T2"),
-        Line("stdout", b"half a line", "T1"),
-        Line("stdout", b"open", "T3"),
+        LogLine("stderr", b"error", "T2"),
+        LogLine("stdout", b"half a line", "T1"),
+        LogLine("stdout", b"open", "T3"),
     ]
 
 
 def test_a_line_without_end_is_not_held_for_ever() -> None:
     frames = [("stdout", b"T " + b"x" * (1 << 14))] * 40
-    found = list(from_frames(frames))  # type: ignore[arg-type]
+    found = list(join_frames(frames))  # type: ignore[arg-type]
     assert b"".join(line.text for line in found) == b"x" * (40 << 14)
-    assert max(len(line.text) for line in found) <= LONGEST + (1 << 14)
+    assert max(len(line.text) for line in found) <= MAX_LINE_BYTES + (1 << 14)
 
 
 def test_a_terminal_is_told_nothing_by_a_bot() -> None:
@@ -99,14 +99,14 @@ def test_a_terminal_is_told_nothing_by_a_bot() -> None:
     assert shown.endswith("\\u202e\tok 已卖")
     assert all(sign.isprintable() or sign == "\t" for sign in shown)
     assert for_terminal("👨‍👩‍👧　全形".encode()) == "👨‍👩‍👧　全形"
-    assert json.loads(made_visible(json.dumps("\x9b\u202e", ensure_ascii=False))) == "\x9b\u202e"
+    assert json.loads(escape_controls(json.dumps("\x9b\u202e", ensure_ascii=False))) == "\x9b\u202e"
 
 
 # Patterns
 
 
 def test_a_pattern_that_would_take_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manager.monitor.logs.pattern.PATIENCE_S", 0.05)
+    monkeypatch.setattr("manager.monitor.logs.pattern.TIMEOUT_S", 0.05)
     hanging = Pattern(re.compile("(a+)+$"))
     with pytest.raises(UsageError, match="takes more than"):
         hanging.matches(b"a" * 60 + b"b")
@@ -117,7 +117,7 @@ def test_only_the_beginning_of_a_long_line_is_searched() -> None:
     wanted = Pattern(re.compile("已成交|end"))
     assert wanted.matches("2026 已成交 0.5".encode())
     assert wanted.matches(b"\xff\xfe end")
-    assert not wanted.matches(b"x" * LOOKED_AT + b"end")
+    assert not wanted.matches(b"x" * MAX_CHARACTERS + b"end")
 
 
 def test_a_bad_pattern_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -257,7 +257,7 @@ def image(facts: FleetFacts) -> Finding:
         return fail(
             "image",
             Text(
-                "image {image} has contract {contract}, which this manager does not know",
+                "image {image} uses contract version {contract}, which this manager does not support",
                 image=facts.image,
                 contract=contract,
             ),

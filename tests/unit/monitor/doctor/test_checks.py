@@ -186,7 +186,7 @@ def test_files(changes: dict[str, Any], expected: list[str]) -> None:
     [
         ({"image_contract": None}, ["fail image: image desk-bot:local does not exist"]),
         ({"image_contract": ""}, ["fail image: image desk-bot:local does not contain the botfleet supervisor"]),
-        ({"image_contract": "99"}, ["fail image: image desk-bot:local has contract 99, which this manager does not know"]),
+        ({"image_contract": "99"}, ["fail image: image desk-bot:local uses contract version 99, which this manager does not support"]),
         ({"instances": (InstanceFacts("a", "running", ""),)}, []),
         ({"instances": (InstanceFacts("a", "failed", "exit code 3"),)}, ["warn instances: a is failed: exit code 3"]),
         ({"instances": (InstanceFacts("a", "stopped", "container exit code 0"),)}, []),
