@@ -1,0 +1,128 @@
+"""A fleet in a folder of its own, on the fake engine: commands in, printed lines and an exit code out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from manager.cli.main import main
+from manager.engine import client, compose_hash, labels
+from manager.fleet import host, lock, supervisor_state
+from manager.util import threads
+from tests.builders import FLEET_NAME, a_config, write_config
+from tests.fakes.bots import Bots
+from tests.fakes.clock import Clock
+from tests.fakes.engine import FakeEngine
+
+IMAGE = "desk-bot:local"
+BOTH = ("bp_eth_02", "bp_sol_01")
+
+
+class Inline(Thread):
+    """A thread whose work is done where it is started: what ends first is then no matter of chance."""
+
+    def start(self) -> None:
+        """Do it."""
+        self.run()
+
+    def join(self, timeout: float | None = None) -> None:
+        """It is done."""
+
+
+class Desk:
+    """A fleet of two, and the machine around it. `run` is a person at the command line."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capsys = capsys
+        self.clock = Clock()
+        self.bots = Bots(self.clock)
+        self.engine = FakeEngine(self.bots, self.clock.time)
+        self.exit_code = 0
+        (folder / "config").mkdir()
+        (folder / "config" / "fleet.toml").write_text(f'name = "{FLEET_NAME}"\nimage = "{IMAGE}"\n')
+        (folder / ".env").write_text("BACKPACK_KEY=k\nBACKPACK_SECRET=s\n")
+        for number, instance in enumerate(BOTH, start=5001):
+            self.config(instance, number)
+        self.new_image()
+
+    def config(self, instance: str, port: int | None, **sections: Any) -> None:
+        """Write an instance's config."""
+        write_config(self.folder, a_config(instance, port, **sections), instance)
+
+    def new_image(self) -> str:
+        """Build the image anew; return its id."""
+        return self.engine.add_image(IMAGE, {labels.SUPERVISOR: str(labels.NEWEST_CONTRACT)})
+
+    def run(self, command: str) -> list[str]:
+        """Run `manager COMMAND` to its end; return what it printed, and keep its exit code."""
+        self.exit_code = main(["--project-dir", str(self.folder), *command.split()])
+        printed = self._capsys.readouterr()
+        return [
+            line.replace(str(self.folder), "DIR").rstrip()
+            for line in (printed.out + printed.err).splitlines()
+        ]
+
+    def play(self, *commands: str) -> str:
+        """Run commands; return their transcript: what each printed, asked of the engine, and ended with if that is not 0."""
+        lines = []
+        for command in commands:
+            self.calls()
+            lines.append(f"$ {command}")
+            lines += self.run(command)
+            lines += [f"  engine: {call}" for call in self.calls()]
+            lines += [f"  exit code {self.exit_code}"] if self.exit_code else []
+        return "\n".join(lines)
+
+    def meanwhile(self, command: str) -> Callable[[], None]:
+        """Return what another person does at this moment, for a hook of the engine's. What it prints is not looked at."""
+
+        def do() -> None:
+            code = self.exit_code
+            before = self._capsys.readouterr()
+            self.run(command)
+            print(before.out, end="")
+            self.exit_code = code
+
+        return do
+
+    def states(self) -> dict[str, str]:
+        """Return instance → the engine's state of its container."""
+        return {name.removeprefix(f"{FLEET_NAME}-"): state for name, state in self.engine.states().items()}
+
+    def calls(self) -> list[str]:
+        """Return the changing calls since the last time, without the fleet's name."""
+        calls, self.engine.calls = self.engine.calls, []
+        return [call.replace(f"{FLEET_NAME}-", "") for call in calls]
+
+
+@contextmanager
+def a_desk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Desk]:
+    """A fleet on a fake engine, in a world where nobody waits and everything is done in turn."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    desk = Desk(folder, capsys)
+    monkeypatch.setattr(client, "Engine", lambda *_parallelism: desk.engine)
+    monkeypatch.setattr(compose_hash, "PLUGIN_DIRS", ())
+    monkeypatch.setattr(host, "host_pids", lambda *_arguments: {})
+    monkeypatch.setattr(supervisor_state, "uptime", desk.clock.uptime)
+    monkeypatch.setattr(threads, "Thread", Inline)
+    for name in ("time", "monotonic", "sleep"):
+        monkeypatch.setattr(time, name, getattr(desk.clock, name))
+    monkeypatch.setattr(lock, "READER_S", 0.0)
+    monkeypatch.setattr(lock, "UNSIGNED_S", 0.0)
+    os.environ.pop("COLUMNS", None)
+    try:
+        yield desk
+    finally:
+        desk.bots.close()
+        monkeypatch.undo()
