@@ -4,6 +4,6 @@ atomic_file, strict_json, ownership     files that people and other programs als
 threads, polling                        work beside the work; waiting for what tells nobody
 console, text_table, sanitize           lines, tables, and text of others on a terminal
 progress_line, screen, prompt           a terminal that is kept up to date, and asked
-time_parse                              points in time as people write them
+formatting, time_parse                  sizes, ages and times as we write them; points in time as people do
 bundle                                  the files that are shipped beside the modules
 """

@@ -10,20 +10,19 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from manager.i18n import _
+from manager.i18n import Text, _
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
 
 
 class JsonFault(Exception):
-    """Why a file is not usable JSON: a message template, what goes into it, and the dotted path if known."""
+    """Why a file is not usable JSON, and the dotted path if known."""
 
     def __init__(self, message: str, *, path: str = "", **params: object) -> None:
         super().__init__(message)
-        self.message = message
+        self.text = Text(message, **params)
         self.path = path
-        self.params = params
 
 
 def read(path: Path, max_bytes: int = MAX_BYTES) -> object:

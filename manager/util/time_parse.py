@@ -56,11 +56,6 @@ def engine_moment(stamp: str) -> float:
     return datetime.fromisoformat(f"{stamp[:19]}+00:00").timestamp()
 
 
-def day_of(moment: float) -> str:
-    """The local date, as the folders of the dated files are called."""
-    return datetime.fromtimestamp(moment).strftime("%Y-%m-%d")
-
-
 def is_day(name: str) -> bool:
     """Whether it is a date as the folders of dated logs bear it: `2026-01-31`."""
     try:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from manager.i18n import Text
 from manager.monitor.doctor.facts import Disk, Facts, Files, Host
 from manager.monitor.doctor.findings import Line, fail, ok, warn
+from manager.util.formatting import GB
 
-GB = 1_000_000_000
 DISK_WARN, DISK_FAIL = 0.10, 0.03
 DISK_WARN_FREE, DISK_FAIL_FREE = 5 * GB, GB
 """A disk that is both nearly full and small in what is left: 5 % of 10 TB are enough."""

@@ -8,10 +8,10 @@ from manager.engine.labels import is_contract, is_known_contract
 from manager.i18n import Text
 from manager.monitor.doctor.facts import Client, Facts, Files, Fleet, Stale
 from manager.monitor.doctor.findings import Line, fail, ok, warn
+from manager.util.formatting import MB
 
 LOCK_WARN_S = 600
 """No command holds the fleet for so long: the slowest stop takes two minutes."""
-MB = 1_000_000
 NOT_WELL = frozenset({"failed", "unhealthy", "restarting"})
 
 STALE = {

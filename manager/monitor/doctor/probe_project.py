@@ -16,7 +16,7 @@ from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.supervisor_state import LOCK_FILE
 from manager.monitor.doctor.facts import Files, Fleet, Instance, Owned, Port, Stale
-from manager.util import console
+from manager.util import formatting
 from manager.util.atomic_file import LEFTOVER_S
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
@@ -224,6 +224,6 @@ def described(snapshot: FleetSnapshot) -> list[str]:
         drift = f"drifted: {', '.join(view.drift)}" if view.drift else ""
         restarts = f"restarts: {view.supervision.restarts_total}" if view.supervision else ""
         since = display.since(view)
-        age = f"since {console.age(time.time() - since)}" if since else ""
+        age = f"since {formatting.age(time.time() - since)}" if since else ""
         lines.append(f"{each}: " + "; ".join(fact for fact in (*facts, drift, restarts, age) if fact))
     return lines

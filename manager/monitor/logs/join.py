@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from manager.monitor.logs.files import DatedFiles
 from manager.monitor.logs.lines import LONGEST, SUPERVISOR, Line
-from manager.util.time_parse import day_of, engine_moment
+from manager.util import formatting
+from manager.util.time_parse import engine_moment
 
 ENOUGH = 4096
 """Bytes of the engine's beginning that are looked for: dozens of lines, most with a time in them."""
@@ -55,16 +56,16 @@ def find(files: DatedFiles, begun: Start | None, written: Callable[[], int]) -> 
     if begun is None:
         return Seam(files.size, True)
     began = engine_moment(begun.stamp)
-    if files.size and day_of(began + ANY_ZONE_S) < files.parts[0].day:
+    if files.size and formatting.day(began + ANY_ZONE_S) < files.parts[0].day:
         return Seam(0, True)  # the supervisor has removed the days on which it began
     found = files.rfind(begun.text, files.size)
     if found >= 0 and files.rfind(begun.text, found + len(begun.text) - 1) < 0:
         return Seam(found, True)
-    reckoned = max(files.size - written(), files.day_start(day_of(began)))
+    reckoned = max(files.size - written(), files.day_start(formatting.day(began)))
     if found >= 0:  # a bot that repeats itself: the place that is right by size, or the next one before it
         near = files.rfind(begun.text, min(reckoned + len(begun.text), files.size))
         return Seam(near if near >= 0 else found, True)
-    is_whole = reckoned == 0 and not files.has_day(day_of(began))
+    is_whole = reckoned == 0 and not files.has_day(formatting.day(began))
     return Seam(_line_start(files, reckoned), is_whole or files.size == reckoned)
 
 

@@ -23,7 +23,8 @@ from manager.i18n import Text
 from manager.monitor.logs import join
 from manager.monitor.logs.files import DatedFiles
 from manager.monitor.logs.lines import Line, from_frames
-from manager.util.time_parse import day_of, engine_moment, own_moment, start_of_day
+from manager.util import formatting
+from manager.util.time_parse import engine_moment, own_moment, start_of_day
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
@@ -219,7 +220,7 @@ def chosen(files: DatedFiles, stream: Stream, end: int, count: int | None, wante
     of a day only the day is known. What cannot be told from a wanted line is shown.
     """
     since, until = wanted.since or -math.inf, wanted.until or math.inf
-    begin = 0 if wanted.since is None else files.day_start(day_of(wanted.since))
+    begin = 0 if wanted.since is None else files.day_start(formatting.day(wanted.since))
     if count is not None and wanted.until is None:
         begin = max(begin, files.tail_start(count, end))
     day, known, moment = "", False, 0.0
