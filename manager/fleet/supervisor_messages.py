@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from manager.i18n import Text, mark
-from manager.util.sanitize import plain
+from manager.util.sanitize import replace_unprintable
 
 SENTENCES: Mapping[str, str] = {
     # how a run of the bot ended
@@ -119,4 +119,8 @@ def _shown(value: Any, depth: int) -> object:
         return f"{value:.0f}" if abs(value) >= WHOLE_FROM else f"{value:g}"
     if isinstance(value, int):
         return value
-    return Text("Connection refused") if value == "connection refused" else plain(str(value)[:LONGEST])
+    return (
+        Text("Connection refused")
+        if value == "connection refused"
+        else replace_unprintable(str(value)[:LONGEST])
+    )

@@ -15,7 +15,7 @@ from manager.errors import ManagerError
 from manager.fleet import supervisor_messages
 from manager.i18n import Text
 from manager.util import atomic_file, strict_json
-from manager.util.sanitize import plain
+from manager.util.sanitize import replace_unprintable
 
 STATE_FILE = "supervisor.json"
 REPORT_FILE = "report.json"
@@ -146,7 +146,7 @@ def uptime() -> float:
 
 
 def _read(path: Path) -> Any:
-    raw = strict_json.content(path, MAX_BYTES, follow=False)
+    raw = strict_json.read_bytes(path, MAX_BYTES, follow=False)
     if len(raw) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES} bytes")
     return json.loads(raw)
@@ -190,7 +190,7 @@ def _text(value: Any) -> str:
     """A text that a terminal can show: no control sequences, no length without end."""
     if not isinstance(value, str):
         raise TypeError(type(value))
-    return plain(value[:MAX_TEXT])
+    return replace_unprintable(value[:MAX_TEXT])
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -1,9 +1,9 @@
-"""What knows no bot and no Docker. Imports only `errors` and `i18n`.
+"""Hold helpers that know neither bots nor Docker. Import only `errors` and `i18n`.
 
-atomic_file, strict_json, ownership     files that people and other programs also read or write
-threads, polling                        work beside the work; waiting for what tells nobody
-console, text_table, sanitize           lines, tables, and text of others on a terminal
-progress_line, screen, prompt           a terminal that is kept up to date, and asked
-formatting, time_parse                  sizes, ages and times as we write them; points in time as people do
-bundle                                  the files that are shipped beside the modules
+atomic_file, strict_json, ownership     files that users and other programs also read or write
+threads, polling                        concurrent work; waiting for what sends no event
+console, text_table, sanitize           lines, tables and untrusted text on a terminal
+progress_line, screen, prompt           live output and questions on a terminal
+formatting, time_parse                  sizes, ages and times as we write them, and as users and log lines do
+bundle                                  data files shipped with the package
 """

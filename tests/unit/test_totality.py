@@ -71,7 +71,7 @@ def test_the_tables_are_found() -> None:
 
 def test_lists_of_words_are_whole() -> None:
     assert set(display.STATE_WORDS) >= {*get_args(State), *get_args(Drift), "paper", "live"}
-    assert sorted(instance_stats.WORST_FIRST) == sorted(get_args(State))
+    assert sorted(instance_stats.STATES_BY_URGENCY) == sorted(get_args(State))
 
 
 @pytest.mark.parametrize("kind", get_args(alert_rules.Kind))

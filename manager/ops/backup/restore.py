@@ -77,9 +77,9 @@ class Plan(NamedTuple):
         if self.named is None and SETTINGS in small:
             planned.append(self._file_action(SETTINGS))
         if MEMORY in small and (after := self.memory_after()):
-            kind: Kind = "replace" if self.fleet.memory_file.exists() else "new"
+            kind: Kind = "replace" if self.fleet.state_file.exists() else "new"
             planned.append(
-                RestoreAction(kind, self.fleet.memory_file, None, MEMORY, files=len(after.instances))
+                RestoreAction(kind, self.fleet.state_file, None, MEMORY, files=len(after.instances))
             )
         for each in manifest.instances if self.named is None else self.named:
             if (member := manifest.instances[each]["config_file"]) in small:
@@ -91,7 +91,7 @@ class Plan(NamedTuple):
     def memory_after(self) -> FleetState | None:
         """The memory with what the backup adds; None where that is nothing. What is remembered here is the newer truth."""
         saved = state_file.load(self.backup.small[MEMORY], self.backup.manifest.fleet)
-        present = state_file.load(self.fleet.memory_file, self.fleet.name)
+        present = state_file.load(self.fleet.state_file, self.fleet.name)
         for fault in (*saved.faults, *present.faults):
             raise ManagerError("this cannot be remembered: {fault}", fault=fault)
         known = self.backup.manifest.instances if self.named is None else self.named
@@ -125,7 +125,7 @@ class Plan(NamedTuple):
         source, target = self.backup.small[member], self.fleet.project_dir / member
         action = RestoreAction("replace", target, self.aside(target), member, size=source.stat().st_size)
         try:
-            is_same = strict_json.content(target, MAX_SMALL_BYTES) == source.read_bytes()
+            is_same = strict_json.read_bytes(target, MAX_SMALL_BYTES) == source.read_bytes()
         except FileNotFoundError:
             return action._replace(kind="new")
         return action._replace(kind="same") if is_same else action

@@ -92,22 +92,22 @@ def _copy_config(found: Found, facts: Facts, fleet: Fleet) -> None:
 
 
 def _remember(found: Found, facts: Facts, fleet: Fleet) -> None:
-    after = state_file.load(fleet.memory_file, fleet.name)
+    after = state_file.load(fleet.state_file, fleet.name)
     if found.names_id:
         after = after.with_id(found.target, found.id)
     if (port := plan.port_to_keep(found, facts)) is not None:
         after = after.with_ports({found.id: port})
     if (when := inspect.registered_at(found.record)) is not None:
         after = after.with_registered([found.id], when)
-    ownership.make_folder(fleet.memory_file.parent)
-    state_file.save(fleet.memory_file, after)
+    ownership.make_folder(fleet.state_file.parent)
+    state_file.save(fleet.state_file, after)
 
 
 def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:
     """Adds lines to `.env`, which only its owner can read from then on. A name that stands there without a value gets one."""
     path = fleet.dotenv_file.resolve()  # a link stays one
     try:
-        before = strict_json.content(path, MAX_DOTENV_BYTES)
+        before = strict_json.read_bytes(path, MAX_DOTENV_BYTES)
         found = path.stat()
         owner = (found.st_uid, found.st_gid) if os.geteuid() == 0 else None  # root keeps no user's file
     except FileNotFoundError:
