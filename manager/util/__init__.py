@@ -4,6 +4,6 @@ atomic_file, strict_json, ownership     files that users and other programs also
 threads, polling                        concurrent work; waiting for what sends no event
 console, text_table, sanitize           lines, tables and untrusted text on a terminal
 progress_line, screen, prompt           live output and questions on a terminal
-time_parse                              times as users and log lines write them
+formatting, time_parse                  sizes, ages and times as we write them, and as users and log lines do
 bundle                                  data files shipped with the package
 """

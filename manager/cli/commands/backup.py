@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from manager.i18n import Text, _
 from manager.ops.backup import make, retention, verify
 from manager.ops.backup.manifest import Manifest, describe
 from manager.ops.instance_folders import keep_from_git
-from manager.util import console
+from manager.util import console, formatting
 
 NOT_IN_IT = ".env, secrets/, logs/"
 
@@ -81,12 +80,12 @@ def backup_list(session: Session, args: Namespace) -> int:
     kept = retention.found(folder, fleet.name)
     if args.json:
         console.say_json([
-            {"file": str(each.path), "made_at": _iso(each.made_at), "bytes": each.size, "full": each.is_full}
+            {"file": str(each.path), "made_at": formatting.iso_with_offset(each.made_at), "bytes": each.size, "full": each.is_full}
             for each in kept
         ])  # fmt: skip
     elif kept:
         rows = [
-            (each.path.name, console.age(time.time() - each.made_at), console.size(each.size),
+            (each.path.name, formatting.age(time.time() - each.made_at), formatting.file_size(each.size),
              "" if each.is_full else _("not the whole fleet"))
             for each in kept
         ]  # fmt: skip
@@ -132,7 +131,7 @@ def _saved_line(saved: make.Saved) -> Text:
         return Text("{id}: no database yet", id=saved.instance)
     return Text(
         "{id}: {count} files, {size} ({seconds:.1f} s)",
-        id=saved.instance, count=len(saved.copies), size=console.size(saved.size), seconds=saved.seconds,
+        id=saved.instance, count=len(saved.copies), size=formatting.file_size(saved.size), seconds=saved.seconds,
     )  # fmt: skip
 
 
@@ -141,7 +140,7 @@ def _say_made(made: make.Made, removed: list[retention.Kept]) -> None:
         console.warning(Text("{path} is left out: {why}", path=path, why=why))
     for each in removed:
         console.say(Text("removed {file}", file=each.path.name))
-    console.say(Text("{file}: {size}", file=made.path, size=console.size(made.size)))
+    console.say(Text("{file}: {size}", file=made.path, size=formatting.file_size(made.size)))
     console.say(Text("not in it: {what}; keep the keys of .env somewhere else", what=NOT_IN_IT))
 
 
@@ -180,7 +179,3 @@ def _made_object(made: make.Made, removed: list[retention.Kept]) -> dict[str, An
         "left_out": made.manifest.left_out,
         "removed": [each.path.name for each in removed],
     }
-
-
-def _iso(epoch: float) -> str:
-    return datetime.fromtimestamp(epoch).astimezone().isoformat(timespec="seconds")

@@ -19,6 +19,7 @@ from manager.config.spec import BOT_ID
 from manager.errors import ManagerError
 from manager.i18n import Text, mark
 from manager.ops.backup.manifest import is_allowed
+from manager.util.formatting import MIB
 
 MAGIC = b"SQLite format 3\0"
 ATTENDANTS = ("-wal", "-shm", "-journal")
@@ -26,10 +27,10 @@ ATTENDANTS = ("-wal", "-shm", "-journal")
 
 MOST_FILES = 1000
 MOST_DEPTH = 8
-MOST_PLAIN_BYTES = 64 << 20
+MOST_PLAIN_BYTES = 64 * MIB
 """Of an instance's files that are no databases: they may be torn when they are copied while they are written."""
-CHUNK = 1 << 20
-MARGIN = 64 << 20
+CHUNK = MIB
+MARGIN = 64 * MIB
 """What a database may grow by between the look at its size and the copy, and what is left free on the disk."""
 START_S = 120
 MARGIN_S = 5
@@ -118,8 +119,8 @@ def _worth_it(instance: str, found: Iterable[Found], left_out: list[tuple[str, T
                 (
                     each.name,
                     Text(
-                        "such files, which are no databases, are more than {limit} MB",
-                        limit=MOST_PLAIN_BYTES >> 20,
+                        "such files, which are no databases, are more than {limit} MiB",
+                        limit=MOST_PLAIN_BYTES // MIB,
                     ),
                 )
             )
@@ -138,9 +139,10 @@ def _fitting(databases: list[Found], free: int) -> tuple[list[Found], list[tuple
             fitting.append(each)
         else:
             why = Text(
-                "needs {needed} MB of disk for the copy, {free} MB are free",
-                needed=(each.attended + MARGIN) >> 20, free=free >> 20,
-            )  # fmt: skip
+                "needs {needed} MiB of disk for the copy, {free} MiB are free",
+                needed=(each.attended + MARGIN) // MIB,
+                free=free // MIB,
+            )
             too_large.append((each.name, why))
     return fitting, too_large
 
