@@ -73,7 +73,7 @@ def moment(text: str) -> float:
     from manager.util import time_parse
 
     try:
-        return time_parse.moment(text)
+        return time_parse.parse_time(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
             _("must be a duration (10m, 2h, 3d), a local date and time, or RFC 3339, not “{value}”").format(

@@ -208,7 +208,7 @@ def _beginning(found: Iterable[Offer], current: str) -> list[Offer]:
 def _id_of(path: Path) -> str:
     """What a config file calls its instance; its name where it cannot be read."""
     try:
-        found = json.loads(strict_json.content(path, strict_json.MAX_BYTES))["metadata"]["instance_id"]
+        found = json.loads(strict_json.read_bytes(path, strict_json.MAX_BYTES))["metadata"]["instance_id"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return path.stem
     return found if isinstance(found, str) and found.isprintable() else path.stem

@@ -86,7 +86,7 @@ def guarded(work: Callable[[], int]) -> int:
     except BrokenPipeError:
         from manager.util import console
 
-        console.nobody_reads(sys.stdout)  # not even the flush at exit
+        console.discard_output(sys.stdout)  # not even the flush at exit
         return OK
     except Exception:  # noqa: BLE001 - a bug: its traceback goes to a file, not into a trader's face
         return _bug()

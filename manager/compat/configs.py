@@ -27,8 +27,8 @@ from manager.compat.config_errors import (
     reason,
 )
 from manager.config import dotted_keys, fleet_settings, loader
-from manager.config.flat_format import from_legacy, is_legacy
-from manager.config.variables import merged, read_dotenv
+from manager.config.flat_format import convert_legacy, is_legacy
+from manager.config.variables import merge_environment, read_dotenv
 from manager.errors import Problem
 from manager.fleet import project as projects
 from manager.util import atomic_file, strict_json
@@ -78,7 +78,7 @@ class ConfigManager:
         return self.config_dir.absolute().parent
 
     def _variables(self) -> dict[str, str]:
-        return merged(read_dotenv(self._project_dir / ".env")[0], os.environ)
+        return merge_environment(read_dotenv(self._project_dir / ".env")[0], os.environ)
 
     # Files
 
@@ -160,7 +160,7 @@ class ConfigManager:
             except ConfigLoadError as error:
                 logger.warning("%s", error)
                 continue
-            metadata = (from_legacy(data) if is_legacy(data) else data).get("metadata")
+            metadata = (convert_legacy(data) if is_legacy(data) else data).get("metadata")
             yield _info(path, kind, metadata if isinstance(metadata, dict) else {})
 
     def list_templates(self) -> list[str]:
@@ -228,7 +228,7 @@ class ConfigManager:
         """
         data = self.load_config(self.templates_dir / _file_name(template_name), expand_vars=False)
         for key, value in (params or {}).items():
-            dotted_keys.put(data, key, value)
+            dotted_keys.set_value(data, key, value)
         if isinstance(metadata := data.get("metadata"), dict):
             name = target_name.removesuffix(".json")
             metadata["name"] = name

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from manager.compat.config_errors import EnvironmentVariableError
-from manager.config.variables import REFERENCE, Unset, expand
+from manager.config.variables import REFERENCE, UnsetVariable, expand
 
 MUST_BE_SET = re.compile(r"API_KEY|SECRET_KEY|PRIVATE_KEY|PASSWORD|TOKEN", re.IGNORECASE)
 """Variables whose absence the old system refused; others it left standing as `${NAME}`."""
@@ -28,7 +28,7 @@ def _text(text: str, variables: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         try:
             return expand(match[0], variables)
-        except Unset as unset:
+        except UnsetVariable as unset:
             if MUST_BE_SET.search(unset.name):
                 raise EnvironmentVariableError(
                     "{var_name} is not set; set it in .env or the environment", var_name=unset.name

@@ -1,9 +1,9 @@
-"""The files of config/ → `Fleet` and `InstanceSpec`: what should be. Knows Docker's limits and no engine.
+"""Read the files of config/ into a `Fleet` and `InstanceSpec`s: the desired configuration, without an engine.
 
-models, loader, validation_messages, flat_format    one config: its rules, its problems, its old form
-fleet_settings, fleet                               config/fleet.toml, and where everything lies
-variables, bot_environment                          `.env`, `${NAME}`, and what a bot gets of it
-spec, bot_argv                                      what decides a container
-loaded, cache                                       what was read, and kept from last time
-templates, dotted_keys, json_schema                 new configs, and rules for editors
+models, loader, validation_messages, flat_format    one config: its rules, its problems, its old flat form
+fleet_settings, fleet                               config/fleet.toml, and every path of the fleet
+variables, bot_environment                          `.env`, `${NAME}`, and the variables that a bot receives
+spec, bot_argv                                      what determines a container
+loaded, cache                                       the loaded configs, and their cache between commands
+templates, dotted_keys, json_schema                 new configs, and the schema for editors
 """

@@ -1,4 +1,4 @@
-"""strategy_config → the bot's argv, by the contract of docker/README.md. Pure."""
+"""Build the bot's arguments from strategy_config, by the contract of docker/README.md. Pure."""
 
 from __future__ import annotations
 
@@ -37,37 +37,44 @@ Options = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def bot_argv(config: InstanceConfig) -> tuple[str, ...]:
-    """The words after `run.py`."""
+    """Return the arguments after `run.py`."""
     if config.bot_args is not None:
         return config.bot_args
     metadata, strategy = config.metadata, config.strategy_config
-    words = ["--exchange", metadata.exchange, "--symbol", metadata.symbol, "--strategy", metadata.strategy]
+    arguments = [
+        "--exchange",
+        metadata.exchange,
+        "--symbol",
+        metadata.symbol,
+        "--strategy",
+        metadata.strategy,
+    ]
     if metadata.market_type is not None:
-        words += ["--market-type", metadata.market_type]
+        arguments += ["--market-type", metadata.market_type]
     if metadata.strategy in {"grid", "perp_grid"}:
-        words += _options(GRID_OPTIONS, strategy)
+        arguments += _options(GRID_OPTIONS, strategy)
         if strategy.enable_boundary_check is not None:
-            words.append(
+            arguments.append(
                 "--enable-boundary-check" if strategy.enable_boundary_check else "--disable-boundary-check"
             )
     else:
-        words += _options(QUOTE_OPTIONS, strategy)
-    return (*words, *_options(RUN_OPTIONS, strategy))
+        arguments += _options(QUOTE_OPTIONS, strategy)
+    return (*arguments, *_options(RUN_OPTIONS, strategy))
 
 
 def number_text(value: float) -> str:
-    """A number as a person writes it: `180`, `0.00001`, never `180.0` or `1e-05`."""
-    from decimal import Decimal  # 2 ms, and only what reads a changed config comes here
+    """Return a number in plain decimal notation: `180`, `0.00001`, never `180.0` or `1e-05`."""
+    from decimal import Decimal  # 2 ms, needed only when a config has changed
 
     text = format(Decimal(repr(value)), "f")
     return text.removesuffix(".0")
 
 
 def _options(options: Options, strategy: StrategyConfig) -> list[str]:
-    """The first key that is there wins; what is not there is not passed."""
-    words = []
+    """Return the options that are set; of several keys for one option the first one set wins."""
+    arguments = []
     for option, keys in options:
-        value = next((found for key in keys if (found := getattr(strategy, key)) is not None), None)
+        value = next((setting for key in keys if (setting := getattr(strategy, key)) is not None), None)
         if value is not None:
-            words += [option, value if isinstance(value, str) else number_text(value)]
-    return words
+            arguments += [option, value if isinstance(value, str) else number_text(value)]
+    return arguments

@@ -1,4 +1,7 @@
-"""Which variables a bot gets, and whether two bots would trade from one purse. Pure, and the only place that sees values."""
+"""Determine which variables a bot receives, and whether two bots would trade on one account. Pure.
+
+No other module of config/ handles the values of credentials.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,21 @@ from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
-from manager.config.variables import Unset, expand, is_secret, matching, references
+from manager.config.variables import UnsetVariable, expand, is_secret, references, select_variables
 from manager.errors import Problem
 
 
-def common(fleet: Fleet, variables: Mapping[str, str], time_zone: str) -> dict[str, str]:
-    """What every bot of the fleet is given: name → value."""
-    return {"TZ": time_zone, **matching(fleet.variables, variables)}
+def shared_variables(fleet: Fleet, variables: Mapping[str, str], time_zone: str) -> dict[str, str]:
+    """Return the variables that every bot of the fleet receives: name → value."""
+    return {"TZ": time_zone, **select_variables(fleet.variables, variables)}
 
 
-def values(spec: InstanceSpec, for_all: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """The content of the instance's env file: name → value. In paper mode no credential is in it.
+def env_file_values(
+    spec: InstanceSpec, for_all: Mapping[str, str], variables: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the content of the instance's env file, name → value. Paper mode excludes all credentials.
 
-    `for_all`: what `common` gives.
+    `for_all`: the result of `shared_variables`.
     """
     given = dict(for_all)
     for variable in spec.variables:
@@ -29,7 +34,7 @@ def values(spec: InstanceSpec, for_all: Mapping[str, str], variables: Mapping[st
     for name, text in spec.literals.items():
         try:
             given[name] = expand(text, variables)
-        except Unset:
+        except UnsetVariable:
             continue
     if spec.mode == "live":
         return given
@@ -37,40 +42,50 @@ def values(spec: InstanceSpec, for_all: Mapping[str, str], variables: Mapping[st
 
 
 def _is_credential(name: str, spec: InstanceSpec) -> bool:
-    """Whether what the instance is given under this name opens an account: by its own name, or by what its text names."""
+    """Return whether this variable grants access to an account, by its own name or by one it references."""
     return _is_secret_of(name, spec) or any(_secret_references(name, spec))
 
 
 def _secret_references(name: str, spec: InstanceSpec) -> Iterator[str]:
-    return (each for each, _default in references(spec.literals.get(name, "")) if _is_secret_of(each, spec))
+    return (
+        reference
+        for reference, _default in references(spec.literals.get(name, ""))
+        if _is_secret_of(reference, spec)
+    )
 
 
 def _is_secret_of(name: str, spec: InstanceSpec) -> bool:
-    return is_secret(name) or any(each.secret and each.name == name for each in spec.variables)
+    return is_secret(name) or any(variable.secret and variable.name == name for variable in spec.variables)
 
 
-def problems(specs: Iterable[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]) -> list[Problem]:
-    """What keeps live instances from starting: unset variables, one purse for two."""
+def credential_problems(
+    specs: Iterable[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]
+) -> list[Problem]:
+    """Return what prevents live instances from starting: unset variables, two instances on one account."""
     live = [spec for spec in specs if spec.mode == "live"]
     missing = [
         Problem.at(
             spec.config_file,
             "exchange_config",
-            "{name} is not set, live mode needs it: write {name}=… into .env",
+            "{name} is not set, but live mode requires it; write {name}=… in .env",
             name=name,
         )
         for spec in live
         for name in _unset(spec, variables)
     ]
-    return missing + ([] if fleet.allow_shared_credentials else list(_one_purse(live, fleet, variables)))
+    return missing + (
+        [] if fleet.allow_shared_credentials else list(_shared_accounts(live, fleet, variables))
+    )
 
 
-def warnings(specs: Iterable[InstanceSpec], variables: Mapping[str, str]) -> list[Problem]:
-    """One line for all variables that paper mode does without."""
+def unset_variable_warnings(specs: Iterable[InstanceSpec], variables: Mapping[str, str]) -> list[Problem]:
+    """Return one warning for all unset variables, which paper mode does not need."""
     names = sorted({name for spec in specs if spec.mode != "live" for name in _unset(spec, variables)})
     if not names:
         return []
-    return [Problem.at(".env", "", "not set, and not needed in paper mode: {names}", names=", ".join(names))]
+    return [
+        Problem.at(".env", "", "not set, and not required in paper mode: {names}", names=", ".join(names))
+    ]
 
 
 def _unset(spec: InstanceSpec, variables: Mapping[str, str]) -> Iterator[str]:
@@ -81,33 +96,39 @@ def _unset(spec: InstanceSpec, variables: Mapping[str, str]) -> Iterator[str]:
             yield name
 
 
-def _one_purse(live: list[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]) -> Iterator[Problem]:
-    """Two live bots with the same credentials on one symbol cancel each other's orders. Names each of them at least once."""
-    for_all = matching(fleet.variables, variables)
+def _shared_accounts(
+    live: list[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Report pairs of live bots with the same credentials on one symbol, which cancel each other's orders.
+
+    Each bot is named at least once, but not every pair is.
+    """
+    for_all = select_variables(fleet.variables, variables)
     seen: list[tuple[InstanceSpec, frozenset[str]]] = []
-    named: set[str] = set()
+    reported: set[str] = set()
     for spec in live:
-        credentials = frozenset(_credentials(spec, values(spec, for_all, variables), variables))
-        for other, theirs in seen:
+        credentials = frozenset(_credentials(spec, env_file_values(spec, for_all, variables), variables))
+        for other, other_credentials in seen:
             if not (
-                _is_one_market(spec, other.exchange, other.symbol) and _is_one_purse(credentials, theirs)
+                _is_same_market(spec, other.exchange, other.symbol)
+                and _is_same_account(credentials, other_credentials)
             ):
                 continue
-            if {spec.config_file, other.config_file} <= named:
+            if {spec.config_file, other.config_file} <= reported:
                 continue
-            named |= {spec.config_file, other.config_file}
+            reported |= {spec.config_file, other.config_file}
             yield Problem.at(
                 spec.config_file,
                 "exchange_config",
-                "trades {symbol} with the same credentials as {other}; give it others, or set"
-                " allow_shared_credentials = true in config/fleet.toml",
+                "trades {symbol} with the same credentials as {other}; use different ones, or set "
+                "allow_shared_credentials = true in config/fleet.toml",
                 symbol=spec.symbol,
                 other=other.config_file,
             )
         seen.append((spec, credentials))
 
 
-class Trading(NamedTuple):
+class LiveContainer(NamedTuple):
     """A container that trades live now. `values`: its env file's; None where it cannot be read."""
 
     instance: str
@@ -117,68 +138,87 @@ class Trading(NamedTuple):
     values: Mapping[str, str] | None
 
 
-def beside(
-    specs: Iterable[InstanceSpec], trading: Iterable[Trading], fleet: Fleet, variables: Mapping[str, str]
+def conflicts_with_running(
+    specs: Iterable[InstanceSpec],
+    trading: Iterable[LiveContainer],
+    fleet: Fleet,
+    variables: Mapping[str, str],
 ) -> Iterator[Problem]:
-    """What keeps live instances from starting beside containers that trade already, whatever the configs say of these."""
+    """Yield a problem for each live instance whose account a running container uses.
+
+    The containers count as they run, whatever the configs say now.
+    """
     if fleet.allow_shared_credentials:
         return
-    for_all, others = matching(fleet.variables, variables), list(trading)
+    for_all, others = select_variables(fleet.variables, variables), list(trading)
     for spec in specs:
         if spec.mode != "live":
             continue
-        given = values(spec, for_all, variables)
+        given = env_file_values(spec, for_all, variables)
         credentials = frozenset(_credentials(spec, given, variables))
         for other in others:
             if (
                 other.instance != spec.id
-                and _is_one_market(spec, other.exchange, other.symbol)
-                and _may_be_one_purse(credentials, frozenset(given.values()), other.values)
+                and _is_same_market(spec, other.exchange, other.symbol)
+                and _may_be_same_account(credentials, frozenset(given.values()), other.values)
             ):
-                yield taken(spec.config_file, spec.symbol, other)
+                yield account_in_use(spec.config_file, spec.symbol, other)
 
 
-def taken(config_file: str, symbol: str, other: Trading) -> Problem:
-    """Another container has the purse that this config's instance would trade with."""
+def account_in_use(config_file: str, symbol: str, other: LiveContainer) -> Problem:
+    """Return the problem that another container uses the account of this config's instance."""
     return Problem.at(
         config_file,
         "exchange_config",
-        "the container {container} already trades {symbol} live, as far as can be told with the same"
-        " credentials: `manager down {id}` first, or set allow_shared_credentials = true in config/fleet.toml",
-        container=other.container, symbol=symbol, id=other.instance,
-    )  # fmt: skip
+        "container {container} already trades {symbol} live, apparently with the same credentials; run "
+        "`manager down {id}` first, or set allow_shared_credentials = true in config/fleet.toml",
+        container=other.container,
+        symbol=symbol,
+        id=other.instance,
+    )
 
 
-def beside_as_it_was(
-    exchange: str, symbol: str, values: Mapping[str, str] | None, trading: Iterable[Trading], fleet: Fleet
-) -> Trading | None:
-    """Who trades this market live now, as far as can be told from the purse that these values open."""
+def find_shared_account(
+    exchange: str,
+    symbol: str,
+    values: Mapping[str, str] | None,
+    trading: Iterable[LiveContainer],
+    fleet: Fleet,
+) -> LiveContainer | None:
+    """Return a container that trades this market live, apparently on the account of these values.
+
+    `values`: the env file's; None where it cannot be read, which counts as the same account.
+    """
     if fleet.allow_shared_credentials:
         return None
     for other in trading:
-        is_one_market = (exchange.lower(), symbol.lower()) == (other.exchange.lower(), other.symbol.lower())
-        if is_one_market and (
+        is_same_market = (exchange.lower(), symbol.lower()) == (other.exchange.lower(), other.symbol.lower())
+        if is_same_market and (
             values is None
             or other.values is None
-            or _may_be_one_purse(_secrets(values), frozenset(values.values()), other.values)
+            or _may_be_same_account(_secrets(values), frozenset(values.values()), other.values)
         ):
             return other
     return None
 
 
-def _is_one_market(spec: InstanceSpec, exchange: str, symbol: str) -> bool:
+def _is_same_market(spec: InstanceSpec, exchange: str, symbol: str) -> bool:
     return (spec.exchange.lower(), spec.symbol.lower()) == (exchange.lower(), symbol.lower())
 
 
-def _is_one_purse(these: frozenset[str], those: frozenset[str]) -> bool:
-    """Whether one set holds the other: a bot may be given more than its key and secret, and two accounts a common word."""
+def _is_same_account(these: frozenset[str], those: frozenset[str]) -> bool:
+    """Return whether one set contains the other.
+
+    Not equality: a bot may receive more than its key and secret. Not overlap: two accounts may share a
+    passphrase.
+    """
     return bool(these and those) and (these <= those or those <= these)
 
 
-def _may_be_one_purse(
+def _may_be_same_account(
     credentials: frozenset[str], given: frozenset[str], theirs: Mapping[str, str] | None
 ) -> bool:
-    """The same of a container, of whose values only the names tell which are credentials."""
+    """Do the same for a container, where only a variable's name tells whether it is a credential."""
     if theirs is None:
         return True
     secret = _secrets(theirs)
@@ -186,17 +226,20 @@ def _may_be_one_purse(
 
 
 def _secrets(values: Mapping[str, str]) -> frozenset[str]:
-    """The values whose names say that they are credentials."""
+    """Return the values whose names mark them as credentials."""
     return frozenset(value for name, value in values.items() if value and is_secret(name))
 
 
 def _credentials(spec: InstanceSpec, given: Mapping[str, str], variables: Mapping[str, str]) -> Iterator[str]:
-    """The values, not the names, of the credentials among what a live instance is given.
+    """Yield the values of the credentials that a live instance receives.
 
-    Of a text that is put together from credentials, those: the same key is the same in whatever text it stands.
+    For a text composed of credentials, yield these instead: a key is the same key in whatever text it
+    appears.
     """
     for name, value in given.items():
-        parts = [part for each in _secret_references(name, spec) if (part := variables.get(each, ""))]
+        parts = [
+            part for reference in _secret_references(name, spec) if (part := variables.get(reference, ""))
+        ]
         if parts:
             yield from parts
         elif value and _is_credential(name, spec):

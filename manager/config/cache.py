@@ -1,7 +1,7 @@
-"""What config/ meant when it was last read, so that `ps` need not parse it again.
+"""Cache the loaded configs, so that `ps` need not parse them again.
 
-Kept in the user's cache folder, valid while no file of config/ has changed. It holds what may be shown anyway: no value of
-a credential is in a spec. Losing it costs a tenth of a second.
+The cache is in the user's cache folder and valid while no file of config/ has changed. It contains only what
+may be shown: no spec holds the value of a credential. Losing it costs 0.1 s.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from manager import __version__
 from manager.config.fleet import Alerts, Fleet
-from manager.config.loaded import Loaded, LoadedFile
+from manager.config.loaded import LoadedConfigs, LoadedFile
 from manager.config.spec import InstanceSpec, Variable
 from manager.errors import Problem
 from manager.util import atomic_file
@@ -29,34 +29,37 @@ RULES = (
     "fleet_settings.py",
     "spec.py",
 )
-"""Our own files that decide what a config means: an update must not go on with what the old rules made of it."""
+"""Source files that define what a config means; after an update of them the cache is invalid."""
 
 PATHS = ("project_dir", "data_dir")
 
 
-def read(project_dir: Path) -> tuple[Fleet, dict[str, str], Loaded] | None:
-    """(fleet, ids, loaded) of an unchanged project folder; `ids` are those it was loaded with. None: load it."""
+def read(project_dir: Path) -> tuple[Fleet, dict[str, str], LoadedConfigs] | None:
+    """Return (fleet, ids, loaded) of an unchanged project folder, or None when it must be loaded.
+
+    `ids`: config file → the id given by `--instance-id` when the configs were loaded.
+    """
     try:
-        found = json.loads(_file(project_dir).read_bytes())
-        if found["signature"] != signature(project_dir):
+        content = json.loads(_file(project_dir).read_bytes())
+        if content["signature"] != signature(project_dir):
             return None
-        return _fleet(found["fleet"]), found["ids"], _loaded(found)
+        return _fleet(content["fleet"]), content["ids"], _loaded(content)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None
 
 
-def write(fleet: Fleet, ids: Mapping[str, str], loaded: Loaded, read_at: list[Any]) -> None:
-    """Remembers it, if it means the same whatever the variables are. Never raises: it is only a cache.
+def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: list[Any]) -> None:
+    """Cache the configs, if they mean the same regardless of the variables. Never raises.
 
-    `read_at`: the signature from before it was loaded, so that a file saved meanwhile is read again.
+    `read_at`: the signature taken before loading, so that a file saved meanwhile is read again.
     """
-    if not all(each.is_constant for each in loaded.files):
+    if not all(file.is_constant for file in loaded.files):
         return
     content = {
         "signature": read_at,
         "fleet": {**fleet._asdict(), **{name: str(getattr(fleet, name)) for name in PATHS}},
         "ids": dict(ids),
-        "files": [each._asdict() for each in loaded.files],
+        "files": [file._asdict() for file in loaded.files],
         "conflicts": loaded.conflicts,
     }
     try:
@@ -68,22 +71,25 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: Loaded, read_at: list[An
 
 
 def _file(project_dir: Path) -> Path:
-    """Raises RuntimeError for a user without a home folder. Two folders that should share a file only load their configs again."""
+    """Return the path of the cache file. Raises RuntimeError for a user without a home folder.
+
+    Two projects whose names collide share a file, and only lose the benefit of the cache.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "botfleet" / f"{project_dir.name}-{zlib.crc32(os.fsencode(project_dir)):08x}.json"
 
 
 def signature(project_dir: Path) -> list[Any]:
-    """Changes with every file that is read, with this program, and with the cores that bound a CPU limit."""
+    """Return a value that changes with every file that is read, this program, and the number of cores."""
     config = project_dir / "config"
     rules = [_stamp(Path(__file__).with_name(name)) for name in RULES]
-    found: list[Any] = [__version__, rules, os.cpu_count(), _stamp(config / "fleet.toml")]
+    stamps: list[Any] = [__version__, rules, os.cpu_count(), _stamp(config / "fleet.toml")]
     try:
         with os.scandir(config / "active") as entries:
-            found += sorted(_stamp(entry) for entry in entries if entry.name.endswith(".json"))
+            stamps += sorted(_stamp(entry) for entry in entries if entry.name.endswith(".json"))
     except OSError:
-        found.append(None)
-    return found
+        stamps.append(None)
+    return stamps
 
 
 def _stamp(path: Path | os.DirEntry[str]) -> list[Any]:
@@ -100,8 +106,8 @@ def _fleet(raw: dict[str, Any]) -> Fleet:
     return Fleet(**{**_with_tuples(raw), **{name: Path(raw[name]) for name in PATHS}, "alerts": alerts})
 
 
-def _loaded(raw: dict[str, Any]) -> Loaded:
-    return Loaded(tuple(_file_of(each) for each in raw["files"]), _problems(raw["conflicts"]))
+def _loaded(raw: dict[str, Any]) -> LoadedConfigs:
+    return LoadedConfigs(tuple(_file_of(file) for file in raw["files"]), _problems(raw["conflicts"]))
 
 
 def _file_of(raw: dict[str, Any]) -> LoadedFile:
@@ -111,7 +117,9 @@ def _file_of(raw: dict[str, Any]) -> LoadedFile:
 
 def _spec(raw: list[Any]) -> InstanceSpec:
     values = _with_tuples(dict(zip(InstanceSpec._fields, raw, strict=True)))
-    return InstanceSpec(**{**values, "variables": tuple(Variable(*each) for each in values["variables"])})
+    return InstanceSpec(
+        **{**values, "variables": tuple(Variable(*variable) for variable in values["variables"])}
+    )
 
 
 def _problems(raw: list[list[Any]]) -> tuple[Problem, ...]:
@@ -122,5 +130,5 @@ def _problems(raw: list[list[Any]]) -> tuple[Problem, ...]:
 
 
 def _with_tuples(raw: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows no tuples: every list in plain data of ours was one."""
+    """Turn lists back into tuples: JSON has no tuples, and our plain data has no lists."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}

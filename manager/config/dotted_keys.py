@@ -1,4 +1,4 @@
-"""A config's keys, named by dotted paths. Pure."""
+"""Address the keys of a config by dotted paths. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ SECTIONS = {
 }
 
 
-def path_of(key: str) -> str:
-    """A key's dotted path; a key alone is in the section that knows it."""
+def full_path(key: str) -> str:
+    """Return a key's dotted path; a key without a section is looked up in the known sections."""
     if "." in key:
         return key
     return next((f"{section}.{key}" for section, known in SECTIONS.items() if key in known), key)
 
 
-def put(data: dict[str, Any], key: str, value: Any) -> None:
-    """Sets a value by its dotted path; a key alone goes into the section that knows it."""
-    *sections, last = path_of(key).split(".")
+def set_value(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set a value by its dotted path; a key without a section goes into the section that knows it."""
+    *sections, last = full_path(key).split(".")
     for section in sections:
         if not isinstance(data.setdefault(section, {}), dict):
             data[section] = {}

@@ -1,4 +1,4 @@
-"""The old flat config file (`daemon_config.json`) in the sectioned form. Pure."""
+"""Convert the old flat config file (`daemon_config.json`) to the sectioned form. Pure."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from manager.config.models import DaemonConfig
 
 LEGACY_KEYS = ("bot_args", "environment")
 CARRIED_OVER = ("environment", "mode", "exchange_config")
-"""What a flat file says in the same words as a sectioned one."""
+"""Keys that mean the same in a flat and in a sectioned file."""
 
 
 def is_legacy(raw: dict[str, Any]) -> bool:
-    """Whether this is the old flat file: daemon keys at the top, `environment`, `bot_args`."""
+    """Return whether this is the old flat file: daemon keys at the top level, `environment`, `bot_args`."""
     return "metadata" not in raw and any(key in raw for key in (*LEGACY_KEYS, *DaemonConfig.model_fields))
 
 
-def from_legacy(raw: dict[str, Any]) -> dict[str, Any]:
-    """The flat file in the sectioned form. What its `bot_args` say of the bot becomes the metadata."""
+def convert_legacy(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the flat file in the sectioned form. The metadata comes from the options in its `bot_args`."""
     known = {"metadata", *LEGACY_KEYS, *CARRIED_OVER}
     args = raw.get("bot_args")
-    words = args if isinstance(args, list) else []
+    arguments = args if isinstance(args, list) else []
     metadata = {
-        key: _option(words, f"--{key.replace('_', '-')}") or default
+        key: _option(arguments, f"--{key.replace('_', '-')}") or default
         for key, default in (
             ("exchange", "unknown"),
             ("symbol", "unknown"),
@@ -44,11 +44,11 @@ def from_legacy(raw: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _option(words: list[Any], name: str) -> Any:
-    for index, word in enumerate(words[:-1]):
-        if word == name:
-            return words[index + 1]
-    for word in words:
-        if isinstance(word, str) and word.startswith(f"{name}="):
-            return word.partition("=")[2]
+def _option(arguments: list[Any], name: str) -> Any:
+    for index, argument in enumerate(arguments[:-1]):
+        if argument == name:
+            return arguments[index + 1]
+    for argument in arguments:
+        if isinstance(argument, str) and argument.startswith(f"{name}="):
+            return argument.partition("=")[2]
     return None

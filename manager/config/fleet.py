@@ -1,4 +1,4 @@
-"""The fleet: its settings, and where everything of it lies on the host. Plain data, no effects."""
+"""The fleet's settings, and the path of each of its files on the host. Plain data, no effects."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import NamedTuple
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 DEFAULT_PARALLELISM = 64
-"""Calls that cost the engine work. It queues them better than we do (`up` of 40: 6.9 s with 8 at once, 5.8 s with 64), and with 64
-the last of them still ends long before its time is out."""
+"""Concurrent engine calls of a changing command. The engine queues them well: `up` of 40 takes 6.9 s with 8
+at once and 5.8 s with 64, and with 64 the last call still ends long before its timeout."""
 
 DEFAULT_PASSED_VARIABLES = (
     "HTTP_PROXY",
@@ -23,14 +23,18 @@ DEFAULT_PASSED_VARIABLES = (
     "BOT_WEB_TOKEN",
     "GRIDBOT_*",
 )
-"""What every bot is given if it is set. The last two are the bundled bot's: its page's token, its market settings."""
+"""Passed to every bot if set. The last two are the bundled bot's: its page's token and its market
+settings."""
 
 
 class Alerts(NamedTuple):
-    """`[alerts]` of config/fleet.toml: when `manager watch` speaks, and to whom. Times in seconds, 0 switches a rule off."""
+    """`[alerts]` of config/fleet.toml: when `manager watch` sends alerts, and where.
+
+    Times in seconds; 0 disables a rule.
+    """
 
     urls: tuple[str, ...] = ()
-    """`${NAME}` each: the addresses are secrets, and stand in .env."""
+    """Each a `${NAME}`: the addresses are secrets, so they are in .env."""
     down_after: int = 15
     unhealthy_after: int = 120
     crash_loop_restarts: int = 2
@@ -48,7 +52,10 @@ class Alerts(NamedTuple):
 
 
 class Fleet(NamedTuple):
-    """Everything config/fleet.toml can say, resolved. Paths are absolute; sizes in MiB, intervals in seconds."""
+    """Hold the resolved settings of config/fleet.toml.
+
+    Paths are absolute; sizes in MiB, intervals in seconds.
+    """
 
     name: str
     project_dir: Path
@@ -71,109 +78,115 @@ class Fleet(NamedTuple):
 
     @property
     def image_name(self) -> str:
-        """The image every container of the fleet is made from; local, never pulled."""
+        """Return the image of every container of the fleet. It is local and never pulled."""
         return self.image or f"{self.name}-bot:local"
 
     @property
     def is_bundled_bot(self) -> bool:
-        """Whether exchange and strategy names are those of the bot that ships with the project."""
+        """Return whether the fleet runs the bot that ships with the project."""
         return not self.image and not self.bot_dir
 
     @property
     def network(self) -> str:
-        """The fleet's one network; Compose gives it the same name."""
+        """Return the name of the fleet's network, the one that Compose would give it."""
         return f"{self.name}_default"
 
     @property
     def config_dir(self) -> Path:
-        """Where the instance configs are."""
+        """Return the folder of the instance configs."""
         return self.project_dir / "config" / "active"
 
     @property
     def dotenv_file(self) -> Path:
-        """Credentials and other variables, beside compose.yaml as Compose wants it."""
+        """Return the file of credentials and other variables, beside compose.yaml as Compose expects it."""
         return self.project_dir / ".env"
 
     @property
     def compose_file(self) -> Path:
-        """What `manager compose` renders."""
+        """Return the file that `manager compose` writes."""
         return self.project_dir / "compose.yaml"
 
     @property
     def state_dir(self) -> Path:
-        """The manager's own files, and a folder for each supervisor."""
+        """Return the folder of the manager's own files and of each supervisor's state."""
         return self.data_dir / "state"
 
     @property
-    def memory_file(self) -> Path:
-        """What labels cannot keep: wishes, assigned ports, first registration."""
+    def state_file(self) -> Path:
+        """Return the file of what labels cannot hold: desired states, assigned ports, first registration."""
         return self.state_dir / "fleet.json"
 
     @property
-    def history_file(self) -> Path:
-        """What each instance was before its last upgrade."""
+    def upgrade_records_file(self) -> Path:
+        """Return the file that records each instance's revision before its last upgrade."""
         return self.state_dir / "history.json"
 
     @property
-    def kept_env_dir(self) -> Path:
-        """The env files that belong to the history: private, and mounted into no container."""
+    def rollback_env_dir(self) -> Path:
+        """Return the folder of the env files of earlier revisions.
+
+        It is private and mounted into no container.
+        """
         return self.data_dir / "secrets" / ".rollback"
 
     @property
     def lock_file(self) -> Path:
-        """Held by the one manager that changes the fleet."""
+        """Return the lock held by the one manager that changes the fleet."""
         return self.state_dir / "fleet.lock"
 
     @property
     def watch_lock_file(self) -> Path:
-        """Held by the one `manager watch` of the fleet."""
+        """Return the lock held by the fleet's one `manager watch`."""
         return self.state_dir / "watch.lock"
 
     @property
-    def watch_file(self) -> Path:
-        """What `manager watch` has said already, and what it saw last."""
+    def alert_state_file(self) -> Path:
+        """Return the file in which `manager watch` records its open alerts and last observations."""
         return self.state_dir / "watch.json"
 
     @property
     def export_file(self) -> Path:
-        """`instances.json`, for the readers of the old system."""
+        """Return the path of `instances.json`, written for readers of the old system."""
         return self.data_dir / "logs" / "instances.json"
 
     @property
     def web_host(self) -> str:
-        """The address under which this machine reaches what its instances publish."""
+        """Return the address at which this machine reaches the instances' published ports."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind_address, self.bind_address).strip("[]")
 
     @property
     def backup_dir(self) -> Path:
-        """Where backups go unless `--to` says otherwise."""
+        """Return where backups are written unless `--to` is given."""
         return self.data_dir / "backups"
 
     def web_address(self, port: int) -> str:
-        """Where a browser on this machine finds an instance's page."""
+        """Return the URL of an instance's web page on this machine."""
         host = self.web_host
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def container_name(self, instance: str) -> str:
-        """`{fleet}-{instance}`."""
+        """Return `{fleet}-{instance}`."""
         return f"{self.name}-{instance}"
 
     def instance_state_dir(self, instance: str) -> Path:
-        """Mounted at /botfleet/state."""
+        """Return the folder mounted at /botfleet/state."""
         return self.state_dir / instance
 
     def secrets_dir(self, instance: str) -> Path:
-        """Mounted at /botfleet/secrets, read-only in the container, 0700 on the host."""
+        """Return the folder mounted at /botfleet/secrets, read-only in the container and 0700 on the host."""
         return self.data_dir / "secrets" / instance
 
     def database_dir(self, instance: str) -> Path:
-        """Mounted at /data: the database with its -wal and -shm, and no other instance's."""
+        """Return the folder mounted at /data: this instance's database with its -wal and -shm."""
         return self.data_dir / "database" / instance
 
     def restoring_dir(self, instance: str) -> Path:
-        """Where a restored database lies until it is whole; one that is there belongs to a restore that was killed."""
+        """Return where a database is restored before it is moved into place.
+
+        An existing one is an interrupted restore's.
+        """
         return self.data_dir / "database" / f".restoring-{instance}"
 
     def relative(self, path: Path) -> str:
-        """The path as people and old readers write it: relative to the project where it lies in it."""
+        """Return the path as users and old readers write it: relative to the project if it is inside it."""
         return str(path.relative_to(self.project_dir)) if path.is_relative_to(self.project_dir) else str(path)

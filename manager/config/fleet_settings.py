@@ -1,4 +1,7 @@
-"""config/fleet.toml → Fleet. Every key has a default; an unknown key is an error, it would be silently lost otherwise."""
+"""Load config/fleet.toml as a `Fleet`.
+
+Unknown keys are errors, because a misspelt setting would be lost silently.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from manager.config import validation_messages
 from manager.config.fleet import DEFAULT_PARALLELISM, DEFAULT_PASSED_VARIABLES, NAME_PATTERN, Alerts, Fleet
 from manager.config.models import DaemonConfig, Fault, Mode
-from manager.config.variables import is_reference, matching, references
+from manager.config.variables import is_reference, references, select_variables
 from manager.errors import ConfigError, Problem
 from manager.util import strict_json
 
 NOT_DEFAULTS = ("web_port", "log_dir", "db_path", "python_path", "script_path", "working_dir")
-"""Keys of daemon_config that belong to one instance and cannot be a fleet's default."""
+"""Keys of daemon_config that belong to one instance and cannot be a fleet-wide default."""
 
 
 IMAGE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
-"""Nothing that could break a line or a word; the engine knows the rest of the rules."""
+"""Excludes characters that would break a line or an argument; the engine checks the rest."""
 
 MAX_BYTES = 1_000_000
 
@@ -33,7 +36,7 @@ class _Table(BaseModel):
 
 
 class ContainerTable(_Table):
-    """`[container]`: what every container of the fleet gets."""
+    """`[container]`: settings of every container of the fleet."""
 
     pids_limit: Annotated[int, Field(ge=16, le=100_000)] = 256
     tmp_size_mb: Annotated[int, Field(ge=1, le=65536)] = 64
@@ -43,7 +46,7 @@ class ContainerTable(_Table):
 
 
 class BackupTable(_Table):
-    """`[backup]`: how many backups are kept, and for how long; 0 keeps all."""
+    """`[backup]`: how many backups to keep, and for how many days; 0 keeps all."""
 
     keep: Annotated[int, Field(ge=0, le=100_000)] = 0
     keep_days: Annotated[int, Field(ge=0, le=100_000)] = 0
@@ -54,7 +57,7 @@ CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|")
 
 
 class AlertsTable(_Table):
-    """`[alerts]`: fleet.Alerts says what the keys mean."""
+    """`[alerts]`: see `fleet.Alerts`."""
 
     urls: tuple[str, ...] = Field(default=(), strict=False)
     down_after: Seconds = Alerts().down_after
@@ -75,13 +78,13 @@ class AlertsTable(_Table):
     @field_validator("urls", mode="before")
     @classmethod
     def _only_references(cls, value: object) -> object:
-        """Before any other check, whose message would show the value."""
+        """Run before every other check, because their messages would show the value."""
         if not isinstance(value, list) or not all(
-            isinstance(each, str) and is_reference(each) for each in value
+            isinstance(item, str) and is_reference(item) for item in value
         ):
             raise Fault(
-                'must be a list of names such as ["${{ALERT_URL}}"]: an address holds credentials;'
-                " write ALERT_URL=… into .env"
+                'must be a list of references such as ["${{ALERT_URL}}"], because an address contains '
+                "credentials; write ALERT_URL=… in .env"
             )
         return value
 
@@ -89,12 +92,12 @@ class AlertsTable(_Table):
     @classmethod
     def _clock(cls, value: str) -> str:
         if not CLOCK.fullmatch(value):
-            raise Fault("must be a time of day such as 08:00, or empty for none")
+            raise Fault("must be a time of day such as 08:00, or empty to disable")
         return value
 
 
 class FleetFile(_Table):
-    """The whole file."""
+    """Hold the whole file."""
 
     name: str | None = None
     data_dir: str = "volumes"
@@ -121,7 +124,7 @@ class FleetFile(_Table):
     @classmethod
     def _valid_image(cls, value: str) -> str:
         if value and not IMAGE_PATTERN.fullmatch(value):
-            raise Fault("must be an image's name, such as registry.example/bot:1.2")
+            raise Fault("must be an image name such as registry.example/bot:1.2")
         return value
 
     @field_validator("bind_address")
@@ -135,9 +138,9 @@ class FleetFile(_Table):
 
 
 def load(project_dir: Path, path: Path | None = None) -> tuple[Fleet, dict[str, Any]]:
-    """The fleet of a project folder, and its defaults for daemon_config. Raises ConfigError.
+    """Return the fleet of a project folder and its defaults for daemon_config. Raises ConfigError.
 
-    `path`: another settings file than its own, as it would be once it is there.
+    `path`: read this settings file instead of the project's own, to validate it before it is written there.
     """
     file = "config/fleet.toml"
     try:
@@ -173,7 +176,7 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
 
 def _read(path: Path, file: str) -> dict[str, Any]:
     try:
-        raw = strict_json.content(path, MAX_BYTES)
+        raw = strict_json.read_bytes(path, MAX_BYTES)
         if len(raw) > MAX_BYTES:
             raise ConfigError([Problem.at(file, "", "is larger than {limit} bytes", limit=MAX_BYTES)])
         return tomllib.loads(raw.decode("utf-8-sig"))
@@ -202,28 +205,30 @@ def _unknown(file: str, settings: FleetFile) -> list[Problem]:
             near = difflib.get_close_matches(key, type(table).model_fields, n=1)
             hint = near[0] if near else ", ".join(type(table).model_fields)
             faults.append(
-                Problem.at(file, f"{prefix}{key}", "is not a known key, did you mean {near}?", near=hint)
+                Problem.at(file, f"{prefix}{key}", "is not a known key; did you mean {near}?", near=hint)
             )
     return faults
 
 
 def _leaking(file: str, settings: FleetFile) -> list[Problem]:
-    """Alert addresses under names that `variables` hands to every bot."""
+    """Reject alert addresses in variables that are passed to every bot."""
     return [
         Problem.at(
-            file, f"alerts.urls[{index}]", "{name} is one of the variables that every bot is given; choose another name",
+            file,
+            f"alerts.urls[{index}]",
+            "{name} is one of the variables that every bot receives; choose another name",
             name=name,
         )
         for index, url in enumerate(settings.alerts.urls)
         for name, _default in references(url)
-        if matching(settings.variables, {name: "set"})
-    ]  # fmt: skip
+        if select_variables(settings.variables, {name: "set"})
+    ]
 
 
 def _bad_defaults(file: str, defaults: dict[str, Any]) -> list[Problem]:
-    """`[defaults]` holds keys of daemon_config, under the same rules as there."""
+    """Check `[defaults]` by the rules of daemon_config."""
     faults = [
-        Problem.at(file, f"defaults.{key}", "belongs into an instance config")
+        Problem.at(file, f"defaults.{key}", "belongs in an instance config")
         for key in NOT_DEFAULTS
         if key in defaults
     ]
@@ -237,10 +242,17 @@ def _bad_defaults(file: str, defaults: dict[str, Any]) -> list[Problem]:
 
 
 def _name_of(project_dir: Path, file: str) -> str:
-    """The folder's name as Compose would normalise it."""
+    """Return the folder's name, normalised the way Compose does."""
     name = re.sub(r"[^a-z0-9_-]", "", project_dir.name.lower()).lstrip("_-")
     if not name:
         raise ConfigError(
-            [Problem.at(file, "name", "is needed: “{folder}” gives none", folder=project_dir.name)]
+            [
+                Problem.at(
+                    file,
+                    "name",
+                    "is required: none can be derived from the folder name “{folder}”",
+                    folder=project_dir.name,
+                )
+            ]
         )
     return name

@@ -1,6 +1,6 @@
-"""JSON Schema (2020-12) of an instance config, for editors: made from the models, so that there is one set of rules. Pure.
+"""Build the JSON Schema (2020-12) of an instance config for editors, from the models. Pure.
 
-What it cannot say is in docs/operating.md; `manager config --check` has the last word.
+docs/operating.md lists what the schema cannot express; `manager config --check` is authoritative.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from manager.i18n import _, mark
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-TITLE = mark("an instance of a botfleet fleet")
-WHERE = mark("where editors find the rules of this file")
+TITLE = mark("a botfleet instance")
+WHERE = mark("where editors find the schema of this file")
 
 NULL: Schema = {"type": "null"}
 TEXT: Schema = {"$ref": "#/$defs/text"}
@@ -50,13 +50,15 @@ PATTERNS = {
     "log_dir": rf"^(\./)?logs((?!/({_OWN})(/|$))({_PART})+)?/*$",
     "db_path": rf"^(\./)?database({_PART}){{1,2}}/*$",
 }
-"""What the models' and the loader's own code checks, of keys that stand in one section only."""
+"""The rules that the models and the loader check in code, for keys that exist in one section only."""
 
 
 def config_schema(*, is_bundled_bot: bool) -> Schema:
-    """The schema of one file of config/active, sectioned or flat, with descriptions in the language in use.
+    """Return the schema of one file of config/active, sectioned or flat.
 
-    `is_bundled_bot`: whether exchanges and strategies are those of the bot that ships with the project.
+    Descriptions are in the current language.
+
+    `is_bundled_bot`: whether exchange and strategy must be known to the bot that ships with the project.
     """
     generated = InstanceConfig.model_json_schema()
     sections = {name: _section(section) for name, section in generated["$defs"].items()}
@@ -79,7 +81,7 @@ def config_schema(*, is_bundled_bot: bool) -> Schema:
                 "properties": top,
                 "required": ["metadata"],
                 "additionalProperties": PLAIN,
-                **(_of_the_bundled_bot() if is_bundled_bot else {}),
+                **(_bundled_bot_rules() if is_bundled_bot else {}),
             },
             "flat": _flat(top, sections),
             **sections,
@@ -89,7 +91,7 @@ def config_schema(*, is_bundled_bot: bool) -> Schema:
 
 
 def _flat(top: Schema, sections: Schema) -> Schema:
-    """The old flat file: daemon keys at the top."""
+    """Return the schema of the old flat file, with daemon keys at the top level."""
     carried = ("$schema", "mode", "exchange_config", *LEGACY_KEYS)
     return {
         "type": "object",
@@ -104,7 +106,10 @@ def _flat(top: Schema, sections: Schema) -> Schema:
 
 
 def _values() -> Schema:
-    """Texts, and what may stand below keys that no model knows: a credential is never in clear text."""
+    """Return the schemas of strings and of values below unknown keys.
+
+    Neither may contain a clear-text credential.
+    """
     text = {"type": "string", "not": {"pattern": NAMES_A_SECRET}}
     setting = {"type": "string", "not": {"pattern": HAS_A_SECRET_DEFAULT}}
     secret = {"type": "string", "pattern": rf"^$|{ONLY_A_NAME}", "not": {"pattern": HAS_A_SECRET_DEFAULT}}
@@ -129,7 +134,10 @@ def _values() -> Schema:
 def _tree(
     name: str, text: Schema, below_secret: Schema, others: Sequence[str] = ("number", "boolean", "null")
 ) -> Schema:
-    """A JSON value whose texts are such ones, and other ones below a key that names a credential. `others`: types beside them."""
+    """Return the schema of a JSON value with one rule for its strings and another below keys of credentials.
+
+    `others`: the types allowed besides strings, lists and objects.
+    """
     own = {"$ref": f"#/$defs/{name}"}
     return {
         "anyOf": [
@@ -141,13 +149,13 @@ def _tree(
     }
 
 
-def _of_the_bundled_bot() -> Schema:
-    """Its exchanges and strategies, and both bounds of a grid; a config with `bot_args` says it all there."""
+def _bundled_bot_rules() -> Schema:
+    """Require the bot's exchanges and strategies, and both bounds of a grid, unless `bot_args` is set."""
     bounds = [
         {"anyOf": [{"required": [name], "properties": {name: {"type": "number"}}} for name in names]}
         for names in (("grid_upper_price", "grid_upper"), ("grid_lower_price", "grid_lower"))
     ]
-    words = {"exchange": list(BUNDLED_EXCHANGES), "strategy": list(BUNDLED_STRATEGIES)}
+    allowed = {"exchange": list(BUNDLED_EXCHANGES), "strategy": list(BUNDLED_STRATEGIES)}
     is_grid = {
         "required": ["strategy_config"],
         "properties": {
@@ -161,7 +169,7 @@ def _of_the_bundled_bot() -> Schema:
             "properties": {
                 "metadata": {
                     "properties": {
-                        key: {"anyOf": [{"enum": found}, REFERENCE]} for key, found in words.items()
+                        key: {"anyOf": [{"enum": names}, REFERENCE]} for key, names in allowed.items()
                     }
                 }
             },
@@ -183,14 +191,14 @@ def _section(generated: Schema) -> Schema:
 def _properties(generated: Schema) -> Schema:
     required = generated.get("required", ())
     return {
-        name: _described(found, _rule(name, found), is_optional=name not in required)
-        for name, found in generated["properties"].items()
+        name: _described(definition, _rule(name, definition), is_optional=name not in required)
+        for name, definition in generated["properties"].items()
     }
 
 
 def _rule(name: str, generated: Schema) -> Schema:
-    """What a value of this key must be. Texts may be put together from variables: `${NAME}`."""
-    rule = next((each for each in generated.get("anyOf", ()) if each != NULL), generated)
+    """Return the schema of this key's value. A string may be composed of variables: `${NAME}`."""
+    rule = next((option for option in generated.get("anyOf", ()) if option != NULL), generated)
     rule = {key: value for key, value in rule.items() if key not in {"title", "default", "description"}}
     if rule.get("type") != "string":
         return {**rule, "items": TEXT} if rule.get("items") == {"type": "string"} else rule
@@ -200,16 +208,16 @@ def _rule(name: str, generated: Schema) -> Schema:
 
 
 def _described(generated: Schema, rule: Schema, *, is_optional: bool = True) -> Schema:
-    """The rule with the model's words and default; a null is the same as no key."""
-    said: Schema = {"description": _(generated["description"])}
+    """Return the rule with the model's description and default; a null means the same as no key."""
+    annotations: Schema = {"description": _(generated["description"])}
     default = generated.get("default")
     if isinstance(default, str | int | float):
-        said["default"] = default
+        annotations["default"] = default
     if not is_optional:
-        return {**said, **rule}
+        return {**annotations, **rule}
     if isinstance(rule.get("type"), str):
-        return {**said, **rule, "type": [rule["type"], "null"]}
-    return {**said, "anyOf": [*(rule.get("anyOf") or [rule]), NULL]}
+        return {**annotations, **rule, "type": [rule["type"], "null"]}
+    return {**annotations, "anyOf": [*(rule.get("anyOf") or [rule]), NULL]}
 
 
 def _ref_of(section: str) -> Schema:

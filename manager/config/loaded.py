@@ -1,4 +1,4 @@
-"""What the files of config/ say, as plain data: the outcome of loading them."""
+"""The result of loading config/, as plain data."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from manager.errors import Problem
 
 
 class LoadedFile(NamedTuple):
-    """One config file: a spec, or the problems that keep it from being one.
+    """Hold one config file's spec, or the problems that prevent one.
 
-    `described`: the config as it may be shown. `is_constant`: whether it means the same whatever the variables are.
-    `config_hash`: the spec's, where the file names the port; another port makes another container.
+    `described`: the config as it may be shown, credentials only as `${NAME}`. `is_constant`: whether the file
+    means the same regardless of the variables. `config_hash`: None where the file names no port, because the
+    port is hashed too.
     """
 
     file: str
@@ -24,30 +25,30 @@ class LoadedFile(NamedTuple):
     config_hash: str | None = None
 
 
-class Loaded(NamedTuple):
-    """All config files of a fleet, in the order of their names."""
+class LoadedConfigs(NamedTuple):
+    """Hold all config files of a fleet, sorted by name."""
 
     files: tuple[LoadedFile, ...] = ()
     conflicts: tuple[Problem, ...] = ()
 
     @property
     def specs(self) -> tuple[InstanceSpec, ...]:
-        """The usable specs; two of them may still be in conflict."""
+        """Return the valid specs; two of them may still conflict."""
         return tuple(loaded.spec for loaded in self.files if loaded.spec is not None)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Everything that keeps the fleet as a whole from starting."""
+        """Return everything that prevents the fleet as a whole from starting."""
         return (*(problem for loaded in self.files for problem in loaded.problems), *self.conflicts)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """What is odd but allowed."""
+        """Return what is unusual but allowed."""
         return tuple(warning for loaded in self.files for warning in loaded.warnings)
 
     @property
     def config_hashes(self) -> dict[str, str]:
-        """Instance → its config's hash, where that is known before a port is found for it."""
+        """Map instance to config hash, for every config that names its port."""
         return {
             loaded.spec.id: loaded.config_hash
             for loaded in self.files
@@ -55,7 +56,7 @@ class Loaded(NamedTuple):
         }
 
     def described(self, instance: str) -> dict[str, Any]:
-        """The config of an instance as it may be shown; empty for one without a config."""
+        """Return an instance's config as it may be shown; empty for an instance without a config."""
         for loaded in self.files:
             if loaded.spec is not None and loaded.spec.id == instance:
                 return loaded.described or {}
@@ -63,5 +64,5 @@ class Loaded(NamedTuple):
 
     @property
     def broken_files(self) -> frozenset[str]:
-        """Files whose instance is unknown: a container that names one of them is no orphan."""
+        """Return the files without a valid spec. A container that names one of them is not an orphan."""
         return frozenset(loaded.file for loaded in self.files if loaded.spec is None)

@@ -1,4 +1,4 @@
-"""The files of config/active → InstanceSpecs, with every problem of every file."""
+"""Load the files of config/active as `InstanceSpec`s, and report every problem of every file."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ from typing import Any
 from pydantic import ValidationError
 
 from manager.config import spec, validation_messages
-from manager.config.flat_format import from_legacy, is_legacy
+from manager.config.flat_format import convert_legacy, is_legacy
 from manager.config.fleet import Fleet
-from manager.config.loaded import Loaded, LoadedFile
+from manager.config.loaded import LoadedConfigs, LoadedFile
 from manager.config.models import BUNDLED_EXCHANGES, BUNDLED_STRATEGIES, ID_PATTERN, ID_RULE, InstanceConfig
 from manager.config.spec import InstanceSpec
-from manager.config.variables import Unset, expand, is_reference, is_secret, references, texts
+from manager.config.variables import UnsetVariable, expand, is_reference, is_secret, references, scalar_values
 from manager.errors import ConfigError, Problem
 from manager.util import strict_json
 
 OWN_FILES = frozenset({"fleet.json", "fleet.lock", "compose-hashes.json", "instances.json"})
-"""Files beside which the instances' folders lie; in lower case."""
+"""Names of botfleet's own files in folders that also hold instance folders; in lower case."""
 
 GRIDS = frozenset({"grid", "perp_grid"})
-"""The strategies of the bundled bot that need both bounds."""
+"""The bundled bot's strategies that require both bounds."""
 
 UNEXPANDED = ("exchange_config", "environment")
-"""Sections whose `${…}` stay as they are until the bot's env file is written."""
+"""Sections whose `${…}` are only expanded when the bot's env file is written."""
 
 
 def load(
     fleet: Fleet, defaults: Mapping[str, Any], variables: Mapping[str, str], ids: Mapping[str, str]
-) -> Loaded:
-    """Loads config/active. `ids`: config file → the id that `--instance-id` once gave it."""
+) -> LoadedConfigs:
+    """Load config/active. Raises ConfigError when the folder cannot be read.
+
+    `defaults`: the fleet's defaults for daemon_config. `ids`: config file → the id given by `--instance-id`.
+    """
     try:
         paths = sorted(path for path in fleet.config_dir.iterdir() if path.suffix == ".json")
     except FileNotFoundError:
@@ -42,7 +45,7 @@ def load(
             [Problem.at(folder, "", "cannot be read: {why}", why=error.strerror or error)]
         ) from error
     files = tuple(load_file(path, fleet, defaults, variables, ids) for path in paths)
-    return Loaded(files, tuple(conflicts([loaded.spec for loaded in files if loaded.spec])))
+    return LoadedConfigs(files, tuple(conflicts([loaded.spec for loaded in files if loaded.spec])))
 
 
 def load_file(
@@ -52,7 +55,7 @@ def load_file(
     variables: Mapping[str, str],
     ids: Mapping[str, str],
 ) -> LoadedFile:
-    """One file. Never raises for what is in the file."""
+    """Load one file. Faults in it are reported in the result, not raised."""
     file = fleet.relative(path)
     try:
         raw = strict_json.read(path)
@@ -69,14 +72,14 @@ def load_value(
     variables: Mapping[str, str],
     ids: Mapping[str, str],
 ) -> LoadedFile:
-    """The JSON value of one file, whether the file is there yet or not."""
-    in_clear = tuple(clear_text_secrets(file, raw))
-    config = validated(raw, file, defaults, variables)
+    """Load the JSON value of one file, which need not exist yet."""
+    secrets = tuple(clear_text_secrets(file, raw))
+    config = validate(raw, file, defaults, variables)
     if isinstance(config, list):
-        return LoadedFile(file, problems=(*in_clear, *config), is_constant=False)
+        return LoadedFile(file, problems=(*secrets, *config), is_constant=False)
     is_constant = not _has_references(raw)
     instance_id = ids.get(file) or config.metadata.instance_id or Path(file).stem
-    problems = [*in_clear, *id_faults(file, instance_id), *_faults(file, config, instance_id, fleet)]
+    problems = [*secrets, *id_faults(file, instance_id), *_faults(file, config, instance_id, fleet)]
     if problems:
         return LoadedFile(file, problems=tuple(problems), is_constant=is_constant)
     built = spec.build(config, instance_id, file, fleet)
@@ -90,13 +93,13 @@ def load_value(
     )
 
 
-def validated(
+def validate(
     raw: object, file: str, defaults: Mapping[str, Any], variables: Mapping[str, str]
 ) -> InstanceConfig | list[Problem]:
-    """A file's JSON value as a config, or what is wrong with its form."""
+    """Return a file's JSON value as a config, or the problems of its form."""
     if not isinstance(raw, dict):
         return [Problem.at(file, "", "must be an object {{…}}")]
-    sections = from_legacy(raw) if is_legacy(raw) else raw
+    sections = convert_legacy(raw) if is_legacy(raw) else raw
     expanded, problems = _expanded(sections, file, variables)
     if problems:
         return problems
@@ -111,41 +114,49 @@ def validated(
 
 
 def conflicts(specs: list[InstanceSpec]) -> Iterator[Problem]:
-    """What two configs must not share: id, web port, log folder, database."""
+    """Yield a problem where two configs share an id, web port, log folder or database."""
     ids: dict[str, InstanceSpec] = {}
     ports: dict[int, InstanceSpec] = {}
     databases: dict[str, InstanceSpec] = {}
-    folders = {f"database/{each.id.lower()}": each for each in specs}
-    for each in specs:
-        yield from _shared(each, "metadata.instance_id", each.id, ids, each.id.lower())
-        if each.web_port is not None:
-            yield from _shared(each, "daemon_config.web_port", each.web_port, ports, each.web_port)
-        yield from _shared(each, "daemon_config.db_path", each.db_path, databases, each.db_path.lower())
-        if owner := folders.get(each.db_path.lower()):
+    folders = {f"database/{instance.id.lower()}": instance for instance in specs}
+    for instance in specs:
+        yield from _shared(instance, "metadata.instance_id", instance.id, ids, instance.id.lower())
+        if instance.web_port is not None:
+            yield from _shared(
+                instance, "daemon_config.web_port", instance.web_port, ports, instance.web_port
+            )
+        yield from _shared(
+            instance, "daemon_config.db_path", instance.db_path, databases, instance.db_path.lower()
+        )
+        if owner := folders.get(instance.db_path.lower()):
             yield Problem.at(
-                each.config_file,
+                instance.config_file,
                 "daemon_config.db_path",
                 "{value} is the database folder of {other}",
-                value=each.db_path,
+                value=instance.db_path,
                 other=owner.config_file,
             )
     yield from _shared_folders(specs)
 
 
 def _shared(
-    each: InstanceSpec, path: str, value: object, seen: dict[Any, InstanceSpec], key: object
+    instance: InstanceSpec, path: str, value: object, seen: dict[Any, InstanceSpec], key: object
 ) -> Iterator[Problem]:
-    first = seen.setdefault(key, each)
-    if first is not each:
+    first = seen.setdefault(key, instance)
+    if first is not instance:
         yield Problem.at(
-            each.config_file, path, "{value} is also used by {other}", value=value, other=first.config_file
+            instance.config_file,
+            path,
+            "{value} is also used by {other}",
+            value=value,
+            other=first.config_file,
         )
 
 
 def _shared_folders(specs: list[InstanceSpec]) -> Iterator[Problem]:
-    """One log folder inside another would let one instance read the other's logs."""
+    """Report log folders inside each other, which would let one instance read the other's logs."""
     outer: InstanceSpec | None = None
-    for inner in sorted(specs, key=lambda each: f"{each.log_dir}/"):
+    for inner in sorted(specs, key=lambda instance: f"{instance.log_dir}/"):
         if outer is None or not f"{inner.log_dir}/".startswith(f"{outer.log_dir}/"):
             outer = inner
         else:
@@ -161,7 +172,10 @@ def _shared_folders(specs: list[InstanceSpec]) -> Iterator[Problem]:
 def _expanded(
     sections: dict[str, Any], file: str, variables: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Replaces `${…}` outside the credentials; a credential named anywhere else would end in a label or an argv."""
+    """Replace `${…}` outside the sections of credentials.
+
+    A credential referenced anywhere else is a problem: it would end up in a label or an argument.
+    """
     problems: list[Problem] = []
 
     def walk(value: Any, path: str, below_secret: bool) -> Any:
@@ -177,15 +191,20 @@ def _expanded(
         for name, _default in references(value):
             if below_secret or is_secret(name):
                 problems.append(
-                    Problem.at(file, path, "names the credential {name}: only exchange_config may", name=name)
+                    Problem.at(
+                        file,
+                        path,
+                        "references the credential {name}, which is only allowed in exchange_config",
+                        name=name,
+                    )
                 )
                 return value
         try:
             return expand(value, variables)
-        except Unset as unset:
+        except UnsetVariable as unset:
             problems.append(
                 Problem.at(
-                    file, path, "{name} is not set; set it in .env or the environment", name=unset.name
+                    file, path, "{name} is not set; set it in .env or in the environment", name=unset.name
                 )
             )
             return value
@@ -198,19 +217,25 @@ def _expanded(
 
 
 def _has_references(raw: object) -> bool:
-    """Whether what the file means depends on variables: credentials do not count, their values are in no spec."""
+    """Return whether the file's meaning depends on variables.
+
+    Credentials do not count: no spec contains their values.
+    """
     assert isinstance(raw, dict)
-    sections = [value for key, value in raw.items() if key not in UNEXPANDED]
-    return any("${" in each.text for each in texts(sections))
+    sections = [section for key, section in raw.items() if key not in UNEXPANDED]
+    return any("${" in scalar.text for scalar in scalar_values(sections))
 
 
 def id_faults(file: str, instance_id: str) -> Iterator[Problem]:
-    """Why an instance cannot be called that."""
+    """Yield why this id is not allowed."""
     if not ID_PATTERN.fullmatch(instance_id):
         yield Problem.at(file, "metadata.instance_id", ID_RULE)
     elif instance_id.lower() in OWN_FILES:
         yield Problem.at(
-            file, "metadata.instance_id", "{value} is the name of a file of botfleet's own", value=instance_id
+            file,
+            "metadata.instance_id",
+            "{value} is the name of one of botfleet's own files",
+            value=instance_id,
         )
 
 
@@ -228,14 +253,15 @@ def _faults(file: str, config: InstanceConfig, instance_id: str, fleet: Fleet) -
             yield Problem.at(
                 file,
                 f"metadata.{key}",
-                "must be one of {allowed}, not “{value}” (for a bot of your own, set bot_dir in config/fleet.toml)",
+                "must be one of {allowed}, not “{value}”; to use your own bot, set bot_dir in "
+                "config/fleet.toml",
                 allowed=", ".join(allowed),
                 value=value,
             )
 
 
 def _grid_faults(file: str, config: InstanceConfig) -> Iterator[Problem]:
-    """The bundled bot's grid needs both bounds. A config without any strategy_config loads: the short form of old."""
+    """Require both bounds for the bundled bot's grid, except without strategy_config, the old short form."""
     strategy = config.strategy_config
     if config.metadata.strategy not in GRIDS or not strategy.model_fields_set:
         return
@@ -245,32 +271,32 @@ def _grid_faults(file: str, config: InstanceConfig) -> Iterator[Problem]:
 
 
 def clear_text_secrets(file: str, raw: object) -> Iterator[Problem]:
-    """Below a key that names a secret stands `${NAME}` and nothing else, in every section and at any depth.
+    """Require `${NAME}` below a key that names a secret, in every section and at any depth.
 
-    A number is a password in exchange_config; elsewhere it is a strategy's `seed` or `max_keys`.
+    A number counts as a password only in exchange_config; elsewhere it is a strategy's `seed` or `max_keys`.
     """
-    for path, text, below_secret, is_number in texts(raw):
+    for path, text, below_secret, is_number in scalar_values(raw):
         if is_number and not path.startswith("exchange_config."):
             continue
         has_default = any(is_secret(name) and default for name, default in references(text))
         if has_default or (below_secret and text and not is_reference(text)):
             yield Problem.at(
-                file, path, "holds a credential in clear text; write ${{NAME}} here and NAME=… into .env"
+                file, path, "contains a credential in clear text; write ${{NAME}} here and NAME=… in .env"
             )
 
 
 def _secrets_in_args(file: str, config: InstanceConfig) -> Iterator[Problem]:
-    for index, word in enumerate(config.bot_args or ()):
-        if word.startswith("-") and is_secret(word.partition("=")[0]):
+    for index, argument in enumerate(config.bot_args or ()):
+        if argument.startswith("-") and is_secret(argument.partition("=")[0]):
             yield Problem.at(
                 file,
                 f"bot_args[{index}]",
-                "passes a credential as an argument, where everybody can read it; use environment and ${{NAME}}",
+                "passes a credential as an argument, which any user can read; use environment and ${{NAME}}",
             )
 
 
 def _path_faults(file: str, config: InstanceConfig, instance_id: str) -> Iterator[Problem]:
-    """Logs stay below logs/, databases in database/: a config can name no folder of another instance or program."""
+    """Keep logs below logs/ and databases in database/, so that no config names another instance's folder."""
     log_dir, db_path = config.daemon_config.log_dir, config.daemon_config.db_path
     is_shared = log_dir in {None, spec.SHARED_LOG_DIR}
     if (
@@ -302,10 +328,12 @@ def _warnings(file: str, config: InstanceConfig) -> Iterator[Problem]:
     yield from validation_messages.unknown_keys(file, config)
     if config.daemon_config.log_dir == spec.SHARED_LOG_DIR:
         yield Problem.at(
-            file, "daemon_config.log_dir", "the shared folder logs becomes logs/ID, one per instance"
+            file,
+            "daemon_config.log_dir",
+            "the shared folder logs is replaced by logs/ID, one folder per instance",
         )
 
 
 def described(config: InstanceConfig) -> dict[str, Any]:
-    """A config as it may be shown: credentials only as the `${NAME}` that stands in the file."""
+    """Return a config as it may be shown: credentials only as the `${NAME}` in the file."""
     return config.model_dump(mode="json", exclude_none=True, exclude={"$schema"})

@@ -1,6 +1,6 @@
-"""The shape of an instance config: what the JSON file may say, in which ranges.
+"""Define the keys of an instance config and their valid ranges, as pydantic models.
 
-These models are the only validator of the project. They know one file; what two files must not share is in loader.py.
+These models are the project's only validator of one file; conflicts between two files are found in loader.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from manager.i18n import mark
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-ID_RULE = mark("must be 1 to 63 of the letters A-Z a-z, digits, _ . -, the first a letter or digit")
+ID_RULE = mark("must be 1 to 63 characters of A-Z a-z 0-9 _ . - and start with a letter or digit")
 WORD_PATTERN = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
 BUNDLED_EXCHANGES = ("backpack", "aster", "paradex", "lighter", "apex")
 BUNDLED_STRATEGIES = ("standard", "grid", "perp_grid", "maker_hedge")
@@ -26,7 +26,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Fault(ValueError):
-    """What a validator found: a translatable template and what goes into it."""
+    """Signal an invalid value: a translatable template and its parameters."""
 
     def __init__(self, message: str, /, **params: object) -> None:
         super().__init__(message.format(**params))
@@ -35,7 +35,10 @@ class Fault(ValueError):
 
 
 class Section(BaseModel):
-    """Unknown keys are kept (and warned about by loader.py); a null is the same as no key."""
+    """Base of all sections.
+
+    Unknown keys are kept (loader.py warns about them); a null means the same as no key.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
 
@@ -48,30 +51,32 @@ class Section(BaseModel):
 
 
 class Metadata(Section):
-    """Who the instance is. Everything but `description` and the like becomes a label."""
+    """Identify the instance. All keys but the descriptive ones become labels."""
 
     instance_id: str | None = Field(
         default=None,
         description=mark(
-            "the instance's id: its container, folders and commands bear it; without it the file's name is the id"
+            "the instance's id, used for its container, folders and commands; defaults to the file's name"
         ),
     )
-    name: str | None = Field(default=None, description=mark("what people call the instance"))
-    exchange: str = Field(description=mark("the exchange's name, as the bot knows it"))
-    symbol: str = Field(description=mark("the market that is traded, in the exchange's own spelling"))
+    name: str | None = Field(default=None, description=mark("a display name for the instance"))
+    exchange: str = Field(description=mark("the exchange's name, as the bot expects it"))
+    symbol: str = Field(description=mark("the market to trade, as the exchange spells it"))
     market_type: Literal["spot", "perp"] | None = Field(
-        default=None, description=mark("the kind of market; without it the symbol's ending decides")
+        default=None, description=mark("the type of market; defaults to what the symbol's suffix indicates")
     )
-    strategy: str = Field(description=mark("the strategy's name, as the bot knows it"))
+    strategy: str = Field(description=mark("the strategy's name, as the bot expects it"))
     description: str | None = Field(
-        default=None, description=mark("what the instance is for; changes no container")
+        default=None, description=mark("what the instance is for; does not affect the container")
     )
     tags: tuple[str, ...] = Field(
-        default=(), strict=False, description=mark("words to group instances by; they change no container")
+        default=(),
+        strict=False,
+        description=mark("tags to group instances by; they do not affect the container"),
     )
-    version: str | None = Field(default=None, description=mark("the version of this config, for people"))
+    version: str | None = Field(default=None, description=mark("the version of this config, informational"))
     author: str | None = Field(default=None, description=mark("who wrote this config"))
-    created_at: str | None = Field(default=None, description=mark("when this config was made"))
+    created_at: str | None = Field(default=None, description=mark("when this config was created"))
     updated_at: str | None = Field(default=None, description=mark("when this config was last changed"))
 
     @field_validator("instance_id")
@@ -84,85 +89,88 @@ class Metadata(Section):
     @field_validator("tags")
     @classmethod
     def _printable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Configs are passed on from trader to trader, and tags are shown on terminals."""
-        if not all(each.isprintable() for each in value):
-            raise Fault("must hold no control characters")
+        """Reject control characters: configs are shared between people, and tags are printed on terminals."""
+        if not all(tag.isprintable() for tag in value):
+            raise Fault("must not contain control characters")
         return value
 
     @field_validator("exchange", "symbol", "strategy")
     @classmethod
     def _one_word(cls, value: str) -> str:
         if not (WORD_PATTERN.fullmatch(value) and value.isprintable()):
-            raise Fault("must be one word without spaces")
+            raise Fault("must be a single word without spaces")
         return value
 
 
 class DaemonConfig(Section):
-    """How the instance runs. Times in seconds, sizes in MiB, CPU in percent of one core."""
+    """Configure how the instance runs. Times in seconds, sizes in MiB, CPU in percent of one core."""
 
     python_path: str | None = Field(
-        default=None, description=mark("of the old system: accepted and shown, the image decides it")
+        default=None,
+        description=mark("a key of the old system: accepted and shown, but determined by the image"),
     )
     script_path: str | None = Field(
-        default=None, description=mark("of the old system: accepted and shown, the image decides it")
+        default=None,
+        description=mark("a key of the old system: accepted and shown, but determined by the image"),
     )
     working_dir: str | None = Field(
-        default=None, description=mark("of the old system: accepted and shown, the image decides it")
+        default=None,
+        description=mark("a key of the old system: accepted and shown, but determined by the image"),
     )
     log_dir: str | None = Field(
-        default=None, description=mark("the log folder below logs/, without it logs/ID")
+        default=None, description=mark("the log folder below logs/; defaults to logs/ID")
     )
     db_path: str | None = Field(
-        default=None, description=mark("the SQLite database below database/, without it database/ID.db")
+        default=None, description=mark("the SQLite database below database/; defaults to database/ID.db")
     )
     web_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         default=None,
         description=mark(
-            "the port of the bot's page and health check; without it the lowest free one from 5001"
+            "the port of the bot's web page and health check; defaults to the lowest free port from 5001"
         ),
     )
     memory_limit_mb: Annotated[int, Field(ge=32, le=1 << 30)] = Field(
-        default=2048, description=mark("memory in MiB; a bot that takes more is killed and restarted")
+        default=2048, description=mark("memory limit in MiB; a bot that exceeds it is killed and restarted")
     )
     cpu_limit_percent: Annotated[float, Field(ge=1)] = Field(
-        default=80, description=mark("percent of one core; at most 100 for each core of the machine")
+        default=80, description=mark("CPU limit in percent of one core; at most 100 per core of the machine")
     )
-    auto_restart: bool = Field(default=True, description=mark("whether a bot that crashed is restarted"))
+    auto_restart: bool = Field(default=True, description=mark("whether to restart a bot that crashed"))
     max_restart_attempts: Annotated[int, Field(ge=0, le=100)] = Field(
-        default=3, description=mark("restarts in a row before the instance is given up as failed")
+        default=3, description=mark("consecutive restarts before the instance is marked as failed")
     )
     restart_delay: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=60, description=mark("seconds between a crash and the restart")
     )
     health_check_interval: Annotated[float, Field(ge=1, le=300)] = Field(
-        default=30, description=mark("seconds between two looks at the bot's /health")
+        default=30, description=mark("seconds between two probes of the bot's /health")
     )
     unhealthy_probes: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=5,
-        description=mark(
-            "probes in a row that must fail before a bot that does not answer is restarted; 0: never"
-        ),
+        description=mark("consecutive failed probes before an unresponsive bot is restarted; 0: never"),
     )
     log_cleanup_interval: Annotated[float, Field(ge=1, le=31_536_000)] = Field(
         default=86400, description=mark("seconds between two clean-ups of the dated log folders")
     )
     log_retention_days: Annotated[int, Field(ge=0, le=36500)] = Field(
-        default=2, description=mark("days that dated log folders are kept beside today's")
+        default=2, description=mark("days to keep dated log folders, in addition to today's")
     )
     bot_stop_timeout: Annotated[int, Field(ge=1, le=3600)] = Field(
-        default=45, description=mark("seconds that a bot gets to cancel its orders before it is killed")
+        default=45, description=mark("seconds a bot has to cancel its orders before it is killed")
     )
     crash_exit_codes: tuple[Annotated[int, Field(ge=0, le=255)], ...] | None = Field(
         default=None,
         strict=False,
         description=mark(
-            "the exit codes that are crashes, all others are completions; without it all but 0 are crashes"
+            "the exit codes that count as crashes, all others count as completions; by default all but 0 "
+            "are crashes"
         ),
     )
     completion: Completion = Field(
         default="exit",
         description=mark(
-            "when an exit with 0 is an end and no crash: always, after the strategy's duration, or never"
+            "when exit code 0 means completed instead of crashed: always, after the strategy's duration, or "
+            "never"
         ),
     )
 
@@ -181,7 +189,7 @@ class DaemonConfig(Section):
 
 
 class StrategyConfig(Section):
-    """The strategy's parameters. Aliases of the old configs stand beside the names that win."""
+    """Hold the strategy's parameters. The old configs' aliases are defined beside the names that win."""
 
     grid_upper_price: NotNegative | None = Field(
         default=None, description=mark("the upper bound of the grid, a price")
@@ -192,10 +200,10 @@ class StrategyConfig(Section):
     )
     grid_lower: NotNegative | None = Field(default=None, description=mark("another name of grid_lower_price"))
     grid_num: Annotated[int, Field(ge=2, le=200)] | None = Field(
-        default=None, description=mark("price levels of the grid, both bounds included")
+        default=None, description=mark("the number of price levels of the grid, including both bounds")
     )
     grid_mode: Literal["arithmetic", "geometric"] | None = Field(
-        default=None, description=mark("arithmetic: equal distances; geometric: equal ratios")
+        default=None, description=mark("arithmetic: equal price steps; geometric: equal price ratios")
     )
     grid_type: Literal["neutral", "long", "short"] | None = Field(
         default=None,
@@ -204,7 +212,7 @@ class StrategyConfig(Section):
         ),
     )
     max_position: Positive | None = Field(
-        default=None, description=mark("the largest position, in the base currency")
+        default=None, description=mark("the maximum position, in the base currency")
     )
     order_quantity: Positive | None = Field(
         default=None, description=mark("the quantity of one order, in the base currency")
@@ -223,33 +231,40 @@ class StrategyConfig(Section):
     boundary_action: Literal["emergency_close", "adjust_range", "stop_only"] | None = Field(
         default=None,
         description=mark(
-            "what to do when the price leaves the grid: close the position and end; move the grid; or only end"
+            "what to do when the price leaves the grid: close the position and stop, move the grid, or only "
+            "stop"
         ),
     )
     boundary_tolerance: NotNegative | None = Field(
-        default=None, description=mark("how far the price may leave the grid, as a share: 0.01 is 1 %")
+        default=None, description=mark("how far the price may leave the grid, as a fraction: 0.01 is 1 %")
     )
     enable_boundary_check: bool | None = Field(
-        default=None, description=mark("whether boundary_action is taken at all")
+        default=None, description=mark("whether to take the boundary_action")
     )
     duration: NotNegative | None = Field(
-        default=None, description=mark("trading time in seconds after which the run is complete; 0: no end")
+        default=None,
+        description=mark("trading time in seconds after which the run is complete; 0: unlimited"),
     )
     interval: Positive | None = Field(
-        default=None, description=mark("seconds between two looks at the market")
+        default=None, description=mark("seconds between two updates of the market data")
     )
     spread: NotNegative | None = Field(
-        default=None, description=mark("percent of the price between best bid and best ask")
+        default=None, description=mark("the distance between our bid and ask, in percent of the price")
     )
-    max_orders: Annotated[int, Field(ge=1)] | None = Field(default=None, description=mark("orders a side"))
+    max_orders: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description=mark("the number of orders on each side")
+    )
     target_position: float | None = Field(
-        default=None, description=mark("the position that the quotes lean towards")
+        default=None, description=mark("the position that the quotes steer towards")
     )
     position_threshold: NotNegative | None = Field(
-        default=None, description=mark("how far from the target only the way back is quoted")
+        default=None,
+        description=mark(
+            "the distance from the target position beyond which only orders that reduce it are placed"
+        ),
     )
     inventory_skew: float | None = Field(
-        default=None, description=mark("0-1: how far the position shifts both quotes")
+        default=None, description=mark("how strongly the position shifts both quotes, from 0 to 1")
     )
 
     @model_validator(mode="after")
@@ -266,14 +281,14 @@ class StrategyConfig(Section):
 
 
 class InstanceConfig(Section):
-    """One file of config/active, in the sectioned form."""
+    """Hold one file of config/active, in the sectioned form."""
 
-    metadata: Metadata = Field(description=mark("who the instance is"))
-    daemon_config: DaemonConfig = Field(default=DaemonConfig(), description=mark("how the instance runs"))
+    metadata: Metadata = Field(description=mark("the instance's identity"))
+    daemon_config: DaemonConfig = Field(default=DaemonConfig(), description=mark("how to run the instance"))
     exchange_config: dict[str, Any] = Field(
         default_factory=dict,
         description=mark(
-            "the variables that the bot is given: credentials only as ${NAME}, with NAME=value in .env"
+            "the variables that the bot receives; write credentials only as ${NAME}, with NAME=value in .env"
         ),
     )
     strategy_config: StrategyConfig = Field(
@@ -282,17 +297,20 @@ class InstanceConfig(Section):
     mode: Mode | None = Field(
         default=None,
         description=mark(
-            "paper trades no money; live does; without it config/fleet.toml decides, whose default is paper"
+            "paper trades without real money, live with it; defaults to the mode in config/fleet.toml, "
+            "which defaults to paper"
         ),
     )
     bot_args: tuple[str, ...] | None = Field(
         default=None,
         exclude=True,
         strict=False,
-        description=mark("the bot's command line, word for word, instead of what strategy_config says"),
+        description=mark("the bot's command line, passed as is; replaces strategy_config"),
     )
     environment: dict[str, str] = Field(
         default_factory=dict,
         exclude=True,
-        description=mark("more variables for the bot, NAME to value; credentials only as ${NAME}"),
+        description=mark(
+            "additional variables for the bot, NAME to value; write credentials only as ${NAME}"
+        ),
     )

@@ -1,6 +1,6 @@
-"""InstanceConfig → InstanceSpec: everything that decides what an instance's container is. Pure.
+"""Build the `InstanceSpec` of a config: everything that determines an instance's container. Pure.
 
-A spec holds nothing of the machine or the moment: no absolute path, no uid, no value of a variable.
+A spec depends on neither the machine nor the moment: no absolute path, no uid, no value of a variable.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from manager.config.bot_argv import bot_argv, number_text
 from manager.config.fleet import Fleet
-from manager.config.variables import is_secret, references, texts
+from manager.config.variables import is_secret, references, scalar_values
 
 if TYPE_CHECKING:
     from manager.config.models import InstanceConfig
 
 MIB = 1 << 20
 STOP_MARGIN_S = 5
-"""What the container gets beyond the bot's own stop timeout: the supervisor kills, records and reports in it."""
+"""Added to the bot's stop timeout, so that the supervisor can kill, record and report before it is killed."""
 
 SPEC_VERSION = 1
-"""Part of the hash: raised when every container must be made anew because its definition changed its form."""
+"""Part of the hash: raise it when a change of the container's definition requires new containers."""
 
 SHARED_LOG_DIR = "logs"
-"""What configs of the old system name when all instances wrote into one folder."""
+"""The log folder in configs of the old system, in which all instances shared one folder."""
 
 LOGS_AT = "/app/logs"
 DATA_AT = "/data"
@@ -34,11 +34,11 @@ SECRETS_AT = "/botfleet/secrets"
 TMPFS = ("/tmp", "/run/botfleet")
 
 BOT_ID = 10001
-"""uid and gid of the bots where root owns the data folder: a bot never runs as root."""
+"""The bots' uid and gid where root owns the data folder: a bot never runs as root."""
 
 
 class Variable(NamedTuple):
-    """One variable the bot is given by name: `default` is the config's, None when it names none."""
+    """A variable that the bot receives. `default` is the one in the config, or None."""
 
     name: str
     default: str | None
@@ -46,7 +46,7 @@ class Variable(NamedTuple):
 
 
 class InstanceSpec(NamedTuple):
-    """One instance's container. Sizes in bytes, CPU in billionths of a core, times in seconds."""
+    """Describe one instance's container. Sizes in bytes, CPU in billionths of a core, times in seconds."""
 
     id: str
     config_file: str
@@ -65,26 +65,25 @@ class InstanceSpec(NamedTuple):
     nano_cpus: int
     variables: tuple[Variable, ...] = ()
     literals: Mapping[str, str] = MappingProxyType({})
-    """A legacy file's `environment`: name → text, in which `${…}` may stand."""
+    """A legacy file's `environment`: name → text, which may contain `${…}`."""
     tags: tuple[str, ...] = ()
 
     @property
     def db_name(self) -> str:
-        """The database's file name."""
         return self.db_path.rpartition("/")[2]
 
     @property
     def market(self) -> tuple[str, str]:
-        """Where it trades what: exchange and symbol."""
+        """Return (exchange, symbol)."""
         return self.exchange, self.symbol
 
     @property
     def container_stop_timeout(self) -> int:
-        """What the engine waits before it kills the container."""
+        """Return the seconds that the engine waits before it kills the container."""
         return self.stop_timeout + STOP_MARGIN_S
 
     def environment(self) -> dict[str, str]:
-        """The container's own environment, visible to everybody who can inspect it."""
+        """Return the container's own environment, visible to everyone who can inspect the container."""
         return {
             "WEB_PORT": str(self.web_port),
             "WEB_HOST": "0.0.0.0",
@@ -96,12 +95,12 @@ class InstanceSpec(NamedTuple):
         }
 
     def with_port(self, port: int) -> InstanceSpec:
-        """The same spec with the port that was found for it."""
+        """Return the same spec with the port assigned to it."""
         return self._replace(web_port=port)
 
 
 def build(config: InstanceConfig, instance_id: str, config_file: str, fleet: Fleet) -> InstanceSpec:
-    """The spec of a valid config. `web_port` is None where the config leaves it to us."""
+    """Return the spec of a valid config. `web_port` is None where the config names none."""
     daemon, metadata = config.daemon_config, config.metadata
     return InstanceSpec(
         id=instance_id,
@@ -126,17 +125,17 @@ def build(config: InstanceConfig, instance_id: str, config_file: str, fleet: Fle
 
 
 def log_dir(config: InstanceConfig, instance_id: str) -> str:
-    """The instance's log folder below the data folder. The old system's shared `logs` becomes a folder of its own."""
+    """Return the instance's log folder below the data folder; the old shared `logs` becomes `logs/ID`."""
     configured = config.daemon_config.log_dir or SHARED_LOG_DIR
     return f"logs/{instance_id}" if configured == SHARED_LOG_DIR else configured
 
 
 def config_hash(spec: InstanceSpec, fleet: Fleet) -> str:
-    """SHA-256 over what only a new container can change; 64 hex digits.
+    """Return the SHA-256, 64 hex digits, of everything that requires a new container when it changes.
 
-    Not in it: uid, time zone, absolute paths, values of variables, description, tags.
+    Excluded: uid, time zone, absolute paths, values of variables, description, tags.
     """
-    import hashlib  # OpenSSL with it, 3 ms: most looks know the hash from the cache
+    import hashlib  # loads OpenSSL, 3 ms: read-only commands mostly have the hash from the cache
 
     relevant = {
         "version": SPEC_VERSION,
@@ -180,11 +179,11 @@ def _supervisor_settings(config: InstanceConfig) -> dict[str, str]:
 
 
 def _variables(config: InstanceConfig) -> tuple[Variable, ...]:
-    """The variables that exchange_config names, first mention first."""
-    found: dict[str, Variable] = {}
-    for each in texts(config.exchange_config):
-        for name, default in references(each.text):
-            first = found.setdefault(name, Variable(name, default, is_secret(name)))
-            if each.is_secret:
-                found[name] = first._replace(secret=True)
-    return tuple(found.values())
+    """Return the variables that exchange_config references, in order of first mention."""
+    variables: dict[str, Variable] = {}
+    for scalar in scalar_values(config.exchange_config):
+        for name, default in references(scalar.text):
+            first = variables.setdefault(name, Variable(name, default, is_secret(name)))
+            if scalar.is_secret:
+                variables[name] = first._replace(secret=True)
+    return tuple(variables.values())

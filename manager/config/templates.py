@@ -1,4 +1,4 @@
-"""A config from a template: what is the new instance's own, and what of a template is true of no other market. Pure."""
+"""Create a config from a template, and name the values that belong to another market. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ LOWER = ("grid_lower_price", "grid_lower")
 QUANTITY = ("order_quantity", "quantity")
 MAX_POSITION = ("max_position",)
 OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "--lower": LOWER, "--upper": UPPER, "--quantity": QUANTITY, "--max-position": MAX_POSITION,
-}  # fmt: skip
-"""Option → the keys of strategy_config that mean it; the first is the one that wins."""
+    "--lower": LOWER,
+    "--upper": UPPER,
+    "--quantity": QUANTITY,
+    "--max-position": MAX_POSITION,
+}
+"""Option → the keys of strategy_config that it sets; the first one wins."""
 
-OF_ONE_MARKET = (*LOWER, *UPPER, *QUANTITY, *MAX_POSITION, "target_position", "position_threshold")
-"""Prices and quantities: 0.5 of one coin is pocket money, 0.5 of another a car."""
+MARKET_VALUES = (*LOWER, *UPPER, *QUANTITY, *MAX_POSITION, "target_position", "position_threshold")
+"""Prices and sizes that only make sense for the template's market."""
 
-HAVE_OPTIONS = {
+DEDICATED_OPTIONS = {
     "metadata.instance_id": "--id",
     "metadata.symbol": "--symbol",
     "metadata.exchange": "--exchange",
@@ -35,22 +38,27 @@ CREDENTIALS: Mapping[str, Mapping[str, str]] = {
     "backpack": {"api_key": "${BACKPACK_KEY}", "secret_key": "${BACKPACK_SECRET}"},
     "aster": {"private_key": "${ASTER_PRIVATE_KEY}"},
     "paradex": {
-        "wallet_address": "${PARADEX_WALLET_ADDRESS}", "private_key": "${PARADEX_PRIVATE_KEY}",
+        "wallet_address": "${PARADEX_WALLET_ADDRESS}",
+        "private_key": "${PARADEX_PRIVATE_KEY}",
     },
     "lighter": {
-        "private_key": "${LIGHTER_PRIVATE_KEY}", "account_index": "${LIGHTER_ACCOUNT_INDEX}",
-        "api_key_index": "${LIGHTER_API_KEY_INDEX}", "signer_library": "${LIGHTER_SIGNER_LIBRARY}",
+        "private_key": "${LIGHTER_PRIVATE_KEY}",
+        "account_index": "${LIGHTER_ACCOUNT_INDEX}",
+        "api_key_index": "${LIGHTER_API_KEY_INDEX}",
+        "signer_library": "${LIGHTER_SIGNER_LIBRARY}",
     },
     "apex": {
-        "api_key": "${APEX_KEY}", "secret_key": "${APEX_SECRET}", "passphrase": "${APEX_PASSPHRASE}",
+        "api_key": "${APEX_KEY}",
+        "secret_key": "${APEX_SECRET}",
+        "passphrase": "${APEX_PASSPHRASE}",
         "seeds": "${APEX_SEEDS}",
     },
-}  # fmt: skip
+}
 """Exchange → the variables that the bundled bot reads (docker/bot/README.md)."""
 
 
-class Wanted(NamedTuple):
-    """What a person asks of a new config. `settings`: dotted path → value."""
+class NewConfig(NamedTuple):
+    """The user's choices for a new config. `settings`: dotted path → value."""
 
     id: str
     symbol: str
@@ -59,92 +67,97 @@ class Wanted(NamedTuple):
     settings: Mapping[str, Any] = {}
 
 
-def setting(word: str) -> tuple[str, Any]:
-    """`path.to.key=VALUE` → (path, value): VALUE as JSON, else the text itself. Raises UsageError."""
-    key, equals, text = word.partition("=")
-    path = dotted_keys.path_of(key.strip())
+def parse_setting(argument: str) -> tuple[str, Any]:
+    """Parse `path.to.key=VALUE` → (path, value): VALUE as JSON, else as text. Raises UsageError."""
+    key, equals, text = argument.partition("=")
+    path = dotted_keys.full_path(key.strip())
     if not equals or not all(path.split(".")):
-        raise UsageError("--set {word}: must be path.to.key=VALUE", word=key)
-    if own := HAVE_OPTIONS.get(path):
-        raise UsageError("--set {word}: use {option}", word=key, option=own)
+        raise UsageError("--set {argument}: must be path.to.key=VALUE", argument=key)
+    if own := DEDICATED_OPTIONS.get(path):
+        raise UsageError("--set {argument}: use {option} instead", argument=key, option=own)
     try:
         return path, json.loads(text)
     except ValueError:
         return path, text
 
 
-def key_of(template: Config, names: tuple[str, ...]) -> str:
-    """The path of the key that this template uses of several that mean the same."""
+def key_in_use(template: Config, names: tuple[str, ...]) -> str:
+    """Return the path of the synonym that this template uses."""
     strategy = _section(template, "strategy_config")
-    found = next((name for name in names if strategy.get(name) is not None), names[0])
-    return f"strategy_config.{found}"
+    key = next((name for name in names if strategy.get(name) is not None), names[0])
+    return f"strategy_config.{key}"
 
 
 def foreign_values(template: Config, symbol: str, given: Iterable[str]) -> list[str]:
-    """The paths of prices and quantities that are another market's and were not given."""
-    return [] if _section(template, "metadata").get("symbol") == symbol else kept_values(template, given)
+    """Return the paths of prices and sizes that belong to another market and were not given."""
+    return [] if _section(template, "metadata").get("symbol") == symbol else unchanged_values(template, given)
 
 
-def kept_values(template: Config, given: Iterable[str]) -> list[str]:
-    """The paths of prices and quantities that would stay the template's. A zero is one in every market."""
-    answered = {name for path in given for name in _same(path.removeprefix("strategy_config."))}
+def unchanged_values(template: Config, given: Iterable[str]) -> list[str]:
+    """Return the paths of prices and sizes that would remain the template's. Zeros suit every market."""
+    answered = {name for path in given for name in _synonyms(path.removeprefix("strategy_config."))}
     strategy = _section(template, "strategy_config")
     return [
-        f"strategy_config.{name}" for name in OF_ONE_MARKET if strategy.get(name) and name not in answered
+        f"strategy_config.{name}" for name in MARKET_VALUES if strategy.get(name) and name not in answered
     ]
 
 
 def option_of(path: str) -> str:
-    """How the command line gives this key: `--lower PRICE`, `--set KEY=VALUE`."""
+    """Return the command-line syntax for this key: `--lower PRICE`, `--set KEY=VALUE`."""
     name = path.removeprefix("strategy_config.")
     return next((option for option, names in OPTIONS.items() if name in names), f"--set {name}=VALUE")
 
 
-def value_of(config: Config, path: str) -> Any:
-    """What stands at a dotted path; None for nothing."""
-    found: Any = config
+def get_value(config: Config, path: str) -> Any:
+    """Return the value at a dotted path, or None."""
+    value: Any = config
     for part in path.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    return found
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
-def filled(template: Config, wanted: Wanted, now: str, *, is_bundled_bot: bool) -> Config:
-    """The new config. It trades on paper, whatever the template and the fleet do, unless a setting says live."""
+def fill(template: Config, new: NewConfig, now: str, *, is_bundled_bot: bool) -> Config:
+    """Return the new config.
+
+    It trades on paper, whatever the template and the fleet say, unless a setting says live.
+    """
     config = copy.deepcopy(template)
-    metadata = {**_section(config, "metadata"), "instance_id": wanted.id, "name": wanted.id}
-    metadata |= {"symbol": wanted.symbol, "created_at": now}
-    for key in ("description", "updated_at"):  # they speak of the template
+    metadata = {**_section(config, "metadata"), "instance_id": new.id, "name": new.id}
+    metadata |= {"symbol": new.symbol, "created_at": now}
+    for key in ("description", "updated_at"):  # they describe the template
         metadata.pop(key, None)
-    before = metadata.get("exchange")
-    if wanted.exchange not in (None, before):
-        metadata["exchange"] = wanted.exchange
+    template_exchange = metadata.get("exchange")
+    if new.exchange not in (None, template_exchange):
+        metadata["exchange"] = new.exchange
         if isinstance(metadata.get("tags"), list):
-            metadata["tags"] = [wanted.exchange if each == before else each for each in metadata["tags"]]
-        if is_bundled_bot and wanted.exchange in CREDENTIALS:
-            config["exchange_config"] = dict(CREDENTIALS[wanted.exchange])
+            metadata["tags"] = [new.exchange if tag == template_exchange else tag for tag in metadata["tags"]]
+        if is_bundled_bot and new.exchange in CREDENTIALS:
+            config["exchange_config"] = dict(CREDENTIALS[new.exchange])
     daemon = {
         **_section(config, "daemon_config"),
-        "log_dir": f"logs/{wanted.id}", "db_path": f"database/{wanted.id}.db", "web_port": wanted.port,
-    }  # fmt: skip
+        "log_dir": f"logs/{new.id}",
+        "db_path": f"database/{new.id}.db",
+        "web_port": new.port,
+    }
     config |= {"metadata": metadata, "daemon_config": daemon, "mode": "paper"}
-    for path, value in wanted.settings.items():
-        _put(config, path, value)
+    for path, value in new.settings.items():
+        _set_value(config, path, value)
     return config
 
 
-def _put(config: Config, path: str, value: Any) -> None:
-    """Sets a value; another name of the same key would win over it, or stand there as a lie."""
-    dotted_keys.put(config, path, value)
+def _set_value(config: Config, path: str, value: Any) -> None:
+    """Set a value and remove the key's synonyms, which would override it or contradict it."""
+    dotted_keys.set_value(config, path, value)
     section, _dot, name = path.partition(".")
-    for other in _same(name) if section == "strategy_config" else ():
+    for other in _synonyms(name) if section == "strategy_config" else ():
         if other != name:
             config[section].pop(other, None)
 
 
-def _same(name: str) -> tuple[str, ...]:
+def _synonyms(name: str) -> tuple[str, ...]:
     return next((names for names in OPTIONS.values() if name in names), (name,))
 
 
 def _section(config: Config, name: str) -> Config:
-    found = config.get(name)
-    return found if isinstance(found, dict) else {}
+    section = config.get(name)
+    return section if isinstance(section, dict) else {}

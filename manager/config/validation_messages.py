@@ -1,4 +1,4 @@
-"""pydantic's errors → problems that name the path, the rule and the value."""
+"""Convert pydantic's errors to problems that name the path, the rule and the value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from manager.i18n import mark
 TYPE_FAULTS = {
     "int": mark("must be a whole number, not {value}"),
     "float": mark("must be a number, not {value}"),
-    "string": mark("must be a text, not {value}"),
+    "string": mark("must be a string, not {value}"),
     "bool": mark("must be true or false, not {value}"),
     "dict": mark("must be an object {{…}}, not {value}"),
     "model": mark("must be an object {{…}}, not {value}"),
@@ -26,17 +26,17 @@ TYPE_FAULTS = {
 }
 
 NEVER_SHOWN = frozenset({"bot_args", "exchange_config", "environment"})
-"""Sections where any value may be a credential, whatever its key is called."""
+"""Sections in which any value may be a credential, regardless of its key."""
 
 
 def problems(file: str, model: type[BaseModel], error: ValidationError, prefix: str = "") -> list[Problem]:
-    """One problem per fault that pydantic found, in the file's order. `prefix`: where the model stands in the file."""
-    found = (_problem(file, model, detail) for detail in error.errors(include_url=False))
-    return [problem._replace(path=f"{prefix}{problem.path}") for problem in found]
+    """Return one problem per error, in the file's order. `prefix`: where the model is in the file."""
+    all_problems = (_problem(file, model, detail) for detail in error.errors(include_url=False))
+    return [problem._replace(path=f"{prefix}{problem.path}") for problem in all_problems]
 
 
 def unknown_keys(file: str, value: BaseModel, prefix: str = "") -> Iterator[Problem]:
-    """A warning for each key the model does not know, with the nearest one it does."""
+    """Yield a warning for each key that the model does not know, with the closest known one."""
     known = list(type(value).model_fields)
     for key in value.model_extra or {}:
         near = difflib.get_close_matches(key, known, n=1)
@@ -44,7 +44,7 @@ def unknown_keys(file: str, value: BaseModel, prefix: str = "") -> Iterator[Prob
         if key.startswith("$"):  # "$schema": where editors look
             continue
         if near:
-            yield Problem.at(file, path, "is not a known key, did you mean {near}?", near=near[0])
+            yield Problem.at(file, path, "is not a known key; did you mean {near}?", near=near[0])
         else:
             yield Problem.at(file, path, "is not a known key")
     for name in known:
@@ -78,7 +78,7 @@ def _problem(file: str, model: type[BaseModel], detail: ErrorDetails) -> Problem
 
 
 def _shown(location: tuple[int | str, ...], value: object) -> str:
-    """The value as it may be printed: short, and never a secret."""
+    """Return the value as it may be printed: short, and never a secret."""
     if NEVER_SHOWN.intersection(location[:1]) or any(is_secret(str(part)) for part in location):
         return "…"
     if isinstance(value, dict):
@@ -90,7 +90,7 @@ def _shown(location: tuple[int | str, ...], value: object) -> str:
 
 
 def _out_of_range(file: str, path: str, value: str, bounds: dict[str, Any]) -> Problem:
-    """`1-65535`, `32 or more`, `above 0`: by the bounds that the field declares."""
+    """State the range by the bounds that the field declares: `1-65535`, `32 or more`, `above 0`."""
     if "ge" in bounds and "le" in bounds:
         limits = f"{bounds['ge']}-{bounds['le']}"
         return Problem.at(file, path, "must be {range}, not {value}", range=limits, value=value)
@@ -102,13 +102,13 @@ def _out_of_range(file: str, path: str, value: str, bounds: dict[str, Any]) -> P
 
 
 def _bounds(model: type[BaseModel], location: tuple[int | str, ...]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    bounds: dict[str, Any] = {}
     for constraint in _constraints(model, location):
         for name in ("ge", "gt", "le", "lt"):
             bound = getattr(constraint, name, None)
             if bound is not None:
-                found[name] = bound
-    return found
+                bounds[name] = bound
+    return bounds
 
 
 def _constraints(model: type[BaseModel], location: tuple[int | str, ...]) -> list[Any]:
@@ -121,8 +121,8 @@ def _constraints(model: type[BaseModel], location: tuple[int | str, ...]) -> lis
             model = field.annotation
     if field is None:
         return []
-    found = list(field.metadata)
+    constraints = list(field.metadata)
     for member in getattr(field.annotation, "__args__", ()):  # Annotated[…] | None keeps them one level down
         for constraint in getattr(member, "__metadata__", ()):
-            found += getattr(constraint, "metadata", None) or [constraint]
-    return found
+            constraints += getattr(constraint, "metadata", None) or [constraint]
+    return constraints

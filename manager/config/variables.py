@@ -1,4 +1,4 @@
-"""Variables: `.env`, `${NAME}` and `${NAME:-default}`, and which names are credentials. Pure but for `read_dotenv`."""
+"""Read `.env`, expand `${NAME}` and `${NAME:-default}`, and recognise credential names."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 NOT_CREDENTIALS = frozenset({"BOT_WEB_TOKEN"})
-"""Looks like a credential, opens no account: the bundled bot's own web page asks for it."""
+"""The bundled bot's web page asks for this token; it grants access to no account."""
 
 MAX_DOTENV_BYTES = 1_000_000
 
 
-class Unset(Exception):
-    """A `${NAME}` without default whose variable is unset or empty."""
+class UnsetVariable(Exception):
+    """Signal a `${NAME}` without a default whose variable is unset or empty."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -30,12 +30,12 @@ class Unset(Exception):
 
 
 def is_secret(name: str) -> bool:
-    """Whether a key or variable of this name must never be shown or written in clear text."""
+    """Return whether a key or variable of this name must never be shown or written in clear text."""
     return name not in NOT_CREDENTIALS and SECRET_WORDS.search(name) is not None
 
 
-class Found(NamedTuple):
-    """A text or number in a JSON value: where it stands, and whether a key above it names a credential."""
+class ScalarValue(NamedTuple):
+    """A text or number in a JSON value, its path, and whether a key above it names a credential."""
 
     path: str
     text: str
@@ -43,48 +43,51 @@ class Found(NamedTuple):
     is_number: bool = False
 
 
-def texts(value: object, path: str = "", *, below_secret: bool = False) -> Iterator[Found]:
-    """Every text in a JSON value, and every number as one, through objects and lists."""
+def scalar_values(value: object, path: str = "", *, below_secret: bool = False) -> Iterator[ScalarValue]:
+    """Yield every text and number in a JSON value, through objects and lists."""
     if isinstance(value, str):
-        yield Found(path, value, below_secret)
+        yield ScalarValue(path, value, below_secret)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield Found(path, str(value), below_secret, is_number=True)
+        yield ScalarValue(path, str(value), below_secret, is_number=True)
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from texts(
+            yield from scalar_values(
                 item, f"{path}.{key}" if path else key, below_secret=below_secret or is_secret(key)
             )
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from texts(item, f"{path}[{index}]", below_secret=below_secret)
+            yield from scalar_values(item, f"{path}[{index}]", below_secret=below_secret)
 
 
 def references(text: str) -> Iterator[tuple[str, str | None]]:
-    """The (name, default) of each `${…}` in the text."""
+    """Yield the (name, default) of each `${…}` in the text."""
     for match in REFERENCE.finditer(text):
         yield match[1], match[2]
 
 
 def is_reference(text: str) -> bool:
-    """Whether the text is nothing but one `${NAME}`, so that no part of a secret stands in clear."""
+    """Return whether the text is a single `${NAME}`, so that no part of a secret is in clear text."""
     match = REFERENCE.fullmatch(text.strip())
     return match is not None and not match[2]
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """The text with its references replaced. Raises Unset. Empty counts as unset."""
+    """Return the text with its references replaced.
+
+    Raises UnsetVariable; an empty variable counts as unset.
+    """
 
     def value(match: re.Match[str]) -> str:
-        found = variables.get(match[1], "") or match[2]
-        if found is None:
-            raise Unset(match[1])
-        return found
+        replacement = variables.get(match[1], "") or match[2]
+        if replacement is None:
+            raise UnsetVariable(match[1])
+        return replacement
 
     return REFERENCE.sub(value, text)
 
 
-def matching(patterns: tuple[str, ...], variables: Mapping[str, str]) -> dict[str, str]:
-    """The non-empty variables that a name or pattern (`HTTP_PROXY`, `*_API_URL`) of the fleet settings passes on."""
+def select_variables(patterns: tuple[str, ...], variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the non-empty variables that match a name or pattern (`HTTP_PROXY`, `*_API_URL`)."""
     return {
         name: value
         for name, value in variables.items()
@@ -93,9 +96,10 @@ def matching(patterns: tuple[str, ...], variables: Mapping[str, str]) -> dict[st
 
 
 def parse_dotenv(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
-    """`NAME=value` lines → (variables, [(line number, fault)]). Values are literal: no `$`, no escapes.
+    """Parse `NAME=value` lines → (variables, [(line number, fault)]).
 
-    `export NAME=value`, blank lines and `#` lines are allowed; one pair of quotes around a value is taken off.
+    Values are literal: no `$`, no escapes. `export NAME=value`, blank lines and `#` lines are allowed; one
+    pair of quotes around a value is removed.
     """
     variables: dict[str, str] = {}
     faults: list[tuple[int, str]] = []
@@ -108,16 +112,19 @@ def parse_dotenv(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
         if not equals or not NAME.fullmatch(name):
             faults.append((number, _("is not NAME=value")))
         elif "\0" in value:
-            faults.append((number, _("holds a NUL character")))
+            faults.append((number, _("contains a NUL character")))
         else:
             variables[name] = _unquoted(value)
     return variables, faults
 
 
 def read_dotenv(path: Path) -> tuple[dict[str, str], list[tuple[int, str]]]:
-    """The file's variables and faults; none for a missing file. A file that cannot be read is one fault at line 0."""
+    """Return the file's variables and faults; a missing file has neither.
+
+    An unreadable file is one fault at line 0.
+    """
     try:
-        raw = strict_json.content(path, MAX_DOTENV_BYTES)
+        raw = strict_json.read_bytes(path, MAX_DOTENV_BYTES)
     except FileNotFoundError:
         return {}, []
     except OSError as error:
@@ -130,8 +137,8 @@ def read_dotenv(path: Path) -> tuple[dict[str, str], list[tuple[int, str]]]:
         return {}, [(0, _("is not UTF-8"))]
 
 
-def merged(dotenv: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment beats `.env`; an empty value in the environment is unset and beats nothing."""
+def merge_environment(dotenv: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return both sets of variables. The environment wins, except for empty values, which count as unset."""
     return {**dotenv, **{name: value for name, value in environ.items() if value}}
 
 

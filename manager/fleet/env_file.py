@@ -14,9 +14,9 @@ STAGED_FILE = ".env.next.json"
 
 def env_differs(spec: InstanceSpec, fleet: Fleet, values: Mapping[str, str]) -> bool:
     """Whether the env file holds something else than these values; a missing one does, one out of our sight may not."""
-    wanted = atomic_file.encoded(dict(values))
+    wanted = atomic_file.encode_json(dict(values))
     try:
-        return strict_json.content(fleet.secrets_dir(spec.id) / ENV_FILE, len(wanted)) != wanted
+        return strict_json.read_bytes(fleet.secrets_dir(spec.id) / ENV_FILE, len(wanted)) != wanted
     except PermissionError:
         return False
     except OSError:

@@ -206,7 +206,7 @@ def _pid_file(path: Path, pid: int) -> None:
         return
     text = f"{pid}\n".encode()
     with contextlib.suppress(OSError):
-        if strict_json.content(path, len(text), follow=False) == text:
+        if strict_json.read_bytes(path, len(text), follow=False) == text:
             return
     if path.parent.is_dir():
         atomic_file.replace_bytes(path, text, 0o644, durable=False)

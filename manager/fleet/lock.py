@@ -123,7 +123,7 @@ def _open(path: Path) -> int:
         with suppress(OSError):  # a disk gone read-only, or somebody else's file
             if os.fstat(descriptor).st_mode & 0o777 != MODE:
                 os.fchmod(descriptor, MODE)
-            if owner := ownership.heir(path):
+            if owner := ownership.inherited_owner(path):
                 os.fchown(descriptor, *owner)
         return descriptor
     except OSError as error:

@@ -71,18 +71,22 @@ class FleetSnapshot(NamedTuple):
             *self.trading(chosen),
             *(mine for each, mine in as_they_were.items() if self._is_live(each)),
         ]
-        problems = list(bot_environment.beside(as_configured, trading, fleet, project.variables))
+        problems = list(
+            bot_environment.conflicts_with_running(as_configured, trading, fleet, project.variables)
+        )
         for each, mine in as_they_were.items():
             others = [other for other in trading if other.instance != each]
             if self._is_live(each) and (
-                taken := bot_environment.beside_as_it_was(
+                taken := bot_environment.find_shared_account(
                     mine.exchange, mine.symbol, mine.values, others, fleet
                 )
             ):
-                problems.append(bot_environment.taken(project.specs[each].config_file, mine.symbol, taken))
+                problems.append(
+                    bot_environment.account_in_use(project.specs[each].config_file, mine.symbol, taken)
+                )
         return problems
 
-    def trading(self, excepted: Collection[str]) -> list[bot_environment.Trading]:
+    def trading(self, excepted: Collection[str]) -> list[bot_environment.LiveContainer]:
         """The containers that trade live now, but for those of these instances."""
         return [
             self._trading_of(each)
@@ -90,9 +94,9 @@ class FleetSnapshot(NamedTuple):
             if each.is_up and each.mode == "live" and each.instance not in excepted
         ]
 
-    def _trading_of(self, container: Container) -> bot_environment.Trading:
+    def _trading_of(self, container: Container) -> bot_environment.LiveContainer:
         instance = container.instance
-        return bot_environment.Trading(
+        return bot_environment.LiveContainer(
             instance,
             container.name,
             container.labels.get(labels.EXCHANGE, ""),
@@ -183,7 +187,7 @@ def assemble(
     }
     project = project.with_known_ports(ports)
     fleet, uptime = project.fleet, supervisor_state.uptime()
-    for_all = bot_environment.common(fleet, project.variables, host.time_zone())
+    for_all = bot_environment.shared_variables(fleet, project.variables, host.time_zone())
     said = {
         each: supervisor_state.read(fleet.instance_state_dir(each))
         for each in sorted({*project.specs, *observed.containers})
@@ -206,7 +210,8 @@ def assemble(
         for each in said
     }
     env_values = {
-        each: bot_environment.values(spec, for_all, project.variables) for each, spec in project.specs.items()
+        each: bot_environment.env_file_values(spec, for_all, project.variables)
+        for each, spec in project.specs.items()
     }
     hashes = project.loaded.config_hashes
     wanted = {

@@ -166,7 +166,7 @@ def _option(words: Sequence[str]) -> str:
 def _pid_in(path: Path) -> int:
     """The pid in a pid file; 0 for none, and where a younger process has got its number."""
     with contextlib.suppress(OSError, ValueError, OverflowError, psutil.Error):
-        pid = int(strict_json.content(path, MAX_PID_BYTES, follow=False))
+        pid = int(strict_json.read_bytes(path, MAX_PID_BYTES, follow=False))
         written = path.stat().st_mtime
         return (
             pid

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from manager.config import bot_environment, cache
 from manager.config.fleet import Fleet
-from manager.config.loaded import Loaded
+from manager.config.loaded import LoadedConfigs
 from manager.config.spec import InstanceSpec
-from manager.config.variables import merged, read_dotenv
+from manager.config.variables import merge_environment, read_dotenv
 from manager.engine import containers, labels
 from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet import host, state_file
@@ -23,7 +23,7 @@ class Project(NamedTuple):
     """One project folder, read. `specs` have their ports; `variables` hold secrets and are never printed."""
 
     fleet: Fleet
-    loaded: Loaded
+    loaded: LoadedConfigs
     memory: FleetState
     variables: Mapping[str, str]
     specs: Mapping[str, InstanceSpec]
@@ -112,7 +112,7 @@ def read(project_dir: Path) -> Project:
         *remembered.faults,
         *env_faults,
         *loaded.problems,
-        *bot_environment.problems(loaded.specs, fleet, variables),
+        *bot_environment.credential_problems(loaded.specs, fleet, variables),
     ]
     return Project(
         fleet=fleet,
@@ -121,7 +121,7 @@ def read(project_dir: Path) -> Project:
         variables=variables,
         specs=specs,
         problems=tuple(problems),
-        warnings=(*loaded.warnings, *bot_environment.warnings(specs.values(), variables)),
+        warnings=(*loaded.warnings, *bot_environment.unset_variable_warnings(specs.values(), variables)),
     )
 
 
@@ -143,28 +143,28 @@ def by_containers(
     ((name, data_dir),) = places
     fleet = Fleet(name, project_dir, data_dir)
     return Project(
-        fleet, Loaded(), state_file.load(fleet.memory_file, fleet.name), {}, {}, tuple(problems), ()
+        fleet, LoadedConfigs(), state_file.load(fleet.state_file, fleet.name), {}, {}, tuple(problems), ()
     )
 
 
 def _on_disk(
     project_dir: Path,
-) -> tuple[Fleet, FleetState, dict[str, str], list[tuple[int, str]], Loaded]:
+) -> tuple[Fleet, FleetState, dict[str, str], list[tuple[int, str]], LoadedConfigs]:
     """Settings, memory, variables, faults of .env, configs. The validator is loaded only for what has changed."""
     known = cache.read(project_dir)
     if known is not None:
         fleet, ids, loaded = known
-        remembered = state_file.load(fleet.memory_file, fleet.name)
+        remembered = state_file.load(fleet.state_file, fleet.name)
         if dict(remembered.ids) == ids:
             dotenv, faults = read_dotenv(fleet.dotenv_file)
-            return fleet, remembered, merged(dotenv, os.environ), faults, loaded
+            return fleet, remembered, merge_environment(dotenv, os.environ), faults, loaded
     from manager.config import fleet_settings, loader  # pydantic: 0.1 s
 
     signature = cache.signature(project_dir)
     fleet, defaults = fleet_settings.load(project_dir)
-    remembered = state_file.load(fleet.memory_file, fleet.name)
+    remembered = state_file.load(fleet.state_file, fleet.name)
     dotenv, faults = read_dotenv(fleet.dotenv_file)
-    variables = merged(dotenv, os.environ)
+    variables = merge_environment(dotenv, os.environ)
     loaded = loader.load(fleet, defaults, variables, remembered.ids)
     cache.write(fleet, remembered.ids, loaded, signature)
     return fleet, remembered, variables, faults, loaded

@@ -84,7 +84,7 @@ class Session:
                 if instance not in touched
             }
         after_listing()
-        project = before.project._replace(memory=state_file.load(fleet.memory_file, fleet.name))
+        project = before.project._replace(memory=state_file.load(fleet.state_file, fleet.name))
         return observe.assemble(project, observed, before.image, known)
 
     def close(self) -> None:

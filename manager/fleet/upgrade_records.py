@@ -76,7 +76,7 @@ NONE: Steps = MappingProxyType({})
 
 def load(fleet: Fleet) -> dict[str, UpgradeRecord]:
     """Instance → its last upgrade; empty where there is no file. Raises ManagerError for one that cannot be used."""
-    path = fleet.history_file
+    path = fleet.upgrade_records_file
     if not path.exists():
         return {}
     try:
@@ -93,7 +93,7 @@ def load(fleet: Fleet) -> dict[str, UpgradeRecord]:
 
 def save(fleet: Fleet, steps: Steps) -> None:
     """Writes the file atomically. Raises ManagerError."""
-    path = fleet.history_file
+    path = fleet.upgrade_records_file
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_file.write_atomically(
@@ -138,4 +138,4 @@ def valid(
 
 def kept_env(fleet: Fleet, instance: str) -> Path:
     """The env file that belongs to an instance's step."""
-    return fleet.kept_env_dir / f"{instance}.json"
+    return fleet.rollback_env_dir / f"{instance}.json"

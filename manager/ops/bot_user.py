@@ -66,7 +66,7 @@ def _append(fleet: Fleet, lines: Mapping[str, str]) -> None:
         try:
             size = os.fstat(descriptor).st_size
             if not size:
-                ownership.inherit(path)
+                ownership.give_to_folder_owner(path)
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
                 text = "\n" + text
             os.write(descriptor, text.encode())

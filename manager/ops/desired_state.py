@@ -21,7 +21,7 @@ def remember(snapshot: FleetSnapshot, after: FleetState) -> None:
         return
     if after.faults:
         raise ManagerError("this cannot be remembered: {fault}", fault=after.faults[0])
-    path = snapshot.project.fleet.memory_file
+    path = snapshot.project.fleet.state_file
     with writing_to(path):
         ownership.make_folder(path.parent)
         state_file.save(path, after)

@@ -71,11 +71,11 @@ def use_staged_env(spec: InstanceSpec, fleet: Fleet) -> None:
 
 def _is_in_use(path: Path, values: Mapping[str, str], owner: Owner) -> bool:
     """Whether the env file is, to the last bit of its mode, what would be written."""
-    wanted = atomic_file.encoded(dict(values))
+    wanted = atomic_file.encode_json(dict(values))
     try:
         found = path.lstat()
         is_right = (stat.S_IMODE(found.st_mode), found.st_uid) == (0o400, owner[0])
-        return is_right and strict_json.content(path, len(wanted), follow=False) == wanted
+        return is_right and strict_json.read_bytes(path, len(wanted), follow=False) == wanted
     except OSError:
         return False
 
@@ -125,7 +125,7 @@ def real_folder(path: Path, mode: int) -> None:
     """Makes the folder where it is missing. Raises FolderError for a link, or a file, in its place."""
     try:
         path.mkdir(mode)
-        ownership.inherit(path)
+        ownership.give_to_folder_owner(path)
     except FileExistsError:
         found = path.lstat().st_mode
         if stat.S_ISLNK(found):
@@ -142,7 +142,7 @@ def keep_from_git(folder: Path) -> None:
     path = folder / ".gitignore"
     with suppress(FileExistsError, PermissionError), path.open("x") as stream:
         stream.write("*\n")
-        ownership.inherit(path)
+        ownership.give_to_folder_owner(path)
 
 
 def give_away(folder: Path, owner: Owner) -> None:
@@ -180,7 +180,7 @@ def _link_database(spec: InstanceSpec, fleet: Fleet, owner: Owner) -> None:
 
 def _make_link(link: Path, target: str) -> None:
     link.symlink_to(target)
-    ownership.inherit(link)
+    ownership.give_to_folder_owner(link)
 
 
 def _move_database_in(spec: InstanceSpec, link: Path, real: Path, owner: Owner) -> None:

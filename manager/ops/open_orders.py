@@ -19,7 +19,7 @@ from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import EngineError, ManagerError, NameTaken
 from manager.i18n import Text
-from manager.util.sanitize import plain
+from manager.util.sanitize import replace_unprintable
 
 ANSWER_WITHIN_S = 45
 """A loaded machine needs some seconds for ccxt, a lost answer of the exchange 8 s to settle, each of two calls 4 s thrice."""
@@ -113,7 +113,7 @@ def decoded(text: str) -> Answer:
 
 
 def _order(raw: Mapping[str, Any]) -> str:
-    return plain(f"{raw.get('side')} {raw.get('quantity')} @ {raw.get('price')}")[:80]
+    return replace_unprintable(f"{raw.get('side')} {raw.get('quantity')} @ {raw.get('price')}")[:80]
 
 
 def _create(name: str, definition: Mapping[str, Any], engine: Engine) -> str:
@@ -126,4 +126,4 @@ def _create(name: str, definition: Mapping[str, Any], engine: Engine) -> str:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return plain(lines[-1])[:MOST_WORDS] if lines else ""
+    return replace_unprintable(lines[-1])[:MOST_WORDS] if lines else ""

@@ -23,7 +23,7 @@ def require_sound(snapshot: FleetSnapshot, named: list[str] | None) -> None:
     own = [
         problem
         for problem in project.problems
-        if problem.concerns(files | {".env", str(project.fleet.memory_file)})
+        if problem.concerns(files | {".env", str(project.fleet.state_file)})
     ] + beside
     if own or (project.problems and any(instance not in snapshot.views for instance in named)):
         raise ConfigError(own or project.problems)

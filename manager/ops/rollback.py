@@ -121,7 +121,7 @@ def purse_problem(
         if other != instance and _is_live(other_record)
     ]
     mine = _trading(instance, record, snapshot)
-    other_trading = bot_environment.beside_as_it_was(
+    other_trading = bot_environment.find_shared_account(
         mine.exchange,
         mine.symbol,
         mine.values,
@@ -144,10 +144,10 @@ def _is_live(record: UpgradeRecord) -> bool:
     return record.label(labels.MODE) == "live"
 
 
-def _trading(instance: str, record: UpgradeRecord, snapshot: FleetSnapshot) -> bot_environment.Trading:
+def _trading(instance: str, record: UpgradeRecord, snapshot: FleetSnapshot) -> bot_environment.LiveContainer:
     """Return an old container as if it traded already."""
     fleet = snapshot.project.fleet
-    return bot_environment.Trading(
+    return bot_environment.LiveContainer(
         instance,
         fleet.container_name(instance),
         record.label(labels.EXCHANGE),

@@ -49,7 +49,7 @@ def tidy(steps: Mapping[str, UpgradeRecord], fleet: Fleet, engine: Engine) -> No
             if name not in needed:
                 engine.untag(name)
     with suppress(OSError):
-        for path in fleet.kept_env_dir.iterdir():
+        for path in fleet.rollback_env_dir.iterdir():
             if path.stem not in steps:
                 path.unlink()
 
@@ -95,7 +95,7 @@ def restore(step: UpgradeRecord, instance: str, fleet: Fleet, engine: Engine, ow
 def _copy(source: Path, target: Path, owner: tuple[int, int] | None = None) -> None:
     """Copies an env file as a whole: 0400, in a 0700 folder."""
     try:
-        data = strict_json.content(source, MAX_ENV_BYTES, follow=False)
+        data = strict_json.read_bytes(source, MAX_ENV_BYTES, follow=False)
     except FileNotFoundError:  # a container without variables of its own
         target.unlink(missing_ok=True)
         return

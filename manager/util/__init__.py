@@ -1,10 +1,10 @@
-"""What knows no bot and no Docker. Imports only `errors` and `i18n`.
+"""Hold helpers that know neither bots nor Docker. Import only `errors` and `i18n`.
 
-atomic_file, strict_json, ownership     files that people and other programs also read or write
-threads                                 work beside the work
-console, text_table, sanitize           lines, tables, and text of others on a terminal
-drawn_table                             tables in tabulate's formats
-progress_line, screen, prompt           a terminal that is kept up to date, and asked
-time_parse                              points in time as people write them
-bundle                                  the files that are shipped beside the modules
+atomic_file, strict_json, ownership     files that users and other programs also read or write
+threads, polling                        concurrent work; waiting for what sends no event
+console, text_table, sanitize           lines, tables and untrusted text on a terminal
+drawn_table                             tables in the formats of tabulate
+progress_line, screen, prompt           live output and questions on a terminal
+time_parse                              times as users and log lines write them
+bundle                                  data files shipped with the package
 """

@@ -1,4 +1,4 @@
-"""Writes files as a whole: a reader sees the old or the new one, also after a power cut."""
+"""Replace files atomically: a reader sees the old or the new content, even after a power failure."""
 
 from __future__ import annotations
 
@@ -13,38 +13,42 @@ from pathlib import Path
 from manager.util import ownership
 
 LEFTOVER_S = 60
-"""No write of a small file takes longer, so that an older temporary file has no writer any more."""
+"""Writing a small file never takes longer, so an older temporary file belongs to a writer that was killed."""
 
 
 def write_atomically(
     path: Path, value: object, mode: int = 0o644, owner: tuple[int, int] | None = None
 ) -> None:
-    """Replaces the file as a whole: a reader sees the old or the new one, also after a power cut.
+    """Replace the file with the value as JSON. A reader sees the old or the new content.
 
-    `owner` is (uid, gid), set before the file gets its name. Raises OSError; the old file is then untouched.
+    `owner` is (uid, gid), set before the file gets its name. Raises OSError and leaves the old file
+    untouched.
     """
-    replace_bytes(path, encoded(value), mode, owner)
+    replace_bytes(path, encode_json(value), mode, owner)
 
 
 def replace_bytes(
     path: Path, data: bytes, mode: int, owner: tuple[int, int] | None = None, *, durable: bool = True
 ) -> None:
-    """`replace` where the content is at hand."""
+    """Replace the file with the data; see `replace`."""
     replace(path, lambda fd: write_all(fd, data), mode, owner, durable=durable)
 
 
-def encoded(value: object) -> bytes:
-    """The very bytes that `write_atomically` writes."""
+def encode_json(value: object) -> bytes:
+    """Return the bytes that `write_atomically` writes."""
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def create(path: Path, data: bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
-    """Makes a file, as a whole or not at all. Raises FileExistsError for one that is there, and OSError."""
-    replace(path, lambda fd: write_all(fd, data), mode, owner, put=_put_new)
+    """Create a file atomically. Raises FileExistsError if it exists, and OSError."""
+    replace(path, lambda fd: write_all(fd, data), mode, owner, put=_link_into_place)
 
 
-def _put_new(temporary: Path, path: Path) -> None:
-    """Gives the file its name as a second one, which fails where somebody has it; not every file system knows links."""
+def _link_into_place(temporary: Path, path: Path) -> None:
+    """Hard-link the file to its name, which fails if the name exists.
+
+    Rename it where links are unsupported.
+    """
     try:
         path.hardlink_to(temporary)
     except OSError:
@@ -64,20 +68,20 @@ def replace(
     durable: bool = True,
     put: Callable[[Path, Path], object] = Path.replace,
 ) -> None:
-    """Fills a temporary file beside `path` by `fill(descriptor)`, syncs it and renames it to `path` (or as `put` does it).
+    """Write a temporary file beside `path` by `fill(descriptor)`, sync it and rename it to `path`.
 
-    `durable=False` does not wait for the disk: for what means nothing after a power cut.
-    `owner`: without one, that of the folder where root writes. Only root can give a file away; a user's file keeps the
-    user's group. Raises OSError, which always names a file.
+    `durable=False` skips the sync, for files that are meaningless after a power failure. `put` replaces the
+    rename. `owner` defaults to the folder's owner when root writes. Only root can give a file away; a user's
+    file keeps the user's group. Raises OSError with a file name.
     """
-    _sweep(path)
+    _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         try:
             fill(fd)
             os.fchmod(fd, mode)
-            owner = owner or ownership.heir(path)
+            owner = owner or ownership.inherited_owner(path)
             if owner is not None and (os.geteuid() == 0 or owner[0] != os.geteuid()):
                 os.fchown(fd, *owner)
             if durable:
@@ -93,7 +97,7 @@ def replace(
 
 
 def sync_folder(folder: Path) -> None:
-    """Waits until the folder's own entries are on the disk; some network file systems cannot say."""
+    """Wait until the folder's entries are on disk, where the file system can report it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -102,17 +106,17 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _sweep(path: Path) -> None:
-    """Removes the temporary files of writers that were killed: of an env file, one would keep old secrets for ever."""
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of killed writers. That of an env file would keep old secrets forever."""
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
         for entry in entries:
-            is_left = entry.name.startswith(f".{path.name}.") and entry.name.endswith(".tmp")
-            if is_left and time.time() - entry.stat(follow_symlinks=False).st_mtime > LEFTOVER_S:
-                os.unlink(entry)  # noqa: PTH108 - an entry is no Path
+            is_temporary = entry.name.startswith(f".{path.name}.") and entry.name.endswith(".tmp")
+            if is_temporary and time.time() - entry.stat(follow_symlinks=False).st_mtime > LEFTOVER_S:
+                os.unlink(entry)  # noqa: PTH108 - an entry is not a Path
 
 
-def sync(path: Path) -> None:
-    """Waits until a file's content, or a folder's names, are on the disk. Raises OSError."""
+def sync_path(path: Path) -> None:
+    """Wait until a file's content, or a folder's entries, are on disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -121,7 +125,7 @@ def sync(path: Path) -> None:
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Writes everything, however the kernel cuts it."""
+    """Write all data; a single write() may be partial."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]

@@ -1,4 +1,4 @@
-"""How things are said: lines, errors, tables, JSON, colours."""
+"""Print lines, errors, tables and JSON."""
 
 from __future__ import annotations
 
@@ -15,78 +15,84 @@ from manager.i18n import _
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Around every write to standard output: a full disk behind it is the user's to know. Raises ManagerError."""
+    """Report a failed write to standard output, such as a full disk, as a ManagerError."""
     try:
         yield
-    except BrokenPipeError:  # nobody reads any more, which is no error
+    except BrokenPipeError:  # the reader has exited, which is not an error
         raise
     except OSError as error:
         raise ManagerError("cannot write to standard output: {why}", why=error.strerror or error) from error
 
 
 def say(text: object = "", end: str = "\n") -> None:
-    """A line for a person, on standard output. Where nobody reads any more, `| head -1`, the work goes on unseen."""
+    """Print a line on standard output.
+
+    When the reader has exited (`| head -1`), the work continues without output.
+    """
     try:
         with writing():
             print(text, end=end, flush=True)
     except BrokenPipeError:
-        nobody_reads(sys.stdout)
+        discard_output(sys.stdout)
 
 
 def warn(text: object) -> None:
-    """A line for a person, on standard error: it must not end up in what a script reads."""
+    """Print a line on standard error, so that it does not end up in the output that a script reads."""
     try:
         print(text, file=sys.stderr, flush=True)
     except BrokenPipeError:
-        nobody_reads(sys.stderr)
+        discard_output(sys.stderr)
 
 
-def nobody_reads(stream: TextIO) -> None:
-    """What is written there from now on, and what still waits to be, is dropped."""
+def discard_output(stream: TextIO) -> None:
+    """Discard everything written to the stream from now on, and what is still buffered."""
     descriptor = os.open(os.devnull, os.O_WRONLY)
     os.dup2(descriptor, stream.fileno())
     os.close(descriptor)
 
 
 def error(text: object) -> None:
-    """What went wrong, on standard error."""
+    """Print an error on standard error."""
     warn(f"{_('error')}: {text}")
 
 
 def warning(text: object) -> None:
-    """What is odd but allowed, on standard error."""
+    """Print a warning on standard error."""
     warn(f"{_('warning')}: {text}")
 
 
 def say_json(value: object) -> None:
-    """JSON on standard output."""
+    """Print JSON on standard output; escape non-ASCII characters where its encoding is not Unicode."""
     is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     say(json.dumps(value, indent=2, ensure_ascii=not is_unicode))
 
 
 def has_colour() -> bool:
-    """Whether standard output is a terminal whose user has not declined colours."""
+    """Return whether standard output is a terminal and NO_COLOR is not set."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], style: str | None = None) -> str:
-    """Columns with heads, as wide as they must be; wide characters count double. `style`: a format of tabulate."""
+    """Return a table with a header, each column as wide as its content; `style` is one of tabulate's formats.
+
+    Wide characters count as two columns.
+    """
     from manager.util import drawn_table  # tabulate: 60 ms
 
     return drawn_table.draw(heads, rows, style or drawn_table.PLAIN)
 
 
 def terminal_width() -> int | None:
-    """The columns of the terminal that standard output is; None where it is none."""
+    """Return the number of columns of standard output; None if it is not a terminal."""
     if not sys.stdout.isatty():
         return None
-    import shutil  # with three compressors
+    import shutil  # loads three compression modules
 
     return shutil.get_terminal_size().columns
 
 
 def age(seconds: float) -> str:
-    """`42s`, `7m`, `3h05m`, `12d`: short, for a column."""
+    """Format a duration for a table column: `42s`, `7m`, `3h05m`, `12d`."""
     seconds = max(0, int(seconds))
     if seconds < 60:
         return f"{seconds}s"
@@ -99,7 +105,7 @@ def age(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """`812 B`, `3.4 MB`, `12 GB`: bytes, short."""
+    """Format a number of bytes: `812 B`, `3.4 MB`, `12 GB`."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.3g} {unit}"

@@ -1,6 +1,7 @@
-"""Who owns what a manager makes that runs as root: whoever owns the folder it is made in.
+"""Give the files and folders that root creates to the owner of the folder they are in.
 
-One `sudo manager up` in a user's project would otherwise lock that user out of the state, the lock and the export.
+Otherwise a single `sudo manager up` in a user's project would lock that user out of the state, the lock and
+the export.
 """
 
 from __future__ import annotations
@@ -9,22 +10,25 @@ import os
 from pathlib import Path
 
 
-def heir(path: Path) -> tuple[int, int] | None:
-    """(uid, gid) that something new at `path` is to belong to; None where it is the caller's already. Raises OSError."""
+def inherited_owner(path: Path) -> tuple[int, int] | None:
+    """Return the (uid, gid) for a new file at `path`; None if the caller owns it anyway. Raises OSError."""
     if os.geteuid() != 0:
         return None
-    folder = path.parent.stat()
-    return (folder.st_uid, folder.st_gid) if (folder.st_uid, folder.st_gid) != (0, 0) else None
+    parent = path.parent.stat()
+    return (parent.st_uid, parent.st_gid) if (parent.st_uid, parent.st_gid) != (0, 0) else None
 
 
-def inherit(path: Path) -> None:
-    """Gives what was just made at `path` to the folder's owner. A link itself, not what it leads to. Raises OSError."""
-    if owner := heir(path):
+def give_to_folder_owner(path: Path) -> None:
+    """Give what was just created at `path` to the folder's owner.
+
+    Does not follow symlinks. Raises OSError.
+    """
+    if owner := inherited_owner(path):
         os.chown(path, *owner, follow_symlinks=False)
 
 
 def make_folder(path: Path, mode: int = 0o755) -> None:
-    """Makes the folder and those above it, where they are missing. Raises OSError."""
+    """Create the folder and its missing parents, each owned by its parent's owner. Raises OSError."""
     if path.is_dir():
         return
     make_folder(path.parent)
@@ -34,4 +38,4 @@ def make_folder(path: Path, mode: int = 0o755) -> None:
         if not path.is_dir():
             raise
     else:
-        inherit(path)
+        give_to_folder_owner(path)

@@ -1,4 +1,7 @@
-"""What is still under way, on the last line of a terminal: a bot may take a minute to stop, and silence looks like a hang."""
+"""Show pending work on the last line of a terminal.
+
+A bot may take a minute to stop, and silence looks like a hang.
+"""
 
 from __future__ import annotations
 
@@ -13,35 +16,35 @@ from manager.i18n import Text
 from manager.util import console, text_table
 
 FIRST_AFTER_S = 1.0
-"""What ends within a second needs no line of its own."""
-EVERY_S = 0.5
+"""Work that ends within a second needs no progress line."""
+INTERVAL_S = 0.5
 CLEAR = "\r\x1b[K"
 
 
 class Progress:
-    """`with Progress(ids) as progress:` shows the ids until each is `done`; only where a terminal reads."""
+    """Show the pending ids until each is `done`, on a terminal only: `with Progress(ids) as progress:`."""
 
     def __init__(self, ids: Iterable[str]) -> None:
         self._pending = dict.fromkeys(ids)
         self._total = len(self._pending)
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         self._ended = Event()
         self._writing = Lock()
-        self._shower = Thread(target=self._show, daemon=True)
+        self._thread = Thread(target=self._show, daemon=True)
 
     def __enter__(self) -> Progress:
-        self._shower.start()
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._shower.join()
+        self._thread.join()
         self._write("")
 
     def done(self, instance: str, line: object) -> None:
-        """Says the line, above what is still under way."""
+        """Print a line above the progress line, and remove the instance from it."""
         with self._writing:
             self._pending.pop(instance, None)
             sys.stdout.write(CLEAR)
@@ -50,16 +53,16 @@ class Progress:
     def _show(self) -> None:
         wait = FIRST_AFTER_S
         while not self._ended.wait(wait):
-            wait = EVERY_S
+            wait = INTERVAL_S
             if self._pending:
                 self._write(self._line())
 
     def _line(self) -> str:
         text = Text(
-            "{count} of {total} under way, {seconds} s: {ids}",
+            "{count} of {total} in progress, {seconds} s: {ids}",
             count=len(self._pending),
             total=self._total,
-            seconds=round(time.monotonic() - self._began),
+            seconds=round(time.monotonic() - self._started),
             ids=", ".join(list(self._pending)),
         )
         return text_table.cut(str(text), get_terminal_size().columns - 1)

@@ -1,4 +1,4 @@
-"""Questions to the person at the terminal. In a pipe nothing is ever asked."""
+"""Ask the user at the terminal. Nothing is asked when input or output is a pipe."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from manager.i18n import _
 
 
 def is_possible() -> bool:
-    """Whether somebody is there to answer."""
+    """Return whether a user can answer."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def ask(question: object) -> str:
-    """The answer in one line; empty for none."""
+    """Return the answer as one line; empty for none."""
     print(f"{question}: ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip()
 
 
 def confirm(question: object) -> bool:
-    """Whether the answer is yes; anything else is no."""
+    """Return whether the answer is yes; anything else means no."""
     return ask(f"{question} [{_('yes')}/{_('no')}]").lower() in {"y", "yes", _("yes").lower()}

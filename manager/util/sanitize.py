@@ -1,8 +1,10 @@
-"""Text of others that a terminal only shows: nothing in it moves the cursor, colours, or turns the order of signs around."""
+"""Make untrusted text safe to print: no cursor movement, no colours, no reversed text direction."""
 
 from __future__ import annotations
 
 
-def plain(text: str, instead: str = " ") -> str:
-    """The text with `instead` for each sign that cannot be printed."""
-    return text if text.isprintable() else "".join(each if each.isprintable() else instead for each in text)
+def replace_unprintable(text: str, instead: str = " ") -> str:
+    """Return the text with every unprintable character replaced by `instead`."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else instead for character in text)

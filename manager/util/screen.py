@@ -1,4 +1,4 @@
-"""A view that is drawn again and again on a terminal, in place, and leaves nothing of itself behind."""
+"""Redraw a full-screen view in place, and restore the terminal afterwards."""
 
 from __future__ import annotations
 
@@ -12,35 +12,38 @@ from manager.i18n import Text
 from manager.util import console
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
-"""The alternate screen, no cursor, no wrapping of what is too long."""
+"""Switch to the alternate screen, hide the cursor, disable line wrapping."""
 LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
-HOME, END_OF_LINE, BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+HOME, END_OF_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 TERMINATED = 128 + signal.SIGTERM
 
 
-def watch(frame: Callable[[int], str], seconds: float) -> None:
-    """Draws what `frame` makes for a terminal of so many columns, every `seconds` and when the window changes its size.
+def redraw_every(frame: Callable[[int], str], seconds: float) -> None:
+    """Draw what `frame(columns)` returns, every `seconds` and when the window is resized.
 
-    Returns at Ctrl-C; a SIGTERM too finds the terminal as it was.
+    Returns at Ctrl-C. The terminal is restored on SIGTERM and SIGHUP too.
     """
     with _alternate_screen():
         try:
             while True:
                 size = shutil.get_terminal_size()
-                console.say(drawn(frame(size.columns), size.lines), end="")
+                console.say(render(frame(size.columns), size.lines), end="")
                 signal.sigtimedwait([signal.SIGWINCH], seconds)
         except KeyboardInterrupt:
             return
 
 
-def drawn(text: str, height: int) -> str:
-    """The text over what stands on the screen: each line to its end, then all below. Nothing is blanked first, so nothing flickers."""
+def render(text: str, height: int) -> str:
+    """Return the sequence that writes the text over the current screen.
+
+    Each line is cleared from its end instead of the whole screen first, which would flicker.
+    """
     lines = text.splitlines()
     if len(lines) > height:
         hidden = len(lines) - height + 1
         lines = [*lines[: height - 1], str(Text("… {count} more lines", count=hidden))]
-    return HOME + f"{END_OF_LINE}\n".join(lines) + END_OF_LINE + BELOW
+    return HOME + f"{END_OF_LINE}\n".join(lines) + END_OF_LINE + CLEAR_BELOW
 
 
 @contextmanager
@@ -48,13 +51,13 @@ def _alternate_screen() -> Iterator[None]:
     def end(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(TERMINATED)
 
-    before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGHUP)}
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])  # it ends the wait between two drawings
+    previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])  # sigtimedwait in redraw_every receives it
     console.say(ENTER, end="")
     try:
         yield
     finally:
         console.say(LEAVE, end="")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGWINCH])
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Reads JSON files that people and other programs also edit: strict and bounded."""
+"""Read JSON files that users and other programs also edit, with strict rules and bounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_DEPTH = 50
 
 
 class JsonFault(Exception):
-    """Why a file is not usable JSON: a message template, what goes into it, and the dotted path if known."""
+    """Signal that a file is not usable JSON: a message template, its parameters, and the key's path."""
 
     def __init__(self, message: str, *, path: str = "", **params: object) -> None:
         super().__init__(message)
@@ -27,16 +27,19 @@ class JsonFault(Exception):
 
 
 def read(path: Path, max_bytes: int = MAX_BYTES) -> object:
-    """The file's JSON value. Raises JsonFault for anything doubtful: size, encoding, doubled keys, depth, NaN."""
+    """Return the file's JSON value.
+
+    Raises JsonFault for wrong size, encoding or depth, duplicate keys, and NaN.
+    """
     try:
-        raw = content(path, max_bytes)
+        raw = read_bytes(path, max_bytes)
     except OSError as error:
         raise JsonFault("cannot be read: {why}", why=error.strerror or error) from error
-    return value_of(raw, max_bytes)
+    return parse_bytes(raw, max_bytes)
 
 
-def value_of(raw: bytes, max_bytes: int = MAX_BYTES) -> object:
-    """The JSON value of a file's bytes, of which there may be one more than `max_bytes`. Raises JsonFault."""
+def parse_bytes(raw: bytes, max_bytes: int = MAX_BYTES) -> object:
+    """Return the JSON value of a file's content, as returned by `read_bytes`. Raises JsonFault."""
     if len(raw) > max_bytes:
         raise JsonFault("is larger than {limit} bytes", limit=max_bytes)
     try:
@@ -46,16 +49,16 @@ def value_of(raw: bytes, max_bytes: int = MAX_BYTES) -> object:
     return parse(text)
 
 
-def content(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
-    """The bytes of a regular file, one more than `max_bytes` where there are more. Never waits, whatever lies there.
+def read_bytes(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
+    """Return the content of a regular file; `max_bytes` + 1 bytes if it is larger. Never blocks.
 
-    `follow=False`: for a folder that a bot owns, where a link may lead anywhere. Raises OSError.
+    `follow=False`: refuse symlinks, for a folder that a bot owns. Raises OSError.
     """
-    link = 0 if follow else os.O_NOFOLLOW
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | link)
-    with open(descriptor, "rb", buffering=0) as stream:  # noqa: PTH123 - a descriptor, which is closed here
+    no_follow = 0 if follow else os.O_NOFOLLOW
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | no_follow)
+    with open(descriptor, "rb", buffering=0) as stream:  # noqa: PTH123 - a descriptor
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, _("it is not a regular file"), str(path))
+            raise OSError(errno.EINVAL, _("not a regular file"), str(path))
         return b"".join(_chunks(stream, max_bytes + 1))
 
 
@@ -66,7 +69,7 @@ def _chunks(stream: io.FileIO, size: int) -> Iterator[bytes]:
 
 
 def parse(text: str) -> object:
-    """The text's JSON value. Raises JsonFault."""
+    """Return the text's JSON value. Raises JsonFault."""
     try:
         value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
@@ -88,17 +91,17 @@ def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result: dict[str, object] = {}
     for key, value in pairs:
         if key in result:
-            raise JsonFault("the key “{key}” stands there twice", key=key)
+            raise JsonFault("duplicate key “{key}”", key=key)
         result[key] = value
     return result
 
 
 def _refuse_constant(name: str) -> object:
-    raise JsonFault("is not JSON: {name} is no number", name=name)
+    raise JsonFault("is not JSON: {name} is not a number", name=name)
 
 
 def _check_tree(value: object, path: str, depth: int) -> None:
-    """No string that a process argument, a label or a file cannot hold; no nesting without end."""
+    """Reject strings that no argument, label or file can hold, and nesting without limit."""
     if depth == 0:
         raise JsonFault("is nested deeper than {limit} levels", limit=MAX_DEPTH)
     if isinstance(value, str):
@@ -114,8 +117,8 @@ def _check_tree(value: object, path: str, depth: int) -> None:
 
 def _check_text(text: str, path: str) -> None:
     if "\0" in text:
-        raise JsonFault("holds a NUL character", path=path)
+        raise JsonFault("contains a NUL character", path=path)
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise JsonFault("holds half a surrogate pair", path=path) from error
+        raise JsonFault("contains an incomplete surrogate pair", path=path) from error

@@ -158,7 +158,7 @@ def test_an_id_given_by_hand_is_checked_before_it_is_remembered(project: Project
     bots.add(project, "two", 1)
     for wanted, code in (("../../etc", 4), ("fleet.json", 4), ("two", 2), ("TWO", 2), ("a" * 64, 4)):
         project.manager("start", "-c", "config/active/one.json", "--instance-id", wanted, code=code)
-        assert project.manager("config", "--check").out == "2 configs are sound\n"
+        assert project.manager("config", "--check").out == "2 configs are valid\n"
     note(
         "an unusable id by --instance-id",
         "../, a file of ours, another's, too long",

@@ -51,11 +51,11 @@ def test_a_fleet_that_is_well_and_then_is_not(project: Project, tmp_path: Path) 
     ill = found(project, "--report", str(report), code=1, **marks)
     taken.close()
     assert [line["text"] for line in ill["ports"]] == [
-        f"bp_eth_01: another program has port {project.first_port + 1}"
+        f"bp_eth_01: port {project.first_port + 1} is in use by another program"
     ]
     assert [line["text"] for line in ill["drift"]] == ["bp_sol_01: differ from their configs"]
     assert [line["text"] for line in ill["stale"]] == [
-        "volumes/database/bp_old_01: no config names its instance, 3.0 MB"
+        "volumes/database/bp_old_01: belongs to an instance without a config, 3.0 MB"
     ]
     assert [line["level"] for line in ill["secrets"]] == ["fail"]
     text = report.read_text()

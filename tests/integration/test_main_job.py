@@ -201,7 +201,7 @@ def test_changed_values_restart_the_bot_in_its_container(project: Project) -> No
         ({"metadata": {"instance_id": "bp_sol_01"}}, "metadata.instance_id: bp_sol_01 is also used by"),
         (
             {"exchange_config": {"api_key": "AKIA-CLEAR"}},
-            "exchange_config.api_key: holds a credential in clear text",
+            "exchange_config.api_key: contains a credential in clear text",
         ),
     ],
 )

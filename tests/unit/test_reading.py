@@ -24,8 +24,8 @@ from manager.errors import UsageError
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import State, Status
-from manager.monitor.logs.lines import LONGEST, Line, for_terminal, from_frames, made_visible
-from manager.monitor.logs.pattern import LOOKED_AT, Pattern
+from manager.monitor.logs.lines import MAX_LINE_BYTES, LogLine, escape_controls, for_terminal, join_frames
+from manager.monitor.logs.pattern import MAX_CHARACTERS, Pattern
 from manager.util import screen, text_table, time_parse
 from tests.builders import a_config, a_spec, write_config
 
@@ -37,16 +37,16 @@ from tests.builders import a_config, a_spec, write_config
     [("90s", 90), ("10m", 600), ("1h30m", 5400), ("3d", 259_200), ("1.5h", 5400), ("1w", 604_800)],
 )
 def test_durations_count_back_from_now(text: str, ago: float) -> None:
-    assert time.time() - time_parse.moment(text) == pytest.approx(ago, abs=5)
+    assert time.time() - time_parse.parse_time(text) == pytest.approx(ago, abs=5)
 
 
 def test_a_date_without_a_zone_is_local_and_one_with_a_zone_is_not() -> None:
-    assert time_parse.moment("2026-01-31 08:00") == datetime(2026, 1, 31, 8).timestamp()
-    assert time_parse.moment("2026-01-31") == datetime(2026, 1, 31).timestamp()
-    assert time_parse.moment("2026-01-31T08:00:00Z") == 1_769_846_400
-    assert time_parse.moment("2026-01-31T08:00:00+08:00") == 1_769_846_400 - 8 * 3600
-    assert time_parse.moment("1769846400") == 1_769_846_400
-    assert time_parse.moment("9" * 30 + "d") == time_parse.moment("0001-01-01T00:00:00Z") == 0
+    assert time_parse.parse_time("2026-01-31 08:00") == datetime(2026, 1, 31, 8).timestamp()
+    assert time_parse.parse_time("2026-01-31") == datetime(2026, 1, 31).timestamp()
+    assert time_parse.parse_time("2026-01-31T08:00:00Z") == 1_769_846_400
+    assert time_parse.parse_time("2026-01-31T08:00:00+08:00") == 1_769_846_400 - 8 * 3600
+    assert time_parse.parse_time("1769846400") == 1_769_846_400
+    assert time_parse.parse_time("9" * 30 + "d") == time_parse.parse_time("0001-01-01T00:00:00Z") == 0
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "10", "10x", "m", "2026-13-01", "-5m", "9999-12-31"])
@@ -58,19 +58,19 @@ def test_what_is_no_time_is_a_usage_error(text: str) -> None:
 
 def test_the_time_a_line_begins_with() -> None:
     eight = datetime(2026, 1, 31, 8).timestamp()
-    assert time_parse.own_moment(b"2026-01-31 08:00:00 INFO x") == eight
-    assert time_parse.own_moment(b"[2026-01-31T08:00:00.123] x") == eight
-    assert time_parse.own_moment(b"2026-01-31T08:00:00,5Z x") == 1_769_846_400
-    assert time_parse.own_moment(b"2026-01-31T16:00:00+0800 x") == 1_769_846_400
-    assert time_parse.own_moment(b"INFO 2026-01-31 08:00:00") is None
-    assert time_parse.own_moment(b"2026-99-31 08:00:00") is None
+    assert time_parse.parse_line_time(b"2026-01-31 08:00:00 INFO x") == eight
+    assert time_parse.parse_line_time(b"[2026-01-31T08:00:00.123] x") == eight
+    assert time_parse.parse_line_time(b"2026-01-31T08:00:00,5Z x") == 1_769_846_400
+    assert time_parse.parse_line_time(b"2026-01-31T16:00:00+0800 x") == 1_769_846_400
+    assert time_parse.parse_line_time(b"INFO 2026-01-31 08:00:00") is None
+    assert time_parse.parse_line_time(b"2026-99-31 08:00:00") is None
 
 
 # Lines
 
 
 def test_frames_of_one_long_line_are_joined_and_streams_do_not_mix() -> None:
-    found = from_frames(
+    found = join_frames(
         [
             ("stdout", b"T1 half "),
             ("stderr", b"T2 error\n"),
@@ -79,17 +79,17 @@ def test_frames_of_one_long_line_are_joined_and_streams_do_not_mix() -> None:
         ]
     )
     assert list(found) == [
-        Line("stderr", b"error", "T2"),
-        Line("stdout", b"half a line", "T1"),
-        Line("stdout", b"open", "T3"),
+        LogLine("stderr", b"error", "T2"),
+        LogLine("stdout", b"half a line", "T1"),
+        LogLine("stdout", b"open", "T3"),
     ]
 
 
 def test_a_line_without_end_is_not_held_for_ever() -> None:
     frames = [("stdout", b"T " + b"x" * (1 << 14))] * 40
-    found = list(from_frames(frames))  # type: ignore[arg-type]
+    found = list(join_frames(frames))  # type: ignore[arg-type]
     assert b"".join(line.text for line in found) == b"x" * (40 << 14)
-    assert max(len(line.text) for line in found) <= LONGEST + (1 << 14)
+    assert max(len(line.text) for line in found) <= MAX_LINE_BYTES + (1 << 14)
 
 
 def test_a_terminal_is_told_nothing_by_a_bot() -> None:
@@ -99,14 +99,14 @@ def test_a_terminal_is_told_nothing_by_a_bot() -> None:
     assert shown.endswith("\\u202e\tok 已卖")
     assert all(sign.isprintable() or sign == "\t" for sign in shown)
     assert for_terminal("👨‍👩‍👧　全形".encode()) == "👨‍👩‍👧　全形"
-    assert json.loads(made_visible(json.dumps("\x9b\u202e", ensure_ascii=False))) == "\x9b\u202e"
+    assert json.loads(escape_controls(json.dumps("\x9b\u202e", ensure_ascii=False))) == "\x9b\u202e"
 
 
 # Patterns
 
 
 def test_a_pattern_that_would_take_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manager.monitor.logs.pattern.PATIENCE_S", 0.05)
+    monkeypatch.setattr("manager.monitor.logs.pattern.TIMEOUT_S", 0.05)
     hanging = Pattern(re.compile("(a+)+$"))
     with pytest.raises(UsageError, match="takes more than"):
         hanging.matches(b"a" * 60 + b"b")
@@ -117,7 +117,7 @@ def test_only_the_beginning_of_a_long_line_is_searched() -> None:
     wanted = Pattern(re.compile("已成交|end"))
     assert wanted.matches("2026 已成交 0.5".encode())
     assert wanted.matches(b"\xff\xfe end")
-    assert not wanted.matches(b"x" * LOOKED_AT + b"end")
+    assert not wanted.matches(b"x" * MAX_CHARACTERS + b"end")
 
 
 def test_a_bad_pattern_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,8 +225,8 @@ def test_an_instance_stands_under_each_of_its_tags_and_one_without_at_the_end() 
 
 
 def test_a_screen_is_drawn_over_and_cut_to_its_height() -> None:
-    assert screen.drawn("a\nb", 5) == "\x1b[Ha\x1b[K\nb\x1b[K\x1b[J"
-    assert screen.drawn("a\nb\nc\nd", 3).split("\x1b[K")[:3] == ["\x1b[Ha", "\nb", "\n… 2 more lines"]
+    assert screen.render("a\nb", 5) == "\x1b[Ha\x1b[K\nb\x1b[K\x1b[J"
+    assert screen.render("a\nb\nc\nd", 3).split("\x1b[K")[:3] == ["\x1b[Ha", "\nb", "\n… 2 more lines"]
 
 
 # Completion

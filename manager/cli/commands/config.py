@@ -33,7 +33,7 @@ def config(session: Session, args: Namespace) -> int:
     if project.problems:
         return BAD_CONFIG
     if args.check:
-        console.say(Text("{count} configs are sound", count=len(project.specs)))
+        console.say(Text("{count} configs are valid", count=len(project.specs)))
     return OK
 
 

@@ -9,7 +9,7 @@ import socket
 import time
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -32,16 +32,16 @@ from manager.monitor.doctor import (
     probe_project,
     redact,
 )
-from manager.monitor.doctor.facts import Client, Facts
-from manager.monitor.doctor.findings import Level, Line
+from manager.monitor.doctor.facts import ClientFacts, Facts
+from manager.monitor.doctor.findings import Finding, Level
 from manager.util import atomic_file, console
 
 HEADS = {
-    mark("engine"): checks_engine.lines,
-    mark("machine"): checks_host.lines,
-    mark("project"): checks_project.lines,
+    mark("engine"): checks_engine.check_all,
+    mark("machine"): checks_host.check_all,
+    mark("project"): checks_project.check_all,
 }
-LEVELS = {"ok": mark("ok"), "warn": mark("warn"), "fail": mark("fail")}
+LEVELS: Mapping[Level, str] = {"ok": mark("ok"), "warn": mark("warn"), "fail": mark("fail")}
 COLOURS: dict[Level, str] = {"ok": "32", "warn": "33", "fail": "31"}
 MOST_SHOWN = 10
 """Lines of one check that are worth reading; --json has all."""
@@ -62,15 +62,15 @@ def doctor(session: Session, args: Namespace) -> int:
         console.say("\n".join(_shown(found, has_colour=console.has_colour())))
     if args.report:
         _write_report(Path(args.report), facts, found, project, snapshot)
-        console.warn(Text("{path}: written; read it before you give it to others", path=args.report))
+        console.warn(Text("{path}: written; review it before sharing", path=args.report))
     if facts.engine is None:
         return NO_ENGINE
     return FAILED if any(line.level == "fail" for line in lines) else OK
 
 
 def _look(session: Session) -> tuple[Facts, Project | None, FleetSnapshot | None]:
-    programs = probe_engine.Programs()
-    facts = Facts(client=Client(), host=probe_host.look())
+    programs = probe_engine.ClientPrograms()
+    facts = Facts(client=ClientFacts(), host=probe_host.probe())
     project = snapshot = None
     try:
         project = session.project()
@@ -78,25 +78,25 @@ def _look(session: Session) -> tuple[Facts, Project | None, FleetSnapshot | None
         facts = facts._replace(project_fault=str(error))
     try:
         engine = session.engine()
-        facts = facts._replace(engine=probe_engine.look(engine))
+        facts = facts._replace(engine=probe_engine.probe(engine))
         snapshot = observe.look(project, engine) if project else None
     except EngineError as error:
         facts = facts._replace(engine_fault=str(error))
     if project is not None:
         disks = [probe_host.disk(path) for path in sorted(probe_project.database_folders(project))]
         facts = facts._replace(
-            files=probe_project.files(project, snapshot),
+            files=probe_project.probe_files(project, snapshot),
             data_disk=probe_host.disk(project.fleet.data_dir),
             database_disks=tuple(disk for disk in disks if disk),
         )
     if snapshot is not None:
-        facts = facts._replace(fleet=probe_project.fleet(snapshot))
+        facts = facts._replace(fleet=probe_project.probe_fleet(snapshot))
     if facts.engine is not None and facts.engine.root_dir and not facts.engine.is_rootless:
         facts = facts._replace(engine_disk=probe_host.disk(Path(facts.engine.root_dir)))
     return facts._replace(client=programs.client()), project, snapshot
 
 
-def _shown(found: dict[str, list[Line]], *, has_colour: bool) -> list[str]:
+def _shown(found: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:
     """The lines under their heads, the many of one kind cut short, and what they come to."""
     shown = []
     for head, lines in found.items():
@@ -109,13 +109,15 @@ def _shown(found: dict[str, list[Line]], *, has_colour: bool) -> list[str]:
                 rest = Text("and {count} more like these; --json shows all", count=len(alike) - MOST_SHOWN)
                 shown.append(f"        {rest}")
     count = Counter(line.level for lines in found.values() for line in lines)
+    warnings = Text("1 warning") if count["warn"] == 1 else Text("{count} warnings", count=count["warn"])
+    failures = Text("1 failure") if count["fail"] == 1 else Text("{count} failures", count=count["fail"])
     summary = Text(
-        "{ok} ok, {warn} to look at, {fail} to mend", ok=count["ok"], warn=count["warn"], fail=count["fail"]
+        "{count} ok, {warnings}, {failures}", count=count["ok"], warnings=warnings, failures=failures
     )
     return [*shown, str(summary)]
 
 
-def _table(found: dict[str, list[Line]], style: str) -> str:
+def _table(found: dict[str, list[Finding]], style: str) -> str:
     heads = [_("ABOUT"), _("LEVEL"), _("CHECK"), _("FINDING"), _("REMEDY")]
     rows = [
         [_(head), _(LEVELS[line.level]), line.check, line.text, "" if line.remedy is None else line.remedy]
@@ -125,7 +127,7 @@ def _table(found: dict[str, list[Line]], style: str) -> str:
     return console.table(heads, rows, style)
 
 
-def _line_text(line: Line, has_colour: bool) -> Sequence[str]:
+def _line_text(line: Finding, has_colour: bool) -> Sequence[str]:
     word = f"{_(LEVELS[line.level]):<4}"
     if has_colour:
         word = f"\x1b[{COLOURS[line.level]}m{word}\x1b[0m"
@@ -135,7 +137,7 @@ def _line_text(line: Line, has_colour: bool) -> Sequence[str]:
     return text
 
 
-def _line_object(line: Line) -> dict[str, str | None]:
+def _line_object(line: Finding) -> dict[str, str | None]:
     remedy = None if line.remedy is None else str(line.remedy)
     return {"level": line.level, "check": line.check, "text": str(line.text), "remedy": remedy}
 
@@ -143,7 +145,7 @@ def _line_object(line: Line) -> dict[str, str | None]:
 def _write_report(
     path: Path,
     facts: Facts,
-    found: dict[str, list[Line]],
+    found: dict[str, list[Finding]],
     project: Project | None,
     snapshot: FleetSnapshot | None,
 ) -> None:
@@ -154,11 +156,11 @@ def _write_report(
         *_shown(found, has_colour=False),
     ]
     if snapshot is not None:
-        parts += ["", _("instances"), *(f"  {line}" for line in probe_project.described(snapshot))]
+        parts += ["", _("instances"), *(f"  {line}" for line in probe_project.describe_instances(snapshot))]
     home = os.environ.get("HOME", "")
     places = {home: "~"} | ({str(project.fleet.project_dir): "PROJECT"} if project else {})
     names = {"HOST": {socket.gethostname(), socket.getfqdn()}, "USER": _users() - {"root"}}
-    text = redact.redacted("\n".join(parts) + "\n", _secrets(project), places, names)
+    text = redact.redact("\n".join(parts) + "\n", _secrets(project), places, names)
     with writing_to(path):
         atomic_file.replace_bytes(path, text.encode(), REPORT_MODE)
 

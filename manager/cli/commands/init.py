@@ -86,7 +86,7 @@ def _files(folder: Path) -> Iterator[File]:
     if not any((folder / "config" / "active").glob("*.json")):
         config = strict_json.read(ours / "templates" / EXAMPLE_TEMPLATE)
         example = _example(cast(templates.Config, config))
-        yield File(f"config/active/{EXAMPLE}.json", atomic_file.encoded(example))
+        yield File(f"config/active/{EXAMPLE}.json", atomic_file.encode_json(example))
     yield File(".env.example", _variables().encode())
     yield File(".gitignore", GITIGNORE.encode())
 
@@ -127,8 +127,8 @@ def _name(folder: Path) -> str:
 
 def _example(template: templates.Config) -> templates.Config:
     """The shipped template as a config. Without a port: it gets one that is free when it is started."""
-    wanted = templates.Wanted(EXAMPLE, template["metadata"]["symbol"], 0)
+    wanted = templates.NewConfig(EXAMPLE, template["metadata"]["symbol"], 0)
     now = datetime.now().isoformat(timespec="seconds")
-    config = templates.filled(template, wanted, now, is_bundled_bot=True)
+    config = templates.fill(template, wanted, now, is_bundled_bot=True)
     del config["daemon_config"]["web_port"]
     return config

@@ -18,10 +18,10 @@ from manager.errors import OK, EngineUnreachable, ManagerError, UsageError, wors
 from manager.fleet.selection import Selection, require_known
 from manager.fleet.session import Session
 from manager.i18n import Text
-from manager.monitor.logs.lines import Line
+from manager.monitor.logs.lines import LogLine
 from manager.monitor.logs.pattern import Pattern
 from manager.monitor.logs.printing import Printer
-from manager.monitor.logs.source import Source, Wanted
+from manager.monitor.logs.source import LogQuery, Source
 from manager.util import console
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def logs(session: Session, args: Namespace) -> int:
     if args.since is not None and args.until is not None and args.since > args.until:
         raise UsageError("--since is later than --until")
     pattern = Pattern(args.grep) if args.grep else None
-    wanted = Wanted(
+    wanted = LogQuery(
         args.follow,
         not args.follow or args.tail is not None or args.since is not None,
         None if pattern else args.tail,  # the last N that match: chosen from all of them
@@ -80,7 +80,7 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _selected(selection: Selection, snapshot: FleetSnapshot, wanted: Wanted) -> list[Instance]:
+def _selected(selection: Selection, snapshot: FleetSnapshot, wanted: LogQuery) -> list[Instance]:
     """The named instances; without any, all that have printed something."""
     fleet = snapshot.project.fleet
     named = selection.named(snapshot.project)
@@ -98,11 +98,11 @@ def _selected(selection: Selection, snapshot: FleetSnapshot, wanted: Wanted) -> 
     return [snapshot.views[each] for each in named]
 
 
-def _has_lines(view: Instance, fleet: Fleet, wanted: Wanted) -> bool:
+def _has_lines(view: Instance, fleet: Fleet, wanted: LogQuery) -> bool:
     return view.container is not None or (wanted.past and (fleet.data_dir / view.log_dir).is_dir())
 
 
-def _say_where_from(views: Iterable[Instance], fleet: Fleet, wanted: Wanted) -> None:
+def _say_where_from(views: Iterable[Instance], fleet: Fleet, wanted: LogQuery) -> None:
     """Says it where the lines are not from a container, as everybody expects."""
     ids = ", ".join(view.id for view in views if view.container is None)
     if ids and wanted.past:
@@ -127,7 +127,9 @@ class _Multiplexer:
         self._engine = engine
         self._sources = sources
         self._follow = follow
-        self._items: queue.Queue[tuple[str, Sequence[Line] | _Past | Exception]] = queue.Queue(MOST_WAITING)
+        self._items: queue.Queue[tuple[str, Sequence[LogLine] | _Past | Exception]] = queue.Queue(
+            MOST_WAITING
+        )
         self._away_since: float | None = None
 
     def run(self, printer: Printer, pattern: Pattern | None, tail: int | None) -> int:
@@ -138,7 +140,7 @@ class _Multiplexer:
         code = OK
         for each in self._sources:
             threading.Thread(target=self._read, args=(each,), daemon=True).start()
-        kept: dict[str, deque[Line]] = (
+        kept: dict[str, deque[LogLine]] = (
             {} if tail is None else {each: deque(maxlen=tail) for each in self._sources}
         )
         left = len(self._sources)
@@ -156,7 +158,7 @@ class _Multiplexer:
                 continue
             if isinstance(item, _Past):
                 left -= item.is_all
-                lines: Iterable[Line] = kept.pop(instance, ())
+                lines: Iterable[LogLine] = kept.pop(instance, ())
             else:
                 lines = [line for line in item if pattern is None or pattern.matches(line.text)]
             if instance in kept:
@@ -171,7 +173,7 @@ class _Multiplexer:
     def _read(self, instance: str) -> None:
         source = self._sources[instance]
         try:
-            if source.wanted.past:
+            if source.query.past:
                 past = source.past()
                 while batch := list(islice(past, BATCH)):
                     self._items.put((instance, batch))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from manager.cli.notices import one_output
 from manager.config import bot_environment, templates
 from manager.config.spec import InstanceSpec
-from manager.config.templates import Config, Wanted
+from manager.config.templates import Config, NewConfig
 from manager.errors import OK, ConfigError, EngineUnreachable, Problem, UsageError, writing_to
 from manager.fleet import host, lock, state_file
 from manager.fleet.project import Project
@@ -42,7 +42,7 @@ def new(session: Session, args: Namespace) -> int:
     instance = args.id or _asked("--id", _("id of the new instance"))
     symbol = args.symbol or _asked("--symbol", _("symbol"))
     settings = _settings(args, template, symbol)
-    wanted = Wanted(instance, symbol, 0, args.exchange, settings)
+    wanted = NewConfig(instance, symbol, 0, args.exchange, settings)
     if args.dry_run:
         return _say(args, session.project(), template, source, _made(session, args.port, template, wanted))
     fleet = session.project().fleet
@@ -122,23 +122,23 @@ def _list(folder: Path, args: Namespace) -> int:
 
 def _settings(args: Namespace, template: Config, symbol: str) -> dict[str, Any]:
     """Every setting by its path; prices and quantities of another market are asked for, or refused."""
-    settings = dict(templates.setting(word) for word in args.set)
+    settings = dict(templates.parse_setting(word) for word in args.set)
     given = {
         "--lower": args.lower, "--upper": args.upper, "--quantity": args.quantity,
         "--max-position": args.max_position,
     }  # fmt: skip
     for flag, value in given.items():
         if value is not None:
-            settings[templates.key_of(template, templates.OPTIONS[flag])] = value
+            settings[templates.key_in_use(template, templates.OPTIONS[flag])] = value
     foreign = templates.foreign_values(template, symbol, settings)
     for path in foreign if prompt.is_possible() else ():
         question = Text(
             "{key} for {symbol} (the template: {value} for {other})",
-            key=path.rpartition(".")[2], symbol=symbol, value=templates.value_of(template, path),
+            key=path.rpartition(".")[2], symbol=symbol, value=templates.get_value(template, path),
             other=template["metadata"].get("symbol"),
         )  # fmt: skip
         if answer := prompt.ask(question):
-            settings |= [templates.setting(f"{path}={answer}")]
+            settings |= [templates.parse_setting(f"{path}={answer}")]
     if left := templates.foreign_values(template, symbol, settings):
         raise UsageError(
             "the template's prices and quantities are those of {other} and would be nonsense for {symbol}; give {options}",
@@ -148,7 +148,7 @@ def _settings(args: Namespace, template: Config, symbol: str) -> dict[str, Any]:
     return settings
 
 
-def _made(session: Session, port: int | None, template: Config, wanted: Wanted) -> Made:
+def _made(session: Session, port: int | None, template: Config, wanted: NewConfig) -> Made:
     """The config as the loader understands it. Raises ConfigError with all that is wrong with it, and UsageError."""
     from manager.config import fleet_settings, loader  # pydantic, 0.1 s
 
@@ -161,7 +161,7 @@ def _made(session: Session, port: int | None, template: Config, wanted: Wanted) 
     _require_free_name(path, file, wanted.id, project, containers)
     wanted = wanted._replace(port=_port(port, wanted.id, project, containers))
     now = datetime.now().isoformat(timespec="seconds")
-    config = templates.filled(template, wanted, now, is_bundled_bot=fleet.is_bundled_bot)
+    config = templates.fill(template, wanted, now, is_bundled_bot=fleet.is_bundled_bot)
     if not (fleet.project_dir / "config" / "schema.json").exists():
         config.pop("$schema", None)
     loaded = loader.load_value(config, file, fleet, defaults, project.variables, {})
@@ -173,7 +173,9 @@ def _made(session: Session, port: int | None, template: Config, wanted: Wanted) 
     if problems or loaded.spec is None:
         raise ConfigError(problems)
     later = [
-        each for each in bot_environment.problems(beside, fleet, project.variables) if each.concerns({file})
+        each
+        for each in bot_environment.credential_problems(beside, fleet, project.variables)
+        if each.concerns({file})
     ]
     return Made(config, loaded.spec, (*loaded.warnings, *later))
 
@@ -205,7 +207,7 @@ def _require_free_name(
 
 def _broken_claims(project: Project) -> Iterator[tuple[str, dict[str, Any]]]:
     """(file, its metadata and daemon_config in one) of each config that does not load now, and may tomorrow."""
-    from manager.config.flat_format import from_legacy, is_legacy
+    from manager.config.flat_format import convert_legacy, is_legacy
 
     for file in sorted(project.loaded.broken_files):
         try:
@@ -213,7 +215,7 @@ def _broken_claims(project: Project) -> Iterator[tuple[str, dict[str, Any]]]:
         except strict_json.JsonFault:
             continue
         if isinstance(raw, dict):
-            sections = from_legacy(raw) if is_legacy(raw) else raw
+            sections = convert_legacy(raw) if is_legacy(raw) else raw
             found = [sections.get(name) for name in ("metadata", "daemon_config")]
             yield (
                 file,
@@ -259,8 +261,8 @@ def _write(project: Project, made: Made) -> None:
     path = fleet.project_dir / spec.config_file
     with writing_to(path):
         if project.memory.ids.get(spec.config_file, spec.id) != spec.id:  # of an earlier file of this name
-            state_file.save(fleet.memory_file, project.memory.with_id(spec.config_file, spec.id))
-        atomic_file.create(path, atomic_file.encoded(made.config))
+            state_file.save(fleet.state_file, project.memory.with_id(spec.config_file, spec.id))
+        atomic_file.create(path, atomic_file.encode_json(made.config))
 
 
 def _say(args: Namespace, project: Project, template: Config, source: str, made: Made) -> int:
@@ -288,8 +290,10 @@ def _say(args: Namespace, project: Project, template: Config, source: str, made:
     )  # fmt: skip
     kept = [
         f"{path.rpartition('.')[2]} {value}"
-        for path in templates.kept_values(template, ())
-        if (value := templates.value_of(made.config, path)) == templates.value_of(template, path) is not None
+        for path in templates.unchanged_values(template, ())
+        if (value := templates.get_value(made.config, path))
+        == templates.get_value(template, path)
+        is not None
     ]
     if kept:
         say(Text("as in the template, hold them against today's price: {values}", values=", ".join(kept)))

@@ -117,7 +117,7 @@ def _watch(session: Session, args: Namespace) -> int:
 
     first = session.observe()  # what is wrong with the command line is said before the screen is taken
     chosen(selected(Selection(args.ids, args.config), first), args)
-    screen.watch(lambda width: _frame(session, args, width), args.watch)
+    screen.redraw_every(lambda width: _frame(session, args, width), args.watch)
     return OK
 
 

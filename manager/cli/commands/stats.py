@@ -14,10 +14,10 @@ from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.i18n import _
 from manager.monitor.stats import columns, instance_stats
-from manager.monitor.stats.collect import gather, misled
+from manager.monitor.stats.collect import collect, mode_mismatch
 from manager.monitor.stats.columns import Column
 from manager.monitor.stats.instance_stats import InstanceStats
-from manager.monitor.stats.sampler import Meter
+from manager.monitor.stats.sampler import Sampler
 from manager.util import console, drawn_table
 
 
@@ -27,19 +27,19 @@ def stats(session: Session, args: Namespace) -> int:
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
     views = selected(Selection(args.ids, args.config), snapshot)
-    rows = gather(snapshot, views, Meter(session.engine().statistics))
+    rows = collect(snapshot, views, Sampler(session.engine().statistics))
     if args.json:
-        console.say_json([instance_stats.as_object(row) for row in rows])
+        console.say_json([instance_stats.stats_object(row) for row in rows])
     elif args.format:
         console.say(_drawn(rows, args.format))
     elif rows:
         console.say(_table(rows))
-        console.say(columns.total_line(instance_stats.totals(rows)))
+        console.say(columns.total_line(instance_stats.sum_up(rows)))
     else:
         console.say(_("no instances"))
     for row in rows:
-        if row.is_misled:
-            console.warning(misled(row))
+        if row.has_mode_mismatch:
+            console.warning(mode_mismatch(row))
     return after_showing(snapshot) if is_ours else BAD_CONFIG
 
 

@@ -1,2 +1,7 @@
-"""What an operator should know of machine, engine and project. facts.py says what is looked at, probe_*.py looks,
-checks_*.py judge: pure, so that every verdict is tested without an engine."""
+"""Find problems of the machine, the engine and the project.
+
+facts                the data
+probe_*              collect it, without changing anything
+checks_*             judge it: pure, so that every finding is tested without an engine
+findings, redact     the results, and a report that may be shared
+"""

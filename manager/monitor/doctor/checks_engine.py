@@ -1,29 +1,30 @@
-"""Verdicts on the engine and what talks to it. Pure."""
+"""Check the engine and its clients. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from manager.i18n import Text
-from manager.monitor.doctor.facts import Client, Engine, Facts
-from manager.monitor.doctor.findings import Line, fail, ok, warn
+from manager.monitor.doctor.facts import ClientFacts, EngineFacts, Facts
+from manager.monitor.doctor.findings import Finding, fail, ok, warn
 
 OLDEST_API = (1, 41)
-"""Docker 20.10, Debian 12's and Ubuntu 22.04's."""
+"""Docker 20.10, the version of Debian 12 and Ubuntu 22.04."""
 FAST_DRIVERS = frozenset({"overlay2", "overlayfs", "btrfs", "zfs", "fuse-overlayfs", "stargz"})
 OLDEST_COMPOSE = 2
 CLOCK_WARN_S, CLOCK_FAIL_S = 1.0, 5.0
-"""Exchanges refuse requests whose time stamp is off by more than a few seconds; Binance's window is five."""
+"""Exchanges reject requests whose timestamp is off by more than a few seconds; Binance allows five."""
 
 
-def lines(facts: Facts) -> Iterator[Line]:
-    """Everything about the engine; where there is none, that."""
+def check_all(facts: Facts) -> Iterator[Finding]:
+    """Yield all findings about the engine and its clients."""
     if facts.engine is None:
         yield fail(
             "engine",
             Text("{why}", why=facts.engine_fault),
             Text(
-                "`docker info` tells more; without permission: `usermod -aG docker USER`, then log in again"
+                "run `docker info` for details; if permission is denied, run `usermod -aG docker USER` and "
+                "log in again"
             ),
         )
     else:
@@ -32,9 +33,9 @@ def lines(facts: Facts) -> Iterator[Line]:
     yield _buildx(facts.client)
 
 
-def _engine(engine: Engine, client: Client) -> Iterator[Line]:
+def _engine(engine: EngineFacts, client: ClientFacts) -> Iterator[Finding]:
     yield version(engine)
-    yield ok("context", Text("{endpoint}, a local one", endpoint=client.endpoint))
+    yield ok("context", Text("{endpoint} (local)", endpoint=client.endpoint))
     yield storage(engine)
     yield logging(engine)
     yield live_restore(engine)
@@ -43,77 +44,89 @@ def _engine(engine: Engine, client: Client) -> Iterator[Line]:
     if engine.clock_offset is not None:
         yield clock(engine.clock_offset)
     for text in engine.warnings:
-        yield warn("engine-warning", Text("the engine warns: {why}", why=text), Text("see `docker info`"))
+        yield warn("engine-warning", Text("engine warning: {why}", why=text), Text("see `docker info`"))
 
 
-def version(engine: Engine) -> Line:
-    """Old engines lack what the containers are made with."""
+def version(engine: EngineFacts) -> Finding:
+    """Check for an engine that lacks features the containers need."""
     text = Text("Docker Engine {version}, API {api}", version=engine.version, api=engine.api)
     number = tuple(int(part) for part in engine.api.split(".") if part.isdigit())
     if number < OLDEST_API:
-        return fail("engine", text, Text("upgrade it: 20.10 is the oldest that is known to work"))
+        return fail("engine", text, Text("upgrade the engine; the minimum supported version is 20.10"))
     if engine.is_rootless:
         return warn(
             "engine",
             Text("Docker Engine {version}, rootless", version=engine.version),
-            Text("`loginctl enable-linger` keeps the bots after logout and brings them back after a reboot"),
+            Text(
+                "run `loginctl enable-linger` to keep the bots running after logout and to start them after "
+                "a reboot"
+            ),
         )
     return ok("engine", text)
 
 
-def storage(engine: Engine) -> Line:
-    """`vfs` copies the whole image for each container."""
+def storage(engine: EngineFacts) -> Finding:
+    """Check the storage driver: `vfs` copies the whole image for each container."""
     text = Text("storage driver {name}", name=engine.storage_driver)
     if engine.storage_driver in FAST_DRIVERS:
         return ok("storage-driver", text)
-    return warn("storage-driver", text, Text("overlay2 takes less disk and time for each container"))
+    return warn("storage-driver", text, Text("use overlay2; it needs less disk space and time per container"))
 
 
-def logging(engine: Engine) -> Line:
-    """Ours is set for each container; the engine's own default is for strangers."""
+def logging(engine: EngineFacts) -> Finding:
+    """Report the engine's default log driver, which the fleet's containers override."""
     return ok(
         "log-driver",
-        Text("log driver {name}; the fleet's containers use `local`, bounded", name=engine.log_driver),
+        Text(
+            "log driver {name}; the fleet's containers use `local` with a size limit", name=engine.log_driver
+        ),
     )
 
 
-def live_restore(engine: Engine) -> Line:
-    """Without it the death of dockerd is the death of all bots, and they stay down."""
+def live_restore(engine: EngineFacts) -> Finding:
+    """Check live-restore. Without it, all bots stop with dockerd and stay down."""
     if engine.live_restore:
-        return ok("live-restore", Text("live-restore is on: bots go on while the engine is restarted"))
+        return ok(
+            "live-restore", Text("live-restore is enabled: bots keep running while the engine restarts")
+        )
     return warn(
         "live-restore",
-        Text("live-restore is off: bots end with the engine, at each upgrade of it too"),
-        Text('put "live-restore": true into /etc/docker/daemon.json, then `systemctl reload docker`'),
+        Text("live-restore is disabled: bots stop when the engine stops, including during its upgrades"),
+        Text('set "live-restore": true in /etc/docker/daemon.json, then run `systemctl reload docker`'),
     )
 
 
-def limits(engine: Engine) -> Line:
-    """A limit that the kernel does not enforce is none."""
+def limits(engine: EngineFacts) -> Finding:
+    """Check that the kernel enforces memory and process limits."""
     if engine.limits_memory and engine.limits_pids:
         return ok("cgroup", Text("cgroup version {version}: limits are enforced", version=engine.cgroup))
     return fail(
         "cgroup",
-        Text("cgroup version {version}: limits of memory or processes are not enforced", version=engine.cgroup),
-        Text("enable the controllers: `cgroup_enable=memory` on the kernel's command line, delegation for a rootless engine"),
-    )  # fmt: skip
-
-
-def isolation(engine: Engine) -> Line:
-    """Containers on one bridge are kept apart by iptables, which sees a bridge's packets only through br_netfilter."""
-    if engine.filters_bridge:
-        return ok("bridge", Text("instances are cut off from each other"))
-    return warn(
-        "bridge",
-        Text("the kernel does not filter bridges: a bot can reach the other bots' ports"),
-        Text("`modprobe br_netfilter`, and `sysctl net.bridge.bridge-nf-call-iptables=1`"),
+        Text("cgroup version {version}: memory or process limits are not enforced", version=engine.cgroup),
+        Text(
+            "enable the controllers: add `cgroup_enable=memory` to the kernel command line, or delegate "
+            "them to a rootless engine"
+        ),
     )
 
 
-def clock(offset: float) -> Line:
-    """An engine in a virtual machine of its own has a clock of its own."""
-    text = Text("the engine's clock is {seconds:+.1f} s from this one", seconds=round(offset, 1) + 0.0)
-    remedy = Text("synchronise the clock of the engine's machine; Docker Desktop: restart it")
+def isolation(engine: EngineFacts) -> Finding:
+    """Check br_netfilter. Without it, iptables does not see packets between containers on one bridge."""
+    if engine.filters_bridge:
+        return ok("bridge", Text("instances are isolated from each other"))
+    return warn(
+        "bridge",
+        Text("the kernel does not filter bridge traffic: a bot can reach the other bots' ports"),
+        Text("run `modprobe br_netfilter` and `sysctl net.bridge.bridge-nf-call-iptables=1`"),
+    )
+
+
+def clock(offset: float) -> Finding:
+    """Check the engine's clock, which is a separate one if the engine runs in a virtual machine."""
+    text = Text(
+        "the engine's clock differs by {seconds:+.1f} s from this machine's", seconds=round(offset, 1) + 0.0
+    )
+    remedy = Text("synchronise the clock of the engine's machine; with Docker Desktop, restart it")
     if abs(offset) > CLOCK_FAIL_S:
         return fail("engine-clock", text, remedy)
     if abs(offset) > CLOCK_WARN_S:
@@ -121,27 +134,32 @@ def clock(offset: float) -> Line:
     return ok("engine-clock", text)
 
 
-def _compose(client: Client) -> Line:
+def _compose(client: ClientFacts) -> Finding:
     if client.compose is None:
         return warn(
             "compose",
-            Text("there is no `docker compose`"),
-            Text("the manager does without it; the package is docker-compose-v2 or docker-compose-plugin"),
+            Text("`docker compose` is not installed"),
+            Text(
+                "optional: the manager does not need it; the package is docker-compose-v2 or "
+                "docker-compose-plugin"
+            ),
         )
     text = Text("Compose {version}", version=client.compose)
     major = client.compose.removeprefix("v").split(".")[0]
     if major.isdigit() and int(major) >= OLDEST_COMPOSE:
         return ok("compose", text)
-    return warn("compose", text, Text("`docker compose` needs version 2; the manager does without it"))
+    return warn(
+        "compose", text, Text("optional: `docker compose` requires version 2; the manager does not need it")
+    )
 
 
-def _buildx(client: Client) -> Line:
-    if client.buildx is None and client.builds_without is not None:
-        return ok("buildx", Text("{command} builds images without buildx", command=client.builds_without))
+def _buildx(client: ClientFacts) -> Finding:
+    if client.buildx is None and client.builder is not None:
+        return ok("buildx", Text("{command} builds images without buildx", command=client.builder))
     if client.buildx is None:
         return warn(
             "buildx",
-            Text("no docker command here can build images: `manager build` needs buildx"),
+            Text("no installed docker command can build images; `manager build` needs buildx"),
             client.buildx_remedy,
         )
     return ok("buildx", Text("buildx {version}", version=client.buildx))

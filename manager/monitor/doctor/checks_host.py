@@ -1,36 +1,41 @@
-"""Verdicts on the machine: disks, clock, memory, limits of the kernel. Pure."""
+"""Check the machine: disks, clock, memory, limits of the kernel. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from manager.i18n import Text
-from manager.monitor.doctor.facts import Disk, Facts, Files, Host
-from manager.monitor.doctor.findings import Line, fail, ok, warn
+from manager.monitor.doctor.facts import Disk, Facts, HostFacts, ProjectFacts
+from manager.monitor.doctor.findings import Finding, fail, ok, warn
 
 GB = 1_000_000_000
 DISK_WARN, DISK_FAIL = 0.10, 0.03
 DISK_WARN_FREE, DISK_FAIL_FREE = 5 * GB, GB
-"""A disk that is both nearly full and small in what is left: 5 % of 10 TB are enough."""
+"""Both the share and the absolute space must be low: 5 % of 10 TB is enough."""
 INODES_WARN = 0.05
 LOAD_WARN = 2.0
-"""Processes that want to run, for each core, over five minutes: then health probes come late."""
+"""Runnable processes per core, averaged over five minutes. Above it health probes are delayed."""
 CPU_WARN = 4.0
-"""The default limit is 80 % of a core and a quiet bot takes 1 %: this many times the cores is no worry in itself."""
+"""Multiple of the cores that the limits may add up to. The default limit is 80 % of a core, a quiet bot uses
+1 %."""
 RTC_WARN_S = 60
 QUARTER_S = 900
-"""A hardware clock in local time is off by whole quarters of an hour, which is a zone and no fault."""
-FEWEST_WATCHES, FEWEST_INSTANCES, FEWEST_FILES = 8192, 128, 1024
+"""Time zones are multiples of it: a hardware clock in local time is off by whole quarters of an hour."""
+MIN_WATCHES, MIN_INSTANCES, MIN_OPEN_FILES = 8192, 128, 1024
 PROCESSES_PER_BOT = 20
-"""Shim, init, supervisor, bot and their threads."""
+"""The shim, init, supervisor and bot with their threads."""
 
-NETWORKED = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "afs", "lustre"})
-SHARED = frozenset({"9p", "vboxsf", "vmhgfs", "virtiofs", "overlay", "overlayfs", "aufs", "prl_fs"})
-IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "afs", "lustre"}
+)
+SHARED_FILE_SYSTEMS = frozenset(
+    {"9p", "vboxsf", "vmhgfs", "virtiofs", "overlay", "overlayfs", "aufs", "prl_fs"}
+)
+MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs"})
 
 
-def lines(facts: Facts) -> Iterator[Line]:
-    """Everything about the machine."""
+def check_all(facts: Facts) -> Iterator[Finding]:
+    """Yield all findings about the machine."""
     for name, disk in (("data-disk", facts.data_disk), ("engine-disk", facts.engine_disk)):
         if disk is not None:
             yield space(name, disk)
@@ -48,8 +53,8 @@ def lines(facts: Facts) -> Iterator[Line]:
     yield from kernel(facts.host, facts.files.configs if facts.files else 0)
 
 
-def space(check: str, disk: Disk) -> Line:
-    """Databases, logs and images need room; a full disk stops no bot, but nothing is recorded any more."""
+def space(check: str, disk: Disk) -> Finding:
+    """Check the free space. A full disk does not stop a bot, but databases and logs are no longer written."""
     share = disk.free / disk.size if disk.size else 1.0
     text = Text(
         "{path}: {free:.1f} GB free of {size:.1f} GB",
@@ -57,7 +62,7 @@ def space(check: str, disk: Disk) -> Line:
         free=disk.free / GB,
         size=disk.size / GB,
     )
-    remedy = Text("make room: old backups, logs (log_retention_days), `docker system df`")
+    remedy = Text("free disk space: remove old backups or logs (log_retention_days), see `docker system df`")
     if share < DISK_FAIL and disk.free < DISK_FAIL_FREE:
         return fail(check, text, remedy)
     if share < DISK_WARN and disk.free < DISK_WARN_FREE:
@@ -65,106 +70,126 @@ def space(check: str, disk: Disk) -> Line:
     return ok(check, text)
 
 
-def inodes(check: str, disk: Disk) -> Line:
-    """A disk can be full of small files."""
+def inodes(check: str, disk: Disk) -> Finding:
+    """Check the free inodes, which many small files can use up."""
     text = Text(
         "{path}: {free} of {count} inodes free", path=disk.path, free=disk.free_inodes, count=disk.inodes
     )
     if disk.free_inodes < INODES_WARN * disk.inodes:
-        return warn(
-            f"{check}-inodes", text, Text("remove small files that nobody needs, such as old log folders")
-        )
+        return warn(f"{check}-inodes", text, Text("remove unneeded small files, such as old log folders"))
     return ok(f"{check}-inodes", text)
 
 
-def file_system(disk: Disk) -> Line:
-    """SQLite's WAL needs memory that all readers share and locks that hold: not given on what another machine serves."""
+def file_system(disk: Disk) -> Finding:
+    """Check the databases' file system: SQLite's WAL needs shared memory and working locks."""
     text = Text("{path} is on {type}", path=disk.path, type=disk.type)
-    if disk.type in NETWORKED or disk.type in SHARED or disk.type.startswith("fuse"):
-        return warn("file-system", Text("{path} is on {type}: SQLite can lose data there", path=disk.path, type=disk.type),
-                    Text("put the databases on a local disk: data_dir in config/fleet.toml"))  # fmt: skip
-    if disk.type in IN_MEMORY:
-        return warn("file-system", Text("{path} is in memory: all is lost with a reboot", path=disk.path),
-                    Text("put the databases on a disk: data_dir in config/fleet.toml"))  # fmt: skip
+    if disk.type in NETWORK_FILE_SYSTEMS or disk.type in SHARED_FILE_SYSTEMS or disk.type.startswith("fuse"):
+        return warn(
+            "file-system",
+            Text("{path} is on {type}: SQLite can lose data there", path=disk.path, type=disk.type),
+            Text("move the databases to a local disk: set data_dir in config/fleet.toml"),
+        )
+    if disk.type in MEMORY_FILE_SYSTEMS:
+        return warn(
+            "file-system",
+            Text("{path} is in memory: its content is lost on reboot", path=disk.path),
+            Text("move the databases to a disk: set data_dir in config/fleet.toml"),
+        )
     return ok("file-system", text)
 
 
-def clock(host: Host) -> Iterator[Line]:
-    """Whether somebody keeps the clock right; without network nobody can say whether it is."""
+def clock(host: HostFacts) -> Iterator[Finding]:
+    """Check that a time service keeps the clock synchronised, and that the hardware clock is close."""
     if host.is_clock_synchronised:
-        yield ok("clock", Text("the clock is kept right by a time service"))
+        yield ok("clock", Text("a time service keeps the clock synchronised"))
     elif host.is_clock_synchronised is not None:
         yield warn(
             "clock",
-            Text("nothing keeps this machine's clock right: exchanges refuse requests whose time is off"),
-            Text("`apt install chrony`, or `timedatectl set-ntp true`"),
+            Text("no time service synchronises the clock: exchanges reject requests with a wrong time"),
+            Text("run `apt install chrony` or `timedatectl set-ntp true`"),
         )
     if host.rtc_offset is not None:
-        beside = abs((host.rtc_offset + QUARTER_S / 2) % QUARTER_S - QUARTER_S / 2)
-        text = Text("the hardware clock is {seconds:.0f} s off", seconds=beside)
-        if beside > RTC_WARN_S:
-            yield warn("hardware-clock", text, Text("`hwclock --systohc`, once the clock is right"))
+        difference = abs((host.rtc_offset + QUARTER_S / 2) % QUARTER_S - QUARTER_S / 2)
+        text = Text("the hardware clock is {seconds:.0f} s off", seconds=difference)
+        if difference > RTC_WARN_S:
+            yield warn(
+                "hardware-clock", text, Text("run `hwclock --systohc` once the system clock is correct")
+            )
         else:
             yield ok("hardware-clock", text)
 
 
-def load(host: Host) -> Line:
-    """A machine that cannot keep up."""
+def load(host: HostFacts) -> Finding:
+    """Check whether the machine is overloaded."""
     text = Text("load {load:.1f} on {cores} cores", load=host.load, cores=host.cores)
     if host.load > LOAD_WARN * host.cores:
         return warn(
             "load",
             text,
-            Text("`manager ps` and `docker stats` show who works so much; fewer bots, or more cores"),
+            Text("find the busiest instances with `manager stats`; run fewer bots, or add cores"),
         )
     return ok("load", text)
 
 
-def memory_limits(files: Files, memory: int) -> Line:
-    """Limits that together exceed the memory are a promise that cannot be kept to all."""
+def memory_limits(files: ProjectFacts, memory: int) -> Finding:
+    """Check that the memory limits together do not exceed the memory."""
     text = Text(
-        "memory limits: {limits:.1f} GB for {count} instances, of {memory:.1f} GB",
-        limits=files.memory_limits / GB, count=files.configs, memory=memory / GB,
-    )  # fmt: skip
+        "memory limits: {limits:.1f} GB for {count} instances; the machine has {memory:.1f} GB",
+        limits=files.memory_limits / GB,
+        count=files.configs,
+        memory=memory / GB,
+    )
     if files.memory_limits > memory:
         return warn(
             "memory-limits",
             text,
-            Text("lower memory_limit_mb to what a bot needs: a leak then ends one bot, not all"),
+            Text("lower memory_limit_mb to what a bot needs, so that a memory leak affects one bot only"),
         )
     return ok("memory-limits", text)
 
 
-def cpu_limits(files: Files, cores: int) -> Line:
-    """Some overcommitment is the point of limits."""
-    text = Text("CPU limits: {limits:.1f} cores for {count} instances, of {cores}",
-                limits=files.cpu_limits, count=files.configs, cores=cores)  # fmt: skip
+def cpu_limits(files: ProjectFacts, cores: int) -> Finding:
+    """Check the sum of the CPU limits, which may exceed the cores several times."""
+    text = Text(
+        "CPU limits: {limits:.1f} cores for {count} instances; the machine has {cores}",
+        limits=files.cpu_limits,
+        count=files.configs,
+        cores=cores,
+    )
     if files.cpu_limits > CPU_WARN * cores:
         return warn(
-            "cpu-limits", text, Text("lower cpu_limit_percent, so that one busy bot cannot slow the others")
+            "cpu-limits",
+            text,
+            Text("lower cpu_limit_percent, so that a busy bot does not slow down the others"),
         )
     return ok("cpu-limits", text)
 
 
-def kernel(host: Host, count: int) -> Iterator[Line]:
-    """Limits that many containers reach."""
-    few = []
-    for name, value, fewest in (
-        ("fs.inotify.max_user_watches", host.inotify_watches, FEWEST_WATCHES),
-        ("fs.inotify.max_user_instances", host.inotify_instances, max(FEWEST_INSTANCES, count)),
+def kernel(host: HostFacts, count: int) -> Iterator[Finding]:
+    """Check the kernel's and the user's limits that many containers can reach."""
+    settings = []
+    for name, value, minimum in (
+        ("fs.inotify.max_user_watches", host.inotify_watches, MIN_WATCHES),
+        ("fs.inotify.max_user_instances", host.inotify_instances, max(MIN_INSTANCES, count)),
         ("kernel.pid_max", host.max_pids, count * PROCESSES_PER_BOT),
     ):
-        if value is not None and value < fewest:
-            few.append(f"{name}={fewest}")
-    if few:
-        yield warn("kernel", Text("limits of the kernel are low for {count} instances", count=count),
-                   Text("`sysctl -w {settings}`", settings=" ".join(few)))  # fmt: skip
+        if value is not None and value < minimum:
+            settings.append(f"{name}={minimum}")
+    if settings:
+        yield warn(
+            "kernel",
+            Text("kernel limits are too low for {count} instances", count=count),
+            Text("run `sysctl -w {settings}`", settings=" ".join(settings)),
+        )
     else:
-        yield ok("kernel", Text("the kernel's limits are wide enough for {count} instances", count=count))
-    for name, have, need in (
-        ("nofile", host.open_files, FEWEST_FILES),
+        yield ok("kernel", Text("kernel limits are sufficient for {count} instances", count=count))
+    for name, current, minimum_ in (
+        ("nofile", host.open_files, MIN_OPEN_FILES),
         ("nproc", host.max_user_processes, count * PROCESSES_PER_BOT),
     ):
-        if have is not None and have < need:
-            yield warn("ulimit", Text("this user's limit {name} is {have}", name=name, have=have),
-                       Text("raise it to {need} in /etc/security/limits.conf", need=need))  # fmt: skip
+        if current is not None and current < minimum_:
+            yield warn(
+                "ulimit",
+                Text("this user's {name} limit is {current}", name=name, current=current),
+                Text("raise it to {minimum} in /etc/security/limits.conf", minimum=minimum_),
+            )

@@ -1,4 +1,4 @@
-"""Verdicts on the project: configs, files, and what the engine has of the fleet. Pure."""
+"""Check the project: configs, files, and the fleet's containers. Pure."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from collections.abc import Iterator
 
 from manager.engine.labels import is_contract, is_known_contract
 from manager.i18n import Text
-from manager.monitor.doctor.facts import Client, Facts, Files, Fleet, Stale
-from manager.monitor.doctor.findings import Line, fail, ok, warn
+from manager.monitor.doctor.facts import ClientFacts, Facts, FleetFacts, ProjectFacts, StaleFile
+from manager.monitor.doctor.findings import Finding, fail, ok, warn
 
 LOCK_WARN_S = 600
-"""No command holds the fleet for so long: the slowest stop takes two minutes."""
+"""No command holds the lock this long: the slowest stop takes two minutes."""
 MB = 1_000_000
-NOT_WELL = frozenset({"failed", "unhealthy", "restarting"})
+UNHEALTHY_STATES = frozenset({"failed", "unhealthy", "restarting"})
 
 STALE = {
-    "temporary": Text("{path}: a killed writer's temporary file, {size:.1f} MB"),
-    "staged": Text("{path}: an env file that was never put to use, {size:.1f} MB; it holds credentials"),
-    "before-restore": Text("{path}: what a restore moved aside, {size:.1f} MB"),
-    "interrupted": Text("{path}: a restore that was interrupted, {size:.1f} MB"),
-    "unconfigured": Text("{path}: no config names its instance, {size:.1f} MB"),
+    "temporary": Text("{path}: temporary file of a killed process, {size:.1f} MB"),
+    "staged": Text("{path}: unused env file that contains credentials, {size:.1f} MB"),
+    "before-restore": Text("{path}: moved aside by a restore, {size:.1f} MB"),
+    "interrupted": Text("{path}: interrupted restore, {size:.1f} MB"),
+    "unconfigured": Text("{path}: belongs to an instance without a config, {size:.1f} MB"),
 }
 
 
-def lines(facts: Facts) -> Iterator[Line]:
-    """Everything about the project."""
+def check_all(facts: Facts) -> Iterator[Finding]:
+    """Yield all findings about the project."""
     yield packages(facts.client)
     if facts.files is None:
         yield fail(
             "configs",
             Text("{why}", why=facts.project_fault),
-            Text("mend it; `manager config --check` says whether it is"),
+            Text("fix it, then run `manager config --check`"),
         )
         return
     yield from configs(facts.files)
@@ -44,177 +44,228 @@ def lines(facts: Facts) -> Iterator[Line]:
         yield from fleet(facts.fleet)
 
 
-def packages(client: Client) -> Line:
-    """Those that the manager was installed with."""
+def packages(client: ClientFacts) -> Finding:
+    """Check that the packages the manager requires are installed."""
     text = Text("Python {version}", version=client.python)
     if client.missing_packages:
         names = ", ".join(client.missing_packages)
-        return fail("python", Text("Python {version}; missing: {names}", version=client.python, names=names),
-                    Text("`make clean`, then `make up`"))  # fmt: skip
+        return fail(
+            "python",
+            Text("Python {version}; missing: {names}", version=client.python, names=names),
+            Text("run `make clean`, then `make up`"),
+        )
     return ok("python", text)
 
 
-def configs(files: Files) -> Iterator[Line]:
-    """Nothing starts while one is unsound."""
+def configs(files: ProjectFacts) -> Iterator[Finding]:
+    """Report each problem of the configs; nothing starts while there is one."""
     for problem in files.problems:
         yield fail(
             "configs",
             Text("{why}", why=problem),
-            Text("mend it; `manager config --check` says whether it is"),
+            Text("fix it, then run `manager config --check`"),
         )
     if not files.problems and files.configs:
-        yield ok("configs", Text("{count} configs are sound", count=files.configs))
+        yield ok("configs", Text("{count} configs are valid", count=files.configs))
     elif not files.problems:
         yield warn(
             "configs",
-            Text("there is no config"),
-            Text("`manager new` makes one; config/templates has some to start from"),
+            Text("no configs found"),
+            Text("create one with `manager new`; config/templates has examples"),
         )
 
 
-def ports(files: Files) -> Iterator[Line]:
-    """A port that somebody else has keeps a bot from starting."""
-    taken = [each for each in files.ports if not each.is_free and not each.is_ours]
-    for each in taken:
-        yield fail("ports", Text("{id}: another program has port {port}", id=each.instance, port=each.number),
-                   Text("`ss -ltnp sport = {port}` names it; or give the config another web_port", port=each.number))  # fmt: skip
+def ports(files: ProjectFacts) -> Iterator[Finding]:
+    """Report web ports that other programs use."""
+    taken = [port for port in files.ports if not port.is_free and not port.is_ours]
+    for port in taken:
+        yield fail(
+            "ports",
+            Text("{id}: port {port} is in use by another program", id=port.instance, port=port.number),
+            Text(
+                "find it with `ss -ltnp sport = {port}`, or set a different web_port in the config",
+                port=port.number,
+            ),
+        )
     if files.ports and not taken:
-        yield ok("ports", Text("{count} web ports are free, or ours", count=len(files.ports)))
+        yield ok(
+            "ports", Text("{count} web ports are free or used by their own instances", count=len(files.ports))
+        )
 
 
-def owners(files: Files) -> Iterator[Line]:
-    """The bots write as one user, whose the folders must be."""
+def owners(files: ProjectFacts) -> Iterator[Finding]:
+    """Check that the folders belong to the user that the bots run as."""
     if files.data is None:
         return
     if files.data.mode & 0o002:
         yield warn(
             "owners",
-            Text("{path} is writable by everybody", path=files.data.path),
-            Text("`chmod o-w {path}`", path=files.data.path),
+            Text("{path} is world-writable", path=files.data.path),
+            Text("run `chmod o-w {path}`", path=files.data.path),
         )
-    foreign = [each for each in files.databases if files.bot_uid is not None and each.uid != files.bot_uid]
-    for each in foreign:
-        yield warn("owners", Text("{path} belongs to uid {uid}, the bots run as {wanted}", path=each.path, uid=each.uid, wanted=files.bot_uid),
-                   Text("`chown -R {wanted} {path}`; as root `manager up` does it", path=each.path, wanted=files.bot_uid))  # fmt: skip
+    foreign = [
+        folder for folder in files.databases if files.bot_uid is not None and folder.uid != files.bot_uid
+    ]
+    for folder in foreign:
+        yield warn(
+            "owners",
+            Text(
+                "{path} belongs to uid {uid}, but the bots run as uid {wanted}",
+                path=folder.path,
+                uid=folder.uid,
+                wanted=files.bot_uid,
+            ),
+            Text(
+                "run `chown -R {wanted} {path}`, or `manager up` as root",
+                path=folder.path,
+                wanted=files.bot_uid,
+            ),
+        )
     if not foreign:
-        yield ok("owners", Text("folders belong to the bots' user ({uid})", uid=files.bot_uid))
+        yield ok("owners", Text("folders belong to the bots' user (uid {uid})", uid=files.bot_uid))
 
 
-def dotenv(files: Files) -> Iterator[Line]:
-    """The keys' own file."""
+def dotenv(files: ProjectFacts) -> Iterator[Finding]:
+    """Check that only its owner can read the file of credentials."""
     if files.dotenv is None:
         return
     if files.dotenv.mode & 0o077:
         yield warn(
             "dotenv",
-            Text("{path} can be read by others", path=files.dotenv.path),
-            Text("`chmod 600 {path}`", path=files.dotenv.path),
+            Text("{path} is readable by other users", path=files.dotenv.path),
+            Text("run `chmod 600 {path}`", path=files.dotenv.path),
         )
     else:
-        yield ok("dotenv", Text("{path} can be read by its owner only", path=files.dotenv.path))
+        yield ok("dotenv", Text("{path} is readable by its owner only", path=files.dotenv.path))
 
 
-def secrets(files: Files) -> Iterator[Line]:
-    """Folders 0700, env files 0400: what `up` makes them."""
-    wide = [each for each in files.secrets if each.mode & 0o077]
-    for each in wide:
-        yield fail("secrets", Text("{path} can be read by others (mode {mode})", path=each.path, mode=f"{each.mode:04o}"),
-                   Text("`chmod go= {path}`, and think of the keys as known", path=each.path))  # fmt: skip
-    if files.secrets and not wide:
+def secrets(files: ProjectFacts) -> Iterator[Finding]:
+    """Check that the folders are 0700 and the env files 0400, as `up` creates them."""
+    exposed = [item for item in files.secrets if item.mode & 0o077]
+    for item in exposed:
+        yield fail(
+            "secrets",
+            Text("{path} is readable by other users (mode {mode})", path=item.path, mode=f"{item.mode:04o}"),
+            Text("run `chmod go= {path}`, and replace the keys: they may have been read", path=item.path),
+        )
+    if files.secrets and not exposed:
         yield ok(
             "secrets",
             Text(
-                "{count} env files and folders can be read by the bots' user only", count=len(files.secrets)
+                "{count} env files and folders are readable by the bots' user only", count=len(files.secrets)
             ),
         )
 
 
-def lock(files: Files) -> Iterator[Line]:
-    """Held by a manager that works, or by one that hangs."""
+def lock(files: ProjectFacts) -> Iterator[Finding]:
+    """Report who holds the fleet's lock, and for how long."""
     if files.lock_held_by and files.lock_held_s > LOCK_WARN_S:
-        yield warn("lock", Text("{holder} has held the fleet's lock for {minutes:.0f} min", holder=files.lock_held_by, minutes=files.lock_held_s / 60),
-                   Text("look whether it still works; `manager stop --force` passes the lock"))  # fmt: skip
+        yield warn(
+            "lock",
+            Text(
+                "{holder} has held the fleet's lock for {minutes:.0f} min",
+                holder=files.lock_held_by,
+                minutes=files.lock_held_s / 60,
+            ),
+            Text("check whether it is still running; `manager stop --force` ignores the lock"),
+        )
     elif files.lock_held_by:
-        yield ok("lock", Text("{holder} is at work", holder=files.lock_held_by))
+        yield ok("lock", Text("{holder} holds the fleet's lock", holder=files.lock_held_by))
     else:
-        yield ok("lock", Text("nobody holds the fleet's lock"))
+        yield ok("lock", Text("the fleet's lock is free"))
 
 
-def stale(found: tuple[Stale, ...]) -> Iterator[Line]:
-    """Named with its size, and never removed: what looks stale may be all that somebody has."""
-    for each in found:
-        text = Text(STALE[each.what].message, path=each.path, size=each.size / MB)
+def stale(files: tuple[StaleFile, ...]) -> Iterator[Finding]:
+    """Report stale files with their size. They are never removed, because they may be the only copy."""
+    for file in files:
+        text = Text(STALE[file.kind].message, path=file.path, size=file.size / MB)
         remedy = (
-            Text("run the same `manager restore` again")
-            if each.what == "interrupted"
-            else Text("remove it once you are sure")
+            Text("run the same `manager restore` command again")
+            if file.kind == "interrupted"
+            else Text("remove it if you no longer need it")
         )
         yield warn("stale", text, remedy)
-    if not found:
+    if not files:
         yield ok("stale", Text("no stale files"))
 
 
-def fleet(found: Fleet) -> Iterator[Line]:
-    """What the engine has of it."""
-    yield image(found)
-    for text in found.foreign:
-        yield fail("foreign", Text("{why}", why=text), Text("one fleet name, one project folder"))
-    for text in found.old_daemon:
-        yield fail("old-daemon", Text("{why}", why=text), Text("docs/migration.md"))
-    yield from _counted("drift", [each.id for each in found.instances if {"config", "environment"} & {*each.drift}],
-                        Text("differ from their configs"), Text("`manager plan` shows in what, `manager up` applies it"))  # fmt: skip
-    yield from _counted("image-drift", [each.id for each in found.instances if "image" in each.drift],
-                        Text("run an older image"), Text("`manager up --recreate`"))  # fmt: skip
+def fleet(facts: FleetFacts) -> Iterator[Finding]:
+    """Yield the findings about the fleet's containers."""
+    yield image(facts)
+    for text in facts.foreign:
+        yield fail("foreign", Text("{why}", why=text), Text("use each fleet name in one project folder only"))
+    for text in facts.old_daemon:
+        yield fail("old-daemon", Text("{why}", why=text), Text("see docs/migration.md"))
     yield from _counted(
-        "orphans", found.orphans, Text("no config names them"), Text("`manager down --remove-orphans`")
+        "drift",
+        [instance.id for instance in facts.instances if {"config", "environment"} & {*instance.drift}],
+        Text("differ from their configs"),
+        Text("run `manager plan` to see the differences, `manager up` to apply them"),
     )
-    yield from _counted("strays", found.strays, Text("bear the labels of an instance and are not its container"),
-                        Text("`docker rm -f` removes them"))  # fmt: skip
-    bad = [each for each in found.instances if each.state in NOT_WELL or each.has_fallen]
-    for each in bad:
+    yield from _counted(
+        "image-drift",
+        [instance.id for instance in facts.instances if "image" in instance.drift],
+        Text("run an older image"),
+        Text("run `manager up --recreate` or `manager upgrade`"),
+    )
+    yield from _counted(
+        "orphans", facts.orphans, Text("have no config"), Text("run `manager down --remove-orphans`")
+    )
+    yield from _counted(
+        "strays",
+        facts.unexpected,
+        Text("unexpected containers with the labels of an instance"),
+        Text("remove them with `docker rm -f`"),
+    )
+    unhealthy = [
+        instance
+        for instance in facts.instances
+        if instance.state in UNHEALTHY_STATES or instance.exited_unexpectedly
+    ]
+    for instance in unhealthy:
         yield warn(
             "instances",
-            Text("{id} is {state}: {why}", id=each.id, state=Text(each.state), why=each.why),
-            Text("`manager logs {id}`", id=each.id),
+            Text("{id} is {state}: {why}", id=instance.id, state=Text(instance.state), why=instance.why),
+            Text("see `manager logs {id}`", id=instance.id),
         )
-    if not bad and found.instances:
-        running = sum(each.state == "running" for each in found.instances)
+    if not unhealthy and facts.instances:
+        running = sum(instance.state == "running" for instance in facts.instances)
         yield ok(
             "instances",
             Text(
-                "{running} of {count} instances run, none is failed or unhealthy",
+                "{running} of {count} instances are running, none is failed or unhealthy",
                 running=running,
-                count=len(found.instances),
+                count=len(facts.instances),
             ),
         )
 
 
-def image(found: Fleet) -> Line:
-    """Without it nothing starts."""
-    if found.image_contract is None:
+def image(facts: FleetFacts) -> Finding:
+    """Check that the image exists and contains the supervisor."""
+    if facts.image_contract is None:
         return fail(
-            "image", Text("the image {image} is not there", image=found.image), Text("`manager build`")
+            "image", Text("image {image} does not exist", image=facts.image), Text("run `manager build`")
         )
-    contract = found.image_contract
+    contract = facts.image_contract
     if not is_contract(contract):
         return fail(
             "image",
-            Text("the image {image} has no botfleet supervisor", image=found.image),
-            Text("`manager build --bot DIR`"),
+            Text("image {image} does not contain the botfleet supervisor", image=facts.image),
+            Text("run `manager build --bot DIR`"),
         )
     if not is_known_contract(contract):
         return fail(
             "image",
             Text(
-                "the image {image} keeps contract {contract}, which this manager does not know",
-                image=found.image,
+                "image {image} uses contract version {contract}, which this manager does not support",
+                image=facts.image,
                 contract=contract,
             ),
-            Text("update the manager, or `manager build`"),
+            Text("update the manager, or run `manager build`"),
         )
-    return ok("image", Text("image {image}", image=found.image))
+    return ok("image", Text("image {image}", image=facts.image))
 
 
-def _counted(check: str, names: list[str] | tuple[str, ...], what: Text, remedy: Text) -> Iterator[Line]:
+def _counted(check: str, names: list[str] | tuple[str, ...], what: Text, remedy: Text) -> Iterator[Finding]:
     if names:
         yield warn(check, Text("{names}: {what}", names=", ".join(names), what=what), remedy)

@@ -1,4 +1,4 @@
-"""What doctor knows: plain data. None everywhere means that it cannot be known here, which is no fault."""
+"""The facts that doctor judges, as plain data. None means unknown, which is not a fault."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import NamedTuple
 from manager.i18n import Text
 
 
-class Client(NamedTuple):
-    """What is on the command line's side. Versions as their programs say them."""
+class ClientFacts(NamedTuple):
+    """The programs on the client's side. Versions as these programs print them."""
 
     endpoint: str = ""
     compose: str | None = None
     buildx: str | None = None
     python: str = ""
     missing_packages: tuple[str, ...] = ()
-    builds_without: str | None = None
-    """A docker command that builds without buildx, looked for where there is no buildx."""
+    builder: str | None = None
+    """A docker command that can build images without buildx; only looked for where buildx is missing."""
     buildx_remedy: Text = Text("")
 
 
-class Engine(NamedTuple):
-    """The Docker Engine. `clock_offset`: its clock less ours, in seconds; `memory` in bytes."""
+class EngineFacts(NamedTuple):
+    """The Docker Engine. `clock_offset`: its clock minus ours, in seconds; `memory` in bytes."""
 
     version: str
     api: str
@@ -41,7 +41,7 @@ class Engine(NamedTuple):
 
 
 class Disk(NamedTuple):
-    """A file system, by a path on it. Sizes in bytes; inodes 0 where it has no number of them."""
+    """A file system and a path on it. Sizes in bytes; `inodes` is 0 where it does not count them."""
 
     path: str
     type: str
@@ -51,8 +51,11 @@ class Disk(NamedTuple):
     free_inodes: int
 
 
-class Host(NamedTuple):
-    """The machine. `load`: of the last five minutes; `rtc_offset`: the hardware clock less ours, in seconds."""
+class HostFacts(NamedTuple):
+    """The machine.
+
+    `load`: the five-minute average; `rtc_offset`: the hardware clock minus ours, in seconds.
+    """
 
     cores: int
     memory: int
@@ -66,24 +69,27 @@ class Host(NamedTuple):
     max_user_processes: int | None = None
 
 
-class Owned(NamedTuple):
-    """A file or folder, with who may do what."""
+class OwnedPath(NamedTuple):
+    """A file or folder with its owner and permissions."""
 
     path: str
     uid: int
     mode: int
 
 
-class Stale(NamedTuple):
-    """Something that nobody uses any more. `what`: `temporary`, `staged`, `before-restore`, `interrupted`, `unconfigured`."""
+class StaleFile(NamedTuple):
+    """An unused file or folder.
 
-    what: str
+    `kind`: `temporary`, `staged`, `before-restore`, `interrupted`, `unconfigured`.
+    """
+
+    kind: str
     path: str
     size: int
 
 
-class Port(NamedTuple):
-    """An instance's web port. `is_ours`: its own container publishes it."""
+class WebPort(NamedTuple):
+    """An instance's web port. `is_ours`: published by its own container."""
 
     instance: str
     number: int
@@ -91,57 +97,57 @@ class Port(NamedTuple):
     is_ours: bool
 
 
-class Instance(NamedTuple):
-    """One instance as the engine and its supervisor show it. `has_fallen`: its container has, and nobody wants that."""
+class InstanceFacts(NamedTuple):
+    """An instance's state. `exited_unexpectedly`: its container is not running, and nobody stopped it."""
 
     id: str
     state: str
     why: str
     drift: tuple[str, ...] = ()
-    has_fallen: bool = False
+    exited_unexpectedly: bool = False
 
 
-class Files(NamedTuple):
-    """The project on the disk. Paths as people write them, relative to the project."""
+class ProjectFacts(NamedTuple):
+    """The project's files. Paths as users write them, relative to the project."""
 
     fleet: str
     configs: int
     problems: tuple[str, ...] = ()
     memory_limits: int = 0
     cpu_limits: float = 0.0
-    ports: tuple[Port, ...] = ()
-    data: Owned | None = None
+    ports: tuple[WebPort, ...] = ()
+    data: OwnedPath | None = None
     bot_uid: int | None = None
-    dotenv: Owned | None = None
-    secrets: tuple[Owned, ...] = ()
-    databases: tuple[Owned, ...] = ()
-    stale: tuple[Stale, ...] = ()
+    dotenv: OwnedPath | None = None
+    secrets: tuple[OwnedPath, ...] = ()
+    databases: tuple[OwnedPath, ...] = ()
+    stale: tuple[StaleFile, ...] = ()
     lock_held_by: str = ""
     lock_held_s: float = 0.0
 
 
-class Fleet(NamedTuple):
-    """What only the engine can tell of the fleet. `image_contract` is None where there is no image."""
+class FleetFacts(NamedTuple):
+    """The fleet as the engine has it. `image_contract` is None where there is no image."""
 
     image: str
     image_contract: str | None
-    instances: tuple[Instance, ...] = ()
+    instances: tuple[InstanceFacts, ...] = ()
     orphans: tuple[str, ...] = ()
-    strays: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     old_daemon: tuple[str, ...] = ()
 
 
 class Facts(NamedTuple):
-    """Everything. `engine_fault` and `project_fault` say why there is no engine or no project."""
+    """All facts. `engine_fault` and `project_fault` say why `engine` or `files` is None."""
 
-    client: Client
-    host: Host
-    engine: Engine | None = None
+    client: ClientFacts
+    host: HostFacts
+    engine: EngineFacts | None = None
     engine_fault: str = ""
-    files: Files | None = None
+    files: ProjectFacts | None = None
     project_fault: str = ""
-    fleet: Fleet | None = None
+    fleet: FleetFacts | None = None
     data_disk: Disk | None = None
     engine_disk: Disk | None = None
     database_disks: tuple[Disk, ...] = ()

@@ -1,4 +1,4 @@
-"""One finding of doctor's: how bad it is, what is so, and what to do about it."""
+"""A finding: its severity, a description, and a remedy."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from manager.i18n import Text
 Level = Literal["ok", "warn", "fail"]
 
 
-class Line(NamedTuple):
-    """`check` is a word for programs; `remedy` is None where nothing needs to be done."""
+class Finding(NamedTuple):
+    """`check` identifies the check in JSON; `remedy` is None where nothing needs to be done."""
 
     level: Level
     check: str
@@ -18,16 +18,15 @@ class Line(NamedTuple):
     remedy: Text | None = None
 
 
-def ok(check: str, text: Text) -> Line:
-    """As it should be."""
-    return Line("ok", check, text)
+def ok(check: str, text: Text) -> Finding:
+    return Finding("ok", check, text)
 
 
-def warn(check: str, text: Text, remedy: Text) -> Line:
-    """It works now, and may not tomorrow."""
-    return Line("warn", check, text, remedy)
+def warn(check: str, text: Text, remedy: Text) -> Finding:
+    """Return a finding about something that works now and may fail later."""
+    return Finding("warn", check, text, remedy)
 
 
-def fail(check: str, text: Text, remedy: Text) -> Line:
-    """Bots do not run, or not safely, until this is mended."""
-    return Line("fail", check, text, remedy)
+def fail(check: str, text: Text, remedy: Text) -> Finding:
+    """Return a finding that prevents bots from running, or from running safely."""
+    return Finding("fail", check, text, remedy)

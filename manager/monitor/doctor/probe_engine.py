@@ -1,4 +1,4 @@
-"""Asks the engine, and the client's own programs."""
+"""Probe the engine and the client's programs."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from typing import Any
 
 from manager.engine import client, docker_cli, http_socket
 from manager.errors import ManagerError
-from manager.monitor.doctor.facts import Client, Engine
+from manager.monitor.doctor.facts import ClientFacts, EngineFacts
 
-ANSWER_S = 5
+PROGRAM_TIMEOUT_S = 5
 PACKAGE = "botfleet"
 
 
-class Programs:
-    """The versions of Compose and buildx, asked for while other things are looked at: they take 0.1 s each."""
+class ClientPrograms:
+    """Determine the versions of Compose and buildx concurrently with other probes: each takes 0.1 s."""
 
     def __init__(self) -> None:
         self._running = {
-            name: _started("docker", name, "version", *words)
-            for name, words in (("compose", ("--short",)), ("buildx", ()))
+            name: _start("docker", name, "version", *options)
+            for name, options in (("compose", ("--short",)), ("buildx", ()))
         }
 
-    def client(self) -> Client:
-        """Waits for the answers."""
-        buildx = _buildx_version(_said(self._running["buildx"]))
-        return Client(
+    def client(self) -> ClientFacts:
+        """Wait for the programs, and return the facts of the client's side."""
+        buildx = _buildx_version(_output(self._running["buildx"]))
+        return ClientFacts(
             endpoint=endpoint(os.environ),
-            compose=_said(self._running["compose"]),
+            compose=_output(self._running["compose"]),
             buildx=buildx,
-            builds_without=None if buildx else _builder(),
+            builder=None if buildx else _builder(),
             buildx_remedy=docker_cli.buildx_remedy(docker_cli.os_release(), docker_cli.is_docker_ce()),
             python=".".join(map(str, sys.version_info[:3])),
             missing_packages=missing_packages(),
@@ -50,32 +50,32 @@ def _builder() -> str | None:
 
 
 def endpoint(environ: Mapping[str, str]) -> str:
-    """Where the docker CLI finds its engine."""
-    found = http_socket.local_socket(environ)
-    return f"unix://{found}" if found else environ.get("DOCKER_HOST", "")
+    """Return the address at which the docker CLI finds its engine."""
+    socket = http_socket.local_socket(environ)
+    return f"unix://{socket}" if socket else environ.get("DOCKER_HOST", "")
 
 
 def missing_packages() -> tuple[str, ...]:
-    """What the manager needs and cannot import, by the packages' own records."""
+    """Return the names of required packages that are not installed."""
     try:
-        wanted = metadata.requires(PACKAGE) or []
+        requirements = metadata.requires(PACKAGE) or []
     except metadata.PackageNotFoundError:
         return ()
-    names = [_name(each) for each in wanted if "extra ==" not in each]
+    names = [_name(requirement) for requirement in requirements if "extra ==" not in requirement]
     return tuple(name for name in names if not _is_installed(name))
 
 
-def look(engine: client.Engine) -> Engine:
-    """Two calls. Raises EngineError."""
+def probe(engine: client.Engine) -> EngineFacts:
+    """Return the engine's facts. Makes two API calls; raises EngineError."""
     version = engine.version()
-    began = time.time()
+    started = time.time()
     info = engine.info()
-    return read(version, info, (began + time.time()) / 2)
+    return parse_answers(version, info, (started + time.time()) / 2)
 
 
-def read(version: Mapping[str, Any], info: Mapping[str, Any], now: float) -> Engine:
-    """What the engine says of itself. `now`: our clock in the middle of the call."""
-    return Engine(
+def parse_answers(version: Mapping[str, Any], info: Mapping[str, Any], now: float) -> EngineFacts:
+    """Return the facts from the engine's answers. `now`: our clock at the middle of the second call."""
+    return EngineFacts(
         version=str(version.get("Version", "?")),
         api=str(version.get("ApiVersion", "?")),
         storage_driver=str(info.get("Driver", "?")),
@@ -90,13 +90,16 @@ def read(version: Mapping[str, Any], info: Mapping[str, Any], now: float) -> Eng
         limits_memory=bool(info.get("MemoryLimit", True)),
         limits_pids=bool(info.get("PidsLimit", True)),
         filters_bridge=bool(info.get("BridgeNfIptables", True)),
-        warnings=tuple(each.removeprefix("WARNING: ") for each in info.get("Warnings") or []),
+        warnings=tuple(warning.removeprefix("WARNING: ") for warning in info.get("Warnings") or []),
     )
 
 
-def _offset(said: str, now: float) -> float | None:
-    """The engine's clock less ours; it gives nanoseconds, which datetime cannot read."""
-    whole, _dot, rest = said.partition(".")
+def _offset(system_time: str, now: float) -> float | None:
+    """Return the engine's clock minus ours, in seconds.
+
+    It reports nanoseconds, which datetime cannot parse.
+    """
+    whole, _dot, rest = system_time.partition(".")
     zone = "".join(rest.lstrip("0123456789"))
     fraction = rest[: len(rest) - len(zone)][:6]
     try:
@@ -105,28 +108,28 @@ def _offset(said: str, now: float) -> float | None:
         return None
 
 
-def _started(*words: str) -> subprocess.Popen[str] | None:
+def _start(*argv: str) -> subprocess.Popen[str] | None:
     try:
-        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     except OSError:
         return None
 
 
-def _said(running: subprocess.Popen[str] | None) -> str | None:
-    """What a program printed; None for one that is not there, failed or hangs."""
-    if running is None:
+def _output(process: subprocess.Popen[str] | None) -> str | None:
+    """Return a program's output; None if it is missing, failed or did not finish in time."""
+    if process is None:
         return None
     try:
-        said, _err = running.communicate(timeout=ANSWER_S)
+        output, _err = process.communicate(timeout=PROGRAM_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        running.kill()
-        running.communicate()
+        process.kill()
+        process.communicate()
         return None
-    return said.strip() if running.returncode == 0 else None
+    return output.strip() if process.returncode == 0 else None
 
 
-def _buildx_version(said: str | None) -> str | None:
-    words = (said or "").split()
+def _buildx_version(output: str | None) -> str | None:
+    words = (output or "").split()
     return words[1] if len(words) > 1 else None
 
 

@@ -1,4 +1,4 @@
-"""Looks at the machine, through /proc and /sys: no network, no program run."""
+"""Probe the machine through /proc and /sys, without network access or external programs."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ import resource
 import time
 from pathlib import Path
 
-from manager.monitor.doctor.facts import Disk, Host
+from manager.monitor.doctor.facts import Disk, HostFacts
 
 PROC = Path("/proc")
 RTC = Path("/sys/class/rtc/rtc0/since_epoch")
 TIMEX_BYTES = 512
-"""More than the kernel's struct timex, whose first word, 0, asks and sets nothing."""
+"""Larger than the kernel's struct timex. Its first field, 0, requests the state without changing it."""
 TIME_ERROR = 5
 MAX_BYTES = 1 << 20
 ESCAPED = re.compile(r"\\([0-7]{3})")
-"""A space in a mount's path, as the kernel writes it."""
+"""The kernel's escape of spaces in mount paths."""
 
 
-def look() -> Host:
-    """The machine as it is now."""
-    return Host(
+def probe() -> HostFacts:
+    return HostFacts(
         cores=os.cpu_count() or 1,
         memory=memory(_text(PROC / "meminfo")),
         load=os.getloadavg()[1],
@@ -38,7 +37,7 @@ def look() -> Host:
 
 
 def memory(meminfo: str) -> int:
-    """Bytes of RAM."""
+    """Return the bytes of RAM."""
     for line in meminfo.splitlines():
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) * 1024
@@ -46,39 +45,42 @@ def memory(meminfo: str) -> int:
 
 
 def disk(path: Path, mounts: str | None = None) -> Disk | None:
-    """The file system that a path is on, or would be once it is made; None where it cannot be looked at."""
+    """Return the file system of a path, which need not exist yet; None where it cannot be determined."""
     try:
         while not path.exists():
             path = path.parent
-        found, real = os.statvfs(path), path.resolve()
+        status, real = os.statvfs(path), path.resolve()
     except OSError:
         return None
     return Disk(
         str(path),
         file_system(_text(PROC / "self/mountinfo") if mounts is None else mounts, real),
-        found.f_blocks * found.f_frsize,
-        found.f_bavail * found.f_frsize,
-        found.f_files,
-        found.f_favail,
+        status.f_blocks * status.f_frsize,
+        status.f_bavail * status.f_frsize,
+        status.f_files,
+        status.f_favail,
     )
 
 
 def file_system(mounts: str, path: Path) -> str:
-    """The type of the innermost mount above a real path, of the lines of /proc/self/mountinfo; the last one made wins."""
-    best, found = -1, "?"
+    """Return the type of the innermost mount above a resolved path. `mounts`: /proc/self/mountinfo.
+
+    Of two mounts on one path the later one wins.
+    """
+    best, type_ = -1, "?"
     for line in mounts.splitlines():
         before, _dash, after = line.partition(" - ")
-        words = before.split()
-        if len(words) < 5 or not after:
+        fields = before.split()
+        if len(fields) < 5 or not after:
             continue
-        at = Path(ESCAPED.sub(lambda found: chr(int(found[1], 8)), words[4]))
-        if path.is_relative_to(at) and len(at.parts) >= best:
-            best, found = len(at.parts), after.split()[0]
-    return found
+        mount_point = Path(ESCAPED.sub(lambda match: chr(int(match[1], 8)), fields[4]))
+        if path.is_relative_to(mount_point) and len(mount_point.parts) >= best:
+            best, type_ = len(mount_point.parts), after.split()[0]
+    return type_
 
 
 def _is_clock_synchronised() -> bool | None:
-    """What the kernel was told by whoever keeps the clock: chrony, timesyncd and ntpd all tell it."""
+    """Return the kernel's flag, which chrony, timesyncd and ntpd set."""
     try:
         state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
     except (OSError, AttributeError):

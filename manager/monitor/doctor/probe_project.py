@@ -1,4 +1,7 @@
-"""Looks at the project's files, and at what the engine has of its fleet. Changes nothing, follows no bot's links."""
+"""Probe the project's files and its fleet's containers.
+
+Changes nothing and does not follow a bot's symlinks.
+"""
 
 from __future__ import annotations
 
@@ -15,92 +18,105 @@ from manager.fleet.env_file import ENV_FILE, STAGED_FILE
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.supervisor_state import LOCK_FILE
-from manager.monitor.doctor.facts import Files, Fleet, Instance, Owned, Port, Stale
+from manager.monitor.doctor.facts import (
+    FleetFacts,
+    InstanceFacts,
+    OwnedPath,
+    ProjectFacts,
+    StaleFile,
+    WebPort,
+)
 from manager.util import console
 from manager.util.atomic_file import LEFTOVER_S
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
-ASIDE = re.compile(r".+\.before-restore-\d{8}-\d{6}(-\d+)?(-interrupted)?(-\d+)?")
+MOVED_ASIDE = re.compile(r".+\.before-restore-\d{8}-\d{6}(-\d+)?(-interrupted)?(-\d+)?")
 RESTORING = ".restoring-"
 LARGE_LEFTOVER_S = 86400
-"""A backup and its proof may take hours."""
+"""A backup or its verification may take hours."""
 NANO = 1_000_000_000
-MOST_COUNTED = 10_000
-"""Files of a stale folder whose sizes are added up; a bot may have made millions."""
+MAX_COUNTED_FILES = 10_000
+"""Limit for adding up a stale folder's size; a bot may have created millions of files."""
 
 
-def files(project: Project, snapshot: FleetSnapshot | None) -> Files:
-    """What is on the disk."""
+def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFacts:
+    """Return the facts about the project's files."""
     fleet, specs = project.fleet, project.specs.values()
     held_by, held_s = _lock_holder(fleet.lock_file)
-    return Files(
+    return ProjectFacts(
         fleet=fleet.name,
         configs=len(project.specs),
-        problems=tuple(str(each) for each in project.problems),
-        memory_limits=sum(each.memory for each in specs),
-        cpu_limits=sum(each.nano_cpus for each in specs) / NANO,
+        problems=tuple(str(problem) for problem in project.problems),
+        memory_limits=sum(spec.memory for spec in specs),
+        cpu_limits=sum(spec.nano_cpus for spec in specs) / NANO,
         ports=tuple(_ports(project, snapshot)),
         data=_owned(project, fleet.data_dir),
         bot_uid=_bot_uid(fleet.data_dir),
         dotenv=_owned(project, fleet.dotenv_file),
         secrets=tuple(_secrets(project)),
-        databases=tuple(_owned_all(project, (fleet.database_dir(each.id) for each in specs))),
+        databases=tuple(_owned_all(project, (fleet.database_dir(spec.id) for spec in specs))),
         stale=tuple(_stale(project, snapshot)),
         lock_held_by=held_by,
         lock_held_s=held_s,
     )
 
 
-def fleet(snapshot: FleetSnapshot) -> Fleet:
-    """What the engine has."""
-    return Fleet(
+def probe_fleet(snapshot: FleetSnapshot) -> FleetFacts:
+    """Return the facts about the fleet's containers."""
+    return FleetFacts(
         image=snapshot.project.fleet.image_name,
         image_contract=None if snapshot.image == NO_IMAGE else snapshot.image.contract,
         instances=tuple(
-            Instance(each, view.verdict.state, str(view.verdict.why or ""), view.drift, view.has_fallen)
-            for each, view in snapshot.views.items()
+            InstanceFacts(
+                instance, view.verdict.state, str(view.verdict.why or ""), view.drift, view.has_fallen
+            )
+            for instance, view in snapshot.views.items()
             if view.container is not None
         ),
         orphans=tuple(snapshot.plan_input.orphans),
-        strays=tuple(each.name for each in snapshot.observed.strays),
-        foreign=tuple(str(each) for each in snapshot.foreign()),
+        unexpected=tuple(container.name for container in snapshot.observed.strays),
+        foreign=tuple(str(problem) for problem in snapshot.foreign()),
         old_daemon=tuple(
-            str(each) for each in old_daemon_guard.still_running(snapshot, snapshot.project.specs).values()
+            str(problem)
+            for problem in old_daemon_guard.still_running(snapshot, snapshot.project.specs).values()
         ),
     )
 
 
 def database_folders(project: Project) -> set[Path]:
-    """The folders that hold databases, one for each file system they can be on."""
-    candidates = [project.fleet.data_dir, *(project.fleet.database_dir(each) for each in project.specs)]
-    found: dict[int, Path] = {}
+    """Return one database folder for each file system that databases are on."""
+    candidates = [
+        project.fleet.data_dir,
+        *(project.fleet.database_dir(instance) for instance in project.specs),
+    ]
+    folders: dict[int, Path] = {}
     for path in candidates:
         with suppress(OSError):
-            found.setdefault(path.stat().st_dev, path)
-    return set(found.values()) or {project.fleet.data_dir}
+            folders.setdefault(path.stat().st_dev, path)
+    return set(folders.values()) or {project.fleet.data_dir}
 
 
-def _ports(project: Project, snapshot: FleetSnapshot | None) -> Iterator[Port]:
-    for each, spec in project.specs.items():
+def _ports(project: Project, snapshot: FleetSnapshot | None) -> Iterator[WebPort]:
+    for instance, spec in project.specs.items():
         if spec.web_port is None:
             continue
-        container = snapshot.observed.containers.get(each) if snapshot else None
+        container = snapshot.observed.containers.get(instance) if snapshot else None
         is_ours = container is not None and container.is_up and container.web_port == spec.web_port
         is_free = is_ours or host.is_port_free(project.fleet.bind_address, spec.web_port)
-        if snapshot is not None or is_free:  # without an engine nobody can say whose it is
-            yield Port(each, spec.web_port, is_free and not is_ours, is_ours)
+        if snapshot is not None or is_free:  # without an engine its user is unknown
+            yield WebPort(instance, spec.web_port, is_free and not is_ours, is_ours)
 
 
-def _owned(project: Project, path: Path) -> Owned | None:
+def _owned(project: Project, path: Path) -> OwnedPath | None:
     try:
         status = path.lstat()
     except OSError:
         return None
-    return Owned(project.fleet.relative(path), status.st_uid, status.st_mode & 0o7777)
+    return OwnedPath(project.fleet.relative(path), status.st_uid, status.st_mode & 0o7777)
 
 
-def _owned_all(project: Project, paths: Iterable[Path]) -> Iterator[Owned]:
-    return (found for path in paths if (found := _owned(project, path)))
+def _owned_all(project: Project, paths: Iterable[Path]) -> Iterator[OwnedPath]:
+    return (owned for path in paths if (owned := _owned(project, path)))
 
 
 def _bot_uid(data_dir: Path) -> int | None:
@@ -110,30 +126,30 @@ def _bot_uid(data_dir: Path) -> int | None:
         return None
 
 
-def _secrets(project: Project) -> Iterator[Owned]:
-    folders = [project.fleet.secrets_dir(each) for each in project.specs]
+def _secrets(project: Project) -> Iterator[OwnedPath]:
+    folders = [project.fleet.secrets_dir(instance) for instance in project.specs]
     yield from _owned_all(project, folders)
     yield from _owned_all(project, (folder / ENV_FILE for folder in folders))
 
 
 def _lock_holder(path: Path) -> tuple[str, float]:
-    """(who, for how many seconds); empty when nobody holds it."""
+    """Return (holder, seconds held); empty if the lock is free."""
     note = lock.held_by(path)
     if note is None:
         return "", 0.0
     try:
-        began = time.mktime(time.strptime(str(note["since"]), lock.SINCE))
-        return f"`manager {note['command']}` ({note['pid']})", max(0.0, time.time() - began)
+        since = time.mktime(time.strptime(str(note["since"]), lock.SINCE))
+        return f"`manager {note['command']}` ({note['pid']})", max(0.0, time.time() - since)
     except (KeyError, ValueError, OverflowError):
         return "?", 0.0
 
 
-def _stale(project: Project, snapshot: FleetSnapshot | None) -> Iterator[Stale]:
+def _stale(project: Project, snapshot: FleetSnapshot | None) -> Iterator[StaleFile]:
     fleet = project.fleet
     known = {*project.specs, *(snapshot.observed.containers if snapshot else ())}
     used = {bind.source for spec in project.specs.values() for bind in binds(spec)}
     yield from _leftovers(project, known)
-    if project.loaded.broken_files:  # whose folders these are nobody knows
+    if project.loaded.broken_files:  # a broken file's instance is unknown
         return
     for top, mark in (("database", None), ("state", LOCK_FILE), ("secrets", ENV_FILE)):
         for entry in _entries(fleet.data_dir / top):
@@ -142,14 +158,14 @@ def _stale(project: Project, snapshot: FleetSnapshot | None) -> Iterator[Stale]:
                 not is_one
                 or entry.name in known
                 or f"{top}/{entry.name}" in used
-                or ASIDE.fullmatch(entry.name)
+                or MOVED_ASIDE.fullmatch(entry.name)
             ):
                 continue
             if mark is None or _owned(project, Path(entry.path, mark)):
-                yield Stale("unconfigured", fleet.relative(Path(entry.path)), _size(Path(entry.path)))
+                yield StaleFile("unconfigured", fleet.relative(Path(entry.path)), _size(Path(entry.path)))
 
 
-def _leftovers(project: Project, known: Iterable[str]) -> Iterator[Stale]:
+def _leftovers(project: Project, known: Iterable[str]) -> Iterator[StaleFile]:
     fleet = project.fleet
     folders = [
         fleet.project_dir,
@@ -158,16 +174,20 @@ def _leftovers(project: Project, known: Iterable[str]) -> Iterator[Stale]:
         fleet.state_dir,
         fleet.export_file.parent,
     ]
-    folders += [fleet.data_dir / "database", fleet.backup_dir, *(fleet.secrets_dir(each) for each in known)]
+    folders += [
+        fleet.data_dir / "database",
+        fleet.backup_dir,
+        *(fleet.secrets_dir(instance) for instance in known),
+    ]
     for folder in dict.fromkeys(folders):
         for entry in _entries(folder):
-            if what := leftover(entry.name, _age(entry), fleet.name):
-                yield Stale(what, fleet.relative(Path(entry.path)), _size(Path(entry.path)))
+            if what := leftover_kind(entry.name, _age(entry), fleet.name):
+                yield StaleFile(what, fleet.relative(Path(entry.path)), _size(Path(entry.path)))
 
 
-def leftover(name: str, age: float, fleet: str) -> str:
-    """What a file of this name and age (seconds) is left of; empty for one that is in use or not ours."""
-    if ASIDE.fullmatch(name):
+def leftover_kind(name: str, age: float, fleet: str) -> str:
+    """Return the kind of stale file for this name and age (seconds); empty if it is in use or not ours."""
+    if MOVED_ASIDE.fullmatch(name):
         return "before-restore"
     if name.startswith(RESTORING):
         return "interrupted"
@@ -179,7 +199,7 @@ def leftover(name: str, age: float, fleet: str) -> str:
 
 
 def _age(entry: os.DirEntry[str]) -> float:
-    """Seconds since the last change; none for one that is gone meanwhile."""
+    """Return the seconds since the last change; 0 for an entry that is gone."""
     try:
         return time.time() - entry.stat(follow_symlinks=False).st_mtime
     except OSError:
@@ -187,33 +207,33 @@ def _age(entry: os.DirEntry[str]) -> float:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in a folder, in the order of names; nothing where it cannot be read."""
+    """Return a folder's entries sorted by name; none where it cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda each: each.name)
+            return sorted(entries, key=lambda entry: entry.name)
     except OSError:
         return []
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder."""
-    total, left = 0, MOST_COUNTED
+    """Return the bytes of a file, or of all files below a folder."""
+    total, remaining = 0, MAX_COUNTED_FILES
     with suppress(OSError):
         total = path.lstat().st_size
     for root, _folders, names in os.walk(path):
-        for name in names[:left]:
+        for name in names[:remaining]:
             with suppress(OSError):
                 total += Path(root, name).lstat().st_size
-        left -= len(names)
-        if left <= 0:
+        remaining -= len(names)
+        if remaining <= 0:
             break
     return total
 
 
-def described(snapshot: FleetSnapshot) -> list[str]:
-    """The instances' states in a line each, for a report; nothing that a bot has printed is in it."""
+def describe_instances(snapshot: FleetSnapshot) -> list[str]:
+    """Return one line per instance for a report, without any output of a bot."""
     lines = []
-    for each, view in snapshot.views.items():
+    for instance, view in snapshot.views.items():
         last = view.supervision.last_exit.why if view.supervision and view.supervision.last_exit else ""
         facts = (
             view.verdict.state,
@@ -225,5 +245,5 @@ def described(snapshot: FleetSnapshot) -> list[str]:
         restarts = f"restarts: {view.supervision.restarts_total}" if view.supervision else ""
         since = display.since(view)
         age = f"since {console.age(time.time() - since)}" if since else ""
-        lines.append(f"{each}: " + "; ".join(fact for fact in (*facts, drift, restarts, age) if fact))
+        lines.append(f"{instance}: " + "; ".join(fact for fact in (*facts, drift, restarts, age) if fact))
     return lines

@@ -1,6 +1,6 @@
-"""The dated files of one instance, `YYYY-MM-DD/bot_stdout.log`, in a folder that belongs to its bot.
+"""Read an instance's dated files, `YYYY-MM-DD/bot_stdout.log`, in a folder that its bot owns.
 
-So nothing here follows a link, waits for a FIFO, or holds more than a piece of a file.
+The content is untrusted: symlinks are not followed, reads never block, and memory is bounded.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 from manager.engine.streams import Stream
-from manager.monitor.logs.lines import LONGEST
+from manager.monitor.logs.lines import MAX_LINE_BYTES
 from manager.util.time_parse import is_day
 
-MOST_DAYS = 400
-"""Folders that are looked into, newest first: a bot can make as many as it likes."""
+MAX_DAYS = 400
+"""Day folders that are opened, newest first: a bot can create any number of them."""
 
 BLOCK = 1 << 20
-TAIL_SEARCHED = 1 << 28
-"""Bytes in which the beginning of the last N lines is looked for: a file without any line end has none."""
+MAX_TAIL_BYTES = 1 << 28
+"""Limit of the search for the last N lines, in a file without line ends."""
 
-NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV})
-"""Gone, a file for a folder, a link, a socket, a device: there is nothing of this day."""
+MISSING_ERRORS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV})
+"""The file is missing, or not a regular file in a regular folder: this day has no lines."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-class Part(NamedTuple):
-    """One day's file: where it begins in the whole, and how much of it there was when it was opened."""
+class DayFile(NamedTuple):
+    """One day's file: its offset in the whole text, and its size when it was opened."""
 
     day: str
     name: str
@@ -42,28 +42,27 @@ class Part(NamedTuple):
 
 
 class DatedFiles:
-    """All files of one stream as one text, oldest first, as long as they were when they were opened."""
+    """Present all files of one stream as a single text, oldest first, with the sizes they had when opened."""
 
     def __init__(self, folder: Path, stream: Stream) -> None:
-        """Raises OSError when the folder is there and cannot be read; no folder is a text of nothing."""
+        """Open the files; a missing folder is an empty text. Raises OSError for an unreadable folder."""
         self._opened = ExitStack()
-        self.parts: list[Part] = []
+        self.parts: list[DayFile] = []
         self.size = 0
         try:
             for day, descriptor in self._open(folder, f"bot_{stream}.log"):
                 size = os.fstat(descriptor).st_size
-                self.parts.append(Part(day, f"{day}/bot_{stream}.log", descriptor, self.size, size))
+                self.parts.append(DayFile(day, f"{day}/bot_{stream}.log", descriptor, self.size, size))
                 self.size += size
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Lets go of the files."""
         self._opened.close()
 
     def read(self, start: int, size: int) -> bytes:
-        """These bytes of the whole; fewer where it ends, or where a file has been cut meanwhile."""
+        """Return `size` bytes from `start`; fewer at the end, or if a file has been truncated since."""
         pieces = []
         for part in self.parts:
             first, last = max(start, part.start), min(start + size, part.start + part.size)
@@ -71,85 +70,84 @@ class DatedFiles:
                 pieces.append(os.pread(part.descriptor, last - first, first - part.start))
         return b"".join(pieces)
 
-    def lines(self, start: int, end: int) -> Iterator[tuple[Part, bytes]]:
-        """(day's file, line without its end) of everything between two offsets."""
+    def lines(self, start: int, end: int) -> Iterator[tuple[DayFile, bytes]]:
+        """Yield (day's file, line without its end) between two offsets."""
         for part in self.parts:
             first, last = max(start, part.start), min(end, part.start + part.size)
             if first < last:
                 yield from ((part, line) for line in self._lines_of(first, last))
 
     def day_start(self, day: str) -> int:
-        """Where this day, or the next one there is, begins."""
+        """Return the offset of this day, or of the next one that exists."""
         return next((part.start for part in self.parts if part.day >= day), self.size)
 
     def has_day(self, day: str) -> bool:
-        """Whether there is something of this day."""
         return any(part.day == day for part in self.parts)
 
-    def rfind(self, wanted: bytes, end: int) -> int:
-        """The last offset at which `wanted` stands wholly before `end`; -1 for none, as bytes.rfind does."""
-        while end >= len(wanted):
-            start = max(0, end - BLOCK - len(wanted))
-            found = self.read(start, end - start).rfind(wanted)
-            if found >= 0:
-                return start + found
+    def rfind(self, needle: bytes, end: int) -> int:
+        """Return the last offset of `needle` that ends before `end`; -1 if not found, like bytes.rfind."""
+        while end >= len(needle):
+            start = max(0, end - BLOCK - len(needle))
+            position = self.read(start, end - start).rfind(needle)
+            if position >= 0:
+                return start + position
             if start == 0:
                 break
-            end = start + len(wanted) - 1
+            end = start + len(needle) - 1
         return -1
 
     def tail_start(self, count: int, end: int) -> int:
-        """Where the last `count` lines before `end` begin, found from the end."""
-        position, wanted = end, count
+        """Return the offset of the last `count` lines before `end`, searching backwards."""
+        position, remaining = end, count
         if position and self.read(position - 1, 1) == b"\n":
-            wanted += 1  # the end of the last line, which begins none
-        while position > max(0, end - TAIL_SEARCHED):
+            remaining += 1  # the last line's own end
+        while position > max(0, end - MAX_TAIL_BYTES):
             start = max(0, position - BLOCK)
             block = self.read(start, position - start)
             ends = block.count(b"\n")
-            if ends >= wanted:
-                at = len(block)
-                for _end in range(wanted):
-                    at = block.rindex(b"\n", 0, at)
-                return start + at + 1
-            wanted -= ends
+            if ends >= remaining:
+                line_end = len(block)
+                for _end in range(remaining):
+                    line_end = block.rindex(b"\n", 0, line_end)
+                return start + line_end + 1
+            remaining -= ends
             position = start
         return position
 
     def _lines_of(self, first: int, last: int) -> Iterator[bytes]:
-        rest = b""
+        remainder = b""
         while first < last:
             block = self.read(first, min(BLOCK, last - first))
             if not block:
                 break
             first += len(block)
-            *whole, rest = (rest + block).split(b"\n")
-            yield from whole
-            while len(rest) > LONGEST:
-                yield rest[:LONGEST]
-                rest = rest[LONGEST:]
-        if rest:
-            yield rest
+            *lines, remainder = (remainder + block).split(b"\n")
+            yield from lines
+            while len(remainder) > MAX_LINE_BYTES:
+                yield remainder[:MAX_LINE_BYTES]
+                remainder = remainder[MAX_LINE_BYTES:]
+        if remainder:
+            yield remainder
 
     def _open(self, folder: Path, name: str) -> Iterator[tuple[str, int]]:
-        """(day, descriptor) of the regular files of this name, oldest first."""
+        """Yield (day, descriptor) of the regular files of this name, oldest first."""
         try:
             root = self._keep(os.open(folder, _FOLDER))
         except FileNotFoundError:
             return
         with os.scandir(root) as entries:
             days = sorted(entry.name for entry in entries if is_day(entry.name))
-        for day in days[-MOST_DAYS:]:
+        for day in days[-MAX_DAYS:]:
             try:
-                inside = os.open(day, _FOLDER, dir_fd=root)
+                day_folder = os.open(day, _FOLDER, dir_fd=root)
                 try:
-                    descriptor = self._keep(os.open(name, _FILE, dir_fd=inside))
+                    descriptor = self._keep(os.open(name, _FILE, dir_fd=day_folder))
                 finally:
-                    os.close(inside)
+                    os.close(day_folder)
             except OSError as error:
-                if error.errno in NO_FILE:
+                if error.errno in MISSING_ERRORS:
                     continue
-                raise  # said, not passed over: its lines would be missing
+                raise  # an unreadable file is reported, because its lines would be missing
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 yield day, descriptor
 

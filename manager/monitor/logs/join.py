@@ -1,7 +1,8 @@
-"""Where an instance's dated file and the engine's log of the same stream meet. Pure but for reading.
+"""Find where an instance's dated file and the engine's log of the same stream meet.
 
-The supervisor writes the same bytes to both, to the file first. The engine's log begins later: with the container, or where it
-was rotated. So its beginning is looked for in the file, and what stands before it there is what the engine has no more.
+The supervisor writes the same bytes to both, to the file first. The engine's log starts later: with the
+container, or where it was rotated. Its start is searched for in the file; what precedes it there is what the
+engine no longer has.
 """
 
 from __future__ import annotations
@@ -10,75 +11,80 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from manager.monitor.logs.files import DatedFiles
-from manager.monitor.logs.lines import LONGEST, SUPERVISOR, Line
-from manager.util.time_parse import day_of, engine_moment
+from manager.monitor.logs.lines import MAX_LINE_BYTES, SUPERVISOR_PREFIX, LogLine
+from manager.util.time_parse import day_of, parse_engine_time
 
-ENOUGH = 4096
-"""Bytes of the engine's beginning that are looked for: dozens of lines, most with a time in them."""
+START_BYTES = 4096
+"""Length of the start that is searched for: dozens of lines, most with a timestamp."""
 
-ANY_ZONE_S = 86400
-"""The days of the files are the bot's: it may have another time zone than this manager."""
+TIME_ZONE_MARGIN_S = 86400
+"""The files' days are in the bot's time zone, which may differ from the manager's."""
 
 
-class Start(NamedTuple):
-    """How the engine's log of a stream begins: the first stamp, and the bytes of its first lines."""
+class LogStart(NamedTuple):
+    """The start of the engine's log of a stream: its first timestamp and the bytes of its first lines."""
 
     stamp: str
     text: bytes
 
 
 class Seam(NamedTuple):
-    """The offset in the file at which the engine's log begins; whether it was found there or only reckoned."""
+    """The file's offset at which the engine's log starts. `is_exact`: found there, not estimated by size."""
 
     offset: int
     is_exact: bool
 
 
-def start(lines: Iterable[Line]) -> Start | None:
-    """The beginning of one stream's lines; None where the bot has printed nothing there."""
+def read_start(lines: Iterable[LogLine]) -> LogStart | None:
+    """Return the start of one stream's lines; None if the bot has printed nothing there."""
     stamp, text = "", b""
     for line in lines:
-        if line.text.startswith(SUPERVISOR):
+        if line.text.startswith(SUPERVISOR_PREFIX):
             if text:
                 break
             continue
         stamp, text = stamp or line.stamp, text + line.text + b"\n"
-        if len(text) >= ENOUGH:
+        if len(text) >= START_BYTES:
             break
     if not stamp:
         return None
-    return Start(stamp, text.removesuffix(b"\n") or text)  # the last line may have no end in the file
+    return LogStart(stamp, text.removesuffix(b"\n") or text)  # the last line's end may not be in the file yet
 
 
-def find(files: DatedFiles, begun: Start | None, written: Callable[[], int]) -> Seam:
-    """Where in the file the engine's log begins. `written`: how many bytes of this stream the engine has."""
-    if begun is None:
+def find_seam(files: DatedFiles, log_start: LogStart | None, written: Callable[[], int]) -> Seam:
+    """Return where in the file the engine's log starts.
+
+    `written` is called for the number of bytes that the engine has of this stream, if the start is ambiguous.
+    """
+    if log_start is None:
         return Seam(files.size, True)
-    began = engine_moment(begun.stamp)
-    if files.size and day_of(began + ANY_ZONE_S) < files.parts[0].day:
-        return Seam(0, True)  # the supervisor has removed the days on which it began
-    found = files.rfind(begun.text, files.size)
-    if found >= 0 and files.rfind(begun.text, found + len(begun.text) - 1) < 0:
-        return Seam(found, True)
-    reckoned = max(files.size - written(), files.day_start(day_of(began)))
-    if found >= 0:  # a bot that repeats itself: the place that is right by size, or the next one before it
-        near = files.rfind(begun.text, min(reckoned + len(begun.text), files.size))
-        return Seam(near if near >= 0 else found, True)
-    is_whole = reckoned == 0 and not files.has_day(day_of(began))
-    return Seam(_line_start(files, reckoned), is_whole or files.size == reckoned)
+    started = parse_engine_time(log_start.stamp)
+    if files.size and day_of(started + TIME_ZONE_MARGIN_S) < files.parts[0].day:
+        return Seam(0, True)  # the supervisor has removed the days on which it started
+    offset = files.rfind(log_start.text, files.size)
+    if offset >= 0 and files.rfind(log_start.text, offset + len(log_start.text) - 1) < 0:
+        return Seam(offset, True)
+    estimate = max(files.size - written(), files.day_start(day_of(started)))
+    if offset >= 0:  # the bot repeats itself: take the occurrence that fits the size, or the one before it
+        nearest = files.rfind(log_start.text, min(estimate + len(log_start.text), files.size))
+        return Seam(nearest if nearest >= 0 else offset, True)
+    is_whole = estimate == 0 and not files.has_day(day_of(started))
+    return Seam(_line_start(files, estimate), is_whole or files.size == estimate)
 
 
 def _line_start(files: DatedFiles, offset: int) -> int:
-    """The next beginning of a line."""
-    at = files.read(offset - 1, LONGEST).find(b"\n") if offset > 0 else -1
-    return offset + at if at >= 0 else offset
+    """Return the offset of the next line."""
+    line_end = files.read(offset - 1, MAX_LINE_BYTES).find(b"\n") if offset > 0 else -1
+    return offset + line_end if line_end >= 0 else offset
 
 
-def is_older(line: Line, begun: Start | None) -> bool:
-    """Whether an engine's line was shown from the file already: the engine dropped it while its beginning was read."""
-    return begun is not None and line.stamp < begun.stamp and not line.text.startswith(SUPERVISOR)
+def is_older(line: LogLine, log_start: LogStart | None) -> bool:
+    """Return whether a line was already shown from the file, because the engine has just dropped it."""
+    return (
+        log_start is not None and line.stamp < log_start.stamp and not line.text.startswith(SUPERVISOR_PREFIX)
+    )
 
 
-def size(lines: Iterable[Line]) -> int:
-    """The bytes that these lines take in the file."""
-    return sum(len(line.text) + 1 for line in lines if not line.text.startswith(SUPERVISOR))
+def file_size(lines: Iterable[LogLine]) -> int:
+    """Return the number of bytes of these lines in the file."""
+    return sum(len(line.text) + 1 for line in lines if not line.text.startswith(SUPERVISOR_PREFIX))

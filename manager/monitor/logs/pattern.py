@@ -1,4 +1,4 @@
-"""`--grep`: a regular expression that cannot hang the command."""
+"""Match `--grep`, a regular expression that must not hang the command."""
 
 from __future__ import annotations
 
@@ -9,35 +9,42 @@ from types import FrameType
 
 from manager.errors import UsageError
 
-LOOKED_AT = 1 << 14
-"""Characters of a line."""
+MAX_CHARACTERS = 1 << 14
+"""The part of a line that is searched."""
 
-PATIENCE_S = 2.0
-"""For one line. A pattern such as `(a+)+$` takes longer than anybody lives, on a line of forty characters too."""
+TIMEOUT_S = 2.0
+"""Time limit per line against catastrophic backtracking, as with `(a+)+$`."""
 
 
 class Pattern:
-    """Which lines are wanted. Only the main thread can interrupt a search; elsewhere it takes the time it takes."""
+    """Match lines against a pattern.
+
+    The timeout works in the main thread only, the one that receives signals.
+    """
 
     def __init__(self, expression: re.Pattern[str]) -> None:
         self._expression = expression
         self._is_timed = threading.current_thread() is threading.main_thread()
         if self._is_timed:
-            signal.signal(signal.SIGALRM, self._give_up)
+            signal.signal(signal.SIGALRM, self._time_out)
 
     def matches(self, line: bytes) -> bool:
-        """Whether the pattern stands somewhere in the line's first 16384 characters. Raises UsageError for one that hangs."""
-        text = line[: 4 * LOOKED_AT].decode("utf-8", "replace")[:LOOKED_AT]
+        """Return whether the line's first 16384 characters contain the pattern.
+
+        Raises UsageError at the timeout.
+        """
+        text = line[: 4 * MAX_CHARACTERS].decode("utf-8", "replace")[:MAX_CHARACTERS]
         if not self._is_timed:
             return self._expression.search(text) is not None
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+        signal.setitimer(signal.ITIMER_REAL, TIMEOUT_S)
         try:
             return self._expression.search(text) is not None
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def _give_up(self, _number: int, _frame: FrameType | None) -> None:
+    def _time_out(self, _number: int, _frame: FrameType | None) -> None:
         raise UsageError(
-            "the pattern {pattern} takes more than {seconds} s for one line; write it without repeated repetitions",
-            pattern=self._expression.pattern, seconds=round(PATIENCE_S),
-        )  # fmt: skip
+            "pattern {pattern} takes more than {seconds} s on a single line; avoid nested repetitions",
+            pattern=self._expression.pattern,
+            seconds=round(TIMEOUT_S),
+        )

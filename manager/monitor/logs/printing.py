@@ -1,4 +1,4 @@
-"""Lines on standard output: for a terminal, for a pipe, or one JSON object each."""
+"""Print log lines for a terminal, for a pipe, or as one JSON object each."""
 
 from __future__ import annotations
 
@@ -6,61 +6,60 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 
-from manager.monitor.logs.lines import Line, for_terminal, made_visible
+from manager.monitor.logs.lines import LogLine, escape_controls, for_terminal
 from manager.util import console
 
 COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 
 
 class Printer:
-    """Prints lines, with their instance in front where there are several."""
+    """Print lines, prefixed with their instance if there are several."""
 
     def __init__(self, instances: Sequence[str], *, stamps: bool, as_json: bool) -> None:
         width = max(map(len, instances))
         self._prefixes = {
-            each: _prefix(each, width, index) if len(instances) > 1 else ""
-            for index, each in enumerate(instances)
+            instance: _prefix(instance, width, index) if len(instances) > 1 else ""
+            for index, instance in enumerate(instances)
         }
         self._stamps = stamps
         self._as_json = as_json
         self._is_terminal = sys.stdout.isatty()
         self._encoding = sys.stdout.encoding or "utf-8"
 
-    def show(self, instance: str, lines: Iterable[Line]) -> None:
-        """A pipe gets the lines' bytes as they are. Raises ManagerError when they cannot be written."""
+    def show(self, instance: str, lines: Iterable[LogLine]) -> None:
+        """Write the lines; a pipe gets their bytes unchanged. Raises ManagerError when the write fails."""
         with console.writing():
             sys.stdout.buffer.writelines(self._shown(instance, line) + b"\n" for line in lines)
 
     def flush(self) -> None:
-        """Whatever was shown is read now."""
         with console.writing():
             sys.stdout.buffer.flush()
 
-    def _shown(self, instance: str, line: Line) -> bytes:
+    def _shown(self, instance: str, line: LogLine) -> bytes:
         if self._as_json:
             return self._encoded(self._object(instance, line))
-        front = self._prefixes[instance] + (f"{self._stamp(line)} " if self._stamps else "")
-        return self._encoded(front) + (
+        prefix = self._prefixes[instance] + (f"{self._stamp(line)} " if self._stamps else "")
+        return self._encoded(prefix) + (
             self._encoded(for_terminal(line.text)) if self._is_terminal else line.text
         )
 
     def _encoded(self, text: str) -> bytes:
         return text.encode(self._encoding, "backslashreplace")
 
-    def _stamp(self, line: Line) -> str:
-        """The engine's, else the day: a line of a file has no other."""
+    def _stamp(self, line: LogLine) -> str:
+        """Return the engine's timestamp; for a line of a file, which has none, its day."""
         return line.stamp or line.file.partition("/")[0]
 
-    def _object(self, instance: str, line: Line) -> str:
-        found = {
+    def _object(self, instance: str, line: LogLine) -> str:
+        fields = {
             "id": instance,
             "time": line.stamp or None,
             "stream": line.stream,
             "line": line.text.decode("utf-8", "replace"),
             "file": line.file or None,
         }
-        text = json.dumps(found, ensure_ascii=not self._encoding.lower().startswith("utf"))
-        return made_visible(text) if self._is_terminal else text
+        text = json.dumps(fields, ensure_ascii=not self._encoding.lower().startswith("utf"))
+        return escape_controls(text) if self._is_terminal else text
 
 
 def _prefix(instance: str, width: int, index: int) -> str:

@@ -1,7 +1,7 @@
-"""One instance's lines: the engine's log, and before it what only the dated files still hold.
+"""Read one instance's lines: the engine's log, and before it what only the dated files still contain.
 
-The engine's log begins with the container, or later where it was rotated. Where its first lines stand in the dated files,
-those end and it begins (join.py); so no line is shown twice, and none between them is left out.
+The engine's log starts with the container, or later if it was rotated. join.py finds its first lines in the
+dated files, so that no line is shown twice and none is left out.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ from manager.errors import EngineError, ManagerError, NotFound
 from manager.i18n import Text
 from manager.monitor.logs import join
 from manager.monitor.logs.files import DatedFiles
-from manager.monitor.logs.lines import Line, from_frames
-from manager.util.time_parse import day_of, engine_moment, own_moment, start_of_day
+from manager.monitor.logs.lines import LogLine, join_frames
+from manager.util.time_parse import day_of, parse_engine_time, parse_line_time, start_of_day
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
 
-RECONNECT_S, SELDOM_S = 0.5, 5.0
-"""Before the engine is asked again: at first, and for an instance of which nothing comes. A fleet of stopped ones would
-be hundreds of calls a second.
-"""
+RECONNECT_S, MAX_RECONNECT_S = 0.5, 5.0
+"""Pause before reconnecting to the engine: at first, and for an instance without new lines. A fleet of
+stopped instances would otherwise cause hundreds of calls a second."""
 OVERLAP_S = 5
-"""What is asked for again after a reconnection: the streams are stamped apart, and come slightly out of order."""
+"""Requested again after a reconnection, because lines of the two streams may arrive slightly out of order."""
 
 
-class Wanted(NamedTuple):
-    """Which lines. `since` and `until` in seconds since the epoch; `tail`: how many at most, of those before now.
+class LogQuery(NamedTuple):
+    """The lines to show.
 
-    `past`: also what the engine has no more. Following alone begins with the container's own log.
+    `since` and `until` are Unix times; `tail` is the maximum number of lines before now.
+
+    `past`: include lines that the engine no longer has. Following alone starts with the container's own log.
     """
 
     follow: bool = False
@@ -51,7 +52,7 @@ class Wanted(NamedTuple):
 
 
 class Source:
-    """What one instance has printed and will print."""
+    """Read the past and future output of one instance."""
 
     def __init__(
         self,
@@ -59,99 +60,111 @@ class Source:
         fleet: str,
         instance: str,
         folder: Path,
-        wanted: Wanted,
+        query: LogQuery,
         warn: Callable[[Text], None],
     ) -> None:
-        """`folder`: the instance's log folder. `warn` is told, once, where lines may be missing or double."""
+        """`folder`: the instance's log folder.
+
+        `warn` is called at most once, if lines may be missing or doubled.
+        """
         self._engine = engine
         self._fleet = fleet
         self._instance = instance
         self._folder = folder
-        self.wanted = wanted
+        self.query = query
         self._warn = warn
         self._first = ""
         self._newest: dict[Stream, str] = {}
 
-    def past(self) -> Iterator[Line]:
-        """What was printed until now, oldest first. Raises EngineUnreachable, and ManagerError for an unreadable folder."""
+    def past(self) -> Iterator[LogLine]:
+        """Yield the lines up to now, oldest first.
+
+        Raises EngineUnreachable, and ManagerError for an unreadable folder.
+        """
         container = self._container_id()
         try:
             for line in (
-                self._of_files(None, {}, self.wanted.tail) if container is None else self._past_of(container)
+                self._file_lines(None, {}, self.query.tail)
+                if container is None
+                else self._past_lines(container)
             ):
                 yield line
                 self._note(line)
         except NotFound:
-            return  # removed while it was read: a recreation, or `down`
+            return  # the container was removed meanwhile, by a recreation or `down`
 
-    def live(self) -> Iterator[Line]:
-        """What comes after `past`, for ever: it outlives the container, and the engine, for as long as it is read."""
+    def live(self) -> Iterator[LogLine]:
+        """Yield the lines after `past`, endlessly, across recreated containers and restarts of the engine."""
         pause = RECONNECT_S
         while True:
             before, first = dict(self._newest), self._first
             try:
                 container = self._container_id()
                 if container is not None:
-                    for line in self._of_engine(container, follow=True, since=self._since()):
+                    for line in self._engine_lines(container, follow=True, since=self._since()):
                         if line.stamp > before.get(line.stream, first):
                             pause = RECONNECT_S
                             yield line
                             self._note(line)
             except EngineError:
-                pass  # the engine is away, or the container is being removed
+                pass  # the engine is unreachable, or the container is being removed
             time.sleep(pause)
-            pause = min(2 * pause, SELDOM_S)
+            pause = min(2 * pause, MAX_RECONNECT_S)
 
     def _since(self) -> float | None:
-        """From when on the engine is asked: what was shown already is dropped by stamp."""
-        newest = max(self._newest.values(), default="")
-        return engine_moment(newest) - OVERLAP_S if newest else self.wanted.since
+        """Return the time to request lines from.
 
-    def _note(self, line: Line) -> None:
-        """Remembers how far each stream has come; after a line was handed on, as one that was not must come again."""
+        Lines that were already shown are dropped by their timestamp.
+        """
+        newest = max(self._newest.values(), default="")
+        return parse_engine_time(newest) - OVERLAP_S if newest else self.query.since
+
+    def _note(self, line: LogLine) -> None:
+        """Record the progress of each stream. Called after the line was consumed, so that none is skipped."""
         if line.stamp:
             self._first = min(self._first or line.stamp, line.stamp)
             self._newest[line.stream] = max(self._newest.get(line.stream, ""), line.stamp)
 
-    def _past_of(self, container: str) -> Iterator[Line]:
-        wanted = self.wanted
-        if wanted.tail == 0:
-            for line in self._of_engine(container, streams=STREAMS, tail=1):
-                self._note(line)  # following goes on after it
+    def _past_lines(self, container: str) -> Iterator[LogLine]:
+        query = self.query
+        if query.tail == 0:
+            for line in self._engine_lines(container, streams=STREAMS, tail=1):
+                self._note(line)  # following continues after it
             return
-        if wanted.since is not None and self._oldest(container) <= wanted.since:
-            lines = self._of_engine(container, since=wanted.since, until=wanted.until)
-            yield from lines if wanted.tail is None else deque(lines, wanted.tail)
+        if query.since is not None and self._oldest(container) <= query.since:
+            lines = self._engine_lines(container, since=query.since, until=query.until)
+            yield from lines if query.tail is None else deque(lines, query.tail)
             return
-        present, missing = self._present(container)
-        starts: dict[Stream, join.Start | None] = {}
+        present, missing = self._engine_part(container)
+        starts: dict[Stream, join.LogStart | None] = {}
         if missing != 0:
             starts = {
-                each: join.start(self._of_engine(container, streams=(each,))) for each in wanted.streams
+                stream: join.read_start(self._engine_lines(container, streams=(stream,)))
+                for stream in query.streams
             }
-            yield from self._of_files(container, starts, missing)
+            yield from self._file_lines(container, starts, missing)
         yield from (line for line in present if not join.is_older(line, starts.get(line.stream)))
 
-    def _present(self, container: str) -> tuple[Iterable[Line], int | None]:
-        """What the engine has of the wanted lines, and how many more are wanted from before (None: all)."""
-        wanted = self.wanted
-        if wanted.tail is None:
-            lines = self._of_engine(container, until=wanted.until)
-            first = next(lines, None)  # from now on the engine holds its files open, whatever it rotates
+    def _engine_part(self, container: str) -> tuple[Iterable[LogLine], int | None]:
+        """Return the lines that the engine has, and how many older ones are needed (None: all)."""
+        query = self.query
+        if query.tail is None:
+            lines = self._engine_lines(container, until=query.until)
+            first = next(lines, None)  # from now on the engine keeps its files open, even if it rotates them
             return chain([] if first is None else [first], lines), None
-        if wanted.streams == STREAMS and wanted.until is None:
-            last = deque(self._of_engine(container, tail=wanted.tail), wanted.tail)
-            if len(last) == wanted.tail:
+        if query.streams == STREAMS and query.until is None:
+            last = deque(self._engine_lines(container, tail=query.tail), query.tail)
+            if len(last) == query.tail:
                 return last, 0
-        last = deque(self._of_engine(container, until=wanted.until), wanted.tail)
-        return last, wanted.tail - len(last)
+        last = deque(self._engine_lines(container, until=query.until), query.tail)
+        return last, query.tail - len(last)
 
     def _oldest(self, container: str) -> float:
-        """When the engine's log begins."""
-        first = next(self._of_engine(container, streams=STREAMS), None)
-        return engine_moment(first.stamp) if first else math.inf
+        """Return the Unix time of the first line in the engine's log."""
+        first = next(self._engine_lines(container, streams=STREAMS), None)
+        return parse_engine_time(first.stamp) if first else math.inf
 
-    def _of_engine(
+    def _engine_lines(
         self,
         container: str,
         *,
@@ -160,24 +173,27 @@ class Source:
         tail: int | None = None,
         since: float | None = None,
         until: float | None = None,
-    ) -> Iterator[Line]:
+    ) -> Iterator[LogLine]:
         frames = self._engine.logs(
             container,
-            streams=streams or self.wanted.streams,
+            streams=streams or self.query.streams,
             follow=follow,
             tail=tail,
             since=since,
             until=until,
         )
-        return from_frames(frames)
+        return join_frames(frames)
 
-    def _of_files(
-        self, container: str | None, starts: Mapping[Stream, join.Start | None], count: int | None
-    ) -> Iterator[Line]:
-        """The dated files' lines from before the engine's log; the last `count` of them. Without a container, all."""
+    def _file_lines(
+        self, container: str | None, starts: Mapping[Stream, join.LogStart | None], count: int | None
+    ) -> Iterator[LogLine]:
+        """Yield the last `count` lines of the dated files from before the engine's log.
+
+        Without a container, the files are read to their end.
+        """
         with ExitStack() as opened:
             texts = []
-            for stream in self.wanted.streams:
+            for stream in self.query.streams:
                 try:
                     files = opened.enter_context(closing(DatedFiles(self._folder, stream)))
                 except OSError as error:
@@ -186,48 +202,58 @@ class Source:
                         raise ManagerError("cannot read {path}: {why}", path=self._folder, why=why) from error
                     self._warn(Text("cannot read {path}: {why}", path=self._folder, why=why))
                     return
-                end = files.size if container is None else self._end(files, container, stream, starts[stream])
-                texts.append(chosen(files, stream, end, count, self.wanted))
+                end = (
+                    files.size
+                    if container is None
+                    else self._file_end(files, container, stream, starts[stream])
+                )
+                texts.append(select_lines(files, stream, end, count, self.query))
             lines = heapq.merge(*texts, key=lambda line: line.moment)
             yield from lines if count is None else deque(lines, count)
 
-    def _end(self, files: DatedFiles, container: str, stream: Stream, begun: join.Start | None) -> int:
-        found = join.find(files, begun, lambda: join.size(self._of_engine(container, streams=(stream,))))
-        if not found.is_exact:
+    def _file_end(
+        self, files: DatedFiles, container: str, stream: Stream, log_start: join.LogStart | None
+    ) -> int:
+        seam = join.find_seam(
+            files, log_start, lambda: join.file_size(self._engine_lines(container, streams=(stream,)))
+        )
+        if not seam.is_exact:
             self._warn(
                 Text(
-                    "{id}: the engine's log does not begin where bot_{stream}.log has the same lines:"
-                    " some may be missing or doubled there",
-                    id=self._instance, stream=stream,
+                    "{id}: cannot find the start of the engine's log in bot_{stream}.log: lines may be "
+                    "missing or duplicated at that point",
+                    id=self._instance,
+                    stream=stream,
                 )
-            )  # fmt: skip
-        return found.offset
+            )
+        return seam.offset
 
     def _container_id(self) -> str | None:
-        """The instance's present container."""
         rows = self._engine.containers(
             [*labels.fleet_filter(self._fleet), f"{labels.INSTANCE}={self._instance}"]
         )
-        found = containers.observe(rows, self._fleet).containers.get(self._instance)
-        return found.id if found else None
+        container = containers.observe(rows, self._fleet).containers.get(self._instance)
+        return container.id if container else None
 
 
-def chosen(files: DatedFiles, stream: Stream, end: int, count: int | None, wanted: Wanted) -> Iterator[Line]:
-    """The files' lines before `end` that may be wanted.
+def select_lines(
+    files: DatedFiles, stream: Stream, end: int, count: int | None, query: LogQuery
+) -> Iterator[LogLine]:
+    """Yield the files' lines before `end` that may match the query.
 
-    A line of a file has no time but its own, if it begins with one, or that of the line before; until the first such line
-    of a day only the day is known. What cannot be told from a wanted line is shown.
+    A line's time is its own timestamp if it starts with one, else that of the line before; before the first
+    timestamp only the day is known. A line that cannot be excluded is shown.
     """
-    since, until = wanted.since or -math.inf, wanted.until or math.inf
-    begin = 0 if wanted.since is None else files.day_start(day_of(wanted.since))
-    if count is not None and wanted.until is None:
+    since, until = query.since or -math.inf, query.until or math.inf
+    begin = 0 if query.since is None else files.day_start(day_of(query.since))
+    if count is not None and query.until is None:
         begin = max(begin, files.tail_start(count, end))
     day, known, moment = "", False, 0.0
     for part, text in files.lines(begin, end):
         if part.day != day:
             day, known, moment = part.day, False, start_of_day(part.day)
-        own = own_moment(text)
+        own = parse_line_time(text)
         if own is not None:
             known, moment = True, own
         if moment <= until and (not known or moment >= since):
-            yield Line(stream, text, file=part.name, moment=moment)
+            yield LogLine(stream, text, file=part.name, moment=moment)

@@ -1,1 +1,7 @@
-"""What instances use and report: cgroups, usage, sampler measure; reports asks the bots; collect does both; the rest shows."""
+"""Collect what instances use and what their bots report.
+
+usage, cgroups, sampler       measure CPU, memory, network and disk
+reports                       ask the bots for P&L and position
+collect                       both, once
+instance_stats, columns       one row per instance, totals, and how they are displayed
+"""

@@ -1,7 +1,7 @@
-"""What a container uses, from its cgroup's own files: hundreds of containers in milliseconds, and no call to the engine.
+"""Read what a container uses from its cgroup's files: hundreds of containers in milliseconds.
 
-A process says which cgroups it is in (/proc/PID/cgroup), the mount table where their files are. So nothing is guessed: version 1,
-version 2, the hybrid of both, and both of the engine's drivers (cgroupfs, systemd) are found in the same way.
+/proc/PID/cgroup names a process's cgroups, and the mount table where their files are. So cgroup v1, v2, the
+hybrid of both, and both of the engine's drivers (cgroupfs, systemd) are found in the same way.
 """
 
 from __future__ import annotations
@@ -16,31 +16,37 @@ from manager.fleet import host
 from manager.monitor.stats.usage import Sample, without_cache
 
 INIT = 1
-"""The pid inside of the process that every container has as long as it runs."""
+"""The pid, inside the container, of the process that every running container has."""
 
 MAX_BYTES = 1 << 16
-"""io.stat has a line for each disk; none of the other files comes near."""
+"""io.stat, with a line per disk, is the largest of these files."""
 
 UNLIMITED = 1 << 60
-"""Version 1 writes no limit as the largest multiple of a page, 2^63 less a little."""
+"""cgroup v1 writes "no limit" as 2^63, rounded down to a page."""
 
 UNIFIED = ""
-"""The name of version 2's hierarchy, which holds every controller that version 1 has not taken."""
+"""Key of cgroup v2's hierarchy, which has all controllers that are not mounted as v1."""
 
 
 class Mount(NamedTuple):
-    """Where a hierarchy's files are, and which of its cgroups is at the top there (`/`, but for a manager in a container)."""
+    """Where a hierarchy's files are, and the cgroup at their top.
+
+    The latter is `/`, unless the manager runs in a container.
+    """
 
     at: str
     root: str
 
 
 Mounts = Mapping[str, Mount]
-"""By controller, version 2's under UNIFIED."""
+"""Mounts by controller; cgroup v2's is under UNIFIED."""
 
 
-class Place(NamedTuple):
-    """Where one container's figures are. Folders, None where there is none; `pid`: its first process on the host."""
+class CgroupFolders(NamedTuple):
+    """The folders of a container's figures; None where there is none.
+
+    `pid`: its first process on the host.
+    """
 
     pid: int
     cpu: str | None
@@ -50,38 +56,40 @@ class Place(NamedTuple):
     is_v2: bool
 
     @property
-    def is_whole(self) -> bool:
-        """Whether CPU and memory can be read: else the engine has to be asked."""
+    def is_complete(self) -> bool:
+        """Return whether CPU and memory can be read; otherwise the engine has to be asked."""
         return self.cpu is not None and self.memory is not None
 
 
-def mounts(proc: Path = host.PROC) -> Mounts:
-    """The cgroup hierarchies of this machine; empty where there are none, as on a Mac."""
-    found: dict[str, Mount] = {}
+def read_mounts(proc: Path = host.PROC) -> Mounts:
+    """Return this machine's cgroup hierarchies; empty where there are none, as on macOS."""
+    by_controller: dict[str, Mount] = {}
     try:
         lines = (proc / "self/mountinfo").read_text(errors="replace").splitlines()
     except OSError:
-        return found
+        return by_controller
     for line in lines:
         before, _dash, after = line.partition(" - ")
-        fields, kind = before.split(), after.split()
-        if len(fields) < 5 or len(kind) < 3 or kind[0] not in {"cgroup", "cgroup2"}:
+        fields, description = before.split(), after.split()
+        if len(fields) < 5 or len(description) < 3 or description[0] not in {"cgroup", "cgroup2"}:
             continue
-        names = [UNIFIED] if kind[0] == "cgroup2" else kind[2].split(",")
+        names = [UNIFIED] if description[0] == "cgroup2" else description[2].split(",")
         for name in names:
-            found.setdefault(name, Mount(_unescaped(fields[4]), _unescaped(fields[3])))
-    return found
+            by_controller.setdefault(name, Mount(_unescaped(fields[4]), _unescaped(fields[3])))
+    return by_controller
 
 
-def places(containers: Iterable[str], mounted: Mounts, proc: Path = host.PROC) -> dict[str, Place]:
-    """Container id → where its figures are, for the running ones whose first process is within sight."""
-    pids = host.host_pids(((each, INIT) for each in containers), proc=proc) if mounted else {}
-    found = {container: place(pid, mounted, proc) for (container, _init), pid in pids.items()}
-    return {container: each for container, each in found.items() if each.is_whole}
+def find_all_folders(
+    containers: Iterable[str], mounted: Mounts, proc: Path = host.PROC
+) -> dict[str, CgroupFolders]:
+    """Return container id → folders, for the running containers whose first process is visible."""
+    pids = host.host_pids(((container, INIT) for container in containers), proc=proc) if mounted else {}
+    found = {container: find_folders(pid, mounted, proc) for (container, _init), pid in pids.items()}
+    return {container: folders for container, folders in found.items() if folders.is_complete}
 
 
-def place(pid: int, mounted: Mounts, proc: Path = host.PROC) -> Place:
-    """Where the figures of this process's cgroup are."""
+def find_folders(pid: int, mounted: Mounts, proc: Path = host.PROC) -> CgroupFolders:
+    """Return the folders of this process's cgroups."""
     paths: dict[str, str] = {}
     for line in _read(f"{proc}/{pid}/cgroup").splitlines():
         number, _colon, rest = line.partition(":")
@@ -94,32 +102,32 @@ def place(pid: int, mounted: Mounts, proc: Path = host.PROC) -> Place:
             return None
         at, root = mounted[controller]
         relative = os.path.relpath(paths[controller], root)
-        return None if relative.startswith("..") else os.path.join(at, relative)  # noqa: PTH118 - hundreds a second
+        return None if relative.startswith("..") else os.path.join(at, relative)  # noqa: PTH118 - speed
 
     is_v2 = "memory" not in paths or "memory" not in mounted
     if is_v2:
         unified = folder(UNIFIED)
-        return Place(pid, unified, unified, unified, unified, is_v2)
-    return Place(pid, folder("cpuacct"), folder("memory"), folder("pids"), folder("blkio"), is_v2)
+        return CgroupFolders(pid, unified, unified, unified, unified, is_v2)
+    return CgroupFolders(pid, folder("cpuacct"), folder("memory"), folder("pids"), folder("blkio"), is_v2)
 
 
-def sample(where: Place, proc: Path = host.PROC) -> Sample | None:
-    """What the container has used by now; None when it is gone."""
+def take_sample(folders: CgroupFolders, proc: Path = host.PROC) -> Sample | None:
+    """Return what the container has used so far; None if it no longer runs."""
     at = time.monotonic()
-    cpu_s = _cpu_seconds(where)
-    used = _number(where.memory, "memory.current" if where.is_v2 else "memory.usage_in_bytes")
+    cpu_s = _cpu_seconds(folders)
+    used = _number(folders.memory, "memory.current" if folders.is_v2 else "memory.usage_in_bytes")
     if cpu_s is None or used is None:
         return None
-    limit = _number(where.memory, "memory.max" if where.is_v2 else "memory.limit_in_bytes")
-    stat = _table(where.memory, "memory.stat")
-    read, written = _disk(where)
-    received, sent = _network(where.pid, proc)
+    limit = _number(folders.memory, "memory.max" if folders.is_v2 else "memory.limit_in_bytes")
+    stat = _table(folders.memory, "memory.stat")
+    read, written = _disk(folders)
+    received, sent = _network(folders.pid, proc)
     return Sample(
         at=at,
         cpu_s=cpu_s,
-        memory=without_cache(used, stat.get("inactive_file" if where.is_v2 else "total_inactive_file", 0)),
+        memory=without_cache(used, stat.get("inactive_file" if folders.is_v2 else "total_inactive_file", 0)),
         memory_limit=None if limit is None or limit >= UNLIMITED else limit,
-        pids=_number(where.pids, "pids.current"),
+        pids=_number(folders.pids, "pids.current"),
         received=received,
         sent=sent,
         read=read,
@@ -127,39 +135,43 @@ def sample(where: Place, proc: Path = host.PROC) -> Sample | None:
     )
 
 
-def _cpu_seconds(where: Place) -> float | None:
-    if where.is_v2:
-        used = _table(where.cpu, "cpu.stat").get("usage_usec")
+def _cpu_seconds(folders: CgroupFolders) -> float | None:
+    if folders.is_v2:
+        used = _table(folders.cpu, "cpu.stat").get("usage_usec")
         return None if used is None else used / 1e6
-    used = _number(where.cpu, "cpuacct.usage")
+    used = _number(folders.cpu, "cpuacct.usage")
     return None if used is None else used / 1e9
 
 
-def _disk(where: Place) -> tuple[int | None, int | None]:
-    """(bytes read, bytes written), all disks together."""
-    if where.disk is None:
+def _disk(folders: CgroupFolders) -> tuple[int | None, int | None]:
+    """Return (bytes read, bytes written) of all disks."""
+    if folders.disk is None:
         return None, None
-    words = _read(f"{where.disk}/{'io.stat' if where.is_v2 else 'blkio.throttle.io_service_bytes_recursive'}")
-    if where.is_v2:
-        pairs = [field.partition("=") for field in words.split()]
+    text = _read(
+        f"{folders.disk}/{'io.stat' if folders.is_v2 else 'blkio.throttle.io_service_bytes_recursive'}"
+    )
+    if folders.is_v2:
+        pairs = [field.partition("=") for field in text.split()]
         amounts = [(name, value) for name, _equals, value in pairs]
         return _sum(amounts, "rbytes"), _sum(amounts, "wbytes")
-    rows = [line.split() for line in words.splitlines()]
+    rows = [line.split() for line in text.splitlines()]
     amounts = [(row[1], row[2]) for row in rows if len(row) == 3]
     return _sum(amounts, "Read"), _sum(amounts, "Write")
 
 
 def _network(pid: int, proc: Path) -> tuple[int | None, int | None]:
-    """(bytes received, bytes sent) in the process's network, the loopback not counted."""
+    """Return (bytes received, bytes sent) of the process's network namespace, without the loopback."""
     rows = [line.replace(":", " ").split() for line in _read(f"{proc}/{pid}/net/dev").splitlines()[2:]]
-    cards = [row for row in rows if len(row) > 9 and row[0] != "lo"]
+    interfaces = [row for row in rows if len(row) > 9 and row[0] != "lo"]
     if not rows:
         return None, None
-    return _sum((("in", row[1]) for row in cards), "in"), _sum((("out", row[9]) for row in cards), "out")
+    return _sum((("in", row[1]) for row in interfaces), "in"), _sum(
+        (("out", row[9]) for row in interfaces), "out"
+    )
 
 
 def _sum(amounts: Iterable[tuple[str, str]], name: str) -> int:
-    return sum(int(value) for each, value in amounts if each == name and value.isdigit())
+    return sum(int(value) for key, value in amounts if key == name and value.isdigit())
 
 
 def _number(folder: str | None, name: str) -> int | None:
@@ -173,7 +185,10 @@ def _table(folder: str | None, name: str) -> dict[str, int]:
 
 
 def _read(path: str) -> str:
-    """These files of the kernel come whole in one read; one that is gone, or not ours to see, is empty."""
+    """Return a file's content; empty if it is gone or not readable.
+
+    The kernel returns these files in a single read.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -187,5 +202,5 @@ def _read(path: str) -> str:
 
 
 def _unescaped(path: str) -> str:
-    """The mount table writes a space as `\\040`."""
+    """Undo the mount table's escapes, such as `\\040` for a space."""
     return path.encode().decode("unicode_escape") if "\\" in path else path

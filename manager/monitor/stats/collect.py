@@ -1,4 +1,4 @@
-"""What instances use and report, gathered once: measured twice, asked once."""
+"""Collect usage and reports once: two samples per container, one request per bot."""
 
 from __future__ import annotations
 
@@ -9,38 +9,46 @@ from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text, _
 from manager.monitor.stats import reports
-from manager.monitor.stats.instance_stats import SILENT, InstanceStats
-from manager.monitor.stats.sampler import Meter
+from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
+from manager.monitor.stats.sampler import Sampler
 
 BETWEEN_SAMPLES_S = 0.5
-"""CPU is what was used between two samples. A bot that ticks twice a second is seen to; `docker stats` takes 1 s."""
+"""CPU is the usage between two samples. The interval covers a bot's ticks, two a second; `docker stats` takes
+1 s."""
 
 
-def gather(snapshot: FleetSnapshot, views: Iterable[Instance], meter: Meter) -> list[InstanceStats]:
-    """Samples all, waits once, samples all again; the bots are asked only then, for that is work which they would not do else."""
-    chosen = list(views)
-    running = [view.container.id for view in chosen if view.container and view.container.is_up]
+def collect(snapshot: FleetSnapshot, views: Iterable[Instance], meter: Sampler) -> list[InstanceStats]:
+    """Return the stats of these instances.
+
+    The bots are asked after the second sample, because answering costs CPU time that would be measured.
+    """
+    selected = list(views)
+    running = [view.container.id for view in selected if view.container and view.container.is_up]
     meter.measure(running)
     time.sleep(BETWEEN_SAMPLES_S if running else 0)
-    used = meter.measure(running)
-    said = reports.read(addresses(snapshot, chosen))
+    usages = meter.measure(running)
+    bot_reports = reports.fetch_reports(addresses(snapshot, selected))
     return [
         InstanceStats(
-            view, used.get(view.container.id) if view.container else None, said.get(view.id, SILENT)
+            view,
+            usages.get(view.container.id) if view.container else None,
+            bot_reports.get(view.id, NO_REPORT),
         )
-        for view in chosen
+        for view in selected
     ]
 
 
 def addresses(snapshot: FleetSnapshot, views: Iterable[Instance]) -> dict[str, tuple[str, int]]:
-    """Where the bots that are up can be asked."""
+    """Return instance → (host, port) for the bots that are up."""
     host = snapshot.project.fleet.web_host
     return {view.id: (host, view.web_port) for view in views if view.is_bot_up and view.web_port}
 
 
-def misled(row: InstanceStats) -> Text:
-    """What to say of a bot that trades otherwise than its container was made for."""
+def mode_mismatch(row: InstanceStats) -> Text:
+    """Return the warning for a bot that trades in another mode than its container was created for."""
     return Text(
-        "{id}: its bot says that it trades {said}, but its container was made for {mode}",
-        id=row.id, said=_(row.report.mode or ""), mode=_(row.view.mode or ""),
-    )  # fmt: skip
+        "{id}: the bot reports {reported} mode, but its container was created for {mode} mode",
+        id=row.id,
+        reported=_(row.report.mode or ""),
+        mode=_(row.view.mode or ""),
+    )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from manager.i18n import Text, _, mark
-from manager.monitor.stats.instance_stats import WORST_FIRST, InstanceStats, Totals
+from manager.monitor.stats.instance_stats import STATES_BY_URGENCY, InstanceStats, Totals
 from manager.util import console
 from manager.util.text_table import GAP, width
 
@@ -91,7 +91,7 @@ COLUMNS: Sequence[Column] = (
     Column("id", "ID", lambda row: row.id, lambda row: row.id.lower()),
     Column(
         "state", mark("STATE"),
-        lambda row: _(row.view.verdict.state), lambda row: WORST_FIRST.index(row.view.verdict.state),
+        lambda row: _(row.view.verdict.state), lambda row: STATES_BY_URGENCY.index(row.view.verdict.state),
     ),
     Column("mode", mark("MODE"), lambda row: _(row.view.mode or ""), lambda row: row.view.mode),
     Column("symbol", mark("SYMBOL"), lambda row: row.view.symbol or "", lambda row: row.view.symbol, rank=5),

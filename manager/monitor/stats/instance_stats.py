@@ -1,4 +1,4 @@
-"""What an instance is, uses and reports, side by side; the fleet's sums. Pure."""
+"""Combine what an instance is, uses and reports, and sum it up for the fleet. Pure."""
 
 from __future__ import annotations
 
@@ -14,58 +14,70 @@ from manager.fleet.status import State
 from manager.monitor.stats.reports import Report
 from manager.monitor.stats.usage import Usage
 
-WORST_FIRST: Sequence[State] = (
-    "failed", "unhealthy", "restarting", "orphan", "starting", "running", "completed", "stopped", "missing",
-)  # fmt: skip
+STATES_BY_URGENCY: Sequence[State] = (
+    "failed",
+    "unhealthy",
+    "restarting",
+    "orphan",
+    "starting",
+    "running",
+    "completed",
+    "stopped",
+    "missing",
+)
 
-SILENT = Report()
-"""What a bot reports that reports nothing."""
+NO_REPORT = Report()
+"""The report of a bot that does not answer."""
 
 
 class InstanceStats(NamedTuple):
-    """One instance at one moment. `usage` is None where nothing runs, or where nothing can be seen of it."""
+    """One instance at one moment. `usage` is None where nothing runs, or where it cannot be measured."""
 
     view: Instance
     usage: Usage | None = None
-    report: Report = SILENT
+    report: Report = NO_REPORT
 
     @property
     def id(self) -> str:
-        """The instance's id."""
         return self.view.id
 
     @property
     def is_live(self) -> bool:
-        """Whether it trades real money, or will once it is started anew: by its container, its config, or its bot's own word."""
+        """Return whether it trades real money now or after its next start.
+
+        Its container, its config and its bot's report count.
+        """
         spec = self.view.spec
         return "live" in (self.view.mode, self.report.mode, spec.mode if spec else None)
 
     @property
-    def needs_a_look(self) -> bool:
-        """Whether it is in a state that a person has to know of."""
+    def needs_attention(self) -> bool:
+        """Return whether it is in a state that needs an operator's attention."""
         state = self.view.verdict.inner or self.view.verdict.state
-        return state in {"failed", "unhealthy"} or self.view.has_fallen or self.is_misled
+        return state in {"failed", "unhealthy"} or self.view.has_fallen or self.has_mode_mismatch
 
     @property
-    def is_misled(self) -> bool:
-        """Whether its bot says that it trades in another mode than its container was made for."""
+    def has_mode_mismatch(self) -> bool:
+        """Return whether its bot reports another mode than its container was created for."""
         return None not in (self.report.mode, self.view.mode) and self.report.mode != self.view.mode
 
     @property
     def restarts(self) -> int:
-        """How often its supervisor has restarted its bot."""
+        """Return how many times its supervisor has restarted its bot."""
         return self.view.supervision.restarts_total if self.view.supervision else 0
 
     @property
     def up_since(self) -> float | None:
-        """When its bot was started, in seconds since the epoch; None when none is up."""
+        """Return the Unix time at which its bot was started; None if it is not running."""
         return display.since(self.view) if self.view.is_bot_up else None
 
 
 class Totals(NamedTuple):
-    """A fleet's sums. P&L by (mode, quote currency): paper is no money, and two currencies make no sum.
+    """A fleet's sums.
 
-    `with_pnl`: how many instances' P&L is in them; of the others it is not known now, which is not 0.
+    P&L by (mode, quote currency), because paper and live, or two currencies, cannot be added up.
+
+    `with_pnl`: the number of instances whose P&L is included; that of the others is unknown, not 0.
     """
 
     states: Mapping[State, int]
@@ -75,8 +87,8 @@ class Totals(NamedTuple):
     with_pnl: int
 
 
-def totals(rows: Iterable[InstanceStats]) -> Totals:
-    """The sums of what is known. In none of them is a P&L without a currency, or of a bot that says another mode than its own."""
+def sum_up(rows: Iterable[InstanceStats]) -> Totals:
+    """Sum up what is known. A P&L counts only with a currency, and from a bot without a mode mismatch."""
     states: Counter[State] = Counter()
     pnl: dict[tuple[str, str], Decimal] = {}
     cpu, memory, with_pnl = 0.0, 0, 0
@@ -85,17 +97,20 @@ def totals(rows: Iterable[InstanceStats]) -> Totals:
         if row.usage is not None:
             cpu += row.usage.cpu or 0
             memory += row.usage.last.memory
-        if row.report.pnl is not None and row.report.quote is not None and not row.is_misled:
+        if row.report.pnl is not None and row.report.quote is not None and not row.has_mode_mismatch:
             kind = (row.view.mode or "", row.report.quote)
             pnl[kind] = pnl.get(kind, Decimal(0)) + row.report.pnl
             with_pnl += 1
-    by_urgency = {state: states[state] for state in WORST_FIRST if state in states}
+    by_urgency = {state: states[state] for state in STATES_BY_URGENCY if state in states}
     return Totals(by_urgency, cpu, memory, dict(sorted(pnl.items())), with_pnl)
 
 
-def as_object(row: InstanceStats) -> dict[str, Any]:
-    """One object of `manager stats --json`: sizes in bytes, times in seconds, amounts as exact text, null for what is not known."""
-    view, report, began = row.view, row.report, row.up_since
+def stats_object(row: InstanceStats) -> dict[str, Any]:
+    """Return an object of `manager stats --json`.
+
+    Sizes in bytes, times in seconds, amounts as exact decimal strings, null for unknown.
+    """
+    view, report, started = row.view, row.report, row.up_since
     sample = row.usage.last if row.usage else None
     share = row.usage.memory_share if row.usage else None
     cpu = row.usage.cpu if row.usage else None
@@ -117,7 +132,7 @@ def as_object(row: InstanceStats) -> dict[str, Any]:
         "disk_read_bytes": sample and sample.read,
         "disk_written_bytes": sample and sample.written,
         "restarts": row.restarts,
-        "uptime_s": None if began is None else max(0, int(time.time() - began)),
+        "uptime_s": None if started is None else max(0, int(time.time() - started)),
         "pnl": None if report.pnl is None else format(report.pnl, "f"),
         "quote": report.quote,
         "position": None if report.position is None else format(report.position, "f"),

@@ -1,7 +1,7 @@
-"""What bots say of themselves: P&L and position, by `GET /api/status` on their web ports (docker/README.md).
+"""Ask the bots for P&L and position, by `GET /api/status` on their web ports (docker/README.md).
 
-A bot may be slow, broken or hostile. So all are asked at once, within one time for all of them; nothing is read without end, and no
-type is believed. What a bot does not say is None, never 0.
+A bot may be slow, broken or hostile. So all are asked concurrently with one common timeout, answers are
+bounded, and types are checked. What a bot does not report is None, never 0.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 PATH = "/api/status"
-WITHIN_S = 1.5
-"""For all bots together: a hundred of the bundled one on two busy cores need half of it."""
+TIMEOUT_S = 1.5
+"""For all bots together: a hundred of the bundled bot on two busy cores need half of it."""
 
 MAX_BYTES = 1 << 18
-"""A thousand open orders; the bundled bot's answer has 4 KB."""
+"""Enough for a thousand open orders; the bundled bot's answer has 4 KB."""
 
 CHUNK = 1 << 16
-LONGEST_NUMBER = 40
-LARGEST = Decimal(10) ** 15
-MOST_PLACES = 400
-"""Behind the point. No float has more; `1e-999999999`, written out, would fill the memory."""
+MAX_NUMBER_LENGTH = 40
+MAX_NUMBER = Decimal(10) ** 15
+MAX_DECIMALS = 400
+"""More than any float has; `1e-999999999`, written out, would exhaust the memory."""
 CURRENCY = re.compile(r"[A-Za-z0-9._-]{1,12}")
 
 
 class Report(NamedTuple):
-    """A bot's own words, as far as they make sense. Amounts are exact: P&L in `quote`, the position in `base`."""
+    """A bot's report, as far as it is valid. Amounts are exact: P&L in `quote`, the position in `base`."""
 
     pnl: Decimal | None = None
     quote: str | None = None
@@ -42,18 +42,22 @@ class Report(NamedTuple):
     trades: int | None = None
     mode: str | None = None
     tick_age: float | None = None
-    """Seconds since its loop last came round."""
+    """Seconds since its main loop last ran."""
     is_paused: bool = False
 
 
-def read(addresses: Mapping[str, tuple[str, int]], within: float = WITHIN_S) -> dict[str, Report]:
-    """Instance → its bot's report, for those that answer within the time. `addresses`: (host, port) by instance."""
-    answers = dict(_answers(addresses, time.monotonic() + within))
-    return {each: found for each, answer in answers.items() if (found := parse(answer)) is not None}
+def fetch_reports(addresses: Mapping[str, tuple[str, int]], timeout: float = TIMEOUT_S) -> dict[str, Report]:
+    """Return instance → report, for the bots that answer in time. `addresses`: instance → (host, port)."""
+    answers = dict(_answers(addresses, time.monotonic() + timeout))
+    return {
+        instance: report
+        for instance, answer in answers.items()
+        if (report := parse_answer(answer)) is not None
+    }
 
 
-def parse(answer: bytes) -> Report | None:
-    """The report in an HTTP answer; None for another answer than 200 with a JSON object."""
+def parse_answer(answer: bytes) -> Report | None:
+    """Return the report in an HTTP answer; None unless it is a 200 with a JSON object."""
     head, blank, body = answer.partition(b"\r\n\r\n")
     words = head.split(maxsplit=2)
     if not blank or len(words) < 2 or not words[0].startswith(b"HTTP/1.") or words[1] != b"200":
@@ -62,11 +66,11 @@ def parse(answer: bytes) -> Report | None:
         raw = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return of(raw) if isinstance(raw, dict) else None
+    return parse_report(raw) if isinstance(raw, dict) else None
 
 
-def of(raw: Mapping[str, Any]) -> Report:
-    """What makes sense of a bot's JSON object."""
+def parse_report(raw: Mapping[str, Any]) -> Report:
+    """Return the valid parts of a bot's JSON object."""
     orders = raw.get("open_orders")
     return Report(
         pnl=_amount(raw.get("pnl")),
@@ -82,25 +86,25 @@ def of(raw: Mapping[str, Any]) -> Report:
 
 
 def _amount(value: Any) -> Decimal | None:
-    """A number, or an exact one as text."""
+    """Return a finite decimal of reasonable size, given as a number or a string; else None."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    text = str(value) if not isinstance(value, int) or abs(value) < LARGEST else ""
-    if len(text) > LONGEST_NUMBER or not text.isascii():
+    text = str(value) if not isinstance(value, int) or abs(value) < MAX_NUMBER else ""
+    if len(text) > MAX_NUMBER_LENGTH or not text.isascii():
         return None
     try:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    if not number.is_finite() or abs(number) >= LARGEST:
+    if not number.is_finite() or abs(number) >= MAX_NUMBER:
         return None
     exponent = number.as_tuple().exponent
-    assert isinstance(exponent, int), number  # of a finite one
-    return number if exponent >= -MOST_PLACES else None
+    assert isinstance(exponent, int), number  # a finite number's
+    return number if exponent >= -MAX_DECIMALS else None
 
 
 def _count(value: Any) -> int | None:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_NUMBER
     return value if is_count else None
 
 
@@ -109,7 +113,7 @@ def _currency(value: Any) -> str | None:
 
 
 class _Call:
-    """One bot's connection: the request that is not sent yet, and the answer as far as it has come."""
+    """A connection to one bot: the rest of the request, and the answer so far."""
 
     def __init__(self, instance: str, host: str, port: int) -> None:
         self.instance = instance
@@ -117,19 +121,17 @@ class _Call:
         self._rest = f"GET {PATH} HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n\r\n".encode()
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.socket.setblocking(False)
-        self.socket.connect_ex(
-            (host, port)
-        )  # goes on while others are called; what fails, fails again when sent to
+        self.socket.connect_ex((host, port))  # asynchronous; an error is raised again by send()
 
-    def go_on(self) -> bool:
-        """Sends or receives what can be without waiting; whether the answer is complete. Raises OSError."""
+    def advance(self) -> bool:
+        """Send or receive without blocking. Returns whether the answer is complete; raises OSError."""
         if self._rest:
             self._rest = self._rest[self.socket.send(self._rest) :]
             return False
         chunk = self.socket.recv(CHUNK)
         self.answer += chunk
         if len(self.answer) > MAX_BYTES:
-            raise OSError("an answer without end")
+            raise OSError("the answer is too large")
         return not chunk
 
     @property
@@ -138,37 +140,37 @@ class _Call:
 
 
 def _answers(addresses: Mapping[str, tuple[str, int]], deadline: float) -> Iterator[tuple[str, bytes]]:
-    """Asks all at once, in this thread, and yields the answers as they come; who is late or fails is left out."""
-    with selectors.DefaultSelector() as waiting:
+    """Yield the answers as they arrive, in a single thread. Bots that are late or fail are left out."""
+    with selectors.DefaultSelector() as selector:
         try:
             for call in _calls(addresses):
-                waiting.register(call.socket, call.waits_for, call)
-            while waiting.get_map() and (left := deadline - time.monotonic()) > 0:
-                for key, _events in waiting.select(left):
+                selector.register(call.socket, call.waits_for, call)
+            while selector.get_map() and (remaining := deadline - time.monotonic()) > 0:
+                for key, _events in selector.select(remaining):
                     call = key.data
                     try:
-                        is_complete = call.go_on()
+                        is_complete = call.advance()
                     except BlockingIOError:
                         continue
                     except OSError:
-                        _close(waiting, call)
+                        _close(selector, call)
                         continue
                     if is_complete:
-                        _close(waiting, call)
+                        _close(selector, call)
                         yield call.instance, bytes(call.answer)
                     elif key.events != call.waits_for:
-                        waiting.modify(call.socket, call.waits_for, call)
+                        selector.modify(call.socket, call.waits_for, call)
         finally:
-            for key in list(waiting.get_map().values()):
-                _close(waiting, key.data)
+            for key in list(selector.get_map().values()):
+                _close(selector, key.data)
 
 
 def _calls(addresses: Mapping[str, tuple[str, int]]) -> Iterable[_Call]:
     for instance, (host, port) in addresses.items():
-        with contextlib.suppress(OSError):  # no more descriptors, no such address
+        with contextlib.suppress(OSError):  # out of file descriptors, invalid address
             yield _Call(instance, host, port)
 
 
-def _close(waiting: selectors.BaseSelector, call: _Call) -> None:
-    waiting.unregister(call.socket)
+def _close(selector: selectors.BaseSelector, call: _Call) -> None:
+    selector.unregister(call.socket)
     call.socket.close()

@@ -1,4 +1,4 @@
-"""Measures what containers use, again and again: from their cgroups where these are within sight, else by asking the engine."""
+"""Sample what containers use, from their cgroups where these are accessible, else through the engine."""
 
 from __future__ import annotations
 
@@ -13,56 +13,70 @@ from manager.monitor.stats.usage import Sample, Usage
 
 Statistics = Callable[[str], Mapping[str, Any]]
 
-ASKED_AT_ONCE = 8
-"""A call takes the engine 3 ms of work, so that more at once is no faster."""
+CONCURRENT_CALLS = 8
+"""A call costs the engine 3 ms of CPU time, so that more concurrent calls are no faster."""
 
 
-class Meter:
-    """Keeps the last sample of each container, against which the next one is measured."""
+class Sampler:
+    """Measure usage against each container's previous sample."""
 
     def __init__(self, statistics: Statistics) -> None:
         self._statistics = statistics
-        self._mounts = cgroups.mounts()
-        self._places: dict[str, cgroups.Place] = {}
+        self._mounts = cgroups.read_mounts()
+        self._folders: dict[str, cgroups.CgroupFolders] = {}
         self._samples: dict[str, Sample] = {}
 
     def measure(self, containers: Iterable[str]) -> dict[str, Usage]:
-        """Container id → what it uses, for those that run. CPU is that since the last call; None at the first.
+        """Return container id → usage, for those that run.
 
-        Raises EngineUnreachable, where the engine has to be asked.
+        CPU is measured since the previous call; None at the first.
+
+        Raises EngineUnreachable if the engine has to be asked.
         """
         ids = list(containers)
-        now = self._sampled(ids)
-        found = {each: usage.between(self._samples.get(each), sample) for each, sample in now.items()}
+        now = self._take_samples(ids)
+        usages = {
+            container: usage.usage_between(self._samples.get(container), sample)
+            for container, sample in now.items()
+        }
         self._samples = now
-        return found
+        return usages
 
-    def _sampled(self, ids: list[str]) -> dict[str, Sample]:
-        self._places = {each: self._places[each] for each in ids if each in self._places}
-        unknown = [each for each in ids if each not in self._places]
+    def _take_samples(self, ids: list[str]) -> dict[str, Sample]:
+        self._folders = {
+            container: self._folders[container] for container in ids if container in self._folders
+        }
+        unknown = [container for container in ids if container not in self._folders]
         if unknown:
-            self._places.update(cgroups.places(unknown, self._mounts))
-        found = {}
-        for each, place in list(self._places.items()):
-            sample = cgroups.sample(place)
-            if sample is None or sample.received is None:  # it ended, or another process is its first one now
-                del self._places[each]
+            self._folders.update(cgroups.find_all_folders(unknown, self._mounts))
+        samples = {}
+        for container, folders in list(self._folders.items()):
+            sample = cgroups.take_sample(folders)
+            if sample is None or sample.received is None:  # it has exited, or its first process changed
+                del self._folders[container]
             if sample is not None:
-                found[each] = sample
-        return found | self._asked([each for each in ids if each not in found])
+                samples[container] = sample
+        return samples | self._ask_engine([container for container in ids if container not in samples])
 
-    def _asked(self, ids: list[str]) -> dict[str, Sample]:
-        """The engine's word, where the files are out of sight: another user's, Docker Desktop's, a rootless engine's."""
+    def _ask_engine(self, ids: list[str]) -> dict[str, Sample]:
+        """Return the engine's samples, for cgroups that are not accessible.
+
+        These are another user's, Docker Desktop's, or a rootless engine's.
+        """
         if not ids:
             return {}
-        from concurrent.futures import ThreadPoolExecutor  # 10 ms that the files do without
+        from concurrent.futures import ThreadPoolExecutor  # 10 ms, not needed for cgroups
 
-        with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        with ThreadPoolExecutor(CONCURRENT_CALLS) as pool:
             samples = pool.map(self._ask, ids)
-            return {each: sample for each, sample in zip(ids, samples, strict=True) if sample is not None}
+            return {
+                container: sample
+                for container, sample in zip(ids, samples, strict=True)
+                if sample is not None
+            }
 
     def _ask(self, container: str) -> Sample | None:
-        with suppress(NotFound):  # removed since it was listed
+        with suppress(NotFound):  # the container was removed meanwhile
             raw = self._statistics(container)
-            return usage.of_engine(raw, time.monotonic())
+            return usage.parse_engine_stats(raw, time.monotonic())
         return None

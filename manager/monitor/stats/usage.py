@@ -1,6 +1,7 @@
-"""Samples of what containers have used → the figures that people read. Pure.
+"""Convert samples of what containers have used to the figures that users read. Pure.
 
-A sample comes from the cgroup's files (cgroups.py) or from the engine's own statistics, which hold the same numbers.
+A sample comes from the cgroup's files (cgroups.py) or from the engine's statistics, which contain the same
+numbers.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from typing import Any, NamedTuple
 
 
 class Sample(NamedTuple):
-    """What a container has used by one moment: `at` in seconds of a steady clock, CPU in seconds, all else but pids in bytes.
+    """What a container has used up to one moment. None means unknown.
 
-    `memory` is without file pages that the kernel can drop at once. None: not known here.
+    `at`: seconds of a monotonic clock; `cpu_s` in seconds; `pids` is a count; everything else in bytes.
+    `memory` excludes file pages that the kernel can drop at once.
     """
 
     at: float
@@ -27,34 +29,34 @@ class Sample(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What a container uses now. `cpu`: percent of one core, None until there are two samples."""
+    """What a container uses now. `cpu`: percent of one core; None until there are two samples."""
 
     cpu: float | None
     last: Sample
 
     @property
     def memory_share(self) -> float | None:
-        """Percent of the limit that is in use."""
+        """Return the percentage of the memory limit in use; None without a limit."""
         return 100 * self.last.memory / self.last.memory_limit if self.last.memory_limit else None
 
 
-def between(before: Sample | None, after: Sample) -> Usage:
-    """The figures of the time between two samples. A container that began anew meanwhile has no CPU figure yet."""
+def usage_between(before: Sample | None, after: Sample) -> Usage:
+    """Return the usage between two samples. A container restarted in between has no CPU figure yet."""
     if before is None or after.at <= before.at or after.cpu_s < before.cpu_s:
         return Usage(None, after)
     return Usage(100 * (after.cpu_s - before.cpu_s) / (after.at - before.at), after)
 
 
 def without_cache(used: int, idle_files: int) -> int:
-    """Bytes that the kernel could not just drop: what `docker stats` calls the memory usage.
+    """Return the memory without reclaimable file pages, in bytes, as `docker stats` shows it.
 
-    File pages that nobody has touched lately are left out: a bot that writes logs would seem to grow for ever.
+    Otherwise a bot that writes logs would seem to grow forever.
     """
     return used - idle_files if idle_files < used else used
 
 
-def of_engine(raw: Mapping[str, Any], at: float) -> Sample | None:
-    """The sample in an answer of the engine's statistics; None for a container that does not run."""
+def parse_engine_stats(raw: Mapping[str, Any], at: float) -> Sample | None:
+    """Return the sample in the engine's statistics; None for a container that is not running."""
     memory = raw.get("memory_stats") or {}
     if "usage" not in memory:
         return None
@@ -68,12 +70,12 @@ def of_engine(raw: Mapping[str, Any], at: float) -> Sample | None:
         memory=without_cache(memory["usage"], idle),
         memory_limit=memory.get("limit"),
         pids=(raw.get("pids_stats") or {}).get("current"),
-        received=sum(each["rx_bytes"] for each in networks),
-        sent=sum(each["tx_bytes"] for each in networks),
+        received=sum(network["rx_bytes"] for network in networks),
+        sent=sum(network["tx_bytes"] for network in networks),
         read=_disk(disks, "read"),
         written=_disk(disks, "write"),
     )
 
 
-def _disk(rows: Iterable[Mapping[str, Any]], word: str) -> int:
-    return sum(each["value"] for each in rows if str(each["op"]).lower() == word)
+def _disk(rows: Iterable[Mapping[str, Any]], operation: str) -> int:
+    return sum(row["value"] for row in rows if str(row["op"]).lower() == operation)

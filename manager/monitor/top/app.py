@@ -137,7 +137,7 @@ class Top(App[None]):
         self._show_detail()
 
     def _show_title(self, snapshot: Snapshot) -> None:
-        sums = columns.total_line(instance_stats.totals(snapshot.rows))
+        sums = columns.total_line(instance_stats.sum_up(snapshot.rows))
         wanted = self._filter.value
         words = str(Text("filter: {words}", words=wanted)) if wanted else ""
         title = "  ".join(part for part in (snapshot.fleet.name, words, sums) if part)

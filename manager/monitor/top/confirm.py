@@ -8,7 +8,7 @@ from manager.config.fleet import Fleet
 from manager.fleet import display
 from manager.i18n import Text, _, mark
 from manager.monitor.stats import columns
-from manager.monitor.stats.collect import misled
+from manager.monitor.stats.collect import mode_mismatch
 from manager.monitor.stats.instance_stats import InstanceStats
 
 ASKED: Mapping[str, str] = {
@@ -59,5 +59,5 @@ def detail(row: InstanceStats, fleet: Fleet) -> str:
         facts.append(str(Text("trades: {count}", count=said.trades)))
     if view.web_port is not None:
         facts.append(fleet.web_address(view.web_port))
-    why = str(misled(row)) if row.is_misled else display.note(view)
+    why = str(mode_mismatch(row)) if row.has_mode_mismatch else display.note(view)
     return "  ".join(fact for fact in facts if fact) + "\n" + why

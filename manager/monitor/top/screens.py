@@ -19,7 +19,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Log, Static
 
 from manager.i18n import Text, _, mark
-from manager.util.sanitize import plain
+from manager.util.sanitize import replace_unprintable
 
 BACK = [Binding("q,escape", "dismiss", show=False)]
 
@@ -62,7 +62,7 @@ MEANINGS = (
 def printable(line: str) -> str:
     """A bot's line without anything that could move a terminal's cursor or change its colours."""
     text = SEQUENCE.sub("", line[: 2 * LONGEST_LINE]).expandtabs()[:LONGEST_LINE]
-    return plain(text, "�")
+    return replace_unprintable(text, "�")
 
 
 class Question(ModalScreen[bool]):

@@ -15,9 +15,9 @@ from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.monitor.stats import reports
 from manager.monitor.stats.collect import addresses
-from manager.monitor.stats.instance_stats import SILENT, InstanceStats
+from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
 from manager.monitor.stats.reports import Report
-from manager.monitor.stats.sampler import Meter
+from manager.monitor.stats.sampler import Sampler
 
 REPORT_EVERY_S = 10.0
 """A P&L does not need every look, and an answer costs a bot some milliseconds that it would rather trade in."""
@@ -47,7 +47,7 @@ class Source:
     def __init__(self, session: Session, selection: Selection, interval: float) -> None:
         self._session, self._selection = session, selection
         self._interval = interval
-        self._meter = Meter(session.engine().statistics)
+        self._meter = Sampler(session.engine().statistics)
         self._reports: dict[str, tuple[float, Report]] = {}
         self._ask_at: dict[str, float] = {}
 
@@ -63,7 +63,7 @@ class Source:
             InstanceStats(
                 view,
                 used.get(view.container.id) if view.container else None,
-                self._reports[view.id][1] if view.id in self._reports else SILENT,
+                self._reports[view.id][1] if view.id in self._reports else NO_REPORT,
             )
             for view in views
         ]
@@ -86,8 +86,8 @@ class Source:
         there = addresses(snapshot, views)
         now = time.monotonic()
         turn = due(there, self._ask_at, now, self._interval)
-        within = REPORTS_WITHIN_S if self._ask_at else reports.WITHIN_S
-        found = reports.read({each: there[each] for each in turn}, within)
+        within = REPORTS_WITHIN_S if self._ask_at else reports.TIMEOUT_S
+        found = reports.fetch_reports({each: there[each] for each in turn}, within)
         for each in turn:
             self._ask_at[each] = now + (REPORT_EVERY_S if each in found else RETRY_S)
         self._ask_at = {each: at for each, at in self._ask_at.items() if each in there}

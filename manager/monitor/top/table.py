@@ -168,7 +168,7 @@ class FleetTable(ScrollView, can_focus=True):
     def _row(self, row: InstanceStats, texts: Mapping[str, str]) -> Strip:
         is_cursor = row.id == self.cursor
         whole = self._whole_style(row, is_cursor)
-        has_alarm = row.needs_a_look
+        has_alarm = row.needs_attention
         pieces = [(f"{'>' if is_cursor else ' '}{'!' if has_alarm else ' '}", whole)]
         for each in self.shown:
             text = columns.padded(texts[each.key], self._widths[each.key], is_number=each.is_number)
@@ -184,7 +184,7 @@ class FleetTable(ScrollView, can_focus=True):
     def _whole_style(self, row: InstanceStats, is_cursor: bool) -> Style:
         if self.is_old:
             return OLD + CURSOR if is_cursor else OLD
-        if row.needs_a_look:
+        if row.needs_attention:
             if not self._has_colour:
                 return COLOURLESS_ALARM + COLOURLESS_CURSOR if is_cursor else COLOURLESS_ALARM
             return ALARM_AT_CURSOR if is_cursor else ALARM

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from manager.config.variables import Unset, expand
+from manager.config.variables import UnsetVariable, expand
 
 WITH_HOST = frozenset(
     {
@@ -45,7 +45,7 @@ def resolve(references: Sequence[str], variables: Mapping[str, str]) -> list[Add
     for each in references:
         try:
             found.append(Address(each, expand(each.strip(), variables).strip(), proxies))
-        except Unset:
+        except UnsetVariable:
             found.append(Address(each, ""))
     return found
 

@@ -58,7 +58,7 @@ class BotPoller:
         for ids in _groups(list(asked), AT_ONCE):
             if self.is_over:
                 break
-            found |= reports.read(
+            found |= reports.fetch_reports(
                 {each: (fleet.web_host, asked[each].web_port or 0) for each in ids}, ASK_WITHIN_S
             )
         self._talkers |= {_key(asked[each]) for each in found}

@@ -29,7 +29,7 @@ class Notifier:
 
     def __init__(self, fleet: Fleet, now: float) -> None:
         self._fleet = fleet
-        saved = store.load(fleet.watch_file)
+        saved = store.load(fleet.alert_state_file)
         self._book = dict(saved.book) if saved else {}
         self.history = saved.history if saved else NO_HISTORY
         today = datetime.fromtimestamp(now)
@@ -137,11 +137,15 @@ class Notifier:
         self._waiting = saved.waiting
         self._next_save = time.monotonic() + SAVE_S
         try:
-            store.save(self._fleet.watch_file, saved)
+            store.save(self._fleet.alert_state_file, saved)
             self._saved = saved
         except OSError as error:
             console.warning(
-                Text("cannot write {path}: {why}", path=self._fleet.watch_file, why=error.strerror or error)
+                Text(
+                    "cannot write {path}: {why}",
+                    path=self._fleet.alert_state_file,
+                    why=error.strerror or error,
+                )
             )
 
     def close(self, addresses: Sequence[Address]) -> None:

@@ -20,6 +20,7 @@ from manager.i18n import Text
 from manager.ops.backup import archive, databases
 from manager.ops.backup.manifest import Manifest
 from manager.util import atomic_file, ownership, strict_json
+from manager.util.polling import wait_until
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 """Trades and positions are nobody else's business."""
@@ -79,7 +80,7 @@ def make(
                 atomic_file.replace(
                     path, lambda descriptor: running.write(descriptor, list(ids), image), FILE_MODE
                 )
-                atomic_file.sync(folder)
+                atomic_file.sync_path(folder)
         except OSError as error:
             raise ManagerError(
                 "cannot write {path}: {why}", path=error.filename or path, why=error.strerror or error
@@ -135,11 +136,11 @@ class _Run:
                 self.faults.append(f"{loaded.file}: {why}")
         if _head(fleet.compose_file) == COMPOSE_HEAD:
             self._add_file(writer, "compose.yaml", fleet.compose_file)
-        self._add_file(writer, "state/fleet.json", fleet.memory_file)
+        self._add_file(writer, "state/fleet.json", fleet.state_file)
 
     def _add_file(self, writer: archive.Writer, name: str, path: Path) -> None:
         try:
-            content = strict_json.content(path, MAX_FILE_BYTES)
+            content = strict_json.read_bytes(path, MAX_FILE_BYTES)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -167,7 +168,7 @@ class _Run:
 
 def _head(path: Path) -> bytes:
     try:
-        return strict_json.content(path, len(COMPOSE_HEAD) - 1)
+        return strict_json.read_bytes(path, len(COMPOSE_HEAD) - 1)
     except OSError:
         return b""
 
@@ -179,7 +180,7 @@ def _alone_in(folder: Path, fleet: str) -> Iterator[None]:
         ownership.make_folder(folder, FOLDER_MODE)
         path = folder / f".{fleet}.lock"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
-        ownership.inherit(path)
+        ownership.give_to_folder_owner(path)
     except OSError as error:
         raise ManagerError(
             "cannot write into {path}: {why}", path=folder, why=error.strerror or error
@@ -207,7 +208,13 @@ def _workspace(folder: Path, fleet: str) -> Iterator[Path]:
 
 
 def _free_path(folder: Path, fleet: str) -> Path:
-    """Two backups can fall into one second: the second waits for the next."""
-    while (path := folder / archive.file_name(fleet, time.time())).exists():
-        time.sleep(NAME_TAKEN_S)
+    """Return a path that nothing has. Two backups can fall into one second: the second waits for the next."""
+    path = folder
+
+    def is_free() -> bool:
+        nonlocal path
+        path = folder / archive.file_name(fleet, time.time())
+        return not path.exists()
+
+    wait_until(is_free, poll=NAME_TAKEN_S)
     return path

@@ -31,7 +31,7 @@ def begin(staging: Path, aside: Path) -> tuple[Path, bool]:
     had_old = _holds_old(staging)
     if had_old:
         (staging / NEW).rename(aside)
-        atomic_file.sync(aside.parent)
+        atomic_file.sync_path(aside.parent)
     abandon(staging)
     staging.parent.mkdir(parents=True, exist_ok=True)
     staging.mkdir(mode=0o700)
@@ -53,7 +53,7 @@ def commit(staging: Path, target: Path, aside: Path, owner: tuple[int, int]) -> 
         _finish(path, owner)
     (staging / JOURNAL).write_text(json.dumps({"inode": new.stat().st_ino}), encoding="ascii")
     for path in (staging / JOURNAL, staging, staging.parent):
-        atomic_file.sync(path)
+        atomic_file.sync_path(path)
     had_old = _is_folder(target)
     if not had_old:
         new.rename(target)
@@ -62,7 +62,7 @@ def commit(staging: Path, target: Path, aside: Path, owner: tuple[int, int]) -> 
     else:  # a file system that cannot: for an instant there is none, and folders.prepare keeps a bot from starting then
         target.rename(aside)
         new.rename(target)
-    atomic_file.sync(target.parent)
+    atomic_file.sync_path(target.parent)
     shutil.rmtree(staging)
     return had_old
 
@@ -70,7 +70,7 @@ def commit(staging: Path, target: Path, aside: Path, owner: tuple[int, int]) -> 
 def _holds_old(staging: Path) -> bool:
     """Whether the swap was done, and what lies here is what was there before."""
     try:
-        journal = json.loads(strict_json.content(staging / JOURNAL, MAX_JOURNAL_BYTES))
+        journal = json.loads(strict_json.read_bytes(staging / JOURNAL, MAX_JOURNAL_BYTES))
         return bool((staging / NEW).lstat().st_ino != journal["inode"])
     except (FileNotFoundError, ValueError):  # a journal cut short was never followed by an exchange
         return False
@@ -111,4 +111,4 @@ def _finish(path: Path, owner: tuple[int, int]) -> None:
     """Given to the bot, and on the disk before it can be in use."""
     if os.geteuid() == 0:
         os.chown(path, *owner, follow_symlinks=False)
-    atomic_file.sync(path)
+    atomic_file.sync_path(path)

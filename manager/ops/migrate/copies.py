@@ -61,7 +61,7 @@ def copy_database(found: Found, facts: Facts, fleet: Fleet) -> None:
         note(found, facts, fleet, before, import_records.stamp(copied))
         _make_parents(target, fleet)
         if found.is_placed or not os.path.lexists(target):
-            if owner := ownership.heir(target):
+            if owner := ownership.inherited_owner(target):
                 os.chown(copied, *owner)
             copied.replace(target)
         else:

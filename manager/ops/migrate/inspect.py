@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from manager.config import fleet_settings, loader
-from manager.config.flat_format import from_legacy, is_legacy
+from manager.config.flat_format import convert_legacy, is_legacy
 from manager.config.loaded import LoadedFile
 from manager.config.spec import InstanceSpec
-from manager.config.variables import merged, read_dotenv
+from manager.config.variables import merge_environment, read_dotenv
 from manager.errors import Problem, UsageError
 from manager.fleet import import_records, old_daemon
 from manager.fleet.import_records import Import, Stamp
@@ -109,7 +109,10 @@ def look(folder: Path, project: Project, *, with_values: bool) -> Facts:
     known = import_records.read(project.fleet)
     given = {**(variables.old if with_values else {}), **variables.own}
     _fleet, defaults = fleet_settings.load(project.fleet.project_dir)
-    found = [_found(source, old, project, merged(given, os.environ), defaults, known) for source in sources]
+    found = [
+        _found(source, old, project, merge_environment(given, os.environ), defaults, known)
+        for source in sources
+    ]
     claimed = {each.database.path for each in found if each.database}
     open_by = instance_folders.processes_with_open(claimed)
     claimed |= {
@@ -192,8 +195,8 @@ def _read(source: Path, folder: Path) -> tuple[bytes, object, Problem | None]:
     if not source.resolve().is_relative_to(folder):
         return b"", None, Problem.at(str(source), "", "links to {path}, outside of that folder", path=source.resolve())  # fmt: skip
     try:
-        content = strict_json.content(source, strict_json.MAX_BYTES)
-        return content, strict_json.value_of(content), None
+        content = strict_json.read_bytes(source, strict_json.MAX_BYTES)
+        return content, strict_json.parse_bytes(content), None
     except OSError as error:
         return b"", None, Problem.at(str(source), "", "cannot be read: {why}", why=error.strerror or error)
     except strict_json.JsonFault as fault:
@@ -216,7 +219,7 @@ def _registered_id(old: OldSystem, source: Path, raw: object) -> str | None:
 
 
 def _metadata(raw: object) -> dict[str, Any]:
-    sections = from_legacy(raw) if isinstance(raw, dict) and is_legacy(raw) else raw
+    sections = convert_legacy(raw) if isinstance(raw, dict) and is_legacy(raw) else raw
     found = sections.get("metadata") if isinstance(sections, dict) else None
     return found if isinstance(found, dict) else {}
 
@@ -234,7 +237,7 @@ def _place(target: Path, content: bytes) -> Place:
     if not os.path.lexists(target):
         return "free"
     try:
-        return "same" if strict_json.content(target, len(content)) == content else "other"
+        return "same" if strict_json.read_bytes(target, len(content)) == content else "other"
     except OSError:
         return "other"
 

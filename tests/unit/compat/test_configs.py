@@ -75,7 +75,7 @@ def test_expansion(manager: ConfigManager, monkeypatch: pytest.MonkeyPatch) -> N
         (None, "there is no such file"),
         ("{", "is not JSON"),
         ("[]", "must be an object {…}"),
-        ('{"a":1,"a":2}', "twice"),
+        ('{"a":1,"a":2}', "duplicate key"),
     ],
 )
 def test_what_cannot_be_loaded_says_why(manager: ConfigManager, content: str | None, fault: str) -> None:
@@ -107,7 +107,7 @@ def test_a_loaded_secret_is_not_written_back(manager: ConfigManager, monkeypatch
     monkeypatch.setenv("BACKPACK_KEY", "the-key")
     expanded = manager.load_config(ACTIVE)
     before = ACTIVE.read_text()
-    with pytest.raises(ConfigSaveError, match=r"exchange_config.api_key: holds a credential") as caught:
+    with pytest.raises(ConfigSaveError, match=r"exchange_config.api_key: contains a credential") as caught:
         manager.save_config(ACTIVE, expanded)
     assert "the-key" not in str(caught.value)
     assert ACTIVE.read_text() == before

@@ -196,7 +196,7 @@ def test_cleanup_without_an_engine_leaves_the_fleets_own_records(desk: Path) -> 
     fleet = project.read(desk).fleet
     fleet.export_file.parent.mkdir(parents=True)
     fleet.state_dir.mkdir(parents=True)
-    state_file.save(fleet.memory_file, FleetState("desk", {"bp_sol_01": InstanceState()}))
+    state_file.save(fleet.state_file, FleetState("desk", {"bp_sol_01": InstanceState()}))
     fleet.export_file.write_text(json.dumps({"bp_sol_01": foreign(0), "old": foreign(DEAD)}))
     assert InstanceRegistry().cleanup_dead_instances() == 1
     assert list(written(desk)) == ["bp_sol_01"]

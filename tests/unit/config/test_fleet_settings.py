@@ -37,16 +37,16 @@ def test_the_data_folder_may_be_the_old_systems(tmp_path: Path) -> None:
     [
         ('name = "Desk"', "config/fleet.toml: name: must match [a-z0-9][a-z0-9_-]*"),
         ("[backup]\nkeep = -1", "config/fleet.toml: backup.keep: must be 0-100000, not -1"),
-        ("[backup]\nkept = 1", "config/fleet.toml: backup.kept: is not a known key, did you mean keep?"),
+        ("[backup]\nkept = 1", "config/fleet.toml: backup.kept: is not a known key; did you mean keep?"),
         ("parallelism = 0", "config/fleet.toml: parallelism: must be 1-256, not 0"),
         ('mode = "real"', "config/fleet.toml: mode: must be 'paper' or 'live', not “real”"),
         ('bind_address = "everywhere"', "config/fleet.toml: bind_address: must be an IP address"),
-        ('data_dri = "x"', "config/fleet.toml: data_dri: is not a known key, did you mean data_dir?"),
+        ('data_dri = "x"', "config/fleet.toml: data_dri: is not a known key; did you mean data_dir?"),
         (
             "[container]\npids_limt = 3",
-            "config/fleet.toml: container.pids_limt: is not a known key, did you mean pids_limit?",
+            "config/fleet.toml: container.pids_limt: is not a known key; did you mean pids_limit?",
         ),
-        ("[defaults]\nweb_port = 1", "config/fleet.toml: defaults.web_port: belongs into an instance config"),
+        ("[defaults]\nweb_port = 1", "config/fleet.toml: defaults.web_port: belongs in an instance config"),
         (
             "[defaults]\nrestart_delay = -1",
             "config/fleet.toml: defaults.restart_delay: must be 0-3600, not -1",

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from manager.config import fleet_settings, loader
-from manager.config.loaded import Loaded
+from manager.config.loaded import LoadedConfigs
 from tests.builders import a_config, write_config
 
 
 def loaded(
     project: Path, variables: Mapping[str, str] | None = None, ids: Mapping[str, str] | None = None
-) -> Loaded:
+) -> LoadedConfigs:
     fleet, defaults = fleet_settings.load(project)
     return loader.load(fleet, defaults, variables or {}, ids or {})
 
@@ -82,9 +82,9 @@ FILE = "config/active/bp_sol_01.json"
         ({"daemon_config": {"health_check_interval": 0}}, "daemon_config.health_check_interval: must be 1-300, not 0"),
         ({"daemon_config": {"auto_restart": "yes"}}, "daemon_config.auto_restart: must be true or false, not “yes”"),
         ({"metadata": {"market_type": "margin"}}, "metadata.market_type: must be 'spot' or 'perp', not “margin”"),
-        ({"metadata": {"symbol": "SOL USDC"}}, "metadata.symbol: must be one word without spaces"),
-        ({"metadata": {"symbol": "SOL\u202eCDSU"}}, "metadata.symbol: must be one word without spaces"),
-        ({"metadata": {"tags": ["a", "\u009b31m"]}}, "metadata.tags: must hold no control characters"),
+        ({"metadata": {"symbol": "SOL USDC"}}, "metadata.symbol: must be a single word without spaces"),
+        ({"metadata": {"symbol": "SOL\u202eCDSU"}}, "metadata.symbol: must be a single word without spaces"),
+        ({"metadata": {"tags": ["a", "\u009b31m"]}}, "metadata.tags: must not contain control characters"),
         ({"strategy_config": {"grid_num": 1}}, "strategy_config.grid_num: must be 2-200, not 1"),
         ({"strategy_config": {"max_position": 0}}, "strategy_config.max_position: must be above 0, not 0"),
         (
@@ -97,53 +97,53 @@ FILE = "config/active/bp_sol_01.json"
         ({"daemon_config": {"db_path": "database/other/x.db"}}, "daemon_config.db_path: must be a path such as database/bp_sol_01.db, not “database/other/x.db”"),
         (
             {"exchange_config": {"api_key": "AKIA123"}},
-            "exchange_config.api_key: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+            "exchange_config.api_key: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
         ),
         (
             {"exchange_config": {"deep": {"wallet_private": "0xabc"}}},
-            "exchange_config.deep.wallet_private: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+            "exchange_config.deep.wallet_private: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
         ),
         (
             {"exchange_config": {"api_key": "${BACKPACK_KEY:-AKIA123}"}},
-            "exchange_config.api_key: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+            "exchange_config.api_key: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
         ),
         (
             {"metadata": {"description": "${BACKPACK_SECRET}"}},
-            "metadata.description: names the credential BACKPACK_SECRET: only exchange_config may",
+            "metadata.description: references the credential BACKPACK_SECRET, which is only allowed in exchange_config",
         ),
         (
             {"exchange_config": {"accounts": [{"api_key": "AKIA123"}]}},
-            "exchange_config.accounts[0].api_key: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+            "exchange_config.accounts[0].api_key: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
         ),
         (
             {"exchange_config": {"api_keys": {"main": ["${ONE}", "AKIA123"]}}},
-            "exchange_config.api_keys.main[1]: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+            "exchange_config.api_keys.main[1]: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
         ),
         (
             {"exchange_config": {"url": "https://u:${API_SECRET:-AKIA123}@x"}},
-            "exchange_config.url: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+            "exchange_config.url: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
         ),
         (
             {"exchange_config": {"password": 123456}},
-            "exchange_config.password: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+            "exchange_config.password: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
         ),
         (
             {"exchange_config": {"pass": {"pins": [0.5]}}},
-            "exchange_config.pass.pins[0]: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+            "exchange_config.pass.pins[0]: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
         ),
         (
             {"strategy_config": {"api_secret": "AKIA123"}},
-            "strategy_config.api_secret: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+            "strategy_config.api_secret: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
         ),
         (
             {"daemon_config": {"api_secret": "AKIA123"}},
-            "daemon_config.api_secret: holds a credential in clear text; write ${NAME} here and NAME=… into .env",
+            "daemon_config.api_secret: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
         ),
-        ({"api_secret": "AKIA123"}, "api_secret: holds a credential in clear text; write ${NAME} here and NAME=… into .env"),
-        ({"strategy_config": {"api_secret": "${WALLET}"}}, "strategy_config.api_secret: names the credential WALLET: only exchange_config may"),
-        ({"bot_args": ["--x", 1234567]}, "bot_args.1: must be a text, not …"),
+        ({"api_secret": "AKIA123"}, "api_secret: contains a credential in clear text; write ${NAME} here and NAME=… in .env"),
+        ({"strategy_config": {"api_secret": "${WALLET}"}}, "strategy_config.api_secret: references the credential WALLET, which is only allowed in exchange_config"),
+        ({"bot_args": ["--x", 1234567]}, "bot_args.1: must be a string, not …"),
         ({"exchange_config": "AKIA123"}, "exchange_config: must be an object {…}, not …"),
-        ({"environment": {"WALLET": 1234567}}, "environment.WALLET: must be a text, not …"),
+        ({"environment": {"WALLET": 1234567}}, "environment.WALLET: must be a string, not …"),
         ({"mode": "real"}, "mode: must be 'paper' or 'live', not “real”"),
         ({"metadata": "text"}, "metadata: must be an object {…}, not “text”"),
     ],
@@ -169,14 +169,14 @@ def test_words_of_the_bundled_bot_are_checked_only_for_it(tmp_path: Path) -> Non
         ("{", "is not JSON: Expecting property name enclosed in double quotes (line 1, column 2)"),
         ("", "is not JSON: Expecting value (line 1, column 1)"),
         ("[]", "must be an object {…}"),
-        ('{"a": 1, "a": 2}', "the key “a” stands there twice"),
+        ('{"a": 1, "a": 2}', "duplicate key “a”"),
         (b"\xff\xfe{\x00}\x00", "is not UTF-8 (byte 0)"),
         (b'{"metadata": "\xe9"}', "is not UTF-8 (byte 14)"),
-        ('{"metadata": {"symbol": NaN}}', "is not JSON: NaN is no number"),
+        ('{"metadata": {"symbol": NaN}}', "is not JSON: NaN is not a number"),
         ('{"a": ' * 60 + "1" + "}" * 60, "is nested deeper than 50 levels"),
         ("[" * 200_000, "is nested deeper than 50 levels"),
-        ('{"metadata": {"symbol": "a\\u0000b"}}', "metadata.symbol: holds a NUL character"),
-        ('{"metadata": {"symbol": "\\ud800"}}', "metadata.symbol: holds half a surrogate pair"),
+        ('{"metadata": {"symbol": "a\\u0000b"}}', "metadata.symbol: contains a NUL character"),
+        ('{"metadata": {"symbol": "\\ud800"}}', "metadata.symbol: contains an incomplete surrogate pair"),
         ('{"x": "' + "a" * 1_100_000 + '"}', "is larger than 1000000 bytes"),
         ('{"metadata": {"exchange": "backpack", "symbol": "X", "strategy": "grid"}, "daemon_config": {"web_port": ' + "9" * 5000 + "}}",
          "is not JSON: Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits"),
@@ -224,7 +224,7 @@ def test_unknown_keys_are_warned_about_with_the_nearest_one(tmp_path: Path) -> N
     write_config(tmp_path, a_config(daemon_config={"web_prot": 1}, colour="red") | {"$schema": "x"})
     assert [str(warning) for warning in loaded(tmp_path).warnings] == [
         f"{FILE}: colour: is not a known key",
-        f"{FILE}: daemon_config.web_prot: is not a known key, did you mean web_port?",
+        f"{FILE}: daemon_config.web_prot: is not a known key; did you mean web_port?",
     ]
 
 
@@ -232,7 +232,9 @@ def test_the_old_shared_log_folder_becomes_one_each(tmp_path: Path) -> None:
     write_config(tmp_path, a_config(daemon_config={"log_dir": "logs/"}))
     found = loaded(tmp_path)
     assert [spec.log_dir for spec in found.specs] == ["logs/bp_sol_01"]
-    assert "becomes logs/ID" in str(found.warnings[0])
+    assert [str(warning) for warning in found.warnings] == [
+        f"{FILE}: daemon_config.log_dir: the shared folder logs is replaced by logs/ID, one folder per instance"
+    ]
 
 
 def test_fleet_defaults_are_beneath_the_configs(tmp_path: Path) -> None:
@@ -309,7 +311,7 @@ def test_a_legacy_file_has_its_exchange_config(tmp_path: Path) -> None:
     assert (found.problems, found.warnings) == ((), ())
     assert [variable.name for variable in found.specs[0].variables] == ["BACKPACK_KEY"]
     flat["exchange_config"]["api_key"] = "AKIA123"
-    assert one_fault(tmp_path, flat).startswith(f"{FILE}: exchange_config.api_key: holds a credential")
+    assert one_fault(tmp_path, flat).startswith(f"{FILE}: exchange_config.api_key: contains a credential")
 
 
 def test_a_fault_of_two_files_concerns_both(tmp_path: Path) -> None:

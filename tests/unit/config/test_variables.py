@@ -11,14 +11,16 @@ from manager.config import bot_environment
 from manager.config import variables as environment
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
-from manager.config.variables import Unset
+from manager.config.variables import UnsetVariable
 from tests.builders import a_fleet, a_spec
 
 KEYS = {"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}
 
 
 def values(spec: InstanceSpec, fleet: Fleet, variables: dict[str, str], time_zone: str) -> dict[str, str]:
-    return bot_environment.values(spec, bot_environment.common(fleet, variables, time_zone), variables)
+    return bot_environment.env_file_values(
+        spec, bot_environment.shared_variables(fleet, variables, time_zone), variables
+    )
 
 
 def live(instance: str, port: int, **sections: Any) -> InstanceSpec:
@@ -46,12 +48,15 @@ def test_dotenv_faults_are_named_by_line(tmp_path: Path) -> None:
 def test_expansion() -> None:
     variables = {"A": "1", "EMPTY": ""}
     assert environment.expand("${A}-${B:-two}-${EMPTY:-three}-$A", variables) == "1-two-three-$A"
-    with pytest.raises(Unset, match="EMPTY"):
+    with pytest.raises(UnsetVariable, match="EMPTY"):
         environment.expand("${EMPTY}", variables)
 
 
 def test_the_environment_beats_dotenv_and_empty_is_unset() -> None:
-    assert environment.merged({"A": "file", "B": "file"}, {"A": "env", "B": ""}) == {"A": "env", "B": "file"}
+    assert environment.merge_environment({"A": "file", "B": "file"}, {"A": "env", "B": ""}) == {
+        "A": "env",
+        "B": "file",
+    }
 
 
 @pytest.mark.parametrize(
@@ -86,31 +91,31 @@ def test_live_mode_gets_its_credentials() -> None:
 
 
 def test_unset_variables_are_faults_in_live_mode_and_one_remark_in_paper_mode() -> None:
-    found = bot_environment.problems(
+    found = bot_environment.credential_problems(
         [live("a", 5001)], a_fleet(), {"BACKPACK_KEY": "k", "BACKPACK_SECRET": ""}
     )
     assert [str(problem) for problem in found] == [
-        "config/active/a.json: exchange_config: BACKPACK_SECRET is not set, live mode needs it: write BACKPACK_SECRET=… into .env"
+        "config/active/a.json: exchange_config: BACKPACK_SECRET is not set, but live mode requires it; write BACKPACK_SECRET=… in .env"
     ]
-    assert [str(warning) for warning in bot_environment.warnings([a_spec(), a_spec("b", 5002)], {})] == [
-        ".env: not set, and not needed in paper mode: BACKPACK_KEY, BACKPACK_SECRET"
-    ]
+    assert [
+        str(warning) for warning in bot_environment.unset_variable_warnings([a_spec(), a_spec("b", 5002)], {})
+    ] == [".env: not set, and not required in paper mode: BACKPACK_KEY, BACKPACK_SECRET"]
 
 
 def test_two_live_bots_on_one_purse_are_refused_by_value() -> None:
     other_names = {"api_key": "${MY_KEY}", "secret_key": "${MY_SECRET}"}
     pair = [live("a", 5001), live("b", 5002, exchange_config=other_names)]
     same = {**KEYS, "MY_KEY": "k1", "MY_SECRET": "s1"}
-    (problem,) = bot_environment.problems(pair, a_fleet(), same)
+    (problem,) = bot_environment.credential_problems(pair, a_fleet(), same)
     assert str(problem).startswith(
         "config/active/b.json: exchange_config: trades SOL_USDC_PERP with the same credentials as config/active/a.json"
     )
     assert "k1" not in str(problem)
-    assert bot_environment.problems(pair, a_fleet(), {**same, "MY_KEY": "k2"}) == []
-    assert bot_environment.problems(pair, a_fleet(allow_shared_credentials=True), same) == []
-    assert bot_environment.problems([pair[0], a_spec("b", 5002)], a_fleet(), same) == []
+    assert bot_environment.credential_problems(pair, a_fleet(), {**same, "MY_KEY": "k2"}) == []
+    assert bot_environment.credential_problems(pair, a_fleet(allow_shared_credentials=True), same) == []
+    assert bot_environment.credential_problems([pair[0], a_spec("b", 5002)], a_fleet(), same) == []
     other_symbol = live("b", 5002, exchange_config=other_names, metadata={"symbol": "ETH_USDC_PERP"})
-    assert bot_environment.problems([pair[0], other_symbol], a_fleet(), same) == []
+    assert bot_environment.credential_problems([pair[0], other_symbol], a_fleet(), same) == []
 
 
 def test_a_legacy_environment_is_expanded_and_guarded() -> None:
@@ -131,7 +136,9 @@ def test_paper_mode_withholds_what_a_credential_is_part_of() -> None:
 
 def test_a_purse_that_patterns_or_texts_pass_on_is_compared() -> None:
     def found(pair: list[InstanceSpec], fleet: Fleet) -> list[tuple[str, str]]:
-        problems = bot_environment.problems(pair, fleet, {**KEYS, "MY_KEY": "k2", "MY_SECRET": "s2"})
+        problems = bot_environment.credential_problems(
+            pair, fleet, {**KEYS, "MY_KEY": "k2", "MY_SECRET": "s2"}
+        )
         return [(each.file, each.also) for each in problems]
 
     none: dict[str, Any] = {"exchange_config": {"api_key": "", "secret_key": ""}}
@@ -152,7 +159,9 @@ def test_every_instance_that_shares_a_purse_is_named() -> None:
         live("b", 5002, exchange_config=two),
         live("c", 5003, exchange_config={**one, "more": [two]}),
     ]
-    found = bot_environment.problems(three, a_fleet(), {"K1": "k1", "S1": "s1", "K2": "k2", "S2": "s2"})
+    found = bot_environment.credential_problems(
+        three, a_fleet(), {"K1": "k1", "S1": "s1", "K2": "k2", "S2": "s2"}
+    )
     assert {name for each in found for name in (each.file[-6:], each.also[-6:])} == {
         "a.json",
         "b.json",
@@ -174,14 +183,14 @@ def test_every_instance_that_shares_a_purse_is_named() -> None:
 def test_a_container_that_trades_already_is_no_company_for_its_own_purse(
     theirs: dict[str, str] | None, refused: bool
 ) -> None:
-    other = bot_environment.Trading("old", "desk-old", "Backpack", "sol_usdc_perp", theirs)
+    other = bot_environment.LiveContainer("old", "desk-old", "Backpack", "sol_usdc_perp", theirs)
 
-    def found(spec: InstanceSpec, fleet: Fleet, each: bot_environment.Trading = other) -> list[str]:
-        return [str(problem) for problem in bot_environment.beside([spec], [each], fleet, KEYS)]
+    def found(spec: InstanceSpec, fleet: Fleet, each: bot_environment.LiveContainer = other) -> list[str]:
+        return [
+            str(problem) for problem in bot_environment.conflicts_with_running([spec], [each], fleet, KEYS)
+        ]
 
-    expected = (
-        "config/active/a.json: exchange_config: the container desk-old already trades SOL_USDC_PERP live"
-    )
+    expected = "config/active/a.json: exchange_config: container desk-old already trades SOL_USDC_PERP live"
     assert [text.startswith(expected) for text in found(live("a", 5001), a_fleet())] == [True] * refused
     assert found(live("a", 5001), a_fleet(allow_shared_credentials=True)) == []
     assert found(a_spec("a"), a_fleet()) == []

@@ -62,7 +62,7 @@ def test_a_broken_file_beside_switches_no_check_off(tmp_path: Path) -> None:
     write_config(tmp_path, "{", stem="worse")
     assert "with the same credentials" in refusal(tmp_path, "a")
     (tmp_path / ".env").unlink()
-    assert "BACKPACK_KEY is not set, live mode needs it" in refusal(tmp_path, "a")
+    assert "BACKPACK_KEY is not set, but live mode requires it" in refusal(tmp_path, "a")
 
 
 def test_an_orphan_that_trades_live_keeps_its_purse(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_an_orphan_that_trades_live_keeps_its_purse(tmp_path: Path) -> None:
     own = {labels.MODE: "live", labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
     up = a_row("old", labels=own)
     for named in ((), ("new",)):
-        assert f"the container {FLEET_NAME}-old already trades SOL_USDC_PERP live" in refusal(
+        assert f"container {FLEET_NAME}-old already trades SOL_USDC_PERP live" in refusal(
             tmp_path, *named, rows=(up,)
         )
     assert refusal(tmp_path, "paper", rows=(up,)) == ""
@@ -122,19 +122,19 @@ def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: P
     project = projects.read(tmp_path)
     refused = RejectedRevision(config_hash(project.specs["b"], project.fleet), "", "it is failed")
     project.fleet.state_dir.mkdir()
-    state_file.save(project.fleet.memory_file, project.memory.with_refused({"b": refused}))
-    assert f"the container {FLEET_NAME}-a already trades" in refusal(tmp_path, "b", rows=rows)
+    state_file.save(project.fleet.state_file, project.memory.with_refused({"b": refused}))
+    assert f"container {FLEET_NAME}-a already trades" in refusal(tmp_path, "b", rows=rows)
     down = (a_row("a", "exited", labels=own), rows[1])
     assert refusal(tmp_path, "b", rows=down) == ""
-    assert f"the container {FLEET_NAME}-b already trades" in refusal(tmp_path, "a", "b", rows=down)
+    assert f"container {FLEET_NAME}-b already trades" in refusal(tmp_path, "a", "b", rows=down)
     found = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
     assert found.beside(["b"], is_upgrade=True) == [], "an upgrade gives it the purse of its config"
     write_config(tmp_path, a_config("b", 5002, **LIVE), stem="b")
     project = projects.read(tmp_path)
     refused = RejectedRevision(config_hash(project.specs["b"], project.fleet), "", "it is failed")
-    state_file.save(project.fleet.memory_file, project.memory.with_refused({"b": refused}))
+    state_file.save(project.fleet.state_file, project.memory.with_refused({"b": refused}))
     (tmp_path / "volumes" / "secrets" / "b" / "env.json").write_text(json.dumps({"BACKPACK_KEY": "k2"}))
     found = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
     assert found.beside(["b"]) == []
     (problem,) = found.beside(["b"], is_upgrade=True)
-    assert f"the container {FLEET_NAME}-a already trades" in str(problem)
+    assert f"container {FLEET_NAME}-a already trades" in str(problem)

@@ -36,7 +36,7 @@ def test_everything_that_a_command_makes(home: Path) -> None:
     with lock.held(fleet.lock_file, "up"):
         instance_folders.prepare(a_spec(fleet=fleet), fleet, USER)
         instance_folders.write_env(a_spec(fleet=fleet), fleet, USER, {})
-        atomic_file.write_atomically(fleet.memory_file, {})
+        atomic_file.write_atomically(fleet.state_file, {})
     made = list(home.rglob("*"))
     assert len(made) > 10
     assert {path: owner_of(path) for path in made if owner_of(path) != USER} == {}
@@ -54,7 +54,7 @@ def test_a_link_is_given_away_and_not_what_it_leads_to(
     target = tmp_path_factory.mktemp("other") / "precious"
     target.touch()
     (home / "link").symlink_to(target)
-    ownership.inherit(home / "link")
+    ownership.give_to_folder_owner(home / "link")
     assert (owner_of(home / "link"), owner_of(target)) == (USER, (0, 0))
 
 

@@ -29,7 +29,7 @@ def test_what_is_under_way_stands_below_what_is_done_and_goes_away() -> None:
     shown = os.read(ours, 1 << 16).decode()
     os.close(ours)
     os.close(theirs)
-    assert "2 of 2 under way, 0 s: slow, quick" in shown
-    assert "1 of 2 under way, 0 s: slow" in shown
+    assert "2 of 2 in progress, 0 s: slow, quick" in shown
+    assert "1 of 2 in progress, 0 s: slow" in shown
     lines = [line.rpartition("\r\x1b[K")[2] for line in shown.replace("\r\n", "\n").split("\n")]
     assert lines == ["quick: stopped", "slow: stopped", ""]

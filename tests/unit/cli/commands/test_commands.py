@@ -70,7 +70,7 @@ def test_the_rendered_file_has_the_containers_port_and_it_is_remembered(
     assert compose.compose(session, options(stdout=False)) == OK
     assert "target: 5432\n" in (folder / "compose.yaml").read_text()
     fleet = session.project().fleet
-    assert state_file.load(fleet.memory_file, fleet.name).of("bp_sol_01").web_port == 5432
+    assert state_file.load(fleet.state_file, fleet.name).of("bp_sol_01").web_port == 5432
 
 
 def test_nothing_is_rendered_over_another_folders_containers(folder: Path) -> None:

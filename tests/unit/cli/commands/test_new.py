@@ -115,7 +115,7 @@ def test_paper_even_in_a_live_fleet_and_from_a_live_template(folder: Path) -> No
         (("--port", "70000"), "daemon_config.web_port: must be 1-65535"),
         (
             ("--set", "exchange_config.api_key=hunter2"),
-            "exchange_config.api_key: holds a credential in clear",
+            "exchange_config.api_key: contains a credential in clear",
         ),
         (("--set", "log_dir=/tmp"), "daemon_config.log_dir: must be a path such as"),
     ],
@@ -179,7 +179,7 @@ def test_the_port_is_nobodys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(host, "is_port_free", lambda _address, port: port != 5005)
     fleet = Making(folder, None).project().fleet
     fleet.state_dir.mkdir(parents=True)
-    state_file.save(fleet.memory_file, FleetState("desk", {"bp_down_01": InstanceState(web_port=5002)}))
+    state_file.save(fleet.state_file, FleetState("desk", {"bp_down_01": InstanceState(web_port=5002)}))
     write_config(folder, a_config("bp_bad_01", 5003, strategy_config={"grid_num": 1}), "broken")
     rows = [a_row("bp_gone_01", labels={"botfleet.web-port": "5004"})]
     assert new(folder, *SOL, rows=rows) == OK
@@ -235,7 +235,7 @@ def test_a_terminal_is_asked_for_what_is_missing(
         monkeypatch.setattr(sys, "stderr", screen)
         os.write(parent, answers.encode())
         line = ["--project-dir", str(folder), "new"]
-        assert new_command.new(Making(parsers.parser("new").parse_args(line), None)) == OK
+        assert new_command.new(Making(folder, None), parsers.parser("new").parse_args(line)) == OK
     os.close(parent)
     assert "config/active/bp_new_01.json: written" in capsys.readouterr().out
     assert made(folder)["strategy_config"]["order_quantity"] == 0.001

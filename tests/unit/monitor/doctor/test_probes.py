@@ -10,7 +10,7 @@ import pytest
 from manager.fleet import project
 from manager.fleet.env_file import STAGED_FILE
 from manager.monitor.doctor import probe_engine, probe_host, probe_project
-from manager.monitor.doctor.redact import redacted
+from manager.monitor.doctor.redact import redact
 from tests.builders import a_config, write_config
 
 MOUNTS = """\
@@ -50,7 +50,7 @@ def test_memory_of_the_machine() -> None:
 
 
 def test_what_the_engine_says() -> None:
-    found = probe_engine.read(
+    found = probe_engine.parse_answers(
         {"Version": "26.1.5", "ApiVersion": "1.45"},
         {"Driver": "overlay2", "LiveRestoreEnabled": True, "SystemTime": "2026-03-01T04:00:02.123456789Z", "NCPU": 2,
          "SecurityOptions": ["name=rootless"], "Warnings": ["WARNING: No swap limit support"]},
@@ -62,7 +62,7 @@ def test_what_the_engine_says() -> None:
 
 @pytest.mark.parametrize("said", ["", "yesterday", "2026-03-01T04:00:00"])
 def test_a_clock_that_cannot_be_read_is_no_skew(said: str) -> None:
-    found = probe_engine.read({}, {"SystemTime": said}, 1772337600.0).clock_offset
+    found = probe_engine.parse_answers({}, {"SystemTime": said}, 1772337600.0).clock_offset
     assert found is None or abs(found) < 86400
 
 
@@ -93,8 +93,8 @@ def test_stale_files_are_named_with_their_size_and_left(tmp_path: Path) -> None:
         os.utime(path, (1, 1))
     young = data / "state" / ".fleet.json.ba9876543210.tmp"
     young.touch()
-    found = probe_project.files(project.read(tmp_path), None).stale
-    named = {each.path: each.what for each in found}
+    found = probe_project.probe_files(project.read(tmp_path), None).stale
+    named = {each.path: each.kind for each in found}
     for path, what in stale.items():
         relative = str(path.relative_to(tmp_path))
         match = next(name for name in named if relative.startswith(name))
@@ -113,18 +113,18 @@ def test_stale_files_are_named_with_their_size_and_left(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_a_leftover(name: str, age: float, expected: str) -> None:
-    assert probe_project.leftover(name, age, "desk") == expected
+    assert probe_project.leftover_kind(name, age, "desk") == expected
 
 
 def test_without_sound_configs_no_folder_is_called_stale(tmp_path: Path) -> None:
     write_config(tmp_path, "{", "broken")
     (tmp_path / "volumes" / "database" / "bp_old_01").mkdir(parents=True)
-    assert probe_project.files(project.read(tmp_path), None).stale == ()
+    assert probe_project.probe_files(project.read(tmp_path), None).stale == ()
 
 
 def test_a_report_names_no_key_no_person_and_no_machine() -> None:
     text = "key=s3cr3t-value at /home/ann/desk on box1 by ann, 10.1.2.3, 127.0.0.1, annual box12 s3c"
-    found = redacted(
+    found = redact(
         text, ["s3cr3t-value", "s3c", "s3cr3t"], {"/home/ann": "~", "/home/ann/desk": "PROJECT", "": "~"},
         {"HOST": ["box1", ""], "USER": ["ann"]},
     )  # fmt: skip

@@ -20,7 +20,7 @@ from manager.engine.streams import STREAMS, Stream
 from manager.errors import ManagerError
 from manager.i18n import Text
 from manager.monitor.logs import files, source
-from manager.monitor.logs.source import Source, Wanted
+from manager.monitor.logs.source import LogQuery, Source
 from manager.util import time_parse
 from manager.util.time_parse import start_of_day
 from tests.builders import FLEET_NAME, a_row
@@ -38,7 +38,7 @@ class Said(NamedTuple):
 
     @property
     def moment(self) -> float:
-        return time_parse.engine_moment(self.stamp)
+        return time_parse.parse_engine_time(self.stamp)
 
     @property
     def stamp(self) -> str:
@@ -87,7 +87,7 @@ def a_source(folder: Path, engine: Engine, warnings: list[str] | None = None, **
         (warnings if warnings is not None else []).append(str(text))
 
     any_engine: Any = engine
-    return Source(any_engine, FLEET_NAME, "bp_sol_01", folder, Wanted(**wanted), warn)
+    return Source(any_engine, FLEET_NAME, "bp_sol_01", folder, LogQuery(**wanted), warn)
 
 
 def past(folder: Path, engine: Engine, **wanted: Any) -> list[bytes]:

@@ -75,8 +75,8 @@ class Machine:
         self.write(process / "status", f"Name:\tdocker-init\nNSpid:\t{PID}\t1\nThreads:\t1\n")
         self.write(process / "cgroup", "\n".join(self._paths) + "\n")
         self.write(process / "net/dev", NETWORK)
-        found = cgroups.places([CONTAINER], cgroups.mounts(self.proc), self.proc)
-        return cgroups.sample(found[CONTAINER], self.proc) if found else None
+        found = cgroups.find_all_folders([CONTAINER], cgroups.read_mounts(self.proc), self.proc)
+        return cgroups.take_sample(found[CONTAINER], self.proc) if found else None
 
     @staticmethod
     def write(path: Path, content: str) -> None:
@@ -143,10 +143,10 @@ def test_a_container_that_is_gone_has_no_sample(machine: Machine) -> None:
 
 
 def test_a_machine_without_cgroups(tmp_path: Path) -> None:
-    assert cgroups.mounts(tmp_path) == {}
-    assert cgroups.places([CONTAINER], {}, tmp_path) == {}
+    assert cgroups.read_mounts(tmp_path) == {}
+    assert cgroups.find_all_folders([CONTAINER], {}, tmp_path) == {}
 
 
 def test_a_space_in_a_mount_point(tmp_path: Path) -> None:
     Machine.write(tmp_path / "self/mountinfo", r"30 24 0:26 / /my\040groups rw - cgroup2 cgroup2 rw" + "\n")
-    assert cgroups.mounts(tmp_path)[cgroups.UNIFIED].at == "/my groups"
+    assert cgroups.read_mounts(tmp_path)[cgroups.UNIFIED].at == "/my groups"

@@ -18,7 +18,7 @@ from tests.builders import a_container, some_figures
 
 
 def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
-    found = instance_stats.totals(
+    found = instance_stats.sum_up(
         [
             some_figures("a", pnl="1.10", quote="USDC", mode="live", cpu=2.0, memory=100),
             some_figures("b", pnl="2.20", quote="USDC", mode="live", cpu=0.5, memory=50),
@@ -45,7 +45,7 @@ def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
 
 
 def test_a_sum_of_all_says_no_more_than_the_sum() -> None:
-    found = instance_stats.totals(
+    found = instance_stats.sum_up(
         [some_figures("a", pnl="1", quote="USDC"), some_figures("b", pnl="2", quote="USDC")]
     )
     assert columns.total_line(found) == "total: 2 running; P&L paper +3.00 USDC; CPU 0.0%, memory 0B"
@@ -53,7 +53,7 @@ def test_a_sum_of_all_says_no_more_than_the_sum() -> None:
 
 def test_a_fleet_that_reports_nothing_has_no_sum_of_nothing() -> None:
     assert (
-        columns.total_line(instance_stats.totals([some_figures()])) == "total: 1 running; CPU 0.0%, memory 0B"
+        columns.total_line(instance_stats.sum_up([some_figures()])) == "total: 1 running; CPU 0.0%, memory 0B"
     )
 
 
@@ -63,7 +63,7 @@ def test_what_is_not_known_is_blank_and_never_0() -> None:
     assert {key: text for key, text in cells.items() if key not in known} == dict.fromkeys(
         set(cells) - known, ""
     )
-    written = instance_stats.as_object(some_figures())
+    written = instance_stats.stats_object(some_figures())
     for key in (
         "cpu_percent",
         "memory_bytes",
@@ -79,7 +79,7 @@ def test_what_is_not_known_is_blank_and_never_0() -> None:
 
 
 def test_amounts_are_exact_in_json() -> None:
-    found = instance_stats.as_object(
+    found = instance_stats.stats_object(
         some_figures(pnl="0.10000000", position="1E-7", quote="USDC", cpu=1.234, memory=5)
     )
     assert (found["pnl"], found["position"], found["cpu_percent"]) == ("0.10000000", "0.0000001", 1.23)
@@ -149,11 +149,11 @@ def test_order_is_by_the_column_then_by_id_and_what_is_not_known_is_last() -> No
 
 def test_a_bot_that_trades_otherwise_than_it_was_made_to_needs_a_look() -> None:
     misled = InstanceStats(some_figures(mode="paper").view, report=Report(mode="live"))
-    assert misled.is_misled
-    assert misled.needs_a_look
+    assert misled.has_mode_mismatch
+    assert misled.needs_attention
     assert misled.is_live
-    assert not some_figures().needs_a_look
-    assert some_figures(state="failed").needs_a_look
+    assert not some_figures().needs_attention
+    assert some_figures(state="failed").needs_attention
 
 
 def test_who_was_killed_needs_a_look_and_who_was_stopped_does_not() -> None:
@@ -162,7 +162,7 @@ def test_who_was_killed_needs_a_look_and_who_was_stopped_does_not() -> None:
         view = some_figures(state="stopped").view._replace(
             container=container, remembered=InstanceState(wish)
         )
-        return InstanceStats(view).needs_a_look
+        return InstanceStats(view).needs_attention
 
     assert needs_a_look(137)
     assert not needs_a_look(0)  # `docker stop`, in good order

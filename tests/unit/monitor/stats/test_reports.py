@@ -81,7 +81,7 @@ def test_who_hangs_or_lies_does_not_keep_the_others_from_being_heard() -> None:
         there["deaf"] = deaf.getsockname()  # takes connections, and never one from its queue
         there["nobody"] = ("127.0.0.1", 1)
         there["nowhere"] = ("no address", 1)
-        found = reports.read(there, within=1.0)
+        found = reports.fetch_reports(there, timeout=1.0)
     assert found == {
         "good": Report(pnl=Decimal("1.5"), quote="USDC"),
         "also good": Report(position=Decimal(-2), base="SOL"),
@@ -93,19 +93,19 @@ def test_the_contracts_example_is_understood_whole() -> None:
     sample = json.loads(readme.partition("## What a bot may report")[2].split("```json")[1].split("```")[0])
     names = {"tick_age": "last_tick_age", "is_paused": "paused"}
     assert set(sample) == {names.get(each, each) for each in Report._fields}
-    assert None not in reports.of(sample)
+    assert None not in reports.parse_report(sample)
 
 
 def test_a_large_answer_comes_whole() -> None:
     orders = [{"side": "buy", "price": "1"}] * 2000
     with a_bot(says(answer({"open_orders": orders}))) as there:
-        assert reports.read({"one": there})["one"].open_orders == 2000
+        assert reports.fetch_reports({"one": there})["one"].open_orders == 2000
     with a_bot(says(answer({"trades": 1, "padding": "x" * MAX_BYTES}))) as there:
-        assert reports.read({"one": there}) == {}
+        assert reports.fetch_reports({"one": there}) == {}
 
 
 def test_nobody_to_ask() -> None:
-    assert reports.read({}) == {}
+    assert reports.fetch_reports({}) == {}
 
 
 @pytest.mark.parametrize(
@@ -134,24 +134,24 @@ def test_nobody_to_ask() -> None:
     ],
 )
 def test_amounts(value: Any, expected: Decimal | None) -> None:
-    assert reports.of({"pnl": value, "position": value}) == Report(pnl=expected, position=expected)
+    assert reports.parse_report({"pnl": value, "position": value}) == Report(pnl=expected, position=expected)
 
 
 @pytest.mark.parametrize("value", ["\x1b[2J", "US DC", "", "X" * 13, "USDC\n", 7, None, ["USDC"], "元"])
 def test_a_currency_that_is_none(value: Any) -> None:
-    assert reports.of({"quote": value, "base": value}) == Report()
+    assert reports.parse_report({"quote": value, "base": value}) == Report()
 
 
 def test_counts_and_modes() -> None:
-    assert reports.of({"open_orders": [1, 2], "trades": 3, "mode": "live"}) == Report(
+    assert reports.parse_report({"open_orders": [1, 2], "trades": 3, "mode": "live"}) == Report(
         open_orders=2, trades=3, mode="live"
     )
-    assert reports.of({"open_orders": 4}).open_orders == 4
-    assert reports.of({"open_orders": -1, "trades": True, "mode": ["live"]}) == Report()
-    assert reports.of({"open_orders": "4", "trades": 1.5, "mode": "LIVE"}) == Report()
+    assert reports.parse_report({"open_orders": 4}).open_orders == 4
+    assert reports.parse_report({"open_orders": -1, "trades": True, "mode": ["live"]}) == Report()
+    assert reports.parse_report({"open_orders": "4", "trades": 1.5, "mode": "LIVE"}) == Report()
 
 
 def test_not_even_json_constants_are_amounts() -> None:
-    assert reports.parse(b'HTTP/1.1 200 OK\r\n\r\n{"pnl": NaN, "position": Infinity, "trades": 2}') == Report(
-        trades=2
-    )
+    assert reports.parse_answer(
+        b'HTTP/1.1 200 OK\r\n\r\n{"pnl": NaN, "position": Infinity, "trades": 2}'
+    ) == Report(trades=2)

@@ -31,7 +31,7 @@ ANSWER: dict[str, Any] = {
 
 def test_cpu_is_percent_of_one_core() -> None:
     before, after = Sample(at=100.0, cpu_s=7.0, memory=1), Sample(at=100.5, cpu_s=7.75, memory=2)
-    found = usage.between(before, after)
+    found = usage.usage_between(before, after)
     assert found.cpu == pytest.approx(150.0)
     assert found.last == after
 
@@ -45,19 +45,21 @@ def test_cpu_is_percent_of_one_core() -> None:
     ],
 )
 def test_without_a_sample_before_there_is_no_cpu(before: Sample | None) -> None:
-    assert usage.between(before, Sample(at=100.5, cpu_s=7.75, memory=2)).cpu is None
+    assert usage.usage_between(before, Sample(at=100.5, cpu_s=7.75, memory=2)).cpu is None
 
 
 def test_share_of_the_limit() -> None:
     def share(limit: int | None) -> float | None:
-        return usage.between(None, Sample(at=1.0, cpu_s=0.0, memory=64, memory_limit=limit)).memory_share
+        return usage.usage_between(
+            None, Sample(at=1.0, cpu_s=0.0, memory=64, memory_limit=limit)
+        ).memory_share
 
     assert share(256) == 25.0
     assert share(None) is None
 
 
 def test_the_engines_answer_is_the_same_sample() -> None:
-    assert usage.of_engine(ANSWER, 5.0) == Sample(
+    assert usage.parse_engine_stats(ANSWER, 5.0) == Sample(
         at=5.0, cpu_s=0.09975674, memory=9_650_176, memory_limit=67_108_864, pids=3,
         received=5940, sent=3460, read=4096, written=8200,
     )  # fmt: skip
@@ -65,13 +67,16 @@ def test_the_engines_answer_is_the_same_sample() -> None:
 
 def test_an_engine_on_version_2_counts_no_children_apart() -> None:
     memory = {"usage": 1000, "limit": 4000, "stats": {"inactive_file": 200}}
-    found = usage.of_engine({**ANSWER, "memory_stats": memory}, 5.0)
+    found = usage.parse_engine_stats({**ANSWER, "memory_stats": memory}, 5.0)
     assert found is not None
     assert found.memory == 800
 
 
 def test_nothing_to_be_had_from_what_does_not_run() -> None:
-    assert usage.of_engine({"memory_stats": {}, "cpu_stats": {"cpu_usage": {"total_usage": 0}}}, 5.0) is None
+    assert (
+        usage.parse_engine_stats({"memory_stats": {}, "cpu_stats": {"cpu_usage": {"total_usage": 0}}}, 5.0)
+        is None
+    )
 
 
 def test_more_idle_files_than_memory_in_use_is_a_race_of_two_reads() -> None:

@@ -120,7 +120,7 @@ def test_a_question_says_what_will_happen() -> None:
 
 def test_the_detail_names_a_bot_that_is_misled() -> None:
     row = InstanceStats(some_figures(mode="paper").view, report=Report(mode="live"))
-    assert "its bot says that it trades live, but its container was made for paper" in confirm.detail(
+    assert "the bot reports live mode, but its container was created for paper mode" in confirm.detail(
         row, a_fleet()
     )
     assert "http://127.0.0.1:5001" in confirm.detail(row, a_fleet())

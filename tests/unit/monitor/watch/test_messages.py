@@ -63,15 +63,17 @@ def test_an_address_in_clear_text_is_refused_and_not_shown(tmp_path: Path, urls:
     (tmp_path / "config" / "fleet.toml").write_text(f'name = "desk"\n[alerts]\nurls = {urls}\n')
     with pytest.raises(ConfigError) as caught:
         fleet_settings.load(tmp_path)
-    assert str(caught.value).startswith("config/fleet.toml: alerts.urls: must be a list of names")
-    assert "SECRET" not in str(caught.value)
+    assert str(caught.value) == (
+        'config/fleet.toml: alerts.urls: must be a list of references such as ["${ALERT_URL}"],'
+        " because an address contains credentials; write ALERT_URL=… in .env"
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('urls = ["${ALERT_API_URL}"]', "alerts.urls[0]: ALERT_API_URL is one of the variables that every bot is given"),
-        ("down_aftr = 3", "alerts.down_aftr: is not a known key, did you mean down_after?"),
+        ('urls = ["${ALERT_API_URL}"]', "alerts.urls[0]: ALERT_API_URL is one of the variables that every bot receives"),
+        ("down_aftr = 3", "alerts.down_aftr: is not a known key; did you mean down_after?"),
         ('digest_at = "8:00"', "alerts.digest_at: must be a time of day such as 08:00"),
         ("remind_after = -1", "alerts.remind_after: must be 0-604800, not -1"),
     ],

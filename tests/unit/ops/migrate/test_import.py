@@ -116,8 +116,8 @@ def test_what_does_not_load_keeps_no_other_back(
     assert [line for line in text.splitlines() if ": refused: " in line] == [
         f"TAKEN: refused: {folder}/TAKEN.json: metadata.instance_id: TAKEN is also used by config/active/taken.json",
         f"away: refused: {folder}/away.json: links to /etc/hostname, outside of that folder",
-        f"clear: refused: {folder}/clear.json: exchange_config.api_key: holds a credential in clear text; write ${{NAME}}"
-        " here and NAME=… into .env",
+        f"clear: refused: {folder}/clear.json: exchange_config.api_key: contains a credential in clear text; write ${{NAME}}"
+        " here and NAME=… in .env",
         f"outside: refused: {folder}/outside.json: daemon_config.log_dir: must be a path such as logs/bp_sol_01, not"
         " “/var/log/bot”",
         f"port: refused: {folder}/port.json: daemon_config.web_port: 5002 is also used by config/active/taken.json",
