@@ -27,7 +27,7 @@ from manager.util import console
 WORDS = {
     "new": mark("new"),
     "replace": mark("replaced"),
-    "same": mark("the same already"),
+    "same": mark("unchanged"),
     "aside": mark("moved aside"),
 }
 
@@ -37,11 +37,11 @@ def restore(session: Session, args: Namespace) -> int:
     project = _project(session)
     path = Path(args.file)
     with verify.workspace(path) as work:
-        backup = restoring.opened(path, work)
+        backup = restoring.open_backup(path, work)
         for each in args.ids:
             if each not in backup.manifest.instances:
                 raise no_instance(each, backup.manifest.instances)
-        whole = restoring.plan(
+        whole = restoring.plan_restore(
             backup, project, list(dict.fromkeys(args.ids)) or None, time.strftime(archive.STAMP)
         )
         steps = whole.steps()
@@ -83,7 +83,7 @@ def _carry_out(session: Session, whole: Plan, steps: list[Step], args: Namespace
     with lock.held(fleet.lock_file, "restore", args.lock_wait) as held:
         held.settle()
         ids = [each.instance for each in steps if each.instance]
-        with instance_locks.kept_idle(fleet, dict.fromkeys(ids), _up(session, whole, ids)):
+        with instance_locks.hold_instance_locks(fleet, dict.fromkeys(ids), _up(session, whole, ids)):
             restoring.perform(whole, steps, _owner(session, whole), tell)
     return done
 
@@ -96,7 +96,11 @@ def _up(session: Session, whole: Plan, ids: list[str]) -> list[str]:
         for name in names:
             found |= observe(session.engine().containers(fleet_filter(name)), name).containers
     except EngineError as error:
-        console.warning(Text("only locks and open files tell what runs: {why}", why=error))
+        console.warning(
+            Text(
+                "cannot ask the engine what is running; checking locks and open files only: {why}", why=error
+            )
+        )
     is_all = whole.fleet != whole.project.fleet
     return [each for each, container in found.items() if container.is_up and (is_all or each in ids)]
 
@@ -114,7 +118,7 @@ def _say_what_is_left(session: Session, whole: Plan, *, as_json: bool) -> None:
     for each, facts in manifest.instances.items():
         if facts["faults"] and (whole.named is None or each in whole.named):
             console.warning(
-                Text("{id} is not whole in this backup: {why}", id=each, why="; ".join(facts["faults"]))
+                Text("{id} is incomplete in this backup: {why}", id=each, why="; ".join(facts["faults"]))
             )
     if whole.named is None:
         known = {facts["config_file"] for facts in manifest.instances.values()}
@@ -122,18 +126,20 @@ def _say_what_is_left(session: Session, whole: Plan, *, as_json: bool) -> None:
             if spec.config_file not in known and spec.id not in manifest.instances:
                 console.warning(
                     Text(
-                        "{file} is not in the backup and stays; `manager up` would start it",
+                        "{file} is not in the backup and was kept; `manager up` will start it",
                         file=spec.config_file,
                     )
                 )
     if (image := manifest.image) and image["id"] != _image_id(session, fleet.image_name):
-        text = Text("the bots of the backup ran image {image} ({id}), which {name} is not here: `manager build`",
+        text = Text("the backup's bots ran image {image} ({id}), but {name} is a different image here; run `manager "
+            "build`",
                     image=image["name"], id=str(image["id"])[:19], name=fleet.image_name)  # fmt: skip
         console.warning(text)
     if whole.named is None and not as_json:
         console.say(
             _(
-                "next: write the keys into .env, look at `manager plan`, and be sure that no other machine runs these bots"
+                "next: write the keys in .env, check `manager plan`, and make sure that no other machine "
+                "runs these bots"
             )
         )
 
@@ -151,7 +157,7 @@ def _step_line(step: Step, project: Project) -> str:
     if step.is_database:
         text += f" ({Text('{count} files, {size}', count=step.files, size=console.size(step.size))})"
     if step.change in {"replace", "aside"} and step.aside is not None:
-        text += f"; {Text('what is there becomes {aside}', aside=step.aside.name)}"
+        text += f"; {Text('current one moved to {aside}', aside=step.aside.name)}"
     return text
 
 

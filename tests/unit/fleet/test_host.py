@@ -53,5 +53,5 @@ def test_an_image_is_a_name(tmp_path: Path, name: str) -> None:
     assert fleet_settings.load(tmp_path)[0].image_name.startswith("registry.example")
     escaped = name.replace("\n", "\\n").replace("\x1b", "\\u001b")
     file.write_text(f'name = "desk"\nimage = "{escaped}"\n')
-    with pytest.raises(ConfigError, match="must be an image's name"):
+    with pytest.raises(ConfigError, match="must be an image name"):
         fleet_settings.load(tmp_path)
