@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import ipaddress
 import itertools
 import json
 import os
@@ -16,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -139,19 +139,6 @@ class Project:
         )
 
 
-def bridge_address() -> str:
-    """The engine's own address on its default bridge, which its containers reach and nothing outside this machine does.
-
-    A new Engine 20.10 names no gateway until it is started a second time; the address is then the network's first one.
-    """
-    done = subprocess.run(
-        ["docker", "network", "inspect", "bridge", "--format", "{{json (index .IPAM.Config 0)}}"],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    config = json.loads(done.stdout)
-    return str(config.get("Gateway") or ipaddress.ip_network(config["Subnet"])[1])
-
-
 def eventually(check: Callable[[], Any], timeout: float = 60, what: str = "") -> Any:
     """Waits until `check` gives something true; what it gave last is in the failure."""
     deadline = time.monotonic() + timeout
@@ -217,6 +204,16 @@ def a_project(
         yield made
     finally:
         remove_fleet(made)
+
+
+def bridge_address() -> str:
+    """Return this machine's address on the engine's own bridge: containers reach it, and nobody else does.
+
+    An engine that was started again leaves the gateway out (20.10); it is the first address of the subnet.
+    """
+    command = ["docker", "network", "inspect", "bridge", "-f", "{{json (index .IPAM.Config 0)}}"]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return str(found.get("Gateway") or next(ip_network(found["Subnet"]).hosts()))
 
 
 def project_name() -> str:

@@ -27,6 +27,7 @@ from manager.fleet.status_json import status_object
 from manager.i18n import _, mark
 from manager.ops import changes
 from manager.ops.action import Change
+from manager.util.polling import wait_until
 
 DEFAULT_CONFIG = "config/daemon_config.json"
 LOCK_WAIT_S = 600.0
@@ -220,18 +221,28 @@ def _follow(session: Session, instance: str) -> None:
 
 
 def _until_ended(session: Session, instance: str, is_asked: threading.Event) -> State | None:
-    """Waits until the instance has ended for good, and not for a restart. Its last state; None when a signal came first."""
-    ended = 0
-    while not is_asked.wait(POLL_S):
-        view = None
-        with contextlib.suppress(EngineUnreachable):  # an engine that is restarted takes nothing with it
+    """Wait until the instance has ended for good, and not for a restart. Returns its last state; None when a signal came first."""
+    polls = 0
+    last: State | None = None
+
+    def has_ended() -> bool:
+        nonlocal polls, last
+        if is_asked.is_set():
+            return True
+        try:
             view = session.observe().views.get(instance)
-            if view is None:
-                return "missing"
-        ended = ended + 1 if view is not None and view.verdict.state in ENDED else 0
-        if view is not None and ended == ENDED_POLLS:
-            return view.verdict.state
-    return None
+        except EngineUnreachable:  # an engine that is restarted takes nothing with it
+            polls = 0
+            return False
+        state: State = "missing" if view is None else view.verdict.state
+        polls = polls + 1 if state in ENDED else 0
+        if view is None or polls == ENDED_POLLS:
+            last = state
+        return last is not None
+
+    is_asked.wait(POLL_S)
+    wait_until(has_ended, poll=POLL_S, sleep=is_asked.wait)
+    return last
 
 
 @contextlib.contextmanager

@@ -64,15 +64,36 @@ class Sdk:
 
     def pull(self, name: str, timeout: float) -> None:
         """Fetches an image; the engine reports its progress, and whatever goes wrong, in the answer's lines."""
+        repository, tag = _name_and_tag(name)
         deadline = time.monotonic() + timeout
+        too_long = TimedOut("`docker {command}` took longer than {limit} s", command="pull", limit=timeout)
         with _translated():
-            for line in self._client.pull(*_name_and_tag(name), stream=True, decode=True):
-                if error := line.get("error"):
-                    raise EngineError("{why}", why=error)
+            from docker import auth
+            from requests.exceptions import ConnectionError as Broken
+            from requests.exceptions import Timeout
+
+            registry, _path = auth.resolve_repository_name(repository)
+            credentials = auth.get_config_header(self._client, registry)
+            try:
+                with self._client.post(  # the SDK's own `pull` waits without end for an engine that is silent
+                    f"{self._client.base_url}/images/create",
+                    params={"fromImage": repository, "tag": tag},
+                    headers={"X-Registry-Auth": credentials} if credentials else {},
+                    stream=True, timeout=(CALL_TIMEOUT_S, timeout),
+                ) as answer:  # fmt: skip
+                    if answer.status_code >= 400:
+                        raise refusal(answer.status_code, _message(answer))
+                    for line in answer.iter_lines(chunk_size=None):
+                        if error := json.loads(line or b"{}").get("error"):
+                            raise EngineError("{why}", why=error)
+                        if time.monotonic() > deadline:
+                            raise too_long
+            except Timeout as error:
+                raise too_long from error
+            except Broken as error:  # so too is called a time-out in the middle of an answer
                 if time.monotonic() > deadline:
-                    raise TimedOut(
-                        "`docker {command}` took longer than {limit} s", command="pull", limit=timeout
-                    )
+                    raise too_long from error
+                raise
 
     def import_image(self, archive: IO[bytes], name: str, changes: Sequence[str]) -> None:
         """Makes an image from a tar that is being written."""

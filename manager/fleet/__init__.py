@@ -2,7 +2,8 @@
 
 project, session, selection                         the project folder; one run of the manager; which instances it means
 observe, snapshot, instance, status                 one look at all of it, and what follows from it
-supervisor_state, supervisor_messages, env_file     the files that an instance's container reads and writes
+supervisor_state, env_file                          the files that an instance's container reads and writes
+supervisor_messages, supervisor_sentences           what supervisors say: by codes, and the sentences of old ones
 state_file, upgrade_records, import_records         what only the manager knows
 display, status_json                                what is shown
 instances_json, instances_json_refresh              what is exported for programs of the old system

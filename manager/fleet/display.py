@@ -9,7 +9,6 @@ from typing import Any
 
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
-from manager.fleet.supervisor_messages import reason
 from manager.fleet.supervisor_state import SupervisorState
 from manager.i18n import Text, _, mark
 from manager.util import text_table
@@ -86,7 +85,7 @@ def note(view: Instance) -> str:
     elif view.verdict.why is not None:
         parts.append(cause(view))
     elif view.supervision is not None and view.supervision.last_exit and view.supervision.restarts_total:
-        parts.append(str(Text("last exit: {why}", why=reason(view.supervision.last_exit.why))))
+        parts.append(str(Text("last exit: {why}", why=view.supervision.last_exit.message)))
     if (
         view.verdict.state == "restarting"
         and view.supervision is not None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from manager.engine.containers import Container
 from manager.fleet.state_file import FleetState, RejectedRevision
 from manager.fleet.status import ELSEWHERE, Status
+
+Drift = Literal["config", "image", "environment"]
 
 
 class Desired(NamedTuple):
@@ -58,12 +60,12 @@ class PlanInput(NamedTuple):
         verdict = self.verdicts.get(instance)
         return verdict is not None and verdict.word == ELSEWHERE
 
-    def drift(self, instance: str) -> list[str]:
-        """In which ways a container differs from its config: `config`, `image`, `environment`."""
+    def drift(self, instance: str) -> list[Drift]:
+        """Return in which ways a container differs from its config."""
         wanted, container = self.wanted.get(instance), self.containers.get(instance)
         if wanted is None or container is None:
             return []
-        found = []
+        found: list[Drift] = []
         if container.config_hash != wanted.config_hash:
             found.append("config")
         if self.image_id and container.image_id != self.image_id:

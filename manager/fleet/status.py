@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from manager.engine.containers import Container
-from manager.fleet.supervisor_messages import reason
 from manager.fleet.supervisor_state import FINAL, SupervisorState
 from manager.i18n import Text
 
@@ -96,7 +95,7 @@ def _by_supervisor(supervision: SupervisorState, uptime: float) -> Status:
         return Status(
             "unhealthy", "silent", Text("its supervisor has said nothing for {seconds} s", seconds=silence)
         )
-    why = reason(supervision.why) if supervision.why else None
+    why = supervision.message
     match supervision.state:
         case "starting" | "running" | "unhealthy" | "restarting" | "failed" | "completed" as state:
             return Status(state, why=why)

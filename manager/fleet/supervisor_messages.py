@@ -1,53 +1,126 @@
-"""What supervisors say, in the reader's language: they speak English, and no catalogue is in their image."""
+"""The reasons that supervisors give, by their codes (docker/README.md), in the reader's language: no catalogue is in their image."""
 
 from __future__ import annotations
 
-import re
-from functools import cache
+from collections.abc import Mapping
+from typing import Any
 
 from manager.i18n import Text, mark
+from manager.util.sanitize import replace_unprintable
 
-SENTENCES = (
-    mark("{cause} (auto_restart is off)"),
-    mark("{cause} (given up after 1 restart in a row)"),
-    mark("{cause} (given up after {count} restarts in a row)"),
-    mark("{cause}, but this bot is meant never to end"),
-    mark("{cause}, but this bot has no duration after which it may end"),
-    mark("{cause} after {seconds} s, before its duration of {duration} s"),
-    mark("exit code {code}"),
-    mark("{signal} (out of memory)"),
-    mark("had to be killed"),
-    mark("no answer within {seconds} s"),
-    mark("no HTTP answer"),
-    mark("connection closed without an answer"),
-    mark("Connection refused"),
-    mark("unhealthy: {count} probes failed ({cause})"),
-    mark("cannot start the bot: {why}"),
-    mark("{path} is held by {holder}: no second bot is started here"),
-)
-"""The first that fits is the one. `cause` is a sentence in its turn."""
+SENTENCES: Mapping[str, str] = {
+    # how a run of the bot ended
+    "exit_code": mark("exit code {code}"),
+    "signal": "{signal}",
+    "out_of_memory": mark("{signal} (out of memory)"),
+    "killed": mark("had to be killed"),
+    "unhealthy": mark("unhealthy: {count} probes failed ({cause})"),
+    # what follows from it
+    "auto_restart_off": mark("{cause} (auto_restart is off)"),
+    "restarts_exhausted": mark("{cause} (given up after {count} restarts in a row)"),
+    "never_completes": mark("{cause}, but this bot is meant never to end"),
+    "no_duration": mark("{cause}, but this bot has no duration after which it may end"),
+    "before_duration": mark("{cause} after {seconds} s, before its duration of {duration} s"),
+    "no_report": mark("{cause} (no report)"),
+    # why a bot could not be started
+    "cannot_start": mark("cannot start the bot: {error} ({path})"),
+    "file_unreadable": mark("cannot read {path}: {error}"),
+    "file_not_json": mark("cannot read {path}: it is not JSON"),
+    "file_not_json_at": mark("cannot read {path}: it is not JSON at line {line}"),
+    "file_not_object": mark("cannot read {path}: it is not a JSON object"),
+    "variable_name_invalid": mark("cannot use {path}: {name!r} is no variable name"),
+    "variable_value_invalid": mark(
+        "cannot use {path}: {name!r} must be a string that an environment can hold"
+    ),
+    "web_port_missing": mark("WEB_PORT is not set"),
+    "web_port_invalid": mark("WEB_PORT: must be 1-65535, not {value!r}"),
+    # why the orders are not cancelled yet
+    "cannot_start_cancel": mark("cannot start the cancel program: {error} ({path})"),
+    "no_result": mark("it has not said how many orders are left"),
+    "orders_left": mark("{count} orders are left"),
+    # what a probe of /health met
+    "no_answer": mark("no answer within {seconds} s"),
+    "no_http": mark("no HTTP answer"),
+    "connection_closed": mark("connection closed without an answer"),
+    "connection_failed": "{error}",
+    "http_status": "{status} {detail}",
+    "degraded": mark("degraded: {condition}"),
+    # why there is nothing to run
+    "halted": mark("halted"),
+    "instance_missing": mark(
+        "BOTFLEET_INSTANCE is not set: this image is started by the manager or its compose.yaml"
+    ),
+    "setting_not_choice": mark("{name}: must be one of {choices}, not {value!r}"),
+    "setting_not_number": mark("{name}: must be a number from {low} to {high}, not {value!r}"),
+    "setting_not_positive": mark("{name}: must be a number above 0, to {high}, not {value!r}"),
+    "setting_not_whole": mark("{name}: must be a whole number from {low} to {high}, not {value!r}"),
+    "setting_not_exit_codes": mark(
+        "{name}: must be exit codes from 0 to 255, comma-separated, not {value!r}"
+    ),
+    "locked": mark("{path} is held by another supervisor: no second bot is started here"),
+    "locked_by": mark(
+        "{path} is held by another supervisor, of container {container}: no second bot is started here"
+    ),
+    "cannot_lock": mark("cannot lock {path}: {error}"),
+}
+"""Every code of the supervisor with its sentence. `cause` is a reason in its turn."""
 
+SINGULAR: Mapping[str, str] = {
+    "restarts_exhausted": mark("{cause} (given up after 1 restart in a row)"),
+    "orders_left": mark("1 order is left"),
+}
+"""The sentences of codes whose `count` is 1."""
+
+DEEPEST = 4
+"""Reasons within reasons: a bot can write into the file, too."""
 LONGEST = 1000
-"""Whatever is longer is no sentence of a supervisor."""
+WHOLE_FROM = 10.0
+"""Seconds from which a fraction tells nothing."""
 
 
-def reason(why: str) -> Text:
-    """A supervisor's sentence as one that can be translated; one that is not known here stays as it is."""
-    if len(why) <= LONGEST:
-        for sentence in SENTENCES:
-            if match := _pattern(sentence).fullmatch(why):
-                parts = match.groupdict()
-                return Text(
-                    sentence,
-                    **{name: reason(part) if name == "cause" else part for name, part in parts.items()},
-                )
-    return Text("{why}", why=why)
+def message(reason: Any, sentence: str | None) -> Text | None:
+    """Return what a supervisor says: by its reason, else by its English sentence; None where it says nothing.
+
+    A code that is not known here leaves the sentence as it is. Nothing of it is believed before it is looked at.
+    """
+    text = _by_code(reason)
+    if text is not None or not sentence:
+        return text
+    from manager.fleet.supervisor_sentences import parsed  # only for supervisors that write no codes
+
+    return parsed(sentence)
 
 
-@cache
-def _pattern(sentence: str) -> re.Pattern[str]:
-    pieces = re.split(r"\{(\w+)\}", sentence)
-    return re.compile(
-        "".join(f"(?P<{piece}>.+)" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)),
-        re.DOTALL,
+def _by_code(reason: Any, depth: int = 0) -> Text | None:
+    """Return the sentence of a reason as the file has it; None for anything that is none."""
+    if not isinstance(reason, dict) or depth > DEEPEST:
+        return None
+    code, params = reason.get("code"), reason.get("params") or {}
+    if not isinstance(code, str) or code not in SENTENCES or not isinstance(params, dict):
+        return None
+    shown = {str(name): _shown(value, depth) for name, value in params.items()}
+    template = SENTENCES[code]
+    if params.get("count") == 1:
+        template = SINGULAR.get(code, template)
+    elif code == "http_status" and not params.get("detail"):
+        template = "{status}"
+    try:
+        template.format(**shown)
+    except (LookupError, ValueError):  # a parameter is missing
+        return None
+    return Text(template, **shown)
+
+
+def _shown(value: Any, depth: int) -> object:
+    """Return a parameter as it is shown."""
+    if isinstance(value, dict):
+        return _by_code(value, depth + 1) or "?"
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= WHOLE_FROM else f"{value:g}"
+    if isinstance(value, int):
+        return value
+    return (
+        Text("Connection refused")
+        if value == "connection refused"
+        else replace_unprintable(str(value)[:LONGEST])
     )

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from manager.errors import ManagerError
+from manager.fleet import supervisor_messages
+from manager.i18n import Text
 from manager.util import atomic_file, strict_json
 from manager.util.sanitize import replace_unprintable
 
@@ -31,7 +33,7 @@ STALE_MARGIN_S = 5.0
 
 
 class LastExit(NamedTuple):
-    """How the bot last ended."""
+    """How the bot last ended. `why`: the supervisor's English sentence; `reason`: its code with parameters, as in the file."""
 
     code: int | None
     signal: str | None
@@ -40,10 +42,19 @@ class LastExit(NamedTuple):
     at: float
     why: str
     stderr_tail: tuple[str, ...]
+    reason: object = None
+
+    @property
+    def message(self) -> Text:
+        """Why it ended, for a person."""
+        return supervisor_messages.message(self.reason, self.why) or Text("{why}", why=self.why)
 
 
 class SupervisorState(NamedTuple):
-    """One supervisor's last word. Times in seconds since the epoch, `updated_uptime` on the host's uptime clock."""
+    """One supervisor's last word. Times in seconds since the epoch, `updated_uptime` on the host's uptime clock.
+
+    `why`: the English sentence of the reason for the state; `reason`: its code with parameters, as in the file.
+    """
 
     container: str
     state: str
@@ -59,6 +70,12 @@ class SupervisorState(NamedTuple):
     next_restart_at: float | None
     health_detail: str | None
     last_exit: LastExit | None
+    reason: object = None
+
+    @property
+    def message(self) -> Text | None:
+        """Why the state is as it is, for a person."""
+        return supervisor_messages.message(self.reason, self.why)
 
     def is_older_than_boot(self, uptime: float) -> bool:
         """Whether the supervisor has not spoken since the host was started."""
@@ -152,6 +169,7 @@ def _decoded(raw: Any) -> SupervisorState:
         next_restart_at=_number(restarts["next_at"]) if restarts.get("next_at") else None,
         health_detail=_text_or_none(health.get("detail")),
         last_exit=_last_exit(last) if last else None,
+        reason=raw.get("reason"),
     )
 
 
@@ -164,6 +182,7 @@ def _last_exit(raw: Any) -> LastExit:
         at=_number(raw["at"]),
         why=_text(raw["why"]),
         stderr_tail=tuple(_text(line) for line in list(raw.get("stderr_tail", ()))[:MAX_LINES]),
+        reason=raw.get("reason"),
     )
 
 

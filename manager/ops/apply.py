@@ -7,11 +7,11 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 
 from manager.errors import EngineUnreachable, ManagerError
-from manager.fleet import instances_json, instances_json_refresh, lock, old_daemon_guard
+from manager.fleet import instances_json, instances_json_refresh, lock
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import require_known
 from manager.fleet.session import Session
-from manager.ops import desired_state, plan, preflight, wait
+from manager.ops import desired_state, plan, preflight
 from manager.ops.action import Action, Change, Outcome, has_started
 from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
 from manager.ops.result import Planned, Result
@@ -64,6 +64,8 @@ def apply(
             return Result(snapshot, actions, outcomes, unsaved=unsaved, engine_error=error)
     if healthy_within is None:
         return Result(after, actions, outcomes, unsaved=unsaved)
+    from manager.ops import wait
+
     ids = _to_wait_for(after, actions, outcomes, named)
     after, late = wait.until_healthy(session, after, ids, healthy_within, on_event)
     instances_json_refresh.refresh(
@@ -110,6 +112,8 @@ def _look_after(
     """Return the fleet after all that."""
     if not outcomes:
         return snapshot
+    from manager.ops import wait
+
     started = [outcome.action.instance for outcome in outcomes if has_started(outcome)]
     return session.look_again(
         snapshot, lambda: wait.until_heard(snapshot.project.fleet, started), _only_touched(outcomes)
@@ -139,10 +143,8 @@ def _carry_out(
             on_event(LeftAlone(action))
     if not todo and not (change.command == "stop" and actions):
         return []
-    from manager.ops import (
-        execute,  # with thread pools, YAML and more: a no-op does without them
-        prepare,
-    )
+    from manager.fleet import old_daemon_guard
+    from manager.ops import execute, prepare  # with threads, YAML and more: a no-op does without them
 
     in_use = old_daemon_guard.still_running(
         snapshot, [action.instance for action in actions if action.kind != "remove"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from manager.engine.containers import Container
-from manager.fleet.snapshot import PlanInput
+from manager.fleet.snapshot import Drift, PlanInput
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.status import Status
 from manager.i18n import Text
@@ -219,7 +219,7 @@ def left_stopped(plan_input: PlanInput, instance: str) -> Action:
     return Action("leave", instance, Text("stopped by a person; `manager start {id}` starts it", id=instance))
 
 
-def _left_ended(instance: str, verdict: Status, drift: list[str]) -> Action:
+def _left_ended(instance: str, verdict: Status, drift: list[Drift]) -> Action:
     why = verdict.why or Text(verdict.state)
     if "config" in drift:
         return Action(

@@ -19,6 +19,7 @@ from manager.ops.action import Action, Outcome
 from manager.ops.events import ActionDone, Event, LeftAlone, Warned
 from manager.ops.rollback import purse_problem, put_back, valid
 from manager.ops.rollout_plan import Watched
+from manager.util.polling import wait_until
 
 if TYPE_CHECKING:
     from manager.ops.execute import ExecutionContext
@@ -292,25 +293,35 @@ class _Rollout:
     ) -> tuple[dict[str, ManagerError | Text], dict[str, Watched]]:
         """Wait until all are ready, or one will not be. Returns why those will not be, and those still to be watched."""
         began = time.monotonic()
-        while True:
-            time.sleep(POLL_S)
-            self._snapshot, now = self._session.look_again(self._snapshot), time.monotonic()
-            if self._held.was_passed():
-                return dict.fromkeys(pending, STOPPED_BY_FORCE), {}
-            for instance, before in pending.items():
-                view = self._snapshot.views[instance]
-                pending[instance] = before.next(view, now, self._request.ready, deadline)
-                if before.healthy_since is None and pending[instance].healthy_since is not None:
-                    self._on_event(HealthyAfter(instance, now - began))
-            self._done([instance for instance, watched in pending.items() if watched.result == "ready"])
-            faults: dict[str, ManagerError | Text] = {
-                instance: watched.result
-                for instance, watched in pending.items()
-                if isinstance(watched.result, Text)
-            }
-            pending = {instance: watched for instance, watched in pending.items() if watched.result is None}
-            if faults or not pending:
-                return faults, pending
+        faults: dict[str, ManagerError | Text] = {}
+
+        def is_decided() -> bool:
+            nonlocal faults, pending
+            faults, pending = self._looked_at(pending, deadline, began)
+            return bool(faults) or not pending
+
+        time.sleep(POLL_S)
+        wait_until(is_decided, poll=POLL_S)
+        return faults, pending
+
+    def _looked_at(
+        self, pending: Mapping[str, Watched], deadline: float, began: float
+    ) -> tuple[dict[str, ManagerError | Text], dict[str, Watched]]:
+        """Look once at those that are watched. Returns why some will not be ready, and those still to be watched."""
+        self._snapshot, now = self._session.look_again(self._snapshot), time.monotonic()
+        if self._held.was_passed():
+            return dict.fromkeys(pending, STOPPED_BY_FORCE), {}
+        watched = {}
+        for instance, before in pending.items():
+            view = self._snapshot.views[instance]
+            watched[instance] = after = before.next(view, now, self._request.ready, deadline)
+            if before.healthy_since is None and after.healthy_since is not None:
+                self._on_event(HealthyAfter(instance, now - began))
+        self._done([instance for instance, each in watched.items() if each.result == "ready"])
+        faults: dict[str, ManagerError | Text] = {
+            instance: each.result for instance, each in watched.items() if isinstance(each.result, Text)
+        }
+        return faults, {instance: each for instance, each in watched.items() if each.result is None}
 
     def _done(self, ready: Sequence[str]) -> None:
         if not ready:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from manager.errors import Problem, UsageError
 from manager.fleet import display
 from manager.fleet.instance import Instance
-from manager.fleet.snapshot import PlanInput
+from manager.fleet.snapshot import Drift, PlanInput
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
 from manager.ops.action import Action
@@ -21,7 +21,7 @@ GIVEN_UP = frozenset({"restarting", "failed", "completed", "stopped", "missing",
 """States in which a bot that was just upgraded has ended, once or for good."""
 
 INTERRUPTED = Text("its upgrade was interrupted")
-CAUSES = {
+CAUSES: Mapping[Drift, Text] = {
     "config": Text("config changed"),
     "image": Text("new image"),
     "environment": Text("environment changed"),
@@ -86,7 +86,7 @@ def _one(plan_input: PlanInput, each: str, *, is_named: bool, is_going: bool) ->
 class _Causes(NamedTuple):
     """Several causes in the reader's language."""
 
-    drift: list[str]
+    drift: list[Drift]
 
     def __str__(self) -> str:
         return ", ".join(str(CAUSES[each]) for each in self.drift)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from manager.fleet import supervisor_state
 from manager.ops.events import Healthy, OnEvent
+from manager.util.polling import wait_until
 
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet
@@ -28,9 +29,10 @@ def until_healthy(
     session: Session, snapshot: FleetSnapshot, ids: list[str], timeout: float, on_event: OnEvent
 ) -> tuple[FleetSnapshot, list[str]]:
     """Wait until every instance is running, or can no longer become so. Returns the last look, and those that are not running."""
-    deadline = time.monotonic() + timeout
     settled: set[str] = set()
-    while True:
+
+    def are_settled() -> bool:
+        nonlocal snapshot
         snapshot = session.look_again(snapshot)
         for instance in ids:
             view = snapshot.views[instance]
@@ -39,30 +41,31 @@ def until_healthy(
                 if view.verdict.state == "running":
                     fleet = snapshot.project.fleet
                     on_event(Healthy(instance, fleet.web_address(view.web_port) if view.web_port else ""))
-        if settled.issuperset(ids) or time.monotonic() > deadline:
-            return snapshot, [
-                instance
-                for instance in ids
-                if snapshot.views[instance].verdict.state not in {"running", "completed"}
-            ]
-        time.sleep(POLL_S)
+        return settled.issuperset(ids)
+
+    wait_until(are_settled, time.monotonic() + timeout, POLL_S)
+    return snapshot, [
+        instance for instance in ids if snapshot.views[instance].verdict.state not in {"running", "completed"}
+    ]
 
 
 def until_heard(fleet: Fleet, ids: list[str]) -> None:
-    """Waits a moment until the supervisors of instances just started have said which process the bot is.
+    """Wait a moment until the supervisors of instances just started have said which process the bot is.
 
     Readers of the export decide by its pid who is alive, and nobody may look at the fleet again for hours.
     """
-    deadline = time.monotonic() + (HEARD_WITHIN_S if len(ids) <= FEW else MANY_HEARD_WITHIN_S)
     pending = set(ids)
-    while pending and time.monotonic() < deadline:
-        pending = {each for each in pending if not _is_heard(fleet, each)}
-        if pending:
-            time.sleep(HEARD_POLL_S * len(pending))
+
+    def are_heard() -> bool:
+        pending.difference_update([instance for instance in pending if _is_heard(fleet, instance)])
+        return not pending
+
+    within = HEARD_WITHIN_S if len(ids) <= FEW else MANY_HEARD_WITHIN_S
+    wait_until(are_heard, time.monotonic() + within, lambda: HEARD_POLL_S * len(pending))
 
 
 def _is_heard(fleet: Fleet, instance: str) -> bool:
-    said = supervisor_state.read(fleet.instance_state_dir(instance))
-    return said is not None and (
-        said.bot_pid is not None or said.state in {"restarting", "failed", "completed"}
+    state = supervisor_state.read(fleet.instance_state_dir(instance))
+    return state is not None and (
+        state.bot_pid is not None or state.state in {"restarting", "failed", "completed"}
     )

@@ -1,7 +1,7 @@
 """Hold helpers that know neither bots nor Docker. Import only `errors` and `i18n`.
 
 atomic_file, strict_json, ownership     files that users and other programs also read or write
-threads                                 concurrent work
+threads, polling                        concurrent work; waiting for what sends no event
 console, text_table, sanitize           lines, tables and untrusted text on a terminal
 progress_line, screen, prompt           live output and questions on a terminal
 time_parse                              times as users and log lines write them

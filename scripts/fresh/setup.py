@@ -12,6 +12,10 @@ from scripts.fresh.rows import Row
 
 PLUGINS = Path("usr/local/lib/docker/cli-plugins")
 BARE = Path("srv/botfleet.git")
+APT_INSTALL = (
+    "env", "DEBIAN_FRONTEND=noninteractive",
+    "apt-get", "-qy", "-o", "Dpkg::Use-Pty=0", "--no-install-recommends", "install",
+)  # fmt: skip
 
 
 def before_boot(row: Row, root: Path, checkout: Path, docker: tuple[Path, Path] | None) -> None:
@@ -31,17 +35,7 @@ def after_boot(row: Row, machine: Machine, log: BinaryIO) -> None:
     packages = [*row.packages, *(["sudo"] if row.has_sudo_user else [])]
     if packages:
         _do(machine, log, "apt-get", "-qy", "update")
-        _do(
-            machine,
-            log,
-            "env",
-            "DEBIAN_FRONTEND=noninteractive",
-            "apt-get",
-            "-qy",
-            "--no-install-recommends",
-            "install",
-            *packages,
-        )
+        _do(machine, log, *APT_INSTALL, *packages)
     if "docker.io" in row.packages:
         machine.run("service", "docker", "stop", output=log)
     if row.has_sudo_user:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.bot.bots import GRID, Bot, BotFactory, free_port
+from tests import ports
+from tests.bot.bots import GRID, Bot, BotFactory
 from tests.bot.test_live import FAST, MESH, settled
 from tests.bot.test_run import BOUNDARY, replay
 from tests.fake_exchange.book import RefusalError
@@ -341,7 +342,7 @@ def test_paused_is_said(start_bot: BotFactory, fake: FakeExchange) -> None:
 
 
 def test_nothing_listens(start_bot: BotFactory) -> None:
-    env = QUICK | {"GRIDBOT_MARKET": "live", "BACKPACK_API_URL": f"http://127.0.0.1:{free_port()}"}
+    env = QUICK | {"GRIDBOT_MARKET": "live", "BACKPACK_API_URL": f"http://127.0.0.1:{ports.reserve()}"}
     bot = start_bot(*MESH, **env)
     report = wait_for(bot, "exchange_away")
     assert report["condition"]["params"]["cause"] == "unreachable"

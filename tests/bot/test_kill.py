@@ -86,7 +86,6 @@ def assert_equal_trades(bot: Bot, book: Book) -> None:
     assert here == there
 
 
-@pytest.mark.timeout(1200)
 def test_killed_at_random_moments(start_bot: BotFactory, request: pytest.FixtureRequest) -> None:
     kills = LONG if request.config.getoption("--long") else SHORT
     chance = random.Random(SEED)

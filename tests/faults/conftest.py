@@ -75,10 +75,17 @@ def build_fault_image() -> str:
 
 
 @pytest.fixture(scope="session")
-def engine(fault_image: str) -> Iterator[OwnEngine]:
-    """An engine that may be stopped and killed; it runs again when a test ends."""
+def own_engine(fault_image: str) -> Iterator[OwnEngine]:
+    """One for all tests."""
     with an_engine(fault_image) as own:
         yield own
+
+
+@pytest.fixture
+def engine(own_engine: OwnEngine) -> OwnEngine:
+    """An engine that may be stopped and killed; it runs when a test begins, however the last one has ended."""
+    own_engine.start()
+    return own_engine
 
 
 @pytest.fixture

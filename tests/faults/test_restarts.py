@@ -110,15 +110,16 @@ def test_an_end_for_good_outlives_restarts_and_only_a_person_clears_it(project: 
 
 
 def test_an_operators_stop_is_respected_while_a_restart_is_due(project: Project, note: Note) -> None:
-    bots.add(project, "one", 0, daemon_config={"restart_delay": 3})
-    bots.add(project, "two", 1, daemon_config={"restart_delay": 3})
+    delay = 8  # a busy machine needs seconds until the stops have reached both
+    for port, each in enumerate(("one", "two")):
+        bots.add(project, each, port, daemon_config={"restart_delay": delay})
     project.manager("up", "--wait")
     for each in ("one", "two"):
         bots.tell(project, each, "exit 1")
     bots.until(project, "restarting", "one", "two")
     project.manager("stop", "one")
     project.docker("stop", project.container("two"))
-    time.sleep(3.5)
+    time.sleep(delay + 0.5)
     assert bots.pids(project, "one") == bots.pids(project, "two") == []
     assert project.states() == {"one": "stopped", "two": "stopped"}
     note("a stop while a restart is due", "`manager stop`, `docker stop`", 2, "no bot is started any more")

@@ -62,7 +62,8 @@ def test_stats_say_what_docker_stats_says(fleet: Project, session: Session) -> N
         name, used, _slash, limit, pids = line.split()
         ours = found[name.removeprefix(f"{fleet.name}-")]
         assert float(used.removesuffix("MiB")) == pytest.approx(ours["memory_bytes"] / (1 << 20), rel=0.1)
-        assert (limit, int(pids)) == ("256MiB", ours["pids"])
+        assert limit == "256MiB"
+        assert int(pids) == pytest.approx(ours["pids"], abs=2)  # a health check comes and goes
     for each in found.values():
         assert (each["state"], each["health"], each["mode"]) == ("running", "healthy", "paper")
         assert each["cpu_percent"] is not None
@@ -79,7 +80,8 @@ def test_stats_say_what_docker_stats_says(fleet: Project, session: Session) -> N
         ours, theirs = by_files[each].last, by_engine[each].last
         assert ours.memory == pytest.approx(theirs.memory, rel=0.1)
         assert ours.cpu_s == pytest.approx(theirs.cpu_s, abs=0.5)
-        assert (ours.memory_limit, ours.pids) == (theirs.memory_limit, theirs.pids)
+        assert ours.memory_limit == theirs.memory_limit
+        assert ours.pids == pytest.approx(theirs.pids, abs=2)
         assert ours.received == pytest.approx(theirs.received, rel=0.3)
 
     fleet.manager("stop", "bp_sol_01")

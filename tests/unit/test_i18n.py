@@ -22,7 +22,7 @@ from manager.fleet import display, supervisor_state
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import Status
-from manager.fleet.supervisor_messages import reason
+from manager.fleet.supervisor_sentences import parsed
 from manager.i18n import Text
 from manager.util import console
 from scripts import messages
@@ -240,14 +240,14 @@ def test_errors_and_problems_speak_chinese(chinese: None) -> None:
 
 def test_supervisors_speak_chinese_too(chinese: None) -> None:
     assert (
-        str(reason("exit code 1 (given up after 3 restarts in a row)")) == "結束代碼 1（連續重啟 3 次後放棄）"
+        str(parsed("exit code 1 (given up after 3 restarts in a row)")) == "結束代碼 1（連續重啟 3 次後放棄）"
     )
-    assert str(reason("SIGKILL (out of memory)")) == "SIGKILL（記憶體不足）"
+    assert str(parsed("SIGKILL (out of memory)")) == "SIGKILL（記憶體不足）"
     assert (
-        str(reason("unhealthy: 5 probes failed (no answer within 5 s) (auto_restart is off)"))
+        str(parsed("unhealthy: 5 probes failed (no answer within 5 s) (auto_restart is off)"))
         == "不健康：5 次健康檢查失敗（5 秒內沒有回應）（auto_restart 已關閉）"
     )
-    assert str(reason("something {new}")) == "something {new}"
+    assert str(parsed("something {new}")) == "something {new}"
 
 
 def test_supervisors_sentences_are_the_ones_that_are_known() -> None:
@@ -258,7 +258,7 @@ def test_supervisors_sentences_are_the_ones_that_are_known() -> None:
         (policy.Ending(1, None), "exit code {code}"),
         (policy.Ending(None, "SIGKILL", oom=True), "{signal} (out of memory)"),
     ):
-        assert reason(policy.describe(ending)).message == sentence
+        assert parsed(str(policy.describe(ending))).message == sentence
 
 
 # The old table

@@ -140,6 +140,8 @@ MESH = {"grid_upper_price": 156, "grid_lower_price": 144, "grid_num": 7, "order_
 MESH_BETWEEN = {**MESH, "grid_upper_price": 157, "grid_lower_price": 145}
 """No price of the first one: to the exchange the two are one account."""
 ORDERS_OF_MESH = 6
+PATIENT = {"bot_stop_timeout": 60, "unhealthy_probes": 60}
+"""A busy machine is no reason to kill a bot, or to start it again: nothing but what is asked for may touch it here."""
 REFUSED_BY_THE_BOT = {"strategy": "maker_hedge"}
 """A config that is sound, and with which the bundled bot ends at once."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fake_exchange.server import FakeExchange
 from tests.fleet import a_project
-from tests.upgrade.old_fleet import MESH, OldFleet, add_failing, trade_at, until_failed, until_orders
+from tests.upgrade.old_fleet import MESH, PATIENT, OldFleet, add_failing, trade_at, until_failed, until_orders
 
 pytestmark = pytest.mark.engine
 
@@ -23,10 +23,10 @@ def fleet(
     with a_project(folder, old_image) as project:
         trade_at(project, fake)
         made = OldFleet(project, old_code, fake)
-        project.add("paper_01", 0)
-        project.add("live_01", 1, mode="live", strategy_config=MESH)
+        project.add("paper_01", 0, daemon_config=PATIENT)
+        project.add("live_01", 1, mode="live", strategy_config=MESH, daemon_config=PATIENT)
         add_failing(project, "failed_01", 2)
-        project.add("port_by_us", None)
+        project.add("port_by_us", None, daemon_config=PATIENT)
         made.old("up")
         made.old("compose")
         made.old("up", "--wait", "paper_01", "live_01", "port_by_us")

@@ -19,6 +19,7 @@ from tests.upgrade.old_fleet import (
     MESH,
     MESH_BETWEEN,
     ORDERS_OF_MESH,
+    PATIENT,
     REFUSED_BY_THE_BOT,
     REMEMBERED,
     OldFleet,
@@ -59,7 +60,7 @@ def fleet(
         trade_at(project, fake)
         made = OldFleet(project, old_code, fake)
         _make(made)
-        assert _states(made.old("ps", "--json").json) == EXPECTED
+        eventually(lambda: _states(made.old("ps", "--json").json) == EXPECTED, what=f"{EXPECTED}")
         made.use_image(new_image)
         yield made
 
@@ -67,12 +68,12 @@ def fleet(
 def _make(fleet: OldFleet) -> None:
     project = fleet.project
     for port, each in enumerate(("paper_stopped", "put_back", "upgraded_01")):
-        project.add(each, port)
-    project.add("live_01", 4, mode="live", strategy_config=MESH)
-    project.add("live_halted", 5, mode="live", strategy_config=MESH_BETWEEN)
+        project.add(each, port, daemon_config=PATIENT)
+    project.add("live_01", 4, mode="live", strategy_config=MESH, daemon_config=PATIENT)
+    project.add("live_halted", 5, mode="live", strategy_config=MESH_BETWEEN, daemon_config=PATIENT)
     add_failing(project, "failed_01", 6)
-    project.add("paper_01", None)
-    project.add("port_by_us", None)
+    project.add("paper_01", None, daemon_config=PATIENT)
+    project.add("port_by_us", None, daemon_config=PATIENT)
     fleet.old("up")
     fleet.old("up", "--wait", *(each for each in EXPECTED if each != "failed_01"))
     until_orders(fleet.fake, 2)
@@ -105,7 +106,7 @@ def test_the_new_manager_sees_what_the_old_one_sees(fleet: OldFleet) -> None:
     with fleet.untouched():
         old, new = (_rows(manager("ps", "--json").json) for manager in (fleet.old, fleet.new))
         for each, row in old.items():
-            assert row.items() <= new[each].items()
+            assert {key: new[each].get(key) for key in row} == row
         assert {each for each, row in new.items() if row["halted"]} == {"live_halted"}
         exported = fleet.project.instances()
         fleet.new("export")

@@ -9,7 +9,7 @@ import socket
 import time
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -40,7 +40,7 @@ HEADS = {
     mark("machine"): checks_host.check_all,
     mark("project"): checks_project.check_all,
 }
-LEVELS = {"ok": mark("ok"), "warn": mark("warn"), "fail": mark("fail")}
+LEVELS: Mapping[Level, str] = {"ok": mark("ok"), "warn": mark("warn"), "fail": mark("fail")}
 COLOURS: dict[Level, str] = {"ok": "32", "warn": "33", "fail": "31"}
 MOST_SHOWN = 10
 """Lines of one check that are worth reading; --json has all."""

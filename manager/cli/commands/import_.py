@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
+from manager.ops.action import Outcome
 from manager.ops.migrate import execute, inspect, plan
 from manager.ops.migrate.inspect import Facts
-from manager.ops.migrate.plan import Options, Step
+from manager.ops.migrate.plan import ImportAction, Kind, Options
 from manager.util import console, prompt
 
-PLANNED = {
+PLANNED: Mapping[Kind, str] = {
     "stop": mark("stop the old daemon"),
     "database": mark("copy database"),
     "logs": mark("copy logs"),
@@ -29,7 +31,7 @@ PLANNED = {
     "leave": mark("leave"),
     "refuse": mark("refused"),
 }
-DONE = {
+DONE: Mapping[Kind, str] = {
     "stop": mark("old daemon stopped"),
     "database": mark("database copied"),
     "logs": mark("logs copied"),
@@ -45,33 +47,33 @@ def import_(session: Session, args: Namespace) -> int:
     folder = Path(args.folder)
     options = Options(args.logs, args.env, args.stop_old, tuple(args.ids))
     project = _target(session, folder)
-    facts, steps = _look(folder, project, options)
+    facts, actions = _look(folder, project, options)
     if not args.json:
-        _say_plan(steps)
-    if not any(step.changes for step in steps) or not _is_wanted(args):
+        _say_plan(actions)
+    if not any(action.changes for action in actions) or not _is_wanted(args):
         if args.json:
-            console.say_json(_object(facts, steps, []))
+            console.say_json(_object(facts, actions, []))
         say_problems(project)
-        return plan.exit_code(steps)
+        return plan.exit_code(actions)
     fleet = project.fleet
     with lock.held(fleet.lock_file, "import", args.lock_wait):
-        facts, steps = _look(
+        facts, actions = _look(
             folder, _target(session, folder), options
         )  # what was seen without the lock may be history
-        outcomes = execute.run(steps, facts, fleet, lambda each: None if args.json else _say_outcome(each))
+        outcomes = execute.run(actions, facts, fleet, lambda each: None if args.json else _say_outcome(each))
     if args.json:
-        console.say_json(_object(facts, steps, outcomes))
-    stopped = {each.step.subject for each in outcomes if each.step.kind == "stop" and not each.error}
+        console.say_json(_object(facts, actions, outcomes))
+    stopped = {each.action.subject for each in outcomes if each.action.kind == "stop" and not each.error}
     for outcome in outcomes:
         if outcome.error:
             console.error(outcome.error)
-            if outcome.step.subject in stopped:
+            if outcome.action.subject in stopped:
                 console.error(
-                    Text("{id} runs nowhere now: its old daemon was stopped", id=outcome.step.subject)
+                    Text("{id} runs nowhere now: its old daemon was stopped", id=outcome.action.subject)
                 )
     _say_next(facts, outcomes, as_json=args.json)
     return worst_exit_code(
-        [plan.exit_code(steps), *(each.error.exit_code for each in outcomes if each.error)]
+        [plan.exit_code(actions), *(each.error.exit_code for each in outcomes if each.error)]
     )
 
 
@@ -91,7 +93,7 @@ def _target(session: Session, folder: Path) -> Project:
     return project
 
 
-def _look(folder: Path, project: Project, options: Options) -> tuple[Facts, list[Step]]:
+def _look(folder: Path, project: Project, options: Options) -> tuple[Facts, list[ImportAction]]:
     facts = inspect.look(folder, project, with_values=options.env)
     known = [each.id for each in facts.found]
     for each in options.ids:
@@ -110,19 +112,19 @@ def _is_wanted(args: Namespace) -> bool:
     return False
 
 
-def _say_plan(steps: list[Step]) -> None:
-    for step in steps:
-        console.say(f"{step.subject}: {_(PLANNED[step.kind])}: {step.cause}")
-    if not any(step.changes for step in steps):
+def _say_plan(actions: list[ImportAction]) -> None:
+    for action in actions:
+        console.say(f"{action.subject}: {_(PLANNED[action.kind])}: {action.cause}")
+    if not any(action.changes for action in actions):
         console.say(_("nothing to do"))
 
 
-def _say_outcome(outcome: execute.Outcome) -> None:
-    console.say(f"{outcome.step.subject}: {_('failed') if outcome.error else _(DONE[outcome.step.kind])}")
+def _say_outcome(outcome: Outcome[ImportAction]) -> None:
+    console.say(f"{outcome.action.subject}: {_('failed') if outcome.error else _(DONE[outcome.action.kind])}")
 
 
-def _say_next(facts: Facts, outcomes: list[execute.Outcome], *, as_json: bool) -> None:
-    imported = [each.step.subject for each in outcomes if each.step.kind == "config" and not each.error]
+def _say_next(facts: Facts, outcomes: list[Outcome[ImportAction]], *, as_json: bool) -> None:
+    imported = [each.action.subject for each in outcomes if each.action.kind == "config" and not each.error]
     if as_json or not imported:
         return
     console.say(
@@ -142,17 +144,22 @@ def _say_next(facts: Facts, outcomes: list[execute.Outcome], *, as_json: bool) -
         )
 
 
-def _object(facts: Facts, steps: list[Step], outcomes: list[execute.Outcome]) -> dict[str, Any]:
+def _object(
+    facts: Facts, actions: list[ImportAction], outcomes: list[Outcome[ImportAction]]
+) -> dict[str, Any]:
     """What a program reads: every step, and of those that were done how they went (`done` is null for the others)."""
-    went = {id(each.step): each for each in outcomes}
-    return {"from": str(facts.folder), "steps": [_step_object(step, went.get(id(step))) for step in steps]}
-
-
-def _step_object(step: Step, outcome: execute.Outcome | None) -> dict[str, Any]:
+    went = {id(each.action): each for each in outcomes}
     return {
-        "subject": step.subject,
-        "action": step.kind,
-        "cause": str(step.cause),
+        "from": str(facts.folder),
+        "steps": [_action_object(action, went.get(id(action))) for action in actions],
+    }
+
+
+def _action_object(action: ImportAction, outcome: Outcome[ImportAction] | None) -> dict[str, Any]:
+    return {
+        "subject": action.subject,
+        "action": action.kind,
+        "cause": str(action.cause),
         "done": None if outcome is None else outcome.error is None,
         "error": None if outcome is None or outcome.error is None else str(outcome.error),
     }

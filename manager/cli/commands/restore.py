@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from manager.fleet.selection import no_instance
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops import bot_user
+from manager.ops.action import Outcome
 from manager.ops.backup import archive, instance_locks, verify
 from manager.ops.backup import restore as restoring
 from manager.ops.backup.manifest import describe
-from manager.ops.backup.restore import Plan, Step
+from manager.ops.backup.restore import Kind, Plan, RestoreAction
 from manager.util import console
 
-WORDS = {
+WORDS: Mapping[Kind, str] = {
     "new": mark("new"),
     "replace": mark("replaced"),
     "same": mark("unchanged"),
@@ -44,14 +46,14 @@ def restore(session: Session, args: Namespace) -> int:
         whole = restoring.plan_restore(
             backup, project, list(dict.fromkeys(args.ids)) or None, time.strftime(archive.STAMP)
         )
-        steps = whole.steps()
+        actions = whole.actions()
         if not args.json:
             console.say(Text("{file}: {what}", file=path, what=describe(backup.manifest)))
         if args.dry_run:
-            return _say_plan(whole, steps, as_json=args.json)
-        done = _carry_out(session, whole, steps, args)
+            return _say_plan(whole, actions, as_json=args.json)
+        done = _carry_out(session, whole, actions, args)
     if args.json:
-        console.say_json([_step_object(each, project) for each in done])
+        console.say_json([_action_object(each, project) for each in done])
     _say_what_is_left(session, whole, as_json=args.json)
     return OK
 
@@ -62,29 +64,31 @@ def _project(session: Session) -> Project:
     return projects.read(chosen) if chosen is not None and chosen.is_dir() else session.project()
 
 
-def _say_plan(whole: Plan, steps: list[Step], *, as_json: bool) -> int:
+def _say_plan(whole: Plan, actions: list[RestoreAction], *, as_json: bool) -> int:
     if as_json:
-        console.say_json([_step_object(each, whole.project) for each in steps])
+        console.say_json([_action_object(each, whole.project) for each in actions])
         return OK
-    for each in steps:
-        console.say(_step_line(each, whole.project))
+    for each in actions:
+        console.say(_action_line(each, whole.project))
     return OK
 
 
-def _carry_out(session: Session, whole: Plan, steps: list[Step], args: Namespace) -> list[Step]:
-    done: list[Step] = []
+def _carry_out(
+    session: Session, whole: Plan, actions: list[RestoreAction], args: Namespace
+) -> list[RestoreAction]:
+    done: list[RestoreAction] = []
 
-    def tell(step: Step) -> None:
-        done.append(step)
+    def on_done(outcome: Outcome[RestoreAction]) -> None:
+        done.append(outcome.action)
         if not args.json:
-            console.say(_step_line(step, whole.project))
+            console.say(_action_line(outcome.action, whole.project))
 
     fleet = whole.fleet
     with lock.held(fleet.lock_file, "restore", args.lock_wait) as held:
         held.settle()
-        ids = [each.instance for each in steps if each.instance]
+        ids = [each.instance for each in actions if each.instance]
         with instance_locks.hold_instance_locks(fleet, dict.fromkeys(ids), _up(session, whole, ids)):
-            restoring.perform(whole, steps, _owner(session, whole), tell)
+            restoring.perform(whole, actions, _owner(session, whole), on_done)
     return done
 
 
@@ -151,23 +155,23 @@ def _image_id(session: Session, name: str) -> str:
         return ""
 
 
-def _step_line(step: Step, project: Project) -> str:
-    name = project.fleet.relative(step.target)
-    text = f"{name}: {_(WORDS[step.change])}"
-    if step.is_database:
-        text += f" ({Text('{count} files, {size}', count=step.files, size=console.size(step.size))})"
-    if step.change in {"replace", "aside"} and step.aside is not None:
-        text += f"; {Text('current one moved to {aside}', aside=step.aside.name)}"
+def _action_line(action: RestoreAction, project: Project) -> str:
+    name = project.fleet.relative(action.target)
+    text = f"{name}: {_(WORDS[action.kind])}"
+    if action.is_database:
+        text += f" ({Text('{count} files, {size}', count=action.files, size=console.size(action.size))})"
+    if action.kind in {"replace", "aside"} and action.aside is not None:
+        text += f"; {Text('current one moved to {aside}', aside=action.aside.name)}"
     return text
 
 
-def _step_object(step: Step, project: Project) -> dict[str, Any]:
-    is_moved = step.change in {"replace", "aside"} and step.aside is not None
+def _action_object(action: RestoreAction, project: Project) -> dict[str, Any]:
+    is_moved = action.kind in {"replace", "aside"} and action.aside is not None
     return {
-        "path": project.fleet.relative(step.target),
-        "change": step.change,
-        "instance": step.instance or None,
-        "files": step.files,
-        "bytes": step.size,
-        "aside": project.fleet.relative(step.aside) if is_moved and step.aside else None,
+        "path": project.fleet.relative(action.target),
+        "change": action.kind,
+        "instance": action.instance or None,
+        "files": action.files,
+        "bytes": action.size,
+        "aside": project.fleet.relative(action.aside) if is_moved and action.aside else None,
     }

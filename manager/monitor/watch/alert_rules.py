@@ -10,14 +10,13 @@ from typing import Literal, NamedTuple
 from manager.config.fleet import Alerts
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
-from manager.fleet.supervisor_messages import reason
 from manager.i18n import Text
 from manager.monitor.watch.history import History
 from manager.util.console import age
 
-Kind = Literal[
-    "down", "failed", "completed", "restarting", "unhealthy", "oom", "no_progress", "disk", "inodes", "engine"
-]  # fmt: skip
+InstanceKind = Literal["down", "failed", "completed", "restarting", "unhealthy", "oom", "no_progress"]
+MachineKind = Literal["disk", "inodes", "engine"]
+Kind = Literal[InstanceKind, MachineKind]
 
 MACHINE = ""
 """The subject of what concerns no single instance."""
@@ -161,7 +160,7 @@ def _restarts(view: Instance, history: History, rules: Alerts, now: float) -> It
     if count < rules.crash_loop_restarts:
         return
     said, minutes = view.supervision, max(1, rules.crash_loop_window // 60)
-    why = reason(said.last_exit.why) if said and said.last_exit else Text("no cause is known")
+    why = said.last_exit.message if said and said.last_exit else Text("no cause is known")
     text = Text(
         "{id} keeps crashing: {count} restarts within {minutes} min: {why}",
         id=view.id, count=count, minutes=minutes, why=why,

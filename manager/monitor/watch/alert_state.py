@@ -21,7 +21,7 @@ PASSING: frozenset[Kind] = frozenset({"oom"})
 NEVER_REMINDED: frozenset[Kind] = frozenset({"completed", "oom"})
 """Once said, nothing is to be done about it."""
 
-BACK: Mapping[str, str] = {
+BACK: Mapping[Kind, str] = {
     "disk": mark("there is enough disk space again"),
     "inodes": mark("there are enough inodes again"),
     "engine": mark("the Docker Engine is back after {time}"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from manager.i18n import Text, _, mark
+from manager.monitor.watch.alert_rules import Kind
 from manager.monitor.watch.alert_state import Alert, Tone
 
 MOST_LINES = 30
@@ -14,7 +15,7 @@ MOST_CHARACTERS = 3000
 """Telegram takes 4096, Discord 2000 a piece and cuts by itself."""
 MOST_NAMES = 5
 
-KIND_WORDS = {
+KIND_WORDS: Mapping[Kind, str] = {
     "down": mark("down"),
     "failed": mark("failed"),
     "completed": mark("completed"),

@@ -23,6 +23,7 @@ from manager.i18n import Text
 from manager.ops.backup import archive, databases
 from manager.ops.backup.manifest import Manifest
 from manager.util import atomic_file, ownership, strict_json
+from manager.util.polling import wait_until
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 """Trades and positions are confidential."""
@@ -224,7 +225,13 @@ def _workspace(folder: Path, fleet: str) -> Iterator[Path]:
 
 
 def _free_path(folder: Path, fleet: str) -> Path:
-    """Two backups can fall into one second: the second waits for the next."""
-    while (path := folder / archive.file_name(fleet, time.time())).exists():
-        time.sleep(NAME_TAKEN_S)
+    """Return a path that nothing has. Two backups can fall into one second: the second waits for the next."""
+    path = folder
+
+    def is_free() -> bool:
+        nonlocal path
+        path = folder / archive.file_name(fleet, time.time())
+        return not path.exists()
+
+    wait_until(is_free, poll=NAME_TAKEN_S)
     return path

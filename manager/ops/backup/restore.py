@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -15,6 +16,7 @@ from manager.errors import ManagerError
 from manager.fleet import state_file
 from manager.fleet.project import Project
 from manager.fleet.state_file import FleetState
+from manager.ops.action import Outcome
 from manager.ops.backup import archive, databases, swap
 from manager.ops.backup.manifest import Manifest
 from manager.util import atomic_file, strict_json
@@ -24,16 +26,16 @@ MAX_SMALL_BYTES = 16_000_000
 READ_WRITE = 0o666
 """The mode bits that are restored: data files are never executable."""
 
-Change = Literal["new", "replace", "same", "aside"]
+Kind = Literal["new", "replace", "same", "aside"]
 
 
-class Step(NamedTuple):
-    """One thing to do. `aside`: the name that what is there now gets. `aside` as a change does only that.
+class RestoreAction(NamedTuple):
+    """One thing to do. `aside`: the name that what is there now gets. `aside` as a kind does only that.
 
     `member`: of the backup; for an instance's database folder `database/ID`, with `files` files of `size` bytes.
     """
 
-    change: Change
+    kind: Kind
     target: Path
     aside: Path | None = None
     member: str = ""
@@ -67,7 +69,7 @@ class Plan(NamedTuple):
     named: Collection[str] | None
     stamp: str
 
-    def steps(self) -> list[Step]:
+    def actions(self) -> list[RestoreAction]:
         """In order. Changes nothing. Raises ManagerError for what cannot be.
 
         An instance's database comes last: until then what is left of a restore that was killed keeps it from being started,
@@ -76,15 +78,17 @@ class Plan(NamedTuple):
         manifest, small = self.backup.manifest, self.backup.small
         planned = []
         if self.named is None and SETTINGS in small:
-            planned.append(self._file_step(SETTINGS))
+            planned.append(self._file_action(SETTINGS))
         if MEMORY in small and (after := self.memory_after()):
-            change: Change = "replace" if self.fleet.state_file.exists() else "new"
-            planned.append(Step(change, self.fleet.state_file, None, MEMORY, files=len(after.instances)))
+            kind: Kind = "replace" if self.fleet.state_file.exists() else "new"
+            planned.append(
+                RestoreAction(kind, self.fleet.state_file, None, MEMORY, files=len(after.instances))
+            )
         for each in manifest.instances if self.named is None else self.named:
             if (member := manifest.instances[each]["config_file"]) in small:
-                planned += self._config_steps(each, member)
+                planned += self._config_actions(each, member)
             if members := manifest.database_members(each):
-                planned.append(self._database_step(each, members))
+                planned.append(self._database_action(each, members))
         return planned
 
     def memory_after(self) -> FleetState | None:
@@ -104,28 +108,30 @@ class Plan(NamedTuple):
         """Return a free path beside the target, `NAME.before-restore-STAMP`, which is not a config's name."""
         return _free(target.with_name(f"{target.name}.before-restore-{self.stamp}"))
 
-    def _database_step(self, instance: str, members: list[str]) -> Step:
+    def _database_action(self, instance: str, members: list[str]) -> RestoreAction:
         target = self.fleet.database_dir(instance)
         size = sum(self.backup.manifest.files[member]["bytes"] for member in members)
-        change: Change = "replace" if target.exists() else "new"
-        return Step(change, target, self.aside(target), f"database/{instance}", instance, len(members), size)
+        kind: Kind = "replace" if target.exists() else "new"
+        return RestoreAction(
+            kind, target, self.aside(target), f"database/{instance}", instance, len(members), size
+        )
 
-    def _config_steps(self, instance: str, member: str) -> Iterator[Step]:
+    def _config_actions(self, instance: str, member: str) -> Iterator[RestoreAction]:
         """Two files with one id keep the whole fleet from starting: a present config of another name goes aside."""
         present = self.project.specs.get(instance)
         if present is not None and present.config_file != member:
             other = self.fleet.project_dir / present.config_file
-            yield Step("aside", other, self.aside(other), instance=instance)
-        yield self._file_step(member)._replace(instance=instance)
+            yield RestoreAction("aside", other, self.aside(other), instance=instance)
+        yield self._file_action(member)._replace(instance=instance)
 
-    def _file_step(self, member: str) -> Step:
+    def _file_action(self, member: str) -> RestoreAction:
         source, target = self.backup.small[member], self.fleet.project_dir / member
-        step = Step("replace", target, self.aside(target), member, size=source.stat().st_size)
+        action = RestoreAction("replace", target, self.aside(target), member, size=source.stat().st_size)
         try:
             is_same = strict_json.read_bytes(target, MAX_SMALL_BYTES) == source.read_bytes()
         except FileNotFoundError:
-            return step._replace(change="new")
-        return step._replace(change="same") if is_same else step
+            return action._replace(kind="new")
+        return action._replace(kind="same") if is_same else action
 
 
 def open_backup(path: Path, work: Path) -> OpenBackup:
@@ -149,21 +155,27 @@ def plan_restore(backup: OpenBackup, project: Project, named: Collection[str] | 
     return Plan(backup, project, fleet, named, stamp)
 
 
-def perform(whole: Plan, steps: list[Step], owner: tuple[int, int], tell: Callable[[Step], None]) -> None:
-    """Does it. All databases are on the disk and proved before the first thing changes. Raises ManagerError."""
-    folders = {each.instance: each for each in steps if each.is_database}
-    staging = {each: whole.fleet.restoring_dir(each) for each in folders}
+def perform(
+    whole: Plan,
+    actions: list[RestoreAction],
+    owner: tuple[int, int],
+    on_done: Callable[[Outcome[RestoreAction]], object],
+) -> None:
+    """Do it. All databases are on the disk and proved before the first thing changes. Raises ManagerError."""
+    folders = {action.instance: action for action in actions if action.is_database}
+    staging = {instance: whole.fleet.restoring_dir(instance) for instance in folders}
     try:
         staged = {}
-        for each, step in folders.items():
-            found = _free(step.target.with_name(f"{whole.aside(step.target).name}-interrupted"))
-            staged[each], had_old = swap.begin(staging[each], found)
+        for instance, action in folders.items():
+            found = _free(action.target.with_name(f"{whole.aside(action.target).name}-interrupted"))
+            staged[instance], had_old = swap.begin(staging[instance], found)
             if had_old:
-                tell(Step("aside", step.target, found, instance=each))
+                on_done(Outcome(RestoreAction("aside", action.target, found, instance=instance)))
         _fill(whole.backup, staged)
-        for step in steps:
-            _carry_out(whole, step, owner)
-            tell(step)
+        for action in actions:
+            began = time.monotonic()
+            _carry_out(whole, action, owner)
+            on_done(Outcome(action, time.monotonic() - began))
     except OSError as error:
         raise ManagerError(
             "cannot restore {path}: {why}", path=error.filename or "?", why=error.strerror or error
@@ -210,28 +222,28 @@ def _fill(backup: OpenBackup, staged: dict[str, Path]) -> None:
                     )
 
 
-def _carry_out(whole: Plan, step: Step, owner: tuple[int, int]) -> None:
-    if step.change == "same":
+def _carry_out(whole: Plan, action: RestoreAction, owner: tuple[int, int]) -> None:
+    if action.kind == "same":
         return
-    if step.change == "aside":
-        assert step.aside is not None
-        step.target.rename(step.aside)
-    elif step.is_database:
-        assert step.aside is not None
-        swap.commit(whole.fleet.restoring_dir(step.instance), step.target, step.aside, owner)
-    elif step.member == MEMORY:
+    if action.kind == "aside":
+        assert action.aside is not None
+        action.target.rename(action.aside)
+    elif action.is_database:
+        assert action.aside is not None
+        swap.commit(whole.fleet.restoring_dir(action.instance), action.target, action.aside, owner)
+    elif action.member == MEMORY:
         if after := whole.memory_after():
-            step.target.parent.mkdir(parents=True, exist_ok=True)
-            state_file.save(step.target, after)
+            action.target.parent.mkdir(parents=True, exist_ok=True)
+            state_file.save(action.target, after)
     else:
-        _replace_file(step, whole.backup.small[step.member].read_bytes())
+        _replace_file(action, whole.backup.small[action.member].read_bytes())
 
 
-def _replace_file(step: Step, content: bytes) -> None:
+def _replace_file(action: RestoreAction, content: bytes) -> None:
     """The present file is copied aside before its name goes to the new one: at no moment is there none."""
-    step.target.parent.mkdir(parents=True, exist_ok=True)
-    if step.change == "replace" and step.aside is not None:
-        shutil.copy2(step.target, step.aside)
-    folder = step.target.parent.stat()
+    action.target.parent.mkdir(parents=True, exist_ok=True)
+    if action.kind == "replace" and action.aside is not None:
+        shutil.copy2(action.target, action.aside)
+    folder = action.target.parent.stat()
     owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None  # a user's project stays the user's
-    atomic_file.replace_bytes(step.target, content, 0o644, owner)
+    atomic_file.replace_bytes(action.target, content, 0o644, owner)

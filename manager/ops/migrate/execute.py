@@ -1,84 +1,83 @@
-"""Does the steps of an import. Every file gets its name when it is whole, the config last; a killed run can begin anew."""
+"""Does the actions of an import. Every file gets its name when it is whole, the config last; a killed run can begin anew."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Container, Iterable, Mapping
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from manager.config.fleet import Fleet
 from manager.config.variables import MAX_DOTENV_BYTES, parse_dotenv
 from manager.errors import ManagerError
 from manager.fleet import import_records, state_file
+from manager.ops.action import Outcome
 from manager.ops.migrate import copies, inspect, plan, stop
 from manager.ops.migrate.inspect import Facts, Found
-from manager.ops.migrate.plan import Step
+from manager.ops.migrate.plan import ImportAction
 from manager.util import atomic_file, ownership, strict_json
 
 
-class Outcome(NamedTuple):
-    """How a step went."""
-
-    step: Step
-    error: ManagerError | None = None
-
-
 def run(
-    steps: Iterable[Step], facts: Facts, fleet: Fleet, on_done: Callable[[Outcome], None]
-) -> list[Outcome]:
-    """Does the steps in order. A failure ends its instance's, and no other's. `on_done` hears of each as it ends."""
-    todo = [step for step in steps if step.changes]
+    actions: Iterable[ImportAction],
+    facts: Facts,
+    fleet: Fleet,
+    on_done: Callable[[Outcome[ImportAction]], object],
+) -> list[Outcome[ImportAction]]:
+    """Do the actions in order. A failure ends its instance's, and no other's. `on_done` hears of each as it ends."""
+    todo = [action for action in actions if action.changes]
     failed: set[str] = set()
-    outcomes: list[Outcome] = []
-    for step in todo:  # all at once: each may take most of a minute
-        if step.kind == "stop":
-            stop.ask(_instance(step))
+    outcomes: list[Outcome[ImportAction]] = []
+    for action in todo:  # all at once: each may take most of a minute
+        if action.kind == "stop":
+            stop.ask(_instance(action))
     until = stop.deadline()
-    for step in todo:
-        if step.subject in failed:
+    for action in todo:
+        if action.subject in failed:
             continue
+        began = time.monotonic()
+        error: ManagerError | None = None
         try:
-            if step.kind == "stop":
-                stop.await_end(_instance(step), facts.folder, until)
+            if action.kind == "stop":
+                stop.await_end(_instance(action), facts.folder, until)
             else:
-                _do(step, facts, fleet)
-            outcome = Outcome(step)
-        except ManagerError as error:
-            outcome = Outcome(step, error)
-        except (OSError, sqlite3.Error) as error:
-            why = (error.strerror if isinstance(error, OSError) else None) or error
-            outcome = Outcome(step, ManagerError("cannot import {id}: {why}", id=step.subject, why=why))
-        if outcome.error:
-            failed.add(step.subject)
-        outcomes.append(outcome)
-        on_done(outcome)
+                _do(action, facts, fleet)
+        except ManagerError as caught:
+            error = caught
+        except (OSError, sqlite3.Error) as caught:
+            why = (caught.strerror if isinstance(caught, OSError) else None) or caught
+            error = ManagerError("cannot import {id}: {why}", id=action.subject, why=why)
+        if error is not None:
+            failed.add(action.subject)
+        outcomes.append(Outcome(action, time.monotonic() - began, error))
+        on_done(outcomes[-1])
     return outcomes
 
 
-def _instance(step: Step) -> Found:
-    assert step.found is not None, step
-    return step.found
+def _instance(action: ImportAction) -> Found:
+    assert action.found is not None, action
+    return action.found
 
 
-def _do(step: Step, facts: Facts, fleet: Fleet) -> None:
-    match step.kind:
+def _do(action: ImportAction, facts: Facts, fleet: Fleet) -> None:
+    match action.kind:
         case "database":
-            copies.copy_database(_instance(step), facts, fleet)
+            copies.copy_database(_instance(action), facts, fleet)
         case "logs":
-            copies.copy_logs(_instance(step), step.names, facts, fleet)
+            copies.copy_logs(_instance(action), action.names, facts, fleet)
         case "remember":
-            _remember(_instance(step), facts, fleet)
+            _remember(_instance(action), facts, fleet)
         case "config":
-            _copy_config(_instance(step), facts, fleet)
+            _copy_config(_instance(action), facts, fleet)
         case "names":
-            _add_variables(dict.fromkeys(step.names, ""), fleet)
+            _add_variables(dict.fromkeys(action.names, ""), fleet)
         case "values":
-            _add_variables({name: facts.variables.old[name] for name in step.names}, fleet)
+            _add_variables({name: facts.variables.old[name] for name in action.names}, fleet)
         case "stop" | "leave" | "refuse":
-            raise AssertionError(step.kind)
+            raise AssertionError(action.kind)
         case _:
-            assert_never(step.kind)
+            assert_never(action.kind)
 
 
 def _copy_config(found: Found, facts: Facts, fleet: Fleet) -> None:

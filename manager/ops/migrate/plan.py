@@ -21,8 +21,8 @@ class Options(NamedTuple):
     ids: tuple[str, ...] = ()
 
 
-class Step(NamedTuple):
-    """One thing to do, to leave or to refuse. `found` is the instance's; `names` are variables, or days of logs.
+class ImportAction(NamedTuple):
+    """One thing to do, to leave or to refuse, with its cause. `found` is the instance's; `names` are variables, or days of logs.
 
     `code`: what a refusal ends the command with.
     """
@@ -40,21 +40,21 @@ class Step(NamedTuple):
         return self.kind not in {"leave", "refuse"}
 
 
-def plan(facts: Facts, options: Options) -> list[Step]:
-    """The steps, an instance after the other, its config last: until then nothing can start it."""
+def plan(facts: Facts, options: Options) -> list[ImportAction]:
+    """Return the actions, an instance after the other, its config last: until then nothing can start it."""
     chosen = [each for each in facts.found if not options.ids or each.id in options.ids]
-    steps = [step for each in chosen for step in _instance(each, facts, options)]
+    actions = [action for each in chosen for action in _instance(each, facts, options)]
     if options.ids:
-        return [*steps, *(_variables(facts, options) if options.env else ())]
-    return [*steps, *_variables(facts, options), *_rest(facts)]
+        return [*actions, *(_variables(facts, options) if options.env else ())]
+    return [*actions, *_variables(facts, options), *_rest(facts)]
 
 
-def exit_code(steps: Iterable[Step]) -> int:
+def exit_code(actions: Iterable[ImportAction]) -> int:
     """What the refusals among them come to."""
-    return worst_exit_code([step.code for step in steps if step.kind == "refuse"])
+    return worst_exit_code([action.code for action in actions if action.kind == "refuse"])
 
 
-def _instance(found: Found, facts: Facts, options: Options) -> Iterator[Step]:
+def _instance(found: Found, facts: Facts, options: Options) -> Iterator[ImportAction]:
     if found.place == "same" or (found.place == "other" and found.is_imported):
         yield from _present(found, options)
         return
@@ -64,46 +64,50 @@ def _instance(found: Found, facts: Facts, options: Options) -> Iterator[Step]:
         return
     if found.running.pids:
         pids = ", ".join(map(str, found.running.pids))
-        yield Step("stop", found.id, Text("the old system runs it (processes {pids})", pids=pids), found)
+        yield ImportAction(
+            "stop", found.id, Text("the old system runs it (processes {pids})", pids=pids), found
+        )
     if found.database is None:
-        yield Step("leave", found.id, Text("no database: there is none yet"), found)
+        yield ImportAction("leave", found.id, Text("no database: there is none yet"), found)
     else:
         size = f"{found.database.size / 1e6:.1f}"
         cause = Text("{size} MB, with what is in its -wal", size=size)
-        yield Step("database", found.id, cause, found)
+        yield ImportAction("database", found.id, cause, found)
     yield from _logs(found, options)
     yield from _remembered(found, facts)
     yield from _ignored(found)
-    yield Step("config", found.id, Text("{source} → {target}", source=found.file, target=found.target), found)
+    yield ImportAction(
+        "config", found.id, Text("{source} → {target}", source=found.file, target=found.target), found
+    )
 
 
-def _present(found: Found, options: Options) -> Iterator[Step]:
+def _present(found: Found, options: Options) -> Iterator[ImportAction]:
     """What was taken over before."""
     if found.running.pids:
         cause = Text(
             "is imported, and the old system runs it again (processes {pids}): stop it there before you start it here",
             pids=", ".join(map(str, found.running.pids)),
         )  # fmt: skip
-        yield Step("refuse", found.id, cause, found, code=FAILED)
+        yield ImportAction("refuse", found.id, cause, found, code=FAILED)
     elif found.imported and found.database and found.imported.taken != found.database.stamps:
         cause = Text(
             "is imported, and its old database has changed since: to take it anew, `manager down {id}`, move {target} and"
             " the new database away, and import again",
             id=found.id, target=found.target,
         )  # fmt: skip
-        yield Step("leave", found.id, cause, found)
+        yield ImportAction("leave", found.id, cause, found)
     elif found.place == "other":
-        yield Step(
+        yield ImportAction(
             "leave", found.id, Text("is imported, and {target} was changed since", target=found.target), found
         )
     else:
-        yield Step("leave", found.id, Text("is imported"), found)
+        yield ImportAction("leave", found.id, Text("is imported"), found)
     yield from _logs(found, options)
 
 
-def _refusals(found: Found, options: Options) -> Iterator[Step]:
-    def refuse(cause: Text, code: int = FAILED) -> Step:
-        return Step("refuse", found.id, cause, found, code=code)
+def _refusals(found: Found, options: Options) -> Iterator[ImportAction]:
+    def refuse(cause: Text, code: int = FAILED) -> ImportAction:
+        return ImportAction("refuse", found.id, cause, found, code=code)
 
     for problem in (*found.loaded.problems, *found.conflicts):
         yield refuse(Text("{problem}", problem=problem), BAD_CONFIG)
@@ -136,21 +140,21 @@ def _refusals(found: Found, options: Options) -> Iterator[Step]:
         )
 
 
-def _logs(found: Found, options: Options) -> Iterator[Step]:
+def _logs(found: Found, options: Options) -> Iterator[ImportAction]:
     if not options.logs:
         return
     if found.days:
         cause = Text("dated folders: {count}, from {first} on", count=len(found.days), first=found.days[0])
-        yield Step("logs", found.id, cause, found, found.days)
+        yield ImportAction("logs", found.id, cause, found, found.days)
     if found.old_days:
         cause = Text(
             "dated log folders: {count} are older than log_retention_days and would be removed at once",
             count=found.old_days,
         )
-        yield Step("leave", found.id, cause, found)
+        yield ImportAction("leave", found.id, cause, found)
 
 
-def _remembered(found: Found, facts: Facts) -> Iterator[Step]:
+def _remembered(found: Found, facts: Facts) -> Iterator[ImportAction]:
     """What the old registry knows, and no config says."""
     parts = []
     if found.names_id:
@@ -160,7 +164,7 @@ def _remembered(found: Found, facts: Facts) -> Iterator[Step]:
     if (when := registered_at(found.record)) is not None:
         parts.append(Text("first registered {when}", when=when))
     if parts:
-        yield Step("remember", found.id, Text("{what}", what=_Joined(parts)), found)
+        yield ImportAction("remember", found.id, Text("{what}", what=_Joined(parts)), found)
 
 
 class _Joined:
@@ -183,46 +187,48 @@ def port_to_keep(found: Found, facts: Facts) -> int | None:
     return None if port in taken else port
 
 
-def _ignored(found: Found) -> Iterator[Step]:
+def _ignored(found: Found) -> Iterator[ImportAction]:
     """Keys that the image decides."""
     daemon = (found.loaded.described or {}).get("daemon_config", {})
     names = [name for name in ("python_path", "script_path", "working_dir") if daemon.get(name)]
     if names:
         cause = Text("{names}: accepted, the image decides these", names=", ".join(names))
-        yield Step("leave", found.id, cause, found)
+        yield ImportAction("leave", found.id, cause, found)
 
 
-def _variables(facts: Facts, options: Options) -> Iterator[Step]:
+def _variables(facts: Facts, options: Options) -> Iterator[ImportAction]:
     old, own, faults = facts.variables
     for number, why in faults:
-        yield Step("refuse", ".env", Text("line {number}: {why}", number=number, why=why), code=FAILED)
+        yield ImportAction(
+            "refuse", ".env", Text("line {number}: {why}", number=number, why=why), code=FAILED
+        )
     if options.env:
         wanted = tuple(sorted(name for name, value in old.items() if value and not own.get(name)))
         if wanted:
             cause = Text("with their values, not shown: {names}", names=", ".join(wanted))
-            yield Step("values", ".env", cause, names=wanted)
+            yield ImportAction("values", ".env", cause, names=wanted)
         others = sorted(
             name for name, value in old.items() if value and own.get(name, value) not in {"", value}
         )
         if others:
             cause = Text("other values are here already: {names}", names=", ".join(others))
-            yield Step("leave", ".env", cause)
+            yield ImportAction("leave", ".env", cause)
         return
     wanted = tuple(sorted(set(old) - set(own)))
     if wanted:
         cause = Text(
             "names only, for you to fill in (--env copies the values): {names}", names=", ".join(wanted)
         )
-        yield Step("names", ".env", cause, names=wanted)
+        yield ImportAction("names", ".env", cause, names=wanted)
 
 
-def _rest(facts: Facts) -> Iterator[Step]:
+def _rest(facts: Facts) -> Iterator[ImportAction]:
     if not facts.is_registry_readable:
-        yield Step(
+        yield ImportAction(
             "leave", "logs/instances.json", Text("cannot be parsed: ports and registrations stay behind")
         )
     for path in facts.left:
-        yield Step("leave", path, Text("no config names it"))
+        yield ImportAction("leave", path, Text("no config names it"))
     if facts.has_bot:
         cause = Text("the bot's code goes into an image: `manager build --bot DIR`")
-        yield Step("leave", "run.py", cause)
+        yield ImportAction("leave", "run.py", cause)

@@ -12,6 +12,7 @@ from manager.errors import ManagerError, TimedOut
 from manager.fleet import old_daemon
 from manager.ops import instance_folders
 from manager.ops.migrate.inspect import Found
+from manager.util.polling import wait_until
 
 OLD_STOP_S = 60.0
 """What the old system gives its bots: cancelling their orders took it up to 50 s."""
@@ -37,15 +38,22 @@ def ask(found: Found) -> None:
 
 
 def await_end(found: Found, folder: Path, until: float) -> None:
-    """Until the old system runs it no more, and a bot that its daemon has started meanwhile neither."""
-    while left := _still_there(found, folder):
-        if time.monotonic() >= until:
-            raise TimedOut(
-                "{id} does not end: processes {pids} go on after {seconds} s; end them, look at the exchange for open"
-                " orders, and import again",
-                id=found.id, pids=", ".join(map(str, sorted(left))), seconds=int(OLD_STOP_S),
-            )  # fmt: skip
-        time.sleep(POLL_S)
+    """Wait until the old system runs it no more, nor a bot that its daemon has started meanwhile. Raises TimedOut."""
+    left: set[int] = set()
+
+    def has_ended() -> bool:
+        nonlocal left
+        left = _still_there(found, folder)
+        return not left
+
+    if not wait_until(has_ended, until, POLL_S):
+        raise TimedOut(
+            "{id} does not end: processes {pids} go on after {seconds} s; end them, look at the exchange for open"
+            " orders, and import again",
+            id=found.id,
+            pids=", ".join(map(str, sorted(left))),
+            seconds=int(OLD_STOP_S),
+        )
 
 
 def _still_there(found: Found, folder: Path) -> set[int]:
@@ -66,5 +74,6 @@ def require_ended(found: Found, folder: Path) -> None:
     if pids := _running(found, folder).pids:
         raise ManagerError(
             "{id} was started again by the old system (processes {pids}): stop it there, and import again",
-            id=found.id, pids=", ".join(map(str, pids)),
-        )  # fmt: skip
+            id=found.id,
+            pids=", ".join(map(str, pids)),
+        )

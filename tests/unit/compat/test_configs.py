@@ -75,7 +75,7 @@ def test_expansion(manager: ConfigManager, monkeypatch: pytest.MonkeyPatch) -> N
         (None, "there is no such file"),
         ("{", "is not JSON"),
         ("[]", "must be an object {…}"),
-        ('{"a":1,"a":2}', "twice"),
+        ('{"a":1,"a":2}', "duplicate key"),
     ],
 )
 def test_what_cannot_be_loaded_says_why(manager: ConfigManager, content: str | None, fault: str) -> None:

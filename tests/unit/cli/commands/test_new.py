@@ -235,7 +235,7 @@ def test_a_terminal_is_asked_for_what_is_missing(
         monkeypatch.setattr(sys, "stderr", screen)
         os.write(parent, answers.encode())
         line = ["--project-dir", str(folder), "new"]
-        assert new_command.new(Making(parsers.parser("new").parse_args(line), None)) == OK
+        assert new_command.new(Making(folder, None), parsers.parser("new").parse_args(line)) == OK
     os.close(parent)
     assert "config/active/bp_new_01.json: written" in capsys.readouterr().out
     assert made(folder)["strategy_config"]["order_quantity"] == 0.001

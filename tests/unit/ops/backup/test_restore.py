@@ -22,7 +22,7 @@ from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState, InstanceState
 from manager.ops import instance_folders
 from manager.ops.backup import archive, instance_locks, make, restore, swap
-from manager.ops.backup.restore import Step
+from manager.ops.backup.restore import RestoreAction
 from tests.builders import a_config, write_config
 
 STAMP = "20260301-120000"
@@ -66,23 +66,23 @@ def backup_of(folder: Path) -> make.BackupResult:
     return make.make(project, make.known_instances(project), folder / "backups", None, lambda _saved: None)
 
 
-def planned(backup: Path, folder: Path, work: Path, *ids: str) -> tuple[restore.Plan, list[Step]]:
+def planned(backup: Path, folder: Path, work: Path, *ids: str) -> tuple[restore.Plan, list[RestoreAction]]:
     work.mkdir(exist_ok=True)
     whole = restore.plan_restore(
         restore.open_backup(backup, work), projects.read(folder), list(ids) or None, STAMP
     )
-    return whole, whole.steps()
+    return whole, whole.actions()
 
 
 def restored(backup: Path, folder: Path, work: Path, *ids: str) -> list[str]:
     whole, steps = planned(backup, folder, work, *ids)
-    done: list[Step] = []
-    restore.perform(whole, steps, OWNER, done.append)
+    done: list[RestoreAction] = []
+    restore.perform(whole, steps, OWNER, lambda outcome: done.append(outcome.action))
     return text(done, folder)
 
 
-def text(steps: list[Step], folder: Path) -> list[str]:
-    return [f"{each.change} {each.target.relative_to(folder)}" for each in steps]
+def text(steps: list[RestoreAction], folder: Path) -> list[str]:
+    return [f"{each.kind} {each.target.relative_to(folder)}" for each in steps]
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_an_archive_that_is_damaged_later_changes_nothing(
     made.path.write_bytes(made.path.read_bytes()[:-200])
     before = sorted(desk.rglob("*"))
     with pytest.raises(archive.ArchiveError):
-        restore.perform(whole, steps, OWNER, lambda _step: None)
+        restore.perform(whole, steps, OWNER, lambda _outcome: None)
     assert sorted(desk.rglob("*")) == before
 
 
@@ -250,7 +250,7 @@ def test_what_a_killed_restore_has_not_finished_stays_down(
     child = os.fork()
     if child == 0:
         monkeypatch.setattr(swap, "commit", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-        restore.perform(whole, steps, OWNER, lambda _step: None)
+        restore.perform(whole, steps, OWNER, lambda _outcome: None)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     project = projects.read(fresh)
     assert project.memory.of("bp_sol_01").wish == "stopped"

@@ -1,0 +1,1 @@
+"""What every way to an engine has to do alike."""

@@ -1,0 +1,345 @@
+"""Each method of manager/engine/client.py, over each way to an engine."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from manager.engine.client import CLIENT_VARIABLE, CLIENTS, Engine
+from manager.engine.http_socket import NoAnswer
+from manager.engine.streams import EventStream
+from manager.errors import EngineError, EngineUnreachable, NameTaken, NotFound, TimedOut, UsageError
+from tests.contract import registry
+from tests.contract.ways import ENDS, STAYS, World
+
+ABSENT = "bft-there-is-no-such-thing"
+
+
+def until(check: Callable[[], Any], timeout: float = 30) -> Any:
+    """Return the first true answer. Fail after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not (found := check()):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    return found
+
+
+def test_every_method_stands_in_this_contract() -> None:
+    source = Path(__file__).read_text()
+    methods = [name for name, _each in inspect.getmembers(Engine, inspect.isfunction) if name[0] != "_"]
+    assert [name for name in methods if f"engine.{name}(" not in source] == ["close"]
+
+
+# The engine itself
+
+
+def test_it_says_what_it_is(engine: Engine) -> None:
+    major, minor = engine.api_version()
+    assert (major, minor) >= (1, 41)
+    assert engine.version()["ApiVersion"] == f"{major}.{minor}"
+    info = engine.info()
+    assert info["ID"]
+    assert engine.is_rootless() == ("name=rootless" in info.get("SecurityOptions", []))
+
+
+# Images
+
+
+def test_an_image_is_described_or_not_found(world: World, engine: Engine) -> None:
+    assert engine.image(world.image)["Id"].startswith("sha256:")
+    with pytest.raises(NotFound):
+        engine.image(ABSENT)
+
+
+def test_names_of_images_come_and_go(world: World, engine: Engine) -> None:
+    for tag in ("rollback-1", "rollback-2", "local"):
+        engine.tag(engine.image(world.image)["Id"], world.name, tag)
+    assert sorted(engine.tags(f"{world.name}:rollback-*")) == [
+        f"{world.name}:rollback-1", f"{world.name}:rollback-2",
+    ]  # fmt: skip
+    engine.untag(f"{world.name}:rollback-1")
+    engine.untag(f"{world.name}:rollback-1")  # gone already, which is no error
+    assert engine.tags(f"{world.name}:rollback-*") == [f"{world.name}:rollback-2"]
+    with pytest.raises(NotFound):
+        engine.tag(ABSENT, world.name, "x")
+
+
+def test_a_tar_becomes_an_image(world: World, engine: Engine) -> None:
+    read, write = os.pipe()  # as it comes from a program: of no size that could be known before
+    os.write(write, registry.an_archive())
+    os.close(write)
+    with open(read, "rb") as archive:  # noqa: PTH123
+        engine.import_image(archive, f"{world.name}:imported", ["LABEL made.of=a-tar"])
+    assert engine.image(f"{world.name}:imported")["Config"]["Labels"] == {"made.of": "a-tar"}
+    with pytest.raises(EngineError):
+        engine.import_image(io.BytesIO(b"no tar at all" * 100), f"{world.name}:broken", [])
+    assert engine.tags(f"{world.name}:*") == [f"{world.name}:imported"]
+
+
+def test_an_image_is_fetched(engine: Engine) -> None:
+    with registry.serving() as host:
+        try:
+            engine.pull(f"{host}/small:1", 60)
+            assert engine.image(f"{host}/small:1")["Config"]["Labels"] == {"from": "the registry"}
+        finally:
+            engine.untag(f"{host}/small:1")
+        with pytest.raises(EngineError):
+            engine.pull(f"{host}/small:2", 60)
+        began = time.monotonic()
+        with pytest.raises(TimedOut, match="longer than 1 s"):
+            engine.pull(f"{host}/silent:1", 1)
+        assert time.monotonic() - began < 10
+    with pytest.raises(EngineError):
+        engine.pull(f"{host}/small:1", 60)
+
+
+# Containers
+
+
+def test_a_containers_life(world: World, engine: Engine) -> None:
+    container = world.create("one", STAYS)
+    assert [row["State"] for row in engine.containers([world.filter])] == ["created"]
+    engine.start(container)
+    engine.start(container)  # it runs already, which is no error
+    found = engine.inspect(container)
+    assert found["Name"] == f"/{world.name}-one"
+    assert found["State"]["Running"]
+    with pytest.raises(EngineError):
+        engine.remove(container)
+    until(lambda: engine.output(container, "stderr", 5))  # its shell has come to the trap
+    engine.stop(container, 20)
+    engine.stop(container, 20)  # down already, which is no error
+    assert engine.wait(container, 10) == 3
+    engine.remove(container)
+    assert engine.containers([world.filter]) == []
+    for call in (engine.inspect, engine.start, engine.remove, engine.statistics):
+        with pytest.raises(NotFound):
+            call(container)
+    with pytest.raises(NotFound):
+        engine.stop(container, 1)
+    engine.discard(container)  # gone already, which is no error
+
+
+def test_a_name_is_given_once(world: World, engine: Engine) -> None:
+    world.create("one", STAYS)
+    with pytest.raises(NameTaken):
+        engine.create(f"{world.name}-one", world.body(STAYS))
+    with pytest.raises(NotFound):
+        engine.create(f"{world.name}-two", world.body(STAYS, Image=ABSENT))
+
+
+def test_what_speaks_against_a_start_keeps_it_down(world: World, engine: Engine) -> None:
+    container = world.create("one", STAYS)
+
+    def veto() -> None:
+        raise UsageError("not now")
+
+    with pytest.raises(UsageError):
+        engine.start(container, veto)
+    assert engine.inspect(container)["State"]["Status"] == "created"
+
+
+def test_containers_are_found_by_labels_and_ids(world: World, engine: Engine) -> None:
+    one = world.create("one", STAYS, Labels={**world.body(STAYS)["Labels"], "colour": "a/b+c, d=é"})
+    two = world.create("two", STAYS)
+    assert {row["Id"] for row in engine.containers([world.filter])} == {one, two}
+    assert [row["Id"] for row in engine.containers([world.filter], [two])] == [two]
+    assert [row["Id"] for row in engine.containers([world.filter, "colour=a/b+c, d=é"])] == [one]
+    assert engine.containers([f"{world.filter}-other"]) == []
+
+
+def test_who_publishes_a_port(world: World, engine: Engine) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    world.running(
+        ExposedPorts={"80/tcp": {}},
+        HostConfig={"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}},
+    )
+    assert engine.publishing(port) == [f"{world.name}-one"]
+
+
+def test_one_that_runs_is_discarded(world: World, engine: Engine) -> None:
+    engine.discard(world.running())
+    assert engine.containers([world.filter]) == []
+
+
+def test_what_it_uses(world: World, engine: Engine) -> None:
+    found = engine.statistics(world.running())
+    assert found["cpu_stats"]["cpu_usage"]["total_usage"] > 0
+    assert found["memory_stats"]
+
+
+def test_an_end_is_waited_for(world: World, engine: Engine) -> None:
+    assert engine.wait(world.running("ends", ENDS), 30) == 7
+    stays = world.running("stays", STAYS)
+    began = time.monotonic()
+    with pytest.raises(EngineUnreachable):
+        engine.wait(stays, 1)
+    assert time.monotonic() - began < 10
+
+
+# Networks
+
+
+def test_a_networks_life(world: World, engine: Engine) -> None:
+    assert not engine.has_network(world.name)
+    engine.create_network(world.name, {"of": "a test"}, {"com.docker.network.bridge.enable_icc": "false"})
+    assert engine.has_network(world.name)
+    assert not engine.has_network(world.name[:-1])
+    with pytest.raises(EngineError):
+        engine.create_network(world.name, {}, {})
+    container = world.running(HostConfig={"NetworkMode": world.name})
+    engine.remove_network_if_empty(world.name)
+    assert engine.has_network(world.name)
+    engine.discard(container)
+    engine.remove_network_if_empty(world.name)
+    engine.remove_network_if_empty(world.name)  # gone already, which is no error
+    assert not engine.has_network(world.name)
+
+
+# What streams
+
+
+def test_the_last_lines_of_each_stream(world: World, engine: Engine) -> None:
+    container = world.running()
+    until(lambda: engine.output(container, "stderr", 5))
+    assert until(lambda: engine.output(container, "stdout", 1)) == "two\n"
+    assert engine.output(container, "stdout", 5) == "one\ntwo\n"
+    assert engine.output(container, "stderr", 5) == "wrong\n"
+
+
+def test_logs_come_with_stream_and_time(world: World, engine: Engine) -> None:
+    container = world.running("ends", STAYS)
+    until(lambda: engine.output(container, "stderr", 5))
+    engine.stop(container, 20)
+    frames = list(engine.logs(container))
+    assert sorted((stream, frame.partition(b" ")[2]) for stream, frame in frames) == [
+        ("stderr", b"wrong\n"), ("stdout", b"one\n"), ("stdout", b"two\n"),
+    ]  # fmt: skip
+    assert all(frame.startswith(b"20") for _stream, frame in frames)
+    assert [stream for stream, _frame in engine.logs(container, streams=["stderr"])] == ["stderr"]
+    assert len(list(engine.logs(container, tail=1))) == 1
+    assert list(engine.logs(container, since=time.time() + 60)) == []
+    assert list(engine.logs(container, until=time.time() - 3600)) == []
+    with pytest.raises(NotFound):
+        list(engine.logs(ABSENT))
+
+
+def test_logs_are_followed(world: World, engine: Engine) -> None:
+    container = world.running()
+    following = engine.logs(container, follow=True)
+    assert sorted(next(following)[1].partition(b" ")[2] for _line in range(3)) == [
+        b"one\n", b"two\n", b"wrong\n",
+    ]  # fmt: skip
+    engine.stop(container, 20)
+    assert list(following) == []
+
+
+@pytest.fixture
+def events(world: World, engine: Engine) -> Iterator[EventStream]:
+    """What happens to the world's containers."""
+    with closing(engine.events([world.filter])) as stream:
+        yield stream
+
+
+def told(stream: EventStream, count: int) -> list[str]:
+    """Return the actions of the next events, as `select` tells of them."""
+    found: list[str] = []
+    while len(found) < count:
+        assert select.select([stream], [], [], 30)[0], found
+        found += [event["Action"] for event in stream.values()]
+    return found
+
+
+def test_events_are_told_as_they_happen(world: World, engine: Engine, events: EventStream) -> None:
+    assert events.values() == []
+    assert select.select([events], [], [], 0)[0] == []
+    container = world.running()
+    assert told(events, 2) == ["create", "start"]
+    until(lambda: engine.output(container, "stderr", 5))
+    engine.stop(container, 20)
+    assert told(events, 3) == ["kill", "die", "stop"]
+    engine.remove(container)
+    assert told(events, 1) == ["destroy"]
+    assert select.select([events], [], [], 0)[0] == []
+
+
+def test_a_stream_is_closed_twice(engine: Engine) -> None:
+    stream = engine.events(["nobody.has=this"])
+    stream.close()
+    stream.close()
+
+
+def test_what_it_remembers(world: World, engine: Engine) -> None:
+    world.create("one", STAYS)
+    time.sleep(1.1)  # the question is asked in whole seconds
+    now = time.time()
+    assert engine.remembers(now - 60, now)
+    assert not engine.remembers(now - 400_000_000, now - 300_000_000)
+
+
+# Where there is none
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_no_engine_is_said_alike(client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CLIENT_VARIABLE, client)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    with closing(Engine()) as engine:
+        for call in (engine.version, lambda: engine.events([]), lambda: engine.remembers(0, 1)):
+            with pytest.raises(EngineUnreachable, match=r"no Docker Engine answers \(.*No such file.*engine"):
+                call()
+
+
+def test_the_end_of_events_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an engine that answers with one event and goes."""
+    for client in CLIENTS:
+        with an_engine_that_goes(tmp_path / f"{client}.sock") as address:
+            monkeypatch.setenv(CLIENT_VARIABLE, client)
+            monkeypatch.setenv("DOCKER_HOST", address)
+            with closing(Engine()) as engine, closing(engine.events([])) as stream:
+                assert told(stream, 1) == ["start"]
+                for _again in range(2):
+                    assert select.select([stream], [], [], 30)[0]
+                    with pytest.raises(NoAnswer):
+                        stream.values()
+
+
+class Going(BaseHTTPRequestHandler):
+    """An engine that answers /version, and ends its event stream after one event."""
+
+    def address_string(self) -> str:
+        """A Unix socket has none."""
+        return ""
+
+    def do_GET(self) -> None:
+        body = b'{"Action": "start"}\n' if "/events" in self.path else b'{"ApiVersion": "1.41"}'
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def an_engine_that_goes(path: Path) -> Iterator[str]:
+    """Serve it at a socket; yield its address."""
+    with ThreadingUnixStreamServer(str(path), Going) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"unix://{path}"
+        server.shutdown()

@@ -1,0 +1,97 @@
+"""The ways to an engine. Another way joins the suite by an entry in WAYS: all tests then run against it too.
+
+A way is a context manager that yields a `World`: an engine to ask, and the image that containers are made from there. The two
+programs below are all that the suite has containers run; a stand-in may know them by their text.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+from manager.engine.client import CLIENT_VARIABLE, Engine
+from manager.errors import EngineError
+
+STAYS = "trap 'exit 3' TERM; echo one; echo two; echo wrong >&2; while :; do sleep 0.1; done"
+"""Prints two lines to stdout and one to stderr, and runs until SIGTERM, then ends with 3."""
+ENDS = "echo bye; exit 7"
+"""Prints a line and ends with 7."""
+
+BASES = ("botfleet-base:bookworm", "debian:bookworm-slim")
+"""One of them is there wherever the bot image was built."""
+LABEL = "botfleet-test.contract"
+
+
+@dataclass
+class World:
+    """One way to an engine. What a test makes there bears the world's label, and is removed with it."""
+
+    engine: Engine
+    image: str
+    name: str = field(default_factory=lambda: f"bft-contract-{uuid.uuid4().hex[:8]}")
+
+    @property
+    def filter(self) -> str:
+        """The label of everything that this world's containers bear."""
+        return f"{LABEL}={self.name}"
+
+    def body(self, program: str, **changes: Any) -> dict[str, Any]:
+        """Return the raw body of a container that runs a program."""
+        return {
+            "Image": self.image,
+            "Entrypoint": ["/bin/sh", "-c", program],
+            "Labels": {LABEL: self.name},
+            **changes,
+        }
+
+    def create(self, name: str, program: str, **changes: Any) -> str:
+        """Create a container; return its id."""
+        return self.engine.create(f"{self.name}-{name}", self.body(program, **changes))
+
+    def running(self, name: str = "one", program: str = STAYS, **changes: Any) -> str:
+        """Create a container and start it; return its id."""
+        container = self.create(name, program, **changes)
+        self.engine.start(container)
+        return container
+
+
+@contextmanager
+def real(client: str) -> Iterator[World]:
+    """The engine of this machine, over one of the client's two ways."""
+    with mock.patch.dict(os.environ, {CLIENT_VARIABLE: client}):
+        engine = Engine()
+    world = World(engine, _base())
+    try:
+        yield world
+    finally:
+        for row in engine.containers([world.filter]):
+            engine.discard(row["Id"])
+        engine.remove_network_if_empty(world.name)
+        for name in engine.tags(f"{world.name}*"):
+            engine.untag(name)
+        with suppress(EngineError):
+            engine.close()
+
+
+def _base() -> str:
+    for name in BASES:
+        if (
+            subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False).returncode
+            == 0
+        ):
+            return name
+    raise AssertionError(f"none of {BASES} is there: `make image` first")
+
+
+WAYS: Mapping[str, Callable[[], AbstractContextManager[World]]] = {
+    "socket": lambda: real("socket"),
+    "sdk": lambda: real("sdk"),
+}
+NEED_AN_ENGINE = frozenset({"socket", "sdk"})
+"""The ways that only a real engine takes."""
