@@ -15,9 +15,9 @@ from typing import Any
 
 from manager.config.spec import STATE_AT
 from manager.fleet.supervisor_state import LOCK_FILE, REPORT_FILE, STATE_FILE
-from supervisor.state import Record
+from supervisor.state import Record, load_terminal
 from tests.fakes.clock import Clock
-from tests.fakes.containers import KILLED, FakeContainer
+from tests.fakes.containers import KILLED, FakeContainer, Idle, Program
 
 BOT_PID = 8
 
@@ -50,7 +50,10 @@ class Bots:
         """Say how an instance's bots behave from their next start on."""
         self.fates[instance] = Fate(**changes)
 
-    def __call__(self, body: Mapping[str, Any]) -> Supervisor:
+    def __call__(self, body: Mapping[str, Any]) -> Program:
+        mounts = (body.get("HostConfig") or {}).get("Mounts") or ()
+        if all(mount["Target"] != STATE_AT for mount in mounts):
+            return Idle()  # a stranger
         return Supervisor(self, self._clock, str(body.get("Hostname", "")))
 
     def _beat(self) -> None:
@@ -89,6 +92,9 @@ class Supervisor:
         self.record = Record(self.instance, container.id)
         self.record.bot_pid, self.record.bot_started_at = BOT_PID, self._started_at
         self.record.max = 3
+        if ended := load_terminal(str(self._folder / STATE_FILE), container.id):
+            self.record.resume(ended)
+            self.record.bot_pid = None
         self.write()
 
     def write(self) -> None:

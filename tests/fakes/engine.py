@@ -54,6 +54,8 @@ class FakeEngine(Engine):
         self._change = Condition(self._lock)
         self._images: dict[str, FakeImage] = {}
         self._containers: dict[str, FakeContainer] = {}
+        self._names: dict[str, str] = {}
+        """Of every container that there ever was, by its id."""
         self._networks: set[str] = {"bridge", "host", "none"}
         self._streams: list[FakeEvents] = []
         self._told: list[float] = []
@@ -119,6 +121,10 @@ class FakeEngine(Engine):
             container = self.find(name)
             container.state, container.exit_code, container.since = state, exit_code, self._now()
             self._change.notify_all()
+
+    def lose_network(self, name: str) -> None:
+        """Have a network pruned."""
+        self._networks.discard(name)
 
     def states(self) -> dict[str, str]:
         """Return name → state of every container."""
@@ -249,6 +255,7 @@ class FakeEngine(Engine):
             )
             container.exited = lambda code: self._exit(container, code, ("die",))
             self._containers[container.id] = container
+            self._names[container.id] = name
             self._tell(container, "create")
             return container.id
 
@@ -356,8 +363,7 @@ class FakeEngine(Engine):
         self._require_alive()
 
     def _name_of(self, subject: str) -> str:
-        found = self._containers.get(subject)
-        return found.name if found else subject
+        return self._names.get(subject, subject)
 
     def _run_hooks(self, when: str, method: str, name: str) -> None:
         due = []
