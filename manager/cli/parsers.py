@@ -80,9 +80,11 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
         formatter_class=Help,
     )
     root.add_argument(
-        "--version", action="version", version=f"botfleet {__version__}",
+        "--version",
+        action="version",
+        version=f"botfleet {__version__}",
         help=_("show program's version number and exit"),
-    )  # fmt: skip
+    )
     root.add_argument(
         "--project-dir", metavar="DIR", help=_("the folder that holds config/ (default: here or above)")
     )

@@ -30,9 +30,10 @@ def holder(port: int, engine: Engine, fleet_name: str) -> str:
                 Text(
                     "the Docker Engine itself ({proxy}, pid {pid}), for a container that is gone: an engine that was killed"
                     " leaves that behind, and restarting the Docker Engine clears it",
-                    proxy=PROXY, pid=left.pid,
+                    proxy=PROXY,
+                    pid=left.pid,
                 )
-            )  # fmt: skip
+            )
         for connection in psutil.net_connections("tcp"):
             listens = (
                 connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port

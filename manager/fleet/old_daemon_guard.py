@@ -33,8 +33,10 @@ def still_running(snapshot: FleetSnapshot, ids: Iterable[str]) -> dict[str, Mana
                 found[each] = ManagerError(
                     "{id} is run by process {pid}, which is no container of ours ({file} names it): stop it there first,"
                     " or take its record out of that file",
-                    id=each, pid=pid, file=snapshot.project.fleet.relative(file),
-                )  # fmt: skip
+                    id=each,
+                    pid=pid,
+                    file=snapshot.project.fleet.relative(file),
+                )
     return {**_in_old_folders(snapshot.project, wanted), **found}
 
 
@@ -56,8 +58,10 @@ def _in_old_folders(project: Project, wanted: Iterable[str]) -> dict[str, Manage
         if pids := systems[source.folder].running(each, config, source.log_dir, market).pids:
             found[each] = ManagerError(
                 "{id} is run by the old system in {folder} (processes {pids}): stop it there first",
-                id=each, folder=source.folder, pids=", ".join(map(str, pids)),
-            )  # fmt: skip
+                id=each,
+                folder=source.folder,
+                pids=", ".join(map(str, pids)),
+            )
     return found
 
 

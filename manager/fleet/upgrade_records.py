@@ -21,8 +21,17 @@ SCHEMA = 1
 MAX_BYTES = 32_000_000
 TAG = "rollback-"
 KEPT_CONFIG = (
-    "Hostname", "User", "Cmd", "Env", "Labels", "ExposedPorts", "StopTimeout", "Healthcheck", "Entrypoint", "WorkingDir",
-)  # fmt: skip
+    "Hostname",
+    "User",
+    "Cmd",
+    "Env",
+    "Labels",
+    "ExposedPorts",
+    "StopTimeout",
+    "Healthcheck",
+    "Entrypoint",
+    "WorkingDir",
+)
 
 Phase = Literal["going", "done", "back"]
 """`going`: being upgraded, or a killed manager was at it; `done`: upgraded; `back`: it is what it was before."""
@@ -87,8 +96,9 @@ def load(fleet: Fleet) -> dict[str, UpgradeRecord]:
     except (strict_json.JsonFault, TypeError, KeyError, ValueError, AttributeError) as error:
         raise ManagerError(
             "{path} cannot be read ({why}); move it away, and what was before the last upgrades is forgotten",
-            path=path, why=error,
-        ) from error  # fmt: skip
+            path=path,
+            why=error,
+        ) from error
 
 
 def save(fleet: Fleet, steps: Steps) -> None:

@@ -96,7 +96,7 @@ def body(inspected: Mapping[str, Any], instance: str, fleet: str, program: str) 
             "PortBindings": {},
             "RestartPolicy": {"Name": "no"},
         },
-    }  # fmt: skip
+    }
 
 
 def decoded(text: str) -> Answer:

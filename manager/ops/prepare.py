@@ -41,9 +41,14 @@ def gather(
 
     if not any(action.starts or action.kind == "rollback" for action in todo):
         return execute.ExecutionContext(
-            engine, fleet, project.specs, snapshot.plan_input.containers, snapshot.env_values, _no_place,
+            engine,
+            fleet,
+            project.specs,
+            snapshot.plan_input.containers,
+            snapshot.env_values,
+            _no_place,
             called_off,
-        )  # fmt: skip
+        )
     as_user = bot_user.bot_user(fleet, project.variables, engine)
     if kinds & {"create", "recreate"}:
         _require_image(snapshot)
@@ -99,14 +104,17 @@ def _require_image(snapshot: FleetSnapshot) -> None:
     if not is_contract(snapshot.image.contract):
         raise ManagerError(
             "the image {image} has no botfleet supervisor (label {label}); build it with `manager build --bot DIR`",
-            image=name, label=f"{SUPERVISOR}={NEWEST_CONTRACT}",
-        )  # fmt: skip
+            image=name,
+            label=f"{SUPERVISOR}={NEWEST_CONTRACT}",
+        )
     if not is_known_contract(snapshot.image.contract):
         raise ManagerError(
             "the image {image} keeps contract {contract}, which this manager does not know (label {label});"
             " update the manager, or build the image again with `manager build`",
-            image=name, contract=snapshot.image.contract, label=SUPERVISOR,
-        )  # fmt: skip
+            image=name,
+            contract=snapshot.image.contract,
+            label=SUPERVISOR,
+        )
 
 
 def _ensure_network(engine: Engine, fleet: Fleet) -> None:

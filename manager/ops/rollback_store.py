@@ -77,8 +77,10 @@ def require_restorable(
     if not host.is_port_free(fleet.bind_address, port):
         raise ManagerError(
             "cannot roll {id} back: its old port {port} is in use by {holder}",
-            id=instance, port=port, holder=port_holder.holder(port, engine, fleet.name),
-        )  # fmt: skip
+            id=instance,
+            port=port,
+            holder=port_holder.holder(port, engine, fleet.name),
+        )
 
 
 def restore(step: UpgradeRecord, instance: str, fleet: Fleet, engine: Engine, owner: tuple[int, int]) -> str:

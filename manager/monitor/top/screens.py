@@ -134,9 +134,11 @@ class InstanceLog(ModalScreen[None]):
     async def _follow(self) -> None:
         log = self.query_one(Log)
         reader = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+            *self._command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
         try:
             assert reader.stdout is not None
             rest = b""

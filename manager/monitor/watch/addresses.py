@@ -11,10 +11,22 @@ from manager.config.variables import UnsetVariable, expand
 
 WITH_HOST = frozenset(
     {
-        "form", "forms", "gotify", "gotifys", "http", "https", "json", "jsons", "mailto", "mailtos", "mmost", "mmosts",
-        "xml", "xmls",
+        "form",
+        "forms",
+        "gotify",
+        "gotifys",
+        "http",
+        "https",
+        "json",
+        "jsons",
+        "mailto",
+        "mailtos",
+        "mmost",
+        "mmosts",
+        "xml",
+        "xmls",
     }
-)  # fmt: skip
+)
 """Schemes whose host is one. In `tgram://`, `discord://`, `slack://` or `ntfy://` a token stands in its place."""
 
 

@@ -181,8 +181,9 @@ def _require_systemd() -> None:
         raise ManagerError(
             "systemd does not run this machine: let whatever starts your services run {command} in {folder}, and start it"
             " again when it ends",
-            command=f"`{sys.executable} -m manager watch`", folder=Path.cwd(),
-        )  # fmt: skip
+            command=f"`{sys.executable} -m manager watch`",
+            folder=Path.cwd(),
+        )
 
 
 def _write(unit: Unit) -> None:
