@@ -1,4 +1,6 @@
-"""What must be there before containers can be made: the image, the network, the bots' user, Compose's hashes."""
+"""What must be there before containers can be made: the image, the network, the bots' user, Compose's
+hashes.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,10 @@ def gather(
 
 
 def _own_hash(instance: str, snapshot: FleetSnapshot) -> str:
-    """Where Compose gives none. A container that is brought back has its own, and may have no config any more."""
+    """Where Compose gives none.
+
+    A container that is brought back has its own, and may have no config any more.
+    """
     wanted = snapshot.plan_input.wanted.get(instance)
     return wanted.config_hash if wanted else ""
 
@@ -103,7 +108,8 @@ def _require_image(snapshot: FleetSnapshot) -> None:
         raise ImageMissing("the image {image} is not there; build it: `manager build`", image=name)
     if not is_contract(snapshot.image.contract):
         raise ManagerError(
-            "the image {image} has no botfleet supervisor (label {label}); build it with `manager build --bot DIR`",
+            "the image {image} has no botfleet supervisor (label {label}); build it with `manager build"
+            " --bot DIR`",
             image=name,
             label=f"{SUPERVISOR}={NEWEST_CONTRACT}",
         )
@@ -127,7 +133,8 @@ def _ensure_network(engine: Engine, fleet: Fleet) -> None:
             return
         if "address pool" in str(error):
             raise EngineError(
-                "the engine has no addresses left for the network {network}; `docker network prune` removes unused ones",
+                "the engine has no addresses left for the network {network}; `docker network prune` removes"
+                " unused ones",
                 network=fleet.network,
             ) from error
         raise

@@ -1,4 +1,7 @@
-"""Gets messages out: a thread with a bounded queue for each address. Whatever is slow or broken there never holds up watching."""
+"""Gets messages out: a thread with a bounded queue for each address.
+
+Whatever is slow or broken there never holds up watching.
+"""
 
 from __future__ import annotations
 
