@@ -250,7 +250,9 @@ def test_what_stays_behind_is_said(old: OldFolder, fleet: Path, capsys: pytest.C
     old.database("stray")
     assert run(fleet, old) == OK
     lines = said(capsys)
-    assert "logs/instances.json: skip: cannot be parsed; ports and registration times are not imported" in lines
+    assert (
+        "logs/instances.json: skip: cannot be parsed; ports and registration times are not imported" in lines
+    )
     assert "database/stray.db: skip: not used by any config" in lines
 
 
@@ -334,7 +336,9 @@ def test_a_new_trade_in_the_old_database_is_said(
         database.execute("INSERT INTO old_trades DEFAULT VALUES")
     database.close()
     assert run(fleet, old, "--yes") == OK
-    assert "bp_sol_01: skip: already imported, but its old database has changed since" in capsys.readouterr().out
+    assert (
+        "bp_sol_01: skip: already imported, but its old database has changed since" in capsys.readouterr().out
+    )
 
 
 def test_a_config_that_was_edited_here_stays_imported(
