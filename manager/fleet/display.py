@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
 from manager.fleet.supervisor_state import SupervisorState
 from manager.i18n import Text, _, mark
-from manager.util import text_table
-from manager.util.console import age, has_colour
+from manager.util import formatting, text_table
+from manager.util.console import has_colour
 from manager.util.text_table import Table
 
 WELL = frozenset({"running", "starting", "completed"})
@@ -151,7 +150,7 @@ def _ps_row(view: Instance) -> list[str]:
         view.strategy or "",
         str(view.web_port or ""),
         str(view.supervision.restarts_total if view.supervision else 0),
-        "" if began is None else age(time.time() - began),
+        "" if began is None else formatting.age(time.time() - began),
         note(view),
     ]
 
@@ -173,9 +172,7 @@ def _ps_object(view: Instance) -> dict[str, Any]:
         "web_port": view.web_port,
         "health": health(view),
         "restarts": said.restarts_total if said else 0,
-        "since": None
-        if began is None
-        else datetime.fromtimestamp(began).astimezone().isoformat(timespec="seconds"),
+        "since": None if began is None else formatting.iso_with_offset(began),
         "last_exit": None
         if said is None or said.last_exit is None
         else {
@@ -184,7 +181,7 @@ def _ps_object(view: Instance) -> dict[str, Any]:
             "oom": said.last_exit.oom,
             "why": said.last_exit.why,
             "stderr_tail": list(said.last_exit.stderr_tail),
-            "at": datetime.fromtimestamp(said.last_exit.at).astimezone().isoformat(timespec="seconds"),
+            "at": formatting.iso_with_offset(said.last_exit.at),
         },
         "wish": view.remembered.wish,
         "halted": view.remembered.halted is not None,
@@ -214,7 +211,7 @@ def _list_row(view: Instance, pid: int) -> str:
 
 
 def _started(view: Instance) -> str:
-    return datetime.fromtimestamp(since(view) or 0.0).strftime("%Y-%m-%d %H:%M:%S")
+    return formatting.date_and_time(since(view) or 0.0)
 
 
 STATE_WORDS = (

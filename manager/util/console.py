@@ -89,25 +89,3 @@ def terminal_width() -> int | None:
     import shutil  # loads three compression modules
 
     return shutil.get_terminal_size().columns
-
-
-def age(seconds: float) -> str:
-    """Format a duration for a table column: `42s`, `7m`, `3h05m`, `12d`."""
-    seconds = max(0, int(seconds))
-    if seconds < 60:
-        return f"{seconds}s"
-    minutes = seconds // 60
-    if minutes < 60:
-        return f"{minutes}m"
-    if minutes < 48 * 60:
-        return f"{minutes // 60}h{minutes % 60:02}m"
-    return f"{minutes // 1440}d"
-
-
-def size(count: float) -> str:
-    """Format a number of bytes: `812 B`, `3.4 MB`, `12 GB`."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from argparse import Namespace
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from manager.fleet import host, lock, state_file
 from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.i18n import Text, _
-from manager.util import atomic_file, console, prompt, strict_json
+from manager.util import atomic_file, console, formatting, prompt, strict_json
 
 
 class Made(NamedTuple):
@@ -86,7 +86,7 @@ def _parsed(path: Path) -> Config:
     try:
         found = strict_json.read(path)
     except strict_json.JsonFault as fault:
-        raise ConfigError([Problem.at(str(path), fault.path, fault.message, **fault.params)]) from fault
+        raise ConfigError([Problem(str(path), fault.path, fault.text)]) from fault
     if not isinstance(found, dict) or not isinstance(found.get("metadata"), dict):
         raise ConfigError(
             [Problem.at(str(path), "metadata", "is missing: only a sectioned config is a template")]
@@ -160,7 +160,7 @@ def _made(session: Session, port: int | None, template: Config, wanted: NewConfi
         raise ConfigError(faults)
     _require_free_name(path, file, wanted.id, project, containers)
     wanted = wanted._replace(port=_port(port, wanted.id, project, containers))
-    now = datetime.now().isoformat(timespec="seconds")
+    now = formatting.iso(time.time())
     config = templates.fill(template, wanted, now, is_bundled_bot=fleet.is_bundled_bot)
     if not (fleet.project_dir / "config" / "schema.json").exists():
         config.pop("$schema", None)

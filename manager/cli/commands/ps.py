@@ -16,7 +16,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.i18n import _
-from manager.util import console
+from manager.util import console, formatting
 
 
 def ps(session: Session, args: Namespace) -> int:
@@ -123,7 +123,7 @@ def _watch(session: Session, args: Namespace) -> int:
 
 def _frame(session: Session, args: Namespace, width: int) -> str:
     """One drawing: a line of what there is, the table, and what is wrong with all of it."""
-    now = time.strftime("%H:%M:%S")
+    now = formatting.clock(time.time())
     try:
         snapshot = session.observe()
         views = chosen(selected(Selection(args.ids, args.config), snapshot), args)
