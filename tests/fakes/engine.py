@@ -20,7 +20,8 @@ from fnmatch import fnmatch
 from threading import Condition, RLock
 from typing import IO, Any, Literal
 
-from manager.engine.client import TELLING_EVENTS, Engine, no_answer
+from manager.engine.client import TELLING_EVENTS, Engine
+from manager.engine.docker_sdk import no_answer
 from manager.engine.streams import STREAMS, Stream
 from manager.errors import EngineError, NotFound, TimedOut, refusal
 from tests.fakes.containers import KILLED, FakeContainer, FakeImage, Idle, Programs

@@ -33,6 +33,19 @@ def test_a_halt_in_the_middle_of_an_up_holds(desk: Desk) -> None:
     """)
 
 
+def test_a_halt_between_create_and_start_keeps_the_engine_from_being_asked(desk: Desk) -> None:
+    desk.engine.after("create", desk.meanwhile("halt"), of=ETH)
+    desk.goes("""
+        $ up bp_eth_02
+        bp_eth_02: failed (no container, 0.2 s)
+        error: bp_eth_02 is not started: the fleet was stopped by force meanwhile
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          exit code 1
+    """)
+    assert desk.states() == {"bp_eth_02": "created"}
+
+
 def test_a_halt_between_the_look_and_the_deed_keeps_everything_down(desk: Desk) -> None:
     desk.play("up", "stop")
     desk.engine.after("containers", desk.meanwhile("halt"))
