@@ -11,7 +11,6 @@ from typing import TextIO
 
 from manager.errors import ManagerError
 from manager.i18n import _
-from manager.util import text_table
 
 
 @contextmanager
@@ -73,12 +72,14 @@ def has_colour() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table with a header, each column as wide as its content.
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]], style: str | None = None) -> str:
+    """Return a table with a header, each column as wide as its content; `style` is one of tabulate's formats.
 
     Wide characters count as two columns.
     """
-    return text_table.plain(heads, [list(map(str, row)) for row in rows]).text
+    from manager.util import drawn_table  # tabulate: 60 ms
+
+    return drawn_table.draw(heads, rows, style or drawn_table.PLAIN)
 
 
 def terminal_width() -> int | None:

@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from manager.cli.notices import one_output
 from manager.errors import FAILED, OK, EngineError, ManagerError
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
@@ -75,6 +76,7 @@ def backup_verify(_session: Session, args: Namespace) -> int:
 
 def backup_list(session: Session, args: Namespace) -> int:
     """The fleet's backups, newest first, from their names and seals."""
+    one_output(args)
     fleet = session.project().fleet
     folder = Path(args.to) if args.to else fleet.backup_dir
     kept = retention.found(folder, fleet.name)
@@ -83,13 +85,13 @@ def backup_list(session: Session, args: Namespace) -> int:
             {"file": str(each.path), "made_at": formatting.iso_with_offset(each.made_at), "bytes": each.size, "full": each.is_full}
             for each in kept
         ])  # fmt: skip
-    elif kept:
+    elif kept or args.format:
         rows = [
             (each.path.name, formatting.age(time.time() - each.made_at), formatting.file_size(each.size),
              "" if each.is_full else _("not the whole fleet"))
             for each in kept
         ]  # fmt: skip
-        console.say(console.table((_("FILE"), _("AGE"), _("SIZE"), _("NOTE")), rows))
+        console.say(console.table((_("FILE"), _("AGE"), _("SIZE"), _("NOTE")), rows, args.format))
     else:
         console.say(
             Text("no backups of fleet {fleet} in {folder}", fleet=fleet.name, folder=fleet.relative(folder))

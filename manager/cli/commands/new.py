@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from manager.cli.notices import one_output
 from manager.config import bot_environment, templates
 from manager.config.spec import InstanceSpec
 from manager.config.templates import Config, NewConfig
@@ -31,8 +32,9 @@ class Made(NamedTuple):
 def new(session: Session, args: Namespace) -> int:
     """Makes a config from a template."""
     folder = session.project_dir() / "config" / "templates"
+    one_output(args)
     if args.list:
-        return _list(folder, as_json=args.json)
+        return _list(folder, args)
     name = args.template or _asked(
         "--template", Text("template ({known})", known=", ".join(path.stem for path in _files(folder)))
     )
@@ -92,7 +94,7 @@ def _parsed(path: Path) -> Config:
     return found
 
 
-def _list(folder: Path, *, as_json: bool) -> int:
+def _list(folder: Path, args: Namespace) -> int:
     """A line for each template; one that cannot be read is said, and hides no other."""
     rows: list[dict[str, Any]] = []
     faults: list[ConfigError] = []
@@ -104,12 +106,12 @@ def _list(folder: Path, *, as_json: bool) -> int:
             continue
         words = ("exchange", "symbol", "market_type", "strategy", "description")
         rows.append({"template": path.stem, **{word: metadata.get(word) for word in words}})
-    if as_json:
+    if args.json:
         console.say_json(rows)
     else:
         heads = [_("TEMPLATE"), _("EXCHANGE"), _("SYMBOL"), _("STRATEGY"), _("DESCRIPTION")]
         keys = ("template", "exchange", "symbol", "strategy", "description")
-        console.say(console.table(heads, [[row[key] or "" for key in keys] for row in rows]))
+        console.say(console.table(heads, [[row[key] or "" for key in keys] for row in rows], args.format))
     for fault in faults:
         console.error(fault)
     return faults[0].exit_code if faults else OK
