@@ -20,7 +20,7 @@ def remember(snapshot: FleetSnapshot, after: FleetState) -> None:
     if after == snapshot.project.memory:
         return
     if after.faults:
-        raise ManagerError("this cannot be remembered: {fault}", fault=after.faults[0])
+        raise ManagerError("cannot restore the fleet's state: {fault}", fault=after.faults[0])
     path = snapshot.project.fleet.state_file
     with writing_to(path):
         ownership.make_folder(path.parent)
