@@ -216,10 +216,11 @@ def test_a_networks_life(world: World, engine: Engine) -> None:
 
 def test_the_last_lines_of_each_stream(world: World, engine: Engine) -> None:
     container = world.running()
-    until(lambda: engine.output(container, "stderr", 5))
-    until(lambda: engine.output(container, "stdout", 1) == "two\n")
-    assert engine.output(container, "stdout", 5) == "one\ntwo\n"
-    assert engine.output(container, "stderr", 5) == "wrong\n"
+    until(lambda: engine.output(container, "stderr", 5) == "wrong\n")
+    until(lambda: engine.output(container, "stdout", 5) == "one\ntwo\n")
+    assert engine.output(container, "stdout", 0) == ""
+    ends = world.running("ends", f"echo first; {ENDS}")
+    until(lambda: engine.output(ends, "stdout", 1) == "bye\n")
 
 
 def test_logs_come_with_stream_and_time(world: World, engine: Engine) -> None:
