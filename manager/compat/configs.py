@@ -219,7 +219,7 @@ class ConfigManager:
         fleet, defaults = fleet_settings.load(self._project_dir)
         loaded = loader.load_file(path, fleet, defaults, self._variables(), {})
         errors, warnings = (
-            [Problem(file, problem.path, problem.message, problem.params) for problem in problems]
+            [problem._replace(file=file) for problem in problems]
             for problems in (loaded.problems, loaded.warnings)
         )
         return _result(errors, warnings)
@@ -304,7 +304,7 @@ def _result(errors: list[Problem], warnings: list[Problem]) -> ValidationResult:
 def _problem(path: StrPath, fault: strict_json.JsonFault) -> Problem:
     if not Path(path).exists():
         return Problem.at(str(path), "", "no such file")
-    return Problem.at(str(path), fault.path, fault.message, **fault.params)
+    return Problem(str(path), fault.path, fault.text)
 
 
 def _json_files(folder: Path) -> list[Path]:

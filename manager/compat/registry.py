@@ -18,18 +18,17 @@ from manager import i18n
 from manager.errors import ConfigError, EngineUnreachable, Problem
 from manager.fleet import instances_json, lock
 from manager.fleet import project as projects
-from manager.fleet.instances_json import OLD_PLACE, OWN_KEYS, Record, local_iso
+from manager.fleet.instances_json import OLD_PLACE, OWN_KEYS, Record
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.old_daemon_guard import registries
 from manager.fleet.session import Session
 from manager.fleet.status_json import process_info
 from manager.i18n import Text
-from manager.util import atomic_file
+from manager.util import atomic_file, formatting
 
 LOCK_WAIT_S = 60.0
 """`manager stop` holds the fleet's lock for as long as its bots need to cancel their orders."""
 
-MIB = 1 << 20
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -127,7 +126,7 @@ class InstanceRegistry:
         """
 
         def edit(records: Records, ours: Ids) -> None:
-            now = local_iso(time.time())
+            now = formatting.iso(time.time())
             records[instance_id] = {**info, "registered_at": now, "last_updated": now}
             _warn_if_container(instance_id, ours)
 
@@ -139,7 +138,11 @@ class InstanceRegistry:
         def edit(records: Records, ours: Ids) -> bool:
             if instance_id not in records:
                 return False
-            records[instance_id] = {**records[instance_id], **info, "last_updated": local_iso(time.time())}
+            records[instance_id] = {
+                **records[instance_id],
+                **info,
+                "last_updated": formatting.iso(time.time()),
+            }
             if OWN_KEYS & set(info):
                 _warn_if_container(instance_id, ours)
             return True
@@ -318,5 +321,6 @@ def _with_process(listed: Record) -> Record:
     if details is None:
         return listed
     keys = ("name", "status", "cpu_percent", "num_threads", "create_time")
-    info = {**{key: details[key] for key in keys}, "memory_mb": details["memory_info"]["rss"] / MIB}
+    memory_mb = details["memory_info"]["rss"] / formatting.MIB
+    info = {**{key: details[key] for key in keys}, "memory_mb": memory_mb}
     return {**listed, "process_info": info}

@@ -112,7 +112,8 @@ def test_a_running_instance_is_refused_by_its_pid_and_goes_on(old: OldFolder, ta
         done = take("--yes")
         assert done.returncode == 1
         assert (
-            f"bp_sol_01: refused: running in the old system (processes {daemon.pid}, {bot.pid})" in done.stdout
+            f"bp_sol_01: refused: running in the old system (processes {daemon.pid}, {bot.pid})"
+            in done.stdout
         )
         for name in ("daemon.pid", "bot.pid"):  # as the old command line deleted them
             (old.folder / "logs" / "bp_sol_01" / name).unlink()
@@ -173,7 +174,10 @@ def test_a_bot_that_does_not_end_is_named_and_not_taken(
             import_.import_(Session(tmp_path / "desk"), parsers.parser("import").parse_args(line))
             == TIMED_OUT
         )
-        assert f"bp_sol_01 did not stop: processes {daemon.pid}, {bot.pid} are still running" in capsys.readouterr().err
+        assert (
+            f"bp_sol_01 did not stop: processes {daemon.pid}, {bot.pid} are still running"
+            in capsys.readouterr().err
+        )
         assert bot.is_running()
         assert not (tmp_path / "desk" / "config" / "active" / "bp_sol_01.json").exists()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from manager.cli.notices import one_output
 from manager.errors import FAILED, OK, EngineError, ManagerError
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
@@ -16,7 +16,7 @@ from manager.i18n import Text, _
 from manager.ops.backup import make, retention, verify
 from manager.ops.backup.manifest import Manifest, describe
 from manager.ops.instance_folders import keep_from_git
-from manager.util import console
+from manager.util import console, formatting
 
 NOT_IN_IT = ".env, secrets/, logs/"
 
@@ -76,21 +76,22 @@ def backup_verify(_session: Session, args: Namespace) -> int:
 
 def backup_list(session: Session, args: Namespace) -> int:
     """The fleet's backups, newest first, from their names and seals."""
+    one_output(args)
     fleet = session.project().fleet
     folder = Path(args.to) if args.to else fleet.backup_dir
     kept = retention.list_backups(folder, fleet.name)
     if args.json:
         console.say_json([
-            {"file": str(each.path), "made_at": _iso(each.made_at), "bytes": each.size, "full": each.is_full}
+            {"file": str(each.path), "made_at": formatting.iso_with_offset(each.made_at), "bytes": each.size, "full": each.is_full}
             for each in kept
         ])  # fmt: skip
-    elif kept:
+    elif kept or args.format:
         rows = [
-            (each.path.name, console.age(time.time() - each.made_at), console.size(each.size),
+            (each.path.name, formatting.age(time.time() - each.made_at), formatting.file_size(each.size),
              "" if each.is_full else _("partial"))
             for each in kept
         ]  # fmt: skip
-        console.say(console.table((_("FILE"), _("AGE"), _("SIZE"), _("NOTE")), rows))
+        console.say(console.table((_("FILE"), _("AGE"), _("SIZE"), _("NOTE")), rows, args.format))
     else:
         console.say(
             Text("no backups of fleet {fleet} in {folder}", fleet=fleet.name, folder=fleet.relative(folder))
@@ -132,7 +133,7 @@ def _saved_line(saved: make.SavedInstance) -> Text:
         return Text("{id}: no database yet", id=saved.instance)
     return Text(
         "{id}: {count} files, {size} ({seconds:.1f} s)",
-        id=saved.instance, count=len(saved.copies), size=console.size(saved.size), seconds=saved.seconds,
+        id=saved.instance, count=len(saved.copies), size=formatting.file_size(saved.size), seconds=saved.seconds,
     )  # fmt: skip
 
 
@@ -141,7 +142,7 @@ def _say_made(made: make.BackupResult, removed: list[retention.RetainedBackup]) 
         console.warning(Text("{path} was left out: {why}", path=path, why=why))
     for each in removed:
         console.say(Text("removed {file}", file=each.path.name))
-    console.say(Text("{file}: {size}", file=made.path, size=console.size(made.size)))
+    console.say(Text("{file}: {size}", file=made.path, size=formatting.file_size(made.size)))
     console.say(Text("not included: {what}; keep a separate copy of the keys in .env", what=NOT_IN_IT))
 
 
@@ -180,7 +181,3 @@ def _made_object(made: make.BackupResult, removed: list[retention.RetainedBackup
         "left_out": made.manifest.left_out,
         "removed": [each.path.name for each in removed],
     }
-
-
-def _iso(epoch: float) -> str:
-    return datetime.fromtimestamp(epoch).astimezone().isoformat(timespec="seconds")

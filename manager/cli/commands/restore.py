@@ -20,11 +20,11 @@ from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops import bot_user
 from manager.ops.action import Outcome
-from manager.ops.backup import archive, instance_locks, verify
+from manager.ops.backup import instance_locks, verify
 from manager.ops.backup import restore as restoring
 from manager.ops.backup.manifest import describe
 from manager.ops.backup.restore import Kind, Plan, RestoreAction
-from manager.util import console
+from manager.util import console, formatting
 
 WORDS: Mapping[Kind, str] = {
     "new": mark("new"),
@@ -44,7 +44,7 @@ def restore(session: Session, args: Namespace) -> int:
             if each not in backup.manifest.instances:
                 raise no_instance(each, backup.manifest.instances)
         whole = restoring.plan_restore(
-            backup, project, list(dict.fromkeys(args.ids)) or None, time.strftime(archive.STAMP)
+            backup, project, list(dict.fromkeys(args.ids)) or None, formatting.stamp(time.time())
         )
         actions = whole.actions()
         if not args.json:
@@ -159,7 +159,9 @@ def _action_line(action: RestoreAction, project: Project) -> str:
     name = project.fleet.relative(action.target)
     text = f"{name}: {_(WORDS[action.kind])}"
     if action.is_database:
-        text += f" ({Text('{count} files, {size}', count=action.files, size=console.size(action.size))})"
+        text += (
+            f" ({Text('{count} files, {size}', count=action.files, size=formatting.file_size(action.size))})"
+        )
     if action.kind in {"replace", "aside"} and action.aside is not None:
         text += f"; {Text('current one moved to {aside}', aside=action.aside.name)}"
     return text

@@ -22,6 +22,7 @@ from typing import IO, Any, NamedTuple
 
 from manager.errors import ManagerError
 from manager.ops.backup.manifest import MANIFEST, Manifest, is_allowed
+from manager.util import formatting
 
 MAX_MANIFEST_BYTES = 64 << 20
 CHUNK = 1 << 20
@@ -236,4 +237,4 @@ def _opened(path: Path) -> IO[bytes]:
 
 def file_name(fleet: str, at: float) -> str:
     """Return `backup-FLEET-YYYYMMDD-HHMMSS.tar.gz` in local time. `at`: Unix time."""
-    return f"backup-{fleet}-{time.strftime(STAMP, time.localtime(at))}.tar.gz"
+    return f"backup-{fleet}-{formatting.stamp(at)}.tar.gz"

@@ -19,6 +19,7 @@ from manager.config.spec import BOT_ID
 from manager.errors import ManagerError
 from manager.i18n import Text, mark
 from manager.ops.backup.manifest import is_allowed
+from manager.util.formatting import MIB
 
 MAGIC = b"SQLite format 3\0"
 SIDE_FILE_SUFFIXES = ("-wal", "-shm", "-journal")
@@ -26,10 +27,10 @@ SIDE_FILE_SUFFIXES = ("-wal", "-shm", "-journal")
 
 MAX_FILES = 1000
 MAX_DEPTH = 8
-MAX_PLAIN_BYTES = 64 << 20
+MAX_PLAIN_BYTES = 64 * MIB
 """Limit for an instance's files that are not databases. They may be inconsistent if copied during a write."""
-CHUNK = 1 << 20
-DISK_MARGIN = 64 << 20
+CHUNK = MIB
+DISK_MARGIN = 64 * MIB
 """Growth of a database allowed between measuring and copying, and the free space left on the disk."""
 BASE_TIMEOUT_S = 120
 TIMEOUT_MARGIN_S = 5
@@ -120,8 +121,8 @@ def _select(instance: str, files: Iterable[SourceFile], left_out: list[tuple[str
                 (
                     file.name,
                     Text(
-                        "files other than databases exceed {limit} MB",
-                        limit=MAX_PLAIN_BYTES >> 20,
+                        "files other than databases exceed {limit} MiB",
+                        limit=MAX_PLAIN_BYTES // MIB,
                     ),
                 )
             )
@@ -140,9 +141,9 @@ def _fitting(databases: list[SourceFile], free: int) -> tuple[list[SourceFile], 
             fitting.append(file)
         else:
             why = Text(
-                "the copy needs {needed} MB of disk space, but only {free} MB are free",
-                needed=(file.total_size + DISK_MARGIN) >> 20,
-                free=free >> 20,
+                "the copy needs {needed} MiB of disk space, but only {free} MiB are free",
+                needed=(file.total_size + DISK_MARGIN) // MIB,
+                free=free // MIB,
             )
             too_large.append((file.name, why))
     return fitting, too_large

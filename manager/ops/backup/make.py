@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from manager.errors import Locked, ManagerError
-from manager.fleet.instances_json import local_iso
 from manager.fleet.project import Project
 from manager.i18n import Text
 from manager.ops.backup import archive, databases
 from manager.ops.backup.manifest import Manifest
-from manager.util import atomic_file, ownership, strict_json
+from manager.util import atomic_file, formatting, ownership, strict_json
 from manager.util.polling import wait_until
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
@@ -118,7 +117,7 @@ class _BackupRun:
             self.tell(saved)
         self.manifest = Manifest(
             fleet=self.project.fleet.name,
-            made_at=local_iso(time.time()),
+            made_at=formatting.iso(time.time()),
             is_whole=set(ids) == set(known_instances(self.project)),
             is_complete=not self.faults and not any(saved.faults for saved in self.saved),
             files=dict(writer.files),

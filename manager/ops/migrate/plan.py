@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from manager.errors import BAD_CONFIG, FAILED, OK, worst_exit_code
 from manager.i18n import Text
 from manager.ops.migrate.inspect import ImportFacts, OldConfig, registered_at, web_port
+from manager.util.formatting import MB
 
 Kind = Literal["stop", "database", "logs", "remember", "config", "names", "values", "leave", "refuse"]
 
@@ -75,7 +76,7 @@ def _instance_actions(
     if config.database is None:
         yield ImportAction("leave", config.id, Text("no database yet"), config)
     else:
-        size = f"{config.database.size / 1e6:.1f}"
+        size = f"{config.database.size / MB:.1f}"
         cause = Text("{size} MB, including its -wal", size=size)
         yield ImportAction("database", config.id, cause, config)
     yield from _log_actions(config, options)

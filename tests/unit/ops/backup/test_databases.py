@@ -222,7 +222,7 @@ def test_more_than_the_disk_holds_is_said_before_it_is_tried(folder: Path, work:
     assert [each.source.name for each in copies.done] == ["small.db"]
     ((name, why),) = copies.faults
     assert name == "vast.db"
-    assert why.message.startswith("the copy needs {needed} MB")
+    assert why.message.startswith("the copy needs {needed} MiB")
 
 
 def test_an_instance_that_never_ran_has_nothing(tmp_path: Path, work: Path) -> None:
