@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -28,4 +27,6 @@ def engine_command() -> str:
             return "make engine"
     except OSError:  # the folder is gone
         pass
+    import shlex  # only for an error
+
     return f"bash {shlex.quote(str(folder() / 'scripts' / 'engine.sh'))}"

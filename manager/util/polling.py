@@ -11,7 +11,7 @@ def wait_until(
     is_so: Callable[[], bool],
     deadline: float = math.inf,
     poll: float | Callable[[], float] = 1.0,
-    sleep: Callable[[float], object] = time.sleep,
+    sleep: Callable[[float], object] | None = None,
 ) -> bool:
     """Poll a condition until it holds. Returns False when the deadline (monotonic clock) has passed.
 
@@ -21,5 +21,5 @@ def wait_until(
     while not is_so():
         if time.monotonic() >= deadline:
             return False
-        sleep(poll() if callable(poll) else poll)
+        (sleep or time.sleep)(poll() if callable(poll) else poll)
     return True
