@@ -83,7 +83,7 @@ def test_the_extraction_finds_every_kind_of_message() -> None:
         "the image {image} is not there; build it: `manager build`",
         "must be an IP address",
         "is larger than {limit} bytes",
-        "there is no such file",
+        "no such file",
         "bring the fleet to what its configs say",
         "error",
         "cannot back up {file}: {why}",
