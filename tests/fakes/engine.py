@@ -20,10 +20,9 @@ from fnmatch import fnmatch
 from threading import Condition, RLock
 from typing import IO, Any, Literal
 
-from manager.engine.client import TELLING_EVENTS, Engine
+from manager.engine.client import TELLING_EVENTS, Engine, no_answer
 from manager.engine.streams import STREAMS, Stream
-from manager.errors import EngineError, EngineUnreachable, NotFound, TimedOut, refusal
-from manager.util import bundle
+from manager.errors import EngineError, NotFound, TimedOut, refusal
 from tests.fakes.containers import KILLED, FakeContainer, FakeImage, Idle, Programs
 from tests.fakes.events import FakeEvents, bears
 
@@ -96,7 +95,16 @@ class FakeEngine(Engine):
             stream.end("the connection was closed")
 
     def come_back(self) -> None:
-        """Answer again; containers are as they were."""
+        """Answer again, as after a break: containers are as they were, and so is its memory of events."""
+        self._why_dead = ""
+
+    def start_again(self, *left_down: str) -> None:
+        """Answer again, as a new process: it remembers no event, and has left these containers down."""
+        for name in left_down:
+            container = self.find(name)
+            container.program.kill(container)
+            self.set_state(name, "exited", KILLED)
+        self._told.clear()
         self._why_dead = ""
 
     def add_image(self, name: str, labels: Mapping[str, str] | None = None) -> str:
@@ -304,7 +312,7 @@ class FakeEngine(Engine):
         with self._asked("wait", container, is_change=False), self._change:
             found = self.find(container)
             if not self._change.wait_for(lambda: not found.is_up or self._why_dead, timeout):
-                raise self._unreachable("timed out")
+                raise no_answer("timed out")
             return found.exit_code
 
     def output(self, container: str, stream: Stream, lines: int) -> str:
@@ -381,14 +389,7 @@ class FakeEngine(Engine):
 
     def _require_alive(self) -> None:
         if self._why_dead:
-            raise self._unreachable(self._why_dead)
-
-    def _unreachable(self, why: str) -> EngineUnreachable:
-        return EngineUnreachable(
-            "no Docker Engine answers ({why}); start it, or run `{command}`",
-            why=why,
-            command=bundle.engine_command(),
-        )
+            raise no_answer(self._why_dead)
 
     def _image(self, name: str) -> FakeImage:
         for image in self._images.values():

@@ -6,7 +6,7 @@ import fcntl
 import os
 
 from manager.errors import EngineError
-from manager.fleet.supervisor_state import LOCK_FILE, STATE_FILE
+from manager.fleet.supervisor_state import LOCK_FILE, REPORT_FILE, STATE_FILE
 from tests.fakes.desk import ETH, IMAGE, SOL, Desk
 
 MORE_MEMORY = {"memory_limit_mb": 512}
@@ -398,4 +398,39 @@ def test_what_the_engine_could_not_start_is_made_anew(desk: Desk) -> None:
           engine: remove bp_eth_02
           engine: create bp_eth_02
           engine: start bp_eth_02
+    """)
+
+
+def test_what_the_engine_could_not_start_is_made_anew_of_the_image_that_it_had(desk: Desk) -> None:
+    desk.play("up", "stop bp_eth_02")
+    before = desk.engine.find(ETH).image_id
+    desk.engine.set_state(ETH, "exited", 128)
+    desk.new_image()
+    desk.play("start bp_eth_02")
+    assert desk.engine.find(ETH).image_id == before
+    assert desk.states()["bp_eth_02"] == "running"
+
+
+def test_a_new_container_has_no_old_state(desk: Desk) -> None:
+    desk.bots.fate("bp_sol_01", open_orders_left=2)
+    desk.play("up", "down bp_sol_01")
+    assert (desk.folder / "volumes/state/bp_sol_01" / REPORT_FILE).exists()
+    desk.play("up")
+    assert not (desk.folder / "volumes/state/bp_sol_01" / REPORT_FILE).exists()
+
+
+def test_what_could_not_be_started_is_not_waited_for(desk: Desk) -> None:
+    desk.engine.fails("start", EngineError("the engine says: {why}", why="no"), of=SOL)
+    desk.goes("""
+        $ up --wait
+        bp_eth_02: created (no container, 0.0 s)
+        bp_sol_01: failed (no container, 0.0 s)
+        bp_eth_02: healthy, http://127.0.0.1:5001
+        error: cannot start bp_sol_01: the engine says: no
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+          exit code 1
     """)

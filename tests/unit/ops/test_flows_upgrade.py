@@ -275,3 +275,22 @@ def test_what_cannot_be_started_is_put_back(desk: Desk) -> None:
           engine: start bp_sol_01
           exit code 1
     """)
+
+
+def test_what_was_down_is_brought_back_and_stays_down(desk: Desk) -> None:
+    desk.play("up")
+    desk.new_image()
+    desk.play("upgrade", "stop bp_sol_01")
+    desk.goes("""
+        $ rollback
+        bp_eth_02: rolled back (asked for, 0.0 s)
+        bp_sol_01: rolled back (stays down, as it is, 0.0 s)
+        bp_eth_02: healthy, http://127.0.0.1:5001
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+    """)
+    assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "created"}
