@@ -51,11 +51,11 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: 
         "ids": dict(ids),
         "files": [
             {
-                **each._asdict(),
-                "problems": _plain(each.problems),
-                "warnings": _plain(each.warnings),
+                **file._asdict(),
+                "problems": _plain(file.problems),
+                "warnings": _plain(file.warnings),
             }
-            for each in loaded.files
+            for file in loaded.files
         ],
         "conflicts": _plain(loaded.conflicts),
     }
@@ -124,7 +124,10 @@ def _problems(raw: list[list[Any]]) -> tuple[Problem, ...]:
 
 
 def _plain(problems: Iterable[Problem]) -> list[list[Any]]:
-    """Return problems as `_problems` reads them back. A parameter that is no plain data keeps the cache from being written."""
+    """Convert problems to plain data for `_problems`.
+
+    A parameter that is not JSON prevents the cache from being written.
+    """
     return [[file, path, text.message, text.params] for file, path, text in problems]
 
 

@@ -39,7 +39,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(r"[\w.*-]+(/[\w.*-]+)*/|[\w.*-]+(/[\w.*-]+)+|[\w-]+\.(py|md|toml|lock|json|yaml|sh)")
 """What is taken for a path from the project folder: a folder with a slash at its end, a file in a folder, or one at the top."""
 CLASS = re.compile(r"(?:[A-Z][a-z]+){2,}")
-CLASS_STATEMENT = re.compile(r"^class (\w+)", re.MULTILINE)
+CLASS_STATEMENT = re.compile(r"^(?:class )?([A-Z]\w+)(?=\(|:| = )", re.MULTILINE)
 PROMPT = re.compile(r"[$#] (.*)")
 MANAGER = frozenset({"manager", ".venv/bin/manager"})
 OPERATORS = "|&;<>"

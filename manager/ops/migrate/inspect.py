@@ -179,7 +179,9 @@ def _read_config(
         loaded = loader.load_value(raw, target, fleet, defaults, variables, ids)
     else:
         loaded = LoadedFile(target, problems=(fault,))
-    loaded = loaded._replace(problems=tuple(each._replace(file=str(source)) for each in loaded.problems))
+    loaded = loaded._replace(
+        problems=tuple(problem._replace(file=str(source)) for problem in loaded.problems)
+    )
     spec = loaded.spec
     instance = spec.id if spec else registered or source.stem
     config = OldConfig(
@@ -203,11 +205,11 @@ def _read_config(
     placed = config.imported.placed if config.imported else None
     is_placed = placed is not None and import_records.stamp(link) == placed
     days = _days(old.folder / spec.log_dir)
-    kept = [day for day in days if day >= _first_kept(spec)]
+    retained_days = [day for day in days if day >= _first_kept(spec)]
     return config._replace(
         database=_database(old.folder, spec),
-        days=tuple(day for day in kept if not os.path.lexists(fleet.data_dir / spec.log_dir / day)),
-        old_days=len(days) - len(kept),
+        days=tuple(day for day in retained_days if not os.path.lexists(fleet.data_dir / spec.log_dir / day)),
+        old_days=len(days) - len(retained_days),
         has_database=not is_placed and (os.path.lexists(link) or os.path.lexists(real)),
         is_placed=is_placed,
     )

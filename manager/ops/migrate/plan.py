@@ -46,8 +46,8 @@ class ImportAction(NamedTuple):
 
 def plan_import(facts: ImportFacts, options: ImportOptions) -> list[ImportAction]:
     """Return the actions by instance. Its config comes last, because nothing can start it before."""
-    chosen = [config for config in facts.configs if not options.ids or config.id in options.ids]
-    actions = [action for config in chosen for action in _instance_actions(config, facts, options)]
+    selected = [config for config in facts.configs if not options.ids or config.id in options.ids]
+    actions = [action for config in selected for action in _instance_actions(config, facts, options)]
     if options.ids:
         return [*actions, *(_variable_actions(facts, options) if options.env else ())]
     return [*actions, *_variable_actions(facts, options), *_other_actions(facts)]
