@@ -1,12 +1,14 @@
 """Put faults into a copy of the project, one at a time, and see whether the tests beside them notice.
 
-    python scripts/mutants.py [WORD…]    those whose name or file contains a word; all without one
+    python scripts/mutants.py [WORD…]                    those of the list whose name or file contains a word; all without one
+    python scripts/mutants.py --sweep FILE TESTS…        each condition of a source file is false, one at a time
 
 Prints a table. Ends with 1 when one survives, or when one no longer fits its file: it is then to be written anew.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
 import itertools
 import os
@@ -16,7 +18,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -58,6 +60,20 @@ class Mutant(NamedTuple):
 def load(path: Path = LIST) -> list[Mutant]:
     """Return all mutants of the list."""
     return [Mutant(**each) for each in tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]]
+
+
+def sweep(file: str, tests: Sequence[str]) -> Iterator[Mutant]:
+    """Yield a mutant for each `if` of the file, of a statement or an expression: it never holds."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    starts = [0, *itertools.accumulate(len(line.encode()) for line in text.splitlines(keepends=True))]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.If | ast.IfExp) and ast.unparse(node.test) != "TYPE_CHECKING":
+            test = node.test
+            begin = starts[test.lineno - 1] + test.col_offset
+            end = starts[(test.end_lineno or 0) - 1] + (test.end_col_offset or 0)
+            raw = text.encode()
+            new = (raw[:begin] + b"False" + raw[end:]).decode()
+            yield Mutant(f"{file}:{test.lineno}: {ast.unparse(test)[:80]}", file, text, new, tests)
 
 
 def mutated(mutant: Mutant, root: Path) -> str | None:
@@ -111,7 +127,12 @@ def _tested(tests: Sequence[str], copy: Path) -> int:
 
 def main(words: Sequence[str]) -> int:
     """Run those that are meant. Return the exit code."""
-    chosen = [each for each in load() if not words or any(w in each.name or w in each.file for w in words)]
+    if words[:1] == ["--sweep"]:
+        chosen = list(sweep(words[1], words[2:]))
+    else:
+        chosen = [
+            each for each in load() if not words or any(w in each.name or w in each.file for w in words)
+        ]
     for name in SLOW_TO_IMPORT:
         importlib.import_module(name)
     verdicts = []
