@@ -202,3 +202,4 @@ def test_a_disk_that_runs_full_and_recovers_only_well_above_the_limit() -> None:
     assert kinds(3000, 50, is_low=True) == []
     without_inodes = Disk("/srv", 5000 * MIB, 100_000 * MIB, 0, 0)
     assert alert_rules.of_disk(without_inodes, RULES, is_low=False) == []
+    assert alert_rules.of_disk(None, RULES, is_low=False) == [], "there is no data folder yet"
