@@ -1,9 +1,9 @@
 """Put faults into a copy of the project, one at a time, and see whether the tests beside them notice.
 
-    python scripts/mutants.py [WORD…]                    those of the list whose name or file contains a word; all without one
-    python scripts/mutants.py --sweep FILE TESTS…        each condition of a source file is false, one at a time
+    python scripts/mutants.py [WORD…]                those of the list whose name or file has a word in it
+    python scripts/mutants.py --sweep FILE TESTS…    each condition of a source file is false
 
-Prints a table. Ends with 1 when one survives, or when one no longer fits its file: it is then to be written anew.
+Prints a table. Ends with 1 when one survives, or when one no longer fits its file and is to be written anew.
 """
 
 from __future__ import annotations
@@ -101,14 +101,19 @@ def judge(mutant: Mutant, copy: Path) -> Verdict:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write the source, of another second each time: by it Python knows whether its compiled file is still true."""
+    """Write the source, of another second each time: by it Python knows whether its compiled file is still
+    true.
+    """
     path.write_text(text, encoding="utf-8")
     second = next(_SECONDS)
     os.utime(path, (second, second))
 
 
 def _tested(tests: Sequence[str], copy: Path) -> int:
-    """Run tests in a child that has the slow imports already; return how it ended. One that hangs has noticed."""
+    """Run tests in a child that has the slow imports already; return how it ended.
+
+    One that hangs has noticed.
+    """
     child = os.fork()
     if not child:
         code = 3

@@ -1,4 +1,6 @@
-"""Stamp the program itself, for caches whose content depends on its code: an update then makes them invalid."""
+"""Stamp the program itself, for caches whose content depends on its code: an update then makes them
+invalid.
+"""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ BOT_PID = 8
 class Fate:
     """How an instance's bots behave. Their next start looks at it.
 
-    `state`: what it comes to, `healthy_after` seconds; `stops_in`: seconds from SIGTERM to its end; `open_orders_left`: what it
-    reports then.
+    `state`: what it comes to, `healthy_after` seconds; `stops_in`: seconds from SIGTERM to its end;
+    `open_orders_left`: what it reports then.
     """
 
     state: str = "running"

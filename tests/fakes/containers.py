@@ -19,7 +19,9 @@ class Program(Protocol):
         """Begin: print, or end at once by `container.end`."""
 
     def stop(self, container: FakeContainer, timeout: int) -> int:
-        """Answer SIGTERM within `timeout` seconds; return the exit code, KILLED for one that has to be killed."""
+        """Answer SIGTERM within `timeout` seconds; return the exit code, KILLED for one that has to be
+        killed.
+        """
 
     def kill(self, container: FakeContainer) -> None:
         """Be gone at once."""

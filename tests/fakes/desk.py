@@ -53,20 +53,23 @@ class Inline(Thread):
 
 
 class CtrlC:
-    """A person's Ctrl-C, pressed in the middle of a call; `wait` lets another call go on after it."""
+    """A person's Ctrl-C, pressed in the middle of a call, while another one waits in `wait` to go on after it."""
 
     def __init__(self) -> None:
-        self._is_noted = Event()
+        self._is_other_there, self._is_noted = Event(), Event()
 
     def __call__(self) -> None:
-        """Press it, and wait until the command has noted it."""
+        """Press it when the other call is there and the command waits for both; go on when it is noted."""
+        self._is_other_there.wait(10)
+        REAL_SLEEP(0.3)
         signal.pthread_kill(main_thread().ident or 0, signal.SIGINT)
-        REAL_SLEEP(0.1)
+        REAL_SLEEP(0.3)
         self._is_noted.set()
 
     def wait(self) -> None:
         """Wait until it is pressed and noted."""
-        self._is_noted.wait(10)
+        self._is_other_there.set()
+        self._is_noted.wait(20)
 
 
 class Desk:
@@ -106,7 +109,9 @@ class Desk:
         return [line.rstrip() for line in text.splitlines()]
 
     def play(self, *commands: str) -> str:
-        """Run commands; return their transcript: what each printed, asked of the engine, and ended with if that is not 0."""
+        """Run commands; return their transcript: what each printed, asked of the engine, and ended with if
+        that is not 0.
+        """
         lines = []
         for command in commands:
             self.calls()
@@ -138,7 +143,10 @@ class Desk:
             yield CtrlC()
 
     def meanwhile(self, command: str) -> Callable[[], None]:
-        """Return what another person does at this moment, for a hook of the engine's. What it prints is not looked at."""
+        """Return what another person does at this moment, for a hook of the engine's.
+
+        What it prints is not looked at.
+        """
 
         def do() -> None:
             code = self.exit_code

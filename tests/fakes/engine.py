@@ -1,8 +1,9 @@
-"""An engine in memory, behind the methods of the engine's client. tests/contract proves that it behaves as the real one.
+"""An engine in memory, behind the methods of the engine's client. tests/contract proves that it behaves as
+the real one.
 
-Tests script it by hooks: something is done before or after the nth call of a method, for one container or for whichever. A
-hook that raises is a call that fails; one that calls `die` is an engine that goes away; one that runs another command is a
-second manager at the same moment.
+Tests script it by hooks: something is done before or after the nth call of a method, for one container or for
+whichever. A hook that raises is a call that fails; one that calls `die` is an engine that goes away; one that
+runs another command is a second manager at the same moment.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ class FakeEngine(Engine):
     # What tests say
 
     def before(self, method: str, do: Callable[[], object], of: str = "", nth: int = 1) -> None:
-        """Have something done before the nth call of a method, of the container of this name or of whichever."""
+        """Have something done before the nth call of a method, of the container of this name or of
+        whichever.
+        """
         self._hooks.append(Hook("before", method, of, nth - 1, do))
 
     def after(self, method: str, do: Callable[[], object], of: str = "", nth: int = 1) -> None:
@@ -125,7 +128,9 @@ class FakeEngine(Engine):
         raise refusal(404, f"No such container: {name}")
 
     def set_state(self, name: str, state: str, exit_code: int = 0) -> None:
-        """Have a container in this state, as if something had happened to it that the client cannot ask for."""
+        """Have a container in this state, as if something had happened to it that the client cannot ask
+        for.
+        """
         with self._change:
             container = self.find(name)
             container.state, container.exit_code, container.since = state, exit_code, self._now()
@@ -247,7 +252,8 @@ class FakeEngine(Engine):
     def create(self, name: str, body: Mapping[str, Any]) -> str:
         with self._asked("create", name), self._change:
             if any(each.name == name for each in self._containers.values()):
-                why = f'Conflict. The container name "/{name}" is already in use by container "{self.find(name).id}".'
+                holder = self.find(name).id
+                why = f'The container name "/{name}" is already in use by container "{holder}".'
                 raise refusal(409, why)
             image = self._image(str(body["Image"]))
             body = json.loads(json.dumps(body))

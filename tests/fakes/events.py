@@ -13,7 +13,9 @@ from manager.engine.http_socket import NoAnswer
 
 
 class FakeEvents:
-    """An event stream for `select`: a pipe is readable while there is something that `values` has not given out."""
+    """An event stream for `select`: a pipe is readable while there is something that `values` has not
+    given out.
+    """
 
     def __init__(self, filters: list[str]) -> None:
         self._filters = filters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from manager.fleet.state_file import RejectedRevision
 from manager.ops import plan
 from manager.ops.action import Action
 from tests.builders import a_situation
@@ -190,3 +191,12 @@ def test_a_container_that_is_being_stopped_is_not_taken_for_running() -> None:
     ending = a_situation({"a": {"engine": "running", "state": "stopped"}})
     assert printed(plan.up(ending)) == ["restart a: it is being stopped"]
     assert printed(plan.start(ending, ["a"])) == ["restart a: it is being stopped"]
+
+
+def test_a_dead_container_whose_config_was_refused_is_not_made_anew_of_it() -> None:
+    plan_input = a_situation({"a": {"engine": "dead", "hash": "h0"}})
+    refused = RejectedRevision("h1", "sha256:one", "it crashed")
+    plan_input = plan_input._replace(memory=plan_input.memory.with_refused({"a": refused}))
+    (action,) = plan.up(plan_input)
+    assert action.kind == "leave"
+    assert str(action.cause).startswith("its config was refused (it crashed)")
