@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from manager.errors import ManagerError, UsageError
 from manager.fleet.instance import Instance
@@ -12,11 +11,13 @@ from manager.fleet.project import Project
 from manager.i18n import Text
 
 
-class Selection(NamedTuple):
+class Selection:
     """The instances that somebody named, by id and by config file; empty for the whole fleet."""
 
-    ids: Sequence[str] = ()
-    files: Sequence[str] = ()
+    __slots__ = ("files", "ids")
+
+    def __init__(self, ids: Sequence[str] = (), files: Sequence[str] = ()) -> None:
+        self.ids, self.files = ids, files
 
     def named(self, project: Project) -> list[str] | None:
         """Return the ids that are meant, in order; None when nothing was named. Raises UsageError or ConfigError for a file."""

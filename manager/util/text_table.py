@@ -29,19 +29,26 @@ Row = Sequence[str]
 Item = TypeVar("Item")
 
 
-class Column(NamedTuple, Generic[Item]):
+class Column(Generic[Item]):
     """One column of a table, which is chosen by its name.
 
     `heading` is translated where it is shown. `priority`: the highest gives way first on a narrow terminal; 0 never does.
     `order` gives what rows are sorted by, where they can be; None for an item that comes last in any case.
     """
 
-    name: str
-    heading: str
-    cell: Callable[[Item], str]
-    order: Callable[[Item], Any] | None = None
-    align: Literal["left", "right"] = "left"
-    priority: int = 0
+    __slots__ = ("align", "cell", "heading", "name", "order", "priority")
+
+    def __init__(  # a named tuple would take `ps` as long as its whole table
+        self,
+        name: str,
+        heading: str,
+        cell: Callable[[Item], str],
+        order: Callable[[Item], Any] | None = None,
+        align: Literal["left", "right"] = "left",
+        priority: int = 0,
+    ) -> None:
+        self.name, self.heading, self.cell = name, heading, cell
+        self.order, self.align, self.priority = order, align, priority
 
 
 Columns = Sequence[Column[Item]]

@@ -59,4 +59,7 @@ def _drawn(
 
 
 def _coloured(column: Column[InstanceStats]) -> Column[InstanceStats]:
-    return column._replace(cell=lambda row: display.coloured(row.view.verdict.state, column.cell(row)))
+    def cell(row: InstanceStats) -> str:
+        return display.coloured(row.view.verdict.state, column.cell(row))
+
+    return Column(column.name, column.heading, cell)
