@@ -1,35 +1,46 @@
-"""What a changing command comes to: for the caller to print, and to end with its exit code. Pure."""
+"""What a changing command comes to: for the caller to print, and to end with its exit code. Pure.
+
+Plain classes for the reason that events.py gives.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from manager.errors import FAILED, TIMED_OUT, EngineUnreachable, ManagerError, worst_exit_code
 from manager.fleet.observe import FleetSnapshot
 from manager.ops.action import Action, Outcome
 
 
-class Planned(NamedTuple):
+class Planned:
     """What would be done, by the snapshot that it was planned from."""
 
-    snapshot: FleetSnapshot
-    actions: Sequence[Action]
+    __slots__ = ("actions", "snapshot")
+
+    def __init__(self, snapshot: FleetSnapshot, actions: Sequence[Action]) -> None:
+        self.snapshot, self.actions = snapshot, actions
 
 
-class Result(NamedTuple):
+class Result:
     """What was done. `snapshot`: the fleet after it. `late`: instances that were waited for in vain.
 
     `unsaved`: why the wish could not be written although everything was done. `engine_error`: the engine went away after
     these outcomes; the snapshot is then the one of before.
     """
 
-    snapshot: FleetSnapshot
-    actions: Sequence[Action]
-    outcomes: Sequence[Outcome[Action]]
-    late: Sequence[str] = ()
-    unsaved: ManagerError | None = None
-    engine_error: EngineUnreachable | None = None
+    __slots__ = ("actions", "engine_error", "late", "outcomes", "snapshot", "unsaved")
+
+    def __init__(
+        self,
+        snapshot: FleetSnapshot,
+        actions: Sequence[Action],
+        outcomes: Sequence[Outcome[Action]],
+        late: Sequence[str] = (),
+        unsaved: ManagerError | None = None,
+        engine_error: EngineUnreachable | None = None,
+    ) -> None:
+        self.snapshot, self.actions, self.outcomes = snapshot, actions, outcomes
+        self.late, self.unsaved, self.engine_error = late, unsaved, engine_error
 
     @property
     def exit_code(self) -> int:
