@@ -77,6 +77,12 @@ class SupervisorState(NamedTuple):
         """Why the state is as it is, for a person."""
         return supervisor_messages.message(self.reason, self.why)
 
+    @property
+    def is_halted(self) -> bool:
+        """Whether the supervisor has found a halt mark: its container is up, it holds its lock, and no bot runs in it."""
+        code = self.reason.get("code") if isinstance(self.reason, dict) else None
+        return self.state == "stopped" and code == "halted" and self.bot_pid is None
+
     def is_older_than_boot(self, uptime: float) -> bool:
         """Whether the supervisor has not spoken since the host was started."""
         return self.updated_uptime > uptime
@@ -101,6 +107,14 @@ def open_orders_left(state_dir: Path) -> int | None:
         return _count(_read(state_dir / REPORT_FILE)["open_orders_left"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def has_bot(state_dir: Path) -> bool:
+    """Whether a bot may live there: some supervisor holds the instance's lock, and does not say that it idles by a halt mark."""
+    if not is_held(state_dir):
+        return False
+    state = read(state_dir)
+    return state is None or not state.is_halted
 
 
 def is_held(state_dir: Path) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from manager.errors import ManagerError
+from manager.fleet.halt_mark import HaltMark
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection
 from manager.fleet.state_file import Wish
@@ -82,3 +83,5 @@ class Change(NamedTuple):
     selection: Selection = EVERYTHING
     wish: Wish | None = None
     needs_sound_configs: bool = True
+    lifts_fleet_mark: HaltMark | None = None
+    """The mark for instances that come later, where this command ends the halt of the whole fleet."""

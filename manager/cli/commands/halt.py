@@ -52,10 +52,11 @@ def halt(session: Session, args: Namespace) -> int:
     for outcome in result.outcomes:
         _say_what_is_wrong(outcome, result.snapshot)
     for problem in result.snapshot.foreign():
-        console.error(problem)
+        console.warning(problem)
     say_problems(result.snapshot.project)
-    if result.unsaved is not None:
-        console.error(result.unsaved)
+    for error in (result.unsaved, result.unfinished):
+        if error is not None:
+            console.error(error)
     return result.exit_code
 
 

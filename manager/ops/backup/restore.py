@@ -90,16 +90,22 @@ class Plan(NamedTuple):
 
     def memory_after(self) -> FleetState | None:
         """The memory with what the backup adds; None where that is nothing. What is remembered here is the newer truth."""
-        saved = state_file.load(self.backup.small[MEMORY], self.backup.manifest.fleet)
         present = state_file.load(self.fleet.state_file, self.fleet.name)
-        for fault in (*saved.faults, *present.faults):
+        for fault in present.faults:
+            raise ManagerError("this cannot be remembered: {fault}", fault=fault)
+        after = self.with_saved(present)
+        return None if after == present else after
+
+    def with_saved(self, present: FleetState) -> FleetState:
+        """Return what is remembered here with what the backup adds. Raises ManagerError."""
+        saved = state_file.load(self.backup.small[MEMORY], self.backup.manifest.fleet)
+        for fault in saved.faults:
             raise ManagerError("this cannot be remembered: {fault}", fault=fault)
         known = self.backup.manifest.instances if self.named is None else self.named
         chosen = {each: one for each, one in saved.instances.items() if each in known}
         files = {self.backup.manifest.instances[each]["config_file"] for each in known}
         ids = {file: each for file, each in saved.ids.items() if file in files}
-        after = present._replace(instances={**chosen, **present.instances}, ids={**ids, **present.ids})
-        return None if after == present else after
+        return present._replace(instances={**chosen, **present.instances}, ids={**ids, **present.ids})
 
     def aside(self, target: Path) -> Path:
         """`NAME.before-restore-20260301-120000`: beside it, free, and no config's name."""
@@ -229,9 +235,7 @@ def _carry_out(whole: Plan, action: RestoreAction, owner: tuple[int, int]) -> No
         assert action.aside is not None
         swap.commit(whole.fleet.restoring_dir(action.instance), action.target, action.aside, owner)
     elif action.member == MEMORY:
-        if after := whole.memory_after():
-            action.target.parent.mkdir(parents=True, exist_ok=True)
-            state_file.save(action.target, after)
+        state_file.update(whole.fleet, whole.with_saved)
     else:
         _replace_file(action, whole.backup.small[action.member].read_bytes())
 

@@ -12,11 +12,12 @@ from manager.config.fleet import Fleet
 from manager.config.variables import MAX_DOTENV_BYTES, parse_dotenv
 from manager.errors import ManagerError
 from manager.fleet import import_records, state_file
+from manager.fleet.state_file import FleetState
 from manager.ops.action import Outcome
 from manager.ops.migrate import copies, inspect, plan, stop
 from manager.ops.migrate.inspect import Facts, Found
 from manager.ops.migrate.plan import ImportAction
-from manager.util import atomic_file, ownership, strict_json
+from manager.util import atomic_file, strict_json
 
 
 def run(
@@ -92,15 +93,16 @@ def _copy_config(found: Found, facts: Facts, fleet: Fleet) -> None:
 
 
 def _remember(found: Found, facts: Facts, fleet: Fleet) -> None:
-    after = state_file.load(fleet.state_file, fleet.name)
-    if found.names_id:
-        after = after.with_id(found.target, found.id)
-    if (port := plan.port_to_keep(found, facts)) is not None:
-        after = after.with_ports({found.id: port})
-    if (when := inspect.registered_at(found.record)) is not None:
-        after = after.with_registered([found.id], when)
-    ownership.make_folder(fleet.state_file.parent)
-    state_file.save(fleet.state_file, after)
+    def changed(after: FleetState) -> FleetState:
+        if found.names_id:
+            after = after.with_id(found.target, found.id)
+        if (port := plan.port_to_keep(found, facts)) is not None:
+            after = after.with_ports({found.id: port})
+        if (when := inspect.registered_at(found.record)) is not None:
+            after = after.with_registered([found.id], when)
+        return after
+
+    state_file.update(fleet, changed)
 
 
 def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:
