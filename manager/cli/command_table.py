@@ -51,6 +51,12 @@ INSTANCE_ID = option(
 SELECTING = (IDS, CONFIG, INSTANCE_ID)
 LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
 JSON = flag("--json", text=mark("print JSON"))
+FORMAT = option(
+    "--format",
+    text=mark("draw the table in this format, with every column uncut: plain, github, html, tsv and others"),
+    type=argument_types.table_format,
+    metavar="FORMAT",
+)
 LOCK_WAIT = option(
     "--lock-wait",
     text=mark("wait for another manager to finish"), type=argument_types.seconds, default=0.0, metavar="SECONDS",
@@ -155,7 +161,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "ps": Command(
             "ps.ps", mark("show the fleet"),
             (
-                *SELECTING, JSON,
+                *SELECTING, JSON, FORMAT,
                 option("--state", text=mark("only those in this state"), **LIST_OF, type=argument_types.states, metavar="STATE"),
                 option("--mode", text=mark("only those that trade so: paper, live"), **LIST_OF, type=argument_types.modes, metavar="MODE"),
                 option("--exchange", text=mark("only those on this exchange"), **LIST_OF, type=argument_types.words, metavar="NAME"),
@@ -173,18 +179,18 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                     type=argument_types.interval, nargs="?", const=2.0, metavar="SECONDS",
                 ),
             ),
-            ("ps", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --json"),
+            ("ps", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --format github", "ps --json"),
         ),
         "list": Command(
-            "list.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON), ("list", "list --json")
+            "list.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON, FORMAT), ("list", "list --json")
         ),
         "status": Command(
             "status.status", mark("show one instance as JSON; exit code 0 when it runs, else 1"), (*SELECTING, JSON),
             ("status bp_sol_01",),
         ),
         "stats": Command(
-            "stats.stats", mark("show what each instance uses, and what its bot reports"), (*SELECTING, JSON),
-            ("stats", "stats bp_sol_01 bp_eth_01", "stats --json"),
+            "stats.stats", mark("show what each instance uses, and what its bot reports"), (*SELECTING, JSON, FORMAT),
+            ("stats", "stats bp_sol_01 bp_eth_01", "stats --format tsv > stats.tsv", "stats --json"),
         ),
         "top": Command(
             "top.top", mark("watch the fleet full-screen, with keys to stop, start, restart"),
@@ -252,7 +258,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "doctor": Command(
             "doctor.doctor", mark("say what is wrong with machine, engine and project, and what to do about it"),
             (
-                JSON,
+                JSON, FORMAT,
                 option("--report", text=mark("also write a report without credentials and names, for a bug report"), metavar="FILE"),
             ),
             ("doctor", "doctor --report report.txt"),
@@ -267,7 +273,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (option("files", text=mark("backups"), nargs="+", metavar="FILE"), JSON),
             ("backup verify volumes/backups/backup-botfleet-20260301-040000.tar.gz",),
         ),
-        "backup list": Command("backup.backup_list", mark("show the backups there are"), (BACKUPS_IN, JSON)),
+        "backup list": Command("backup.backup_list", mark("show the backups there are"), (BACKUPS_IN, JSON, FORMAT)),
         "restore": Command(
             "restore.restore", mark("bring back what a backup holds; what is there now is moved aside"),
             (
@@ -329,7 +335,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                     "--set", text=mark("any other key: path.to.key=VALUE, VALUE as in JSON or a plain text"),
                     action="append", default=[], metavar="KEY=VALUE",
                 ),
-                flag("--list", text=mark("show the templates")), JSON, LOCK_WAIT, DRY_RUN,
+                flag("--list", text=mark("show the templates")), FORMAT, JSON, LOCK_WAIT, DRY_RUN,
             ),
             (
                 "new --list",

@@ -47,7 +47,7 @@ def restore(copied: Path, target: Path) -> None:
         if not _checksum_file(copied).exists():
             logger.warning("%s", Text("{file} has no checksum file beside it", file=copied))
         elif _checksum_file(copied).read_bytes().split()[:1] != [_checksum(content).encode()]:
-            raise ConfigRestoreError("{file} is damaged: its checksum is another", copied)
+            raise ConfigRestoreError("{file} is damaged: checksum mismatch", copied)
         target.parent.mkdir(parents=True, exist_ok=True)
         atomic_file.replace_bytes(target, content, mode)
     except OSError as error:

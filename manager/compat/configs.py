@@ -213,7 +213,7 @@ class ConfigManager:
         fleet, defaults = fleet_settings.load(self._project_dir)
         loaded = loader.load_file(path, fleet, defaults, self._variables(), {})
         return _result(*[
-            [Problem(file, each.path, each.message, each.params) for each in found]
+            [problem._replace(file=file) for problem in found]
             for found in (loaded.problems, loaded.warnings)
         ])  # fmt: skip
 
@@ -292,7 +292,7 @@ def _result(errors: list[Problem], warnings: list[Problem]) -> ValidationResult:
 def _problem(path: StrPath, fault: strict_json.JsonFault) -> Problem:
     if not Path(path).exists():
         return Problem.at(str(path), "", "there is no such file")
-    return Problem.at(str(path), fault.path, fault.message, **fault.params)
+    return Problem(str(path), fault.path, fault.text)
 
 
 def _json_files(folder: Path) -> list[Path]:

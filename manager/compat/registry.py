@@ -18,18 +18,17 @@ from manager import i18n
 from manager.errors import ConfigError, EngineUnreachable, Problem
 from manager.fleet import instances_json, lock
 from manager.fleet import project as projects
-from manager.fleet.instances_json import OLD_PLACE, OWN_KEYS, Record, local_iso
+from manager.fleet.instances_json import OLD_PLACE, OWN_KEYS, Record
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.old_daemon_guard import registries
 from manager.fleet.session import Session
 from manager.fleet.status_json import process_info
 from manager.i18n import Text
-from manager.util import atomic_file
+from manager.util import atomic_file, formatting
 
 LOCK_WAIT_S = 60.0
 """A `manager stop` holds the fleet's lock for as long as its bots need to cancel their orders."""
 
-MIB = 1 << 20
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -118,7 +117,7 @@ class InstanceRegistry:
         """Adds or replaces a foreign record. Of a container's record it can only add keys that are none of ours."""
 
         def edit(records: Records, ours: Ids) -> None:
-            now = local_iso(time.time())
+            now = formatting.iso(time.time())
             records[instance_id] = {**info, "registered_at": now, "last_updated": now}
             _say_if_ours(instance_id, ours)
 
@@ -130,7 +129,11 @@ class InstanceRegistry:
         def edit(records: Records, ours: Ids) -> bool:
             if instance_id not in records:
                 return False
-            records[instance_id] = {**records[instance_id], **info, "last_updated": local_iso(time.time())}
+            records[instance_id] = {
+                **records[instance_id],
+                **info,
+                "last_updated": formatting.iso(time.time()),
+            }
             if OWN_KEYS & set(info):
                 _say_if_ours(instance_id, ours)
             return True
@@ -299,5 +302,5 @@ def _with_process(listed: Record) -> Record:
     if found is None:
         return listed
     words = ("name", "status", "cpu_percent", "num_threads", "create_time")
-    info = {**{key: found[key] for key in words}, "memory_mb": found["memory_info"]["rss"] / MIB}
+    info = {**{key: found[key] for key in words}, "memory_mb": found["memory_info"]["rss"] / formatting.MIB}
     return {**listed, "process_info": info}

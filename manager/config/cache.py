@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from manager.config.fleet import Alerts, Fleet
 from manager.config.loaded import LoadedConfigs, LoadedFile
 from manager.config.spec import InstanceSpec, Variable
 from manager.errors import Problem
+from manager.i18n import Text
 from manager.util import atomic_file
 
 RULES = (
@@ -59,8 +60,15 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: 
         "signature": read_at,
         "fleet": {**fleet._asdict(), **{name: str(getattr(fleet, name)) for name in PATHS}},
         "ids": dict(ids),
-        "files": [file._asdict() for file in loaded.files],
-        "conflicts": loaded.conflicts,
+        "files": [
+            {
+                **each._asdict(),
+                "problems": _plain(each.problems),
+                "warnings": _plain(each.warnings),
+            }
+            for each in loaded.files
+        ],
+        "conflicts": _plain(loaded.conflicts),
     }
     try:
         path = _file(fleet.project_dir)
@@ -123,10 +131,12 @@ def _spec(raw: list[Any]) -> InstanceSpec:
 
 
 def _problems(raw: list[list[Any]]) -> tuple[Problem, ...]:
-    return tuple(
-        Problem(file, path, message, tuple((name, value) for name, value in params))
-        for file, path, message, params in raw
-    )
+    return tuple(Problem(file, path, Text(message, **params)) for file, path, message, params in raw)
+
+
+def _plain(problems: Iterable[Problem]) -> list[list[Any]]:
+    """Return problems as `_problems` reads them back. A parameter that is no plain data keeps the cache from being written."""
+    return [[file, path, text.message, text.params] for file, path, text in problems]
 
 
 def _with_tuples(raw: dict[str, Any]) -> dict[str, Any]:

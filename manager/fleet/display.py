@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
 from manager.fleet.supervisor_state import SupervisorState
 from manager.i18n import Text, _, mark
-from manager.util import text_table
-from manager.util.console import age, has_colour
+from manager.util import formatting, text_table
+from manager.util.console import has_colour
 from manager.util.text_table import Table
 
 WELL = frozenset({"running", "starting", "completed"})
@@ -30,15 +29,20 @@ LIST_RULE = "-" * 116
 
 def ps_table(views: Sequence[Instance], width: int | None = None) -> Table:
     """The table of `manager ps`; with a terminal's width, without the columns it has no room for."""
-    heads = [
-        "ID", _("STATE"), _("MODE"), _("EXCHANGE"), _("SYMBOL"), _("STRATEGY"), _("WEB"), _("RESTARTS"),
-        _("SINCE"), _("NOTE"),
-    ]  # fmt: skip
-    rows = [_ps_row(view) for view in views]
+    heads, rows = ps_cells(views)
     if width is None:
         return text_table.plain(heads, rows)
     keep = [view.verdict.state not in WELL for view in views]
     return text_table.fitted(heads, rows, width, PS_FIRST_TO_GO, keep)
+
+
+def ps_cells(views: Sequence[Instance]) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and the rows of `manager ps`."""
+    heads = [
+        "ID", _("STATE"), _("MODE"), _("EXCHANGE"), _("SYMBOL"), _("STRATEGY"), _("WEB"), _("RESTARTS"),
+        _("SINCE"), _("NOTE"),
+    ]  # fmt: skip
+    return heads, [_ps_row(view) for view in views]
 
 
 def ps_objects(views: Iterable[Instance]) -> list[dict[str, Any]]:
@@ -51,12 +55,29 @@ def list_table(views: Iterable[Instance], pids: Mapping[str, int]) -> str:
     rows = [view for view in views if view.container is not None]
     if not rows:
         return _("no running instances")
-    heads = [_("Instance ID"), "PID", _("Web port"), _("Config file"), _("Started")]
+    heads = _list_heads()
     lines = [
         "".join(f"{head:<{width}} " for head, width in zip(heads, LIST_WIDTHS, strict=False)) + heads[-1],
         LIST_RULE,
     ]
     return "\n".join([*lines, *(_list_row(view, pids.get(view.id, 0)) for view in rows)])
+
+
+def list_cells(views: Iterable[Instance], pids: Mapping[str, int]) -> tuple[list[str], list[list[object]]]:
+    """Return the heads and the rows of `manager list --format`, with the state in words in place of the old system's lights."""
+    rows: list[list[object]] = [
+        [
+            view.id, _(view.verdict.state), pids.get(view.id) or "", view.web_port or "",
+            view.container.config_file, _started(view),
+        ]
+        for view in views if view.container is not None
+    ]  # fmt: skip
+    first, *others = _list_heads()
+    return [first, _("State"), *others], rows
+
+
+def _list_heads() -> list[str]:
+    return [_("Instance ID"), "PID", _("Web port"), _("Config file"), _("Started")]
 
 
 def since(view: Instance) -> float | None:
@@ -129,7 +150,7 @@ def _ps_row(view: Instance) -> list[str]:
         view.strategy or "",
         str(view.web_port or ""),
         str(view.supervision.restarts_total if view.supervision else 0),
-        "" if began is None else age(time.time() - began),
+        "" if began is None else formatting.age(time.time() - began),
         note(view),
     ]
 
@@ -151,9 +172,7 @@ def _ps_object(view: Instance) -> dict[str, Any]:
         "web_port": view.web_port,
         "health": health(view),
         "restarts": said.restarts_total if said else 0,
-        "since": None
-        if began is None
-        else datetime.fromtimestamp(began).astimezone().isoformat(timespec="seconds"),
+        "since": None if began is None else formatting.iso_with_offset(began),
         "last_exit": None
         if said is None or said.last_exit is None
         else {
@@ -162,7 +181,7 @@ def _ps_object(view: Instance) -> dict[str, Any]:
             "oom": said.last_exit.oom,
             "why": said.last_exit.why,
             "stderr_tail": list(said.last_exit.stderr_tail),
-            "at": datetime.fromtimestamp(said.last_exit.at).astimezone().isoformat(timespec="seconds"),
+            "at": formatting.iso_with_offset(said.last_exit.at),
         },
         "wish": view.remembered.wish,
         "halted": view.remembered.halted is not None,
@@ -185,9 +204,14 @@ def health(view: Instance) -> str | None:
 def _list_row(view: Instance, pid: int) -> str:
     assert view.container is not None
     light = "🟢" if view.verdict.is_running else "🔴"
-    began = since(view) or 0.0
-    started = datetime.fromtimestamp(began).strftime("%Y-%m-%d %H:%M:%S")
-    return f"{light} {view.id:<18} {pid or '-':<10} {view.web_port or '-':<10} {view.container.config_file:<40} {started}"
+    return (
+        f"{light} {view.id:<18} {pid or '-':<10} {view.web_port or '-':<10} {view.container.config_file:<40}"
+        f" {_started(view)}"
+    )
+
+
+def _started(view: Instance) -> str:
+    return formatting.date_and_time(since(view) or 0.0)
 
 
 STATE_WORDS = (

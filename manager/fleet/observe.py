@@ -272,9 +272,7 @@ def assemble(
         and not _is_same_file(Path(each.data_source), fleet.database_dir(each.instance))
         and elsewhere(each, said.get(each.instance), fleet) is None
     )
-    plan_input = PlanInput(
-        wanted, observed.containers, verdicts, project.memory, image.id, kept, idle, moved
-    )
+    plan_input = PlanInput(wanted, observed.containers, verdicts, project.memory, image.id, kept, idle, moved)
     views = {
         each: Instance(
             each,

@@ -138,7 +138,7 @@ def load(path: Path, fleet: str) -> FleetState:
             return FleetState(fleet)
         memory = _decoded(strict_json.read(path, max_bytes=16_000_000))
     except strict_json.JsonFault as fault:
-        return _unusable(fleet, Problem.at(str(path), fault.path, fault.message, **fault.params))
+        return _unusable(fleet, Problem(str(path), fault.path, fault.text))
     except OSError as error:
         return _unusable(
             fleet, Problem.at(str(path), "", "cannot be read: {why}", why=error.strerror or error)
@@ -173,7 +173,7 @@ def update(fleet: Fleet, change: Callable[[FleetState], FleetState], wait: float
         if after == present:
             return present
         if present.faults:
-            raise ManagerError("this cannot be remembered: {fault}", fault=present.faults[0])
+            raise ManagerError("cannot change the fleet's state: {fault}", fault=present.faults[0])
         with writing_to(path):
             ownership.make_folder(path.parent)
             save(path, after)

@@ -82,9 +82,7 @@ def remember_place(fleet: Fleet) -> None:
         status = link.stat()
         lines[found[-1]] = f"{PLACE_VARIABLE}={wanted}"
         owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
-        atomic_file.replace_bytes(
-            link, ("\n".join(lines) + "\n").encode(), status.st_mode & 0o777, owner
-        )
+        atomic_file.replace_bytes(link, ("\n".join(lines) + "\n").encode(), status.st_mode & 0o777, owner)
 
 
 def _append(fleet: Fleet, lines: Mapping[str, str]) -> None:

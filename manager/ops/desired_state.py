@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from manager.config.fleet import Fleet
 from manager.errors import ConfigError, ManagerError, UsageError
-from manager.fleet import halt_mark, instances_json, state_file
+from manager.fleet import halt_mark, state_file
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import FleetState
 from manager.ops.action import Action, Change
+from manager.util import formatting
 
 StateChange = Callable[[FleetState], FleetState]
 
@@ -65,7 +66,7 @@ def memory_change(
         if change.command == "down":
             gone = [action.instance for action in actions if action.kind == "remove"]
             after = after.with_taken_down(gone, time.time())
-        after = after.with_registered(starting, instances_json.local_iso(time.time()))
+        after = after.with_registered(starting, formatting.iso(time.time()))
         return after.with_ports(open_ports)
 
     return changed

@@ -15,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 from manager import __version__
+from manager.cli.notices import one_output
 from manager.config.variables import is_secret
 from manager.errors import FAILED, NO_ENGINE, OK, ConfigError, EngineError, writing_to
 from manager.fleet import observe
@@ -49,11 +50,14 @@ REPORT_MODE = 0o600
 
 def doctor(session: Session, args: Namespace) -> int:
     """Looks, judges, says. 0 when nothing fails, 5 when no engine answers, else 1."""
+    one_output(args)
     facts, project, snapshot = _look(session)
     found = {head: list(check(facts)) for head, check in HEADS.items()}
     lines = [line for each in found.values() for line in each]
     if args.json:
         console.say_json([_line_object(line) for line in lines])
+    elif args.format:
+        console.say(_table(found, args.format))
     else:
         console.say("\n".join(_shown(found, has_colour=console.has_colour())))
     if args.report:
@@ -111,6 +115,16 @@ def _shown(found: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:
         "{count} ok, {warnings}, {failures}", count=count["ok"], warnings=warnings, failures=failures
     )
     return [*shown, str(summary)]
+
+
+def _table(found: dict[str, list[Finding]], style: str) -> str:
+    heads = [_("ABOUT"), _("LEVEL"), _("CHECK"), _("FINDING"), _("REMEDY")]
+    rows = [
+        [_(head), _(LEVELS[line.level]), line.check, line.text, "" if line.remedy is None else line.remedy]
+        for head, lines in found.items()
+        for line in lines
+    ]
+    return console.table(heads, rows, style)
 
 
 def _line_text(line: Finding, has_colour: bool) -> Sequence[str]:

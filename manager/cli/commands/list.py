@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from manager.cli.notices import after_showing, say_foreign, say_strays
+from manager.cli.notices import after_showing, one_output, say_foreign, say_strays
 from manager.errors import BAD_CONFIG
 from manager.fleet import display, instances_json, instances_json_refresh
 from manager.fleet.selection import Selection, selected
@@ -14,12 +14,15 @@ from manager.util import console
 
 def list_(session: Session, args: Namespace) -> int:
     """The old system's table."""
+    one_output(args)
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
     pids = instances_json.bot_pids(snapshot)
     views = selected(Selection(args.ids, args.config), snapshot)
     if args.json:
         console.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in display.ps_objects(views)])
+    elif args.format:
+        console.say(console.table(*display.list_cells(views, pids), args.format))
     else:
         console.say(display.list_table(views, pids))
     say_strays(snapshot)

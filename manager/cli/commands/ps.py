@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from manager.cli.notices import after_showing, say_foreign, say_strays, stray_text
+from manager.cli.notices import after_showing, one_output, say_foreign, say_strays, stray_text
 from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
 from manager.fleet import display, instances_json, instances_json_refresh
 from manager.fleet.instance import Instance
@@ -16,13 +16,14 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.i18n import _
-from manager.util import console
+from manager.util import console, formatting
 
 
 def ps(session: Session, args: Namespace) -> int:
     """The fleet as a table, or as an array of objects."""
     if args.group and args.json:
         raise UsageError("--group has no meaning with --json, where every object has its tags")
+    one_output(args)
     if args.watch is not None:
         return _watch(session, args)
     snapshot = session.observe()
@@ -30,6 +31,8 @@ def ps(session: Session, args: Namespace) -> int:
     is_ours = say_foreign(snapshot)
     if args.json:
         console.say_json(display.ps_objects(views))
+    elif args.format:
+        console.say(_drawn(views, args.format, grouped=args.group))
     else:
         console.say(_table(views, snapshot, console.terminal_width(), grouped=args.group))
     say_strays(snapshot)
@@ -83,6 +86,16 @@ def _table(views: Sequence[Instance], snapshot: FleetSnapshot, width: int | None
     return _grouped(views, width)
 
 
+def _drawn(views: Sequence[Instance], style: str, *, grouped: bool) -> str:
+    """Every column, whatever the terminal; with --group the tag is one, and an instance has a row for each of its tags."""
+    heads, rows = display.ps_cells(views)
+    if grouped:
+        row_of = {view.id: row for view, row in zip(views, rows, strict=True)}
+        heads = [_("TAG"), *heads]
+        rows = [[tag, *row_of[view.id]] for tag, members in by_tag(views).items() for view in members]
+    return console.table(heads, rows, style)
+
+
 def _grouped(views: Sequence[Instance], width: int | None) -> str:
     groups = by_tag(views)
     table = display.ps_table([view for members in groups.values() for view in members], width)
@@ -94,6 +107,8 @@ def _grouped(views: Sequence[Instance], width: int | None) -> str:
 
 
 def _watch(session: Session, args: Namespace) -> int:
+    if args.format:
+        raise UsageError("--format has no meaning with --watch, which fits the terminal")
     if args.json or not sys.stdout.isatty():
         raise UsageError(
             "--watch needs a terminal to draw on; in a script use `manager ps --json`, again and again"
@@ -108,7 +123,7 @@ def _watch(session: Session, args: Namespace) -> int:
 
 def _frame(session: Session, args: Namespace, width: int) -> str:
     """One drawing: a line of what there is, the table, and what is wrong with all of it."""
-    now = time.strftime("%H:%M:%S")
+    now = formatting.clock(time.time())
     try:
         snapshot = session.observe()
         views = chosen(selected(Selection(args.ids, args.config), snapshot), args)

@@ -5,32 +5,33 @@ from __future__ import annotations
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from manager.cli.notices import after_showing, say_foreign
+from manager.cli.notices import after_showing, one_output, say_foreign
 from manager.errors import BAD_CONFIG
 from manager.fleet import display
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
-from manager.fleet.status import State
 from manager.i18n import _
 from manager.monitor.stats import columns, instance_stats
 from manager.monitor.stats.collect import collect, mode_mismatch
 from manager.monitor.stats.columns import Column
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.stats.sampler import Sampler
-from manager.util import console
-from manager.util.text_table import GAP
+from manager.util import console, drawn_table
 
 
 def stats(session: Session, args: Namespace) -> int:
     """The figures as a table with the fleet's sums, or as an array of objects."""
+    one_output(args)
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
     views = selected(Selection(args.ids, args.config), snapshot)
     rows = collect(snapshot, views, Sampler(session.engine().statistics))
     if args.json:
         console.say_json([instance_stats.stats_object(row) for row in rows])
+    elif args.format:
+        console.say(_drawn(rows, args.format))
     elif rows:
         console.say(_table(rows))
         console.say(columns.total_line(instance_stats.sum_up(rows)))
@@ -43,21 +44,17 @@ def stats(session: Session, args: Namespace) -> int:
 
 
 def _table(rows: list[InstanceStats]) -> str:
+    """The columns that the terminal has room for."""
     written = [columns.cells(row) for row in rows]
-    widths = columns.widths(written)
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    shown = columns.fitting(widths, room)
-    lines = [_line({each.key: _(each.head) for each in shown}, shown, widths)]
-    for row, texts in zip(rows, written, strict=True):
-        lines.append(_line(texts, shown, widths, row.view.verdict.state))
-    return "\n".join(lines)
+    return _drawn(rows, drawn_table.PLAIN, columns.fitting(columns.widths(written), room))
 
 
-def _line(
-    texts: Mapping[str, str], shown: list[Column], widths: Mapping[str, int], state: State | None = None
-) -> str:
-    pieces = []
-    for each in shown:
-        piece = columns.padded(texts[each.key], widths[each.key], is_number=each.is_number)
-        pieces.append(display.coloured(state, piece) if state and each.key == "state" else piece)
-    return (" " * GAP).join(pieces).rstrip()
+def _drawn(rows: list[InstanceStats], style: str, shown: Sequence[Column] = columns.COLUMNS) -> str:
+    cells = []
+    for row in rows:
+        texts = columns.cells(row)
+        texts["state"] = display.coloured(row.view.verdict.state, texts["state"])
+        cells.append([texts[column.key] for column in shown])
+    numbers = [index for index, column in enumerate(shown) if column.is_number]
+    return drawn_table.draw([_(column.head) for column in shown], cells, style, numbers)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from manager.i18n import Text, _, mark
 from manager.monitor.stats.instance_stats import STATES_BY_URGENCY, InstanceStats, Totals
-from manager.util import console
+from manager.util.formatting import age, memory_size
 from manager.util.text_table import GAP, width
 
 
@@ -32,17 +32,6 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}%"
 
 
-def size(value: int | None) -> str:
-    """`512B`, `9.4M`, `138M`, `1.2G`: in powers of 1024, as limits are."""
-    if value is None:
-        return ""
-    amount, units = float(value), iter("BKMGTP")
-    unit = next(units)
-    while amount >= 999.5 and unit != "P":
-        amount, unit = amount / 1024, next(units)
-    return f"{amount:.1f}{unit}" if amount < 99.95 and unit != "B" else f"{amount:.0f}{unit}"
-
-
 def money(value: Decimal, currency: str | None) -> str:
     """`+12.34 USDC`, `-0.0042 USDC`: the sign says what a trader looks for, cents are enough, and less is not nothing."""
     places = 2 if abs(value) >= 1 else 4
@@ -62,7 +51,7 @@ def _of_usage(row: InstanceStats, name: str) -> Any:
 
 
 def _pair(first: int | None, second: int | None) -> str:
-    return "" if first is None or second is None else f"{size(first)}/{size(second)}"
+    return "" if first is None or second is None else f"{memory_size(first)}/{memory_size(second)}"
 
 
 def _both(row: InstanceStats, first: str, second: str) -> int | None:
@@ -72,11 +61,11 @@ def _both(row: InstanceStats, first: str, second: str) -> int | None:
 
 def _memory(row: InstanceStats) -> str:
     used, limit = _of_usage(row, "memory"), _of_usage(row, "memory_limit")
-    return _pair(used, limit) if limit else size(used)
+    return _pair(used, limit) if limit else memory_size(used)
 
 
 def _up(row: InstanceStats) -> str:
-    return "" if row.up_since is None else console.age(time.time() - row.up_since)
+    return "" if row.up_since is None else age(time.time() - row.up_since)
 
 
 def _position(row: InstanceStats) -> str:
@@ -174,7 +163,7 @@ def total_line(sums: Totals) -> str:
     parts = [
         str(Text("total: {states}", states=states)),
         str(_gains(sums, gains)) if gains else "",
-        str(Text("CPU {cpu}, memory {memory}", cpu=percent(sums.cpu), memory=size(sums.memory))),
+        str(Text("CPU {cpu}, memory {memory}", cpu=percent(sums.cpu), memory=memory_size(sums.memory))),
     ]
     return "; ".join(part for part in parts if part)
 

@@ -88,7 +88,7 @@ class FleetObserver:
                 self._events = change_detector.Events(engine, project.fleet)
             self.snapshot = observe.look(project, engine)
         except EngineError as error:  # one that answers with errors tells as little as one that is away
-            self._lose(str(error.params.get("why", error)))
+            self._lose(str(error.text.params.get("why", error)))
             return False
         if self._loss is not None:
             self._returned(self._loss, time.time())

@@ -1,4 +1,4 @@
-"""From a backup to a plan, and from the plan to the disk. What is there now is moved aside, never overwritten."""
+"""Plan a restore and carry it out. Present files are moved aside, never overwritten."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from manager.util import atomic_file, strict_json
 SETTINGS, MEMORY = "config/fleet.toml", "state/fleet.json"
 MAX_SMALL_BYTES = 16_000_000
 READ_WRITE = 0o666
-"""What a file's mode may give: data runs nothing."""
+"""The mode bits that are restored: data files are never executable."""
 
 Kind = Literal["new", "replace", "same", "aside"]
 
@@ -49,8 +49,8 @@ class RestoreAction(NamedTuple):
         return self.member == f"database/{self.instance}"
 
 
-class Opened(NamedTuple):
-    """A backup whose checksums are right, with its small files at hand: member → path."""
+class OpenBackup(NamedTuple):
+    """A verified backup with its small files extracted: member → path."""
 
     path: Path
     manifest: Manifest
@@ -58,9 +58,12 @@ class Opened(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a restore would do. `fleet` is as it will be then; `named`: only these instances, None for the whole backup."""
+    """The plan of a restore.
 
-    backup: Opened
+    `fleet`: as it will be afterwards; `named`: only these instances, None for all.
+    """
+
+    backup: OpenBackup
     project: Project
     fleet: Fleet
     named: Collection[str] | None
@@ -84,7 +87,7 @@ class Plan(NamedTuple):
         for each in manifest.instances if self.named is None else self.named:
             if (member := manifest.instances[each]["config_file"]) in small:
                 planned += self._config_actions(each, member)
-            if members := manifest.of_database(each):
+            if members := manifest.database_members(each):
                 planned.append(self._database_action(each, members))
         return planned
 
@@ -92,7 +95,7 @@ class Plan(NamedTuple):
         """The memory with what the backup adds; None where that is nothing. What is remembered here is the newer truth."""
         present = state_file.load(self.fleet.state_file, self.fleet.name)
         for fault in present.faults:
-            raise ManagerError("this cannot be remembered: {fault}", fault=fault)
+            raise ManagerError("cannot restore the fleet's state: {fault}", fault=fault)
         after = self.with_saved(present)
         return None if after == present else after
 
@@ -100,7 +103,7 @@ class Plan(NamedTuple):
         """Return what is remembered here with what the backup adds. Raises ManagerError."""
         saved = state_file.load(self.backup.small[MEMORY], self.backup.manifest.fleet)
         for fault in saved.faults:
-            raise ManagerError("this cannot be remembered: {fault}", fault=fault)
+            raise ManagerError("cannot restore the fleet's state: {fault}", fault=fault)
         known = self.backup.manifest.instances if self.named is None else self.named
         chosen = {each: one for each, one in saved.instances.items() if each in known}
         files = {self.backup.manifest.instances[each]["config_file"] for each in known}
@@ -108,7 +111,7 @@ class Plan(NamedTuple):
         return present._replace(instances={**chosen, **present.instances}, ids={**ids, **present.ids})
 
     def aside(self, target: Path) -> Path:
-        """`NAME.before-restore-20260301-120000`: beside it, free, and no config's name."""
+        """Return a free path beside the target, `NAME.before-restore-STAMP`, which is not a config's name."""
         return _free(target.with_name(f"{target.name}.before-restore-{self.stamp}"))
 
     def _database_action(self, instance: str, members: list[str]) -> RestoreAction:
@@ -137,8 +140,8 @@ class Plan(NamedTuple):
         return action._replace(kind="same") if is_same else action
 
 
-def opened(path: Path, work: Path) -> Opened:
-    """Reads a backup through; its settings, configs and memory are then in `work`. Raises ArchiveError."""
+def open_backup(path: Path, work: Path) -> OpenBackup:
+    """Verify a backup and extract its settings, configs and state into `work`. Raises ArchiveError."""
     small: dict[str, Path] = {}
 
     def sink(member: str, _mode: int) -> Path | None:
@@ -147,11 +150,11 @@ def opened(path: Path, work: Path) -> Opened:
         small[member] = work / str(len(small))
         return small[member]
 
-    return Opened(path, archive.read(path, sink), small)
+    return OpenBackup(path, archive.read(path, sink), small)
 
 
-def plan(backup: Opened, project: Project, named: Collection[str] | None, stamp: str) -> Plan:
-    """A plan; where the backup's settings are brought back too, with the folders that these name."""
+def plan_restore(backup: OpenBackup, project: Project, named: Collection[str] | None, stamp: str) -> Plan:
+    """Return the plan. If the backup's settings are restored, it uses the folders that these name."""
     fleet = project.fleet
     if named is None and SETTINGS in backup.small:
         fleet, _defaults = fleet_settings.load(fleet.project_dir, backup.small[SETTINGS])
@@ -189,7 +192,7 @@ def perform(
 
 
 def _free(path: Path) -> Path:
-    """The path, or one with a number: two restores can fall into one second."""
+    """Return the path, with a number if it exists: two restores may happen within one second."""
     found, number = path, 1
     while found.exists():
         number += 1
@@ -197,8 +200,8 @@ def _free(path: Path) -> Path:
     return found
 
 
-def _fill(backup: Opened, staged: dict[str, Path]) -> None:
-    """Writes the databases into their staging folders, and checks each. Raises ArchiveError."""
+def _fill(backup: OpenBackup, staged: dict[str, Path]) -> None:
+    """Write the databases into their staging folders, and check each. Raises ArchiveError."""
     modes: dict[Path, int] = {}
 
     def sink(member: str, mode: int) -> Path | None:
@@ -218,7 +221,7 @@ def _fill(backup: Opened, staged: dict[str, Path]) -> None:
     with tempfile.TemporaryDirectory() as empty:
         for folder in staged.values():
             for path in filter(Path.is_file, folder.rglob("*")):
-                if databases.is_database(path) and (fault := databases.fault_of(path, Path(empty))):
+                if databases.is_database(path) and (fault := databases.check_database(path, Path(empty))):
                     name = path.relative_to(folder)
                     raise archive.ArchiveError(
                         "{file}: {member}: {why}", file=backup.path, member=name, why=fault

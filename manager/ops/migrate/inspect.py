@@ -200,7 +200,7 @@ def _read(source: Path, folder: Path) -> tuple[bytes, object, Problem | None]:
     except OSError as error:
         return b"", None, Problem.at(str(source), "", "cannot be read: {why}", why=error.strerror or error)
     except strict_json.JsonFault as fault:
-        return b"", None, Problem.at(str(source), fault.path, fault.message, **fault.params)
+        return b"", None, Problem(str(source), fault.path, fault.text)
 
 
 def _registered_id(old: OldSystem, source: Path, raw: object) -> str | None:

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from manager.errors import BAD_CONFIG, FAILED, OK, worst_exit_code
 from manager.i18n import Text
 from manager.ops.migrate.inspect import Facts, Found, registered_at, web_port
+from manager.util.formatting import MB
 
 Kind = Literal["stop", "database", "logs", "remember", "config", "names", "values", "leave", "refuse"]
 
@@ -70,7 +71,7 @@ def _instance(found: Found, facts: Facts, options: Options) -> Iterator[ImportAc
     if found.database is None:
         yield ImportAction("leave", found.id, Text("no database: there is none yet"), found)
     else:
-        size = f"{found.database.size / 1e6:.1f}"
+        size = f"{found.database.size / MB:.1f}"
         cause = Text("{size} MB, with what is in its -wal", size=size)
         yield ImportAction("database", found.id, cause, found)
     yield from _logs(found, options)

@@ -13,6 +13,7 @@ from manager.monitor.stats import columns, instance_stats
 from manager.monitor.stats.columns import COLUMNS
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.stats.reports import Report
+from manager.util import formatting
 from manager.util.text_table import GAP, width
 from tests.builders import a_container, some_figures
 
@@ -116,7 +117,7 @@ def test_positions(value: str, text: str) -> None:
     ],
 )  # fmt: skip
 def test_sizes(value: int | None, text: str) -> None:
-    assert columns.size(value) == text
+    assert formatting.memory_size(value) == text
 
 
 def test_a_narrow_terminal_gets_what_matters() -> None:
