@@ -151,6 +151,7 @@ def _perform(
             _start(action, context)
         case "restart":
             _make_ready(instance, context, as_it_was=action.as_it_was)
+            supervisor_state.require_forgettable(context.fleet.instance_state_dir(instance))
             stopped = _stop(instance, context)
             _start(action, context)
         case "stop":

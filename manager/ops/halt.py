@@ -27,6 +27,7 @@ from manager.fleet import halt_mark, instances_json_refresh, lock, supervisor_st
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection, no_instance
 from manager.fleet.session import Session
+from manager.fleet.supervisor_state import Position
 from manager.i18n import Text
 from manager.ops import desired_state, open_orders, stop_for_good
 from manager.ops.action import Action, Outcome
@@ -47,7 +48,7 @@ class HaltOutcome(NamedTuple):
     """What became of one instance's container, or of an instance that has none.
 
     `stopped`: None for one that was not up. `is_down`: verified. `reported`: the open orders that its bot told of when it
-    ended. `answer`: the exchange's, None where it was not asked.
+    ended. `answer`: the exchange's, None where it was not asked. `position`: what it held by its last report.
     """
 
     instance: str
@@ -58,6 +59,7 @@ class HaltOutcome(NamedTuple):
     reported: int | None
     has_run: bool
     answer: Answer | None
+    position: Position | None = None
 
     @property
     def was_killed(self) -> bool:
@@ -355,4 +357,5 @@ def _outcome(
         reported=supervisor_state.open_orders_left(state_dir),
         has_run=supervisor_state.read(state_dir) is not None,
         answer=None,
+        position=supervisor_state.position_left(state_dir),
     )

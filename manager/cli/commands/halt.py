@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from manager.cli.notices import say_problems
+from manager.cli.report import position_text
 from manager.engine import labels
 from manager.engine.containers import Container
 from manager.fleet import supervisor_state
@@ -130,6 +131,7 @@ def _table(outcomes: Sequence[HaltOutcome]) -> str:
         _("REPORTED LEFT"),
         _("LEFT AT EXCHANGE"),
         _("OF OTHERS"),
+        _("POSITION LEFT"),
     ]
     return console.table(heads, [_row(outcome) for outcome in outcomes])
 
@@ -145,6 +147,7 @@ def _row(outcome: HaltOutcome) -> list[object]:
         "" if outcome.reported is None else outcome.reported,
         "" if answer is None else _("unknown") if answer.left is None else answer.left,
         "" if answer is None or answer.left is None else answer.others,
+        _("unknown") if outcome.position is None and outcome.mode == "live" else outcome.position or "",
     ]
 
 
@@ -164,6 +167,8 @@ def _object(outcome: HaltOutcome) -> dict[str, Any]:
         "open_orders_at_exchange": answer.left if answer else None,
         "orders_of_others": answer.others if answer and answer.left is not None else None,
         "orders": list(answer.orders) if answer else [],
+        "position": None if outcome.position is None else format(outcome.position.amount, "f"),
+        "base": None if outcome.position is None else outcome.position.base or None,
         "why": str(answer.why) if answer and answer.why else None,
     }
 
@@ -175,7 +180,9 @@ def _stopped_line(event: ContainerStopped) -> str:
     verb = _("failed") if outcome.error else _("killed") if outcome.was_killed else _("stopped")
     text = f"{container.instance if is_own else container.name}: {verb} ({outcome.seconds:.1f} s)"
     left = outcome.open_orders_left
-    return text if left is None else f"{text}, {Text('{count} open orders left', count=left)}"
+    if left is not None:
+        text += f", {Text('{count} open orders left', count=left)}"
+    return text + position_text(outcome.position)
 
 
 def _answer_line(container: Container, answer: Answer) -> Text:
