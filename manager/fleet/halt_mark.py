@@ -138,8 +138,8 @@ def overlaid(state: FleetState, fleet: Fleet, instances: Iterable[str]) -> Fleet
         known = state.of(each)
         if mark.by == "stop":
             changed[each] = known._replace(wish="stopped")
-        elif mark.by == "halt" and known.halted is None:
-            did_run = known.wish == "run" if mark.did_run is None else mark.did_run
+        elif mark.by == "halt" and known.halted is None and known.wish == "run":
+            did_run = mark.did_run is not False
             halted: Halted = "ran" if did_run else "down"
             changed[each] = known._replace(halted=halted)
     return state._replace(instances={**state.instances, **changed}) if changed else state

@@ -32,6 +32,8 @@ MODE = 0o600
 """Whoever can open the file can lock it, and keep every manager out."""
 LOCKS = Path("/proc/locks")
 PROC = Path("/proc")
+MANAGERS = ("manager", "daemon_manager.py", "manager.daemon_manager")
+"""By the words of a command line: `manager`, `python -m manager`, and the old system's program."""
 
 
 class Held:
@@ -133,10 +135,21 @@ def unaware_of_marks(path: Path) -> list[int]:
         return []
     found = []
     for process in PROC.glob("[0-9]*"):
+        if not _is_manager(process):
+            continue
         opened = _opened_by(process)
         if (lock.st_dev, lock.st_ino) in opened and not (aware and (aware.st_dev, aware.st_ino) in opened):
             found.append(int(process.name))
     return [pid for pid in found if pid != os.getpid()]
+
+
+def _is_manager(process: Path) -> bool:
+    """Whether it can start bots at all: any other program that holds the lock only holds it."""
+    try:
+        words = (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(Path(os.fsdecode(word)).name in MANAGERS for word in words if word)
 
 
 def _opened_by(process: Path) -> set[tuple[int, int]]:

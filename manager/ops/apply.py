@@ -22,6 +22,8 @@ from manager.ops.stop_for_good import Starts
 
 FEW = 10
 """Instances. Of more it is as cheap to ask the engine for all."""
+LIFTING = frozenset({"up", "start", "restart", "resume", "stop"})
+"""Commands that are a person's word for the instances they name; `watch` names some too, and is nobody's."""
 LIST_LAG_S = 0.2
 """The engine's list shows a container as running for a moment after its stop has returned."""
 LOOK_HOLDS_S = 2.0
@@ -97,8 +99,8 @@ def _pass(change: Change, project: Project) -> Starts:
     by: halt_mark.By = "down" if change.command == "down" else "stop"
     named = change.selection.named(project)
     halted = {each for each, mark in halt_mark.find_all(project.fleet).items() if mark.by == "halt"}
-    ids = set(halt_mark.folders(project.fleet)) if named is None else set(named)
-    stop_for_good.mark_all(project.fleet, by, sorted(ids - halted))
+    ids = set(halt_mark.folders(project.fleet)) - halted if named is None else named
+    stop_for_good.mark_all(project.fleet, by, sorted(ids))
     return Starts(project.fleet)
 
 
@@ -114,15 +116,17 @@ def _lift(
     Its word names an instance; without names it is not about what was halted.
     """
     fleet = snapshot.project.fleet
-    if named is not None:
+    if change.command not in LIFTING:
+        return
+    if named is not None:  # `stop ID` too: what it names is stopped from now on, and no longer halted
         lifted = {each: marks[each] for each in named if each in marks}
+        if change.lifts_fleet_mark is not None:  # of those too that were stopped already when all were halted
+            lifted |= {each: mark for each, mark in marks.items() if mark.by == "halt"}
     elif change.command == "up":
         lifted = {each: mark for each, mark in marks.items() if mark.by == "down"}
     else:
         starting = {action.instance for action in actions if action.starts}
         lifted = {each: mark for each, mark in marks.items() if each in starting and mark.by != "halt"}
-    if change.command != "resume" and change.wish != "run" and change.command != "up":
-        return
     with writing_to(fleet.data_dir / "secrets"):
         for each, mark in lifted.items():
             halt_mark.lift(fleet, each, mark)
