@@ -38,20 +38,25 @@ MODE = 0o600
 
 
 class HaltMark(NamedTuple):
-    """One mark. `identity` tells it from one that is made later. `did_run`: whether its bot ran then, None where it does not say."""
+    """One mark. `identity` tells it from one that is made later. `did_run`: whether its bot ran then, None where it does not say.
+
+    `of_all`: the identity of the fleet's mark, where that one concerns the instance too.
+    """
 
     identity: str
     by: By = "halt"
     did_run: bool | None = None
+    of_all: str = ""
 
 
 def find(fleet: Fleet, instance: str) -> HaltMark | None:
     """Return what keeps this instance from being started: its own mark, or the fleet's where it was not lifted for it."""
     folder = fleet.secrets_dir(instance)
-    if own := _read(folder / MARK) or _read(folder / LIFTING):
-        return own
-    whole = of_fleet(fleet)
-    return whole if whole is not None and _lifted(folder) != whole.identity else None
+    own, whole = _read(folder / MARK) or _read(folder / LIFTING), of_fleet(fleet)
+    if whole is not None and _lifted(folder) == whole.identity:
+        whole = None
+    found = own or whole
+    return found._replace(of_all=whole.identity) if found is not None and whole is not None else found
 
 
 def of_fleet(fleet: Fleet) -> HaltMark | None:
@@ -90,9 +95,8 @@ def lift(fleet: Fleet, instance: str, mark: HaltMark) -> bool:
     """Remove the mark that was read; return whether none is left. Raises OSError."""
     folder = fleet.secrets_dir(instance)
     _remove(folder, MARK, mark)
-    whole = of_fleet(fleet)
-    if whole is not None and whole.identity == mark.identity:
-        atomic_file.replace_bytes(folder / LIFTED, mark.identity.encode(), MODE, durable=False)
+    if mark.of_all:
+        atomic_file.replace_bytes(folder / LIFTED, mark.of_all.encode(), MODE, durable=False)
     return find(fleet, instance) is None
 
 

@@ -84,13 +84,14 @@ def test_a_moved_folder_is_stopped_and_brought_up(project: Project, tmp_path: Pa
     again = Project(tmp_path / "again", project.name, project.first_port, project.environ)
     moved.folder.rename(again.folder)
     again.manager("halt")
-    assert project.ids() == {}
+    assert again.ids() == {}
     again.manager("resume", "--wait")
     assert again.states() == {"one": "running", "two": "running"}
     last = Project(tmp_path / "last", project.name, project.first_port, project.environ)
     again.folder.rename(last.folder)
     last.manager("down")
-    assert project.docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={project.name}") == ""
+    assert last.docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={project.name}") == ""
+    last.folder.rename(project.folder)
     note(
         "a moved project folder",
         "ps, stop, up, start, halt, resume, down there",

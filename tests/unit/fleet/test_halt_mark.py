@@ -103,10 +103,15 @@ def test_the_fleets_mark_is_for_those_that_come_later(fleet: Fleet) -> None:
     halt_mark.make_of_fleet(fleet)
     whole = halt_mark.of_fleet(fleet)
     assert whole is not None
-    assert halt_mark.find(fleet, "new") == whole
-    assert halt_mark.lift(fleet, "a", whole) is True
+    for each in ("new", "b"):
+        assert halt_mark.find(fleet, each) == whole._replace(of_all=whole.identity)
+    halt_mark.make(fleet, "a", "halt")
+    both = halt_mark.find(fleet, "a")
+    assert both is not None
+    assert (both.identity != whole.identity, both.of_all) == (True, whole.identity)
+    assert halt_mark.lift(fleet, "a", both) is True
     assert halt_mark.find(fleet, "a") is None
-    assert halt_mark.find(fleet, "b") == whole
+    assert halt_mark.find(fleet, "b") is not None
     halt_mark.make_of_fleet(fleet)
     assert halt_mark.find(fleet, "a") is not None, "another halt of the whole fleet"
     halt_mark.lift_of_fleet(fleet, whole)
