@@ -43,10 +43,10 @@ def flag(*flags: str, text: str) -> Option:
 
 IDS = option("ids", text=mark("instances (default: the whole fleet)"), nargs="*", metavar="ID")
 CONFIG = option(
-    "-c", "--config", text=mark("the instance of this config"), action="append", default=[], metavar="FILE"
+    "-c", "--config", text=mark("the config of the instance"), action="append", default=[], metavar="FILE"
 )
 INSTANCE_ID = option(
-    "--instance-id", text=mark("an instance; with --config: the id to run it under"), metavar="ID"
+    "--instance-id", text=mark("the instance's id; with --config: the id to run it under"), metavar="ID"
 )
 SELECTING = (IDS, CONFIG, INSTANCE_ID)
 LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}

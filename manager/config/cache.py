@@ -19,18 +19,7 @@ from manager.config.loaded import LoadedConfigs, LoadedFile
 from manager.config.spec import InstanceSpec, Variable
 from manager.errors import Problem
 from manager.i18n import Text
-from manager.util import atomic_file
-
-RULES = (
-    "bot_argv.py",
-    "models.py",
-    "variables.py",
-    "flat_format.py",
-    "loader.py",
-    "fleet_settings.py",
-    "spec.py",
-)
-"""Source files that define what a config means; after an update of them the cache is invalid."""
+from manager.util import atomic_file, source_stamp
 
 PATHS = ("project_dir", "data_dir")
 
@@ -62,11 +51,11 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: 
         "ids": dict(ids),
         "files": [
             {
-                **each._asdict(),
-                "problems": _plain(each.problems),
-                "warnings": _plain(each.warnings),
+                **file._asdict(),
+                "problems": _plain(file.problems),
+                "warnings": _plain(file.warnings),
             }
-            for each in loaded.files
+            for file in loaded.files
         ],
         "conflicts": _plain(loaded.conflicts),
     }
@@ -90,8 +79,8 @@ def _file(project_dir: Path) -> Path:
 def signature(project_dir: Path) -> list[Any]:
     """Return a value that changes with every file that is read, this program, and the number of cores."""
     config = project_dir / "config"
-    rules = [_stamp(Path(__file__).with_name(name)) for name in RULES]
-    stamps: list[Any] = [__version__, rules, os.cpu_count(), _stamp(config / "fleet.toml")]
+    program = [__version__, source_stamp.stamp("config")]
+    stamps: list[Any] = [program, os.cpu_count(), _stamp(config / "fleet.toml")]
     try:
         with os.scandir(config / "active") as entries:
             stamps += sorted(_stamp(entry) for entry in entries if entry.name.endswith(".json"))
@@ -135,7 +124,10 @@ def _problems(raw: list[list[Any]]) -> tuple[Problem, ...]:
 
 
 def _plain(problems: Iterable[Problem]) -> list[list[Any]]:
-    """Return problems as `_problems` reads them back. A parameter that is no plain data keeps the cache from being written."""
+    """Convert problems to plain data for `_problems`.
+
+    A parameter that is not JSON prevents the cache from being written.
+    """
     return [[file, path, text.message, text.params] for file, path, text in problems]
 
 

@@ -28,6 +28,7 @@ FRAME_HEAD = Struct(">BxxxL")
 """Before each frame of a log: the stream's number and the frame's size."""
 STDERR = 2
 READ_AHEAD = 1 << 16
+MOST_LINES = 1000
 
 
 class Sdk:
@@ -120,12 +121,12 @@ class Sdk:
         return SdkEvents(answer)
 
     def output(self, container: str, stream: Stream, lines: int) -> str:
-        """The last lines that a container printed there."""
+        """The last lines that a container printed there, among its last MOST_LINES: the engine's own tail counts both streams."""
         with _translated(self._endpoint):
             raw: bytes = self._client.logs(
-                container, stdout=stream == "stdout", stderr=stream == "stderr", tail=lines
+                container, stdout=stream == "stdout", stderr=stream == "stderr", tail=max(lines, MOST_LINES)
             )
-        return raw.decode(errors="replace")
+        return "".join(raw.decode(errors="replace").splitlines(keepends=True)[-lines:])
 
     def frames(self, api: str, query: Mapping[str, str], *, follow: bool) -> Iterator[tuple[Stream, bytes]]:
         """(stream, frame) pairs of a log, as they come. Raises NotFound."""

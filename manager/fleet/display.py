@@ -12,72 +12,45 @@ from manager.fleet.supervisor_state import SupervisorState
 from manager.i18n import Text, _, mark
 from manager.util import formatting, text_table
 from manager.util.console import has_colour
-from manager.util.text_table import Table
+from manager.util.text_table import Column, Table
 
 WELL = frozenset({"running", "starting", "completed"})
 """States whose note may be cut short: it says nothing that is wrong now."""
 
-PS_FIRST_TO_GO = (5, 3, 6, 4, 7, 8, 2)
-"""Columns of `ps` that a narrow terminal does without: strategy, exchange, web port, symbol, restarts, since, mode."""
-
 LAST_WORDS = 80
 """Characters of a dead bot's last line that `ps` has room for; `manager logs ID` has all."""
 
-LIST_WIDTHS = (20, 10, 10, 40)
 LIST_RULE = "-" * 116
 
 
 def ps_table(views: Sequence[Instance], width: int | None = None) -> Table:
-    """The table of `manager ps`; with a terminal's width, without the columns it has no room for."""
-    heads, rows = ps_cells(views)
+    """Return the table of `manager ps`; with a terminal's width, without the columns it has no room for."""
     if width is None:
-        return text_table.plain(heads, rows)
+        rows = [text_table.cells(PS_COLUMNS, view) for view in views]
+        return text_table.plain(text_table.headings(PS_COLUMNS), rows)
     keep = [view.verdict.state not in WELL for view in views]
-    return text_table.fitted(heads, rows, width, PS_FIRST_TO_GO, keep)
-
-
-def ps_cells(views: Sequence[Instance]) -> tuple[list[str], list[list[str]]]:
-    """Return the heads and the rows of `manager ps`."""
-    heads = [
-        "ID", _("STATE"), _("MODE"), _("EXCHANGE"), _("SYMBOL"), _("STRATEGY"), _("WEB"), _("RESTARTS"),
-        _("SINCE"), _("NOTE"),
-    ]  # fmt: skip
-    return heads, [_ps_row(view) for view in views]
+    return text_table.fitted(PS_COLUMNS, views, width, keep)
 
 
 def ps_objects(views: Iterable[Instance]) -> list[dict[str, Any]]:
-    """The array of `manager ps --json`. Times are ISO 8601 with offset."""
+    """Return the array of `manager ps --json`. Times are ISO 8601 with offset."""
     return [_ps_object(view) for view in views]
 
 
 def list_table(views: Iterable[Instance], pids: Mapping[str, int]) -> str:
-    """The old system's `list`, byte for byte in Chinese."""
-    rows = [view for view in views if view.container is not None]
+    """Return the old system's `list`, byte for byte in Chinese."""
+    rows = listed(views, pids)
     if not rows:
         return _("no running instances")
-    heads = _list_heads()
-    lines = [
-        "".join(f"{head:<{width}} " for head, width in zip(heads, LIST_WIDTHS, strict=False)) + heads[-1],
-        LIST_RULE,
-    ]
-    return "\n".join([*lines, *(_list_row(view, pids.get(view.id, 0)) for view in rows)])
+    columns = [column for column in LIST_COLUMNS if column.name in {*LIST_WIDTHS, "started"}]
+    *heads, last = text_table.headings(columns)
+    head = "".join(f"{text:<{width}} " for text, width in zip(heads, LIST_WIDTHS.values(), strict=True))
+    return "\n".join([head + last, LIST_RULE, *(_list_row(columns, row) for row in rows)])
 
 
-def list_cells(views: Iterable[Instance], pids: Mapping[str, int]) -> tuple[list[str], list[list[object]]]:
-    """Return the heads and the rows of `manager list --format`, with the state in words in place of the old system's lights."""
-    rows: list[list[object]] = [
-        [
-            view.id, _(view.verdict.state), pids.get(view.id) or "", view.web_port or "",
-            view.container.config_file, _started(view),
-        ]
-        for view in views if view.container is not None
-    ]  # fmt: skip
-    first, *others = _list_heads()
-    return [first, _("State"), *others], rows
-
-
-def _list_heads() -> list[str]:
-    return [_("Instance ID"), "PID", _("Web port"), _("Config file"), _("Started")]
+def listed(views: Iterable[Instance], pids: Mapping[str, int]) -> list[Listed]:
+    """Return the rows of `manager list`: the instances that have a container, with their bots' pids."""
+    return [(view, pids.get(view.id, 0)) for view in views if view.container is not None]
 
 
 def since(view: Instance) -> float | None:
@@ -139,20 +112,29 @@ def _next_restart(said: SupervisorState, at: float) -> Text:
     )
 
 
-def _ps_row(view: Instance) -> list[str]:
+def _since_text(view: Instance) -> str:
     began = since(view)
-    return [
-        view.id,
-        coloured(view.verdict.state, _(view.verdict.state)),
-        _(view.mode) if view.mode else "",
-        view.exchange or "",
-        view.symbol or "",
-        view.strategy or "",
-        str(view.web_port or ""),
-        str(view.supervision.restarts_total if view.supervision else 0),
-        "" if began is None else formatting.age(time.time() - began),
-        note(view),
-    ]
+    return "" if began is None else formatting.age(time.time() - began)
+
+
+PS_COLUMNS: Sequence[Column[Instance]] = (
+    Column("id", "ID", lambda view: view.id),
+    Column("state", mark("STATE"), lambda view: coloured(view.verdict.state, _(view.verdict.state))),
+    Column("mode", mark("MODE"), lambda view: _(view.mode) if view.mode else "", priority=1),
+    Column("exchange", mark("EXCHANGE"), lambda view: view.exchange or "", priority=6),
+    Column("symbol", mark("SYMBOL"), lambda view: view.symbol or "", priority=4),
+    Column("strategy", mark("STRATEGY"), lambda view: view.strategy or "", priority=7),
+    Column("web", mark("WEB"), lambda view: str(view.web_port or ""), priority=5),
+    Column(
+        "restarts",
+        mark("RESTARTS"),
+        lambda view: str(view.supervision.restarts_total if view.supervision else 0),
+        priority=3,
+    ),
+    Column("since", mark("SINCE"), _since_text, priority=2),
+    Column("note", mark("NOTE"), lambda view: note(view)),
+)
+"""Columns of `ps`. A narrow terminal does without the strategy first, and without the mode last."""
 
 
 def _ps_object(view: Instance) -> dict[str, Any]:
@@ -201,17 +183,33 @@ def health(view: Instance) -> str | None:
     }.get(view.verdict.state)
 
 
-def _list_row(view: Instance, pid: int) -> str:
-    assert view.container is not None
-    light = "🟢" if view.verdict.is_running else "🔴"
-    return (
-        f"{light} {view.id:<18} {pid or '-':<10} {view.web_port or '-':<10} {view.container.config_file:<40}"
-        f" {_started(view)}"
-    )
+Listed = tuple[Instance, int]
+"""An instance that has a container, and its bot's pid; 0 where there is none."""
 
 
-def _started(view: Instance) -> str:
-    return formatting.date_and_time(since(view) or 0.0)
+def _config_file(row: Listed) -> str:
+    return row[0].container.config_file if row[0].container else ""
+
+
+LIST_COLUMNS: Sequence[Column[Listed]] = (
+    Column("id", mark("Instance ID"), lambda row: row[0].id),
+    Column("state", mark("State"), lambda row: _(row[0].verdict.state)),
+    Column("pid", "PID", lambda row: str(row[1] or "")),
+    Column("web", mark("Web port"), lambda row: str(row[0].web_port or "")),
+    Column("config", mark("Config file"), _config_file),
+    Column("started", mark("Started"), lambda row: formatting.date_and_time(since(row[0]) or 0.0)),
+)
+"""Columns of `list`. The old system's own table has a light in place of the state."""
+
+LIST_WIDTHS: Mapping[str, int] = {"id": 20, "pid": 10, "web": 10, "config": 40}
+
+
+def _list_row(columns: Sequence[Column[Listed]], row: Listed) -> str:
+    light = "🟢" if row[0].verdict.is_running else "🔴"
+    instance, *texts, started = text_table.cells(columns, row)
+    _instance, *widths = LIST_WIDTHS.values()
+    middle = " ".join(f"{text or '-':<{width}}" for text, width in zip(texts, widths, strict=True))
+    return f"{light} {instance:<18} {middle} {started}"
 
 
 STATE_WORDS = (

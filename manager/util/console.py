@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from manager.errors import ManagerError
 from manager.i18n import _
+
+if TYPE_CHECKING:
+    from manager.util.text_table import Columns, Item
 
 
 @contextmanager
@@ -72,14 +75,16 @@ def has_colour() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]], style: str | None = None) -> str:
+def table(columns: Columns[Item], items: Iterable[Item], style: str | None = None) -> str:
     """Return a table with a header, each column as wide as its content; `style` is one of tabulate's formats.
 
     Wide characters count as two columns.
     """
-    from manager.util import drawn_table  # tabulate: 60 ms
+    from manager.util import drawn_table, text_table  # tabulate: 60 ms
 
-    return drawn_table.draw(heads, rows, style or drawn_table.PLAIN)
+    numbers = [index for index, column in enumerate(columns) if column.align == "right"]
+    rows = [text_table.cells(columns, item) for item in items]
+    return drawn_table.draw(text_table.headings(columns), rows, style or drawn_table.PLAIN, numbers)
 
 
 def terminal_width() -> int | None:

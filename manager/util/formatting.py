@@ -1,7 +1,8 @@
-"""Sizes, ages and times as they are written.
+"""Format sizes, ages and times.
 
-Files and disks are measured in powers of 1000 (MB, GB), as disks are sold; memory and limits in powers of 1024 (MiB, GiB), as
-the engine and the configs' `…_mb` keys count. Times are local; those without an offset are for readers of the old system.
+Files and disks use powers of 1000 (MB, GB), as disks are sold; memory and limits use powers of 1024 (MiB,
+GiB), as the engine and the configs' `…_mb` keys do. Times are local; those without an offset are for readers
+of the old system.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ MIB, GIB = 1 << 20, 1 << 30
 
 
 def age(seconds: float) -> str:
-    """Return `42s`, `7m`, `3h05m`, `12d`: short, for a column."""
+    """Return `42s`, `7m`, `3h05m`, `12d`, for a column."""
     seconds = max(0, int(seconds))
     if seconds < 60:
         return f"{seconds}s"
@@ -36,7 +37,7 @@ def file_size(count: float) -> str:
 
 
 def memory_size(count: int | None) -> str:
-    """Return `512B`, `9.4M`, `138M`, `1.2G`: in powers of 1024, short, for a column; nothing for what is not known."""
+    """Return `512B`, `9.4M`, `138M`, `1.2G`, in powers of 1024, for a column; empty for None."""
     if count is None:
         return ""
     amount, units = float(count), iter("BKMGTP")
@@ -77,5 +78,5 @@ def clock(epoch: float) -> str:
 
 
 def stamp(epoch: float) -> str:
-    """Return `20260131-080000`, for a file's name."""
+    """Return `20260131-080000`, for a file name."""
     return time.strftime("%Y%m%d-%H%M%S", time.localtime(epoch))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,22 @@ from manager.errors import FAILED, OK, EngineError, ManagerError
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
 from manager.fleet.session import Session
-from manager.i18n import Text, _
+from manager.i18n import Text, _, mark
 from manager.ops.backup import make, retention, verify
 from manager.ops.backup.manifest import Manifest, describe
+from manager.ops.backup.retention import RetainedBackup
 from manager.ops.instance_folders import keep_from_git
 from manager.util import console, formatting
+from manager.util.text_table import Column
 
 NOT_IN_IT = ".env, secrets/, logs/"
+
+COLUMNS: Sequence[Column[RetainedBackup]] = (
+    Column("file", mark("FILE"), lambda backup: backup.path.name),
+    Column("age", mark("AGE"), lambda backup: formatting.age(time.time() - backup.made_at)),
+    Column("size", mark("SIZE"), lambda backup: formatting.file_size(backup.size)),
+    Column("note", mark("NOTE"), lambda backup: "" if backup.is_full else _("partial")),
+)
 
 
 def backup(session: Session, args: Namespace) -> int:
@@ -81,22 +91,23 @@ def backup_list(session: Session, args: Namespace) -> int:
     folder = Path(args.to) if args.to else fleet.backup_dir
     kept = retention.list_backups(folder, fleet.name)
     if args.json:
-        console.say_json([
-            {"file": str(each.path), "made_at": formatting.iso_with_offset(each.made_at), "bytes": each.size, "full": each.is_full}
-            for each in kept
-        ])  # fmt: skip
+        console.say_json([_kept_object(backup) for backup in kept])
     elif kept or args.format:
-        rows = [
-            (each.path.name, formatting.age(time.time() - each.made_at), formatting.file_size(each.size),
-             "" if each.is_full else _("partial"))
-            for each in kept
-        ]  # fmt: skip
-        console.say(console.table((_("FILE"), _("AGE"), _("SIZE"), _("NOTE")), rows, args.format))
+        console.say(console.table(COLUMNS, kept, args.format))
     else:
         console.say(
             Text("no backups of fleet {fleet} in {folder}", fleet=fleet.name, folder=fleet.relative(folder))
         )
     return OK
+
+
+def _kept_object(backup: RetainedBackup) -> dict[str, Any]:
+    return {
+        "file": str(backup.path),
+        "made_at": formatting.iso_with_offset(backup.made_at),
+        "bytes": backup.size,
+        "full": backup.is_full,
+    }
 
 
 def _image(session: Session, project: Project) -> dict[str, Any] | None:

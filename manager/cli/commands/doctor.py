@@ -35,6 +35,7 @@ from manager.monitor.doctor import (
 from manager.monitor.doctor.facts import ClientFacts, Facts
 from manager.monitor.doctor.findings import Finding, Level
 from manager.util import atomic_file, console
+from manager.util.text_table import Column
 
 HEADS = {
     mark("engine"): checks_engine.check_all,
@@ -118,13 +119,17 @@ def _shown(found: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:
 
 
 def _table(found: dict[str, list[Finding]], style: str) -> str:
-    heads = [_("ABOUT"), _("LEVEL"), _("CHECK"), _("FINDING"), _("REMEDY")]
-    rows = [
-        [_(head), _(LEVELS[line.level]), line.check, line.text, "" if line.remedy is None else line.remedy]
-        for head, lines in found.items()
-        for line in lines
-    ]
-    return console.table(heads, rows, style)
+    rows = [(head, line) for head, lines in found.items() for line in lines]
+    return console.table(TABLE_COLUMNS, rows, style)
+
+
+TABLE_COLUMNS: Sequence[Column[tuple[str, Finding]]] = (
+    Column("about", mark("ABOUT"), lambda row: _(row[0])),
+    Column("level", mark("LEVEL"), lambda row: _(LEVELS[row[1].level])),
+    Column("check", mark("CHECK"), lambda row: row[1].check),
+    Column("finding", mark("FINDING"), lambda row: str(row[1].text)),
+    Column("remedy", mark("REMEDY"), lambda row: "" if row[1].remedy is None else str(row[1].remedy)),
+)
 
 
 def _line_text(line: Finding, has_colour: bool) -> Sequence[str]:

@@ -29,7 +29,7 @@ GITIGNORE = """\
 """
 
 ENV_EXAMPLE = """\
-# Copy this file to .env and fill in what your configs name; .env is read literally and must never be committed.
+# Names that configs may use. Write those of yours into .env, as NAME=value; it is read literally and must never be committed.
 # On paper, which is the default, no key is needed and none is given to any bot.
 
 # Where `manager watch` sends alerts, as [alerts] of config/fleet.toml names it; an address of apprise.

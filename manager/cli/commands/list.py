@@ -22,7 +22,7 @@ def list_(session: Session, args: Namespace) -> int:
     if args.json:
         console.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in display.ps_objects(views)])
     elif args.format:
-        console.say(console.table(*display.list_cells(views, pids), args.format))
+        console.say(console.table(display.LIST_COLUMNS, display.listed(views, pids), args.format))
     else:
         console.say(display.list_table(views, pids))
     say_strays(snapshot)

@@ -17,8 +17,22 @@ from manager.errors import OK, ConfigError, EngineUnreachable, Problem, UsageErr
 from manager.fleet import host, lock, state_file
 from manager.fleet.project import Project
 from manager.fleet.session import Session
-from manager.i18n import Text, _
+from manager.i18n import Text, _, mark
 from manager.util import atomic_file, console, formatting, prompt, strict_json
+from manager.util.text_table import Column
+
+
+def _template_column(name: str, heading: str) -> Column[dict[str, Any]]:
+    return Column(name, heading, lambda row: str(row[name] or ""))
+
+
+TEMPLATE_COLUMNS = (
+    _template_column("template", mark("TEMPLATE")),
+    _template_column("exchange", mark("EXCHANGE")),
+    _template_column("symbol", mark("SYMBOL")),
+    _template_column("strategy", mark("STRATEGY")),
+    _template_column("description", mark("DESCRIPTION")),
+)
 
 
 class Made(NamedTuple):
@@ -109,9 +123,7 @@ def _list(folder: Path, args: Namespace) -> int:
     if args.json:
         console.say_json(rows)
     else:
-        heads = [_("TEMPLATE"), _("EXCHANGE"), _("SYMBOL"), _("STRATEGY"), _("DESCRIPTION")]
-        keys = ("template", "exchange", "symbol", "strategy", "description")
-        console.say(console.table(heads, [[row[key] or "" for key in keys] for row in rows], args.format))
+        console.say(console.table(TEMPLATE_COLUMNS, rows, args.format))
     for fault in faults:
         console.error(fault)
     return faults[0].exit_code if faults else OK

@@ -15,8 +15,9 @@ from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
-from manager.i18n import _
+from manager.i18n import _, mark
 from manager.util import console, formatting
+from manager.util.text_table import Column
 
 
 def ps(session: Session, args: Namespace) -> int:
@@ -88,12 +89,19 @@ def _table(views: Sequence[Instance], snapshot: FleetSnapshot, width: int | None
 
 def _drawn(views: Sequence[Instance], style: str, *, grouped: bool) -> str:
     """Every column, whatever the terminal; with --group the tag is one, and an instance has a row for each of its tags."""
-    heads, rows = display.ps_cells(views)
-    if grouped:
-        row_of = {view.id: row for view, row in zip(views, rows, strict=True)}
-        heads = [_("TAG"), *heads]
-        rows = [[tag, *row_of[view.id]] for tag, members in by_tag(views).items() for view in members]
-    return console.table(heads, rows, style)
+    if not grouped:
+        return console.table(display.PS_COLUMNS, views, style)
+    columns = [Column[TaggedView]("tag", mark("TAG"), lambda row: row[0])]
+    columns += [_of_view(column) for column in display.PS_COLUMNS]
+    rows = [(tag, view) for tag, members in by_tag(views).items() for view in members]
+    return console.table(columns, rows, style)
+
+
+TaggedView = tuple[str, Instance]
+
+
+def _of_view(column: Column[Instance]) -> Column[TaggedView]:
+    return Column(column.name, column.heading, lambda row: column.cell(row[1]), None, column.align)
 
 
 def _grouped(views: Sequence[Instance], width: int | None) -> str:

@@ -15,10 +15,10 @@ from manager.fleet.session import Session
 from manager.i18n import _
 from manager.monitor.stats import columns, instance_stats
 from manager.monitor.stats.collect import collect, mode_mismatch
-from manager.monitor.stats.columns import Column
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.stats.sampler import Sampler
-from manager.util import console, drawn_table
+from manager.util import console, text_table
+from manager.util.text_table import Column
 
 
 def stats(session: Session, args: Namespace) -> int:
@@ -44,17 +44,19 @@ def stats(session: Session, args: Namespace) -> int:
 
 
 def _table(rows: list[InstanceStats]) -> str:
-    """The columns that the terminal has room for."""
-    written = [columns.cells(row) for row in rows]
+    """Return the table with the columns that the terminal has room for."""
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    return _drawn(rows, drawn_table.PLAIN, columns.fitting(columns.widths(written), room))
+    widths = columns.widths([columns.cells(row) for row in rows])
+    return _drawn(rows, None, text_table.fitting(columns.COLUMNS, widths, room))
 
 
-def _drawn(rows: list[InstanceStats], style: str, shown: Sequence[Column] = columns.COLUMNS) -> str:
-    cells = []
-    for row in rows:
-        texts = columns.cells(row)
-        texts["state"] = display.coloured(row.view.verdict.state, texts["state"])
-        cells.append([texts[column.key] for column in shown])
-    numbers = [index for index, column in enumerate(shown) if column.is_number]
-    return drawn_table.draw([_(column.head) for column in shown], cells, style, numbers)
+def _drawn(
+    rows: list[InstanceStats], style: str | None, shown: Sequence[Column[InstanceStats]] = columns.COLUMNS
+) -> str:
+    return console.table(
+        [_coloured(column) if column.name == "state" else column for column in shown], rows, style
+    )
+
+
+def _coloured(column: Column[InstanceStats]) -> Column[InstanceStats]:
+    return column._replace(cell=lambda row: display.coloured(row.view.verdict.state, column.cell(row)))

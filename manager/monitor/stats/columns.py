@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.i18n import Text, _, mark
 from manager.monitor.stats.instance_stats import STATES_BY_URGENCY, InstanceStats, Totals
 from manager.util.formatting import age, memory_size
-from manager.util.text_table import GAP, width
-
-
-class Column(NamedTuple):
-    """One column. `order` gives what rows are sorted by, None for those that come last in any case.
-
-    `rank`: which columns give way first on a narrow terminal: the highest; 0 never does.
-    """
-
-    key: str
-    head: str
-    cell: Callable[[InstanceStats], str]
-    order: Callable[[InstanceStats], Any]
-    rank: int = 0
-    is_number: bool = False
+from manager.util.text_table import Column, width
 
 
 def percent(value: float | None) -> str:
@@ -76,84 +62,112 @@ def _pnl(row: InstanceStats) -> str:
     return "" if row.report.pnl is None else money(row.report.pnl, row.report.quote)
 
 
-COLUMNS: Sequence[Column] = (
+COLUMNS: Sequence[Column[InstanceStats]] = (
     Column("id", "ID", lambda row: row.id, lambda row: row.id.lower()),
     Column(
-        "state", mark("STATE"),
-        lambda row: _(row.view.verdict.state), lambda row: STATES_BY_URGENCY.index(row.view.verdict.state),
+        "state",
+        mark("STATE"),
+        lambda row: _(row.view.verdict.state),
+        lambda row: STATES_BY_URGENCY.index(row.view.verdict.state),
     ),
     Column("mode", mark("MODE"), lambda row: _(row.view.mode or ""), lambda row: row.view.mode),
-    Column("symbol", mark("SYMBOL"), lambda row: row.view.symbol or "", lambda row: row.view.symbol, rank=5),
     Column(
-        "strategy", mark("STRATEGY"), lambda row: row.view.strategy or "", lambda row: row.view.strategy, rank=8
+        "symbol", mark("SYMBOL"), lambda row: row.view.symbol or "", lambda row: row.view.symbol, priority=5
     ),
     Column(
-        "cpu", "CPU", lambda row: percent(row.usage.cpu if row.usage else None),
-        lambda row: row.usage.cpu if row.usage else None, is_number=True,
-    ),
-    Column("memory", mark("MEMORY"), _memory, lambda row: _of_usage(row, "memory"), rank=1, is_number=True),
-    Column(
-        "share", mark("MEM %"), lambda row: percent(row.usage.memory_share if row.usage else None),
-        lambda row: row.usage.memory_share if row.usage else None, rank=7, is_number=True,
+        "strategy",
+        mark("STRATEGY"),
+        lambda row: row.view.strategy or "",
+        lambda row: row.view.strategy,
+        priority=8,
     ),
     Column(
-        "pids", "PIDS", lambda row: str(_of_usage(row, "pids") or ""), lambda row: _of_usage(row, "pids"),
-        rank=9, is_number=True,
+        "cpu",
+        "CPU",
+        lambda row: percent(row.usage.cpu if row.usage else None),
+        lambda row: row.usage.cpu if row.usage else None,
+        align="right",
     ),
     Column(
-        "network", mark("NET IN/OUT"), lambda row: _pair(_of_usage(row, "received"), _of_usage(row, "sent")),
-        lambda row: _both(row, "received", "sent"), rank=10, is_number=True,
+        "memory", mark("MEMORY"), _memory, lambda row: _of_usage(row, "memory"), priority=1, align="right"
     ),
     Column(
-        "disk", mark("DISK R/W"), lambda row: _pair(_of_usage(row, "read"), _of_usage(row, "written")),
-        lambda row: _both(row, "read", "written"), rank=11, is_number=True,
+        "share",
+        mark("MEM %"),
+        lambda row: percent(row.usage.memory_share if row.usage else None),
+        lambda row: row.usage.memory_share if row.usage else None,
+        priority=7,
+        align="right",
     ),
     Column(
-        "restarts", mark("RESTARTS"), lambda row: str(row.restarts), lambda row: row.restarts, rank=6, is_number=True
+        "pids",
+        "PIDS",
+        lambda row: str(_of_usage(row, "pids") or ""),
+        lambda row: _of_usage(row, "pids"),
+        priority=9,
+        align="right",
     ),
     Column(
-        "up", mark("UP"), _up, lambda row: None if row.up_since is None else -row.up_since, rank=4, is_number=True
+        "network",
+        mark("NET IN/OUT"),
+        lambda row: _pair(_of_usage(row, "received"), _of_usage(row, "sent")),
+        lambda row: _both(row, "received", "sent"),
+        priority=10,
+        align="right",
     ),
-    Column("pnl", mark("P&L"), _pnl, lambda row: row.report.pnl, rank=2, is_number=True),
-    Column("position", mark("POSITION"), _position, lambda row: row.report.position, rank=3, is_number=True),
-)  # fmt: skip
-
-
-def padded(text: str, cells: int, *, is_number: bool) -> str:
-    """The text in so many cells, numbers at the right."""
-    space = " " * (cells - width(text))
-    return space + text if is_number else text + space
-
-
-def fitting(widths: Mapping[str, int], room: int | None) -> list[Column]:
-    """The columns that fit into so many cells (None: as many as there are). `widths`: what each needs, by key."""
-    kept = list(COLUMNS)
-    while room is not None and sum(widths[each.key] + GAP for each in kept) - GAP > room:
-        first = max(kept, key=lambda each: each.rank)
-        if first.rank == 0:
-            break
-        kept.remove(first)
-    return kept
+    Column(
+        "disk",
+        mark("DISK R/W"),
+        lambda row: _pair(_of_usage(row, "read"), _of_usage(row, "written")),
+        lambda row: _both(row, "read", "written"),
+        priority=11,
+        align="right",
+    ),
+    Column(
+        "restarts",
+        mark("RESTARTS"),
+        lambda row: str(row.restarts),
+        lambda row: row.restarts,
+        priority=6,
+        align="right",
+    ),
+    Column(
+        "up",
+        mark("UP"),
+        _up,
+        lambda row: None if row.up_since is None else -row.up_since,
+        priority=4,
+        align="right",
+    ),
+    Column("pnl", mark("P&L"), _pnl, lambda row: row.report.pnl, priority=2, align="right"),
+    Column(
+        "position", mark("POSITION"), _position, lambda row: row.report.position, priority=3, align="right"
+    ),
+)
 
 
 def widths(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
-    """What each column needs for its head and these cells."""
-    return {each.key: max([width(_(each.head)), *(width(row[each.key]) for row in rows)]) for each in COLUMNS}
+    """Return what each column needs for its heading and these cells, by its name."""
+    return {
+        column.name: max([width(_(column.heading)), *(width(row[column.name]) for row in rows)])
+        for column in COLUMNS
+    }
 
 
 def cells(row: InstanceStats) -> dict[str, str]:
-    """Every cell of a row, by the column's key."""
-    return {each.key: each.cell(row) for each in COLUMNS}
+    """Return every cell of a row, by the column's name."""
+    return {column.name: column.cell(row) for column in COLUMNS}
 
 
 def ordered(
-    rows: Sequence[InstanceStats], column: Column, *, is_reverse: bool = False
+    rows: Sequence[InstanceStats], column: Column[InstanceStats], *, is_reverse: bool = False
 ) -> list[InstanceStats]:
-    """The rows by one column, by id where that says nothing; what is not known comes last either way."""
+    """Return the rows by one column, by id where that says nothing; what is not known comes last either way."""
+    order = column.order or column.cell
     by_id = sorted(rows, key=lambda row: row.id.lower())
-    known = [row for row in by_id if column.order(row) is not None]
-    unknown = [row for row in by_id if column.order(row) is None]
-    return sorted(known, key=column.order, reverse=is_reverse) + unknown
+    known = [row for row in by_id if order(row) is not None]
+    unknown = [row for row in by_id if order(row) is None]
+    return sorted(known, key=order, reverse=is_reverse) + unknown
 
 
 def total_line(sums: Totals) -> str:

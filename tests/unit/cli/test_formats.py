@@ -13,7 +13,7 @@ from manager.cli.command_table import COMMANDS, FORMAT
 from manager.cli.main import main
 from manager.errors import OK, USAGE
 from manager.fleet import display
-from manager.util import drawn_table
+from manager.util import drawn_table, text_table
 from tests.builders import a_config, write_config
 from tests.fleet import ROOT
 
@@ -68,8 +68,8 @@ def test_no_backups_are_an_empty_table(capsys: pytest.CaptureFixture[str]) -> No
 def test_heads_are_in_the_language_in_use() -> None:
     i18n.use("zh-TW")
     try:
-        assert display.ps_cells([])[0][:3] == ["ID", "狀態", "模式"]
-        assert display.list_cells([], {})[0][:3] == ["實例ID", "狀態", "PID"]
+        assert text_table.headings(display.PS_COLUMNS)[:3] == ["ID", "狀態", "模式"]
+        assert text_table.headings(display.LIST_COLUMNS)[:3] == ["實例ID", "狀態", "PID"]
     finally:
         i18n.use("en")
 

@@ -82,6 +82,7 @@ def restarted(*ago: float) -> History:
             "down: bp_sol_01 is stopped, and not by the manager: container exit code 137",
         ),
         (a_view("stopped", "exited", remembered=InstanceState("stopped")), ""),
+        (a_view("stopped", "exited", remembered=InstanceState(halted="ran")), ""),
         (a_view(None, None), "down: bp_sol_01 has no container any more"),
         (a_view(None, None, remembered=InstanceState("stopped")), ""),
         (a_view(None, None, remembered=InstanceState()), ""),  # a config that nobody has started yet

@@ -1,0 +1,45 @@
+"""What has to be added in several places is in all of them. docs/architecture.md, "How to add", names these places."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from gridbot.config.args import EXCHANGES
+from gridbot.exchanges.venues import VENUES
+from manager.cli.command_table import COMMANDS
+from manager.config.fleet import Alerts
+from manager.config.fleet_settings import AlertsTable
+from manager.config.models import BUNDLED_EXCHANGES
+from manager.config.templates import CREDENTIALS
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIABLE = re.compile(r"BOTFLEET_[A-Z_]+")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_its_function(name: str) -> None:
+    module, _dot, function = COMMANDS[name].function.partition(".")
+    assert callable(getattr(import_module(f"manager.cli.commands.{module}"), function))
+
+
+def test_an_exchange_is_in_every_list() -> None:
+    assert set(EXCHANGES) == set(VENUES) == set(BUNDLED_EXCHANGES) == set(CREDENTIALS)
+
+
+def test_an_alert_setting_has_a_default_a_rule_and_a_line_in_the_file() -> None:
+    assert set(AlertsTable.model_fields) == set(Alerts._fields)
+    table = (ROOT / "config/fleet.toml").read_text(encoding="utf-8").partition("# [alerts]")[2]
+    assert set(re.findall(r"^# (\w+) = ", table.partition("\n# [")[0], re.MULTILINE)) == set(Alerts._fields)
+
+
+def test_a_variable_of_the_supervisor_is_in_the_contract() -> None:
+    spec = (ROOT / "manager/config/spec.py").read_text(encoding="utf-8")
+    settings = (ROOT / "docker/supervisor/settings.py").read_text(encoding="utf-8")
+    contract = (ROOT / "docker/README.md").read_text(encoding="utf-8")
+    read = {f"BOTFLEET_{name}" for name in re.findall(r'"([A-Z_]+)"', settings)}
+    assert set(VARIABLE.findall(spec)) <= read
+    assert set(VARIABLE.findall(spec)) <= set(VARIABLE.findall(contract))
