@@ -55,7 +55,7 @@ def call(
         status = int(head.split(maxsplit=2)[1])
         value = json.loads(answer) if answer else None
     except TimeoutError as error:
-        raise TooSlow(f"no answer within {timeout:.0f} s") from error
+        raise TooSlow(f"timed out after {timeout:.0f} s") from error
     except OSError as error:
         raise NoAnswer(str(error) or type(error).__name__) from error
     except (ValueError, IndexError) as error:

@@ -96,6 +96,7 @@ def lift(fleet: Fleet, instance: str, mark: HaltMark) -> bool:
     folder = fleet.secrets_dir(instance)
     _remove(folder, MARK, mark)
     if mark.of_all:
+        ownership.make_folder(folder, 0o700)
         atomic_file.replace_bytes(folder / LIFTED, mark.of_all.encode(), MODE, durable=False)
     return find(fleet, instance) is None
 
