@@ -88,6 +88,7 @@ RETENTION = (
     ),
 )
 FORCE = flag("--force", text=mark("pass the lock that another manager holds"))
+YES = flag("-y", "--yes", text=mark("do not ask, even if live bots of the whole fleet are to be stopped"))
 CHANGING = (*SELECTING, JSON, LOCK_WAIT, DRY_RUN)
 
 GROUPS: Mapping[str, Mapping[str, Command]] = {
@@ -99,7 +100,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
         "down": Command(
             "down.down", mark("stop and remove containers; logs, databases and env files stay"),
-            (*CHANGING, REMOVE_ORPHANS, FORCE), ("down", "down bp_sol_01"),
+            (*CHANGING, REMOVE_ORPHANS, FORCE, YES), ("down", "down bp_sol_01"),
         ),
         "start": Command(
             "start.start", mark("start instances that do not run"),
@@ -110,11 +111,11 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("start bp_sol_01", "start --config config/active/bp_sol_01.json --daemon"),
         ),
         "stop": Command(
-            "stop.stop", mark("stop instances and keep them stopped"), (*CHANGING, FORCE),
+            "stop.stop", mark("stop instances and keep them stopped"), (*CHANGING, FORCE, YES),
             ("stop bp_sol_01", "stop"),
         ),
         "restart": Command(
-            "restart.restart", mark("stop and start instances"), (*CHANGING, *WAITING), ("restart bp_sol_01 --wait",)
+            "restart.restart", mark("stop and start instances"), (*CHANGING, *WAITING, YES), ("restart bp_sol_01 --wait",)
         ),
         "upgrade": Command(
             "upgrade.upgrade",

@@ -5,9 +5,13 @@ A bot can write into the same folder. So nothing here waits, follows a link, rea
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import re
+import stat
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +34,20 @@ FINAL = frozenset({"failed", "completed"})
 STALE_INTERVALS = 3
 STALE_MARGIN_S = 5.0
 """A probe may wait out its own time-out before the supervisor writes again."""
+
+
+MAX_AMOUNT_LENGTH = 40
+CURRENCY = re.compile(r"[A-Za-z0-9._-]{1,12}")
+
+
+class Position(NamedTuple):
+    """What a bot held when it last reported: an exact amount, below 0 is short, and its currency."""
+
+    amount: Decimal
+    base: str
+
+    def __str__(self) -> str:
+        return f"{self.amount:f} {self.base}".rstrip()
 
 
 class LastExit(NamedTuple):
@@ -77,6 +95,12 @@ class SupervisorState(NamedTuple):
         """Why the state is as it is, for a person."""
         return supervisor_messages.message(self.reason, self.why)
 
+    @property
+    def is_halted(self) -> bool:
+        """Whether the supervisor has found a halt mark: its container is up, it holds its lock, and no bot runs in it."""
+        code = self.reason.get("code") if isinstance(self.reason, dict) else None
+        return self.state == "stopped" and code == "halted" and self.bot_pid is None
+
     def is_older_than_boot(self, uptime: float) -> bool:
         """Whether the supervisor has not spoken since the host was started."""
         return self.updated_uptime > uptime
@@ -103,23 +127,77 @@ def open_orders_left(state_dir: Path) -> int | None:
         return None
 
 
-def is_held(state_dir: Path) -> bool:
-    """Whether a supervisor or its bot lives, in whatever container, of whatever engine: it holds the instance's lock."""
+def position_left(state_dir: Path) -> Position | None:
+    """What the bot held by its last report, which outlives it; None when it said nothing that can be read."""
     try:
-        descriptor = os.open(
-            state_dir / LOCK_FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        )
+        report = _read(state_dir / REPORT_FILE)["report"]
+        amount, base = report["position"], report.get("base")
+        if isinstance(amount, bool) or not isinstance(amount, str | int | float):
+            return None
+        text = str(amount)
+        if len(text) > MAX_AMOUNT_LENGTH or not text.isascii():
+            return None
+        number = Decimal(text)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ArithmeticError):
+        return None
+    if not number.is_finite() or abs(number.adjusted()) > MAX_AMOUNT_LENGTH:
+        return None
+    return Position(number, base if isinstance(base, str) and CURRENCY.fullmatch(base) else "")
+
+
+def has_bot(state_dir: Path) -> bool:
+    """Whether a bot may live there: some supervisor holds the instance's lock, and does not say that it idles by a halt mark."""
+    if not is_held(state_dir):
+        return False
+    state = read(state_dir)
+    return state is None or not state.is_halted
+
+
+def is_held(state_dir: Path) -> bool:
+    """Whether a supervisor or its bot lives, in whatever container, of whatever engine: it holds the instance's locks.
+
+    A bot can put something else in the place of the file: then only the lock of the secrets folder counts, which it cannot change.
+    """
+    lock = state_dir / LOCK_FILE
+    secrets = state_dir.parent.parent / "secrets" / state_dir.name
+    return (_is_regular(lock) and _is_locked(lock)) or _is_locked(secrets, os.O_DIRECTORY)
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
     except FileNotFoundError:
         return False
-    except OSError:  # what cannot be looked at is not known to be free
+    except OSError:  # what is out of our sight is not known to be free
         return True
+
+
+def _is_locked(path: Path, flags: int = 0) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | flags)
+    except (
+        PermissionError
+    ):  # the folder of another user, who has the lock file too; of a file it is not known to be free
+        return not flags
+    except OSError:
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except OSError:  # a file system that locks only files open for writing
+        return False
     finally:
         os.close(descriptor)
     return False
+
+
+def require_forgettable(state_dir: Path) -> None:
+    """Raises ManagerError for what would keep `forget` from its work: before a bot is stopped that could then not be started."""
+    if state_dir.exists() and not os.access(state_dir, os.W_OK | os.X_OK):
+        raise ManagerError(
+            "cannot remove {path}: {why}", path=state_dir / STATE_FILE, why=os.strerror(errno.EACCES)
+        )
 
 
 def forget(state_dir: Path) -> None:
@@ -131,13 +209,23 @@ def forget(state_dir: Path) -> None:
     for name in (STATE_FILE, REPORT_FILE):
         path = state_dir / name
         try:
-            path.unlink(missing_ok=True)
+            _put_away(path)
         except OSError as error:
             raise ManagerError(
                 "cannot remove {path}: {why}", path=path, why=error.strerror or error
             ) from error
     if said is not None and said.state in FINAL:
         atomic_file.sync_folder(state_dir)
+
+
+def _put_away(path: Path) -> None:
+    """Removes it. A folder, which a bot can put there, gets another name."""
+    try:
+        path.unlink(missing_ok=True)
+    except (IsADirectoryError, PermissionError):
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise
+        path.rename(path.with_name(f"{path.name}.moved-{os.urandom(3).hex()}"))
 
 
 def uptime() -> float:

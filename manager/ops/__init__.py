@@ -6,7 +6,7 @@ events, result                                  what it tells while it is under 
 prepare, preflight, desired_state               what must be there, be sound, be written before it is done
 execute, stop, wait                             doing it, and waiting for it
 rollout, rollback, rollback_store               an upgrade and its way back
-halt, open_orders                               the kill switch
+halt, open_orders, stop_for_good                the kill switch, and what a stop shares with it
 instance_folders, bot_user                      what a container mounts, and whose it is
 backup/, migrate/                               copies of everything; from the old system's folder
 """

@@ -22,7 +22,7 @@ from textual.pilot import Pilot
 from textual.widgets import Log, Static
 
 from bench.proxy import counting
-from manager.engine import http_socket
+from manager.engine import endpoint
 from manager.fleet.selection import EVERYTHING
 from manager.fleet.session import Session
 from manager.monitor.stats.sampler import Sampler
@@ -146,7 +146,7 @@ def test_keys_do_what_the_commands_do(fleet: Project, session: Session) -> None:
 def test_an_engine_that_goes_away_and_comes_back(
     fleet: Project, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = http_socket.local_socket(os.environ)
+    there = endpoint.of(os.environ).socket
     assert there is not None
     ours = tmp_path / "engine.sock"
     monkeypatch.setenv("DOCKER_HOST", f"unix://{ours}")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from manager.errors import ManagerError
-from manager.fleet import supervisor_state
+from manager.fleet import halt_mark, supervisor_state
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.monitor.watch import addresses, alert_rules, change_detector
@@ -37,6 +37,7 @@ class Watch:
         self._sight = FleetObserver(session)
         self._sight.look()
         self._sight.snapshot.require_ours()
+        halt_mark.keep_fleet_ready(self._sight.fleet)
         self._newsroom = Notifier(self._sight.fleet, time.time())
         self._newsroom.look(self._sight.snapshot.views, time.time())
         self._questions = Questions()
