@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from manager.cli.notices import after_showing, say_foreign, say_strays
 from manager.errors import BAD_CONFIG
-from manager.fleet import display, instances_json, instances_json_refresh
+from manager.fleet import display, doing, instances_json, instances_json_refresh
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.util import console
@@ -17,7 +17,7 @@ def list_(session: Session, args: Namespace) -> int:
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
     pids = instances_json.bot_pids(snapshot)
-    views = selected(Selection(args.ids, args.config), snapshot)
+    views = doing.with_reports(snapshot.project.fleet, selected(Selection(args.ids, args.config), snapshot))
     if args.json:
         console.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in display.ps_objects(views)])
     else:

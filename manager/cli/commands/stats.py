@@ -9,10 +9,9 @@ from collections.abc import Mapping
 
 from manager.cli.notices import after_showing, say_foreign
 from manager.errors import BAD_CONFIG
-from manager.fleet import display
+from manager.fleet import display, doing
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
-from manager.fleet.status import State
 from manager.i18n import _
 from manager.monitor.stats import columns, instance_stats
 from manager.monitor.stats.collect import collect, mode_mismatch
@@ -29,6 +28,8 @@ def stats(session: Session, args: Namespace) -> int:
     is_ours = say_foreign(snapshot)
     views = selected(Selection(args.ids, args.config), snapshot)
     rows = collect(snapshot, views, Sampler(session.engine().statistics))
+    if args.sort == "worst":
+        rows.sort(key=lambda row: doing.by_urgency(row.view))
     if args.json:
         console.say_json([instance_stats.stats_object(row) for row in rows])
     elif rows:
@@ -43,21 +44,36 @@ def stats(session: Session, args: Namespace) -> int:
 
 
 def _table(rows: list[InstanceStats]) -> str:
-    written = [columns.cells(row) for row in rows]
+    written = columns.cells(rows)
     widths = columns.widths(written)
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     shown = columns.fitting(widths, room)
     lines = [_line({each.key: _(each.head) for each in shown}, shown, widths)]
     for row, texts in zip(rows, written, strict=True):
-        lines.append(_line(texts, shown, widths, row.view.verdict.state))
+        lines.append(_line(texts, shown, widths, row))
     return "\n".join(lines)
 
 
 def _line(
-    texts: Mapping[str, str], shown: list[Column], widths: Mapping[str, int], state: State | None = None
+    texts: Mapping[str, str], shown: list[Column], widths: Mapping[str, int], row: InstanceStats | None = None
 ) -> str:
     pieces = []
     for each in shown:
         piece = columns.padded(texts[each.key], widths[each.key], is_number=each.is_number)
-        pieces.append(display.coloured(state, piece) if state and each.key == "state" else piece)
+        pieces.append(_painted(row, each.key, piece) if row is not None else piece)
     return (" " * GAP).join(pieces).rstrip()
+
+
+def _painted(row: InstanceStats, key: str, piece: str) -> str:
+    is_old = row.as_of is not None
+    match key:
+        case "state" | "doing":
+            return display.painted(doing.severity(row.view), piece)
+        case "mode" if row.view.mode == "live":
+            return display.painted("live", piece)
+        case "pnl" if not is_old and row.report.pnl:
+            return display.painted("calm" if row.report.pnl > 0 else "bad", piece)
+        case "pnl" | "position" | "as_of" if is_old:
+            return display.painted("off", piece)
+        case _:
+            return piece

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, NamedTuple
 
+from manager.fleet import display, doing
+from manager.fleet.amounts import aligned, money
 from manager.i18n import Text, _, mark
-from manager.monitor.stats.instance_stats import STATES_BY_URGENCY, InstanceStats, Totals
+from manager.monitor.stats.instance_stats import InstanceStats, Totals
 from manager.util import console
 from manager.util.text_table import GAP, width
 
@@ -43,20 +44,6 @@ def size(value: int | None) -> str:
     return f"{amount:.1f}{unit}" if amount < 99.95 and unit != "B" else f"{amount:.0f}{unit}"
 
 
-def money(value: Decimal, currency: str | None) -> str:
-    """`+12.34 USDC`, `-0.0042 USDC`: the sign says what a trader looks for, cents are enough, and less is not nothing."""
-    places = 2 if abs(value) >= 1 else 4
-    text = f"{value:+.{places}f}" if round(value, places) else "0.00"
-    return f"{text} {currency}" if currency else text
-
-
-def amount(value: Decimal, currency: str | None) -> str:
-    """`1.25 SOL`: as many places as there are, eight at most."""
-    text = f"{value:.8f}".rstrip("0").rstrip(".")
-    text = "0" if text in {"-0", ""} else text
-    return f"{text} {currency}" if currency else text
-
-
 def _of_usage(row: InstanceStats, name: str) -> Any:
     return getattr(row.usage.last, name) if row.usage else None
 
@@ -75,49 +62,58 @@ def _memory(row: InstanceStats) -> str:
     return _pair(used, limit) if limit else size(used)
 
 
+def _as_of(row: InstanceStats) -> str:
+    """How old the last report of a bot is that does not answer now."""
+    if row.as_of is None or (row.report.pnl is None and row.report.position is None):
+        return ""
+    return str(Text("{age} ago", age=console.age(time.time() - row.as_of))) if row.as_of else "?"
+
+
 def _up(row: InstanceStats) -> str:
     return "" if row.up_since is None else console.age(time.time() - row.up_since)
 
 
-def _position(row: InstanceStats) -> str:
-    return "" if row.report.position is None else amount(row.report.position, row.report.base)
-
-
-def _pnl(row: InstanceStats) -> str:
-    return "" if row.report.pnl is None else money(row.report.pnl, row.report.quote)
-
-
 COLUMNS: Sequence[Column] = (
     Column("id", "ID", lambda row: row.id, lambda row: row.id.lower()),
+    Column("mode", mark("MODE"), lambda row: display.mode_text(row.view.mode), lambda row: row.view.mode),
     Column(
         "state", mark("STATE"),
-        lambda row: _(row.view.verdict.state), lambda row: STATES_BY_URGENCY.index(row.view.verdict.state),
+        lambda row: _(row.view.verdict.state), lambda row: doing.by_urgency(row.view),
     ),
-    Column("mode", mark("MODE"), lambda row: _(row.view.mode or ""), lambda row: row.view.mode),
-    Column("symbol", mark("SYMBOL"), lambda row: row.view.symbol or "", lambda row: row.view.symbol, rank=5),
+    Column(
+        "doing", mark("DOING"), lambda row: display.doing_text(row.view),
+        lambda row: found if (found := doing.activity(row.view).doing) else None,
+    ),
+    Column("pnl", mark("P&L"), lambda row: display.pnl_text(row.report), lambda row: row.report.pnl, is_number=True),
+    Column(
+        "position", mark("POSITION"), lambda row: display.position_text(row.report), lambda row: row.report.position,
+        rank=1, is_number=True,
+    ),
+    Column("as_of", mark("AS OF"), _as_of, lambda row: row.as_of, rank=2),
+    Column("symbol", mark("SYMBOL"), lambda row: row.view.symbol or "", lambda row: row.view.symbol, rank=3),
     Column(
         "strategy", mark("STRATEGY"), lambda row: row.view.strategy or "", lambda row: row.view.strategy, rank=8
     ),
     Column(
         "cpu", "CPU", lambda row: percent(row.usage.cpu if row.usage else None),
-        lambda row: row.usage.cpu if row.usage else None, is_number=True,
+        lambda row: row.usage.cpu if row.usage else None, rank=12, is_number=True,
     ),
-    Column("memory", mark("MEMORY"), _memory, lambda row: _of_usage(row, "memory"), rank=1, is_number=True),
+    Column("memory", mark("MEMORY"), _memory, lambda row: _of_usage(row, "memory"), rank=13, is_number=True),
     Column(
         "share", mark("MEM %"), lambda row: percent(row.usage.memory_share if row.usage else None),
-        lambda row: row.usage.memory_share if row.usage else None, rank=7, is_number=True,
+        lambda row: row.usage.memory_share if row.usage else None, rank=14, is_number=True,
     ),
     Column(
         "pids", "PIDS", lambda row: str(_of_usage(row, "pids") or ""), lambda row: _of_usage(row, "pids"),
-        rank=9, is_number=True,
+        rank=15, is_number=True,
     ),
     Column(
         "network", mark("NET IN/OUT"), lambda row: _pair(_of_usage(row, "received"), _of_usage(row, "sent")),
-        lambda row: _both(row, "received", "sent"), rank=10, is_number=True,
+        lambda row: _both(row, "received", "sent"), rank=16, is_number=True,
     ),
     Column(
         "disk", mark("DISK R/W"), lambda row: _pair(_of_usage(row, "read"), _of_usage(row, "written")),
-        lambda row: _both(row, "read", "written"), rank=11, is_number=True,
+        lambda row: _both(row, "read", "written"), rank=17, is_number=True,
     ),
     Column(
         "restarts", mark("RESTARTS"), lambda row: str(row.restarts), lambda row: row.restarts, rank=6, is_number=True
@@ -125,9 +121,10 @@ COLUMNS: Sequence[Column] = (
     Column(
         "up", mark("UP"), _up, lambda row: None if row.up_since is None else -row.up_since, rank=4, is_number=True
     ),
-    Column("pnl", mark("P&L"), _pnl, lambda row: row.report.pnl, rank=2, is_number=True),
-    Column("position", mark("POSITION"), _position, lambda row: row.report.position, rank=3, is_number=True),
 )  # fmt: skip
+
+ALIGNED = ("pnl", "position")
+"""Columns whose points stand below each other."""
 
 
 def padded(text: str, cells: int, *, is_number: bool) -> str:
@@ -152,9 +149,16 @@ def widths(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
     return {each.key: max([width(_(each.head)), *(width(row[each.key]) for row in rows)]) for each in COLUMNS}
 
 
-def cells(row: InstanceStats) -> dict[str, str]:
-    """Every cell of a row, by the column's key."""
-    return {each.key: each.cell(row) for each in COLUMNS}
+def cells(rows: Sequence[InstanceStats]) -> list[dict[str, str]]:
+    """Every cell of the rows, by the column's key."""
+    found = [{each.key: each.cell(row) for each in COLUMNS} for row in rows]
+    for key in ALIGNED:
+        for row, text in zip(found, aligned([row[key] for row in found]), strict=True):
+            row[key] = text
+    widths = {key: max((len(row[key]) for row in found), default=0) for key in ALIGNED}
+    for row in found:
+        row.update({key: row[key].ljust(widths[key]) for key in ALIGNED if row[key]})
+    return found
 
 
 def ordered(

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.engine import labels
+from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.monitor.stats import reports
-from manager.monitor.stats.reports import Report
 from manager.monitor.watch.alert_rules import Progress
 
 ASK_EVERY_S = 60.0

@@ -39,7 +39,9 @@ class Looking(Session):
 
 
 def options(**given: Any) -> Namespace:
-    return Namespace(**{"ids": [], "config": [], "lock_wait": 0, "json": False, **UNFILTERED, **given})
+    return Namespace(
+        **{"ids": [], "config": [], "lock_wait": 0, "json": False, "sort": "id", **UNFILTERED, **given}
+    )
 
 
 @pytest.fixture(name="folder")
