@@ -79,6 +79,7 @@ class BotPoller:
             is_paused=said.is_paused,
             pnl=said.pnl,
             quote=said.quote or "",
+            market=said.market,
         )
 
     def _trade_age(self, instance: str, count: int | None, now: float) -> float | None:
