@@ -89,7 +89,7 @@ class TradingBotDaemon:
         try:
             snapshot = session.observe()
             (view,) = doing.with_reports(snapshot.project.fleet, [snapshot.views[self._instance(snapshot)]])
-            return status_object(view, snapshot, instances_json.bot_pids(snapshot).get(view.id, 0))
+            return status_object(view, snapshot, instances_json.find_pids(snapshot).bots.get(view.id, 0))
         finally:
             session.close()
 

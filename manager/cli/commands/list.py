@@ -16,12 +16,14 @@ def list_(session: Session, args: Namespace) -> int:
     """The old system's table."""
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
-    pids = instances_json.bot_pids(snapshot)
+    pids = instances_json.find_pids(snapshot)
     views = doing.with_reports(snapshot.project.fleet, selected(Selection(args.ids, args.config), snapshot))
     if args.json:
-        console.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in display.ps_objects(views)])
+        console.say_json(
+            [{**each, "pid": pids.bots.get(each["id"], 0)} for each in display.ps_objects(views)]
+        )
     else:
-        console.say(display.list_table(views, pids))
+        console.say(display.list_table(views, pids.bots))
     say_strays(snapshot)
     instances_json_refresh.refresh(session, snapshot, pids, console.warning)
     return after_showing(snapshot) if is_ours else BAD_CONFIG

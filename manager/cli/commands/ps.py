@@ -33,7 +33,7 @@ def ps(session: Session, args: Namespace) -> int:
     else:
         console.say(_table(views, snapshot, console.terminal_width(), grouped=args.group))
     say_strays(snapshot)
-    instances_json_refresh.refresh(session, snapshot, instances_json.bot_pids(snapshot), console.warning)
+    instances_json_refresh.refresh(session, snapshot, instances_json.find_pids(snapshot), console.warning)
     return after_showing(snapshot) if is_ours else BAD_CONFIG
 
 

@@ -23,8 +23,8 @@ def status(session: Session, args: Namespace) -> int:
     views = doing.with_reports(snapshot.project.fleet, selected(Selection(args.ids, args.config), snapshot))
     if not views:
         raise UsageError("there is no instance to show the status of")
-    pids = instances_json.bot_pids(snapshot)
-    found = {view.id: status_object(view, snapshot, pids.get(view.id, 0)) for view in views}
+    pids = instances_json.find_pids(snapshot)
+    found = {view.id: status_object(view, snapshot, pids.bots.get(view.id, 0)) for view in views}
     is_single = bool(args.ids or args.config) or len(found) == 1
     console.say_json(next(iter(found.values())) if is_single and len(found) == 1 else found)
     instances_json_refresh.refresh(session, snapshot, pids, console.warning)
