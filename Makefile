@@ -12,7 +12,7 @@ WORKERS := $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 3)))
 RUN := scripts/in-docker-group.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help up down engine image test faults fresh bench lint lock messages clean
+.PHONY: help up down engine image test faults fresh bench lint mutants lock messages clean
 
 help: ## show this list
 	@echo "make up: start the fleet    make test: prove that it works"
@@ -59,6 +59,9 @@ lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy manager docker/supervisor docker/bot tests bench scripts/fresh
+
+mutants: $(VENV)/dev.stamp ## plant faults and see that the tests notice; ARGS="execute alerts" for some; five minutes
+	$(BIN)/python scripts/mutants.py $(ARGS)
 
 lock: $(VENV)/dev.stamp ## pin again what pyproject.toml and the bundled bot ask for
 	@scripts/lock.sh

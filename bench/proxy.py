@@ -34,26 +34,30 @@ class Calls:
 
 @contextmanager
 def counting(engine_socket: str, listen_at: Path) -> Iterator[Calls]:
-    """Counts what goes through `listen_at`; DOCKER_HOST=unix://… leads a program there."""
-    calls = Calls()
+    """Counts what goes through `listen_at`; DOCKER_HOST=unix://… leads a program there. At the end it goes as an engine does,
+    with every connection that a client has kept open.
+    """
+    calls, clients = Calls(), list[socket.socket]()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(listen_at))
         listener.listen(128)
-        threading.Thread(target=_accept, args=(listener, engine_socket, calls), daemon=True).start()
+        threading.Thread(target=_accept, args=(listener, engine_socket, calls, clients), daemon=True).start()
         try:
             yield calls
         finally:
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
+            for each in (listener, *clients):
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
             listen_at.unlink(missing_ok=True)
 
 
-def _accept(listener: socket.socket, engine_socket: str, calls: Calls) -> None:
+def _accept(listener: socket.socket, engine_socket: str, calls: Calls, clients: list[socket.socket]) -> None:
     while True:
         try:
             client, _address = listener.accept()
         except OSError:
             return
+        clients.append(client)
         engine = socket.socket(socket.AF_UNIX)
         engine.connect(engine_socket)
         for source, sink, seen in ((client, engine, calls), (engine, client, None)):

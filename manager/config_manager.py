@@ -1,4 +1,4 @@
-"""The old system's Python API: `from manager.config_manager import ConfigManager`, and what that raises and returns."""
+"""Export the old system's ConfigManager with its errors and results."""
 
 from manager.compat.config_errors import (
     ConfigBackupError,

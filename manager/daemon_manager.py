@@ -1,4 +1,4 @@
-"""The old system's `core/daemon_manager.py`: `python -m manager.daemon_manager`, and its class and function."""
+"""Export the old system's `core/daemon_manager.py`, also as `python -m manager.daemon_manager`."""
 
 import sys
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from manager.i18n import _
+from manager.i18n import Text
 
 OK = 0
 FAILED = 1
@@ -29,11 +29,10 @@ class ManagerError(Exception):
 
     def __init__(self, message: str, /, **params: object) -> None:
         super().__init__(message)
-        self.message = message
-        self.params = params
+        self.text = Text(message, **params)
 
     def __str__(self) -> str:
-        return _(self.message).format(**self.params)
+        return str(self.text)
 
 
 class UsageError(ManagerError):
@@ -99,26 +98,24 @@ class Problem(NamedTuple):
 
     file: str
     path: str
-    message: str
-    params: tuple[tuple[str, object], ...] = ()
+    text: Text
 
     @classmethod
     def at(cls, file: str, path: str, message: str, /, **params: object) -> Problem:
-        """A problem with a translatable message: the template, and what goes into it."""
-        return cls(file, path, message, tuple(params.items()))
+        """Return a problem with a translatable message: the template, and what goes into it."""
+        return cls(file, path, Text(message, **params))
 
     @property
     def also(self) -> str:
         """The second file of a fault that lies between two, which its text names as `other`; empty for a fault of one."""
-        return str(dict(self.params).get("other", ""))
+        return str(self.text.params.get("other", ""))
 
     def concerns(self, files: Collection[str]) -> bool:
         """Whether it is a fault of one of these files, whichever of the two it is reported at."""
         return self.file in files or self.also in files
 
     def __str__(self) -> str:
-        text = _(self.message).format(**dict(self.params))
-        return ": ".join(part for part in (self.file, self.path, text) if part)
+        return ": ".join(part for part in (self.file, self.path, str(self.text)) if part)
 
 
 class ConfigError(ManagerError):

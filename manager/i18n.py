@@ -20,7 +20,10 @@ _language: str | None = None
 
 
 class Text:
-    """A sentence that is translated where it is shown: the English template, and what goes into it."""
+    """A sentence that is translated where it is shown: the English template, and what goes into it.
+
+    The one value of a message: errors, problems of files and faults of JSON hold one each.
+    """
 
     def __init__(self, message: str, /, **params: object) -> None:
         self.message = message

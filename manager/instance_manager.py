@@ -1,4 +1,4 @@
-"""The old system's Python API: `from manager.instance_manager import InstanceManager, InstanceRegistry`."""
+"""Export the old system's InstanceManager and InstanceRegistry."""
 
 from manager.compat.registry import InstanceManager, InstanceRegistry
 

@@ -27,8 +27,8 @@ def words(text: str) -> list[str]:
     return [each for each in map(str.strip, text.split(",")) if each]
 
 
-def _one_of(allowed: Sequence[str], text: str) -> list[str]:
-    found = words(text)
+def _one_of(allowed: Sequence[str], text: str, *, is_list: bool = True) -> list[str]:
+    found = words(text) if is_list else [text]
     for each in found:
         if each not in allowed:
             raise argparse.ArgumentTypeError(
@@ -47,6 +47,13 @@ def all_states() -> tuple[str, ...]:
 def states(text: str) -> list[str]:
     """Some of them."""
     return _one_of(all_states(), text)
+
+
+def table_format(text: str) -> str:
+    """A format of tabulate."""
+    from manager.util import drawn_table  # tabulate is loaded only where it is asked for
+
+    return _one_of(drawn_table.formats(), text, is_list=False)[0]
 
 
 def modes(text: str) -> list[str]:

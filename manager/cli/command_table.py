@@ -43,10 +43,10 @@ def flag(*flags: str, text: str) -> Option:
 
 IDS = option("ids", text=mark("instances (default: the whole fleet)"), nargs="*", metavar="ID")
 CONFIG = option(
-    "-c", "--config", text=mark("the instance of this config"), action="append", default=[], metavar="FILE"
+    "-c", "--config", text=mark("the config of the instance"), action="append", default=[], metavar="FILE"
 )
 INSTANCE_ID = option(
-    "--instance-id", text=mark("an instance; with --config: the id to run it under"), metavar="ID"
+    "--instance-id", text=mark("the instance's id; with --config: the id to run it under"), metavar="ID"
 )
 SELECTING = (IDS, CONFIG, INSTANCE_ID)
 LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
@@ -56,6 +56,12 @@ WORST_FIRST = option(
     text=mark("worst: what needs a look first, live before paper"),
     choices=("id", "worst"),
     default="id",
+)
+FORMAT = option(
+    "--format",
+    text=mark("draw the table in this format, with every column uncut: plain, github, html, tsv and others"),
+    type=argument_types.table_format,
+    metavar="FORMAT",
 )
 LOCK_WAIT = option(
     "--lock-wait",
@@ -161,7 +167,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "ps": Command(
             "ps.ps", mark("show the fleet"),
             (
-                *SELECTING, JSON,
+                *SELECTING, JSON, FORMAT,
                 option("--state", text=mark("only those in this state"), **LIST_OF, type=argument_types.states, metavar="STATE"),
                 option("--mode", text=mark("only those that trade so: paper, live"), **LIST_OF, type=argument_types.modes, metavar="MODE"),
                 option("--exchange", text=mark("only those on this exchange"), **LIST_OF, type=argument_types.words, metavar="NAME"),
@@ -180,18 +186,18 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                 ),
                 WORST_FIRST,
             ),
-            ("ps", "ps --sort worst", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --json"),
+            ("ps", "ps --sort worst", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --format github", "ps --json"),
         ),
         "list": Command(
-            "list.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON), ("list", "list --json")
+            "list.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON, FORMAT), ("list", "list --json")
         ),
         "status": Command(
             "status.status", mark("show one instance as JSON; exit code 0 when it runs and its bot needs no look, else 1"), (*SELECTING, JSON),
             ("status bp_sol_01",),
         ),
         "stats": Command(
-            "stats.stats", mark("show what each instance uses, and what its bot reports"), (*SELECTING, JSON, WORST_FIRST),
-            ("stats", "stats bp_sol_01 bp_eth_01", "stats --json"),
+            "stats.stats", mark("show what each instance uses, and what its bot reports"), (*SELECTING, JSON, FORMAT, WORST_FIRST),
+            ("stats", "stats bp_sol_01 bp_eth_01", "stats --format tsv > stats.tsv", "stats --json"),
         ),
         "top": Command(
             "top.top", mark("watch the fleet full-screen, with keys to stop, start, restart"),
@@ -259,7 +265,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "doctor": Command(
             "doctor.doctor", mark("say what is wrong with machine, engine and project, and what to do about it"),
             (
-                JSON,
+                JSON, FORMAT,
                 option("--report", text=mark("also write a report without credentials and names, for a bug report"), metavar="FILE"),
             ),
             ("doctor", "doctor --report report.txt"),
@@ -274,7 +280,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (option("files", text=mark("backups"), nargs="+", metavar="FILE"), JSON),
             ("backup verify volumes/backups/backup-botfleet-20260301-040000.tar.gz",),
         ),
-        "backup list": Command("backup.backup_list", mark("show the backups there are"), (BACKUPS_IN, JSON)),
+        "backup list": Command("backup.backup_list", mark("show the backups there are"), (BACKUPS_IN, JSON, FORMAT)),
         "restore": Command(
             "restore.restore", mark("bring back what a backup holds; what is there now is moved aside"),
             (
@@ -336,7 +342,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                     "--set", text=mark("any other key: path.to.key=VALUE, VALUE as in JSON or a plain text"),
                     action="append", default=[], metavar="KEY=VALUE",
                 ),
-                flag("--list", text=mark("show the templates")), JSON, LOCK_WAIT, DRY_RUN,
+                flag("--list", text=mark("show the templates")), FORMAT, JSON, LOCK_WAIT, DRY_RUN,
             ),
             (
                 "new --list",

@@ -188,6 +188,10 @@ def _values(action: argparse.Action, current: str, project_dir: Path | None) -> 
         return [(FILES, "")]
     if action.metavar == "STATE":
         return _beginning(((each, _(each)) for each in argument_types.all_states()), current)
+    if action.metavar == "FORMAT":
+        from manager.util import drawn_table  # tabulate: 60 ms, where nothing else is offered
+
+        return _beginning(((each, "") for each in drawn_table.formats()), current)
     if action.metavar == "LANG":
         return _beginning(_languages(), current)
     return _beginning(((str(each), "") for each in action.choices or ()), current)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
 from manager.engine.containers import Container
-from manager.errors import BAD_CONFIG, OK
+from manager.errors import BAD_CONFIG, OK, UsageError
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.i18n import Text
 from manager.util import console
+
+
+def one_output(args: Namespace) -> None:
+    """Raise UsageError where a table and JSON are both asked for."""
+    if args.json and args.format:
+        raise UsageError("--format has no meaning with --json, which is no table")
 
 
 def say_problems(project: Project) -> None:

@@ -30,7 +30,9 @@ USUAL_COLUMNS = 80
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """argparse makes one for each option it is told of, and each would load `shutil` for the terminal's width."""
+    """argparse makes one for each option it is told of, and each would load `shutil` for the terminal's
+    width.
+    """
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_columns() - 2)
@@ -68,7 +70,10 @@ def words(argv: list[str]) -> list[str]:
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The command line in the language in use. `only`: with this command alone, which is a third of the work."""
+    """The command line in the language in use.
+
+    `only`: with this command alone, which is a third of the work.
+    """
     argparse_i18n.translate()
     root = Parser(
         prog="manager",
@@ -80,9 +85,11 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
         formatter_class=Help,
     )
     root.add_argument(
-        "--version", action="version", version=f"botfleet {__version__}",
+        "--version",
+        action="version",
+        version=f"botfleet {__version__}",
         help=_("show program's version number and exit"),
-    )  # fmt: skip
+    )
     root.add_argument(
         "--project-dir", metavar="DIR", help=_("the folder that holds config/ (default: here or above)")
     )

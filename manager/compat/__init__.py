@@ -1,6 +1,8 @@
-"""The old system's Python API and command line, over the rooms. `manager.*_manager` are the names that callers import.
+"""Provide the old system's Python API and command line. Callers import `manager.*_manager`.
 
-daemon                                              manager.daemon_manager: `core/daemon_manager.py` and its class
-registry                                            manager.instance_manager: InstanceRegistry, InstanceManager
-configs, config_copies, config_errors, expansion    manager.config_manager: ConfigManager
+daemon                          manager.daemon_manager: `core/daemon_manager.py` and its class
+registry                        manager.instance_manager: InstanceRegistry, InstanceManager
+configs                         manager.config_manager: ConfigManager
+config_copies, config_errors    its copies and errors
+expansion                       `${…}` the way the old API treats it
 """

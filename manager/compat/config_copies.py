@@ -1,4 +1,4 @@
-"""Copies of config files in `archived/`, each with its SHA-256 in a file beside it."""
+"""Copy config files to `archived/`, each with its SHA-256 in a file beside it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ NAME = re.compile(r"(.+)_backup_\d{8}_\d{6}(?:_\d+)?")
 logger = logging.getLogger(__name__)
 
 
-def make(source: Path, folder: Path) -> Path:
-    """Copies the file into the folder and returns the copy's path. Raises ConfigBackupError."""
+def make_copy(source: Path, folder: Path) -> Path:
+    """Copy the file into the folder and return the copy's path. Raises ConfigBackupError."""
     try:
         content = source.read_bytes()
         folder.mkdir(parents=True, exist_ok=True)
@@ -32,22 +32,22 @@ def make(source: Path, folder: Path) -> Path:
     return copied
 
 
-def name_of(copied: Path) -> str:
-    """The name of the file that was copied. Raises ConfigRestoreError for a name that does not tell."""
+def original_name(copied: Path) -> str:
+    """Return the name of the file that was copied. Raises ConfigRestoreError for an unexpected name."""
     match = NAME.fullmatch(copied.stem)
     if match is None:
-        raise ConfigRestoreError("cannot tell from its name what {file} is a copy of", copied)
+        raise ConfigRestoreError("cannot determine from its name which file {file} is a copy of", copied)
     return f"{match[1]}.json"
 
 
 def restore(copied: Path, target: Path) -> None:
-    """Writes a copy back, as a whole. Raises ConfigRestoreError for one that is missing or damaged."""
+    """Write a copy back atomically. Raises ConfigRestoreError if it is missing or damaged."""
     try:
         content, mode = copied.read_bytes(), copied.stat().st_mode & 0o777
         if not _checksum_file(copied).exists():
-            logger.warning("%s", Text("{file} has no checksum file beside it", file=copied))
+            logger.warning("%s", Text("{file} has no checksum file", file=copied))
         elif _checksum_file(copied).read_bytes().split()[:1] != [_checksum(content).encode()]:
-            raise ConfigRestoreError("{file} is damaged: its checksum is another", copied)
+            raise ConfigRestoreError("{file} is damaged: checksum mismatch", copied)
         target.parent.mkdir(parents=True, exist_ok=True)
         atomic_file.replace_bytes(target, content, mode)
     except OSError as error:
@@ -55,7 +55,7 @@ def restore(copied: Path, target: Path) -> None:
 
 
 def _free(folder: Path, stem: str) -> Path:
-    """A name that is free: two copies can fall into one second."""
+    """Return an unused path: two copies may be made within one second."""
     path, number = folder / f"{stem}.json", 1
     while path.exists():
         number += 1

@@ -1,4 +1,4 @@
-"""What the old Python API raises about configs (manager.config_manager)."""
+"""Define the old Python API's errors about configs (manager.config_manager)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ StrPath = str | os.PathLike[str]
 
 
 class ConfigError(ManagerError):
-    """Something is wrong with a config file; `config_path` says which."""
+    """Base of the errors about a config file, which `config_path` names."""
 
     exit_code = BAD_CONFIG
 
@@ -21,27 +21,27 @@ class ConfigError(ManagerError):
 
 
 class ConfigValidationError(ConfigError):
-    """A config that the fleet could not use."""
+    """Raised for a config that the fleet cannot use."""
 
 
 class ConfigLoadError(ConfigError):
-    """A file that is missing, cannot be read or is not JSON."""
+    """Raised for a file that is missing, unreadable or not JSON."""
 
 
 class ConfigSaveError(ConfigError):
-    """A file that cannot, or must not, be written."""
+    """Raised for a file that cannot, or must not, be written."""
 
 
 class ConfigBackupError(ConfigError):
-    """A copy that cannot be made."""
+    """Raised for a copy that cannot be made."""
 
 
 class ConfigRestoreError(ConfigError):
-    """A copy that is missing or damaged."""
+    """Raised for a copy that is missing or damaged."""
 
 
 class EnvironmentVariableError(ConfigError):
-    """A credential's variable that is not set; `var_name` says which."""
+    """Raised for a credential's variable that is not set; `var_name` names it."""
 
     def __init__(self, message: str, /, var_name: str = "", **params: Any) -> None:
         super().__init__(message, var_name=var_name, **params)
@@ -49,5 +49,5 @@ class EnvironmentVariableError(ConfigError):
 
 
 def reason(error: Exception) -> str:
-    """Why, in a few words."""
+    """Return an error's cause in a few words."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

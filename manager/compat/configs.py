@@ -1,6 +1,6 @@
-"""The old system's Python API: `ConfigManager`, over the models and functions that the command line uses.
+"""Implement the old system's `ConfigManager`, with the models and functions of the command line.
 
-There is no second validator here: what is said of a config is what `manager config --check` says of it.
+Configs are not validated differently here: the results are those of `manager config --check`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class ConfigInfo:
-    """What a list of configs shows of one; texts are empty where the file says nothing."""
+    """An entry in a list of configs; strings are empty where the file has no value."""
 
     name: str
     path: str
@@ -56,7 +56,7 @@ class ConfigInfo:
 
 @dataclass
 class ValidationResult:
-    """Every error and every warning, each naming the path to its cause."""
+    """All errors and warnings, each naming the path to its cause."""
 
     is_valid: bool
     errors: list[str]
@@ -64,7 +64,10 @@ class ValidationResult:
 
 
 class ConfigManager:
-    """The files of `templates/`, `active/` and `archived/` in one config folder. Raises kinds of ConfigError."""
+    """Manage the files of `templates/`, `active/` and `archived/` in a config folder.
+
+    Raises subclasses of ConfigError.
+    """
 
     def __init__(self, config_dir: StrPath = "config") -> None:
         i18n.use_environment()
@@ -83,7 +86,7 @@ class ConfigManager:
     # Files
 
     def load_config(self, config_path: StrPath, expand_vars: bool = True) -> dict[str, Any]:
-        """The file's JSON object, with its `${…}` replaced where they can be."""
+        """Return the file's JSON object, with its `${…}` expanded where possible."""
         try:
             value = strict_json.read(Path(config_path))
         except strict_json.JsonFault as fault:
@@ -93,7 +96,7 @@ class ConfigManager:
         return self.expand_env_vars(value) if expand_vars else value
 
     def save_config(self, config_path: StrPath, config_data: Mapping[str, Any]) -> bool:
-        """Writes the file atomically, `metadata.updated_at` with it. Refuses a credential in clear text."""
+        """Write the file atomically and update `metadata.updated_at`. Refuses credentials in clear text."""
         path, data = Path(config_path), copy.deepcopy(dict(config_data))
         for problem in loader.clear_text_secrets(str(path), data):
             raise ConfigSaveError("{problem}", path, problem=problem)
@@ -108,7 +111,7 @@ class ConfigManager:
         return True
 
     def delete_config(self, config_path: StrPath) -> bool:
-        """Removes the file; False when there is none. A container made from it stays, and is shown as an orphan."""
+        """Remove the file. Returns False if it does not exist. Its container remains, as an orphan."""
         try:
             Path(config_path).unlink()
         except FileNotFoundError:
@@ -118,7 +121,7 @@ class ConfigManager:
         return True
 
     def get_config_path(self, config_name: str, config_type: str = "active") -> Path:
-        """Where the config of this name is or would be. `config_type`: template, active, archived."""
+        """Return the path of a config, which need not exist. `config_type`: template, active, archived."""
         folders = {"template": self.templates_dir, "active": self.active_dir, "archived": self.archived_dir}
         if config_type not in folders:
             raise ValueError(config_type)
@@ -133,25 +136,28 @@ class ConfigManager:
         include_active: bool = True,
         include_archived: bool = True,
     ) -> list[ConfigInfo]:
-        """The configs that fit all filters (field of ConfigInfo → value, case does not count), sorted by name."""
-        known = {each.name for each in fields(ConfigInfo)}
+        """Return the configs that match all filters, sorted by name.
+
+        `filters`: field of ConfigInfo → value, compared case-insensitively.
+        """
+        known = {field.name for field in fields(ConfigInfo)}
         if unknown := set(filters or {}) - known:
             raise ValueError(", ".join(sorted(unknown)))
-        found = [
+        matching = [
             info
-            for wanted, folder, kind in (
+            for is_included, folder, kind in (
                 (include_templates, self.templates_dir, "is_template"),
                 (include_active, self.active_dir, "is_active"),
                 (include_archived, self.archived_dir, "is_archived"),
             )
-            if wanted
+            if is_included
             for info in self._infos(folder, kind)
             if all(
                 str(getattr(info, key)).lower() == str(value).lower()
                 for key, value in (filters or {}).items()
             )
         ]
-        return sorted(found, key=lambda each: each.name.lower())
+        return sorted(matching, key=lambda info: info.name.lower())
 
     def _infos(self, folder: Path, kind: str) -> Iterator[ConfigInfo]:
         for path in _json_files(folder):
@@ -164,67 +170,69 @@ class ConfigManager:
             yield _info(path, kind, metadata if isinstance(metadata, dict) else {})
 
     def list_templates(self) -> list[str]:
-        """The file names in `templates/`, sorted."""
+        """Return the sorted file names in `templates/`."""
         return [path.name for path in _json_files(self.templates_dir)]
 
     def list_active_configs(self) -> list[str]:
-        """The file names in `active/`, sorted."""
+        """Return the sorted file names in `active/`."""
         return [path.name for path in _json_files(self.active_dir)]
 
     def list_archived_configs(self) -> list[str]:
-        """The file names in `archived/`, sorted."""
+        """Return the sorted file names in `archived/`."""
         return [path.name for path in _json_files(self.archived_dir)]
 
     # Meaning
 
     def expand_env_vars(self, text: Any) -> Any:
-        """A text, or everything in a dict or list, with `${NAME}` and `${NAME:-default}` replaced.
+        """Expand `${NAME}` and `${NAME:-default}` in a string, or in all strings of a dict or list.
 
-        The environment beats `.env`; empty counts as unset. Unset without default, a credential raises
-        EnvironmentVariableError and anything else stays as it stands.
+        The environment takes precedence over `.env`; empty counts as unset. Without a value and a default, a
+        credential raises EnvironmentVariableError; other references stay as they are.
         """
-        return expansion.expanded(text, self._variables())
+        return expansion.expand_value(text, self._variables())
 
     def validate_config(self, config_data: Mapping[str, Any]) -> ValidationResult:
-        """What loading this config would say, under this folder's fleet settings."""
+        """Validate a config under this folder's fleet settings."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "config.json"
             try:
                 path.write_text(json.dumps(config_data), encoding="utf-8")
             except (TypeError, ValueError) as error:
                 return ValidationResult(False, [reason(error)], [])
-            return self._loaded(path, "")
+            return self._validate_file(path, "")
 
     def validate_config_file(self, config_path: StrPath) -> ValidationResult:
-        """What loading this file would say; of a file in `active/` also what it must not share with the others."""
+        """Validate a file; one in `active/` also for conflicts with the others."""
         path = Path(config_path).absolute()
         if not path.exists():
-            raise ConfigLoadError("{file}: there is no such file", config_path)
+            raise ConfigLoadError("{file}: no such file", config_path)
         if path.parent == self.active_dir.absolute() and self.config_dir.name == "config":
             project = projects.read(self._project_dir)
             file = project.fleet.relative(path.resolve())
             return _result(
-                [each for each in project.problems if each.file == file],
-                [each for each in project.warnings if each.file == file],
+                [problem for problem in project.problems if problem.file == file],
+                [warning for warning in project.warnings if warning.file == file],
             )
-        return self._loaded(path, str(config_path))
+        return self._validate_file(path, str(config_path))
 
-    def _loaded(self, path: Path, file: str) -> ValidationResult:
+    def _validate_file(self, path: Path, file: str) -> ValidationResult:
         fleet, defaults = fleet_settings.load(self._project_dir)
         loaded = loader.load_file(path, fleet, defaults, self._variables(), {})
-        return _result(*[
-            [Problem(file, each.path, each.message, each.params) for each in found]
-            for found in (loaded.problems, loaded.warnings)
-        ])  # fmt: skip
+        errors, warnings = (
+            [problem._replace(file=file) for problem in problems]
+            for problems in (loaded.problems, loaded.warnings)
+        )
+        return _result(errors, warnings)
 
     # Templates
 
     def create_from_template(
         self, template_name: str, target_name: str, params: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """A template's config under another name; nothing is written.
+        """Return a template's config under another name, without writing it.
 
-        `params`: dotted paths (`strategy_config.grid_num`), or a key alone (`symbol`) where one section knows it.
+        `params`: dotted paths (`strategy_config.grid_num`), or keys without a section (`symbol`) that only
+        one section has.
         """
         data = self.load_config(self.templates_dir / _file_name(template_name), expand_vars=False)
         for key, value in (params or {}).items():
@@ -238,9 +246,9 @@ class ConfigManager:
         return data
 
     def create_config_from_template(self, template_name: str, output_name: str, **params: Any) -> str:
-        """The same as a file in `active/`, whose path is returned. A file that is overwritten is backed up before.
+        """Write a template's config to `active/` and return its path. An existing file is backed up.
 
-        Raises ConfigValidationError, and writes nothing, when the fleet could not use it.
+        Raises ConfigValidationError, and writes nothing, if the fleet cannot use the config.
         """
         data = self.create_from_template(template_name, output_name, params)
         path = self.active_dir / _file_name(output_name)
@@ -254,32 +262,36 @@ class ConfigManager:
     # Copies
 
     def backup_config(self, config_path: StrPath) -> str | None:
-        """Copies the file into `archived/`, a SHA-256 beside it. Returns the copy's path; None when there is no file."""
+        """Copy the file to `archived/` with a SHA-256. Returns the copy's path; None if there is no file."""
         source = Path(config_path)
-        return str(config_copies.make(source, self.archived_dir)) if source.exists() else None
+        return str(config_copies.make_copy(source, self.archived_dir)) if source.exists() else None
 
     def restore_config(self, backup_path: StrPath, target_path: StrPath | None = None) -> bool:
-        """Writes a copy back: to `target_path`, else to the file in `active/` that it was made from."""
+        """Write a copy back: to `target_path`, or to the file in `active/` that it was made from."""
         copied = Path(backup_path)
-        target = self.active_dir / config_copies.name_of(copied) if target_path is None else Path(target_path)
+        target = (
+            self.active_dir / config_copies.original_name(copied)
+            if target_path is None
+            else Path(target_path)
+        )
         config_copies.restore(copied, target)
         return True
 
 
 def _info(path: Path, kind: str, metadata: dict[str, Any]) -> ConfigInfo:
-    def said(key: str, default: str = "") -> str:
+    def text(key: str, default: str = "") -> str:
         return str(metadata.get(key) or default)
 
     info = ConfigInfo(
-        name=said("name", path.stem),
+        name=text("name", path.stem),
         path=str(path),
-        exchange=said("exchange"),
-        symbol=said("symbol"),
-        market_type=said("market_type"),
-        strategy=said("strategy"),
-        created_at=said("created_at"),
-        updated_at=said("updated_at"),
-        version=said("version", "1.0.0"),
+        exchange=text("exchange"),
+        symbol=text("symbol"),
+        market_type=text("market_type"),
+        strategy=text("strategy"),
+        created_at=text("created_at"),
+        updated_at=text("updated_at"),
+        version=text("version", "1.0.0"),
     )
     setattr(info, kind, True)
     return info
@@ -291,8 +303,8 @@ def _result(errors: list[Problem], warnings: list[Problem]) -> ValidationResult:
 
 def _problem(path: StrPath, fault: strict_json.JsonFault) -> Problem:
     if not Path(path).exists():
-        return Problem.at(str(path), "", "there is no such file")
-    return Problem.at(str(path), fault.path, fault.message, **fault.params)
+        return Problem.at(str(path), "", "no such file")
+    return Problem(str(path), fault.path, fault.text)
 
 
 def _json_files(folder: Path) -> list[Path]:

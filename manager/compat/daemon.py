@@ -1,4 +1,4 @@
-"""The old system's `core/daemon_manager.py`: its class, its command line and its exit codes, over the `manager` commands."""
+"""Implement the old system's `core/daemon_manager.py` (class, command line, exit codes) by new commands."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from manager.util.polling import wait_until
 
 DEFAULT_CONFIG = "config/daemon_config.json"
 LOCK_WAIT_S = 600.0
-"""Scripts start instances side by side; each waits for its turn, as long as a fleet needs to stop."""
+"""Scripts start instances concurrently; each waits for its turn, for as long as stopping a fleet takes."""
 
 POLL_S = 1.0
 ENDED_POLLS = 4
-"""A restart or recreation has the instance down for a moment."""
+"""During a restart or recreation the instance is down for a moment."""
 SHOWN_LINES = 20
-"""What the bot said before its output was followed."""
+"""Lines that the bot printed before its output was followed."""
 
 ENDED = frozenset({"failed", "completed", "stopped", "missing"})
 
@@ -51,13 +51,16 @@ ACTIONS = {
     "start": mark("start the instance, in the foreground unless --daemon is given"),
     "stop": mark("stop the instance"),
     "restart": mark("stop and start the instance"),
-    "status": mark("show the instance as JSON; exit code 0 when it runs, else 1"),
+    "status": mark("show the instance as JSON; exit code 0 if it is running, else 1"),
     "list": mark("show all instances"),
 }
 
 
 class TradingBotDaemon:
-    """One instance, by its config file. What it does is what the command line does; failures are said on standard error."""
+    """Control one instance by its config file, like the command line does.
+
+    Failures are printed on standard error.
+    """
 
     def __init__(
         self, config_file: str | os.PathLike[str] = DEFAULT_CONFIG, instance_id: str | None = None
@@ -67,24 +70,28 @@ class TradingBotDaemon:
         self.instance_id = instance_id
 
     def start(self, daemonize: bool = True) -> bool:
-        """Starts the instance; True when it runs, also when it ran before.
+        """Start the instance. Returns whether it runs, even if it ran before.
 
-        With `daemonize=False` this follows its output until it ends; SIGINT and SIGTERM stop it. True unless it failed.
+        With `daemonize=False`, show its output until it ends; SIGINT and SIGTERM stop it. Returns False only
+        if it failed.
         """
         if not self._run("start"):
             return False
-        return daemonize or self._attend()
+        return daemonize or self._run_in_foreground()
 
     def stop(self) -> bool:
-        """Stops the instance and keeps it stopped; True when it does not run any more."""
+        """Stop the instance and keep it stopped. Returns whether it no longer runs."""
         return self._run("stop")
 
     def restart(self) -> bool:
-        """Stops the instance and starts it, with its config as it is now."""
+        """Stop the instance and start it with its current config."""
         return self._run("restart")
 
     def status(self) -> dict[str, Any]:
-        """What `manager status` prints. Raises ManagerError for a config that cannot be loaded, or without an engine."""
+        """Return what `manager status` prints.
+
+        Raises ManagerError for an invalid config, or without an engine.
+        """
         session = self._session()
         try:
             snapshot = session.observe()
@@ -94,7 +101,7 @@ class TradingBotDaemon:
             session.close()
 
     def list_instances(self) -> list[dict[str, Any]]:
-        """Prints the table of all instances, and returns their records."""
+        """Print the table of all instances, and return their records."""
         self.run("list")
         registry = InstanceRegistry(self._session().project().fleet.export_file)
         try:
@@ -106,10 +113,10 @@ class TradingBotDaemon:
         """Run a manager command, on the instance where it takes one. Returns its exit code."""
         if command in CHANGES:
             return cli.guarded(lambda: self._change(command))
-        words = [*self._project_option(), command]
+        argv = [*self._project_option(), command]
         if command != "list":
-            words += self._selection()
-        return cli.main(words)
+            argv += self._selection()
+        return cli.main(argv)
 
     def _change(self, command: str) -> int:
         """Carry out one changing command, as the command line does. Raises ManagerError."""
@@ -123,7 +130,7 @@ class TradingBotDaemon:
             session.close()
 
     def _is_by_id(self) -> bool:
-        """Whether the id alone counts: it was enough for the old system, where the default config file was not there."""
+        """Return whether only the id counts, as in the old system without a default config file."""
         is_default = str(self.config_file) == DEFAULT_CONFIG
         return self.instance_id is not None and is_default and not self.config_file.exists()
 
@@ -131,16 +138,19 @@ class TradingBotDaemon:
         return self.run(command) == 0
 
     def _selection(self) -> list[str]:
-        named = [] if self.instance_id is None else ["--instance-id", self.instance_id]
+        options = [] if self.instance_id is None else ["--instance-id", self.instance_id]
         if self._is_by_id():
-            return named
-        return ["--config", str(self.config_file), *named]
+            return options
+        return ["--config", str(self.config_file), *options]
 
     def _project_option(self) -> list[str]:
         return ["--project-dir", str(self._project_dir())] if self._project_dir() else []
 
     def _project_dir(self) -> Path | None:
-        """The config file's project, so that a cron job need not be in it; else what the command line finds."""
+        """Return the config file's project, so that a cron job need not run in it.
+
+        None: use the project that the command line finds.
+        """
         with contextlib.suppress(ManagerError):
             return project.find(self.config_file.absolute().parent)
         return None
@@ -149,32 +159,32 @@ class TradingBotDaemon:
         return Session(self._project_dir())
 
     def _instance(self, snapshot: FleetSnapshot) -> str:
-        found = self.instance_id or snapshot.project.instance_of(str(self.config_file))
-        require_known(found, snapshot)
-        return found
+        instance = self.instance_id or snapshot.project.instance_of(str(self.config_file))
+        require_known(instance, snapshot)
+        return instance
 
     # In the foreground
 
-    def _attend(self) -> bool:
-        """Shows the bot's output until it ends or a signal comes, which stops it."""
+    def _run_in_foreground(self) -> bool:
+        """Show the bot's output until it ends, or until a signal stops it."""
         session = self._session()
-        with _asked_to_end() as is_asked:
+        with _stop_signal() as is_asked:
             try:
                 instance = self._instance(session.observe())
                 _follow(session, instance)
-                ended = _until_ended(session, instance, is_asked)
+                ended = _wait_until_ended(session, instance, is_asked)
             finally:
                 session.close()
             return self.stop() if ended is None else ended != "failed"
 
 
 def list_instances() -> None:
-    """Prints the table of all instances of the project here."""
+    """Print the table of all instances of the current project."""
     TradingBotDaemon().run("list")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The old command line. Exit codes: 0 well or running, 1 not, 2 usage."""
+    """Run the old command line. Exit codes: 0 success or running, 1 not running, 2 usage."""
     i18n.use_environment()
     args = _parser().parse_args(argv)
     daemon = TradingBotDaemon(args.config, args.instance_id)
@@ -187,41 +197,49 @@ def _parser() -> argparse.ArgumentParser:
     argparse_i18n.translate()
     parser = parsers.Parser(
         prog="python -m manager.daemon_manager",
-        description=_("The old daemon's command line, on containers. `manager --help` shows the new one."),
+        description=_(
+            "The old daemon's command line, implemented with containers. See `manager --help` for the new "
+            "one."
+        ),
         epilog="\n".join(f"{action:<9} {_(text)}" for action, text in ACTIONS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("action", choices=list(ACTIONS), help=_("what to do"))
+    parser.add_argument("action", choices=list(ACTIONS), help=_("the action"))
     parser.add_argument(
         "-d",
         "--daemon",
         action="store_true",
-        help=_("return once it is started; without it, stay and show its output"),
+        help=_("return once the instance is started; without it, stay in the foreground and show its output"),
     )
     parser.add_argument(
-        "-c", "--config", default=DEFAULT_CONFIG, metavar="FILE", help=_("the instance of this config")
+        "-c", "--config", default=DEFAULT_CONFIG, metavar="FILE", help=_("the config of the instance")
     )
     parser.add_argument(
-        "--instance-id", metavar="ID", help=_("an instance; with --config: the id to run it under")
+        "--instance-id", metavar="ID", help=_("the instance's id; with --config: the id to run it under")
     )
-    parser.add_argument("--log-dir", metavar="DIR", help=_("accepted; daemon_config.log_dir decides"))
+    parser.add_argument(
+        "--log-dir", metavar="DIR", help=_("accepted, but determined by daemon_config.log_dir")
+    )
     return parser
 
 
 def _follow(session: Session, instance: str) -> None:
-    """Shows the instance's output from now on, beside what else is done."""
+    """Show the instance's output from now on, in a thread."""
     options = parsers.parser("logs").parse_args(["logs", "--follow", "--tail", str(SHOWN_LINES), instance])
-    shown = Session(session.chosen_dir)
+    log_session = Session(session.chosen_dir)
 
     def follow() -> None:
         with contextlib.suppress(ManagerError, OSError):
-            logs(shown, options)
+            logs(log_session, options)
 
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _until_ended(session: Session, instance: str, is_asked: threading.Event) -> State | None:
-    """Wait until the instance has ended for good, and not for a restart. Returns its last state; None when a signal came first."""
+def _wait_until_ended(session: Session, instance: str, is_asked: threading.Event) -> State | None:
+    """Wait until the instance has ended, and is not being restarted.
+
+    Returns its last state; None if a signal came first.
+    """
     polls = 0
     last: State | None = None
 
@@ -231,7 +249,7 @@ def _until_ended(session: Session, instance: str, is_asked: threading.Event) -> 
             return True
         try:
             view = session.observe().views.get(instance)
-        except EngineUnreachable:  # an engine that is restarted takes nothing with it
+        except EngineUnreachable:  # instances survive a restart of the engine
             polls = 0
             return False
         state: State = "missing" if view is None else view.verdict.state
@@ -246,10 +264,10 @@ def _until_ended(session: Session, instance: str, is_asked: threading.Event) -> 
 
 
 @contextlib.contextmanager
-def _asked_to_end() -> Iterator[threading.Event]:
-    """Set by Ctrl-C and by SIGTERM, as systemd sends it. Only the main thread may listen for signals.
+def _stop_signal() -> Iterator[threading.Event]:
+    """Set an event on Ctrl-C and SIGTERM, which systemd sends. Signals reach the main thread only.
 
-    No exception: one that is raised wherever the program happens to be can be lost there, and the bot would trade on.
+    An exception could be lost, depending on where it is raised, and the bot would trade on.
     """
     is_asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -259,9 +277,9 @@ def _asked_to_end() -> Iterator[threading.Event]:
     def ask(_number: int, _frame: FrameType | None) -> None:
         is_asked.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield is_asked
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

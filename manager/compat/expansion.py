@@ -1,4 +1,4 @@
-"""A config's `${…}` as the old Python API treats them: some may stay as they are. Pure."""
+"""Expand a config's `${…}` the way the old Python API does: some may stay unexpanded. Pure."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from manager.compat.config_errors import EnvironmentVariableError
 from manager.config.variables import REFERENCE, UnsetVariable, expand
 
 MUST_BE_SET = re.compile(r"API_KEY|SECRET_KEY|PRIVATE_KEY|PASSWORD|TOKEN", re.IGNORECASE)
-"""Variables whose absence the old system refused; others it left standing as `${NAME}`."""
+"""Variables that the old system required; unset others were left as `${NAME}`."""
 
 
-def expanded(value: Any, variables: Mapping[str, str]) -> Any:
-    """The value with all references in it replaced. Raises EnvironmentVariableError."""
+def expand_value(value: Any, variables: Mapping[str, str]) -> Any:
+    """Return the value with all references in it replaced. Raises EnvironmentVariableError."""
     if isinstance(value, dict):
-        return {key: expanded(item, variables) for key, item in value.items()}
+        return {key: expand_value(item, variables) for key, item in value.items()}
     if isinstance(value, list):
-        return [expanded(item, variables) for item in value]
-    return _text(value, variables) if isinstance(value, str) else value
+        return [expand_value(item, variables) for item in value]
+    return _expand_text(value, variables) if isinstance(value, str) else value
 
 
-def _text(text: str, variables: Mapping[str, str]) -> str:
-    """Every reference by itself, so that one without a value keeps no other from getting its own."""
+def _expand_text(text: str, variables: Mapping[str, str]) -> str:
+    """Expand each reference separately, so that one without a value does not affect the others."""
 
     def value(match: re.Match[str]) -> str:
         try:
@@ -31,7 +31,7 @@ def _text(text: str, variables: Mapping[str, str]) -> str:
         except UnsetVariable as unset:
             if MUST_BE_SET.search(unset.name):
                 raise EnvironmentVariableError(
-                    "{var_name} is not set; set it in .env or the environment", var_name=unset.name
+                    "{var_name} is not set; set it in .env or in the environment", var_name=unset.name
                 ) from None
             return match[0]
 

@@ -1,8 +1,8 @@
-"""The old system's Python API: `InstanceRegistry` and `InstanceManager`, over the same records as `logs/instances.json`.
+"""Implement the old system's InstanceRegistry and InstanceManager on the records of `logs/instances.json`.
 
-Instances that are containers come from the containers' labels and win: nothing here can add, change or remove one. What
-`register` adds are foreign records, of processes that are no containers of ours; they live in the file. Where no engine
-answers, the file is all there is to say, and it says what was so when it was last written.
+Containers' records come from their labels and take precedence: they cannot be added, changed or removed here.
+`register` adds foreign records, of processes that are not our containers; these are stored in the file.
+Without an engine, the file's last content is returned.
 """
 
 from __future__ import annotations
@@ -18,18 +18,17 @@ from manager import i18n
 from manager.errors import ConfigError, EngineUnreachable, Problem
 from manager.fleet import instances_json, lock
 from manager.fleet import project as projects
-from manager.fleet.instances_json import OLD_PLACE, OWN_KEYS, Record, local_iso
+from manager.fleet.instances_json import OLD_PLACE, OWN_KEYS, Record
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.old_daemon_guard import registries
 from manager.fleet.session import Session
 from manager.fleet.status_json import process_info
 from manager.i18n import Text
-from manager.util import atomic_file
+from manager.util import atomic_file, formatting
 
 LOCK_WAIT_S = 60.0
-"""A `manager stop` holds the fleet's lock for as long as its bots need to cancel their orders."""
+"""`manager stop` holds the fleet's lock for as long as its bots need to cancel their orders."""
 
-MIB = 1 << 20
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -38,16 +37,17 @@ Ids = Set[str]
 
 
 class InstanceRegistry:
-    """Instance id → record, of containers and of what was registered by hand.
+    """Map instance id → record, for containers and for registered processes.
 
-    Every method raises ManagerError where the fleet's settings cannot be read; the changing ones raise it (Locked) where
-    another manager holds the fleet's lock for longer than a minute.
+    Every method raises ManagerError if the fleet's settings cannot be read. The changing methods raise Locked
+    if another manager holds the fleet's lock for longer than a minute.
     """
 
     def __init__(self, registry_file: str | os.PathLike[str] = OLD_PLACE) -> None:
-        """Finds the project upwards of the file; a file that belongs to no project's fleet is a registry of its own.
+        """Find the file's project in its parent folders. Outside a project it is a registry of its own.
 
-        The default, where there is no such file here, stands for the fleet's own file, wherever its data folder is.
+        The default, if that file does not exist, stands for the fleet's own file, wherever its data folder
+        is.
         """
         i18n.use_environment()
         given = Path(registry_file)
@@ -70,7 +70,7 @@ class InstanceRegistry:
             self._session, self._lock_file = session, fleet.lock_file
 
     def close(self) -> None:
-        """Gives the engine's connection back; the registry stays usable."""
+        """Close the connection to the engine. The registry remains usable."""
         if self._session is not None:
             self._session.close()
             self._session = Session(self._session.chosen_dir)
@@ -78,88 +78,107 @@ class InstanceRegistry:
     # Reading
 
     def load(self) -> dict[str, Record]:
-        """All records, by id."""
+        """Return all records by id."""
         stored = instances_json.read(self.registry_file)
         if stored is None:
-            logger.warning("%s", Text("{path} cannot be parsed", path=self.registry_file))
-        return _merged(stored or {}, self._snapshot())
+            logger.warning("%s", Text("cannot parse {path}", path=self.registry_file))
+        return _merge_records(stored or {}, self._snapshot())
 
     def get(self, instance_id: str) -> Record | None:
-        """One record."""
         return self.load().get(instance_id)
 
     def exists(self, instance_id: str) -> bool:
-        """Whether there is a record, of a living process or not."""
+        """Return whether there is a record, even if its process no longer runs."""
         return instance_id in self.load()
 
     def list_instances(self, include_dead: bool = False) -> list[Record]:
-        """The records with `instance_id` and `is_alive`, sorted by id; without `include_dead` only the living."""
-        found = [
-            _listed(each, record) for each, record in sorted(self.load().items()) if isinstance(record, dict)
+        """Return the records with `instance_id` and `is_alive`, sorted by id.
+
+        Records of ended processes are excluded unless `include_dead` is set.
+        """
+        records = [
+            _list_entry(instance_id, record)
+            for instance_id, record in sorted(self.load().items())
+            if isinstance(record, dict)
         ]
-        return [each for each in found if include_dead or each["is_alive"]]
+        return [record for record in records if include_dead or record["is_alive"]]
 
     def get_running_instances(self) -> list[Record]:
-        """The living."""
+        """Return the records of running processes."""
         return self.list_instances()
 
     def count_instances(self, alive_only: bool = True) -> int:
-        """How many there are."""
         return len(self.list_instances(include_dead=not alive_only))
 
     def get_instance_by_port(self, port: int) -> Record | None:
-        """The record with this web port; a living one where several have it."""
-        found = [each for each in self.list_instances(include_dead=True) if each.get("web_port") == port]
-        return min(found, key=lambda each: not each["is_alive"], default=None)
+        """Return the record with this web port; a running one if there are several."""
+        matching = [
+            record for record in self.list_instances(include_dead=True) if record.get("web_port") == port
+        ]
+        return min(matching, key=lambda record: not record["is_alive"], default=None)
 
     # Changing
 
     def register(self, instance_id: str, info: Mapping[str, Any]) -> None:
-        """Adds or replaces a foreign record. Of a container's record it can only add keys that are none of ours."""
+        """Add or replace a foreign record.
+
+        A container's record can only be extended by keys that are not ours.
+        """
 
         def edit(records: Records, ours: Ids) -> None:
-            now = local_iso(time.time())
+            now = formatting.iso(time.time())
             records[instance_id] = {**info, "registered_at": now, "last_updated": now}
-            _say_if_ours(instance_id, ours)
+            _warn_if_container(instance_id, ours)
 
         self._change(edit)
 
     def update(self, instance_id: str, info: Mapping[str, Any]) -> bool:
-        """Changes keys of a record; False when there is none. Of a container's record only keys that are none of ours."""
+        """Change keys of a record. Returns False if there is none. In a container's record, our keys stay."""
 
         def edit(records: Records, ours: Ids) -> bool:
             if instance_id not in records:
                 return False
-            records[instance_id] = {**records[instance_id], **info, "last_updated": local_iso(time.time())}
+            records[instance_id] = {
+                **records[instance_id],
+                **info,
+                "last_updated": formatting.iso(time.time()),
+            }
             if OWN_KEYS & set(info):
-                _say_if_ours(instance_id, ours)
+                _warn_if_container(instance_id, ours)
             return True
 
         return self._change(edit)
 
     def unregister(self, instance_id: str) -> bool:
-        """Removes a foreign record; False when there is none. A container's goes with the container: `manager down ID`."""
+        """Remove a foreign record.
+
+        Returns False if there is none. `manager down ID` removes a container's.
+        """
 
         def edit(records: Records, ours: Ids) -> bool:
-            if _say_if_ours(instance_id, ours):
+            if _warn_if_container(instance_id, ours):
                 return False
             return records.pop(instance_id, None) is not None
 
         return self._change(edit)
 
     def cleanup_dead_instances(self) -> int:
-        """Removes the foreign records of dead processes. Returns how many."""
+        """Remove the foreign records of ended processes. Returns their number."""
 
         def edit(records: Records, ours: Ids) -> int:
-            dead = [each for each, record in records.items() if each not in ours and not _is_alive(record)]
-            for each in dead:
-                del records[each]
+            dead = [
+                instance_id
+                for instance_id, record in records.items()
+                if instance_id not in ours and not _is_alive(record)
+            ]
+            for instance_id in dead:
+                del records[instance_id]
             return len(dead)
 
         return self._change(edit)
 
     def save(self, registry: Mapping[str, Record]) -> None:
-        """Replaces all foreign records by those given. Containers stay as they are."""
+        """Replace all foreign records. Containers' records stay."""
 
         def edit(records: Records, _ours: Ids) -> None:
             records.clear()
@@ -168,16 +187,16 @@ class InstanceRegistry:
         self._change(edit)
 
     def _change(self, edit: Callable[[Records, Ids], Result]) -> Result:
-        """Reads, edits and writes the file under the fleet's lock."""
+        """Read, edit and write the file under the fleet's lock."""
         self.registry_file.parent.mkdir(parents=True, exist_ok=True)
         with lock.held(self._lock_file, "register", LOCK_WAIT_S):
             stored, remark = instances_json.read_to_replace(self.registry_file)
             if remark is not None:
                 logger.warning("%s", remark)
             snapshot = self._snapshot()
-            records = dict(_merged(stored, snapshot))
+            records = dict(_merge_records(stored, snapshot))
             result = edit(records, self._ours(snapshot))
-            after = _merged(records, snapshot)
+            after = _merge_records(records, snapshot)
             if after != stored or remark is not None:
                 atomic_file.write_atomically(self.registry_file, dict(sorted(after.items())))
         return result
@@ -185,7 +204,7 @@ class InstanceRegistry:
     # The fleet
 
     def _snapshot(self) -> FleetSnapshot | None:
-        """The fleet as it is; None for a registry without one, and where no engine answers."""
+        """Return the fleet's snapshot; None for a registry without a fleet, or without an engine."""
         if self._session is None:
             return None
         try:
@@ -196,18 +215,18 @@ class InstanceRegistry:
             return None
 
     def _ours(self, snapshot: FleetSnapshot | None) -> Ids:
-        """The ids whose records are the manager's business: containers, and without an engine all it ever started."""
+        """Return the ids of the manager's own records: containers, or without an engine all it ever knew."""
         if snapshot is not None:
             return snapshot.plan_input.containers.keys()
         return set() if self._session is None else self._session.project().memory.instances.keys()
 
     def problems_of(self, instance_id: str, record: Record) -> tuple[list[Problem], list[Problem]]:
-        """(errors, warnings) that loading the config of a record gives."""
+        """Return (errors, warnings) of loading the config of a record."""
         if self._session is None:
             return [], []
         project = self._session.project()
         file = str(record.get("config_file", ""))
-        files = {file, *(spec.config_file for each, spec in project.specs.items() if each == instance_id)}
+        files = {file, *(spec.config_file for spec in project.specs.values() if spec.id == instance_id)}
         return (
             [problem for problem in project.problems if problem.file in files],
             [warning for warning in project.warnings if warning.file in files],
@@ -215,7 +234,7 @@ class InstanceRegistry:
 
 
 class InstanceManager:
-    """Statistics, and whether an instance is what it should be."""
+    """Provide statistics of instances, and validate them."""
 
     REQUIRED = ("config_file", "pid", "log_dir", "web_port")
 
@@ -223,38 +242,38 @@ class InstanceManager:
         self.registry = InstanceRegistry(registry_file)
 
     def get_instance_stats(self, instance_id: str) -> Record | None:
-        """The record with `instance_id`, `is_alive` and, of a living process, `process_info`."""
+        """Return the record with `instance_id`, `is_alive` and, if it runs, `process_info`."""
         record = self.registry.get(instance_id)
-        return None if record is None else _with_process(_listed(instance_id, record))
+        return None if record is None else _with_process(_list_entry(instance_id, record))
 
     def get_all_stats(self) -> list[Record]:
-        """The same of all instances, sorted by id."""
-        return [_with_process(each) for each in self.registry.list_instances(include_dead=True)]
+        """Return the same for all instances, sorted by id."""
+        return [_with_process(record) for record in self.registry.list_instances(include_dead=True)]
 
     def validate_instance_config(self, instance_id: str) -> dict[str, Any]:
-        """`valid`, `errors` and `warnings`: what is wrong with its record and its config, and what is merely odd."""
+        """Return `valid`, `errors` and `warnings` of an instance's record and config."""
         record = self.registry.get(instance_id)
         if record is None:
             return _validation([Text("there is no instance {id}", id=instance_id)], [])
         errors: list[object] = [
-            Text("the record has no {key}", key=key) for key in self.REQUIRED if key not in record
+            Text("the record has no key {key}", key=key) for key in self.REQUIRED if key not in record
         ]
-        faults, oddities = self.registry.problems_of(instance_id, record)
-        warnings: list[object] = [*oddities]
+        config_errors, config_warnings = self.registry.problems_of(instance_id, record)
+        warnings: list[object] = [*config_warnings]
         for key in ("config_file", "log_dir"):
             if record.get(key) and not self._path(record[key]).exists():
                 warnings.append(Text("{path} does not exist", path=record[key]))
         if not _is_alive(record):
-            warnings.append(Text("{id} does not run", id=instance_id))
-        return _validation([*errors, *faults], warnings)
+            warnings.append(Text("{id} is not running", id=instance_id))
+        return _validation([*errors, *config_errors], warnings)
 
     def _path(self, written: str) -> Path:
-        """A record's paths are relative to the project folder, wherever the caller is."""
+        """Resolve a record's path relative to the project folder, wherever the caller runs."""
         return self.registry.folder / written
 
 
-def _merged(stored: Records, snapshot: FleetSnapshot | None) -> Records:
-    """The file's records with the containers' in their places."""
+def _merge_records(stored: Records, snapshot: FleetSnapshot | None) -> Records:
+    """Return the file's records, with the containers' records replaced by current ones."""
     return (
         stored
         if snapshot is None
@@ -262,11 +281,14 @@ def _merged(stored: Records, snapshot: FleetSnapshot | None) -> Records:
     )
 
 
-def _say_if_ours(instance_id: str, ours: Ids) -> bool:
+def _warn_if_container(instance_id: str, ours: Ids) -> bool:
     if instance_id not in ours:
         return False
     logger.warning(
-        "%s", Text("{id} is a container: its record comes from its labels and stays", id=instance_id)
+        "%s",
+        Text(
+            "{id} is a container: its record is derived from its labels and cannot be changed", id=instance_id
+        ),
     )
     return True
 
@@ -275,12 +297,12 @@ def _validation(errors: list[object], warnings: list[object]) -> dict[str, Any]:
     return {"valid": not errors, "errors": list(map(str, errors)), "warnings": list(map(str, warnings))}
 
 
-def _listed(instance_id: str, record: Record) -> Record:
+def _list_entry(instance_id: str, record: Record) -> Record:
     return {"instance_id": instance_id, "is_alive": _is_alive(record), **record}
 
 
 def _is_alive(record: object) -> bool:
-    """As readers of the file decide it: the pid exists. A zombie has ended and only waits to be counted."""
+    """Return whether the pid exists, as readers of the file decide it. A zombie has ended."""
     import psutil  # 0.03 s
 
     pid = record.get("pid") if isinstance(record, dict) else None
@@ -296,9 +318,10 @@ def _is_alive(record: object) -> bool:
 
 def _with_process(listed: Record) -> Record:
     pid = listed.get("bot_pid") or listed["pid"]
-    found = process_info(pid) if listed["is_alive"] and type(pid) is int else None
-    if found is None:
+    details = process_info(pid) if listed["is_alive"] and type(pid) is int else None
+    if details is None:
         return listed
-    words = ("name", "status", "cpu_percent", "num_threads", "create_time")
-    info = {**{key: found[key] for key in words}, "memory_mb": found["memory_info"]["rss"] / MIB}
+    keys = ("name", "status", "cpu_percent", "num_threads", "create_time")
+    memory_mb = details["memory_info"]["rss"] / formatting.MIB
+    info = {**{key: details[key] for key in keys}, "memory_mb": memory_mb}
     return {**listed, "process_info": info}

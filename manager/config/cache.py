@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,8 @@ from manager.config.fleet import Alerts, Fleet
 from manager.config.loaded import LoadedConfigs, LoadedFile
 from manager.config.spec import InstanceSpec, Variable
 from manager.errors import Problem
-from manager.util import atomic_file
-
-RULES = (
-    "bot_argv.py",
-    "models.py",
-    "variables.py",
-    "flat_format.py",
-    "loader.py",
-    "fleet_settings.py",
-    "spec.py",
-)
-"""Source files that define what a config means; after an update of them the cache is invalid."""
+from manager.i18n import Text
+from manager.util import atomic_file, source_stamp
 
 PATHS = ("project_dir", "data_dir")
 
@@ -59,8 +49,15 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: 
         "signature": read_at,
         "fleet": {**fleet._asdict(), **{name: str(getattr(fleet, name)) for name in PATHS}},
         "ids": dict(ids),
-        "files": [file._asdict() for file in loaded.files],
-        "conflicts": loaded.conflicts,
+        "files": [
+            {
+                **file._asdict(),
+                "problems": _plain(file.problems),
+                "warnings": _plain(file.warnings),
+            }
+            for file in loaded.files
+        ],
+        "conflicts": _plain(loaded.conflicts),
     }
     try:
         path = _file(fleet.project_dir)
@@ -82,8 +79,8 @@ def _file(project_dir: Path) -> Path:
 def signature(project_dir: Path) -> list[Any]:
     """Return a value that changes with every file that is read, this program, and the number of cores."""
     config = project_dir / "config"
-    rules = [_stamp(Path(__file__).with_name(name)) for name in RULES]
-    stamps: list[Any] = [__version__, rules, os.cpu_count(), _stamp(config / "fleet.toml")]
+    program = [__version__, source_stamp.stamp("config")]
+    stamps: list[Any] = [program, os.cpu_count(), _stamp(config / "fleet.toml")]
     try:
         with os.scandir(config / "active") as entries:
             stamps += sorted(_stamp(entry) for entry in entries if entry.name.endswith(".json"))
@@ -123,10 +120,15 @@ def _spec(raw: list[Any]) -> InstanceSpec:
 
 
 def _problems(raw: list[list[Any]]) -> tuple[Problem, ...]:
-    return tuple(
-        Problem(file, path, message, tuple((name, value) for name, value in params))
-        for file, path, message, params in raw
-    )
+    return tuple(Problem(file, path, Text(message, **params)) for file, path, message, params in raw)
+
+
+def _plain(problems: Iterable[Problem]) -> list[list[Any]]:
+    """Convert problems to plain data for `_problems`.
+
+    A parameter that is not JSON prevents the cache from being written.
+    """
+    return [[file, path, text.message, text.params] for file, path, text in problems]
 
 
 def _with_tuples(raw: dict[str, Any]) -> dict[str, Any]:

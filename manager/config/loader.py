@@ -60,7 +60,7 @@ def load_file(
     try:
         raw = strict_json.read(path)
     except strict_json.JsonFault as fault:
-        return LoadedFile(file, problems=(Problem.at(file, fault.path, fault.message, **fault.params),))
+        return LoadedFile(file, problems=(Problem(file, fault.path, fault.text),))
     return load_value(raw, file, fleet, defaults, variables, ids)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from manager.i18n import mark
+from manager.i18n import Text, mark
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 ID_RULE = mark("must be 1 to 63 characters of A-Z a-z 0-9 _ . - and start with a letter or digit")
@@ -30,8 +30,7 @@ class Fault(ValueError):
 
     def __init__(self, message: str, /, **params: object) -> None:
         super().__init__(message.format(**params))
-        self.message = message
-        self.params = params
+        self.text = Text(message, **params)
 
 
 class Section(BaseModel):

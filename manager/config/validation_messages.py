@@ -94,7 +94,7 @@ def _problem(file: str, model: type[BaseModel], detail: ErrorDetails) -> Problem
     path = ".".join(str(part) for part in detail["loc"])
     cause = detail.get("ctx", {}).get("error")
     if isinstance(cause, Fault):
-        return Problem.at(file, path, cause.message, **cause.params)
+        return Problem(file, path, cause.text)
     kind = detail["type"]
     if kind == "missing":
         return Problem.at(file, path, "is missing")

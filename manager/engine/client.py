@@ -18,11 +18,10 @@ from typing import IO, Any
 
 from manager.config.fleet import DEFAULT_PARALLELISM
 from manager.engine import http_socket
-from manager.engine.docker_sdk import Sdk
+from manager.engine.docker_sdk import Sdk, no_answer
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.streams import STREAMS, EventStream, Stream
-from manager.errors import EngineError, EngineUnreachable, NotFound, UsageError, refusal
-from manager.util import bundle
+from manager.errors import EngineError, NotFound, UsageError, refusal
 
 CLIENT_VARIABLE = "BOTFLEET_ENGINE_CLIENT"
 CLIENTS = ("socket", "sdk")
@@ -213,7 +212,7 @@ class Engine:
                         return True
                 except http_socket.NoAnswer:
                     return False
-            raise _no_answer("timed out")
+            raise no_answer("timed out")
         finally:
             stream.close()
 
@@ -223,7 +222,7 @@ class Engine:
         try:
             return http_socket.Stream(self._socket, "/events", query)
         except http_socket.NoAnswer as error:
-            raise _no_answer(error) from error
+            raise no_answer(error) from error
 
     def logs(
         self,
@@ -264,13 +263,6 @@ class Engine:
         try:
             return http_socket.call(self._socket, method, api, query, body, timeout)
         except http_socket.NoAnswer as error:
-            raise _no_answer(error) from error
+            raise no_answer(error) from error
         except http_socket.ApiError as error:
             raise refusal(error.status, error.why) from error
-
-
-def _no_answer(why: object) -> EngineUnreachable:
-    return EngineUnreachable(
-        "no Docker Engine answers ({why}); start it, or run `{command}`",
-        why=why, command=bundle.engine_command(),
-    )  # fmt: skip

@@ -18,7 +18,7 @@ from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.errors import ManagerError
 from manager.i18n import Text
-from manager.util import atomic_file, console, ownership
+from manager.util import atomic_file, console, ownership, source_stamp
 
 PLUGIN_DIRS = (
     "/usr/local/lib/docker/cli-plugins",
@@ -71,10 +71,11 @@ def _plugin() -> Path | None:
 
 
 def _key(specs: Collection[InstanceSpec], used: Mapping[str, str], plugin: Path, fleet: Fleet) -> str:
-    """Changes with all that the file is made of, what is put into it, where it lies, and the Compose that reads it."""
+    """Changes with all that the file is made of, what is put into it, where it lies, what renders it, and what reads it."""
     found = plugin.stat()
     facts = [
         __version__,
+        source_stamp.stamp("config", "engine"),
         [spec._replace(literals=dict(spec.literals)) for spec in specs],
         [str(value) for value in fleet],
         sorted(used.items()),

@@ -50,7 +50,8 @@ def commands(path: str) -> Iterator[str]:
     seen = set()
     for folder in path.split(os.pathsep):
         file = Path(folder, "docker")
-        if folder and file.is_file() and os.access(file, os.X_OK) and (real := file.resolve()) not in seen:
+        # `access` first: a folder of PATH may be closed to this user, where is_file() raises
+        if folder and os.access(file, os.X_OK) and file.is_file() and (real := file.resolve()) not in seen:
             seen.add(real)
             yield str(file)
 

@@ -27,6 +27,7 @@ FRAME_HEAD = Struct(">BxxxL")
 """Before each frame of a log: the stream's number and the frame's size."""
 STDERR = 2
 READ_AHEAD = 1 << 16
+MOST_LINES = 1000
 
 
 class Sdk:
@@ -118,12 +119,12 @@ class Sdk:
         return SdkEvents(answer)
 
     def output(self, container: str, stream: Stream, lines: int) -> str:
-        """The last lines that a container printed there."""
+        """The last lines that a container printed there, among its last MOST_LINES: the engine's own tail counts both streams."""
         with _translated():
             raw: bytes = self._client.logs(
-                container, stdout=stream == "stdout", stderr=stream == "stderr", tail=lines
+                container, stdout=stream == "stdout", stderr=stream == "stderr", tail=max(lines, MOST_LINES)
             )
-        return raw.decode(errors="replace")
+        return "".join(raw.decode(errors="replace").splitlines(keepends=True)[-lines:])
 
     def frames(self, api: str, query: Mapping[str, str], *, follow: bool) -> Iterator[tuple[Stream, bytes]]:
         """(stream, frame) pairs of a log, as they come. Raises NotFound."""
@@ -156,10 +157,7 @@ class Sdk:
         try:
             client = docker.from_env(timeout=CALL_TIMEOUT_S, max_pool_size=self._connections).api
         except DockerException as error:
-            raise EngineUnreachable(
-                "no Docker Engine answers ({why}); start it, or run `{command}`",
-                why=_short(error), command=bundle.engine_command(),
-            ) from error  # fmt: skip
+            raise no_answer(_short(error)) from error
         endpoint = client.base_url
         if not endpoint.startswith(("http+docker://", "npipe://")):
             client.close()
@@ -265,13 +263,22 @@ def _translated() -> Iterator[None]:
         status = error.response.status_code if error.response is not None else 0
         raise refusal(status, str(error.explanation or error).strip()) from error
     except (OSError, HTTPError, HTTPException, DockerException) as error:
-        raise EngineUnreachable("the Docker Engine does not answer: {why}", why=_short(error)) from error
+        raise no_answer(_short(error)) from error
+
+
+def no_answer(why: object) -> EngineUnreachable:
+    """Return the error for an engine that does not answer, whichever way it was asked."""
+    return EngineUnreachable(
+        "no Docker Engine answers ({why}); start it, or run `{command}`",
+        why=why, command=bundle.engine_command(),
+    )  # fmt: skip
 
 
 def _short(error: BaseException) -> str:
-    """The innermost cause in one line: the SDK wraps a refused connection four times."""
-    cause: BaseException = error
-    while cause.__context__ is not None and not isinstance(cause, OSError):
-        cause = cause.__context__
+    """The innermost cause in one line: the SDK wraps a refused connection four times, and each wrapper is an OSError too."""
+    causes = [error]
+    while (inner := causes[-1].__context__) is not None:
+        causes.append(inner)
+    cause = next((each for each in reversed(causes) if isinstance(each, OSError)), causes[-1])
     text = str(cause).strip() or type(cause).__name__
     return text.splitlines()[0][:300]

@@ -28,11 +28,13 @@ def holder(port: int, engine: Engine, fleet_name: str) -> str:
         if (left := next(_proxies(port), None)) is not None:
             return str(
                 Text(
-                    "the Docker Engine itself ({proxy}, pid {pid}), for a container that is gone: an engine that was killed"
+                    "the Docker Engine itself ({proxy}, pid {pid}), for a container that is gone: an engine"
+                    " that was killed"
                     " leaves that behind, and restarting the Docker Engine clears it",
-                    proxy=PROXY, pid=left.pid,
+                    proxy=PROXY,
+                    pid=left.pid,
                 )
-            )  # fmt: skip
+            )
         for connection in psutil.net_connections("tcp"):
             listens = (
                 connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port
@@ -45,7 +47,10 @@ def holder(port: int, engine: Engine, fleet_name: str) -> str:
 
 
 def _proxies(port: int) -> Iterator[Process]:
-    """The engine's processes for this port. By their command line: they may be in another network namespace."""
+    """The engine's processes for this port.
+
+    By their command line: they may be in another network namespace.
+    """
     import psutil
 
     for process in psutil.process_iter(["name", "cmdline"]):

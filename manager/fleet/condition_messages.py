@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from manager.fleet.supervisor_state import Condition
 from manager.i18n import Text, mark
-from manager.util.console import age
+from manager.util.formatting import age
 
 SENTENCES: Mapping[tuple[str, str], str] = {
     ("paused", ""): mark("it was told to pause"),

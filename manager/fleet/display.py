@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Literal
 
 from manager.fleet import amounts, doing
@@ -14,52 +13,72 @@ from manager.fleet.instance import Instance
 from manager.fleet.status import State
 from manager.fleet.supervisor_state import Cancel, SupervisorState
 from manager.i18n import Text, _, mark
-from manager.util import text_table
-from manager.util.console import age, has_colour
-from manager.util.text_table import Table
-
-PS_FIRST_TO_GO = (8, 6, 9, 10, 11, 7, 5, 4)
-"""Columns of `ps` that a narrow terminal does without: strategy, exchange, web port, restarts, since, symbol, position, P&L."""
+from manager.util import formatting, text_table
+from manager.util.console import has_colour
+from manager.util.text_table import Column, Table
 
 STAMP = re.compile(r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?\]?[\s:|-]*")
 LEVEL = re.compile(r"[\[(]?(DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL)[\])]?[\s:|-]+")
 """What begins a line of a log: neither says why a bot died."""
 
-LIST_WIDTHS = (20, 10, 10, 40)
 LIST_RULE = "-" * 116
 
 
 def ps_table(views: Sequence[Instance], width: int | None = None) -> Table:
-    """The table of `manager ps`; with a terminal's width, without the columns it has no room for."""
-    heads = [
-        "ID", _("MODE"), _("STATE"), _("DOING"), _("P&L"), _("POSITION"), _("EXCHANGE"), _("SYMBOL"), _("STRATEGY"),
-        _("WEB"), _("RESTARTS"), _("SINCE"), _("NOTE"),
-    ]  # fmt: skip
-    pnl = amounts.aligned([pnl_text(view.report.report) if view.report else "" for view in views])
-    positions = amounts.aligned([position_text(view.report.report) if view.report else "" for view in views])
-    rows = [_ps_row(*each) for each in zip(views, pnl, positions, strict=True)]
+    """Return the table of `manager ps`; with a terminal's width, without the columns it has no room for."""
+    columns = aligned(PS_COLUMNS, views)
     if width is None:
-        return text_table.plain(heads, rows)
+        rows = [text_table.cells(columns, view) for view in views]
+        return text_table.plain(text_table.headings(columns), rows)
     keep = [doing.severity(view) != "calm" for view in views]
-    return text_table.fitted(heads, rows, width, PS_FIRST_TO_GO, keep)
+    return text_table.fitted(columns, views, width, keep)
+
+
+def aligned(columns: Sequence[Column[Instance]], views: Sequence[Instance]) -> list[Column[Instance]]:
+    """Return the columns with the points of P&L and position below each other."""
+    texts = {
+        "pnl": amounts.aligned([pnl_text(view.report.report) if view.report else "" for view in views]),
+        "position": amounts.aligned(
+            [position_text(view.report.report) if view.report else "" for view in views]
+        ),
+    }
+    return [_with_texts(column, views, texts.get(column.name)) for column in columns]
+
+
+def _with_texts(
+    column: Column[Instance], views: Sequence[Instance], texts: Sequence[str] | None
+) -> Column[Instance]:
+    if texts is None:
+        return column
+    by_id = {view.id: text for view, text in zip(views, texts, strict=True)}
+    return column._replace(cell=lambda view: _painted_amount(column.name, view, by_id[view.id]))
+
+
+def _painted_amount(name: str, view: Instance, text: str) -> str:
+    if name == "pnl":
+        return painted_pnl(view.report, text, is_old=not view.is_bot_up)
+    return text if view.is_bot_up else painted("off", text)
 
 
 def ps_objects(views: Iterable[Instance]) -> list[dict[str, Any]]:
-    """The array of `manager ps --json`. Times are ISO 8601 with offset."""
+    """Return the array of `manager ps --json`. Times are ISO 8601 with offset."""
     return [_ps_object(view) for view in views]
 
 
 def list_table(views: Iterable[Instance], pids: Mapping[str, int]) -> str:
-    """The old system's `list`, byte for byte in Chinese."""
-    rows = [view for view in views if view.container is not None]
+    """Return the old system's `list`, byte for byte in Chinese."""
+    rows = listed(views, pids)
     if not rows:
         return _("no running instances")
-    heads = [_("Instance ID"), "PID", _("Web port"), _("Config file"), _("Started")]
-    lines = [
-        "".join(f"{head:<{width}} " for head, width in zip(heads, LIST_WIDTHS, strict=False)) + heads[-1],
-        LIST_RULE,
-    ]
-    return "\n".join([*lines, *(_list_row(view, pids.get(view.id, 0)) for view in rows)])
+    columns = [column for column in LIST_COLUMNS if column.name in {*LIST_WIDTHS, "started"}]
+    *heads, last = text_table.headings(columns)
+    head = "".join(f"{text:<{width}} " for text, width in zip(heads, LIST_WIDTHS.values(), strict=True))
+    return "\n".join([head + last, LIST_RULE, *(_list_row(columns, row) for row in rows)])
+
+
+def listed(views: Iterable[Instance], pids: Mapping[str, int]) -> list[Listed]:
+    """Return the rows of `manager list`: the instances that have a container, with their bots' pids."""
+    return [(view, pids.get(view.id, 0)) for view in views if view.container is not None]
 
 
 def since(view: Instance) -> float | None:
@@ -185,23 +204,47 @@ def _next_restart(said: SupervisorState, at: float) -> Text:
     )
 
 
-def _ps_row(view: Instance, pnl: str, position: str) -> list[str]:
-    began, state, urgency = since(view), view.verdict.state, doing.severity(view)
-    return [
-        view.id,
-        painted("live", mode_text(view.mode)) if view.mode == "live" else mode_text(view.mode),
-        painted(doing.STATE_SEVERITY[state] if urgency == "calm" else urgency, _(state)),
-        painted(urgency, doing_text(view)),
-        painted_pnl(view.report, pnl, is_old=not view.is_bot_up),
-        position if view.is_bot_up else painted("off", position),
-        view.exchange or "",
-        view.symbol or "",
-        view.strategy or "",
-        str(view.web_port or ""),
-        str(view.supervision.restarts_total if view.supervision else 0),
-        "" if began is None else age(time.time() - began),
-        note(view),
-    ]
+def _since_text(view: Instance) -> str:
+    began = since(view)
+    return "" if began is None else formatting.age(time.time() - began)
+
+
+PS_COLUMNS: Sequence[Column[Instance]] = (
+    Column("id", "ID", lambda view: view.id),
+    Column("mode", mark("MODE"), lambda view: _painted_mode(view)),
+    Column("state", mark("STATE"), lambda view: _painted_state(view)),
+    Column("doing", mark("DOING"), lambda view: painted(doing.severity(view), doing_text(view))),
+    Column("pnl", mark("P&L"), lambda view: pnl_text(view.report.report) if view.report else "", priority=1),
+    Column(
+        "position",
+        mark("POSITION"),
+        lambda view: position_text(view.report.report) if view.report else "",
+        priority=2,
+    ),
+    Column("exchange", mark("EXCHANGE"), lambda view: view.exchange or "", priority=8),
+    Column("symbol", mark("SYMBOL"), lambda view: view.symbol or "", priority=3),
+    Column("strategy", mark("STRATEGY"), lambda view: view.strategy or "", priority=9),
+    Column("web", mark("WEB"), lambda view: str(view.web_port or ""), priority=7),
+    Column(
+        "restarts",
+        mark("RESTARTS"),
+        lambda view: str(view.supervision.restarts_total if view.supervision else 0),
+        priority=6,
+    ),
+    Column("since", mark("SINCE"), _since_text, priority=5),
+    Column("note", mark("NOTE"), lambda view: note(view)),
+)
+"""Columns of `ps`. A narrow terminal does without the strategy first; mode, state and doing stay."""
+
+
+def _painted_mode(view: Instance) -> str:
+    text = mode_text(view.mode)
+    return painted("live", text) if view.mode == "live" else text
+
+
+def _painted_state(view: Instance) -> str:
+    urgency, state = doing.severity(view), view.verdict.state
+    return painted(doing.STATE_SEVERITY[state] if urgency == "calm" else urgency, _(state))
 
 
 def doing_text(view: Instance) -> str:
@@ -236,9 +279,7 @@ def _ps_object(view: Instance) -> dict[str, Any]:
         "web_port": view.web_port,
         "health": health(view),
         "restarts": said.restarts_total if said else 0,
-        "since": None
-        if began is None
-        else datetime.fromtimestamp(began).astimezone().isoformat(timespec="seconds"),
+        "since": None if began is None else formatting.iso_with_offset(began),
         "last_exit": None
         if said is None or said.last_exit is None
         else {
@@ -247,7 +288,7 @@ def _ps_object(view: Instance) -> dict[str, Any]:
             "oom": said.last_exit.oom,
             "why": said.last_exit.why,
             "stderr_tail": list(said.last_exit.stderr_tail),
-            "at": datetime.fromtimestamp(said.last_exit.at).astimezone().isoformat(timespec="seconds"),
+            "at": formatting.iso_with_offset(said.last_exit.at),
         },
         "wish": view.remembered.wish,
         "halted": view.remembered.halted is not None,
@@ -304,12 +345,33 @@ def is_well(view: Instance) -> bool:
     return view.verdict.is_running and doing.severity(view) != "bad"
 
 
-def _list_row(view: Instance, pid: int) -> str:
-    assert view.container is not None
-    light = "🟢" if is_well(view) else "🔴"
-    began = since(view) or 0.0
-    started = datetime.fromtimestamp(began).strftime("%Y-%m-%d %H:%M:%S")
-    return f"{light} {view.id:<18} {pid or '-':<10} {view.web_port or '-':<10} {view.container.config_file:<40} {started}"
+Listed = tuple[Instance, int]
+"""An instance that has a container, and its bot's pid; 0 where there is none."""
+
+
+def _config_file(row: Listed) -> str:
+    return row[0].container.config_file if row[0].container else ""
+
+
+LIST_COLUMNS: Sequence[Column[Listed]] = (
+    Column("id", mark("Instance ID"), lambda row: row[0].id),
+    Column("state", mark("State"), lambda row: _(row[0].verdict.state)),
+    Column("pid", "PID", lambda row: str(row[1] or "")),
+    Column("web", mark("Web port"), lambda row: str(row[0].web_port or "")),
+    Column("config", mark("Config file"), _config_file),
+    Column("started", mark("Started"), lambda row: formatting.date_and_time(since(row[0]) or 0.0)),
+)
+"""Columns of `list`. The old system's own table has a light in place of the state."""
+
+LIST_WIDTHS: Mapping[str, int] = {"id": 20, "pid": 10, "web": 10, "config": 40}
+
+
+def _list_row(columns: Sequence[Column[Listed]], row: Listed) -> str:
+    light = "🟢" if is_well(row[0]) else "🔴"
+    instance, *texts, started = text_table.cells(columns, row)
+    _instance, *widths = LIST_WIDTHS.values()
+    middle = " ".join(f"{text or '-':<{width}}" for text, width in zip(texts, widths, strict=True))
+    return f"{light} {instance:<18} {middle} {started}"
 
 
 STATE_WORDS = (

@@ -16,7 +16,7 @@ from manager.fleet import host
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
-from manager.util import atomic_file, ownership, strict_json
+from manager.util import atomic_file, formatting, ownership, strict_json
 
 Record = dict[str, Any]
 OLD_PLACE = Path("logs", "instances.json")
@@ -131,11 +131,6 @@ def records(snapshot: FleetSnapshot, pids: Pids, before: Mapping[str, Any]) -> d
     return dict(sorted(result.items()))
 
 
-def local_iso(epoch: float) -> str:
-    """`2025-11-30T19:00:00`, local time, as the old system wrote it."""
-    return datetime.fromtimestamp(epoch).isoformat(timespec="seconds")
-
-
 def _record(view: Instance, fleet: Fleet, pids: Pids, before: object) -> Record:
     assert view.container is not None
     said = view.supervision
@@ -146,16 +141,16 @@ def _record(view: Instance, fleet: Fleet, pids: Pids, before: object) -> Record:
         "bot_pid": pids.bots.get(view.id, 0),
         "log_dir": fleet.relative(fleet.data_dir / view.log_dir),
         "web_port": view.container.web_port,
-        "started_at": local_iso(started),
+        "started_at": formatting.iso(started),
         "status": view.verdict.state,
-        "registered_at": view.remembered.registered_at or local_iso(view.container.created),
+        "registered_at": view.remembered.registered_at or formatting.iso(view.container.created),
     }
     if not isinstance(before, dict):
         before = {}
     record = {**record, **{key: value for key, value in before.items() if key not in OWN_KEYS}}
     if {**before, "last_updated": None} == {**record, "last_updated": None}:
         return dict(before)
-    return {**record, "last_updated": local_iso(time.time())}
+    return {**record, "last_updated": formatting.iso(time.time())}
 
 
 def living_pid(record: object) -> int:
@@ -198,7 +193,7 @@ def read_to_replace(path: Path) -> tuple[dict[str, Any], Text | None]:
     found = read(path)
     if found is not None:
         return found, None
-    aside = path.with_name(f"{path.name}.unreadable-{time.strftime('%Y%m%d-%H%M%S')}")
+    aside = path.with_name(f"{path.name}.unreadable-{formatting.stamp(time.time())}")
     path.rename(aside)
     return {}, Text("{path} could not be parsed and was put aside as {aside}", path=path, aside=aside.name)
 

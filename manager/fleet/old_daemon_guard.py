@@ -1,4 +1,6 @@
-"""What the old system still runs: an instance must never have two bots, one of its daemon's and one in a container."""
+"""What the old system still runs: an instance must never have two bots, one of its daemon's and one in a
+container.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def registries(fleet: Fleet) -> tuple[Path, ...]:
 
 
 def still_running(snapshot: FleetSnapshot, ids: Iterable[str]) -> dict[str, ManagerError]:
-    """Those of the instances that a process outside of our containers runs, each with the error that says so."""
+    """Those of the instances that a process outside of our containers runs, each with the error that says
+    so.
+    """
     plan_input, found = snapshot.plan_input, {}
     wanted = [each for each in ids if not plan_input.is_up(each) and not plan_input.runs_elsewhere(each)]
     for file in registries(snapshot.project.fleet) if wanted else ():
@@ -31,15 +35,19 @@ def still_running(snapshot: FleetSnapshot, ids: Iterable[str]) -> dict[str, Mana
         for each in wanted:
             if pid := instances_json.living_pid(known.get(each)):
                 found[each] = ManagerError(
-                    "{id} is run by process {pid}, which is no container of ours ({file} names it): stop it there first,"
+                    "{id} is run by process {pid}, which is no container of ours ({file} names it): stop it"
+                    " there first,"
                     " or take its record out of that file",
-                    id=each, pid=pid, file=snapshot.project.fleet.relative(file),
-                )  # fmt: skip
+                    id=each,
+                    pid=pid,
+                    file=snapshot.project.fleet.relative(file),
+                )
     return {**_in_old_folders(snapshot.project, wanted), **found}
 
 
 def _in_old_folders(project: Project, wanted: Iterable[str]) -> dict[str, ManagerError]:
-    """The same of the old system's folders: those that instances were imported from, and this one if it is such a folder.
+    """The same of the old system's folders: those that instances were imported from, and this one if it is
+    such a folder.
 
     They are whole, and their daemons can be started again.
     """
@@ -56,8 +64,10 @@ def _in_old_folders(project: Project, wanted: Iterable[str]) -> dict[str, Manage
         if pids := systems[source.folder].running(each, config, source.log_dir, market).pids:
             found[each] = ManagerError(
                 "{id} is run by the old system in {folder} (processes {pids}): stop it there first",
-                id=each, folder=source.folder, pids=", ".join(map(str, pids)),
-            )  # fmt: skip
+                id=each,
+                folder=source.folder,
+                pids=", ".join(map(str, pids)),
+            )
     return found
 
 

@@ -55,14 +55,14 @@ class Project(NamedTuple):
             path = Path(file).resolve()
             is_there = path.exists()
         except (OSError, ValueError, RuntimeError) as error:  # a NUL, a name too long, links in a circle
-            raise ConfigError([Problem.at(file, "", "there is no such file")]) from error
+            raise ConfigError([Problem.at(file, "", "no such file")]) from error
         for loaded in self.loaded.files:
             if (self.fleet.project_dir / loaded.file).resolve() == path:
                 if loaded.spec is None:
                     raise ConfigError(loaded.problems)
                 return loaded.spec.id
         if not is_there:
-            raise ConfigError([Problem.at(file, "", "there is no such file")])
+            raise ConfigError([Problem.at(file, "", "no such file")])
         raise UsageError(
             "{file} is not in {folder}: copy it there first",
             file=file,

@@ -127,7 +127,7 @@ def load(path: Path, fleet: str) -> FleetState:
             return FleetState(fleet)
         memory = _decoded(strict_json.read(path, max_bytes=16_000_000))
     except strict_json.JsonFault as fault:
-        return _unusable(fleet, Problem.at(str(path), fault.path, fault.message, **fault.params))
+        return _unusable(fleet, Problem(str(path), fault.path, fault.text))
     except OSError as error:
         return _unusable(
             fleet, Problem.at(str(path), "", "cannot be read: {why}", why=error.strerror or error)

@@ -59,7 +59,7 @@ def verdict(
     known = _of_container(container, supervision, uptime)
     if configured:
         return known
-    why = known.why or Text("no config names it")
+    why = known.why or Text("not used by any config")
     return Status("orphan", known.word or known.state, why, inner=known.state)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from typing import Any
 
 from manager.fleet import display
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
+from manager.util import formatting
 
 
 def status_object(view: Instance, snapshot: FleetSnapshot, pid: int) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def status_object(view: Instance, snapshot: FleetSnapshot, pid: int) -> dict[str
     why = view.verdict.why
     return {
         "running": view.verdict.is_running,
-        "timestamp": datetime.now().isoformat(timespec="microseconds"),
+        "timestamp": formatting.iso_precise(time.time()),
         "pid": pid or None,
         "process_info": process_info(pid) if pid else None,
         "config": _config(view, snapshot),
@@ -46,12 +46,12 @@ def process_info(pid: int) -> dict[str, Any] | None:
             return {
                 "name": process.name(),
                 "cmdline": process.cmdline(),
-                "create_time": datetime.fromtimestamp(created).isoformat(timespec="microseconds"),
+                "create_time": formatting.iso_precise(created),
                 "cpu_percent": round(100 * (times.user + times.system) / elapsed, 1),
                 "memory_info": {
                     "rss": memory.rss,
                     "vms": memory.vms,
-                    "rss_mb": round(memory.rss / (1 << 20), 1),
+                    "rss_mb": round(memory.rss / formatting.MIB, 1),
                 },
                 "status": process.status(),
                 "num_threads": process.num_threads(),

@@ -1,7 +1,8 @@
-"""state/history.json: what an instance was before its last upgrade, so that it can be that again. One step per instance.
+"""state/history.json: what an instance was before its last upgrade, so that it can be that again. One step
+per instance.
 
-The old container's definition stands here, which holds no secret; its image is kept from being pruned by a tag of ours, its env
-file in a folder of its own beside the secrets, which no container mounts.
+The old container's definition stands here, which holds no secret; its image is kept from being pruned by a
+tag of ours, its env file in a folder of its own beside the secrets, which no container mounts.
 """
 
 from __future__ import annotations
@@ -21,18 +22,28 @@ SCHEMA = 1
 MAX_BYTES = 32_000_000
 TAG = "rollback-"
 KEPT_CONFIG = (
-    "Hostname", "User", "Cmd", "Env", "Labels", "ExposedPorts", "StopTimeout", "Healthcheck", "Entrypoint", "WorkingDir",
-)  # fmt: skip
+    "Hostname",
+    "User",
+    "Cmd",
+    "Env",
+    "Labels",
+    "ExposedPorts",
+    "StopTimeout",
+    "Healthcheck",
+    "Entrypoint",
+    "WorkingDir",
+)
 
 Phase = Literal["going", "done", "back"]
-"""`going`: being upgraded, or a killed manager was at it; `done`: upgraded; `back`: it is what it was before."""
+"""`going`: being upgraded, or a killed manager was at it; `done`: upgraded; `back`: it is what it was before.
+"""
 
 
 class UpgradeRecord(NamedTuple):
     """One instance's last upgrade.
 
-    `container`: the old container's id; `definition`: the raw body to make it again; `image_id`, `config_hash`: the new
-    ones; `at`: ISO, local.
+    `container`: the old container's id; `definition`: the raw body to make it again; `image_id`,
+    `config_hash`: the new ones; `at`: ISO, local.
     """
 
     phase: Phase
@@ -52,7 +63,9 @@ class UpgradeRecord(NamedTuple):
         return not only_values or self.phase == "back" or container.id == self.container
 
     def is_valid(self, container: Container | None) -> bool:
-        """Whether nobody has changed the instance by other means since; one without a container has kept what it was."""
+        """Whether nobody has changed the instance by other means since; one without a container has kept what
+        it was.
+        """
         if container is None or self.phase == "going":
             return True
         if self.phase == "back":
@@ -75,7 +88,10 @@ NONE: Steps = MappingProxyType({})
 
 
 def load(fleet: Fleet) -> dict[str, UpgradeRecord]:
-    """Instance → its last upgrade; empty where there is no file. Raises ManagerError for one that cannot be used."""
+    """Instance → its last upgrade; empty where there is no file.
+
+    Raises ManagerError for one that cannot be used.
+    """
     path = fleet.upgrade_records_file
     if not path.exists():
         return {}
@@ -87,8 +103,9 @@ def load(fleet: Fleet) -> dict[str, UpgradeRecord]:
     except (strict_json.JsonFault, TypeError, KeyError, ValueError, AttributeError) as error:
         raise ManagerError(
             "{path} cannot be read ({why}); move it away, and what was before the last upgrades is forgotten",
-            path=path, why=error,
-        ) from error  # fmt: skip
+            path=path,
+            why=error,
+        ) from error
 
 
 def save(fleet: Fleet, steps: Steps) -> None:

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 
 from manager.errors import ConfigError, ManagerError, UsageError, writing_to
-from manager.fleet import instances_json, state_file
+from manager.fleet import state_file
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import FleetState
 from manager.ops.action import Action, Change
-from manager.util import ownership
+from manager.util import formatting, ownership
 
 
 def remember(snapshot: FleetSnapshot, after: FleetState) -> None:
@@ -20,7 +20,7 @@ def remember(snapshot: FleetSnapshot, after: FleetState) -> None:
     if after == snapshot.project.memory:
         return
     if after.faults:
-        raise ManagerError("this cannot be remembered: {fault}", fault=after.faults[0])
+        raise ManagerError("cannot restore the fleet's state: {fault}", fault=after.faults[0])
     path = snapshot.project.fleet.state_file
     with writing_to(path):
         ownership.make_folder(path.parent)
@@ -60,7 +60,7 @@ def memory_after(
         gone = [action.instance for action in actions if action.kind == "remove"]
         after = after.with_taken_down(gone, time.time())
     starting = [action.instance for action in actions if action.starts]
-    after = after.with_registered(starting, instances_json.local_iso(time.time()))
+    after = after.with_registered(starting, formatting.iso(time.time()))
     open_ports = {
         each: spec.web_port
         for each, spec in snapshot.project.specs.items()

@@ -1,8 +1,9 @@
-"""Asks the exchange, from a one-off container, which orders of an instance are open: its own bot is down by then.
+"""Asks the exchange, from a one-off container, which orders of an instance are open: its own bot is down by
+then.
 
-The one-off is made from what the instance's container is (image, user, network, folders, argv) and not from its config, which
-may be broken or changed. It gets the credentials as the bot does, in its secrets folder; it is bounded in time from within,
-and removed whatever happens.
+The one-off is made from what the instance's container is (image, user, network, folders, argv) and not from
+its config, which may be broken or changed. It gets the credentials as the bot does, in its secrets folder; it
+is bounded in time from within, and removed whatever happens.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from manager.i18n import Text
 from manager.util.sanitize import replace_unprintable
 
 ANSWER_WITHIN_S = 45
-"""A loaded machine needs some seconds for ccxt, a lost answer of the exchange 8 s to settle, each of two calls 4 s thrice."""
+"""A loaded machine needs some seconds for ccxt, a lost answer of the exchange 8 s to settle, each of two
+calls 4 s thrice.
+"""
 FOLDERS = (DATA_AT, SECRETS_AT)
 MARGIN_S = 15
 """Until the container has started, and is seen to have ended."""
@@ -31,7 +34,8 @@ MOST_WORDS = 300
 
 
 class Answer(NamedTuple):
-    """What the exchange said: orders of the instance still open there (None: unknown, `why` says why), and those of others.
+    """What the exchange said: orders of the instance still open there (None: unknown, `why` says why), and
+    those of others.
 
     `orders`: the first of them, `sell 0.1 @ 151`.
     """
@@ -77,7 +81,11 @@ def sweep(fleet: Fleet, engine: Engine) -> None:
 
 
 def body(inspected: Mapping[str, Any], instance: str, fleet: str, program: str) -> dict[str, Any]:
-    """The one-off's definition: the instance's own, without port, restart, health check, and all folders but two. Pure."""
+    """The one-off's definition: the instance's own, without port, restart, health check, and all folders but
+    two.
+
+    Pure.
+    """
     config, host = inspected["Config"], inspected["HostConfig"]
     own = dict(each.partition("=")[::2] for each in config.get("Env") or ())
     own |= {"BOTFLEET_ONCE": str(ANSWER_WITHIN_S), "BOTFLEET_BOT_COMMAND": program}
@@ -96,7 +104,7 @@ def body(inspected: Mapping[str, Any], instance: str, fleet: str, program: str) 
             "PortBindings": {},
             "RestartPolicy": {"Name": "no"},
         },
-    }  # fmt: skip
+    }
 
 
 def decoded(text: str) -> Answer:

@@ -1,4 +1,6 @@
-"""What must be there before containers can be made: the image, the network, the bots' user, Compose's hashes."""
+"""What must be there before containers can be made: the image, the network, the bots' user, Compose's
+hashes.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +43,14 @@ def gather(
 
     if not any(action.starts or action.kind == "rollback" for action in todo):
         return execute.ExecutionContext(
-            engine, fleet, project.specs, snapshot.plan_input.containers, snapshot.env_values, _no_place,
+            engine,
+            fleet,
+            project.specs,
+            snapshot.plan_input.containers,
+            snapshot.env_values,
+            _no_place,
             called_off,
-        )  # fmt: skip
+        )
     as_user = bot_user.bot_user(fleet, project.variables, engine)
     if kinds & {"create", "recreate"}:
         _require_image(snapshot)
@@ -83,7 +90,10 @@ def gather(
 
 
 def _own_hash(instance: str, snapshot: FleetSnapshot) -> str:
-    """Where Compose gives none. A container that is brought back has its own, and may have no config any more."""
+    """Where Compose gives none.
+
+    A container that is brought back has its own, and may have no config any more.
+    """
     wanted = snapshot.plan_input.wanted.get(instance)
     return wanted.config_hash if wanted else ""
 
@@ -98,15 +108,19 @@ def _require_image(snapshot: FleetSnapshot) -> None:
         raise ImageMissing("the image {image} is not there; build it: `manager build`", image=name)
     if not is_contract(snapshot.image.contract):
         raise ManagerError(
-            "the image {image} has no botfleet supervisor (label {label}); build it with `manager build --bot DIR`",
-            image=name, label=f"{SUPERVISOR}={NEWEST_CONTRACT}",
-        )  # fmt: skip
+            "the image {image} has no botfleet supervisor (label {label}); build it with `manager build"
+            " --bot DIR`",
+            image=name,
+            label=f"{SUPERVISOR}={NEWEST_CONTRACT}",
+        )
     if not is_known_contract(snapshot.image.contract):
         raise ManagerError(
             "the image {image} keeps contract {contract}, which this manager does not know (label {label});"
             " update the manager, or build the image again with `manager build`",
-            image=name, contract=snapshot.image.contract, label=SUPERVISOR,
-        )  # fmt: skip
+            image=name,
+            contract=snapshot.image.contract,
+            label=SUPERVISOR,
+        )
 
 
 def _ensure_network(engine: Engine, fleet: Fleet) -> None:
@@ -119,7 +133,8 @@ def _ensure_network(engine: Engine, fleet: Fleet) -> None:
             return
         if "address pool" in str(error):
             raise EngineError(
-                "the engine has no addresses left for the network {network}; `docker network prune` removes unused ones",
+                "the engine has no addresses left for the network {network}; `docker network prune` removes"
+                " unused ones",
                 network=fleet.network,
             ) from error
         raise

@@ -1,4 +1,6 @@
-"""Keeps what is needed to bring an old container back, and brings it back: effects of upgrade_records.py's records."""
+"""Keeps what is needed to bring an old container back, and brings it back: effects of upgrade_records.py's
+records.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ MAX_ENV_BYTES = 1_000_000
 def keep(
     container: Container, fleet: Fleet, engine: Engine, *, image_id: str, config_hash: str, at: str
 ) -> UpgradeRecord:
-    """Keeps the image and the env file of a container that is about to be replaced. Raises ManagerError; nothing is changed then."""
+    """Keeps the image and the env file of a container that is about to be replaced.
+
+    Raises ManagerError; nothing is changed then.
+    """
     inspected = engine.inspect(container.id)
     tag = upgrade_records.tag_of(fleet, container.image_id)
     engine.tag(container.image_id, *tag.rsplit(":", 1))
@@ -57,7 +62,9 @@ def tidy(steps: Mapping[str, UpgradeRecord], fleet: Fleet, engine: Engine) -> No
 def require_restorable(
     step: UpgradeRecord, instance: str, present: Container | None, fleet: Fleet, engine: Engine
 ) -> None:
-    """Raises ManagerError for what would fail after the stop: old image or folder gone, the old port another's now."""
+    """Raises ManagerError for what would fail after the stop: old image or folder gone, the old port
+    another's now.
+    """
     try:
         engine.image(str(step.definition["Image"]))
     except NotFound as error:
@@ -77,12 +84,17 @@ def require_restorable(
     if not host.is_port_free(fleet.bind_address, port):
         raise ManagerError(
             "cannot roll {id} back: its old port {port} is in use by {holder}",
-            id=instance, port=port, holder=port_holder.holder(port, engine, fleet.name),
-        )  # fmt: skip
+            id=instance,
+            port=port,
+            holder=port_holder.holder(port, engine, fleet.name),
+        )
 
 
 def restore(step: UpgradeRecord, instance: str, fleet: Fleet, engine: Engine, owner: tuple[int, int]) -> str:
-    """Makes the old container again, with its env file; returns its id. Not started. The new one must be gone."""
+    """Makes the old container again, with its env file; returns its id.
+
+    Not started. The new one must be gone.
+    """
     state_dir = fleet.instance_state_dir(instance)
     target = fleet.secrets_dir(instance) / env_file.ENV_FILE
     kept = upgrade_records.kept_env(fleet, instance)

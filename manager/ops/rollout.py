@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from manager.errors import FAILED, OK, TIMED_OUT, ConfigError, ManagerError, worst_exit_code
-from manager.fleet import instances_json, instances_json_refresh, lock, upgrade_records
+from manager.fleet import instances_json_refresh, lock, upgrade_records
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection, require_known
 from manager.fleet.session import Session
@@ -19,6 +19,7 @@ from manager.ops.action import Action, Outcome
 from manager.ops.events import ActionDone, Event, LeftAlone, Warned
 from manager.ops.rollback import purse_problem, put_back, valid
 from manager.ops.rollout_plan import Watched
+from manager.util import formatting
 from manager.util.polling import wait_until
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ class _Rollout:
 
     def _kept(self, batch: Sequence[Action]) -> dict[str, UpgradeRecord]:
         """Keep what each of these was before it is touched. One at which a killed upgrade was has been kept already."""
-        plan_input, at = self._snapshot.plan_input, instances_json.local_iso(time.time())
+        plan_input, at = self._snapshot.plan_input, formatting.iso(time.time())
         kept = {}
         for instance in (action.instance for action in batch):
             record, container = self.records.get(instance), plan_input.containers.get(instance)

@@ -3,7 +3,9 @@
 atomic_file, strict_json, ownership     files that users and other programs also read or write
 threads, polling                        concurrent work; waiting for what sends no event
 console, text_table, sanitize           lines, tables and untrusted text on a terminal
+drawn_table                             tables in the formats of tabulate
 progress_line, screen, prompt           live output and questions on a terminal
-time_parse                              times as users and log lines write them
+formatting, time_parse                  sizes, ages and times as we write them, and as users and log lines do
+source_stamp                            when caches of what the program computes become invalid
 bundle                                  data files shipped with the package
 """

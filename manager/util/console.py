@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from manager.errors import ManagerError
 from manager.i18n import _
-from manager.util import text_table
+
+if TYPE_CHECKING:
+    from manager.util.text_table import Columns, Item
 
 
 @contextmanager
@@ -73,12 +75,16 @@ def has_colour() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table with a header, each column as wide as its content.
+def table(columns: Columns[Item], items: Iterable[Item], style: str | None = None) -> str:
+    """Return a table with a header, each column as wide as its content; `style` is one of tabulate's formats.
 
     Wide characters count as two columns.
     """
-    return text_table.plain(heads, [list(map(str, row)) for row in rows]).text
+    from manager.util import drawn_table, text_table  # tabulate: 60 ms
+
+    numbers = [index for index, column in enumerate(columns) if column.align == "right"]
+    rows = [text_table.cells(columns, item) for item in items]
+    return drawn_table.draw(text_table.headings(columns), rows, style or drawn_table.PLAIN, numbers)
 
 
 def terminal_width() -> int | None:
@@ -88,25 +94,3 @@ def terminal_width() -> int | None:
     import shutil  # loads three compression modules
 
     return shutil.get_terminal_size().columns
-
-
-def age(seconds: float) -> str:
-    """Format a duration for a table column: `42s`, `7m`, `3h05m`, `12d`."""
-    seconds = max(0, int(seconds))
-    if seconds < 60:
-        return f"{seconds}s"
-    minutes = seconds // 60
-    if minutes < 60:
-        return f"{minutes}m"
-    if minutes < 48 * 60:
-        return f"{minutes // 60}h{minutes % 60:02}m"
-    return f"{minutes // 1440}d"
-
-
-def size(count: float) -> str:
-    """Format a number of bytes: `812 B`, `3.4 MB`, `12 GB`."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"

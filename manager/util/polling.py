@@ -1,4 +1,4 @@
-"""Waits for something that tells nobody when it happens."""
+"""Wait for a condition that has no notification."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ def wait_until(
     is_so: Callable[[], bool],
     deadline: float = math.inf,
     poll: float | Callable[[], float] = 1.0,
-    sleep: Callable[[float], object] = time.sleep,
+    sleep: Callable[[float], object] | None = None,
 ) -> bool:
-    """Ask until it is so; return whether it was, False when the deadline (monotonic clock) has passed.
+    """Poll a condition until it holds. Returns False when the deadline (monotonic clock) has passed.
 
-    It is asked at least once. `poll`: seconds between two questions, or what tells them each time. `sleep`: a wait that
-    something else may end, such as an Event's.
+    It is evaluated at least once. `poll`: seconds between two evaluations, or a function that returns them.
+    `sleep`: a wait that can be interrupted, such as an Event's.
     """
     while not is_so():
         if time.monotonic() >= deadline:
             return False
-        sleep(poll() if callable(poll) else poll)
+        (sleep or time.sleep)(poll() if callable(poll) else poll)
     return True

@@ -10,20 +10,19 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from manager.i18n import _
+from manager.i18n import Text, _
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
 
 
 class JsonFault(Exception):
-    """Signal that a file is not usable JSON: a message template, its parameters, and the key's path."""
+    """Signal that a file is not usable JSON: why, and the key's path."""
 
     def __init__(self, message: str, *, path: str = "", **params: object) -> None:
         super().__init__(message)
-        self.message = message
+        self.text = Text(message, **params)
         self.path = path
-        self.params = params
 
 
 def read(path: Path, max_bytes: int = MAX_BYTES) -> object:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+from manager.i18n import _
 
 GAP = 2
 """Between two columns."""
@@ -24,6 +26,27 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 Row = Sequence[str]
 
 
+Item = TypeVar("Item")
+
+
+class Column(NamedTuple, Generic[Item]):
+    """One column of a table, which is chosen by its name.
+
+    `heading` is translated where it is shown. `priority`: the highest gives way first on a narrow terminal; 0 never does.
+    `order` gives what rows are sorted by, where they can be; None for an item that comes last in any case.
+    """
+
+    name: str
+    heading: str
+    cell: Callable[[Item], str]
+    order: Callable[[Item], Any] | None = None
+    align: Literal["left", "right"] = "left"
+    priority: int = 0
+
+
+Columns = Sequence[Column[Item]]
+
+
 class Table(NamedTuple):
     """The heads' line, and the lines of each row."""
 
@@ -36,6 +59,16 @@ class Table(NamedTuple):
         return "\n".join([self.head, *(line for lines in self.rows for line in lines)])
 
 
+def headings(columns: Columns[Any]) -> list[str]:
+    """Return the columns' headings in the language in use."""
+    return [_(column.heading) for column in columns]
+
+
+def cells(columns: Columns[Item], item: Item) -> list[str]:
+    """Return an item's cells."""
+    return [column.cell(item) for column in columns]
+
+
 def width(text: str) -> int:
     """The terminal columns that a text takes: Chinese signs take two, colours and combining marks none."""
     if text.isascii() and text.isprintable():
@@ -44,40 +77,57 @@ def width(text: str) -> int:
 
 
 def plain(heads: Row, rows: Sequence[Row]) -> Table:
-    """Every column, as wide as it must be."""
+    """Return a table of every column, as wide as it must be."""
     widths = _widths(heads, rows)
     return Table(_line(heads, widths), [[_line(row, widths)] for row in rows])
 
 
-def fitted(
-    heads: Row, rows: Sequence[Row], limit: int, first_to_go: Sequence[int], keep: Sequence[bool]
-) -> Table:
-    """A table within `limit` columns of a terminal, whose last column is the note.
+def fitted(columns: Columns[Item], items: Iterable[Item], limit: int, keep: Sequence[bool]) -> Table:
+    """Return a table within `limit` columns of a terminal, whose last column is the note.
 
-    Columns go in the order of `first_to_go`, by their index. A note is shortened only in rows that `keep` does not name:
-    there it is wrapped.
+    Columns give way by their priority. A note is shortened only in rows that `keep` does not name: there it is wrapped.
     """
+    heads, rows = headings(columns), [cells(columns, item) for item in items]
     widths = _widths(heads, rows)
-    wanted = min(widths[-1], NOTE_ROOM)
-    shown = _columns(widths, limit - wanted, first_to_go)
-    room = limit - _taken(widths, shown)
+    by_name = {column.name: cells for column, cells in zip(columns, widths, strict=True)}
+    wanted, front = min(widths[-1], NOTE_ROOM), columns[:-1]
+    shown = fitting(front, by_name, limit - wanted - GAP)
+    room = limit - sum(by_name[column.name] + GAP for column in shown)
     below = room < wanted
     if below:
-        shown = _columns(widths, limit, first_to_go)
-    kept_widths = [widths[each] for each in shown]
-    indent = INDENT if below else sum(kept_widths) + GAP * len(shown)
+        shown = fitting(front, by_name, limit - GAP)
+    at = [index for index, column in enumerate(front) if column in shown]
+    kept_widths = [widths[index] for index in at]
+    indent = INDENT if below else sum(kept_widths) + GAP * len(at)
     lines = []
     for row, kept in zip(rows, keep, strict=True):
-        front = _line([row[each] for each in shown], kept_widths)
+        start = _line([row[index] for index in at], kept_widths)
         note = _note(row[-1], max(limit - indent, LEAST_ROOM), kept)
         if below or not note:
-            lines.append([front, *(" " * indent + each for each in note)])
+            lines.append([start, *(" " * indent + line for line in note)])
         else:
-            first = front + " " * (indent - width(front)) + note[0]
-            lines.append([first, *(" " * indent + each for each in note[1:])])
-    names = [heads[each] for each in shown]
+            first = start + " " * (indent - width(start)) + note[0]
+            lines.append([first, *(" " * indent + line for line in note[1:])])
+    names = [heads[index] for index in at]
     head = _line(names if below else [*names, heads[-1]], [*kept_widths, 0])
     return Table(head, lines)
+
+
+def fitting(columns: Columns[Item], widths: Mapping[str, int], room: int | None) -> list[Column[Item]]:
+    """Return the columns that fit into so many cells (None: all). `widths`: what each needs, by name."""
+    shown = list(columns)
+    while room is not None and sum(widths[column.name] + GAP for column in shown) - GAP > room:
+        first = max(shown, key=lambda column: column.priority, default=None)
+        if first is None or first.priority == 0:
+            break
+        shown.remove(first)
+    return shown
+
+
+def padded(text: str, room: int, align: Literal["left", "right"] = "left") -> str:
+    """Return the text in so many columns of a terminal."""
+    space = " " * (room - width(text))
+    return space + text if align == "right" else text + space
 
 
 def wrapped(text: str, room: int) -> list[str]:
@@ -109,27 +159,12 @@ def _note(text: str, room: int, is_kept: bool) -> list[str]:
     return wrapped(text, room) if is_kept else [cut(text, room)]
 
 
-def _columns(widths: Sequence[int], limit: int, first_to_go: Sequence[int]) -> list[int]:
-    """The indices of the columns that fit beside the note; those that never go are there in any case."""
-    shown = list(range(len(widths) - 1))
-    for each in first_to_go:
-        if _taken(widths, shown) <= limit:
-            break
-        shown.remove(each)
-    return shown
-
-
-def _taken(widths: Sequence[int], shown: Sequence[int]) -> int:
-    return sum(widths[each] + GAP for each in shown)
-
-
 def _widths(heads: Row, rows: Sequence[Row]) -> list[int]:
     return [max(map(width, column)) for column in zip(heads, *rows, strict=True)]
 
 
 def _line(cells: Row, widths: Sequence[int]) -> str:
-    padded = (cell + " " * (wide - width(cell)) for cell, wide in zip(cells, widths, strict=False))
-    return (" " * GAP).join(padded).rstrip()
+    return (" " * GAP).join(map(padded, cells, widths)).rstrip()
 
 
 def _beginning(text: str, room: int) -> str:

@@ -56,11 +56,6 @@ def parse_engine_time(stamp: str) -> float:
     return datetime.fromisoformat(f"{stamp[:19]}+00:00").timestamp()
 
 
-def day_of(timestamp: float) -> str:
-    """Return the local date, the name of a folder of dated logs."""
-    return datetime.fromtimestamp(timestamp).strftime("%Y-%m-%d")
-
-
 def is_day(name: str) -> bool:
     """Return whether the name is a date such as `2026-01-31`."""
     try:

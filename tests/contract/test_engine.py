@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import io
 import os
 import select
 import socket
@@ -14,7 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
 from threading import Thread
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -78,15 +77,20 @@ def test_names_of_images_come_and_go(world: World, engine: Engine) -> None:
 
 
 def test_a_tar_becomes_an_image(world: World, engine: Engine) -> None:
-    read, write = os.pipe()  # as it comes from a program: of no size that could be known before
-    os.write(write, registry.an_archive())
-    os.close(write)
-    with open(read, "rb") as archive:  # noqa: PTH123
+    with piped(registry.an_archive()) as archive:
         engine.import_image(archive, f"{world.name}:imported", ["LABEL made.of=a-tar"])
     assert engine.image(f"{world.name}:imported")["Config"]["Labels"] == {"made.of": "a-tar"}
-    with pytest.raises(EngineError):
-        engine.import_image(io.BytesIO(b"no tar at all" * 100), f"{world.name}:broken", [])
+    with piped(b"no tar at all" * 100) as archive, pytest.raises(EngineError):
+        engine.import_image(archive, f"{world.name}:broken", [])
     assert engine.tags(f"{world.name}:*") == [f"{world.name}:imported"]
+
+
+def piped(content: bytes) -> IO[bytes]:
+    """Return it as it comes from a program: of no size that could be known before."""
+    read, write = os.pipe()
+    os.write(write, content)
+    os.close(write)
+    return open(read, "rb")  # noqa: PTH123
 
 
 def test_an_image_is_fetched(engine: Engine) -> None:
@@ -211,15 +215,71 @@ def test_a_networks_life(world: World, engine: Engine) -> None:
     assert not engine.has_network(world.name)
 
 
+# What keeps a container from being started
+
+
+def test_a_port_is_given_once(world: World, engine: Engine) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    published: dict[str, Any] = {
+        "ExposedPorts": {"80/tcp": {}},
+        "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}},
+    }
+    first = world.running("one", **published)
+    second = world.create("two", STAYS, **published)
+    with pytest.raises(EngineError, match="port is already allocated"):
+        engine.start(second)
+    assert engine.inspect(second)["State"]["Running"] is False
+    engine.discard(first)
+    engine.start(second)
+    assert engine.publishing(port) == [f"{world.name}-two"]
+
+
+def test_a_network_that_is_gone_keeps_its_containers_down(world: World, engine: Engine) -> None:
+    engine.create_network(world.name, {}, {})
+    container = world.create("one", STAYS, HostConfig={"NetworkMode": world.name})
+    engine.remove_network_if_empty(world.name)
+    with pytest.raises(NotFound, match=r"network .* not found"):
+        engine.start(container)
+    engine.create_network(world.name, {}, {})
+
+
+def test_an_image_gives_its_labels_to_its_containers(world: World, engine: Engine) -> None:
+    with piped(registry.an_archive()) as archive:
+        engine.import_image(archive, f"{world.name}:labelled", ["LABEL made.of=a-tar"])
+    container = world.create("one", STAYS, Image=f"{world.name}:labelled")
+    (row,) = engine.containers([world.filter, "made.of=a-tar"])
+    assert row["Id"] == container
+    assert (
+        row["ImageID"] == engine.image(f"{world.name}:labelled")["Id"] == engine.inspect(container)["Image"]
+    )
+
+
+def test_what_is_inspected_makes_the_same_container_again(world: World, engine: Engine) -> None:
+    """As a roll-out that is taken back does."""
+    old = world.create("one", STAYS, Env=["A=1"], StopTimeout=7, HostConfig={"PidsLimit": 50})
+    found = engine.inspect(old)
+    engine.remove(old)
+    names = ("Image", "Env", "Labels", "StopTimeout", "Entrypoint")
+    body = {**{name: found["Config"][name] for name in names}, "HostConfig": found["HostConfig"]}
+    again = engine.inspect(engine.create(f"{world.name}-one", body))
+    assert [again["Config"][name] for name in names] == [found["Config"][name] for name in names]
+    assert again["HostConfig"]["PidsLimit"] == 50
+    assert "A=1" in again["Config"]["Env"]
+
+
 # What streams
 
 
 def test_the_last_lines_of_each_stream(world: World, engine: Engine) -> None:
     container = world.running()
-    until(lambda: engine.output(container, "stderr", 5))
-    assert until(lambda: engine.output(container, "stdout", 1)) == "two\n"
-    assert engine.output(container, "stdout", 5) == "one\ntwo\n"
-    assert engine.output(container, "stderr", 5) == "wrong\n"
+    until(lambda: engine.output(container, "stderr", 5) == "wrong\n")
+    until(lambda: engine.output(container, "stdout", 5) == "one\ntwo\n")
+    ends = world.running(
+        "ends", ENDS
+    )  # which stream's line is the last of all, only a container of one stream says for sure
+    until(lambda: engine.output(ends, "stdout", 1) == "bye\n")
 
 
 def test_logs_come_with_stream_and_time(world: World, engine: Engine) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -17,6 +18,8 @@ from unittest import mock
 
 from manager.engine.client import CLIENT_VARIABLE, Engine
 from manager.errors import EngineError
+from tests.fakes.containers import FakeContainer, Program
+from tests.fakes.engine import FakeEngine
 
 STAYS = "trap 'exit 3' TERM; echo one; echo two; echo wrong >&2; while :; do sleep 0.1; done"
 """Prints two lines to stdout and one to stderr, and runs until SIGTERM, then ends with 3."""
@@ -79,6 +82,41 @@ def real(client: str) -> Iterator[World]:
             engine.close()
 
 
+@contextmanager
+def fake() -> Iterator[World]:
+    """The engine in memory that flows are tested with."""
+    engine = FakeEngine(_program)
+    engine.add_image(BASES[0])
+    yield World(engine, BASES[0])
+
+
+class _Shell:
+    """The two programs, as far as they can be seen from outside."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+
+    def start(self, container: FakeContainer) -> None:
+        """Print what it prints, and end if it ends."""
+        if self._program == ENDS:
+            container.print("stdout", "bye\n", time.time())
+            container.end(7)
+        else:
+            container.print("stdout", "one\ntwo\n", time.time())
+            container.print("stderr", "wrong\n", time.time())
+
+    def stop(self, container: FakeContainer, timeout: int) -> int:
+        """End as its trap says."""
+        return 3
+
+    def kill(self, container: FakeContainer) -> None:
+        """Be gone."""
+
+
+def _program(body: Mapping[str, Any]) -> Program:
+    return _Shell(body["Entrypoint"][-1])
+
+
 def _base() -> str:
     for name in BASES:
         if (
@@ -92,6 +130,7 @@ def _base() -> str:
 WAYS: Mapping[str, Callable[[], AbstractContextManager[World]]] = {
     "socket": lambda: real("socket"),
     "sdk": lambda: real("sdk"),
+    "fake": fake,
 }
 NEED_AN_ENGINE = frozenset({"socket", "sdk"})
 """The ways that only a real engine takes."""

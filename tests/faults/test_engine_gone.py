@@ -233,7 +233,7 @@ def test_without_an_address_for_its_network_nothing_is_left_half_made(
     finally:
         engine.docker("network", "rm", *taken)
     fleet.manager("up")
-    assert {each: fleet.states()[each] for each in ("one", "two")} == {"one": "starting", "two": "starting"}
+    bots.until(fleet, "running", "one", "two")
     note(
         "the engine has no address for a network",
         f"{len(taken)} networks of others, then up",

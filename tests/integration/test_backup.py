@@ -52,11 +52,11 @@ def test_there_and_back(fleet: Project, tmp_path: Path) -> None:
     containers = fleet.ids()
     done = fleet.manager("backup")
     assert "bp_new_01: no database yet" in done.out
-    assert "not in it: .env, secrets/" in done.out
+    assert "not included: .env, secrets/" in done.out
     (backup,) = (fleet.folder / "volumes" / "backups").glob("*.tar.gz")
     assert (backup.stat().st_mode & 0o777, backup.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert fleet.manager("backup", "verify", str(backup)).out.startswith(
-        f"{backup}: sound; fleet {fleet.name}"
+        f"{backup}: valid; fleet {fleet.name}"
     )
     assert [each["file"] for each in fleet.manager("backup", "list", "--json").json] == [str(backup)]
     unpacked = tmp_path / "unpacked"
@@ -70,7 +70,7 @@ def test_there_and_back(fleet: Project, tmp_path: Path) -> None:
     # what lives is not touched; the dry run says what would be
     refused = fleet.manager("restore", str(backup), code=1)
     assert (
-        "nothing was restored, since these live: bp_eth_01: its container is up; bp_sol_01: its"
+        "nothing was restored, because these instances are in use: bp_eth_01: its container is running; bp_sol_01: its"
         in refused.err
     )
     assert fleet.ids() == containers
@@ -121,7 +121,7 @@ def test_one_database_that_cannot_be_saved_is_named(fleet: Project) -> None:
     bad.parent.mkdir()
     bad.write_bytes(b"SQLite format 3\0" + os.urandom(8176))
     done = fleet.manager("backup", "--json", code=1)
-    assert "bp_new_01 is not saved" in done.err
+    assert "backup of bp_new_01 failed" in done.err
     saved = {each["id"]: bool(each["faults"]) for each in done.json["instances"]}
     assert saved == {"bp_sol_01": False, "bp_eth_01": False, "bp_new_01": True}
     assert "bp_new_01 could not be saved" in fleet.manager("backup", "verify", done.json["file"]).err

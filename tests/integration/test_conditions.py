@@ -129,7 +129,7 @@ def test_what_a_live_bot_meets(desk: Project, fake: FakeExchange) -> None:
     assert (found["severity"], Decimal(found["last_position"]) < 0) == ("bad", True)
     assert "position left: " in desk.manager("ps").out
 
-    again(desk, fake, enable_boundary_check=False, boundary_action=None, duration=8)
+    again(desk, fake, enable_boundary_check=False, boundary_action=None, duration=25)
     found = until(desk, "finished", "completed", alert="has finished as planned")
     assert found["severity"] in {"calm", "warn"}
     desk.manager("down")

@@ -112,7 +112,8 @@ def test_a_running_instance_is_refused_by_its_pid_and_goes_on(old: OldFolder, ta
         done = take("--yes")
         assert done.returncode == 1
         assert (
-            f"bp_sol_01: refused: the old system runs it (processes {daemon.pid}, {bot.pid})" in done.stdout
+            f"bp_sol_01: refused: running in the old system (processes {daemon.pid}, {bot.pid})"
+            in done.stdout
         )
         for name in ("daemon.pid", "bot.pid"):  # as the old command line deleted them
             (old.folder / "logs" / "bp_sol_01" / name).unlink()
@@ -131,7 +132,7 @@ def test_stop_old_stops_the_daemon_and_takes_every_row(
         (bot,) = daemon.children()
         plan = take("bp_sol_01", "--stop-old")
         assert (
-            f"bp_sol_01: stop the old daemon: the old system runs it (processes {daemon.pid}, {bot.pid})"
+            f"bp_sol_01: stop the old daemon: running in the old system (processes {daemon.pid}, {bot.pid})"
             in plan.stdout
         )
         assert daemon.is_running()
@@ -163,7 +164,7 @@ def test_a_bot_that_lost_its_daemon_is_found_and_stopped(old: OldFolder, take: I
 def test_a_bot_that_does_not_end_is_named_and_not_taken(
     old: OldFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(stop, "OLD_STOP_S", 1.0)
+    monkeypatch.setattr(stop, "STOP_TIMEOUT_S", 1.0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "desk" / "config" / "active").mkdir(parents=True)
     line = ["--project-dir", str(tmp_path / "desk"), "import", str(old.folder), "--yes", "--stop-old"]
@@ -173,7 +174,10 @@ def test_a_bot_that_does_not_end_is_named_and_not_taken(
             import_.import_(Session(tmp_path / "desk"), parsers.parser("import").parse_args(line))
             == TIMED_OUT
         )
-        assert f"bp_sol_01 does not end: processes {daemon.pid}, {bot.pid} go on" in capsys.readouterr().err
+        assert (
+            f"bp_sol_01 did not stop: processes {daemon.pid}, {bot.pid} are still running"
+            in capsys.readouterr().err
+        )
         assert bot.is_running()
         assert not (tmp_path / "desk" / "config" / "active" / "bp_sol_01.json").exists()
 
@@ -202,7 +206,7 @@ def test_an_instance_that_was_stopped_and_not_taken_is_said(
         done = take("--yes", "--stop-old")
     assert done.returncode == 1
     assert "is in the way" in done.stderr
-    assert "bp_sol_01 runs nowhere now: its old daemon was stopped" in done.stderr
+    assert "bp_sol_01 is not running anywhere: its old daemon was stopped" in done.stderr
 
 
 def test_somebody_elses_pid_is_sent_no_signal(old: OldFolder, take: Importer) -> None:

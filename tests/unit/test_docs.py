@@ -1,4 +1,4 @@
-"""The docs are tested: every command stands in the READMEs, every example parses, every link leads somewhere, both languages keep step."""
+"""Hold the documentation to the program: commands, examples, links, named files, both languages, and the width of its lines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from wcwidth import wcswidth  # type: ignore[import-untyped]
 
 from manager import __version__
 from manager.cli import parsers
@@ -19,16 +20,26 @@ ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.zh-TW.md")
 PAGES = sorted(
     str(each.relative_to(ROOT))
-    for pattern in ("*.md", "docs/*.md", "docker/**/*.md", "tests/**/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "docker/**/*.md", "tests/**/*.md")
     for each in ROOT.glob(pattern)
 )
 WITH_EXAMPLES = [each for each in PAGES if each.startswith(("README", "docs/"))]
-IN_TWO_LANGUAGES = [each for each in PAGES if Path(ROOT, each).with_suffix(".zh-TW.md").exists()]
+FOR_CONTRIBUTORS = ("CONTRIBUTING.md", "docs/architecture.md")
+"""These are in English only, and name files and classes of the source."""
+IN_TWO_LANGUAGES = [
+    page for page in WITH_EXAMPLES if not page.endswith(".zh-TW.md") and page not in FOR_CONTRIBUTORS
+]
+WIDTH = 120
+"""Terminal columns of a line of prose. Tables and code blocks cannot be wrapped."""
 
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
+FILE = re.compile(r"[\w.*-]+(/[\w.*-]+)*/|[\w.*-]+(/[\w.*-]+)+|[\w-]+\.(py|md|toml|lock|json|yaml|sh)")
+"""What is taken for a path from the project folder: a folder with a slash at its end, a file in a folder, or one at the top."""
+CLASS = re.compile(r"(?:[A-Z][a-z]+){2,}")
+CLASS_STATEMENT = re.compile(r"^(?:class )?([A-Z]\w+)(?=\(|:| = )", re.MULTILINE)
 PROMPT = re.compile(r"[$#] (.*)")
 MANAGER = frozenset({"manager", ".venv/bin/manager"})
 OPERATORS = "|&;<>"
@@ -129,7 +140,8 @@ def exit_code(words: list[str]) -> int | str | None:
 
 def test_the_examples_are_found() -> None:
     """In blocks and sentences, on two lines, behind a prompt, before `>` and between `&&`: so that none is tested by not being seen."""
-    assert {" ".join(each.words) for each in examples("docs/operating.md")} >= {
+    pages = [page for page in WITH_EXAMPLES if page.startswith("docs/operating/")]
+    assert {" ".join(example.words) for page in pages for example in examples(page)} >= {
         "new --template perp_grid --id bp_btc_01 --symbol BTC_USDC_PERP"
         " --lower 90000 --upper 110000 --quantity 0.001 --max-position 0.01",
         "--lang zh-TW config schema",
@@ -152,11 +164,17 @@ def test_every_link_leads_somewhere(page: str) -> None:
         assert not anchor or anchor in anchors(found.read_text(encoding="utf-8")), target
 
 
+def translation(page: str) -> str:
+    """Return the page's counterpart in Traditional Chinese."""
+    return str(Path(page).with_suffix(".zh-TW.md"))
+
+
 @pytest.mark.parametrize("page", IN_TWO_LANGUAGES)
 def test_both_languages_keep_step(page: str) -> None:
-    ours, theirs = text_of(page), text_of(str(Path(page).with_suffix(".zh-TW.md")))
+    ours, theirs = text_of(page), text_of(translation(page))
     assert levels(theirs) == levels(ours)
     assert languages_of_blocks(theirs) == languages_of_blocks(ours)
+    assert rows(theirs) == rows(ours)
 
 
 def levels(text: str) -> list[str]:
@@ -169,8 +187,45 @@ def languages_of_blocks(text: str) -> list[str]:
     return [language for language, _content in FENCE.findall(text)]
 
 
-def test_there_are_pages_in_two_languages() -> None:
-    assert set(IN_TWO_LANGUAGES) == {"README.md", "docs/migration.md", "docs/operating.md"}
+def rows(text: str) -> int:
+    """Return how many rows all tables have together."""
+    return sum(line.lstrip().startswith("|") for line in text.splitlines())
+
+
+def test_no_translation_is_left_without_its_page() -> None:
+    translated = [page for page in PAGES if page.endswith(".zh-TW.md")]
+    assert sorted(translated) == sorted(map(translation, IN_TWO_LANGUAGES))
+
+
+@pytest.mark.parametrize("language", ["", ".zh-TW"])
+def test_the_index_links_every_operating_page(language: str) -> None:
+    index = text_of(f"docs/operating{language}.md")
+    linked = {target.partition("#")[0] for target in LINK.findall(index)}
+    pages = {page.removeprefix("docs/") for page in PAGES if page.startswith("docs/operating/")}
+    assert {page for page in pages if page.endswith(".zh-TW.md") == bool(language)} <= linked
+
+
+@pytest.mark.parametrize("page", [*WITH_EXAMPLES, "CONTRIBUTING.md"])
+def test_prose_fits_the_width(page: str) -> None:
+    lines = [line for line in prose(text_of(page)).splitlines() if not line.lstrip().startswith(("|", "!["))]
+    assert [line for line in lines if wcswidth(line) > WIDTH] == []
+
+
+@pytest.mark.parametrize("page", FOR_CONTRIBUTORS)
+def test_named_files_and_classes_exist(page: str) -> None:
+    codes = set(CODE.findall(prose(text_of(page))))
+    files = {code for code in codes if FILE.fullmatch(code)}
+    assert sorted(file for file in files if not any(ROOT.glob(file))) == []
+    classes = {code for code in codes if CLASS.fullmatch(code)}
+    assert sorted(classes - set(CLASS_STATEMENT.findall(source()))) == []
+
+
+def source() -> str:
+    """Return the text of all modules of the manager, the supervisor and the bundled bot."""
+    folders = ("manager", "docker/supervisor", "docker/bot/gridbot")
+    return "\n".join(
+        path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py")
+    )
 
 
 def test_the_changelog_begins_with_this_version() -> None:

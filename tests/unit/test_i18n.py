@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from manager.fleet.status import Status
 from manager.fleet.supervisor_sentences import parsed
 from manager.i18n import Text
 from manager.util import console
+from manager.util.text_table import Column
 from scripts import messages
 from tests.builders import a_container, a_supervisor_file
 
@@ -83,7 +85,7 @@ def test_the_extraction_finds_every_kind_of_message() -> None:
         "the image {image} is not there; build it: `manager build`",
         "must be an IP address",
         "is larger than {limit} bytes",
-        "there is no such file",
+        "no such file",
         "bring the fleet to what its configs say",
         "error",
         "cannot back up {file}: {why}",
@@ -306,7 +308,10 @@ def test_list_in_english_has_the_same_form(views: list[Instance]) -> None:
 
 def test_columns_stand_where_they_should_whatever_is_in_them() -> None:
     rows = [["bp_sol_01", "執行中", "x"], ["短", "running", "y"], ["全形（）ＡＢ", "🟢", "z"]]
-    lines = console.table(["ID", "狀態", "備註"], rows).splitlines()
+    columns = [
+        Column[list[str]](head, head, itemgetter(index)) for index, head in enumerate(["ID", "狀態", "備註"])
+    ]
+    lines = console.table(columns, rows).splitlines()
     for cells in zip(["備註", "x", "y", "z"], lines, strict=True):
         mark, line = cells
         assert wcswidth(line[: line.rindex(mark)]) == wcswidth(lines[0][: lines[0].rindex("備註")])

@@ -10,6 +10,7 @@ import sys
 import time
 from argparse import Namespace
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from manager.fleet.status import State, Status
 from manager.monitor.logs.lines import MAX_LINE_BYTES, LogLine, escape_controls, for_terminal, join_frames
 from manager.monitor.logs.pattern import MAX_CHARACTERS, Pattern
 from manager.util import screen, text_table, time_parse
+from manager.util.text_table import Column
 from tests.builders import a_config, a_spec, write_config
 
 # Times
@@ -142,8 +144,14 @@ ROWS = [
 ]
 
 
+COLUMNS = [
+    Column[list[str]](head, head, itemgetter(index), priority={"SYMBOL": 2, "MODE": 1}.get(head, 0))
+    for index, head in enumerate(HEADS)
+]
+
+
 def a_table(limit: int) -> text_table.Table:
-    return text_table.fitted(HEADS, ROWS, limit, (3, 2), [False, True])
+    return text_table.fitted(COLUMNS, ROWS, limit, [False, True])
 
 
 @pytest.mark.parametrize("limit", [30, 36, 45, 60, 75, 200])

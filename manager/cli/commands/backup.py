@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from manager.cli.notices import one_output
 from manager.errors import FAILED, OK, EngineError, ManagerError
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
 from manager.fleet.session import Session
-from manager.i18n import Text, _
+from manager.i18n import Text, _, mark
 from manager.ops.backup import make, retention, verify
 from manager.ops.backup.manifest import Manifest, describe
+from manager.ops.backup.retention import RetainedBackup
 from manager.ops.instance_folders import keep_from_git
-from manager.util import console
+from manager.util import console, formatting
+from manager.util.text_table import Column
 
 NOT_IN_IT = ".env, secrets/, logs/"
+
+COLUMNS: Sequence[Column[RetainedBackup]] = (
+    Column("file", mark("FILE"), lambda backup: backup.path.name),
+    Column("age", mark("AGE"), lambda backup: formatting.age(time.time() - backup.made_at)),
+    Column("size", mark("SIZE"), lambda backup: formatting.file_size(backup.size)),
+    Column("note", mark("NOTE"), lambda backup: "" if backup.is_full else _("partial")),
+)
 
 
 def backup(session: Session, args: Namespace) -> int:
     """Writes a backup, then removes those that are no longer kept."""
     project = session.project()
     fleet = project.fleet
-    known = make.instances(project)
+    known = make.known_instances(project)
     named = project.select(args.ids, args.config)
     for each in named or ():
         if each not in known:
@@ -33,7 +43,7 @@ def backup(session: Session, args: Namespace) -> int:
     folder = Path(args.to) if args.to else fleet.backup_dir
     image = _image(session, project)
 
-    def tell(saved: make.Saved) -> None:
+    def tell(saved: make.SavedInstance) -> None:
         if not args.json:
             console.say(_saved_line(saved))
 
@@ -54,7 +64,7 @@ def backup_verify(_session: Session, args: Namespace) -> int:
     code = OK
     for file in args.files:
         try:
-            manifest = verify.verified(Path(file))
+            manifest = verify.verify_backup(Path(file))
         except ManagerError as error:
             results[file] = {"sound": False, "why": str(error)}
             code = FAILED
@@ -64,10 +74,10 @@ def backup_verify(_session: Session, args: Namespace) -> int:
         results[file] = {"sound": True, "complete": manifest.is_complete, "fleet": manifest.fleet,
                          "made_at": manifest.made_at, "instances": sorted(manifest.instances)}  # fmt: skip
         if not args.json:
-            console.say(Text("{file}: sound; {what}", file=file, what=describe(manifest)))
+            console.say(Text("{file}: valid; {what}", file=file, what=describe(manifest)))
         if not manifest.is_complete:
             console.warning(
-                Text("{file}: not complete: {what} could not be saved", file=file, what=_missing(manifest))
+                Text("{file}: incomplete: {what} could not be saved", file=file, what=_missing(manifest))
             )
     if args.json:
         console.say_json(results)
@@ -76,26 +86,28 @@ def backup_verify(_session: Session, args: Namespace) -> int:
 
 def backup_list(session: Session, args: Namespace) -> int:
     """The fleet's backups, newest first, from their names and seals."""
+    one_output(args)
     fleet = session.project().fleet
     folder = Path(args.to) if args.to else fleet.backup_dir
-    kept = retention.found(folder, fleet.name)
+    kept = retention.list_backups(folder, fleet.name)
     if args.json:
-        console.say_json([
-            {"file": str(each.path), "made_at": _iso(each.made_at), "bytes": each.size, "full": each.is_full}
-            for each in kept
-        ])  # fmt: skip
-    elif kept:
-        rows = [
-            (each.path.name, console.age(time.time() - each.made_at), console.size(each.size),
-             "" if each.is_full else _("not the whole fleet"))
-            for each in kept
-        ]  # fmt: skip
-        console.say(console.table((_("FILE"), _("AGE"), _("SIZE"), _("NOTE")), rows))
+        console.say_json([_kept_object(backup) for backup in kept])
+    elif kept or args.format:
+        console.say(console.table(COLUMNS, kept, args.format))
     else:
         console.say(
             Text("no backups of fleet {fleet} in {folder}", fleet=fleet.name, folder=fleet.relative(folder))
         )
     return OK
+
+
+def _kept_object(backup: RetainedBackup) -> dict[str, Any]:
+    return {
+        "file": str(backup.path),
+        "made_at": formatting.iso_with_offset(backup.made_at),
+        "bytes": backup.size,
+        "full": backup.is_full,
+    }
 
 
 def _image(session: Session, project: Project) -> dict[str, Any] | None:
@@ -104,7 +116,7 @@ def _image(session: Session, project: Project) -> dict[str, Any] | None:
     try:
         found = session.engine().image(name)
     except EngineError as error:
-        console.warning(Text("the image {image} is not noted in the backup: {why}", image=name, why=error))
+        console.warning(Text("the backup does not record the image {image}: {why}", image=name, why=error))
         return None
     return {
         "name": name,
@@ -116,39 +128,39 @@ def _image(session: Session, project: Project) -> dict[str, Any] | None:
     }
 
 
-def _thin_out(args: Namespace, project: Project, folder: Path) -> list[retention.Kept]:
+def _thin_out(args: Namespace, project: Project, folder: Path) -> list[retention.RetainedBackup]:
     fleet = project.fleet
     keep = fleet.backup_keep if args.keep is None else args.keep
     keep_days = fleet.backup_keep_days if args.keep_days is None else args.keep_days
-    old = retention.superfluous(retention.found(folder, fleet.name), time.time(), keep, keep_days)
+    old = retention.select_expired(retention.list_backups(folder, fleet.name), time.time(), keep, keep_days)
     retention.remove(old)
     return old
 
 
-def _saved_line(saved: make.Saved) -> Text:
+def _saved_line(saved: make.SavedInstance) -> Text:
     if saved.faults:
-        return Text("{id}: not saved: {why}", id=saved.instance, why="; ".join(saved.faults))
+        return Text("{id}: backup failed: {why}", id=saved.instance, why="; ".join(saved.faults))
     if not saved.copies:
         return Text("{id}: no database yet", id=saved.instance)
     return Text(
         "{id}: {count} files, {size} ({seconds:.1f} s)",
-        id=saved.instance, count=len(saved.copies), size=console.size(saved.size), seconds=saved.seconds,
+        id=saved.instance, count=len(saved.copies), size=formatting.file_size(saved.size), seconds=saved.seconds,
     )  # fmt: skip
 
 
-def _say_made(made: make.Made, removed: list[retention.Kept]) -> None:
+def _say_made(made: make.BackupResult, removed: list[retention.RetainedBackup]) -> None:
     for path, why in made.left_out:
-        console.warning(Text("{path} is left out: {why}", path=path, why=why))
+        console.warning(Text("{path} was left out: {why}", path=path, why=why))
     for each in removed:
         console.say(Text("removed {file}", file=each.path.name))
-    console.say(Text("{file}: {size}", file=made.path, size=console.size(made.size)))
-    console.say(Text("not in it: {what}; keep the keys of .env somewhere else", what=NOT_IN_IT))
+    console.say(Text("{file}: {size}", file=made.path, size=formatting.file_size(made.size)))
+    console.say(Text("not included: {what}; keep a separate copy of the keys in .env", what=NOT_IN_IT))
 
 
-def _say_faults(made: make.Made) -> int:
+def _say_faults(made: make.BackupResult) -> int:
     for each in made.saved:
         for fault in each.faults:
-            console.error(Text("{id} is not saved: {why}", id=each.instance, why=fault))
+            console.error(Text("backup of {id} failed: {why}", id=each.instance, why=fault))
     for text in made.faults:
         console.error(text)
     return OK if made.manifest.is_complete else FAILED
@@ -158,7 +170,7 @@ def _missing(manifest: Manifest) -> str:
     return ", ".join(each for each, facts in manifest.instances.items() if facts["faults"]) or "config/"
 
 
-def _made_object(made: make.Made, removed: list[retention.Kept]) -> dict[str, Any]:
+def _made_object(made: make.BackupResult, removed: list[retention.RetainedBackup]) -> dict[str, Any]:
     return {
         "file": str(made.path),
         "bytes": made.size,
@@ -168,7 +180,7 @@ def _made_object(made: make.Made, removed: list[retention.Kept]) -> dict[str, An
             {
                 "id": each.instance,
                 "files": [
-                    {"path": copy.found.name, "bytes": copy.found.size, "how": copy.how}
+                    {"path": copy.source.name, "bytes": copy.source.size, "how": copy.how}
                     for copy in each.copies
                 ],
                 "faults": list(each.faults),
@@ -180,7 +192,3 @@ def _made_object(made: make.Made, removed: list[retention.Kept]) -> dict[str, An
         "left_out": made.manifest.left_out,
         "removed": [each.path.name for each in removed],
     }
-
-
-def _iso(epoch: float) -> str:
-    return datetime.fromtimestamp(epoch).astimezone().isoformat(timespec="seconds")

@@ -15,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 from manager import __version__
+from manager.cli.notices import one_output
 from manager.config.variables import is_secret
 from manager.errors import FAILED, NO_ENGINE, OK, ConfigError, EngineError, writing_to
 from manager.fleet import observe
@@ -34,6 +35,7 @@ from manager.monitor.doctor import (
 from manager.monitor.doctor.facts import ClientFacts, Facts
 from manager.monitor.doctor.findings import Finding, Level
 from manager.util import atomic_file, console
+from manager.util.text_table import Column
 
 HEADS = {
     mark("engine"): checks_engine.check_all,
@@ -49,11 +51,14 @@ REPORT_MODE = 0o600
 
 def doctor(session: Session, args: Namespace) -> int:
     """Looks, judges, says. 0 when nothing fails, 5 when no engine answers, else 1."""
+    one_output(args)
     facts, project, snapshot = _look(session)
     found = {head: list(check(facts)) for head, check in HEADS.items()}
     lines = [line for each in found.values() for line in each]
     if args.json:
         console.say_json([_line_object(line) for line in lines])
+    elif args.format:
+        console.say(_table(found, args.format))
     else:
         console.say("\n".join(_shown(found, has_colour=console.has_colour())))
     if args.report:
@@ -111,6 +116,20 @@ def _shown(found: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:
         "{count} ok, {warnings}, {failures}", count=count["ok"], warnings=warnings, failures=failures
     )
     return [*shown, str(summary)]
+
+
+def _table(found: dict[str, list[Finding]], style: str) -> str:
+    rows = [(head, line) for head, lines in found.items() for line in lines]
+    return console.table(TABLE_COLUMNS, rows, style)
+
+
+TABLE_COLUMNS: Sequence[Column[tuple[str, Finding]]] = (
+    Column("about", mark("ABOUT"), lambda row: _(row[0])),
+    Column("level", mark("LEVEL"), lambda row: _(LEVELS[row[1].level])),
+    Column("check", mark("CHECK"), lambda row: row[1].check),
+    Column("finding", mark("FINDING"), lambda row: str(row[1].text)),
+    Column("remedy", mark("REMEDY"), lambda row: "" if row[1].remedy is None else str(row[1].remedy)),
+)
 
 
 def _line_text(line: Finding, has_colour: bool) -> Sequence[str]:

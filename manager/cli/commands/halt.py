@@ -19,6 +19,7 @@ from manager.ops.events import Warned
 from manager.ops.halt import ContainerStopped, ExchangeAnswered, HaltOutcome, MayTrade
 from manager.ops.open_orders import Answer
 from manager.util import console
+from manager.util.text_table import Column
 
 How = Literal["stopped", "killed", "was down", "still runs"]
 HOW: Mapping[How, str] = {
@@ -48,7 +49,7 @@ def halt(session: Session, args: Namespace) -> int:
     if args.json:
         console.say_json([_object(outcome) for outcome in result.outcomes])
     elif result.outcomes:
-        console.say(_table(result.outcomes))
+        console.say(console.table(COLUMNS, result.outcomes))
     for outcome in result.outcomes:
         _say_what_is_wrong(outcome, result.snapshot)
     for problem in result.snapshot.foreign():
@@ -119,32 +120,37 @@ def _how(outcome: HaltOutcome) -> How:
     return "killed" if outcome.was_killed else "stopped"
 
 
-def _table(outcomes: Sequence[HaltOutcome]) -> str:
-    heads = [
-        "ID",
-        _("CONTAINER"),
-        _("MODE"),
-        _("HOW"),
-        _("SECONDS"),
-        _("REPORTED LEFT"),
-        _("LEFT AT EXCHANGE"),
-        _("OF OTHERS"),
-    ]
-    return console.table(heads, [_row(outcome) for outcome in outcomes])
+def _left_at_exchange(outcome: HaltOutcome) -> str:
+    if outcome.answer is None:
+        return ""
+    return _("unknown") if outcome.answer.left is None else str(outcome.answer.left)
 
 
-def _row(outcome: HaltOutcome) -> list[object]:
+def _of_others(outcome: HaltOutcome) -> str:
     answer = outcome.answer
-    return [
-        outcome.instance,
-        outcome.container.name if outcome.container else "",
-        _(outcome.mode) if outcome.mode else "",
-        _(HOW[_how(outcome)]),
-        "" if outcome.stopped is None else f"{outcome.stopped.seconds:.1f}",
-        "" if outcome.reported is None else outcome.reported,
-        "" if answer is None else _("unknown") if answer.left is None else answer.left,
-        "" if answer is None or answer.left is None else answer.others,
-    ]
+    return "" if answer is None or answer.left is None else str(answer.others)
+
+
+COLUMNS: Sequence[Column[HaltOutcome]] = (
+    Column("id", "ID", lambda outcome: outcome.instance),
+    Column(
+        "container", mark("CONTAINER"), lambda outcome: outcome.container.name if outcome.container else ""
+    ),
+    Column("mode", mark("MODE"), lambda outcome: _(outcome.mode) if outcome.mode else ""),
+    Column("how", mark("HOW"), lambda outcome: _(HOW[_how(outcome)])),
+    Column(
+        "seconds",
+        mark("SECONDS"),
+        lambda outcome: f"{outcome.stopped.seconds:.1f}" if outcome.stopped else "",
+    ),
+    Column(
+        "reported",
+        mark("REPORTED LEFT"),
+        lambda outcome: "" if outcome.reported is None else str(outcome.reported),
+    ),
+    Column("left", mark("LEFT AT EXCHANGE"), _left_at_exchange),
+    Column("others", mark("OF OTHERS"), _of_others),
+)
 
 
 def _object(outcome: HaltOutcome) -> dict[str, Any]:

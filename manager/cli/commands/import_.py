@@ -16,26 +16,26 @@ from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops.action import Outcome
 from manager.ops.migrate import execute, inspect, plan
-from manager.ops.migrate.inspect import Facts
-from manager.ops.migrate.plan import ImportAction, Kind, Options
+from manager.ops.migrate.inspect import ImportFacts
+from manager.ops.migrate.plan import ImportAction, ImportOptions, Kind
 from manager.util import console, prompt
 
 PLANNED: Mapping[Kind, str] = {
     "stop": mark("stop the old daemon"),
     "database": mark("copy database"),
     "logs": mark("copy logs"),
-    "remember": mark("remember"),
+    "remember": mark("record"),
     "config": mark("copy config"),
     "names": mark("add names"),
     "values": mark("add variables"),
-    "leave": mark("leave"),
+    "leave": mark("skip"),
     "refuse": mark("refused"),
 }
 DONE: Mapping[Kind, str] = {
     "stop": mark("old daemon stopped"),
     "database": mark("database copied"),
     "logs": mark("logs copied"),
-    "remember": mark("remembered"),
+    "remember": mark("recorded"),
     "config": mark("config copied"),
     "names": mark("names added"),
     "values": mark("variables added"),
@@ -45,7 +45,7 @@ DONE: Mapping[Kind, str] = {
 def import_(session: Session, args: Namespace) -> int:
     """Takes over configs, databases and more of a folder of the old system, which stays as it is."""
     folder = Path(args.folder)
-    options = Options(args.logs, args.env, args.stop_old, tuple(args.ids))
+    options = ImportOptions(args.logs, args.env, args.stop_old, tuple(args.ids))
     project = _target(session, folder)
     facts, actions = _look(folder, project, options)
     if not args.json:
@@ -69,7 +69,9 @@ def import_(session: Session, args: Namespace) -> int:
             console.error(outcome.error)
             if outcome.action.subject in stopped:
                 console.error(
-                    Text("{id} runs nowhere now: its old daemon was stopped", id=outcome.action.subject)
+                    Text(
+                        "{id} is not running anywhere: its old daemon was stopped", id=outcome.action.subject
+                    )
                 )
     _say_next(facts, outcomes, as_json=args.json)
     return worst_exit_code(
@@ -84,8 +86,8 @@ def _target(session: Session, folder: Path) -> Project:
         raise UsageError("{folder} is not a folder", folder=folder)
     if folder.resolve() in (project.fleet.project_dir, project.fleet.data_dir):
         raise UsageError(
-            "{folder} is this fleet's own folder: its configs and databases are in use as they lie there; `manager config"
-            " --check` and `manager plan` show how",
+            "{folder} is this fleet's own folder, so its configs and databases are already in use; see "
+            "`manager config --check` and `manager plan`",
             folder=folder.resolve(),
         )
     if project.memory.faults:
@@ -93,22 +95,22 @@ def _target(session: Session, folder: Path) -> Project:
     return project
 
 
-def _look(folder: Path, project: Project, options: Options) -> tuple[Facts, list[ImportAction]]:
-    facts = inspect.look(folder, project, with_values=options.env)
-    known = [each.id for each in facts.found]
+def _look(folder: Path, project: Project, options: ImportOptions) -> tuple[ImportFacts, list[ImportAction]]:
+    facts = inspect.inspect_folder(folder, project, with_values=options.env)
+    known = [each.id for each in facts.configs]
     for each in options.ids:
         if each not in known:
             raise no_instance(each, known)
-    return facts, plan.plan(facts, options)
+    return facts, plan.plan_import(facts, options)
 
 
 def _is_wanted(args: Namespace) -> bool:
     if args.dry_run or args.yes:
         return bool(args.yes and not args.dry_run)
     if not args.json and prompt.is_possible():
-        return prompt.confirm(_("do this?"))
+        return prompt.confirm(_("continue?"))
     if not args.json:
-        console.say(_("nothing was done: --yes does it"))
+        console.say(_("nothing was changed; use --yes to carry out the plan"))
     return False
 
 
@@ -123,29 +125,30 @@ def _say_outcome(outcome: Outcome[ImportAction]) -> None:
     console.say(f"{outcome.action.subject}: {_('failed') if outcome.error else _(DONE[outcome.action.kind])}")
 
 
-def _say_next(facts: Facts, outcomes: list[Outcome[ImportAction]], *, as_json: bool) -> None:
+def _say_next(facts: ImportFacts, outcomes: list[Outcome[ImportAction]], *, as_json: bool) -> None:
     imported = [each.action.subject for each in outcomes if each.action.kind == "config" and not each.error]
     if as_json or not imported:
         return
     console.say(
         Text(
-            "instances imported: {count}; {folder} is as it was. Next: `manager config --check`, then `manager start ID"
-            " --wait`, one after the other",
+            "instances imported: {count}; {folder} is unchanged. Next: run `manager config --check`, then "
+            "`manager start ID --wait`, one instance at a time",
             count=len(imported), folder=facts.folder,
         )
     )  # fmt: skip
-    modes = {each.id: each.loaded.spec.mode for each in facts.found if each.loaded.spec}
+    modes = {each.id: each.loaded.spec.mode for each in facts.configs if each.loaded.spec}
     if on_paper := sum(modes.get(each) == "paper" for each in imported):
         console.say(
             Text(
-                'On paper, without any key, until config/fleet.toml or the config says `mode = "live"`: {count} of them',
+                "{count} of them trade on paper, without any key, until config/fleet.toml or the config "
+                'sets `mode = "live"`',
                 count=on_paper,
             )
         )
 
 
 def _object(
-    facts: Facts, actions: list[ImportAction], outcomes: list[Outcome[ImportAction]]
+    facts: ImportFacts, actions: list[ImportAction], outcomes: list[Outcome[ImportAction]]
 ) -> dict[str, Any]:
     """What a program reads: every step, and of those that were done how they went (`done` is null for the others)."""
     went = {id(each.action): each for each in outcomes}

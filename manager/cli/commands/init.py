@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from argparse import Namespace
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple, cast
@@ -16,7 +16,7 @@ from manager.config.variables import REFERENCE
 from manager.errors import OK, UsageError, writing_to
 from manager.fleet.session import Session
 from manager.i18n import Text, _
-from manager.util import atomic_file, bundle, console, ownership, strict_json
+from manager.util import atomic_file, bundle, console, formatting, ownership, strict_json
 
 EXAMPLE = "bp_sol_01"
 EXAMPLE_TEMPLATE = "perp_grid.json"
@@ -29,7 +29,7 @@ GITIGNORE = """\
 """
 
 ENV_EXAMPLE = """\
-# Copy this file to .env and fill in what your configs name; .env is read literally and must never be committed.
+# Names that configs may use. Write those of yours into .env, as NAME=value; it is read literally and must never be committed.
 # On paper, which is the default, no key is needed and none is given to any bot.
 
 # Where `manager watch` sends alerts, as [alerts] of config/fleet.toml names it; an address of apprise.
@@ -128,7 +128,7 @@ def _name(folder: Path) -> str:
 def _example(template: templates.Config) -> templates.Config:
     """The shipped template as a config. Without a port: it gets one that is free when it is started."""
     wanted = templates.NewConfig(EXAMPLE, template["metadata"]["symbol"], 0)
-    now = datetime.now().isoformat(timespec="seconds")
+    now = formatting.iso(time.time())
     config = templates.fill(template, wanted, now, is_bundled_bot=True)
     del config["daemon_config"]["web_port"]
     return config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from manager.cli.notices import after_showing, say_foreign, say_strays
+from manager.cli.notices import after_showing, one_output, say_foreign, say_strays
 from manager.errors import BAD_CONFIG
 from manager.fleet import display, doing, instances_json, instances_json_refresh
 from manager.fleet.selection import Selection, selected
@@ -14,6 +14,7 @@ from manager.util import console
 
 def list_(session: Session, args: Namespace) -> int:
     """The old system's table."""
+    one_output(args)
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
     pids = instances_json.find_pids(snapshot)
@@ -22,6 +23,8 @@ def list_(session: Session, args: Namespace) -> int:
         console.say_json(
             [{**each, "pid": pids.bots.get(each["id"], 0)} for each in display.ps_objects(views)]
         )
+    elif args.format:
+        console.say(console.table(display.LIST_COLUMNS, display.listed(views, pids.bots), args.format))
     else:
         console.say(display.list_table(views, pids.bots))
     say_strays(snapshot)

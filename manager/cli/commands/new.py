@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from argparse import Namespace
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from manager.cli.notices import one_output
 from manager.config import bot_environment, templates
 from manager.config.spec import InstanceSpec
 from manager.config.templates import Config, NewConfig
@@ -16,8 +17,22 @@ from manager.errors import OK, ConfigError, EngineUnreachable, Problem, UsageErr
 from manager.fleet import host, lock, state_file
 from manager.fleet.project import Project
 from manager.fleet.session import Session
-from manager.i18n import Text, _
-from manager.util import atomic_file, console, prompt, strict_json
+from manager.i18n import Text, _, mark
+from manager.util import atomic_file, console, formatting, prompt, strict_json
+from manager.util.text_table import Column
+
+
+def _template_column(name: str, heading: str) -> Column[dict[str, Any]]:
+    return Column(name, heading, lambda row: str(row[name] or ""))
+
+
+TEMPLATE_COLUMNS = (
+    _template_column("template", mark("TEMPLATE")),
+    _template_column("exchange", mark("EXCHANGE")),
+    _template_column("symbol", mark("SYMBOL")),
+    _template_column("strategy", mark("STRATEGY")),
+    _template_column("description", mark("DESCRIPTION")),
+)
 
 
 class Made(NamedTuple):
@@ -31,8 +46,9 @@ class Made(NamedTuple):
 def new(session: Session, args: Namespace) -> int:
     """Makes a config from a template."""
     folder = session.project_dir() / "config" / "templates"
+    one_output(args)
     if args.list:
-        return _list(folder, as_json=args.json)
+        return _list(folder, args)
     name = args.template or _asked(
         "--template", Text("template ({known})", known=", ".join(path.stem for path in _files(folder)))
     )
@@ -84,7 +100,7 @@ def _parsed(path: Path) -> Config:
     try:
         found = strict_json.read(path)
     except strict_json.JsonFault as fault:
-        raise ConfigError([Problem.at(str(path), fault.path, fault.message, **fault.params)]) from fault
+        raise ConfigError([Problem(str(path), fault.path, fault.text)]) from fault
     if not isinstance(found, dict) or not isinstance(found.get("metadata"), dict):
         raise ConfigError(
             [Problem.at(str(path), "metadata", "is missing: only a sectioned config is a template")]
@@ -92,7 +108,7 @@ def _parsed(path: Path) -> Config:
     return found
 
 
-def _list(folder: Path, *, as_json: bool) -> int:
+def _list(folder: Path, args: Namespace) -> int:
     """A line for each template; one that cannot be read is said, and hides no other."""
     rows: list[dict[str, Any]] = []
     faults: list[ConfigError] = []
@@ -104,12 +120,10 @@ def _list(folder: Path, *, as_json: bool) -> int:
             continue
         words = ("exchange", "symbol", "market_type", "strategy", "description")
         rows.append({"template": path.stem, **{word: metadata.get(word) for word in words}})
-    if as_json:
+    if args.json:
         console.say_json(rows)
     else:
-        heads = [_("TEMPLATE"), _("EXCHANGE"), _("SYMBOL"), _("STRATEGY"), _("DESCRIPTION")]
-        keys = ("template", "exchange", "symbol", "strategy", "description")
-        console.say(console.table(heads, [[row[key] or "" for key in keys] for row in rows]))
+        console.say(console.table(TEMPLATE_COLUMNS, rows, args.format))
     for fault in faults:
         console.error(fault)
     return faults[0].exit_code if faults else OK
@@ -158,7 +172,7 @@ def _made(session: Session, port: int | None, template: Config, wanted: NewConfi
         raise ConfigError(faults)
     _require_free_name(path, file, wanted.id, project, containers)
     wanted = wanted._replace(port=_port(port, wanted.id, project, containers))
-    now = datetime.now().isoformat(timespec="seconds")
+    now = formatting.iso(time.time())
     config = templates.fill(template, wanted, now, is_bundled_bot=fleet.is_bundled_bot)
     if not (fleet.project_dir / "config" / "schema.json").exists():
         config.pop("$schema", None)

@@ -8,21 +8,23 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from manager.cli.notices import after_showing, say_foreign, say_strays, stray_text
+from manager.cli.notices import after_showing, one_output, say_foreign, say_strays, stray_text
 from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
 from manager.fleet import display, doing, instances_json, instances_json_refresh
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
-from manager.i18n import _
-from manager.util import console
+from manager.i18n import _, mark
+from manager.util import console, formatting
+from manager.util.text_table import Column
 
 
 def ps(session: Session, args: Namespace) -> int:
     """The fleet as a table, or as an array of objects."""
     if args.group and args.json:
         raise UsageError("--group has no meaning with --json, where every object has its tags")
+    one_output(args)
     if args.watch is not None:
         return _watch(session, args)
     snapshot = session.observe()
@@ -30,6 +32,8 @@ def ps(session: Session, args: Namespace) -> int:
     is_ours = say_foreign(snapshot)
     if args.json:
         console.say_json(display.ps_objects(views))
+    elif args.format:
+        console.say(_drawn(views, args.format, grouped=args.group))
     else:
         console.say(_table(views, snapshot, console.terminal_width(), grouped=args.group))
     say_strays(snapshot)
@@ -89,6 +93,23 @@ def _table(views: Sequence[Instance], snapshot: FleetSnapshot, width: int | None
     return _grouped(views, width)
 
 
+def _drawn(views: Sequence[Instance], style: str, *, grouped: bool) -> str:
+    """Every column, whatever the terminal; with --group the tag is one, and an instance has a row for each of its tags."""
+    if not grouped:
+        return console.table(display.PS_COLUMNS, views, style)
+    columns = [Column[TaggedView]("tag", mark("TAG"), lambda row: row[0])]
+    columns += [_of_view(column) for column in display.PS_COLUMNS]
+    rows = [(tag, view) for tag, members in by_tag(views).items() for view in members]
+    return console.table(columns, rows, style)
+
+
+TaggedView = tuple[str, Instance]
+
+
+def _of_view(column: Column[Instance]) -> Column[TaggedView]:
+    return Column(column.name, column.heading, lambda row: column.cell(row[1]), None, column.align)
+
+
 def _grouped(views: Sequence[Instance], width: int | None) -> str:
     groups = by_tag(views)
     table = display.ps_table([view for members in groups.values() for view in members], width)
@@ -100,6 +121,8 @@ def _grouped(views: Sequence[Instance], width: int | None) -> str:
 
 
 def _watch(session: Session, args: Namespace) -> int:
+    if args.format:
+        raise UsageError("--format has no meaning with --watch, which fits the terminal")
     if args.json or not sys.stdout.isatty():
         raise UsageError(
             "--watch needs a terminal to draw on; in a script use `manager ps --json`, again and again"
@@ -114,7 +137,7 @@ def _watch(session: Session, args: Namespace) -> int:
 
 def _frame(session: Session, args: Namespace, width: int) -> str:
     """One drawing: a line of what there is, the table, and what is wrong with all of it."""
-    now = time.strftime("%H:%M:%S")
+    now = formatting.clock(time.time())
     try:
         snapshot = session.observe()
         views = _reported(chosen(selected(Selection(args.ids, args.config), snapshot), args), snapshot, args)

@@ -20,16 +20,16 @@ from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops import bot_user
 from manager.ops.action import Outcome
-from manager.ops.backup import archive, instance_locks, verify
+from manager.ops.backup import instance_locks, verify
 from manager.ops.backup import restore as restoring
 from manager.ops.backup.manifest import describe
 from manager.ops.backup.restore import Kind, Plan, RestoreAction
-from manager.util import console
+from manager.util import console, formatting
 
 WORDS: Mapping[Kind, str] = {
     "new": mark("new"),
     "replace": mark("replaced"),
-    "same": mark("the same already"),
+    "same": mark("unchanged"),
     "aside": mark("moved aside"),
 }
 
@@ -39,12 +39,12 @@ def restore(session: Session, args: Namespace) -> int:
     project = _project(session)
     path = Path(args.file)
     with verify.workspace(path) as work:
-        backup = restoring.opened(path, work)
+        backup = restoring.open_backup(path, work)
         for each in args.ids:
             if each not in backup.manifest.instances:
                 raise no_instance(each, backup.manifest.instances)
-        whole = restoring.plan(
-            backup, project, list(dict.fromkeys(args.ids)) or None, time.strftime(archive.STAMP)
+        whole = restoring.plan_restore(
+            backup, project, list(dict.fromkeys(args.ids)) or None, formatting.stamp(time.time())
         )
         actions = whole.actions()
         if not args.json:
@@ -87,7 +87,7 @@ def _carry_out(
     with lock.held(fleet.lock_file, "restore", args.lock_wait) as held:
         held.settle()
         ids = [each.instance for each in actions if each.instance]
-        with instance_locks.kept_idle(fleet, dict.fromkeys(ids), _up(session, whole, ids)):
+        with instance_locks.hold_instance_locks(fleet, dict.fromkeys(ids), _up(session, whole, ids)):
             restoring.perform(whole, actions, _owner(session, whole), on_done)
     return done
 
@@ -100,7 +100,11 @@ def _up(session: Session, whole: Plan, ids: list[str]) -> list[str]:
         for name in names:
             found |= observe(session.engine().containers(fleet_filter(name)), name).containers
     except EngineError as error:
-        console.warning(Text("only locks and open files tell what runs: {why}", why=error))
+        console.warning(
+            Text(
+                "cannot ask the engine what is running; checking locks and open files only: {why}", why=error
+            )
+        )
     is_all = whole.fleet != whole.project.fleet
     return [each for each, container in found.items() if container.is_up and (is_all or each in ids)]
 
@@ -118,7 +122,7 @@ def _say_what_is_left(session: Session, whole: Plan, *, as_json: bool) -> None:
     for each, facts in manifest.instances.items():
         if facts["faults"] and (whole.named is None or each in whole.named):
             console.warning(
-                Text("{id} is not whole in this backup: {why}", id=each, why="; ".join(facts["faults"]))
+                Text("{id} is incomplete in this backup: {why}", id=each, why="; ".join(facts["faults"]))
             )
     if whole.named is None:
         known = {facts["config_file"] for facts in manifest.instances.values()}
@@ -126,18 +130,20 @@ def _say_what_is_left(session: Session, whole: Plan, *, as_json: bool) -> None:
             if spec.config_file not in known and spec.id not in manifest.instances:
                 console.warning(
                     Text(
-                        "{file} is not in the backup and stays; `manager up` would start it",
+                        "{file} is not in the backup and was kept; `manager up` will start it",
                         file=spec.config_file,
                     )
                 )
     if (image := manifest.image) and image["id"] != _image_id(session, fleet.image_name):
-        text = Text("the bots of the backup ran image {image} ({id}), which {name} is not here: `manager build`",
+        text = Text("the backup's bots ran image {image} ({id}), but {name} is a different image here; run `manager "
+            "build`",
                     image=image["name"], id=str(image["id"])[:19], name=fleet.image_name)  # fmt: skip
         console.warning(text)
     if whole.named is None and not as_json:
         console.say(
             _(
-                "next: write the keys into .env, look at `manager plan`, and be sure that no other machine runs these bots"
+                "next: write the keys in .env, check `manager plan`, and make sure that no other machine "
+                "runs these bots"
             )
         )
 
@@ -153,9 +159,11 @@ def _action_line(action: RestoreAction, project: Project) -> str:
     name = project.fleet.relative(action.target)
     text = f"{name}: {_(WORDS[action.kind])}"
     if action.is_database:
-        text += f" ({Text('{count} files, {size}', count=action.files, size=console.size(action.size))})"
+        text += (
+            f" ({Text('{count} files, {size}', count=action.files, size=formatting.file_size(action.size))})"
+        )
     if action.kind in {"replace", "aside"} and action.aside is not None:
-        text += f"; {Text('what is there becomes {aside}', aside=action.aside.name)}"
+        text += f"; {Text('current one moved to {aside}', aside=action.aside.name)}"
     return text
 
 

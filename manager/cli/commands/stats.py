@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from manager.cli.notices import after_showing, say_foreign
+from manager.cli.notices import after_showing, one_output, say_foreign
 from manager.errors import BAD_CONFIG
 from manager.fleet import display, doing
 from manager.fleet.selection import Selection, selected
@@ -15,15 +15,15 @@ from manager.fleet.session import Session
 from manager.i18n import _
 from manager.monitor.stats import columns, instance_stats
 from manager.monitor.stats.collect import collect, mode_mismatch
-from manager.monitor.stats.columns import Column
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.stats.sampler import Sampler
-from manager.util import console
-from manager.util.text_table import GAP
+from manager.util import console, text_table
+from manager.util.text_table import Column
 
 
 def stats(session: Session, args: Namespace) -> int:
     """The figures as a table with the fleet's sums, or as an array of objects."""
+    one_output(args)
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
     views = selected(Selection(args.ids, args.config), snapshot)
@@ -32,6 +32,8 @@ def stats(session: Session, args: Namespace) -> int:
         rows.sort(key=lambda row: doing.by_urgency(row.view))
     if args.json:
         console.say_json([instance_stats.stats_object(row) for row in rows])
+    elif args.format:
+        console.say(_drawn(rows, args.format))
     elif rows:
         console.say(_table(rows))
         console.say(columns.total_line(instance_stats.sum_up(rows)))
@@ -44,24 +46,34 @@ def stats(session: Session, args: Namespace) -> int:
 
 
 def _table(rows: list[InstanceStats]) -> str:
-    written = columns.cells(rows)
-    widths = columns.widths(written)
+    """Return the table with the columns that the terminal has room for."""
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    shown = columns.fitting(widths, room)
-    lines = [_line({each.key: _(each.head) for each in shown}, shown, widths)]
-    for row, texts in zip(rows, written, strict=True):
-        lines.append(_line(texts, shown, widths, row))
+    written = columns.cells(rows)
+    shown = text_table.fitting(columns.COLUMNS, columns.widths(written), room)
+    cells = {row.id: texts for row, texts in zip(rows, written, strict=True)}
+    heads = text_table.headings(shown)
+    widths = columns.widths(written)
+    lines = [_line([*zip(shown, heads, strict=True)], widths)]
+    for row in rows:
+        texts = [(column, cells[row.id][column.name]) for column in shown]
+        lines.append(_line(texts, widths, row))
     return "\n".join(lines)
 
 
 def _line(
-    texts: Mapping[str, str], shown: list[Column], widths: Mapping[str, int], row: InstanceStats | None = None
+    texts: Sequence[tuple[Column[InstanceStats], str]],
+    widths: Mapping[str, int],
+    row: InstanceStats | None = None,
 ) -> str:
     pieces = []
-    for each in shown:
-        piece = columns.padded(texts[each.key], widths[each.key], is_number=each.is_number)
-        pieces.append(_painted(row, each.key, piece) if row is not None else piece)
-    return (" " * GAP).join(pieces).rstrip()
+    for column, text in texts:
+        piece = text_table.padded(text, widths[column.name], column.align)
+        pieces.append(_painted(row, column.name, piece) if row is not None else piece)
+    return (" " * text_table.GAP).join(pieces).rstrip()
+
+
+def _drawn(rows: list[InstanceStats], style: str) -> str:
+    return console.table(columns.COLUMNS, rows, style)
 
 
 def _painted(row: InstanceStats, key: str, piece: str) -> str:

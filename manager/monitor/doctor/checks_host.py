@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from manager.i18n import Text
 from manager.monitor.doctor.facts import Disk, Facts, HostFacts, ProjectFacts
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
+from manager.util.formatting import GB
 
-GB = 1_000_000_000
 DISK_WARN, DISK_FAIL = 0.10, 0.03
 DISK_WARN_FREE, DISK_FAIL_FREE = 5 * GB, GB
 """Both the share and the absolute space must be low: 5 % of 10 TB is enough."""

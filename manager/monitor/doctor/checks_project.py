@@ -8,10 +8,10 @@ from manager.engine.labels import is_contract, is_known_contract
 from manager.i18n import Text
 from manager.monitor.doctor.facts import ClientFacts, Facts, FleetFacts, ProjectFacts, StaleFile
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
+from manager.util.formatting import MB
 
 LOCK_WARN_S = 600
 """No command holds the lock this long: the slowest stop takes two minutes."""
-MB = 1_000_000
 UNHEALTHY_STATES = frozenset({"failed", "unhealthy", "restarting"})
 
 STALE = {

@@ -26,7 +26,7 @@ from manager.monitor.doctor.facts import (
     StaleFile,
     WebPort,
 )
-from manager.util import console
+from manager.util import formatting
 from manager.util.atomic_file import LEFTOVER_S
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
@@ -244,6 +244,6 @@ def describe_instances(snapshot: FleetSnapshot) -> list[str]:
         drift = f"drifted: {', '.join(view.drift)}" if view.drift else ""
         restarts = f"restarts: {view.supervision.restarts_total}" if view.supervision else ""
         since = display.since(view)
-        age = f"since {console.age(time.time() - since)}" if since else ""
+        age = f"since {formatting.age(time.time() - since)}" if since else ""
         lines.append(f"{instance}: " + "; ".join(fact for fact in (*facts, drift, restarts, age) if fact))
     return lines

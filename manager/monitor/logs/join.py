@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from manager.monitor.logs.files import DatedFiles
 from manager.monitor.logs.lines import MAX_LINE_BYTES, SUPERVISOR_PREFIX, LogLine
-from manager.util.time_parse import day_of, parse_engine_time
+from manager.util import formatting
+from manager.util.time_parse import parse_engine_time
 
 START_BYTES = 4096
 """Length of the start that is searched for: dozens of lines, most with a timestamp."""
@@ -59,16 +60,16 @@ def find_seam(files: DatedFiles, log_start: LogStart | None, written: Callable[[
     if log_start is None:
         return Seam(files.size, True)
     started = parse_engine_time(log_start.stamp)
-    if files.size and day_of(started + TIME_ZONE_MARGIN_S) < files.parts[0].day:
+    if files.size and formatting.day(started + TIME_ZONE_MARGIN_S) < files.parts[0].day:
         return Seam(0, True)  # the supervisor has removed the days on which it started
     offset = files.rfind(log_start.text, files.size)
     if offset >= 0 and files.rfind(log_start.text, offset + len(log_start.text) - 1) < 0:
         return Seam(offset, True)
-    estimate = max(files.size - written(), files.day_start(day_of(started)))
+    estimate = max(files.size - written(), files.day_start(formatting.day(started)))
     if offset >= 0:  # the bot repeats itself: take the occurrence that fits the size, or the one before it
         nearest = files.rfind(log_start.text, min(estimate + len(log_start.text), files.size))
         return Seam(nearest if nearest >= 0 else offset, True)
-    is_whole = estimate == 0 and not files.has_day(day_of(started))
+    is_whole = estimate == 0 and not files.has_day(formatting.day(started))
     return Seam(_line_start(files, estimate), is_whole or files.size == estimate)
 
 

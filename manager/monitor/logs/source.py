@@ -23,7 +23,8 @@ from manager.i18n import Text
 from manager.monitor.logs import join
 from manager.monitor.logs.files import DatedFiles
 from manager.monitor.logs.lines import LogLine, join_frames
-from manager.util.time_parse import day_of, parse_engine_time, parse_line_time, start_of_day
+from manager.util import formatting
+from manager.util.time_parse import parse_engine_time, parse_line_time, start_of_day
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
@@ -245,7 +246,7 @@ def select_lines(
     timestamp only the day is known. A line that cannot be excluded is shown.
     """
     since, until = query.since or -math.inf, query.until or math.inf
-    begin = 0 if query.since is None else files.day_start(day_of(query.since))
+    begin = 0 if query.since is None else files.day_start(formatting.day(query.since))
     if count is not None and query.until is None:
         begin = max(begin, files.tail_start(count, end))
     day, known, moment = "", False, 0.0

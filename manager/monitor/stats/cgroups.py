@@ -84,8 +84,8 @@ def find_all_folders(
 ) -> dict[str, CgroupFolders]:
     """Return container id → folders, for the running containers whose first process is visible."""
     pids = host.host_pids(((container, INIT) for container in containers), proc=proc) if mounted else {}
-    found = {container: find_folders(pid, mounted, proc) for (container, _init), pid in pids.items()}
-    return {container: folders for container, folders in found.items() if folders.is_complete}
+    by_container = {container: find_folders(pid, mounted, proc) for (container, _init), pid in pids.items()}
+    return {container: folders for container, folders in by_container.items() if folders.is_complete}
 
 
 def find_folders(pid: int, mounted: Mounts, proc: Path = host.PROC) -> CgroupFolders:

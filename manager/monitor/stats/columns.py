@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from manager.fleet import display, doing
 from manager.fleet.amounts import aligned, money
 from manager.i18n import Text, _, mark
 from manager.monitor.stats.instance_stats import InstanceStats, Totals
-from manager.util import console
-from manager.util.text_table import GAP, width
-
-
-class Column(NamedTuple):
-    """One column. `order` gives what rows are sorted by, None for those that come last in any case.
-
-    `rank`: which columns give way first on a narrow terminal: the highest; 0 never does.
-    """
-
-    key: str
-    head: str
-    cell: Callable[[InstanceStats], str]
-    order: Callable[[InstanceStats], Any]
-    rank: int = 0
-    is_number: bool = False
+from manager.util.formatting import age, memory_size
+from manager.util.text_table import Column, width
 
 
 def percent(value: float | None) -> str:
@@ -33,23 +19,12 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}%"
 
 
-def size(value: int | None) -> str:
-    """`512B`, `9.4M`, `138M`, `1.2G`: in powers of 1024, as limits are."""
-    if value is None:
-        return ""
-    amount, units = float(value), iter("BKMGTP")
-    unit = next(units)
-    while amount >= 999.5 and unit != "P":
-        amount, unit = amount / 1024, next(units)
-    return f"{amount:.1f}{unit}" if amount < 99.95 and unit != "B" else f"{amount:.0f}{unit}"
-
-
 def _of_usage(row: InstanceStats, name: str) -> Any:
     return getattr(row.usage.last, name) if row.usage else None
 
 
 def _pair(first: int | None, second: int | None) -> str:
-    return "" if first is None or second is None else f"{size(first)}/{size(second)}"
+    return "" if first is None or second is None else f"{memory_size(first)}/{memory_size(second)}"
 
 
 def _both(row: InstanceStats, first: str, second: str) -> int | None:
@@ -59,116 +34,146 @@ def _both(row: InstanceStats, first: str, second: str) -> int | None:
 
 def _memory(row: InstanceStats) -> str:
     used, limit = _of_usage(row, "memory"), _of_usage(row, "memory_limit")
-    return _pair(used, limit) if limit else size(used)
+    return _pair(used, limit) if limit else memory_size(used)
+
+
+def _up(row: InstanceStats) -> str:
+    return "" if row.up_since is None else age(time.time() - row.up_since)
 
 
 def _as_of(row: InstanceStats) -> str:
     """How old the last report of a bot is that does not answer now."""
     if row.as_of is None or (row.report.pnl is None and row.report.position is None):
         return ""
-    return str(Text("{age} ago", age=console.age(time.time() - row.as_of))) if row.as_of else "?"
+    return str(Text("{age} ago", age=age(time.time() - row.as_of))) if row.as_of else "?"
 
 
-def _up(row: InstanceStats) -> str:
-    return "" if row.up_since is None else console.age(time.time() - row.up_since)
-
-
-COLUMNS: Sequence[Column] = (
+COLUMNS: Sequence[Column[InstanceStats]] = (
     Column("id", "ID", lambda row: row.id, lambda row: row.id.lower()),
     Column("mode", mark("MODE"), lambda row: display.mode_text(row.view.mode), lambda row: row.view.mode),
     Column(
-        "state", mark("STATE"),
-        lambda row: _(row.view.verdict.state), lambda row: doing.by_urgency(row.view),
+        "state",
+        mark("STATE"),
+        lambda row: _(row.view.verdict.state),
+        lambda row: doing.by_urgency(row.view),
     ),
     Column(
-        "doing", mark("DOING"), lambda row: display.doing_text(row.view),
-        lambda row: found if (found := doing.activity(row.view).doing) else None,
+        "doing",
+        mark("DOING"),
+        lambda row: display.doing_text(row.view),
+        lambda row: doing.activity(row.view).doing,
     ),
-    Column("pnl", mark("P&L"), lambda row: display.pnl_text(row.report), lambda row: row.report.pnl, is_number=True),
+    Column("pnl", mark("P&L"), lambda row: display.pnl_text(row.report), lambda row: row.report.pnl),
     Column(
-        "position", mark("POSITION"), lambda row: display.position_text(row.report), lambda row: row.report.position,
-        rank=1, is_number=True,
+        "position",
+        mark("POSITION"),
+        lambda row: display.position_text(row.report),
+        lambda row: row.report.position,
+        priority=1,
     ),
-    Column("as_of", mark("AS OF"), _as_of, lambda row: row.as_of, rank=2),
-    Column("symbol", mark("SYMBOL"), lambda row: row.view.symbol or "", lambda row: row.view.symbol, rank=3),
+    Column("as_of", mark("AS OF"), _as_of, lambda row: row.as_of, priority=2),
     Column(
-        "strategy", mark("STRATEGY"), lambda row: row.view.strategy or "", lambda row: row.view.strategy, rank=8
-    ),
-    Column(
-        "cpu", "CPU", lambda row: percent(row.usage.cpu if row.usage else None),
-        lambda row: row.usage.cpu if row.usage else None, rank=12, is_number=True,
-    ),
-    Column("memory", mark("MEMORY"), _memory, lambda row: _of_usage(row, "memory"), rank=13, is_number=True),
-    Column(
-        "share", mark("MEM %"), lambda row: percent(row.usage.memory_share if row.usage else None),
-        lambda row: row.usage.memory_share if row.usage else None, rank=14, is_number=True,
+        "symbol", mark("SYMBOL"), lambda row: row.view.symbol or "", lambda row: row.view.symbol, priority=3
     ),
     Column(
-        "pids", "PIDS", lambda row: str(_of_usage(row, "pids") or ""), lambda row: _of_usage(row, "pids"),
-        rank=15, is_number=True,
+        "strategy",
+        mark("STRATEGY"),
+        lambda row: row.view.strategy or "",
+        lambda row: row.view.strategy,
+        priority=8,
     ),
     Column(
-        "network", mark("NET IN/OUT"), lambda row: _pair(_of_usage(row, "received"), _of_usage(row, "sent")),
-        lambda row: _both(row, "received", "sent"), rank=16, is_number=True,
+        "cpu",
+        "CPU",
+        lambda row: percent(row.usage.cpu if row.usage else None),
+        lambda row: row.usage.cpu if row.usage else None,
+        priority=12,
+        align="right",
     ),
     Column(
-        "disk", mark("DISK R/W"), lambda row: _pair(_of_usage(row, "read"), _of_usage(row, "written")),
-        lambda row: _both(row, "read", "written"), rank=17, is_number=True,
+        "memory", mark("MEMORY"), _memory, lambda row: _of_usage(row, "memory"), priority=13, align="right"
     ),
     Column(
-        "restarts", mark("RESTARTS"), lambda row: str(row.restarts), lambda row: row.restarts, rank=6, is_number=True
+        "share",
+        mark("MEM %"),
+        lambda row: percent(row.usage.memory_share if row.usage else None),
+        lambda row: row.usage.memory_share if row.usage else None,
+        priority=14,
+        align="right",
     ),
     Column(
-        "up", mark("UP"), _up, lambda row: None if row.up_since is None else -row.up_since, rank=4, is_number=True
+        "pids",
+        "PIDS",
+        lambda row: str(_of_usage(row, "pids") or ""),
+        lambda row: _of_usage(row, "pids"),
+        priority=15,
+        align="right",
     ),
-)  # fmt: skip
+    Column(
+        "network",
+        mark("NET IN/OUT"),
+        lambda row: _pair(_of_usage(row, "received"), _of_usage(row, "sent")),
+        lambda row: _both(row, "received", "sent"),
+        priority=16,
+        align="right",
+    ),
+    Column(
+        "disk",
+        mark("DISK R/W"),
+        lambda row: _pair(_of_usage(row, "read"), _of_usage(row, "written")),
+        lambda row: _both(row, "read", "written"),
+        priority=17,
+        align="right",
+    ),
+    Column(
+        "restarts",
+        mark("RESTARTS"),
+        lambda row: str(row.restarts),
+        lambda row: row.restarts,
+        priority=6,
+        align="right",
+    ),
+    Column(
+        "up",
+        mark("UP"),
+        _up,
+        lambda row: None if row.up_since is None else -row.up_since,
+        priority=4,
+        align="right",
+    ),
+)
+
+
+def widths(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
+    """Return what each column needs for its heading and these cells, by its name."""
+    return {
+        column.name: max([width(_(column.heading)), *(width(row[column.name]) for row in rows)])
+        for column in COLUMNS
+    }
+
 
 ALIGNED = ("pnl", "position")
 """Columns whose points stand below each other."""
 
 
-def padded(text: str, cells: int, *, is_number: bool) -> str:
-    """The text in so many cells, numbers at the right."""
-    space = " " * (cells - width(text))
-    return space + text if is_number else text + space
-
-
-def fitting(widths: Mapping[str, int], room: int | None) -> list[Column]:
-    """The columns that fit into so many cells (None: as many as there are). `widths`: what each needs, by key."""
-    kept = list(COLUMNS)
-    while room is not None and sum(widths[each.key] + GAP for each in kept) - GAP > room:
-        first = max(kept, key=lambda each: each.rank)
-        if first.rank == 0:
-            break
-        kept.remove(first)
-    return kept
-
-
-def widths(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
-    """What each column needs for its head and these cells."""
-    return {each.key: max([width(_(each.head)), *(width(row[each.key]) for row in rows)]) for each in COLUMNS}
-
-
 def cells(rows: Sequence[InstanceStats]) -> list[dict[str, str]]:
-    """Every cell of the rows, by the column's key."""
-    found = [{each.key: each.cell(row) for each in COLUMNS} for row in rows]
-    for key in ALIGNED:
-        for row, text in zip(found, aligned([row[key] for row in found]), strict=True):
-            row[key] = text
-    widths = {key: max((len(row[key]) for row in found), default=0) for key in ALIGNED}
-    for row in found:
-        row.update({key: row[key].ljust(widths[key]) for key in ALIGNED if row[key]})
+    """Return every cell of the rows, by the column's name."""
+    found = [{column.name: column.cell(row) for column in COLUMNS} for row in rows]
+    for name in ALIGNED:
+        for row, text in zip(found, aligned([row[name] for row in found]), strict=True):
+            row[name] = text
     return found
 
 
 def ordered(
-    rows: Sequence[InstanceStats], column: Column, *, is_reverse: bool = False
+    rows: Sequence[InstanceStats], column: Column[InstanceStats], *, is_reverse: bool = False
 ) -> list[InstanceStats]:
-    """The rows by one column, by id where that says nothing; what is not known comes last either way."""
+    """Return the rows by one column, by id where that says nothing; what is not known comes last either way."""
+    order = column.order or column.cell
     by_id = sorted(rows, key=lambda row: row.id.lower())
-    known = [row for row in by_id if column.order(row) is not None]
-    unknown = [row for row in by_id if column.order(row) is None]
-    return sorted(known, key=column.order, reverse=is_reverse) + unknown
+    known = [row for row in by_id if order(row) is not None]
+    unknown = [row for row in by_id if order(row) is None]
+    return sorted(known, key=order, reverse=is_reverse) + unknown
 
 
 def total_line(sums: Totals) -> str:
@@ -178,7 +183,7 @@ def total_line(sums: Totals) -> str:
     parts = [
         str(Text("total: {states}", states=states)),
         str(_gains(sums, gains)) if gains else "",
-        str(Text("CPU {cpu}, memory {memory}", cpu=percent(sums.cpu), memory=size(sums.memory))),
+        str(Text("CPU {cpu}, memory {memory}", cpu=percent(sums.cpu), memory=memory_size(sums.memory))),
     ]
     return "; ".join(part for part in parts if part)
 

@@ -24,7 +24,7 @@ from manager.monitor.top.sorting import Order
 from manager.monitor.top.source import Snapshot, Source
 from manager.monitor.top.sparkline import Trends
 from manager.monitor.top.table import FleetTable
-from manager.util import console
+from manager.util import formatting
 
 HOLD_S = 5.0
 """After the cursor was moved, the order stays as it is for so long: nothing slips from under a finger."""
@@ -156,7 +156,7 @@ class Top(App[None]):
 
     def _troubles(self) -> list[str]:
         seen = self._snapshot
-        ago = console.age(time.monotonic() - (seen.at if seen else self._began_at))
+        ago = formatting.age(time.monotonic() - (seen.at if seen else self._began_at))
         lines = []
         if self._error is not None:
             lines.append(str(self._error))

@@ -52,7 +52,8 @@ KEYS = (
 
 MEANINGS = (
     mark(
-        "CPU is percent of one core. Memory is without file pages that the kernel can drop, as in `docker stats`."
+        "CPU is percent of one core. Memory is without file pages that the kernel can drop, as in `docker"
+        " stats`."
     ),
     mark("P&L and position are the bot's own word, read every 10 s; empty where it says nothing."),
     mark("Red rows with ! need a look. Sums of P&L are apart for paper and live, and for each currency."),
@@ -115,7 +116,9 @@ class Said(ModalScreen[None]):
 
 
 class InstanceLog(ModalScreen[None]):
-    """The last lines of one bot, and what comes: the output of `manager logs -f ID`, which follows it through restarts."""
+    """The last lines of one bot, and what comes: the output of `manager logs -f ID`, which follows it through
+    restarts.
+    """
 
     BINDINGS: ClassVar = [*BACK, Binding("l", "dismiss", show=False)]
 
@@ -134,9 +137,11 @@ class InstanceLog(ModalScreen[None]):
     async def _follow(self) -> None:
         log = self.query_one(Log)
         reader = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+            *self._command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
         try:
             assert reader.stdout is not None
             rest = b""

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from manager.fleet import doing
 from manager.i18n import _
 from manager.monitor.stats import columns
-from manager.monitor.stats.columns import Column
 from manager.monitor.stats.instance_stats import InstanceStats
+from manager.util.text_table import Column
 
-BY_KEY: Mapping[str, Column] = {each.key: each for each in columns.COLUMNS}
+BY_NAME: Mapping[str, Column[InstanceStats]] = {column.name: column for column in columns.COLUMNS}
 
 DESCENDING = frozenset({"cpu", "memory", "share", "pids", "network", "disk", "restarts", "pnl"})
 """Of these the largest is looked for."""
@@ -28,9 +28,9 @@ class Order(NamedTuple):
         """Whether the largest comes first."""
         return (self.key in DESCENDING) != self.is_turned
 
-    def moved(self, shown: Sequence[Column], step: int) -> Order:
+    def moved(self, shown: Sequence[Column[InstanceStats]], step: int) -> Order:
         """By the shown column so many steps to the right."""
-        keys = [each.key for each in shown]
+        keys = [column.name for column in shown]
         at = keys.index(self.key) if self.key in keys else 0
         return Order(keys[(at + step) % len(keys)])
 
@@ -43,7 +43,7 @@ def matching(rows: Sequence[InstanceStats], words: str) -> list[InstanceStats]:
 
 def arranged(rows: Sequence[InstanceStats], words: str, order: Order) -> list[InstanceStats]:
     """The rows to show, in order."""
-    column = BY_KEY[order.key]
+    column = BY_NAME[order.key]
     return columns.ordered(matching(rows, words), column, is_reverse=order.is_descending)
 
 

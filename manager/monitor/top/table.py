@@ -17,12 +17,11 @@ from manager.fleet import doing
 from manager.fleet.doing import Severity
 from manager.i18n import _, mark
 from manager.monitor.stats import columns
-from manager.monitor.stats.columns import Column
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.top import sorting
 from manager.monitor.top.sorting import Order
 from manager.monitor.top.sparkline import Kind, Trends
-from manager.util.text_table import GAP
+from manager.util.text_table import GAP, Column, fitting, padded
 
 GUTTER = 2
 """Cells in front of each row: the cursor, and a mark at what needs a look."""
@@ -75,7 +74,7 @@ class FleetTable(ScrollView, can_focus=True):
         self.cursor: str | None = None
         self.order = Order()
         self.trend: Kind = "cpu"
-        self.shown: Sequence[Column] = ()
+        self.shown: Sequence[Column[InstanceStats]] = ()
         self._trends = trends
         self._has_colour = has_colour
         self.is_old = False
@@ -113,7 +112,7 @@ class FleetTable(ScrollView, can_focus=True):
         """Chooses the columns. A column never becomes narrower, or the whole table would twitch at each look."""
         needed = columns.widths(self._cells)
         self._widths = {key: max(cells, self._widths.get(key, 0)) for key, cells in needed.items()}
-        self.shown = columns.fitting(self._widths, self.size.width - GUTTER - GAP - LEAST_TREND)
+        self.shown = fitting(columns.COLUMNS, self._widths, self.size.width - GUTTER - GAP - LEAST_TREND)
         self.virtual_size = Size(self.size.width, len(self.rows) + 1)
 
     def action_move(self, step: int) -> None:
@@ -158,9 +157,9 @@ class FleetTable(ScrollView, can_focus=True):
 
     def _head(self) -> list[tuple[str, Style]]:
         pieces = []
-        for each in self.shown:
-            text = columns.padded(_(each.head), self._widths[each.key], is_number=each.is_number)
-            pieces.append((text, SORTED_HEAD if each.key == self.order.key else HEAD))
+        for column in self.shown:
+            text = padded(_(column.heading), self._widths[column.name], column.align)
+            pieces.append((text, SORTED_HEAD if column.name == self.order.key else HEAD))
             pieces.append((" " * GAP, HEAD))
         return [*pieces, (_(TREND_HEADS[self.trend]), HEAD)]
 
@@ -169,12 +168,12 @@ class FleetTable(ScrollView, can_focus=True):
         whole = self._whole_style(row, is_cursor)
         has_alarm = row.needs_attention
         pieces = [(f"{'>' if is_cursor else ' '}{'!' if has_alarm else ' '}", whole)]
-        for each in self.shown:
-            text = columns.padded(texts[each.key], self._widths[each.key], is_number=each.is_number)
-            own = PLAIN if has_alarm or self.is_old else _cell_style(each.key, row)
+        for column in self.shown:
+            text = padded(texts[column.name], self._widths[column.name], column.align)
+            own = PLAIN if has_alarm or self.is_old else _cell_style(column.name, row)
             pieces.append((text, whole + own))
             pieces.append((" " * GAP, whole))
-        used = GUTTER + sum(self._widths[each.key] + GAP for each in self.shown)
+        used = GUTTER + sum(self._widths[column.name] + GAP for column in self.shown)
         bars = min(WIDEST_TREND, self.size.width - used)
         if bars >= LEAST_TREND:
             pieces.append((self._trends.line(row.id, self.trend, bars), whole))

@@ -11,11 +11,26 @@ from manager.config.variables import UnsetVariable, expand
 
 WITH_HOST = frozenset(
     {
-        "form", "forms", "gotify", "gotifys", "http", "https", "json", "jsons", "mailto", "mailtos", "mmost", "mmosts",
-        "xml", "xmls",
+        "form",
+        "forms",
+        "gotify",
+        "gotifys",
+        "http",
+        "https",
+        "json",
+        "jsons",
+        "mailto",
+        "mailtos",
+        "mmost",
+        "mmosts",
+        "xml",
+        "xmls",
     }
-)  # fmt: skip
-"""Schemes whose host is one. In `tgram://`, `discord://`, `slack://` or `ntfy://` a token stands in its place."""
+)
+"""Schemes whose host is one.
+
+In `tgram://`, `discord://`, `slack://` or `ntfy://` a token stands in its place.
+"""
 
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -23,9 +38,11 @@ NO_PROXY: Mapping[str, str] = MappingProxyType({})
 
 
 class Address(NamedTuple):
-    """One of `alerts.urls`: the reference as it stands in the settings, and what the variable holds; empty when unset.
+    """One of `alerts.urls`: the reference as it stands in the settings, and what the variable holds; empty
+    when unset.
 
-    `environ`: the proxies that .env or the environment names, which a service does not inherit from anybody's shell.
+    `environ`: the proxies that .env or the environment names, which a service does not inherit from anybody's
+    shell.
     """
 
     reference: str
@@ -34,7 +51,9 @@ class Address(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """`mailto://mail.example`, `tgram://…`: scheme, and host where it is one; the variable's name where nothing is set."""
+        """`mailto://mail.example`, `tgram://…`: scheme, and host where it is one; the variable's name where
+        nothing is set.
+        """
         return masked(self.url) if self.url else self.reference
 
 

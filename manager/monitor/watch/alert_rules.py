@@ -14,7 +14,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.status import State
 from manager.i18n import Text
 from manager.monitor.watch.history import History
-from manager.util.console import age
+from manager.util.formatting import GIB, MIB, age
 
 InstanceKind = Literal[
     "down", "failed", "completed", "restarting", "unhealthy", "oom", "no_progress", "exchange_away", "orders_refused",
@@ -40,8 +40,6 @@ LAST_LINES = 5
 """Of a dead bot's standard error: what a telephone shows at once."""
 
 WELL: frozenset[doing.Severity] = frozenset({"calm", "note"})
-
-MIB = 1 << 20
 
 
 class Condition(NamedTuple):
@@ -282,7 +280,7 @@ def of_disk(disk: Disk | None, rules: Alerts, *, is_low: bool) -> list[Condition
     if disk.free < rules.disk_free_mb * MIB * slack and rules.disk_free_mb:
         text = Text(
             "little disk left: {free} MiB free of {size} GiB at {path}",
-            free=disk.free // MIB, size=round(disk.size / (1 << 30)), path=disk.path,
+            free=disk.free // MIB, size=round(disk.size / GIB), path=disk.path,
         )  # fmt: skip
         found.append(Condition(MACHINE, "disk", text))
     if disk.inodes_percent < rules.inodes_free_percent * slack and rules.inodes_free_percent:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from manager.config.fleet import Alerts
 from manager.i18n import Text, mark
 from manager.monitor.watch.alert_rules import MACHINE, Condition, Kind
-from manager.util.console import age
+from manager.util.formatting import age
 
 Tone = Literal["bad", "good", "news"]
 

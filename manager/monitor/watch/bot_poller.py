@@ -17,6 +17,7 @@ from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.monitor.stats import reports
 from manager.monitor.watch.alert_rules import Progress
+from manager.util import formatting
 
 ASK_EVERY_S = 60.0
 """One answer costs a bot some milliseconds."""
@@ -109,7 +110,7 @@ def _log_age(view: Instance, fleet: Fleet, now: float) -> float | None:
     youngest = None
     for day in (now, now - 86400):
         for name in ("bot_stdout.log", "bot_stderr.log"):
-            path = Path(folder, time.strftime("%Y-%m-%d", time.localtime(day)), name)
+            path = Path(folder, formatting.day(day), name)
             try:
                 found = os.lstat(path)
             except OSError:

@@ -10,9 +10,10 @@ from decimal import Decimal
 from manager.fleet import doing
 from manager.fleet.instance import Instance
 from manager.i18n import Text, _
-from manager.monitor.watch.alert_rules import MIB, Disk, Progress
+from manager.monitor.watch.alert_rules import Disk, Progress
 from manager.monitor.watch.history import REMEMBERED_S, History
 from manager.monitor.watch.messages import Message
+from manager.util.formatting import GIB
 
 MOST_NAMED = 10
 
@@ -81,4 +82,4 @@ def _profit(progress: Mapping[str, Progress], views: Mapping[str, Instance]) -> 
 
 
 def _gib(size: int) -> str:
-    return f"{size / MIB / 1024:.1f}"
+    return f"{size / GIB:.1f}"

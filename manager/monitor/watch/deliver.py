@@ -1,4 +1,7 @@
-"""Gets messages out: a thread with a bounded queue for each address. Whatever is slow or broken there never holds up watching."""
+"""Gets messages out: a thread with a bounded queue for each address.
+
+Whatever is slow or broken there never holds up watching.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +43,14 @@ def send(address: Address, message: Message, timeout: float = SEND_TIMEOUT_S) ->
     text = json.dumps({"url": address.url, **message._asdict()})
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "manager.monitor.watch.send"], input=text, capture_output=True, text=True,
-            timeout=timeout, check=False, env={**os.environ, **address.environ},
-        )  # fmt: skip
+            [sys.executable, "-P", "-m", "manager.monitor.watch.send"],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            env={**os.environ, **address.environ},
+        )
         answer = json.loads(done.stdout)
         why = _("apprise knows no such address") if answer["why"] == "unknown" else answer["why"]
         return Answer(bool(answer["ok"]), why)
@@ -147,10 +155,13 @@ class Deliverer:
             str(
                 Text(
                     "cannot send to {address}{why}; {count} messages wait, the next try is in {seconds} s",
-                    address=box.address.shown, why=why, count=len(box.waiting), seconds=round(delay),
+                    address=box.address.shown,
+                    why=why,
+                    count=len(box.waiting),
+                    seconds=round(delay),
                 )
             )
-        )  # fmt: skip
+        )
 
 
 def _lost(address: Address) -> str:

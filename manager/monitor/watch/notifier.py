@@ -15,7 +15,7 @@ from manager.monitor.watch.alert_rules import Condition, Disk, Progress
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.deliver import Deliverer
 from manager.monitor.watch.history import NO_HISTORY
-from manager.util import console
+from manager.util import console, formatting
 
 GATHER_S = 2.0
 GATHER_MOST_S = 12.0
@@ -83,7 +83,7 @@ class Notifier:
 
     def add(self, alert: Alert, now: float) -> None:
         """Something to be said, with whatever else comes within a moment."""
-        console.say(f"{time.strftime('%H:%M:%S', time.localtime(now))} {alert.text}")
+        console.say(f"{formatting.clock(now)} {alert.text}")
         if not self._pending:
             self._pending_since = time.monotonic()
         self._pending_last = time.monotonic()

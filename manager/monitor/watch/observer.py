@@ -90,7 +90,7 @@ class FleetObserver:
             views = {view.id: view for view in doing.with_reports(project.fleet, seen.views.values())}
             self.snapshot = seen._replace(views=views)
         except EngineError as error:  # one that answers with errors tells as little as one that is away
-            self._lose(str(error.params.get("why", error)))
+            self._lose(str(error.text.params.get("why", error)))
             return False
         if self._loss is not None:
             self._returned(self._loss, time.time())

@@ -131,7 +131,10 @@ def _quoted(text: str, *, dollars: bool = True) -> str:
 
 
 def install(unit: Unit) -> Iterator[str]:
-    """Writes the unit, if it is not as it should be, and starts it now and at every boot. Yields what was done."""
+    """Writes the unit, if it is not as it should be, and starts it now and at every boot.
+
+    Yields what was done.
+    """
     _require_systemd()
     is_new = _content(unit.path) != unit.text
     if is_new:
@@ -152,7 +155,8 @@ def install(unit: Unit) -> Iterator[str]:
     if unit.is_user and not _lingers():
         yield str(
             Text(
-                "it ends when you log out, and starts when you log in; `sudo loginctl enable-linger {user}` makes it stay",
+                "it ends when you log out, and starts when you log in; `sudo loginctl enable-linger {user}`"
+                " makes it stay",
                 user=getpass.getuser(),
             )
         )
@@ -179,10 +183,12 @@ def remove(unit: Unit) -> Iterator[str]:
 def _require_systemd() -> None:
     if not RUNNING_SYSTEMD.is_dir() or shutil.which("systemctl") is None:
         raise ManagerError(
-            "systemd does not run this machine: let whatever starts your services run {command} in {folder}, and start it"
+            "systemd does not run this machine: let whatever starts your services run {command} in"
+            " {folder}, and start it"
             " again when it ends",
-            command=f"`{sys.executable} -m manager watch`", folder=Path.cwd(),
-        )  # fmt: skip
+            command=f"`{sys.executable} -m manager watch`",
+            folder=Path.cwd(),
+        )
 
 
 def _write(unit: Unit) -> None:

@@ -1,7 +1,8 @@
-"""The form of a backup: a gzip-compressed tar that any `tar xzf` opens, whose end tells what it is and its own checksum.
+"""Define the file format: a gzip-compressed tar that `tar xzf` opens, followed by a trailer with a checksum.
 
-`manifest.json`, the last member, has a SHA-256 of every other one. Behind the tar stands an empty gzip member with a
-comment: the fleet, whether the backup is full, and the SHA-256 of all bytes before it. So one file proves itself.
+`manifest.json`, the last member, has the SHA-256 of every other member. The trailer is an empty gzip member
+with a comment: the fleet, whether the backup is full, and the SHA-256 of all preceding bytes. So a file can
+be verified, and identified with one small read.
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ from typing import IO, Any, NamedTuple
 
 from manager.errors import ManagerError
 from manager.ops.backup.manifest import MANIFEST, Manifest, is_allowed
+from manager.util import formatting
 
 MAX_MANIFEST_BYTES = 64 << 20
 CHUNK = 1 << 20
 COMPRESSION = 1
-"""Of a bot's 182 MB: gzip 1 makes 52 % at 80 MB/s, gzip 6 49 % at 27, bzip2 41 % at 17, xz 44 % at 17."""
+"""For a bot's 182 MB, gzip 1 gives 52 % at 80 MB/s, gzip 6 49 % at 27, bzip2 41 % at 17, xz 44 % at 17."""
 
 TRAILER_HEAD = b"\x1f\x8b\x08\x10\x00\x00\x00\x00\x00\xff"
-"""gzip with a comment, no time, no system."""
+"""A gzip header with a comment, without time and system."""
 TRAILER_TAIL = b"\x00\x03\x00" + bytes(8)
-"""The comment's end, then nothing, compressed."""
+"""The end of the comment, followed by compressed empty content."""
 TRAILER = re.compile(r"botfleet-backup 1 fleet=([a-z0-9][a-z0-9_-]*) (full|partial) sha256=([0-9a-f]{64})")
 MAX_TRAILER_BYTES = 4096
 
@@ -39,25 +41,25 @@ STAMP = "%Y%m%d-%H%M%S"
 
 
 class ArchiveError(ManagerError):
-    """A file that is no sound backup."""
+    """Signal a file that is not a valid backup."""
 
 
 class Trailer(NamedTuple):
-    """What the end of a backup says of it."""
+    """What the end of a backup says about it."""
 
     fleet: str
     is_full: bool
     sha256: str
 
-    def encoded(self) -> bytes:
-        """The very bytes that end the file."""
-        word = "full" if self.is_full else "partial"
-        comment = f"botfleet-backup 1 fleet={self.fleet} {word} sha256={self.sha256}"
+    def to_bytes(self) -> bytes:
+        """Return the bytes that end the file."""
+        scope = "full" if self.is_full else "partial"
+        comment = f"botfleet-backup 1 fleet={self.fleet} {scope} sha256={self.sha256}"
         return TRAILER_HEAD + comment.encode("ascii") + TRAILER_TAIL
 
 
 class Writer:
-    """Streams members into a backup, on a descriptor that is open for writing."""
+    """Stream members into a backup through an open descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self._raw = _Hashing(descriptor)
@@ -66,21 +68,20 @@ class Writer:
         self.files: dict[str, dict[str, Any]] = {}
 
     def add(self, name: str, path: Path, kind: str, mode: int = 0o600) -> None:
-        """A member with the content of a file of ours, which nobody else writes. Raises OSError."""
+        """Add a file of ours, which nothing else writes. Raises OSError."""
         with path.open("rb") as stream:
             self._add(name, stream, path.stat().st_size, kind, mode)
 
     def add_bytes(self, name: str, content: bytes, kind: str = "file") -> None:
-        """A member with this content."""
         self._add(name, io.BytesIO(content), len(content), kind, 0o600)
 
     def close(self, manifest: Manifest) -> None:
-        """Writes the manifest and the seal."""
-        self.add_bytes(MANIFEST, manifest.encoded())
+        """Write the manifest and the trailer."""
+        self.add_bytes(MANIFEST, manifest.to_json())
         self._tar.close()
         self._gzip.close()
         digest = self._raw.sha256.hexdigest()
-        self._raw.write(Trailer(manifest.fleet, manifest.is_full, digest).encoded())
+        self._raw.write(Trailer(manifest.fleet, manifest.is_full, digest).to_bytes())
 
     def _add(self, name: str, stream: IO[bytes], size: int, kind: str, mode: int) -> None:
         member = tarfile.TarInfo(name)
@@ -91,7 +92,7 @@ class Writer:
 
 
 class _Hashing:
-    """What gzip writes to."""
+    """The file that gzip writes to; hashes what is written."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -105,7 +106,7 @@ class _Hashing:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Do nothing: writes are not buffered."""
 
 
 class _HashingReader:
@@ -119,43 +120,44 @@ class _HashingReader:
         return data
 
 
-def seal(path: Path) -> Trailer | None:
-    """What the end of the file says, in one small read; None for what is no backup. Raises OSError."""
-    found = _sealed(path)
-    return None if found is None else found[0]
+def read_trailer(path: Path) -> Trailer | None:
+    """Return a backup's trailer, with one small read; None for another file. Raises OSError."""
+    result = _find_trailer(path)
+    return None if result is None else result[0]
 
 
-def _sealed(path: Path) -> tuple[Trailer, int] | None:
-    """The seal, and where it begins."""
+def _find_trailer(path: Path) -> tuple[Trailer, int] | None:
+    """Return the trailer and its offset."""
     with _opened(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         stream.seek(max(0, size - MAX_TRAILER_BYTES))
         end = stream.read(MAX_TRAILER_BYTES)
-    at = end.rfind(TRAILER_HEAD)
-    if at < 0 or not end.endswith(TRAILER_TAIL):
+    start = end.rfind(TRAILER_HEAD)
+    if start < 0 or not end.endswith(TRAILER_TAIL):
         return None
-    match = TRAILER.fullmatch(end[at + len(TRAILER_HEAD) : -len(TRAILER_TAIL)].decode("latin-1"))
+    match = TRAILER.fullmatch(end[start + len(TRAILER_HEAD) : -len(TRAILER_TAIL)].decode("latin-1"))
     if match is None:
         return None
-    return Trailer(match[1], match[2] == "full", match[3]), size - len(end) + at
+    return Trailer(match[1], match[2] == "full", match[3]), size - len(end) + start
 
 
 Sink = Callable[[str, int], Path | None]
-"""(member, mode) → where its content is to be written, None for nowhere. The file must not exist."""
+"""(member, mode) → the path to write its content to, or None. The file must not exist."""
 
 
 def read(path: Path, sink: Sink = lambda _member, _mode: None) -> Manifest:
-    """Reads a whole backup and proves it: checksum, members, manifest. Raises ArchiveError naming what is wrong.
+    """Read a whole backup and verify it: checksum, members, manifest. Raises ArchiveError naming the fault.
 
-    What `sink` wrote before it raises is not to be used. tarfile extracts nothing: contents are copied to where we say.
+    What `sink` wrote before an error must not be used. tarfile extracts nothing; contents are copied to the
+    given paths.
     """
     try:
-        sealed = _sealed(path)
-        if sealed is None:
-            raise ArchiveError("{file} is no backup, or its end is missing", file=path)
-        if _sha256(path, sealed[1]) != sealed[0].sha256:
-            raise ArchiveError("{file} is damaged: its checksum is another", file=path)
-        return _members(path, sealed[0], sink)
+        trailer = _find_trailer(path)
+        if trailer is None:
+            raise ArchiveError("{file} is not a backup, or is truncated", file=path)
+        if _sha256(path, trailer[1]) != trailer[0].sha256:
+            raise ArchiveError("{file} is damaged: checksum mismatch", file=path)
+        return _members(path, trailer[0], sink)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ArchiveError("{file} is damaged: {why}", file=path, why=error) from error
     except OSError as error:
@@ -164,8 +166,8 @@ def read(path: Path, sink: Sink = lambda _member, _mode: None) -> Manifest:
         ) from error
 
 
-def _members(path: Path, sealed: Trailer, sink: Sink) -> Manifest:
-    found: dict[str, tuple[int, str]] = {}
+def _members(path: Path, trailer: Trailer, sink: Sink) -> Manifest:
+    content_by_name: dict[str, tuple[int, str]] = {}
     raw = b""
     with (
         _opened(path) as stream,
@@ -173,33 +175,33 @@ def _members(path: Path, sealed: Trailer, sink: Sink) -> Manifest:
         tarfile.open(fileobj=plain, mode="r|") as tar,
     ):
         for member in tar:
-            if not member.isreg() or not is_allowed(member.name) or member.name in found:
+            if not member.isreg() or not is_allowed(member.name) or member.name in content_by_name:
                 raise ArchiveError(
-                    "{file} holds what no backup does: {member}", file=path, member=ascii(member.name)
+                    "{file} contains an unexpected member: {member}", file=path, member=ascii(member.name)
                 )
             content = tar.extractfile(member)
             assert content is not None
             if member.name == MANIFEST:
                 raw = content.read(MAX_MANIFEST_BYTES)
                 continue
-            found[member.name] = _drained(content, sink(member.name, member.mode))
+            content_by_name[member.name] = _copy_content(content, sink(member.name, member.mode))
     try:
-        manifest = Manifest.decoded(raw)
+        manifest = Manifest.from_json(raw)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ArchiveError("{file}: its manifest cannot be read", file=path) from error
-    if (manifest.fleet, manifest.is_full) != sealed[:2]:
-        raise ArchiveError("{file}: its manifest is of another backup", file=path)
-    promised = {each: (facts["bytes"], facts["sha256"]) for each, facts in manifest.files.items()}
-    for each in sorted({*promised, *found}):
-        if promised.get(each) != found.get(each):
+        raise ArchiveError("{file}: cannot read its manifest", file=path) from error
+    if (manifest.fleet, manifest.is_full) != trailer[:2]:
+        raise ArchiveError("{file}: its manifest belongs to another backup", file=path)
+    expected = {name: (facts["bytes"], facts["sha256"]) for name, facts in manifest.files.items()}
+    for name in sorted({*expected, *content_by_name}):
+        if expected.get(name) != content_by_name.get(name):
             raise ArchiveError(
-                "{file} is damaged: {member} is not what its manifest says", file=path, member=each
+                "{file} is damaged: {member} does not match the manifest", file=path, member=name
             )
     return manifest
 
 
-def _drained(content: IO[bytes], target: Path | None) -> tuple[int, str]:
-    """(bytes, SHA-256) of a member, written to `target` where there is one."""
+def _copy_content(content: IO[bytes], target: Path | None) -> tuple[int, str]:
+    """Return (bytes, SHA-256) of a member, and write it to `target` if given."""
     digest, size = hashlib.sha256(), 0
     with _target(target) as write:
         while chunk := content.read(CHUNK):
@@ -234,5 +236,5 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def file_name(fleet: str, at: float) -> str:
-    """`backup-FLEET-YYYYMMDD-HHMMSS.tar.gz`, local time."""
-    return f"backup-{fleet}-{time.strftime(STAMP, time.localtime(at))}.tar.gz"
+    """Return `backup-FLEET-YYYYMMDD-HHMMSS.tar.gz` in local time. `at`: Unix time."""
+    return f"backup-{fleet}-{formatting.stamp(at)}.tar.gz"

@@ -1,11 +1,12 @@
-"""Copies and checks SQLite databases. A program of its own, run by databases.py: it opens files that a bot has written.
+"""Copy and check SQLite databases, as a program of its own that databases.py runs.
 
-So it knows nothing and may do nothing: an empty environment, and, where root runs it, the bot's own user, shut into the
-bot's own folder. No link leads out of there, and no file it makes (`-wal`, `-shm`) can belong to another than the bot.
+It opens files that a bot has written, so it runs without rights: with an empty environment and, if root runs
+it, as the bot's user, confined to the bot's folder. No symlink leads out of there, and every file it creates
+(`-wal`, `-shm`) belongs to the bot.
 
-Standard input: `{"root": folder, "user": [uid, gid] or null, "seconds": limit, "jobs": [{"source": name, "target": path, "most":
-bytes}]}`, `source` relative to `root`; null in all jobs to check the targets alone. Standard output: a JSON line a job, `{"how": …}`
-or `{"fault": …, "why": …}`.
+Standard input: `{"root": folder, "user": [uid, gid] or null, "seconds": limit, "jobs": [{"source": name,
+"target": path, "most": bytes}]}`. `source` is relative to `root`; null in all jobs to check the targets only.
+Standard output: a JSON line per job, `{"how": …}` or `{"fault": …, "why": …}`.
 """
 
 from __future__ import annotations
@@ -25,53 +26,55 @@ from typing import Any
 Job = dict[str, Any]
 
 STEP_PAGES = 2000
-"""8 MB, for which a bot without WAL waits 10 ms; smaller steps make the copy no slower, only the waits more."""
+"""8 MB, for which a bot without WAL waits 10 ms. Smaller steps only increase the number of waits."""
 STEP_PAUSE_S = 0.005
-MOST_TRIES = 20
-"""A bot without WAL that writes makes the copy start again each time; after so many it has to wait for one whole copy."""
+MAX_RESTARTS = 20
+"""Each write of a bot without WAL restarts the copy. After this many, the bot has to wait for a whole
+copy."""
 GAP_S = 0.0005
 PRIMARY_CODE = 0xFF
 BUSY_S = 30
-"""A bot that keeps its database locked for so long keeps it always."""
+"""A database that stays locked this long is taken to be locked permanently."""
 FAULTS_SHOWN = 3
 DESCRIPTORS = Path("/proc/self/fd")
 RECOVERY = frozenset({"SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY", "SQLITE_READONLY_CANTINIT"})
-"""A killed bot's transaction lies in a journal. Whoever opens the database next undoes it, as the bot itself would."""
+"""A killed bot left a transaction in a journal. Opening the database rolls it back, as the bot itself
+would."""
 
 
-class NoCopy(Exception):
-    """Why there is no good copy: a word that databases.py knows, and SQLite's own."""
+class CopyFailed(Exception):
+    """Signal that there is no good copy: a key of databases.FAULTS, and SQLite's message."""
 
-    def __init__(self, word: str, why: str = "") -> None:
-        super().__init__(word)
-        self.word, self.why = word, why
+    def __init__(self, fault: str, why: str = "") -> None:
+        super().__init__(fault)
+        self.fault, self.why = fault, why
 
 
 def main() -> None:
-    """Has the copies made, and checks them: each half opens what is ours while it may, and then gives its rights away."""
+    """Copy the databases in a child process, then check the copies. Both processes confine themselves."""
     order = json.load(sys.stdin)
     jobs = order["jobs"]
-    said = _copied_apart(order) if jobs[0]["source"] is not None else [{"how": ""}] * len(jobs)
-    # opened only now: an immutable file is taken to be as large as it was when it was opened
+    results = _copy_in_child(order) if jobs[0]["source"] is not None else [{"how": ""}] * len(jobs)
+    # opened after the copy, because SQLite reads the size of an immutable file only when it opens it
     checks = [
         sqlite3.connect(f"file:{_quoted(job['target'])}?mode=ro&immutable=1", uri=True)
-        if "how" in each
+        if "how" in result
         else None
-        for job, each in zip(jobs, said, strict=True)
+        for job, result in zip(jobs, results, strict=True)
     ]
-    _shut_in(order)
-    for each, check in zip(said, checks, strict=True):
-        print(json.dumps(each if check is None else _answer(_checked, each["how"], check)), flush=True)
+    _confine(order)
+    for result, check in zip(results, checks, strict=True):
+        print(json.dumps(result if check is None else _result_of(_check, result["how"], check)), flush=True)
 
 
-def _copied_apart(order: Job) -> list[Job]:
-    """What became of each copy, made by a process of its own, which has the bot's files in its hands."""
+def _copy_in_child(order: Job) -> list[Job]:
+    """Return the result of each copy, made by a child process that has the bot's files open."""
     reading, writing = os.pipe()
     if os.fork() == 0:
         targets = [_Target(job["target"]) for job in order["jobs"]]
-        _shut_in(order)
-        said = [_answer(_copied, job, target) for job, target in zip(order["jobs"], targets, strict=True)]
-        os.write(writing, json.dumps(said).encode())
+        _confine(order)
+        results = [_result_of(_copy, job, target) for job, target in zip(order["jobs"], targets, strict=True)]
+        os.write(writing, json.dumps(results).encode())
         os._exit(0)
     os.close(writing)
     with open(reading, "rb") as stream:  # noqa: PTH123 - a descriptor
@@ -80,45 +83,48 @@ def _copied_apart(order: Job) -> list[Job]:
     return list(json.loads(text)) if text else [{"fault": "ended", "why": f"{code}"}] * len(order["jobs"])
 
 
-def _answer(work: Callable[..., str], *given: Any) -> Job:
+def _result_of(work: Callable[..., str], *given: Any) -> Job:
     try:
         return {"how": work(*given)}
-    except NoCopy as fault:
-        return {"fault": fault.word, "why": fault.why}
+    except CopyFailed as fault:
+        return {"fault": fault.fault, "why": fault.why}
     except (sqlite3.Error, OSError) as error:
         return {"fault": "unreadable", "why": str(error)}
 
 
 class _Target:
-    """A file to copy into. It has no journal, so that a copy that was broken off needs a new beginning: `emptied`."""
+    """A file to copy into. It has no journal, so that an aborted copy needs a new connection: `restarted`."""
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        self._connections = [_writing(path), _writing(path)]  # the second while its path is in reach
+        self._connections = [
+            _writing(path),
+            _writing(path),
+        ]  # the second one for a restart, when the path is out of reach
 
     @property
     def connection(self) -> sqlite3.Connection:
         return self._connections[0]
 
-    def emptied(self) -> sqlite3.Connection:
+    def restarted(self) -> sqlite3.Connection:
         self._connections.pop(0).close()
         os.ftruncate(self._descriptor, 0)
         return self.connection
 
     def close(self) -> None:
-        for each in self._connections:
-            each.close()
+        for connection_ in self._connections:
+            connection_.close()
 
 
 def _writing(path: str) -> sqlite3.Connection:
     copy = sqlite3.connect(path, isolation_level=None)
     copy.execute("PRAGMA journal_mode=OFF")
-    copy.execute("PRAGMA synchronous=OFF")  # the archive is what is synced
+    copy.execute("PRAGMA synchronous=OFF")  # only the archive is synced
     return copy
 
 
-def _shut_in(order: Job) -> None:
-    signal.alarm(order["seconds"])  # a bot can put a pipe where its database was
+def _confine(order: Job) -> None:
+    signal.alarm(order["seconds"])  # a bot can replace its database by a pipe
     if order["user"] is not None:
         os.chroot(order["root"])
         os.chdir("/")
@@ -127,10 +133,10 @@ def _shut_in(order: Job) -> None:
         os.setuid(order["user"][0])
     else:
         os.chdir(order["root"])
-    sys.meta_path.clear()  # modules are not looked for where a bot can put them
+    sys.meta_path.clear()  # modules are no longer imported, so that a bot cannot provide one
 
 
-def _checked(how: str, check: sqlite3.Connection) -> str:
+def _check(how: str, check: sqlite3.Connection) -> str:
     check.execute("PRAGMA trusted_schema=OFF")
     check.execute("PRAGMA temp_store=MEMORY")
     check.execute("PRAGMA cell_size_check=ON")
@@ -140,48 +146,48 @@ def _checked(how: str, check: sqlite3.Connection) -> str:
         faults = [error]
     check.close()
     if faults != ["ok"]:
-        raise NoCopy("damaged", "; ".join(map(str, faults)))
+        raise CopyFailed("damaged", "; ".join(map(str, faults)))
     return how
 
 
-def _copied(job: Job, target: _Target) -> str:
-    """How it was copied: `snapshot`, `steps` or `whole`."""
+def _copy(job: Job, target: _Target) -> str:
+    """Copy a database, and return how: `snapshot`, `steps` or `whole`."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (job["most"], resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     try:
-        how = _copied_as(job["source"], "ro", target)
+        how = _copy_opened(job["source"], "ro", target)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname not in RECOVERY:
             raise
-        how = _copied_as(job["source"], "rw", target)
+        how = _copy_opened(job["source"], "rw", target)
     target.close()
     return how
 
 
-def _copied_as(name: str, mode: str, target: _Target) -> str:
+def _copy_opened(name: str, mode: str, target: _Target) -> str:
     address = f"file:{_quoted(str(Path.cwd() / name))}?mode={mode}"
     source = sqlite3.connect(address, uri=True, timeout=0, isolation_level=None)
     try:
         source.execute("PRAGMA trusted_schema=OFF")
         _begin(source)
-        _require_inside(name)
+        _require_in_folder(name)
         if source.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
-            # a reader of a WAL keeps no writer waiting
+            # a reader of a WAL does not block writers
             source.backup(target.connection, pages=-1)
             return "snapshot"
         source.execute("COMMIT")
         try:
-            source.backup(target.connection, pages=STEP_PAGES, sleep=STEP_PAUSE_S, progress=_Patience())
+            source.backup(target.connection, pages=STEP_PAGES, sleep=STEP_PAUSE_S, progress=_RestartLimit())
             return "steps"
         except _Starved:
             _begin(source)
-            source.backup(target.emptied(), pages=-1)
+            source.backup(target.restarted(), pages=-1)
             return "whole"
     finally:
         source.close()
 
 
 def _begin(source: sqlite3.Connection) -> None:
-    """Begins to read, in the first gap that a writer leaves: SQLite's own waiting would sleep through all of them."""
+    """Start reading in the first gap between writes, which SQLite's own busy handler would sleep through."""
     deadline = time.monotonic() + BUSY_S
     source.execute("BEGIN")
     while True:
@@ -192,7 +198,7 @@ def _begin(source: sqlite3.Connection) -> None:
             if error.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_BUSY:
                 raise
         if time.monotonic() > deadline:
-            raise NoCopy("locked", f"{BUSY_S} s")
+            raise CopyFailed("locked", f"{BUSY_S} s")
         time.sleep(GAP_S)
 
 
@@ -200,34 +206,37 @@ class _Starved(Exception):
     pass
 
 
-class _Patience:
-    """Called after each step. Raises _Starved when a writer lets the copy get nowhere."""
+class _RestartLimit:
+    """Count restarts after each step. Raises _Starved when writes keep the copy from making progress."""
 
     def __init__(self) -> None:
-        self.tries, self.left = MOST_TRIES, sys.maxsize
+        self.tries, self.left = MAX_RESTARTS, sys.maxsize
 
     def __call__(self, _status: int, remaining: int, _total: int) -> None:
-        if remaining >= self.left:  # locked, or what was copied is worth nothing: somebody has written
+        if remaining >= self.left:  # locked, or restarted because the database was written
             self.tries -= 1
             if self.tries < 0:
                 raise _Starved
         self.left = remaining
 
 
-def _require_inside(name: str) -> None:
-    """Where there is no shutting in: everything SQLite has opened lies in the folder, whatever was swapped for a link."""
-    if not DESCRIPTORS.is_dir():  # shut in
+def _require_in_folder(name: str) -> None:
+    """Require that SQLite opened the file in the folder, and not through a symlink swapped in meanwhile.
+
+    Not needed when confined, where /proc is not visible.
+    """
+    if not DESCRIPTORS.is_dir():  # confined
         return
     opened = set()
-    for each in DESCRIPTORS.iterdir():
-        with contextlib.suppress(OSError):  # the listing's own is closed by now
-            opened.add(each.readlink())
+    for entry in DESCRIPTORS.iterdir():
+        with contextlib.suppress(OSError):  # the listing's own descriptor is closed by now
+            opened.add(entry.readlink())
     if Path.cwd() / name not in opened:
-        raise NoCopy("link", name)
+        raise CopyFailed("link", name)
 
 
 def _quoted(path: str) -> str:
-    """A path as it stands in a URI."""
+    """Escape a path for a URI."""
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 

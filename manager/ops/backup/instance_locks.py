@@ -1,4 +1,4 @@
-"""Whether an instance may have its database exchanged, and keeping it so: nothing of it lives, and nothing can start."""
+"""Ensure that nothing of an instance runs or can start while its database is replaced."""
 
 from __future__ import annotations
 
@@ -16,24 +16,28 @@ from manager.ops import instance_folders
 
 
 @contextmanager
-def kept_idle(fleet: Fleet, ids: Iterable[str], up: Iterable[str]) -> Iterator[None]:
-    """Holds the instances' own locks, under which no supervisor starts a bot, whoever starts its container.
+def hold_instance_locks(fleet: Fleet, ids: Iterable[str], up: Iterable[str]) -> Iterator[None]:
+    """Hold the instances' own locks, without which no supervisor starts a bot.
 
-    `up`: the instances whose container is. Raises ManagerError naming every instance that lives.
+    `up`: the instances whose container is running. Raises ManagerError naming every instance that is in use.
     """
     with ExitStack() as held:
-        living = {each: Text("its container is up") for each in up}
-        for each in ids:
-            if each not in living and (why := _living(fleet, each, held)):
-                living[each] = why
-        if living:
-            text = "; ".join(f"{each}: {why}" for each, why in sorted(living.items()))
-            raise ManagerError("nothing was restored, since these live: {living}. `manager stop {ids}` first",
-                               living=text, ids=" ".join(sorted(living)))  # fmt: skip
+        in_use = {instance: Text("its container is running") for instance in up}
+        for instance in ids:
+            if instance not in in_use and (why := _why_in_use(fleet, instance, held)):
+                in_use[instance] = why
+        if in_use:
+            text = "; ".join(f"{instance}: {why}" for instance, why in sorted(in_use.items()))
+            raise ManagerError(
+                "nothing was restored, because these instances are in use: {instances}; "
+                "run `manager stop {ids}` first",
+                instances=text,
+                ids=" ".join(sorted(in_use)),
+            )
         yield
 
 
-def _living(fleet: Fleet, instance: str, held: ExitStack) -> Text | None:
+def _why_in_use(fleet: Fleet, instance: str, held: ExitStack) -> Text | None:
     try:
         descriptor = os.open(
             fleet.instance_state_dir(instance) / supervisor_state.LOCK_FILE,
@@ -42,13 +46,13 @@ def _living(fleet: Fleet, instance: str, held: ExitStack) -> Text | None:
     except FileNotFoundError:  # it has never run
         pass
     except OSError as error:
-        return Text("its lock cannot be looked at: {why}", why=error.strerror)
+        return Text("cannot check its lock: {why}", why=error.strerror)
     else:
         held.callback(os.close, descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return Text("a supervisor or its bot holds its lock")
+            return Text("its lock is held by a supervisor or its bot")
     for path, pid in instance_folders.processes_with_open(_files(fleet.database_dir(instance))).items():
         return Text("process {pid} has {path} open", pid=pid, path=path)
     return None

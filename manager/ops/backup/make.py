@@ -1,4 +1,7 @@
-"""A backup of the fleet as it is now. Reads only; takes no lock of the fleet's, so that nothing waits for it."""
+"""Back up the fleet as it is now.
+
+Reads only, and does not take the fleet's lock, so that nothing waits for it.
+"""
 
 from __future__ import annotations
 
@@ -14,89 +17,92 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from manager.errors import Locked, ManagerError
-from manager.fleet.instances_json import local_iso
 from manager.fleet.project import Project
 from manager.i18n import Text
 from manager.ops.backup import archive, databases
 from manager.ops.backup.manifest import Manifest
-from manager.util import atomic_file, ownership, strict_json
+from manager.util import atomic_file, formatting, ownership, strict_json
 from manager.util.polling import wait_until
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
-"""Trades and positions are nobody else's business."""
+"""Trades and positions are confidential."""
 MAX_FILE_BYTES = 16_000_000
 COMPOSE_HEAD = b"# Rendered by `manager compose`"
-"""Another compose.yaml is a person's own, which may hold anything."""
+"""A compose.yaml without it was written by the user and may contain anything."""
 LEFTOVER = re.compile(rf"\.{archive.NAME.pattern}\.[0-9a-f]+\.tmp")
 NAME_TAKEN_S = 0.2
 
 
-class Saved(NamedTuple):
-    """One instance in the backup: its files as copied, or why there is none of some."""
+class SavedInstance(NamedTuple):
+    """One instance in the backup: its copied files, and why others are missing."""
 
     instance: str
-    copies: tuple[databases.Copy, ...]
+    copies: tuple[databases.CopiedFile, ...]
     faults: tuple[str, ...]
     seconds: float
 
     @property
     def size(self) -> int:
-        """Bytes of all its files."""
-        return sum(each.found.size for each in self.copies)
+        """Return the bytes of all its files."""
+        return sum(copy.source.size for copy in self.copies)
 
 
-class Made(NamedTuple):
+class BackupResult(NamedTuple):
     """A backup that was written."""
 
     path: Path
     size: int
     manifest: Manifest
-    saved: tuple[Saved, ...]
+    saved: tuple[SavedInstance, ...]
     left_out: tuple[tuple[str, Text], ...]
     faults: tuple[str, ...]
 
 
-Tell = Callable[[Saved], None]
+OnSaved = Callable[[SavedInstance], None]
 
 
-def instances(project: Project) -> list[str]:
-    """Everything that has or had a config: their databases are worth keeping."""
+def known_instances(project: Project) -> list[str]:
+    """Return all instances that have or had a config, because their databases should be kept."""
     return sorted({*project.specs, *project.memory.instances})
 
 
 def make(
-    project: Project, ids: Iterable[str], folder: Path, image: dict[str, Any] | None, tell: Tell
-) -> Made:
-    """Writes a backup of these instances into `folder`. Raises ManagerError when there is no backup at all.
+    project: Project, ids: Iterable[str], folder: Path, image: dict[str, Any] | None, tell: OnSaved
+) -> BackupResult:
+    """Write a backup of these instances into `folder`. Raises ManagerError if there is no backup at all.
 
-    What could not be saved is named in it; the rest is saved all the same.
+    What could not be saved is listed in the result and in the manifest; the rest is saved.
     """
     name = project.fleet.name
-    with _alone_in(folder, name):
+    with _folder_lock(folder, name):
         path = _free_path(folder, name)
         try:
             with _workspace(folder, name) as work:
-                running = _Run(project, work, tell)
+                run = _BackupRun(project, work, tell)
                 atomic_file.replace(
-                    path, lambda descriptor: running.write(descriptor, list(ids), image), FILE_MODE
+                    path, lambda descriptor: run.write(descriptor, list(ids), image), FILE_MODE
                 )
                 atomic_file.sync_path(folder)
         except OSError as error:
             raise ManagerError(
                 "cannot write {path}: {why}", path=error.filename or path, why=error.strerror or error
             ) from error
-        return Made(
-            path, path.stat().st_size, running.manifest, tuple(running.saved), tuple(running.left_out),
-            tuple(running.faults),
-        )  # fmt: skip
+        return BackupResult(
+            path,
+            path.stat().st_size,
+            run.manifest,
+            tuple(run.saved),
+            tuple(run.left_out),
+            tuple(run.faults),
+        )
 
 
-class _Run:
-    """One backup while it is being written."""
+class _BackupRun:
+    """State of one backup while it is written."""
 
-    def __init__(self, project: Project, work: Path, tell: Tell) -> None:
+    def __init__(self, project: Project, work: Path, tell: OnSaved) -> None:
         self.project, self.work, self.tell = project, work, tell
-        self.saved: list[Saved] = []
+        self.saved: list[SavedInstance] = []
         self.left_out: list[tuple[str, Text]] = []
         self.faults: list[str] = []
         self.manifest: Manifest
@@ -105,19 +111,19 @@ class _Run:
         writer = archive.Writer(descriptor)
         self._add_files(writer)
         configs = {loaded.spec.id: loaded.file for loaded in self.project.loaded.files if loaded.spec}
-        for each in ids:
-            saved = self._save(writer, each)
+        for instance in ids:
+            saved = self._save(writer, instance)
             self.saved.append(saved)
             self.tell(saved)
         self.manifest = Manifest(
             fleet=self.project.fleet.name,
-            made_at=local_iso(time.time()),
-            is_whole=set(ids) == set(instances(self.project)),
-            is_complete=not self.faults and not any(each.faults for each in self.saved),
+            made_at=formatting.iso(time.time()),
+            is_whole=set(ids) == set(known_instances(self.project)),
+            is_complete=not self.faults and not any(saved.faults for saved in self.saved),
             files=dict(writer.files),
             instances={
-                each.instance: {"config_file": configs.get(each.instance), "faults": list(each.faults)}
-                for each in self.saved
+                saved.instance: {"config_file": configs.get(saved.instance), "faults": list(saved.faults)}
+                for saved in self.saved
             },
             image=image,
             left_out=[{"path": path, "why": str(why)} for path, why in self.left_out],
@@ -125,16 +131,19 @@ class _Run:
         writer.close(self.manifest)
 
     def _add_files(self, writer: archive.Writer) -> None:
-        """Settings, configs and memory. A config that cannot be loaded is not known to hold no credential."""
+        """Add the settings, configs and state.
+
+        A config that cannot be loaded may contain a credential, so it is left out.
+        """
         fleet = self.project.fleet
         self._add_file(writer, "config/fleet.toml", fleet.project_dir / "config" / "fleet.toml")
         for loaded in self.project.loaded.files:
             if loaded.spec is not None:
                 self._add_file(writer, loaded.file, fleet.project_dir / loaded.file)
             else:
-                why = Text("cannot be loaded, and may hold a credential: not in the backup")
+                why = Text("not in the backup: the config cannot be loaded and may contain a credential")
                 self.faults.append(f"{loaded.file}: {why}")
-        if _head(fleet.compose_file) == COMPOSE_HEAD:
+        if _read_head(fleet.compose_file) == COMPOSE_HEAD:
             self._add_file(writer, "compose.yaml", fleet.compose_file)
         self._add_file(writer, "state/fleet.json", fleet.state_file)
 
@@ -148,25 +157,27 @@ class _Run:
             return
         writer.add_bytes(name, content)
 
-    def _save(self, writer: archive.Writer, instance: str) -> Saved:
-        began = time.monotonic()
+    def _save(self, writer: archive.Writer, instance: str) -> SavedInstance:
+        started = time.monotonic()
         work = self.work / instance
         work.mkdir(mode=FOLDER_MODE)
         try:
-            copies = databases.copied(instance, self.project.fleet.database_dir(instance), work)
-            for each in copies.done:
-                kind = "file" if each.how == "file" else "database"
-                writer.add(databases.member(instance, each.found.name), each.path, kind, each.found.mode)
+            copies = databases.copy_folder(instance, self.project.fleet.database_dir(instance), work)
+            for copy in copies.done:
+                kind = "file" if copy.how == "file" else "database"
+                writer.add(
+                    databases.member_name(instance, copy.source.name), copy.path, kind, copy.source.mode
+                )
         except databases.CopyError as error:
-            copies = databases.Copies(faults=(("", Text("{why}", why=error)),))
+            copies = databases.CopyResult(faults=(("", Text("{why}", why=error)),))
         finally:
             shutil.rmtree(work)
-        self.left_out += [(databases.member(instance, name), why) for name, why in copies.left_out]
+        self.left_out += [(databases.member_name(instance, name), why) for name, why in copies.left_out]
         faults = tuple(f"{name}: {why}" if name else str(why) for name, why in copies.faults)
-        return Saved(instance, copies.done, faults, time.monotonic() - began)
+        return SavedInstance(instance, copies.done, faults, time.monotonic() - started)
 
 
-def _head(path: Path) -> bytes:
+def _read_head(path: Path) -> bytes:
     try:
         return strict_json.read_bytes(path, len(COMPOSE_HEAD) - 1)
     except OSError:
@@ -174,8 +185,8 @@ def _head(path: Path) -> bytes:
 
 
 @contextmanager
-def _alone_in(folder: Path, fleet: str) -> Iterator[None]:
-    """One backup at a time in a folder. Raises Locked."""
+def _folder_lock(folder: Path, fleet: str) -> Iterator[None]:
+    """Allow one backup at a time in a folder. Raises Locked."""
     try:
         ownership.make_folder(folder, FOLDER_MODE)
         path = folder / f".{fleet}.lock"
@@ -183,26 +194,31 @@ def _alone_in(folder: Path, fleet: str) -> Iterator[None]:
         ownership.give_to_folder_owner(path)
     except OSError as error:
         raise ManagerError(
-            "cannot write into {path}: {why}", path=folder, why=error.strerror or error
+            "cannot write to {path}: {why}", path=folder, why=error.strerror or error
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise Locked("another backup is being written into {path}; wait for it", path=folder) from None
+        raise Locked(
+            "another backup to {path} is in progress; wait until it has finished", path=folder
+        ) from None
     finally:
         os.close(descriptor)
 
 
 @contextmanager
 def _workspace(folder: Path, fleet: str) -> Iterator[Path]:
-    """An empty folder beside the backup for copies on their way. What killed backups left goes: we are alone."""
+    """Provide an empty folder beside the backup, and remove what killed backups left.
+
+    The folder lock is held.
+    """
     prefix = f".{fleet}.work."
-    for left in folder.iterdir():
-        if left.name.startswith(prefix):
-            shutil.rmtree(left, ignore_errors=True)
-        elif (match := LEFTOVER.fullmatch(left.name)) and match["fleet"] == fleet:
-            left.unlink()
+    for entry in folder.iterdir():
+        if entry.name.startswith(prefix):
+            shutil.rmtree(entry, ignore_errors=True)
+        elif (match := LEFTOVER.fullmatch(entry.name)) and match["fleet"] == fleet:
+            entry.unlink()
     with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as work:
         yield Path(work)
 

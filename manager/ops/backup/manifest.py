@@ -1,4 +1,4 @@
-"""A backup's own account of itself, and which names may stand in it. Pure."""
+"""Define a backup's manifest, and the names that its members may have. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ MAX_PATH = 1000
 
 
 class Manifest(NamedTuple):
-    """The backup's own account. `files`: member → {bytes, sha256, kind}; `instances`: id → {config_file, faults}.
+    """Describe a backup's content.
 
-    `is_whole`: the whole fleet was asked for; `is_complete`: all that was asked for is in it.
+    `files`: member → {bytes, sha256, kind}; `instances`: id → {config_file, faults}. `is_whole`: the whole
+    fleet was requested; `is_complete`: everything requested is in it.
     """
 
     fleet: str
@@ -31,22 +32,21 @@ class Manifest(NamedTuple):
 
     @property
     def is_full(self) -> bool:
-        """Whether it can stand for the fleet, so that older ones may go."""
+        """Return whether it backs up the whole fleet, so that older backups may be removed."""
         return self.is_whole and self.is_complete
 
-    def of_database(self, instance: str) -> list[str]:
-        """The members of an instance's database folder."""
-        return [each for each in self.files if each.startswith(f"database/{instance}/")]
+    def database_members(self, instance: str) -> list[str]:
+        """Return the members of an instance's database folder."""
+        return [member for member in self.files if member.startswith(f"database/{instance}/")]
 
-    def encoded(self) -> bytes:
-        """As it stands in the archive."""
+    def to_json(self) -> bytes:
         return (
             json.dumps({"schema": SCHEMA, **self._asdict()}, indent=1, ensure_ascii=False) + "\n"
         ).encode()
 
     @classmethod
-    def decoded(cls, raw: bytes) -> Manifest:
-        """Raises ValueError, KeyError, TypeError or AttributeError for what is none."""
+    def from_json(cls, raw: bytes) -> Manifest:
+        """Parse a manifest. Raises ValueError, KeyError, TypeError or AttributeError if it is invalid."""
         value = json.loads(raw)
         if value.pop("schema") != SCHEMA:
             raise ValueError("schema")
@@ -66,7 +66,10 @@ class Manifest(NamedTuple):
 
 
 def is_allowed(name: str) -> bool:
-    """Whether a backup may have a member of this name: one of a few, or below `config/active/` or `database/ID/`."""
+    """Return whether a backup may have a member of this name.
+
+    That is a fixed name, or one below config/active/ or database/ID/.
+    """
     if name in FIXED_MEMBERS:
         return True
     parts = name.split("/")
@@ -81,7 +84,9 @@ def is_allowed(name: str) -> bool:
 
 
 def describe(manifest: Manifest) -> Text:
-    """A backup in a line."""
     return Text(
-        "fleet {fleet}, made {at}, {count} instances", fleet=manifest.fleet, at=manifest.made_at, count=len(manifest.instances)
-    )  # fmt: skip
+        "fleet {fleet}, created {at}, {count} instances",
+        fleet=manifest.fleet,
+        at=manifest.made_at,
+        count=len(manifest.instances),
+    )

@@ -1,4 +1,4 @@
-"""From a backup to a plan, and from the plan to the disk. What is there now is moved aside, never overwritten."""
+"""Plan a restore and carry it out. Present files are moved aside, never overwritten."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from manager.ops.backup import archive, databases, swap
 from manager.ops.backup.manifest import Manifest
 from manager.util import atomic_file, strict_json
 
-SETTINGS, MEMORY = "config/fleet.toml", "state/fleet.json"
+SETTINGS, STATE = "config/fleet.toml", "state/fleet.json"
 MAX_SMALL_BYTES = 16_000_000
 READ_WRITE = 0o666
-"""What a file's mode may give: data runs nothing."""
+"""The mode bits that are restored: data files are never executable."""
 
 Kind = Literal["new", "replace", "same", "aside"]
 
 
 class RestoreAction(NamedTuple):
-    """One thing to do. `aside`: the name that what is there now gets. `aside` as a kind does only that.
+    """One change of a restore. `aside`: the path that the present file or folder is moved to.
 
-    `member`: of the backup; for an instance's database folder `database/ID`, with `files` files of `size` bytes.
+    The kind `aside` only moves it. `member`: the backup's member; for a database folder, `database/ID` with
+    `files` files of `size` bytes.
     """
 
     kind: Kind
@@ -45,12 +46,12 @@ class RestoreAction(NamedTuple):
 
     @property
     def is_database(self) -> bool:
-        """Whether it is about a whole database folder."""
+        """Return whether it restores a whole database folder."""
         return self.member == f"database/{self.instance}"
 
 
-class Opened(NamedTuple):
-    """A backup whose checksums are right, with its small files at hand: member → path."""
+class OpenBackup(NamedTuple):
+    """A verified backup with its small files extracted: member → path."""
 
     path: Path
     manifest: Manifest
@@ -58,51 +59,59 @@ class Opened(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a restore would do. `fleet` is as it will be then; `named`: only these instances, None for the whole backup."""
+    """The plan of a restore.
 
-    backup: Opened
+    `fleet`: as it will be afterwards; `named`: only these instances, None for all.
+    """
+
+    backup: OpenBackup
     project: Project
     fleet: Fleet
     named: Collection[str] | None
     stamp: str
 
     def actions(self) -> list[RestoreAction]:
-        """In order. Changes nothing. Raises ManagerError for what cannot be.
+        """Return the actions in order, without changing anything.
 
-        An instance's database comes last: until then what is left of a restore that was killed keeps it from being started,
-        and then it has its own config, and what a person had stopped is remembered.
+        Raises ManagerError if the restore is impossible.
+
+        An instance's database comes last: until then an interrupted restore's staging folder prevents its
+        start, and afterwards its own config and its desired state are in place.
         """
         manifest, small = self.backup.manifest, self.backup.small
         planned = []
         if self.named is None and SETTINGS in small:
             planned.append(self._file_action(SETTINGS))
-        if MEMORY in small and (after := self.memory_after()):
+        if STATE in small and (after := self.state_after()):
             kind: Kind = "replace" if self.fleet.state_file.exists() else "new"
             planned.append(
-                RestoreAction(kind, self.fleet.state_file, None, MEMORY, files=len(after.instances))
+                RestoreAction(kind, self.fleet.state_file, None, STATE, files=len(after.instances))
             )
-        for each in manifest.instances if self.named is None else self.named:
-            if (member := manifest.instances[each]["config_file"]) in small:
-                planned += self._config_actions(each, member)
-            if members := manifest.of_database(each):
-                planned.append(self._database_action(each, members))
+        for instance in manifest.instances if self.named is None else self.named:
+            if (member := manifest.instances[instance]["config_file"]) in small:
+                planned += self._config_actions(instance, member)
+            if members := manifest.database_members(instance):
+                planned.append(self._database_action(instance, members))
         return planned
 
-    def memory_after(self) -> FleetState | None:
-        """The memory with what the backup adds; None where that is nothing. What is remembered here is the newer truth."""
-        saved = state_file.load(self.backup.small[MEMORY], self.backup.manifest.fleet)
+    def state_after(self) -> FleetState | None:
+        """Return the fleet's state extended by the backup's, or None if that changes nothing.
+
+        Where both have an entry, the present one wins, because it is newer.
+        """
+        saved = state_file.load(self.backup.small[STATE], self.backup.manifest.fleet)
         present = state_file.load(self.fleet.state_file, self.fleet.name)
         for fault in (*saved.faults, *present.faults):
-            raise ManagerError("this cannot be remembered: {fault}", fault=fault)
+            raise ManagerError("cannot restore the fleet's state: {fault}", fault=fault)
         known = self.backup.manifest.instances if self.named is None else self.named
-        chosen = {each: one for each, one in saved.instances.items() if each in known}
-        files = {self.backup.manifest.instances[each]["config_file"] for each in known}
-        ids = {file: each for file, each in saved.ids.items() if file in files}
-        after = present._replace(instances={**chosen, **present.instances}, ids={**ids, **present.ids})
+        restored = {instance: state for instance, state in saved.instances.items() if instance in known}
+        files = {self.backup.manifest.instances[instance]["config_file"] for instance in known}
+        ids = {file: instance for file, instance in saved.ids.items() if file in files}
+        after = present._replace(instances={**restored, **present.instances}, ids={**ids, **present.ids})
         return None if after == present else after
 
     def aside(self, target: Path) -> Path:
-        """`NAME.before-restore-20260301-120000`: beside it, free, and no config's name."""
+        """Return a free path beside the target, `NAME.before-restore-STAMP`, which is not a config's name."""
         return _free(target.with_name(f"{target.name}.before-restore-{self.stamp}"))
 
     def _database_action(self, instance: str, members: list[str]) -> RestoreAction:
@@ -114,7 +123,10 @@ class Plan(NamedTuple):
         )
 
     def _config_actions(self, instance: str, member: str) -> Iterator[RestoreAction]:
-        """Two files with one id keep the whole fleet from starting: a present config of another name goes aside."""
+        """Move a present config of the same id aside.
+
+        Two of them would prevent the whole fleet from starting.
+        """
         present = self.project.specs.get(instance)
         if present is not None and present.config_file != member:
             other = self.fleet.project_dir / present.config_file
@@ -131,8 +143,8 @@ class Plan(NamedTuple):
         return action._replace(kind="same") if is_same else action
 
 
-def opened(path: Path, work: Path) -> Opened:
-    """Reads a backup through; its settings, configs and memory are then in `work`. Raises ArchiveError."""
+def open_backup(path: Path, work: Path) -> OpenBackup:
+    """Verify a backup and extract its settings, configs and state into `work`. Raises ArchiveError."""
     small: dict[str, Path] = {}
 
     def sink(member: str, _mode: int) -> Path | None:
@@ -141,11 +153,11 @@ def opened(path: Path, work: Path) -> Opened:
         small[member] = work / str(len(small))
         return small[member]
 
-    return Opened(path, archive.read(path, sink), small)
+    return OpenBackup(path, archive.read(path, sink), small)
 
 
-def plan(backup: Opened, project: Project, named: Collection[str] | None, stamp: str) -> Plan:
-    """A plan; where the backup's settings are brought back too, with the folders that these name."""
+def plan_restore(backup: OpenBackup, project: Project, named: Collection[str] | None, stamp: str) -> Plan:
+    """Return the plan. If the backup's settings are restored, it uses the folders that these name."""
     fleet = project.fleet
     if named is None and SETTINGS in backup.small:
         fleet, _defaults = fleet_settings.load(fleet.project_dir, backup.small[SETTINGS])
@@ -153,25 +165,29 @@ def plan(backup: Opened, project: Project, named: Collection[str] | None, stamp:
 
 
 def perform(
-    whole: Plan,
+    plan: Plan,
     actions: list[RestoreAction],
     owner: tuple[int, int],
     on_done: Callable[[Outcome[RestoreAction]], object],
 ) -> None:
-    """Do it. All databases are on the disk and proved before the first thing changes. Raises ManagerError."""
+    """Carry out the plan. Raises ManagerError.
+
+    All databases are written to disk and verified before anything else changes. `on_done` receives each
+    outcome.
+    """
     folders = {action.instance: action for action in actions if action.is_database}
-    staging = {instance: whole.fleet.restoring_dir(instance) for instance in folders}
+    staging = {instance: plan.fleet.restoring_dir(instance) for instance in folders}
     try:
         staged = {}
         for instance, action in folders.items():
-            found = _free(action.target.with_name(f"{whole.aside(action.target).name}-interrupted"))
-            staged[instance], had_old = swap.begin(staging[instance], found)
+            aside = _free(action.target.with_name(f"{plan.aside(action.target).name}-interrupted"))
+            staged[instance], had_old = swap.begin(staging[instance], aside)
             if had_old:
-                on_done(Outcome(RestoreAction("aside", action.target, found, instance=instance)))
-        _fill(whole.backup, staged)
+                on_done(Outcome(RestoreAction("aside", action.target, aside, instance=instance)))
+        _fill(plan.backup, staged)
         for action in actions:
             began = time.monotonic()
-            _carry_out(whole, action, owner)
+            _carry_out(plan, action, owner)
             on_done(Outcome(action, time.monotonic() - began))
     except OSError as error:
         raise ManagerError(
@@ -183,16 +199,16 @@ def perform(
 
 
 def _free(path: Path) -> Path:
-    """The path, or one with a number: two restores can fall into one second."""
-    found, number = path, 1
-    while found.exists():
+    """Return the path, with a number if it exists: two restores may happen within one second."""
+    candidate, number = path, 1
+    while candidate.exists():
         number += 1
-        found = path.with_name(f"{path.name}-{number}")
-    return found
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate
 
 
-def _fill(backup: Opened, staged: dict[str, Path]) -> None:
-    """Writes the databases into their staging folders, and checks each. Raises ArchiveError."""
+def _fill(backup: OpenBackup, staged: dict[str, Path]) -> None:
+    """Write the databases into their staging folders, and check each. Raises ArchiveError."""
     modes: dict[Path, int] = {}
 
     def sink(member: str, mode: int) -> Path | None:
@@ -212,14 +228,14 @@ def _fill(backup: Opened, staged: dict[str, Path]) -> None:
     with tempfile.TemporaryDirectory() as empty:
         for folder in staged.values():
             for path in filter(Path.is_file, folder.rglob("*")):
-                if databases.is_database(path) and (fault := databases.fault_of(path, Path(empty))):
+                if databases.is_database(path) and (fault := databases.check_database(path, Path(empty))):
                     name = path.relative_to(folder)
                     raise archive.ArchiveError(
                         "{file}: {member}: {why}", file=backup.path, member=name, why=fault
                     )
 
 
-def _carry_out(whole: Plan, action: RestoreAction, owner: tuple[int, int]) -> None:
+def _carry_out(plan: Plan, action: RestoreAction, owner: tuple[int, int]) -> None:
     if action.kind == "same":
         return
     if action.kind == "aside":
@@ -227,20 +243,20 @@ def _carry_out(whole: Plan, action: RestoreAction, owner: tuple[int, int]) -> No
         action.target.rename(action.aside)
     elif action.is_database:
         assert action.aside is not None
-        swap.commit(whole.fleet.restoring_dir(action.instance), action.target, action.aside, owner)
-    elif action.member == MEMORY:
-        if after := whole.memory_after():
+        swap.commit(plan.fleet.restoring_dir(action.instance), action.target, action.aside, owner)
+    elif action.member == STATE:
+        if after := plan.state_after():
             action.target.parent.mkdir(parents=True, exist_ok=True)
             state_file.save(action.target, after)
     else:
-        _replace_file(action, whole.backup.small[action.member].read_bytes())
+        _replace_file(action, plan.backup.small[action.member].read_bytes())
 
 
 def _replace_file(action: RestoreAction, content: bytes) -> None:
-    """The present file is copied aside before its name goes to the new one: at no moment is there none."""
+    """Replace a file after copying the present one aside, so that it never disappears."""
     action.target.parent.mkdir(parents=True, exist_ok=True)
     if action.kind == "replace" and action.aside is not None:
         shutil.copy2(action.target, action.aside)
     folder = action.target.parent.stat()
-    owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None  # a user's project stays the user's
+    owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None  # keep a user's project the user's
     atomic_file.replace_bytes(action.target, content, 0o644, owner)

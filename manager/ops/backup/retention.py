@@ -1,4 +1,4 @@
-"""Which backups are no longer kept. Pure but for `found` and `remove`; touches only files that this fleet's backup made."""
+"""Select and remove expired backups. Touches only files that this fleet's backups created."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from manager.ops.backup import archive
 DAY_S = 86400
 
 
-class Kept(NamedTuple):
-    """A backup in its folder. `made_at` in seconds since the epoch, by its name; `size` in bytes."""
+class RetainedBackup(NamedTuple):
+    """A backup in its folder. `made_at`: Unix time from its name; `size` in bytes."""
 
     path: Path
     made_at: float
@@ -23,51 +23,60 @@ class Kept(NamedTuple):
     size: int
 
 
-def found(folder: Path, fleet: str) -> list[Kept]:
-    """The fleet's backups in a folder, newest first: by name and by seal, so that no other file is ever taken for one."""
+def list_backups(folder: Path, fleet: str) -> list[RetainedBackup]:
+    """Return the fleet's backups in a folder, newest first.
+
+    A file counts only by its name and its trailer, so that no other file is ever taken for a backup. Raises
+    ManagerError.
+    """
     try:
         paths = list(folder.iterdir())
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ManagerError("cannot read {path}: {why}", path=folder, why=error.strerror or error) from error
-    kept = [each for path in paths if (each := _kept(path, fleet)) is not None]
-    return sorted(kept, key=lambda each: each.made_at, reverse=True)
+    backups = [backup for path in paths if (backup := _read_backup(path, fleet)) is not None]
+    return sorted(backups, key=lambda backup: backup.made_at, reverse=True)
 
 
-def _kept(path: Path, fleet: str) -> Kept | None:
+def _read_backup(path: Path, fleet: str) -> RetainedBackup | None:
     match = archive.NAME.fullmatch(path.name)
     if match is None or match["fleet"] != fleet:
         return None
     try:
         status = path.lstat()
         made_at = time.mktime(time.strptime(match["stamp"], archive.STAMP))
-        seal = archive.seal(path) if stat.S_ISREG(status.st_mode) else None
+        trailer = archive.read_trailer(path) if stat.S_ISREG(status.st_mode) else None
     except (OSError, ValueError):
         return None
-    if seal is None or seal.fleet != fleet:
+    if trailer is None or trailer.fleet != fleet:
         return None
-    return Kept(path, made_at, seal.is_full, status.st_size)
+    return RetainedBackup(path, made_at, trailer.is_full, status.st_size)
 
 
-def superfluous(kept: Iterable[Kept], now: float, keep: int, keep_days: int) -> list[Kept]:
-    """Those beyond the newest `keep`, and those older than `keep_days`; 0 is no limit. Never the newest full one."""
-    ordered = sorted(kept, key=lambda each: each.made_at, reverse=True)
-    newest = next((each for each in ordered if each.is_full), None)
+def select_expired(
+    backups: Iterable[RetainedBackup], now: float, keep: int, keep_days: int
+) -> list[RetainedBackup]:
+    """Return the backups beyond the newest `keep`, and those older than `keep_days`; 0 means no limit.
+
+    The newest full backup is never expired.
+    """
+    ordered = sorted(backups, key=lambda backup: backup.made_at, reverse=True)
+    newest = next((backup for backup in ordered if backup.is_full), None)
     return [
-        each
-        for index, each in enumerate(ordered)
-        if each is not newest
-        and ((keep and index >= keep) or (keep_days and now - each.made_at > keep_days * DAY_S))
+        backup
+        for index, backup in enumerate(ordered)
+        if backup is not newest
+        and ((keep and index >= keep) or (keep_days and now - backup.made_at > keep_days * DAY_S))
     ]
 
 
-def remove(kept: Iterable[Kept]) -> None:
-    """Removes them. Raises ManagerError for one that cannot be."""
-    for each in kept:
+def remove(backups: Iterable[RetainedBackup]) -> None:
+    """Remove the backups. Raises ManagerError for one that cannot be removed."""
+    for backup in backups:
         try:
-            each.path.unlink(missing_ok=True)
+            backup.path.unlink(missing_ok=True)
         except OSError as error:
             raise ManagerError(
-                "cannot remove {path}: {why}", path=each.path, why=error.strerror or error
+                "cannot remove {path}: {why}", path=backup.path, why=error.strerror or error
             ) from error

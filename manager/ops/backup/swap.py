@@ -1,7 +1,8 @@
-"""Puts a whole folder in another's place at one instant. Killed at any moment, there is the old one or the new one.
+"""Replace a folder atomically. Killed at any moment, either the old or the new folder is in place.
 
-Beside the target `database/ID` lies `database/.restoring-ID`, ours alone: in it `new`, the folder being filled, and `journal`,
-which names its inode before the exchange. So one that is found later tells which of the two it is.
+Beside the target `database/ID` is our staging folder `database/.restoring-ID`. It contains `new`, the folder
+being filled, and `journal`, which records the inode of `new` before the exchange. An interrupted swap can
+therefore tell whether `new` is the new or the old folder.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ FOLDER_MODE = 0o755
 
 
 def begin(staging: Path, aside: Path) -> tuple[Path, bool]:
-    """An empty folder to fill, and whether the old folder of a killed swap was found and became `aside`. Raises OSError."""
+    """Return an empty folder to fill, and whether an interrupted swap's old folder was moved to `aside`.
+
+    Raises OSError.
+    """
     had_old = _holds_old(staging)
     if had_old:
         (staging / NEW).rename(aside)
@@ -41,15 +45,21 @@ def begin(staging: Path, aside: Path) -> tuple[Path, bool]:
 
 
 def abandon(staging: Path) -> None:
-    """Removes what was not swapped in. What was swapped out stays, until `begin` finds it. Raises OSError."""
+    """Remove what was not swapped in. An old folder that was swapped out stays, until `begin` finds it.
+
+    Raises OSError.
+    """
     if staging.exists() and not _holds_old(staging):
         shutil.rmtree(staging)
 
 
 def commit(staging: Path, target: Path, aside: Path, owner: tuple[int, int]) -> bool:
-    """The filled folder becomes `target`; what was there becomes `aside`, which says True. Raises OSError."""
+    """Make the filled folder `target`, and the present target, if any, `aside`. Raises OSError.
+
+    Returns whether there was a target.
+    """
     new = staging / NEW
-    for path in _below(new):
+    for path in _walk(new):
         _finish(path, owner)
     (staging / JOURNAL).write_text(json.dumps({"inode": new.stat().st_ino}), encoding="ascii")
     for path in (staging / JOURNAL, staging, staging.parent):
@@ -57,9 +67,9 @@ def commit(staging: Path, target: Path, aside: Path, owner: tuple[int, int]) -> 
     had_old = _is_folder(target)
     if not had_old:
         new.rename(target)
-    elif _exchanged(new, target):
+    elif _exchange(new, target):
         new.rename(aside)
-    else:  # a file system that cannot: for an instant there is none, and folders.prepare keeps a bot from starting then
+    else:  # the file system cannot exchange: the target is missing for an instant, in which no bot can start
         target.rename(aside)
         new.rename(target)
     atomic_file.sync_path(target.parent)
@@ -68,26 +78,26 @@ def commit(staging: Path, target: Path, aside: Path, owner: tuple[int, int]) -> 
 
 
 def _holds_old(staging: Path) -> bool:
-    """Whether the swap was done, and what lies here is what was there before."""
+    """Return whether the swap was done, so that `new` is the old folder."""
     try:
         journal = json.loads(strict_json.read_bytes(staging / JOURNAL, MAX_JOURNAL_BYTES))
         return bool((staging / NEW).lstat().st_ino != journal["inode"])
-    except (FileNotFoundError, ValueError):  # a journal cut short was never followed by an exchange
+    except (FileNotFoundError, ValueError):  # the exchange follows a complete journal only
         return False
 
 
-def _exchanged(one: Path, other: Path) -> bool:
-    """Whether the two have changed places; False where the system has no way to do it. Raises OSError."""
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange the two paths. Returns False where the system does not support it; raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):
         return False
-    names = (os.fsencode(one), os.fsencode(other))
-    if libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0:
+    paths = (os.fsencode(one), os.fsencode(other))
+    if libc.renameat2(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_EXCHANGE) == 0:
         return True
-    number = ctypes.get_errno()
-    if number in NO_EXCHANGE:
+    error = ctypes.get_errno()
+    if error in NO_EXCHANGE:
         return False
-    raise OSError(number, os.strerror(number), str(other))
+    raise OSError(error, os.strerror(error), str(other))
 
 
 def _is_folder(path: Path) -> bool:
@@ -100,15 +110,15 @@ def _is_folder(path: Path) -> bool:
     return True
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """Everything in it and then itself, the innermost first."""
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield everything in the folder, innermost first, then the folder."""
     for root, _folders, files in os.walk(folder, topdown=False):
         yield from (Path(root, name) for name in files)
         yield Path(root)
 
 
 def _finish(path: Path, owner: tuple[int, int]) -> None:
-    """Given to the bot, and on the disk before it can be in use."""
+    """Give a file to the bot, and sync it before it can be used."""
     if os.geteuid() == 0:
         os.chown(path, *owner, follow_symlinks=False)
     atomic_file.sync_path(path)

@@ -1,4 +1,4 @@
-"""Proves a backup: its checksums, its manifest, and every database in it."""
+"""Verify a backup: its checksums, its manifest, and every database in it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from manager.ops.backup import archive, databases
 from manager.ops.backup.manifest import Manifest
 
 
-def verified(path: Path) -> Manifest:
-    """The manifest of a backup of which nothing is wrong. Raises ArchiveError with the first thing that is.
+def verify_backup(path: Path) -> Manifest:
+    """Return the manifest of a valid backup. Raises ArchiveError with the first fault found.
 
-    Needs as much disk as the largest database in it.
+    Needs as much disk space as the largest database in it.
     """
     with workspace(path) as work:
-        checking = _Checking(path, work)
-        manifest = archive.read(path, checking.sink)
-        checking.check()
+        checker = _DatabaseChecker(path, work)
+        manifest = archive.read(path, checker.sink)
+        checker.check()
     return manifest
 
 
 @contextmanager
 def workspace(path: Path) -> Iterator[Path]:
-    """An empty folder on the backup's own disk, which has room; elsewhere where that cannot be written."""
+    """Provide an empty folder on the backup's disk, which has space; elsewhere if that is not writable."""
     beside = path.parent if os.access(path.parent, os.W_OK) else None
     try:
         with tempfile.TemporaryDirectory(prefix=".verify-", dir=beside) as work:
@@ -38,8 +38,8 @@ def workspace(path: Path) -> Iterator[Path]:
         ) from error
 
 
-class _Checking:
-    """Checks one database while the next is not yet written: only one is on the disk at a time."""
+class _DatabaseChecker:
+    """Check each database before the next one is written, so that only one is on disk at a time."""
 
     def __init__(self, path: Path, work: Path) -> None:
         self._path, self._empty, self._copy = path, work / "empty", work / "copy.db"
@@ -54,10 +54,10 @@ class _Checking:
         return self._copy
 
     def check(self) -> None:
-        """Checks what was written last. Raises ArchiveError."""
+        """Check the last written database. Raises ArchiveError."""
         if not self._member:
             return
-        if databases.is_database(self._copy) and (fault := databases.fault_of(self._copy, self._empty)):
+        if databases.is_database(self._copy) and (fault := databases.check_database(self._copy, self._empty)):
             raise archive.ArchiveError(
                 "{file}: {member}: {why}", file=self._path, member=self._member, why=fault
             )

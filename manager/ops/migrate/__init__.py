@@ -1,1 +1,7 @@
-"""`manager import`: what there is (survey), what would be done (plan), and doing it (do)."""
+"""Import a folder of the old system.
+
+inspect       what is in the folder, and in the fleet already
+plan          the actions, each with its cause: pure
+execute       carry them out
+copies, stop  copy databases and logs; stop the old daemon
+"""

@@ -1,4 +1,7 @@
-"""Does the actions of an import. Every file gets its name when it is whole, the config last; a killed run can begin anew."""
+"""Carry out the actions of an import.
+
+The config is copied last, so that an interrupted import can be repeated.
+"""
 
 from __future__ import annotations
 
@@ -14,35 +17,38 @@ from manager.errors import ManagerError
 from manager.fleet import import_records, state_file
 from manager.ops.action import Outcome
 from manager.ops.migrate import copies, inspect, plan, stop
-from manager.ops.migrate.inspect import Facts, Found
+from manager.ops.migrate.inspect import ImportFacts, OldConfig
 from manager.ops.migrate.plan import ImportAction
 from manager.util import atomic_file, ownership, strict_json
 
 
 def run(
     actions: Iterable[ImportAction],
-    facts: Facts,
+    facts: ImportFacts,
     fleet: Fleet,
     on_done: Callable[[Outcome[ImportAction]], object],
 ) -> list[Outcome[ImportAction]]:
-    """Do the actions in order. A failure ends its instance's, and no other's. `on_done` hears of each as it ends."""
+    """Carry out the actions in order. `on_done` receives each outcome.
+
+    A failed action cancels the remaining ones of its instance, but not those of others.
+    """
     todo = [action for action in actions if action.changes]
     failed: set[str] = set()
     outcomes: list[Outcome[ImportAction]] = []
-    for action in todo:  # all at once: each may take most of a minute
+    for action in todo:  # concurrently: each may take most of a minute
         if action.kind == "stop":
-            stop.ask(_instance(action))
+            stop.request_stop(_config_of(action))
     until = stop.deadline()
     for action in todo:
         if action.subject in failed:
             continue
-        began = time.monotonic()
+        started = time.monotonic()
         error: ManagerError | None = None
         try:
             if action.kind == "stop":
-                stop.await_end(_instance(action), facts.folder, until)
+                stop.await_end(_config_of(action), facts.folder, until)
             else:
-                _do(action, facts, fleet)
+                _execute(action, facts, fleet)
         except ManagerError as caught:
             error = caught
         except (OSError, sqlite3.Error) as caught:
@@ -50,26 +56,26 @@ def run(
             error = ManagerError("cannot import {id}: {why}", id=action.subject, why=why)
         if error is not None:
             failed.add(action.subject)
-        outcomes.append(Outcome(action, time.monotonic() - began, error))
+        outcomes.append(Outcome(action, time.monotonic() - started, error))
         on_done(outcomes[-1])
     return outcomes
 
 
-def _instance(action: ImportAction) -> Found:
-    assert action.found is not None, action
-    return action.found
+def _config_of(action: ImportAction) -> OldConfig:
+    assert action.config is not None, action
+    return action.config
 
 
-def _do(action: ImportAction, facts: Facts, fleet: Fleet) -> None:
+def _execute(action: ImportAction, facts: ImportFacts, fleet: Fleet) -> None:
     match action.kind:
         case "database":
-            copies.copy_database(_instance(action), facts, fleet)
+            copies.copy_database(_config_of(action), facts, fleet)
         case "logs":
-            copies.copy_logs(_instance(action), action.names, facts, fleet)
+            copies.copy_logs(_config_of(action), action.names, facts, fleet)
         case "remember":
-            _remember(_instance(action), facts, fleet)
+            _record(_config_of(action), facts, fleet)
         case "config":
-            _copy_config(_instance(action), facts, fleet)
+            _copy_config(_config_of(action), facts, fleet)
         case "names":
             _add_variables(dict.fromkeys(action.names, ""), fleet)
         case "values":
@@ -80,36 +86,41 @@ def _do(action: ImportAction, facts: Facts, fleet: Fleet) -> None:
             assert_never(action.kind)
 
 
-def _copy_config(found: Found, facts: Facts, fleet: Fleet) -> None:
-    """With it the instance is the fleet's, and its database no longer one that an import may replace."""
-    stop.require_ended(found, facts.folder)
-    if found.database is None:
-        copies.note(found, facts, fleet, [], None)
-    path = fleet.project_dir / found.target
-    atomic_file.create(path, found.content)
+def _copy_config(config: OldConfig, facts: ImportFacts, fleet: Fleet) -> None:
+    """Copy the config, which makes the instance the fleet's.
+
+    From then on an import may no longer replace its database.
+    """
+    stop.require_ended(config, facts.folder)
+    if config.database is None:
+        copies.record_origin(config, facts, fleet, [], None)
+    path = fleet.project_dir / config.target
+    atomic_file.create(path, config.content)
     known = import_records.read(fleet)
-    import_records.save(fleet, {**known, found.id: known[found.id]._replace(placed=None)})
+    import_records.save(fleet, {**known, config.id: known[config.id]._replace(placed=None)})
 
 
-def _remember(found: Found, facts: Facts, fleet: Fleet) -> None:
-    after = state_file.load(fleet.state_file, fleet.name)
-    if found.names_id:
-        after = after.with_id(found.target, found.id)
-    if (port := plan.port_to_keep(found, facts)) is not None:
-        after = after.with_ports({found.id: port})
-    if (when := inspect.registered_at(found.record)) is not None:
-        after = after.with_registered([found.id], when)
+def _record(config: OldConfig, facts: ImportFacts, fleet: Fleet) -> None:
+    state = state_file.load(fleet.state_file, fleet.name)
+    if config.names_id:
+        state = state.with_id(config.target, config.id)
+    if (port := plan.port_to_keep(config, facts)) is not None:
+        state = state.with_ports({config.id: port})
+    if (when := inspect.registered_at(config.record)) is not None:
+        state = state.with_registered([config.id], when)
     ownership.make_folder(fleet.state_file.parent)
-    state_file.save(fleet.state_file, after)
+    state_file.save(fleet.state_file, state)
 
 
 def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:
-    """Adds lines to `.env`, which only its owner can read from then on. A name that stands there without a value gets one."""
-    path = fleet.dotenv_file.resolve()  # a link stays one
+    """Add lines to `.env` and restrict it to its owner. A name without a value gets one."""
+    path = fleet.dotenv_file.resolve()  # keep a symlink a symlink
     try:
         before = strict_json.read_bytes(path, MAX_DOTENV_BYTES)
-        found = path.stat()
-        owner = (found.st_uid, found.st_gid) if os.geteuid() == 0 else None  # root keeps no user's file
+        status = path.stat()
+        owner = (
+            (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
+        )  # a user's file stays the user's
     except FileNotFoundError:
         before, owner = b"", None
     if len(before) > MAX_DOTENV_BYTES:
@@ -117,18 +128,18 @@ def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:
     try:
         lines = before.decode().splitlines(keepends=True)
     except UnicodeDecodeError as error:
-        raise ManagerError("{path} is not UTF-8: nothing was added to it", path=path) from error
-    kept = "".join(line for line in lines if not _is_empty_one(line, values))
+        raise ManagerError("{path} is not UTF-8; nothing was added to it", path=path) from error
+    unchanged = "".join(line for line in lines if not _is_empty_assignment(line, values))
     added = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items())
-    text = kept + ("" if kept.endswith("\n") or not kept else "\n") + added
+    text = unchanged + ("" if unchanged.endswith("\n") or not unchanged else "\n") + added
     atomic_file.replace_bytes(path, text.encode(), 0o600, owner)
 
 
-def _is_empty_one(line: str, names: Container[str]) -> bool:
-    found, _faults = parse_dotenv(line)
-    return any(name in names and not value for name, value in found.items())
+def _is_empty_assignment(line: str, names: Container[str]) -> bool:
+    variables, _faults = parse_dotenv(line)
+    return any(name in names and not value for name, value in variables.items())
 
 
 def _quoted(value: str) -> str:
-    """So that reading the line gives this very value again."""
+    """Quote a value where needed to read back the same value."""
     return value if parse_dotenv(f"X={value}")[0] == {"X": value} else f'"{value}"'

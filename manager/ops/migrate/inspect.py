@@ -1,4 +1,4 @@
-"""A folder of the old system, and what of it is in the fleet already. Looks, and changes nothing."""
+"""Inspect a folder of the old system, and what of it the fleet has already. Changes nothing."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ from manager.util import strict_json
 from manager.util.time_parse import is_day
 
 FLAT_FILES = ("config/daemon_config.json", "daemon_config.json")
-NOT_ITS_OWN = frozenset({UID_VARIABLE, GID_VARIABLE})
-"""What botfleet writes into a `.env`, for the data folder beside it."""
+MANAGER_VARIABLES = frozenset({UID_VARIABLE, GID_VARIABLE})
+"""Variables that botfleet writes to `.env` for the data folder beside it."""
 
-Place = Literal["free", "same", "other"]
+TargetState = Literal["free", "same", "other"]
 
 
 class Database(NamedTuple):
-    """An old database: its real file, its size with what belongs to it, who has it open (0: nobody we can see)."""
+    """An old database.
+
+    `path` is resolved; `size` includes the -wal; `open_by`: a pid that has it open, or 0.
+    """
 
     path: Path
     size: int
@@ -42,12 +45,14 @@ class Database(NamedTuple):
     fault: str = ""
 
 
-class Found(NamedTuple):
-    """One config of the old system. `file` and `target` as people write them, below either project folder.
+class OldConfig(NamedTuple):
+    """One config of the old system.
 
-    `place`: what lies at the target. `record`: what the old registry says. `days`: its dated log folders that are not in
-    the fleet, as far back as the supervisor keeps them; `old_days`: how many are older.
-    `is_placed`: a database that an interrupted import has put there lies in the fleet; `has_database`: another one does.
+    `file` and `target` as users write them, relative to the old and the new project.
+
+    `place`: what exists at the target. `record`: the old registry's entry. `days`: dated log folders that the
+    fleet does not have, within the supervisor's retention; `old_days`: the number of older ones. `is_placed`:
+    the fleet has a database that an interrupted import put there; `has_database`: it has another one.
     """
 
     source: Path
@@ -56,7 +61,7 @@ class Found(NamedTuple):
     id: str
     content: bytes
     loaded: LoadedFile
-    place: Place
+    place: TargetState
     record: Mapping[str, Any]
     running: Running
     names_id: bool = False
@@ -70,38 +75,49 @@ class Found(NamedTuple):
 
     @property
     def is_imported(self) -> bool:
-        """Whether an import of this very file came to its end."""
-        note = self.imported
-        return note is not None and note.placed is None and Path(note.folder, note.config_file) == self.source
+        """Return whether an import of this very file was completed."""
+        origin = self.imported
+        return (
+            origin is not None
+            and origin.placed is None
+            and Path(origin.folder, origin.config_file) == self.source
+        )
 
 
-class Variables(NamedTuple):
-    """The old `.env`: name → value, never shown; the fleet's own beside it, and the lines that are none."""
+class OldVariables(NamedTuple):
+    """The old `.env`: name → value, never shown; the fleet's own variables; and the invalid lines."""
 
     old: Mapping[str, str]
     own: Mapping[str, str]
     faults: tuple[tuple[int, str], ...]
 
 
-class Facts(NamedTuple):
-    """Everything that the plan goes by. `left`: paths in the old folder that no config names."""
+class ImportFacts(NamedTuple):
+    """Everything that the plan is based on.
+
+    `orphan_databases`: paths in the old folder that belong to no config.
+    """
 
     folder: Path
-    found: tuple[Found, ...]
-    variables: Variables
+    configs: tuple[OldConfig, ...]
+    variables: OldVariables
     memory: FleetState
     is_registry_readable: bool
-    left: tuple[str, ...]
+    orphan_databases: tuple[str, ...]
     has_bot: bool
 
 
-def look(folder: Path, project: Project, *, with_values: bool) -> Facts:
-    """Reads both sides. `with_values`: whether configs may count on the values of the old `.env`. Raises UsageError."""
+def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> ImportFacts:
+    """Read both sides. Raises UsageError if the folder contains no config.
+
+    `with_values`: whether configs may use the values of the old `.env`.
+    """
     folder = folder.resolve()
     sources = list(_configs(folder))
     if not sources:
         raise UsageError(
-            "{folder} holds nothing of the old system: no config/active/*.json, no config/daemon_config.json",
+            "{folder} contains no configs of the old system (config/active/*.json or "
+            "config/daemon_config.json)",
             folder=folder,
         )
     old = old_daemon.look(folder)
@@ -109,22 +125,22 @@ def look(folder: Path, project: Project, *, with_values: bool) -> Facts:
     known = import_records.read(project.fleet)
     given = {**(variables.old if with_values else {}), **variables.own}
     _fleet, defaults = fleet_settings.load(project.fleet.project_dir)
-    found = [
-        _found(source, old, project, merge_environment(given, os.environ), defaults, known)
+    configs = [
+        _read_config(source, old, project, merge_environment(given, os.environ), defaults, known)
         for source in sources
     ]
-    claimed = {each.database.path for each in found if each.database}
+    claimed = {config.database.path for config in configs if config.database}
     open_by = instance_folders.processes_with_open(claimed)
     claimed |= {
-        (folder / "database" / f"{each.id}.db").resolve() for each in found
-    }  # also if it does not load
-    return Facts(
+        (folder / "database" / f"{config.id}.db").resolve() for config in configs
+    }  # also of configs that do not load
+    return ImportFacts(
         folder,
-        tuple(_with_conflicts([_with_user(each, open_by) for each in found], project)),
+        tuple(_with_conflicts([_with_user(config, open_by) for config in configs], project)),
         variables,
         project.memory,
         old.records is not None,
-        tuple(_left(folder, claimed)),
+        tuple(_orphan_databases(folder, claimed)),
         (folder / old_daemon.BOT_SCRIPT).is_file(),
     )
 
@@ -134,28 +150,28 @@ def _configs(folder: Path) -> Iterator[Path]:
     yield from (folder / name for name in FLAT_FILES if (folder / name).is_file())
 
 
-def _variables(folder: Path, project: Project) -> Variables:
+def _variables(folder: Path, project: Project) -> OldVariables:
     old, faults = read_dotenv(folder / ".env")
     own, _faults = read_dotenv(project.fleet.dotenv_file)
-    return Variables(
-        {name: value for name, value in old.items() if name not in NOT_ITS_OWN}, own, tuple(faults)
+    return OldVariables(
+        {name: value for name, value in old.items() if name not in MANAGER_VARIABLES}, own, tuple(faults)
     )
 
 
 # One config
 
 
-def _found(
+def _read_config(
     source: Path,
     old: OldSystem,
     project: Project,
     variables: Mapping[str, str],
     defaults: Mapping[str, Any],
     known: Mapping[str, Import],
-) -> Found:
+) -> OldConfig:
     fleet = project.fleet
     file = str(source.relative_to(old.folder))
-    content, raw, fault = _read(source, old.folder)
+    content, raw, fault = _read_file(source, old.folder)
     registered = _registered_id(old, source, raw)
     target = fleet.relative(fleet.config_dir / _target_name(file, source.stem, raw, registered))
     if fault is None:
@@ -163,51 +179,64 @@ def _found(
         loaded = loader.load_value(raw, target, fleet, defaults, variables, ids)
     else:
         loaded = LoadedFile(target, problems=(fault,))
-    loaded = loaded._replace(problems=tuple(each._replace(file=str(source)) for each in loaded.problems))
+    loaded = loaded._replace(
+        problems=tuple(problem._replace(file=str(source)) for problem in loaded.problems)
+    )
     spec = loaded.spec
     instance = spec.id if spec else registered or source.stem
-    found = Found(
-        source, file, target, instance, content, loaded,
-        place=_place(fleet.project_dir / target, content),
+    config = OldConfig(
+        source,
+        file,
+        target,
+        instance,
+        content,
+        loaded,
+        place=_target_state(fleet.project_dir / target, content),
         record=old.record(instance),
-        running=old.running(instance, source, spec.log_dir if spec else f"logs/{instance}", spec.market if spec else ()),
+        running=old.running(
+            instance, source, spec.log_dir if spec else f"logs/{instance}", spec.market if spec else ()
+        ),
         names_id=registered is not None,
         imported=known.get(instance),
-    )  # fmt: skip
+    )
     if spec is None:
-        return found
+        return config
     link, real = fleet.data_dir / spec.db_path, fleet.database_dir(spec.id) / spec.db_name
-    placed = found.imported.placed if found.imported else None
+    placed = config.imported.placed if config.imported else None
     is_placed = placed is not None and import_records.stamp(link) == placed
     days = _days(old.folder / spec.log_dir)
-    kept = [day for day in days if day >= _first_kept(spec)]
-    return found._replace(
+    retained_days = [day for day in days if day >= _first_kept(spec)]
+    return config._replace(
         database=_database(old.folder, spec),
-        days=tuple(day for day in kept if not os.path.lexists(fleet.data_dir / spec.log_dir / day)),
-        old_days=len(days) - len(kept),
+        days=tuple(day for day in retained_days if not os.path.lexists(fleet.data_dir / spec.log_dir / day)),
+        old_days=len(days) - len(retained_days),
         has_database=not is_placed and (os.path.lexists(link) or os.path.lexists(real)),
         is_placed=is_placed,
     )
 
 
-def _read(source: Path, folder: Path) -> tuple[bytes, object, Problem | None]:
-    """(bytes, JSON value, why not) of a config; a link out of the old folder is not followed."""
+def _read_file(source: Path, folder: Path) -> tuple[bytes, object, Problem | None]:
+    """Return (bytes, JSON value, fault) of a config. A symlink out of the old folder is not followed."""
     if not source.resolve().is_relative_to(folder):
-        return b"", None, Problem.at(str(source), "", "links to {path}, outside of that folder", path=source.resolve())  # fmt: skip
+        return (
+            b"",
+            None,
+            Problem.at(str(source), "", "is a symlink to {path}, outside the folder", path=source.resolve()),
+        )
     try:
         content = strict_json.read_bytes(source, strict_json.MAX_BYTES)
         return content, strict_json.parse_bytes(content), None
     except OSError as error:
         return b"", None, Problem.at(str(source), "", "cannot be read: {why}", why=error.strerror or error)
     except strict_json.JsonFault as fault:
-        return b"", None, Problem.at(str(source), fault.path, fault.message, **fault.params)
+        return b"", None, Problem(str(source), fault.path, fault.text)
 
 
 def _registered_id(old: OldSystem, source: Path, raw: object) -> str | None:
-    """The id that the registry knows this config under, if the file itself says another or none (`--instance-id`)."""
+    """Return the registry's id for this config, if it differs from the file's own (`--instance-id`)."""
     ids = sorted(
-        each
-        for each, record in (old.records or {}).items()
+        instance
+        for instance, record in (old.records or {}).items()
         if isinstance(record, dict)
         and isinstance(written := record.get("config_file"), str)
         and "\0" not in written
@@ -220,12 +249,12 @@ def _registered_id(old: OldSystem, source: Path, raw: object) -> str | None:
 
 def _metadata(raw: object) -> dict[str, Any]:
     sections = convert_legacy(raw) if isinstance(raw, dict) and is_legacy(raw) else raw
-    found = sections.get("metadata") if isinstance(sections, dict) else None
-    return found if isinstance(found, dict) else {}
+    metadata = sections.get("metadata") if isinstance(sections, dict) else None
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _target_name(file: str, stem: str, raw: object, registered: str | None) -> str:
-    """The old flat file gets the name of its instance; the others keep theirs."""
+    """Return the new file's name. The old flat file is named after its instance; others keep their name."""
     if file not in FLAT_FILES:
         return f"{stem}.json"
     instance = registered or _metadata(raw).get("instance_id")
@@ -233,7 +262,7 @@ def _target_name(file: str, stem: str, raw: object, registered: str | None) -> s
     return f"{instance if is_id else stem}.json"
 
 
-def _place(target: Path, content: bytes) -> Place:
+def _target_state(target: Path, content: bytes) -> TargetState:
     if not os.path.lexists(target):
         return "free"
     try:
@@ -253,68 +282,72 @@ def _database(folder: Path, spec: InstanceSpec) -> Database | None:
         return Database(path, 0, 0, [], fault="no file")
     parts = [path.with_name(path.name + suffix) for suffix in instance_folders.SQLITE_SUFFIXES]
     size = sum(part.stat().st_size for part in parts if part.is_file() and not part.name.endswith("-shm"))
-    return Database(path, size, 0, stamps(path))
+    return Database(path, size, 0, database_stamps(path))
 
 
-def _with_user(found: Found, open_by: Mapping[Path, int]) -> Found:
-    if found.database is None:
-        return found
-    return found._replace(database=found.database._replace(open_by=open_by.get(found.database.path, 0)))
+def _with_user(config: OldConfig, open_by: Mapping[Path, int]) -> OldConfig:
+    if config.database is None:
+        return config
+    return config._replace(database=config.database._replace(open_by=open_by.get(config.database.path, 0)))
 
 
 def _days(folder: Path) -> list[str]:
-    """The dated folders, `YYYY-MM-DD`, oldest first; links are none."""
+    """Return the dated folders, `YYYY-MM-DD`, oldest first. Symlinks do not count."""
     try:
         with os.scandir(folder) as entries:
-            names = [each.name for each in entries if each.is_dir(follow_symlinks=False)]
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
     return sorted(name for name in names if is_day(name))
 
 
 def _first_kept(spec: InstanceSpec) -> str:
-    """The supervisor removes what is older."""
+    """Return the oldest day that the supervisor's retention keeps."""
     return (date.today() - timedelta(int(spec.settings["BOTFLEET_LOG_RETENTION_DAYS"]))).isoformat()
 
 
-def stamps(database: Path) -> list[Stamp]:
-    """Of the database, its -wal and its -journal: what changes whenever somebody writes to it."""
+def database_stamps(database: Path) -> list[Stamp]:
+    """Return the stamps of the database, its -wal and its -journal, which change with every write."""
     parts = (database.with_name(database.name + suffix) for suffix in ("", "-wal", "-journal"))
-    return [found for part in parts if (found := import_records.stamp(part)) is not None]
+    return [stamp for part in parts if (stamp := import_records.stamp(part)) is not None]
 
 
 # All of them
 
 
-def _with_conflicts(found: list[Found], project: Project) -> Iterator[Found]:
-    """With what a config that is not there yet would share with the fleet's, or with those beside it."""
-    remembered = project.memory
+def _with_conflicts(configs: list[OldConfig], project: Project) -> Iterator[OldConfig]:
+    """Yield the configs with what new ones would share with the fleet's or with each other."""
+    state = project.memory
     present = [
-        spec if spec.web_port is not None or (port := remembered.of(spec.id).web_port) is None else spec.with_port(port)
+        spec
+        if spec.web_port is not None or (port := state.of(spec.id).web_port) is None
+        else spec.with_port(port)
         for spec in project.loaded.specs
-    ]  # fmt: skip
-    new = {each.target: each for each in found if each.place == "free" and each.loaded.spec}
-    specs = [*present, *(each.loaded.spec for each in new.values() if each.loaded.spec)]
+    ]
+    new = {config.target: config for config in configs if config.place == "free" and config.loaded.spec}
+    specs = [*present, *(config.loaded.spec for config in new.values() if config.loaded.spec)]
     faults: dict[str, list[Problem]] = {target: [] for target in new}
     for problem in loader.conflicts(specs):
         if problem.file in new:
             faults[problem.file].append(problem._replace(file=str(new[problem.file].source)))
         elif problem.also in new:
             faults[problem.also].append(problem)
-    for each in found:
-        own = faults.get(each.target, [])
+    for config in configs:
+        own = faults.get(config.target, [])
         same_id = [problem for problem in own if problem.path == "metadata.instance_id"]
-        yield each._replace(conflicts=tuple(same_id or own))  # one id brings the same folders and port
+        yield config._replace(
+            conflicts=tuple(same_id or own)
+        )  # the same id implies the same folders and port
 
 
-def _left(folder: Path, claimed: set[Path]) -> Iterator[str]:
+def _orphan_databases(folder: Path, claimed: set[Path]) -> Iterator[str]:
     for path in sorted((folder / "database").glob("*.db")):
         if path.resolve() not in claimed:
             yield str(path.relative_to(folder))
 
 
 def registered_at(record: Mapping[str, Any]) -> str | None:
-    """When the old system first registered the instance, if it says a time."""
+    """Return when the old system first registered the instance; None if it does not say."""
     written = record.get("registered_at")
     try:
         return datetime.fromisoformat(str(written)).isoformat(timespec="seconds")
@@ -323,6 +356,6 @@ def registered_at(record: Mapping[str, Any]) -> str | None:
 
 
 def web_port(record: Mapping[str, Any]) -> int | None:
-    """The port that the old system gave the instance."""
+    """Return the port that the old system assigned to the instance."""
     port = record.get("web_port")
     return port if type(port) is int and 0 < port <= 65535 else None

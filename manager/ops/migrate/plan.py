@@ -1,4 +1,4 @@
-"""What would be taken over from the old system, step by step, each with its cause. Pure."""
+"""Plan an import of the old system as actions, each with its cause. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import Literal, NamedTuple
 
 from manager.errors import BAD_CONFIG, FAILED, OK, worst_exit_code
 from manager.i18n import Text
-from manager.ops.migrate.inspect import Facts, Found, registered_at, web_port
+from manager.ops.migrate.inspect import ImportFacts, OldConfig, registered_at, web_port
+from manager.util.formatting import MB
 
 Kind = Literal["stop", "database", "logs", "remember", "config", "names", "values", "leave", "refuse"]
 
 
-class Options(NamedTuple):
-    """What the command line allows beyond configs and databases. `ids`: only these instances; none: all."""
+class ImportOptions(NamedTuple):
+    """What the command line requests beyond configs and databases.
+
+    `ids`: only these instances; empty: all.
+    """
 
     logs: bool = False
     env: bool = False
@@ -22,153 +26,163 @@ class Options(NamedTuple):
 
 
 class ImportAction(NamedTuple):
-    """One thing to do, to leave or to refuse, with its cause. `found` is the instance's; `names` are variables, or days of logs.
+    """One thing to do, to skip or to refuse, with its cause.
 
-    `code`: what a refusal ends the command with.
+    `config`: the instance's; `names`: variables, or days of logs; `code`: the exit code of a refusal.
     """
 
     kind: Kind
     subject: str
     cause: Text
-    found: Found | None = None
+    config: OldConfig | None = None
     names: tuple[str, ...] = ()
     code: int = OK
 
     @property
     def changes(self) -> bool:
-        """Whether it does something."""
+        """Return whether it changes anything."""
         return self.kind not in {"leave", "refuse"}
 
 
-def plan(facts: Facts, options: Options) -> list[ImportAction]:
-    """Return the actions, an instance after the other, its config last: until then nothing can start it."""
-    chosen = [each for each in facts.found if not options.ids or each.id in options.ids]
-    actions = [action for each in chosen for action in _instance(each, facts, options)]
+def plan_import(facts: ImportFacts, options: ImportOptions) -> list[ImportAction]:
+    """Return the actions by instance. Its config comes last, because nothing can start it before."""
+    selected = [config for config in facts.configs if not options.ids or config.id in options.ids]
+    actions = [action for config in selected for action in _instance_actions(config, facts, options)]
     if options.ids:
-        return [*actions, *(_variables(facts, options) if options.env else ())]
-    return [*actions, *_variables(facts, options), *_rest(facts)]
+        return [*actions, *(_variable_actions(facts, options) if options.env else ())]
+    return [*actions, *_variable_actions(facts, options), *_other_actions(facts)]
 
 
 def exit_code(actions: Iterable[ImportAction]) -> int:
-    """What the refusals among them come to."""
+    """Return the exit code of the refusals."""
     return worst_exit_code([action.code for action in actions if action.kind == "refuse"])
 
 
-def _instance(found: Found, facts: Facts, options: Options) -> Iterator[ImportAction]:
-    if found.place == "same" or (found.place == "other" and found.is_imported):
-        yield from _present(found, options)
+def _instance_actions(
+    config: OldConfig, facts: ImportFacts, options: ImportOptions
+) -> Iterator[ImportAction]:
+    if config.place == "same" or (config.place == "other" and config.is_imported):
+        yield from _imported_actions(config, options)
         return
-    refusals = list(_refusals(found, options))
+    refusals = list(_refusals(config, options))
     if refusals:
         yield from refusals
         return
-    if found.running.pids:
-        pids = ", ".join(map(str, found.running.pids))
+    if config.running.pids:
+        pids = ", ".join(map(str, config.running.pids))
         yield ImportAction(
-            "stop", found.id, Text("the old system runs it (processes {pids})", pids=pids), found
+            "stop", config.id, Text("running in the old system (processes {pids})", pids=pids), config
         )
-    if found.database is None:
-        yield ImportAction("leave", found.id, Text("no database: there is none yet"), found)
+    if config.database is None:
+        yield ImportAction("leave", config.id, Text("no database yet"), config)
     else:
-        size = f"{found.database.size / 1e6:.1f}"
-        cause = Text("{size} MB, with what is in its -wal", size=size)
-        yield ImportAction("database", found.id, cause, found)
-    yield from _logs(found, options)
-    yield from _remembered(found, facts)
-    yield from _ignored(found)
+        size = f"{config.database.size / MB:.1f}"
+        cause = Text("{size} MB, including its -wal", size=size)
+        yield ImportAction("database", config.id, cause, config)
+    yield from _log_actions(config, options)
+    yield from _registry_actions(config, facts)
+    yield from _ignored_keys(config)
     yield ImportAction(
-        "config", found.id, Text("{source} → {target}", source=found.file, target=found.target), found
+        "config", config.id, Text("{source} → {target}", source=config.file, target=config.target), config
     )
 
 
-def _present(found: Found, options: Options) -> Iterator[ImportAction]:
-    """What was taken over before."""
-    if found.running.pids:
+def _imported_actions(config: OldConfig, options: ImportOptions) -> Iterator[ImportAction]:
+    """Return the actions for an instance that was imported before."""
+    if config.running.pids:
         cause = Text(
-            "is imported, and the old system runs it again (processes {pids}): stop it there before you start it here",
-            pids=", ".join(map(str, found.running.pids)),
-        )  # fmt: skip
-        yield ImportAction("refuse", found.id, cause, found, code=FAILED)
-    elif found.imported and found.database and found.imported.taken != found.database.stamps:
+            "already imported, but running in the old system again (processes {pids}); stop it there before "
+            "you start it here",
+            pids=", ".join(map(str, config.running.pids)),
+        )
+        yield ImportAction("refuse", config.id, cause, config, code=FAILED)
+    elif config.imported and config.database and config.imported.taken != config.database.stamps:
         cause = Text(
-            "is imported, and its old database has changed since: to take it anew, `manager down {id}`, move {target} and"
-            " the new database away, and import again",
-            id=found.id, target=found.target,
-        )  # fmt: skip
-        yield ImportAction("leave", found.id, cause, found)
-    elif found.place == "other":
+            "already imported, but its old database has changed since; to import it again, run `manager "
+            "down {id}` and move {target} and the new database away first",
+            id=config.id,
+            target=config.target,
+        )
+        yield ImportAction("leave", config.id, cause, config)
+    elif config.place == "other":
         yield ImportAction(
-            "leave", found.id, Text("is imported, and {target} was changed since", target=found.target), found
+            "leave",
+            config.id,
+            Text("already imported; {target} has been changed since", target=config.target),
+            config,
         )
     else:
-        yield ImportAction("leave", found.id, Text("is imported"), found)
-    yield from _logs(found, options)
+        yield ImportAction("leave", config.id, Text("already imported"), config)
+    yield from _log_actions(config, options)
 
 
-def _refusals(found: Found, options: Options) -> Iterator[ImportAction]:
+def _refusals(config: OldConfig, options: ImportOptions) -> Iterator[ImportAction]:
     def refuse(cause: Text, code: int = FAILED) -> ImportAction:
-        return ImportAction("refuse", found.id, cause, found, code=code)
+        return ImportAction("refuse", config.id, cause, config, code=code)
 
-    for problem in (*found.loaded.problems, *found.conflicts):
+    for problem in (*config.loaded.problems, *config.conflicts):
         yield refuse(Text("{problem}", problem=problem), BAD_CONFIG)
-    if found.place == "other":
-        yield refuse(Text("{target} is there already, and is another config", target=found.target))
-    if found.has_database and found.place == "free":
-        yield refuse(Text("the fleet has a database of that name already: move it away"))
-    if found.database is not None and found.database.fault:
-        path = found.database.path
-        yield refuse(Text("its database is no file of that folder: {path}", path=path))
-    running = found.running
+    if config.place == "other":
+        yield refuse(Text("{target} already exists with different content", target=config.target))
+    if config.has_database and config.place == "free":
+        yield refuse(Text("the fleet already has a database of that name; move it away"))
+    if config.database is not None and config.database.fault:
+        path = config.database.path
+        yield refuse(Text("its database is not a file in the folder: {path}", path=path))
+    running = config.running
     stubborn = [pid for pid in running.pids if pid not in running.may_stop]
     pids = ", ".join(map(str, running.pids))
     if running.pids and not options.stop_old:
         yield refuse(
-            Text(
-                "the old system runs it (processes {pids}): stop it there, or let --stop-old do it", pids=pids
-            )
+            Text("running in the old system (processes {pids}); stop it there, or use --stop-old", pids=pids)
         )
     elif stubborn and not running.daemons:
         pids = ", ".join(map(str, stubborn))
-        cause = Text("processes {pids} run it, and are not certainly the old system's: stop them", pids=pids)
+        cause = Text(
+            "running in processes {pids}, which may not belong to the old system; stop them yourself",
+            pids=pids,
+        )
         yield refuse(cause)
-    elif found.database and found.database.open_by and found.database.open_by not in running.pids:
+    elif config.database and config.database.open_by and config.database.open_by not in running.pids:
         yield refuse(
             Text(
-                "process {pid} has its database open: stop it, and look for orders that it left",
-                pid=found.database.open_by,
+                "process {pid} has its database open; stop it and check the exchange for open orders",
+                pid=config.database.open_by,
             )
         )
 
 
-def _logs(found: Found, options: Options) -> Iterator[ImportAction]:
+def _log_actions(config: OldConfig, options: ImportOptions) -> Iterator[ImportAction]:
     if not options.logs:
         return
-    if found.days:
-        cause = Text("dated folders: {count}, from {first} on", count=len(found.days), first=found.days[0])
-        yield ImportAction("logs", found.id, cause, found, found.days)
-    if found.old_days:
+    if config.days:
         cause = Text(
-            "dated log folders: {count} are older than log_retention_days and would be removed at once",
-            count=found.old_days,
+            "{count} dated folders, starting at {first}", count=len(config.days), first=config.days[0]
         )
-        yield ImportAction("leave", found.id, cause, found)
+        yield ImportAction("logs", config.id, cause, config, config.days)
+    if config.old_days:
+        cause = Text(
+            "{count} dated log folders are older than log_retention_days and would be removed immediately",
+            count=config.old_days,
+        )
+        yield ImportAction("leave", config.id, cause, config)
 
 
-def _remembered(found: Found, facts: Facts) -> Iterator[ImportAction]:
-    """What the old registry knows, and no config says."""
+def _registry_actions(config: OldConfig, facts: ImportFacts) -> Iterator[ImportAction]:
+    """Return what only the old registry knows: id, port and first registration."""
     parts = []
-    if found.names_id:
-        parts.append(Text("the id that --instance-id gave it"))
-    if port_to_keep(found, facts) is not None:
-        parts.append(Text("port {port}", port=port_to_keep(found, facts)))
-    if (when := registered_at(found.record)) is not None:
+    if config.names_id:
+        parts.append(Text("id given by --instance-id"))
+    if port_to_keep(config, facts) is not None:
+        parts.append(Text("port {port}", port=port_to_keep(config, facts)))
+    if (when := registered_at(config.record)) is not None:
         parts.append(Text("first registered {when}", when=when))
     if parts:
-        yield ImportAction("remember", found.id, Text("{what}", what=_Joined(parts)), found)
+        yield ImportAction("remember", config.id, Text("{what}", what=_Joined(parts)), config)
 
 
 class _Joined:
-    """Several texts in one line, translated where it is shown."""
+    """Join several texts in one line, translated when it is shown."""
 
     def __init__(self, parts: list[Text]) -> None:
         self.parts = parts
@@ -177,58 +191,61 @@ class _Joined:
         return ", ".join(map(str, self.parts))
 
 
-def port_to_keep(found: Found, facts: Facts) -> int | None:
-    """The port that the old registry gave a config which names none, if nobody has it."""
-    port = web_port(found.record)
-    if found.loaded.spec is None or found.loaded.spec.web_port is not None:
+def port_to_keep(config: OldConfig, facts: ImportFacts) -> int | None:
+    """Return the port that the old registry assigned to a config without one, if it is free."""
+    port = web_port(config.record)
+    if config.loaded.spec is None or config.loaded.spec.web_port is not None:
         return None
-    taken = {each.web_port for each in facts.memory.instances.values()}
-    taken |= {each.loaded.spec.web_port for each in facts.found if each.loaded.spec}
+    taken = {instance.web_port for instance in facts.memory.instances.values()}
+    taken |= {other.loaded.spec.web_port for other in facts.configs if other.loaded.spec}
     return None if port in taken else port
 
 
-def _ignored(found: Found) -> Iterator[ImportAction]:
-    """Keys that the image decides."""
-    daemon = (found.loaded.described or {}).get("daemon_config", {})
+def _ignored_keys(config: OldConfig) -> Iterator[ImportAction]:
+    """Report keys that the image determines."""
+    daemon = (config.loaded.described or {}).get("daemon_config", {})
     names = [name for name in ("python_path", "script_path", "working_dir") if daemon.get(name)]
     if names:
-        cause = Text("{names}: accepted, the image decides these", names=", ".join(names))
-        yield ImportAction("leave", found.id, cause, found)
+        cause = Text("{names}: accepted, but determined by the image", names=", ".join(names))
+        yield ImportAction("leave", config.id, cause, config)
 
 
-def _variables(facts: Facts, options: Options) -> Iterator[ImportAction]:
+def _variable_actions(facts: ImportFacts, options: ImportOptions) -> Iterator[ImportAction]:
     old, own, faults = facts.variables
     for number, why in faults:
         yield ImportAction(
             "refuse", ".env", Text("line {number}: {why}", number=number, why=why), code=FAILED
         )
     if options.env:
-        wanted = tuple(sorted(name for name, value in old.items() if value and not own.get(name)))
-        if wanted:
-            cause = Text("with their values, not shown: {names}", names=", ".join(wanted))
-            yield ImportAction("values", ".env", cause, names=wanted)
-        others = sorted(
+        new_names = tuple(sorted(name for name, value in old.items() if value and not own.get(name)))
+        if new_names:
+            cause = Text("with values (not shown): {names}", names=", ".join(new_names))
+            yield ImportAction("values", ".env", cause, names=new_names)
+        conflicting = sorted(
             name for name, value in old.items() if value and own.get(name, value) not in {"", value}
         )
-        if others:
-            cause = Text("other values are here already: {names}", names=", ".join(others))
+        if conflicting:
+            cause = Text("already set to other values here: {names}", names=", ".join(conflicting))
             yield ImportAction("leave", ".env", cause)
         return
-    wanted = tuple(sorted(set(old) - set(own)))
-    if wanted:
+    new_names = tuple(sorted(set(old) - set(own)))
+    if new_names:
         cause = Text(
-            "names only, for you to fill in (--env copies the values): {names}", names=", ".join(wanted)
+            "names without values, to be filled in (--env copies the values): {names}",
+            names=", ".join(new_names),
         )
-        yield ImportAction("names", ".env", cause, names=wanted)
+        yield ImportAction("names", ".env", cause, names=new_names)
 
 
-def _rest(facts: Facts) -> Iterator[ImportAction]:
+def _other_actions(facts: ImportFacts) -> Iterator[ImportAction]:
     if not facts.is_registry_readable:
         yield ImportAction(
-            "leave", "logs/instances.json", Text("cannot be parsed: ports and registrations stay behind")
+            "leave",
+            "logs/instances.json",
+            Text("cannot be parsed; ports and registration times are not imported"),
         )
-    for path in facts.left:
-        yield ImportAction("leave", path, Text("no config names it"))
+    for path in facts.orphan_databases:
+        yield ImportAction("leave", path, Text("not used by any config"))
     if facts.has_bot:
-        cause = Text("the bot's code goes into an image: `manager build --bot DIR`")
+        cause = Text("to use this bot's code, build an image with `manager build --bot DIR`")
         yield ImportAction("leave", "run.py", cause)

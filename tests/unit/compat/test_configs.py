@@ -72,7 +72,7 @@ def test_expansion(manager: ConfigManager, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (None, "there is no such file"),
+        (None, "no such file"),
         ("{", "is not JSON"),
         ("[]", "must be an object {…}"),
         ('{"a":1,"a":2}', "duplicate key"),
@@ -217,7 +217,7 @@ def test_a_file_in_active_is_held_against_the_others(manager: ConfigManager) -> 
     assert result.errors == [
         f"{ACTIVE}: daemon_config.web_port: 5001 is also used by config/active/bp_eth_02.json"
     ]
-    with pytest.raises(ConfigLoadError, match="there is no such file"):
+    with pytest.raises(ConfigLoadError, match="no such file"):
         manager.validate_config_file("config/active/none.json")
 
 
@@ -245,7 +245,7 @@ def test_a_template_becomes_a_config(manager: ConfigManager) -> None:
         manager.create_from_template("perp_grid.json", "x", {"instance_id": "y"})["metadata"]["instance_id"]
         == "y"
     )
-    with pytest.raises(ConfigLoadError, match="there is no such file"):
+    with pytest.raises(ConfigLoadError, match="no such file"):
         manager.create_from_template("none", "x")
 
 
@@ -292,7 +292,7 @@ def test_a_damaged_copy_is_not_restored(manager: ConfigManager, caplog: pytest.L
     assert made is not None
     copied, before = Path(made), ACTIVE.read_bytes()
     copied.write_bytes(before + b" ")
-    with pytest.raises(ConfigRestoreError, match="its checksum is another"):
+    with pytest.raises(ConfigRestoreError, match="checksum mismatch"):
         manager.restore_config(copied)
     assert ACTIVE.read_bytes() == before
     Path(f"{copied}.checksum").unlink()
@@ -300,7 +300,7 @@ def test_a_damaged_copy_is_not_restored(manager: ConfigManager, caplog: pytest.L
     assert "has no checksum file" in caplog.text
     with pytest.raises(ConfigRestoreError, match="cannot restore"):
         manager.restore_config("config/archived/none_backup_20251130_190000.json")
-    with pytest.raises(ConfigRestoreError, match="cannot tell"):
+    with pytest.raises(ConfigRestoreError, match="cannot determine from its name"):
         manager.restore_config(copied.rename("config/archived/mine.json"))
 
 

@@ -200,7 +200,7 @@ def test_status_of_what_is_not_there(desk: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(EngineUnreachable):
         TradingBotDaemon(CONFIG).status()
     pretend(monkeypatch, desk, "running")
-    with pytest.raises(ConfigError, match="there is no such file"):
+    with pytest.raises(ConfigError, match="no such file"):
         TradingBotDaemon("config/active/none.json").status()
     with pytest.raises(UsageError, match="there is no instance nobody"):
         TradingBotDaemon(CONFIG, "nobody").status()

@@ -228,7 +228,7 @@ def test_an_unreadable_file_is_never_silently_replaced(desk: Path, caplog: pytes
     file.write_text('{"bp_sol_01": {')
     registry = InstanceRegistry()
     assert registry.load() == {}
-    assert "cannot be parsed" in caplog.text
+    assert "cannot parse" in caplog.text
     assert file.read_text() == '{"bp_sol_01": {'
     registry.register("a", {"pid": 0})
     [aside] = file.parent.glob("instances.json.unreadable-*")
@@ -374,10 +374,10 @@ def test_validation_of_records_and_configs(desk: Path, alive: int) -> None:
     }  # fmt: skip
     manager.registry.register("aster_btc_01", {"pid": DEAD, "config_file": "config/active/aster_btc_01.json"})
     result = manager.validate_instance_config("aster_btc_01")
-    assert result["errors"] == ["the record has no log_dir", "the record has no web_port"]
+    assert result["errors"] == ["the record has no key log_dir", "the record has no key web_port"]
     assert result["warnings"] == [
         "config/active/aster_btc_01.json does not exist",
-        "aster_btc_01 does not run",
+        "aster_btc_01 is not running",
     ]
 
     own = {"config_file": "config/active/bp_sol_01.json", "pid": alive, "log_dir": "config", "web_port": 5001}

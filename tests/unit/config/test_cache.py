@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,8 @@ from manager.config import cache, loader
 from manager.config.spec import config_hash
 from manager.engine import compose_hash, http_socket
 from manager.fleet import project
-from tests.builders import a_config, write_config
+from manager.util import source_stamp
+from tests.builders import a_config, a_fleet, a_spec, write_config
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +54,59 @@ def test_the_hash_of_a_config_that_names_its_port_is_known_from_the_cache(tmp_pa
     write_config(tmp_path, a_config("open", port=None), "open")
     loaded, again = project.read(tmp_path), project.read(tmp_path)
     assert again.loaded.config_hashes == {"named": config_hash(loaded.specs["named"], loaded.fleet)}
+
+
+READ = "import sys; from pathlib import Path; from manager.fleet import project; fleet = project.read(Path(sys.argv[1])).fleet"
+SHOW = f"{READ}; print(fleet.alerts.down_after, 'manager.config.loader' in sys.modules)"
+
+
+def test_an_update_of_the_program_is_seen_though_no_config_has_changed(tmp_path: Path) -> None:
+    """A default's own file was on no list of files that matter; there is no list any more."""
+    write_config(tmp_path, a_config())
+    shutil.copytree(
+        source_stamp.PACKAGE, tmp_path / "update" / "manager", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    rules = tmp_path / "update" / "manager" / "config" / "fleet.py"
+
+    def shown() -> str:
+        command = [sys.executable, "-B", "-c", SHOW, str(tmp_path)]
+        return subprocess.run(
+            command, cwd=tmp_path / "update", capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert shown() == "15 True"
+    assert shown() == "15 False", "it is from the cache"
+    source = rules.read_text()
+    assert "down_after: int = 15" in source
+    rules.write_text(source.replace("down_after: int = 15", "down_after: int = 1234"))
+    assert shown() == "1234 True"
+
+
+def test_every_module_that_decides_what_a_config_means_is_stamped() -> None:
+    """What the loader loads lies in the rooms that the cache stamps."""
+    code = "import sys; import manager.config.fleet_settings, manager.config.loader; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=source_stamp.PACKAGE.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ours = [name.split(".") for name in loaded.stdout.split() if name.startswith("manager.")]
+    rooms = {name[1] for name in ours if len(name) > 2}
+    assert rooms == {"config", "util"}
+
+
+def test_the_code_that_renders_is_in_the_key_of_composes_hashes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = tmp_path / "docker-compose"
+    plugin.touch()
+    keys = []
+    for stamp in (1, 1, 2):
+        monkeypatch.setattr(source_stamp, "stamp", lambda *rooms, stamp=stamp: (stamp, rooms))
+        keys.append(compose_hash._key([a_spec()], {}, plugin, a_fleet()))
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_user_without_a_home_has_no_cache_and_the_default_engine(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,20 @@ def test_os_release_is_read_without_its_quotes(tmp_path: Path) -> None:
     file.write_text('NAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n\n')
     assert docker_cli.os_release(file) == {"NAME": "Debian GNU/Linux", "VERSION_ID": "12", "ID": "debian"}
     assert docker_cli.os_release(tmp_path / "none") == {}
+
+
+def test_a_folder_that_is_closed_to_the_user_hides_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As /root/bin is after `su`; is_file() raises there. Root may read everything, so it is played."""
+    closed, open_to_all = path / "local" / "docker", command(path / "distribution", "20.10.24")
+    is_file, access = Path.is_file, os.access
+
+    def raising(file: Path) -> bool:
+        if file == closed:
+            raise PermissionError(13, "Permission denied", str(file))
+        return is_file(file)
+
+    monkeypatch.setattr(Path, "is_file", raising)
+    monkeypatch.setattr(os, "access", lambda file, mode: Path(file) != closed and access(file, mode))
+    assert docker_cli.builder() == open_to_all

@@ -13,7 +13,7 @@ from manager.engine import labels
 from manager.fleet import display, status
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
-from manager.util import console
+from manager.util import formatting
 from tests.builders import UPTIME, a_container, a_spec
 
 
@@ -65,7 +65,7 @@ def test_the_ps_table_says_why() -> None:
     [(-5, "0s"), (59.9, "59s"), (60, "1m"), (3661, "1h01m"), (172_799, "47h59m"), (172_800, "2d")],
 )
 def test_ages(seconds: float, expected: str) -> None:
-    assert console.age(seconds) == expected
+    assert formatting.age(seconds) == expected
 
 
 def test_a_running_orphan_is_shown_as_running() -> None:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """\
 import time
 from manager.util import progress_line
-progress_line.FIRST_AFTER_S = progress_line.EVERY_S = 0.01
+progress_line.FIRST_AFTER_S = progress_line.INTERVAL_S = 0.01
 with progress_line.Progress(["slow", "quick"]) as shown:
     time.sleep(0.1)
     shown.done("quick", "quick: stopped")

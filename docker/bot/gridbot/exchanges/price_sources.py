@@ -22,11 +22,13 @@ STEP_S = 0.5
 # At most this many steps are walked at once: a bot that slept for an hour doesn't find an hour of fills.
 MAX_STEPS = 240
 # Volatility as a share of the price per square root of a second, in bursts and between them. It knows nothing
-# of the user's grid: a market that did would make money for whoever drew one. Together about 8 % a day.
-BUSY, CALM = 0.004, 0.0002
-# The mean length of both, in seconds. A new run begins with a burst, so that its first trades come within
-# seconds.
-BUSY_S, CALM_S, FIRST_BURST_S = 15.0, 7200.0, 45.0
+# of the user's grid: a market that did would make money for whoever drew one. Together about 2 % a day, so that
+# a range of a few per cent still holds tomorrow.
+BUSY, CALM = 0.001, 0.00006
+# The mean length of both, in seconds.
+BUSY_S, CALM_S = 15.0, 7200.0
+# A new run begins with a burst of its own, so that its first trades come within seconds: 2 %.
+FIRST_BURST, FIRST_BURST_S = 0.004, 25.0
 
 
 class EndOfDataError(Exception):
@@ -61,7 +63,7 @@ class SyntheticPrices:
         self._tick, self._clock = tick, clock
         self._last = clock()
         self._price = float(start)
-        self._burst_steps = round(FIRST_BURST_S / STEP_S) if is_new else 0
+        self._burst, self._burst_steps = FIRST_BURST, round(FIRST_BURST_S / STEP_S) if is_new else 0
 
     def next_prices(self) -> list[Decimal]:
         steps = int((self._clock() - self._last) / STEP_S)
@@ -72,8 +74,8 @@ class SyntheticPrices:
         if self._burst_steps > 0:
             self._burst_steps -= 1
         elif self._random.random() < STEP_S / CALM_S:
-            self._burst_steps = math.ceil(self._random.expovariate(STEP_S / BUSY_S))
-        sigma = (BUSY if self._burst_steps else CALM) * math.sqrt(STEP_S)
+            self._burst, self._burst_steps = BUSY, math.ceil(self._random.expovariate(STEP_S / BUSY_S))
+        sigma = (self._burst if self._burst_steps else CALM) * math.sqrt(STEP_S)
         # The second term keeps the expected price where it is: without it, the exponential drifts upwards.
         self._price *= math.exp(sigma * self._random.gauss(0, 1) - sigma * sigma / 2)
         self._price = max(self._price, float(self._tick))

@@ -14,7 +14,8 @@ from manager.fleet.state_file import InstanceState, Wish
 from manager.monitor.stats import columns, instance_stats
 from manager.monitor.stats.columns import COLUMNS
 from manager.monitor.stats.instance_stats import InstanceStats
-from manager.util.text_table import GAP, width
+from manager.util import formatting
+from manager.util.text_table import GAP, fitting, padded, width
 from tests.builders import a_container, some_figures
 
 
@@ -139,23 +140,25 @@ def test_positions(value: str, text: str) -> None:
     ],
 )  # fmt: skip
 def test_sizes(value: int | None, text: str) -> None:
-    assert columns.size(value) == text
+    assert formatting.memory_size(value) == text
 
 
 def test_a_narrow_terminal_gets_what_matters() -> None:
     widths = columns.widths(columns.cells([some_figures(cpu=1.0, pnl="1", quote="USDC", position="2")]))
-    assert columns.fitting(widths, None) == list(COLUMNS)
-    kept = [each.key for each in columns.fitting(widths, 80)]
+    assert fitting(COLUMNS, widths, None) == list(COLUMNS)
+    kept = [each.name for each in fitting(COLUMNS, widths, 80)]
     assert kept[:6] == ["id", "mode", "state", "doing", "pnl", "position"]
-    assert not {"cpu", "memory"} & set(kept), "these go first"
-    assert sum(widths[key] + GAP for key in kept) - GAP <= 80
-    assert [each.key for each in columns.fitting(widths, 1)] == ["id", "mode", "state", "doing", "pnl"]
+    assert "share" not in kept
+    tighter = {each.name for each in fitting(COLUMNS, widths, 60)}
+    assert not {"cpu", "memory"} & tighter, "these go before any word of the trade"
+    assert sum(widths[name] + GAP for name in kept) - GAP <= 80
+    assert [each.name for each in fitting(COLUMNS, widths, 1)] == ["id", "mode", "state", "doing", "pnl"]
 
 
 def test_wide_characters_take_two_cells() -> None:
     assert width("運行中") == 6
-    assert columns.padded("運行中", 8, is_number=False) == "運行中  "
-    assert columns.padded("1.5", 5, is_number=True) == "  1.5"
+    assert padded("運行中", 8) == "運行中  "
+    assert padded("1.5", 5, "right") == "  1.5"
 
 
 def test_order_is_by_the_column_then_by_id_and_what_is_not_known_is_last() -> None:
@@ -165,7 +168,7 @@ def test_order_is_by_the_column_then_by_id_and_what_is_not_known_is_last() -> No
         some_figures("none"),
         some_figures("c", cpu=9.0),
     ]
-    cpu = next(each for each in COLUMNS if each.key == "cpu")
+    cpu = next(each for each in COLUMNS if each.name == "cpu")
     assert ids(columns.ordered(rows, cpu)) == ["a", "b", "c", "none"]
     assert ids(columns.ordered(rows, cpu, is_reverse=True)) == ["c", "a", "b", "none"]
 

@@ -13,8 +13,9 @@ from manager.fleet.bot_report import KeptReport
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.monitor.watch import alert_rules
-from manager.monitor.watch.alert_rules import MIB, Condition, Disk, Progress
+from manager.monitor.watch.alert_rules import Condition, Disk, Progress
 from manager.monitor.watch.history import NO_HISTORY, History
+from manager.util.formatting import MIB
 from tests.builders import UPTIME, a_container, a_spec, a_supervisor_file
 
 NOW = 1_764_500_100.0

@@ -41,7 +41,7 @@ def backup(tmp_path: Path) -> Path:
 def test_what_is_written_is_read(backup: Path, tmp_path: Path) -> None:
     manifest = archive.read(backup, lambda member, _mode: tmp_path / member.replace("/", "+"))
     assert (tmp_path / "config+active+bp_sol_01.json").read_bytes() == b'{"a": 1}'
-    assert manifest.of_database("bp_sol_01") == ["database/bp_sol_01/notes.txt"]
+    assert manifest.database_members("bp_sol_01") == ["database/bp_sol_01/notes.txt"]
     assert (tmp_path / "database+bp_sol_01+notes.txt").stat().st_size == 300
 
 
@@ -52,8 +52,8 @@ def test_any_tar_opens_it(backup: Path, tmp_path: Path) -> None:
 
 
 def test_the_seal_tells_without_reading_the_whole(tmp_path: Path) -> None:
-    assert archive.seal(written(tmp_path / "one", is_complete=False)) == Trailer(
-        "desk", False, hashlib.sha256((tmp_path / "one").read_bytes()[: -len(Trailer("desk", False, "0" * 64).encoded())]).hexdigest()
+    assert archive.read_trailer(written(tmp_path / "one", is_complete=False)) == Trailer(
+        "desk", False, hashlib.sha256((tmp_path / "one").read_bytes()[: -len(Trailer("desk", False, "0" * 64).to_bytes())]).hexdigest()
     )  # fmt: skip
 
 
@@ -100,9 +100,9 @@ def test_a_hostile_archive_with_a_right_seal_writes_nothing(name: str, kind: byt
         tar.addfile(member, io.BytesIO())
     body = gzip.compress(raw.getvalue())
     path = tmp_path / "hostile"
-    path.write_bytes(body + Trailer("desk", True, hashlib.sha256(body).hexdigest()).encoded())
+    path.write_bytes(body + Trailer("desk", True, hashlib.sha256(body).hexdigest()).to_bytes())
     asked: list[str] = []
-    with pytest.raises(ArchiveError, match="holds what no backup does"):
+    with pytest.raises(ArchiveError, match="contains an unexpected member"):
         archive.read(path, lambda member, _mode: asked.append(member))
     assert asked == []
 
@@ -115,5 +115,5 @@ def test_content_that_the_manifest_does_not_promise_is_found(tmp_path: Path) -> 
         promised = manifest_of(writer)
         promised.files["state/fleet.json"]["sha256"] = "0" * 64
         writer.close(promised)
-    with pytest.raises(ArchiveError, match=r"state/fleet\.json is not what its manifest says"):
+    with pytest.raises(ArchiveError, match=r"state/fleet\.json does not match the manifest"):
         archive.read(path)

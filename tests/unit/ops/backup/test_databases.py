@@ -13,7 +13,7 @@ import pytest
 
 from manager.config.spec import BOT_ID
 from manager.ops.backup import databases
-from manager.ops.backup.databases import Copies, fault_of
+from manager.ops.backup.databases import CopyResult, check_database
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives folders to the bots' user")
 
@@ -41,8 +41,8 @@ def a_database(path: Path, mode: str = "wal", rows: int = 100) -> sqlite3.Connec
     return database
 
 
-def copied(folder: Path, work: Path) -> Copies:
-    return databases.copied("bp_sol_01", folder, work)
+def copied(folder: Path, work: Path) -> CopyResult:
+    return databases.copy_folder("bp_sol_01", folder, work)
 
 
 def count(path: Path) -> int:
@@ -50,9 +50,9 @@ def count(path: Path) -> int:
         return int(database.execute("SELECT count(*) FROM t").fetchone()[0])
 
 
-def how(copies: Copies) -> dict[str, str]:
+def how(copies: CopyResult) -> dict[str, str]:
     assert copies.faults == ()
-    return {each.found.name: each.how for each in copies.done}
+    return {each.source.name: each.how for each in copies.done}
 
 
 def give(folder: Path) -> None:
@@ -146,7 +146,7 @@ def test_what_is_no_database_is_copied_as_it_is(folder: Path, work: Path) -> Non
 def test_what_is_no_database_is_copied_while_it_is_little(folder: Path, work: Path) -> None:
     for name in ("a", "b", "c"):
         with (folder / name).open("wb") as stream:
-            stream.truncate(databases.MOST_PLAIN_BYTES // 2)
+            stream.truncate(databases.MAX_PLAIN_BYTES // 2)
     copies = copied(folder, work)
     assert how(copies) == {"a": "file", "b": "file"}
     assert [name for name, _why in copies.left_out] == ["c"]
@@ -159,7 +159,7 @@ def test_names_that_no_backup_can_have_do_not_spoil_it(folder: Path, work: Path)
     (folder / "note").touch()
     copies = copied(folder, work)
     assert how(copies) == {"note": "file"}
-    assert [why.message for _name, why in copies.left_out] == ["its name is too long"]
+    assert [why.message for _name, why in copies.left_out] == ["the file name is too long"]
 
 
 def test_a_hostile_folder_is_no_way_out(folder: Path, work: Path, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_database_swapped_for_a_link_is_not_followed(folder: Path, tmp_path: P
     (folder / "a.db").symlink_to(tmp_path / "others.db")
     user = (BOT_ID, BOT_ID) if os.geteuid() == 0 else None
     job = {"source": "a.db", "target": str(work / "a.db"), "most": 1 << 20}
-    (said,) = databases._by_copier(folder, user, [job], 0)
+    (said,) = databases._run_copier(folder, user, [job], 0)
     assert not isinstance(said, str)
     assert (work / "a.db").stat().st_size == 0
 
@@ -196,7 +196,7 @@ def test_the_copier_sees_the_bots_folder_and_nothing_else(folder: Path, tmp_path
     a_database(tmp_path / "others.db").close()
     give(folder)
     job = {"source": f"../../{tmp_path.name}/others.db", "target": str(work / "a.db"), "most": 1 << 20}
-    (said,) = databases._by_copier(folder, (BOT_ID, BOT_ID), [job], 0)
+    (said,) = databases._run_copier(folder, (BOT_ID, BOT_ID), [job], 0)
     assert not isinstance(said, str)
     assert "unable to open" in str(said)
 
@@ -208,7 +208,7 @@ def test_a_damaged_database_is_named_and_the_others_saved(folder: Path, work: Pa
         stream.seek(3 * 4096)
         stream.write(os.urandom(4096))
     copies = copied(folder, work)
-    assert [each.found.name for each in copies.done] == ["good.db"]
+    assert [each.source.name for each in copies.done] == ["good.db"]
     ((name, why),) = copies.faults
     assert (name, why.message) == ("bad.db", databases.FAULTS["damaged"])
 
@@ -219,14 +219,14 @@ def test_more_than_the_disk_holds_is_said_before_it_is_tried(folder: Path, work:
         stream.truncate(1 << 43)
     a_database(folder / "small.db").close()
     copies = copied(folder, work)
-    assert [each.found.name for each in copies.done] == ["small.db"]
+    assert [each.source.name for each in copies.done] == ["small.db"]
     ((name, why),) = copies.faults
     assert name == "vast.db"
-    assert why.message.startswith("needs {needed} MB")
+    assert why.message.startswith("the copy needs {needed} MiB")
 
 
 def test_an_instance_that_never_ran_has_nothing(tmp_path: Path, work: Path) -> None:
-    assert copied(tmp_path / "none", work) == Copies()
+    assert copied(tmp_path / "none", work) == CopyResult()
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(databases.CopyError):
         copied(tmp_path / "link", work)
@@ -235,19 +235,19 @@ def test_an_instance_that_never_ran_has_nothing(tmp_path: Path, work: Path) -> N
 def test_a_copy_is_checked_before_it_is_believed(tmp_path: Path) -> None:
     a_database(tmp_path / "a.db", "delete", rows=10_000).close()
     (tmp_path / "empty").mkdir()
-    assert fault_of(tmp_path / "a.db", tmp_path / "empty") is None
+    assert check_database(tmp_path / "a.db", tmp_path / "empty") is None
     with (tmp_path / "a.db").open("r+b") as stream:
         stream.seek(3 * 4096)
         stream.write(os.urandom(4096))
-    assert fault_of(tmp_path / "a.db", tmp_path / "empty") is not None
+    assert check_database(tmp_path / "a.db", tmp_path / "empty") is not None
 
 
 def test_the_copier_is_not_waited_for_without_end(
     folder: Path, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(databases, "START_S", 1)
+    monkeypatch.setattr(databases, "BASE_TIMEOUT_S", 1)
     os.mkfifo(folder / "a.db")
     job = {"source": "a.db", "target": str(work / "a.db"), "most": 1 << 20}
-    (said,) = databases._by_copier(folder, None, [job], 0)
+    (said,) = databases._run_copier(folder, None, [job], 0)
     assert not isinstance(said, str)
     assert "-14" in str(said), "by its own alarm"

@@ -61,14 +61,16 @@ def row(path: Path) -> str:
         return str(found.execute("SELECT x FROM t").fetchall()[0][0])
 
 
-def backup_of(folder: Path) -> make.Made:
+def backup_of(folder: Path) -> make.BackupResult:
     project = projects.read(folder)
-    return make.make(project, make.instances(project), folder / "backups", None, lambda _saved: None)
+    return make.make(project, make.known_instances(project), folder / "backups", None, lambda _saved: None)
 
 
 def planned(backup: Path, folder: Path, work: Path, *ids: str) -> tuple[restore.Plan, list[RestoreAction]]:
     work.mkdir(exist_ok=True)
-    whole = restore.plan(restore.opened(backup, work), projects.read(folder), list(ids) or None, STAMP)
+    whole = restore.plan_restore(
+        restore.open_backup(backup, work), projects.read(folder), list(ids) or None, STAMP
+    )
     return whole, whole.actions()
 
 
@@ -180,7 +182,7 @@ def test_no_key_is_in_it_and_a_config_that_may_hold_one_is_named(desk: Path) -> 
     (desk / "volumes" / "secrets" / "bp_sol_01" / "env.json").write_text(json.dumps({"BACKPACK_KEY": KEY}))
     made = backup_of(desk)
     assert made.faults == (
-        "config/active/bp_bad_01.json: cannot be loaded, and may hold a credential: not in the backup",
+        "config/active/bp_bad_01.json: not in the backup: the config cannot be loaded and may contain a credential",
     )
     assert not made.manifest.is_complete
     with tarfile.open(made.path) as found:
@@ -192,16 +194,16 @@ def test_no_key_is_in_it_and_a_config_that_may_hold_one_is_named(desk: Path) -> 
 def test_a_backup_of_one_instance_does_not_stand_for_the_fleet(desk: Path) -> None:
     project = projects.read(desk)
     made = make.make(project, ["bp_sol_01"], desk / "backups", None, lambda _saved: None)
-    found = archive.seal(made.path)
+    found = archive.read_trailer(made.path)
     assert found is not None
     assert (made.manifest.is_complete, found.is_full) == (True, False)
-    found = archive.seal(backup_of(desk).path)
+    found = archive.read_trailer(backup_of(desk).path)
     assert found is not None
     assert found.is_full
 
 
 def test_one_backup_at_a_time(desk: Path) -> None:
-    with make._alone_in(desk / "backups", "desk"), pytest.raises(Locked):
+    with make._folder_lock(desk / "backups", "desk"), pytest.raises(Locked):
         backup_of(desk)
     assert backup_of(desk).manifest.is_complete
 
@@ -278,15 +280,15 @@ def test_what_lives_is_named_all_at_once(desk: Path) -> None:
     lock.parent.mkdir(parents=True)
     lock.touch()
     both = ["bp_eth_01", "bp_sol_01"]
-    with database(desk, "bp_sol_01").open(), instance_locks.kept_idle(fleet, both[:1], []):
-        with pytest.raises(ManagerError) as caught, instance_locks.kept_idle(fleet, both, []):
+    with database(desk, "bp_sol_01").open(), instance_locks.hold_instance_locks(fleet, both[:1], []):
+        with pytest.raises(ManagerError) as caught, instance_locks.hold_instance_locks(fleet, both, []):
             pass
-        assert "bp_eth_01: a supervisor or its bot holds its lock" in str(caught.value)
+        assert "bp_eth_01: its lock is held by a supervisor or its bot" in str(caught.value)
         assert f"bp_sol_01: process {os.getpid()} has " in str(caught.value)
     with (
-        pytest.raises(ManagerError, match="bp_new_01: its container is up"),
-        instance_locks.kept_idle(fleet, [], ["bp_new_01"]),
+        pytest.raises(ManagerError, match="bp_new_01: its container is running"),
+        instance_locks.hold_instance_locks(fleet, [], ["bp_new_01"]),
     ):
         pass
-    with instance_locks.kept_idle(fleet, both, []):
+    with instance_locks.hold_instance_locks(fleet, both, []):
         pass

@@ -8,13 +8,13 @@ import pytest
 
 from manager.ops.backup import retention
 from manager.ops.backup.archive import Trailer
-from manager.ops.backup.retention import DAY_S, Kept
+from manager.ops.backup.retention import DAY_S, RetainedBackup
 
 NOW = 100 * DAY_S
 
 
-def kept(days: int, *, is_full: bool = True) -> Kept:
-    return Kept(Path(f"{days}d"), NOW - days * DAY_S, is_full, 1)
+def kept(days: int, *, is_full: bool = True) -> RetainedBackup:
+    return RetainedBackup(Path(f"{days}d"), NOW - days * DAY_S, is_full, 1)
 
 
 @pytest.mark.parametrize(
@@ -29,29 +29,29 @@ def kept(days: int, *, is_full: bool = True) -> Kept:
     ],
 )
 def test_count_and_age(days: tuple[int, ...], keep: int, keep_days: int, expected: list[str]) -> None:
-    found = retention.superfluous([kept(each) for each in days], NOW, keep, keep_days)
+    found = retention.select_expired([kept(each) for each in days], NOW, keep, keep_days)
     assert [str(each.path) for each in found] == expected
 
 
 def test_the_newest_full_one_stays_behind_partial_ones() -> None:
     found = [kept(0, is_full=False), kept(1, is_full=False), kept(30), kept(40)]
-    assert [str(each.path) for each in retention.superfluous(found, NOW, 1, 7)] == ["1d", "40d"]
+    assert [str(each.path) for each in retention.select_expired(found, NOW, 1, 7)] == ["1d", "40d"]
 
 
 def test_only_our_own_are_found(tmp_path: Path) -> None:
-    ours = Trailer("desk", True, "0" * 64).encoded()
+    ours = Trailer("desk", True, "0" * 64).to_bytes()
     for name, content in {
         "backup-desk-20260301-040000.tar.gz": ours,
         "backup-desk-20260302-040000.tar.gz": b"of somebody else",
-        "backup-other-20260301-040000.tar.gz": Trailer("other", True, "0" * 64).encoded(),
-        "backup-desk-20260303-040000.tar.gz": Trailer("other", True, "0" * 64).encoded(),
+        "backup-other-20260301-040000.tar.gz": Trailer("other", True, "0" * 64).to_bytes(),
+        "backup-desk-20260303-040000.tar.gz": Trailer("other", True, "0" * 64).to_bytes(),
         "backup-desk-20260301-040000.tar.gz.old": ours,
         "backup-desk-20261399-040000.tar.gz": ours,
     }.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "backup-desk-20260304-040000.tar.gz").symlink_to("backup-desk-20260301-040000.tar.gz")
     (tmp_path / "backup-desk-20260305-040000.tar.gz").mkdir()
-    assert [each.path.name for each in retention.found(tmp_path, "desk")] == [
+    assert [each.path.name for each in retention.list_backups(tmp_path, "desk")] == [
         "backup-desk-20260301-040000.tar.gz"
     ]
-    assert retention.found(tmp_path / "none", "desk") == []
+    assert retention.list_backups(tmp_path / "none", "desk") == []

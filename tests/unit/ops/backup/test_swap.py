@@ -43,7 +43,7 @@ def test_where_nothing_was(tmp_path: Path) -> None:
 
 
 def test_a_file_system_that_cannot_exchange(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swap, "_exchanged", lambda *_: False)
+    monkeypatch.setattr(swap, "_exchange", lambda *_: False)
     restored(target)
     assert (target / "a.db").read_text() == "new"
     assert (target.with_name("aside") / "a.db").read_text() == "old"

@@ -53,11 +53,11 @@ def test_a_plan_is_shown_and_nothing_done(
     for words in ((), ("--dry-run",), ("--dry-run", "--yes"), ("--json",)):
         assert run(fleet, old, *words) == OK
     assert said(capsys)[:5] == [
-        "bp_sol_01: copy database: 0.4 MB, with what is in its -wal",
-        "bp_sol_01: remember: first registered 2025-11-30T18:00:00",
-        "bp_sol_01: leave: python_path: accepted, the image decides these",
+        "bp_sol_01: copy database: 0.4 MB, including its -wal",
+        "bp_sol_01: record: first registered 2025-11-30T18:00:00",
+        "bp_sol_01: skip: python_path: accepted, but determined by the image",
         "bp_sol_01: copy config: config/active/bp_sol_01.json → config/active/bp_sol_01.json",
-        "run.py: leave: the bot's code goes into an image: `manager build --bot DIR`",
+        "run.py: skip: to use this bot's code, build an image with `manager build --bot DIR`",
     ]
     assert list(fleet.rglob("*")) == [fleet / "config", fleet / "config" / "active"]
 
@@ -112,10 +112,10 @@ def test_what_does_not_load_keeps_no_other_back(
     assert run(fleet, old, "--yes") == BAD_CONFIG
     text = capsys.readouterr().out
     assert "hunter2" not in text
-    assert "no config names it" not in text
+    assert "not used by any config" not in text
     assert [line for line in text.splitlines() if ": refused: " in line] == [
         f"TAKEN: refused: {folder}/TAKEN.json: metadata.instance_id: TAKEN is also used by config/active/taken.json",
-        f"away: refused: {folder}/away.json: links to /etc/hostname, outside of that folder",
+        f"away: refused: {folder}/away.json: is a symlink to /etc/hostname, outside the folder",
         f"clear: refused: {folder}/clear.json: exchange_config.api_key: contains a credential in clear text; write ${{NAME}}"
         " here and NAME=… in .env",
         f"outside: refused: {folder}/outside.json: daemon_config.log_dir: must be a path such as logs/bp_sol_01, not"
@@ -144,8 +144,8 @@ def test_nothing_of_the_fleets_is_overwritten(
     content = mine.read_bytes()
     assert run(fleet, old, "--yes") == FAILED
     assert said(capsys, "bp_") == [
-        "bp_eth_02: refused: the fleet has a database of that name already: move it away",
-        "bp_sol_01: refused: config/active/bp_sol_01.json is there already, and is another config",
+        "bp_eth_02: refused: the fleet already has a database of that name; move it away",
+        "bp_sol_01: refused: config/active/bp_sol_01.json already exists with different content",
     ]
     assert (mine.read_bytes(), database.read_text()) == (content, "mine")
 
@@ -202,7 +202,7 @@ def test_a_database_that_leads_elsewhere_is_refused(
     (tmp_path / "elsewhere.db").write_text("")
     path.symlink_to(tmp_path / "elsewhere.db")
     assert run(fleet, old, "--yes") == FAILED
-    assert f"its database is no file of that folder: {tmp_path}/elsewhere.db" in said(capsys)[0]
+    assert f"its database is not a file in the folder: {tmp_path}/elsewhere.db" in said(capsys)[0]
 
 
 def test_a_link_that_botfleet_once_made_is_followed(old: OldFolder, fleet: Path) -> None:
@@ -250,8 +250,10 @@ def test_what_stays_behind_is_said(old: OldFolder, fleet: Path, capsys: pytest.C
     old.database("stray")
     assert run(fleet, old) == OK
     lines = said(capsys)
-    assert "logs/instances.json: leave: cannot be parsed: ports and registrations stay behind" in lines
-    assert "database/stray.db: leave: no config names it" in lines
+    assert (
+        "logs/instances.json: skip: cannot be parsed; ports and registration times are not imported" in lines
+    )
+    assert "database/stray.db: skip: not used by any config" in lines
 
 
 @pytest.mark.parametrize("values", [(), ("--env",)])
@@ -270,7 +272,7 @@ def test_variables_by_name_and_only_when_asked_with_values(
     lines = (fleet / ".env").read_text().splitlines()
     if values:
         assert lines == ["MINE=mine", "A_KEY=hunter2", 'B_KEY=" spaced "', "C_KEY=\"'q'\""]
-        assert ".env: leave: other values are here already: MINE" in captured.out
+        assert ".env: skip: already set to other values here: MINE" in captured.out
     else:
         assert lines == ["MINE=mine", "A_KEY=", "B_KEY=", "C_KEY=", "EMPTY="]
     assert run(fleet, old, "--yes", *values) == OK
@@ -321,7 +323,7 @@ def test_a_bot_that_has_lost_its_daemon_and_its_pid_file_is_seen(
             bot.kill()
     refused = [line for line in said(capsys) if ": refused: " in line]
     assert refused == [
-        f"bp_sol_01: refused: processes {bot.pid} run it, and are not certainly the old system's: stop them"
+        f"bp_sol_01: refused: running in processes {bot.pid}, which may not belong to the old system; stop them yourself"
     ]
     assert (fleet / "config" / "active" / "bp_eth_01.json").exists()
 
@@ -334,18 +336,20 @@ def test_a_new_trade_in_the_old_database_is_said(
         database.execute("INSERT INTO old_trades DEFAULT VALUES")
     database.close()
     assert run(fleet, old, "--yes") == OK
-    assert "bp_sol_01: leave: is imported, and its old database has changed since" in capsys.readouterr().out
+    assert (
+        "bp_sol_01: skip: already imported, but its old database has changed since" in capsys.readouterr().out
+    )
 
 
 def test_a_config_that_was_edited_here_stays_imported(
     old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(fleet, old, "--yes") == OK
-    assert "On paper, without any key" in capsys.readouterr().out
+    assert "trade on paper, without any key" in capsys.readouterr().out
     write_config(fleet, a_config("bp_sol_01", 5001, mode="live"))
     assert run(fleet, old, "--yes") == OK
     text = capsys.readouterr().out
-    assert "bp_sol_01: leave: is imported, and config/active/bp_sol_01.json was changed since" in text
+    assert "bp_sol_01: skip: already imported; config/active/bp_sol_01.json has been changed since" in text
     assert json.loads((fleet / "config/active/bp_sol_01.json").read_text())["mode"] == "live"
 
 
@@ -363,7 +367,7 @@ def test_a_database_that_is_written_to_meanwhile_is_refused(
 
     monkeypatch.setattr(shutil, "copyfile", copied)
     assert run(fleet, old, "--yes") == FAILED
-    assert "changed while it was copied" in capsys.readouterr().err
+    assert "changed while it was being copied" in capsys.readouterr().err
     assert not (fleet / "config" / "active" / "bp_sol_01.json").exists()
 
 
@@ -383,7 +387,7 @@ def test_folders_that_are_none(old: OldFolder, fleet: Path, tmp_path: Path) -> N
     with pytest.raises(UsageError, match="is not a folder"):
         run(fleet, old)
     old.folder.mkdir()
-    with pytest.raises(UsageError, match="holds nothing of the old system"):
+    with pytest.raises(UsageError, match="contains no configs of the old system"):
         run(fleet, old)
 
 

@@ -1,0 +1,82 @@
+"""Format sizes, ages and times.
+
+Files and disks use powers of 1000 (MB, GB), as disks are sold; memory and limits use powers of 1024 (MiB,
+GiB), as the engine and the configs' `…_mb` keys do. Times are local; those without an offset are for readers
+of the old system.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+MB, GB = 10**6, 10**9
+MIB, GIB = 1 << 20, 1 << 30
+
+
+def age(seconds: float) -> str:
+    """Return `42s`, `7m`, `3h05m`, `12d`, for a column."""
+    seconds = max(0, int(seconds))
+    if seconds < 60:
+        return f"{seconds}s"
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes}m"
+    if minutes < 48 * 60:
+        return f"{minutes // 60}h{minutes % 60:02}m"
+    return f"{minutes // 1440}d"
+
+
+def file_size(count: float) -> str:
+    """Return `812 B`, `3.4 MB`, `12 GB`."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def memory_size(count: int | None) -> str:
+    """Return `512B`, `9.4M`, `138M`, `1.2G`, in powers of 1024, for a column; empty for None."""
+    if count is None:
+        return ""
+    amount, units = float(count), iter("BKMGTP")
+    unit = next(units)
+    while amount >= 999.5 and unit != "P":
+        amount, unit = amount / 1024, next(units)
+    return f"{amount:.1f}{unit}" if amount < 99.95 and unit != "B" else f"{amount:.0f}{unit}"
+
+
+def iso(epoch: float) -> str:
+    """Return `2026-01-31T08:00:00`, without an offset, as the old system wrote it."""
+    return datetime.fromtimestamp(epoch).isoformat(timespec="seconds")
+
+
+def iso_with_offset(epoch: float) -> str:
+    """Return `2026-01-31T08:00:00+08:00`."""
+    return datetime.fromtimestamp(epoch).astimezone().isoformat(timespec="seconds")
+
+
+def iso_precise(epoch: float) -> str:
+    """Return `2026-01-31T08:00:00.123456`, as the old system's `status` wrote it."""
+    return datetime.fromtimestamp(epoch).isoformat(timespec="microseconds")
+
+
+def date_and_time(epoch: float) -> str:
+    """Return `2026-01-31 08:00:00`."""
+    return datetime.fromtimestamp(epoch).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def day(epoch: float) -> str:
+    """Return `2026-01-31`, as the folders of dated logs are named."""
+    return datetime.fromtimestamp(epoch).strftime("%Y-%m-%d")
+
+
+def clock(epoch: float) -> str:
+    """Return `08:00:00`."""
+    return time.strftime("%H:%M:%S", time.localtime(epoch))
+
+
+def stamp(epoch: float) -> str:
+    """Return `20260131-080000`, for a file name."""
+    return time.strftime("%Y%m%d-%H%M%S", time.localtime(epoch))

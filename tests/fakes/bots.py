@@ -1,0 +1,156 @@
+"""What the containers of a fake fleet run: a supervisor each, as far as the manager can tell.
+
+It holds the instance's lock, and writes the state file by the real supervisor's own code.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from manager.config.spec import STATE_AT
+from manager.fleet.supervisor_state import LOCK_FILE, REPORT_FILE, STATE_FILE
+from supervisor.state import Record, load_terminal
+from tests.fakes.clock import Clock
+from tests.fakes.containers import KILLED, FakeContainer, Idle, Program
+
+BOT_PID = 8
+
+
+@dataclass
+class Fate:
+    """How an instance's bots behave. Their next start looks at it.
+
+    `state`: what it comes to, `healthy_after` seconds; `stops_in`: seconds from SIGTERM to its end; `open_orders_left`: what it
+    reports then.
+    """
+
+    state: str = "running"
+    healthy_after: float = 0.0
+    stops_in: float = 0.0
+    open_orders_left: int | None = None
+
+
+class Bots:
+    """The supervisors of a fleet. To be given to the engine as its `programs`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.fates: dict[str, Fate] = {}
+        self.living: dict[str, Supervisor] = {}
+        """Container's name → its supervisor, of those that run."""
+        clock.listeners.append(self._beat)
+
+    def fate(self, instance: str, **changes: Any) -> None:
+        """Say how an instance's bots behave from their next start on."""
+        self.fates[instance] = Fate(**changes)
+
+    def __call__(self, body: Mapping[str, Any]) -> Program:
+        mounts = (body.get("HostConfig") or {}).get("Mounts") or ()
+        if all(mount["Target"] != STATE_AT for mount in mounts):
+            return Idle()  # a stranger
+        return Supervisor(self, self._clock, str(body.get("Hostname", "")))
+
+    def _beat(self) -> None:
+        for supervisor in list(self.living.values()):
+            supervisor.write()
+
+    def close(self) -> None:
+        """Let go of every lock."""
+        for supervisor in list(self.living.values()):
+            supervisor.release()
+
+
+@dataclass
+class Supervisor:
+    """One container's."""
+
+    bots: Bots
+    clock: Clock
+    instance: str
+    fate: Fate = field(default_factory=Fate)
+    record: Record | None = None
+    _folder: Path | None = None
+    _lock: int | None = None
+    _started_at: float = 0.0
+
+    def start(self, container: FakeContainer) -> None:
+        """Take the lock, start the bot, and say so."""
+        self.fate = self.bots.fates.get(self.instance, Fate())
+        self._folder = Path(
+            next(each["Source"] for each in container.mounts if each["Destination"] == STATE_AT)
+        )
+        self._lock = os.open(self._folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.bots.living[container.name] = self
+        self._started_at = self.clock.time()
+        self.record = Record(self.instance, container.id)
+        self.record.bot_pid, self.record.bot_started_at = BOT_PID, self._started_at
+        self.record.max = 3
+        if ended := load_terminal(str(self._folder / STATE_FILE), container.id):
+            self.record.resume(ended)
+            self.record.bot_pid = None
+        self.write()
+
+    def write(self) -> None:
+        """Write the state file as it is to be at this moment."""
+        if self.record is None or self._folder is None:
+            return
+        record, is_time = self.record, self.clock.time() >= self._started_at + self.fate.healthy_after
+        if record.state == "starting" and is_time:
+            record.state = self.fate.state
+            if record.state in {"failed", "completed"}:
+                code = 0 if record.state == "completed" else 1
+                record.why, record.bot_pid = f"exit code {code}", None
+                record.last_exit = self._exit(code, killed=False)
+        self._save()
+
+    def stop(self, container: FakeContainer, timeout: int) -> int:
+        """End the bot, report, and end; or be killed with it."""
+        is_late = self.fate.stops_in > timeout
+        self.clock.sleep(min(self.fate.stops_in, timeout))
+        if not is_late and self.record is not None and self._folder is not None:
+            if self.fate.open_orders_left is not None:
+                report = {"open_orders_left": self.fate.open_orders_left}
+                (self._folder / REPORT_FILE).write_text(json.dumps(report))
+            if self.record.state not in {"failed", "completed"}:
+                self.record.state, self.record.why = "stopped", None
+                self.record.last_exit = self._exit(0, killed=False)
+            self.record.bot_pid = None
+            self._save()
+        self.release()
+        self.bots.living.pop(container.name, None)
+        return KILLED if is_late else 0
+
+    def kill(self, container: FakeContainer) -> None:
+        """Be gone without a word."""
+        self.release()
+        self.bots.living.pop(container.name, None)
+
+    def release(self) -> None:
+        """Let go of the lock."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _exit(self, code: int, *, killed: bool) -> dict[str, object]:
+        return {
+            "code": code,
+            "signal": None,
+            "oom": False,
+            "killed": killed,
+            "at": self.clock.time(),
+            "why": f"exit code {code}",
+            "stderr_tail": [],
+        }
+
+    def _save(self) -> None:
+        assert self.record is not None
+        assert self._folder is not None
+        content = self.record.as_json(self.clock.time(), self.clock.uptime())
+        (self._folder / STATE_FILE).write_text(json.dumps(content))

@@ -1,0 +1,352 @@
+"""What goes wrong between the plan and its end: another person, the disk, Ctrl-C, an engine that dies between two calls."""
+
+from __future__ import annotations
+
+from manager.errors import EngineError
+from manager.fleet import lock
+from tests.fakes.desk import ETH, SOL, Desk
+from tests.unit.ops.test_flows_up import MORE_MEMORY
+
+
+def test_a_halt_in_the_middle_of_an_up_holds(desk: Desk) -> None:
+    desk.engine.after("start", desk.meanwhile("halt"))
+    desk.goes("""
+        $ up
+        bp_eth_02: failed (no container, 0.2 s)
+        bp_sol_01: failed (no container, 0.0 s)
+        error: bp_eth_02 is not started: the fleet was stopped by force meanwhile
+        error: bp_sol_01 is not started: the fleet was stopped by force meanwhile
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: stop bp_eth_02
+          engine: stop bp_eth_02
+          exit code 1
+        $ up
+        bp_eth_02: left alone: halted; `manager resume` brings back what ran
+        bp_sol_01: left alone: halted; `manager resume` brings back what ran
+        nothing to do
+        $ resume
+        bp_sol_01: left alone: it did not run when it was halted
+        bp_eth_02: started (not running, 0.0 s)
+          engine: start bp_eth_02
+    """)
+
+
+def test_a_halt_between_the_look_and_the_deed_keeps_everything_down(desk: Desk) -> None:
+    desk.play("up", "stop")
+    desk.engine.after("containers", desk.meanwhile("halt"))
+    desk.goes("""
+        $ start bp_sol_01
+        error: the fleet was stopped by force meanwhile; nothing was done
+          exit code 1
+        $ up
+        bp_eth_02: left alone: halted; `manager resume` brings back what ran
+        bp_sol_01: left alone: halted; `manager resume` brings back what ran
+        nothing to do
+    """)
+
+
+def test_a_halt_stops_what_another_manager_starts_meanwhile(desk: Desk) -> None:
+    desk.play("up", "stop bp_sol_01")
+    desk.engine.after("stop", lambda: desk.engine.start(SOL), of=ETH)
+    desk.goes("""
+        $ halt
+        bp_eth_02: stopped (0.0 s)
+        bp_sol_01: stopped (0.0 s)
+        ID         CONTAINER       MODE   HOW      SECONDS  REPORTED LEFT  LEFT AT EXCHANGE  OF OTHERS
+        bp_eth_02  desk-bp_eth_02  paper  stopped  0.0
+        bp_sol_01  desk-bp_sol_01  paper  stopped  0.0
+          engine: stop bp_eth_02
+          engine: start bp_sol_01
+          engine: stop bp_sol_01
+    """)
+    assert desk.states() == {"bp_eth_02": "exited", "bp_sol_01": "exited"}
+
+
+def test_a_halt_is_taken_back_by_resume_and_by_nothing_else(desk: Desk) -> None:
+    desk.play("up", "stop bp_sol_01")
+    desk.goes("""
+        $ halt
+        bp_eth_02: stopped (0.0 s)
+        ID         CONTAINER       MODE   HOW       SECONDS  REPORTED LEFT  LEFT AT EXCHANGE  OF OTHERS
+        bp_eth_02  desk-bp_eth_02  paper  stopped   0.0
+        bp_sol_01  desk-bp_sol_01  paper  was down
+          engine: stop bp_eth_02
+        $ up
+        bp_eth_02: left alone: halted; `manager resume` brings back what ran
+        bp_sol_01: left alone: halted; `manager resume` brings back what ran
+        nothing to do
+        $ resume
+        bp_sol_01: left alone: it did not run when it was halted
+        bp_eth_02: started (not running, 0.0 s)
+          engine: start bp_eth_02
+        $ resume
+        nothing is halted; `manager up` starts what should run
+    """)
+
+
+def test_a_stop_by_force_passes_the_lock_and_leaves_word(desk: Desk) -> None:
+    desk.play("up")
+    with lock.held(desk.folder / "volumes/state/fleet.lock", "upgrade") as held:
+        desk.goes("""
+            $ stop
+            error: the fleet is locked by `manager upgrade` (pid PID, user somebody, since THEN); wait for it, or use --lock-wait SECONDS
+              exit code 7
+            $ stop --force
+            bp_eth_02: stopped (asked for, 0.0 s)
+            bp_sol_01: stopped (asked for, 0.0 s)
+              engine: stop bp_eth_02
+              engine: stop bp_sol_01
+        """)
+        assert held.was_passed()
+    desk.goes("""
+        $ up
+        bp_eth_02: left alone: stopped by a person; `manager start bp_eth_02` starts it
+        bp_sol_01: left alone: stopped by a person; `manager start bp_sol_01` starts it
+        nothing to do
+    """)
+
+
+def test_a_full_disk_stops_no_bot_and_keeps_none_from_being_stopped(desk: Desk) -> None:
+    desk.play("up", "stop bp_sol_01")
+    (desk.folder / "volumes/secrets/bp_eth_02/env.json").unlink()
+    desk.config("bp_eth_02", 5001, daemon_config=MORE_MEMORY)
+    with desk.full_disk():
+        desk.goes("""
+            $ up
+            bp_sol_01: left alone: stopped by a person; `manager start bp_sol_01` starts it
+            bp_eth_02: failed (config changed, 0.0 s)
+            error: cannot prepare bp_eth_02: DIR/volumes/secrets/bp_eth_02/.env.next.json: No space left on device
+              exit code 1
+            $ restart bp_eth_02
+            bp_eth_02: failed (config changed, 0.0 s)
+            error: cannot prepare bp_eth_02: DIR/volumes/secrets/bp_eth_02/.env.next.json: No space left on device
+              exit code 1
+            $ start bp_sol_01
+            error: cannot write DIR/volumes/state/fleet.json: No space left on device
+              exit code 1
+            $ stop bp_eth_02
+            bp_eth_02: stopped (asked for, 0.0 s)
+            warning: cannot write DIR/volumes/logs/instances.json: No space left on device
+            error: cannot write DIR/volumes/state/fleet.json: No space left on device
+              engine: stop bp_eth_02
+              exit code 1
+            $ down
+            bp_eth_02: removed (asked for, 0.0 s)
+            bp_sol_01: removed (asked for, 0.0 s)
+            warning: cannot write DIR/volumes/logs/instances.json: No space left on device
+              engine: remove bp_eth_02
+              engine: remove bp_sol_01
+              engine: remove_network desk_default
+        """)
+
+
+def test_a_full_disk_halts_all_the_same(desk: Desk) -> None:
+    desk.play("up")
+    with desk.full_disk():
+        desk.goes("""
+            $ halt
+            bp_eth_02: stopped (0.0 s)
+            bp_sol_01: stopped (0.0 s)
+            ID         CONTAINER       MODE   HOW      SECONDS  REPORTED LEFT  LEFT AT EXCHANGE  OF OTHERS
+            bp_eth_02  desk-bp_eth_02  paper  stopped  0.0
+            bp_sol_01  desk-bp_sol_01  paper  stopped  0.0
+            warning: cannot write DIR/volumes/logs/instances.json: No space left on device
+            error: cannot write DIR/volumes/state/fleet.json: No space left on device
+              engine: stop bp_eth_02
+              engine: stop bp_sol_01
+              exit code 1
+        """)
+
+
+def test_ctrl_c_starts_nothing_more_and_leaves_nothing_half_way(desk: Desk) -> None:
+    desk.play("up", "stop")
+    with desk.real_threads() as press_ctrl_c:
+        desk.engine.before("start", press_ctrl_c, of=ETH)
+        desk.engine.before("start", press_ctrl_c.wait, of=SOL)
+        desk.run("start")
+    assert desk.exit_code == 1
+    assert desk.states() == {"bp_eth_02": "exited", "bp_sol_01": "exited"}
+    desk.calls()
+    desk.goes("""
+        $ start
+        bp_eth_02: started (not running, 0.0 s)
+        bp_sol_01: started (not running, 0.0 s)
+          engine: start bp_eth_02
+          engine: start bp_sol_01
+    """)
+
+
+def test_an_engine_that_dies_before_a_start(desk: Desk) -> None:
+    desk.engine.before("start", desk.engine.die, of=SOL)
+    desk.goes("""
+        $ up
+        bp_eth_02: created (no container, 0.0 s)
+        bp_sol_01: failed (no container, 0.0 s)
+        error: cannot start bp_sol_01: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+          exit code 5
+        $ up
+        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+          exit code 5
+    """)
+    desk.engine.come_back()
+    desk.goes("""
+        $ up
+        bp_sol_01: recreated (it was made and never started, 0.0 s)
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+    """)
+
+
+def test_an_engine_that_dies_with_a_stop_done_and_its_answer_lost(desk: Desk) -> None:
+    desk.play("up")
+    desk.engine.after("stop", desk.engine.die, of=SOL)
+    desk.goes("""
+        $ restart
+        bp_eth_02: restarted (asked for, 0.0 s)
+        bp_sol_01: failed (asked for, 0.0 s)
+        error: cannot stop bp_sol_01: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+          engine: stop bp_eth_02
+          engine: start bp_eth_02
+          engine: stop bp_sol_01
+          exit code 5
+    """)
+    desk.engine.come_back()
+    desk.goes("""
+        $ up
+        bp_sol_01: started (not running, 0.0 s)
+          engine: start bp_sol_01
+    """)
+
+
+def test_an_engine_that_dies_between_remove_and_create(desk: Desk) -> None:
+    desk.play("up")
+    desk.config("bp_sol_01", 5002, daemon_config=MORE_MEMORY)
+    desk.engine.after("remove", desk.engine.die, of=SOL)
+    desk.goes("""
+        $ up
+        bp_sol_01: failed (config changed, 0.0 s)
+        error: cannot remove bp_sol_01: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+          exit code 5
+    """)
+    desk.engine.come_back()
+    desk.goes("""
+        $ up
+        bp_sol_01: created (no container, 0.0 s)
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+    """)
+
+
+def test_an_engine_that_dies_between_create_and_start(desk: Desk) -> None:
+    desk.engine.after("create", desk.engine.die, of=SOL)
+    desk.goes("""
+        $ up
+        bp_eth_02: created (no container, 0.0 s)
+        bp_sol_01: failed (no container, 0.0 s)
+        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: create bp_sol_01
+          exit code 5
+    """)
+    desk.engine.come_back()
+    desk.goes("""
+        $ up
+        bp_sol_01: recreated (it was made and never started, 0.0 s)
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+    """)
+
+
+def test_an_engine_that_dies_before_the_last_look_leaves_what_was_done_said(desk: Desk) -> None:
+    desk.engine.before("containers", desk.engine.die, nth=2)
+    desk.goes("""
+        $ up
+        bp_eth_02: created (no container, 0.0 s)
+        bp_sol_01: created (no container, 0.0 s)
+        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+          exit code 5
+    """)
+
+
+def test_an_engine_that_dies_in_a_halt_is_said_with_who_may_still_trade(desk: Desk) -> None:
+    desk.play("up")
+    desk.engine.die()
+    desk.goes("""
+        $ halt
+        error: these bots still run and may trade: bp_eth_02, bp_sol_01
+        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+          exit code 5
+        $ stop
+        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+          exit code 5
+    """)
+    desk.engine.come_back()
+    desk.goes("""
+        $ halt
+        bp_eth_02: stopped (0.0 s)
+        bp_sol_01: stopped (0.0 s)
+        ID         CONTAINER       MODE   HOW      SECONDS  REPORTED LEFT  LEFT AT EXCHANGE  OF OTHERS
+        bp_eth_02  desk-bp_eth_02  paper  stopped  0.0
+        bp_sol_01  desk-bp_sol_01  paper  stopped  0.0
+          engine: stop bp_eth_02
+          engine: stop bp_sol_01
+    """)
+
+
+def test_an_engine_that_is_full_says_so_and_the_next_up_makes_good(desk: Desk) -> None:
+    desk.engine.fails("start", EngineError("the engine says: {why}", why="no space left on device"), of=ETH)
+    desk.goes("""
+        $ up
+        bp_eth_02: failed (no container, 0.0 s)
+        bp_sol_01: created (no container, 0.0 s)
+        error: cannot start bp_eth_02: the engine says: no space left on device
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+          exit code 1
+        $ up
+        bp_eth_02: recreated (it was made and never started, 0.0 s)
+          engine: remove bp_eth_02
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+    """)
+
+
+def test_a_container_that_vanishes_meanwhile_is_stopped_and_removed(desk: Desk) -> None:
+    desk.play("up")
+    desk.engine.before("stop", lambda: desk.engine.discard(ETH), of=ETH)
+    desk.goes("""
+        $ down
+        bp_eth_02: removed (asked for, 0.0 s)
+        bp_sol_01: removed (asked for, 0.0 s)
+          engine: stop bp_eth_02
+          engine: discard bp_eth_02
+          engine: remove bp_eth_02
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+          engine: remove_network desk_default
+    """)

@@ -1,0 +1,436 @@
+"""From the plan to the engine and back: up, recreate, restart, start, stop and down, as transcripts."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from manager.errors import EngineError
+from manager.fleet.supervisor_state import LOCK_FILE, REPORT_FILE, STATE_FILE
+from tests.fakes.desk import ETH, IMAGE, SOL, Desk
+
+MORE_MEMORY = {"memory_limit_mb": 512}
+
+
+def test_a_day(desk: Desk) -> None:
+    desk.goes("""
+        $ up
+        bp_eth_02: created (no container, 0.0 s)
+        bp_sol_01: created (no container, 0.0 s)
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+        $ up
+        nothing to do
+        $ restart bp_sol_01
+        bp_sol_01: restarted (asked for, 0.0 s)
+          engine: stop bp_sol_01
+          engine: start bp_sol_01
+        $ stop bp_sol_01
+        bp_sol_01: stopped (asked for, 0.0 s)
+          engine: stop bp_sol_01
+        $ up
+        bp_sol_01: left alone: stopped by a person; `manager start bp_sol_01` starts it
+        nothing to do
+        $ start bp_sol_01
+        bp_sol_01: started (not running, 0.0 s)
+          engine: start bp_sol_01
+        $ start bp_sol_01
+        bp_sol_01: left alone: already running
+        nothing to do
+        $ down bp_eth_02
+        bp_eth_02: removed (asked for, 0.0 s)
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+        $ down
+        bp_sol_01: removed (asked for, 0.0 s)
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+          engine: remove_network desk_default
+        $ down
+        nothing to do
+          engine: remove_network desk_default
+    """)
+
+
+def test_a_changed_config_makes_one_container_anew(desk: Desk) -> None:
+    desk.play("up")
+    desk.config("bp_sol_01", 5002, daemon_config=MORE_MEMORY)
+    desk.goes("""
+        $ plan
+        bp_sol_01: recreate: config changed
+        $ start bp_sol_01
+        bp_sol_01: left alone: already running; `manager up bp_sol_01` applies the changed config
+        nothing to do
+        $ up
+        bp_sol_01: recreated (config changed, 0.0 s)
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+        $ up
+        nothing to do
+    """)
+
+
+def test_restart_applies_a_changed_config(desk: Desk) -> None:
+    desk.play("up")
+    desk.config("bp_sol_01", 5002, daemon_config=MORE_MEMORY)
+    desk.goes("""
+        $ restart
+        bp_eth_02: restarted (asked for, 0.0 s)
+        bp_sol_01: recreated (config changed, 0.0 s)
+          engine: stop bp_eth_02
+          engine: start bp_eth_02
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+    """)
+
+
+def test_two_that_change_ports_are_both_gone_before_one_comes(desk: Desk) -> None:
+    desk.play("up")
+    desk.config("bp_eth_02", 5002)
+    desk.config("bp_sol_01", 5001)
+    desk.goes("""
+        $ up
+        bp_eth_02: recreated (config changed, 0.0 s)
+        bp_sol_01: recreated (config changed, 0.0 s)
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+    """)
+
+
+def test_an_orphan_is_named_and_left(desk: Desk) -> None:
+    desk.play("up")
+    (desk.folder / "config/active/bp_sol_01.json").unlink()
+    desk.goes("""
+        $ up
+        bp_sol_01: left alone: no config names it; --remove-orphans removes it
+        nothing to do
+        $ down
+        bp_sol_01: left alone: no config names it; --remove-orphans removes it
+        bp_eth_02: removed (asked for, 0.0 s)
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: remove_network desk_default
+        $ up --remove-orphans
+        bp_eth_02: created (no container, 0.0 s)
+        bp_sol_01: removed (no config names it, 0.0 s)
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+    """)
+
+
+def test_a_container_that_is_not_ours_keeps_its_name(desk: Desk) -> None:
+    desk.engine.create(SOL, {"Image": IMAGE})
+    desk.goes("""
+        $ up
+        bp_eth_02: created (no container, 0.0 s)
+        bp_sol_01: failed (no container, 0.0 s)
+        error: cannot create bp_sol_01: the name desk-bp_sol_01 is taken by a container that is not of this fleet; remove or rename it
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: create bp_sol_01
+          exit code 1
+    """)
+    assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "created"}
+
+
+def test_a_port_that_somebody_has_is_named_and_the_next_up_makes_good(desk: Desk) -> None:
+    taken = {"HostConfig": {"PortBindings": {"5000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "5002"}]}}}
+    desk.engine.start(desk.engine.create("somebodys", {"Image": IMAGE, **taken}))
+    desk.goes("""
+        $ up
+        bp_eth_02: created (no container, 0.0 s)
+        bp_sol_01: failed (no container, 0.0 s)
+        error: cannot start bp_sol_01: port 5002 is in use by somebodys; free it, or change daemon_config.web_port in config/active/bp_sol_01.json
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+          exit code 1
+    """)
+    desk.engine.discard("somebodys")
+    desk.goes("""
+        $ up
+        bp_sol_01: recreated (it was made and never started, 0.0 s)
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+    """)
+
+
+def test_a_new_port_that_somebody_has_leaves_the_bot_as_it_is(desk: Desk) -> None:
+    desk.play("up")
+    taken = {"HostConfig": {"PortBindings": {"5000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "5009"}]}}}
+    desk.engine.start(desk.engine.create("somebodys", {"Image": IMAGE, **taken}))
+    desk.ports_in_use.add(5009)
+    desk.config("bp_sol_01", 5009)
+    desk.goes("""
+        $ up
+        bp_sol_01: failed (config changed, 0.0 s)
+        error: cannot start bp_sol_01: port 5009 is in use by somebodys; free it, or change daemon_config.web_port in config/active/bp_sol_01.json
+          exit code 1
+    """)
+
+
+def test_without_a_network_no_half_made_container_is_left(desk: Desk) -> None:
+    desk.engine.fails("create_network", EngineError("the engine says: {why}", why="no"))
+    desk.goes("""
+        $ up
+        bp_eth_02: failed (no container, 0.0 s)
+        bp_sol_01: failed (no container, 0.0 s)
+        error: cannot start bp_eth_02: the engine says: no
+        error: cannot start bp_sol_01: the engine says: no
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: discard bp_eth_02
+          engine: create bp_sol_01
+          engine: discard bp_sol_01
+          exit code 1
+        $ up
+        bp_eth_02: created (no container, 0.0 s)
+        bp_sol_01: created (no container, 0.0 s)
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+    """)
+
+
+def test_a_network_that_cannot_be_made_is_known_before_a_bot_is_stopped(desk: Desk) -> None:
+    desk.play("up")
+    desk.engine.lose_network("desk_default")
+    desk.config("bp_sol_01", 5002, daemon_config=MORE_MEMORY)
+    why = "could not find an available, non-overlapping IPv4 address pool among the defaults"
+    desk.engine.fails("create_network", EngineError("the engine says: {why}", why=why))
+    desk.goes("""
+        $ up
+        error: the engine has no addresses left for the network desk_default; `docker network prune` removes unused ones
+          engine: create_network desk_default
+          exit code 1
+    """)
+    assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "running"}
+
+
+def test_no_bot_is_started_beside_one_that_lives_elsewhere(desk: Desk) -> None:
+    desk.play("up", "down bp_sol_01")
+    lock = os.open(desk.folder / "volumes/state/bp_sol_01" / LOCK_FILE, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        desk.goes("""
+            $ up
+            bp_sol_01: failed (no container, 0.0 s)
+            error: bp_sol_01: its bot is running already, in container ID, which is not its own (a one-off, or another engine's); `docker stop ID` stops it
+              exit code 1
+            $ stop bp_sol_01
+            bp_sol_01: failed (asked for, 0.0 s)
+            error: bp_sol_01: its bot is running already, in container ID, which is not its own (a one-off, or another engine's); `docker stop ID` stops it
+              exit code 1
+        """)
+    finally:
+        os.close(lock)
+    assert desk.states() == {"bp_eth_02": "running"}
+
+
+def test_one_that_comes_to_life_elsewhere_meanwhile_is_seen_before_a_container_is_made(desk: Desk) -> None:
+    desk.play("up", "down bp_sol_01")
+    path = desk.folder / "volumes/state/bp_sol_01" / LOCK_FILE
+    locks: list[int] = []
+
+    def comes_to_life() -> None:
+        locks.append(os.open(path, os.O_RDWR | os.O_CREAT))
+        fcntl.flock(locks[0], fcntl.LOCK_EX)
+
+    desk.engine.after("containers", comes_to_life)
+    try:
+        desk.goes("""
+            $ up
+            bp_sol_01: failed (no container, 0.0 s)
+            error: bp_sol_01: its bot is running already, in container ID, which is not its own (a one-off, or another engine's); `docker stop ID` stops it
+              exit code 1
+        """)
+    finally:
+        os.close(locks[0])
+    assert desk.states() == {"bp_eth_02": "running"}
+
+
+def test_what_has_completed_comes_back_as_completed_unless_a_person_starts_it(desk: Desk) -> None:
+    desk.bots.fate("bp_sol_01", state="completed")
+    desk.play("up")
+    desk.goes("""
+        $ up
+        bp_sol_01: left alone: completed (exit code 0); `manager start bp_sol_01` starts it
+        nothing to do
+    """)
+    desk.engine.stop(SOL, 10)  # and so does an engine that is stopped
+    desk.bots.fate("bp_sol_01")
+    desk.goes("""
+        $ up
+        bp_sol_01: started (not running, 0.0 s)
+          engine: start bp_sol_01
+        $ ps
+        ID         STATE      MODE   EXCHANGE  SYMBOL         STRATEGY   WEB   RESTARTS  SINCE  NOTE
+        bp_eth_02  running    paper  backpack  SOL_USDC_PERP  perp_grid  5001  0         0s
+        bp_sol_01  completed  paper  backpack  SOL_USDC_PERP  perp_grid  5002  0         0s     exit code 0
+        $ start bp_sol_01
+        bp_sol_01: restarted (was completed, 0.0 s)
+          engine: stop bp_sol_01
+          engine: start bp_sol_01
+        $ ps
+        ID         STATE    MODE   EXCHANGE  SYMBOL         STRATEGY   WEB   RESTARTS  SINCE  NOTE
+        bp_eth_02  running  paper  backpack  SOL_USDC_PERP  perp_grid  5001  0         0s
+        bp_sol_01  running  paper  backpack  SOL_USDC_PERP  perp_grid  5002  0         0s
+    """)
+
+
+def test_an_environment_that_changed_restarts_what_runs_and_only_that(desk: Desk) -> None:
+    desk.play("up", "stop bp_sol_01")
+    for instance in ("bp_eth_02", "bp_sol_01"):
+        (desk.folder / "volumes/secrets" / instance / "env.json").unlink()
+    desk.goes("""
+        $ plan
+        bp_eth_02: restart: environment changed
+        bp_sol_01: left alone: stopped by a person; `manager start bp_sol_01` starts it
+        $ ps --state stopped
+        ID         STATE    MODE   EXCHANGE  SYMBOL         STRATEGY   WEB   RESTARTS  SINCE  NOTE
+        bp_sol_01  stopped  paper  backpack  SOL_USDC_PERP  perp_grid  5002  0         0s     stopped by a person
+        $ up
+        bp_sol_01: left alone: stopped by a person; `manager start bp_sol_01` starts it
+        bp_eth_02: restarted (environment changed, 0.0 s)
+          engine: stop bp_eth_02
+          engine: start bp_eth_02
+        $ start bp_sol_01
+        bp_sol_01: started (not running, 0.0 s)
+          engine: start bp_sol_01
+    """)
+
+
+def test_what_is_waited_for_is_named_as_it_becomes_healthy_and_an_end_is_no_lateness(desk: Desk) -> None:
+    desk.bots.fate("bp_eth_02", healthy_after=5)
+    desk.bots.fate("bp_sol_01", state="completed", healthy_after=2)
+    desk.goes("""
+        $ up --wait
+        bp_eth_02: created (no container, 0.0 s)
+        bp_sol_01: created (no container, 0.0 s)
+        bp_eth_02: healthy, http://127.0.0.1:5001
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+    """)
+
+
+def test_what_fails_or_is_late_is_named(desk: Desk) -> None:
+    desk.bots.fate("bp_eth_02", state="unhealthy")
+    desk.bots.fate("bp_sol_01", state="failed", healthy_after=2)
+    desk.goes("""
+        $ up --wait --wait-timeout 20
+        bp_eth_02: created (no container, 0.0 s)
+        bp_sol_01: created (no container, 0.0 s)
+        error: bp_eth_02 is unhealthy:
+        error: bp_sol_01 is failed: exit code 1
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+          exit code 6
+    """)
+
+
+def test_bots_are_given_their_time_and_then_killed(desk: Desk) -> None:
+    desk.bots.fate("bp_eth_02", stops_in=7)
+    desk.bots.fate("bp_sol_01", stops_in=500)
+    desk.play("up")
+    desk.goes("""
+        $ stop
+        bp_eth_02: stopped (asked for, 7.0 s)
+        bp_sol_01: stopped (asked for, 50.0 s)
+        error: bp_sol_01 did not end in time and was killed; it did not report its orders: look at the exchange
+          engine: stop bp_eth_02
+          engine: stop bp_sol_01
+          exit code 6
+    """)
+    assert not (desk.folder / "volumes/state/bp_sol_01" / STATE_FILE).read_text().count('"stopped"')
+
+
+def test_orders_that_are_left_are_named(desk: Desk) -> None:
+    desk.bots.fate("bp_eth_02", open_orders_left=3)
+    desk.bots.fate("bp_sol_01", open_orders_left=0)
+    desk.play("up")
+    desk.goes("""
+        $ down
+        bp_eth_02: removed (asked for, 0.0 s), 3 open orders left
+        bp_sol_01: removed (asked for, 0.0 s), 0 open orders left
+        error: bp_eth_02 has ended and reported 3 open orders left: look at the exchange
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+          engine: remove_network desk_default
+          exit code 1
+    """)
+
+
+def test_what_the_engine_could_not_start_is_made_anew(desk: Desk) -> None:
+    desk.play("up", "stop bp_eth_02")
+    desk.engine.set_state(ETH, "exited", 128)
+    desk.goes("""
+        $ start bp_eth_02
+        bp_eth_02: recreated (the engine could not start it, 0.0 s)
+          engine: remove bp_eth_02
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+    """)
+
+
+def test_what_the_engine_could_not_start_is_made_anew_of_the_image_that_it_had(desk: Desk) -> None:
+    desk.play("up", "stop bp_eth_02")
+    before = desk.engine.find(ETH).image_id
+    desk.engine.set_state(ETH, "exited", 128)
+    desk.new_image()
+    desk.play("start bp_eth_02")
+    assert desk.engine.find(ETH).image_id == before
+    assert desk.states()["bp_eth_02"] == "running"
+
+
+def test_a_new_container_has_no_old_state(desk: Desk) -> None:
+    desk.bots.fate("bp_sol_01", open_orders_left=2)
+    desk.play("up", "down bp_sol_01")
+    assert (desk.folder / "volumes/state/bp_sol_01" / REPORT_FILE).exists()
+    desk.play("up")
+    assert not (desk.folder / "volumes/state/bp_sol_01" / REPORT_FILE).exists()
+
+
+def test_what_could_not_be_started_is_not_waited_for(desk: Desk) -> None:
+    desk.engine.fails("start", EngineError("the engine says: {why}", why="no"), of=SOL)
+    desk.goes("""
+        $ up --wait
+        bp_eth_02: created (no container, 0.0 s)
+        bp_sol_01: failed (no container, 0.0 s)
+        bp_eth_02: healthy, http://127.0.0.1:5001
+        error: cannot start bp_sol_01: the engine says: no
+          engine: create_network desk_default
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+          exit code 1
+    """)

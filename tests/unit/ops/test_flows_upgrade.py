@@ -1,0 +1,296 @@
+"""A roll-out and its way back, from the plan to the engine, as transcripts."""
+
+from __future__ import annotations
+
+from tests.fakes.desk import ETH, SOL, Desk
+
+
+def test_one_first_and_then_the_rest(desk: Desk) -> None:
+    desk.play("up")
+    desk.goes("""
+        $ upgrade
+        nothing to upgrade
+    """)
+    desk.new_image()
+    desk.goes("""
+        $ up
+        nothing to do
+        2 of the instances run an older image; `manager upgrade` renews them: bp_eth_02, bp_sol_01
+        $ upgrade --dry-run
+        canary: bp_eth_02: new image
+        batch 2: bp_sol_01: new image
+        $ upgrade
+        canary: bp_eth_02
+        bp_eth_02: stopping (new image)
+        bp_eth_02: recreated (new image, 0.0 s)
+        bp_eth_02: healthy after 0.5 s
+        bp_eth_02: ready
+        batch 2 of 2: bp_sol_01
+        bp_sol_01: stopping (new image)
+        bp_sol_01: recreated (new image, 0.0 s)
+        bp_sol_01: healthy after 0.5 s
+        bp_sol_01: ready
+        upgraded: bp_eth_02, bp_sol_01
+          engine: tag desk-bot:rollback-bdd295acb985
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: tag desk-bot:rollback-bdd295acb985
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+        $ upgrade
+        nothing to upgrade
+        $ rollback
+        bp_eth_02: rolled back (asked for, 0.0 s)
+        bp_sol_01: rolled back (asked for, 0.0 s)
+        bp_eth_02: healthy, http://127.0.0.1:5001
+        bp_sol_01: healthy, http://127.0.0.1:5002
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+    """)
+
+
+def test_a_canary_that_fails_is_put_back_and_nobody_follows(desk: Desk) -> None:
+    desk.play("up")
+    desk.new_image()
+    desk.bots.fate("bp_eth_02", state="failed", healthy_after=3)
+    desk.engine.before("start", desk.bots.fates.clear, of=ETH, nth=2)
+    desk.goes("""
+        $ upgrade
+        canary: bp_eth_02
+        bp_eth_02: stopping (new image)
+        bp_eth_02: recreated (new image, 0.0 s)
+        bp_eth_02: rolled back (it is failed (exit code 1), 0.0 s)
+        bp_eth_02: healthy, http://127.0.0.1:5001
+        not reached: bp_sol_01
+        the roll-out has stopped: bp_eth_02: it is failed (exit code 1)
+        error: bp_eth_02: put back: it is failed (exit code 1)
+          engine: tag desk-bot:rollback-bdd295acb985
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          exit code 1
+        $ up
+        bp_eth_02: left alone: rolled back (config HASH, image HASH were refused: it is failed (exit code 1)); `manager upgrade bp_eth_02` tries again
+        nothing to do
+        1 of the instances run an older image; `manager upgrade` renews them: bp_sol_01
+    """)
+
+
+def test_one_that_does_not_become_healthy_in_time_is_put_back(desk: Desk) -> None:
+    desk.play("up")
+    desk.new_image()
+    desk.bots.fate("bp_eth_02", state="unhealthy")
+    desk.engine.before("start", desk.bots.fates.clear, of=ETH, nth=2)
+    desk.goes("""
+        $ upgrade --wait-timeout 20
+        canary: bp_eth_02
+        bp_eth_02: stopping (new image)
+        bp_eth_02: recreated (new image, 0.0 s)
+        bp_eth_02: rolled back (it was not healthy in time (unhealthy), 0.0 s)
+        bp_eth_02: healthy, http://127.0.0.1:5001
+        not reached: bp_sol_01
+        the roll-out has stopped: bp_eth_02: it was not healthy in time (unhealthy)
+        error: bp_eth_02: put back: it was not healthy in time (unhealthy)
+          engine: tag desk-bot:rollback-bdd295acb985
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          exit code 1
+    """)
+
+
+def test_an_upgrade_whose_engine_dies_goes_on_where_it_was(desk: Desk) -> None:
+    desk.play("up")
+    desk.new_image()
+    desk.engine.after("remove", desk.engine.die, of=ETH)
+    desk.goes("""
+        $ upgrade
+        canary: bp_eth_02
+        bp_eth_02: stopping (new image)
+        bp_eth_02: failed (new image, 0.0 s)
+        not reached: bp_sol_01
+        the roll-out has stopped: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        error: bp_eth_02: FAILED: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+          engine: tag desk-bot:rollback-bdd295acb985
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          exit code 5
+    """)
+    desk.engine.come_back()
+    desk.goes("""
+        $ up
+        bp_eth_02: created (no container, 0.0 s)
+        1 of the instances run an older image; `manager upgrade` renews them: bp_sol_01
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+        $ upgrade
+        canary: bp_eth_02
+        bp_eth_02: healthy after 0.5 s
+        bp_eth_02: ready
+        batch 2 of 2: bp_sol_01
+        bp_sol_01: stopping (new image)
+        bp_sol_01: recreated (new image, 0.0 s)
+        bp_sol_01: healthy after 0.5 s
+        bp_sol_01: ready
+        upgraded: bp_eth_02, bp_sol_01
+          engine: tag desk-bot:rollback-bdd295acb985
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+    """)
+
+
+def test_a_halt_in_the_middle_of_an_upgrade_holds(desk: Desk) -> None:
+    desk.play("up")
+    desk.new_image()
+    desk.engine.after("start", desk.meanwhile("halt"), of=ETH)
+    desk.goes("""
+        $ upgrade
+        canary: bp_eth_02
+        bp_eth_02: stopping (new image)
+        bp_eth_02: failed (new image, 0.2 s)
+        not reached: bp_sol_01
+        the roll-out has stopped: bp_eth_02: bp_eth_02 is not started: the fleet was stopped by force meanwhile
+        error: bp_eth_02: FAILED: bp_eth_02 is not started: the fleet was stopped by force meanwhile
+          engine: tag desk-bot:rollback-bdd295acb985
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: stop bp_eth_02
+          engine: stop bp_sol_01
+          engine: stop bp_eth_02
+          exit code 1
+        $ up
+        bp_eth_02: left alone: halted; `manager resume` brings back what ran
+        bp_sol_01: left alone: halted; `manager resume` brings back what ran
+        nothing to do
+        $ resume
+        bp_eth_02: started (not running, 0.0 s)
+        bp_sol_01: started (not running, 0.0 s)
+          engine: start bp_eth_02
+          engine: start bp_sol_01
+        $ upgrade
+        canary: bp_eth_02
+        bp_eth_02: healthy after 0.5 s
+        bp_eth_02: ready
+        batch 2 of 2: bp_sol_01
+        bp_sol_01: stopping (new image)
+        bp_sol_01: recreated (new image, 0.0 s)
+        bp_sol_01: healthy after 0.5 s
+        bp_sol_01: ready
+        upgraded: bp_eth_02, bp_sol_01
+          engine: tag desk-bot:rollback-bdd295acb985
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+    """)
+
+
+def test_an_image_that_is_built_meanwhile_stops_the_roll_out(desk: Desk) -> None:
+    desk.play("up")
+    desk.new_image()
+    desk.engine.after("start", desk.new_image, of=ETH)
+    desk.goes("""
+        $ upgrade
+        canary: bp_eth_02
+        bp_eth_02: stopping (new image)
+        bp_eth_02: recreated (new image, 0.0 s)
+        bp_eth_02: healthy after 0.5 s
+        bp_eth_02: ready
+        batch 2 of 2: bp_sol_01
+        upgraded: bp_eth_02
+        the roll-out has stopped: the image desk-bot:local has changed meanwhile
+        error: bp_sol_01: FAILED: the image desk-bot:local has changed meanwhile
+          engine: tag desk-bot:rollback-bdd295acb985
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          exit code 1
+    """)
+
+
+def test_a_full_disk_is_known_before_the_first_is_touched(desk: Desk) -> None:
+    desk.play("up")
+    desk.new_image()
+    with desk.full_disk():
+        desk.goes("""
+            $ upgrade
+            canary: bp_eth_02
+            not reached: bp_sol_01
+            the roll-out has stopped: cannot write DIR/volumes/secrets/.rollback/bp_eth_02.json: No space left on device
+            error: bp_eth_02: FAILED: cannot write DIR/volumes/secrets/.rollback/bp_eth_02.json: No space left on device
+              engine: tag desk-bot:rollback-bdd295acb985
+              engine: untag desk-bot:rollback-bdd295acb985
+              exit code 1
+        """)
+    assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "running"}
+
+
+def test_what_cannot_be_started_is_put_back(desk: Desk) -> None:
+    desk.play("up")
+    desk.new_image()
+    desk.engine.ports_taken.add(5002)
+    desk.engine.after("create", desk.engine.ports_taken.clear, of=SOL, nth=2)
+    desk.goes("""
+        $ upgrade --canary bp_sol_01
+        canary: bp_sol_01
+        bp_sol_01: stopping (new image)
+        bp_sol_01: failed (new image, 0.0 s)
+        bp_sol_01: rolled back (cannot start bp_sol_01: port 5002 is in use by another program; free it, or change daemon_config.web_port in config/active/bp_sol_01.json, 0.0 s)
+        bp_sol_01: healthy, http://127.0.0.1:5002
+        not reached: bp_eth_02
+        the roll-out has stopped: bp_sol_01: cannot start bp_sol_01: port 5002 is in use by another program; free it, or change daemon_config.web_port in config/active/bp_sol_01.json
+        error: bp_sol_01: put back: cannot start bp_sol_01: port 5002 is in use by another program; free it, or change daemon_config.web_port in config/active/bp_sol_01.json
+          engine: tag desk-bot:rollback-bdd295acb985
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+          exit code 1
+    """)
+
+
+def test_what_was_down_is_brought_back_and_stays_down(desk: Desk) -> None:
+    desk.play("up")
+    desk.new_image()
+    desk.play("upgrade", "stop bp_sol_01")
+    desk.goes("""
+        $ rollback
+        bp_eth_02: rolled back (asked for, 0.0 s)
+        bp_sol_01: rolled back (stays down, as it is, 0.0 s)
+        bp_eth_02: healthy, http://127.0.0.1:5001
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+    """)
+    assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "created"}
