@@ -51,6 +51,12 @@ INSTANCE_ID = option(
 SELECTING = (IDS, CONFIG, INSTANCE_ID)
 LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
 JSON = flag("--json", text=mark("print JSON"))
+WORST_FIRST = option(
+    "--sort",
+    text=mark("worst: what needs a look first, live before paper"),
+    choices=("id", "worst"),
+    default="id",
+)
 FORMAT = option(
     "--format",
     text=mark("draw the table in this format, with every column uncut: plain, github, html, tsv and others"),
@@ -179,18 +185,19 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                     "-w", "--watch", text=mark("draw it again every SECONDS (default: 2), until Ctrl-C"),
                     type=argument_types.interval, nargs="?", const=2.0, metavar="SECONDS",
                 ),
+                WORST_FIRST,
             ),
-            ("ps", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --format github", "ps --json"),
+            ("ps", "ps --sort worst", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --format github", "ps --json"),
         ),
         "list": Command(
             "list.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON, FORMAT), ("list", "list --json")
         ),
         "status": Command(
-            "status.status", mark("show one instance as JSON; exit code 0 when it runs, else 1"), (*SELECTING, JSON),
+            "status.status", mark("show one instance as JSON; exit code 0 when it runs and its bot needs no look, else 1"), (*SELECTING, JSON),
             ("status bp_sol_01",),
         ),
         "stats": Command(
-            "stats.stats", mark("show what each instance uses, and what its bot reports"), (*SELECTING, JSON, FORMAT),
+            "stats.stats", mark("show what each instance uses, and what its bot reports"), (*SELECTING, JSON, FORMAT, WORST_FIRST),
             ("stats", "stats bp_sol_01 bp_eth_01", "stats --format tsv > stats.tsv", "stats --json"),
         ),
         "top": Command(

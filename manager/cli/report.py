@@ -79,13 +79,23 @@ class Reporter:
         self._end()
 
 
-def say_plan(planned: Planned, *, as_json: bool) -> int:
-    """Show what would be done. Returns the exit code."""
+def say_plan(planned: Planned, changes: Mapping[str, Sequence[Text]], *, as_json: bool) -> int:
+    """Show what would be done, and `changes`: what a changed config changes, by instance. Returns the exit code."""
     if as_json:
-        console.say_json([_action_object(action) for action in planned.actions])
+        console.say_json(
+            [
+                {
+                    **_action_object(action),
+                    "changes": [str(each) for each in changes.get(action.instance, ())],
+                }
+                for action in planned.actions
+            ]
+        )
         return OK
     for action in planned.actions:
         console.say(action_line(action))
+        for change in changes.get(action.instance, ()):
+            console.say(f"    {change}")
     _say_drift(planned.snapshot, planned.actions)
     if not plan.effective(planned.actions):
         console.say(_("nothing to do"))

@@ -2,6 +2,8 @@
 
 project, session, selection                         the project folder; one run of the manager; which instances it means
 observe, snapshot, instance, status                 one look at all of it, and what follows from it
+doing, condition_messages                           the second word: what a bot is doing, and how urgent it is
+bot_report, amounts                                 what a bot reports of its trading, and how it is written
 supervisor_state, env_file                          the files that an instance's container reads and writes
 supervisor_messages, supervisor_sentences           what supervisors say: by codes, and the sentences of old ones
 state_file, upgrade_records, import_records         what only the manager knows

@@ -11,8 +11,10 @@ import json
 import os
 import re
 import stat
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from manager.errors import ManagerError
@@ -48,6 +50,38 @@ class Position(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.amount:f} {self.base}".rstrip()
+
+
+MAX_PARAMS = 16
+MAX_PARAM = 200
+"""Characters of a condition's parameter."""
+CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class Condition(NamedTuple):
+    """What a bot says that it is doing: a code of the contract (docker/README.md), or one that is not known here.
+
+    `since`: the time since which the supervisor has seen that code; None where it is the bot's own word.
+    """
+
+    code: str
+    params: Mapping[str, object] = MappingProxyType({})
+    since: float | None = None
+
+
+class Cancel(NamedTuple):
+    """How far the cancelling of a failed live bot's orders is: `running`, `failing` or `confirmed`."""
+
+    state: str
+    open_orders_left: int | None = None
+    tries: int = 0
+    why: str | None = None
+    reason: object = None
+
+    @property
+    def message(self) -> Text | None:
+        """Why the last try did not get the orders cancelled, for a person."""
+        return supervisor_messages.message(self.reason, self.why)
 
 
 class LastExit(NamedTuple):
@@ -89,6 +123,13 @@ class SupervisorState(NamedTuple):
     health_detail: str | None
     last_exit: LastExit | None
     reason: object = None
+    anchor_pid: int | None = None
+    """A process that lives as long as the supervisor keeps the bot running, through all restarts of the bot."""
+    restarts_since_healthy: int = 0
+    health_checked_at: float | None = None
+    health_condition: Condition | None = None
+    """Of a degraded bot: why it cannot trade now."""
+    cancel: Cancel | None = None
 
     @property
     def message(self) -> Text | None:
@@ -258,6 +299,46 @@ def _decoded(raw: Any) -> SupervisorState:
         health_detail=_text_or_none(health.get("detail")),
         last_exit=_last_exit(last) if last else None,
         reason=raw.get("reason"),
+        anchor_pid=_count(raw["anchor_pid"]) if raw.get("anchor_pid") else None,
+        restarts_since_healthy=_count(restarts.get("since_healthy") or 0),
+        health_checked_at=_number(health["checked_at"]) if health.get("checked_at") else None,
+        health_condition=condition(health.get("condition")),
+        cancel=_cancel(raw.get("cancel")),
+    )
+
+
+def condition(raw: Any) -> Condition | None:
+    """The valid part of a condition, as bots and supervisors write it; None where there is none."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("code"), str):
+        return None
+    code, params, since = raw["code"], raw.get("params"), raw.get("since")
+    valid: dict[str, object] = {}
+    for name, value in list(params.items() if isinstance(params, dict) else ())[:MAX_PARAMS]:
+        if isinstance(value, str):
+            valid[name[:MAX_PARAM]] = replace_unprintable(value[:MAX_PARAM])
+        elif value is None or isinstance(value, bool | int | float):
+            valid[name[:MAX_PARAM]] = value if _is_moderate(value) else None
+    return Condition(
+        code if CODE.fullmatch(code) else "unknown",
+        valid,
+        float(since) if isinstance(since, int | float) and _is_moderate(since) else None,
+    )
+
+
+def _is_moderate(value: object) -> bool:
+    return not isinstance(value, int | float) or -MAX_NUMBER < value < MAX_NUMBER
+
+
+def _cancel(raw: Any) -> Cancel | None:
+    if not isinstance(raw, dict):
+        return None
+    left = raw.get("open_orders_left")
+    return Cancel(
+        _text(raw["state"]),
+        None if left is None else _count(left),
+        _count(raw.get("tries") or 0),
+        _text_or_none(raw.get("why")),
+        raw.get("reason"),
     )
 
 

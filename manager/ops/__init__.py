@@ -1,6 +1,7 @@
 """Whatever changes a fleet: plans as data, then effects.
 
 action, changes, plan, rollout_plan             what to do, and why: pure
+definition_diff                                 what a changed config changes, old → new
 apply                                           one changing command from the look to its result
 events, result                                  what it tells while it is under way, and what it comes to
 prepare, preflight, desired_state               what must be there, be sound, be written before it is done

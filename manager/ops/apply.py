@@ -89,7 +89,7 @@ def apply(
     ids = _to_wait_for(after, actions, outcomes, named)
     after, late = wait.until_healthy(session, after, ids, healthy_within, on_event)
     instances_json_refresh.refresh(
-        session, after, instances_json.bot_pids(after), lambda why: on_event(Warned(why))
+        session, after, instances_json.find_pids(after), lambda why: on_event(Warned(why))
     )
     return Result(after, actions, outcomes, late, unsaved)
 

@@ -87,7 +87,9 @@ def test_stats_say_what_docker_stats_says(fleet: Project, session: Session) -> N
     fleet.manager("stop", "bp_sol_01")
     stopped = fleet.manager("stats", "bp_sol_01", "--json").json[0]
     assert stopped["state"] == "stopped"
-    assert [stopped[key] for key in ("cpu_percent", "memory_bytes", "uptime_s", "pnl")] == [None] * 4
+    assert [stopped[key] for key in ("cpu_percent", "memory_bytes", "uptime_s")] == [None] * 3
+    assert stopped["pnl"] is not None, "the last report outlives the bot"
+    assert (stopped["report_is_live"], stopped["market"]) == (False, "synthetic")
     shown = fleet.manager("stats").out
     assert shown.splitlines()[-1].startswith("total: 1 running, 1 stopped; P&L paper ")
     assert "did you mean bp_sol_01?" in fleet.manager("stats", "bp_sol_1", code=2).err
