@@ -67,6 +67,9 @@ ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
     BOTFLEET_BOT_COMMAND="/opt/venv/bin/python -u /app/run.py"
 # The program that says which orders are open, for `manager halt`; empty for a bot that has none.
 ARG OPEN_ORDERS="/opt/venv/bin/python -u /app/open_orders.py"
+# The program that cancels the orders of a live bot that was given up; empty for a bot that has none.
+ARG CANCEL_ORDERS="/opt/venv/bin/python -u /app/cancel_orders.py"
+ENV BOTFLEET_CANCEL_COMMAND="${CANCEL_ORDERS}"
 # The number of the contract in docker/README.md; an image without it is not started.
 LABEL botfleet.supervisor=1 botfleet.open-orders="${OPEN_ORDERS}"
 USER 10001:10001

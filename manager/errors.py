@@ -51,6 +51,10 @@ class EngineUnreachable(EngineError):
     exit_code = NO_ENGINE
 
 
+class EngineSlow(EngineUnreachable):
+    """The Docker Engine is there, and has not answered in time. It may still do what it was asked."""
+
+
 class NotFound(EngineError):
     """The engine has no such container, image or network."""
 

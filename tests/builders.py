@@ -13,13 +13,13 @@ from manager.config.models import InstanceConfig
 from manager.config.spec import InstanceSpec, build
 from manager.engine import labels
 from manager.engine.containers import Container, observe
+from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.fleet.snapshot import Desired, PlanInput
 from manager.fleet.state_file import FleetState, InstanceState, Wish
 from manager.fleet.status import State, Status
 from manager.i18n import Text
 from manager.monitor.stats.instance_stats import InstanceStats
-from manager.monitor.stats.reports import Report
 from manager.monitor.stats.usage import Sample, Usage
 
 FLEET_NAME = "desk"

@@ -5,6 +5,7 @@ command_table, parsers              every command with its options, and the pars
 argument_types, argparse_i18n       values of options; argparse's own words
 completion                          what a shell offers at a TAB
 carry_out, report                   a changing command, and what it says
+confirm                             asks before a whole fleet with live bots is stopped
 notices                             what commands say besides what they show or do
 commands/                           the commands
 """

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from argparse import Namespace
 
 from manager.cli import report
+from manager.errors import NotFound
 from manager.fleet.session import Session
-from manager.ops import apply
+from manager.i18n import Text
+from manager.ops import apply, definition_diff
 from manager.ops.action import Change
+from manager.ops.result import Planned
 
 
 def carry_out(session: Session, change: Change, args: Namespace) -> int:
@@ -52,4 +56,18 @@ def run(
 def show_plan(session: Session, change: Change, *, as_json: bool) -> int:
     """Say what the change would do. Returns the exit code."""
     with report.Reporter(as_json=as_json) as reporter:
-        return report.say_plan(apply.planned(session, change, reporter), as_json=as_json)
+        planned = apply.planned(session, change, reporter)
+        return report.say_plan(planned, _changes(session, planned), as_json=as_json)
+
+
+def _changes(session: Session, planned: Planned) -> dict[str, list[Text]]:
+    """What a changed config changes, by instance: one inspect each, of those alone."""
+    found: dict[str, list[Text]] = {}
+    for action in planned.actions:
+        view = planned.snapshot.views.get(action.instance)
+        if view is None or view.spec is None or view.container is None or "config" not in view.drift:
+            continue
+        with contextlib.suppress(NotFound):
+            before = session.engine().inspect(view.container.id)
+            found[view.id] = definition_diff.changes(before, view.spec, planned.snapshot.project.fleet)
+    return found

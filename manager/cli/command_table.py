@@ -51,6 +51,12 @@ INSTANCE_ID = option(
 SELECTING = (IDS, CONFIG, INSTANCE_ID)
 LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
 JSON = flag("--json", text=mark("print JSON"))
+WORST_FIRST = option(
+    "--sort",
+    text=mark("worst: what needs a look first, live before paper"),
+    choices=("id", "worst"),
+    default="id",
+)
 FORMAT = option(
     "--format",
     text=mark("draw the table in this format, with every column uncut: plain, github, html, tsv and others"),
@@ -88,6 +94,7 @@ RETENTION = (
     ),
 )
 FORCE = flag("--force", text=mark("pass the lock that another manager holds"))
+YES = flag("-y", "--yes", text=mark("do not ask, even if live bots of the whole fleet are to be stopped"))
 CHANGING = (*SELECTING, JSON, LOCK_WAIT, DRY_RUN)
 
 GROUPS: Mapping[str, Mapping[str, Command]] = {
@@ -99,7 +106,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
         "down": Command(
             "down.down", mark("stop and remove containers; logs, databases and env files stay"),
-            (*CHANGING, REMOVE_ORPHANS, FORCE), ("down", "down bp_sol_01"),
+            (*CHANGING, REMOVE_ORPHANS, FORCE, YES), ("down", "down bp_sol_01"),
         ),
         "start": Command(
             "start.start", mark("start instances that do not run"),
@@ -110,11 +117,11 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("start bp_sol_01", "start --config config/active/bp_sol_01.json --daemon"),
         ),
         "stop": Command(
-            "stop.stop", mark("stop instances and keep them stopped"), (*CHANGING, FORCE),
+            "stop.stop", mark("stop instances and keep them stopped"), (*CHANGING, FORCE, YES),
             ("stop bp_sol_01", "stop"),
         ),
         "restart": Command(
-            "restart.restart", mark("stop and start instances"), (*CHANGING, *WAITING), ("restart bp_sol_01 --wait",)
+            "restart.restart", mark("stop and start instances"), (*CHANGING, *WAITING, YES), ("restart bp_sol_01 --wait",)
         ),
         "upgrade": Command(
             "upgrade.upgrade",
@@ -178,18 +185,19 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                     "-w", "--watch", text=mark("draw it again every SECONDS (default: 2), until Ctrl-C"),
                     type=argument_types.interval, nargs="?", const=2.0, metavar="SECONDS",
                 ),
+                WORST_FIRST,
             ),
-            ("ps", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --format github", "ps --json"),
+            ("ps", "ps --sort worst", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --format github", "ps --json"),
         ),
         "list": Command(
             "list.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON, FORMAT), ("list", "list --json")
         ),
         "status": Command(
-            "status.status", mark("show one instance as JSON; exit code 0 when it runs, else 1"), (*SELECTING, JSON),
+            "status.status", mark("show one instance as JSON; exit code 0 when it runs and its bot needs no look, else 1"), (*SELECTING, JSON),
             ("status bp_sol_01",),
         ),
         "stats": Command(
-            "stats.stats", mark("show what each instance uses, and what its bot reports"), (*SELECTING, JSON, FORMAT),
+            "stats.stats", mark("show what each instance uses, and what its bot reports"), (*SELECTING, JSON, FORMAT, WORST_FIRST),
             ("stats", "stats bp_sol_01 bp_eth_01", "stats --format tsv > stats.tsv", "stats --json"),
         ),
         "top": Command(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from manager.cli.notices import say_problems
 from manager.errors import OK
 from manager.fleet import display
+from manager.fleet.supervisor_state import Position
 from manager.i18n import Text, _, mark
 from manager.ops import plan
 from manager.ops.action import Kind
@@ -78,13 +79,23 @@ class Reporter:
         self._end()
 
 
-def say_plan(planned: Planned, *, as_json: bool) -> int:
-    """Show what would be done. Returns the exit code."""
+def say_plan(planned: Planned, changes: Mapping[str, Sequence[Text]], *, as_json: bool) -> int:
+    """Show what would be done, and `changes`: what a changed config changes, by instance. Returns the exit code."""
     if as_json:
-        console.say_json([_action_object(action) for action in planned.actions])
+        console.say_json(
+            [
+                {
+                    **_action_object(action),
+                    "changes": [str(each) for each in changes.get(action.instance, ())],
+                }
+                for action in planned.actions
+            ]
+        )
         return OK
     for action in planned.actions:
         console.say(action_line(action))
+        for change in changes.get(action.instance, ()):
+            console.say(f"    {change}")
     _say_drift(planned.snapshot, planned.actions)
     if not plan.effective(planned.actions):
         console.say(_("nothing to do"))
@@ -191,13 +202,20 @@ def action_line(action: Action) -> str:
     return f"{action.instance}: {_(PLANNED[action.kind])}: {action.cause}"
 
 
+def position_text(position: Position | None) -> str:
+    """Return `, position -0.6 SOL`: orders are cancelled at a stop, and what was bought or sold stays. Empty where nobody said it."""
+    if position is None:
+        return ""
+    return f", {Text('position {amount}', amount=position)}" if position.amount else f", {_('no position')}"
+
+
 def outcome_line(outcome: Outcome[Action]) -> str:
     """Return `bp_sol_01: recreated (config changed, 1.2 s)`."""
     verb = _("failed") if outcome.error else _(DONE[outcome.action.kind])
     text = f"{outcome.action.instance}: {verb} ({outcome.action.cause}, {outcome.seconds:.1f} s)"
     if outcome.open_orders_left is not None:
         text += f", {Text('{count} open orders left', count=outcome.open_orders_left)}"
-    return text
+    return text + position_text(outcome.position)
 
 
 def _action_object(action: Action) -> dict[str, Any]:
@@ -211,4 +229,6 @@ def _outcome_object(outcome: Outcome[Action]) -> dict[str, Any]:
         "error": str(outcome.error) if outcome.error else None,
         "killed": outcome.was_killed,
         "open_orders_left": outcome.open_orders_left,
+        "position": None if outcome.position is None else format(outcome.position.amount, "f"),
+        "base": None if outcome.position is None else outcome.position.base or None,
     }

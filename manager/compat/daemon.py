@@ -18,7 +18,7 @@ from manager.cli import main as cli
 from manager.cli.commands.logs import logs
 from manager.compat.registry import InstanceRegistry
 from manager.errors import EngineUnreachable, ManagerError
-from manager.fleet import instances_json, project
+from manager.fleet import doing, instances_json, project
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, require_known
 from manager.fleet.session import Session
@@ -95,8 +95,8 @@ class TradingBotDaemon:
         session = self._session()
         try:
             snapshot = session.observe()
-            view = snapshot.views[self._instance(snapshot)]
-            return status_object(view, snapshot, instances_json.bot_pids(snapshot).get(view.id, 0))
+            (view,) = doing.with_reports(snapshot.project.fleet, [snapshot.views[self._instance(snapshot)]])
+            return status_object(view, snapshot, instances_json.find_pids(snapshot).bots.get(view.id, 0))
         finally:
             session.close()
 

@@ -277,7 +277,7 @@ def _merge_records(stored: Records, snapshot: FleetSnapshot | None) -> Records:
     return (
         stored
         if snapshot is None
-        else instances_json.records(snapshot, instances_json.bot_pids(snapshot), stored)
+        else instances_json.records(snapshot, instances_json.find_pids(snapshot), stored)
     )
 
 
@@ -317,7 +317,8 @@ def _is_alive(record: object) -> bool:
 
 
 def _with_process(listed: Record) -> Record:
-    details = process_info(listed["pid"]) if listed["is_alive"] else None
+    pid = listed.get("bot_pid") or listed["pid"]
+    details = process_info(pid) if listed["is_alive"] and type(pid) is int else None
     if details is None:
         return listed
     keys = ("name", "status", "cpu_percent", "num_threads", "create_time")

@@ -39,6 +39,9 @@ class Alerts(NamedTuple):
     unhealthy_after: int = 120
     crash_loop_restarts: int = 2
     crash_loop_window: int = 900
+    exchange_away_after: int = 300
+    endless_restarts: int = 5
+    """Restarts since a bot was last healthy, those that spend no budget included."""
     engine_away_after: int = 60
     disk_free_mb: int = 2048
     inodes_free_percent: int = 5
@@ -49,6 +52,8 @@ class Alerts(NamedTuple):
     remind_after: int = 21600
     message_interval: int = 30
     digest_at: str = "08:00"
+    heartbeat: str = ""
+    """An address, or `${NAME}`, that is asked for every minute: who listens there notices that this stopped."""
 
 
 class Fleet(NamedTuple):

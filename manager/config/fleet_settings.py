@@ -64,6 +64,8 @@ class AlertsTable(_Table):
     unhealthy_after: Seconds = Alerts().unhealthy_after
     crash_loop_restarts: Annotated[int, Field(ge=1, le=100)] = Alerts().crash_loop_restarts
     crash_loop_window: Annotated[int, Field(ge=1, le=86400)] = Alerts().crash_loop_window
+    exchange_away_after: Seconds = Alerts().exchange_away_after
+    endless_restarts: Annotated[int, Field(ge=0, le=1000)] = Alerts().endless_restarts
     engine_away_after: Seconds = Alerts().engine_away_after
     disk_free_mb: Annotated[int, Field(ge=0, le=100_000_000)] = Alerts().disk_free_mb
     inodes_free_percent: Annotated[int, Field(ge=0, le=100)] = Alerts().inodes_free_percent
@@ -74,6 +76,17 @@ class AlertsTable(_Table):
     remind_after: Seconds = Alerts().remind_after
     message_interval: Annotated[int, Field(ge=1, le=86400)] = Alerts().message_interval
     digest_at: str = Alerts().digest_at
+    heartbeat: str = Alerts().heartbeat
+
+    @field_validator("heartbeat", mode="before")
+    @classmethod
+    def _only_an_address(cls, value: object) -> object:
+        """Run before every other check, because their messages would show the value."""
+        if not isinstance(value, str) or not (
+            value == "" or is_reference(value) or value.startswith(("https://", "http://"))
+        ):
+            raise Fault('must be an http or https address, or a reference such as "${{HEARTBEAT_URL}}"')
+        return value
 
     @field_validator("urls", mode="before")
     @classmethod

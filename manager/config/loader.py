@@ -244,6 +244,7 @@ def _faults(file: str, config: InstanceConfig, instance_id: str, fleet: Fleet) -
     yield from _path_faults(file, config, instance_id)
     if not fleet.is_bundled_bot or config.bot_args is not None:
         return
+    yield from validation_messages.misspelt_keys(file, config.strategy_config, "strategy_config.")
     yield from _grid_faults(file, config)
     for key, value, allowed in (
         ("exchange", config.metadata.exchange, BUNDLED_EXCHANGES),

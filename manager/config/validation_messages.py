@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,10 @@ NEVER_SHOWN = frozenset({"bot_args", "exchange_config", "environment"})
 """Sections in which any value may be a credential, regardless of its key."""
 
 
+MISSPELT = 0.85
+"""How alike two keys are, without case and underscores, of which one is meant for the other."""
+
+
 def problems(file: str, model: type[BaseModel], error: ValidationError, prefix: str = "") -> list[Problem]:
     """Return one problem per error, in the file's order. `prefix`: where the model is in the file."""
     all_problems = (_problem(file, model, detail) for detail in error.errors(include_url=False))
@@ -43,7 +48,9 @@ def unknown_keys(file: str, value: BaseModel, prefix: str = "") -> Iterator[Prob
         path = f"{prefix}{key}"
         if key.startswith("$"):  # "$schema": where editors look
             continue
-        if near:
+        if (elsewhere := _stray(file, path, value, key)) is not None:
+            yield elsewhere
+        elif near:
             yield Problem.at(file, path, "is not a known key; did you mean {near}?", near=near[0])
         else:
             yield Problem.at(file, path, "is not a known key")
@@ -51,6 +58,36 @@ def unknown_keys(file: str, value: BaseModel, prefix: str = "") -> Iterator[Prob
         section = getattr(value, name)
         if isinstance(section, BaseModel):
             yield from unknown_keys(file, section, f"{prefix}{name}.")
+
+
+def misspelt_keys(file: str, value: BaseModel, prefix: str) -> Iterator[Problem]:
+    """Yield a problem for each unknown key that is nearly a known one: what it was meant to say would not be traded."""
+    known = {_plain(name): name for name in type(value).model_fields}
+    for key in value.model_extra or {}:
+        if near := difflib.get_close_matches(_plain(key), known, n=1, cutoff=MISSPELT):
+            yield Problem.at(
+                file, f"{prefix}{key}", "is not a known key; did you mean {near}?", near=known[near[0]]
+            )
+
+
+def _plain(key: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", key.lower())
+
+
+def _stray(file: str, path: str, value: BaseModel, key: str) -> Problem | None:
+    """A strategy's key outside strategy_config: say what is traded instead."""
+    section = getattr(value, "strategy_config", None)
+    if not isinstance(section, BaseModel) or key not in type(section).model_fields:
+        return None
+    traded = getattr(section, key)
+    if traded is None:
+        return Problem.at(
+            file, path, "is ignored: only strategy_config.{key} is traded, and it is not set", key=key
+        )
+    return Problem.at(
+        file, path, "is ignored: {value} of strategy_config.{key} is traded",
+        value=f"{traded:g}" if isinstance(traded, float) else traded, key=key,
+    )  # fmt: skip
 
 
 def _problem(file: str, model: type[BaseModel], detail: ErrorDetails) -> Problem:

@@ -17,11 +17,18 @@ from threading import Semaphore
 from typing import IO, Any
 
 from manager.config.fleet import DEFAULT_PARALLELISM
-from manager.engine import http_socket
+from manager.engine import endpoint, http_socket
 from manager.engine.docker_sdk import Sdk, no_answer
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.streams import STREAMS, EventStream, Stream
-from manager.errors import EngineError, NotFound, UsageError, refusal
+from manager.errors import (
+    EngineError,
+    EngineSlow,
+    NameTaken,
+    NotFound,
+    UsageError,
+    refusal,
+)
 
 CLIENT_VARIABLE = "BOTFLEET_ENGINE_CLIENT"
 CLIENTS = ("socket", "sdk")
@@ -32,6 +39,9 @@ STOP_MARGIN_S = 30
 
 TELLING_EVENTS = ("create", "start", "kill", "stop", "die", "destroy", "pause", "unpause", "oom", "rename")
 """Not the health checks' execs, of which there are three a minute for each container."""
+
+SLOW_TRIES = 6
+"""Of what can be asked again without harm: a minute for a list, six for a start, while it answers other questions."""
 
 MOST_CALLS = 256
 """At once. Nearly all of them are stops, which only wait."""
@@ -53,8 +63,9 @@ class Engine:
 
     def __init__(self, parallelism: int = DEFAULT_PARALLELISM) -> None:
         is_direct = chosen_client(os.environ) == "socket"
-        self._socket = http_socket.local_socket(os.environ) if is_direct else None
-        self._sdk = Sdk(MOST_CALLS)
+        self.endpoint = endpoint.local(os.environ)
+        self._socket = self.endpoint.socket if is_direct else None
+        self._sdk = Sdk(MOST_CALLS, self.endpoint)
         self._working = Semaphore(parallelism)
         """For what costs the engine work; beyond its cores, more at once is no faster."""
 
@@ -151,26 +162,51 @@ class Engine:
     def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Creates a container from the raw body of the API; returns its id. Raises NameTaken."""
         with self._working:
-            created = self._call(
+            try:
+                created = self._call(
+                    "POST", "/containers/create", {"name": name}, dict(body), timeout=CALL_TIMEOUT_S
+                )
+            except (
+                EngineSlow
+            ):  # it may be making it all the same: then that one is ours, and a second try meets its name
+                return self._create_after_all(name, body)
+        return str(created["Id"])
+
+    def _create_after_all(self, name: str, body: Mapping[str, Any]) -> str:
+        try:
+            again = self._call(
                 "POST", "/containers/create", {"name": name}, dict(body), timeout=CALL_TIMEOUT_S
             )
-        return str(created["Id"])
+        except NameTaken:
+            found = self.inspect(name)
+            if found["State"]["Status"] != "created" or found["Config"]["Labels"] != body.get("Labels"):
+                raise
+            return str(found["Id"])
+        return str(again["Id"])
 
     def start(self, container: str, before: Callable[[], None] = lambda: None) -> None:
         """Starts it; no error if it runs. `before` is called when its turn has come: what it raises keeps it down."""
         with self._working:
             before()
-            self._call("POST", f"/containers/{container}/start", timeout=CALL_TIMEOUT_S)
+            self._call("POST", f"/containers/{container}/start", timeout=CALL_TIMEOUT_S, tries=SLOW_TRIES)
 
     def stop(self, container: str, timeout: int) -> None:
         """SIGTERM, `timeout` seconds, SIGKILL. Returns when it is down; no error if it was."""
-        self._call("POST", f"/containers/{container}/stop", {"t": timeout}, timeout=timeout + STOP_MARGIN_S)
+        self._call(
+            "POST",
+            f"/containers/{container}/stop",
+            {"t": timeout},
+            timeout=timeout + STOP_MARGIN_S,
+            tries=SLOW_TRIES,
+        )
 
     def remove(self, container: str) -> None:
         """Removes a stopped container and its anonymous volumes; waits where somebody else is at it."""
         with self._working:
             try:
-                self._call("DELETE", f"/containers/{container}", {"v": "1"}, timeout=CALL_TIMEOUT_S)
+                self._call(
+                    "DELETE", f"/containers/{container}", {"v": "1"}, timeout=CALL_TIMEOUT_S, tries=SLOW_TRIES
+                )
             except EngineError as error:
                 if "is already in progress" not in str(error):
                     raise
@@ -212,7 +248,7 @@ class Engine:
                         return True
                 except http_socket.NoAnswer:
                     return False
-            raise no_answer("timed out")
+            raise no_answer("timed out", self.endpoint)
         finally:
             stream.close()
 
@@ -222,7 +258,7 @@ class Engine:
         try:
             return http_socket.Stream(self._socket, "/events", query)
         except http_socket.NoAnswer as error:
-            raise no_answer(error) from error
+            raise no_answer(error, self.endpoint, error) from error
 
     def logs(
         self,
@@ -257,12 +293,43 @@ class Engine:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
         timeout: float = http_socket.READ_TIMEOUT_S,
+        tries: int | None = None,
+    ) -> Any:
+        """One call. An engine that is only slow is asked again where that is safe, `tries` times in all: of reads, many.
+
+        Whether it is slow or hangs tells another question, that every engine answers at once.
+        """
+        left = tries or (SLOW_TRIES if method == "GET" else 1)
+        while True:
+            left -= 1
+            try:
+                return self._call_once(method, api, query, body, timeout)
+            except EngineSlow as error:
+                if not self._answers_at_all():
+                    raise no_answer(f"timed out after {timeout:.0f} s", self.endpoint) from error
+                if left <= 0:
+                    raise
+
+    def _answers_at_all(self) -> bool:
+        try:
+            self._call_once("GET", "/version", None, None, http_socket.READ_TIMEOUT_S)
+        except EngineError:
+            return False
+        return True
+
+    def _call_once(
+        self,
+        method: str,
+        api: str,
+        query: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | None,
+        timeout: float,
     ) -> Any:
         if self._socket is None:
             return self._sdk.call(method, api, query, body, timeout)
         try:
             return http_socket.call(self._socket, method, api, query, body, timeout)
         except http_socket.NoAnswer as error:
-            raise no_answer(error) from error
+            raise no_answer(error, self.endpoint, error) from error
         except http_socket.ApiError as error:
             raise refusal(error.status, error.why) from error

@@ -15,9 +15,10 @@ from threading import Lock, Thread
 from typing import IO, TYPE_CHECKING, Any
 
 from manager.engine import http_socket
+from manager.engine.endpoint import Endpoint
 from manager.engine.http_socket import CALL_TIMEOUT_S
 from manager.engine.streams import STREAMS, Stream
-from manager.errors import EngineError, EngineUnreachable, TimedOut, refusal
+from manager.errors import EngineError, EngineSlow, EngineUnreachable, TimedOut, refusal
 from manager.util import bundle
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class Sdk:
     `connections`: how many calls may be under way at once.
     """
 
-    def __init__(self, connections: int) -> None:
+    def __init__(self, connections: int, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
         self._connections = connections
         self._connecting = Lock()
 
@@ -55,7 +57,7 @@ class Sdk:
     ) -> Any:
         """What `http_socket.call` does, over whatever kind of endpoint the SDK knows."""
         words = {name: http_socket.word(value) for name, value in (query or {}).items()}
-        with _translated():
+        with _translated(self._endpoint):
             answer = self._client.request(
                 method, f"{self._client.base_url}{api}", params=words, json=body, timeout=timeout
             )
@@ -68,7 +70,7 @@ class Sdk:
         repository, tag = _name_and_tag(name)
         deadline = time.monotonic() + timeout
         too_long = TimedOut("`docker {command}` took longer than {limit} s", command="pull", limit=timeout)
-        with _translated():
+        with _translated(self._endpoint):
             from docker import auth
             from requests.exceptions import ConnectionError as Broken
             from requests.exceptions import Timeout
@@ -99,7 +101,7 @@ class Sdk:
     def import_image(self, archive: IO[bytes], name: str, changes: Sequence[str]) -> None:
         """Makes an image from a tar that is being written."""
         repository, tag = _name_and_tag(name)
-        with _translated():
+        with _translated(self._endpoint):
             answer: str = self._client.import_image(
                 archive, repository=repository, tag=tag, changes=list(changes), stream_src=True
             )
@@ -110,7 +112,7 @@ class Sdk:
     def events(self, query: Mapping[str, Any]) -> SdkEvents:
         """The engine's event stream. Raises EngineUnreachable."""
         words = {name: http_socket.word(value) for name, value in query.items()}
-        with _translated():
+        with _translated(self._endpoint):
             answer = self._client.get(
                 f"{self._client.base_url}/events", params=words, stream=True, timeout=(CALL_TIMEOUT_S, None)
             )
@@ -120,7 +122,7 @@ class Sdk:
 
     def output(self, container: str, stream: Stream, lines: int) -> str:
         """The last lines that a container printed there, among its last MOST_LINES: the engine's own tail counts both streams."""
-        with _translated():
+        with _translated(self._endpoint):
             raw: bytes = self._client.logs(
                 container, stdout=stream == "stdout", stderr=stream == "stderr", tail=max(lines, MOST_LINES)
             )
@@ -128,7 +130,7 @@ class Sdk:
 
     def frames(self, api: str, query: Mapping[str, str], *, follow: bool) -> Iterator[tuple[Stream, bytes]]:
         """(stream, frame) pairs of a log, as they come. Raises NotFound."""
-        with _translated():
+        with _translated(self._endpoint):
             answer = self._client.get(
                 f"{self._client.base_url}{api}", params=query, stream=True,
                 timeout=(CALL_TIMEOUT_S, None if follow else CALL_TIMEOUT_S),
@@ -150,23 +152,20 @@ class Sdk:
 
     @cached_property
     def _connected(self) -> APIClient:
-        """The SDK's client: 0.2 s of imports, and one call. Refuses a remote engine."""
+        """The SDK's client: 0.2 s of imports, and one call. The endpoint is the one that was decided, not the SDK's own reading."""
         import docker
         from docker.errors import DockerException
 
         try:
-            client = docker.from_env(timeout=CALL_TIMEOUT_S, max_pool_size=self._connections).api
-        except DockerException as error:
-            raise no_answer(_short(error)) from error
-        endpoint = client.base_url
-        if not endpoint.startswith(("http+docker://", "npipe://")):
-            client.close()
-            raise EngineUnreachable(
-                "the Docker context in use is remote ({endpoint}); folders and logs of another machine are out of"
-                " reach: use a local context",
-                endpoint=endpoint,
+            return docker.APIClient(
+                base_url=self._endpoint.host,
+                version="auto",
+                timeout=CALL_TIMEOUT_S,
+                num_pools=self._connections,
+                max_pool_size=self._connections,
             )
-        return client
+        except DockerException as error:
+            raise no_answer(_short(error), self._endpoint, error) from error
 
 
 class SdkEvents:
@@ -251,7 +250,7 @@ def _message(answer: Any) -> str:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(endpoint: Endpoint) -> Iterator[None]:
     from http.client import HTTPException
 
     from docker.errors import APIError, DockerException
@@ -263,15 +262,37 @@ def _translated() -> Iterator[None]:
         status = error.response.status_code if error.response is not None else 0
         raise refusal(status, str(error.explanation or error).strip()) from error
     except (OSError, HTTPError, HTTPException, DockerException) as error:
-        raise no_answer(_short(error)) from error
+        raise no_answer(_short(error), endpoint, error) from error
 
 
-def no_answer(why: object) -> EngineUnreachable:
-    """Return the error for an engine that does not answer, whichever way it was asked."""
+def no_answer(why: object, endpoint: Endpoint, cause: BaseException | None = None) -> EngineUnreachable:
+    """Return the error for an engine that does not answer, whichever way it was asked: slow, forbidden and absent are three."""
+    causes = _causes(cause)
+    if any(isinstance(each, TimeoutError | http_socket.TooSlow) or _is_timeout(each) for each in causes):
+        return EngineSlow("the Docker Engine at {endpoint} is slow: {why}", why=why, endpoint=endpoint)
+    if any(isinstance(each, PermissionError) for each in causes):
+        return EngineUnreachable(
+            "this user has no right to use the Docker Engine at {endpoint} ({why}): `sudo usermod -aG docker {user}`, then"
+            " log in again, or `newgrp docker`",
+            why=why, endpoint=endpoint, user=os.environ.get("USER") or os.geteuid(),
+        )  # fmt: skip
     return EngineUnreachable(
-        "no Docker Engine answers ({why}); start it, or run `{command}`",
-        why=why, command=bundle.engine_command(),
+        "no Docker Engine answers ({endpoint}: {why}); start it, or run `{command}`",
+        why=why, endpoint=endpoint, command=bundle.engine_command(),
     )  # fmt: skip
+
+
+def _is_timeout(error: BaseException) -> bool:
+    """The SDK's layers each have an exception of their own for it."""
+    return "Timeout" in type(error).__name__ or "timed out" in str(error)
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    causes = []
+    while error is not None and error not in causes:
+        causes.append(error)
+        error = error.__cause__ or error.__context__
+    return causes
 
 
 def _short(error: BaseException) -> str:

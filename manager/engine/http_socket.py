@@ -9,11 +9,9 @@ import json
 import socket
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-DEFAULT_SOCKET = "/var/run/docker.sock"
 READ_TIMEOUT_S = 10
 """A list of 200 containers takes 50 ms; an engine that is silent for this long hangs."""
 
@@ -25,6 +23,10 @@ class NoAnswer(Exception):
     """The socket is not there, refuses, or stays silent."""
 
 
+class TooSlow(NoAnswer):
+    """It is there, and has not answered in time."""
+
+
 class ApiError(Exception):
     """The engine answered with an error: its status and its words."""
 
@@ -32,12 +34,6 @@ class ApiError(Exception):
         super().__init__(why)
         self.status = status
         self.why = why
-
-
-def local_socket(environ: Mapping[str, str]) -> str | None:
-    """The path of the socket the docker CLI would use; None when its endpoint is no local socket."""
-    host = environ.get("DOCKER_HOST") or _context_host(environ)
-    return host.removeprefix("unix://") if host.startswith("unix://") else None
 
 
 def call(
@@ -58,6 +54,8 @@ def call(
         head, blank, answer = _exchange(path, request, timeout).partition(b"\r\n\r\n")
         status = int(head.split(maxsplit=2)[1])
         value = json.loads(answer) if answer else None
+    except TimeoutError as error:
+        raise TooSlow(f"timed out after {timeout:.0f} s") from error
     except OSError as error:
         raise NoAnswer(str(error) or type(error).__name__) from error
     except (ValueError, IndexError) as error:
@@ -151,27 +149,3 @@ def _exchange(path: str, request: bytes, timeout: float) -> bytes:
 def word(value: Any) -> str:
     """A value as it stands in a query: filters are JSON."""
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _context_host(environ: Mapping[str, str]) -> str:
-    """The endpoint of the context that the CLI's own files name; an unreadable one is left to the SDK to explain."""
-    try:
-        folder = Path(environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    except RuntimeError:  # a user without a home folder has no context but the default one
-        return f"unix://{DEFAULT_SOCKET}"
-    name = environ.get("DOCKER_CONTEXT") or _read(folder / "config.json").get("currentContext") or "default"
-    if name == "default":
-        return f"unix://{DEFAULT_SOCKET}"
-    import hashlib  # OpenSSL with it: only for a context of one's own
-
-    meta = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
-    endpoints = _read(meta).get("Endpoints") or {}
-    return str((endpoints.get("docker") or {}).get("Host", ""))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -26,8 +26,8 @@ BASE_LABEL = "botfleet.base=bookworm"
 INPUTS_LABEL = "botfleet.inputs"
 BASE_SCRIPT = Path("scripts", "base-image.sh")
 BUNDLED_BOT = Path("docker", "bot")
-ORDERS_PROGRAM = "open_orders.py"
-"""Beside a bot's run.py: says which of its orders are open (docker/README.md). A bot without it cannot be asked."""
+BESIDE_RUN: Mapping[str, str] = {"open_orders.py": "OPEN_ORDERS", "cancel_orders.py": "CANCEL_ORDERS"}
+"""Programs beside a bot's run.py (docker/README.md) → the build argument that is empty where the bot has no such file."""
 
 PULL_TIMEOUT_S = 180  # 28 MB; a registry that is not there is refused by the engine itself within 15 s
 BUILD_TIMEOUT_S = 1800
@@ -88,8 +88,11 @@ def build_image(
             say(_("building image {tag} on {base}").format(tag=tag, base=base))
             options = [f"--secret=id={name},src={file}" for name, file in secrets.items()]
             options += [f"--build-arg=BASE={base}", f"--label={INPUTS_LABEL}={inputs}", f"--tag={tag}"]
-            if not (bot / ORDERS_PROGRAM).is_file():
-                options.append("--build-arg=OPEN_ORDERS=")
+            options += [
+                f"--build-arg={argument}="
+                for program, argument in BESIDE_RUN.items()
+                if not (bot / program).is_file()
+            ]
             _build(cli, context, [*options, "--no-cache"] if no_cache else options)
     return str(engine.image(tag)["Id"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from manager.config.spec import InstanceSpec
 from manager.engine import labels
@@ -10,6 +10,9 @@ from manager.engine.containers import Container
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import Status
 from manager.fleet.supervisor_state import SupervisorState
+
+if TYPE_CHECKING:
+    from manager.fleet.bot_report import KeptReport
 
 
 class Instance(NamedTuple):
@@ -24,6 +27,8 @@ class Instance(NamedTuple):
     remembered: InstanceState
     is_rolled_back: bool = False
     """Whether its config and image were tried and taken back."""
+    report: KeptReport | None = None
+    """What its bot last reported; read only for those who show it."""
 
     @property
     def is_bot_up(self) -> bool:

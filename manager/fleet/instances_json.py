@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
@@ -24,7 +25,7 @@ OLD_PLACE = Path("logs", "instances.json")
 MAX_BYTES = 16_000_000
 
 WRITTEN_AT = ("started_at", "registered_at", "last_updated")
-OWN_KEYS = frozenset({"config_file", "pid", "log_dir", "web_port", "status", *WRITTEN_AT})
+OWN_KEYS = frozenset({"config_file", "pid", "bot_pid", "log_dir", "web_port", "status", *WRITTEN_AT})
 """What a record says; other keys in it are other people's and stay."""
 
 CLOCK_SLACK_S = 60
@@ -38,29 +39,52 @@ class ExportError(ManagerError):
     """The export cannot be written."""
 
 
-def bot_pids(snapshot: FleetSnapshot) -> dict[str, int]:
-    """Instance → the bot's pid on the host; those that run no bot, or whose pids are out of our sight, are not in it."""
-    wanted = {
-        each: (view.container.id, view.supervision.bot_pid)
-        for each, view in snapshot.views.items()
-        if view.is_bot_up and view.container and view.supervision and view.supervision.bot_pid
-    }
-    found = host.host_pids(wanted.values(), _exported_pids(snapshot.project.fleet.export_file))
-    return {each: found[key] for each, key in wanted.items() if key in found}
+class Pids(NamedTuple):
+    """Pids on the host, by instance; those that have no such process, or whose pids are out of our sight, are not in it.
+
+    `anchors`: of processes that live through all restarts of their bots (docker/README.md), and end when these are given up.
+    """
+
+    bots: Mapping[str, int]
+    anchors: Mapping[str, int] = MappingProxyType({})
+
+    def lasting(self, instance: str) -> int:
+        """The pid that says for the longest whether the instance is kept running: its anchor's, else its bot's, else 0."""
+        return self.anchors.get(instance) or self.bots.get(instance, 0)
+
+
+def find_pids(snapshot: FleetSnapshot) -> Pids:
+    """The pids of all instances' bots and anchors, in one look at the host's processes."""
+    bots, anchors = {}, {}
+    for each, view in snapshot.views.items():
+        container, said = view.container, view.supervision
+        if container is None or said is None or not container.is_up or said.container != container.id:
+            continue
+        if said.bot_pid:
+            bots[each] = container.id, said.bot_pid
+        if said.anchor_pid:
+            anchors[each] = container.id, said.anchor_pid
+    found = host.host_pids(
+        [*bots.values(), *anchors.values()], _exported_pids(snapshot.project.fleet.export_file)
+    )
+    return Pids(
+        {each: found[key] for each, key in bots.items() if key in found},
+        {each: found[key] for each, key in anchors.items() if key in found},
+    )
 
 
 def _exported_pids(path: Path) -> list[int]:
-    """Where the bots were the last time: most of them still are."""
+    """Where bots and anchors were the last time: most of them still are."""
     try:
         before = strict_json.read(path, MAX_BYTES)
     except strict_json.JsonFault:
         return []
     records = before.values() if isinstance(before, dict) else ()
-    pids = [each.get("pid") for each in records if isinstance(each, dict)]
+    pids = [each.get(key) for each in records if isinstance(each, dict) for key in ("bot_pid", "pid")]
     return [pid for pid in pids if type(pid) is int and pid > 0]
 
 
-def write(snapshot: FleetSnapshot, pids: Mapping[str, int]) -> Text | None:
+def write(snapshot: FleetSnapshot, pids: Pids) -> Text | None:
     """Writes the export if it is out of date. Returns a remark for the user: a foreign file put aside, pid files in the way.
 
     Records that are not ours are kept as they are. Raises ExportError; the old file is then untouched.
@@ -79,7 +103,7 @@ def write(snapshot: FleetSnapshot, pids: Mapping[str, int]) -> Text | None:
         ) from error
 
 
-def is_stale(snapshot: FleetSnapshot, pids: Mapping[str, int]) -> bool:
+def is_stale(snapshot: FleetSnapshot, pids: Pids) -> bool:
     """Whether a reader of the file would be misled."""
     try:
         before = strict_json.read(snapshot.project.fleet.export_file, MAX_BYTES)
@@ -88,7 +112,7 @@ def is_stale(snapshot: FleetSnapshot, pids: Mapping[str, int]) -> bool:
     return not isinstance(before, dict) or before != records(snapshot, pids, before)
 
 
-def records(snapshot: FleetSnapshot, pids: Mapping[str, int], before: Mapping[str, Any]) -> dict[str, Record]:
+def records(snapshot: FleetSnapshot, pids: Pids, before: Mapping[str, Any]) -> dict[str, Record]:
     """The whole content: our instances that have a container, and the records that are not ours.
 
     A record of an id whose container is not up is somebody else's if its process lives (an old daemon that still runs, or
@@ -103,17 +127,18 @@ def records(snapshot: FleetSnapshot, pids: Mapping[str, int], before: Mapping[st
     }
     for each, view in snapshot.views.items():
         if view.container is not None and each not in result:
-            result[each] = _record(view, snapshot.project.fleet, pids.get(each, 0), before.get(each))
+            result[each] = _record(view, snapshot.project.fleet, pids, before.get(each))
     return dict(sorted(result.items()))
 
 
-def _record(view: Instance, fleet: Fleet, pid: int, before: object) -> Record:
+def _record(view: Instance, fleet: Fleet, pids: Pids, before: object) -> Record:
     assert view.container is not None
     said = view.supervision
     started = said.bot_started_at if said and said.bot_started_at else view.container.created
     record: Record = {
         "config_file": view.container.config_file,
-        "pid": pid,
+        "pid": pids.lasting(view.id),
+        "bot_pid": pids.bots.get(view.id, 0),
         "log_dir": fleet.relative(fleet.data_dir / view.log_dir),
         "web_port": view.container.web_port,
         "started_at": formatting.iso(started),
@@ -173,7 +198,7 @@ def read_to_replace(path: Path) -> tuple[dict[str, Any], Text | None]:
     return {}, Text("{path} could not be parsed and was put aside as {aside}", path=path, aside=aside.name)
 
 
-def _write_pid_files(snapshot: FleetSnapshot, pids: Mapping[str, int]) -> Text | None:
+def _write_pid_files(snapshot: FleetSnapshot, pids: Pids) -> Text | None:
     """`bot.pid` and `daemon.pid` of each instance; gone when there is no such process.
 
     The folders are the bots' own: what one of them has put in the way is said, and keeps no other's from being written.
@@ -183,7 +208,7 @@ def _write_pid_files(snapshot: FleetSnapshot, pids: Mapping[str, int]) -> Text |
         if view.container is None:
             continue
         folder = fleet.data_dir / view.log_dir
-        pid = pids.get(each, 0)
+        pid = pids.bots.get(each, 0)
         try:
             _pid_file(folder / "bot.pid", pid)
             _pid_file(folder / "daemon.pid", host.parent_pid(pid) if pid else 0)

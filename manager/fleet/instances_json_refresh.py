@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from manager.errors import ManagerError
 from manager.fleet import instances_json, lock
+from manager.fleet.instances_json import Pids
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 
@@ -16,13 +17,13 @@ Warn = Callable[[object], object]
 def write(snapshot: FleetSnapshot, warn: Warn) -> None:
     """Write instances.json and the pid files; what keeps them from being written is a warning."""
     try:
-        if remark := instances_json.write(snapshot, instances_json.bot_pids(snapshot)):
+        if remark := instances_json.write(snapshot, instances_json.find_pids(snapshot)):
             warn(remark)
     except ManagerError as error:
         warn(error)
 
 
-def refresh(session: Session, snapshot: FleetSnapshot, pids: Mapping[str, int], warn: Warn) -> None:
+def refresh(session: Session, snapshot: FleetSnapshot, pids: Pids, warn: Warn) -> None:
     """Bring a stale export up to date, if nobody is changing the fleet. A reader never waits, and never fails for it."""
     if snapshot.foreign() or not instances_json.is_stale(snapshot, pids):
         return

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from manager.errors import Locked, ManagerError
+from manager.fleet import start_lock
 from manager.i18n import Text
 from manager.util import ownership
 
@@ -31,13 +32,19 @@ MODE = 0o600
 """Whoever can open the file can lock it, and keep every manager out."""
 LOCKS = Path("/proc/locks")
 PROC = Path("/proc")
+MANAGERS = ("manager", "daemon_manager.py", "manager.daemon_manager")
+"""By the words of a command line: `manager`, `python -m manager`, and the old system's program."""
 
 
 class Held:
     """The fleet's lock as its holder sees it."""
 
-    def __init__(self, descriptor: int | None = None, *, follows_a_kill: bool = False) -> None:
+    def __init__(
+        self, descriptor: int | None = None, *, follows_a_kill: bool = False, has_passed: bool = False
+    ) -> None:
         self._descriptor = descriptor
+        self.has_passed = has_passed
+        """Whether somebody else holds the lock: what it starts has to be looked for."""
         self.follows_a_kill = follows_a_kill
         """Whether the last holder never gave it back: the engine may still be at what it was asked."""
 
@@ -56,18 +63,19 @@ class Held:
 
 @contextmanager
 def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) -> Iterator[Held]:
-    """Holds the fleet's lock. Raises Locked after `wait` seconds, naming the holder.
+    """Holds the fleet's lock. Raises Locked after `wait` seconds, naming the holder; with `force` it goes on then.
 
-    `force` goes on without it, and leaves word for its holder: a stop that passes the lock must not be undone by who
+    Who goes on without it leaves word for its holder: a stop that passes the lock must not be undone by who
     holds it. It also goes on where no lock file can be made. A reader that has the lock for a moment is waited for: it
     starts nothing, and who passes it holds no lock that keeps the next manager out.
     """
     descriptor = _open_if_possible(path) if force else _open(path)
     if descriptor is None:
-        yield Held()
+        yield Held(has_passed=True)
         return
+    starts = start_lock.open_file(path)
     try:
-        holder = _locked_out_by(descriptor, max(wait, READER_S), passes=force)
+        holder = _locked_out_by(descriptor, max(wait, READER_S), passes=force and not wait)
         if holder is None:
             follows_a_kill = bool(_note(descriptor))
             _sign(descriptor, _signature(command))
@@ -77,13 +85,15 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
                 _unsign(descriptor)
         elif force:
             _sign(descriptor, {**_note(descriptor), "passed_by": _signature(command)})
-            yield Held()
+            yield Held(has_passed=True)
         else:
             raise Locked(
                 "the fleet is locked by {holder}; wait for it, or use --lock-wait SECONDS",
                 holder=_named(descriptor, holder),
             )
     finally:
+        if starts is not None:
+            os.close(starts)
         os.close(descriptor)
 
 
@@ -111,6 +121,47 @@ def held_by(path: Path) -> Note | None:
     finally:
         os.close(descriptor)
     return None
+
+
+def unaware_of_marks(path: Path) -> list[int]:
+    """Return the processes that hold the lock or wait for it and look at no halt mark: managers of an earlier version.
+
+    Only those in our sight: without root, the processes of this user.
+    """
+    try:
+        lock, starts = path.stat(), path.with_name(start_lock.NAME)
+        aware = starts.stat() if starts.exists() else None
+    except OSError:
+        return []
+    found = []
+    for process in PROC.glob("[0-9]*"):
+        if not _is_manager(process):
+            continue
+        opened = _opened_by(process)
+        if (lock.st_dev, lock.st_ino) in opened and not (aware and (aware.st_dev, aware.st_ino) in opened):
+            found.append(int(process.name))
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def _is_manager(process: Path) -> bool:
+    """Whether it can start bots at all: any other program that holds the lock only holds it."""
+    try:
+        words = (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(Path(os.fsdecode(word)).name in MANAGERS for word in words if word)
+
+
+def _opened_by(process: Path) -> set[tuple[int, int]]:
+    found = set()
+    try:
+        for descriptor in os.scandir(process / "fd"):
+            with suppress(OSError):
+                file = os.stat(descriptor.path)  # noqa: PTH116 - an entry is not a Path
+                found.add((file.st_dev, file.st_ino))
+    except OSError:  # gone, or somebody else's
+        pass
+    return found
 
 
 def _open(path: Path) -> int:

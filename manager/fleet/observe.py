@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from manager.config import bot_environment
+from manager.config.fleet import Fleet
 from manager.config.spec import config_hash
 from manager.engine import containers as engine_containers
 from manager.engine import labels
@@ -131,13 +132,46 @@ class FleetSnapshot(NamedTuple):
 
     def elsewhere(self, container: Container) -> Elsewhere | None:
         """From which other folder a container of this fleet's name comes; None for one of ours."""
-        fleet = self.project.fleet
-        if container.project_dir and container.project_dir != str(fleet.project_dir):
-            return Elsewhere(container.project_dir, str(fleet.project_dir))
-        database = str(fleet.database_dir(container.instance))
-        if container.data_source and container.data_source != database:
-            return Elsewhere(container.data_source, database)
+        fleet, view = self.project.fleet, self.views.get(container.instance)
+        return elsewhere(container, view.supervision if view else None, fleet)
+
+
+def elsewhere(container: Container, said: SupervisorState | None, fleet: Fleet) -> Elsewhere | None:
+    """From which other folder a container comes; None where its database folder is the very one that is ours now.
+
+    A path can lead there by a link, and the folder can have been moved since: then our supervisor's file tells, and while the
+    container is up also the lock, which the one in a copy of our folder does not hold.
+    """
+    source, database = container.data_source, fleet.database_dir(container.instance)
+    if not source:
+        there = container.project_dir
+        if not there or there == str(fleet.project_dir) or _is_same_file(Path(there), fleet.project_dir):
+            return None
+        return Elsewhere(there, str(fleet.project_dir))
+    is_same = _is_same_file(Path(source), database)
+    if is_same or (is_same is None and source == str(database)):
         return None
+    is_named = said is not None and said.container == container.id
+    if is_named and (
+        is_same is None
+        or (container.is_up and supervisor_state.is_held(fleet.instance_state_dir(container.instance)))
+    ):
+        return None
+    is_labelled = container.project_dir not in ("", str(fleet.project_dir))
+    return (
+        Elsewhere(container.project_dir, str(fleet.project_dir))
+        if is_labelled
+        else Elsewhere(source, str(database))
+    )
+
+
+def _is_same_file(there: Path, here: Path) -> bool | None:
+    """Whether two paths lead to one file at this moment; None where one of them leads nowhere that we can see."""
+    try:
+        first, second = there.stat(), here.stat()
+    except OSError:
+        return None
+    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
 
 
 def look(project: Project, engine: Engine) -> FleetSnapshot:
@@ -225,7 +259,20 @@ def assemble(
         )
         for each, spec in project.specs.items()
     }
-    plan_input = PlanInput(wanted, observed.containers, verdicts, project.memory, image.id, kept)
+    idle = frozenset(
+        each.instance
+        for each in observed.containers.values()
+        if (state := said.get(each.instance)) and state.container == each.id and state.is_halted
+    )
+    moved = frozenset(
+        each.instance
+        for each in observed.containers.values()
+        if each.data_source
+        and each.data_source != str(fleet.database_dir(each.instance))
+        and not _is_same_file(Path(each.data_source), fleet.database_dir(each.instance))
+        and elsewhere(each, said.get(each.instance), fleet) is None
+    )
+    plan_input = PlanInput(wanted, observed.containers, verdicts, project.memory, image.id, kept, idle, moved)
     views = {
         each: Instance(
             each,

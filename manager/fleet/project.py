@@ -14,7 +14,7 @@ from manager.config.spec import InstanceSpec
 from manager.config.variables import merge_environment, read_dotenv
 from manager.engine import containers, labels
 from manager.errors import ConfigError, Problem, UsageError
-from manager.fleet import host, state_file
+from manager.fleet import halt_mark, host, state_file
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
 
@@ -117,7 +117,7 @@ def read(project_dir: Path) -> Project:
     return Project(
         fleet=fleet,
         loaded=loaded,
-        memory=remembered,
+        memory=halt_mark.overlaid(remembered, fleet, specs),
         variables=variables,
         specs=specs,
         problems=tuple(problems),
@@ -142,9 +142,12 @@ def by_containers(
         return None
     ((name, data_dir),) = places
     fleet = Fleet(name, project_dir, data_dir)
-    return Project(
-        fleet, LoadedConfigs(), state_file.load(fleet.state_file, fleet.name), {}, {}, tuple(problems), ()
-    )
+    return Project(fleet, LoadedConfigs(), remembered(fleet), {}, {}, tuple(problems), ())
+
+
+def remembered(fleet: Fleet, instances: Iterable[str] = ()) -> FleetState:
+    """What is remembered now, with what the halt marks say of these and of all other known instances."""
+    return halt_mark.overlaid(state_file.load(fleet.state_file, fleet.name), fleet, instances)
 
 
 def _on_disk(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from manager.config.fleet import DEFAULT_PARALLELISM
 from manager.engine import labels
 from manager.errors import ConfigError
-from manager.fleet import observe, state_file
+from manager.fleet import observe
 from manager.fleet import project as projects
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
@@ -84,7 +84,7 @@ class Session:
                 if instance not in touched
             }
         after_listing()
-        project = before.project._replace(memory=state_file.load(fleet.state_file, fleet.name))
+        project = before.project._replace(memory=projects.remembered(fleet, before.project.specs))
         return observe.assemble(project, observed, before.image, known)
 
     def close(self) -> None:

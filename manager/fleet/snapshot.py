@@ -31,6 +31,10 @@ class PlanInput(NamedTuple):
     image_id: str = ""
     kept: frozenset[str] = frozenset()
     """Instances whose config cannot be loaded: neither touched nor taken for orphans."""
+    idle: frozenset[str] = frozenset()
+    """Instances whose container is up without a bot: its supervisor has found a halt mark."""
+    moved: frozenset[str] = frozenset()
+    """Instances whose container was made when our folder was elsewhere: it cannot be started again."""
 
     @property
     def orphans(self) -> list[str]:
@@ -51,9 +55,9 @@ class PlanInput(NamedTuple):
         return (remembered.wish == "stopped" or bool(remembered.halted)) and not self.is_up(instance)
 
     def is_up(self, instance: str) -> bool:
-        """Whether its container is up."""
+        """Whether its container is up, and more than a supervisor that idles by a halt mark."""
         container = self.containers.get(instance)
-        return container is not None and container.is_up
+        return container is not None and container.is_up and instance not in self.idle
 
     def runs_elsewhere(self, instance: str) -> bool:
         """Whether another container runs its bot: to be said, not to be passed over as stopped."""

@@ -5,16 +5,27 @@ It outlives `down`. A container's label wins over what is remembered here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
 
-from manager.errors import Problem
+from manager.config.fleet import Fleet
+from manager.errors import ManagerError, Problem, writing_to
 from manager.i18n import mark
-from manager.util import atomic_file, strict_json
+from manager.util import atomic_file, ownership, strict_json
+from manager.util.polling import wait_until
 
 SCHEMA = 1
+LOCK = ".fleet.json.lock"
+WAIT_S = 2.0
+"""A change of the file takes milliseconds, on a busy disk some hundred."""
+POLL_S = 0.01
 FIRST_PORT = 5001
 LAST_PORT = 65535
 
@@ -145,6 +156,57 @@ def load(path: Path, fleet: str) -> FleetState:
 
 def _unusable(fleet: str, fault: Problem) -> FleetState:
     return FleetState(fleet, faults=(fault,))
+
+
+def update(fleet: Fleet, change: Callable[[FleetState], FleetState], wait: float = WAIT_S) -> FleetState:
+    """Apply one caller's own change to the file as it is at this moment, and return what it holds then. Raises ManagerError.
+
+    A short lock of its own, and nothing that was read before: whoever holds the fleet's lock cannot write back what a halt has
+    changed meanwhile. After `wait` seconds it goes on without the lock: a halt is not to wait for a disk that hangs.
+    """
+    path = fleet.state_file
+    with suppress(OSError):
+        ownership.make_folder(path.parent)
+    with _locked(path.with_name(LOCK), wait):
+        present = load(path, fleet.name)
+        after = change(present)
+        if after == present:
+            return present
+        if present.faults:
+            raise ManagerError("cannot change the fleet's state: {fault}", fault=present.faults[0])
+        with writing_to(path):
+            ownership.make_folder(path.parent)
+            save(path, after)
+        return after
+
+
+@contextmanager
+def _locked(path: Path, wait: float) -> Iterator[None]:
+    """Hold the lock, where there can be one. A disk that is full keeps nobody from what needs no new file."""
+    descriptor: int | None = None
+    with suppress(OSError):
+        descriptor = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600
+        )
+        if owner := ownership.inherited_owner(path):
+            os.fchown(descriptor, *owner)
+    try:
+        if descriptor is not None:
+            wait_until(partial(_is_taken, descriptor), time.monotonic() + wait, POLL_S)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _is_taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def save(path: Path, memory: FleetState) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from manager.fleet import display
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.util import formatting
@@ -22,6 +23,7 @@ def status_object(view: Instance, snapshot: FleetSnapshot, pid: int) -> dict[str
         "instance_id": view.id,
         "state": view.verdict.state,
         "why": str(why) if why else None,
+        **display.doing_object(view),
     }
 
 

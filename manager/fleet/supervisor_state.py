@@ -5,10 +5,16 @@ A bot can write into the same folder. So nothing here waits, follows a link, rea
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import re
+import stat
+from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from manager.errors import ManagerError
@@ -30,6 +36,52 @@ FINAL = frozenset({"failed", "completed"})
 STALE_INTERVALS = 3
 STALE_MARGIN_S = 5.0
 """A probe may wait out its own time-out before the supervisor writes again."""
+
+
+MAX_AMOUNT_LENGTH = 40
+CURRENCY = re.compile(r"[A-Za-z0-9._-]{1,12}")
+
+
+class Position(NamedTuple):
+    """What a bot held when it last reported: an exact amount, below 0 is short, and its currency."""
+
+    amount: Decimal
+    base: str
+
+    def __str__(self) -> str:
+        return f"{self.amount:f} {self.base}".rstrip()
+
+
+MAX_PARAMS = 16
+MAX_PARAM = 200
+"""Characters of a condition's parameter."""
+CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class Condition(NamedTuple):
+    """What a bot says that it is doing: a code of the contract (docker/README.md), or one that is not known here.
+
+    `since`: the time since which the supervisor has seen that code; None where it is the bot's own word.
+    """
+
+    code: str
+    params: Mapping[str, object] = MappingProxyType({})
+    since: float | None = None
+
+
+class Cancel(NamedTuple):
+    """How far the cancelling of a failed live bot's orders is: `running`, `failing` or `confirmed`."""
+
+    state: str
+    open_orders_left: int | None = None
+    tries: int = 0
+    why: str | None = None
+    reason: object = None
+
+    @property
+    def message(self) -> Text | None:
+        """Why the last try did not get the orders cancelled, for a person."""
+        return supervisor_messages.message(self.reason, self.why)
 
 
 class LastExit(NamedTuple):
@@ -71,11 +123,24 @@ class SupervisorState(NamedTuple):
     health_detail: str | None
     last_exit: LastExit | None
     reason: object = None
+    anchor_pid: int | None = None
+    """A process that lives as long as the supervisor keeps the bot running, through all restarts of the bot."""
+    restarts_since_healthy: int = 0
+    health_checked_at: float | None = None
+    health_condition: Condition | None = None
+    """Of a degraded bot: why it cannot trade now."""
+    cancel: Cancel | None = None
 
     @property
     def message(self) -> Text | None:
         """Why the state is as it is, for a person."""
         return supervisor_messages.message(self.reason, self.why)
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether the supervisor has found a halt mark: its container is up, it holds its lock, and no bot runs in it."""
+        code = self.reason.get("code") if isinstance(self.reason, dict) else None
+        return self.state == "stopped" and code == "halted" and self.bot_pid is None
 
     def is_older_than_boot(self, uptime: float) -> bool:
         """Whether the supervisor has not spoken since the host was started."""
@@ -103,23 +168,77 @@ def open_orders_left(state_dir: Path) -> int | None:
         return None
 
 
-def is_held(state_dir: Path) -> bool:
-    """Whether a supervisor or its bot lives, in whatever container, of whatever engine: it holds the instance's lock."""
+def position_left(state_dir: Path) -> Position | None:
+    """What the bot held by its last report, which outlives it; None when it said nothing that can be read."""
     try:
-        descriptor = os.open(
-            state_dir / LOCK_FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        )
+        report = _read(state_dir / REPORT_FILE)["report"]
+        amount, base = report["position"], report.get("base")
+        if isinstance(amount, bool) or not isinstance(amount, str | int | float):
+            return None
+        text = str(amount)
+        if len(text) > MAX_AMOUNT_LENGTH or not text.isascii():
+            return None
+        number = Decimal(text)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ArithmeticError):
+        return None
+    if not number.is_finite() or abs(number.adjusted()) > MAX_AMOUNT_LENGTH:
+        return None
+    return Position(number, base if isinstance(base, str) and CURRENCY.fullmatch(base) else "")
+
+
+def has_bot(state_dir: Path) -> bool:
+    """Whether a bot may live there: some supervisor holds the instance's lock, and does not say that it idles by a halt mark."""
+    if not is_held(state_dir):
+        return False
+    state = read(state_dir)
+    return state is None or not state.is_halted
+
+
+def is_held(state_dir: Path) -> bool:
+    """Whether a supervisor or its bot lives, in whatever container, of whatever engine: it holds the instance's locks.
+
+    A bot can put something else in the place of the file: then only the lock of the secrets folder counts, which it cannot change.
+    """
+    lock = state_dir / LOCK_FILE
+    secrets = state_dir.parent.parent / "secrets" / state_dir.name
+    return (_is_regular(lock) and _is_locked(lock)) or _is_locked(secrets, os.O_DIRECTORY)
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
     except FileNotFoundError:
         return False
-    except OSError:  # what cannot be looked at is not known to be free
+    except OSError:  # what is out of our sight is not known to be free
         return True
+
+
+def _is_locked(path: Path, flags: int = 0) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | flags)
+    except (
+        PermissionError
+    ):  # the folder of another user, who has the lock file too; of a file it is not known to be free
+        return not flags
+    except OSError:
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except OSError:  # a file system that locks only files open for writing
+        return False
     finally:
         os.close(descriptor)
     return False
+
+
+def require_forgettable(state_dir: Path) -> None:
+    """Raises ManagerError for what would keep `forget` from its work: before a bot is stopped that could then not be started."""
+    if state_dir.exists() and not os.access(state_dir, os.W_OK | os.X_OK):
+        raise ManagerError(
+            "cannot remove {path}: {why}", path=state_dir / STATE_FILE, why=os.strerror(errno.EACCES)
+        )
 
 
 def forget(state_dir: Path) -> None:
@@ -131,13 +250,23 @@ def forget(state_dir: Path) -> None:
     for name in (STATE_FILE, REPORT_FILE):
         path = state_dir / name
         try:
-            path.unlink(missing_ok=True)
+            _put_away(path)
         except OSError as error:
             raise ManagerError(
                 "cannot remove {path}: {why}", path=path, why=error.strerror or error
             ) from error
     if said is not None and said.state in FINAL:
         atomic_file.sync_folder(state_dir)
+
+
+def _put_away(path: Path) -> None:
+    """Removes it. A folder, which a bot can put there, gets another name."""
+    try:
+        path.unlink(missing_ok=True)
+    except (IsADirectoryError, PermissionError):
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise
+        path.rename(path.with_name(f"{path.name}.moved-{os.urandom(3).hex()}"))
 
 
 def uptime() -> float:
@@ -170,6 +299,46 @@ def _decoded(raw: Any) -> SupervisorState:
         health_detail=_text_or_none(health.get("detail")),
         last_exit=_last_exit(last) if last else None,
         reason=raw.get("reason"),
+        anchor_pid=_count(raw["anchor_pid"]) if raw.get("anchor_pid") else None,
+        restarts_since_healthy=_count(restarts.get("since_healthy") or 0),
+        health_checked_at=_number(health["checked_at"]) if health.get("checked_at") else None,
+        health_condition=condition(health.get("condition")),
+        cancel=_cancel(raw.get("cancel")),
+    )
+
+
+def condition(raw: Any) -> Condition | None:
+    """The valid part of a condition, as bots and supervisors write it; None where there is none."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("code"), str):
+        return None
+    code, params, since = raw["code"], raw.get("params"), raw.get("since")
+    valid: dict[str, object] = {}
+    for name, value in list(params.items() if isinstance(params, dict) else ())[:MAX_PARAMS]:
+        if isinstance(value, str):
+            valid[name[:MAX_PARAM]] = replace_unprintable(value[:MAX_PARAM])
+        elif value is None or isinstance(value, bool | int | float):
+            valid[name[:MAX_PARAM]] = value if _is_moderate(value) else None
+    return Condition(
+        code if CODE.fullmatch(code) else "unknown",
+        valid,
+        float(since) if isinstance(since, int | float) and _is_moderate(since) else None,
+    )
+
+
+def _is_moderate(value: object) -> bool:
+    return not isinstance(value, int | float) or -MAX_NUMBER < value < MAX_NUMBER
+
+
+def _cancel(raw: Any) -> Cancel | None:
+    if not isinstance(raw, dict):
+        return None
+    left = raw.get("open_orders_left")
+    return Cancel(
+        _text(raw["state"]),
+        None if left is None else _count(left),
+        _count(raw.get("tries") or 0),
+        _text_or_none(raw.get("why")),
+        raw.get("reason"),
     )
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from manager.errors import ManagerError
+from manager.fleet.halt_mark import HaltMark
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection
 from manager.fleet.state_file import Wish
+from manager.fleet.supervisor_state import Position
 from manager.i18n import Text
 
 Kind = Literal["create", "recreate", "rollback", "start", "restart", "stop", "remove", "leave"]
@@ -54,6 +56,7 @@ class Outcome(NamedTuple, Generic[AnyAction]):
     """What became of one action: of a container's, or of an import's or a restore's.
 
     `was_killed`: its bot did not end in time. `open_orders_left`: the ended bot's own report, None when it gave none.
+    `position`: what it held by its last report.
     """
 
     action: AnyAction
@@ -61,6 +64,7 @@ class Outcome(NamedTuple, Generic[AnyAction]):
     error: ManagerError | None = None
     was_killed: bool = False
     open_orders_left: int | None = None
+    position: Position | None = None
 
 
 def has_started(outcome: Outcome[Action]) -> bool:
@@ -82,3 +86,5 @@ class Change(NamedTuple):
     selection: Selection = EVERYTHING
     wish: Wish | None = None
     needs_sound_configs: bool = True
+    lifts_fleet_mark: HaltMark | None = None
+    """The mark for instances that come later, where this command ends the halt of the whole fleet."""

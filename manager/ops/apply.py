@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
-from manager.errors import EngineUnreachable, ManagerError
-from manager.fleet import instances_json, instances_json_refresh, lock
+from manager.errors import EngineUnreachable, ManagerError, writing_to
+from manager.fleet import halt_mark, instances_json, instances_json_refresh, lock
 from manager.fleet.observe import FleetSnapshot
+from manager.fleet.project import Project
 from manager.fleet.selection import require_known
 from manager.fleet.session import Session
-from manager.ops import desired_state, plan, preflight
+from manager.i18n import Text
+from manager.ops import desired_state, plan, preflight, stop_for_good
 from manager.ops.action import Action, Change, Outcome, has_started
 from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
 from manager.ops.result import Planned, Result
+from manager.ops.stop_for_good import Starts
 
 FEW = 10
 """Instances. Of more it is as cheap to ask the engine for all."""
+LIFTING = frozenset({"up", "start", "restart", "resume", "stop"})
+"""Commands that are a person's word for the instances they name; `watch` names some too, and is nobody's."""
+LIST_LAG_S = 0.2
+"""The engine's list shows a container as running for a moment after its stop has returned."""
 LOOK_HOLDS_S = 2.0
 """How long the others are taken to be as they were seen: the engine needs 10 ms to list a hundred."""
 
@@ -40,21 +48,33 @@ def apply(
 ) -> Result:
     """Carry out the change under the fleet's lock. Raises ManagerError for what keeps it from being begun.
 
-    `force` passes the lock that another manager holds. `new_id`: the id that the instance of the one selected config file
-    bears from now on. `healthy_within`: waits so many seconds until everything that should run is healthy.
+    A `stop` or `down` passes a lock that another manager holds: with `force` at once, else after `lock_wait` seconds. `new_id`:
+    the id that the instance of the one selected config file bears from now on. `healthy_within`: waits so many seconds until
+    everything that should run is healthy.
     """
-    fleet = session.project().fleet
-    with lock.held(fleet.lock_file, change.command, lock_wait, force=force) as held:
+    is_stop = not change.needs_sound_configs
+    project = session.project_to_halt() if is_stop else session.project()
+    fleet = project.fleet
+    marks = halt_mark.find_all(
+        fleet, project.specs
+    )  # as they are when the command is given, before it waits for anybody
+    wait_s = 0.0 if force else lock_wait
+    with lock.held(fleet.lock_file, change.command, wait_s, force=force or is_stop) as held:
         held.settle()
+        starts = _pass(change, project) if is_stop and held.has_passed else None
         if new_id:
             desired_state.name_instance(session, change.selection.files, new_id)
         snapshot, actions, named = _plan(session, change, on_event)
         if held.was_passed():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
+        _lift(change, snapshot, actions, named, marks)
         unsaved = desired_state.save_wish(
-            change, snapshot, desired_state.memory_after(change, snapshot, actions, named)
+            change, fleet, desired_state.memory_change(change, snapshot, actions, named)
         )
         outcomes = _carry_out(session, change, snapshot, actions, held, on_event)
+        if starts is not None:
+            more, unfinished = _until_nothing_starts(session, change, named, starts, held, on_event)
+            outcomes, unsaved = outcomes + more, unsaved or unfinished
         is_all = change.command == "down" and named is None
         try:
             with _network_removed(session, fleet.network) if is_all else nullcontext():
@@ -69,9 +89,80 @@ def apply(
     ids = _to_wait_for(after, actions, outcomes, named)
     after, late = wait.until_healthy(session, after, ids, healthy_within, on_event)
     instances_json_refresh.refresh(
-        session, after, instances_json.bot_pids(after), lambda why: on_event(Warned(why))
+        session, after, instances_json.find_pids(after), lambda why: on_event(Warned(why))
     )
     return Result(after, actions, outcomes, late, unsaved)
+
+
+def _pass(change: Change, project: Project) -> Starts:
+    """Mark what is to be stopped although another manager works on the fleet: before the deed, so that it is not undone."""
+    by: halt_mark.By = "down" if change.command == "down" else "stop"
+    named = change.selection.named(project)
+    halted = {each for each, mark in halt_mark.find_all(project.fleet).items() if mark.by == "halt"}
+    ids = set(halt_mark.folders(project.fleet)) - halted if named is None else named
+    stop_for_good.mark_all(project.fleet, by, sorted(ids))
+    return Starts(project.fleet)
+
+
+def _lift(
+    change: Change,
+    snapshot: FleetSnapshot,
+    actions: Sequence[Action],
+    named: list[str] | None,
+    marks: Mapping[str, halt_mark.HaltMark],
+) -> None:
+    """Remove the marks that a person's word removes: of those that were there when it was given. Raises ManagerError.
+
+    Its word names an instance; without names it is not about what was halted.
+    """
+    fleet = snapshot.project.fleet
+    if change.command not in LIFTING:
+        return
+    if named is not None:  # `stop ID` too: what it names is stopped from now on, and no longer halted
+        lifted = {each: marks[each] for each in named if each in marks}
+        if change.lifts_fleet_mark is not None:  # of those too that were stopped already when all were halted
+            lifted |= {each: mark for each, mark in marks.items() if mark.by == "halt"}
+    elif change.command == "up":
+        lifted = {each: mark for each, mark in marks.items() if mark.by == "down"}
+    else:
+        starting = {action.instance for action in actions if action.starts}
+        lifted = {each: mark for each, mark in marks.items() if each in starting and mark.by != "halt"}
+    with writing_to(fleet.data_dir / "secrets"):
+        for each, mark in lifted.items():
+            halt_mark.lift(fleet, each, mark)
+        if change.lifts_fleet_mark is not None:
+            halt_mark.lift_of_fleet(fleet, change.lifts_fleet_mark)
+    if lifted:
+        halt_mark.keep_fleet_ready(fleet)
+
+
+def _until_nothing_starts(
+    session: Session,
+    change: Change,
+    named: list[str] | None,
+    starts: Starts,
+    held: lock.Held,
+    on_event: OnEvent,
+) -> tuple[list[Outcome[Action]], ManagerError | None]:
+    """Stop again what has come up, until every start that was under way has ended. Returns what was stopped so."""
+    outcomes: list[Outcome[Action]] = []
+    while True:
+        have_ended = starts.have_ended()
+        time.sleep(LIST_LAG_S)
+        snapshot = session.observe()
+        actions = _ours(snapshot, change.planner(snapshot, named))
+        again = [action for action in plan.effective(actions) if _is_worth_it(action, outcomes)]
+        if again:
+            outcomes += _carry_out(session, change, snapshot, again, held, on_event)
+        elif have_ended:
+            return outcomes, None
+        elif starts.are_too_slow:
+            return outcomes, starts.error()
+
+
+def _is_worth_it(action: Action, outcomes: Sequence[Outcome[Action]]) -> bool:
+    """What could not be stopped once is said, and not tried for ever."""
+    return not any(outcome.error and outcome.action.instance == action.instance for outcome in outcomes)
 
 
 def _plan(
@@ -79,8 +170,8 @@ def _plan(
 ) -> tuple[FleetSnapshot, list[Action], list[str] | None]:
     """Look at the fleet and plan. Returns the named instances too, None for the whole fleet."""
     snapshot = session.observe()
-    snapshot.require_ours()
     if change.needs_sound_configs:
+        snapshot.require_ours()
         for warning in snapshot.project.warnings:
             on_event(Warned(warning))
         named = change.selection.named(snapshot.project)
@@ -91,7 +182,23 @@ def _plan(
         require_known(instance, snapshot)
         if change.needs_sound_configs:
             preflight.require_config(instance, snapshot)
-    return snapshot, change.planner(snapshot, named), named
+    return snapshot, _ours(snapshot, change.planner(snapshot, named)), named
+
+
+def _ours(snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:
+    """A container of another folder's fleet stays as it is, and is said: it keeps nothing of ours from being stopped."""
+    ours = []
+    for action in actions:
+        container = snapshot.plan_input.containers.get(action.instance)
+        place = snapshot.elsewhere(container) if container is not None else None
+        if place is not None and action.kind != "leave":
+            cause = Text(
+                "its container belongs to {there}, not to {here}", there=place.there, here=place.here
+            )
+            ours.append(Action("leave", action.instance, cause))
+        else:
+            ours.append(action)
+    return ours
 
 
 @contextmanager

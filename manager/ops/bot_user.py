@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.config.spec import BOT_ID
 from manager.errors import ManagerError, writing_to
 from manager.fleet import host
-from manager.util import ownership
+from manager.util import atomic_file, ownership
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
 
 UID_VARIABLE, GID_VARIABLE = "BOTFLEET_UID", "BOTFLEET_GID"
+PLACE_VARIABLE = "COMPOSE_FILE"
 
 
 class BotUser(NamedTuple):
@@ -56,6 +58,31 @@ def remembered(fleet: Fleet, variables: Mapping[str, str], user: BotUser) -> dic
     if missing:
         _append(fleet, missing)
     return {**found, **missing}
+
+
+def remember_place(fleet: Fleet) -> None:
+    """Keep COMPOSE_FILE, the file's real path, in .env: Compose that is started through a link then keeps the containers.
+
+    Renewed after a move. A person's own value, which names other files, stays.
+    """
+    wanted, path = str(fleet.compose_file), fleet.dotenv_file
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    except (OSError, UnicodeDecodeError):  # said where its content is needed
+        return
+    found = [number for number, line in enumerate(lines) if line.startswith(f"{PLACE_VARIABLE}=")]
+    if not found:
+        _append(fleet, {PLACE_VARIABLE: wanted})
+        return
+    value = lines[found[-1]].partition("=")[2].strip("'\"")
+    if value == wanted or Path(value).name != fleet.compose_file.name or ":" in value:
+        return
+    with writing_to(path):
+        link = path.resolve()
+        status = link.stat()
+        lines[found[-1]] = f"{PLACE_VARIABLE}={wanted}"
+        owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
+        atomic_file.replace_bytes(link, ("\n".join(lines) + "\n").encode(), status.st_mode & 0o777, owner)
 
 
 def _append(fleet: Fleet, lines: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from manager.errors import ConfigError
+from manager.fleet import halt_mark
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.selection import EVERYTHING, Selection
@@ -32,10 +33,10 @@ def down(selection: Selection = EVERYTHING, *, remove_orphans: bool = False) -> 
 
 
 def start(selection: Selection = EVERYTHING) -> Change:
-    """Start instances that do not run."""
+    """Start instances that do not run; without names not those that are halted, have failed or completed."""
 
     def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
-        return plan.start(snapshot.plan_input, list(snapshot.plan_input.wanted) if named is None else named)
+        return plan.start(snapshot.plan_input, named)
 
     return Change("start", planner, selection, "run")
 
@@ -65,7 +66,9 @@ def resume(project: Project, selection: Selection, warn: Callable[[Text], object
     """
     if project.memory.faults:
         raise ConfigError(project.memory.faults)
+    fleet_mark = None
     if selection.named(project) is None:
+        fleet_mark = halt_mark.of_fleet(project.fleet)
         halted = project.memory.halted
         selection = Selection([instance for instance in halted if instance in project.specs])
         if not selection.ids:
@@ -76,7 +79,7 @@ def resume(project: Project, selection: Selection, warn: Callable[[Text], object
     def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
         return plan.resume(snapshot.plan_input, named or [])
 
-    return Change("resume", planner, selection)
+    return Change("resume", planner, selection, lifts_fleet_mark=fleet_mark)
 
 
 def recover(instances: Sequence[str]) -> Change:

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from manager.errors import ConfigError, ManagerError, UsageError, writing_to
-from manager.fleet import state_file
+from manager.config.fleet import Fleet
+from manager.errors import ConfigError, ManagerError, UsageError
+from manager.fleet import halt_mark, state_file
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import FleetState
 from manager.ops.action import Action, Change
-from manager.util import formatting, ownership
+from manager.util import formatting
+
+StateChange = Callable[[FleetState], FleetState]
 
 
-def remember(snapshot: FleetSnapshot, after: FleetState) -> None:
-    """Writes the memory, if it has changed. Raises ManagerError."""
-    if after == snapshot.project.memory:
-        return
-    if after.faults:
-        raise ManagerError("cannot restore the fleet's state: {fault}", fault=after.faults[0])
-    path = snapshot.project.fleet.state_file
-    with writing_to(path):
-        ownership.make_folder(path.parent)
-        state_file.save(path, after)
+def remember(fleet: Fleet, change: StateChange) -> None:
+    """Apply the change to state/fleet.json as it is now. Raises ManagerError."""
+    state_file.update(fleet, change)
 
 
-def save_wish(change: Change, snapshot: FleetSnapshot, after: FleetState) -> ManagerError | None:
+def save_wish(change: Change, fleet: Fleet, memory_change: StateChange) -> ManagerError | None:
     """The wish is written before the deed: a manager killed in between must not leave a lie behind.
 
     A bot that is to be stopped is stopped, though, even on a disk that is full; the error is for the end.
     """
     try:
-        remember(snapshot, after)
+        remember(fleet, memory_change)
     except ManagerError as error:
         if change.command == "down":  # a hint for `watch`, and nothing that a stop may fail for
             return None
@@ -43,30 +39,42 @@ def save_wish(change: Change, snapshot: FleetSnapshot, after: FleetState) -> Man
     return None
 
 
-def memory_after(
+def memory_change(
     change: Change, snapshot: FleetSnapshot, actions: list[Action], named: list[str] | None
-) -> FleetState:
-    """What is remembered from now on."""
-    after = snapshot.project.memory
-    plan_input = snapshot.plan_input
-    if change.wish is not None:
-        after = after.with_wish(_asked(change, plan_input, actions, named), change.wish)
-    elif change.command == "resume":
-        after = after.with_resumed(named or [])
-    elif change.command == "up":  # what a person stopped here, and then started by docker's own means
-        wishes = plan_input.memory.instances
-        after = after.with_wish([each for each in wishes if plan_input.is_up(each)], "run")
-    if change.command == "down":
-        gone = [action.instance for action in actions if action.kind == "remove"]
-        after = after.with_taken_down(gone, time.time())
+) -> StateChange:
+    """What this command changes in the memory, and nothing else: whatever others have written since stays."""
+    plan_input, fleet = snapshot.plan_input, snapshot.project.fleet
+    asked = _asked(change, plan_input, actions, named)
+    wishes = plan_input.memory.instances
     starting = [action.instance for action in actions if action.starts]
-    after = after.with_registered(starting, formatting.iso(time.time()))
     open_ports = {
         each: spec.web_port
         for each, spec in snapshot.project.specs.items()
         if each in starting and spec.web_port is not None
     }
-    return after.with_ports(open_ports)
+
+    def changed(after: FleetState) -> FleetState:
+        if change.wish == "run":
+            after = after.with_wish(_unmarked(fleet, asked), "run")
+        elif change.wish is not None:
+            after = after.with_wish(asked, change.wish)
+        elif change.command == "resume":
+            after = after.with_resumed(_unmarked(fleet, named or []))
+        elif change.command == "up":  # what a person stopped here, and then started by docker's own means
+            up = [each for each in wishes if plan_input.is_up(each)]
+            after = after.with_wish(_unmarked(fleet, up), "run")
+        if change.command == "down":
+            gone = [action.instance for action in actions if action.kind == "remove"]
+            after = after.with_taken_down(gone, time.time())
+        after = after.with_registered(starting, formatting.iso(time.time()))
+        return after.with_ports(open_ports)
+
+    return changed
+
+
+def _unmarked(fleet: Fleet, instances: Iterable[str]) -> list[str]:
+    """A mark that stands was made since this command has looked: what it came with is not to be lost."""
+    return [each for each in instances if halt_mark.find(fleet, each) is None]
 
 
 def _asked(
@@ -75,7 +83,7 @@ def _asked(
     """Of which instances a person has just asked something."""
     if named is not None:
         return named
-    if change.command == "restart":  # leaves alone what is stopped
+    if change.command in {"restart", "start"}:  # leave alone what is stopped, halted, or has ended by itself
         return [action.instance for action in actions if action.kind != "leave"]
     everything = [*{**plan_input.wanted, **plan_input.containers}]
     if change.command == "stop":  # keeps what is halted on the list of `resume`
@@ -99,7 +107,7 @@ def name_instance(session: Session, files: Sequence[str], wanted: str) -> None:
         )
     file = snapshot.project.specs[present].config_file
     _require_free_id(wanted, file, snapshot)
-    remember(snapshot, snapshot.project.memory.with_id(file, wanted))
+    remember(snapshot.project.fleet, lambda memory: memory.with_id(file, wanted))
 
 
 def _require_free_id(instance: str, file: str, snapshot: FleetSnapshot) -> None:

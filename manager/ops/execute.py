@@ -16,7 +16,7 @@ from manager.engine import container_config, port_holder
 from manager.engine.client import MOST_CALLS, Engine
 from manager.engine.containers import DEFAULT_STOP_TIMEOUT_S, Container
 from manager.errors import EngineError, ManagerError, NameTaken, NotFound
-from manager.fleet import host, supervisor_state
+from manager.fleet import halt_mark, host, start_lock, supervisor_state
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text, mark
 from manager.ops import instance_folders, rollback_store
@@ -25,6 +25,12 @@ from manager.ops.stop import stop
 from manager.util.threads import TaskGroup
 
 INTERRUPTED = Text("interrupted")
+CALLED_OFF: Mapping[halt_mark.By, str] = {
+    "halt": mark("it is halted; `manager resume` brings back what ran"),
+    "stop": mark("it was stopped meanwhile"),
+    "down": mark("it was taken down meanwhile"),
+}
+"""By whom a mark is, and what is said of a start that finds it."""
 
 
 class ExecutionContext(NamedTuple):
@@ -117,6 +123,8 @@ def _perform(
     """Do it. Returns how a bot was stopped on the way, None where none was. Raises ManagerError."""
     instance = action.instance
     stopped: Outcome[Action] | None = None
+    if action.starts:  # before anything is stopped or made for it
+        _require_not_called_off(instance, context)
     match action.kind:
         case "create":
             _make_ready(instance, context)
@@ -143,6 +151,7 @@ def _perform(
             _start(action, context)
         case "restart":
             _make_ready(instance, context, as_it_was=action.as_it_was)
+            supervisor_state.require_forgettable(context.fleet.instance_state_dir(instance))
             stopped = _stop(instance, context)
             _start(action, context)
         case "stop":
@@ -236,21 +245,25 @@ def _start(action: Action, context: ExecutionContext) -> None:
 
 
 def _engine_start(instance: str, container_id: str, context: ExecutionContext) -> None:
-    try:
-        context.engine.start(container_id, before=lambda: _require_not_called_off(instance, context))
-    except EngineError as error:
-        raise _start_error(instance, error, context) from error
-    try:
-        _require_not_called_off(instance, context)
-    except ManagerError:  # called off while the engine started it: who called it off did not see it
-        spec = context.specs.get(instance)
-        context.engine.stop(container_id, spec.container_stop_timeout if spec else DEFAULT_STOP_TIMEOUT_S)
-        raise
+    """Start it between two looks at what may have called it off; a halt waits until both have been taken."""
+    with start_lock.under_way(context.fleet):
+        try:
+            context.engine.start(container_id, before=lambda: _require_not_called_off(instance, context))
+        except EngineError as error:
+            raise _start_error(instance, error, context) from error
+        try:
+            _require_not_called_off(instance, context)
+        except ManagerError:  # called off while the engine started it: who called it off did not see it
+            spec = context.specs.get(instance)
+            context.engine.stop(container_id, spec.container_stop_timeout if spec else DEFAULT_STOP_TIMEOUT_S)
+            raise
 
 
 def _require_not_called_off(instance: str, context: ExecutionContext) -> None:
     if why := context.called_off():
         raise ManagerError("{id} is not started: {why}", id=instance, why=why)
+    if found := halt_mark.find(context.fleet, instance):
+        raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[found.by]))
 
 
 def _start_error(instance: str, error: EngineError, context: ExecutionContext) -> ManagerError:

@@ -15,7 +15,6 @@ from manager.config.fleet import Fleet
 from manager.engine.client import MOST_CALLS, Engine
 from manager.engine.containers import Container
 from manager.errors import (
-    BAD_CONFIG,
     FAILED,
     OK,
     TIMED_OUT,
@@ -24,21 +23,19 @@ from manager.errors import (
     ManagerError,
     worst_exit_code,
 )
-from manager.fleet import instances_json_refresh, lock, supervisor_state
+from manager.fleet import halt_mark, instances_json_refresh, lock, supervisor_state
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection, no_instance
 from manager.fleet.session import Session
+from manager.fleet.supervisor_state import Position
 from manager.i18n import Text
-from manager.ops import desired_state, open_orders
+from manager.ops import desired_state, open_orders, stop_for_good
 from manager.ops.action import Action, Outcome
 from manager.ops.events import Warned
 from manager.ops.open_orders import Answer
 from manager.ops.stop import stop
+from manager.ops.stop_for_good import Marked, Starts
 from manager.util.threads import TaskGroup
-
-ROUNDS = 3
-"""What somebody starts while the fleet is being halted is stopped again; who does it all the time has to be found first."""
-
 
 ASKED_AT_ONCE = 8
 """Each loads an exchange's client: 80 MB, and half a second of a core."""
@@ -51,7 +48,7 @@ class HaltOutcome(NamedTuple):
     """What became of one instance's container, or of an instance that has none.
 
     `stopped`: None for one that was not up. `is_down`: verified. `reported`: the open orders that its bot told of when it
-    ended. `answer`: the exchange's, None where it was not asked.
+    ended. `answer`: the exchange's, None where it was not asked. `position`: what it held by its last report.
     """
 
     instance: str
@@ -62,6 +59,7 @@ class HaltOutcome(NamedTuple):
     reported: int | None
     has_run: bool
     answer: Answer | None
+    position: Position | None = None
 
     @property
     def was_killed(self) -> bool:
@@ -85,18 +83,22 @@ class HaltOutcome(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The halted fleet. `unsaved`: why the halt could not be remembered, although everything was stopped."""
+    """The halted fleet. `unsaved`: why the halt could not be remembered, although everything was stopped.
+
+    `unfinished`: who may still start something.
+    """
 
     snapshot: FleetSnapshot
     outcomes: Sequence[HaltOutcome]
     unsaved: ManagerError | None = None
+    unfinished: ManagerError | None = None
 
     @property
     def exit_code(self) -> int:
         """The exit code that all of it comes to."""
         codes = [outcome.exit_code for outcome in self.outcomes]
-        codes += [BAD_CONFIG for _problem in self.snapshot.foreign()]
-        return worst_exit_code(codes if self.unsaved is None else [*codes, self.unsaved.exit_code])
+        codes += [error.exit_code for error in (self.unsaved, self.unfinished) if error is not None]
+        return worst_exit_code(codes)
 
 
 class ContainerStopped(NamedTuple):
@@ -126,33 +128,53 @@ OnHaltEvent = Callable[[HaltEvent], object]
 
 def halt(session: Session, on_event: OnHaltEvent, selection: Selection = EVERYTHING) -> Result:
     """Stop every instance at once, whatever else is locked or cannot be read, and verify it. Raises ManagerError."""
-    fleet = session.project_to_halt().fleet
+    project = session.project_to_halt()
+    fleet, named = project.fleet, selection.named(project)
+    marked = stop_for_good.mark_all(fleet, "halt", named)
+    starts = Starts(fleet)
     try:
         with lock.held(fleet.lock_file, "halt", force=True) as held:
-            return _halt(session, selection, held, on_event)
+            return _halt(session, selection, held, marked, starts, on_event)
     except EngineUnreachable:
         if alive := _alive(fleet):
             on_event(MayTrade(alive))
         raise
 
 
-def _halt(session: Session, selection: Selection, held: lock.Held, on_event: OnHaltEvent) -> Result:
+def _halt(
+    session: Session,
+    selection: Selection,
+    held: lock.Held,
+    marked: Marked,
+    starts: Starts,
+    on_event: OnHaltEvent,
+) -> Result:
     snapshot, engine = session.observe(), session.engine()
+    fleet = snapshot.project.fleet
     chosen = chosen_instances(selection, snapshot)
     ran = {instance for instance in chosen if snapshot.plan_input.is_up(instance)}
-    unsaved = _remember(snapshot, chosen, ran)
+    _remember(snapshot, chosen, ran)
 
     def look_again(before: FleetSnapshot) -> FleetSnapshot:
         held.settle()
         return session.look_again(before)
 
-    halted = bring_down(snapshot, chosen, look_again, engine, on_event)
+    halted = bring_down(snapshot, chosen, look_again, engine, starts, on_event)
+    lifted = [each for each in chosen if halt_mark.find(fleet, each) is None]
+    again = stop_for_good.mark_all(fleet, "halt", lifted) if lifted else Marked([])
+    halt_mark.sync(fleet, chosen)
     answers = ask(halted, chosen, engine, on_event)
-    # who held the lock may have started more, and written its own state file over ours
-    unsaved = _remember(halted.snapshot, chosen, ran | halted.came_up) or unsaved
+    unsaved = _remember(halted.snapshot, chosen, ran | halted.came_up)
+    if all(halt_mark.find(fleet, each) for each in chosen):  # a mark outlives a file that cannot be written
+        unsaved = None
     instances_json_refresh.write(halted.snapshot, lambda why: on_event(Warned(why)))
     outcomes = sorted(outcomes_of(halted, chosen, answers), key=lambda outcome: outcome.instance)
-    return Result(halted.snapshot, outcomes, unsaved)
+    return Result(
+        halted.snapshot,
+        outcomes,
+        unsaved and (again.error or marked.error or unsaved),
+        None if halted.is_complete else starts.error(),
+    )
 
 
 def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]:
@@ -183,7 +205,7 @@ def _remember(snapshot: FleetSnapshot, chosen: Sequence[str], ran: set[str]) -> 
     """
     down = [instance for instance in chosen if instance not in ran]
     try:
-        desired_state.remember(snapshot, snapshot.project.memory.with_halted(ran, down))
+        desired_state.remember(snapshot.project.fleet, lambda memory: memory.with_halted(ran, down))
     except ManagerError as error:
         return error
     return None
@@ -195,15 +217,19 @@ def _alive(fleet: Fleet) -> list[str]:
         folders = sorted(folder for folder in fleet.state_dir.iterdir() if folder.is_dir())
     except OSError:
         return []
-    return [folder.name for folder in folders if supervisor_state.is_held(folder)]
+    return [folder.name for folder in folders if supervisor_state.has_bot(folder)]
 
 
 class Halted(NamedTuple):
-    """The fleet after every container was told to stop. `seen`, `stopped`: by container id, all that there were on the way."""
+    """The fleet after every container was told to stop. `seen`, `stopped`: by container id, all that there were on the way.
+
+    `is_complete`: whether no start of before is under way any more.
+    """
 
     snapshot: FleetSnapshot
     seen: Mapping[str, Container]
     stopped: Mapping[str, Outcome[Action]]
+    is_complete: bool = True
 
     @property
     def came_up(self) -> set[str]:
@@ -223,14 +249,25 @@ def containers(snapshot: FleetSnapshot, chosen: Collection[str]) -> list[Contain
     ]
 
 
+def running(snapshot: FleetSnapshot, chosen: Collection[str]) -> list[Container]:
+    """Return those of these containers in which a bot may run: up, and not idle by a halt mark."""
+    own, idle = snapshot.observed.containers, snapshot.plan_input.idle
+    return [
+        container
+        for container in containers(snapshot, chosen)
+        if container.is_up and not (container.instance in idle and own.get(container.instance) is container)
+    ]
+
+
 def bring_down(
     snapshot: FleetSnapshot,
     chosen: Collection[str],
     look_again: Callable[[FleetSnapshot], FleetSnapshot],
     engine: Engine,
+    starts: Starts,
     on_event: OnHaltEvent,
 ) -> Halted:
-    """Tell all that is up to stop, at once; look again, and again stop what is up then."""
+    """Tell all that is up to stop, at once; look again, and stop what has come up, until every start of before has ended."""
     fleet = snapshot.project.fleet
     seen: dict[str, Container] = {}
     stopped: dict[str, Outcome[Action]] = {}
@@ -238,18 +275,26 @@ def bring_down(
     def stop_one(container: Container) -> tuple[Container, Outcome[Action]]:
         return container, stop(container, fleet, engine)
 
-    for _round in range(ROUNDS):
+    while True:
         present = containers(snapshot, chosen)
         seen |= {container.id: container for container in present}
         up = [container for container in present if container.is_up]
         for container, outcome in TaskGroup([partial(stop_one, each) for each in up], MOST_CALLS):
             stopped[container.id] = outcome
             on_event(ContainerStopped(container, outcome, fleet))
+        have_ended = starts.have_ended()
         time.sleep(LIST_LAG_S)
         snapshot = look_again(snapshot)
-        if not any(container.is_up for container in containers(snapshot, chosen)):
-            break
-    return Halted(snapshot, seen, stopped)
+        still_up = running(snapshot, chosen)
+        failed = [container for container in still_up if _has_failed(stopped.get(container.id))]
+        if have_ended and len(failed) == len(still_up):
+            return Halted(snapshot, seen, stopped)
+        if starts.are_too_slow:
+            return Halted(snapshot, seen, stopped, is_complete=have_ended)
+
+
+def _has_failed(outcome: Outcome[Action] | None) -> bool:
+    return outcome is not None and outcome.error is not None
 
 
 def ask(halted: Halted, chosen: Collection[str], engine: Engine, on_event: OnHaltEvent) -> dict[str, Answer]:
@@ -283,7 +328,7 @@ def outcomes_of(halted: Halted, chosen: Collection[str], answers: Mapping[str, A
     """Return one of each container that there was, and of each instance that had none."""
     snapshot = halted.snapshot
     fleet = snapshot.project.fleet
-    still_up = {container.id for container in containers(snapshot, chosen) if container.is_up}
+    still_up = {container.id for container in running(snapshot, chosen)}
     outcomes = [
         _outcome(
             container.instance, container, container.mode, fleet, is_down=container.id not in still_up
@@ -308,8 +353,9 @@ def _outcome(
         container,
         mode,
         stopped=None,
-        is_down=is_down and not supervisor_state.is_held(state_dir),
+        is_down=is_down and not supervisor_state.has_bot(state_dir),
         reported=supervisor_state.open_orders_left(state_dir),
         has_run=supervisor_state.read(state_dir) is not None,
         answer=None,
+        position=supervisor_state.position_left(state_dir),
     )

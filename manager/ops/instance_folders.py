@@ -15,6 +15,7 @@ from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.engine.container_config import binds
 from manager.errors import ManagerError
+from manager.fleet import halt_mark
 from manager.fleet.env_file import ENV_FILE, STAGED_FILE
 from manager.util import atomic_file, ownership, strict_json
 
@@ -40,6 +41,8 @@ def prepare(spec: InstanceSpec, fleet: Fleet, owner: Owner) -> None:
             _own_folder(fleet.data_dir, bind.source, mode, owner)
         for folder in (fleet.state_dir, fleet.secrets_dir(spec.id).parent):
             keep_from_git(folder)
+        halt_mark.keep_ready(fleet.secrets_dir(spec.id), owner if os.geteuid() == 0 else None)
+        halt_mark.keep_ready(fleet.secrets_dir(spec.id).parent)
         _link_database(spec, fleet, owner)
 
 

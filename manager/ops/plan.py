@@ -36,12 +36,19 @@ def up(
     return _in_waves(plan_input, actions)
 
 
-def start(plan_input: PlanInput, named: Iterable[str]) -> list[Action]:
-    """Starts what does not run. A running instance is left alone, even with a changed config."""
+def start(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[Action]:
+    """Starts what does not run. A running instance is left alone, even with a changed config.
+
+    Without names, what is halted and what has ended by itself stays as it is and is named, as with `up`.
+    """
     actions = []
-    for each in named:
-        container = plan_input.containers.get(each)
-        if container is not None and container.engine_state == "paused":
+    for each in plan_input.wanted if named is None else named:
+        container, verdict = plan_input.containers.get(each), plan_input.verdicts.get(each)
+        if named is None and plan_input.memory.of(each).halted and not plan_input.is_up(each):
+            actions.append(left_stopped(plan_input, each))
+        elif named is None and container is not None and container.is_up and verdict and verdict.is_final:
+            actions.append(_left_ended(each, verdict, plan_input.drift(each)))
+        elif container is not None and container.engine_state == "paused":
             actions.append(_left_paused(container, each))
         elif container is not None and _is_busy(plan_input, each):
             cause = Text("already running")
@@ -62,6 +69,8 @@ def restart(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[A
             actions.append(left_stopped(plan_input, each))
         elif container is None:
             actions.append(_created(plan_input, each))
+        elif each in plan_input.moved and not refused:
+            actions.append(_moved(each))
         elif "config" in plan_input.drift(each) and not refused:
             actions.append(Action("recreate", each, Text("config changed")))
         elif container.is_up:
@@ -138,6 +147,8 @@ def _up_one(plan_input: PlanInput, each: str, *, is_named: bool, recreate: bool)
         return _created(plan_input, each)
     if not is_named and verdict is not None and verdict.is_final and container.is_up:
         return _left_ended(each, verdict, drift)
+    if each in plan_input.moved and not refused:
+        return _moved(each)
     if "config" in drift:
         return Action("recreate", each, Text("config changed"))
     if recreate and "image" in drift:
@@ -163,6 +174,11 @@ def _up_one(plan_input: PlanInput, each: str, *, is_named: bool, recreate: bool)
     if "environment" in drift:
         return Action("restart", each, Text("environment changed"))
     return left_refused(each, refused) if refused else None
+
+
+def _moved(instance: str) -> Action:
+    """Its container mounts folders by the path that they had: it runs on, and cannot be started again."""
+    return Action("recreate", instance, Text("moved"), keeps_image=True)
 
 
 def _left_paused(container: Container, instance: str) -> Action:

@@ -5,6 +5,7 @@ hashes.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from functools import partial
 
 from manager.config.fleet import Fleet
@@ -61,6 +62,9 @@ def gather(
         from manager.engine.compose_hash import service_hashes  # and with it `subprocess`
 
         variables = bot_user.remembered(fleet, project.variables, as_user)
+        if fleet.compose_file.exists():
+            with suppress(ManagerError):  # a note for Compose, and nothing that a start may fail for
+                bot_user.remember_place(fleet)
         hashes = service_hashes(project.specs.values(), fleet, variables)
         api_version = engine.api_version()
     else:

@@ -96,7 +96,7 @@ def put_back(
         instance: RejectedRevision(records[instance].config_hash, records[instance].image_id, why[instance])
         for instance in (action.instance for action in todo)
     }
-    desired_state.remember(snapshot, snapshot.project.memory.with_refused(rejected))
+    desired_state.remember(snapshot.project.fleet, lambda memory: memory.with_refused(rejected))
     context = prepare.gather(session, snapshot, todo, held, records)
     outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
     fleet = snapshot.project.fleet

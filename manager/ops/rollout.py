@@ -335,7 +335,7 @@ class _Rollout:
         accepted: dict[str, RejectedRevision | None] = {
             instance: None for instance in ready if memory.of(instance).refused
         }
-        desired_state.remember(self._snapshot, memory.with_refused(accepted))
+        desired_state.remember(self._fleet, lambda present: present.with_refused(accepted))
 
     def _take_back(self, faults: Mapping[str, ManagerError | Text], before: upgrade_records.Steps) -> None:
         """Put back what failed, and stop the roll-out."""

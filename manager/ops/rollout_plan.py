@@ -156,12 +156,19 @@ class Watched(NamedTuple):
     """Ready; why it will not be; None while nobody knows."""
 
     def next(self, view: Instance, now: float, ready: float, deadline: float) -> Watched:
-        """After one more look: healthy without a break, and without a restart, for `ready` seconds is ready."""
+        """After one more look: healthy without a break, and without a restart, for `ready` seconds is ready.
+
+        A degraded bot, whose exchange is away, is neither ready nor failed, however long that takes.
+        """
         state, said = view.verdict.state, view.supervision
         is_its = said is not None and view.container is not None and said.container == view.container.id
         if state in GIVEN_UP or (said is not None and is_its and said.restarts_total):
             why = display.cause(view) or Text(state)
             return self._replace(result=Text("it is {state} ({why})", state=Text(state), why=why))
+        if state == "running" and said is not None and is_its and said.health_condition is not None:
+            return (
+                Watched()
+            )  # it cannot trade now, and neither can the one before it: nothing is proved either way
         since = (self.healthy_since or now) if state == "running" else None
         if since is not None and now - since >= ready:
             return Watched(since, "ready")

@@ -26,12 +26,14 @@ def stop(container: Container, fleet: Fleet, engine: Engine) -> Outcome[Action]:
         pass
     except ManagerError as caught:
         error = caught
+    state_dir = fleet.instance_state_dir(container.instance)
     return Outcome(
         Action("stop", container.instance, Text("asked for")),
         time.monotonic() - began,
         error,
         killed,
-        supervisor_state.open_orders_left(fleet.instance_state_dir(container.instance)),
+        supervisor_state.open_orders_left(state_dir),
+        supervisor_state.position_left(state_dir),
     )
 
 

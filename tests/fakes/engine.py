@@ -23,10 +23,13 @@ from typing import IO, Any, Literal
 
 from manager.engine.client import TELLING_EVENTS, Engine
 from manager.engine.docker_sdk import no_answer
+from manager.engine.endpoint import Endpoint
 from manager.engine.streams import STREAMS, Stream
 from manager.errors import EngineError, NotFound, TimedOut, refusal
 from tests.fakes.containers import KILLED, FakeContainer, FakeImage, Idle, Programs
 from tests.fakes.events import FakeEvents, bears
+
+ENDPOINT = Endpoint("unix:///fake.sock")
 
 API_VERSION = "1.45"
 GONE = "[Errno 111] Connection refused"
@@ -319,7 +322,7 @@ class FakeEngine(Engine):
         with self._asked("wait", container, is_change=False), self._change:
             found = self.find(container)
             if not self._change.wait_for(lambda: not found.is_up or self._why_dead, timeout):
-                raise no_answer("timed out")
+                raise no_answer("timed out", ENDPOINT)
             return found.exit_code
 
     def output(self, container: str, stream: Stream, lines: int) -> str:
@@ -396,7 +399,7 @@ class FakeEngine(Engine):
 
     def _require_alive(self) -> None:
         if self._why_dead:
-            raise no_answer(self._why_dead)
+            raise no_answer(self._why_dead, ENDPOINT)
 
     def _image(self, name: str) -> FakeImage:
         for image in self._images.values():

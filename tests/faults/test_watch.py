@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from manager.engine.http_socket import DEFAULT_SOCKET
+from manager.engine.endpoint import DEFAULT_SOCKET
 from tests.faults import bots
 from tests.faults.conftest import Note
 from tests.fleet import Project, eventually

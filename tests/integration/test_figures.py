@@ -22,7 +22,7 @@ from textual.pilot import Pilot
 from textual.widgets import Log, Static
 
 from bench.proxy import counting
-from manager.engine import http_socket
+from manager.engine import endpoint
 from manager.fleet.selection import EVERYTHING
 from manager.fleet.session import Session
 from manager.monitor.stats.sampler import Sampler
@@ -87,7 +87,9 @@ def test_stats_say_what_docker_stats_says(fleet: Project, session: Session) -> N
     fleet.manager("stop", "bp_sol_01")
     stopped = fleet.manager("stats", "bp_sol_01", "--json").json[0]
     assert stopped["state"] == "stopped"
-    assert [stopped[key] for key in ("cpu_percent", "memory_bytes", "uptime_s", "pnl")] == [None] * 4
+    assert [stopped[key] for key in ("cpu_percent", "memory_bytes", "uptime_s")] == [None] * 3
+    assert stopped["pnl"] is not None, "the last report outlives the bot"
+    assert (stopped["report_is_live"], stopped["market"]) == (False, "synthetic")
     shown = fleet.manager("stats").out
     assert shown.splitlines()[-1].startswith("total: 1 running, 1 stopped; P&L paper ")
     assert "did you mean bp_sol_01?" in fleet.manager("stats", "bp_sol_1", code=2).err
@@ -146,7 +148,7 @@ def test_keys_do_what_the_commands_do(fleet: Project, session: Session) -> None:
 def test_an_engine_that_goes_away_and_comes_back(
     fleet: Project, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = http_socket.local_socket(os.environ)
+    there = endpoint.of(os.environ).socket
     assert there is not None
     ours = tmp_path / "engine.sock"
     monkeypatch.setenv("DOCKER_HOST", f"unix://{ours}")

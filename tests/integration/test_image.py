@@ -118,6 +118,7 @@ def test_the_image_keeps_its_contract(bot_image: str) -> None:
     assert config.get("Volumes") is None
     environ = dict(line.split("=", 1) for line in config["Env"])
     assert environ["BOTFLEET_BOT_COMMAND"] == "/opt/venv/bin/python -u /app/run.py"
+    assert environ["BOTFLEET_CANCEL_COMMAND"] == "/opt/venv/bin/python -u /app/cancel_orders.py"
     assert environ["HOME"] == "/tmp"
     assert environ["PYTHONUNBUFFERED"] == "1"
 
@@ -175,6 +176,7 @@ def test_a_second_build_does_nothing(tag: str, bot: Path, tmp_path: Path) -> Non
 def test_a_bot_of_ones_own_is_copied_as_it_is_but_for_its_keys(tag: str, bot: Path, tmp_path: Path) -> None:
     image, said = build(tag, bot)
     assert config_of(image)["Labels"]["botfleet.open-orders"] == "", "this bot cannot be asked"
+    assert "BOTFLEET_CANCEL_COMMAND=" in config_of(image)["Env"], "nor can it cancel"
     assert f"not copied into the image, since it may hold keys: {bot / '.env'}" in said
     assert in_image(image, "/opt/venv/bin/python", "/app/run.py") == "a package of the bot\n"
     assert in_image(image, "/app/tool.sh") == "ran\n"

@@ -55,12 +55,13 @@ def test_an_old_reader_finds_live_pids(fleet: Project) -> None:
     assert set(records) == {"bp_sol_01", "bp_eth_01"}
     for instance, record in records.items():
         assert set(record) == {
-            "config_file", "pid", "log_dir", "web_port", "started_at", "status", "registered_at", "last_updated",
+            "config_file", "pid", "bot_pid", "log_dir", "web_port", "started_at", "status", "registered_at", "last_updated",
         }  # fmt: skip
-        process = psutil.Process(record["pid"])
+        assert psutil.Process(record["pid"]).ppid() == psutil.Process(record["bot_pid"]).ppid()
+        process = psutil.Process(record["bot_pid"])
         assert "/app/run.py" in process.cmdline()
         folder = fleet.folder / record["log_dir"]
-        assert (folder / "bot.pid").read_text() == f"{record['pid']}\n"
+        assert (folder / "bot.pid").read_text() == f"{record['bot_pid']}\n"
         assert (folder / "daemon.pid").read_text() == f"{process.ppid()}\n"
         assert record["config_file"] == (
             "config/active/backpack_eth.json" if instance == "bp_eth_01" else "config/active/bp_sol_01.json"
@@ -130,7 +131,8 @@ def test_the_manager_recognises_what_compose_made(project: Project) -> None:
 
 
 def test_a_killed_bot_comes_back_after_its_delay(fleet: Project) -> None:
-    pid = fleet.instances()["bp_sol_01"]["pid"]
+    before = fleet.instances()["bp_sol_01"]
+    pid = before["bot_pid"]
     os.kill(pid, signal.SIGKILL)
     restarted = eventually(
         lambda: (
@@ -146,6 +148,8 @@ def test_a_killed_bot_comes_back_after_its_delay(fleet: Project) -> None:
     assert (found["restarts"], found["last_exit"]["signal"]) == (1, "SIGKILL")
     new = fleet.manager("list", "--json").json
     assert next(each["pid"] for each in new if each["id"] == "bp_sol_01") not in (0, pid)
+    assert fleet.instances()["bp_sol_01"]["pid"] == before["pid"], "an old reader saw it live all the time"
+    assert fleet.instances()["bp_sol_01"]["bot_pid"] not in (0, pid)
 
 
 def test_the_fleet_outlives_the_session_that_started_it(project: Project) -> None:

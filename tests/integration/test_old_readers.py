@@ -166,21 +166,25 @@ def test_a_restart_of_one_tells_the_truth_of_the_others(old: Project) -> None:
     old.manager("up", "--wait")
     before = old_read(old_file(old))
     assert old_alive(old_file(old)) == ["old_a", "old_b"]
-    os.kill(before["old_b"]["pid"], signal.SIGKILL)
-    eventually(lambda: not psutil.pid_exists(before["old_b"]["pid"]), 5)
+    os.kill(before["old_b"]["bot_pid"], signal.SIGKILL)
+    eventually(lambda: not psutil.pid_exists(before["old_b"]["bot_pid"]), 5)
+    assert old_alive(old_file(old)) == ["old_a", "old_b"], (
+        "it is kept running, and no command was needed to say so"
+    )
     old.manager("restart", "old_a")
     after = old_read(old_file(old))
-    assert old_alive(old_file(old)) == ["old_a"]
+    assert old_alive(old_file(old)) == ["old_a", "old_b"]
     assert after["old_a"]["pid"] != before["old_a"]["pid"]
-    assert (after["old_b"]["pid"], after["old_b"]["status"]) == (0, "restarting")
+    assert (after["old_b"]["bot_pid"], after["old_b"]["status"]) == (0, "restarting")
+    assert after["old_b"]["pid"] == before["old_b"]["pid"]
     pid_files = {each: old.folder / "logs" / each / "bot.pid" for each in after}
-    assert int(pid_files["old_a"].read_text()) == after["old_a"]["pid"]
+    assert int(pid_files["old_a"].read_text()) == after["old_a"]["bot_pid"]
     assert not pid_files["old_b"].exists()
     old.manager("stop", "old_a")
     stopped = old_read(old_file(old))
     assert (stopped["old_a"]["pid"], stopped["old_a"]["status"]) == (0, "stopped")
     old.manager("start", "old_a")
-    assert old_alive(old_file(old)) == ["old_a"]
+    assert old_alive(old_file(old)) == ["old_a", "old_b"]
 
 
 def test_a_reader_never_meets_a_broken_file_and_finds_the_truth(old: Project) -> None:
@@ -189,10 +193,10 @@ def test_a_reader_never_meets_a_broken_file_and_finds_the_truth(old: Project) ->
         old.manager("up", "--wait")
         assert old_alive(file) == ["old_a", "old_b"]
         for each, info in old_read(file).items():
-            assert "run.py" in " ".join(psutil.Process(info["pid"]).cmdline())
-            assert (old.folder / info["log_dir"] / "bot.pid").read_text().strip() == str(info["pid"])
+            assert "run.py" in " ".join(psutil.Process(info["bot_pid"]).cmdline())
+            assert (old.folder / info["log_dir"] / "bot.pid").read_text().strip() == str(info["bot_pid"])
             assert psutil.pid_exists(int((old.folder / info["log_dir"] / "daemon.pid").read_text()))
-            today = datetime.fromtimestamp(psutil.Process(info["pid"]).create_time()).strftime("%Y-%m-%d")
+            today = datetime.fromtimestamp(psutil.Process(info["bot_pid"]).create_time()).strftime("%Y-%m-%d")
             assert (old.folder / info["log_dir"] / today / "bot_stdout.log").stat().st_size > 0
             assert info["config_file"] == f"config/active/{each}.json"
         old.manager("stop", "old_a")
@@ -204,7 +208,7 @@ def test_a_reader_never_meets_a_broken_file_and_finds_the_truth(old: Project) ->
         assert old_alive(file) == ["old_b"]
         old.manager("start", "old_a", "--wait")
         assert old_alive(file) == ["old_a", "old_b"]
-        os.kill(old_read(file)["old_a"]["pid"], signal.SIGKILL)
+        os.kill(old_read(file)["old_a"]["bot_pid"], signal.SIGKILL)
         eventually(lambda: old.ps()["old_a"]["state"] == "running" and old.ps()["old_a"]["restarts"] == 1)
         eventually(lambda: old_alive(file) == ["old_a", "old_b"])
         old.manager("down")

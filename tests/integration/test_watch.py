@@ -34,7 +34,7 @@ def fleet(project: Project, receiver: Receiver) -> Project:
 
 
 def pid_of(fleet: Project, instance: str) -> int:
-    return int(fleet.instances()[instance]["pid"])
+    return int(fleet.instances()[instance]["bot_pid"])
 
 
 def until_fresh(fleet: Project, instance: str, old: int) -> None:

@@ -327,7 +327,7 @@ def test_ps_in_chinese_is_straight(
     assert "執行中" in lines[1]
     assert "模擬盤" in lines[1]
     assert (
-        wcswidth(head[: head.index("交易所")])
+        wcswidth(head[: head.index("狀態")])
         == wcswidth(lines[1][: lines[1].index("模擬盤")]) + wcswidth("模擬盤") + 2
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from manager.engine import http_socket
+from manager.engine import endpoint
 from manager.fleet import host
 from tests.unit import machine
 from tests.unit.machine import ReadsTheMachine
@@ -30,7 +30,7 @@ def test_its_zone_is_nobodys() -> None:
 
 
 def test_no_engine_is_there(own_home: Path) -> None:
-    assert http_socket.local_socket(os.environ) == f"{own_home}/no-engine.sock"
+    assert endpoint.of(os.environ).socket == f"{own_home}/no-engine.sock"
 
 
 def test_every_port_is_free_unless_the_test_says_else() -> None:

@@ -20,7 +20,7 @@ from manager.monitor.watch import alert_rules, alert_state, messages
 
 PARTIAL: Mapping[str, frozenset[str]] = {
     "manager.cli.commands.import_.DONE": frozenset({"leave", "refuse"}),  # which do nothing
-    "manager.monitor.top.table.STATE_STYLES": frozenset({"failed", "unhealthy"}),  # whose whole row is red
+    "manager.monitor.top.table.SEVERITY_STYLES": frozenset({"bad"}),  # whose whole row is red
     "manager.monitor.watch.alert_state.BACK": frozenset(get_args(alert_rules.InstanceKind)),
 }
 """Tables that lack some words on purpose."""

@@ -42,7 +42,7 @@ def _remember_ports(snapshot: FleetSnapshot) -> None:
     """The ports that stand in the file are the instances' from now on, as after `up`."""
     project = snapshot.project
     ports = {each: spec.web_port for each, spec in project.specs.items() if spec.web_port is not None}
-    desired_state.remember(snapshot, project.memory.with_ports(ports))
+    desired_state.remember(project.fleet, lambda memory: memory.with_ports(ports))
 
 
 def _prepare(session: Session, snapshot: FleetSnapshot) -> None:
@@ -50,6 +50,7 @@ def _prepare(session: Session, snapshot: FleetSnapshot) -> None:
     project, containers = snapshot.project, snapshot.observed.containers
     user = bot_user.bot_user(project.fleet, project.variables, session.engine())
     bot_user.remembered(project.fleet, project.variables, user)
+    bot_user.remember_place(project.fleet)
     for each, spec in project.specs.items():
         instance_folders.prepare(spec, project.fleet, user.owner)
         if each not in containers or not containers[each].is_up:

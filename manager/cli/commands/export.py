@@ -16,7 +16,7 @@ def export_(session: Session, args: Namespace) -> int:
     with lock.held(project.fleet.lock_file, "export", args.lock_wait):
         snapshot = session.observe()
         snapshot.require_ours()
-        if remark := instances_json.write(snapshot, instances_json.bot_pids(snapshot)):
+        if remark := instances_json.write(snapshot, instances_json.find_pids(snapshot)):
             console.warn(remark)
     path = project.fleet.relative(project.fleet.export_file)
     if args.json:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from manager.cli.notices import say_problems
+from manager.cli.report import position_text
 from manager.engine import labels
 from manager.engine.containers import Container
 from manager.fleet import supervisor_state
@@ -53,10 +54,11 @@ def halt(session: Session, args: Namespace) -> int:
     for outcome in result.outcomes:
         _say_what_is_wrong(outcome, result.snapshot)
     for problem in result.snapshot.foreign():
-        console.error(problem)
+        console.warning(problem)
     say_problems(result.snapshot.project)
-    if result.unsaved is not None:
-        console.error(result.unsaved)
+    for error in (result.unsaved, result.unfinished):
+        if error is not None:
+            console.error(error)
     return result.exit_code
 
 
@@ -131,6 +133,12 @@ def _of_others(outcome: HaltOutcome) -> str:
     return "" if answer is None or answer.left is None else str(answer.others)
 
 
+def _position(outcome: HaltOutcome) -> str:
+    if outcome.position is None:
+        return _("unknown") if outcome.mode == "live" else ""
+    return str(outcome.position)
+
+
 COLUMNS: Sequence[Column[HaltOutcome]] = (
     Column("id", "ID", lambda outcome: outcome.instance),
     Column(
@@ -150,6 +158,7 @@ COLUMNS: Sequence[Column[HaltOutcome]] = (
     ),
     Column("left", mark("LEFT AT EXCHANGE"), _left_at_exchange),
     Column("others", mark("OF OTHERS"), _of_others),
+    Column("position", mark("POSITION LEFT"), _position),
 )
 
 
@@ -169,6 +178,8 @@ def _object(outcome: HaltOutcome) -> dict[str, Any]:
         "open_orders_at_exchange": answer.left if answer else None,
         "orders_of_others": answer.others if answer and answer.left is not None else None,
         "orders": list(answer.orders) if answer else [],
+        "position": None if outcome.position is None else format(outcome.position.amount, "f"),
+        "base": None if outcome.position is None else outcome.position.base or None,
         "why": str(answer.why) if answer and answer.why else None,
     }
 
@@ -180,7 +191,9 @@ def _stopped_line(event: ContainerStopped) -> str:
     verb = _("failed") if outcome.error else _("killed") if outcome.was_killed else _("stopped")
     text = f"{container.instance if is_own else container.name}: {verb} ({outcome.seconds:.1f} s)"
     left = outcome.open_orders_left
-    return text if left is None else f"{text}, {Text('{count} open orders left', count=left)}"
+    if left is not None:
+        text += f", {Text('{count} open orders left', count=left)}"
+    return text + position_text(outcome.position)
 
 
 def _answer_line(container: Container, answer: Answer) -> Text:

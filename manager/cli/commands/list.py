@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from manager.cli.notices import after_showing, one_output, say_foreign, say_strays
 from manager.errors import BAD_CONFIG
-from manager.fleet import display, instances_json, instances_json_refresh
+from manager.fleet import display, doing, instances_json, instances_json_refresh
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.util import console
@@ -17,14 +17,16 @@ def list_(session: Session, args: Namespace) -> int:
     one_output(args)
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
-    pids = instances_json.bot_pids(snapshot)
-    views = selected(Selection(args.ids, args.config), snapshot)
+    pids = instances_json.find_pids(snapshot)
+    views = doing.with_reports(snapshot.project.fleet, selected(Selection(args.ids, args.config), snapshot))
     if args.json:
-        console.say_json([{**each, "pid": pids.get(each["id"], 0)} for each in display.ps_objects(views)])
+        console.say_json(
+            [{**each, "pid": pids.bots.get(each["id"], 0)} for each in display.ps_objects(views)]
+        )
     elif args.format:
-        console.say(console.table(display.LIST_COLUMNS, display.listed(views, pids), args.format))
+        console.say(console.table(display.LIST_COLUMNS, display.listed(views, pids.bots), args.format))
     else:
-        console.say(display.list_table(views, pids))
+        console.say(display.list_table(views, pids.bots))
     say_strays(snapshot)
     instances_json_refresh.refresh(session, snapshot, pids, console.warning)
     return after_showing(snapshot) if is_ours else BAD_CONFIG

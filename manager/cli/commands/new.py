@@ -273,7 +273,7 @@ def _write(project: Project, made: Made) -> None:
     path = fleet.project_dir / spec.config_file
     with writing_to(path):
         if project.memory.ids.get(spec.config_file, spec.id) != spec.id:  # of an earlier file of this name
-            state_file.save(fleet.state_file, project.memory.with_id(spec.config_file, spec.id))
+            state_file.update(fleet, lambda memory: memory.with_id(spec.config_file, spec.id))
         atomic_file.create(path, atomic_file.encode_json(made.config))
 
 

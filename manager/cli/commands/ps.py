@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from manager.cli.notices import after_showing, one_output, say_foreign, say_strays, stray_text
 from manager.errors import BAD_CONFIG, OK, ManagerError, UsageError
-from manager.fleet import display, instances_json, instances_json_refresh
+from manager.fleet import display, doing, instances_json, instances_json_refresh
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, selected
@@ -28,7 +28,7 @@ def ps(session: Session, args: Namespace) -> int:
     if args.watch is not None:
         return _watch(session, args)
     snapshot = session.observe()
-    views = chosen(selected(Selection(args.ids, args.config), snapshot), args)
+    views = _reported(chosen(selected(Selection(args.ids, args.config), snapshot), args), snapshot, args)
     is_ours = say_foreign(snapshot)
     if args.json:
         console.say_json(display.ps_objects(views))
@@ -37,8 +37,14 @@ def ps(session: Session, args: Namespace) -> int:
     else:
         console.say(_table(views, snapshot, console.terminal_width(), grouped=args.group))
     say_strays(snapshot)
-    instances_json_refresh.refresh(session, snapshot, instances_json.bot_pids(snapshot), console.warning)
+    instances_json_refresh.refresh(session, snapshot, instances_json.find_pids(snapshot), console.warning)
     return after_showing(snapshot) if is_ours else BAD_CONFIG
+
+
+def _reported(views: Iterable[Instance], snapshot: FleetSnapshot, args: Namespace) -> list[Instance]:
+    """With what their bots reported last, in the order that is asked for."""
+    found = doing.with_reports(snapshot.project.fleet, views)
+    return sorted(found, key=doing.by_urgency) if args.sort == "worst" else found
 
 
 def chosen(views: Iterable[Instance], args: Namespace) -> list[Instance]:
@@ -134,7 +140,7 @@ def _frame(session: Session, args: Namespace, width: int) -> str:
     now = formatting.clock(time.time())
     try:
         snapshot = session.observe()
-        views = chosen(selected(Selection(args.ids, args.config), snapshot), args)
+        views = _reported(chosen(selected(Selection(args.ids, args.config), snapshot), args), snapshot, args)
     except ManagerError as error:
         return f"{now}  {_('error')}: {error}"
     states = Counter(view.verdict.state for view in views)

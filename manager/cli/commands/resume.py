@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from manager.cli.carry_out import carry_out
-from manager.errors import OK
+from manager.errors import OK, writing_to
+from manager.fleet import halt_mark
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import _
@@ -15,9 +16,13 @@ from manager.util import console
 
 def resume(session: Session, args: Namespace) -> int:
     """Start exactly what ran when the fleet was halted."""
-    change = changes.resume(session.project(), Selection(args.ids, args.config), console.warning)
+    project = session.project()
+    change = changes.resume(project, Selection(args.ids, args.config), console.warning)
     if change is not None:
         return carry_out(session, change, args)
+    if not args.dry_run and (mark := halt_mark.of_fleet(project.fleet)) is not None:
+        with writing_to(project.fleet.data_dir / "secrets"):
+            halt_mark.lift_of_fleet(project.fleet, mark)
     if args.json:
         console.say_json([])
     else:

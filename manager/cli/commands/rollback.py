@@ -14,7 +14,7 @@ def rollback(session: Session, args: Namespace) -> int:
     """Bring back what was before the last upgrade."""
     selection = Selection(args.ids, args.config)
     if args.dry_run:
-        return report.say_plan(rolling_back.planned(session, selection), as_json=args.json)
+        return report.say_plan(rolling_back.planned(session, selection), {}, as_json=args.json)
     with report.Reporter(as_json=args.json) as reporter:
         result = rolling_back.rollback(
             session, selection, reporter, lock_wait=args.lock_wait, healthy_within=args.wait_timeout

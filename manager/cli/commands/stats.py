@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from manager.cli.notices import after_showing, one_output, say_foreign
 from manager.errors import BAD_CONFIG
-from manager.fleet import display
+from manager.fleet import display, doing
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.i18n import _
@@ -28,6 +28,8 @@ def stats(session: Session, args: Namespace) -> int:
     is_ours = say_foreign(snapshot)
     views = selected(Selection(args.ids, args.config), snapshot)
     rows = collect(snapshot, views, Sampler(session.engine().statistics))
+    if args.sort == "worst":
+        rows.sort(key=lambda row: doing.by_urgency(row.view))
     if args.json:
         console.say_json([instance_stats.stats_object(row) for row in rows])
     elif args.format:
@@ -46,20 +48,44 @@ def stats(session: Session, args: Namespace) -> int:
 def _table(rows: list[InstanceStats]) -> str:
     """Return the table with the columns that the terminal has room for."""
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    widths = columns.widths([columns.cells(row) for row in rows])
-    return _drawn(rows, None, text_table.fitting(columns.COLUMNS, widths, room))
+    written = columns.cells(rows)
+    shown = text_table.fitting(columns.COLUMNS, columns.widths(written), room)
+    cells = {row.id: texts for row, texts in zip(rows, written, strict=True)}
+    heads = text_table.headings(shown)
+    widths = columns.widths(written)
+    lines = [_line([*zip(shown, heads, strict=True)], widths)]
+    for row in rows:
+        texts = [(column, cells[row.id][column.name]) for column in shown]
+        lines.append(_line(texts, widths, row))
+    return "\n".join(lines)
 
 
-def _drawn(
-    rows: list[InstanceStats], style: str | None, shown: Sequence[Column[InstanceStats]] = columns.COLUMNS
+def _line(
+    texts: Sequence[tuple[Column[InstanceStats], str]],
+    widths: Mapping[str, int],
+    row: InstanceStats | None = None,
 ) -> str:
-    return console.table(
-        [_coloured(column) if column.name == "state" else column for column in shown], rows, style
-    )
+    pieces = []
+    for column, text in texts:
+        piece = text_table.padded(text, widths[column.name], column.align)
+        pieces.append(_painted(row, column.name, piece) if row is not None else piece)
+    return (" " * text_table.GAP).join(pieces).rstrip()
 
 
-def _coloured(column: Column[InstanceStats]) -> Column[InstanceStats]:
-    def cell(row: InstanceStats) -> str:
-        return display.coloured(row.view.verdict.state, column.cell(row))
+def _drawn(rows: list[InstanceStats], style: str) -> str:
+    return console.table(columns.COLUMNS, rows, style)
 
-    return Column(column.name, column.heading, cell)
+
+def _painted(row: InstanceStats, key: str, piece: str) -> str:
+    is_old = row.as_of is not None
+    match key:
+        case "state" | "doing":
+            return display.painted(doing.severity(row.view), piece)
+        case "mode" if row.view.mode == "live":
+            return display.painted("live", piece)
+        case "pnl" if not is_old and row.report.pnl:
+            return display.painted("calm" if row.report.pnl > 0 else "bad", piece)
+        case "pnl" | "position" | "as_of" if is_old:
+            return display.painted("off", piece)
+        case _:
+            return piece

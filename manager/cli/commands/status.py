@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from manager.cli.notices import say_foreign
 from manager.errors import BAD_CONFIG, FAILED, OK, UsageError
-from manager.fleet import instances_json, instances_json_refresh
+from manager.fleet import display, doing, instances_json, instances_json_refresh
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.fleet.status_json import status_object
@@ -14,17 +14,20 @@ from manager.util import console
 
 
 def status(session: Session, args: Namespace) -> int:
-    """One instance as the old system's JSON; several as an object of them. 0 when all of them run, else 1."""
+    """One instance as the old system's JSON; several as an object of them.
+
+    0 when all of them run and none needs a look (`severity` is not `bad`), else 1.
+    """
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
-    views = selected(Selection(args.ids, args.config), snapshot)
+    views = doing.with_reports(snapshot.project.fleet, selected(Selection(args.ids, args.config), snapshot))
     if not views:
         raise UsageError("there is no instance to show the status of")
-    pids = instances_json.bot_pids(snapshot)
-    found = {view.id: status_object(view, snapshot, pids.get(view.id, 0)) for view in views}
+    pids = instances_json.find_pids(snapshot)
+    found = {view.id: status_object(view, snapshot, pids.bots.get(view.id, 0)) for view in views}
     is_single = bool(args.ids or args.config) or len(found) == 1
     console.say_json(next(iter(found.values())) if is_single and len(found) == 1 else found)
     instances_json_refresh.refresh(session, snapshot, pids, console.warning)
     if not is_ours:
         return BAD_CONFIG
-    return OK if all(each["running"] for each in found.values()) else FAILED
+    return OK if all(map(display.is_well, views)) else FAILED

@@ -11,8 +11,9 @@ from datetime import datetime
 from importlib import metadata
 from typing import Any
 
-from manager.engine import client, docker_cli, http_socket
-from manager.errors import ManagerError
+from manager.engine import client, docker_cli
+from manager.engine.endpoint import of as endpoint_of
+from manager.errors import EngineUnreachable, ManagerError
 from manager.monitor.doctor.facts import ClientFacts, EngineFacts
 
 PROGRAM_TIMEOUT_S = 5
@@ -51,8 +52,10 @@ def _builder() -> str | None:
 
 def endpoint(environ: Mapping[str, str]) -> str:
     """Return the address at which the docker CLI finds its engine."""
-    socket = http_socket.local_socket(environ)
-    return f"unix://{socket}" if socket else environ.get("DOCKER_HOST", "")
+    try:
+        return endpoint_of(environ).host
+    except EngineUnreachable:
+        return environ.get("DOCKER_HOST", "")
 
 
 def missing_packages() -> tuple[str, ...]:

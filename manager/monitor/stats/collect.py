@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from manager.fleet import doing
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text, _
 from manager.monitor.stats import reports
-from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
+from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
 from manager.monitor.stats.sampler import Sampler
 
 BETWEEN_SAMPLES_S = 0.5
@@ -22,17 +23,15 @@ def collect(snapshot: FleetSnapshot, views: Iterable[Instance], meter: Sampler) 
 
     The bots are asked after the second sample, because answering costs CPU time that would be measured.
     """
-    selected = list(views)
+    selected = doing.with_reports(snapshot.project.fleet, views)
     running = [view.container.id for view in selected if view.container and view.container.is_up]
     meter.measure(running)
     time.sleep(BETWEEN_SAMPLES_S if running else 0)
     usages = meter.measure(running)
     bot_reports = reports.fetch_reports(addresses(snapshot, selected))
     return [
-        InstanceStats(
-            view,
-            usages.get(view.container.id) if view.container else None,
-            bot_reports.get(view.id, NO_REPORT),
+        with_best_report(
+            view, usages.get(view.container.id) if view.container else None, bot_reports.get(view.id)
         )
         for view in selected
     ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
+from manager.fleet import display, doing
+from manager.fleet.amounts import aligned, money
 from manager.i18n import Text, _, mark
-from manager.monitor.stats.instance_stats import STATES_BY_URGENCY, InstanceStats, Totals
+from manager.monitor.stats.instance_stats import InstanceStats, Totals
 from manager.util.formatting import age, memory_size
 from manager.util.text_table import Column, width
 
@@ -16,20 +17,6 @@ from manager.util.text_table import Column, width
 def percent(value: float | None) -> str:
     """`3.4%`; nothing for what is not known."""
     return "" if value is None else f"{value:.1f}%"
-
-
-def money(value: Decimal, currency: str | None) -> str:
-    """`+12.34 USDC`, `-0.0042 USDC`: the sign says what a trader looks for, cents are enough, and less is not nothing."""
-    places = 2 if abs(value) >= 1 else 4
-    text = f"{value:+.{places}f}" if round(value, places) else "0.00"
-    return f"{text} {currency}" if currency else text
-
-
-def amount(value: Decimal, currency: str | None) -> str:
-    """`1.25 SOL`: as many places as there are, eight at most."""
-    text = f"{value:.8f}".rstrip("0").rstrip(".")
-    text = "0" if text in {"-0", ""} else text
-    return f"{text} {currency}" if currency else text
 
 
 def _of_usage(row: InstanceStats, name: str) -> Any:
@@ -54,25 +41,39 @@ def _up(row: InstanceStats) -> str:
     return "" if row.up_since is None else age(time.time() - row.up_since)
 
 
-def _position(row: InstanceStats) -> str:
-    return "" if row.report.position is None else amount(row.report.position, row.report.base)
-
-
-def _pnl(row: InstanceStats) -> str:
-    return "" if row.report.pnl is None else money(row.report.pnl, row.report.quote)
+def _as_of(row: InstanceStats) -> str:
+    """How old the last report of a bot is that does not answer now."""
+    if row.as_of is None or (row.report.pnl is None and row.report.position is None):
+        return ""
+    return str(Text("{age} ago", age=age(time.time() - row.as_of))) if row.as_of else "?"
 
 
 COLUMNS: Sequence[Column[InstanceStats]] = (
     Column("id", "ID", lambda row: row.id, lambda row: row.id.lower()),
+    Column("mode", mark("MODE"), lambda row: display.mode_text(row.view.mode), lambda row: row.view.mode),
     Column(
         "state",
         mark("STATE"),
         lambda row: _(row.view.verdict.state),
-        lambda row: STATES_BY_URGENCY.index(row.view.verdict.state),
+        lambda row: doing.by_urgency(row.view),
     ),
-    Column("mode", mark("MODE"), lambda row: _(row.view.mode or ""), lambda row: row.view.mode),
     Column(
-        "symbol", mark("SYMBOL"), lambda row: row.view.symbol or "", lambda row: row.view.symbol, priority=5
+        "doing",
+        mark("DOING"),
+        lambda row: display.doing_text(row.view),
+        lambda row: doing.activity(row.view).doing,
+    ),
+    Column("pnl", mark("P&L"), lambda row: display.pnl_text(row.report), lambda row: row.report.pnl),
+    Column(
+        "position",
+        mark("POSITION"),
+        lambda row: display.position_text(row.report),
+        lambda row: row.report.position,
+        priority=1,
+    ),
+    Column("as_of", mark("AS OF"), _as_of, lambda row: row.as_of, priority=2),
+    Column(
+        "symbol", mark("SYMBOL"), lambda row: row.view.symbol or "", lambda row: row.view.symbol, priority=3
     ),
     Column(
         "strategy",
@@ -86,17 +87,18 @@ COLUMNS: Sequence[Column[InstanceStats]] = (
         "CPU",
         lambda row: percent(row.usage.cpu if row.usage else None),
         lambda row: row.usage.cpu if row.usage else None,
+        priority=12,
         align="right",
     ),
     Column(
-        "memory", mark("MEMORY"), _memory, lambda row: _of_usage(row, "memory"), priority=1, align="right"
+        "memory", mark("MEMORY"), _memory, lambda row: _of_usage(row, "memory"), priority=13, align="right"
     ),
     Column(
         "share",
         mark("MEM %"),
         lambda row: percent(row.usage.memory_share if row.usage else None),
         lambda row: row.usage.memory_share if row.usage else None,
-        priority=7,
+        priority=14,
         align="right",
     ),
     Column(
@@ -104,7 +106,7 @@ COLUMNS: Sequence[Column[InstanceStats]] = (
         "PIDS",
         lambda row: str(_of_usage(row, "pids") or ""),
         lambda row: _of_usage(row, "pids"),
-        priority=9,
+        priority=15,
         align="right",
     ),
     Column(
@@ -112,7 +114,7 @@ COLUMNS: Sequence[Column[InstanceStats]] = (
         mark("NET IN/OUT"),
         lambda row: _pair(_of_usage(row, "received"), _of_usage(row, "sent")),
         lambda row: _both(row, "received", "sent"),
-        priority=10,
+        priority=16,
         align="right",
     ),
     Column(
@@ -120,7 +122,7 @@ COLUMNS: Sequence[Column[InstanceStats]] = (
         mark("DISK R/W"),
         lambda row: _pair(_of_usage(row, "read"), _of_usage(row, "written")),
         lambda row: _both(row, "read", "written"),
-        priority=11,
+        priority=17,
         align="right",
     ),
     Column(
@@ -139,10 +141,6 @@ COLUMNS: Sequence[Column[InstanceStats]] = (
         priority=4,
         align="right",
     ),
-    Column("pnl", mark("P&L"), _pnl, lambda row: row.report.pnl, priority=2, align="right"),
-    Column(
-        "position", mark("POSITION"), _position, lambda row: row.report.position, priority=3, align="right"
-    ),
 )
 
 
@@ -154,9 +152,17 @@ def widths(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
     }
 
 
-def cells(row: InstanceStats) -> dict[str, str]:
-    """Return every cell of a row, by the column's name."""
-    return {column.name: column.cell(row) for column in COLUMNS}
+ALIGNED = ("pnl", "position")
+"""Columns whose points stand below each other."""
+
+
+def cells(rows: Sequence[InstanceStats]) -> list[dict[str, str]]:
+    """Return every cell of the rows, by the column's name."""
+    found = [{column.name: column.cell(row) for column in COLUMNS} for row in rows]
+    for name in ALIGNED:
+        for row, text in zip(found, aligned([row[name] for row in found]), strict=True):
+            row[name] = text
+    return found
 
 
 def ordered(

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from manager.fleet import display
+from manager.fleet import display, doing
+from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
-from manager.monitor.stats.reports import Report
 from manager.monitor.stats.usage import Usage
 
 STATES_BY_URGENCY: Sequence[State] = (
@@ -31,11 +31,15 @@ NO_REPORT = Report()
 
 
 class InstanceStats(NamedTuple):
-    """One instance at one moment. `usage` is None where nothing runs, or where it cannot be measured."""
+    """One instance at one moment. `usage` is None where nothing runs, or where it cannot be measured.
+
+    `as_of`: when the report was made, where it is the last one of a bot that does not answer now.
+    """
 
     view: Instance
     usage: Usage | None = None
     report: Report = NO_REPORT
+    as_of: float | None = None
 
     @property
     def id(self) -> str:
@@ -53,8 +57,8 @@ class InstanceStats(NamedTuple):
     @property
     def needs_attention(self) -> bool:
         """Return whether it is in a state that needs an operator's attention."""
-        state = self.view.verdict.inner or self.view.verdict.state
-        return state in {"failed", "unhealthy"} or self.view.has_fallen or self.has_mode_mismatch
+        is_bad = doing.severity(self.view) == "bad"
+        return is_bad or self.view.has_fallen or self.has_mode_mismatch
 
     @property
     def has_mode_mismatch(self) -> bool:
@@ -72,10 +76,22 @@ class InstanceStats(NamedTuple):
         return display.since(self.view) if self.view.is_bot_up else None
 
 
+def with_best_report(view: Instance, usage: Usage | None, answer: Report | None) -> InstanceStats:
+    """Return the stats with the bot's own answer, else with the last report that its supervisor keeps."""
+    if answer is not None:
+        if answer.contract is not None:  # newer than the copy
+            view = view._replace(report=KeptReport(answer, answer.at or time.time()))
+        return InstanceStats(view, usage, answer)
+    if view.report is None:
+        return InstanceStats(view, usage)
+    return InstanceStats(view, usage, view.report.report, view.report.at or 0.0)
+
+
 class Totals(NamedTuple):
     """A fleet's sums.
 
-    P&L by (mode, quote currency), because paper and live, or two currencies, cannot be added up.
+    P&L by (mode, quote currency), because paper and live, or two currencies, cannot be added up. For prices that are
+    no market's their word stands in the mode's place: such a P&L is no trading result.
 
     `with_pnl`: the number of instances whose P&L is included; that of the others is unknown, not 0.
     """
@@ -98,7 +114,8 @@ def sum_up(rows: Iterable[InstanceStats]) -> Totals:
             cpu += row.usage.cpu or 0
             memory += row.usage.last.memory
         if row.report.pnl is not None and row.report.quote is not None and not row.has_mode_mismatch:
-            kind = (row.view.mode or "", row.report.quote)
+            mode = row.report.market if row.report.is_artificial else row.view.mode
+            kind = (mode or "", row.report.quote)
             pnl[kind] = pnl.get(kind, Decimal(0)) + row.report.pnl
             with_pnl += 1
     by_urgency = {state: states[state] for state in STATES_BY_URGENCY if state in states}
@@ -117,6 +134,7 @@ def stats_object(row: InstanceStats) -> dict[str, Any]:
     return {
         "id": view.id,
         "state": view.verdict.state,
+        **display.doing_object(view),
         "health": display.health(view),
         "mode": view.mode,
         "exchange": view.exchange,
@@ -140,4 +158,14 @@ def stats_object(row: InstanceStats) -> dict[str, Any]:
         "open_orders": report.open_orders,
         "trades": report.trades,
         "reported_mode": report.mode,
+        "report_is_live": row.as_of is None and report is not NO_REPORT,
+        "realized": _exact(report.realized),
+        "unrealized": _exact(report.unrealized),
+        "fees": _exact(report.fees),
+        "funding": _exact(report.funding),
+        "entry_price": _exact(report.entry_price),
     }
+
+
+def _exact(value: Decimal | None) -> str | None:
+    return None if value is None else format(value, "f")

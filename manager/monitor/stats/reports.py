@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import selectors
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+
+from manager.fleet.bot_report import Report, parse_report
 
 PATH = "/api/status"
 TIMEOUT_S = 1.5
@@ -24,26 +23,6 @@ MAX_BYTES = 1 << 18
 """Enough for a thousand open orders; the bundled bot's answer has 4 KB."""
 
 CHUNK = 1 << 16
-MAX_NUMBER_LENGTH = 40
-MAX_NUMBER = Decimal(10) ** 15
-MAX_DECIMALS = 400
-"""More than any float has; `1e-999999999`, written out, would exhaust the memory."""
-CURRENCY = re.compile(r"[A-Za-z0-9._-]{1,12}")
-
-
-class Report(NamedTuple):
-    """A bot's report, as far as it is valid. Amounts are exact: P&L in `quote`, the position in `base`."""
-
-    pnl: Decimal | None = None
-    quote: str | None = None
-    position: Decimal | None = None
-    base: str | None = None
-    open_orders: int | None = None
-    trades: int | None = None
-    mode: str | None = None
-    tick_age: float | None = None
-    """Seconds since its main loop last ran."""
-    is_paused: bool = False
 
 
 def fetch_reports(addresses: Mapping[str, tuple[str, int]], timeout: float = TIMEOUT_S) -> dict[str, Report]:
@@ -67,49 +46,6 @@ def parse_answer(answer: bytes) -> Report | None:
     except (ValueError, RecursionError):
         return None
     return parse_report(raw) if isinstance(raw, dict) else None
-
-
-def parse_report(raw: Mapping[str, Any]) -> Report:
-    """Return the valid parts of a bot's JSON object."""
-    orders = raw.get("open_orders")
-    return Report(
-        pnl=_amount(raw.get("pnl")),
-        quote=_currency(raw.get("quote")),
-        position=_amount(raw.get("position")),
-        base=_currency(raw.get("base")),
-        open_orders=len(orders) if isinstance(orders, list) else _count(orders),
-        trades=_count(raw.get("trades")),
-        mode=mode if (mode := raw.get("mode")) in ("paper", "live") else None,
-        tick_age=None if (age := _amount(raw.get("last_tick_age"))) is None else float(age),
-        is_paused=raw.get("paused") is True,
-    )
-
-
-def _amount(value: Any) -> Decimal | None:
-    """Return a finite decimal of reasonable size, given as a number or a string; else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    text = str(value) if not isinstance(value, int) or abs(value) < MAX_NUMBER else ""
-    if len(text) > MAX_NUMBER_LENGTH or not text.isascii():
-        return None
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
-    if not number.is_finite() or abs(number) >= MAX_NUMBER:
-        return None
-    exponent = number.as_tuple().exponent
-    assert isinstance(exponent, int), number  # a finite number's
-    return number if exponent >= -MAX_DECIMALS else None
-
-
-def _count(value: Any) -> int | None:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_NUMBER
-    return value if is_count else None
-
-
-def _currency(value: Any) -> str | None:
-    return value if isinstance(value, str) and CURRENCY.fullmatch(value) else None
 
 
 class _Call:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from manager.config.fleet import Fleet
-from manager.fleet import display
+from manager.fleet import amounts, display
 from manager.i18n import Text, _, mark
-from manager.monitor.stats import columns
 from manager.monitor.stats.collect import mode_mismatch
 from manager.monitor.stats.instance_stats import InstanceStats
 
@@ -35,8 +34,8 @@ def before(verb: str, row: InstanceStats) -> list[str]:
     ]
     known = [
         "" if said.open_orders is None else str(Text("open orders: {count}", count=said.open_orders)),
-        "" if said.position is None else str(Text("position: {amount}", amount=columns.amount(said.position, said.base))),
-        "" if said.pnl is None else str(Text("P&L: {amount}", amount=columns.money(said.pnl, said.quote))),
+        "" if said.position is None else str(Text("position: {amount}", amount=amounts.amount(said.position, said.base))),
+        "" if said.pnl is None else str(Text("P&L: {amount}", amount=amounts.money(said.pnl, said.quote))),
     ]  # fmt: skip
     if any(known):
         sentences.insert(2, "   ".join(each for each in known if each))
@@ -52,9 +51,21 @@ def _consequences(verb: str, *, is_up: bool) -> list[str]:
 def detail(row: InstanceStats, fleet: Fleet) -> str:
     """Two lines of what has no column: where and how it trades, and why it is as it is."""
     view, said = row.view, row.report
-    facts = [view.id, view.exchange, view.symbol, view.strategy, _(view.mode or "")]
+    facts = [
+        view.id,
+        view.exchange,
+        view.symbol,
+        view.strategy,
+        display.mode_text(view.mode),
+        display.doing_text(view),
+    ]
     if said.open_orders is not None:
         facts.append(str(Text("open orders: {count}", count=said.open_orders)))
+    for name, value in (
+        (mark("realised"), said.realized), (mark("open"), said.unrealized), (mark("fees"), said.fees),
+    ):  # fmt: skip
+        if value is not None:
+            facts.append(f"{_(name)} {amounts.money(value, said.quote)}")
     if said.trades is not None:
         facts.append(str(Text("trades: {count}", count=said.trades)))
     if view.web_port is not None:

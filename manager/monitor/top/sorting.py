@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from manager.fleet import doing
 from manager.i18n import _
 from manager.monitor.stats import columns
 from manager.monitor.stats.instance_stats import InstanceStats
@@ -63,5 +64,17 @@ def cursor_after(ids: Sequence[str], before: Sequence[str], cursor: str | None) 
 def _facts(row: InstanceStats) -> str:
     view = row.view
     state, mode = view.verdict.state, view.mode or ""
-    words = (view.id, state, _(state), mode, _(mode), view.exchange, view.symbol, view.strategy)
+    activity = doing.activity(view).doing or ""
+    words = (
+        view.id,
+        state,
+        _(state),
+        activity,
+        _(activity),
+        mode,
+        _(mode),
+        view.exchange,
+        view.symbol,
+        view.strategy,
+    )
     return " ".join(word for word in words if word).lower()

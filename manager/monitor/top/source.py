@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import Problem
+from manager.fleet import doing
+from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.monitor.stats import reports
 from manager.monitor.stats.collect import addresses
-from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
-from manager.monitor.stats.reports import Report
+from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
 from manager.monitor.stats.sampler import Sampler
 
 REPORT_EVERY_S = 10.0
@@ -54,16 +55,16 @@ class Source:
     def look(self) -> Snapshot:
         """The fleet now. Raises ManagerError: no engine, a project that cannot be read."""
         snapshot = self._session.observe()
-        views = self._chosen(snapshot)
+        views = doing.with_reports(snapshot.project.fleet, self._chosen(snapshot))
         used = self._meter.measure(
             view.container.id for view in views if view.container and view.container.is_up
         )
         self._ask(snapshot, views)
         rows = [
-            InstanceStats(
+            with_best_report(
                 view,
                 used.get(view.container.id) if view.container else None,
-                self._reports[view.id][1] if view.id in self._reports else NO_REPORT,
+                self._reports[view.id][1] if view.id in self._reports else None,
             )
             for view in views
         ]

@@ -13,7 +13,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from manager.fleet.status import State
+from manager.fleet import doing
+from manager.fleet.doing import Severity
 from manager.i18n import _, mark
 from manager.monitor.stats import columns
 from manager.monitor.stats.instance_stats import InstanceStats
@@ -29,14 +30,11 @@ LEAST_TREND, WIDEST_TREND = 10, 40
 
 TREND_HEADS: Mapping[Kind, str] = {"cpu": mark("CPU TREND"), "pnl": mark("P&L TREND")}
 
-STATE_STYLES: Mapping[State, Style] = {
-    "running": Style(color="#87d75f"),
-    "completed": Style(color="#87d75f"),
-    "starting": Style(color="#ffd75f"),
-    "restarting": Style(color="#ffd75f", bold=True),
-    "stopped": Style(color="#8a8a8a"),
-    "missing": Style(color="#8a8a8a"),
-    "orphan": Style(color="#d787ff"),
+SEVERITY_STYLES: Mapping[Severity, Style] = {
+    "warn": Style(color="#ffd75f", bold=True),
+    "note": Style(color="#ffd75f"),
+    "calm": Style(color="#87d75f"),
+    "off": Style(color="#8a8a8a"),
 }
 """In figures: a name is another colour in each terminal's theme."""
 
@@ -46,7 +44,8 @@ ALARM = Style(color="#ffffff", bgcolor="#8b0000", bold=True)
 """The whole row of what needs a look: nobody scrolls past it."""
 ALARM_AT_CURSOR = Style(color="#ffffff", bgcolor="#d70000", bold=True)
 CURSOR = Style(bgcolor="#4e4e4e", bold=True)
-LIVE = Style(color="#ffd75f", bold=True)
+LIVE = Style(color="#000000", bgcolor="#ffd75f", bold=True)
+GAIN, LOSS = Style(color="#87d75f"), Style(color="#ff8787")
 OLD = Style(color="#808080")
 """Figures that were true when the engine still answered."""
 COLOURLESS_ALARM = Style(reverse=True, bold=True)
@@ -97,7 +96,7 @@ class FleetTable(ScrollView, can_focus=True):
         before = self.ids
         self.rows, self.order, self.is_old = rows, order, is_old
         self.cursor = sorting.cursor_after(self.ids, before, self.cursor) or next(iter(self.ids), None)
-        self._cells = [columns.cells(row) for row in rows]
+        self._cells = columns.cells(rows)
         self._fit()
         if self.ids != before:
             self._keep_in_sight()
@@ -198,6 +197,15 @@ class FleetTable(ScrollView, can_focus=True):
 
 
 def _cell_style(key: str, row: InstanceStats) -> Style:
-    if key == "state":
-        return STATE_STYLES.get(row.view.verdict.state, PLAIN)
-    return LIVE if key == "mode" and row.is_live else PLAIN
+    is_old = row.as_of is not None
+    match key:
+        case "state" | "doing":
+            return SEVERITY_STYLES.get(doing.severity(row.view), PLAIN)
+        case "mode" if row.is_live:
+            return LIVE
+        case "pnl" if not is_old and row.report.pnl:
+            return GAIN if row.report.pnl > 0 else LOSS
+        case "pnl" | "position" | "as_of" if is_old:
+            return OLD
+        case _:
+            return PLAIN

@@ -8,28 +8,38 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from manager.config.fleet import Alerts
+from manager.fleet import display, doing
+from manager.fleet.doing import Activity
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
 from manager.i18n import Text
 from manager.monitor.watch.history import History
 from manager.util.formatting import GIB, MIB, age
 
-InstanceKind = Literal["down", "failed", "completed", "restarting", "unhealthy", "oom", "no_progress"]
+InstanceKind = Literal[
+    "down", "failed", "completed", "restarting", "unhealthy", "oom", "no_progress", "exchange_away", "orders_refused",
+    "ledger_differs", "stopped_out", "restart_loop", "cancel",
+]  # fmt: skip
 MachineKind = Literal["disk", "inodes", "engine"]
 Kind = Literal[InstanceKind, MachineKind]
 
 MACHINE = ""
 """The subject of what concerns no single instance."""
 
-ENDED: frozenset[Kind] = frozenset({"down", "failed", "completed"})
+ENDED: frozenset[Kind] = frozenset({"down", "failed", "completed", "stopped_out"})
 """No bot runs that could look after its orders."""
 NONE_REPORTED: Mapping[str, int | None] = MappingProxyType({})
 
 OOM_REMEMBERED_S = 3600.0
 """A bot that was killed for its memory is likely to be again: within this time it is one and the same trouble."""
 
+CANCEL_TRIES = 2
+"""One failed try is followed by the next after seconds."""
+
 LAST_LINES = 5
 """Of a dead bot's standard error: what a telephone shows at once."""
+
+WELL: frozenset[doing.Severity] = frozenset({"calm", "note"})
 
 
 class Condition(NamedTuple):
@@ -54,6 +64,7 @@ class Progress(NamedTuple):
     is_paused: bool = False
     pnl: Decimal | None = None
     quote: str = ""
+    market: str | None = None
 
 
 class Disk(NamedTuple):
@@ -89,8 +100,13 @@ def of_instances(
 
 def _with_orders(fault: Condition, view: Instance, left: int | None) -> Condition:
     """With what may still be in the market: that is what a person has to do something about first."""
-    if view.mode != "live" or left == 0:
+    cancel = view.supervision.cancel if view.supervision is not None else None
+    if view.mode != "live" or left == 0 or _state(view) == "running":
         return fault
+    if cancel is not None and fault.kind == "failed":
+        return fault._replace(
+            text=Text("{what}; {orders}", what=fault.text, orders=display.cancel_text(cancel))
+        )
     where = {"exchange": view.exchange or "?", "symbol": view.symbol or "?"}
     if left is None:
         text = Text(
@@ -109,6 +125,7 @@ def _of_instance(
 ) -> Iterator[Condition]:
     state = _state(view)
     why = view.verdict.why or Text(state)
+    activity = doing.activity(view, now)
     match state:
         case "stopped" | "missing":
             if fault := _down(view, history, rules):
@@ -116,10 +133,14 @@ def _of_instance(
             return
         case "failed":
             yield Condition(
-                view.id, "failed", Text("{id} failed: {why}", id=view.id, why=why), _last_lines(view)
+                view.id,
+                "failed",
+                Text("{id} failed: {why}", id=view.id, why=display.cause(view) if view.report else why),
+                _last_lines(view),
             )
+            yield from _cancelling(view)
         case "completed":
-            yield Condition(view.id, "completed", Text("{id} has ended by itself, and well", id=view.id))
+            yield _ended(view, activity, why, now)
         case "unhealthy":
             text = Text("{id} is unhealthy: {why}", id=view.id, why=why)
             yield Condition(view.id, "unhealthy", text, after=rules.unhealthy_after)
@@ -128,8 +149,56 @@ def _of_instance(
     if state in {"starting", "running", "restarting", "unhealthy"}:
         yield from _restarts(view, history, rules, now)
     if state == "running":
-        yield from _progress(view.id, progress, rules)
+        found = list(_doing(view, activity, rules, now))
+        yield from found or _progress(view.id, progress, rules)
     yield from _oom(view, now)
+
+
+def _doing(view: Instance, activity: Activity, rules: Alerts, now: float) -> Iterator[Condition]:
+    """What a bot that runs cannot do, or does for the last time."""
+    what = activity.message(now) or Text("no cause is known")
+    match activity.doing:
+        case "exchange away":
+            if rules.exchange_away_after:
+                text = Text("{id} cannot reach its exchange: {what}", id=view.id, what=what)
+                yield Condition(view.id, "exchange_away", text, after=rules.exchange_away_after)
+        case "orders refused":
+            text = Text("{id} cannot trade: {what}", id=view.id, what=what)
+            yield Condition(view.id, "orders_refused", text, after=rules.unhealthy_after)
+        case "ledger differs":
+            text = Text("{id} has stopped placing orders: {what}", id=view.id, what=what)
+            yield Condition(view.id, "ledger_differs", text)
+        case "stopped out":
+            yield Condition(view.id, "stopped_out", Text("{id} stops out: {what}", id=view.id, what=what))
+        case _:
+            return
+
+
+def _ended(view: Instance, activity: Activity, why: Text, now: float) -> Condition:
+    """A bot that has ended by itself: as planned, by a limit, or as nobody has explained."""
+    what = activity.message(now) or why
+    match activity.doing:
+        case "stopped out":
+            text = Text(
+                "{id} has stopped out: {what}; {left}", id=view.id, what=what, left=doing.ending(view)
+            )
+            return Condition(view.id, "stopped_out", text)
+        case "finished":
+            text = Text(
+                "{id} has finished as planned: {what}; {left}", id=view.id, what=what, left=doing.ending(view)
+            )
+            return Condition(view.id, "completed", text)
+        case _:
+            text = Text("{id} has ended by itself, and nothing says why ({what})", id=view.id, what=why)
+            return Condition(view.id, "completed", text, _last_lines(view))
+
+
+def _cancelling(view: Instance) -> Iterator[Condition]:
+    """A failed live bot whose orders are still in the market."""
+    cancel = view.supervision.cancel if view.supervision is not None else None
+    if cancel is not None and cancel.state == "failing" and cancel.tries >= CANCEL_TRIES:
+        text = Text("{id}: {orders}", id=view.id, orders=display.cancel_text(cancel))
+        yield Condition(view.id, "cancel", text)
 
 
 def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
@@ -155,10 +224,17 @@ def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
 
 def _restarts(view: Instance, history: History, rules: Alerts, now: float) -> Iterator[Condition]:
     count = history.restarts_since(view.id, now - rules.crash_loop_window)
-    if count < rules.crash_loop_restarts:
-        return
     said, minutes = view.supervision, max(1, rules.crash_loop_window // 60)
     why = said.last_exit.message if said and said.last_exit else Text("no cause is known")
+    if count < rules.crash_loop_restarts:
+        endless = said.restarts_since_healthy if said else 0
+        if rules.endless_restarts and endless >= rules.endless_restarts:
+            text = Text(
+                "{id} does not become healthy: {count} restarts since it last was: {why}",
+                id=view.id, count=endless, why=why,
+            )  # fmt: skip
+            yield Condition(view.id, "restart_loop", text, _last_lines(view))
+        return
     text = Text(
         "{id} keeps crashing: {count} restarts within {minutes} min: {why}",
         id=view.id, count=count, minutes=minutes, why=why,
@@ -224,7 +300,11 @@ def of_engine(why: str, rules: Alerts) -> Condition:
 
 def well(views: Iterable[Instance]) -> frozenset[str]:
     """The instances that do what they should: only of these it is said that they are back."""
-    return frozenset(view.id for view in views if _state(view) == "running")
+    return frozenset(
+        view.id
+        for view in views
+        if _state(view) == "running" and doing.DOING_SEVERITY[doing.activity(view).doing or "unknown"] in WELL
+    )
 
 
 def away(views: Mapping[str, Instance], instances: Iterable[str]) -> frozenset[str]:

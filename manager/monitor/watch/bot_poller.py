@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.engine import labels
+from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.monitor.stats import reports
-from manager.monitor.stats.reports import Report
 from manager.monitor.watch.alert_rules import Progress
 from manager.util import formatting
 
@@ -80,6 +80,7 @@ class BotPoller:
             is_paused=said.is_paused,
             pnl=said.pnl,
             quote=said.quote or "",
+            market=said.market,
         )
 
     def _trade_age(self, instance: str, count: int | None, now: float) -> float | None:

@@ -64,7 +64,7 @@ def _stamp(path: Path) -> Stamp | None:
 
 
 def _gist(said: SupervisorState | None) -> SupervisorState | None:
-    return said and said._replace(updated_at=0, updated_uptime=0, health_detail=None)
+    return said and said._replace(updated_at=0, updated_uptime=0, health_detail=None, health_checked_at=None)
 
 
 class Events:

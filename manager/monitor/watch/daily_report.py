@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
+from manager.fleet import doing
 from manager.fleet.instance import Instance
 from manager.i18n import Text, _
 from manager.monitor.watch.alert_rules import Disk, Progress
@@ -38,6 +39,11 @@ def text(
     for word in ("failed", "unhealthy", "restarting", "stopped", "missing", "completed"):
         if named := [each for each, view in views.items() if view.verdict.state == word]:
             lines.append(f"{_(word)}: {_names(named)}")
+    now_doing = {each: doing.activity(view, now).doing for each, view in views.items()}
+    for activity, severity in doing.DOING_SEVERITY.items():
+        named = [each for each, found in now_doing.items() if found == activity]
+        if severity != "calm" and named:
+            lines.append(f"{_(doing.DOING_WORDS[activity])}: {_names(named)}")
     worst = sorted(restarts, key=lambda each: -restarts[each])
     named = [f"{each} {restarts[each]}" for each in worst]
     lines.append(str(Text("restarts of the last 24 h: {what}", what=_names(named) if named else _("none"))))
@@ -62,7 +68,8 @@ def _profit(progress: Mapping[str, Progress], views: Mapping[str, Instance]) -> 
     found: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
     for instance, each in progress.items():
         if each.pnl is not None and instance in views:
-            found[views[instance].mode or "", each.quote].append(each.pnl)
+            kind = each.market if each.market not in (None, "live") else views[instance].mode
+            found[kind or "", each.quote].append(each.pnl)
     return ", ".join(
         str(
             Text(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from manager.errors import ManagerError
-from manager.fleet import supervisor_state
+from manager.fleet import halt_mark, supervisor_state
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.monitor.watch import addresses, alert_rules, change_detector
@@ -15,6 +15,7 @@ from manager.monitor.watch.addresses import Address
 from manager.monitor.watch.alert_rules import MACHINE, Condition, Disk
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import Questions
+from manager.monitor.watch.heartbeat import Heartbeat
 from manager.monitor.watch.notifier import Notifier
 from manager.monitor.watch.observer import FleetObserver
 from manager.ops import apply, changes
@@ -37,9 +38,11 @@ class Watch:
         self._sight = FleetObserver(session)
         self._sight.look()
         self._sight.snapshot.require_ours()
+        halt_mark.keep_fleet_ready(self._sight.fleet)
         self._newsroom = Notifier(self._sight.fleet, time.time())
         self._newsroom.look(self._sight.snapshot.views, time.time())
         self._questions = Questions()
+        self._heartbeat = Heartbeat(console.warning)
         self._disk: Disk | None = None
         self._next_disk = self._next_put_back = 0.0
         self._is_ending = False
@@ -60,6 +63,7 @@ class Watch:
                 signal.signal(number, signal.SIG_IGN)
             self._sight.close()
             self._questions.close()
+            self._heartbeat.close()
             self._newsroom.close(self._addresses())
 
     def _end(self, *_: object) -> None:
@@ -101,6 +105,7 @@ class Watch:
             are_unknown=bool(sight.why_away),
             is_unsettled=sight.is_unsettled(),
         )
+        self._heartbeat.beat_if_due(self._heartbeat_address())
         newsroom.flush(self._addresses(), rules)
         if self._questions.have_answers or sight.why_away:
             newsroom.report(views, self._questions.answers, self._disk, self._addresses(), rules, now)
@@ -144,6 +149,11 @@ class Watch:
             self._on_result(apply.apply(session, changes.recover(fallen), self._on_event))
         finally:
             session.close()
+
+    def _heartbeat_address(self) -> Address | None:
+        project = self._sight.snapshot.project
+        named = project.fleet.alerts.heartbeat
+        return addresses.resolve([named], project.variables)[0] if named else None
 
     def _addresses(self) -> list[Address]:
         project = self._sight.snapshot.project

@@ -9,7 +9,7 @@ from manager.config.fleet import Fleet
 from manager.engine.containers import Observed
 from manager.engine.http_socket import NoAnswer
 from manager.errors import EngineError, ManagerError
-from manager.fleet import instances_json, instances_json_refresh, lock, observe, supervisor_state
+from manager.fleet import doing, instances_json, instances_json_refresh, lock, observe, supervisor_state
 from manager.fleet.observe import NO_IMAGE
 from manager.fleet.project import Project
 from manager.fleet.session import Session
@@ -86,7 +86,9 @@ class FleetObserver:
         try:
             if self._events is None:  # before the list, so that nothing falls between the two
                 self._events = change_detector.Events(engine, project.fleet)
-            self.snapshot = observe.look(project, engine)
+            seen = observe.look(project, engine)
+            views = {view.id: view for view in doing.with_reports(project.fleet, seen.views.values())}
+            self.snapshot = seen._replace(views=views)
         except EngineError as error:  # one that answers with errors tells as little as one that is away
             self._lose(str(error.text.params.get("why", error)))
             return False
@@ -97,7 +99,7 @@ class FleetObserver:
             self._look_within(AGAIN_S)
         else:
             instances_json_refresh.refresh(
-                self._session, self.snapshot, instances_json.bot_pids(self.snapshot), console.warning
+                self._session, self.snapshot, instances_json.find_pids(self.snapshot), console.warning
             )
         return True
 

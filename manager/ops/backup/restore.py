@@ -95,20 +95,23 @@ class Plan(NamedTuple):
         return planned
 
     def state_after(self) -> FleetState | None:
-        """Return the fleet's state extended by the backup's, or None if that changes nothing.
-
-        Where both have an entry, the present one wins, because it is newer.
-        """
-        saved = state_file.load(self.backup.small[STATE], self.backup.manifest.fleet)
+        """Return the fleet's state extended by the backup's, or None if that changes nothing."""
         present = state_file.load(self.fleet.state_file, self.fleet.name)
-        for fault in (*saved.faults, *present.faults):
+        for fault in present.faults:
+            raise ManagerError("cannot restore the fleet's state: {fault}", fault=fault)
+        after = self.with_saved(present)
+        return None if after == present else after
+
+    def with_saved(self, present: FleetState) -> FleetState:
+        """Return this state extended by the backup's; where both have an entry, the present one wins. Raises ManagerError."""
+        saved = state_file.load(self.backup.small[STATE], self.backup.manifest.fleet)
+        for fault in saved.faults:
             raise ManagerError("cannot restore the fleet's state: {fault}", fault=fault)
         known = self.backup.manifest.instances if self.named is None else self.named
         restored = {instance: state for instance, state in saved.instances.items() if instance in known}
         files = {self.backup.manifest.instances[instance]["config_file"] for instance in known}
         ids = {file: instance for file, instance in saved.ids.items() if file in files}
-        after = present._replace(instances={**restored, **present.instances}, ids={**ids, **present.ids})
-        return None if after == present else after
+        return present._replace(instances={**restored, **present.instances}, ids={**ids, **present.ids})
 
     def aside(self, target: Path) -> Path:
         """Return a free path beside the target, `NAME.before-restore-STAMP`, which is not a config's name."""
@@ -245,9 +248,7 @@ def _carry_out(plan: Plan, action: RestoreAction, owner: tuple[int, int]) -> Non
         assert action.aside is not None
         swap.commit(plan.fleet.restoring_dir(action.instance), action.target, action.aside, owner)
     elif action.member == STATE:
-        if after := plan.state_after():
-            action.target.parent.mkdir(parents=True, exist_ok=True)
-            state_file.save(action.target, after)
+        state_file.update(plan.fleet, plan.with_saved)
     else:
         _replace_file(action, plan.backup.small[action.member].read_bytes())
 

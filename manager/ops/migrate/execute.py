@@ -15,11 +15,12 @@ from manager.config.fleet import Fleet
 from manager.config.variables import MAX_DOTENV_BYTES, parse_dotenv
 from manager.errors import ManagerError
 from manager.fleet import import_records, state_file
+from manager.fleet.state_file import FleetState
 from manager.ops.action import Outcome
 from manager.ops.migrate import copies, inspect, plan, stop
 from manager.ops.migrate.inspect import ImportFacts, OldConfig
 from manager.ops.migrate.plan import ImportAction
-from manager.util import atomic_file, ownership, strict_json
+from manager.util import atomic_file, strict_json
 
 
 def run(
@@ -101,15 +102,16 @@ def _copy_config(config: OldConfig, facts: ImportFacts, fleet: Fleet) -> None:
 
 
 def _record(config: OldConfig, facts: ImportFacts, fleet: Fleet) -> None:
-    state = state_file.load(fleet.state_file, fleet.name)
-    if config.names_id:
-        state = state.with_id(config.target, config.id)
-    if (port := plan.port_to_keep(config, facts)) is not None:
-        state = state.with_ports({config.id: port})
-    if (when := inspect.registered_at(config.record)) is not None:
-        state = state.with_registered([config.id], when)
-    ownership.make_folder(fleet.state_file.parent)
-    state_file.save(fleet.state_file, state)
+    def changed(state: FleetState) -> FleetState:
+        if config.names_id:
+            state = state.with_id(config.target, config.id)
+        if (port := plan.port_to_keep(config, facts)) is not None:
+            state = state.with_ports({config.id: port})
+        if (when := inspect.registered_at(config.record)) is not None:
+            state = state.with_registered([config.id], when)
+        return state
+
+    state_file.update(fleet, changed)
 
 
 def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:

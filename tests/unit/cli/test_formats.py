@@ -68,7 +68,7 @@ def test_no_backups_are_an_empty_table(capsys: pytest.CaptureFixture[str]) -> No
 def test_heads_are_in_the_language_in_use() -> None:
     i18n.use("zh-TW")
     try:
-        assert text_table.headings(display.PS_COLUMNS)[:3] == ["ID", "狀態", "模式"]
+        assert text_table.headings(display.PS_COLUMNS)[:3] == ["ID", "模式", "狀態"]
         assert text_table.headings(display.LIST_COLUMNS)[:3] == ["實例ID", "狀態", "PID"]
     finally:
         i18n.use("en")

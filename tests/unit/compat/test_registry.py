@@ -61,7 +61,9 @@ def with_container(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
             )
 
         monkeypatch.setattr(Session, "observe", look)
-        monkeypatch.setattr(instances_json, "bot_pids", lambda _views: {"bp_sol_01": pid})
+        monkeypatch.setattr(
+            instances_json, "find_pids", lambda _views: instances_json.Pids({"bp_sol_01": pid})
+        )
 
     return pretend
 
@@ -322,7 +324,7 @@ def records_after_export(
     if remembered is not None:
         found = found._replace(memory=remembered)
     return instances_json.records(
-        observing.assemble(found, observe([], "desk"), observing.NO_IMAGE), {}, before
+        observing.assemble(found, observe([], "desk"), observing.NO_IMAGE), instances_json.Pids({}), before
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from manager.config import cache, loader
 from manager.config.spec import config_hash
-from manager.engine import compose_hash, http_socket
+from manager.engine import compose_hash, endpoint
 from manager.fleet import project
 from manager.util import source_stamp
 from tests.builders import a_config, a_fleet, a_spec, write_config
@@ -121,7 +121,7 @@ def test_a_user_without_a_home_has_no_cache_and_the_default_engine(
     write_config(tmp_path, a_config())
     assert cache.read(tmp_path) is None
     assert list(project.read(tmp_path).specs) == ["bp_sol_01"]
-    assert http_socket.local_socket({}) == http_socket.DEFAULT_SOCKET
+    assert endpoint.of({}).socket == endpoint.DEFAULT_SOCKET
     monkeypatch.setattr(compose_hash, "PLUGIN_DIRS", ())
     assert compose_hash._plugin() is None
 

@@ -335,3 +335,21 @@ def test_shipped_configs_and_templates_load() -> None:
     fleet, defaults = fleet_settings.load(root)
     for template in sorted((root / "config" / "templates").glob("*.json")):
         assert loader.load_file(template, fleet, defaults, {}, {}).problems == (), template
+
+
+def test_a_key_that_is_nearly_a_known_one_is_an_error_for_the_bundled_bot_alone(tmp_path: Path) -> None:
+    config = a_config(strategy_config={"gridnum": 12, "colour": "red"})
+    assert (
+        one_fault(tmp_path, config)
+        == f"{FILE}: strategy_config.gridnum: is not a known key; did you mean grid_num?"
+    )
+    (tmp_path / "config" / "fleet.toml").write_text('bot_dir = "bot"')
+    assert faults(tmp_path) == []
+
+
+def test_a_stray_key_says_what_is_traded_instead(tmp_path: Path) -> None:
+    write_config(tmp_path, {**a_config(), "grid_upper_price": 3300, "stop_loss": 5})
+    assert {str(each) for each in loaded(tmp_path).warnings} >= {
+        f"{FILE}: grid_upper_price: is ignored: 180 of strategy_config.grid_upper_price is traded",
+        f"{FILE}: stop_loss: is ignored: only strategy_config.stop_loss is traded, and it is not set",
+    }

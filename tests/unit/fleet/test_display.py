@@ -48,8 +48,8 @@ def test_the_ps_table_says_why() -> None:
     text = display.ps_table([a_view("a", "exited", time.time() - 125)]).text
     assert text.splitlines()[1].split() == [
         "a",
-        "stopped",
         "paper",
+        "stopped",
         "5001",
         "0",
         "2m",
@@ -82,7 +82,7 @@ def test_what_a_container_was_made_with_is_shown_before_what_its_config_asks_for
     view = a_view(labels={labels.EXCHANGE: "aster"})._replace(spec=a_spec())
     (found,) = display.ps_objects([view])
     assert (found["exchange"], found["symbol"]) == ("aster", "SOL_USDC_PERP")
-    assert display.ps_table([view]).text.splitlines()[1].split()[3:5] == ["aster", "SOL_USDC_PERP"]
+    assert display.ps_table([view]).text.splitlines()[1].split()[4:6] == ["aster", "SOL_USDC_PERP"]
 
 
 def test_a_bare_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:

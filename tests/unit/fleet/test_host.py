@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -36,10 +38,19 @@ def test_a_number_is_of_ascii_digits() -> None:
             bot_user._number({"BOTFLEET_UID": value}, "BOTFLEET_UID", 1)
 
 
-def test_a_lock_that_cannot_be_looked_at_is_not_free(tmp_path: Path) -> None:
-    assert not supervisor_state.is_held(tmp_path)
-    (tmp_path / supervisor_state.LOCK_FILE).symlink_to("elsewhere")
-    assert supervisor_state.is_held(tmp_path)
+def test_what_lies_in_the_place_of_a_lock_does_not_run(tmp_path: Path) -> None:
+    """A bot can put it there; the folder of secrets, which it cannot change, is locked by its supervisor too."""
+    state, secrets = tmp_path / "state" / "a", tmp_path / "secrets" / "a"
+    state.mkdir(parents=True)
+    secrets.mkdir(parents=True)
+    assert not supervisor_state.is_held(state)
+    (state / supervisor_state.LOCK_FILE).symlink_to("elsewhere")
+    assert not supervisor_state.is_held(state)
+    descriptor = os.open(secrets, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert supervisor_state.is_held(state)
+    os.close(descriptor)
+    assert not supervisor_state.is_held(state)
 
 
 @pytest.mark.parametrize("name", ["a b", "a\nb", "\x1b[31m", "-q"])

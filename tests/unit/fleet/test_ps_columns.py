@@ -16,17 +16,18 @@ def test_columns_go_in_order() -> None:
         "bp_sol_01", Status("failed", why=Text("exit code 1")), (), a_spec(), container, None, InstanceState()
     )
     heads = []
-    for width in range(120, 30, -1):
+    for width in range(130, 45, -1):
         head = " ".join(display.ps_table([view], width).head.split())
         if head not in heads:
             heads.append(head)
     assert heads == [
-        "ID STATE MODE EXCHANGE SYMBOL STRATEGY WEB RESTARTS SINCE NOTE",
-        "ID STATE MODE EXCHANGE SYMBOL WEB RESTARTS SINCE NOTE",
-        "ID STATE MODE SYMBOL WEB RESTARTS SINCE NOTE",
-        "ID STATE MODE SYMBOL RESTARTS SINCE NOTE",
-        "ID STATE MODE RESTARTS SINCE NOTE",
-        "ID STATE MODE SINCE NOTE",
-        "ID STATE MODE NOTE",
-        "ID STATE NOTE",
+        "ID MODE STATE DOING P&L POSITION EXCHANGE SYMBOL STRATEGY WEB RESTARTS SINCE NOTE",
+        "ID MODE STATE DOING P&L POSITION EXCHANGE SYMBOL WEB RESTARTS SINCE NOTE",
+        "ID MODE STATE DOING P&L POSITION SYMBOL WEB RESTARTS SINCE NOTE",
+        "ID MODE STATE DOING P&L POSITION SYMBOL RESTARTS SINCE NOTE",
+        "ID MODE STATE DOING P&L POSITION SYMBOL SINCE NOTE",
+        "ID MODE STATE DOING P&L POSITION SYMBOL NOTE",
+        "ID MODE STATE DOING P&L POSITION NOTE",
+        "ID MODE STATE DOING P&L NOTE",
+        "ID MODE STATE DOING NOTE",
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from manager.ops import stop_for_good
 from tests.fakes.desk import Desk, a_desk
 
 
@@ -15,5 +16,7 @@ def desk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Desk]:
     """Two instances, bp_eth_02 and bp_sol_01, that nobody has started yet."""
+    # a halt inside of a start waits for its end, which is one process's here
+    monkeypatch.setattr(stop_for_good, "STARTS_END_WITHIN_S", 1.0)
     with a_desk(tmp_path, monkeypatch, capsys) as desk:
         yield desk

@@ -12,7 +12,7 @@ def test_a_halt_in_the_middle_of_an_up_holds(desk: Desk) -> None:
     desk.engine.after("start", desk.meanwhile("halt"))
     desk.goes("""
         $ up
-        bp_eth_02: failed (no container, 0.2 s)
+        bp_eth_02: failed (no container, 1.0 s)
         bp_sol_01: failed (no container, 0.0 s)
         error: bp_eth_02 is not started: the fleet was stopped by force meanwhile
         error: bp_sol_01 is not started: the fleet was stopped by force meanwhile
@@ -67,7 +67,7 @@ def test_a_halt_stops_what_another_manager_starts_meanwhile(desk: Desk) -> None:
         $ halt
         bp_eth_02: stopped (0.0 s)
         bp_sol_01: stopped (0.0 s)
-        ID         CONTAINER       MODE   HOW      SECONDS  REPORTED LEFT  LEFT AT EXCHANGE  OF OTHERS
+        ID         CONTAINER       MODE   HOW      SECONDS  REPORTED LEFT  LEFT AT EXCHANGE  OF OTHERS  POSITION LEFT
         bp_eth_02  desk-bp_eth_02  paper  stopped  0.0
         bp_sol_01  desk-bp_sol_01  paper  stopped  0.0
           engine: stop bp_eth_02
@@ -82,7 +82,7 @@ def test_a_halt_is_taken_back_by_resume_and_by_nothing_else(desk: Desk) -> None:
     desk.goes("""
         $ halt
         bp_eth_02: stopped (0.0 s)
-        ID         CONTAINER       MODE   HOW       SECONDS  REPORTED LEFT  LEFT AT EXCHANGE  OF OTHERS
+        ID         CONTAINER       MODE   HOW       SECONDS  REPORTED LEFT  LEFT AT EXCHANGE  OF OTHERS  POSITION LEFT
         bp_eth_02  desk-bp_eth_02  paper  stopped   0.0
         bp_sol_01  desk-bp_sol_01  paper  was down
           engine: stop bp_eth_02
@@ -103,15 +103,16 @@ def test_a_stop_by_force_passes_the_lock_and_leaves_word(desk: Desk) -> None:
     desk.play("up")
     with lock.held(desk.folder / "volumes/state/fleet.lock", "upgrade") as held:
         desk.goes("""
-            $ stop
-            error: the fleet is locked by `manager upgrade` (pid PID, user somebody, since THEN); wait for it, or use --lock-wait SECONDS
-              exit code 7
-            $ stop --force
-            bp_eth_02: stopped (asked for, 0.0 s)
-            bp_sol_01: stopped (asked for, 0.0 s)
-              engine: stop bp_eth_02
-              engine: stop bp_sol_01
-        """)
+        $ stop
+        bp_eth_02: stopped (asked for, 0.0 s)
+        bp_sol_01: stopped (asked for, 0.0 s)
+          engine: stop bp_eth_02
+          engine: stop bp_sol_01
+        $ stop --force
+        bp_eth_02: left alone: not running
+        bp_sol_01: left alone: not running
+        nothing to do
+    """)
         assert held.was_passed()
     desk.goes("""
         $ up
@@ -159,18 +160,16 @@ def test_a_full_disk_halts_all_the_same(desk: Desk) -> None:
     desk.play("up")
     with desk.full_disk():
         desk.goes("""
-            $ halt
-            bp_eth_02: stopped (0.0 s)
-            bp_sol_01: stopped (0.0 s)
-            ID         CONTAINER       MODE   HOW      SECONDS  REPORTED LEFT  LEFT AT EXCHANGE  OF OTHERS
-            bp_eth_02  desk-bp_eth_02  paper  stopped  0.0
-            bp_sol_01  desk-bp_sol_01  paper  stopped  0.0
-            warning: cannot write DIR/volumes/logs/instances.json: No space left on device
-            error: cannot write DIR/volumes/state/fleet.json: No space left on device
-              engine: stop bp_eth_02
-              engine: stop bp_sol_01
-              exit code 1
-        """)
+        $ halt
+        bp_eth_02: stopped (0.0 s)
+        bp_sol_01: stopped (0.0 s)
+        ID         CONTAINER       MODE   HOW      SECONDS  REPORTED LEFT  LEFT AT EXCHANGE  OF OTHERS  POSITION LEFT
+        bp_eth_02  desk-bp_eth_02  paper  stopped  0.0
+        bp_sol_01  desk-bp_sol_01  paper  stopped  0.0
+        warning: cannot write DIR/volumes/logs/instances.json: No space left on device
+          engine: stop bp_eth_02
+          engine: stop bp_sol_01
+    """)
 
 
 def test_ctrl_c_starts_nothing_more_and_leaves_nothing_half_way(desk: Desk) -> None:
@@ -197,8 +196,8 @@ def test_an_engine_that_dies_before_a_start(desk: Desk) -> None:
         $ up
         bp_eth_02: created (no container, 0.0 s)
         bp_sol_01: failed (no container, 0.0 s)
-        error: cannot start bp_sol_01: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
-        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        error: cannot start bp_sol_01: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
+        error: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
           engine: create_network desk_default
           engine: create bp_eth_02
           engine: start bp_eth_02
@@ -206,7 +205,7 @@ def test_an_engine_that_dies_before_a_start(desk: Desk) -> None:
           engine: start bp_sol_01
           exit code 5
         $ up
-        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        error: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
           exit code 5
     """)
     desk.engine.come_back()
@@ -226,8 +225,8 @@ def test_an_engine_that_dies_with_a_stop_done_and_its_answer_lost(desk: Desk) ->
         $ restart
         bp_eth_02: restarted (asked for, 0.0 s)
         bp_sol_01: failed (asked for, 0.0 s)
-        error: cannot stop bp_sol_01: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
-        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        error: cannot stop bp_sol_01: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
+        error: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
           engine: stop bp_eth_02
           engine: start bp_eth_02
           engine: stop bp_sol_01
@@ -248,8 +247,8 @@ def test_an_engine_that_dies_between_remove_and_create(desk: Desk) -> None:
     desk.goes("""
         $ up
         bp_sol_01: failed (config changed, 0.0 s)
-        error: cannot remove bp_sol_01: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
-        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        error: cannot remove bp_sol_01: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
+        error: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
           engine: stop bp_sol_01
           engine: remove bp_sol_01
           exit code 5
@@ -269,8 +268,8 @@ def test_an_engine_that_dies_between_create_and_start(desk: Desk) -> None:
         $ up
         bp_eth_02: created (no container, 0.0 s)
         bp_sol_01: failed (no container, 0.0 s)
-        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
-        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        error: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
+        error: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
           engine: create_network desk_default
           engine: create bp_eth_02
           engine: start bp_eth_02
@@ -293,7 +292,7 @@ def test_an_engine_that_dies_before_the_last_look_leaves_what_was_done_said(desk
         $ up
         bp_eth_02: created (no container, 0.0 s)
         bp_sol_01: created (no container, 0.0 s)
-        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        error: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
           engine: create_network desk_default
           engine: create bp_eth_02
           engine: start bp_eth_02
@@ -309,10 +308,10 @@ def test_an_engine_that_dies_in_a_halt_is_said_with_who_may_still_trade(desk: De
     desk.goes("""
         $ halt
         error: these bots still run and may trade: bp_eth_02, bp_sol_01
-        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        error: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
           exit code 5
         $ stop
-        error: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        error: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
           exit code 5
     """)
     desk.engine.come_back()
@@ -320,7 +319,7 @@ def test_an_engine_that_dies_in_a_halt_is_said_with_who_may_still_trade(desk: De
         $ halt
         bp_eth_02: stopped (0.0 s)
         bp_sol_01: stopped (0.0 s)
-        ID         CONTAINER       MODE   HOW      SECONDS  REPORTED LEFT  LEFT AT EXCHANGE  OF OTHERS
+        ID         CONTAINER       MODE   HOW      SECONDS  REPORTED LEFT  LEFT AT EXCHANGE  OF OTHERS  POSITION LEFT
         bp_eth_02  desk-bp_eth_02  paper  stopped  0.0
         bp_sol_01  desk-bp_sol_01  paper  stopped  0.0
           engine: stop bp_eth_02

@@ -61,6 +61,7 @@ def test_a_changed_config_makes_one_container_anew(desk: Desk) -> None:
     desk.goes("""
         $ plan
         bp_sol_01: recreate: config changed
+            memory (MiB) 2048 → 512
         $ start bp_sol_01
         bp_sol_01: left alone: already running; `manager up bp_sol_01` applies the changed config
         nothing to do
@@ -285,17 +286,17 @@ def test_what_has_completed_comes_back_as_completed_unless_a_person_starts_it(de
         bp_sol_01: started (not running, 0.0 s)
           engine: start bp_sol_01
         $ ps
-        ID         STATE      MODE   EXCHANGE  SYMBOL         STRATEGY   WEB   RESTARTS  SINCE  NOTE
-        bp_eth_02  running    paper  backpack  SOL_USDC_PERP  perp_grid  5001  0         0s
-        bp_sol_01  completed  paper  backpack  SOL_USDC_PERP  perp_grid  5002  0         0s     exit code 0
+        ID         MODE   STATE      DOING    P&L  POSITION  EXCHANGE  SYMBOL         STRATEGY   WEB   RESTARTS  SINCE  NOTE
+        bp_eth_02  paper  running    unknown                 backpack  SOL_USDC_PERP  perp_grid  5001  0         0s
+        bp_sol_01  paper  completed  unknown                 backpack  SOL_USDC_PERP  perp_grid  5002  0         0s     exit code 0
         $ start bp_sol_01
         bp_sol_01: restarted (was completed, 0.0 s)
           engine: stop bp_sol_01
           engine: start bp_sol_01
         $ ps
-        ID         STATE    MODE   EXCHANGE  SYMBOL         STRATEGY   WEB   RESTARTS  SINCE  NOTE
-        bp_eth_02  running  paper  backpack  SOL_USDC_PERP  perp_grid  5001  0         0s
-        bp_sol_01  running  paper  backpack  SOL_USDC_PERP  perp_grid  5002  0         0s
+        ID         MODE   STATE    DOING    P&L  POSITION  EXCHANGE  SYMBOL         STRATEGY   WEB   RESTARTS  SINCE  NOTE
+        bp_eth_02  paper  running  unknown                 backpack  SOL_USDC_PERP  perp_grid  5001  0         0s
+        bp_sol_01  paper  running  unknown                 backpack  SOL_USDC_PERP  perp_grid  5002  0         0s
     """)
 
 
@@ -308,8 +309,8 @@ def test_an_environment_that_changed_restarts_what_runs_and_only_that(desk: Desk
         bp_eth_02: restart: environment changed
         bp_sol_01: left alone: stopped by a person; `manager start bp_sol_01` starts it
         $ ps --state stopped
-        ID         STATE    MODE   EXCHANGE  SYMBOL         STRATEGY   WEB   RESTARTS  SINCE  NOTE
-        bp_sol_01  stopped  paper  backpack  SOL_USDC_PERP  perp_grid  5002  0         0s     stopped by a person
+        ID         MODE   STATE    DOING  P&L  POSITION  EXCHANGE  SYMBOL         STRATEGY   WEB   RESTARTS  SINCE  NOTE
+        bp_sol_01  paper  stopped                        backpack  SOL_USDC_PERP  perp_grid  5002  0         0s     stopped by a person
         $ up
         bp_sol_01: left alone: stopped by a person; `manager start bp_sol_01` starts it
         bp_eth_02: restarted (environment changed, 0.0 s)

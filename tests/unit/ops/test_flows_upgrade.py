@@ -129,8 +129,8 @@ def test_an_upgrade_whose_engine_dies_goes_on_where_it_was(desk: Desk) -> None:
         bp_eth_02: stopping (new image)
         bp_eth_02: failed (new image, 0.0 s)
         not reached: bp_sol_01
-        the roll-out has stopped: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
-        error: bp_eth_02: FAILED: no Docker Engine answers ([Errno 111] Connection refused); start it, or run `make engine`
+        the roll-out has stopped: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
+        error: bp_eth_02: FAILED: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
           engine: tag desk-bot:rollback-bdd295acb985
           engine: stop bp_eth_02
           engine: remove bp_eth_02
@@ -169,7 +169,7 @@ def test_a_halt_in_the_middle_of_an_upgrade_holds(desk: Desk) -> None:
         $ upgrade
         canary: bp_eth_02
         bp_eth_02: stopping (new image)
-        bp_eth_02: failed (new image, 0.2 s)
+        bp_eth_02: failed (new image, 1.0 s)
         not reached: bp_sol_01
         the roll-out has stopped: bp_eth_02: bp_eth_02 is not started: the fleet was stopped by force meanwhile
         error: bp_eth_02: FAILED: bp_eth_02 is not started: the fleet was stopped by force meanwhile

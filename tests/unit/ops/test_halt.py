@@ -20,6 +20,7 @@ from manager.ops import halt, open_orders, plan
 from manager.ops.action import Action, Outcome
 from manager.ops.halt import HaltOutcome
 from manager.ops.open_orders import Answer
+from manager.ops.stop_for_good import Starts
 from tests.builders import FLEET_NAME, a_container, a_fleet, a_row, a_situation, a_spec
 
 
@@ -175,7 +176,8 @@ def test_what_another_manager_has_just_started_ran_too(desk: Path) -> None:
     """So that `resume` brings it back; a one-off is nothing that it could."""
     stray = row(desk, "b", Names=[f"/{FLEET_NAME}-b-run-1"], labels={labels.COMPOSE_ONEOFF: "True"})
     engine: Any = Stopping(desk, [], [row(desk, "a"), stray], [row(desk, "a", "exited")])
-    halted = halt.bring_down(engine.look(), ["a", "b"], engine.look, engine, lambda _event: None)
+    starts = Starts(project.read(desk).fleet)
+    halted = halt.bring_down(engine.look(), ["a", "b"], engine.look, engine, starts, lambda _event: None)
     ended = {halted.seen[each].name for each in halted.stopped}
     assert ended == {f"{FLEET_NAME}-a", f"{FLEET_NAME}-b-run-1"}
     assert halted.came_up == {"a"}

@@ -9,7 +9,7 @@ import pytest
 from manager.engine.container_config import HostContext, body
 from manager.engine.containers import Container
 from manager.errors import UsageError
-from manager.fleet import state_file, upgrade_records
+from manager.fleet import state_file, supervisor_state, upgrade_records
 from manager.fleet.instance import Instance
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import FleetState, InstanceState, RejectedRevision
@@ -17,7 +17,7 @@ from manager.fleet.status import Status
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.ops import plan, rollout_plan
 from manager.ops.rollout_plan import Watched
-from tests.builders import a_container, a_fleet, a_situation, a_spec
+from tests.builders import a_container, a_fleet, a_situation, a_spec, a_supervisor_file
 
 OLD = {"engine": "running", "image": "sha256:old"}
 
@@ -184,6 +184,20 @@ def test_ready_is_healthy_without_a_break_for_as_long_as_was_asked() -> None:
             str(Watched(5).next(a_view(state), 6, ready=10, deadline=100).result)
             == f"it is {state} ({state})"
         )
+
+
+def test_a_bot_whose_exchange_is_away_is_neither_ready_nor_failed() -> None:
+    view = a_view("running")
+    assert view.container is not None
+    health = {"ok": True, "condition": {"code": "exchange_away", "params": {}, "since": 1}}
+    said = supervisor_state._decoded(a_supervisor_file(container=view.container.id, health=health))
+    away = view._replace(supervision=said)
+    watched = Watched()
+    for now in (1, 50, 101, 10_000):
+        watched = watched.next(away, now, ready=10, deadline=100)
+        assert watched == Watched()
+    watched = watched.next(view, 10_001, ready=10, deadline=100)
+    assert watched.next(view, 10_011, ready=10, deadline=100).result == "ready"
 
 
 def test_only_the_last_upgrade_is_taken_back_and_a_stopped_one_stays_down() -> None:

@@ -173,20 +173,21 @@ def _open_run(settings: Settings, store: Store, exchange: Exchange, env: Mapping
             ledger = opening_ledger(store.ledger.position, exchange.price())
             log.info("taking over a position of %s", as_text(ledger.position))
     elif last is not None and store.live_orders():
-        _cancel_orders_of_earlier_run(settings, store, last, env)
+        cancel_orders_of_earlier_run(settings, store, last, env)
     return store.begin_run(identity, source, asdict(replace(settings, web_token=None)), ledger)
 
 
-def _cancel_orders_of_earlier_run(
-    settings: Settings, store: Store, last: Run, env: Mapping[str, str]
-) -> None:
-    """Cancel orders that an earlier run on another market left open, before a new run hides them."""
+def cancel_orders_of_earlier_run(settings: Settings, store: Store, last: Run, env: Mapping[str, str]) -> bool:
+    """Cancel orders that an earlier run on another market left open, before a new run hides them.
+
+    Returns whether the exchange has confirmed it. Raises BotError when some are left.
+    """
     orders = store.live_orders()
     exchange_name, symbol, kind, mode = last.identity.split(" ")
     if mode == "paper":
         for order in orders:
             store.close_order(order.client_id, "canceled", "a paper order of an earlier run")
-        return
+        return True
     if not settings.live:
         raise ConfigError(
             f"DB_PATH: a live run has left {len(orders)} orders on {exchange_name} {symbol} in this database;"
@@ -197,6 +198,7 @@ def _cancel_orders_of_earlier_run(
     log.warning("cancelling %d orders left on %s %s", len(orders), exchange_name, symbol)
     old = replace(settings, exchange=exchange_name, symbol=symbol, perp=kind == "perp")
     exchange = CcxtExchange(old, venues.credentials(exchange_name, env), env)
-    left, _ = cancel_own_orders(store, exchange, assumed_market(old), settings.stop_within)
+    left, is_confirmed = cancel_own_orders(store, exchange, assumed_market(old), settings.stop_within)
     if left:
         raise RefusedError(f"{left} orders of this database are still open on {exchange_name} {symbol}")
+    return is_confirmed

@@ -40,7 +40,16 @@ class Looking(Session):
 
 def options(**given: Any) -> Namespace:
     return Namespace(
-        **{"ids": [], "config": [], "lock_wait": 0, "json": False, "format": None, **UNFILTERED, **given}
+        **{
+            "ids": [],
+            "config": [],
+            "lock_wait": 0,
+            "json": False,
+            "format": None,
+            "sort": "id",
+            **UNFILTERED,
+            **given,
+        }
     )
 
 

@@ -8,11 +8,12 @@ from decimal import Decimal
 import pytest
 
 from manager import i18n
+from manager.fleet import amounts
+from manager.fleet.bot_report import Report
 from manager.fleet.state_file import InstanceState, Wish
 from manager.monitor.stats import columns, instance_stats
 from manager.monitor.stats.columns import COLUMNS
 from manager.monitor.stats.instance_stats import InstanceStats
-from manager.monitor.stats.reports import Report
 from manager.util import formatting
 from manager.util.text_table import GAP, fitting, padded, width
 from tests.builders import a_container, some_figures
@@ -45,6 +46,28 @@ def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
     )
 
 
+def test_a_gain_on_invented_prices_is_called_so_and_is_in_no_other_sum() -> None:
+    rows = [
+        some_figures("a", pnl="5", quote="USDC", market="synthetic"),
+        some_figures("b", pnl="1", quote="USDC"),
+    ]
+    assert instance_stats.sum_up(rows).pnl == {
+        ("paper", "USDC"): Decimal(1),
+        ("synthetic", "USDC"): Decimal(5),
+    }
+    assert [row["pnl"].strip() for row in columns.cells(rows)] == ["+5.00 USDC synthetic", "+1.00 USDC"]
+
+
+def test_the_points_of_amounts_stand_below_each_other() -> None:
+    assert amounts.aligned(["+12.34 USDC", "", "-0.0042 USDC", "5 SOL", "0.00"]) == [
+        "+12.34   USDC",
+        "",
+        " -0.0042 USDC",
+        "  5      SOL",
+        "  0.00",
+    ]
+
+
 def test_a_sum_of_all_says_no_more_than_the_sum() -> None:
     found = instance_stats.sum_up(
         [some_figures("a", pnl="1", quote="USDC"), some_figures("b", pnl="2", quote="USDC")]
@@ -59,8 +82,8 @@ def test_a_fleet_that_reports_nothing_has_no_sum_of_nothing() -> None:
 
 
 def test_what_is_not_known_is_blank_and_never_0() -> None:
-    cells = columns.cells(some_figures())
-    known = {"id", "state", "mode", "symbol", "restarts"}
+    (cells,) = columns.cells([some_figures()])
+    known = {"id", "state", "doing", "mode", "symbol", "restarts"}
     assert {key: text for key, text in cells.items() if key not in known} == dict.fromkeys(
         set(cells) - known, ""
     )
@@ -91,8 +114,8 @@ def test_amounts_are_exact_in_json() -> None:
     [("12.346", "+12.35"), ("-0.00421", "-0.0042"), ("0", "0.00"), ("-0.00001", "0.00"), ("-1", "-1.00")],
 )
 def test_money(value: str, text: str) -> None:
-    assert columns.money(Decimal(value), None) == text
-    assert columns.money(Decimal(value), "USDC") == f"{text} USDC"
+    assert amounts.money(Decimal(value), None) == text
+    assert amounts.money(Decimal(value), "USDC") == f"{text} USDC"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +129,7 @@ def test_money(value: str, text: str) -> None:
     ],
 )
 def test_positions(value: str, text: str) -> None:
-    assert columns.amount(Decimal(value), "SOL") == text
+    assert amounts.amount(Decimal(value), "SOL") == text
 
 
 @pytest.mark.parametrize(
@@ -121,13 +144,15 @@ def test_sizes(value: int | None, text: str) -> None:
 
 
 def test_a_narrow_terminal_gets_what_matters() -> None:
-    widths = columns.widths([columns.cells(some_figures(cpu=1.0, pnl="1", quote="USDC", position="2"))])
+    widths = columns.widths(columns.cells([some_figures(cpu=1.0, pnl="1", quote="USDC", position="2")]))
     assert fitting(COLUMNS, widths, None) == list(COLUMNS)
     kept = [each.name for each in fitting(COLUMNS, widths, 80)]
-    assert kept[:3] == ["id", "state", "mode"]
-    assert {"cpu", "memory", "pnl"} <= set(kept)
+    assert kept[:6] == ["id", "mode", "state", "doing", "pnl", "position"]
+    assert "share" not in kept
+    tighter = {each.name for each in fitting(COLUMNS, widths, 60)}
+    assert not {"cpu", "memory"} & tighter, "these go before any word of the trade"
     assert sum(widths[name] + GAP for name in kept) - GAP <= 80
-    assert [each.name for each in fitting(COLUMNS, widths, 1)] == ["id", "state", "mode", "cpu"]
+    assert [each.name for each in fitting(COLUMNS, widths, 1)] == ["id", "mode", "state", "doing", "pnl"]
 
 
 def test_wide_characters_take_two_cells() -> None:
@@ -172,7 +197,7 @@ def test_who_was_killed_needs_a_look_and_who_was_stopped_does_not() -> None:
 
 def test_heads_and_states_are_translated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(i18n, "_language", "zh_TW")
-    assert columns.cells(some_figures())["state"] != "running"
+    assert columns.cells([some_figures()])[0]["state"] != "running"
 
 
 def ids(rows: list[InstanceStats]) -> list[str]:

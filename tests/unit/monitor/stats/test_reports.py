@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from manager.fleet import bot_report
+from manager.fleet.bot_report import Report
 from manager.monitor.stats import reports
-from manager.monitor.stats.reports import MAX_BYTES, Report
+from manager.monitor.stats.reports import MAX_BYTES
 
 Behaviour = Callable[[socket.socket], None]
 
@@ -88,12 +90,15 @@ def test_who_hangs_or_lies_does_not_keep_the_others_from_being_heard() -> None:
     }
 
 
-def test_the_contracts_example_is_understood_whole() -> None:
+@pytest.mark.parametrize("section", ["## What a bot may report", "## Contract 2"])
+def test_the_contracts_examples_are_understood_whole(section: str) -> None:
     readme = (Path(__file__).parents[4] / "docker/README.md").read_text()
-    sample = json.loads(readme.partition("## What a bot may report")[2].split("```json")[1].split("```")[0])
-    names = {"tick_age": "last_tick_age", "is_paused": "paused"}
-    assert set(sample) == {names.get(each, each) for each in Report._fields}
-    assert None not in reports.parse_report(sample)
+    sample = json.loads(readme.partition(section)[2].split("```json")[1].split("```")[0])
+    names = {"last_tick_age": "tick_age", "paused": "is_paused", "final": "is_final"}
+    found = bot_report.parse_report(sample)._asdict()
+    understood = {names.get(key, key) for key in sample} & set(Report._fields)
+    assert [key for key in understood if found[key] is None] == []
+    assert {names.get(key, key) for key in sample} - understood <= {"price_at", "range"}
 
 
 def test_a_large_answer_comes_whole() -> None:
@@ -134,21 +139,23 @@ def test_nobody_to_ask() -> None:
     ],
 )
 def test_amounts(value: Any, expected: Decimal | None) -> None:
-    assert reports.parse_report({"pnl": value, "position": value}) == Report(pnl=expected, position=expected)
+    assert bot_report.parse_report({"pnl": value, "position": value}) == Report(
+        pnl=expected, position=expected
+    )
 
 
 @pytest.mark.parametrize("value", ["\x1b[2J", "US DC", "", "X" * 13, "USDC\n", 7, None, ["USDC"], "元"])
 def test_a_currency_that_is_none(value: Any) -> None:
-    assert reports.parse_report({"quote": value, "base": value}) == Report()
+    assert bot_report.parse_report({"quote": value, "base": value}) == Report()
 
 
 def test_counts_and_modes() -> None:
-    assert reports.parse_report({"open_orders": [1, 2], "trades": 3, "mode": "live"}) == Report(
+    assert bot_report.parse_report({"open_orders": [1, 2], "trades": 3, "mode": "live"}) == Report(
         open_orders=2, trades=3, mode="live"
     )
-    assert reports.parse_report({"open_orders": 4}).open_orders == 4
-    assert reports.parse_report({"open_orders": -1, "trades": True, "mode": ["live"]}) == Report()
-    assert reports.parse_report({"open_orders": "4", "trades": 1.5, "mode": "LIVE"}) == Report()
+    assert bot_report.parse_report({"open_orders": 4}).open_orders == 4
+    assert bot_report.parse_report({"open_orders": -1, "trades": True, "mode": ["live"]}) == Report()
+    assert bot_report.parse_report({"open_orders": "4", "trades": 1.5, "mode": "LIVE"}) == Report()
 
 
 def test_not_even_json_constants_are_amounts() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from manager.fleet.bot_report import Report
 from manager.monitor.stats.columns import COLUMNS
 from manager.monitor.stats.instance_stats import InstanceStats
-from manager.monitor.stats.reports import Report
 from manager.monitor.top import confirm, sorting, source, sparkline
 from manager.monitor.top.screens import printable
 from manager.monitor.top.sorting import Order
@@ -51,9 +51,9 @@ def test_the_largest_is_first_where_that_is_what_one_looks_for() -> None:
 
 def test_sorting_moves_through_the_shown_columns_and_round() -> None:
     shown = COLUMNS[:3]
-    assert Order("id").moved(shown, 1) == Order("state")
-    assert Order("id", is_turned=True).moved(shown, -1) == Order("mode")
-    assert Order("pnl").moved(shown, 1) == Order("state")  # its column has given way
+    assert Order("id").moved(shown, 1) == Order("mode")
+    assert Order("id", is_turned=True).moved(shown, -1) == Order("state")
+    assert Order("pnl").moved(shown, 1) == Order("mode")  # its column has given way
 
 
 def test_held_rows_keep_their_places() -> None:

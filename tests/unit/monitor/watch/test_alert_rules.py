@@ -8,7 +8,8 @@ import pytest
 
 from manager.config.fleet import Alerts
 from manager.engine import labels
-from manager.fleet import status, supervisor_state
+from manager.fleet import bot_report, status, supervisor_state
+from manager.fleet.bot_report import KeptReport
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.monitor.watch import alert_rules
@@ -60,6 +61,19 @@ def restarted(*ago: float) -> History:
     return history
 
 
+def reported(view: Instance, code: str, **changes: Any) -> Instance:
+    """The view of a bot that has said so as its last word."""
+    condition = {"code": code, "params": changes.pop("params", {})}
+    raw = {"contract": 2, "at": NOW, "final": True, "condition": condition, **changes}
+    return view._replace(report=KeptReport(bot_report.parse_report(raw), NOW, has_ended=True))
+
+
+def degraded(code: str, **params: Any) -> Instance:
+    """The view of a bot that runs, and cannot trade."""
+    condition = {"code": code, "params": params, "since": NOW - 60}
+    return a_view(health={"ok": True, "detail": "200", "checked_at": NOW, "condition": condition})
+
+
 @pytest.mark.parametrize(
     ("view", "expected"),
     [
@@ -70,7 +84,52 @@ def restarted(*ago: float) -> History:
             a_view("failed", why="exit code 1 (given up after 3 restarts in a row)", last_exit=EXIT),
             "failed: bp_sol_01 failed: exit code 1 (given up after 3 restarts in a row)",
         ),
-        (a_view("completed"), "completed: bp_sol_01 has ended by itself, and well"),
+        (
+            a_view("completed", why="exit code 0 (no report)"),
+            "completed: bp_sol_01 has ended by itself, and nothing says why (exit code 0 (no report))",
+        ),
+        (
+            reported(a_view("completed"), "finished", position="0", params={"by": "duration", "limit": "60"}),
+            "completed: bp_sol_01 has finished as planned: its duration of 60 s is over; no position is left",
+        ),
+        (
+            reported(
+                a_view("completed"),
+                "stopped_out",
+                position="4.5",
+                params={"by": "stop_loss", "limit": "50", "value": "-51"},
+            ),
+            "stopped_out: bp_sol_01 has stopped out: stop loss 50 reached: -51; position left: 4.5",
+        ),
+        (
+            a_view(
+                "failed",
+                why="exit code 1",
+                last_exit=EXIT,
+                cancel={"state": "failing", "tries": 3, "why": "exit code 1"},
+            ),
+            "failed: bp_sol_01 failed: exit code 1; cancel: bp_sol_01: its orders are NOT cancelled yet: exit code 1 (try 3)",
+        ),
+        (
+            degraded("exchange_away", cause="maintenance"),
+            "exchange_away: bp_sol_01 cannot reach its exchange: the exchange is under maintenance, for 1m",
+        ),
+        (
+            degraded("orders_refused", cause="insufficient_funds"),
+            "orders_refused: bp_sol_01 cannot trade: the exchange refuses every order: the funds do not suffice, for 1m",
+        ),
+        (
+            degraded("ledger_differs", account="2", ledger="1"),
+            "ledger_differs: bp_sol_01 has stopped placing orders: the account holds 2, but its trades make 1",
+        ),
+        (
+            a_view(
+                "restarting",
+                restarts={"in_a_row": 0, "total": 7, "max": 3, "next_at": None, "since_healthy": 6},
+                last_exit=EXIT,
+            ),
+            "restart_loop: bp_sol_01 does not become healthy: 6 restarts since it last was: exit code 1",
+        ),
         (a_view("unhealthy", why="no HTTP answer"), "unhealthy: bp_sol_01 is unhealthy: no HTTP answer"),
         (
             a_view("running", updated_uptime=UPTIME - 500),
@@ -121,7 +180,7 @@ def test_what_a_live_bot_may_have_left_in_the_market_is_said_with_its_end(
     own = {labels.MODE: mode, labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
     for view, what in (
         (a_view("failed", why="SIGKILL"), "bp_sol_01 failed: SIGKILL"),
-        (a_view("completed"), "bp_sol_01 has ended by itself, and well"),
+        (a_view("completed"), "bp_sol_01 has ended by itself, and nothing says why (completed)"),
         (
             a_view("stopped", "exited"),
             "bp_sol_01 is stopped, and not by the manager: container exit code 137",
@@ -203,3 +262,19 @@ def test_a_disk_that_runs_full_and_recovers_only_well_above_the_limit() -> None:
     without_inodes = Disk("/srv", 5000 * MIB, 100_000 * MIB, 0, 0)
     assert alert_rules.of_disk(without_inodes, RULES, is_low=False) == []
     assert alert_rules.of_disk(None, RULES, is_low=False) == [], "there is no data folder yet"
+
+
+def test_an_outage_is_told_after_a_while_and_is_no_stop_of_trading() -> None:
+    (fault,) = found(degraded("exchange_away", cause="unreachable"), NO_HISTORY, Progress(tick_age=1e6))
+    assert (fault.kind, fault.after) == ("exchange_away", RULES.exchange_away_after)
+    assert alert_rules.well([degraded("exchange_away"), degraded("ledger_differs")]) == frozenset()
+    assert alert_rules.well([a_view()]) == {"bp_sol_01"}
+
+
+def test_a_failed_live_bots_orders_are_known_to_be_cancelled() -> None:
+    view = a_view(
+        "failed", why="exit code 1", cancel={"state": "confirmed", "open_orders_left": 0, "tries": 1}
+    )
+    container = a_container("bp_sol_01", labels={labels.MODE: "live"})
+    (fault,) = found(view._replace(container=container))
+    assert str(fault.text) == "bp_sol_01 failed: exit code 1; its orders are cancelled"

@@ -1,0 +1,84 @@
+"""Cancel the orders of a bot that does not run, and print how many the exchange still lists.
+
+The record tells which orders are this bot's. Where it is gone or broken nothing can be cancelled, and only an
+exchange that lists no order at all is an answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import Sequence
+
+from gridbot.cli.open_orders import query_open_orders
+from gridbot.config import args
+from gridbot.config.settings import Settings
+from gridbot.exchanges import venues
+from gridbot.exchanges.exchange import Exchange
+from gridbot.model.errors import EXIT_CRASH, BotError, ConfigError, DatabaseError, ExchangeError
+from gridbot.runtime import log as logs
+from gridbot.store.store import Store
+from gridbot.trading.cancel import cancel_own_orders
+from gridbot.trading.session import cancel_orders_of_earlier_run
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print `{"open_orders_left": n}` as the last line, a count that the exchange has given, and return 0.
+
+    When the count is unknown it prints why on stderr and returns an exit code of `errors`, never a number.
+    """
+    logs.configure()
+    try:
+        settings = args.parse(argv)
+        if not settings.live:
+            raise ConfigError("TRADING_MODE: in paper mode no exchange has orders")
+        from gridbot.exchanges.ccxt_exchange import CcxtExchange
+
+        venues.require_signing_library(settings.exchange)
+        exchange = CcxtExchange(settings, venues.credentials(settings.exchange))
+        left = cancel_orders(settings, exchange)
+    except BotError as err:
+        print(err, file=sys.stderr)
+        return err.exit_code
+    except ExchangeError as err:
+        print(f"{settings.exchange} does not confirm that the orders are cancelled: {err}", file=sys.stderr)
+        return EXIT_CRASH
+    print(json.dumps({"open_orders_left": left}))
+    return 0
+
+
+def cancel_orders(settings: Settings, exchange: Exchange) -> int:
+    """Return how many of this bot's orders the exchange lists after the cancellations.
+
+    Raises BotError or ExchangeError. The record is never created, because an empty one would disown every order.
+    """
+    try:
+        if settings.db_path.exists() and _cancel(settings, exchange):
+            return 0
+    except DatabaseError as err:
+        if not isinstance(err.__cause__, sqlite3.Error):  # another bot is running on it
+            raise
+    return int(query_open_orders(settings, exchange)["open_orders"])
+
+
+def _cancel(settings: Settings, exchange: Exchange) -> bool:
+    """Cancel, and return whether the exchange has confirmed that nothing is left."""
+    store = Store(settings.db_path, durable=True)
+    try:
+        last = store.last_run()
+        if last is None:
+            return False
+        if last.identity != settings.identity:
+            return cancel_orders_of_earlier_run(settings, store, last, os.environ) and not _is_any_open(
+                settings, exchange
+            )
+        left, is_confirmed = cancel_own_orders(store, exchange, exchange.market(), settings.stop_within)
+        return is_confirmed and left == 0
+    finally:
+        store.close()
+
+
+def _is_any_open(settings: Settings, exchange: Exchange) -> bool:
+    return bool(query_open_orders(settings, exchange)["open_orders"])

@@ -1,0 +1,164 @@
+"""What a bot reports of its trading (docker/README.md): what is valid of it, and the last copy that its supervisor keeps.
+
+A bot may be slow, broken or hostile: every value is bounded and checked, and what it does not say is None, never 0.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from manager.fleet import supervisor_state
+from manager.fleet.supervisor_state import Condition
+from manager.util import strict_json
+from manager.util.sanitize import replace_unprintable
+
+MAX_BYTES = 1 << 17
+"""Of the supervisor's copy, which holds at most 64 KB of the bot's."""
+MAX_NUMBER_LENGTH = 40
+MAX_NUMBER = Decimal(10) ** 15
+MAX_DECIMALS = 400
+"""More than any float has; `1e-999999999`, written out, would exhaust the memory."""
+MAX_REASON = 500
+CURRENCY = re.compile(r"[A-Za-z0-9._-]{1,12}")
+MARKETS = ("live", "synthetic", "replay")
+
+
+class Report(NamedTuple):
+    """A bot's report, as far as it is valid. Amounts are exact: P&L in `quote`, the position in `base`."""
+
+    pnl: Decimal | None = None
+    quote: str | None = None
+    position: Decimal | None = None
+    base: str | None = None
+    open_orders: int | None = None
+    trades: int | None = None
+    mode: str | None = None
+    tick_age: float | None = None
+    """Seconds since its main loop last ran."""
+    is_paused: bool = False
+    contract: int | None = None
+    at: float | None = None
+    is_final: bool = False
+    condition: Condition | None = None
+    reason: str | None = None
+    market: str | None = None
+    price: Decimal | None = None
+    entry_price: Decimal | None = None
+    realized: Decimal | None = None
+    unrealized: Decimal | None = None
+    fees: Decimal | None = None
+    funding: Decimal | None = None
+    last_fill: float | None = None
+
+    @property
+    def is_artificial(self) -> bool:
+        """Return whether its prices are no market's: such a P&L is no trading result."""
+        return self.market not in (None, "live")
+
+
+class KeptReport(NamedTuple):
+    """The last report of an instance's bot. `at`: when it was made, in seconds since the epoch, as far as that is known.
+
+    `has_ended`: the run that it is of is over. `is_previous`: the bot was started again since, and has not reported yet.
+    """
+
+    report: Report
+    at: float | None = None
+    has_ended: bool = False
+    is_previous: bool = False
+
+
+def parse_report(raw: Mapping[str, Any]) -> Report:
+    """Return the valid parts of a bot's JSON object."""
+    orders = raw.get("open_orders")
+    contract = raw.get("contract")
+    return Report(
+        pnl=_amount(raw.get("pnl")),
+        quote=_currency(raw.get("quote")),
+        position=_amount(raw.get("position")),
+        base=_currency(raw.get("base")),
+        open_orders=len(orders) if isinstance(orders, list) else _count(orders),
+        trades=_count(raw.get("trades")),
+        mode=mode if (mode := raw.get("mode")) in ("paper", "live") else None,
+        tick_age=None if (age := _amount(raw.get("last_tick_age"))) is None else float(age),
+        is_paused=raw.get("paused") is True,
+        contract=contract if type(contract) is int and 0 < contract < 1000 else None,
+        at=_time(raw.get("at")),
+        is_final=raw.get("final") is True,
+        condition=supervisor_state.condition(raw.get("condition")),
+        reason=_text(raw.get("reason")),
+        market=market if (market := raw.get("market")) in MARKETS else None,
+        price=_amount(raw.get("price")),
+        entry_price=_amount(raw.get("entry_price")),
+        realized=_amount(raw.get("realized")),
+        unrealized=_amount(raw.get("unrealized")),
+        fees=_amount(raw.get("fees")),
+        funding=_amount(raw.get("funding")),
+        last_fill=_time(raw.get("last_fill")),
+    )
+
+
+def read_kept(state_dir: Path) -> KeptReport | None:
+    """Return the last report that is kept of an instance; None where there is none, or none that can be read.
+
+    A supervisor of contract 1 keeps no copy: there the bot's own file lies in the same place, written at the run's end.
+    """
+    try:
+        content = strict_json.read_bytes(state_dir / supervisor_state.REPORT_FILE, MAX_BYTES, follow=False)
+        raw = json.loads(content) if len(content) <= MAX_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(raw, dict):
+        return None
+    own = raw.get("report")
+    if not isinstance(own, dict):
+        report = parse_report(raw)
+        return KeptReport(report, report.at, has_ended=True)
+    report = parse_report(own)
+    return KeptReport(
+        report,
+        report.at or _time(raw.get("written_at")),
+        has_ended=raw.get("run_ended") is True,
+        is_previous=raw.get("previous_run") is True,
+    )
+
+
+def _amount(value: Any) -> Decimal | None:
+    """Return a finite decimal of reasonable size, given as a number or a string; else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    text = str(value) if not isinstance(value, int) or abs(value) < MAX_NUMBER else ""
+    if len(text) > MAX_NUMBER_LENGTH or not text.isascii():
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    if not number.is_finite() or abs(number) >= MAX_NUMBER:
+        return None
+    exponent = number.as_tuple().exponent
+    assert isinstance(exponent, int), number  # a finite number's
+    return number if exponent >= -MAX_DECIMALS else None
+
+
+def _count(value: Any) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_NUMBER
+    return value if is_count else None
+
+
+def _time(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value < supervisor_state.MAX_NUMBER else None
+
+
+def _currency(value: Any) -> str | None:
+    return value if isinstance(value, str) and CURRENCY.fullmatch(value) else None
+
+
+def _text(value: Any) -> str | None:
+    return replace_unprintable(value[:MAX_REASON]).strip() or None if isinstance(value, str) else None

@@ -1,0 +1,78 @@
+"""The conditions that bots report, by their codes (docker/README.md), as sentences in the reader's language. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from manager.fleet.supervisor_state import Condition
+from manager.i18n import Text, mark
+from manager.util.formatting import age
+
+SENTENCES: Mapping[tuple[str, str], str] = {
+    ("paused", ""): mark("it was told to pause"),
+    ("out_of_range", "above"): mark("price {price} is above {bound}"),
+    ("out_of_range", "below"): mark("price {price} is below {bound}"),
+    ("exchange_away", "unreachable"): mark("the exchange does not answer"),
+    ("exchange_away", "maintenance"): mark("the exchange is under maintenance"),
+    ("exchange_away", "rate_limited"): mark("the exchange answers no more for now: too many requests"),
+    ("exchange_away", "banned"): mark("the exchange has banned this address for a time"),
+    ("orders_refused", "insufficient_funds"): mark(
+        "the exchange refuses every order: the funds do not suffice"
+    ),
+    ("orders_refused", "unauthorized"): mark("the exchange refuses every order: the keys may not trade"),
+    ("orders_refused", "below_minimum"): mark("the exchange refuses every order: they are below its minimum"),
+    ("orders_refused", "other"): mark("the exchange refuses every order: {error}"),
+    ("ledger_differs", ""): mark("the account holds {account}, but its trades make {ledger}"),
+    ("stopped_out", "stop_loss"): mark("stop loss {limit} reached: {value}"),
+    ("stopped_out", "take_profit"): mark("take profit {limit} reached: {value}"),
+    ("stopped_out", "lower_bound"): mark("price {value} is below the lower bound {limit}"),
+    ("stopped_out", "upper_bound"): mark("price {value} is above the upper bound {limit}"),
+    ("finished", "duration"): mark("its duration of {limit} s is over"),
+    ("finished", "replay"): mark("the replay is over"),
+    ("finished", "page"): mark("ended from its page"),
+}
+"""(code, variant) → sentence. What is not here is shown in the bot's own words."""
+
+VARIANT: Mapping[str, str] = {
+    "out_of_range": "side",
+    "exchange_away": "cause",
+    "orders_refused": "cause",
+    "stopped_out": "by",
+    "finished": "by",
+}
+"""The parameter that chooses among a code's sentences."""
+
+
+def message(condition: Condition, reason: str | None, now: float) -> Text | None:
+    """Return what the bot is doing, by its code, else in its own words; None where it says no more than the code."""
+    variant = condition.params.get(VARIANT.get(condition.code, ""), "")
+    template = SENTENCES.get((condition.code, str(variant)))
+    params = {name: _shown(value) for name, value in condition.params.items()}
+    try:
+        text = Text(template, **params) if template and template.format(**params) else None
+    except (LookupError, ValueError, AttributeError):  # a parameter is missing
+        text = None
+    if text is None:
+        text = Text("{why}", why=reason) if reason else None
+    return _more(text, condition, now) if text else None
+
+
+def _more(text: Text, condition: Condition, now: float) -> Text:
+    """Add since when it is so, and what rests at the exchange meanwhile."""
+    params = condition.params
+    since = _number(params.get("since")) or condition.since
+    if condition.code in {"exchange_away", "orders_refused"} and since:
+        text = Text("{what}, for {time}", what=text, time=age(now - since))
+    if condition.code == "exchange_away" and (count := _number(params.get("open_orders"))):
+        text = Text("{what}; {count} orders rest there", what=text, count=round(count))
+    if condition.code == "out_of_range" and _number(params.get("moves_left")) == 0:
+        text = Text("{what}; it may not move its range again yet", what=text)
+    return text
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _shown(value: object) -> object:
+    return f"{value:g}" if isinstance(value, float) else "?" if value is None else value

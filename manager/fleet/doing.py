@@ -1,0 +1,215 @@
+"""The second word of an instance: what its bot is doing, beside what its process is; and how urgent both are. Pure.
+
+Everything that colours, sorts, alerts or ends with an exit code follows the two tables here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from manager.fleet import condition_messages
+from manager.fleet.amounts import amount
+from manager.fleet.bot_report import KeptReport, read_kept
+from manager.fleet.instance import Instance
+from manager.fleet.status import ELSEWHERE, State
+from manager.fleet.supervisor_state import Condition, SupervisorState
+from manager.i18n import Text, mark
+
+if TYPE_CHECKING:
+    from manager.config.fleet import Fleet
+
+Doing = Literal[
+    "trading", "paused", "out of range", "exchange away", "orders refused", "ledger differs", "stopped out",
+    "finished", "unknown",
+]  # fmt: skip
+Severity = Literal["bad", "warn", "note", "calm", "off"]
+
+BY_CODE: Mapping[str, Doing] = {
+    "trading": "trading",
+    "paused": "paused",
+    "out_of_range": "out of range",
+    "exchange_away": "exchange away",
+    "orders_refused": "orders refused",
+    "ledger_differs": "ledger differs",
+    "stopped_out": "stopped out",
+    "finished": "finished",
+}
+"""The codes of the contract; any other is unknown, and shown with the bot's own reason."""
+
+DOING_WORDS: Mapping[Doing, str] = {
+    "trading": mark("trading"),
+    "paused": mark("paused"),
+    "out of range": mark("out of range"),
+    "exchange away": mark("exchange away"),
+    "orders refused": mark("orders refused"),
+    "ledger differs": mark("ledger differs"),
+    "stopped out": mark("stopped out"),
+    "finished": mark("finished"),
+    "unknown": mark("unknown"),
+}
+
+STATE_SEVERITY: Mapping[State, Severity] = {
+    "failed": "bad",
+    "unhealthy": "bad",
+    "restarting": "warn",
+    "orphan": "note",
+    "starting": "note",
+    "running": "calm",
+    "completed": "calm",
+    "stopped": "off",
+    "missing": "off",
+}
+DOING_SEVERITY: Mapping[Doing, Severity] = {
+    "orders refused": "bad",
+    "ledger differs": "bad",
+    "stopped out": "warn",
+    "exchange away": "warn",
+    "paused": "note",
+    "out of range": "note",
+    "unknown": "calm",
+    "trading": "calm",
+    "finished": "calm",
+}
+"""Of a bot that is flat, or runs: `severity` has what follows from a position that is left."""
+
+URGENCY: Mapping[Severity, int] = {"bad": 0, "warn": 1, "note": 2, "calm": 3, "off": 4}
+
+ENDED: frozenset[State] = frozenset({"completed", "failed", "restarting", "stopped", "missing"})
+"""States in which no bot runs."""
+ENDS: frozenset[Doing] = frozenset({"stopped out", "finished"})
+"""What a bot may have done last."""
+
+REPORT_EVERY_S = 60.0
+"""A bot writes its report at least so often; the supervisor copies it at each probe."""
+LATE_S = 60.0
+
+
+class Activity(NamedTuple):
+    """What a bot is doing. `doing` is None where no bot runs, and the last one did not end its run.
+
+    `reason`: the bot's own sentence, for a condition whose code is not known here.
+    """
+
+    doing: Doing | None
+    condition: Condition | None = None
+    reason: str | None = None
+
+    def message(self, now: float) -> Text | None:
+        """Why it is doing that, for a person; None where there is nothing to say."""
+        if self.condition is None:
+            return Text("{why}", why=self.reason) if self.reason else None
+        if self.doing == "trading":
+            count = self.condition.params.get("refused_orders")
+            return (
+                Text("{count} orders are refused", count=count) if isinstance(count, int) and count else None
+            )
+        return condition_messages.message(self.condition, self.reason, now)
+
+
+NOTHING = Activity(None)
+UNKNOWN = Activity("unknown")
+
+
+def with_reports(fleet: Fleet, views: Iterable[Instance]) -> list[Instance]:
+    """Return the instances with the last reports of their bots: one small read each, for those who show them."""
+    return [view._replace(report=read_kept(fleet.instance_state_dir(view.id))) for view in views]
+
+
+def activity(view: Instance, now: float | None = None) -> Activity:
+    """Return what the instance's bot is doing, or has done last."""
+    now = time.time() if now is None else now
+    status, state = view.verdict, view.verdict.inner or view.verdict.state
+    if status.word == ELSEWHERE:
+        return UNKNOWN
+    if state in ENDED:
+        return _last(view.report, must_say=state == "completed")
+    supervision = view.supervision
+    if supervision is not None and supervision.health_condition is not None and state == "running":
+        return _degraded(supervision.health_condition, view.report)
+    return _now(state, view.report, supervision, now)
+
+
+def _last(kept: KeptReport | None, *, must_say: bool) -> Activity:
+    """Return how the bot's run ended; an end that nobody explained is unknown where the bot is meant to have finished."""
+    if kept is not None and kept.has_ended and not kept.is_previous and kept.report.is_final:
+        found = _reported(kept)
+        if found.doing in ENDS:
+            return found
+    return UNKNOWN if must_say else NOTHING
+
+
+def _degraded(condition: Condition, kept: KeptReport | None) -> Activity:
+    """Return what `/health` says, with the sentence and the parameters of the report where it says the same."""
+    own = kept.report.condition if kept is not None and not kept.is_previous else None
+    if kept is not None and own is not None and own.code == condition.code:
+        return Activity(BY_CODE.get(condition.code, "unknown"), condition, kept.report.reason)
+    return Activity(BY_CODE.get(condition.code, "unknown"), condition)
+
+
+def _now(state: State, kept: KeptReport | None, supervision: SupervisorState | None, now: float) -> Activity:
+    """Return what the report of the present run says, unless it is too old to be true."""
+    if kept is None or kept.is_previous or kept.has_ended or kept.report.contract is None:
+        return NOTHING if state == "starting" else UNKNOWN
+    interval = supervision.health_interval if supervision is not None else REPORT_EVERY_S
+    if kept.at is None or now - kept.at > REPORT_EVERY_S + 2 * interval + LATE_S:
+        return UNKNOWN
+    found = _reported(kept)
+    is_degraded = found.doing in {"exchange away", "orders refused", "ledger differs"}
+    checked_at = supervision.health_checked_at if supervision is not None else None
+    if is_degraded and state == "running" and checked_at is not None and checked_at > kept.at:
+        return Activity("trading")  # the supervisor has asked since, and the bot was well
+    return found
+
+
+def _reported(kept: KeptReport) -> Activity:
+    condition = kept.report.condition
+    if condition is None:
+        return Activity("unknown", None, kept.report.reason)
+    return Activity(BY_CODE.get(condition.code, "unknown"), condition, kept.report.reason)
+
+
+def severity(view: Instance, now: float | None = None) -> Severity:
+    """Return how urgent an instance is: the worse of its two words."""
+    state = view.verdict.inner or view.verdict.state
+    of_state = _worse(STATE_SEVERITY[view.verdict.state], STATE_SEVERITY[state])
+    doing = activity(view, now).doing
+    if doing is None or of_state == "off":
+        return of_state
+    return _worse(of_state, _of_doing(view, doing, state))
+
+
+def _of_doing(view: Instance, doing: Doing, state: State) -> Severity:
+    if doing in ENDS and position_left(view) != 0:
+        return "bad" if doing == "stopped out" else "warn"
+    if doing == "unknown" and state == "completed":
+        return "warn"
+    return DOING_SEVERITY[doing]
+
+
+def _worse(first: Severity, second: Severity) -> Severity:
+    return min(first, second, key=URGENCY.__getitem__)
+
+
+def position_left(view: Instance) -> Decimal | None:
+    """Return what the bot's last report says it holds; None where that is unknown, which is never flat."""
+    return view.report.report.position if view.report is not None else None
+
+
+def ending(view: Instance) -> Text:
+    """Return what is left of a run that has ended: its position, in words."""
+    left = position_left(view)
+    if left is None:
+        return Text("its position is not known")
+    if not left:
+        return Text("no position is left")
+    assert view.report is not None
+    return Text("position left: {amount}", amount=amount(left, view.report.report.base))
+
+
+def by_urgency(view: Instance) -> tuple[int, bool, int, str]:
+    """Return the key of “worst first”: by severity, live before paper, by state, by id."""
+    states = list(STATE_SEVERITY)
+    return URGENCY[severity(view)], view.mode != "live", states.index(view.verdict.state), view.id.lower()

@@ -1,0 +1,64 @@
+"""Which starts are under way: each holds a shared lock from before its look at the halt mark until after its second one.
+
+Whoever makes marks, and then gets the lock for itself, knows that every start that had not seen them has ended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from manager.config.fleet import Fleet
+from manager.util import ownership
+
+NAME = ".starts.lock"
+MODE = 0o600
+
+
+@contextmanager
+def under_way(fleet: Fleet) -> Iterator[None]:
+    """Hold the shared lock. A disk that is full keeps nothing from being started here: the marks are looked at all the same."""
+    descriptor = open_file(fleet.lock_file)
+    try:
+        if descriptor is not None:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def have_ended(fleet: Fleet) -> bool:
+    """Return whether no start is under way that was begun before this moment."""
+    descriptor = open_file(fleet.lock_file)
+    if descriptor is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def open_file(lock_file: Path) -> int | None:
+    """Return a descriptor; None where the file cannot be made or opened.
+
+    Managers that know halt marks have it open while they wait for the fleet's lock or hold it.
+    """
+    path = lock_file.with_name(NAME)
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, MODE)
+        with suppress(OSError):
+            if owner := ownership.inherited_owner(path):
+                os.fchown(descriptor, *owner)
+        return descriptor
+    with suppress(OSError):
+        return os.open(path, os.O_RDONLY | flags)
+    return None

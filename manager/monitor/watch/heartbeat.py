@@ -1,0 +1,73 @@
+"""Pings an outside service every minute (`[alerts] heartbeat`), which alarms when the pings stop: a dead host tells nobody."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from manager.i18n import Text
+from manager.monitor.watch.addresses import Address
+
+EVERY_S = 60.0
+WITHIN_S = 10.0
+SCHEMES = ("https://", "http://")
+
+
+class Heartbeat:
+    """Pings in the background, so that a slow service holds nothing up. `say` gets a line when the pings fail, and when they go out again."""
+
+    def __init__(self, say: Callable[[object], object]) -> None:
+        self._say = say
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="heartbeat")
+        self._asked: Future[str] | None = None
+        self._next = 0.0
+        self._why = ""
+
+    def beat_if_due(self, address: Address | None) -> None:
+        """Ping when it is time. Never waits."""
+        if self._asked is not None and self._asked.done():
+            self._note(self._asked.result())
+            self._asked = None
+        if address is not None and self._asked is None and time.monotonic() >= self._next:
+            self._next = time.monotonic() + EVERY_S
+            self._asked = self._pool.submit(ping, address)
+
+    def close(self) -> None:
+        """Ping no more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _note(self, why: str) -> None:
+        if bool(why) != bool(self._why):
+            self._say(
+                Text("the heartbeat is not taken: {why}", why=why)
+                if why
+                else Text("the heartbeat is taken again")
+            )
+        self._why = why
+
+
+def ping(address: Address, timeout: float = WITHIN_S) -> str:
+    """Ask for the address once. Returns why the service did not take it, empty when it did; the address is in no text."""
+    if not address.url.startswith(SCHEMES):
+        return (
+            str(Text("{name} is no http or https address", name=address.reference))
+            if address.url
+            else str(Text("{name} is not set; write it into .env", name=address.reference))
+        )
+    proxies = {
+        name.lower().removesuffix("_proxy"): value
+        for name, value in address.environ.items()
+        if name.upper() in {"HTTP_PROXY", "HTTPS_PROXY"}
+    }
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies or None))
+    try:
+        with opener.open(address.url, timeout=timeout):
+            return ""
+    except urllib.error.HTTPError as error:
+        return f"HTTP {error.code}"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        return str(getattr(reason, "strerror", None) or type(error).__name__)

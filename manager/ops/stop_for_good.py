@@ -1,0 +1,75 @@
+"""What `halt`, `stop` and `down` do so that nobody undoes them: marks before the deed, and a look at the starts that were under way.
+
+None of them is refused for a lock that another manager holds. What that one has begun to start is found: it holds the lock of
+starts from before its look at the marks until after its second one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.errors import ManagerError
+from manager.fleet import halt_mark, lock, start_lock, supervisor_state
+from manager.fleet.halt_mark import By
+from manager.i18n import Text
+
+STARTS_END_WITHIN_S = 120.0
+"""An engine that is busy takes a minute for a start; the manager of an earlier version that waits for the lock may wait longer."""
+
+
+class Starts:
+    """The starts that were under way when the marks were made."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._unaware = set(lock.unaware_of_marks(fleet.lock_file))
+        self._deadline = time.monotonic() + STARTS_END_WITHIN_S
+
+    def have_ended(self) -> bool:
+        """Whether none of them can bring anything up any more. Look at the containers after this, not before."""
+        if self._unaware:
+            self._unaware.intersection_update(lock.unaware_of_marks(self._fleet.lock_file))
+        return not self._unaware and start_lock.have_ended(self._fleet)
+
+    @property
+    def are_too_slow(self) -> bool:
+        """Whether they have been waited for long enough."""
+        return time.monotonic() > self._deadline
+
+    def error(self) -> ManagerError:
+        """What is said then."""
+        pids = ", ".join(str(pid) for pid in sorted(self._unaware))
+        who = Text("process {pids}", pids=pids) if pids else Text("another manager")
+        return ManagerError("{who} may still start bots: end it, and give the command again", who=who)
+
+
+class Marked(NamedTuple):
+    """The instances that bear a mark now. `error`: why others do not."""
+
+    instances: Collection[str]
+    error: ManagerError | None = None
+
+
+def mark_all(fleet: Fleet, by: By, named: Iterable[str] | None = None) -> Marked:
+    """Mark these instances, None for all that have a folder; a halt of all also marks those that come later. Never raises."""
+    there = halt_mark.folders(fleet)
+    marked, error = [], None
+    for instance in there if named is None else [each for each in named if each in there]:
+        did_run = supervisor_state.has_bot(fleet.instance_state_dir(instance)) if by == "halt" else None
+        try:
+            halt_mark.make(fleet, instance, by, did_run=did_run)
+            marked.append(instance)
+        except OSError as caught:
+            error = ManagerError(
+                "cannot mark {id} as halted: {why}", id=instance, why=caught.strerror or caught
+            )
+    if named is None and by == "halt":
+        try:
+            halt_mark.make_of_fleet(fleet)
+        except OSError as caught:
+            if not there:
+                error = ManagerError("cannot mark the fleet as halted: {why}", why=caught.strerror or caught)
+    return Marked(marked, error)

@@ -1,0 +1,98 @@
+"""cancel_orders.py: a dead live bot leaves no orders, nobody else's is touched, and the count is the exchange's."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from tests.bot.bots import RUN, BotFactory
+from tests.bot.test_live import FAST, MESH, fake, live, settled
+from tests.fake_exchange.server import FakeExchange
+
+__all__ = ["fake"]
+
+
+def cancel(folder: Path, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(RUN.with_name("cancel_orders.py")), *MESH, *options],
+        text=True,
+        capture_output=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "DB_PATH": str(folder / "bot.db"), "TRADING_MODE": "live", **env},
+    )
+
+
+def left(done: subprocess.CompletedProcess[str]) -> int:
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
+    return int(answer["open_orders_left"])
+
+
+def test_a_killed_bots_orders_are_cancelled_and_others_stay(
+    start_bot: BotFactory, fake: FakeExchange, tmp_path: Path
+) -> None:
+    foreign = fake.book.place("Bid", "Limit", Decimal(141), Decimal(1), 7, foreign=True)
+    bot = live(start_bot, fake)
+    settled(bot, fake)
+    busy = cancel(tmp_path, **fake.env | FAST)
+    assert (busy.returncode, len(fake.book.own_open())) == (5, 6)
+    assert "another bot is running" in busy.stderr
+    bot.kill()
+    fake.faults.down = True
+    away = cancel(tmp_path, **fake.env | FAST, GRIDBOT_STOP_WITHIN="1")
+    assert (away.returncode, away.stdout.count("open_orders_left")) == (1, 0)
+    fake.faults.down = False
+    assert left(cancel(tmp_path, **fake.env | FAST)) == 0
+    assert (fake.book.own_open(), foreign.open, fake.book.violations) == ([], True, [])
+    assert left(cancel(tmp_path, **fake.env | FAST)) == 0
+
+
+def test_an_order_that_was_sent_and_never_answered_is_cancelled_too(
+    start_bot: BotFactory, fake: FakeExchange, tmp_path: Path
+) -> None:
+    bot = live(start_bot, fake)
+    settled(bot, fake)
+    bot.kill()
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "bot.db") as db:
+        db.execute("UPDATE orders SET exchange_id = NULL, state = 'new'")
+    db.close()
+    assert left(cancel(tmp_path, **fake.env | FAST)) == 0
+    assert fake.book.own_open() == []
+
+
+def test_without_its_record_nothing_is_cancelled_and_nothing_is_claimed(
+    fake: FakeExchange, tmp_path: Path
+) -> None:
+    settle = {"GRIDBOT_RECV_WINDOW_MS": "100"}
+    for content in (None, "no database" * 1000):
+        if content:
+            (tmp_path / "bot.db").write_text(content)
+        fake.book.orders.clear()
+        assert left(cancel(tmp_path, **fake.env | FAST | settle)) == 0
+        foreign = fake.book.place("Bid", "Limit", Decimal(141), Decimal(1), 7, foreign=True)
+        done = cancel(tmp_path, **fake.env | FAST | settle)
+        assert (done.returncode, done.stdout.count("open_orders_left"), foreign.open) == (5, 0, True)
+        assert "whose they are cannot be told" in done.stderr
+        assert (tmp_path / "bot.db").exists() == bool(content)
+
+
+def test_another_market_of_an_earlier_run_is_cancelled_there(
+    start_bot: BotFactory, fake: FakeExchange, tmp_path: Path
+) -> None:
+    bot = live(start_bot, fake)
+    settled(bot, fake)
+    bot.kill()
+    done = cancel(tmp_path, "--symbol", "ETH_USDC_PERP", **fake.env | FAST)
+    assert fake.book.own_open() == [], done.stderr
+
+
+def test_paper_mode_has_no_orders_to_cancel(tmp_path: Path) -> None:
+    done = cancel(tmp_path, TRADING_MODE="paper")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "paper mode" in done.stderr

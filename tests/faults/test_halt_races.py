@@ -1,0 +1,194 @@
+"""A halt, and a forced stop, while others start: whoever waits for the lock, tries again and again, watches, upgrades, restores.
+
+One harness for this tree's manager and for that of an earlier commit, whose figures tell whether it proves anything:
+`python -m tests.faults.test_halt_races 71b0349 200` prints in how many of 200 rounds bots ran after its halt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.faults import bots
+from tests.faults.conftest import Note, build_fault_image, new_project
+from tests.fleet import ROOT, Project
+from tests.upgrade.old_fleet import COMMIT, check_out, of_code
+
+pytestmark = pytest.mark.engine
+
+INSTANCES = ("a", "b", "c")
+SETTLE_S = 4.0
+"""A bot that was started against a halt ran 0.1 to 3.5 s after its end."""
+ROUNDS, LONG_ROUNDS = 6, 200
+
+
+class Desk(NamedTuple):
+    """A project, and the variables that choose whose manager works on it."""
+
+    project: Project
+    environ: Mapping[str, str] = {}
+
+    def manager(self, *args: str, code: int | None = None) -> str:
+        done = self.project.manager(*args, code=code, environ=self.environ, timeout=400)
+        return done.out + done.err
+
+    def begin(self, *args: str) -> subprocess.Popen[bytes]:
+        return self.spawn(self.project.command(*args))
+
+    def retrying(self, *args: str) -> subprocess.Popen[bytes]:
+        words = " ".join(self.project.command(*args))
+        return self.spawn(
+            ["sh", "-c", f"n=0; until {words} || [ $n -ge 15 ]; do n=$((n+1)); sleep 0.1; done"]
+        )
+
+    def spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command, cwd=self.project.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, **self.project.environ, **self.environ},
+        )  # fmt: skip
+
+    def alive(self) -> list[str]:
+        return [each for each in INSTANCES if bots.pids(self.project, each)]
+
+    def change_configs(self, number: int) -> None:
+        for each in INSTANCES:
+            self.project.change(each, daemon_config={"memory_limit_mb": 200 + number % 50})
+
+
+def waiters(desk: Desk) -> list[subprocess.Popen[bytes]]:
+    """The holder changes three slow bots, and two wait for it."""
+    first = desk.begin("up")
+    time.sleep(0.3)
+    return [first, desk.begin("up", "--lock-wait", "60"), desk.begin("up", "--lock-wait", "60")]
+
+
+def retry_loops(desk: Desk) -> list[subprocess.Popen[bytes]]:
+    """Two scripts that try until it goes well."""
+    first = desk.begin("up")
+    time.sleep(0.3)
+    return [first, desk.retrying("up"), desk.retrying("up")]
+
+
+def upgrade(desk: Desk) -> list[subprocess.Popen[bytes]]:
+    first = desk.begin("upgrade", "--ready", "1", "--batch", "3")
+    time.sleep(0.3)
+    return [first, desk.begin("up", "--lock-wait", "60")]
+
+
+def restarts(desk: Desk) -> list[subprocess.Popen[bytes]]:
+    first = desk.begin("restart", *INSTANCES)
+    time.sleep(0.3)
+    return [first, desk.begin("up", "--lock-wait", "60")]
+
+
+def restore(desk: Desk) -> list[subprocess.Popen[bytes]]:
+    """Restores wait for the lock among those that start."""
+    (backup,) = sorted((desk.project.folder / "volumes" / "backups").glob("*"))[:1]
+    first = desk.begin("up")
+    time.sleep(0.3)
+    restoring = desk.begin("restore", str(backup), "--lock-wait", "60")
+    return [first, restoring, desk.begin("up", "--lock-wait", "60")]
+
+
+KINDS: tuple[Callable[[Desk], list[subprocess.Popen[bytes]]], ...] = (
+    waiters, retry_loops, waiters, upgrade, restarts, restore,
+)  # fmt: skip
+
+
+class Round(NamedTuple):
+    """What one round came to: who ran after the halt had ended, and what the next `up` started."""
+
+    kind: str
+    code: int
+    alive: list[str]
+    started_later: list[str]
+    seconds: float
+
+    @property
+    def has_failed(self) -> bool:
+        return bool(self.alive or self.started_later)
+
+
+def run_round(desk: Desk, number: int, chance: random.Random, command: tuple[str, ...] = ("halt",)) -> Round:
+    """Bring all up, let others start, halt in the middle, and look."""
+    desk.manager("resume")
+    desk.manager("start", *INSTANCES, "--wait")
+    desk.change_configs(number)
+    kind = KINDS[number % len(KINDS)]
+    others = kind(desk)
+    time.sleep(chance.uniform(0.05, 1))
+    began = time.monotonic()
+    done = desk.project.manager(*command, code=None, environ=desk.environ, timeout=400)
+    took = time.monotonic() - began
+    seen: set[str] = set()
+    deadline = None
+    while deadline is None or time.monotonic() < deadline:
+        seen.update(desk.alive())
+        if deadline is None and all(each.poll() is not None for each in others):
+            deadline = time.monotonic() + SETTLE_S
+        time.sleep(0.05)
+    desk.manager("up")
+    return Round(kind.__name__, done.code, sorted(seen), sorted(set(desk.alive()) - seen), took)
+
+
+@contextlib.contextmanager
+def a_desk(folder: Path, image: str, environ: Mapping[str, str] | None = None) -> Iterator[Desk]:
+    """Three bots that need three seconds to end, a backup of them, and a `watch` all the while."""
+    with new_project(folder, image) as project:
+        desk = Desk(project, environ or {})
+        for number, each in enumerate(INSTANCES):
+            bots.add(project, each, number, "slow", daemon_config={"memory_limit_mb": 64})
+        desk.manager("up", "--wait", code=0)
+        desk.manager("backup", code=0)
+        watch = desk.begin("watch")
+        try:
+            yield desk
+        finally:
+            watch.terminate()
+            watch.wait()
+
+
+@pytest.mark.parametrize("command", [("halt",), ("stop", "--force")], ids=lambda it: it[0])
+def test_nobody_starts_what_was_halted(
+    tmp_path: Path, fault_image: str, note: Note, is_long: bool, command: tuple[str, ...]
+) -> None:
+    rounds = LONG_ROUNDS if is_long and command == ("halt",) else ROUNDS * (5 if is_long else 1)
+    chance = random.Random(15)
+    found = []
+    with a_desk(tmp_path / "project", fault_image) as desk:
+        for number in range(rounds):
+            found.append(run_round(desk, number, chance, command))
+            assert not found[-1].has_failed, found[-1]
+    note(
+        f"`{' '.join(command)}` while others start",
+        "waiters, retry loops, watch, upgrade, restart, restore",
+        rounds,
+        f"0 bots afterwards; it took {max(each.seconds for each in found):.0f} s at most",
+    )
+
+
+def main(commit: str, rounds: int, command: tuple[str, ...]) -> None:
+    """Count the rounds of an earlier commit's manager in which bots ran after its halt."""
+    image, failed = build_fault_image(), 0
+    with tempfile.TemporaryDirectory() as folder:
+        code = ROOT if commit == "." else check_out(commit, Path(folder, "code"))
+        with a_desk(Path(folder, "project"), image, of_code(code)) as desk:
+            chance = random.Random(15)
+            for number in range(rounds):
+                found = run_round(desk, number, chance, command)
+                failed += found.has_failed
+                print(f"{failed} of {number + 1} rounds failed; {found}", flush=True)
+
+
+if __name__ == "__main__":
+    main((sys.argv[1:] or [COMMIT])[0], int((sys.argv[2:] or ["200"])[0]), tuple(sys.argv[3:]) or ("halt",))

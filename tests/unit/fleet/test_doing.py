@@ -1,0 +1,247 @@
+"""What a bot is doing: one total function over states, reports and health, and nothing calm that is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from manager.fleet import bot_report, condition_messages, display, doing, supervisor_state
+from manager.fleet.bot_report import KeptReport
+from manager.fleet.doing import Severity
+from manager.fleet.instance import Instance
+from manager.fleet.state_file import InstanceState
+from manager.fleet.status import State, Status
+from manager.fleet.supervisor_state import Condition
+from manager.i18n import Text
+from tests.builders import a_container, a_supervisor_file
+
+NOW = 1_764_500_100.0
+CODES = [*doing.BY_CODE, "something_new", None]
+
+
+def kept(code: str | None, position: str | None = "0", **more: Any) -> KeptReport:
+    """A supervisor's copy, as it reads one from the file."""
+    condition = None if code is None else {"code": code, "params": more.pop("params", {})}
+    report = {
+        "contract": 2, "at": more.pop("at", NOW - 5), "final": more.pop("final", False), "condition": condition,
+        "position": position, "base": "SOL", "reason": more.pop("reason", None),
+    }  # fmt: skip
+    return KeptReport(
+        bot_report.parse_report(report),
+        report["at"],
+        more.pop("has_ended", False),
+        more.pop("is_previous", False),
+    )
+
+
+def last(code: str | None, position: str | None = "0", **more: Any) -> KeptReport:
+    return kept(code, position, final=True, has_ended=True, **more)
+
+
+def a_view(
+    tmp_path: Path,
+    state: State,
+    report: KeptReport | None,
+    health: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Instance:
+    file = a_supervisor_file(state, **changes)
+    if health is not None:
+        file["health"]["condition"] = health
+    (tmp_path / "supervisor.json").write_text(json.dumps(file))
+    said = supervisor_state.read(tmp_path)
+    assert said is not None
+    return Instance(
+        "bp_sol_01",
+        Status(state, why=said.message),
+        (),
+        None,
+        a_container(),
+        said,
+        InstanceState(),
+        report=report,
+    )
+
+
+@pytest.mark.parametrize("state", get_args(State))
+@pytest.mark.parametrize("code", CODES)
+def test_total(tmp_path: Path, state: State, code: str | None) -> None:
+    for report in (None, kept(code), last(code), kept(code, is_previous=True), kept(code, None, at=1.0)):
+        for health in (None, {"code": code or "x", "params": {}, "since": NOW}):
+            view = a_view(tmp_path, state, report, health)
+            assert doing.activity(view, NOW).doing in {*get_args(doing.Doing), None}
+            assert doing.severity(view, NOW) in get_args(Severity)
+            display.note(view)
+
+
+@pytest.mark.parametrize(
+    ("state", "report", "expected", "severity"),
+    [
+        ("running", kept("trading"), "trading", "calm"),
+        ("running", kept("paused"), "paused", "note"),
+        ("running", kept("out_of_range"), "out of range", "note"),
+        ("running", kept("something_new"), "unknown", "calm"),
+        ("running", None, "unknown", "calm"),  # a bot of contract 1
+        ("running", kept("trading", at=NOW - 1000), "unknown", "calm"),
+        ("running", kept("trading", is_previous=True), "unknown", "calm"),
+        ("running", kept("stopped_out", "4.5"), "stopped out", "bad"),
+        ("starting", None, None, "note"),
+        ("completed", last("finished"), "finished", "calm"),
+        ("completed", last("finished", "4.5"), "finished", "warn"),
+        ("completed", last("stopped_out"), "stopped out", "warn"),
+        ("completed", last("stopped_out", "4.5"), "stopped out", "bad"),
+        ("completed", last("stopped_out", None), "stopped out", "bad"),  # unknown is not flat
+        ("completed", last("finished", None), "finished", "warn"),
+        ("completed", None, "unknown", "warn"),
+        ("completed", kept("finished", has_ended=True), "unknown", "warn"),  # not its last word
+        ("completed", last("trading"), "unknown", "warn"),
+        ("failed", last("trading"), None, "bad"),
+        ("failed", last("stopped_out", "1"), "stopped out", "bad"),
+        ("restarting", last(None), None, "warn"),
+        ("stopped", last("trading"), None, "off"),
+        ("missing", None, None, "off"),
+    ],
+)
+def test_two_words(
+    tmp_path: Path, state: State, report: KeptReport | None, expected: str | None, severity: str
+) -> None:
+    view = a_view(tmp_path, state, report)
+    assert (doing.activity(view, NOW).doing, doing.severity(view, NOW)) == (expected, severity)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "severity"),
+    [
+        ("exchange_away", "exchange away", "warn"),
+        ("orders_refused", "orders refused", "bad"),
+        ("ledger_differs", "ledger differs", "bad"),
+    ],
+)
+def test_a_degraded_bot_is_what_its_health_says(
+    tmp_path: Path, code: str, expected: str, severity: str
+) -> None:
+    health = {"code": code, "params": {"cause": "maintenance"}, "since": NOW - 60}
+    view = a_view(tmp_path, "running", kept("trading"), health)
+    assert (doing.activity(view, NOW).doing, doing.severity(view, NOW)) == (expected, severity)
+    well = a_view(tmp_path, "running", kept(code, at=NOW - 50))
+    assert doing.activity(well, NOW).doing == "trading", "it was asked since, and was well"
+
+
+def test_what_an_ended_bot_has_left_is_said(tmp_path: Path) -> None:
+    report = last("stopped_out", "4.5", params={"by": "stop_loss", "limit": "50", "value": "-51.2"})
+    note = display.note(a_view(tmp_path, "completed", report, why="exit code 0"))
+    assert note == "stop loss 50 reached: -51.2; position left: 4.5 SOL"
+    unexplained = a_view(tmp_path, "completed", None, why="exit code 0 (no report)")
+    assert display.note(unexplained) == "exit code 0 (no report)"
+
+
+@pytest.mark.parametrize("key", condition_messages.SENTENCES)
+def test_every_condition_has_a_sentence_in_every_language(key: tuple[str, str]) -> None:
+    code, variant = key
+    names = ("price", "bound", "error", "account", "ledger", "limit", "value")
+    params: dict[str, object] = dict.fromkeys(names, "1")
+    if code in condition_messages.VARIANT:
+        params[condition_messages.VARIANT[code]] = variant
+    assert str(condition_messages.message(Condition(code, params), None, NOW))
+    assert condition_messages.message(Condition(code, {}), "its own words", NOW) is not None
+
+
+def test_an_outage_says_since_when_and_what_rests_there() -> None:
+    condition = Condition("exchange_away", {"cause": "banned", "open_orders": 6, "since": NOW - 1020})
+    assert str(condition_messages.message(condition, None, NOW)) == (
+        "the exchange has banned this address for a time, for 17m; 6 orders rest there"
+    )
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"code": 1}, {"code": []}, [], "trading", {"code": "X" * 10_000, "params": []},
+        {"code": "out_of_range", "params": {"side": "above", "price": "\x1b[2J" * 1000, "bound": {}}},
+        {"code": "exchange_away", "params": {"open_orders": 1e300, "since": -1e300, "cause": "\n{0.x}"}},
+        {"code": "stopped_out", "params": {"by": "stop_loss", "limit": "{value.__class__}", "value": None}},
+    ],
+)  # fmt: skip
+def test_hostile_conditions_are_bounded(raw: Any) -> None:
+    condition = supervisor_state.condition(raw)
+    if condition is not None:
+        text = str(condition_messages.message(condition, "a\x1b]0;b", NOW) or "")
+        assert len(text) < 1000
+        assert "\x1b[" not in text
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '"x"', '{"report": 1}', '{"report": []}', "[" * 5000]
+)
+def test_a_broken_copy_is_no_report(tmp_path: Path, content: str) -> None:
+    (tmp_path / "report.json").write_text(content)
+    found = bot_report.read_kept(tmp_path)
+    assert found is None or found.report == bot_report.parse_report({})
+
+
+def test_a_bots_own_file_in_the_old_place_is_a_report_of_contract_1(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text('{"open_orders_left": 2, "why": "done"}')
+    found = bot_report.read_kept(tmp_path)
+    assert found is not None
+    assert (found.has_ended, found.report.contract) == (True, None)
+    assert supervisor_state.open_orders_left(tmp_path) == 2
+    assert doing.activity(a_view(tmp_path, "completed", found), NOW).doing == "unknown"
+
+
+def test_a_dead_bots_reason_is_whole_and_without_stamp_and_level(tmp_path: Path) -> None:
+    sentence = "the exchange refused: " + "a long sentence that nobody cuts, " * 5 + "end"
+    for line in (
+        f"2026-11-28T04:12:03.123Z ERROR {sentence}",
+        f"2026-11-28 04:12:03,123 [ERROR] {sentence}",
+        f"[2026-11-28 04:12:03 +0800] CRITICAL: {sentence}",
+        f"ERROR: {sentence}",
+        sentence,
+    ):
+        assert display.without_stamp(line) == sentence
+    assert display.without_stamp("2026-11-28 04:12:03") == "2026-11-28 04:12:03"
+    exit_ = {
+        "code": 4, "signal": None, "oom": False, "killed": False, "at": NOW, "why": "exit code 4",
+        "stderr_tail": [f"2026-11-28 04:12:03 ERROR {sentence}", " "],
+    }  # fmt: skip
+    view = a_view(tmp_path, "failed", None, why="exit code 4", last_exit=exit_)
+    assert display.note(view) == f"exit code 4: {sentence}"
+    own = view._replace(report=last(None, reason="cannot use the database"))
+    assert display.note(own) == "exit code 4: cannot use the database"
+
+
+def test_how_far_a_failed_live_bots_orders_are_cancelled(tmp_path: Path) -> None:
+    cancel = {"state": "failing", "open_orders_left": None, "tries": 3, "why": "exit code 1", "reason": None}
+    view = a_view(tmp_path, "failed", None, why="exit code 4", cancel=cancel)
+    assert display.note(view) == "exit code 4; its orders are NOT cancelled yet: exit code 1 (try 3)"
+    done = a_view(tmp_path, "failed", None, why="exit code 4", cancel={**cancel, "state": "confirmed"})
+    assert display.note(done) == "exit code 4; its orders are cancelled"
+
+
+def test_worst_first_and_live_before_paper(tmp_path: Path) -> None:
+    from manager.engine import labels
+
+    def one(name: str, mode: str, state: State, report: KeptReport | None) -> Instance:
+        container = a_container(name, labels={labels.MODE: mode})
+        return a_view(tmp_path, state, report)._replace(id=name, container=container)
+
+    views = [
+        one("calm_paper", "paper", "running", None),
+        one("calm_live", "live", "running", None),
+        one("bad_paper", "paper", "failed", None),
+        one("bad_live", "live", "completed", last("stopped_out", "1")),
+        one("off", "live", "stopped", None),
+    ]
+    found = [view.id for view in sorted(views, key=doing.by_urgency)]
+    assert found == ["bad_live", "bad_paper", "calm_live", "calm_paper", "off"]
+
+
+def test_the_reason_of_a_health_probe_is_the_conditions_sentence(tmp_path: Path) -> None:
+    health = {"code": "ledger_differs", "params": {"ledger": "1", "account": "2"}, "since": NOW}
+    reason = {"code": "degraded", "params": {"condition": "ledger_differs"}}
+    view = a_view(tmp_path, "running", None, health, why="degraded: ledger_differs", reason=reason)
+    assert display.note(view) == "the account holds 2, but its trades make 1"
+    assert not display.is_well(view)
+    assert str(view.verdict.why) == str(Text("degraded: ledger_differs"))

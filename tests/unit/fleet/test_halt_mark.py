@@ -1,0 +1,143 @@
+"""The halt marks: made whatever the disk says, and removed only by who has read them."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.config.fleet import Fleet
+from manager.fleet import halt_mark
+from manager.fleet.state_file import FleetState, InstanceState
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    for each in ("a", "b"):
+        (tmp_path / "volumes" / "secrets" / each).mkdir(parents=True)
+    return Fleet("desk", tmp_path, tmp_path / "volumes")
+
+
+def folder(fleet: Fleet, instance: str = "a") -> Path:
+    return fleet.secrets_dir(instance)
+
+
+def test_a_mark_is_the_file_that_was_kept_ready(fleet: Fleet) -> None:
+    halt_mark.keep_ready(folder(fleet))
+    ready = (folder(fleet) / ".halt-ready").stat()
+    halt_mark.make(fleet, "a", "stop", did_run=True)
+    made = folder(fleet) / "halted"
+    assert made.stat().st_ino == ready.st_ino
+    found = json.loads(made.read_text())
+    assert (found["by"], found["ran"], sorted(found)) == ("stop", True, ["at", "by", "nonce", "ran"])
+    assert made.stat().st_mode & 0o777 == 0o600
+    mark = halt_mark.find(fleet, "a")
+    assert mark == halt_mark.HaltMark(found["nonce"], "stop", did_run=True)
+    assert halt_mark.find(fleet, "b") is None
+
+
+@pytest.mark.parametrize("refused", ["write", "inode"])
+def test_a_full_disk_refuses_none(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    """Nothing is ready: an empty file, or a second name of the env file, counts as well."""
+    (folder(fleet) / "env.json").write_text('{"KEY": "x"}')
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    really = os.open
+
+    def no_inode(path: Any, flags: int, *rest: Any) -> int:
+        return full() if flags & os.O_CREAT else really(path, flags, *rest)
+
+    if refused == "write":
+        monkeypatch.setattr(os, "write", full)
+    else:
+        monkeypatch.setattr(os, "open", no_inode)
+    halt_mark.make(fleet, "a", "halt")
+    first = halt_mark.find(fleet, "a")
+    assert first is not None
+    assert first.by == "halt"
+    assert (folder(fleet) / "halted").stat().st_nlink == (1 if refused == "write" else 2)
+    halt_mark.make(fleet, "a", "halt")
+    second = halt_mark.find(fleet, "a")
+    assert second is not None
+    assert second.identity != first.identity
+    assert halt_mark.lift(fleet, "a", first) is False
+    assert halt_mark.lift(fleet, "a", second) is True
+
+
+def test_only_the_mark_that_was_read_is_removed(fleet: Fleet) -> None:
+    halt_mark.make(fleet, "a", "halt")
+    read = halt_mark.find(fleet, "a")
+    assert read is not None
+    halt_mark.make(fleet, "a", "halt")
+    assert halt_mark.lift(fleet, "a", read) is False
+    now = halt_mark.find(fleet, "a")
+    assert now is not None
+    assert halt_mark.lift(fleet, "a", now) is True
+    assert list(folder(fleet).iterdir()) == []
+    assert halt_mark.lift(fleet, "a", now) is True
+
+
+def test_a_resume_that_is_killed_in_the_middle_leaves_the_mark(fleet: Fleet) -> None:
+    halt_mark.make(fleet, "a", "halt")
+    (folder(fleet) / "halted").rename(folder(fleet) / ".halt-lifting")
+    mark = halt_mark.find(fleet, "a")
+    assert mark is not None
+    assert halt_mark.lift(fleet, "a", mark) is True
+
+
+def test_whatever_lies_there_is_a_mark(fleet: Fleet) -> None:
+    (folder(fleet) / "halted").mkdir()
+    (folder(fleet, "b") / "halted").symlink_to("nowhere")
+    assert sorted(halt_mark.find_all(fleet)) == ["a", "b"]
+
+
+def test_the_fleets_mark_is_for_those_that_come_later(fleet: Fleet) -> None:
+    (fleet.data_dir / "secrets" / "halted").mkdir()  # an instance may have this name
+    assert halt_mark.of_fleet(fleet) is None
+    halt_mark.make_of_fleet(fleet)
+    whole = halt_mark.of_fleet(fleet)
+    assert whole is not None
+    for each in ("new", "b"):
+        assert halt_mark.find(fleet, each) == whole._replace(of_all=whole.identity)
+    halt_mark.make(fleet, "a", "halt")
+    both = halt_mark.find(fleet, "a")
+    assert both is not None
+    assert (both.identity != whole.identity, both.of_all) == (True, whole.identity)
+    assert halt_mark.lift(fleet, "a", both) is True
+    assert halt_mark.find(fleet, "a") is None
+    assert halt_mark.find(fleet, "b") is not None
+    halt_mark.make_of_fleet(fleet)
+    assert halt_mark.find(fleet, "a") is not None, "another halt of the whole fleet"
+    halt_mark.lift_of_fleet(fleet, whole)
+    assert halt_mark.of_fleet(fleet) is not None
+    now = halt_mark.of_fleet(fleet)
+    assert now is not None
+    halt_mark.lift_of_fleet(fleet, now)
+    assert halt_mark.of_fleet(fleet) is None
+
+
+def test_what_is_remembered_says_what_the_marks_say(fleet: Fleet) -> None:
+    for each in ("c", "d"):
+        folder(fleet, each).mkdir()
+    halt_mark.make(fleet, "a", "halt", did_run=True)
+    halt_mark.make(fleet, "b", "stop")
+    halt_mark.make(fleet, "c", "down")
+    halt_mark.make(fleet, "d", "halt", did_run=False)
+    state = FleetState("desk", {"a": InstanceState(halted="down")})
+    found = halt_mark.overlaid(state, fleet, ["e"])
+    assert [found.of(each).halted for each in "abcde"] == ["down", None, None, "down", None]
+    assert [found.of(each).wish for each in "abcde"] == ["run", "stopped", "run", "run", "run"]
+
+
+def test_a_second_halt_keeps_who_ran_before_the_first(fleet: Fleet) -> None:
+    halt_mark.make(fleet, "a", "halt", did_run=True)
+    halt_mark.make(fleet, "a", "halt", did_run=False)
+    found = halt_mark.find(fleet, "a")
+    assert found is not None
+    assert found.did_run

@@ -1,0 +1,57 @@
+"""The ping that an outside service expects: sent in the background, and never a secret in what is said of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from manager.monitor.watch.addresses import Address
+from manager.monitor.watch.heartbeat import Heartbeat, ping
+
+ASKED: list[str] = []
+
+
+class Service(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        ASKED.append(self.path)
+        self.send_response(500 if self.path == "/broken" else 200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    ASKED.clear()
+    with HTTPServer(("127.0.0.1", 0), Service) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_ping(service: str) -> None:
+    assert ping(Address("${URL}", f"{service}/secret")) == ""
+    assert ASKED == ["/secret"]
+    assert ping(Address("${URL}", f"{service}/broken")) == "HTTP 500"
+    assert "secret" not in ping(Address("${URL}", "http://127.0.0.1:1/secret"))
+    assert ping(Address("${URL}", "")) == "${URL} is not set; write it into .env"
+    assert ping(Address("${URL}", "file:///etc/passwd")) == "${URL} is no http or https address"
+
+
+def test_failing_is_said_once_and_never_waited_for(service: str) -> None:
+    said: list[str] = []
+    heartbeat = Heartbeat(lambda text: said.append(str(text)))
+    for path in ("broken", "broken", "well"):
+        heartbeat._next = 0.0
+        heartbeat.beat_if_due(Address("${URL}", f"{service}/{path}"))
+        deadline = time.monotonic() + 10
+        while heartbeat._asked is not None and not heartbeat._asked.done() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        heartbeat.beat_if_due(None)
+    assert said == ["the heartbeat is not taken: HTTP 500", "the heartbeat is taken again"]
+    heartbeat.close()
