@@ -22,6 +22,7 @@ from manager.i18n import Text, mark
 from manager.ops import instance_folders, rollback_store
 from manager.ops.action import Action, Outcome
 from manager.ops.stop import stop
+from manager.util.interrupts import note_interrupts
 from manager.util.threads import TaskGroup
 
 INTERRUPTED = Text("interrupted")
@@ -58,9 +59,19 @@ def run(
     All at once, so that a fleet ends as fast as its slowest bot; the engine is given only so much work at a time
     (engine/client.py). Ctrl-C starts nothing more, and waits for what is under way. Raises at the end what `on_done` raised.
     """
-    todo, outcomes = list(actions), []
     interrupted, called_off = Event(), context.called_off
     context = context._replace(called_off=lambda: INTERRUPTED if interrupted.is_set() else called_off())
+    with note_interrupts(interrupted.set):
+        return _run(list(actions), context, on_done, interrupted)
+
+
+def _run(
+    todo: list[Action],
+    context: ExecutionContext,
+    on_done: Callable[[Outcome[Action]], object],
+    interrupted: Event,
+) -> list[Outcome[Action]]:
+    outcomes = []
     first = TaskGroup(
         [
             partial(_timed, Action("remove", action.instance, action.cause), context)

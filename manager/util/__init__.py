@@ -1,7 +1,7 @@
 """Hold helpers that know neither bots nor Docker. Import only `errors` and `i18n`.
 
 atomic_file, strict_json, ownership     files that users and other programs also read or write
-threads, polling                        concurrent work; waiting for what sends no event
+threads, polling, interrupts             concurrent work; waiting for what sends no event; Ctrl-C as a note
 console, text_table, sanitize           lines, tables and untrusted text on a terminal
 drawn_table                             tables in the formats of tabulate
 progress_line, screen, prompt           live output and questions on a terminal
