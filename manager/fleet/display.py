@@ -51,7 +51,7 @@ def _with_texts(
     if texts is None:
         return column
     by_id = {view.id: text for view, text in zip(views, texts, strict=True)}
-    return column._replace(cell=lambda view: _painted_amount(column.name, view, by_id[view.id]))
+    return column.with_cell(lambda view: _painted_amount(column.name, view, by_id[view.id]))
 
 
 def _painted_amount(name: str, view: Instance, text: str) -> str:

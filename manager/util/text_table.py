@@ -50,6 +50,10 @@ class Column(Generic[Item]):
         self.name, self.heading, self.cell = name, heading, cell
         self.order, self.align, self.priority = order, align, priority
 
+    def with_cell(self, cell: Callable[[Item], str]) -> Column[Item]:
+        """Return the same column with other cells."""
+        return Column(self.name, self.heading, cell, self.order, self.align, self.priority)
+
 
 Columns = Sequence[Column[Item]]
 
