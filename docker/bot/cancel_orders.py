@@ -1,4 +1,7 @@
-"""Cancel this bot's orders, and print how many the exchange still lists. It takes the bot's options and places nothing."""
+"""Cancel this bot's orders, and print how many the exchange still lists.
+
+Takes the bot's options and places nothing.
+"""
 
 import sys
 

@@ -34,6 +34,8 @@ CLIENT_VARIABLE = "BOTFLEET_ENGINE_CLIENT"
 CLIENTS = ("socket", "sdk")
 """What the variable may say; the first is the default."""
 
+ALIVE_WITHIN_S = 5
+"""An engine that is only busy says its version within this time; one that stands still does not."""
 STOP_MARGIN_S = 30
 """Beyond the time a bot has to end: an engine that is told to stop hundreds at once needs some seconds itself."""
 
@@ -312,7 +314,7 @@ class Engine:
 
     def _answers_at_all(self) -> bool:
         try:
-            self._call_once("GET", "/version", None, None, http_socket.READ_TIMEOUT_S)
+            self._call_once("GET", "/version", None, None, ALIVE_WITHIN_S)
         except EngineError:
             return False
         return True

@@ -220,12 +220,15 @@ def assemble(
         each.instance: each.web_port for each in observed.containers.values() if each.web_port is not None
     }
     project = project.with_known_ports(ports)
-    fleet, uptime = project.fleet, supervisor_state.uptime()
+    fleet = project.fleet
     for_all = bot_environment.shared_variables(fleet, project.variables, host.time_zone())
     said = {
         each: supervisor_state.read(fleet.instance_state_dir(each))
         for each in sorted({*project.specs, *observed.containers})
     }
+    uptime = (
+        supervisor_state.uptime()
+    )  # after the files: one that is written meanwhile would seem to be of another boot
     kept = frozenset(
         each.instance
         for each in observed.containers.values()

@@ -138,7 +138,9 @@ def test_a_bot_that_lives_elsewhere_keeps_its_database(fleet: Project) -> None:
     lock = fleet.folder / "volumes" / "state" / "bp_sol_01" / "supervisor.lock"
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert "holds its lock" in fleet.manager("restore", str(backup), code=1).err
+        assert (
+            "its lock is held by a supervisor or its bot" in fleet.manager("restore", str(backup), code=1).err
+        )
     fleet.manager("restore", str(backup))
 
 

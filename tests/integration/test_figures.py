@@ -91,7 +91,7 @@ def test_stats_say_what_docker_stats_says(fleet: Project, session: Session) -> N
     assert stopped["pnl"] is not None, "the last report outlives the bot"
     assert (stopped["report_is_live"], stopped["market"]) == (False, "synthetic")
     shown = fleet.manager("stats").out
-    assert shown.splitlines()[-1].startswith("total: 1 running, 1 stopped; P&L paper ")
+    assert shown.splitlines()[-1].startswith("total: 1 running, 1 stopped; P&L synthetic ")
     assert "did you mean bp_sol_01?" in fleet.manager("stats", "bp_sol_1", code=2).err
 
 

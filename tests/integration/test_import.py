@@ -229,7 +229,7 @@ def test_an_imported_instance_runs_with_its_rows_and_never_beside_its_old_daemon
     with old.running("bp_sol_01") as daemon:
         done = project.manager("start", "bp_sol_01", code=1)
         assert f"bp_sol_01 is run by the old system in {old.folder} (processes {daemon.pid}, " in done.err
-        assert "the old system runs it again" in project.manager("import", str(old.folder), code=1).out
+        assert "running in the old system again" in project.manager("import", str(old.folder), code=1).out
     project.manager("up", "--wait")
     assert project.states() == {"bp_sol_01": "running"}
     database = project.folder / "volumes" / "database" / "bp_sol_01" / "bp_sol_01.db"

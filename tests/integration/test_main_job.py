@@ -167,7 +167,7 @@ def test_a_changed_config_recreates_only_its_own_container(fleet: Project) -> No
     before = fleet.ids()
     fleet.change("bp_sol_01", strategy_config={"grid_num": 10})
     assert fleet.ps()["bp_sol_01"]["drift"] == ["config"]
-    assert fleet.manager("plan").out == "bp_sol_01: recreate: config changed\n"
+    assert fleet.manager("plan").out == "bp_sol_01: recreate: config changed\n    --grid-num 20 → 10\n"
     fleet.manager("up", "--wait")
     after = fleet.ids()
     assert {each for each in before if before[each] != after[each]} == {fleet.container("bp_sol_01")}
