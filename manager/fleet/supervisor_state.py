@@ -241,6 +241,12 @@ def require_forgettable(state_dir: Path) -> None:
         )
 
 
+def is_final(state_dir: Path) -> bool:
+    """Return whether the supervisor has given up or completed, which only a person's start clears."""
+    state = read(state_dir)
+    return state is not None and state.state in FINAL
+
+
 def forget(state_dir: Path) -> None:
     """Clears what a person's start clears: a final state, the restart counts, the old report. Raises ManagerError.
 

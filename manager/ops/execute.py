@@ -250,8 +250,10 @@ def _start(action: Action, context: ExecutionContext) -> None:
     spec = context.specs.get(action.instance)
     if spec is not None and not action.as_it_was:
         instance_folders.use_staged_env(spec, context.fleet)
-    if action.is_fresh:
-        supervisor_state.forget(context.fleet.instance_state_dir(action.instance))
+    state_dir = context.fleet.instance_state_dir(action.instance)
+    # What the life before said last may not even be "stopped", where the disk was full: it would pass for this one's word.
+    if action.is_fresh or not supervisor_state.is_final(state_dir):
+        supervisor_state.forget(state_dir)
     _engine_start(action.instance, context.containers[action.instance].id, context)
 
 

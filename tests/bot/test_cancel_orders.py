@@ -1,4 +1,7 @@
-"""cancel_orders.py: a dead live bot leaves no orders, nobody else's is touched, and the count is the exchange's."""
+"""cancel_orders.py: a dead live bot leaves no orders.
+
+Nobody else's is touched, and the count is the exchange's.
+"""
 
 from __future__ import annotations
 

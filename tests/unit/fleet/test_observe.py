@@ -19,8 +19,17 @@ def test_the_clock_is_read_after_the_supervisors_files(
     """A file that is written between the two would seem to be of an earlier boot, and its bot to be starting."""
     calls: list[str] = []
     real_read, real_uptime = supervisor_state.read, supervisor_state.uptime
-    monkeypatch.setattr(supervisor_state, "read", lambda folder: (calls.append("read"), real_read(folder))[1])
-    monkeypatch.setattr(supervisor_state, "uptime", lambda: (calls.append("uptime"), real_uptime())[1])
+
+    def read(folder: Path) -> supervisor_state.SupervisorState | None:
+        calls.append("read")
+        return real_read(folder)
+
+    def uptime() -> float:
+        calls.append("uptime")
+        return real_uptime()
+
+    monkeypatch.setattr(supervisor_state, "read", read)
+    monkeypatch.setattr(supervisor_state, "uptime", uptime)
     write_config(tmp_path, a_config("bp_sol_01", 5001))
     write_config(tmp_path, a_config("bp_eth_02", 5002))
     rows = [a_row("bp_sol_01"), a_row("bp_eth_02")]

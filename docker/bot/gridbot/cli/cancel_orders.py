@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
 def cancel_orders(settings: Settings, exchange: Exchange) -> int:
     """Return how many of this bot's orders the exchange lists after the cancellations.
 
-    Raises BotError or ExchangeError. The record is never created, because an empty one would disown every order.
+    Raises BotError or ExchangeError. The record is never created: an empty one would disown every order.
     """
     try:
         if settings.db_path.exists() and _cancel(settings, exchange):
