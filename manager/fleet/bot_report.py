@@ -139,7 +139,8 @@ def _amount(value: Any) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    if not number.is_finite() or abs(number) >= MAX_NUMBER:
+    # copy_abs(): abs() obeys the thread's decimal context, which a library may have told to raise on an underflow.
+    if not number.is_finite() or number.copy_abs() >= MAX_NUMBER:
         return None
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int), number  # a finite number's

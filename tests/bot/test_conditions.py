@@ -83,7 +83,8 @@ def test_page_and_file_have_the_keys_of_the_contract(start_bot: BotFactory, fake
     bot = live(start_bot, fake)
     settled(bot, fake)
     fake.book.move(Decimal(148))
-    bot.wait_for(lambda: bot.status().get("trades") == 1)
+    # A fill is reported at once, with the price of the tick before it.
+    bot.wait_for(lambda: (bot.status().get("trades"), bot.status().get("price")) == (1, "148"))
     status, report = bot.status(), wait_for(bot, "trading")
     assert set(status) >= REPORT_KEYS | {"last_tick"}
     assert set(report) == REPORT_KEYS | {"instance"}

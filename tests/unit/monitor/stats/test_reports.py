@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from decimal import Decimal
+from decimal import Decimal, Inexact, Rounded, Underflow, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,15 @@ def test_amounts(value: Any, expected: Decimal | None) -> None:
     assert bot_report.parse_report({"pnl": value, "position": value}) == Report(
         pnl=expected, position=expected
     )
+
+
+def test_amounts_do_not_obey_the_decimal_context() -> None:
+    # ccxt tells the thread's context to raise on an underflow.
+    with localcontext() as context:
+        context.traps[Underflow] = context.traps[Inexact] = context.traps[Rounded] = True
+        assert bot_report.parse_report({"pnl": "1e-999999999", "position": "0.1"}) == Report(
+            position=Decimal("0.1")
+        )
 
 
 @pytest.mark.parametrize("value", ["\x1b[2J", "US DC", "", "X" * 13, "USDC\n", 7, None, ["USDC"], "元"])
