@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
+import zlib
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,8 +49,9 @@ class File(NamedTuple):
 def init(_session: Session, args: Namespace) -> int:
     """Make the folder and its files, and say the next commands."""
     folder = Path(args.folder)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError("{path} is no folder", path=folder)
+    for path in (folder, folder / "config", folder / "config" / "active", folder / "config" / "templates"):
+        if (there := _nearest(path)) and not there.is_dir():
+            raise UsageError("{path} is no folder", path=there)
     written: list[str] = []
     kept: list[str] = []
     for file in list(_files(folder)):
@@ -72,6 +75,11 @@ def init(_session: Session, args: Namespace) -> int:
     console.say(f"  manager ps             {_('shows it')}")
     console.say(f"  manager new --list     {_('templates for more bots')}")
     return OK
+
+
+def _nearest(path: Path) -> Path | None:
+    """Return the first of a path and the folders above it that is there, a link to nowhere included."""
+    return next((each for each in (path, *path.parents) if os.path.lexists(each)), None)
 
 
 def _files(folder: Path) -> Iterator[File]:
@@ -120,8 +128,14 @@ def _variables() -> str:
 
 
 def _name(folder: Path) -> str:
-    """The folder's name as far as containers can bear it: two fleets on one engine need two names."""
-    name = re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_")
+    """The folder's name as far as containers can bear it: two fleets on one engine need two names.
+
+    A name in other letters leaves too little to tell two of them apart; a number made from it does.
+    """
+    full = folder.resolve().name
+    name = re.sub(r"[^a-z0-9_-]+", "-", full.lower()).strip("-_")
+    if not full.isascii():
+        name = f"{name or 'fleet'}-{zlib.crc32(os.fsencode(full)) & 0xFFFF:04x}"
     return name if NAME_PATTERN.fullmatch(name) else "botfleet"
 
 
