@@ -53,13 +53,13 @@ LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
 JSON = flag("--json", text=mark("print JSON"))
 WORST_FIRST = option(
     "--sort",
-    text=mark("worst: what needs a look first, live before paper"),
+    text=mark("worst: instances that need attention first, live before paper"),
     choices=("id", "worst"),
     default="id",
 )
 FORMAT = option(
     "--format",
-    text=mark("draw the table in this format, with every column uncut: plain, github, html, tsv and others"),
+    text=mark("print the table in this format, with nothing truncated: plain, github, html, tsv and others"),
     type=argument_types.table_format,
     metavar="FORMAT",
 )
@@ -67,9 +67,9 @@ LOCK_WAIT = option(
     "--lock-wait",
     text=mark("wait for another manager to finish"), type=argument_types.seconds, default=0.0, metavar="SECONDS",
 )  # fmt: skip
-DRY_RUN = flag("--dry-run", text=mark("show what would be done, and stop there"))
+DRY_RUN = flag("--dry-run", text=mark("show what would be done, without doing it"))
 RECREATE = flag("--recreate", text=mark("also recreate instances that run an older image"))
-REMOVE_ORPHANS = flag("--remove-orphans", text=mark("also remove containers that no config names"))
+REMOVE_ORPHANS = flag("--remove-orphans", text=mark("also remove containers that have no config"))
 WAITING = (
     flag("--wait", text=mark("wait until the instances are healthy")),
     option(
@@ -93,14 +93,14 @@ RETENTION = (
         metavar="D",
     ),
 )
-FORCE = flag("--force", text=mark("pass the lock that another manager holds"))
-YES = flag("-y", "--yes", text=mark("do not ask, even if live bots of the whole fleet are to be stopped"))
+FORCE = flag("--force", text=mark("ignore the lock that another manager holds"))
+YES = flag("-y", "--yes", text=mark("do not ask for confirmation before stopping a fleet with live bots"))
 CHANGING = (*SELECTING, JSON, LOCK_WAIT, DRY_RUN)
 
 GROUPS: Mapping[str, Mapping[str, Command]] = {
     mark("start and stop"): {
         "up": Command(
-            "up.up", mark("bring the fleet to what its configs say"),
+            "up.up", mark("create and start the fleet as its configs describe"),
             (*CHANGING, RECREATE, REMOVE_ORPHANS, *WAITING),
             ("up --wait", "up --dry-run", "up bp_sol_01"),
         ),
@@ -125,12 +125,12 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
         "upgrade": Command(
             "upgrade.upgrade",
-            mark("roll out a new image or changed configs: one first, then in batches; what fails is put back"),
+            mark("roll out a new image or changed configs: one first, then in batches; failures are rolled back"),
             (
                 *CHANGING,
-                option("--canary", text=mark("the instance to begin with (default: a healthy one on paper)"), metavar="ID"),
+                option("--canary", text=mark("the instance to upgrade first (default: a healthy one on paper)"), metavar="ID"),
                 option(
-                    "--batch", text=mark("how many at a time after it (default: a tenth)"), type=argument_types.whole(1, 10_000), metavar="N"
+                    "--batch", text=mark("how many at a time after the first (default: a tenth)"), type=argument_types.whole(1, 10_000), metavar="N"
                 ),
                 option(
                     "--ready", text=mark("how long each must be healthy without a restart (default: 30)"),
@@ -144,7 +144,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("upgrade --dry-run", "upgrade --canary bp_sol_01 --batch 5", "upgrade bp_eth_02 --ready 120"),
         ),
         "rollback": Command(
-            "rollback.rollback", mark("bring back what was before the last upgrade"),
+            "rollback.rollback", mark("undo the last upgrade"),
             (
                 *CHANGING,
                 option("--wait-timeout", text=mark("default: 120"), type=argument_types.seconds, default=120.0, metavar="SECONDS"),
@@ -152,7 +152,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("rollback bp_sol_01", "rollback --dry-run"),
         ),
         "halt": Command(
-            "halt.halt", mark("the kill switch: stop everything at once, and prove that no order is left"),
+            "halt.halt", mark("kill switch: stop everything at once, and verify that no orders are left"),
             (*SELECTING, JSON), ("halt", "halt bp_sol_01", "halt --json"),
         ),
         "resume": Command(
@@ -170,19 +170,19 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (
                 *SELECTING, JSON, FORMAT,
                 option("--state", text=mark("only those in this state"), **LIST_OF, type=argument_types.states, metavar="STATE"),
-                option("--mode", text=mark("only those that trade so: paper, live"), **LIST_OF, type=argument_types.modes, metavar="MODE"),
+                option("--mode", text=mark("only those in this mode: paper, live"), **LIST_OF, type=argument_types.modes, metavar="MODE"),
                 option("--exchange", text=mark("only those on this exchange"), **LIST_OF, type=argument_types.words, metavar="NAME"),
                 option(
-                    "--symbol", text=mark("only those that trade this; `SOL*` is all that begin with SOL"),
+                    "--symbol", text=mark("only those that trade this symbol; `SOL*` matches all that begin with SOL"),
                     **LIST_OF, type=argument_types.words, metavar="SYMBOL",
                 ),
                 option("--tag", text=mark("only those with this tag"), **LIST_OF, type=argument_types.words, metavar="TAG"),
                 flag(
                     "--group",
-                    text=mark("grouped by the configs' metadata.tags; an instance stands under each of its tags"),
+                    text=mark("group by the configs' metadata.tags; an instance is listed under each of its tags"),
                 ),
                 option(
-                    "-w", "--watch", text=mark("draw it again every SECONDS (default: 2), until Ctrl-C"),
+                    "-w", "--watch", text=mark("refresh every SECONDS (default: 2), until Ctrl-C"),
                     type=argument_types.interval, nargs="?", const=2.0, metavar="SECONDS",
                 ),
                 WORST_FIRST,
@@ -190,10 +190,10 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("ps", "ps --sort worst", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --format github", "ps --json"),
         ),
         "list": Command(
-            "list.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON, FORMAT), ("list", "list --json")
+            "list.list_", mark("list the fleet in the old system's format"), (*SELECTING, JSON, FORMAT), ("list", "list --json")
         ),
         "status": Command(
-            "status.status", mark("show one instance as JSON; exit code 0 when it runs and its bot needs no look, else 1"), (*SELECTING, JSON),
+            "status.status", mark("show one instance as JSON; exit code 0 if it runs and its bot needs no attention, else 1"), (*SELECTING, JSON),
             ("status bp_sol_01",),
         ),
         "stats": Command(
@@ -206,32 +206,32 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                 *SELECTING,
                 option(
                     "-i", "--interval",
-                    text=mark("between two looks at the fleet (default: 2)"), type=argument_types.interval, default=2.0, metavar="SECONDS",
+                    text=mark("between two refreshes (default: 2)"), type=argument_types.interval, default=2.0, metavar="SECONDS",
                 ),
             ),
             ("top", "top --interval 5"),
         ),
         "logs": Command(
-            "logs.logs", mark("show what the bots print"),
+            "logs.logs", mark("show the bots' output"),
             (
                 *SELECTING,
-                flag("-f", "--follow", text=mark("go on as new lines come")),
+                flag("-f", "--follow", text=mark("follow the output")),
                 option(
                     "-n", "--tail", text=mark("only the last N lines of each; with --grep, of those that match"),
                     type=argument_types.count, metavar="N",
                 ),
                 option(
-                    "--since", text=mark("only lines from then on: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
+                    "--since", text=mark("only lines since then: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
                     type=argument_types.moment, metavar="TIME",
                 ),
-                option("--until", text=mark("only lines up to then"), type=argument_types.moment, metavar="TIME"),
+                option("--until", text=mark("only lines until then"), type=argument_types.moment, metavar="TIME"),
                 option(
-                    "--grep", text=mark("only lines in which this regular expression matches; (?i) ignores case"),
+                    "--grep", text=mark("only lines that match this regular expression; (?i) ignores case"),
                     type=argument_types.pattern, metavar="PATTERN",
                 ),
                 flag("--errors", text=mark("only what was printed to stderr")),
-                flag("-t", "--timestamps", text=mark("show the engine's time stamps; the day, for lines of older files")),
-                flag("--json", text=mark("print a JSON object a line")),
+                flag("-t", "--timestamps", text=mark("show the engine's timestamps; for lines of older files, the day")),
+                flag("--json", text=mark("print one JSON object per line")),
             ),
             (
                 "logs -f", "logs --tail 100 bp_sol_01", "logs --since 2h --errors", "logs --grep '(?i)filled|cancel' bp_sol_01",
@@ -264,26 +264,26 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
     },
     mark("look after"): {
         "doctor": Command(
-            "doctor.doctor", mark("say what is wrong with machine, engine and project, and what to do about it"),
+            "doctor.doctor", mark("check the machine, the engine and the project, and suggest remedies"),
             (
                 JSON, FORMAT,
-                option("--report", text=mark("also write a report without credentials and names, for a bug report"), metavar="FILE"),
+                option("--report", text=mark("also write a report for bug reports, without credentials and names"), metavar="FILE"),
             ),
             ("doctor", "doctor --report report.txt"),
         ),
         "backup": Command(
-            "backup.backup", mark("save databases, configs and state into one file; running bots go on"),
+            "backup.backup", mark("back up databases, configs and state into one file, while the bots run"),
             (*SELECTING, JSON, BACKUPS_IN, *RETENTION),
             ("backup", "backup --to /mnt/disk/botfleet --keep 30", "backup verify FILE"),
         ),
         "backup verify": Command(
-            "backup.backup_verify", mark("prove backups: checksums, content, every database"),
+            "backup.backup_verify", mark("verify backups: checksums, content, every database"),
             (option("files", text=mark("backups"), nargs="+", metavar="FILE"), JSON),
             ("backup verify volumes/backups/backup-botfleet-20260301-040000.tar.gz",),
         ),
-        "backup list": Command("backup.backup_list", mark("show the backups there are"), (BACKUPS_IN, JSON, FORMAT)),
+        "backup list": Command("backup.backup_list", mark("list the backups"), (BACKUPS_IN, JSON, FORMAT)),
         "restore": Command(
-            "restore.restore", mark("bring back what a backup holds; what is there now is moved aside"),
+            "restore.restore", mark("restore a backup; present files are moved aside"),
             (
                 option("file", text=mark("a backup"), metavar="FILE"),
                 option("ids", text=mark("instances (default: everything in the backup)"), nargs="*", metavar="ID"),
@@ -294,16 +294,16 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
     },
     mark("watch over"): {
         "watch": Command(
-            "watch.watch", mark("stay, keep instances.json fresh, mend after the engine's death, send alerts"), (),
+            "watch.watch", mark("run in the foreground: keep instances.json current, restart bots after an engine crash, send alerts"), (),
             ("watch", "install-service"),
         ),
         "alert test": Command(
             "alert.alert_test", mark("send a test message to every address of alerts.urls"), (JSON,), ("alert test",)
         ),
         "install-service": Command(
-            "install_service.install_service", mark("run `manager watch` as a systemd service, from boot on"),
+            "install_service.install_service", mark("run `manager watch` as a systemd service that starts at boot"),
             (
-                flag("--print", text=mark("only show the unit")),
+                flag("--print", text=mark("only print the unit")),
                 flag("--remove", text=mark("stop the service and remove the unit")),
             ),
             ("install-service", "install-service --print"),
@@ -311,13 +311,13 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
     },
     mark("configs and files"): {
         "init": Command(
-            "init.init", mark("make a fleet folder: settings, templates and one example, which trades on paper"),
+            "init.init", mark("create a fleet folder: settings, templates and one example, which trades on paper"),
             (option("folder", text=mark("the folder (default: this one)"), nargs="?", default=".", metavar="DIR"),),
             ("init", "init ~/fleet"),
         ),
         "config": Command(
-            "config.config", mark("show the configs as they are understood"),
-            (*SELECTING, JSON, flag("--check", text=mark("only say whether the configs are sound"))),
+            "config.config", mark("show the configs with all defaults resolved"),
+            (*SELECTING, JSON, flag("--check", text=mark("only check whether the configs are valid"))),
             ("config bp_sol_01", "config --check"),
         ),
         "config schema": Command(
@@ -325,25 +325,25 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ("config schema", "config schema > config/schema.json"),
         ),
         "new": Command(
-            "new.new", mark("make a config from a template"),
+            "new.new", mark("create a config from a template"),
             (
                 option(
                     "--template", text=mark("a file of config/templates, without .json, or any config file"),
                     metavar="T",
                 ),
-                option("--id", text=mark("the new instance's id; the file bears it too"), metavar="ID"),
+                option("--id", text=mark("the new instance's id, which also names its file"), metavar="ID"),
                 option("--symbol", text=mark("what it trades"), metavar="S"),
-                option("--exchange", text=mark("where (default: the template's)"), metavar="E"),
+                option("--exchange", text=mark("the exchange (default: the template's)"), metavar="E"),
                 option("--port", text=mark("its web port (default: the next free one)"), type=int, metavar="P"),
                 option("--lower", text=mark("the grid's lower bound, a price"), type=argument_types.number, metavar="PRICE"),
                 option("--upper", text=mark("the grid's upper bound, a price"), type=argument_types.number, metavar="PRICE"),
                 option("--quantity", text=mark("one order's quantity"), type=argument_types.number, metavar="Q"),
                 option("--max-position", text=mark("the largest position"), type=argument_types.number, metavar="Q"),
                 option(
-                    "--set", text=mark("any other key: path.to.key=VALUE, VALUE as in JSON or a plain text"),
+                    "--set", text=mark("any other key: path.to.key=VALUE, VALUE as JSON or plain text"),
                     action="append", default=[], metavar="KEY=VALUE",
                 ),
-                flag("--list", text=mark("show the templates")), FORMAT, JSON, LOCK_WAIT, DRY_RUN,
+                flag("--list", text=mark("list the templates")), FORMAT, JSON, LOCK_WAIT, DRY_RUN,
             ),
             (
                 "new --list",
@@ -353,12 +353,12 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ),
         ),
         "import": Command(
-            "import_.import_", mark("take over a folder of the old system, which stays as it is"),
+            "import_.import_", mark("import a folder of the old system, which is left unchanged"),
             (
                 option("folder", text=mark("the old system's folder"), metavar="DIR"),
                 option("ids", text=mark("instances (default: all of the folder)"), nargs="*", metavar="ID"),
-                flag("--yes", text=mark("do it; without this the plan is shown, and on a terminal asked for")),
-                flag("--stop-old", text=mark("stop the old daemons of what is taken over")),
+                flag("--yes", text=mark("carry out the plan without asking; otherwise it is shown, and on a terminal confirmed")),
+                flag("--stop-old", text=mark("stop the old daemons of the imported instances")),
                 flag("--logs", text=mark("also copy the dated logs")),
                 flag("--env", text=mark("also copy the values of .env, not only the names")),
                 JSON, LOCK_WAIT, DRY_RUN,
@@ -377,7 +377,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (
                 option("--bot", text=mark("a bot of your own: the folder with its run.py"), metavar="DIR"),
                 option("--tag", text=mark("the image's name (default: what the fleet uses)"), metavar="TAG"),
-                flag("--no-cache", text=mark("build every layer anew")),
+                flag("--no-cache", text=mark("build every layer again")),
             ),
             ("build", "build --bot ../my-bot"),
         ),

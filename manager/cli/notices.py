@@ -15,7 +15,7 @@ from manager.util import console
 def one_output(args: Namespace) -> None:
     """Raise UsageError where a table and JSON are both asked for."""
     if args.json and args.format:
-        raise UsageError("--format has no meaning with --json, which is no table")
+        raise UsageError("--format cannot be used with --json, which prints no table")
 
 
 def say_problems(project: Project) -> None:
@@ -41,7 +41,7 @@ def say_strays(snapshot: FleetSnapshot) -> None:
 def stray_text(stray: Container) -> Text:
     """Return what to say of a container that bears an instance's labels and is not its container."""
     return Text(
-        "{name} ({status}) bears the labels of {id} but is not its container; `docker rm -f {name}` removes it",
+        "{name} ({status}) has the labels of {id} but is not its container; `docker rm -f {name}` removes it",
         name=stray.name,
         status=stray.status,
         id=stray.instance,

@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.print_usage(sys.stderr)
-        text = Text("{prog}: {why}; `{prog} --help` shows what there is", prog=self.prog, why=message)
+        text = Text("{prog}: {why}; see `{prog} --help`", prog=self.prog, why=message)
         self.exit(USAGE, f"{text}\n")
 
 

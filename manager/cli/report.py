@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from manager.cli.notices import say_problems
 from manager.errors import OK
 from manager.fleet import display
-from manager.fleet.supervisor_state import Position
+from manager.fleet.bot_report import Position
 from manager.i18n import Text, _, mark
 from manager.ops import plan
 from manager.ops.action import Kind
@@ -125,7 +125,7 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
         if outcome.open_orders_left and not outcome.was_killed:
             console.error(
                 Text(
-                    "{id} has ended and reported {count} open orders left: look at the exchange",
+                    "{id} has stopped and reported {count} open orders left: check the exchange",
                     id=outcome.action.instance,
                     count=outcome.open_orders_left,
                 )
@@ -133,7 +133,7 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
     for instance in result.late:
         view = result.snapshot.views[instance]
         why = display.note(view)
-        console.error(Text("{id} is {state}: {why}", id=instance, state=Text(view.verdict.state), why=why))
+        console.error(Text("{id} is {state}: {why}", id=instance, state=Text(view.status.state), why=why))
     if result.engine_error is not None:
         raise result.engine_error
     if with_problems:
@@ -147,11 +147,11 @@ def killed_text(outcome: Outcome[Action]) -> Text:
     """Return what a person must know of a bot that had to be killed."""
     if outcome.open_orders_left is None:
         return Text(
-            "{id} did not end in time and was killed; it did not report its orders: look at the exchange",
+            "{id} did not stop in time and was killed; it did not report its orders: check the exchange",
             id=outcome.action.instance,
         )
     return Text(
-        "{id} did not end in time and was killed; it reported {count} open orders left",
+        "{id} did not stop in time and was killed; it reported {count} open orders left",
         id=outcome.action.instance,
         count=outcome.open_orders_left,
     )
@@ -168,7 +168,7 @@ def _say_drift(snapshot: FleetSnapshot, actions: Sequence[Action]) -> None:
     if behind:
         console.say(
             Text(
-                "{count} of the instances run an older image; `manager upgrade` renews them: {ids}",
+                "{count} of the instances run an older image; `manager upgrade` upgrades them: {ids}",
                 count=len(behind),
                 ids=", ".join(behind),
             )

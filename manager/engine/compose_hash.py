@@ -52,7 +52,7 @@ def service_hashes(
     try:
         hashes = _asked(compose_file.render(specs, fleet), fleet, used)
     except ManagerError as error:
-        console.warning(Text("{why}; a later `docker compose up` will make the containers anew", why=error))
+        console.warning(Text("{why}; a later `docker compose up` will recreate the containers", why=error))
         return {}
     _remember(cache, key, hashes)
     return hashes
@@ -112,9 +112,9 @@ def _asked(text: str, fleet: Fleet, used: Mapping[str, str]) -> dict[str, str]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ManagerError("cannot ask `docker compose` for its hashes: {why}", why=error) from error
+        raise ManagerError("cannot get hashes from `docker compose`: {why}", why=error) from error
     if done.returncode:
-        raise ManagerError("`docker compose` refuses the rendered file: {why}", why=done.stderr.strip())
+        raise ManagerError("`docker compose` rejects the rendered file: {why}", why=done.stderr.strip())
     return dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
 
 

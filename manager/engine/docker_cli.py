@@ -63,11 +63,11 @@ def buildx_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
         return Text("Install it (apt-get install docker-buildx-plugin)")
     if release.get("ID") == "debian" and release.get("VERSION_ID") == "12":
         return Text(
-            "Debian 12 has no package of it, but its own docker builds without: apt-get install docker.io"
+            "Debian 12 has no package for it, but its own docker builds without it: apt-get install docker.io"
         )
     if family & {"debian", "ubuntu"}:
         return Text("Install it (apt-get install docker-buildx)")
-    return Text("Install the plugin docker-buildx by your system's own means")
+    return Text("Install the plugin docker-buildx with your system's package manager")
 
 
 def os_release(path: Path = OS_RELEASE) -> dict[str, str]:

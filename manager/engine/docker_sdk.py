@@ -223,7 +223,7 @@ class SdkEvents:
                     self._values.append(json.loads(line))
                     self._wake()
         except ValueError:
-            end = "its answer cannot be read"
+            end = "its answer cannot be parsed"
         except Exception as error:  # noqa: BLE001 - however the SDK's three layers say that the engine went
             end = _short(error)
         self._end = end
@@ -272,8 +272,7 @@ def no_answer(why: object, endpoint: Endpoint, cause: BaseException | None = Non
         return EngineSlow("the Docker Engine at {endpoint} is slow: {why}", why=why, endpoint=endpoint)
     if any(isinstance(each, PermissionError) for each in causes):
         return EngineUnreachable(
-            "this user has no right to use the Docker Engine at {endpoint} ({why}): `sudo usermod -aG docker {user}`, then"
-            " log in again, or `newgrp docker`",
+            "permission denied for the Docker Engine at {endpoint} ({why}): run `sudo usermod -aG docker {user}`, then log in again, or `newgrp docker`",
             why=why, endpoint=endpoint, user=os.environ.get("USER") or os.geteuid(),
         )  # fmt: skip
     return EngineUnreachable(

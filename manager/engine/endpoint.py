@@ -49,7 +49,7 @@ def of(environ: Mapping[str, str]) -> Endpoint:
     host = _host_of(folder, name) if folder else ""
     if not host:
         raise EngineUnreachable(
-            "the Docker context {name} names no engine that can be found ({named_by}); `docker context ls` shows those there are",
+            "the Docker context {name} ({named_by}) does not exist or has no engine; `docker context ls` lists all",
             name=name, named_by=named_by,
         )  # fmt: skip
     return Endpoint(host, named_by)
@@ -60,8 +60,7 @@ def local(environ: Mapping[str, str]) -> Endpoint:
     found = of(environ)
     if not found.host.startswith(LOCAL):
         raise EngineUnreachable(
-            "the Docker Engine {endpoint} is remote; folders and logs of another machine are out of reach: use a local"
-            " context (`docker context use default`, without DOCKER_HOST)",
+            "the Docker Engine {endpoint} is remote; folders and logs of another machine cannot be accessed: use a local context (`docker context use default`, without DOCKER_HOST)",
             endpoint=found,
         )
     return found

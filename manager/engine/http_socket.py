@@ -59,9 +59,9 @@ def call(
     except OSError as error:
         raise NoAnswer(str(error) or type(error).__name__) from error
     except (ValueError, IndexError) as error:
-        raise NoAnswer("its answer cannot be read") from error
+        raise NoAnswer("its answer cannot be parsed") from error
     if not blank:
-        raise NoAnswer("its answer cannot be read")
+        raise NoAnswer("its answer cannot be parsed")
     if status >= 400:
         raise ApiError(status, str(value.get("message", "")) if isinstance(value, dict) else "")
     return value
@@ -129,7 +129,7 @@ class Stream:
         try:
             return [json.loads(line) for line in lines if line.strip()]
         except ValueError as error:
-            raise NoAnswer("its answer cannot be read") from error
+            raise NoAnswer("its answer cannot be parsed") from error
 
 
 def _exchange(path: str, request: bytes, timeout: float) -> bytes:

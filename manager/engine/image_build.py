@@ -69,7 +69,7 @@ def build_image(
     ours = bundle.build_folder(project_dir)
     bot = (bot_dir or ours / BUNDLED_BOT).resolve()
     if not (bot / "run.py").is_file():
-        raise ManagerError("cannot build an image from {folder}: there is no run.py in it", folder=bot)
+        raise ManagerError("cannot build an image from {folder}: it contains no run.py", folder=bot)
     with TemporaryDirectory(prefix="botfleet-context-") as folder:
         context = Path(folder)
         kept_back = _assemble(ours, bot, context)
@@ -79,7 +79,7 @@ def build_image(
             say(_("image {tag} is up to date").format(tag=tag))
             return str(image["Id"])
         for file in kept_back:
-            say(_("not copied into the image, since it may hold keys: {file}").format(file=file))
+            say(_("not copied into the image, because it may contain keys: {file}").format(file=file))
         cli = docker_cli.builder()
         settings = build_mirrors.from_environment(os.environ)
         with build_mirrors.as_files(settings) as secrets:
@@ -174,7 +174,7 @@ def _base(engine: Engine, script: Path, settings: str, *, fresh: bool, say: Say)
         raise
     except (EngineError, TimedOut) as err:
         say(
-            _("no registry gives {base} ({why}); making a base from Debian's packages").format(
+            _("no registry provides {base} ({why}); building a base image from Debian's packages").format(
                 base=OFFICIAL_BASE, why=err
             )
         )
@@ -186,7 +186,7 @@ def _make_base(engine: Engine, script: Path, settings: str) -> None:
     as_root = [] if os.geteuid() == 0 else ["sudo"]
     if as_root and shutil.which("sudo") is None:
         raise ManagerError(
-            "cannot make a base image: that needs root or sudo. As root, run `manager build` once, or `docker pull {base}` where a registry answers",
+            "cannot build a base image: this requires root or sudo. As root, run `manager build` once, or `docker pull {base}` where a registry can be reached",
             base=OFFICIAL_BASE,
         )
     refused: EngineError | None = None
@@ -204,7 +204,7 @@ def _make_base(engine: Engine, script: Path, settings: str) -> None:
     if maker.returncode != 0:
         if refused is None:
             engine.untag(OWN_BASE)  # the engine took half a tar for a whole one
-        raise ManagerError("cannot make a base image: debootstrap failed, see above")
+        raise ManagerError("cannot build a base image: debootstrap failed, see above")
     if refused is not None:
         raise EngineError("cannot import the base image: {why}", why=refused) from refused
 

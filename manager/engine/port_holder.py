@@ -28,9 +28,7 @@ def holder(port: int, engine: Engine, fleet_name: str) -> str:
         if (left := next(_proxies(port), None)) is not None:
             return str(
                 Text(
-                    "the Docker Engine itself ({proxy}, pid {pid}), for a container that is gone: an engine"
-                    " that was killed"
-                    " leaves that behind, and restarting the Docker Engine clears it",
+                    "the Docker Engine itself ({proxy}, pid {pid}), for a container that is gone: an engine that was killed leaves this process behind; restart the Docker Engine to remove it",
                     proxy=PROXY,
                     pid=left.pid,
                 )

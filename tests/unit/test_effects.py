@@ -110,7 +110,7 @@ def test_a_symlink_below_the_data_folder_is_refused(fleet: Fleet, tmp_path: Path
 def test_a_file_in_the_way_is_named(fleet: Fleet) -> None:
     fleet.data_dir.mkdir()
     (fleet.data_dir / "logs").write_text("")
-    with pytest.raises(FolderError, match="is in the way: it is not a folder"):
+    with pytest.raises(FolderError, match="exists and is not a folder"):
         instance_folders.prepare(a_spec(fleet=fleet), fleet, ME)
 
 

@@ -32,7 +32,7 @@ def with_image(session: Session, args: Namespace, perform: Callable[[], int]) ->
         say = console.warn if args.json else console.say
         say(
             Text(
-                "the image {image} is not there: building it, which takes some minutes",
+                "the image {image} does not exist: building it, which takes some minutes",
                 image=fleet.image_name,
             )
         )

@@ -25,9 +25,7 @@ def exec_(session: Session, args: Namespace) -> int:
     view = snapshot.views[instance]
     require_running(view)
     if shutil.which("docker") is None:
-        raise ManagerError(
-            "there is no docker command, which `manager exec` becomes; install the docker client"
-        )
+        raise ManagerError("`manager exec` needs the docker command; install the docker client")
     assert view.container is not None
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     words = ["docker", "exec", "-it" if is_terminal else "-i", view.container.id, *(command or SHELL)]

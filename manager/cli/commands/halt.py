@@ -72,14 +72,13 @@ def _say_what_is_wrong(outcome: HaltOutcome, snapshot: FleetSnapshot) -> None:
         name = outcome.container.name if outcome.container else (state.container[:12] if state else "?")
         console.error(
             Text(
-                "{id} STILL RUNS, as far as can be told in container {container}: `docker kill {container}`,"
-                " and look at the exchange",
+                "{id} STILL RUNS, apparently in container {container}: run `docker kill {container}`, and check the exchange",
                 id=instance,
                 container=name,
             )
         )
     if outcome.was_killed:
-        console.error(Text("{id} did not end in time and was killed", id=instance))
+        console.error(Text("{id} did not stop in time and was killed", id=instance))
     if outcome.mode == "live" and outcome.left != 0:
         console.error(_left_text(outcome, snapshot))
 
@@ -88,9 +87,9 @@ def _left_text(outcome: HaltOutcome, snapshot: FleetSnapshot) -> Text:
     where = _market(outcome, snapshot)
     answer = outcome.answer
     if outcome.left is None:
-        why = answer.why if answer else Text("it has no container to ask from, and did not report")
+        why = answer.why if answer else Text("it has no container to ask from, and its bot did not report")
         return Text(
-            "{id}: whether orders are left is unknown ({why}): look at {exchange}, {symbol}",
+            "{id}: whether orders are left is unknown ({why}): check {exchange}, {symbol}",
             id=outcome.instance,
             why=why,
             **where,

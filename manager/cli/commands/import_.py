@@ -90,8 +90,8 @@ def _target(session: Session, folder: Path) -> Project:
             "`manager config --check` and `manager plan`",
             folder=folder.resolve(),
         )
-    if project.memory.faults:
-        raise ConfigError(project.memory.faults)
+    if project.fleet_state.faults:
+        raise ConfigError(project.fleet_state.faults)
     return project
 
 

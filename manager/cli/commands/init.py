@@ -48,21 +48,23 @@ def init(_session: Session, args: Namespace) -> int:
     """Make the folder and its files, and say the next commands."""
     folder = Path(args.folder)
     if folder.exists() and not folder.is_dir():
-        raise UsageError("{path} is no folder", path=folder)
+        raise UsageError("{path} is not a folder", path=folder)
     written: list[str] = []
     kept: list[str] = []
     for file in list(_files(folder)):
         (written if _write(folder, file) else kept).append(file.path)
     if not written:
-        console.say(Text("{folder}: nothing to do, a fleet folder is there already", folder=folder))
+        console.say(Text("{folder}: nothing to do, it is a fleet folder already", folder=folder))
         return OK
-    console.say(Text("{folder}: made a fleet folder", folder=folder.resolve()))
+    console.say(Text("{folder}: created a fleet folder", folder=folder.resolve()))
     for path in kept:
-        console.say(Text("{path} is there, and stays as it is", path=path))
+        console.say(Text("{path} exists and was left unchanged", path=path))
     if ".gitignore" in kept:
-        console.say(Text("see that it names {names}", names=".env, /volumes/"))
+        console.say(Text("make sure that it contains {names}", names=".env, /volumes/"))
     if any(path.startswith("config/active/") for path in written):
-        console.say(Text("{id} trades on paper, with no key; its config is an example to change", id=EXAMPLE))
+        console.say(
+            Text("{id} trades on paper, without keys; its config is an example to change", id=EXAMPLE)
+        )
     console.say(f"\n{_('next:')}")
     if folder.resolve() != Path.cwd():
         console.say(f"  cd {quote(str(folder))}")

@@ -46,7 +46,7 @@ def logs(session: Session, args: Namespace) -> int:
     """Prints what the bots printed; with -f for ever, through restarts and recreations."""
     snapshot = session.observe()
     if args.follow and args.until is not None:
-        raise UsageError("--until has no meaning with --follow, which does not end")
+        raise UsageError("--until cannot be used with --follow")
     if args.since is not None and args.until is not None and args.since > args.until:
         raise UsageError("--since is later than --until")
     pattern = Pattern(args.grep) if args.grep else None
@@ -87,7 +87,7 @@ def _selected(selection: Selection, snapshot: FleetSnapshot, wanted: LogQuery) -
     if named is None:
         views = [view for view in snapshot.views.values() if _has_lines(view, fleet, wanted)]
         if not views:
-            raise UsageError("there is no instance to show the logs of")
+            raise UsageError("there are no instances")
         return views
     for each in named:
         require_known(each, snapshot)

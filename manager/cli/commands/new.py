@@ -90,7 +90,7 @@ def _read(folder: Path, name: str) -> tuple[Config, str]:
     if not path.exists():
         known = ", ".join(each.stem for each in _files(folder)) or _("none")
         raise UsageError(
-            "there is no template {name} in {folder}, and no such file; there are: {known}",
+            "there is no template {name} in {folder}, and no such file; available: {known}",
             name=name, folder=folder, known=known,
         )  # fmt: skip
     return _parsed(path), str(path)
@@ -153,7 +153,7 @@ def _settings(args: Namespace, template: Config, symbol: str) -> dict[str, Any]:
             settings |= [templates.parse_setting(f"{path}={answer}")]
     if left := templates.foreign_values(template, symbol, settings):
         raise UsageError(
-            "the template's prices and quantities are those of {other} and would be nonsense for {symbol}; give {options}",
+            "the template's prices and quantities are for {other}, not for {symbol}; specify {options}",
             other=template["metadata"].get("symbol"), symbol=symbol,
             options=" ".join(map(templates.option_of, left)),
         )  # fmt: skip
@@ -206,12 +206,12 @@ def _require_free_name(
     path: Path, file: str, instance: str, project: Project, containers: dict[str, int | None]
 ) -> None:
     if os.path.lexists(path):
-        raise UsageError(
-            "{file} is there already, and no config is overwritten; take another --id", file=file
-        )
+        raise UsageError("{file} already exists and is not overwritten; choose another --id", file=file)
     for each in containers:
         if each.lower() == instance.lower() and each not in project.specs:
-            raise UsageError("{id} has a container; `manager down {id}` first, or take another --id", id=each)
+            raise UsageError(
+                "{id} has a container; run `manager down {id}` first, or choose another --id", id=each
+            )
     for other, claimed in _broken_claims(project):
         if str(claimed.get("instance_id")).lower() == instance.lower():
             raise UsageError("{id} is already the instance of {file}", id=instance, file=other)
@@ -237,7 +237,7 @@ def _broken_claims(project: Project) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _port(asked: int | None, instance: str, project: Project, containers: dict[str, int | None]) -> int:
     """The one that was asked for, else the lowest that nobody has and nobody will want back."""
-    fleet, remembered = project.fleet, project.memory
+    fleet, remembered = project.fleet, project.fleet_state
 
     def is_free(port: int) -> bool:
         return host.is_port_free(fleet.bind_address, port)
@@ -246,13 +246,13 @@ def _port(asked: int | None, instance: str, project: Project, containers: dict[s
         holder = next((each for each, port in containers.items() if port == asked and each != instance), None)
         if holder is not None:
             raise UsageError(
-                "port {port} is {other}'s; leave --port out for a free one", port=asked, other=holder
+                "port {port} is used by {other}; omit --port to get a free one", port=asked, other=holder
             )
         if any(spec.web_port == asked for spec in project.specs.values()):
             return asked  # the check of the configs names the other file, whether or not its bot runs
         if 0 < asked <= state_file.LAST_PORT and not is_free(asked):
             raise UsageError(
-                "port {port} is in use by another program; leave --port out for a free one", port=asked
+                "port {port} is in use by another program; omit --port to get a free one", port=asked
             )
         return asked
     others = [each.web_port for name, each in remembered.instances.items() if name != instance]
@@ -272,7 +272,9 @@ def _write(project: Project, made: Made) -> None:
     fleet, spec = project.fleet, made.spec
     path = fleet.project_dir / spec.config_file
     with writing_to(path):
-        if project.memory.ids.get(spec.config_file, spec.id) != spec.id:  # of an earlier file of this name
+        if (
+            project.fleet_state.ids.get(spec.config_file, spec.id) != spec.id
+        ):  # of an earlier file of this name
             state_file.update(fleet, lambda memory: memory.with_id(spec.config_file, spec.id))
         atomic_file.create(path, atomic_file.encode_json(made.config))
 
@@ -308,11 +310,16 @@ def _say(args: Namespace, project: Project, template: Config, source: str, made:
         is not None
     ]
     if kept:
-        say(Text("as in the template, hold them against today's price: {values}", values=", ".join(kept)))
+        say(
+            Text(
+                "taken from the template, compare them with the current price: {values}",
+                values=", ".join(kept),
+            )
+        )
     if args.exchange and made.config.get("exchange_config") == template.get("exchange_config") != {}:
-        say(Text("exchange_config is the template's: see that it names what {exchange} needs", exchange=spec.exchange))  # fmt: skip
+        say(Text("exchange_config is the template's: make sure that it contains what {exchange} needs", exchange=spec.exchange))  # fmt: skip
     if fleet.database_dir(spec.id).exists():
-        say(Text("{path} is there from an earlier {id}, and goes on to be used", path=fleet.relative(fleet.database_dir(spec.id)), id=spec.id))  # fmt: skip
+        say(Text("{path} exists from an earlier {id}, and will be used", path=fleet.relative(fleet.database_dir(spec.id)), id=spec.id))  # fmt: skip
     if not args.dry_run:
-        say(Text("next: look at it (`manager config {id}`), change what you like, then `manager up {id} --wait`", id=spec.id))  # fmt: skip
+        say(Text("next: check it (`manager config {id}`), edit it, then run `manager up {id} --wait`", id=spec.id))  # fmt: skip
     return OK

@@ -14,7 +14,7 @@ from manager.util import console
 def open_(session: Session, args: Namespace) -> int:
     """Shows where an instance's web page is, and opens it in the browser."""
     if not (args.ids or args.config):
-        raise UsageError("open what? `manager open ID`")
+        raise UsageError("specify an instance: `manager open ID`")
     snapshot = session.observe()
     views = selected(Selection(args.ids, args.config), snapshot)
     for view in views:
@@ -26,7 +26,7 @@ def open_(session: Session, args: Namespace) -> int:
         if not args.json:
             console.say(url if len(found) == 1 else f"{each}  {url}")
         if not (args.print or args.json) and not _open(url):
-            console.warning(_("no browser could be started; open the address by hand, or use --print"))
+            console.warning(_("cannot start a browser; open the address yourself, or use --print"))
             return FAILED
     return OK
 

@@ -23,7 +23,7 @@ from manager.util.text_table import Column
 def ps(session: Session, args: Namespace) -> int:
     """The fleet as a table, or as an array of objects."""
     if args.group and args.json:
-        raise UsageError("--group has no meaning with --json, where every object has its tags")
+        raise UsageError("--group cannot be used with --json, where every object has its tags")
     one_output(args)
     if args.watch is not None:
         return _watch(session, args)
@@ -52,7 +52,7 @@ def chosen(views: Iterable[Instance], args: Namespace) -> list[Instance]:
     return [
         view
         for view in views
-        if _matches(args.state, [view.verdict.state])
+        if _matches(args.state, [view.status.state])
         and _matches(args.mode, [view.mode])
         and _matches(args.exchange, [view.exchange])
         and _matches(args.symbol, [view.symbol])
@@ -85,9 +85,9 @@ def _matches(patterns: Sequence[str], values: Iterable[str | None]) -> bool:
 
 def _table(views: Sequence[Instance], snapshot: FleetSnapshot, width: int | None, *, grouped: bool) -> str:
     if not snapshot.views:
-        return _("no instances: put a config into config/active (config/templates has some to start from)")
+        return _("no instances: create a config in config/active with `manager new`")
     if not views:
-        return _("no instance is like that")
+        return _("no instances match")
     if not grouped:
         return display.ps_table(views, width).text
     return _grouped(views, width)
@@ -122,11 +122,9 @@ def _grouped(views: Sequence[Instance], width: int | None) -> str:
 
 def _watch(session: Session, args: Namespace) -> int:
     if args.format:
-        raise UsageError("--format has no meaning with --watch, which fits the terminal")
+        raise UsageError("--format cannot be used with --watch, which fits the terminal")
     if args.json or not sys.stdout.isatty():
-        raise UsageError(
-            "--watch needs a terminal to draw on; in a script use `manager ps --json`, again and again"
-        )
+        raise UsageError("--watch needs a terminal; in a script, call `manager ps --json` repeatedly")
     from manager.util import screen
 
     first = session.observe()  # what is wrong with the command line is said before the screen is taken
@@ -143,7 +141,7 @@ def _frame(session: Session, args: Namespace, width: int) -> str:
         views = _reported(chosen(selected(Selection(args.ids, args.config), snapshot), args), snapshot, args)
     except ManagerError as error:
         return f"{now}  {_('error')}: {error}"
-    states = Counter(view.verdict.state for view in views)
+    states = Counter(view.status.state for view in views)
     counts = ", ".join(f"{count} {display.coloured(state, _(state))}" for state, count in states.items())
     wrong = [*snapshot.foreign(), *snapshot.project.problems, *map(stray_text, snapshot.observed.strays)]
     return "\n".join(

@@ -22,7 +22,7 @@ def status(session: Session, args: Namespace) -> int:
     is_ours = say_foreign(snapshot)
     views = doing.with_reports(snapshot.project.fleet, selected(Selection(args.ids, args.config), snapshot))
     if not views:
-        raise UsageError("there is no instance to show the status of")
+        raise UsageError("there are no instances")
     pids = instances_json.find_pids(snapshot)
     found = {view.id: status_object(view, snapshot, pids.bots.get(view.id, 0)) for view in views}
     is_single = bool(args.ids or args.config) or len(found) == 1

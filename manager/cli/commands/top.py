@@ -48,7 +48,9 @@ def _finish(app: Top) -> int:
     codes = [OK]
     for command in app.running:
         console.say(
-            Text("{command} still runs; waiting for it (Ctrl-C leaves it running)", command=command.title)
+            Text(
+                "{command} is still running; waiting for it (Ctrl-C leaves it running)", command=command.title
+            )
         )
         codes.append(command.wait())
         for line in command.new_lines():

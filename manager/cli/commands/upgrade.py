@@ -19,7 +19,7 @@ from manager.util import console
 
 RESULTS: Mapping[RolloutKind, str] = {
     "upgrade": "upgraded",
-    "put back": "put back",
+    "rolled back": "rolled back",
     "not reached": "not reached",
     "leave": "left",
 }
@@ -27,7 +27,7 @@ RESULTS: Mapping[RolloutKind, str] = {
 
 WORDS: Mapping[str, str] = {
     "upgraded": mark("upgraded"),
-    "put back": mark("put back"),
+    "rolled back": mark("rolled back"),
     "failed": mark("FAILED"),
     "not reached": mark("not reached"),
     "left": mark("left alone"),

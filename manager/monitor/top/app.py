@@ -74,7 +74,7 @@ class Top(App[None]):
         self._project_dir, self._interval = project_dir, interval
         self._trends = Trends()
         self._table = FleetTable(self._trends, has_colour=not os.environ.get("NO_COLOR"))
-        self._head = Static(_("looking at the fleet …"), id="title", markup=False)
+        self._head = Static(_("loading the fleet …"), id="title", markup=False)
         self._banner = Static(id="banner", markup=False)
         self._detail = Static(id="detail", markup=False)
         self._messages = Static(id="said", markup=False)
@@ -163,7 +163,7 @@ class Top(App[None]):
         elif self._is_old:
             lines.append(_("the engine does not answer"))
         if lines and seen is not None:
-            lines.append(str(Text("below is how it was {ago} ago", ago=ago)))
+            lines.append(str(Text("showing the fleet as it was {ago} ago", ago=ago)))
         problems = [str(problem) for problem in (seen.problems if seen else ())]
         if len(problems) > MOST_PROBLEMS:
             more = Text(

@@ -15,12 +15,12 @@ ASKED: Mapping[str, str] = {
     "stop": mark("Stop {id}?"),
     "restart": mark("Restart {id}?"),
 }
-PLACES_ORDERS = mark("It will place orders at once, with its config as it is now.")
+PLACES_ORDERS = mark("It places orders at once, with its current config.")
 RUNS_ALREADY = mark("Its bot runs already.")
-ORDERS_CANCELLED = mark("Its bot is told to cancel its open orders; its position stays as it is.")
-ORDERS_LEFT = mark("Its bot does not run now: orders that it may have left on the exchange stay there.")
-STAYS_STOPPED = mark("It stays stopped until somebody starts it.")
-STARTS_AGAIN = mark("Then it starts and places orders, with its config as it is now.")
+ORDERS_CANCELLED = mark("Its bot cancels its open orders; its position is kept.")
+ORDERS_LEFT = mark("Its bot is not running: orders that it may have left at the exchange stay there.")
+STAYS_STOPPED = mark("It stays stopped until you start it.")
+STARTS_AGAIN = mark("Then it starts and places orders, with its current config.")
 
 
 def before(verb: str, row: InstanceStats) -> list[str]:

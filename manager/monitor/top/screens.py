@@ -36,18 +36,21 @@ SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 KEYS = (
     ("s", mark("start the instance")),
-    ("x", mark("stop it; it stays stopped. Asks first where it trades live")),
-    ("r", mark("restart it, with its config as it is now. Asks first where it trades live")),
-    ("l", mark("its log, as it grows")),
+    ("x", mark("stop it; it stays stopped. Asks first if it trades live")),
+    ("r", mark("restart it with its current config. Asks first if it trades live")),
+    ("l", mark("follow its log")),
     ("o", mark("open its web page")),
-    ("/", mark("filter: words that the row must have, such as `live failed`. Enter keeps it, Esc ends it")),
+    (
+        "/",
+        mark("filter: words that a row must contain, such as `live failed`. Enter keeps it, Esc clears it"),
+    ),
     ("< >", mark("sort by the column to the left, to the right")),
     ("R", mark("sort the other way round")),
-    ("c", mark("the bars show CPU, or P&L")),
-    ("m", mark("all that the commands have said")),
-    ("↑ ↓", mark("move the cursor; the order holds still meanwhile")),
+    ("c", mark("switch the bars between CPU and P&L")),
+    ("m", mark("the commands' messages")),
+    ("↑ ↓", mark("move the cursor; meanwhile the rows keep their order")),
     ("?", mark("this help")),
-    ("q", mark("quit; commands under way are waited for")),
+    ("q", mark("quit; running commands are waited for")),
 )
 
 MEANINGS = (
@@ -55,8 +58,10 @@ MEANINGS = (
         "CPU is percent of one core. Memory is without file pages that the kernel can drop, as in `docker"
         " stats`."
     ),
-    mark("P&L and position are the bot's own word, read every 10 s; empty where it says nothing."),
-    mark("Red rows with ! need a look. Sums of P&L are apart for paper and live, and for each currency."),
+    mark("P&L and position are what the bot reports, read every 10 s; empty if it reports none."),
+    mark(
+        "Red rows with ! need attention. P&L is summed separately for paper and live, and for each currency."
+    ),
 )
 
 
@@ -109,7 +114,7 @@ class Said(ModalScreen[None]):
         self._lines = list(lines)
 
     def compose(self) -> ComposeResult:
-        yield Static(_("What the commands said. q: back"), classes="title", markup=False)
+        yield Static(_("Messages of the commands. q: back"), classes="title", markup=False)
         log = Log()
         yield log
         log.write_lines(printable(line) for line in self._lines or [_("nothing yet")])

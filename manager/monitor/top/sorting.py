@@ -63,7 +63,7 @@ def cursor_after(ids: Sequence[str], before: Sequence[str], cursor: str | None) 
 
 def _facts(row: InstanceStats) -> str:
     view = row.view
-    state, mode = view.verdict.state, view.mode or ""
+    state, mode = view.status.state, view.mode or ""
     activity = doing.activity(view).doing or ""
     words = (
         view.id,

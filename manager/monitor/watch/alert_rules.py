@@ -100,7 +100,7 @@ def of_instances(
 
 def _with_orders(fault: Condition, view: Instance, left: int | None) -> Condition:
     """With what may still be in the market: that is what a person has to do something about first."""
-    cancel = view.supervision.cancel if view.supervision is not None else None
+    cancel = view.supervisor.cancel if view.supervisor is not None else None
     if view.mode != "live" or left == 0 or _state(view) == "running":
         return fault
     if cancel is not None and fault.kind == "failed":
@@ -110,11 +110,11 @@ def _with_orders(fault: Condition, view: Instance, left: int | None) -> Conditio
     where = {"exchange": view.exchange or "?", "symbol": view.symbol or "?"}
     if left is None:
         text = Text(
-            "{what}; it did not report its orders: look at {exchange}, {symbol}", what=fault.text, **where
+            "{what}; it did not report its orders: check {exchange}, {symbol}", what=fault.text, **where
         )
     else:
         text = Text(
-            "{what}; it reported {count} open orders left: look at {exchange}, {symbol}",
+            "{what}; it reported {count} open orders left: check {exchange}, {symbol}",
             what=fault.text, count=left, **where,
         )  # fmt: skip
     return fault._replace(text=text)
@@ -124,7 +124,7 @@ def _of_instance(
     view: Instance, history: History, progress: Progress, rules: Alerts, now: float
 ) -> Iterator[Condition]:
     state = _state(view)
-    why = view.verdict.why or Text(state)
+    why = view.status.why or Text(state)
     activity = doing.activity(view, now)
     match state:
         case "stopped" | "missing":
@@ -156,7 +156,7 @@ def _of_instance(
 
 def _doing(view: Instance, activity: Activity, rules: Alerts, now: float) -> Iterator[Condition]:
     """What a bot that runs cannot do, or does for the last time."""
-    what = activity.message(now) or Text("no cause is known")
+    what = activity.message(now) or Text("cause unknown")
     match activity.doing:
         case "exchange away":
             if rules.exchange_away_after:
@@ -189,13 +189,13 @@ def _ended(view: Instance, activity: Activity, why: Text, now: float) -> Conditi
             )
             return Condition(view.id, "completed", text)
         case _:
-            text = Text("{id} has ended by itself, and nothing says why ({what})", id=view.id, what=why)
+            text = Text("{id} has ended by itself, for an unknown reason ({what})", id=view.id, what=why)
             return Condition(view.id, "completed", text, _last_lines(view))
 
 
 def _cancelling(view: Instance) -> Iterator[Condition]:
     """A failed live bot whose orders are still in the market."""
-    cancel = view.supervision.cancel if view.supervision is not None else None
+    cancel = view.supervisor.cancel if view.supervisor is not None else None
     if cancel is not None and cancel.state == "failing" and cancel.tries >= CANCEL_TRIES:
         text = Text("{id}: {orders}", id=view.id, orders=display.cancel_text(cancel))
         yield Condition(view.id, "cancel", text)
@@ -203,19 +203,20 @@ def _cancelling(view: Instance) -> Iterator[Condition]:
 
 def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
     """A bot that a person did not stop through the manager, or take down, and that is not there."""
-    if view.remembered.wish == "stopped" or view.remembered.halted:
+    if view.saved.wish == "stopped" or view.saved.halted:
         return None
     if view.container is not None:
-        text = Text("{id} is stopped, and not by the manager", id=view.id)
-        if view.verdict.why is not None:
-            text = Text("{id} is stopped, and not by the manager: {why}", id=view.id, why=view.verdict.why)
+        text = Text("{id} was stopped, but not by the manager", id=view.id)
+        if view.status.why is not None:
+            text = Text("{id} was stopped, but not by the manager: {why}", id=view.id, why=view.status.why)
         hint = Text(
-            "`manager start {id}` starts it, `manager stop {id}` says that it is meant to be", id=view.id
+            "`manager start {id}` starts it, `manager stop {id}` confirms that it is to stay stopped",
+            id=view.id,
         )
         return Condition(view.id, "down", text, (str(hint),), after=rules.down_after)
-    if view.spec is None or history.is_taken_down(view.id, view.remembered.taken_down_at):
+    if view.spec is None or history.is_taken_down(view.id, view.saved.taken_down_at):
         return None
-    if view.remembered.registered_at is None:  # a new config that nobody has started yet
+    if view.saved.registered_at is None:  # a new config that nobody has started yet
         return None
     return Condition(
         view.id, "down", Text("{id} has no container any more", id=view.id), after=rules.down_after
@@ -224,8 +225,8 @@ def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
 
 def _restarts(view: Instance, history: History, rules: Alerts, now: float) -> Iterator[Condition]:
     count = history.restarts_since(view.id, now - rules.crash_loop_window)
-    said, minutes = view.supervision, max(1, rules.crash_loop_window // 60)
-    why = said.last_exit.message if said and said.last_exit else Text("no cause is known")
+    said, minutes = view.supervisor, max(1, rules.crash_loop_window // 60)
+    why = said.last_exit.message if said and said.last_exit else Text("cause unknown")
     if count < rules.crash_loop_restarts:
         endless = said.restarts_since_healthy if said else 0
         if rules.endless_restarts and endless >= rules.endless_restarts:
@@ -243,14 +244,14 @@ def _restarts(view: Instance, history: History, rules: Alerts, now: float) -> It
 
 
 def _oom(view: Instance, now: float) -> Iterator[Condition]:
-    said = view.supervision
+    said = view.supervisor
     if said is None or said.last_exit is None or not said.last_exit.oom:
         return
     if now - said.last_exit.at > OOM_REMEMBERED_S:
         return
     limit = round(view.spec.memory / MIB) if view.spec else "?"
     yield Condition(
-        view.id, "oom", Text("{id} was killed: it had used up its memory ({limit} MiB)", id=view.id, limit=limit)
+        view.id, "oom", Text("{id} was killed: it exceeded its memory limit ({limit} MiB)", id=view.id, limit=limit)
     )  # fmt: skip
 
 
@@ -279,13 +280,13 @@ def of_disk(disk: Disk | None, rules: Alerts, *, is_low: bool) -> list[Condition
     slack = 1.2 if is_low else 1.0
     if disk.free < rules.disk_free_mb * MIB * slack and rules.disk_free_mb:
         text = Text(
-            "little disk left: {free} MiB free of {size} GiB at {path}",
+            "low disk space: {free} MiB free of {size} GiB at {path}",
             free=disk.free // MIB, size=round(disk.size / GIB), path=disk.path,
         )  # fmt: skip
         found.append(Condition(MACHINE, "disk", text))
     if disk.inodes_percent < rules.inodes_free_percent * slack and rules.inodes_free_percent:
         text = Text(
-            "few inodes left: {percent} % free at {path}; many small files fill the disk without its space",
+            "low on inodes: {percent} % free at {path}; remove small files, such as old log folders",
             percent=round(disk.inodes_percent, 1), path=disk.path,
         )  # fmt: skip
         found.append(Condition(MACHINE, "inodes", text))
@@ -294,7 +295,7 @@ def of_disk(disk: Disk | None, rules: Alerts, *, is_low: bool) -> list[Condition
 
 def of_engine(why: str, rules: Alerts) -> Condition:
     """The engine does not answer."""
-    text = Text("the Docker Engine does not answer ({why}); how the bots are is not known", why=why)
+    text = Text("the Docker Engine does not answer ({why}); the state of the bots is unknown", why=why)
     return Condition(MACHINE, "engine", text, after=rules.engine_away_after)
 
 
@@ -316,11 +317,11 @@ def away(views: Mapping[str, Instance], instances: Iterable[str]) -> frozenset[s
 
 def _state(view: Instance) -> State:
     """An orphan's own: a bot that no config names trades all the same."""
-    return view.verdict.inner or view.verdict.state
+    return view.status.underlying or view.status.state
 
 
 def _last_lines(view: Instance) -> tuple[str, ...]:
-    said = view.supervision
+    said = view.supervisor
     if said is None or said.last_exit is None:
         return ()
     return tuple(line for line in said.last_exit.stderr_tail if line.strip())[-LAST_LINES:]

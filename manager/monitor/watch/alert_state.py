@@ -114,7 +114,7 @@ def _due(fault: Condition, entry: Open, rules: Alerts, now: float) -> Alert | No
         return Alert(fault.subject, fault.kind, "bad", fault.text, fault.details)
     if not rules.remind_after or fault.kind in NEVER_REMINDED or now - entry.said_at < rules.remind_after:
         return None
-    text = Text("still so after {time}: {what}", time=age(now - entry.since), what=fault.text)
+    text = Text("still the case after {time}: {what}", time=age(now - entry.since), what=fault.text)
     return Alert(fault.subject, fault.kind, "bad", text)
 
 

@@ -45,7 +45,7 @@ class BotPoller:
 
     def ask(self, views: Iterable[Instance], fleet: Fleet, *, logs: bool) -> dict[str, Progress]:
         """Asks all bots that run, a few at a time; a few that hang cost two seconds."""
-        running = [view for view in views if view.verdict.is_running and view.container and view.web_port]
+        running = [view for view in views if view.status.is_running and view.container and view.web_port]
         said = self._said(running, fleet)
         now = time.time()
         return {

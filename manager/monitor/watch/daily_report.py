@@ -32,12 +32,12 @@ def text(
     now: float,
 ) -> Message:
     """The first line has the states, the others what is worth a look."""
-    states = Counter(view.verdict.state for view in views.values())
+    states = Counter(view.status.state for view in views.values())
     summary = ", ".join(f"{count} {_(state)}" for state, count in states.most_common()) or _("no instances")
     restarts = {each: count for each in views if (count := history.restarts_since(each, now - REMEMBERED_S))}
     lines = []
     for word in ("failed", "unhealthy", "restarting", "stopped", "missing", "completed"):
-        if named := [each for each, view in views.items() if view.verdict.state == word]:
+        if named := [each for each, view in views.items() if view.status.state == word]:
             lines.append(f"{_(word)}: {_names(named)}")
     now_doing = {each: doing.activity(view, now).doing for each, view in views.items()}
     for activity, severity in doing.DOING_SEVERITY.items():

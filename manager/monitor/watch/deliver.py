@@ -52,12 +52,16 @@ def send(address: Address, message: Message, timeout: float = SEND_TIMEOUT_S) ->
             env={**os.environ, **address.environ},
         )
         answer = json.loads(done.stdout)
-        why = _("apprise knows no such address") if answer["why"] == "unknown" else answer["why"]
+        why = (
+            _("apprise does not support this kind of address")
+            if answer["why"] == "unknown"
+            else answer["why"]
+        )
         return Answer(bool(answer["ok"]), why)
     except subprocess.TimeoutExpired:
         return Answer(False, str(Text("no answer within {seconds} s", seconds=round(timeout))))
     except (OSError, ValueError, KeyError):
-        return Answer(False, _("the sending program ended without a word"))
+        return Answer(False, _("the sender process exited without output"))
 
 
 class _Box(NamedTuple):
@@ -154,7 +158,7 @@ class Deliverer:
         self._complain(
             str(
                 Text(
-                    "cannot send to {address}{why}; {count} messages wait, the next try is in {seconds} s",
+                    "cannot send to {address}{why}; {count} messages are queued, the next attempt is in {seconds} s",
                     address=box.address.shown,
                     why=why,
                     count=len(box.waiting),
@@ -165,4 +169,6 @@ class Deliverer:
 
 
 def _lost(address: Address) -> str:
-    return str(Text("too many messages wait for {address}; the oldest is dropped", address=address.shown))
+    return str(
+        Text("too many messages are queued for {address}; the oldest is dropped", address=address.shown)
+    )

@@ -42,9 +42,9 @@ class Heartbeat:
     def _note(self, why: str) -> None:
         if bool(why) != bool(self._why):
             self._say(
-                Text("the heartbeat is not taken: {why}", why=why)
+                Text("cannot send the heartbeat: {why}", why=why)
                 if why
-                else Text("the heartbeat is taken again")
+                else Text("the heartbeat is sent again")
             )
         self._why = why
 
@@ -53,7 +53,7 @@ def ping(address: Address, timeout: float = WITHIN_S) -> str:
     """Ask for the address once. Returns why the service did not take it, empty when it did; the address is in no text."""
     if not address.url.startswith(SCHEMES):
         return (
-            str(Text("{name} is no http or https address", name=address.reference))
+            str(Text("{name} is not an http or https address", name=address.reference))
             if address.url
             else str(Text("{name} is not set; write it into .env", name=address.reference))
         )

@@ -59,7 +59,7 @@ def from_json(raw: Mapping[str, Any]) -> History:
 
 
 def _after(before: Past | None, view: Instance, now: float) -> Past:
-    said, past = view.supervision, before or Past()
+    said, past = view.supervisor, before or Past()
     restarts = tuple(at for at in past.restarts if at > now - REMEMBERED_S)
     created = float(view.container.created) if view.container else past.created
     if said is None:

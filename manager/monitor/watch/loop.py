@@ -75,9 +75,7 @@ class Watch:
         fleet, count = self._sight.fleet, len(self._sight.snapshot.views)
         console.say(Text("watching {count} instances of {fleet}", count=count, fleet=fleet.name))
         if not fleet.alerts.urls:
-            console.say(
-                _("config/fleet.toml names no alerts.urls: alerts are printed here, and sent nowhere")
-            )
+            console.say(_("alerts.urls is not set in config/fleet.toml: alerts are only printed here"))
         for each in self._addresses():
             if not each.url:
                 console.warning(Text("{name} is not set; write it into .env", name=each.reference))
@@ -131,7 +129,7 @@ class Watch:
         if not fallen or time.monotonic() < self._next_put_back:
             return
         names = ", ".join(fallen)
-        console.say(Text("the engine died and came back without {ids}: starting them again", ids=names))
+        console.say(Text("the engine crashed and came back without {ids}: starting them again", ids=names))
         try:
             self._recover(fallen)
         except ManagerError as error:
@@ -140,7 +138,7 @@ class Watch:
         self._sight.look()
         still = self._sight.still_fallen()
         if back := [each for each in fallen if each not in still]:
-            text = Text("the engine died and came back; started again: {ids}", ids=", ".join(back))
+            text = Text("the engine crashed and came back; started again: {ids}", ids=", ".join(back))
             self._newsroom.add(Alert(MACHINE, "engine", "news", text), time.time())
 
     def _recover(self, fallen: list[str]) -> None:

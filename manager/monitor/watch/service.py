@@ -147,7 +147,7 @@ def install(unit: Unit) -> Iterator[str]:
     _systemctl(unit, "restart" if is_new else "start", unit.name)
     yield str(
         Text(
-            "{name} runs, and will at every boot; its words: {command}",
+            "{name} is running, and starts at every boot; its log: {command}",
             name=unit.name,
             command=_journal(unit),
         )
@@ -155,8 +155,7 @@ def install(unit: Unit) -> Iterator[str]:
     if unit.is_user and not _lingers():
         yield str(
             Text(
-                "it ends when you log out, and starts when you log in; `sudo loginctl enable-linger {user}`"
-                " makes it stay",
+                "it stops when you log out, and starts when you log in; `sudo loginctl enable-linger {user}` keeps it running",
                 user=getpass.getuser(),
             )
         )
@@ -165,7 +164,7 @@ def install(unit: Unit) -> Iterator[str]:
 def remove(unit: Unit) -> Iterator[str]:
     """Stops it and takes the unit away. Yields what was done."""
     if not unit.path.exists():
-        yield str(Text("{path}: not there, nothing to do", path=unit.path))
+        yield str(Text("{path}: does not exist, nothing to do", path=unit.path))
         return
     if RUNNING_SYSTEMD.is_dir():
         _systemctl(unit, "disable", "--now", unit.name)
@@ -183,9 +182,7 @@ def remove(unit: Unit) -> Iterator[str]:
 def _require_systemd() -> None:
     if not RUNNING_SYSTEMD.is_dir() or shutil.which("systemctl") is None:
         raise ManagerError(
-            "systemd does not run this machine: let whatever starts your services run {command} in"
-            " {folder}, and start it"
-            " again when it ends",
+            "this machine does not run systemd: have your service manager run {command} in {folder}, and restart it when it exits",
             command=f"`{sys.executable} -m manager watch`",
             folder=Path.cwd(),
         )

@@ -34,7 +34,7 @@ def test_a_number_is_of_ascii_digits() -> None:
     assert a_container(labels={"botfleet.web-port": "²"}).web_port is None
     assert a_container(labels={"botfleet.stop-timeout": "²"}).stop_timeout == 50
     for value in ("²", "٣", "0", "-1"):
-        with pytest.raises(ManagerError, match="must be a user's number"):
+        with pytest.raises(ManagerError, match="must be a numeric id"):
             bot_user._number({"BOTFLEET_UID": value}, "BOTFLEET_UID", 1)
 
 

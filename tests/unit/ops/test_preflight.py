@@ -122,7 +122,7 @@ def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: P
     project = projects.read(tmp_path)
     refused = RejectedRevision(config_hash(project.specs["b"], project.fleet), "", "it is failed")
     project.fleet.state_dir.mkdir()
-    state_file.save(project.fleet.state_file, project.memory.with_refused({"b": refused}))
+    state_file.save(project.fleet.state_file, project.fleet_state.with_refused({"b": refused}))
     assert f"container {FLEET_NAME}-a already trades" in refusal(tmp_path, "b", rows=rows)
     down = (a_row("a", "exited", labels=own), rows[1])
     assert refusal(tmp_path, "b", rows=down) == ""
@@ -132,7 +132,7 @@ def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: P
     write_config(tmp_path, a_config("b", 5002, **LIVE), stem="b")
     project = projects.read(tmp_path)
     refused = RejectedRevision(config_hash(project.specs["b"], project.fleet), "", "it is failed")
-    state_file.save(project.fleet.state_file, project.memory.with_refused({"b": refused}))
+    state_file.save(project.fleet.state_file, project.fleet_state.with_refused({"b": refused}))
     (tmp_path / "volumes" / "secrets" / "b" / "env.json").write_text(json.dumps({"BACKPACK_KEY": "k2"}))
     found = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
     assert found.beside(["b"]) == []
