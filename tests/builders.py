@@ -138,7 +138,7 @@ def a_situation(
     Keys: `engine` (the container's state, none for no container), `state` (the verdict), `hash` (its label; the config's
     is `h1`), `image`, `environment` (changed), `status` (the engine's text), `wish`, `halted`, `port`, `old_port`.
     """
-    wanted, containers, verdicts, remembered = {}, {}, {}, {}
+    wanted, containers, statuses, remembered = {}, {}, {}, {}
     for each, facts in instances.items():
         wanted[each] = Desired(
             each, "h1", web_port=facts.get("port", 5001), environment_changed=facts.get("environment", False)
@@ -158,13 +158,13 @@ def a_situation(
         state: State = facts.get(
             "state", "running" if engine == "running" else "stopped" if engine else "missing"
         )
-        verdicts[each] = Status(state, why=Text("exit code 1") if state == "failed" else None)
+        statuses[each] = Status(state, why=Text("exit code 1") if state == "failed" else None)
         wish: Wish = facts.get("wish", "run")
         remembered[each] = InstanceState(wish=wish, halted=facts.get("halted"))
     for each, engine in (orphans or {}).items():
         containers[each] = a_container(each, engine)
-        verdicts[each] = Status("orphan")
-    return PlanInput(wanted, containers, verdicts, FleetState(FLEET_NAME, remembered), "sha256:one", kept)
+        statuses[each] = Status("orphan")
+    return PlanInput(wanted, containers, statuses, FleetState(FLEET_NAME, remembered), "sha256:one", kept)
 
 
 def some_figures(

@@ -1,4 +1,4 @@
-"""Finds the docker command that builds images: the SDK has no BuildKit."""
+"""Find the docker command that builds images, because the SDK has no BuildKit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from manager.util import bundle
 
 ANSWERS_S = 30  # an engine that is busy removing fifty containers answers within a few seconds
 FIRST_WITHOUT_BUILDKIT = 23
-"""From this version on BuildKit is in the plugin buildx; the commands before it have it built in."""
+"""From this version on, BuildKit is in the plugin buildx; older commands include it."""
 DOCKERS_OWN = re.compile(r"Docker version (\d[^ ,]*)")
 OS_RELEASE = Path("/etc/os-release")
 DOCKER_CE_RECORD = Path("/var/lib/dpkg/info/docker-ce-cli.list")
@@ -61,37 +61,37 @@ def commands(path: str) -> Iterator[str]:
 
 
 def buildx_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
-    """Return what brings buildx on the distribution that /etc/os-release describes."""
+    """Return how to install buildx on the distribution that /etc/os-release describes."""
     family = _family(release)
     if is_docker_ce:
         return Text("Install it (apt-get install docker-buildx-plugin)")
     if family == BOOKWORM:
         return Text(
-            "Debian 12 has no package of it, but its own docker builds without: apt-get install docker.io"
+            "Debian 12 has no package for it, but its own docker builds without it: apt-get install docker.io"
         )
     if family:
         return Text("Install it (apt-get install docker-buildx)")
-    return Text("Install the plugin docker-buildx by your system's own means")
+    return Text("Install the plugin docker-buildx with your system's package manager")
 
 
 def compose_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
-    """Return what brings Compose v2 on the distribution that /etc/os-release describes."""
+    """Return how to install Compose v2 on the distribution that /etc/os-release describes."""
     family = _family(release)
     if is_docker_ce:
         return Text("install it (apt-get install docker-compose-plugin)")
     if family == BOOKWORM:
         return Text(
-            "Debian 12 has no package of it; `{command}` adds Debian 13's",
+            "Debian 12 has no package for it; `{command}` adds Debian 13's",
             command=f"{bundle.engine_script()} --with-compose",
         )
     if family:
         package = "docker-compose-v2" if family == UBUNTU else "docker-compose"
         return Text("install it (apt-get install {package})", package=package)
-    return Text("install the plugin docker-compose by your system's own means")
+    return Text("install the plugin docker-compose with your system's package manager")
 
 
 def _family(release: Mapping[str, str]) -> str:
-    """Return by whose packages the system lives; nothing for one that is neither Debian nor Ubuntu nor made from them."""
+    """Return the distribution whose packages are used here; empty if it is neither Debian nor Ubuntu nor derived from them."""
     family = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
     if UBUNTU in family:
         return UBUNTU
@@ -103,7 +103,7 @@ def _family(release: Mapping[str, str]) -> str:
 
 
 def os_release(path: Path = OS_RELEASE) -> dict[str, str]:
-    """Read the fields of an os-release file; none where there is no such file."""
+    """Read the fields of an os-release file; none if it does not exist."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -116,24 +116,24 @@ def os_release(path: Path = OS_RELEASE) -> dict[str, str]:
 
 
 def is_docker_ce() -> bool:
-    """Whether the docker command was installed from Docker's own packages, which name the plugin otherwise."""
+    """Return whether the docker command is from Docker's own packages, which name the plugin differently."""
     return DOCKER_CE_RECORD.exists()
 
 
 def major(version: str) -> int:
-    """Return the first number of a version, 0 where it begins with none."""
+    """Return the first number of a version, or 0 without one."""
     number = re.match(r"\d+", version)
     return int(number.group()) if number else 0
 
 
 def _version(command: str) -> str:
-    """Return a docker command's version; nothing for one that is not Docker's own: podman's builds for another engine."""
+    """Return a docker command's version; empty if it is not Docker's own, such as podman's, which builds for another engine."""
     found = DOCKERS_OWN.match(_answer(command, "--version"))
     return found.group(1) if found else ""
 
 
 def _answer(*command: str) -> str:
-    """Return what a command prints; nothing where it fails or hangs."""
+    """Return a command's output; empty if it fails or hangs."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWERS_S, check=False)
     except (OSError, ValueError, subprocess.TimeoutExpired):

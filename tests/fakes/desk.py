@@ -30,7 +30,7 @@ from tests.fakes.engine import FakeEngine
 IMAGE = "desk-bot:local"
 REAL_SLEEP = time.sleep
 VARYING = (
-    (r"config [0-9a-f]{8}, image [0-9a-f]{8}", "config HASH, image HASH"),
+    (r"config [0-9a-f]{8} with image [0-9a-f]{8}", "config HASH with image HASH"),
     (r"container [0-9a-f]{12}", "container ID"),
     (r"`docker stop [0-9a-f]{12}`", "`docker stop ID`"),
     (r"pid \d+", "pid PID"),

@@ -160,11 +160,11 @@ def test_links_and_files_in_the_way(project: Project, tmp_path: Path, note: Note
             shutil.rmtree(link)
         link.symlink_to(outside)
         done = project.manager("up", code=1)
-        assert f"{link} is a symbolic link; replace it by a real folder" in done.err
+        assert f"{link} is a symbolic link; replace it with a real folder" in done.err
         link.unlink()
         link.touch()
         done = project.manager("up", code=1)
-        assert f"{link} is in the way: it is not a folder; move it away" in done.err
+        assert f"{link} exists and is not a folder; move it away" in done.err
         link.unlink()
     assert {path.name for path in outside.iterdir()} <= {"instances.json"}  # where a person has led logs/
     assert project.ids() == {}
@@ -206,7 +206,10 @@ def test_a_folder_of_somebody_else(tmp_path: Path, fault_image: str, note: Note)
         done = as_user(project, 4343, "up")
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
-        assert "volumes/state/one belongs to uid 4242, the bots run as uid 4343: chown it" in done.stderr
+        assert (
+            "volumes/state/one belongs to uid 4242, but the bots run as uid 4343; change its owner with chown"
+            in done.stderr
+        )
         assert str(data) in done.stderr
         assert project.ids() == {}
     note(

@@ -48,7 +48,7 @@ def as_it_should_be(project: Project) -> None:
         60,
         "all as wished",
     )
-    assert "idle: left alone: stopped by a person" in project.manager("up").out
+    assert "idle: left alone: stopped by a user" in project.manager("up").out
 
 
 def mended(project: Project, engine: OwnEngine) -> int:
@@ -57,7 +57,7 @@ def mended(project: Project, engine: OwnEngine) -> int:
         done = project.manager("up", code=None)
         if done.code == 0:
             return attempt
-        if "restarting the Docker Engine clears it" in done.err:
+        if "restart the Docker Engine to remove it" in done.err:
             engine.stop()
             engine.start()
         else:
@@ -187,7 +187,7 @@ def test_two_engines_on_one_data_folder_run_one_bot(
     engine.docker("tag", fault_image, f"{project.name}-bot:local")
     other = engine.environ
     with bots.watched(project) as seen:
-        refused = f"one: its bot is running already, in container {theirs}"
+        refused = f"one: its bot is already running in container {theirs}"
         assert refused in project.manager("up", code=1, environ=other).err
         project.manager("compose")
         engine_env = {**project.environ, **other}

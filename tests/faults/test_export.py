@@ -110,7 +110,7 @@ def test_a_broken_file_is_put_aside(offline: Project, content: bytes) -> None:
     offline.export_file.parent.mkdir(parents=True)
     offline.export_file.write_bytes(content)
     done = offline.manager("export")
-    assert "could not be parsed and was put aside as instances.json.unreadable-" in done.err
+    assert "could not be parsed and was moved to instances.json.unreadable-" in done.err
     aside = [path for path in offline.export_file.parent.iterdir() if ".unreadable-" in path.name]
     assert [path.read_bytes() for path in aside] == [content]
     assert offline.instances() == {}
@@ -120,7 +120,7 @@ def test_ps_says_that_it_put_a_broken_file_aside(project: Project, note: Note) -
     bots.add(project, "one", 0)
     project.manager("up")
     project.export_file.write_text("{broken")
-    assert "was put aside as instances.json.unreadable-" in project.manager("ps").err
+    assert "was moved to instances.json.unreadable-" in project.manager("ps").err
     assert project.instances().keys() == {"one"}
     note(
         "instances.json is empty, cut, foreign, binary, doubled, deep",

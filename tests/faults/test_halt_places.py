@@ -31,7 +31,7 @@ def test_a_halt_on_a_full_disk_is_not_forgotten(
     ballast = fault(disk)
     done = project.manager("halt")
     assert bots.pids(project, "one") == bots.pids(project, "two") == []
-    assert project.manager("up", code=None).out.count("halted; `manager resume` brings back what ran") == 2
+    assert project.manager("up", code=None).out.count("halted; `manager resume` starts what ran") == 2
     shutil.rmtree(ballast) if ballast.is_dir() else ballast.unlink()
     assert bots.pids(project, "one") == bots.pids(project, "two") == [], done.err
     project.manager("resume", "--wait")

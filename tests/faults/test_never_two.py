@@ -127,12 +127,12 @@ def test_the_bot_of_a_one_off_keeps_the_manager_from_starting_another(fleet: Pro
         fleet.compose("run", "-d", "--name", f"{fleet.name}-by-hand", "one")
         eventually(lambda: bots.pids(fleet, "one"), what="the one-off's bot")
         done = fleet.manager("start", "one", code=1)
-        assert "its bot is running already, in container" in done.err
+        assert "its bot is already running in container" in done.err
         found = fleet.ps()["one"]
         assert (found["state"], found["word"]) == ("unhealthy", "elsewhere")
-        assert "which is not its own" in found["why"]
+        assert "which is not the instance's own" in found["why"]
         for command in ("stop", "up", "restart", "down"):  # a bot trades on: none may say that all is well
-            assert "its bot is running already" in fleet.manager(command, "one", code=1).err
+            assert "its bot is already running" in fleet.manager(command, "one", code=1).err
         fleet.docker("rm", "-f", f"{fleet.name}-by-hand")
         fleet.manager("start", "one", "--wait")
     assert seen.most["one"] == 1

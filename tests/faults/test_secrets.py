@@ -111,7 +111,7 @@ def test_the_image_holds_no_key(live: Project, tmp_path: Path, note: Note) -> No
     try:
         assert done.returncode == 0, done.stderr
         assert COMMON not in done.stdout + done.stderr
-        assert "not copied into the image, since it may hold keys" in done.stdout
+        assert "not copied into the image, because it may contain keys" in done.stdout
         assert COMMON not in live.docker("history", "--no-trunc", tag)
         saved = tmp_path / "image.tar"
         live.docker("save", "-o", str(saved), tag)

@@ -42,7 +42,7 @@ def test_what_goes_wrong_inside_containers_is_said(project: Project, receiver: R
             "crashes failed: exit code 3 (given up after 1 restart in a row)",
             "sick is unhealthy: 503",
             "done has ended by itself",
-            "hungry was killed: it had used up its memory (64 MiB)",
+            "hungry was killed: it exceeded its memory limit (64 MiB)",
         ):
             until_said(receiver, words)
         project.manager("restart", "crashes", code=None)
@@ -125,7 +125,7 @@ def test_a_stop_while_the_engine_was_out_of_sight_is_a_persons_word(
                 lambda: receiver.said("the Docker Engine does not answer"), what="the engine is missed"
             )
             with a_proxy(path, Path(DEFAULT_SOCKET)):
-                until_said(receiver, "one is stopped, and not by the manager")
+                until_said(receiver, "one was stopped, but not by the manager")
                 assert bots.pids(project, "one") == []
                 assert watch.end() == 0
     note(

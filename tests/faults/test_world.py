@@ -41,7 +41,7 @@ def test_images_that_cannot_be_used(project: Project, fault_image: str, note: No
     project.docker("rmi", tag)
     settings = project.folder / "config" / "fleet.toml"  # an image of somebody's own is never built by `up`
     settings.write_text(f'image = "{tag}"\n{settings.read_text()}')
-    assert "is not there; build it: `manager build`" in project.manager("up", code=1).err
+    assert "does not exist; build it with `manager build`" in project.manager("up", code=1).err
     project.docker("tag", "botfleet-base:bookworm", tag)
     assert "has no botfleet supervisor (label botfleet.supervisor=1)" in project.manager("up", code=1).err
     assert project.ids() == {}
@@ -73,7 +73,7 @@ def test_a_name_is_taken_by_a_container_that_is_not_ours(project: Project, note:
     try:
         done = project.manager("up", code=1)
         assert (
-            f"the name {project.container('one')} is taken by a container that is not of this fleet; remove or rename it"
+            f"the name {project.container('one')} is used by a container outside this fleet; remove or rename it"
             in done.err
         )
         project.manager("down")

@@ -214,7 +214,7 @@ async def until(check: Callable[[], bool], app: Top | None = None, timeout: floa
 
 
 def state_of(shown: table.FleetTable, instance: str) -> str:
-    return next(row.view.verdict.state for row in shown.rows if row.id == instance)
+    return next(row.view.status.state for row in shown.rows if row.id == instance)
 
 
 def read(terminal: int) -> bytes:

@@ -177,7 +177,7 @@ def test_a_bot_of_ones_own_is_copied_as_it_is_but_for_its_keys(tag: str, bot: Pa
     image, said = build(tag, bot)
     assert config_of(image)["Labels"]["botfleet.open-orders"] == "", "this bot cannot be asked"
     assert "BOTFLEET_CANCEL_COMMAND=" in config_of(image)["Env"], "nor can it cancel"
-    assert f"not copied into the image, since it may hold keys: {bot / '.env'}" in said
+    assert f"not copied into the image, because it may contain keys: {bot / '.env'}" in said
     assert in_image(image, "/opt/venv/bin/python", "/app/run.py") == "a package of the bot\n"
     assert in_image(image, "/app/tool.sh") == "ran\n"
     assert in_image(image, "ls", "-A", "/app/logs") == ""

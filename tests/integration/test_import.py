@@ -205,7 +205,7 @@ def test_an_instance_that_was_stopped_and_not_taken_is_said(
     with old.running("bp_sol_01"):
         done = take("--yes", "--stop-old")
     assert done.returncode == 1
-    assert "is in the way" in done.stderr
+    assert "exists and is not a folder" in done.stderr
     assert "bp_sol_01 is not running anywhere: its old daemon was stopped" in done.stderr
 
 

@@ -94,7 +94,7 @@ def test_stop_start_restart_status_list(fleet: Project) -> None:
 
 def test_what_a_person_stopped_stays_stopped(fleet: Project) -> None:
     fleet.manager("stop", "bp_sol_01")
-    assert "bp_sol_01: left alone: stopped by a person" in fleet.manager("up").out
+    assert "bp_sol_01: left alone: stopped by a user" in fleet.manager("up").out
     assert fleet.states()["bp_sol_01"] == "stopped"
     fleet.docker("stop", fleet.container("bp_eth_01"))
     assert "bp_eth_01: started" in fleet.manager("up").out
@@ -315,7 +315,7 @@ def test_an_unknown_name_and_a_missing_image_are_said_plainly(project: Project) 
     settings = project.folder / "config" / "fleet.toml"  # an image of somebody's own is never built by `up`
     settings.write_text(f'{settings.read_text()}image = "{project.name}-bot:local"\n')
     assert (
-        f"the image {project.name}-bot:local is not there; build it: `manager build`"
+        f"the image {project.name}-bot:local does not exist; build it with `manager build`"
         in project.manager("up", code=1).err
     )
     project.docker("tag", "botfleet-base:bookworm", f"{project.name}-bot:local", check=False)

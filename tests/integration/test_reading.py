@@ -149,13 +149,13 @@ def test_into_a_container_and_to_its_page(fleet: Project) -> None:
     fleet.manager("stop")
     for command in (["exec", "bot_01", "ls"], ["open", "bot_01"]):
         assert (
-            "bot_01 is not running (stopped); start it: `manager start bot_01`"
+            "bot_01 is not running (stopped); start it with `manager start bot_01`"
             in fleet.manager(*command, code=1).err
         )
     assert "did you mean bot_01" in fleet.manager("exec", "bot_1", "ls", code=2).err
     environ = {"PATH": str(fleet.folder)}
     fleet.manager("start")
-    assert "there is no docker command" in fleet.manager("exec", "bot_01", "ls", environ=environ, code=1).err
+    assert "needs the docker command" in fleet.manager("exec", "bot_01", "ls", environ=environ, code=1).err
 
 
 def on_terminal(fleet: Project, *args: str, until: str = "", timeout: float = 60) -> tuple[str, int]:

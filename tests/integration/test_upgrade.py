@@ -65,7 +65,7 @@ def test_a_good_image_goes_out_one_by_one_and_comes_back(project: Project) -> No
     assert "a: left alone: rolled back (" in project.manager("up", "--recreate", "a").out
     project.manager("restart", "a", "--wait")
     assert facts(project, "a")["image"] == before["a"]["image"]
-    assert "it is what it was before its last upgrade" in project.manager("rollback", "a").out
+    assert "already rolled back" in project.manager("rollback", "a").out
     project.manager("stop", "b")
     project.manager("rollback", "b")
     assert project.states()["b"] == "stopped"
@@ -81,13 +81,13 @@ def test_a_bad_one_is_put_back_with_image_and_config_and_stops_the_roll_out(proj
     project.change("a", daemon_config={"memory_limit_mb": 300})
     done = project.manager("upgrade", "--ready", "0.5", code=1)
     assert "not reached: b, c" in done.out
-    assert "error: a: put back: it is restarting (exit code 1)" in done.err
+    assert "error: a: rolled back: it is restarting (exit code 1)" in done.err
     assert {each: facts(project, each) for each in "bc"} == {each: before[each] for each in "bc"}
     assert facts(project, "a") == {**before["a"], "id": facts(project, "a")["id"]}
     assert project.states() == {"a": "running", "b": "running", "c": "running"}
     said = project.manager("up", "--recreate").out
     assert "a: left alone: rolled back (" in said
-    assert "b: left alone: the new image was refused by a (" in said
+    assert "b: left alone: the new image was rejected on a (" in said
     assert set(results(project, 0).values()) == {"left"}
 
     project.docker("tag", before["a"]["image"], f"{project.name}-bot:local")

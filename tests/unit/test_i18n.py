@@ -82,11 +82,11 @@ def test_the_extraction_finds_every_kind_of_message() -> None:
     assert found >= {
         "nothing to do",
         "no container",
-        "the image {image} is not there; build it: `manager build`",
+        "the image {image} does not exist; build it with `manager build`",
         "must be an IP address",
         "is larger than {limit} bytes",
         "no such file",
-        "bring the fleet to what its configs say",
+        "create and start the fleet as its configs describe",
         "error",
         "cannot back up {file}: {why}",
     }

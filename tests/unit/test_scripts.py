@@ -130,7 +130,7 @@ def test_an_editable_install_works_in_any_locale(tmp_path: Path) -> None:
             [project / ".venv" / "bin" / "python", "-c", "import package; print(ascii(package.__file__))"],
             cwd=tmp_path, env={**os.environ, "LC_ALL": locale}, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert done.stdout == f"{ascii(str(project / 'package' / '__init__.py'))}\n", done.stderr
+        assert done.stdout == f"{str(project / 'package' / '__init__.py')!a}\n", done.stderr
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])

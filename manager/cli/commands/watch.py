@@ -1,4 +1,4 @@
-"""`watch`: the resident."""
+"""Run `watch`: watch the fleet in the foreground."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def watch(session: Session, _args: Namespace) -> int:
         with lock.held(fleet.watch_lock_file, "watch"), report.Reporter() as reporter:
             Watch(session, reporter, say_result).run()
     except Locked as error:
-        raise Locked("{holder} watches this fleet already", holder=error.text.params["holder"]) from error
-    console.say(_("watching ends"))
+        raise Locked("{holder} already watches this fleet", holder=error.text.params["holder"]) from error
+    console.say(_("watch has stopped"))
     return OK

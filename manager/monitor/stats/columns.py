@@ -54,7 +54,7 @@ COLUMNS: Sequence[Column[InstanceStats]] = (
     Column(
         "state",
         mark("STATE"),
-        lambda row: _(row.view.verdict.state),
+        lambda row: _(row.view.status.state),
         lambda row: doing.by_urgency(row.view),
     ),
     Column(

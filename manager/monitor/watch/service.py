@@ -1,4 +1,4 @@
-"""The systemd unit of `manager watch`: its text (pure), and getting it in place and out again."""
+"""Manage the systemd unit of `manager watch`: its text (pure), its installation and removal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from manager.i18n import Text, _
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")
 RUNNING_SYSTEMD = Path("/run/systemd/system")
-"""There while systemd is the init of this machine, by its own documentation."""
+"""Exists if systemd is the init of this machine, according to its documentation."""
 SYSTEMCTL_TIMEOUT_S = 120
 
 TEMPLATE = """\
@@ -45,7 +45,7 @@ AFTER_ENGINE = """\
 After=docker.service network-online.target
 Wants=network-online.target
 """
-"""Not Requires: who watches the engine must outlive it."""
+"""Not Requires: the unit that watches the engine must outlive it."""
 
 SYSTEM_HARDENING = """\
 # It needs the engine's socket, the data folder and the host's /proc, and nothing else of what root may do.
@@ -74,11 +74,11 @@ SystemCallArchitectures=native
 """What a user's systemd can do without privileges."""
 
 PASSED = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_CACHE_HOME", "BOTFLEET_ENGINE_CLIENT")
-"""Which engine is meant: what the shell of the installation said. No secret is among them."""
+"""The variables that choose the engine, from the shell of the installation. None contains a secret."""
 
 
 class Unit(NamedTuple):
-    """A unit's file and content. `is_user`: of the user's own systemd."""
+    """Hold a unit's file and content. `is_user`: of the user's own systemd."""
 
     path: Path
     text: str
@@ -86,12 +86,12 @@ class Unit(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As systemctl wants it."""
+        """Return its name for systemctl."""
         return self.path.name
 
 
 def unit_of(fleet: Fleet) -> Unit:
-    """The unit for this fleet: the system's for root, else the user's."""
+    """Return the unit for this fleet: the system's for root, else the user's."""
     is_user = os.geteuid() != 0
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     folder = config / "systemd" / "user" if is_user else SYSTEM_FOLDER
@@ -104,7 +104,7 @@ def unit_of(fleet: Fleet) -> Unit:
 def unit_text(
     name: str, project_dir: Path, python: Path, variables: Mapping[str, str], *, is_user: bool
 ) -> str:
-    """The unit's content. Pure."""
+    """Return the unit's content. Pure."""
     return TEMPLATE.format(
         name=name,
         after="" if is_user else AFTER_ENGINE,
@@ -112,7 +112,8 @@ def unit_text(
         python=_quoted(str(python)),
         project=_quoted(str(project_dir)),
         environment="".join(
-            f"Environment={_quoted(f'{each}={value}', dollars=False)}\n" for each, value in variables.items()
+            f"Environment={_quoted(f'{variable}={value}', dollars=False)}\n"
+            for variable, value in variables.items()
         ),
         hardening=USER_HARDENING if is_user else SYSTEM_HARDENING,
         target="default.target" if is_user else "multi-user.target",
@@ -120,18 +121,18 @@ def unit_text(
 
 
 def _literal(text: str) -> str:
-    """A value that systemd takes as it is, but for its `%` specifiers."""
+    """Escape systemd's `%` specifiers."""
     return text.replace("%", "%%")
 
 
 def _quoted(text: str, *, dollars: bool = True) -> str:
-    """One word of a command line in a unit; `$` is a variable's only there."""
+    """Quote one word of a command line in a unit; only there `$` starts a variable."""
     text = _literal(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text.replace("$", "$$") if dollars else text}"'
 
 
 def install(unit: Unit) -> Iterator[str]:
-    """Writes the unit, if it is not as it should be, and starts it now and at every boot.
+    """Write the unit if it differs, and start it now and at every boot.
 
     Yields what was done.
     """
@@ -147,7 +148,7 @@ def install(unit: Unit) -> Iterator[str]:
     _systemctl(unit, "restart" if is_new else "start", unit.name)
     yield str(
         Text(
-            "{name} runs, and will at every boot; its words: {command}",
+            "{name} is running, and starts at every boot; its log: {command}",
             name=unit.name,
             command=_journal(unit),
         )
@@ -155,17 +156,17 @@ def install(unit: Unit) -> Iterator[str]:
     if unit.is_user and not _lingers():
         yield str(
             Text(
-                "it ends when you log out, and starts when you log in; `sudo loginctl enable-linger {user}`"
-                " makes it stay",
+                "it stops when you log out, and starts when you log in; `sudo loginctl enable-linger"
+                " {user}` keeps it running",
                 user=getpass.getuser(),
             )
         )
 
 
 def remove(unit: Unit) -> Iterator[str]:
-    """Stops it and takes the unit away. Yields what was done."""
+    """Stop the service and remove the unit. Yields what was done."""
     if not unit.path.exists():
-        yield str(Text("{path}: not there, nothing to do", path=unit.path))
+        yield str(Text("{path}: does not exist, nothing to do", path=unit.path))
         return
     if RUNNING_SYSTEMD.is_dir():
         _systemctl(unit, "disable", "--now", unit.name)
@@ -183,9 +184,8 @@ def remove(unit: Unit) -> Iterator[str]:
 def _require_systemd() -> None:
     if not RUNNING_SYSTEMD.is_dir() or shutil.which("systemctl") is None:
         raise ManagerError(
-            "systemd does not run this machine: let whatever starts your services run {command} in"
-            " {folder}, and start it"
-            " again when it ends",
+            "this machine does not run systemd: have your service manager run {command} in {folder}, and"
+            " restart it when it exits",
             command=f"`{sys.executable} -m manager watch`",
             folder=Path.cwd(),
         )

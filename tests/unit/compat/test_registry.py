@@ -322,7 +322,7 @@ def records_after_export(
     """What the manager writes for a fleet without containers."""
     found = project.read(desk)
     if remembered is not None:
-        found = found._replace(memory=remembered)
+        found = found._replace(fleet_state=remembered)
     return instances_json.records(
         observing.assemble(found, observe([], "desk"), observing.NO_IMAGE), instances_json.Pids({}), before
     )

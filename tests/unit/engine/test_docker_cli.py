@@ -86,8 +86,8 @@ def test_none_can_build(path: Path) -> None:
     with pytest.raises(ManagerError) as error:
         docker_cli.builder()
     assert str(error.value) == (
-        f"cannot build the image: {local} 28.2.2 has no buildx. Debian 12 has no package of it, but its own docker builds"
-        " without: apt-get install docker.io, and try again"
+        f"cannot build the image: {local} 28.2.2 has no buildx. Debian 12 has no package for it, but its own docker builds"
+        " without it: apt-get install docker.io, and try again"
     )
 
 
@@ -122,14 +122,18 @@ def test_the_remedy_is_true_on_the_distribution(
 @pytest.mark.parametrize(
     ("release", "is_docker_ce", "remedy"),
     [
-        (DEBIAN_12, False, "Debian 12 has no package of it; `bash .*/scripts/engine.sh --with-compose` adds"),
-        (RASPBIAN_12, False, "Debian 12 has no package of it"),
+        (
+            DEBIAN_12,
+            False,
+            "Debian 12 has no package for it; `bash .*/scripts/engine.sh --with-compose` adds",
+        ),
+        (RASPBIAN_12, False, "Debian 12 has no package for it"),
         (DEBIAN_12, True, "apt-get install docker-compose-plugin"),
         (DEBIAN_13, False, "apt-get install docker-compose\\)"),
         (UBUNTU, False, "apt-get install docker-compose-v2"),
         (MINT, False, "apt-get install docker-compose-v2"),
-        (FEDORA, False, "your system's own means"),
-        ({}, False, "your system's own means"),
+        (FEDORA, False, "your system's package manager"),
+        ({}, False, "your system's package manager"),
     ],
 )
 def test_composes_remedy_is_true_on_the_distribution(

@@ -244,4 +244,4 @@ def test_the_reason_of_a_health_probe_is_the_conditions_sentence(tmp_path: Path)
     view = a_view(tmp_path, "running", None, health, why="degraded: ledger_differs", reason=reason)
     assert display.note(view) == "the account holds 2, but its trades make 1"
     assert not display.is_well(view)
-    assert str(view.verdict.why) == str(Text("degraded: ledger_differs"))
+    assert str(view.status.why) == str(Text("degraded: ledger_differs"))

@@ -59,7 +59,7 @@ def test_up_leaves_the_halted_alone_and_resume_brings_back_what_ran() -> None:
             "f": {"engine": "exited"},
         }
     )
-    halted = "halted; `manager resume` brings back what ran"
+    halted = "halted; `manager resume` starts what ran"
     assert [str(each) for each in plan.up(plan_input)] == [
         *(f"leave {each}: {halted}" for each in "abce"),
         "start f: not running",
@@ -77,7 +77,7 @@ def test_up_leaves_the_halted_alone_and_resume_brings_back_what_ran() -> None:
     assert [str(each) for each in plan.start(plan_input, ["a"])] == ["start a: not running"]
 
 
-STOPPED = Outcome(Action("stop", "a", Text("asked for")), 1.0)
+STOPPED = Outcome(Action("stop", "a", Text("requested")), 1.0)
 
 
 def an_outcome(mode: str = "live", **changes: Any) -> HaltOutcome:

@@ -112,7 +112,7 @@ def test_no_image_is_built_over_that_of_another_folders_fleet(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two checkouts have one fleet name until somebody changes it, and so one name for two images."""
-    built: list[str] = []
+    built: Any = []
 
     def note(*_arguments: object, tag: str, **_options: object) -> str:
         built.append(tag)

@@ -67,8 +67,8 @@ def test_what_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert {path: found[path] for path in own} == own
     assert set(found) == (EVERYTHING | set(own)) - {"config/active/bp_sol_01.json"}
     out = capsys.readouterr().out
-    assert "config/fleet.toml is there, and stays as it is" in out
-    assert "see that it names .env, /volumes/" in out
+    assert "config/fleet.toml exists and was left unchanged" in out
+    assert "make sure that it contains .env, /volumes/" in out
 
 
 @pytest.mark.parametrize("folder", ["file", "file/below/it", "link", "link/below", "desk"])
@@ -79,7 +79,7 @@ def test_what_is_no_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "desk" / "config" / "active").touch()
     named = "desk/config/active" if folder == "desk" else folder.partition("/")[0]
     assert main(["init", str(tmp_path / folder)]) == USAGE
-    assert capsys.readouterr().err == f"error: {tmp_path / named} is no folder\n"
+    assert capsys.readouterr().err == f"error: {tmp_path / named} is not a folder\n"
     assert not (tmp_path / "nowhere").exists()
     assert not (tmp_path / "desk" / "config" / "fleet.toml").exists()
 

@@ -84,8 +84,8 @@ def test_what_is_the_instances_own(folder: Path) -> None:
 
 
 def test_another_markets_prices_are_refused_and_each_is_named(folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"SOL_USDC_PERP and would be nonsense for X_USDC_PERP.*"
-                                         r"give --lower --quantity --max-position$"):  # fmt: skip
+    with pytest.raises(UsageError, match=r"SOL_USDC_PERP, not for X_USDC_PERP.*"
+                                         r"specify --lower --quantity --max-position$"):  # fmt: skip
         new(folder, "--symbol", "X_USDC_PERP", "--upper", "3")
     assert not (folder / "config/active/bp_new_01.json").exists()
 
@@ -132,7 +132,7 @@ def test_what_the_loader_refuses_is_not_written(folder: Path, words: tuple[str, 
     [
         (("--set", "grid_num"), "--set grid_num: must be path.to.key=VALUE"),
         (("--set", "web_port=1"), "--set web_port: use --port"),
-        (("--template", "perp_gird"), "there are: perp_grid, spot_grid"),
+        (("--template", "perp_gird"), "available: perp_grid, spot_grid"),
     ],
 )
 def test_what_the_command_line_gets_wrong(folder: Path, words: tuple[str, ...], fault: str) -> None:
@@ -160,10 +160,10 @@ def test_ids_are_unique_without_regard_to_case(folder: Path) -> None:
 def test_no_file_is_overwritten(folder: Path) -> None:
     path = write_config(folder, a_config("other", 5010), "bp_new_01")
     before = path.read_bytes()
-    with pytest.raises(UsageError, match="no config is overwritten"):
+    with pytest.raises(UsageError, match="is not overwritten"):
         new(folder, *SOL)
     (folder / "config/active/dangling.json").symlink_to("nowhere")
-    with pytest.raises(UsageError, match="no config is overwritten"):
+    with pytest.raises(UsageError, match="is not overwritten"):
         new(folder, *SOL, id="dangling")
     with pytest.raises(FileExistsError):
         atomic_file.create(path, b"x")

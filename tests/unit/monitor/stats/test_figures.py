@@ -185,9 +185,7 @@ def test_a_bot_that_trades_otherwise_than_it_was_made_to_needs_a_look() -> None:
 def test_who_was_killed_needs_a_look_and_who_was_stopped_does_not() -> None:
     def needs_a_look(code: int, wish: Wish = "run") -> bool:
         container = a_container(state="exited", Status=f"Exited ({code}) 2 minutes ago")
-        view = some_figures(state="stopped").view._replace(
-            container=container, remembered=InstanceState(wish)
-        )
+        view = some_figures(state="stopped").view._replace(container=container, saved=InstanceState(wish))
         return InstanceStats(view).needs_attention
 
     assert needs_a_look(137)

@@ -114,7 +114,7 @@ def test_a_question_says_what_will_happen() -> None:
         "stays stopped",
     ):
         assert part in asked
-    assert "does not run now: orders that it may have left" in asked  # nobody is there to cancel them
+    assert "is not running: orders that it may have left" in asked  # nobody is there to cancel them
     assert "places orders" in "\n".join(confirm.before("restart", row))
 
 

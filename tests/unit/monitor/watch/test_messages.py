@@ -163,10 +163,10 @@ def test_a_queue_that_nobody_takes_from_is_bounded_and_said() -> None:
     for number in range(MOST_WAITING + 50):
         deliverer.put(Message(f"message {number}", "", "bad"), [address])
     deliverer.close()
-    assert "too many messages wait for ${NOT_SET}; the oldest is dropped" in said
-    assert any(f"{MOST_WAITING} messages wait" in line and "NOT_SET} is not set" in line for line in said), (
-        said
-    )
+    assert "too many messages are queued for ${NOT_SET}; the oldest is dropped" in said
+    assert any(
+        f"{MOST_WAITING} messages are queued" in line and "NOT_SET} is not set" in line for line in said
+    ), said
 
 
 def test_what_could_not_be_sent_is_sent_by_the_next_watch(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_everything_arrives_and_the_old_folder_stays_whole(
     assert (day / "bot_stdout.log").read_text() == f"bp_sol_01 on {day.name}\n"
     project = projects.read(fleet)
     assert project.problems == ()
-    assert project.memory.of("bp_sol_01").registered_at == "2025-11-30T18:00:00"
+    assert project.fleet_state.of("bp_sol_01").registered_at == "2025-11-30T18:00:00"
     assert list((fleet / "volumes" / "state" / ".import").iterdir()) == [
         fleet / "volumes" / "state" / ".import" / "imports.json"
     ]
