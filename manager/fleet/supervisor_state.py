@@ -38,6 +38,8 @@ STALE_MARGIN_S = 5.0
 """A probe may take its whole time-out before the supervisor writes again."""
 
 
+NEWER_KEYS = ("anchor_pid", "cancel", "condition")
+"""Written by every supervisor since it has what they are about, null included. What came before `condition` is told by it."""
 MAX_PARAMS = 16
 MAX_PARAM = 200
 """Characters of a condition's parameter."""
@@ -120,6 +122,8 @@ class SupervisorState(NamedTuple):
     health_condition: Condition | None = None
     """Why a degraded bot cannot trade now."""
     cancel: Cancel | None = None
+    lacks: frozenset[str] = frozenset()
+    """Those of `NEWER_KEYS` that are not in the file: its supervisor is of an earlier version."""
 
     @property
     def message(self) -> Text | None:
@@ -289,6 +293,7 @@ def _decoded(raw: Any) -> SupervisorState:
         health_checked_at=_number(health["checked_at"]) if health.get("checked_at") else None,
         health_condition=condition(health.get("condition")),
         cancel=_cancel(raw.get("cancel")),
+        lacks=frozenset(key for key in NEWER_KEYS if key not in raw and key not in health),
     )
 
 
