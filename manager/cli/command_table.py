@@ -49,6 +49,10 @@ INSTANCE_ID = option(
     "--instance-id", text=mark("the instance's id; with --config: the id to run it under"), metavar="ID"
 )
 SELECTING = (IDS, CONFIG, INSTANCE_ID)
+METRICS = option(
+    "--metrics", text=mark("also serve metrics for Prometheus there, under /metrics"),
+    type=argument_types.listen_address, metavar="HOST:PORT",
+)
 LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
 JSON = flag("--json", text=mark("print JSON"))
 WORST_FIRST = option(
@@ -294,8 +298,8 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
     },
     mark("watch over"): {
         "watch": Command(
-            "watch.watch", mark("run in the foreground: keep instances.json current, restart bots after an engine crash, send alerts"), (),
-            ("watch", "install-service"),
+            "watch.watch", mark("run in the foreground: keep instances.json current, restart bots after an engine crash, send alerts"), (METRICS,),
+            ("watch", "watch --metrics 127.0.0.1:9095", "install-service"),
         ),
         "alert test": Command(
             "alert.alert_test", mark("send a test message to every address of alerts.urls"), (JSON,), ("alert test",)

@@ -155,6 +155,11 @@ class Fleet(NamedTuple):
         return self.data_dir / "logs" / "instances.json"
 
     @property
+    def targets_file(self) -> Path:
+        """Return the file in which Prometheus finds the bots' own metrics."""
+        return self.state_dir / "targets.json"
+
+    @property
     def web_host(self) -> str:
         """Return the address at which this machine reaches the instances' published ports."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind_address, self.bind_address).strip("[]")

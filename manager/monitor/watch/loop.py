@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from manager.errors import ManagerError
 from manager.fleet import halt_mark, supervisor_state
@@ -23,6 +24,9 @@ from manager.ops.events import OnEvent
 from manager.ops.result import Result
 from manager.util import console
 
+if TYPE_CHECKING:
+    from manager.monitor.metrics.server import MetricsServer
+
 TICK_S = 1.0
 """Between two looks at the state files, which say what happens inside containers: most crashes show no engine event."""
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -33,7 +37,13 @@ PUT_BACK_AGAIN_S = 5.0
 class Watch:
     """One run of `manager watch`. `on_event`, `on_result`: told of what is done to start bots again."""
 
-    def __init__(self, session: Session, on_event: OnEvent, on_result: Callable[[Result], object]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        on_event: OnEvent,
+        on_result: Callable[[Result], object],
+        metrics_address: tuple[str, int] | None = None,
+    ) -> None:
         self._session, self._on_event, self._on_result = session, on_event, on_result
         self._sight = FleetObserver(session)
         self._sight.look()
@@ -46,6 +56,7 @@ class Watch:
         self._disk: Disk | None = None
         self._next_disk = self._next_put_back = 0.0
         self._is_ending = False
+        self._metrics = self._serve_metrics(metrics_address) if metrics_address else None
 
     def run(self) -> None:
         """Until SIGTERM or Ctrl-C. What is being started meanwhile is started; nothing more is."""
@@ -64,6 +75,8 @@ class Watch:
             self._sight.close()
             self._questions.close()
             self._heartbeat.close()
+            if self._metrics:
+                self._metrics.close()
             self._newsroom.close(self._addresses())
 
     def _end(self, *_: object) -> None:
@@ -82,7 +95,7 @@ class Watch:
 
     def _tick(self, now: float) -> None:
         sight, newsroom = self._sight, self._newsroom
-        if sight.look_if_due():
+        if has_looked := sight.look_if_due():
             newsroom.look(sight.snapshot.views, now)
         if not sight.why_away:
             self._put_back()
@@ -108,6 +121,8 @@ class Watch:
         if self._questions.have_answers or sight.why_away:
             newsroom.report(views, self._questions.answers, self._disk, self._addresses(), rules, now)
         newsroom.save()
+        if self._metrics:
+            self._publish(self._metrics, has_looked=has_looked)
 
     def _faults(self, now: float) -> list[Condition]:
         sight, rules = self._sight, self._sight.fleet.alerts
@@ -147,6 +162,22 @@ class Watch:
             self._on_result(apply.apply(session, changes.recover(fallen), self._on_event))
         finally:
             session.close()
+
+    def _serve_metrics(self, address: tuple[str, int]) -> MetricsServer:
+        """Raises ManagerError if the address cannot be listened on."""
+        from manager.monitor.metrics.server import MetricsServer  # 40 ms, needed by few
+
+        server = MetricsServer(address, self._sight.fleet, self._session.engine().statistics, console.warning)
+        server.publish(self._sight.fleet, self._sight.snapshot.views, {})
+        console.say(Text("metrics at {url}", url=server.url))
+        return server
+
+    def _publish(self, metrics: MetricsServer, *, has_looked: bool) -> None:
+        sight = self._sight
+        if sight.why_away:
+            metrics.engine_is_away(sight.why_away)
+        elif has_looked:
+            metrics.publish(sight.fleet, sight.snapshot.views, self._questions.answers)
 
     def _heartbeat_address(self) -> Address | None:
         project = self._sight.snapshot.project
