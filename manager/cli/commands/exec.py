@@ -1,4 +1,4 @@
-"""`exec`: into an instance's container."""
+"""Run `exec`: a command in an instance's container."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from manager.fleet.selection import require_known, require_running
 from manager.fleet.session import Session
 
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
-"""What a person types into: bash where the image has it."""
+"""An interactive shell: bash if the image has it."""
 
 
 def exec_(session: Session, args: Namespace) -> int:
-    """Becomes `docker exec`, whose exit code is the command's. Does not return."""
+    """Replace this process by `docker exec`, whose exit code is the command's. Does not return."""
     snapshot = session.observe()
     instance, command = args.instance, list(args.arguments)
     if command[:1] == ["--"]:

@@ -1,4 +1,4 @@
-"""`watch`: the resident."""
+"""Run `watch`: watch the fleet in the foreground."""
 
 from __future__ import annotations
 

@@ -345,7 +345,7 @@ def test_what_fails_or_is_late_is_named(desk: Desk) -> None:
         $ up --wait --wait-timeout 20
         bp_eth_02: created (no container, 0.0 s)
         bp_sol_01: created (no container, 0.0 s)
-        error: bp_eth_02 is unhealthy:
+        error: bp_eth_02 is unhealthy: cause unknown
         error: bp_sol_01 is failed: exit code 1
           engine: create_network desk_default
           engine: create bp_eth_02
