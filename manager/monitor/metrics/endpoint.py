@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
@@ -43,7 +43,7 @@ class Endpoint:
         host, port = address
         registry = CollectorRegistry(auto_describe=False)
         registry.register(collector)
-        metrics = make_wsgi_app(registry)
+        metrics: Callable[[Environ, StartResponse], Iterable[bytes]] = make_wsgi_app(registry)
         names = frozenset({"localhost", socket.gethostname().lower(), socket.getfqdn().lower()})
 
         def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -56,7 +56,7 @@ class Endpoint:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         server_class = type("_ServerOfFamily", (_Server,), {"address_family": family})
         try:
-            self._server = make_server(host, port, app, server_class, _Handler)
+            self._server: WSGIServer = make_server(host, port, app, server_class, _Handler)
         except OSError as error:
             raise ManagerError(
                 "cannot listen on {address}: {why}; choose another with --metrics HOST:PORT",

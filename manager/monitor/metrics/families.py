@@ -5,8 +5,9 @@ Names and labels are a promise to dashboards and alert rules (docs/operating/met
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NamedTuple, get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, StateSetMetricFamily
@@ -27,7 +28,8 @@ class Look(NamedTuple):
     """The fleet as it was last seen. Times are Unix time.
 
     `why_away`: why the engine does not answer, empty while it does; the instances are then those of the last
-    look. `last_backup`: when the newest complete backup was made; None without one.
+    look. `last_ticks`: instance → when its bot's main loop last ran, as the bot itself answered.
+    `last_backup`: when the newest complete backup was made; None without one.
     """
 
     fleet: str
@@ -35,6 +37,7 @@ class Look(NamedTuple):
     rows: Sequence[InstanceStats]
     at: float
     why_away: str = ""
+    last_ticks: Mapping[str, float] = MappingProxyType({})
     last_backup: float | None = None
 
 
@@ -96,7 +99,7 @@ def _processes(look: Look) -> Iterable[Metric]:
     for row in look.rows:
         current = row.view.status.state
         state.add_metric(_labels(look, row), {name: name == current for name in get_args(State)})
-        doing_now = doing.activity(row.view).doing or NOT_RUNNING
+        doing_now = doing.activity(row.view, look.at).doing or NOT_RUNNING
         activity.add_metric(
             _labels(look, row), {name: name == doing_now for name in (*get_args(Doing), NOT_RUNNING)}
         )
@@ -112,7 +115,7 @@ def _processes(look: Look) -> Iterable[Metric]:
         look,
         "botfleet_instance_severity",
         "How urgent its state is: 0 bad, 1 warning, 2 note, 3 calm, 4 off.",
-        [float(doing.URGENCY[doing.severity(row.view)]) for row in look.rows],
+        [float(doing.URGENCY[doing.severity(row.view, look.at)]) for row in look.rows],
     )
     restarts = CounterMetricFamily(
         "botfleet_instance_restarts",
@@ -163,7 +166,7 @@ def _trading(look: Look) -> Iterable[Metric]:
         look,
         "botfleet_instance_last_tick_timestamp_seconds",
         "When the bot's main loop last ran, as far as it reports that.",
-        [_last_tick(row) for row in look.rows],
+        [_last_tick(look, row) for row in look.rows],
     )
     yield _per_instance(
         look,
@@ -212,9 +215,10 @@ def is_wanted(row: InstanceStats) -> bool:
     return row.view.spec is not None and saved.wish == "run" and saved.halted is None
 
 
-def _last_tick(row: InstanceStats) -> float | None:
-    made_at, age = _reported_at(row), row.report.tick_age
-    return None if made_at is None or age is None else made_at - age
+def _last_tick(look: Look, row: InstanceStats) -> float | None:
+    """Return the later of the bot's answer and its last report, which is made by a tick."""
+    ticks = [at for at in (look.last_ticks.get(row.id), row.view.report and row.view.report.report.at) if at]
+    return max(ticks, default=None)
 
 
 def _reported_at(row: InstanceStats) -> float | None:

@@ -36,6 +36,8 @@ class Publisher(Collector):
         self._look = Look(fleet.name, manager.__version__, (), time.time())
         self._targets: object = None
         self._last_backup: float | None = None
+        self._answers: Mapping[str, Progress] = {}
+        self._answered_at = 0.0
         self._next_backups = 0.0
 
     def collect(self) -> Iterable[Metric]:
@@ -55,8 +57,20 @@ class Publisher(Collector):
             )
             for view in views.values()
         ]
+        if answers is not self._answers:
+            self._answers, self._answered_at = answers, time.time()
+        last_ticks = {
+            instance: self._answered_at - progress.tick_age
+            for instance, progress in answers.items()
+            if progress.tick_age is not None
+        }
         self._look = Look(
-            fleet.name, manager.__version__, rows, time.time(), last_backup=self._newest_backup(fleet)
+            fleet.name,
+            manager.__version__,
+            rows,
+            time.time(),
+            last_ticks=last_ticks,
+            last_backup=self._newest_backup(fleet),
         )
         self._write_targets(fleet)
 
@@ -102,6 +116,4 @@ def _answer(view: Instance, progress: Progress | None) -> Report | None:
         pnl=progress.pnl,
         quote=progress.quote or None,
         market=progress.market,
-        tick_age=progress.tick_age,
-        at=time.time(),
     )
