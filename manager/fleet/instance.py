@@ -43,7 +43,7 @@ class Instance(NamedTuple):
         )
 
     @property
-    def has_fallen(self) -> bool:
+    def exited_unexpectedly(self) -> bool:
         """Return whether its container exited with an error although it should run: killed, or stopped with
         its engine.
         """

@@ -48,7 +48,7 @@ class Held:
         self.follows_a_kill = follows_a_kill
         """Whether the last holder was killed: the engine may still be executing its requests."""
 
-    def settle(self) -> None:
+    def wait_for_engine(self) -> None:
         """After a killed holder, give the engine time to finish its requests.
 
         Otherwise a container that is about to stop, go or come is observed in its old state.
@@ -56,7 +56,7 @@ class Held:
         if self.follows_a_kill:
             time.sleep(SETTLE_S)
 
-    def was_passed(self) -> bool:
+    def was_overridden(self) -> bool:
         """Return whether the fleet was stopped by force meanwhile, so that nothing more must be started."""
         return self._descriptor is not None and "passed_by" in _note(self._descriptor)
 

@@ -55,7 +55,7 @@ class FleetSnapshot(NamedTuple):
     env_values: Mapping[str, Mapping[str, str]]
     image: Image = NO_IMAGE
 
-    def beside(self, named: list[str] | None, *, is_upgrade: bool = False) -> list[Problem]:
+    def conflicts(self, named: list[str] | None, *, is_upgrade: bool = False) -> list[Problem]:
         """Return what prevents these instances (None: all) from running beside other live containers.
 
         An instance that was rolled back starts with its container's credentials, whatever its config says;
@@ -160,7 +160,7 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
     is_named = supervisor is not None and supervisor.container == container.id
     if is_named and (
         is_same is None
-        or (container.is_up and supervisor_state.is_held(fleet.instance_state_dir(container.instance)))
+        or (container.is_up and supervisor_state.is_locked(fleet.instance_state_dir(container.instance)))
     ):
         return None
     is_labelled = container.project_dir not in ("", str(fleet.project_dir))
@@ -326,4 +326,4 @@ def _elsewhere(
     """Return the other container that runs an instance's bot, if there is one."""
     if supervisor is None or (container is not None and supervisor.container == container.id):
         return None
-    return supervisor.container if supervisor_state.is_held(state_dir) else None
+    return supervisor.container if supervisor_state.is_locked(state_dir) else None

@@ -149,10 +149,10 @@ def by_containers(
         return None
     ((name, data_dir),) = places
     fleet = Fleet(name, project_dir, data_dir)
-    return Project(fleet, LoadedConfigs(), remembered(fleet), {}, {}, tuple(problems), ())
+    return Project(fleet, LoadedConfigs(), load_state(fleet), {}, {}, tuple(problems), ())
 
 
-def remembered(fleet: Fleet, instances: Iterable[str] = ()) -> FleetState:
+def load_state(fleet: Fleet, instances: Iterable[str] = ()) -> FleetState:
     """Return the saved state combined with the halt marks of these and all other known instances."""
     return halt_mark.overlaid(state_file.load(fleet.state_file, fleet.name), fleet, instances)
 

@@ -89,7 +89,7 @@ class Session:
                 if instance not in touched
             }
         after_listing()
-        project = before.project._replace(fleet_state=projects.remembered(fleet, before.project.specs))
+        project = before.project._replace(fleet_state=projects.load_state(fleet, before.project.specs))
         return observe.assemble(project, observed, before.image, known)
 
     def close(self) -> None:

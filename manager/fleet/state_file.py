@@ -122,7 +122,7 @@ class FleetState(NamedTuple):
         }
         return self._replace(instances={**self.instances, **new})
 
-    def with_taken_down(self, instances: Iterable[str], now: float) -> FleetState:
+    def with_removed(self, instances: Iterable[str], now: float) -> FleetState:
         """Return the state after `manager down` of these instances, so that nobody is alerted."""
         changed = {instance: self.of(instance)._replace(taken_down_at=now) for instance in instances}
         return self._replace(instances={**self.instances, **changed})

@@ -164,13 +164,13 @@ def has_bot(state_dir: Path) -> bool:
     """Return whether a bot may run: a supervisor holds the instance's lock, and is not idle because of a halt
     mark.
     """
-    if not is_held(state_dir):
+    if not is_locked(state_dir):
         return False
     state = read(state_dir)
     return state is None or not state.is_halted
 
 
-def is_held(state_dir: Path) -> bool:
+def is_locked(state_dir: Path) -> bool:
     """Return whether a supervisor or its bot runs in any container of any engine: it holds the instance's
     locks.
 
@@ -210,7 +210,7 @@ def _is_locked(path: Path, flags: int = 0) -> bool:
     return False
 
 
-def require_forgettable(state_dir: Path) -> None:
+def require_resettable(state_dir: Path) -> None:
     """Raise ManagerError if `forget` would fail: checked before a bot is stopped that could not be started
     again.
     """
@@ -226,7 +226,7 @@ def is_final(state_dir: Path) -> bool:
     return state is not None and state.state in FINAL
 
 
-def forget(state_dir: Path) -> None:
+def reset(state_dir: Path) -> None:
     """Clear what a user's start clears: a final state, restart counts, the old report. Raises ManagerError.
 
     A final state must not reappear after a power failure: the supervisor would not start the bot.

@@ -1,8 +1,9 @@
-"""Whatever only looks. `watch` alone does more: it starts again what an engine's death left down, by ops.
+"""Observe fleets without changing them. Only `watch` does more: it restarts what an engine crash stopped,
+through ops.
 
 stats/      what instances use, and what their bots report
-logs/       what the bots print
-doctor/     what is wrong with machine, engine and project
+logs/       the bots' output
+doctor/     checks of machine, engine and project
 top/        the fleet full-screen
-watch/      the resident that sends alerts
+watch/      alerts, and recovery after an engine crash
 """

@@ -60,16 +60,16 @@ def apply(
     )  # as they are when the command is given, before it waits for anybody
     wait_s = 0.0 if force else lock_wait
     with lock.held(fleet.lock_file, change.command, wait_s, force=force or is_stop) as held:
-        held.settle()
+        held.wait_for_engine()
         starts = _pass(change, project) if is_stop and held.has_passed else None
         if new_id:
             desired_state.name_instance(session, change.selection.files, new_id)
         snapshot, actions, named = _plan(session, change, on_event)
-        if held.was_passed():
+        if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
         _lift(change, snapshot, actions, named, marks)
         unsaved = desired_state.save_wish(
-            change, fleet, desired_state.memory_change(change, snapshot, actions, named)
+            change, fleet, desired_state.state_change(change, snapshot, actions, named)
         )
         outcomes = _carry_out(session, change, snapshot, actions, held, on_event)
         if starts is not None:

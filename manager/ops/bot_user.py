@@ -47,7 +47,7 @@ def bot_user(fleet: Fleet, variables: Mapping[str, str], engine: Engine) -> BotU
     return BotUser(uid, gid, (uid, gid))
 
 
-def remembered(fleet: Fleet, variables: Mapping[str, str], user: BotUser) -> dict[str, str]:
+def compose_variables(fleet: Fleet, variables: Mapping[str, str], user: BotUser) -> dict[str, str]:
     """Return the variables that Compose puts into `user:`.
 
     Those that differ from its default are added to .env.
@@ -63,7 +63,7 @@ def remembered(fleet: Fleet, variables: Mapping[str, str], user: BotUser) -> dic
     return {**configured, **missing}
 
 
-def remember_place(fleet: Fleet) -> None:
+def save_compose_path(fleet: Fleet) -> None:
     """Set COMPOSE_FILE in .env to the file's real path, so that Compose run through a symlink keeps
     containers.
 

@@ -18,18 +18,18 @@ from manager.util import formatting
 StateChange = Callable[[FleetState], FleetState]
 
 
-def remember(fleet: Fleet, change: StateChange) -> None:
+def save_state(fleet: Fleet, change: StateChange) -> None:
     """Apply the change to the present state/fleet.json. Raises ManagerError."""
     state_file.update(fleet, change)
 
 
-def save_wish(change: Change, fleet: Fleet, memory_change: StateChange) -> ManagerError | None:
+def save_wish(change: Change, fleet: Fleet, state_change: StateChange) -> ManagerError | None:
     """Save the desired state before acting, so that a manager killed in between leaves no wrong one.
 
     A stop is carried out even if the disk is full; the error is returned, to be reported at the end.
     """
     try:
-        remember(fleet, memory_change)
+        save_state(fleet, state_change)
     except ManagerError as error:
         if change.command == "down":  # a hint for `watch`, and nothing that a stop may fail for
             return None
@@ -39,7 +39,7 @@ def save_wish(change: Change, fleet: Fleet, memory_change: StateChange) -> Manag
     return None
 
 
-def memory_change(
+def state_change(
     change: Change, snapshot: FleetSnapshot, actions: list[Action], named: list[str] | None
 ) -> StateChange:
     """Return the change that this command makes to the fleet's state. What others wrote since is kept."""
@@ -65,7 +65,7 @@ def memory_change(
             after = after.with_wish(_unmarked(fleet, up), "run")
         if change.command == "down":
             gone = [action.instance for action in actions if action.kind == "remove"]
-            after = after.with_taken_down(gone, time.time())
+            after = after.with_removed(gone, time.time())
         after = after.with_registered(starting, formatting.iso(time.time()))
         return after.with_ports(open_ports)
 
@@ -110,7 +110,7 @@ def name_instance(session: Session, files: Sequence[str], wanted: str) -> None:
         )
     file = snapshot.project.specs[present].config_file
     _require_free_id(wanted, file, snapshot)
-    remember(snapshot.project.fleet, lambda memory: memory.with_id(file, wanted))
+    save_state(snapshot.project.fleet, lambda memory: memory.with_id(file, wanted))
 
 
 def _require_free_id(instance: str, file: str, snapshot: FleetSnapshot) -> None:

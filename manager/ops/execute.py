@@ -167,7 +167,7 @@ def _perform(
             _start(action, context)
         case "restart":
             _make_ready(instance, context, as_it_was=action.as_it_was)
-            supervisor_state.require_forgettable(context.fleet.instance_state_dir(instance))
+            supervisor_state.require_resettable(context.fleet.instance_state_dir(instance))
             stopped = _stop(instance, context)
             _start(action, context)
         case "stop":
@@ -209,7 +209,7 @@ def _create(instance: str, context: ExecutionContext, image_id: str | None = Non
         context.place(instance),
     )
     instance_folders.use_staged_env(spec, context.fleet)
-    supervisor_state.forget(context.fleet.instance_state_dir(instance))
+    supervisor_state.reset(context.fleet.instance_state_dir(instance))
     body = container_config.body(spec, context.fleet, place)
     if image_id and image_id != place.image_id:
         body = {
@@ -260,7 +260,7 @@ def _start(action: Action, context: ExecutionContext) -> None:
     # On a full disk, the previous run's last state may not even be "stopped": it must not be taken for this
     # one's.
     if action.is_fresh or not supervisor_state.is_final(state_dir):
-        supervisor_state.forget(state_dir)
+        supervisor_state.reset(state_dir)
     _engine_start(action.instance, context.containers[action.instance].id, context)
 
 
@@ -324,7 +324,7 @@ def _stop(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
 def _require_no_bot(instance: str, context: ExecutionContext) -> None:
     """Raise ManagerError while a bot of this instance runs anywhere, so that it never runs twice."""
     state_dir = context.fleet.instance_state_dir(instance)
-    if not supervisor_state.is_held(state_dir):
+    if not supervisor_state.is_locked(state_dir):
         return
     state = supervisor_state.read(state_dir)
     raise ManagerError(

@@ -161,7 +161,7 @@ def _halt(
     _remember(snapshot, chosen, ran)
 
     def look_again(before: FleetSnapshot) -> FleetSnapshot:
-        held.settle()
+        held.wait_for_engine()
         return session.look_again(before)
 
     halted = bring_down(snapshot, chosen, look_again, engine, starts, on_event)
@@ -212,7 +212,7 @@ def _remember(snapshot: FleetSnapshot, chosen: Sequence[str], ran: set[str]) -> 
     """
     down = [instance for instance in chosen if instance not in ran]
     try:
-        desired_state.remember(snapshot.project.fleet, lambda memory: memory.with_halted(ran, down))
+        desired_state.save_state(snapshot.project.fleet, lambda memory: memory.with_halted(ran, down))
     except ManagerError as error:
         return error
     return None

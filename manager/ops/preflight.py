@@ -12,7 +12,7 @@ def require_sound(snapshot: FleetSnapshot, named: list[str] | None) -> None:
     The whole fleet (`named` is None) requires all configs to be valid; a named instance only its own.
     """
     project = snapshot.project
-    conflicts = snapshot.beside(named)
+    conflicts = snapshot.conflicts(named)
     if named is None:
         if problems := [*project.problems, *conflicts]:
             raise ConfigError(problems)

@@ -38,7 +38,7 @@ def gather(
     kinds = {action.kind for action in todo}
 
     def called_off() -> Text | None:
-        return Text("the fleet was stopped by force meanwhile") if held.was_passed() else None
+        return Text("the fleet was stopped by force meanwhile") if held.was_overridden() else None
 
     if not any(action.starts or action.kind == "rollback" for action in todo):
         return execute.ExecutionContext(
@@ -59,10 +59,10 @@ def gather(
     if kinds & {"create", "recreate"}:
         from manager.engine.compose_hash import service_hashes  # and with it `subprocess`
 
-        variables = bot_user.remembered(fleet, project.variables, as_user)
+        variables = bot_user.compose_variables(fleet, project.variables, as_user)
         if fleet.compose_file.exists():
             with suppress(ManagerError):  # a note for Compose, and nothing that a start may fail for
-                bot_user.remember_place(fleet)
+                bot_user.save_compose_path(fleet)
         hashes = service_hashes(project.specs.values(), fleet, variables)
         api_version = engine.api_version()
     else:

@@ -38,7 +38,7 @@ def rollback(
     """Restore what was before the last upgrade, and wait until it is healthy. Raises ManagerError."""
     fleet = session.project().fleet
     with lock.held(fleet.lock_file, "rollback", lock_wait) as held:
-        held.settle()
+        held.wait_for_engine()
         snapshot = session.observe()
         snapshot.require_ours()
         records = upgrade_records.load(fleet)
@@ -48,7 +48,7 @@ def rollback(
         problems = [
             problem
             for instance, record in together.items()
-            if (problem := purse_problem(instance, record, snapshot, together)) is not None
+            if (problem := account_problem(instance, record, snapshot, together)) is not None
         ]
         if problems:
             raise ConfigError(problems)
@@ -56,7 +56,7 @@ def rollback(
             if action.kind == "leave":
                 on_event(LeftAlone(action))
         why = dict.fromkeys(records, str(Text("by a user")))
-        after, outcomes = put_back(session, held, snapshot, records, todo, why, on_event)
+        after, outcomes = restore_old(session, held, snapshot, records, todo, why, on_event)
         instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
     started = [outcome.action.instance for outcome in outcomes if has_started(outcome)]
     after, late = wait.until_healthy(session, after, started, healthy_within, on_event)
@@ -75,7 +75,7 @@ def valid(records: upgrade_records.Steps, snapshot: FleetSnapshot) -> dict[str, 
     return upgrade_records.valid(records, snapshot.plan_input.containers, snapshot.views)
 
 
-def put_back(
+def restore_old(
     session: Session,
     held: lock.Held,
     snapshot: FleetSnapshot,
@@ -97,7 +97,7 @@ def put_back(
         instance: RejectedRevision(records[instance].config_hash, records[instance].image_id, why[instance])
         for instance in (action.instance for action in todo)
     }
-    desired_state.remember(snapshot.project.fleet, lambda memory: memory.with_refused(rejected))
+    desired_state.save_state(snapshot.project.fleet, lambda memory: memory.with_refused(rejected))
     context = prepare.gather(session, snapshot, todo, held, records)
     outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
     fleet = snapshot.project.fleet
@@ -107,7 +107,7 @@ def put_back(
     return session.look_again(snapshot), outcomes
 
 
-def purse_problem(
+def account_problem(
     instance: str,
     record: UpgradeRecord,
     snapshot: FleetSnapshot,

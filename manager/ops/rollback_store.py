@@ -96,7 +96,7 @@ def restore(step: UpgradeRecord, instance: str, fleet: Fleet, engine: Engine, ow
     kept = upgrade_records.kept_env(fleet, instance)
     if kept.exists():
         _copy(kept, target, owner)
-    supervisor_state.forget(state_dir)
+    supervisor_state.reset(state_dir)
     return engine.create(fleet.container_name(instance), step.definition)
 
 

@@ -17,7 +17,7 @@ from manager.i18n import Text
 from manager.ops import desired_state, plan, preflight, rollback_store, rollout_plan, wait
 from manager.ops.action import Action, Outcome
 from manager.ops.events import ActionDone, Event, LeftAlone, Warned
-from manager.ops.rollback import purse_problem, put_back, valid
+from manager.ops.rollback import account_problem, restore_old, valid
 from manager.ops.rollout_plan import Watched
 from manager.util import formatting
 from manager.util.polling import wait_until
@@ -131,7 +131,7 @@ def upgrade(
     """Roll out a new image or changed configs. Raises ManagerError if it cannot be started."""
     fleet = session.project().fleet
     with lock.held(fleet.lock_file, "upgrade", lock_wait) as held:
-        held.settle()
+        held.wait_for_engine()
         snapshot = _look(session, request, on_event)
         rollout = _Rollout(session, request, held, snapshot, on_event)
         return rollout.run(_order(request, snapshot, rollout.records))
@@ -160,7 +160,7 @@ def _order(request: Request, snapshot: FleetSnapshot, records: upgrade_records.S
     upgraded: list[str] = []
     for batch in batches:  # the new beside the old ones: at no moment may two share an account
         upgraded += [action.instance for action in batch]
-        beside = snapshot.beside(upgraded, is_upgrade=True)
+        beside = snapshot.conflicts(upgraded, is_upgrade=True)
         problems += [problem for problem in beside if problem not in problems]
     if problems:
         raise ConfigError(problems)
@@ -315,7 +315,7 @@ class _Rollout:
     ) -> tuple[dict[str, ManagerError | Text], dict[str, Watched]]:
         """Observe the watched instances once. Returns the failures, and those still watched."""
         self._snapshot, now = self._session.look_again(self._snapshot), time.monotonic()
-        if self._held.was_passed():
+        if self._held.was_overridden():
             return dict.fromkeys(pending, STOPPED_BY_FORCE), {}
         watched = {}
         for instance, before in pending.items():
@@ -340,7 +340,7 @@ class _Rollout:
         accepted: dict[str, RejectedRevision | None] = {
             instance: None for instance in ready if memory.of(instance).refused
         }
-        desired_state.remember(self._fleet, lambda present: present.with_refused(accepted))
+        desired_state.save_state(self._fleet, lambda present: present.with_refused(accepted))
 
     def _take_back(self, faults: Mapping[str, ManagerError | Text], before: upgrade_records.Steps) -> None:
         """Roll back what failed, and stop the roll-out."""
@@ -353,20 +353,20 @@ class _Rollout:
                 self._snapshot.plan_input.containers.get(instance),
                 self.records.get(instance),
             )
-            if record is None or self._held.was_passed():
+            if record is None or self._held.was_overridden():
                 continue
             if container is not None and container.id == record.container and container.is_up:
                 self.records.pop(instance)
                 self._save({instance: before[instance]} if instance in before else {})
                 self._note_failed(instance, Text("{why}; its old container was left running", why=why))
-            elif problem := purse_problem(instance, record, self._snapshot):
+            elif problem := account_problem(instance, record, self._snapshot):
                 self._note_failed(instance, Text("{why}; {problem}", why=why, problem=problem))
             else:
                 todo.append(Action("rollback", instance, Text("{why}", why=why)))
         self._restore(todo, {instance: str(why) for instance, why in faults.items()})
 
     def _restore(self, todo: Sequence[Action], why: Mapping[str, str]) -> None:
-        self._snapshot, outcomes = put_back(
+        self._snapshot, outcomes = restore_old(
             self._session, self._held, self._snapshot, self.records, todo, why, self._on_event
         )
         self._killed += [outcome for outcome in outcomes if outcome.was_killed]

@@ -348,8 +348,8 @@ def test_what_it_remembers(world: World, engine: Engine) -> None:
     world.create("one", STAYS)
     time.sleep(1.1)  # the question is asked in whole seconds
     now = time.time()
-    assert engine.remembers(now - 60, now)
-    assert not engine.remembers(now - 400_000_000, now - 300_000_000)
+    assert engine.has_events_between(now - 60, now)
+    assert not engine.has_events_between(now - 400_000_000, now - 300_000_000)
 
 
 # Where there is none
@@ -360,7 +360,7 @@ def test_no_engine_is_said_alike(client: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv(CLIENT_VARIABLE, client)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     with closing(Engine()) as engine:
-        for call in (engine.version, lambda: engine.events([]), lambda: engine.remembers(0, 1)):
+        for call in (engine.version, lambda: engine.events([]), lambda: engine.has_events_between(0, 1)):
             with pytest.raises(EngineUnreachable, match=r"no Docker Engine answers \(.*No such file.*engine"):
                 call()
 

@@ -276,7 +276,7 @@ def test_down_forgets_no_wish_halt_port_or_rollback(fleet: OldFleet) -> None:
     said = fleet.new("up", "--dry-run").out
     assert "paper_stopped: left alone: stopped by a user" in said
     assert "live_halted: left alone: halted" in said
-    assert "put_back: left alone: its config was refused" in said
+    assert "put_back: left alone: its config was rejected" in said
     assert "paper_01: create: no container" in said
     fleet.new("up", "paper_01", "--wait")
     assert fleet.project.ps()["paper_01"]["web_port"] == remembered["paper_01"]["web_port"]

@@ -42,7 +42,7 @@ def _remember_ports(snapshot: FleetSnapshot) -> None:
     """Save the ports in the file as the instances' own, as `up` does."""
     project = snapshot.project
     ports = {instance: spec.web_port for instance, spec in project.specs.items() if spec.web_port is not None}
-    desired_state.remember(project.fleet, lambda memory: memory.with_ports(ports))
+    desired_state.save_state(project.fleet, lambda memory: memory.with_ports(ports))
 
 
 def _prepare(session: Session, snapshot: FleetSnapshot) -> None:
@@ -52,8 +52,8 @@ def _prepare(session: Session, snapshot: FleetSnapshot) -> None:
     """
     project, containers = snapshot.project, snapshot.observed.containers
     user = bot_user.bot_user(project.fleet, project.variables, session.engine())
-    bot_user.remembered(project.fleet, project.variables, user)
-    bot_user.remember_place(project.fleet)
+    bot_user.compose_variables(project.fleet, project.variables, user)
+    bot_user.save_compose_path(project.fleet)
     for instance, spec in project.specs.items():
         instance_folders.prepare(spec, project.fleet, user.owner)
         if instance not in containers or not containers[instance].is_up:

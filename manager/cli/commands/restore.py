@@ -85,7 +85,7 @@ def _carry_out(
 
     fleet = whole.fleet
     with lock.held(fleet.lock_file, "restore", args.lock_wait) as held:
-        held.settle()
+        held.wait_for_engine()
         ids = [action.instance for action in actions if action.instance]
         with instance_locks.hold_instance_locks(fleet, dict.fromkeys(ids), _up(session, whole, ids)):
             restoring.perform(whole, actions, _owner(session, whole), on_done)

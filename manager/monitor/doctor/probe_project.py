@@ -68,7 +68,7 @@ def probe_fleet(snapshot: FleetSnapshot) -> FleetFacts:
         image_contract=None if snapshot.image == NO_IMAGE else snapshot.image.contract,
         instances=tuple(
             InstanceFacts(
-                instance, view.status.state, str(view.status.why or ""), view.drift, view.has_fallen
+                instance, view.status.state, str(view.status.why or ""), view.drift, view.exited_unexpectedly
             )
             for instance, view in snapshot.views.items()
             if view.container is not None

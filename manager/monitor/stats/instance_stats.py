@@ -58,7 +58,7 @@ class InstanceStats(NamedTuple):
     def needs_attention(self) -> bool:
         """Return whether it is in a state that needs an operator's attention."""
         is_bad = doing.severity(self.view) == "bad"
-        return is_bad or self.view.has_fallen or self.has_mode_mismatch
+        return is_bad or self.view.exited_unexpectedly or self.has_mode_mismatch
 
     @property
     def has_mode_mismatch(self) -> bool:

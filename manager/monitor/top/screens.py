@@ -1,6 +1,6 @@
-"""What lies over the table for a moment: a question, the keys, the words of commands, an instance's log.
+"""Define the screens over the table: a question, the keys, messages of commands, an instance's log.
 
-All of them modal: while they are there, no key reaches the table and stops something.
+All of them are modal: while they are shown, no key reaches the table and stops something.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from manager.util.sanitize import replace_unprintable
 BACK = [Binding("q,escape", "dismiss", show=False)]
 
 LINES_BEFORE = 500
-"""Of a log that is opened: enough to see what led to something."""
+"""Lines of a log that is opened: enough to see what led to a problem."""
 
 MOST_LINES = 10_000
 LONGEST_LINE = 2000
 CHUNK = 1 << 16
 PAUSE_S = 0.1
-"""Between two reads: a bot that prints without end must not take the view's time."""
+"""Delay between two reads: a bot that prints continuously must not block the view."""
 
 SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -66,13 +66,13 @@ MEANINGS = (
 
 
 def printable(line: str) -> str:
-    """A bot's line without anything that could move a terminal's cursor or change its colours."""
+    """Return a bot's line without anything that could move a terminal's cursor or change its colours."""
     text = SEQUENCE.sub("", line[: 2 * LONGEST_LINE]).expandtabs()[:LONGEST_LINE]
     return replace_unprintable(text, "�")
 
 
 class Question(ModalScreen[bool]):
-    """Something that cannot be taken back: only `y` is a yes."""
+    """Ask for confirmation: only `y` confirms."""
 
     BINDINGS: ClassVar = [
         Binding("y,Y", "answer(True)", show=False),
@@ -91,7 +91,7 @@ class Question(ModalScreen[bool]):
 
 
 class Help(ModalScreen[None]):
-    """The keys, and what the figures mean."""
+    """Show the keys, and what the figures mean."""
 
     BINDINGS: ClassVar = [Binding("q,escape,question_mark,enter,space", "dismiss", show=False)]
 
@@ -101,11 +101,11 @@ class Help(ModalScreen[None]):
             keys.add_row(RichText(key), RichText(_(text)))
         with VerticalScroll(id="help"):
             yield Static(keys)
-            yield Static("\n" + "\n".join(_(each) for each in MEANINGS), markup=False)
+            yield Static("\n" + "\n".join(_(meaning) for meaning in MEANINGS), markup=False)
 
 
 class Said(ModalScreen[None]):
-    """Everything that the commands of this session have said."""
+    """Show all messages of this session's commands."""
 
     BINDINGS: ClassVar = [*BACK, Binding("m", "dismiss", show=False)]
 
@@ -121,9 +121,7 @@ class Said(ModalScreen[None]):
 
 
 class InstanceLog(ModalScreen[None]):
-    """The last lines of one bot, and what comes: the output of `manager logs -f ID`, which follows it through
-    restarts.
-    """
+    """Show a bot's last lines and new ones, with `manager logs -f ID`, which follows it through restarts."""
 
     BINDINGS: ClassVar = [*BACK, Binding("l", "dismiss", show=False)]
 

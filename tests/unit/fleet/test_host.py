@@ -43,14 +43,14 @@ def test_what_lies_in_the_place_of_a_lock_does_not_run(tmp_path: Path) -> None:
     state, secrets = tmp_path / "state" / "a", tmp_path / "secrets" / "a"
     state.mkdir(parents=True)
     secrets.mkdir(parents=True)
-    assert not supervisor_state.is_held(state)
+    assert not supervisor_state.is_locked(state)
     (state / supervisor_state.LOCK_FILE).symlink_to("elsewhere")
-    assert not supervisor_state.is_held(state)
+    assert not supervisor_state.is_locked(state)
     descriptor = os.open(secrets, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    assert supervisor_state.is_held(state)
+    assert supervisor_state.is_locked(state)
     os.close(descriptor)
-    assert not supervisor_state.is_held(state)
+    assert not supervisor_state.is_locked(state)
 
 
 @pytest.mark.parametrize("name", ["a b", "a\nb", "\x1b[31m", "-q"])

@@ -113,7 +113,7 @@ def test_a_stop_by_force_passes_the_lock_and_leaves_word(desk: Desk) -> None:
         bp_sol_01: left alone: not running
         nothing to do
     """)
-        assert held.was_passed()
+        assert held.was_overridden()
     desk.goes("""
         $ up
         bp_eth_02: left alone: stopped by a user; `manager start bp_eth_02` starts it

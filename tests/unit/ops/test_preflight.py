@@ -18,7 +18,7 @@ from manager.fleet import state_file, upgrade_records
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.ops import preflight
-from manager.ops.rollback import purse_problem
+from manager.ops.rollback import account_problem
 from tests.builders import FLEET_NAME, a_config, a_row, write_config
 
 LIVE: dict[str, Any] = {"mode": "live"}
@@ -100,10 +100,10 @@ def test_two_that_had_one_purse_one_after_the_other_are_not_brought_back_togethe
         kept = upgrade_records.kept_env(found.project.fleet, each)
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps({"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}))
-    assert purse_problem("a", step, found, {"a": step}) is None
-    assert f"{FLEET_NAME}-b already trades" in str(purse_problem("a", step, found, {"a": step, "b": step}))
+    assert account_problem("a", step, found, {"a": step}) is None
+    assert f"{FLEET_NAME}-b already trades" in str(account_problem("a", step, found, {"a": step, "b": step}))
     paper_step = step._replace(definition={"Labels": paper})
-    assert purse_problem("a", step, found, {"a": step, "b": paper_step}) is None
+    assert account_problem("a", step, found, {"a": step, "b": paper_step}) is None
 
 
 def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: Path) -> None:
@@ -128,13 +128,13 @@ def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: P
     assert refusal(tmp_path, "b", rows=down) == ""
     assert f"container {FLEET_NAME}-b already trades" in refusal(tmp_path, "a", "b", rows=down)
     found = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
-    assert found.beside(["b"], is_upgrade=True) == [], "an upgrade gives it the purse of its config"
+    assert found.conflicts(["b"], is_upgrade=True) == [], "an upgrade gives it the purse of its config"
     write_config(tmp_path, a_config("b", 5002, **LIVE), stem="b")
     project = projects.read(tmp_path)
     refused = RejectedRevision(config_hash(project.specs["b"], project.fleet), "", "it is failed")
     state_file.save(project.fleet.state_file, project.fleet_state.with_refused({"b": refused}))
     (tmp_path / "volumes" / "secrets" / "b" / "env.json").write_text(json.dumps({"BACKPACK_KEY": "k2"}))
     found = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
-    assert found.beside(["b"]) == []
-    (problem,) = found.beside(["b"], is_upgrade=True)
+    assert found.conflicts(["b"]) == []
+    (problem,) = found.conflicts(["b"], is_upgrade=True)
     assert f"container {FLEET_NAME}-a already trades" in str(problem)

@@ -32,7 +32,7 @@ class Clock:
         are_unknown: bool = False,
         is_unsettled: bool = False,
     ) -> str:
-        self.book, alerts = alert_state.step(
+        self.book, alerts = alert_state.advance(
             self.book,
             seen,
             RULES,
