@@ -98,9 +98,7 @@ def unit_of(fleet: Fleet, metrics: tuple[str, int] | None = None) -> Unit:
     variables = {name: os.environ[name] for name in PASSED if os.environ.get(name)}
     variables["MANAGER_LANG"] = i18n.language()
     options = ["--metrics", _host_port(*metrics)] if metrics else []
-    text = unit_text(
-        fleet.name, fleet.project_dir, Path(sys.executable), variables, options, is_user=is_user
-    )
+    text = unit_text(fleet.name, fleet.project_dir, Path(sys.executable), variables, options, is_user=is_user)
     return Unit(folder / f"botfleet-watch-{fleet.name}.service", text, is_user)
 
 

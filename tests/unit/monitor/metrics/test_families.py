@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import get_args
+from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
@@ -34,7 +34,7 @@ def a_view(state: State = "running", saved: InstanceState | None = None, **repor
     )
 
 
-def samples(*rows: InstanceStats, **changes: object) -> dict[str, dict[tuple[str, ...], float]]:
+def samples(*rows: InstanceStats, **changes: Any) -> dict[str, dict[tuple[str, ...], float]]:
     """Return metric → the values of its labels, by their names' order → value."""
     look = Look("desk", "1.2.3", rows, NOW)._replace(**changes)
     found: dict[str, dict[tuple[str, ...], float]] = {}
@@ -103,7 +103,9 @@ def test_a_person_who_stops_or_halts_wants_nothing() -> None:
 
 
 def test_an_engine_that_is_away_is_said_and_the_last_look_stays() -> None:
-    found = samples(with_best_report(a_view(position="1"), None, None), why_away="connection refused", last_backup=5.0)
+    found = samples(
+        with_best_report(a_view(position="1"), None, None), why_away="connection refused", last_backup=5.0
+    )
     assert found["botfleet_engine_up"] == {("desk",): 0}
     assert found["botfleet_last_look_timestamp_seconds"] == {("desk",): NOW}
     assert found["botfleet_bot_position"]
