@@ -53,7 +53,9 @@ class Alerts(NamedTuple):
     message_interval: int = 30
     digest_at: str = "08:00"
     heartbeat: str = ""
-    """An address, or `${NAME}`, that is asked for every minute: who listens there notices that this stopped."""
+    """An address, or `${NAME}`, that is asked for every minute: who listens there notices that this
+    stopped.
+    """
 
 
 class Fleet(NamedTuple):

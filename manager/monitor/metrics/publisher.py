@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -18,12 +19,18 @@ from manager.monitor.metrics.families import Look
 from manager.monitor.metrics.targets import targets
 from manager.monitor.stats.instance_stats import with_best_report
 from manager.monitor.stats.sampler import Sampler, Statistics
-from manager.monitor.watch.alert_rules import Progress
 from manager.ops.backup import retention
 from manager.util import atomic_file
 
 BACKUPS_EVERY_S = 60.0
 """Every backup is opened to see whether it is complete."""
+
+
+class Answer(NamedTuple):
+    """What a bot itself has answered. `tick_at`: when its loop last ran, Unix time."""
+
+    report: Report
+    tick_at: float | None
 
 
 class Publisher(Collector):
@@ -36,15 +43,13 @@ class Publisher(Collector):
         self._look = Look(fleet.name, manager.__version__, (), time.time())
         self._targets: object = None
         self._last_backup: float | None = None
-        self._answers: Mapping[str, Progress] = {}
-        self._answered_at = 0.0
         self._next_backups = 0.0
 
     def collect(self) -> Iterable[Metric]:
         """Return the families of the latest look; called by a scrape, in another thread."""
         return families.families(self._look)
 
-    def publish(self, fleet: Fleet, views: Mapping[str, Instance], answers: Mapping[str, Progress]) -> None:
+    def publish(self, fleet: Fleet, views: Mapping[str, Instance], answers: Mapping[str, Answer]) -> None:
         """Measure what the containers use, and replace the look. Raises EngineError where the engine has to be asked."""
         usages = self._sampler.measure(
             view.container.id for view in views.values() if view.container and view.container.is_up
@@ -57,12 +62,8 @@ class Publisher(Collector):
             )
             for view in views.values()
         ]
-        if answers is not self._answers:
-            self._answers, self._answered_at = answers, time.time()
         last_ticks = {
-            instance: self._answered_at - progress.tick_age
-            for instance, progress in answers.items()
-            if progress.tick_age is not None
+            instance: answer.tick_at for instance, answer in answers.items() if answer.tick_at is not None
         }
         self._look = Look(
             fleet.name,
@@ -108,12 +109,6 @@ class Publisher(Collector):
             self._say(text)
 
 
-def _answer(view: Instance, progress: Progress | None) -> Report | None:
-    """Return what a bot that writes no report has answered to `watch`."""
-    if view.report is not None or progress is None:
-        return None
-    return Report(
-        pnl=progress.pnl,
-        quote=progress.quote or None,
-        market=progress.market,
-    )
+def _answer(view: Instance, answer: Answer | None) -> Report | None:
+    """Return the answer of a bot that writes no report: a report that is kept says more."""
+    return answer.report if answer is not None and view.report is None else None

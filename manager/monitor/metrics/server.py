@@ -9,9 +9,8 @@ from manager.config.fleet import Fleet
 from manager.fleet.instance import Instance
 from manager.i18n import Text
 from manager.monitor.metrics.endpoint import PATH, Endpoint
-from manager.monitor.metrics.publisher import Publisher
+from manager.monitor.metrics.publisher import Answer, Publisher
 from manager.monitor.stats.sampler import Statistics
-from manager.monitor.watch.alert_rules import Progress
 
 
 class MetricsServer:
@@ -37,7 +36,7 @@ class MetricsServer:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._endpoint.port}{PATH}"
 
-    def publish(self, fleet: Fleet, views: Mapping[str, Instance], answers: Mapping[str, Progress]) -> None:
+    def publish(self, fleet: Fleet, views: Mapping[str, Instance], answers: Mapping[str, Answer]) -> None:
         """Take a new look."""
         self._publisher.publish(fleet, views, answers)
 

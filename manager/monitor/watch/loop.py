@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from manager.errors import EngineError, ManagerError
 from manager.fleet import halt_mark, supervisor_state
+from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.monitor.watch import addresses, alert_rules, change_detector
@@ -29,6 +30,7 @@ from manager.ops.result import Result
 from manager.util import console
 
 if TYPE_CHECKING:
+    from manager.monitor.metrics.publisher import Answer
     from manager.monitor.metrics.server import MetricsServer
 
 TICK_S = 1.0
@@ -189,7 +191,19 @@ class Watch:
             metrics.engine_is_away(observer.why_away)
         elif has_looked:
             with contextlib.suppress(EngineError):
-                metrics.publish(observer.fleet, observer.snapshot.views, self._questions.answers)
+                metrics.publish(observer.fleet, observer.snapshot.views, self._answers())
+
+    def _answers(self) -> Mapping[str, Answer]:
+        """Return what the bots have answered, for metrics."""
+        from manager.monitor.metrics.publisher import Answer
+
+        return {
+            instance: Answer(
+                Report(pnl=progress.pnl, quote=progress.quote or None, market=progress.market),
+                None if progress.tick_age is None else self._questions.answered_at - progress.tick_age,
+            )
+            for instance, progress in self._questions.answers.items()
+        }
 
     def _heartbeat_address(self) -> Address | None:
         project = self._observer.snapshot.project
