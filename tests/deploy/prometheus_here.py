@@ -89,7 +89,10 @@ def alertmanager(folder: Path, webhook: str) -> Iterator[str]:
 
 
 def with_templates() -> list[str]:
-    """Return what puts Debian's templates of the Alertmanager in their place, which is compiled in, for one process."""
+    """Return what puts Debian's templates of the Alertmanager in their place for one process.
+
+    Their path is compiled in.
+    """
     if not TOOLS.is_dir():
         return []
     is_root = [] if os.geteuid() == 0 else ["--map-root-user"]

@@ -176,7 +176,7 @@ def _trading(look: Look) -> Iterable[Metric]:
     )
     pnl = GaugeMetricFamily(
         "botfleet_bot_pnl",
-        "Profit and loss as the bot reports it, by kind and currency; `market` tells synthetic prices from real ones.",
+        "Profit and loss as the bot reports it; `market` tells synthetic prices from real ones.",
         labels=(*LABELS, "kind", "currency", "mode", "market"),
     )
     for row in look.rows:

@@ -1,4 +1,4 @@
-"""Keep the latest look at the fleet for the next scrape, with what its containers use, and write targets.json."""
+"""Keep the latest look at the fleet for the next scrape, and write targets.json."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ class Publisher(Collector):
         return families.families(self._look)
 
     def publish(self, fleet: Fleet, views: Mapping[str, Instance], answers: Mapping[str, Answer]) -> None:
-        """Measure what the containers use, and replace the look. Raises EngineError where the engine has to be asked."""
+        """Measure what the containers use, and replace the look.
+
+        Raises EngineError where the engine has to be asked.
+        """
         usages = self._sampler.measure(
             view.container.id for view in views.values() if view.container and view.container.is_up
         )

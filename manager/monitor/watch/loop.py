@@ -185,7 +185,10 @@ class Watch:
         return server
 
     def _publish(self, metrics: MetricsServer, *, has_looked: bool) -> None:
-        """Give the latest look to the scrapes; an engine that goes away meanwhile is noticed by the next look."""
+        """Give the latest look to the scrapes.
+
+        An engine that goes away meanwhile is noticed by the next look.
+        """
         observer = self._observer
         if observer.why_away:
             metrics.engine_is_away(observer.why_away)
