@@ -49,6 +49,12 @@ INSTANCE_ID = option(
     "--instance-id", text=mark("the instance's id; with --config: the id to run it under"), metavar="ID"
 )
 SELECTING = (IDS, CONFIG, INSTANCE_ID)
+METRICS = option(
+    "--metrics",
+    text=mark("also serve metrics for Prometheus at this address, under /metrics"),
+    type=argument_types.listen_address,
+    metavar="HOST:PORT",
+)
 LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
 JSON = flag("--json", text=mark("print JSON"))
 WORST_FIRST = option(
@@ -441,8 +447,8 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                 "run in the foreground: keep instances.json current, restart bots after an"
                 " engine crash, send alerts"
             ),
-            (),
-            ("watch", "install-service"),
+            (METRICS,),
+            ("watch", "watch --metrics 127.0.0.1:9095", "install-service"),
         ),
         "alert test": Command(
             "alert.alert_test",
@@ -454,6 +460,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "install_service.install_service",
             mark("run `manager watch` as a systemd service that starts at boot"),
             (
+                METRICS,
                 flag("--print", text=mark("only print the unit")),
                 flag("--remove", text=mark("stop the service and remove the unit")),
             ),

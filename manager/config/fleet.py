@@ -53,7 +53,9 @@ class Alerts(NamedTuple):
     message_interval: int = 30
     digest_at: str = "08:00"
     heartbeat: str = ""
-    """An address, or `${NAME}`, that is asked for every minute: who listens there notices that this stopped."""
+    """An address, or `${NAME}`, that is asked for every minute: who listens there notices that this
+    stopped.
+    """
 
 
 class Fleet(NamedTuple):
@@ -153,6 +155,11 @@ class Fleet(NamedTuple):
     def export_file(self) -> Path:
         """Return the path of `instances.json`, written for readers of the old system."""
         return self.data_dir / "logs" / "instances.json"
+
+    @property
+    def targets_file(self) -> Path:
+        """Return the file in which Prometheus finds the bots' own metrics."""
+        return self.state_dir / "targets.json"
 
     @property
     def web_host(self) -> str:

@@ -91,7 +91,9 @@ def compose_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
 
 
 def _family(release: Mapping[str, str]) -> str:
-    """Return the distribution whose packages are used here; empty if it is neither Debian nor Ubuntu nor derived from them."""
+    """Return the distribution whose packages are used here; empty if it is neither Debian nor Ubuntu nor
+    derived from them.
+    """
     family = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
     if UBUNTU in family:
         return UBUNTU
@@ -127,7 +129,9 @@ def major(version: str) -> int:
 
 
 def _version(command: str) -> str:
-    """Return a docker command's version; empty if it is not Docker's own, such as podman's, which builds for another engine."""
+    """Return a docker command's version; empty if it is not Docker's own, such as podman's, which builds
+    for another engine.
+    """
     found = DOCKERS_OWN.match(_answer(command, "--version"))
     return found.group(1) if found else ""
 

@@ -5,5 +5,6 @@ stats/      what instances use, and what their bots report
 logs/       the bots' output
 doctor/     checks of machine, engine and project
 top/        the fleet full-screen
+metrics/    what Prometheus reads of `watch`
 watch/      alerts, and recovery after an engine crash
 """

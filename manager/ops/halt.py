@@ -212,7 +212,7 @@ def _remember(snapshot: FleetSnapshot, chosen: Sequence[str], ran: set[str]) -> 
     """
     down = [instance for instance in chosen if instance not in ran]
     try:
-        desired_state.save_state(snapshot.project.fleet, lambda memory: memory.with_halted(ran, down))
+        desired_state.save_state(snapshot.project.fleet, lambda state: state.with_halted(ran, down))
     except ManagerError as error:
         return error
     return None

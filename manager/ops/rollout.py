@@ -336,9 +336,9 @@ class _Rollout:
             self._on_event(Ready(instance))
             self._note("upgrade", instance, Text("ready"))
         self._save({instance: self.records[instance]._replace(phase="done") for instance in ready})
-        memory = self._snapshot.project.fleet_state
+        state = self._snapshot.project.fleet_state
         accepted: dict[str, RejectedRevision | None] = {
-            instance: None for instance in ready if memory.of(instance).refused
+            instance: None for instance in ready if state.of(instance).refused
         }
         desired_state.save_state(self._fleet, lambda present: present.with_refused(accepted))
 

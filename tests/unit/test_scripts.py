@@ -1,4 +1,6 @@
-"""The shell scripts: when .venv has to be made again, which docker is refused, and how words pass through a shell."""
+"""The shell scripts: when .venv has to be made again, which docker is refused, and how words pass through
+a shell.
+"""
 
 from __future__ import annotations
 
@@ -102,9 +104,13 @@ def test_a_path_in_which_no_venv_works_is_named(tmp_path: Path, letters: str) ->
     project = tmp_path / letters
     project.mkdir()
     done = subprocess.run(
-        [SCRIPTS / "venv.sh"], cwd=project, env={**os.environ, "PYTHON": sys.executable},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [SCRIPTS / "venv.sh"],
+        cwd=project,
+        env={**os.environ, "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1
     assert f"no virtual environment works in {project}: its path has one of" in done.stderr
     assert not (project / ".venv").exists()
@@ -128,8 +134,12 @@ def test_an_editable_install_works_in_any_locale(tmp_path: Path) -> None:
     for locale in ("C", "C.UTF-8"):
         done = subprocess.run(
             [project / ".venv" / "bin" / "python", "-c", "import package; print(ascii(package.__file__))"],
-            cwd=tmp_path, env={**os.environ, "LC_ALL": locale}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=tmp_path,
+            env={**os.environ, "LC_ALL": locale},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.stdout == f"{str(project / 'package' / '__init__.py')!a}\n", done.stderr
 
 
@@ -138,8 +148,11 @@ def test_words_pass_through_a_shell_as_they_are(locale: str) -> None:
     words = ["/my bots/交易 機器人", "it's", '$HOME `id` \\ "*"', "two\nlines", ""]
     line = subprocess.run(
         ["bash", "-c", '. "$1/lib.sh"; shift; quoted "$@"', "bash", SCRIPTS, *words],
-        env=os.environ | {"LC_ALL": locale}, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        env=os.environ | {"LC_ALL": locale},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     done = subprocess.run(["sh", "-c", f"printf '%s\\0' {line}"], capture_output=True, text=True, check=True)
     assert done.stdout.split("\0")[:-1] == words
 
@@ -164,9 +177,13 @@ def engine_script(
     ):
         write_program(folder / name, f"#!/bin/sh\n{text}\n")
     return subprocess.run(
-        [SCRIPTS / "engine.sh"], env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", **(environ or {})},
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        [SCRIPTS / "engine.sh"],
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", **(environ or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,7 +212,8 @@ def test_what_is_not_dockers_own_command_is_named_at_once(tmp_path: Path, docker
         ),
         (
             {"DOCKER_HOST": "", "DOCKER_CONTEXT": "gone"},
-            "nothing answers at DOCKER_CONTEXT=gone (an unknown address). Start that engine, or unset DOCKER_CONTEXT",
+            "nothing answers at DOCKER_CONTEXT=gone (an unknown address). Start that engine, or unset"
+            " DOCKER_CONTEXT",
         ),
     ],
 )

@@ -50,7 +50,8 @@ def _build(
 
     fleet = session.project().fleet
     if not tag:
-        # Two folders with one fleet name share the image's name: the other fleet's bots would run an image of ours.
+        # Two folders with one fleet name share the image's name: the other fleet's bots would run an image of
+        # ours.
         session.observe().require_ours()
     folder = bot or (fleet.project_dir / fleet.bot_dir if fleet.bot_dir else None)
     return build_image(

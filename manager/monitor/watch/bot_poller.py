@@ -131,6 +131,7 @@ class Questions:
 
     def __init__(self) -> None:
         self.answers: Mapping[str, Progress] = {}
+        self.answered_at = 0.0
         self.have_answers = False
         self._poller = BotPoller()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="questions")
@@ -141,6 +142,7 @@ class Questions:
         """Take over new answers, and ask again when it is time. Never waits."""
         if self._asked is not None and self._asked.done():
             self.answers, self._asked, self.have_answers = self._asked.result(), None, True
+            self.answered_at = time.time()
         if self._asked is None and time.monotonic() >= self._next:
             self._next = time.monotonic() + ASK_EVERY_S
             logs = bool(fleet.alerts.no_log_after)

@@ -31,8 +31,13 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_table_has_it() -> None:
     assert [name for name, command in COMMANDS.items() if FORMAT in command.options] == [
-        "ps", "list", "stats", "doctor", "backup list", "new",
-    ]  # fmt: skip
+        "ps",
+        "list",
+        "stats",
+        "doctor",
+        "backup list",
+        "new",
+    ]
 
 
 def test_an_unknown_format_names_all(capsys: pytest.CaptureFixture[str]) -> None:

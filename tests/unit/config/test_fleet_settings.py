@@ -21,8 +21,11 @@ def test_without_a_file_everything_has_a_default(tmp_path: Path) -> None:
     project.mkdir()
     fleet, defaults = fleet_settings.load(project)
     assert (fleet.name, fleet.mode, fleet.bind_address, fleet.image_name) == (
-        "mydesk_1", "paper", "127.0.0.1", "mydesk_1-bot:local",
-    )  # fmt: skip
+        "mydesk_1",
+        "paper",
+        "127.0.0.1",
+        "mydesk_1-bot:local",
+    )
     assert fleet.data_dir == project / "volumes"
     assert defaults == {}
 

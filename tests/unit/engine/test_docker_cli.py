@@ -63,7 +63,8 @@ def test_a_new_one_without_plugins_does_not_hide_the_distributions(path: Path) -
 
 
 PODMANS = """echo 'Emulate Docker CLI using podman.' >&2
-case $1 in --version) echo 'podman version 4.3.1';; version) echo 4.3.1;; buildx) echo 'buildah 1.28.2';; esac"""
+case $1 in
+--version) echo 'podman version 4.3.1';; version) echo 4.3.1;; buildx) echo 'buildah 1.28.2';; esac"""
 
 
 @pytest.mark.parametrize("lines", [PODMANS, "exit 1", 'exec /nowhere/docker.real "$@"', "echo 28.2.2"])
@@ -86,7 +87,8 @@ def test_none_can_build(path: Path) -> None:
     with pytest.raises(ManagerError) as error:
         docker_cli.builder()
     assert str(error.value) == (
-        f"cannot build the image: {local} 28.2.2 has no buildx. Debian 12 has no package for it, but its own docker builds"
+        f"cannot build the image: {local} 28.2.2 has no buildx. Debian 12 has no package for it, but its "
+        f"own docker builds"
         " without it: apt-get install docker.io, and try again"
     )
 
