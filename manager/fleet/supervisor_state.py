@@ -39,7 +39,9 @@ STALE_MARGIN_S = 5.0
 
 
 NEWER_KEYS = ("anchor_pid", "cancel", "condition")
-"""Written by every supervisor since it has what they are about, null included. What came before `condition` is told by it."""
+"""Each was added to the file together with a feature, and is null while unused: without the key, its
+supervisor does not have the feature.
+"""
 MAX_PARAMS = 16
 MAX_PARAM = 200
 """Characters of a condition's parameter."""

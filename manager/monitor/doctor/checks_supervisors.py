@@ -1,4 +1,4 @@
-"""Check what supervisors of an earlier version do not do yet: containers keep theirs until they are upgraded. Pure."""
+"""Check for supervisors of an earlier version, which containers keep until they are upgraded. Pure."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ OLDER_SUPERVISORS = (
     ("cancel", Text("does not cancel the open orders of a failed bot"), True),
     ("anchor_pid", Text("gives instances.json a pid that changes with each restart of the bot"), False),
 )
-"""Per missing key of supervisor.json: what a supervisor without it does otherwise, and whether only for live bots."""
+"""Missing key of supervisor.json, how a supervisor without it behaves, whether only for live bots."""
 
 
 def check_all(facts: FleetFacts) -> Iterator[Finding]:
-    """Yield what the supervisors of older containers do not do yet, one finding for all that lack the same."""
+    """Yield what older supervisors lack, one finding for all instances that lack the same."""
     groups: dict[tuple[bool, tuple[Text, ...]], list[str]] = {}
     for instance in facts.instances:
         lacks = tuple(

@@ -286,6 +286,11 @@ def test_fleet(changes: dict[str, Any], expected: list[str]) -> None:
 
 
 ALL_OLD = frozenset({"anchor_pid", "cancel", "condition"})
+HALT = "does not check for a halt itself"
+OUTAGE = "restarts its bot while the exchange is away, and counts these restarts"
+REPORT = "does not keep the bot's last report"
+ORDERS = "does not cancel the open orders of a failed bot"
+PID = "gives instances.json a pid that changes with each restart of the bot"
 
 
 @pytest.mark.parametrize(
@@ -299,20 +304,13 @@ ALL_OLD = frozenset({"anchor_pid", "cancel", "condition"})
                 InstanceFacts("c", "running", "", ("image",), supervisor_lacks=ALL_OLD),
             ],
             [
-                "a: older supervisor: does not check for a halt itself; restarts its bot while the exchange is away, and"
-                " counts these restarts; does not keep the bot's last report; does not cancel the open orders of a failed"
-                " bot; gives instances.json a pid that changes with each restart of the bot → run `manager upgrade`",
-                "b, c: older supervisor: does not check for a halt itself; restarts its bot while the exchange is away, and"
-                " counts these restarts; does not keep the bot's last report; gives instances.json a pid that changes with"
-                " each restart of the bot → run `manager upgrade`",
+                f"a: older supervisor: {HALT}; {OUTAGE}; {REPORT}; {ORDERS}; {PID} → run `manager upgrade`",
+                f"b, c: older supervisor: {HALT}; {OUTAGE}; {REPORT}; {PID} → run `manager upgrade`",
             ],
         ),
         (
             [InstanceFacts("a", "running", "", supervisor_lacks=frozenset({"anchor_pid"}))],
-            [
-                "a: older supervisor: gives instances.json a pid that changes with each restart of the bot"
-                " → rebuild the image (`manager build`), then run `manager upgrade`"
-            ],
+            [f"a: older supervisor: {PID} → rebuild the image (`manager build`), then run `manager upgrade`"],
         ),
     ],
 )
