@@ -248,12 +248,14 @@ def is_final(state_dir: Path) -> bool:
 
 
 def forget(state_dir: Path) -> None:
-    """Clears what a person's start clears: a final state, the restart counts, the old report. Raises ManagerError.
+    """Clears what a person's start clears: a final state, the restart counts. Raises ManagerError.
 
-    A final state must not come back with a power cut: the supervisor would start no bot, where a person wanted one.
+    The bot's last report stays, marked as that of an earlier run, until the new one writes its first. A final state must not come
+    back with a power cut: the supervisor would start no bot, where a person wanted one.
     """
     said = read(state_dir)
-    for name in (STATE_FILE, REPORT_FILE):
+    names = (STATE_FILE,) if _keep_as_previous(state_dir / REPORT_FILE) else (STATE_FILE, REPORT_FILE)
+    for name in names:
         path = state_dir / name
         try:
             _put_away(path)
@@ -263,6 +265,24 @@ def forget(state_dir: Path) -> None:
             ) from error
     if said is not None and said.state in FINAL:
         atomic_file.sync_folder(state_dir)
+
+
+def _keep_as_previous(path: Path) -> bool:
+    """Mark the kept report as an earlier run's, as the supervisor does at each start. Whether that is done.
+
+    What it says of orders goes: it must not be taken for what the next run leaves. A report that was no supervisor's copy (of
+    contract 1) says nothing of whose it is, and one that cannot be marked on a full disk would pass for the new run's.
+    """
+    try:
+        kept = _read(path)
+        if not isinstance(kept, dict) or not isinstance(kept.get("report"), dict):
+            return False
+        marked = {**kept, "previous_run": True}
+        marked.pop("open_orders_left", None)
+        atomic_file.replace_bytes(path, json.dumps(marked).encode() + b"\n", 0o644, durable=False)
+    except (OSError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _put_away(path: Path) -> None:
