@@ -7,6 +7,7 @@ bot_report, amounts                                 what a bot reports of its tr
 supervisor_state, env_file                          the files that an instance's container reads and writes
 supervisor_messages, supervisor_sentences           what supervisors say: by codes, and the sentences of old ones
 state_file, upgrade_records, import_records         what only the manager knows
+event_spool                                         what commands did, for the history
 halt_mark, start_lock                               what keeps bots from being started, and who is starting some
 display, status_json                                what is shown
 instances_json, instances_json_refresh              what is exported for programs of the old system

@@ -39,6 +39,8 @@ class BotPoller:
 
     def __init__(self) -> None:
         self.is_over = False
+        self.latest: Mapping[str, Report] = {}
+        """What the bots that answered have said last."""
         self._silences: Counter[str] = Counter()
         self._talkers: set[str] = set()
         self._trades: dict[str, _Trades] = {}
@@ -46,7 +48,7 @@ class BotPoller:
     def ask(self, views: Iterable[Instance], fleet: Fleet, *, logs: bool) -> dict[str, Progress]:
         """Asks all bots that run, a few at a time; a few that hang cost two seconds."""
         running = [view for view in views if view.verdict.is_running and view.container and view.web_port]
-        said = self._said(running, fleet)
+        said = self.latest = self._said(running, fleet)
         now = time.time()
         return {
             view.id: self._progress(view, said.get(view.id, Report()), fleet, now, logs=logs)
@@ -139,6 +141,11 @@ class Questions:
             self._next = time.monotonic() + ASK_EVERY_S
             logs = bool(fleet.alerts.no_log_after)
             self._asked = self._pool.submit(self._asker.ask, list(views.values()), fleet, logs=logs)
+
+    @property
+    def reports(self) -> Mapping[str, Report]:
+        """What the bots that answered have said last."""
+        return self._asker.latest
 
     def close(self) -> None:
         """Asks no more."""

@@ -10,6 +10,7 @@ from manager.errors import ManagerError
 from manager.fleet import halt_mark, supervisor_state
 from manager.fleet.session import Session
 from manager.i18n import Text, _
+from manager.monitor.history.recorder import Recorder
 from manager.monitor.watch import addresses, alert_rules, change_detector
 from manager.monitor.watch.addresses import Address
 from manager.monitor.watch.alert_rules import MACHINE, Condition, Disk
@@ -42,6 +43,7 @@ class Watch:
         self._newsroom = Notifier(self._sight.fleet, time.time())
         self._newsroom.look(self._sight.snapshot.views, time.time())
         self._questions = Questions()
+        self._recorder = Recorder(self._sight.fleet, console.warning)
         self._heartbeat = Heartbeat(console.warning)
         self._disk: Disk | None = None
         self._next_disk = self._next_put_back = 0.0
@@ -63,6 +65,7 @@ class Watch:
                 signal.signal(number, signal.SIG_IGN)
             self._sight.close()
             self._questions.close()
+            self._recorder.close()
             self._heartbeat.close()
             self._newsroom.close(self._addresses())
 
@@ -86,6 +89,8 @@ class Watch:
         sight, newsroom = self._sight, self._newsroom
         if sight.look_if_due():
             newsroom.look(sight.snapshot.views, now)
+            self._recorder.record(sight.snapshot.views, self._questions.reports, now)
+        self._recorder.go_on()
         if not sight.why_away:
             self._put_back()
         if time.monotonic() >= self._next_disk:
