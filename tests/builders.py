@@ -135,10 +135,11 @@ def a_situation(
 ) -> PlanInput:
     """A situation from one line an instance.
 
-    Keys: `engine` (the container's state, none for no container), `state` (the verdict), `hash` (its label; the config's
-    is `h1`), `image`, `environment` (changed), `status` (the engine's text), `wish`, `halted`, `port`, `old_port`.
+    Keys: `engine` (the container's state, none for no container), `state` (the verdict), `hash` (its label;
+    the config's is `h1`), `image`, `environment` (changed), `status` (the engine's text), `wish`, `halted`,
+    `port`, `old_port`.
     """
-    wanted, containers, verdicts, remembered = {}, {}, {}, {}
+    wanted, containers, statuses, remembered = {}, {}, {}, {}
     for each, facts in instances.items():
         wanted[each] = Desired(
             each, "h1", web_port=facts.get("port", 5001), environment_changed=facts.get("environment", False)
@@ -158,13 +159,13 @@ def a_situation(
         state: State = facts.get(
             "state", "running" if engine == "running" else "stopped" if engine else "missing"
         )
-        verdicts[each] = Status(state, why=Text("exit code 1") if state == "failed" else None)
+        statuses[each] = Status(state, why=Text("exit code 1") if state == "failed" else None)
         wish: Wish = facts.get("wish", "run")
         remembered[each] = InstanceState(wish=wish, halted=facts.get("halted"))
     for each, engine in (orphans or {}).items():
         containers[each] = a_container(each, engine)
-        verdicts[each] = Status("orphan")
-    return PlanInput(wanted, containers, verdicts, FleetState(FLEET_NAME, remembered), "sha256:one", kept)
+        statuses[each] = Status("orphan")
+    return PlanInput(wanted, containers, statuses, FleetState(FLEET_NAME, remembered), "sha256:one", kept)
 
 
 def some_figures(
@@ -176,7 +177,10 @@ def some_figures(
     memory: int = 0,
     **report: Any,
 ) -> InstanceStats:
-    """One row of `stats` and `top`. `cpu`: None for an instance of which nothing can be measured; `report`: its bot's words."""
+    """One row of `stats` and `top`.
+
+    `cpu`: None for an instance of which nothing can be measured; `report`: its bot's words.
+    """
     container = a_container(instance, labels={labels.MODE: mode, labels.SYMBOL: "SOL_USDC_PERP"})
     view = Instance(instance, Status(state), (), None, container, None, InstanceState())
     used = (

@@ -1,18 +1,21 @@
-"""The command line: arguments → one function of commands/ → an exit code.
+"""Parse the command line: arguments → one function in commands/ → an exit code.
 
-main                                where it begins, and the only place that catches errors
-command_table, parsers              every command with its options, and the parsers made of it
-argument_types, argparse_i18n       values of options; argparse's own words
-completion                          what a shell offers at a TAB
-carry_out, report                   a changing command, and what it says
-confirm                             asks before a whole fleet with live bots is stopped
-notices                             what commands say besides what they show or do
+main                                the entry point, and the only place that catches errors
+command_table, parsers              all commands with their options, and the parsers built from them
+argument_types, argparse_i18n       types of option values; translation of argparse's texts
+completion                          candidates for shell completion
+carry_out, report                   run a changing command, and print its progress and result
+confirm                             confirmation before a fleet with live bots is stopped
+notices                             warnings that several commands print
 commands/                           the commands
 """
 
 
 def entry_point() -> None:
-    """The `manager` script. Scripts that are installed already name it here; only its call loads anything."""
+    """Run the `manager` script.
+
+    Installed scripts name this function; nothing is imported before it is called.
+    """
     from manager.cli.main import entry_point as main
 
     main()

@@ -1,4 +1,4 @@
-"""argparse's own words, so that `--help` and usage errors speak the language of the rest."""
+"""Translate argparse's texts, so that `--help` and usage errors are in the user's language."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ WORDS = (
     mark("invalid choice: %(value)r (choose from %(choices)s)"),
     mark("invalid choice: %(value)r, maybe you meant %(closest)r? (choose from %(choices)s)"),
 )
-"""What a user of ours can meet, of Python 3.11 to 3.14; its complaints to programmers stay English."""
+"""The texts that users can see, of Python 3.11 to 3.14; messages for programmers stay English."""
 
 
 def translate() -> None:
-    """From now on argparse asks our catalogues.
+    """Make argparse use our catalogues.
 
-    It looks its words up in `gettext` under the process's locale, and offers no way to give it another language.
+    It uses `gettext` with the process's locale, and offers no way to choose another language.
     """
     words = vars(argparse)
     words["_"] = i18n._
-    words["ngettext"] = lambda one, many, count: i18n._(one if count == 1 else many)
+    words["ngettext"] = lambda singular, plural, count: i18n._(singular if count == 1 else plural)

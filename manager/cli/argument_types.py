@@ -1,4 +1,4 @@
-"""What the values of options may be: text in, value out, or a usage error that says what is allowed."""
+"""Define the types of option values: text → value, or a usage error that names what is allowed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from manager.i18n import _
 
 
 def interval(text: str) -> float:
-    """Seconds between two drawings of a screen: looking more often would be a load of its own."""
+    """Return seconds between two refreshes; a shorter interval would cause noticeable load."""
     try:
         value = float(text)
     except ValueError:
@@ -23,53 +23,50 @@ def interval(text: str) -> float:
 
 
 def words(text: str) -> list[str]:
-    """`a,b`; an option that is given again adds to it."""
-    return [each for each in map(str.strip, text.split(",")) if each]
+    """Return the items of `a,b`; repeating an option adds to it."""
+    return [word for word in map(str.strip, text.split(",")) if word]
 
 
 def _one_of(allowed: Sequence[str], text: str, *, is_list: bool = True) -> list[str]:
-    found = words(text) if is_list else [text]
-    for each in found:
-        if each not in allowed:
+    values = words(text) if is_list else [text]
+    for value in values:
+        if value not in allowed:
             raise argparse.ArgumentTypeError(
-                _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(allowed), value=each)
+                _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(allowed), value=value)
             )
-    return found
+    return values
 
 
 def all_states() -> tuple[str, ...]:
-    """Every state that `ps` shows."""
+    """Return every state that `ps` shows."""
     from manager.fleet.status import State
 
     return get_args(State)
 
 
 def states(text: str) -> list[str]:
-    """Some of them."""
     return _one_of(all_states(), text)
 
 
 def table_format(text: str) -> str:
-    """A format of tabulate."""
+    """Return a format of tabulate."""
     from manager.util import drawn_table  # tabulate is loaded only where it is asked for
 
     return _one_of(drawn_table.formats(), text, is_list=False)[0]
 
 
 def modes(text: str) -> list[str]:
-    """paper, live."""
     return _one_of(("paper", "live"), text)
 
 
 def count(text: str) -> int:
-    """A number of things."""
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise argparse.ArgumentTypeError(_("must be a whole number, 0 or more"))
     return int(text)
 
 
 def moment(text: str) -> float:
-    """A point in time, in seconds since the epoch."""
+    """Return a point in time as Unix time."""
     from manager.util import time_parse
 
     try:
@@ -83,7 +80,7 @@ def moment(text: str) -> float:
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """A regular expression."""
+    """Return a regular expression."""
     try:
         return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
@@ -91,7 +88,7 @@ def pattern(text: str) -> re.Pattern[str]:
 
 
 def seconds(text: str) -> float:
-    """How long to wait, a day at most."""
+    """Return a time to wait, at most a day."""
     try:
         value = float(text)
     except ValueError:
@@ -102,7 +99,7 @@ def seconds(text: str) -> float:
 
 
 def number(text: str) -> float:
-    """As JSON writes it: 100 stays a whole number."""
+    """Return a number as JSON writes it: 100 stays a whole number."""
     try:
         value = float(text)
     except ValueError:
@@ -113,7 +110,7 @@ def number(text: str) -> float:
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
-    """A type of argparse's: whole numbers within bounds."""
+    """Return an argparse type for whole numbers within bounds."""
 
     def of(text: str) -> int:
         if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
@@ -124,9 +121,17 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def language(tag: str) -> str:
-    """One that there is a catalogue for."""
+    """Return a language that has a catalogue."""
     if not i18n.is_known(tag):
         raise argparse.ArgumentTypeError(
             _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(i18n.LANGUAGES), value=tag)
         )
     return tag
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """Return host and port of `HOST:PORT` or `PORT`; an IPv6 address stands in brackets."""
+    host, _colon, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65536 or len(port) > 5:
+        raise argparse.ArgumentTypeError(_("must be HOST:PORT, such as 127.0.0.1:9095"))
+    return host.strip("[]") or "127.0.0.1", int(port)

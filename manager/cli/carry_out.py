@@ -1,4 +1,4 @@
-"""Runs one changing command and says what comes of it: for the command line, and for the old API."""
+"""Run one changing command and print its result: for the command line and the old API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from manager.ops.result import Planned
 
 
 def carry_out(session: Session, change: Change, args: Namespace) -> int:
-    """Carry the change out as the command line asks, or with `--dry-run` only show its plan. Returns the exit code."""
+    """Run the change with the options of the command line, or with `--dry-run` print its plan.
+
+    Returns the exit code.
+    """
     if args.dry_run:
         return show_plan(session, change, as_json=args.json)
     return run(
@@ -39,7 +42,7 @@ def run(
     new_id: str | None = None,
     healthy_within: float | None = None,
 ) -> int:
-    """Carry the change out and say what comes of it (ops/apply.py has the options). Returns the exit code."""
+    """Run the change and print its result (ops/apply.py has the options). Returns the exit code."""
     with report.Reporter(as_json=as_json) as reporter:
         result = apply.apply(
             session,
@@ -54,20 +57,20 @@ def run(
 
 
 def show_plan(session: Session, change: Change, *, as_json: bool) -> int:
-    """Say what the change would do. Returns the exit code."""
+    """Print what the change would do. Returns the exit code."""
     with report.Reporter(as_json=as_json) as reporter:
         planned = apply.planned(session, change, reporter)
         return report.say_plan(planned, _changes(session, planned), as_json=as_json)
 
 
 def _changes(session: Session, planned: Planned) -> dict[str, list[Text]]:
-    """What a changed config changes, by instance: one inspect each, of those alone."""
-    found: dict[str, list[Text]] = {}
+    """Return what a changed config changes, by instance, at one inspect call each."""
+    differences: dict[str, list[Text]] = {}
     for action in planned.actions:
         view = planned.snapshot.views.get(action.instance)
         if view is None or view.spec is None or view.container is None or "config" not in view.drift:
             continue
         with contextlib.suppress(NotFound):
             before = session.engine().inspect(view.container.id)
-            found[view.id] = definition_diff.changes(before, view.spec, planned.snapshot.project.fleet)
-    return found
+            differences[view.id] = definition_diff.changes(before, view.spec, planned.snapshot.project.fleet)
+    return differences

@@ -1,6 +1,6 @@
-"""Every command with its options, declared once, in the order and under the heads of `manager --help`.
+"""Declare every command with its options once, in the order and under the headings of `manager --help`.
 
-No command's own module is imported here: `manager ps` must not pay for what `manager top` needs.
+No command's module is imported here: `manager ps` must not load what only `manager top` needs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Option = Callable[[argparse.ArgumentParser], None]
 
 
 class Command(NamedTuple):
-    """One command: the function of cli/commands that does it (`up.up`), what it does in a line, what it takes.
+    """Describe one command: its function in cli/commands (`up.up`), its help text, its options.
 
     `examples`: command lines without the leading `manager`.
     """
@@ -28,7 +28,7 @@ class Command(NamedTuple):
 
 
 def option(*flags: str, text: str, **keywords: Any) -> Option:
-    """An option, or a positional argument, whose help is translated when a parser is built."""
+    """Declare an option or a positional argument, whose help is translated when a parser is built."""
 
     def add(command: argparse.ArgumentParser) -> None:
         command.add_argument(*flags, help=_(text), **keywords)
@@ -37,7 +37,7 @@ def option(*flags: str, text: str, **keywords: Any) -> Option:
 
 
 def flag(*flags: str, text: str) -> Option:
-    """An option without a value."""
+    """Declare an option without a value."""
     return option(*flags, text=text, action="store_true")
 
 
@@ -49,33 +49,46 @@ INSTANCE_ID = option(
     "--instance-id", text=mark("the instance's id; with --config: the id to run it under"), metavar="ID"
 )
 SELECTING = (IDS, CONFIG, INSTANCE_ID)
+METRICS = option(
+    "--metrics",
+    text=mark("also serve metrics for Prometheus at this address, under /metrics"),
+    type=argument_types.listen_address,
+    metavar="HOST:PORT",
+)
 LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
 JSON = flag("--json", text=mark("print JSON"))
 WORST_FIRST = option(
     "--sort",
-    text=mark("worst: what needs a look first, live before paper"),
+    text=mark("worst: instances that need attention first, live before paper"),
     choices=("id", "worst"),
     default="id",
 )
 FORMAT = option(
     "--format",
-    text=mark("draw the table in this format, with every column uncut: plain, github, html, tsv and others"),
+    text=mark("print the table in this format, with nothing truncated: plain, github, html, tsv and others"),
     type=argument_types.table_format,
     metavar="FORMAT",
 )
 LOCK_WAIT = option(
     "--lock-wait",
-    text=mark("wait for another manager to finish"), type=argument_types.seconds, default=0.0, metavar="SECONDS",
-)  # fmt: skip
-DRY_RUN = flag("--dry-run", text=mark("show what would be done, and stop there"))
+    text=mark("wait for another manager to finish"),
+    type=argument_types.seconds,
+    default=0.0,
+    metavar="SECONDS",
+)
+DRY_RUN = flag("--dry-run", text=mark("show what would be done, without doing it"))
 RECREATE = flag("--recreate", text=mark("also recreate instances that run an older image"))
-REMOVE_ORPHANS = flag("--remove-orphans", text=mark("also remove containers that no config names"))
+REMOVE_ORPHANS = flag("--remove-orphans", text=mark("also remove containers that have no config"))
 WAITING = (
     flag("--wait", text=mark("wait until the instances are healthy")),
     option(
-        "--wait-timeout", text=mark("default: 120"), type=argument_types.seconds, default=120.0, metavar="SECONDS"
+        "--wait-timeout",
+        text=mark("default: 120"),
+        type=argument_types.seconds,
+        default=120.0,
+        metavar="SECONDS",
     ),
-)  # fmt: skip
+)
 BACKUPS_IN = option(
     "--to", text=mark("the folder of the backups (default: backups/ in the data folder)"), metavar="DIR"
 )
@@ -93,230 +106,384 @@ RETENTION = (
         metavar="D",
     ),
 )
-FORCE = flag("--force", text=mark("pass the lock that another manager holds"))
-YES = flag("-y", "--yes", text=mark("do not ask, even if live bots of the whole fleet are to be stopped"))
+FORCE = flag("--force", text=mark("ignore the lock that another manager holds"))
+YES = flag("-y", "--yes", text=mark("do not ask for confirmation before stopping a fleet with live bots"))
 CHANGING = (*SELECTING, JSON, LOCK_WAIT, DRY_RUN)
 
 GROUPS: Mapping[str, Mapping[str, Command]] = {
     mark("start and stop"): {
         "up": Command(
-            "up.up", mark("bring the fleet to what its configs say"),
+            "up.up",
+            mark("create and start the fleet as its configs describe"),
             (*CHANGING, RECREATE, REMOVE_ORPHANS, *WAITING),
             ("up --wait", "up --dry-run", "up bp_sol_01"),
         ),
         "down": Command(
-            "down.down", mark("stop and remove containers; logs, databases and env files stay"),
-            (*CHANGING, REMOVE_ORPHANS, FORCE, YES), ("down", "down bp_sol_01"),
+            "down.down",
+            mark("stop and remove containers; logs, databases and env files stay"),
+            (*CHANGING, REMOVE_ORPHANS, FORCE, YES),
+            ("down", "down bp_sol_01"),
         ),
         "start": Command(
-            "start.start", mark("start instances that do not run"),
+            "start.start",
+            mark("start instances that do not run"),
             (
-                *CHANGING, *WAITING,
+                *CHANGING,
+                *WAITING,
                 flag("-d", "--daemon", text=mark("accepted; instances always run in the background")),
             ),
             ("start bp_sol_01", "start --config config/active/bp_sol_01.json --daemon"),
         ),
         "stop": Command(
-            "stop.stop", mark("stop instances and keep them stopped"), (*CHANGING, FORCE, YES),
+            "stop.stop",
+            mark("stop instances and keep them stopped"),
+            (*CHANGING, FORCE, YES),
             ("stop bp_sol_01", "stop"),
         ),
         "restart": Command(
-            "restart.restart", mark("stop and start instances"), (*CHANGING, *WAITING, YES), ("restart bp_sol_01 --wait",)
+            "restart.restart",
+            mark("stop and start instances"),
+            (*CHANGING, *WAITING, YES),
+            ("restart bp_sol_01 --wait",),
         ),
         "upgrade": Command(
             "upgrade.upgrade",
-            mark("roll out a new image or changed configs: one first, then in batches; what fails is put back"),
+            mark(
+                "roll out a new image or changed configs: one first, then in batches; failures are rolled"
+                " back"
+            ),
             (
                 *CHANGING,
-                option("--canary", text=mark("the instance to begin with (default: a healthy one on paper)"), metavar="ID"),
                 option(
-                    "--batch", text=mark("how many at a time after it (default: a tenth)"), type=argument_types.whole(1, 10_000), metavar="N"
+                    "--canary",
+                    text=mark("the instance to upgrade first (default: a healthy one on paper)"),
+                    metavar="ID",
                 ),
                 option(
-                    "--ready", text=mark("how long each must be healthy without a restart (default: 30)"),
-                    type=argument_types.seconds, default=30.0, metavar="SECONDS",
+                    "--batch",
+                    text=mark("how many at a time after the first (default: a tenth)"),
+                    type=argument_types.whole(1, 10_000),
+                    metavar="N",
                 ),
                 option(
-                    "--wait-timeout", text=mark("how long each may take to become healthy (default: 120)"),
-                    type=argument_types.seconds, default=120.0, metavar="SECONDS",
+                    "--ready",
+                    text=mark("how long each must be healthy without a restart (default: 30)"),
+                    type=argument_types.seconds,
+                    default=30.0,
+                    metavar="SECONDS",
+                ),
+                option(
+                    "--wait-timeout",
+                    text=mark("how long each may take to become healthy (default: 120)"),
+                    type=argument_types.seconds,
+                    default=120.0,
+                    metavar="SECONDS",
                 ),
             ),
             ("upgrade --dry-run", "upgrade --canary bp_sol_01 --batch 5", "upgrade bp_eth_02 --ready 120"),
         ),
         "rollback": Command(
-            "rollback.rollback", mark("bring back what was before the last upgrade"),
+            "rollback.rollback",
+            mark("undo the last upgrade"),
             (
                 *CHANGING,
-                option("--wait-timeout", text=mark("default: 120"), type=argument_types.seconds, default=120.0, metavar="SECONDS"),
+                option(
+                    "--wait-timeout",
+                    text=mark("default: 120"),
+                    type=argument_types.seconds,
+                    default=120.0,
+                    metavar="SECONDS",
+                ),
             ),
             ("rollback bp_sol_01", "rollback --dry-run"),
         ),
         "halt": Command(
-            "halt.halt", mark("the kill switch: stop everything at once, and prove that no order is left"),
-            (*SELECTING, JSON), ("halt", "halt bp_sol_01", "halt --json"),
+            "halt.halt",
+            mark("kill switch: stop everything at once, and verify that no orders are left"),
+            (*SELECTING, JSON),
+            ("halt", "halt bp_sol_01", "halt --json"),
         ),
         "resume": Command(
-            "resume.resume", mark("start exactly what ran when the fleet was halted"), (*CHANGING, *WAITING),
+            "resume.resume",
+            mark("start exactly what ran when the fleet was halted"),
+            (*CHANGING, *WAITING),
             ("resume --wait", "resume --dry-run"),
         ),
         "plan": Command(
-            "plan.plan_", mark("show what `up` would do, and why"), (*SELECTING, JSON, RECREATE, REMOVE_ORPHANS),
+            "plan.plan_",
+            mark("show what `up` would do, and why"),
+            (*SELECTING, JSON, RECREATE, REMOVE_ORPHANS),
             ("plan", "plan --recreate", "plan --json bp_sol_01"),
         ),
     },
-    mark("look"): {
+    mark("inspect"): {
         "ps": Command(
-            "ps.ps", mark("show the fleet"),
+            "ps.ps",
+            mark("show the fleet"),
             (
-                *SELECTING, JSON, FORMAT,
-                option("--state", text=mark("only those in this state"), **LIST_OF, type=argument_types.states, metavar="STATE"),
-                option("--mode", text=mark("only those that trade so: paper, live"), **LIST_OF, type=argument_types.modes, metavar="MODE"),
-                option("--exchange", text=mark("only those on this exchange"), **LIST_OF, type=argument_types.words, metavar="NAME"),
+                *SELECTING,
+                JSON,
+                FORMAT,
                 option(
-                    "--symbol", text=mark("only those that trade this; `SOL*` is all that begin with SOL"),
-                    **LIST_OF, type=argument_types.words, metavar="SYMBOL",
+                    "--state",
+                    text=mark("only those in this state"),
+                    **LIST_OF,
+                    type=argument_types.states,
+                    metavar="STATE",
                 ),
-                option("--tag", text=mark("only those with this tag"), **LIST_OF, type=argument_types.words, metavar="TAG"),
+                option(
+                    "--mode",
+                    text=mark("only those in this mode: paper, live"),
+                    **LIST_OF,
+                    type=argument_types.modes,
+                    metavar="MODE",
+                ),
+                option(
+                    "--exchange",
+                    text=mark("only those on this exchange"),
+                    **LIST_OF,
+                    type=argument_types.words,
+                    metavar="NAME",
+                ),
+                option(
+                    "--symbol",
+                    text=mark("only those that trade this symbol; `SOL*` matches all that begin with SOL"),
+                    **LIST_OF,
+                    type=argument_types.words,
+                    metavar="SYMBOL",
+                ),
+                option(
+                    "--tag",
+                    text=mark("only those with this tag"),
+                    **LIST_OF,
+                    type=argument_types.words,
+                    metavar="TAG",
+                ),
                 flag(
                     "--group",
-                    text=mark("grouped by the configs' metadata.tags; an instance stands under each of its tags"),
+                    text=mark(
+                        "group by the configs' metadata.tags; an instance is listed under each of its tags"
+                    ),
                 ),
                 option(
-                    "-w", "--watch", text=mark("draw it again every SECONDS (default: 2), until Ctrl-C"),
-                    type=argument_types.interval, nargs="?", const=2.0, metavar="SECONDS",
+                    "-w",
+                    "--watch",
+                    text=mark("refresh every SECONDS (default: 2), until Ctrl-C"),
+                    type=argument_types.interval,
+                    nargs="?",
+                    const=2.0,
+                    metavar="SECONDS",
                 ),
                 WORST_FIRST,
             ),
-            ("ps", "ps --sort worst", "ps --state failed,unhealthy", "ps --exchange backpack --symbol 'SOL*'", "ps --group --watch 5", "ps --format github", "ps --json"),
+            (
+                "ps",
+                "ps --sort worst",
+                "ps --state failed,unhealthy",
+                "ps --exchange backpack --symbol 'SOL*'",
+                "ps --group --watch 5",
+                "ps --format github",
+                "ps --json",
+            ),
         ),
         "list": Command(
-            "list.list_", mark("show the fleet as the old system did"), (*SELECTING, JSON, FORMAT), ("list", "list --json")
+            "list.list_",
+            mark("list the fleet in the old system's format"),
+            (*SELECTING, JSON, FORMAT),
+            ("list", "list --json"),
         ),
         "status": Command(
-            "status.status", mark("show one instance as JSON; exit code 0 when it runs and its bot needs no look, else 1"), (*SELECTING, JSON),
+            "status.status",
+            mark("show one instance as JSON; exit code 0 if it runs and its bot needs no attention, else 1"),
+            (*SELECTING, JSON),
             ("status bp_sol_01",),
         ),
         "stats": Command(
-            "stats.stats", mark("show what each instance uses, and what its bot reports"), (*SELECTING, JSON, FORMAT, WORST_FIRST),
+            "stats.stats",
+            mark("show what each instance uses, and what its bot reports"),
+            (*SELECTING, JSON, FORMAT, WORST_FIRST),
             ("stats", "stats bp_sol_01 bp_eth_01", "stats --format tsv > stats.tsv", "stats --json"),
         ),
         "top": Command(
-            "top.top", mark("watch the fleet full-screen, with keys to stop, start, restart"),
+            "top.top",
+            mark("watch the fleet full-screen, with keys to stop, start, restart"),
             (
                 *SELECTING,
                 option(
-                    "-i", "--interval",
-                    text=mark("between two looks at the fleet (default: 2)"), type=argument_types.interval, default=2.0, metavar="SECONDS",
+                    "-i",
+                    "--interval",
+                    text=mark("between two refreshes (default: 2)"),
+                    type=argument_types.interval,
+                    default=2.0,
+                    metavar="SECONDS",
                 ),
             ),
             ("top", "top --interval 5"),
         ),
         "history": Command(
             "history.history",
-            mark("show what the instances earned, day by day, and what happened to them; also those that are gone"),
+            mark("show what instances earned, day by day, and what happened to them, removed ones too"),
             (
-                *SELECTING, JSON, FORMAT,
+                *SELECTING,
+                JSON,
+                FORMAT,
                 option(
-                    "--since", text=mark("only from then on: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
-                    type=argument_types.moment, metavar="TIME",
+                    "--since",
+                    text=mark("only from then on: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
+                    type=argument_types.moment,
+                    metavar="TIME",
                 ),
                 flag("--trades", text=mark("print every trade as CSV, for a tax adviser")),
             ),
-            ("history", "history bp_sol_01 --since 7d", "history --trades --since 2026-01-01 > trades.csv", "history --json"),
+            (
+                "history",
+                "history bp_sol_01 --since 7d",
+                "history --trades --since 2026-01-01 > trades.csv",
+                "history --json",
+            ),
         ),
         "logs": Command(
-            "logs.logs", mark("show what the bots print"),
+            "logs.logs",
+            mark("show the bots' output"),
             (
                 *SELECTING,
-                flag("-f", "--follow", text=mark("go on as new lines come")),
+                flag("-f", "--follow", text=mark("follow the output")),
                 option(
-                    "-n", "--tail", text=mark("only the last N lines of each; with --grep, of those that match"),
-                    type=argument_types.count, metavar="N",
+                    "-n",
+                    "--tail",
+                    text=mark("only the last N lines of each; with --grep, of those that match"),
+                    type=argument_types.count,
+                    metavar="N",
                 ),
                 option(
-                    "--since", text=mark("only lines from then on: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
-                    type=argument_types.moment, metavar="TIME",
+                    "--since",
+                    text=mark("only lines since then: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
+                    type=argument_types.moment,
+                    metavar="TIME",
                 ),
-                option("--until", text=mark("only lines up to then"), type=argument_types.moment, metavar="TIME"),
                 option(
-                    "--grep", text=mark("only lines in which this regular expression matches; (?i) ignores case"),
-                    type=argument_types.pattern, metavar="PATTERN",
+                    "--until", text=mark("only lines until then"), type=argument_types.moment, metavar="TIME"
+                ),
+                option(
+                    "--grep",
+                    text=mark("only lines that match this regular expression; (?i) ignores case"),
+                    type=argument_types.pattern,
+                    metavar="PATTERN",
                 ),
                 flag("--errors", text=mark("only what was printed to stderr")),
-                flag("-t", "--timestamps", text=mark("show the engine's time stamps; the day, for lines of older files")),
-                flag("--json", text=mark("print a JSON object a line")),
+                flag(
+                    "-t",
+                    "--timestamps",
+                    text=mark("show the engine's timestamps; for lines of older files, the day"),
+                ),
+                flag("--json", text=mark("print one JSON object per line")),
             ),
             (
-                "logs -f", "logs --tail 100 bp_sol_01", "logs --since 2h --errors", "logs --grep '(?i)filled|cancel' bp_sol_01",
+                "logs -f",
+                "logs --tail 100 bp_sol_01",
+                "logs --since 2h --errors",
+                "logs --grep '(?i)filled|cancel' bp_sol_01",
                 "logs --since '2026-01-31 08:00' --until 2026-01-31T09:00:00+08:00",
             ),
         ),
     },
-    mark("reach"): {
+    mark("access"): {
         "exec": Command(
-            "exec.exec_", mark("run a command, or a shell, in an instance's container"),
+            "exec.exec_",
+            mark("run a command, or a shell, in an instance's container"),
             (
                 option("instance", text=mark("the instance"), metavar="ID"),
                 option(
-                    "arguments", text=mark("the command with its own options (default: a shell)"),
-                    nargs=argparse.REMAINDER, metavar="COMMAND",
+                    "arguments",
+                    text=mark("the command with its own options (default: a shell)"),
+                    nargs=argparse.REMAINDER,
+                    metavar="COMMAND",
                 ),
             ),
             ("exec bp_sol_01", "exec bp_sol_01 ls -la /app/logs", "exec bp_sol_01 cat /app/run.py > run.py"),
         ),
         "open": Command(
-            "open.open_", mark("open an instance's web page in the browser"),
+            "open.open_",
+            mark("open an instance's web page in the browser"),
             (*SELECTING, JSON, flag("--print", text=mark("only print the address"))),
             ("open bp_sol_01", "open --print bp_sol_01"),
         ),
         "completion": Command(
-            "completion.completion_", mark("print the script with which a shell completes commands and instances"),
+            "completion.completion_",
+            mark("print the script with which a shell completes commands and instances"),
             (option("shell", text=mark("the shell"), choices=("bash", "zsh", "fish"), metavar="SHELL"),),
-            ("completion bash >> ~/.bashrc", "completion zsh > ~/.zfunc/_manager", "completion fish > ~/.config/fish/completions/manager.fish"),
+            (
+                "completion bash >> ~/.bashrc",
+                "completion zsh > ~/.zfunc/_manager",
+                "completion fish > ~/.config/fish/completions/manager.fish",
+            ),
         ),
     },
-    mark("look after"): {
+    mark("maintenance"): {
         "doctor": Command(
-            "doctor.doctor", mark("say what is wrong with machine, engine and project, and what to do about it"),
+            "doctor.doctor",
+            mark("check the machine, the engine and the project, and suggest remedies"),
             (
-                JSON, FORMAT,
-                option("--report", text=mark("also write a report without credentials and names, for a bug report"), metavar="FILE"),
+                JSON,
+                FORMAT,
+                option(
+                    "--report",
+                    text=mark("also write a report for bug reports, without credentials and names"),
+                    metavar="FILE",
+                ),
             ),
             ("doctor", "doctor --report report.txt"),
         ),
         "backup": Command(
-            "backup.backup", mark("save databases, configs and state into one file; running bots go on"),
+            "backup.backup",
+            mark("back up databases, configs and state into one file, while the bots run"),
             (*SELECTING, JSON, BACKUPS_IN, *RETENTION),
             ("backup", "backup --to /mnt/disk/botfleet --keep 30", "backup verify FILE"),
         ),
         "backup verify": Command(
-            "backup.backup_verify", mark("prove backups: checksums, content, every database"),
+            "backup.backup_verify",
+            mark("verify backups: checksums, content, every database"),
             (option("files", text=mark("backups"), nargs="+", metavar="FILE"), JSON),
             ("backup verify volumes/backups/backup-botfleet-20260301-040000.tar.gz",),
         ),
-        "backup list": Command("backup.backup_list", mark("show the backups there are"), (BACKUPS_IN, JSON, FORMAT)),
+        "backup list": Command("backup.backup_list", mark("list the backups"), (BACKUPS_IN, JSON, FORMAT)),
         "restore": Command(
-            "restore.restore", mark("bring back what a backup holds; what is there now is moved aside"),
+            "restore.restore",
+            mark("restore a backup; present files are moved aside"),
             (
                 option("file", text=mark("a backup"), metavar="FILE"),
-                option("ids", text=mark("instances (default: everything in the backup)"), nargs="*", metavar="ID"),
-                JSON, LOCK_WAIT, DRY_RUN,
+                option(
+                    "ids", text=mark("instances (default: everything in the backup)"), nargs="*", metavar="ID"
+                ),
+                JSON,
+                LOCK_WAIT,
+                DRY_RUN,
             ),
             ("restore --dry-run FILE", "restore FILE bp_sol_01"),
         ),
     },
-    mark("watch over"): {
+    mark("monitoring"): {
         "watch": Command(
-            "watch.watch", mark("stay, keep instances.json fresh, mend after the engine's death, send alerts"), (),
-            ("watch", "install-service"),
+            "watch.watch",
+            mark(
+                "run in the foreground: keep instances.json current, restart bots after an"
+                " engine crash, send alerts"
+            ),
+            (METRICS,),
+            ("watch", "watch --metrics 127.0.0.1:9095", "install-service"),
         ),
         "alert test": Command(
-            "alert.alert_test", mark("send a test message to every address of alerts.urls"), (JSON,), ("alert test",)
+            "alert.alert_test",
+            mark("send a test message to every address of alerts.urls"),
+            (JSON,),
+            ("alert test",),
         ),
         "install-service": Command(
-            "install_service.install_service", mark("run `manager watch` as a systemd service, from boot on"),
+            "install_service.install_service",
+            mark("run `manager watch` as a systemd service that starts at boot"),
             (
-                flag("--print", text=mark("only show the unit")),
+                METRICS,
+                flag("--print", text=mark("only print the unit")),
                 flag("--remove", text=mark("stop the service and remove the unit")),
             ),
             ("install-service", "install-service --print"),
@@ -324,79 +491,138 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
     },
     mark("configs and files"): {
         "init": Command(
-            "init.init", mark("make a fleet folder: settings, templates and one example, which trades on paper"),
-            (option("folder", text=mark("the folder (default: this one)"), nargs="?", default=".", metavar="DIR"),),
+            "init.init",
+            mark("create a fleet folder: settings, templates and one example, which trades on paper"),
+            (
+                option(
+                    "folder",
+                    text=mark("the folder (default: this one)"),
+                    nargs="?",
+                    default=".",
+                    metavar="DIR",
+                ),
+            ),
             ("init", "init ~/fleet"),
         ),
         "config": Command(
-            "config.config", mark("show the configs as they are understood"),
-            (*SELECTING, JSON, flag("--check", text=mark("only say whether the configs are sound"))),
+            "config.config",
+            mark("show the configs with all defaults resolved"),
+            (*SELECTING, JSON, flag("--check", text=mark("only check whether the configs are valid"))),
             ("config bp_sol_01", "config --check"),
         ),
         "config schema": Command(
-            "config.schema", mark("print the JSON Schema of a config, for editors"), (),
+            "config.schema",
+            mark("print the JSON Schema of a config, for editors"),
+            (),
             ("config schema", "config schema > config/schema.json"),
         ),
         "new": Command(
-            "new.new", mark("make a config from a template"),
+            "new.new",
+            mark("create a config from a template"),
             (
                 option(
-                    "--template", text=mark("a file of config/templates, without .json, or any config file"),
+                    "--template",
+                    text=mark("a file of config/templates, without .json, or any config file"),
                     metavar="T",
                 ),
-                option("--id", text=mark("the new instance's id; the file bears it too"), metavar="ID"),
+                option("--id", text=mark("the new instance's id, which also names its file"), metavar="ID"),
                 option("--symbol", text=mark("what it trades"), metavar="S"),
-                option("--exchange", text=mark("where (default: the template's)"), metavar="E"),
-                option("--port", text=mark("its web port (default: the next free one)"), type=int, metavar="P"),
-                option("--lower", text=mark("the grid's lower bound, a price"), type=argument_types.number, metavar="PRICE"),
-                option("--upper", text=mark("the grid's upper bound, a price"), type=argument_types.number, metavar="PRICE"),
-                option("--quantity", text=mark("one order's quantity"), type=argument_types.number, metavar="Q"),
-                option("--max-position", text=mark("the largest position"), type=argument_types.number, metavar="Q"),
+                option("--exchange", text=mark("the exchange (default: the template's)"), metavar="E"),
                 option(
-                    "--set", text=mark("any other key: path.to.key=VALUE, VALUE as in JSON or a plain text"),
-                    action="append", default=[], metavar="KEY=VALUE",
+                    "--port", text=mark("its web port (default: the next free one)"), type=int, metavar="P"
                 ),
-                flag("--list", text=mark("show the templates")), FORMAT, JSON, LOCK_WAIT, DRY_RUN,
+                option(
+                    "--lower",
+                    text=mark("the grid's lower bound, a price"),
+                    type=argument_types.number,
+                    metavar="PRICE",
+                ),
+                option(
+                    "--upper",
+                    text=mark("the grid's upper bound, a price"),
+                    type=argument_types.number,
+                    metavar="PRICE",
+                ),
+                option(
+                    "--quantity", text=mark("one order's quantity"), type=argument_types.number, metavar="Q"
+                ),
+                option(
+                    "--max-position",
+                    text=mark("the largest position"),
+                    type=argument_types.number,
+                    metavar="Q",
+                ),
+                option(
+                    "--set",
+                    text=mark("any other key: path.to.key=VALUE, VALUE as JSON or plain text"),
+                    action="append",
+                    default=[],
+                    metavar="KEY=VALUE",
+                ),
+                flag("--list", text=mark("list the templates")),
+                FORMAT,
+                JSON,
+                LOCK_WAIT,
+                DRY_RUN,
             ),
             (
                 "new --list",
                 "new --template perp_grid --id bp_btc_01 --symbol BTC_USDC_PERP --lower 90000 --upper 110000"
                 " --quantity 0.001 --max-position 0.01",
-                "new --template config/active/bp_sol_01.json --id bp_sol_03 --symbol SOL_USDC_PERP --set grid_num=30",
+                "new --template config/active/bp_sol_01.json --id bp_sol_03 --symbol SOL_USDC_PERP --set"
+                " grid_num=30",
             ),
         ),
         "import": Command(
-            "import_.import_", mark("take over a folder of the old system, which stays as it is"),
+            "import_.import_",
+            mark("import a folder of the old system, which is left unchanged"),
             (
                 option("folder", text=mark("the old system's folder"), metavar="DIR"),
                 option("ids", text=mark("instances (default: all of the folder)"), nargs="*", metavar="ID"),
-                flag("--yes", text=mark("do it; without this the plan is shown, and on a terminal asked for")),
-                flag("--stop-old", text=mark("stop the old daemons of what is taken over")),
+                flag(
+                    "--yes",
+                    text=mark(
+                        "carry out the plan without asking; otherwise it is shown, and on a"
+                        " terminal confirmed"
+                    ),
+                ),
+                flag("--stop-old", text=mark("stop the old daemons of the imported instances")),
                 flag("--logs", text=mark("also copy the dated logs")),
                 flag("--env", text=mark("also copy the values of .env, not only the names")),
-                JSON, LOCK_WAIT, DRY_RUN,
+                JSON,
+                LOCK_WAIT,
+                DRY_RUN,
             ),
             ("import ~/old", "import ~/old --yes", "import ~/old bp_sol_01 --stop-old --yes"),
         ),
         "compose": Command(
-            "compose.compose", mark("render compose.yaml"),
-            (LOCK_WAIT, flag("--stdout", text=mark("print the file, write nothing"))), ("compose", "compose --stdout"),
+            "compose.compose",
+            mark("render compose.yaml"),
+            (LOCK_WAIT, flag("--stdout", text=mark("print the file, write nothing"))),
+            ("compose", "compose --stdout"),
         ),
         "export": Command(
-            "export.export_", mark("write logs/instances.json now"), (JSON, LOCK_WAIT), ("export", "export --lock-wait 60")
+            "export.export_",
+            mark("write logs/instances.json now"),
+            (JSON, LOCK_WAIT),
+            ("export", "export --lock-wait 60"),
         ),
         "build": Command(
-            "build.build", mark("build the bot image"),
+            "build.build",
+            mark("build the bot image"),
             (
                 option("--bot", text=mark("a bot of your own: the folder with its run.py"), metavar="DIR"),
                 option("--tag", text=mark("the image's name (default: what the fleet uses)"), metavar="TAG"),
-                flag("--no-cache", text=mark("build every layer anew")),
+                flag("--no-cache", text=mark("build every layer again")),
             ),
             ("build", "build --bot ../my-bot"),
         ),
     },
-}  # fmt: skip
-"""Every command, in the order and under the heads of `manager --help`. A command of two words is written as two."""
+}
+"""Every command, in the order and under the heads of `manager --help`.
+
+A command of two words is written as two.
+"""
 
 COMMANDS: Mapping[str, Command] = {
     name: command for group in GROUPS.values() for name, command in group.items()

@@ -1,7 +1,7 @@
-"""What the shell offers behind `manager …` at a TAB: asked anew each time, so it must be quick. No engine, no validator.
+"""Complete command lines for shells. It runs at every TAB, so it must be fast: no engine, no validator.
 
-A shell asks `manager __complete WORD…`, the words before the cursor, the last of them the one that is being written. The answer
-is a line an offer, `WORD<TAB>what it is`; the line `:files` leaves it to the shell to offer paths.
+A shell calls `manager __complete WORD…` with the words before the cursor, the last one incomplete. The answer
+has one candidate per line, `WORD<TAB>description`; the line `:files` makes the shell complete paths.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ complete -F _manager manager
 """,
     "zsh": """\
 #compdef manager
-# manager, in zsh: eval "$(manager completion zsh)" in ~/.zshrc, after compinit; or a file _manager in a folder of $fpath
+# manager, in zsh: eval "$(manager completion zsh)" in ~/.zshrc, after compinit; or a file _manager in a
+# folder of $fpath
 _manager() {
     local offer
     local -a offers
@@ -83,39 +84,44 @@ complete -c manager -f -a '(__manager_offers)'
 
 
 def answer(words: Sequence[str]) -> str:
-    """All offers, a line each. Whatever is wrong with the project, there is no complaint in the middle of a TAB."""
+    """Return all candidates, one per line.
+
+    Errors in the project are ignored, because a TAB must not print them.
+    """
     *before, current = words or [""]
-    found = offers([each for each in before if each != "="], "" if current == "=" else current)
-    return "".join(f"{word}\t{text}\n" if text else f"{word}\n" for word, text in found)
+    candidates = offers([word for word in before if word != "="], "" if current == "=" else current)
+    return "".join(f"{word}\t{text}\n" if text else f"{word}\n" for word, text in candidates)
 
 
 def offers(before: Sequence[str], current: str) -> list[Offer]:
-    """What may stand where `current` is being written, after the words before it."""
+    """Return the candidates for `current`, after the words before it."""
     project_dir, rest = _project_dir(before)
     if rest is None:
         return [(FILES, "")] if before[-1] == "--project-dir" else _beginning(_languages(), current)
     name, rest = _command(rest)
     if name not in COMMANDS:
-        return _beginning([*_commands(name), *((each, "") for each in GLOBAL_OPTIONS if not name)], current)
+        return _beginning([*_commands(name), *((flag, "") for flag in GLOBAL_OPTIONS if not name)], current)
     both = _beginning(_commands(name), current) if not rest else []
     return [*both, *_of_command(name, rest, current, project_dir)]
 
 
 def ids(project_dir: Path | None) -> list[str]:
-    """The instances that the config files and the state folder know of, without asking anybody."""
+    """Return the instances in the config files and the state folder, without asking the engine."""
     try:
         folder = project.find(Path.cwd()) if project_dir is None else project.at(project_dir)
     except ManagerError:
         return []
-    found = {_id_of(path) for path in _listed(folder / "config" / "active") if path.suffix == ".json"}
-    found |= {
+    instances = {_id_of(path) for path in _listed(folder / "config" / "active") if path.suffix == ".json"}
+    instances |= {
         path.name for path in _listed(_data_dir(folder) / "state") if path.name[0] != "." and path.is_dir()
     }
-    return sorted(found)
+    return sorted(instances)
 
 
 def _project_dir(before: Sequence[str]) -> tuple[Path | None, list[str] | None]:
-    """(the folder named, the words behind the options that stand before the command; None in the middle of one)."""
+    """Return (the project folder given, the words after the global options; None if an option lacks its
+    value).
+    """
     folder, rest = None, list(before)
     while rest and rest[0].startswith("-"):
         option, equals, value = rest.pop(0).partition("=")
@@ -130,7 +136,7 @@ def _project_dir(before: Sequence[str]) -> tuple[Path | None, list[str] | None]:
 
 
 def _command(rest: list[str]) -> tuple[str, list[str]]:
-    """The command's name and what stands behind it; a half one (`config` of `config schema`) as far as it goes."""
+    """Return the command's name and the words after it; of a command of two words possibly only the first."""
     two = " ".join(rest[:2])
     if two in COMMANDS:
         return two, rest[2:]
@@ -138,7 +144,7 @@ def _command(rest: list[str]) -> tuple[str, list[str]]:
 
 
 def _commands(first: str) -> Iterator[Offer]:
-    """The commands, or the second words of those that begin with `first`."""
+    """Return the commands, or the second words of those that begin with `first`."""
     for name, command in COMMANDS.items():
         head, _space, tail = name.partition(" ")
         if not first:
@@ -159,15 +165,15 @@ def _of_command(name: str, rest: Sequence[str], current: str, project_dir: Path 
             if flag.startswith("--")
         ]
         return _beginning(offered, current)
-    positional = next((each for each in actions if not each.option_strings), None)
-    if positional is None or (positional.nargs is None and any(not each.startswith("-") for each in rest)):
+    positional = next((action for action in actions if not action.option_strings), None)
+    if positional is None or (positional.nargs is None and any(not word.startswith("-") for word in rest)):
         return []
     taken = set(rest)
-    return [each for each in _values(positional, current, project_dir) if each[0] not in taken]
+    return [offer for offer in _values(positional, current, project_dir) if offer[0] not in taken]
 
 
 def _actions(name: str) -> list[argparse.Action]:
-    """The options and arguments of a command, as its parser has them."""
+    """Return the options and arguments of a command, as its parser has them."""
     command = argparse.ArgumentParser(add_help=False)
     for add in COMMANDS[name].options:
         add(command)
@@ -176,42 +182,44 @@ def _actions(name: str) -> list[argparse.Action]:
 
 
 def _taking_value(actions: Sequence[argparse.Action], word: str) -> argparse.Action | None:
-    """The option that the word is, if a value must follow it."""
-    return next((each for each in actions if word in each.option_strings and each.nargs in (None, 1)), None)
+    """Return the option of this name, if a value must follow it."""
+    return next(
+        (action for action in actions if word in action.option_strings and action.nargs in (None, 1)), None
+    )
 
 
 def _values(action: argparse.Action, current: str, project_dir: Path | None) -> list[Offer]:
-    """What an option or argument takes, as far as that can be known."""
+    """Return the candidates for the value of an option or argument."""
     if action.metavar == "ID":
-        return _beginning(((each, "") for each in ids(project_dir)), current)
+        return _beginning(((instance, "") for instance in ids(project_dir)), current)
     if action.metavar in PATH_METAVARS:
         return [(FILES, "")]
     if action.metavar == "STATE":
-        return _beginning(((each, _(each)) for each in argument_types.all_states()), current)
+        return _beginning(((state, _(state)) for state in argument_types.all_states()), current)
     if action.metavar == "FORMAT":
         from manager.util import drawn_table  # tabulate: 60 ms, where nothing else is offered
 
-        return _beginning(((each, "") for each in drawn_table.formats()), current)
+        return _beginning(((style, "") for style in drawn_table.formats()), current)
     if action.metavar == "LANG":
         return _beginning(_languages(), current)
-    return _beginning(((str(each), "") for each in action.choices or ()), current)
+    return _beginning(((str(choice), "") for choice in action.choices or ()), current)
 
 
 def _languages() -> list[Offer]:
-    return [(each, "") for each in i18n.LANGUAGES]
+    return [(tag, "") for tag in i18n.LANGUAGES]
 
 
-def _beginning(found: Iterable[Offer], current: str) -> list[Offer]:
-    return list(dict(each for each in found if each[0].startswith(current)).items())
+def _beginning(candidates: Iterable[Offer], current: str) -> list[Offer]:
+    return list(dict(offer for offer in candidates if offer[0].startswith(current)).items())
 
 
 def _id_of(path: Path) -> str:
-    """What a config file calls its instance; its name where it cannot be read."""
+    """Return a config file's instance id; its file name if it cannot be read."""
     try:
-        found = json.loads(strict_json.read_bytes(path, strict_json.MAX_BYTES))["metadata"]["instance_id"]
+        name = json.loads(strict_json.read_bytes(path, strict_json.MAX_BYTES))["metadata"]["instance_id"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return path.stem
-    return found if isinstance(found, str) and found.isprintable() else path.stem
+    return name if isinstance(name, str) and name.isprintable() else path.stem
 
 
 def _data_dir(folder: Path) -> Path:

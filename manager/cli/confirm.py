@@ -1,4 +1,7 @@
-"""Asks before a command stops a whole fleet that trades with real money. `--yes` and a pipe are not asked, and `halt` never asks."""
+"""Ask for confirmation before a fleet with live bots is stopped.
+
+Not with `--yes`, not in a pipe, never for `halt`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from manager.util import prompt
 
 
 def stops_live_bots(session: Session, args: Namespace, question: str) -> bool:
-    """Return whether the command may go on. `question` has `{count}` and `{ids}` of the live bots that run."""
+    """Return whether the command may continue.
+
+    `question` has `{count}` and `{ids}` of the running live bots.
+    """
     if args.yes or args.ids or args.config or args.dry_run or args.json or not prompt.is_possible():
         return True
     try:

@@ -1,4 +1,4 @@
-"""The command line: arguments in, an exit code out. The only place that catches errors."""
+"""Run the command line: arguments in, an exit code out. The only place that catches errors."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ from manager.errors import BUG, OK, USAGE, ManagerError
 from manager.i18n import Text, _
 
 INTERRUPTED = 130
-"""128 + SIGINT, as a shell reports it."""
+"""128 + SIGINT, as shells report it."""
 
 OBJECTS_BEFORE_COLLECTION = 50_000
-"""Modules that are being loaded are no garbage: to look through them again and again costs each command 4 ms."""
+"""Collecting garbage while modules are loaded finds none, and costs each command 4 ms."""
 
 COMPLETE = "__complete"
-"""What a shell's completion script calls; no command of a person's."""
+"""Called by the shells' completion scripts, not by users."""
 
 NAMING = frozenset({"up", "start", "restart"})
-"""With these `--config FILE --instance-id ID` names the config's instance."""
+"""Commands in which `--config FILE --instance-id ID` assigns an id to the config's instance."""
 
 
 def entry_point() -> None:
-    """The `manager` script. What the terminal's encoding cannot show is escaped: it must not end a command."""
+    """Run the `manager` script.
+
+    Characters that the terminal cannot show are escaped, so that they cause no error.
+    """
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     _open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -44,11 +47,11 @@ def entry_point() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
-        os._exit(code)  # what an interpreter tidies up at its end costs 12 ms, and nobody needs it
+        os._exit(code)  # the interpreter's clean-up costs 12 ms, and is not needed
 
 
 def _open_standard_streams() -> None:
-    """Those that a caller has closed (`>&-`) lead nowhere: a command must not end for that, nor a file get their number."""
+    """Open closed standard streams (`>&-`) on /dev/null, so that no other file gets their number."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
@@ -56,7 +59,7 @@ def _open_standard_streams() -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs one command. Returns its exit code; only argparse's own exit on --help is an exception."""
+    """Run one command. Returns its exit code; only argparse exits itself, on --help."""
     i18n.use(_language_asked(argv) or i18n.language_from(os.environ))
     if argv[:1] == [COMPLETE]:
         from manager.cli import completion
@@ -74,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """Do the work and return its exit code; what it raises is said, and has an exit code too."""
+    """Do the work and return its exit code; print errors, which have exit codes too."""
     try:
         return work()
     except ManagerError as error:
@@ -88,12 +91,12 @@ def guarded(work: Callable[[], int]) -> int:
 
         console.discard_output(sys.stdout)  # not even the flush at exit
         return OK
-    except Exception:  # noqa: BLE001 - a bug: its traceback goes to a file, not into a trader's face
+    except Exception:  # noqa: BLE001 - a bug: its traceback goes to a file, and one line is printed
         return _bug()
 
 
 def _language_asked(argv: Sequence[str]) -> str | None:
-    """The `--lang` of a command line that is not parsed yet: its help and its errors are to speak that language too."""
+    """Return the `--lang` of a command line that is not parsed yet, because help and usage errors need it."""
     asked = None
     words = list(argv[: argv.index("--")] if "--" in argv else argv)
     for word, following in pairwise([*words, ""]):
@@ -104,7 +107,9 @@ def _language_asked(argv: Sequence[str]) -> str | None:
 
 
 def _command_asked(words: Sequence[str]) -> str | None:
-    """The command, where it stands before every option that could have a value: then no other's parser is needed."""
+    """Return the command, if it precedes all options that may have a value: then only its parser is
+    needed.
+    """
     return words[0] if words and words[0] in COMMANDS else None
 
 
@@ -123,7 +128,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _apply_instance_id(args: argparse.Namespace) -> None:
-    """`--instance-id` is one more id, but when a config is started: then it names that config's instance."""
+    """Treat `--instance-id` as one more id, unless a config is started: then it assigns that id."""
     if args.instance_id is None:
         return
     if not (args.config and args.command in NAMING):
@@ -136,7 +141,7 @@ def _complain(text: str) -> None:
 
 
 def _bug() -> int:
-    """Writes the traceback where a bug report finds it."""
+    """Write the traceback to a file, for a bug report."""
     import tempfile
     import traceback
 
@@ -150,6 +155,8 @@ def _bug() -> int:
         where = str(Text("the traceback is in {path}", path=path))
     except OSError:
         where = text
-    what = text.strip().splitlines()[-1]
-    _complain(f"{_('error')}: {Text('this is a bug in botfleet ({what}); {where}', what=what, where=where)}")
+    summary = text.strip().splitlines()[-1]
+    _complain(
+        f"{_('error')}: {Text('this is a bug in botfleet ({what}); {where}', what=summary, where=where)}"
+    )
     return BUG

@@ -1,4 +1,4 @@
-"""What commands say besides what they show or do: other folders' containers, strays, configs that cannot be used."""
+"""Print warnings that several commands share: foreign containers, unexpected ones, invalid configs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from manager.util import console
 
 
 def one_output(args: Namespace) -> None:
-    """Raise UsageError where a table and JSON are both asked for."""
+    """Raise UsageError if both a table format and JSON are requested."""
     if args.json and args.format:
-        raise UsageError("--format has no meaning with --json, which is no table")
+        raise UsageError("--format cannot be used with --json, which prints no table")
 
 
 def say_problems(project: Project) -> None:
-    """Say what cannot be used, each problem on its line of standard error."""
+    """Print each problem of the project on standard error."""
     for problem in project.problems:
         console.error(problem)
 
 
 def say_foreign(snapshot: FleetSnapshot) -> bool:
-    """Say it when containers of this fleet's name are another folder's; return whether all are ours."""
+    """Print which containers with this fleet's name belong to another folder; return whether all are ours."""
     problems = snapshot.foreign()
     for problem in problems:
         console.error(problem)
@@ -33,15 +33,15 @@ def say_foreign(snapshot: FleetSnapshot) -> bool:
 
 
 def say_strays(snapshot: FleetSnapshot) -> None:
-    """Say which containers bear our labels and must not be there."""
+    """Print which containers have our labels but should not exist."""
     for container in snapshot.observed.strays:
         console.warning(stray_text(container))
 
 
 def stray_text(stray: Container) -> Text:
-    """Return what to say of a container that bears an instance's labels and is not its container."""
+    """Return the warning for a container that has an instance's labels and is not its container."""
     return Text(
-        "{name} ({status}) bears the labels of {id} but is not its container; `docker rm -f {name}` removes it",
+        "{name} ({status}) has the labels of {id} but is not its container; `docker rm -f {name}` removes it",
         name=stray.name,
         status=stray.status,
         id=stray.instance,
@@ -49,6 +49,6 @@ def stray_text(stray: Container) -> Text:
 
 
 def after_showing(snapshot: FleetSnapshot) -> int:
-    """Say which configs cannot be used. Returns the exit code."""
+    """Print which configs are invalid. Returns the exit code."""
     say_problems(snapshot.project)
     return BAD_CONFIG if snapshot.project.problems else OK

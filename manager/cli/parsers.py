@@ -1,4 +1,4 @@
-"""The command line's parsers, made of command_table.py in the language in use. Runs nothing."""
+"""Build the parsers from command_table.py, in the language in use. Runs nothing."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from manager.i18n import Text, _, mark
 EPILOG = mark("""\
 examples:
   manager up --wait                  start the fleet and wait until it is healthy
-  manager ps                         one line an instance
+  manager ps                         show the fleet, one line per instance
   manager logs -f bp_sol_01          follow one bot
-  manager restart bp_eth_02          stop it, start it, with its config as it is now
+  manager restart bp_eth_02          stop and start it with its current config
   manager status --config config/active/bp_sol_01.json
   manager down                       stop and remove all containers; logs and databases stay
-exit codes: 0 well, 1 not running or some failed, 2 usage, 3 a bug, 4 config, 5 no engine, 6 timed out or killed, 7 locked
+exit codes: 0 success, 1 not running or some failed, 2 usage, 3 a bug, 4 config, 5 no engine,
+            6 timed out or killed, 7 locked
 """)
 
 
@@ -30,8 +31,8 @@ USUAL_COLUMNS = 80
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """argparse makes one for each option it is told of, and each would load `shutil` for the terminal's
-    width.
+    """Format help without loading `shutil` for the terminal's width, which argparse would do for every
+    option.
     """
 
     def __init__(self, prog: str) -> None:
@@ -39,7 +40,7 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
 
 def _columns() -> int:
-    """COLUMNS where it is set, else the terminal's width."""
+    """Return COLUMNS if set, else the terminal's width."""
     asked = os.environ.get("COLUMNS", "")
     if asked.isascii() and asked.isdigit() and int(asked) > 0:
         return int(asked)
@@ -50,16 +51,16 @@ def _columns() -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """Usage errors in one line, with our exit code."""
+    """Print usage errors in one line, and exit with our exit code."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.print_usage(sys.stderr)
-        text = Text("{prog}: {why}; `{prog} --help` shows what there is", prog=self.prog, why=message)
+        text = Text("{prog}: {why}; see `{prog} --help`", prog=self.prog, why=message)
         self.exit(USAGE, f"{text}\n")
 
 
 def words(argv: list[str]) -> list[str]:
-    """The command line with a command of two words (`config schema`) joined into one word of argparse's."""
+    """Return the command line with a command of two words (`config schema`) joined into one."""
     joined = list(argv)
     for index, (first, second) in enumerate(pairwise(argv)):
         if first in COMMANDS or f"{first} {second}" in COMMANDS:
@@ -70,9 +71,9 @@ def words(argv: list[str]) -> list[str]:
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The command line in the language in use.
+    """Return the parser, in the language in use.
 
-    `only`: with this command alone, which is a third of the work.
+    `only`: with this command alone, which takes a third of the time.
     """
     argparse_i18n.translate()
     root = Parser(
@@ -104,7 +105,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
 
 
 def _add_command(commands: Any, name: str, command: Command) -> None:
-    examples = "\n".join(f"  manager {each}" for each in command.examples)
+    examples = "\n".join(f"  manager {example}" for example in command.examples)
     added = commands.add_parser(
         name,
         description=_sentence(_(command.text)),
@@ -118,10 +119,12 @@ def _add_command(commands: Any, name: str, command: Command) -> None:
 
 
 def _overview() -> str:
-    """The commands, a line each, under the heads of their groups."""
+    """Return the commands, one per line, under their groups' headings."""
     width = max(map(len, COMMANDS))
     return "\n\n".join(
-        "\n".join([f"{_(head)}:", *(f"  {name:<{width}}  {_(each.text)}" for name, each in group.items())])
+        "\n".join(
+            [f"{_(head)}:", *(f"  {name:<{width}}  {_(command.text)}" for name, command in group.items())]
+        )
         for head, group in GROUPS.items()
     )
 
@@ -131,7 +134,7 @@ def _sentence(text: str) -> str:
 
 
 def _add_language(command: argparse.ArgumentParser, default: str | None) -> None:
-    """Before or after the command's name."""
+    """Add `--lang`, which may precede or follow the command's name."""
     command.add_argument(
         "--lang",
         type=argument_types.language,

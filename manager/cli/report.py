@@ -1,4 +1,4 @@
-"""What a changing command says: its plan, each action as it ends, and what all of it comes to."""
+"""Print a changing command's plan, its actions as they end, and its result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from manager.cli.notices import say_problems
 from manager.errors import OK
 from manager.fleet import display
-from manager.fleet.supervisor_state import Position
+from manager.fleet.bot_report import Position
 from manager.i18n import Text, _, mark
 from manager.ops import plan
 from manager.ops.action import Kind
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 
 class Reporter:
-    """Prints what a command tells while it is under way; in a `with`, so that its last line is cleared whatever happens.
+    """Print progress. Use it in a `with` statement, so that its last line is always cleared.
 
-    With `as_json` only warnings are said, on standard error. On a terminal, what is still under way stands on the last line.
+    With `as_json` only warnings are printed, on standard error. On a terminal, the last line shows what is in
+    progress.
     """
 
     def __init__(self, *, as_json: bool = False) -> None:
@@ -80,13 +81,16 @@ class Reporter:
 
 
 def say_plan(planned: Planned, changes: Mapping[str, Sequence[Text]], *, as_json: bool) -> int:
-    """Show what would be done, and `changes`: what a changed config changes, by instance. Returns the exit code."""
+    """Print what would be done, and `changes`: what a changed config changes, by instance.
+
+    Returns the exit code.
+    """
     if as_json:
         console.say_json(
             [
                 {
                     **_action_object(action),
-                    "changes": [str(each) for each in changes.get(action.instance, ())],
+                    "changes": [str(change) for change in changes.get(action.instance, ())],
                 }
                 for action in planned.actions
             ]
@@ -103,9 +107,9 @@ def say_plan(planned: Planned, changes: Mapping[str, Sequence[Text]], *, as_json
 
 
 def say_result(result: Result, *, as_json: bool, with_problems: bool = False) -> int:
-    """Say how it went. Returns the exit code that all of it comes to; raises what the engine went away with.
+    """Print the result and return the exit code. Raises the error if the engine became unreachable.
 
-    `with_problems`: also says which configs cannot be used, after a command that needs none.
+    `with_problems`: also print which configs are invalid, after a command that needs none.
     """
     outcomes = result.outcomes
     if as_json:
@@ -125,15 +129,15 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
         if outcome.open_orders_left and not outcome.was_killed:
             console.error(
                 Text(
-                    "{id} has ended and reported {count} open orders left: look at the exchange",
+                    "{id} has stopped and reported {count} open orders left: check the exchange",
                     id=outcome.action.instance,
                     count=outcome.open_orders_left,
                 )
             )
     for instance in result.late:
         view = result.snapshot.views[instance]
-        why = display.note(view)
-        console.error(Text("{id} is {state}: {why}", id=instance, state=Text(view.verdict.state), why=why))
+        why = display.note(view) or Text("cause unknown")
+        console.error(Text("{id} is {state}: {why}", id=instance, state=Text(view.status.state), why=why))
     if result.engine_error is not None:
         raise result.engine_error
     if with_problems:
@@ -144,21 +148,21 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
 
 
 def killed_text(outcome: Outcome[Action]) -> Text:
-    """Return what a person must know of a bot that had to be killed."""
+    """Return the message for a bot that had to be killed."""
     if outcome.open_orders_left is None:
         return Text(
-            "{id} did not end in time and was killed; it did not report its orders: look at the exchange",
+            "{id} did not stop in time and was killed; it did not report its orders: check the exchange",
             id=outcome.action.instance,
         )
     return Text(
-        "{id} did not end in time and was killed; it reported {count} open orders left",
+        "{id} did not stop in time and was killed; it reported {count} open orders left",
         id=outcome.action.instance,
         count=outcome.open_orders_left,
     )
 
 
 def _say_drift(snapshot: FleetSnapshot, actions: Sequence[Action]) -> None:
-    """Say who runs an older image: a new one restarts nothing by itself."""
+    """Print who runs an older image, because a new one does not restart anything by itself."""
     touched = {action.instance for action in actions}
     behind = [
         instance
@@ -168,7 +172,7 @@ def _say_drift(snapshot: FleetSnapshot, actions: Sequence[Action]) -> None:
     if behind:
         console.say(
             Text(
-                "{count} of the instances run an older image; `manager upgrade` renews them: {ids}",
+                "{count} of the instances run an older image; `manager upgrade` upgrades them: {ids}",
                 count=len(behind),
                 ids=", ".join(behind),
             )
@@ -203,7 +207,10 @@ def action_line(action: Action) -> str:
 
 
 def position_text(position: Position | None) -> str:
-    """Return `, position -0.6 SOL`: orders are cancelled at a stop, and what was bought or sold stays. Empty where nobody said it."""
+    """Return `, position -0.6 SOL`, because a stop cancels orders and keeps the position.
+
+    Empty if unknown.
+    """
     if position is None:
         return ""
     return f", {Text('position {amount}', amount=position)}" if position.amount else f", {_('no position')}"

@@ -252,7 +252,7 @@ def _wait_until_ended(session: Session, instance: str, is_asked: threading.Event
         except EngineUnreachable:  # instances survive a restart of the engine
             polls = 0
             return False
-        state: State = "missing" if view is None else view.verdict.state
+        state: State = "missing" if view is None else view.status.state
         polls = polls + 1 if state in ENDED else 0
         if view is None or polls == ENDED_POLLS:
             last = state

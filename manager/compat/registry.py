@@ -218,7 +218,7 @@ class InstanceRegistry:
         """Return the ids of the manager's own records: containers, or without an engine all it ever knew."""
         if snapshot is not None:
             return snapshot.plan_input.containers.keys()
-        return set() if self._session is None else self._session.project().memory.instances.keys()
+        return set() if self._session is None else self._session.project().fleet_state.instances.keys()
 
     def problems_of(self, instance_id: str, record: Record) -> tuple[list[Problem], list[Problem]]:
         """Return (errors, warnings) of loading the config of a record."""

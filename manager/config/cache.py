@@ -99,7 +99,9 @@ def _stamp(path: Path | os.DirEntry[str]) -> list[Any]:
 
 
 def _plain_fleet(fleet: Fleet) -> dict[str, Any]:
-    """Convert the settings to plain data for `_fleet`: amounts as text, because JSON's numbers are not exact."""
+    """Convert the settings to plain data for `_fleet`: amounts as text, because JSON's numbers are not
+    exact.
+    """
     sums, limits = fleet.sums, fleet.limits
     return {
         **fleet._asdict(),

@@ -54,11 +54,14 @@ class Alerts(NamedTuple):
     message_interval: int = 30
     digest_at: str = "08:00"
     heartbeat: str = ""
-    """An address, or `${NAME}`, that is asked for every minute: who listens there notices that this stopped."""
+    """An address, or `${NAME}`, that is asked for every minute: who listens there notices that this
+    stopped.
+    """
 
 
 class Sums(NamedTuple):
-    """`[sums]` of config/fleet.toml: how amounts of several currencies are added up, which nobody does unasked.
+    """`[sums]` of config/fleet.toml: how amounts of several currencies are added up, which nobody does
+    unasked.
 
     `rates`: (currency, how much of `currency` one of it is).
     """
@@ -68,7 +71,9 @@ class Sums(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """`[limits]` of config/fleet.toml: what may be lost on one day, in the currency of `Sums`; 0 is no limit."""
+    """`[limits]` of config/fleet.toml: what may be lost on one day, in the currency of `Sums`; 0 is no
+    limit.
+    """
 
     fleet_daily_loss: Decimal = Decimal(0)
     account_daily_loss: Decimal = Decimal(0)
@@ -192,6 +197,11 @@ class Fleet(NamedTuple):
     def export_file(self) -> Path:
         """Return the path of `instances.json`, written for readers of the old system."""
         return self.data_dir / "logs" / "instances.json"
+
+    @property
+    def targets_file(self) -> Path:
+        """Return the file in which Prometheus finds the bots' own metrics."""
+        return self.state_dir / "targets.json"
 
     @property
     def web_host(self) -> str:

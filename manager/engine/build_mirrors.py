@@ -1,7 +1,8 @@
-"""Where a build may fetch packages from: the mirrors, proxies and certificates that the environment and pip's own config name.
+"""Collect where a build may fetch packages: mirrors, proxies and certificates of the environment and pip's
+config.
 
-They go into a build as files that exist only while a command of it runs (build secrets): a build argument would stay
-readable in the image's history.
+They are passed to a build as files that exist only while a command runs (build secrets): a build argument
+would remain readable in the image's history.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from manager.errors import ManagerError
 
 APT_MIRROR = "BOTFLEET_APT_MIRROR"
 EXTRA_CA = "BOTFLEET_CA"
-# Each of these replaces its tool's own list of authorities, so the first that is set is the whole list here too.
+# Each of these replaces its tool's own list of authorities, so the first that is set is the whole list here
+# too.
 CA_BUNDLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 PIP_KEYS = ("index-url", "extra-index-url", "trusted-host", "proxy")
@@ -34,7 +36,7 @@ SECRETS_IN_BUILD = "/run/secrets"
 
 @dataclass(frozen=True)
 class Mirrors:
-    """What the environment says about fetching. `pip` is keyed as pip's config is; `ca` is PEM text or empty."""
+    """Hold the settings for fetching. `pip` has the keys of pip's config; `ca` is PEM text or empty."""
 
     pip: Mapping[str, tuple[str, ...]]
     apt: str
@@ -42,7 +44,10 @@ class Mirrors:
     proxies: Mapping[str, str]
 
     def secrets(self) -> dict[str, str]:
-        """Every secret the Dockerfile may mount, by id. All are always given, empty where there is nothing to say."""
+        """Return every secret that the Dockerfile may mount, by id.
+
+        All are always given, unused ones empty.
+        """
         return {
             "pip.conf": self._pip_conf(),
             "apt.conf": self._apt_conf(),
@@ -51,7 +56,7 @@ class Mirrors:
         }
 
     def base_settings(self, ca_file: Path) -> str:
-        """The KEY=VALUE lines that scripts/base-image.sh reads from its stdin."""
+        """Return the KEY=VALUE lines that scripts/base-image.sh reads from its stdin."""
         lines = [f"{name}={value}" for name, value in self.proxies.items()]
         if self.apt:
             lines.append(f"mirror={self.apt}")
@@ -96,7 +101,7 @@ class Mirrors:
 
 
 def from_environment(environ: Mapping[str, str]) -> Mirrors:
-    """Reads the environment, pip's config and the certificate files they name."""
+    """Read the environment, pip's config and the certificate files that they name."""
     pip = _pip_config(environ)
     return Mirrors(
         pip={key: pip[key] for key in PIP_KEYS if key in pip},
@@ -108,7 +113,7 @@ def from_environment(environ: Mapping[str, str]) -> Mirrors:
 
 @contextmanager
 def as_files(mirrors: Mirrors) -> Iterator[dict[str, Path]]:
-    """The secrets as files of a folder that only this user can read and that is gone afterwards."""
+    """Provide the secrets as files in a temporary folder that only this user can read."""
     with TemporaryDirectory(prefix="botfleet-secrets-") as folder:
         files = {}
         for name, text in mirrors.secrets().items():
@@ -118,19 +123,22 @@ def as_files(mirrors: Mirrors) -> Iterator[dict[str, Path]]:
 
 
 def _pip_config(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """What pip itself makes of its files and PIP_* variables. A folder of this machine as an index is of no use in a build."""
-    found: dict[str, tuple[str, ...]] = {}
+    """Return pip's settings from its files and PIP_* variables.
+
+    Local folders as indexes are useless in a build.
+    """
+    settings: dict[str, tuple[str, ...]] = {}
     listed = _pip_config_list(environ)
     for section in PIP_SECTIONS:
         for line in listed:
             name, equals, value = line.partition("=")
             if equals and name.startswith(section + "."):
-                found[name.removeprefix(section + ".")] = tuple(str(ast.literal_eval(value)).split())
+                settings[name.removeprefix(section + ".")] = tuple(str(ast.literal_eval(value)).split())
     for key in ("index-url", "extra-index-url"):
-        urls = tuple(url for url in found.pop(key, ()) if urlsplit(url).scheme in ("http", "https"))
+        urls = tuple(url for url in settings.pop(key, ()) if urlsplit(url).scheme in ("http", "https"))
         if urls:
-            found[key] = urls
-    return found
+            settings[key] = urls
+    return settings
 
 
 def _pip_config_list(environ: Mapping[str, str]) -> list[str]:
@@ -157,7 +165,8 @@ def _certificates(environ: Mapping[str, str], pip_cert: tuple[str, ...]) -> str:
     text = "".join(_read_certificates(Path(file)) for file in dict.fromkeys((bundle, extra)) if file)
     if len(text.encode()) > MAX_SECRET_BYTES:
         raise ManagerError(
-            "cannot build the image: the certificates in {files} are larger than {limit} kB; set BOTFLEET_CA to a file with your company's own only",
+            "cannot build the image: the certificates in {files} are larger than {limit} kB; set"
+            " BOTFLEET_CA to a file with your company's own only",
             files=" + ".join(str(file) for file in (bundle, extra) if file),
             limit=MAX_SECRET_BYTES // 1024,
         )
@@ -165,19 +174,19 @@ def _certificates(environ: Mapping[str, str], pip_cert: tuple[str, ...]) -> str:
 
 
 def _read_certificates(file: Path) -> str:
-    """The certificates of a PEM file, without the comments that can be half of it."""
+    """Return the certificates of a PEM file without its comments, which can be half of it."""
     try:
         text = file.expanduser().read_text(encoding="utf-8", errors="replace")
     except OSError as err:
         raise ManagerError(
             "cannot read the certificates in {file}: {why}", file=file, why=err.strerror
         ) from err
-    found = re.findall(
+    certificates = re.findall(
         r"-----BEGIN [A-Z ]*CERTIFICATE-----.*?-----END [A-Z ]*CERTIFICATE-----", text, re.DOTALL
     )
-    if not found:
+    if not certificates:
         raise ManagerError("cannot use {file}: there is no certificate in it (PEM is expected)", file=file)
-    return "".join(f"{certificate}\n" for certificate in found)
+    return "".join(f"{certificate}\n" for certificate in certificates)
 
 
 def _proxies(environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""The Docker Engine. One engine call a method; every failure one of our errors.
+"""Call the Docker Engine. One engine call per method; every failure is one of our errors.
 
-There are two ways to it, and each can do everything. The Docker SDK (docker_sdk.py) serves every kind of endpoint, and whatever
-takes long or streams: logs, pulls, imports. Short calls to a local socket go over it directly (http_socket.py): the SDK takes
-0.2 s to load and, for each call, five times the CPU of the call itself, which the engine could use. BOTFLEET_ENGINE_CLIENT=sdk
-sends these through the SDK too.
+There are two ways to it, and each can do everything. The Docker SDK (docker_sdk.py) serves every kind of
+endpoint, and whatever takes long or streams: logs, pulls, imports. Short calls to a local socket use it
+directly (http_socket.py): the SDK takes 0.2 s to load and, for each call, five times the CPU of the call
+itself, which the engine could use. BOTFLEET_ENGINE_CLIENT=sdk sends these through the SDK too.
 """
 
 from __future__ import annotations
@@ -32,36 +32,41 @@ from manager.errors import (
 
 CLIENT_VARIABLE = "BOTFLEET_ENGINE_CLIENT"
 CLIENTS = ("socket", "sdk")
-"""What the variable may say; the first is the default."""
+"""Allowed values of the variable; the first is the default."""
 
 ALIVE_WITHIN_S = 5
-"""An engine that is only busy says its version within this time; one that stands still does not."""
+"""A busy engine returns its version within this time; one that hangs does not."""
 STOP_MARGIN_S = 30
-"""Beyond the time a bot has to end: an engine that is told to stop hundreds at once needs some seconds itself."""
+"""Added to a bot's stop timeout: an engine that stops hundreds at once needs some seconds itself."""
 
 TELLING_EVENTS = ("create", "start", "kill", "stop", "die", "destroy", "pause", "unpause", "oom", "rename")
-"""Not the health checks' execs, of which there are three a minute for each container."""
+"""Without the health checks' execs, of which there are three a minute per container."""
 
 SLOW_TRIES = 6
-"""Of what can be asked again without harm: a minute for a list, six for a start, while it answers other questions."""
+"""For calls that can be repeated safely: up to a minute for a list, six for a start."""
 
 MOST_CALLS = 256
-"""At once. Nearly all of them are stops, which only wait."""
+"""Limit of concurrent calls. Nearly all of them are stops, which only wait."""
 
 
 def chosen_client(environ: Mapping[str, str]) -> str:
-    """Return which of CLIENTS the environment asks for. Raises UsageError."""
+    """Return the one of CLIENTS that the environment chooses. Raises UsageError."""
     chosen = environ.get(CLIENT_VARIABLE) or CLIENTS[0]
     if chosen not in CLIENTS:
         raise UsageError(
             "{variable}: must be one of {allowed}, not “{value}”",
-            variable=CLIENT_VARIABLE, allowed=", ".join(CLIENTS), value=chosen,
-        )  # fmt: skip
+            variable=CLIENT_VARIABLE,
+            allowed=", ".join(CLIENTS),
+            value=chosen,
+        )
     return chosen
 
 
 class Engine:
-    """The local engine, as the docker CLI would find it. Every method raises EngineError, or a kind of it."""
+    """Call the local engine, chosen as the docker CLI does.
+
+    Every method raises EngineError, or a subclass.
+    """
 
     def __init__(self, parallelism: int = DEFAULT_PARALLELISM) -> None:
         is_direct = chosen_client(os.environ) == "socket"
@@ -69,84 +74,87 @@ class Engine:
         self._socket = self.endpoint.socket if is_direct else None
         self._sdk = Sdk(MOST_CALLS, self.endpoint)
         self._working = Semaphore(parallelism)
-        """For what costs the engine work; beyond its cores, more at once is no faster."""
+        """Limits calls that cost the engine work: more than its cores at once are not faster."""
 
     def close(self) -> None:
-        """Gives the connections back."""
+        """Close the connections."""
         self._sdk.close()
 
     def containers(self, label_filters: Iterable[str], ids: Iterable[str] = ()) -> list[dict[str, Any]]:
-        """The raw rows of all containers, running or not, that bear these labels; with `ids`, only of these."""
+        """Return the rows of all containers, running or not, with these labels; with `ids`, only these."""
         filters = {"label": list(label_filters)}
         if chosen := list(ids):
             filters["id"] = chosen
         return list(self._read("/containers/json", {"all": "1", "filters": filters}))
 
     def publishing(self, port: int) -> list[str]:
-        """Names of the running containers that publish this port of the host."""
+        """Return the names of the running containers that publish this port of the host."""
         rows = self._read("/containers/json", {"filters": {"publish": [str(port)]}})
         return [row["Names"][0].lstrip("/") for row in rows if row.get("Names")]
 
     def image(self, name: str) -> dict[str, Any]:
-        """The image's description: `Id`, `Config.Labels`, … Raises NotFound."""
+        """Return the image's description: `Id`, `Config.Labels`, … Raises NotFound."""
         return dict(self._read(f"/images/{name}/json"))
 
     def tag(self, image: str, repository: str, tag: str) -> None:
-        """Gives the image a name, which keeps it from being pruned."""
+        """Give the image a name, so that it is not pruned."""
         self._call("POST", f"/images/{image}/tag", {"repo": repository, "tag": tag})
 
     def tags(self, reference: str) -> list[str]:
-        """The names of images that a pattern such as `desk-bot:rollback-*` matches."""
+        """Return the image names that match a pattern such as `desk-bot:rollback-*`."""
         rows = self._read("/images/json", {"filters": {"reference": [reference]}})
         return [name for row in rows for name in row.get("RepoTags") or ()]
 
     def untag(self, name: str) -> None:
-        """Takes a name away, and the image where nothing else needs it; one that is gone already is no error."""
+        """Remove a name, and the image if nothing else needs it. A missing one is no error."""
         with suppress(EngineError):
             self._call("DELETE", f"/images/{name}", timeout=CALL_TIMEOUT_S)
 
     def pull(self, name: str, timeout: float) -> None:
-        """Fetches an image from its registry. Raises TimedOut when that takes longer than `timeout` seconds."""
+        """Fetch an image from its registry. Raises TimedOut after `timeout` seconds."""
         self._sdk.pull(name, timeout)
 
     def import_image(self, archive: IO[bytes], name: str, changes: Iterable[str]) -> None:
-        """Makes an image from a tar of a root file system. `changes`: lines of a Dockerfile, such as LABEL."""
+        """Create an image from a tar of a root file system.
+
+        `changes`: lines of a Dockerfile, such as LABEL.
+        """
         self._sdk.import_image(archive, name, list(changes))
 
     def inspect(self, container: str) -> dict[str, Any]:
-        """Everything the engine knows of one container. Raises NotFound."""
+        """Return everything that the engine knows of one container. Raises NotFound."""
         return dict(self._read(f"/containers/{container}/json"))
 
     def statistics(self, container: str) -> dict[str, Any]:
-        """What a container has used by now, in the engine's words; nothing of use where it does not run. Raises NotFound."""
+        """Return a container's resource usage; empty values if it does not run. Raises NotFound."""
         return dict(self._read(f"/containers/{container}/stats", {"stream": "0", "one-shot": "1"}))
 
     def version(self) -> dict[str, Any]:
-        """The engine's version and API version."""
+        """Return the engine's version and API version."""
         return dict(self._read("/version"))
 
     def info(self) -> dict[str, Any]:
-        """What the engine says of itself and its machine: drivers, limits, warnings, its clock."""
+        """Return the engine's description of itself and its machine: drivers, limits, warnings, its clock."""
         return dict(self._read("/info"))
 
     def api_version(self) -> tuple[int, int]:
-        """The newest API version that the engine speaks, such as (1, 44)."""
+        """Return the newest API version that the engine supports, such as (1, 44)."""
         major, minor = str(self.version()["ApiVersion"]).split(".")
         return int(major), int(minor)
 
     def is_rootless(self) -> bool:
-        """Whether the engine itself runs without root."""
+        """Return whether the engine itself runs without root."""
         return "name=rootless" in (self.info().get("SecurityOptions") or [])
 
     def has_network(self, name: str) -> bool:
-        """Whether a network of exactly this name exists."""
+        """Return whether a network of exactly this name exists."""
         try:
             return bool(self._read(f"/networks/{name}")["Name"] == name)
         except NotFound:
             return False
 
     def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
-        """A bridge network. Two managers may race for it: one wins, the other gets EngineError."""
+        """Create a bridge network. If two managers race for it, one gets EngineError."""
         body = {
             "Name": name,
             "CheckDuplicate": True,
@@ -157,12 +165,12 @@ class Engine:
         self._call("POST", "/networks/create", body=body, timeout=CALL_TIMEOUT_S)
 
     def remove_network_if_empty(self, name: str) -> None:
-        """Removes it, as Compose does; one that is gone already, or that others still use, is no error."""
+        """Remove the network, as Compose does. A missing one, or one in use, is no error."""
         with suppress(EngineError):
             self._call("DELETE", f"/networks/{name}", timeout=CALL_TIMEOUT_S)
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
-        """Creates a container from the raw body of the API; returns its id. Raises NameTaken."""
+        """Create a container from the raw body of the API; return its id. Raises NameTaken."""
         with self._working:
             try:
                 created = self._call(
@@ -180,20 +188,25 @@ class Engine:
                 "POST", "/containers/create", {"name": name}, dict(body), timeout=CALL_TIMEOUT_S
             )
         except NameTaken:
-            found = self.inspect(name)
-            if found["State"]["Status"] != "created" or found["Config"]["Labels"] != body.get("Labels"):
+            container = self.inspect(name)
+            if container["State"]["Status"] != "created" or container["Config"]["Labels"] != body.get(
+                "Labels"
+            ):
                 raise
-            return str(found["Id"])
+            return str(container["Id"])
         return str(again["Id"])
 
     def start(self, container: str, before: Callable[[], None] = lambda: None) -> None:
-        """Starts it; no error if it runs. `before` is called when its turn has come: what it raises keeps it down."""
+        """Start a container; no error if it runs.
+
+        `before` is called when its turn comes, and may raise to prevent it.
+        """
         with self._working:
             before()
             self._call("POST", f"/containers/{container}/start", timeout=CALL_TIMEOUT_S, tries=SLOW_TRIES)
 
     def stop(self, container: str, timeout: int) -> None:
-        """SIGTERM, `timeout` seconds, SIGKILL. Returns when it is down; no error if it was."""
+        """Send SIGTERM, and SIGKILL after `timeout` seconds. Returns when it is down; no error if it was."""
         self._call(
             "POST",
             f"/containers/{container}/stop",
@@ -203,7 +216,7 @@ class Engine:
         )
 
     def remove(self, container: str) -> None:
-        """Removes a stopped container and its anonymous volumes; waits where somebody else is at it."""
+        """Remove a stopped container and its anonymous volumes; wait if that is already in progress."""
         with self._working:
             try:
                 self._call(
@@ -216,29 +229,34 @@ class Engine:
                 self._call("POST", api, {"condition": "removed"}, timeout=CALL_TIMEOUT_S)
 
     def discard(self, container: str) -> None:
-        """Kills and removes it, with its anonymous volumes; one that is gone already is no error."""
+        """Kill and remove a container with its anonymous volumes. A missing one is no error."""
         with suppress(NotFound):
             self._call("DELETE", f"/containers/{container}", {"v": "1", "force": "1"}, timeout=CALL_TIMEOUT_S)
 
     def wait(self, container: str, timeout: float) -> int:
-        """Its exit code, once it has ended. Raises EngineUnreachable when it has not after `timeout` seconds."""
+        """Return the exit code of a container when it ends.
+
+        Raises EngineUnreachable after `timeout` seconds.
+        """
         return int(self._call("POST", f"/containers/{container}/wait", timeout=timeout)["StatusCode"])
 
     def output(self, container: str, stream: Stream, lines: int) -> str:
-        """The last lines that it printed there."""
+        """Return the last lines of one of its outputs."""
         return self._sdk.output(container, stream, lines)
 
     def events(self, label_filters: Iterable[str]) -> EventStream:
-        """What happens to the containers that bear these labels, as it happens, for `select`. Its `values` raises
-        http_socket.NoAnswer at its end. They are hints: list again after each reconnection.
+        """Stream events of the containers with these labels, for `select`. `values` raises NoAnswer at its
+        end.
+
+        Events are hints: list the containers again after each reconnection.
         """
         filters = {"type": ["container"], "label": list(label_filters), "event": list(TELLING_EVENTS)}
         return self._events({"filters": filters})
 
-    def remembers(self, since: float, until: float) -> bool:
-        """Whether it knows of anything that happened between these two moments (epoch seconds, both past).
+    def has_events_between(self, since: float, until: float) -> bool:
+        """Return whether it knows an event between these two times (Unix time, both past).
 
-        Its memory is small (256 events) and ends with its process: one that knows what was before has not been restarted.
+        It keeps 256 events in memory: an engine that knows events from before has not been restarted since.
         """
         deadline = time.monotonic() + http_socket.READ_TIMEOUT_S
         stream = self._events({"since": str(int(since)), "until": str(int(until))})
@@ -272,9 +290,10 @@ class Engine:
         since: float | None = None,
         until: float | None = None,
     ) -> Iterator[tuple[Stream, bytes]]:
-        """(stream, frame) pairs, each frame with the engine's time stamp in front; a long line comes in several frames.
+        """Yield (stream, frame) pairs, each frame with the engine's timestamp; a long line comes in several
+        frames.
 
-        `tail` counts the lines of both streams, whichever are asked for. Raises NotFound.
+        `tail` counts the lines of both streams, whichever are requested. Raises NotFound.
         """
         query = {
             "timestamps": "1",
@@ -297,9 +316,10 @@ class Engine:
         timeout: float = http_socket.READ_TIMEOUT_S,
         tries: int | None = None,
     ) -> Any:
-        """One call. An engine that is only slow is asked again where that is safe, `tries` times in all: of reads, many.
+        """Make one call. If the engine is slow, repeat it where that is safe, up to `tries` times; reads many
+        times.
 
-        Whether it is slow or hangs tells another question, that every engine answers at once.
+        Whether it is slow or hangs is decided by another call, which every working engine answers at once.
         """
         left = tries or (SLOW_TRIES if method == "GET" else 1)
         while True:

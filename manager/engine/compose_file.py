@@ -1,6 +1,6 @@
-"""InstanceSpecs → compose.yaml: the same containers for people who prefer `docker compose`. Pure.
+"""Render InstanceSpecs as compose.yaml: the same containers for users who prefer `docker compose`. Pure.
 
-Nothing in it differs from machine to machine, and no secret is in it.
+The file is the same on every machine, and contains no secrets.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ services:
 
 
 def render(specs: Iterable[InstanceSpec], fleet: Fleet) -> str:
-    """The whole file."""
+    """Return the whole file."""
     parts = [HEADER.format(name=fleet.name, common=_yaml(_common(fleet), 2))]
     services = [
         f"  {_key(spec.id)}:\n    <<: *bot\n{_yaml(_service(spec, fleet), 4)}"
-        for spec in sorted(specs, key=lambda each: each.id)
+        for spec in sorted(specs, key=lambda spec: spec.id)
     ]
     networks = {
         "networks": {"default": {"driver": "bridge", "driver_opts": container_config.NETWORK_OPTIONS}}
@@ -94,7 +94,7 @@ def _service(spec: InstanceSpec, fleet: Fleet) -> dict[str, Any]:
 
 
 def _healthcheck(fleet: Fleet) -> dict[str, Any]:
-    """Without `start_interval`: with it Compose refuses engines before 25, and the file is the same on every machine."""
+    """Return the health check, without `start_interval`: Compose would refuse engines before 25."""
     if not fleet.engine_health_interval:
         return {"disable": True}
     return {
@@ -107,27 +107,30 @@ def _healthcheck(fleet: Fleet) -> dict[str, Any]:
 
 
 def _relative(fleet: Fleet, source: str) -> str:
-    """`./volumes/logs/bp_sol_01`; with a data folder elsewhere, the way there."""
+    """Return `./volumes/logs/bp_sol_01`, or the relative path to a data folder elsewhere."""
     path = os.path.relpath(fleet.data_dir / source, fleet.project_dir)
     return path if path.startswith("..") else f"./{path}"
 
 
 def _escaped(text: str) -> _Text:
-    """Compose would take a `$` for a variable."""
+    """Escape `$`, which Compose would take for a variable."""
     return _Text(text.replace("$", "$$"))
 
 
 def _key(instance: str) -> str:
-    """A service's name: ids are safe between quotes."""
+    """Return a service's name in quotes, which ids do not contain."""
     return f"'{instance}'"
 
 
 class _Line(list[str]):
-    """A list that stands on one line."""
+    """Mark a list that is written on one line."""
 
 
 class _Text(str):
-    """A text that stands between quotes: `007`, `no` and `0o17` are numbers and truths in one YAML version or another."""
+    """Mark a text that is written in quotes:
+
+    `007`, `no` and `0o17` have other types in some YAML versions.
+    """
 
 
 class _Dumper(yaml.SafeDumper):

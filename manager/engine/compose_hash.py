@@ -1,6 +1,7 @@
-"""Compose's own hash of each service, asked from the Compose that is installed and remembered.
+"""Compute Compose's own hash of each service with the installed Compose, and cache it.
 
-With the true hash in a container's label `docker compose up -d` leaves it alone; with a wrong one it recreates a live bot.
+With the right hash in a container's label, `docker compose up -d` keeps it; with a wrong one it recreates a
+live bot.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ CACHE_FILE = "compose-hashes.json"
 def service_hashes(
     specs: Collection[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]
 ) -> dict[str, str]:
-    """Service → the hash `docker compose config --hash` gives it; empty without Compose v2.
+    """Return service → its hash by `docker compose config --hash`; empty without Compose v2.
 
     `variables`: those that the file interpolates (BOTFLEET_UID, BOTFLEET_GID), as Compose will find them.
-    Empty too where Compose gives none: it is optional, and no bot must wait for it.
+    Also empty if Compose fails: it is optional, and no bot must wait for it.
     """
     plugin = _plugin()
     if plugin is None:
@@ -52,15 +53,15 @@ def service_hashes(
     try:
         hashes = _asked(compose_file.render(specs, fleet), fleet, used)
     except ManagerError as error:
-        console.warning(Text("{why}; a later `docker compose up` will make the containers anew", why=error))
+        console.warning(Text("{why}; a later `docker compose up` will recreate the containers", why=error))
         return {}
     _remember(cache, key, hashes)
     return hashes
 
 
 def _plugin() -> Path | None:
-    """The Compose that `docker compose` runs: the user's own, else the system's."""
-    folders = [Path(each) for each in PLUGIN_DIRS]
+    """Return the Compose that `docker compose` runs: the user's own, else the system's."""
+    folders = [Path(folder) for folder in PLUGIN_DIRS]
     with contextlib.suppress(RuntimeError):  # a user without a home folder
         folders.insert(0, Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "cli-plugins")
     for folder in folders:
@@ -71,8 +72,8 @@ def _plugin() -> Path | None:
 
 
 def _key(specs: Collection[InstanceSpec], used: Mapping[str, str], plugin: Path, fleet: Fleet) -> str:
-    """Changes with all that the file is made of, what is put into it, where it lies, what renders it, and what reads it."""
-    found = plugin.stat()
+    """Return the cache key: everything that determines the file, its variables, its path, and the plugin."""
+    status = plugin.stat()
     facts = [
         __version__,
         source_stamp.stamp("config", "engine"),
@@ -80,8 +81,8 @@ def _key(specs: Collection[InstanceSpec], used: Mapping[str, str], plugin: Path,
         [str(value) for value in fleet],
         sorted(used.items()),
         str(plugin),
-        found.st_size,
-        found.st_mtime_ns,
+        status.st_size,
+        status.st_mtime_ns,
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -112,17 +113,17 @@ def _asked(text: str, fleet: Fleet, used: Mapping[str, str]) -> dict[str, str]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ManagerError("cannot ask `docker compose` for its hashes: {why}", why=error) from error
+        raise ManagerError("cannot get hashes from `docker compose`: {why}", why=error) from error
     if done.returncode:
-        raise ManagerError("`docker compose` refuses the rendered file: {why}", why=done.stderr.strip())
+        raise ManagerError("`docker compose` rejects the rendered file: {why}", why=done.stderr.strip())
     return dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
 
 
 def _remembered(cache: Path, key: str) -> dict[str, str] | None:
-    """The hashes of the last time, if nothing has changed since."""
+    """Return the cached hashes, if nothing has changed since."""
     try:
-        found = json.loads(cache.read_bytes())
-        return dict(found["hashes"]) if found["key"] == key else None
+        content = json.loads(cache.read_bytes())
+        return dict(content["hashes"]) if content["key"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -1,6 +1,6 @@
-"""InstanceSpec → the definition of its container, as the engine's API wants it. Pure.
+"""Convert an InstanceSpec into its container's definition in the engine's API. Pure.
 
-compose_file.py says the same in Compose's words; a test holds the two together.
+compose_file.py does the same for Compose; a test compares the two.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from manager.config.spec import DATA_AT, LOGS_AT, MIB, SECRETS_AT, STATE_AT, TMP
 from manager.engine import labels
 
 NETWORK_OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}
-"""Instances cannot reach each other; their published ports work all the same."""
+"""Instances cannot reach each other; their published ports work nevertheless."""
 
 HEALTHCHECK = "/opt/botfleet/healthcheck"
 HEALTH_TIMEOUT_S = 10
 HEALTH_START_PERIOD_S = 60
 HEALTH_START_INTERVAL_S = 15
-"""Until the engine has looked once. Sooner would cost the start of a fleet a sixth of its time: a look is 50 ms of CPU a container,
-while the CPUs are full. `manager ps` knows at once, by the supervisor.
+"""Delay before the engine's first check. A shorter one would slow down a fleet's start by a sixth: a check
+takes 50 ms of CPU per container, while the CPUs are busy. `manager ps` knows the health at once, from the
+supervisor.
 """
 START_INTERVAL_API = (1, 44)
 SECOND_NS = 1_000_000_000
 
 
 class HostContext(NamedTuple):
-    """What differs from machine to machine and is in no hash: the user, the image's id, Compose's own hash.
+    """Hold what differs between machines and is in no hash: the user, the image's id, Compose's own hash.
 
-    `uid` and `gid` are those inside the container, `owner` is (uid, gid) of its folders on the host.
+    `uid` and `gid` apply inside the container, `owner` is (uid, gid) of its folders on the host.
     """
 
     uid: int
@@ -40,7 +41,7 @@ class HostContext(NamedTuple):
 
 
 class Bind(NamedTuple):
-    """One folder of the host in the container. `source` is relative to the data folder."""
+    """Describe one folder of the host in the container. `source` is relative to the data folder."""
 
     source: str
     target: str
@@ -48,7 +49,7 @@ class Bind(NamedTuple):
 
 
 def binds(spec: InstanceSpec) -> tuple[Bind, ...]:
-    """The four folders of docker/README.md."""
+    """Return the four folders of docker/README.md."""
     return (
         Bind(spec.log_dir, LOGS_AT),
         Bind(f"database/{spec.id}", DATA_AT),
@@ -58,7 +59,7 @@ def binds(spec: InstanceSpec) -> tuple[Bind, ...]:
 
 
 def own_labels(spec: InstanceSpec, fleet: Fleet) -> dict[str, str]:
-    """What `ps` shows without asking anything else."""
+    """Return the labels that let `ps` work with a single engine call."""
     return {
         labels.INSTANCE: spec.id,
         labels.SCHEMA_VERSION: labels.SCHEMA,
@@ -77,7 +78,7 @@ def own_labels(spec: InstanceSpec, fleet: Fleet) -> dict[str, str]:
 
 
 def tmpfs_options(fleet: Fleet) -> dict[str, str]:
-    """Writable memory for a container whose root is read-only."""
+    """Return the writable memory of a container whose root is read-only."""
     return {
         TMPFS[0]: f"size={fleet.tmp_size_mb}m,mode=1777",
         TMPFS[1]: "size=1m,mode=1777",
@@ -85,7 +86,7 @@ def tmpfs_options(fleet: Fleet) -> dict[str, str]:
 
 
 def body(spec: InstanceSpec, fleet: Fleet, place: HostContext) -> dict[str, Any]:
-    """The raw body of `POST /containers/create`."""
+    """Return the raw body of `POST /containers/create`."""
     port = f"{spec.web_port}/tcp"
     return {
         "Image": fleet.image_name,
@@ -158,5 +159,5 @@ def _healthcheck(fleet: Fleet, place: HostContext) -> dict[str, Any]:
 
 
 def memory_text(memory: int) -> str:
-    """Bytes as Compose likes to read them: `2048m`."""
+    """Return bytes in Compose's format: `2048m`."""
     return f"{memory // MIB}m"

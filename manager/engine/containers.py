@@ -1,6 +1,7 @@
-"""Raw rows of the engine's list call → what containers the fleet has. Pure.
+"""Convert the rows of the engine's list call into the fleet's containers. Pure.
 
-One row tells everything: the labels say who it is, the state and status text how it is. No inspect is needed.
+One row contains everything: labels identify the container, state and status text describe it. No inspect is
+needed.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from manager.engine import labels
 
 EXIT_CODE = re.compile(r"\((\d+)\)")
 ENGINE_COULD_NOT_START = 128
-"""The exit code that the engine gives a container which it could not start."""
+"""The exit code of a container that the engine could not start."""
 HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 
 
 class Container(NamedTuple):
-    """One container of the fleet, as its row in the list says. `created` in seconds since the epoch."""
+    """Hold one container of the fleet, from its row in the list. `created` is Unix time."""
 
     id: str
     name: str
@@ -33,85 +34,87 @@ class Container(NamedTuple):
 
     @property
     def health(self) -> str | None:
-        """The engine's own verdict: healthy, unhealthy, starting, or None without a health check."""
-        found = HEALTH.search(self.status)
-        return found[1] if found else None
+        """Return the engine's health status: healthy, unhealthy, starting, or None without a health check."""
+        match = HEALTH.search(self.status)
+        return match[1] if match else None
 
     @property
     def exit_code(self) -> int | None:
-        """How the container itself ended; None while it runs."""
-        found = (
+        """Return the container's exit code; None while it runs."""
+        match = (
             EXIT_CODE.search(self.status) if self.engine_state in {"exited", "dead", "restarting"} else None
         )
-        return int(found[1]) if found else None
+        return int(match[1]) if match else None
 
     @property
     def never_ran(self) -> bool:
-        """Whether the engine made it and then could not start it, or nobody tried."""
+        """Return whether it was created, but never started successfully."""
         return self.engine_state == "created" or (
             self.engine_state == "exited" and self.exit_code == ENGINE_COULD_NOT_START
         )
 
     @property
     def is_up(self) -> bool:
-        """Whether processes of it can exist."""
+        """Return whether it may have processes."""
         return self.engine_state in {"running", "paused", "restarting"}
 
     @property
     def config_hash(self) -> str:
-        """The hash of the config it was made from."""
+        """Return the hash of the config it was made from."""
         return self.labels.get(labels.CONFIG_HASH, "")
 
     @property
     def config_file(self) -> str:
-        """The config file it was made from, as the project names it."""
+        """Return the path of the config it was made from, relative to the project."""
         return self.labels.get(labels.CONFIG_FILE, "")
 
     @property
     def web_port(self) -> int | None:
-        """The port it publishes."""
+        """Return the port it publishes."""
         value = self.labels.get(labels.WEB_PORT, "")
         return int(value) if value.isascii() and value.isdigit() else None
 
     @property
     def mode(self) -> str:
-        """paper or live."""
+        """Return paper or live."""
         return self.labels.get(labels.MODE, "")
 
     @property
     def stop_timeout(self) -> int:
-        """Seconds the engine must wait before it kills this container."""
+        """Return the seconds that the engine must wait before it kills this container."""
         value = self.labels.get(labels.STOP_TIMEOUT, "")
         return int(value) if value.isascii() and value.isdigit() else DEFAULT_STOP_TIMEOUT_S
 
     @property
     def project_dir(self) -> str:
-        """The project folder it was made from."""
+        """Return the project folder it was made from."""
         return self.labels.get(labels.COMPOSE_WORKING_DIR, "")
 
 
 DEFAULT_STOP_TIMEOUT_S = 50
-"""For a container whose label is missing: the default bot_stop_timeout and the supervisor's margin."""
+"""For a container without the label: the default bot_stop_timeout and the supervisor's margin."""
 
 
 class Observed(NamedTuple):
-    """All containers of the fleet: one per instance, and those that must not be there."""
+    """Hold all containers of the fleet: one per instance, and unexpected ones."""
 
     containers: Mapping[str, Container]
     strays: tuple[Container, ...] = ()
 
 
 def observe(rows: Iterable[Mapping[str, Any]], fleet_name: str) -> Observed:
-    """Sorts rows into instances and strays: one-off containers, and doubles that do not bear the instance's name."""
+    """Sort rows into instances and unexpected containers: one-offs, and duplicates with another name."""
     containers: dict[str, Container] = {}
     strays = []
     candidates = [_container(row) for row in rows]
-    candidates.sort(key=lambda each: (each.name != f"{fleet_name}-{each.instance}", each.name))
-    for each in candidates:
-        if each.labels.get(labels.COMPOSE_ONEOFF) == "True" or each.instance in containers:
-            strays.append(each)
+    candidates.sort(
+        key=lambda container: (container.name != f"{fleet_name}-{container.instance}", container.name)
+    )
+    for container in candidates:
+        if container.labels.get(labels.COMPOSE_ONEOFF) == "True" or container.instance in containers:
+            strays.append(container)
         else:
-            containers[each.instance] = each
+            containers[container.instance] = container
     return Observed(dict(sorted(containers.items())), tuple(strays))
 
 

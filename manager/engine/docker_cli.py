@@ -1,4 +1,4 @@
-"""Finds the docker command that builds images: the SDK has no BuildKit."""
+"""Find the docker command that builds images, because the SDK has no BuildKit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from manager.util import bundle
 
 ANSWERS_S = 30  # an engine that is busy removing fifty containers answers within a few seconds
 FIRST_WITHOUT_BUILDKIT = 23
-"""From this version on BuildKit is in the plugin buildx; the commands before it have it built in."""
+"""From this version on, BuildKit is in the plugin buildx; older commands include it."""
 OS_RELEASE = Path("/etc/os-release")
 DOCKER_CE_RECORD = Path("/var/lib/dpkg/info/docker-ce-cli.list")
 
@@ -57,21 +57,21 @@ def commands(path: str) -> Iterator[str]:
 
 
 def buildx_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
-    """Return what brings buildx on the distribution that /etc/os-release describes."""
+    """Return how to install buildx on the distribution that /etc/os-release describes."""
     family = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
     if is_docker_ce:
         return Text("Install it (apt-get install docker-buildx-plugin)")
     if release.get("ID") == "debian" and release.get("VERSION_ID") == "12":
         return Text(
-            "Debian 12 has no package of it, but its own docker builds without: apt-get install docker.io"
+            "Debian 12 has no package for it, but its own docker builds without it: apt-get install docker.io"
         )
     if family & {"debian", "ubuntu"}:
         return Text("Install it (apt-get install docker-buildx)")
-    return Text("Install the plugin docker-buildx by your system's own means")
+    return Text("Install the plugin docker-buildx with your system's package manager")
 
 
 def os_release(path: Path = OS_RELEASE) -> dict[str, str]:
-    """Read the fields of an os-release file; none where there is no such file."""
+    """Read the fields of an os-release file; none if it does not exist."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -84,18 +84,21 @@ def os_release(path: Path = OS_RELEASE) -> dict[str, str]:
 
 
 def is_docker_ce() -> bool:
-    """Whether the docker command was installed from Docker's own packages, which name the plugin otherwise."""
+    """Return whether the docker command is from Docker's own packages, which name the plugin differently."""
     return DOCKER_CE_RECORD.exists()
 
 
 def major(version: str) -> int:
-    """Return the first number of a version, 0 where it begins with none."""
+    """Return the first number of a version, or 0 without one."""
     number = re.match(r"\d+", version)
     return int(number.group()) if number else 0
 
 
 def _answer(*command: str) -> str:
-    """Return what a command prints; nothing where it fails. `docker version` names its client even without an engine."""
+    """Return a command's output; empty if it fails.
+
+    `docker version` shows its client even without an engine.
+    """
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWERS_S, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,4 +1,7 @@
-"""The engine through its own SDK: every call, over any kind of endpoint, and whatever streams. The only file that imports it."""
+"""Call the engine through its SDK: every call, over any kind of endpoint, and streams.
+
+The only file that imports it.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +28,16 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 FRAME_HEAD = Struct(">BxxxL")
-"""Before each frame of a log: the stream's number and the frame's size."""
+"""Precedes each frame of a log: the stream's number and the frame's size."""
 STDERR = 2
 READ_AHEAD = 1 << 16
 MOST_LINES = 1000
 
 
 class Sdk:
-    """Connects when it is first needed. Every method raises EngineError, or a kind of it.
+    """Call the engine, connecting on first use. Every method raises EngineError, or a subclass.
 
-    `connections`: how many calls may be under way at once.
+    `connections`: limit of concurrent calls.
     """
 
     def __init__(self, connections: int, endpoint: Endpoint) -> None:
@@ -43,7 +46,7 @@ class Sdk:
         self._connecting = Lock()
 
     def close(self) -> None:
-        """Gives the connections back."""
+        """Close the connections."""
         if "_connected" in self.__dict__:
             self._connected.close()
 
@@ -55,7 +58,7 @@ class Sdk:
         body: Mapping[str, Any] | None,
         timeout: float,
     ) -> Any:
-        """What `http_socket.call` does, over whatever kind of endpoint the SDK knows."""
+        """Make a call as `http_socket.call` does, over any kind of endpoint that the SDK supports."""
         words = {name: http_socket.word(value) for name, value in (query or {}).items()}
         with _translated(self._endpoint):
             answer = self._client.request(
@@ -66,7 +69,7 @@ class Sdk:
             return answer.json() if answer.content else None
 
     def pull(self, name: str, timeout: float) -> None:
-        """Fetches an image; the engine reports its progress, and whatever goes wrong, in the answer's lines."""
+        """Fetch an image; progress and errors are lines of the engine's answer."""
         repository, tag = _name_and_tag(name)
         deadline = time.monotonic() + timeout
         too_long = TimedOut("`docker {command}` took longer than {limit} s", command="pull", limit=timeout)
@@ -82,8 +85,9 @@ class Sdk:
                     f"{self._client.base_url}/images/create",
                     params={"fromImage": repository, "tag": tag},
                     headers={"X-Registry-Auth": credentials} if credentials else {},
-                    stream=True, timeout=(CALL_TIMEOUT_S, timeout),
-                ) as answer:  # fmt: skip
+                    stream=True,
+                    timeout=(CALL_TIMEOUT_S, timeout),
+                ) as answer:
                     if answer.status_code >= 400:
                         raise refusal(answer.status_code, _message(answer))
                     for line in answer.iter_lines(chunk_size=None):
@@ -99,7 +103,7 @@ class Sdk:
                 raise
 
     def import_image(self, archive: IO[bytes], name: str, changes: Sequence[str]) -> None:
-        """Makes an image from a tar that is being written."""
+        """Create an image from a tar that is still being written."""
         repository, tag = _name_and_tag(name)
         with _translated(self._endpoint):
             answer: str = self._client.import_image(
@@ -110,7 +114,7 @@ class Sdk:
                 raise EngineError("{why}", why=error)
 
     def events(self, query: Mapping[str, Any]) -> SdkEvents:
-        """The engine's event stream. Raises EngineUnreachable."""
+        """Return the engine's event stream. Raises EngineUnreachable."""
         words = {name: http_socket.word(value) for name, value in query.items()}
         with _translated(self._endpoint):
             answer = self._client.get(
@@ -121,7 +125,9 @@ class Sdk:
         return SdkEvents(answer)
 
     def output(self, container: str, stream: Stream, lines: int) -> str:
-        """The last lines that a container printed there, among its last MOST_LINES: the engine's own tail counts both streams."""
+        """Return the last lines of a container's output, among its last MOST_LINES: the engine's tail counts
+        both streams.
+        """
         with _translated(self._endpoint):
             raw: bytes = self._client.logs(
                 container, stdout=stream == "stdout", stderr=stream == "stderr", tail=max(lines, MOST_LINES)
@@ -129,16 +135,19 @@ class Sdk:
         return "".join(raw.decode(errors="replace").splitlines(keepends=True)[-lines:])
 
     def frames(self, api: str, query: Mapping[str, str], *, follow: bool) -> Iterator[tuple[Stream, bytes]]:
-        """(stream, frame) pairs of a log, as they come. Raises NotFound."""
+        """Yield (stream, frame) pairs of a log as they arrive. Raises NotFound."""
         with _translated(self._endpoint):
             answer = self._client.get(
-                f"{self._client.base_url}{api}", params=query, stream=True,
+                f"{self._client.base_url}{api}",
+                params=query,
+                stream=True,
                 timeout=(CALL_TIMEOUT_S, None if follow else CALL_TIMEOUT_S),
-            )  # fmt: skip
+            )
             with answer:
                 if answer.status_code >= 400:
                     raise refusal(answer.status_code, _message(answer))
-                # what comes live must not wait for a buffer to be full; what is there already is read in a third of the time
+                # live lines must not wait for a full buffer; with one, present lines are read in a third of
+                # the time
                 answer.raw.auto_close = False  # the buffer does that
                 source = answer.raw if follow else io.BufferedReader(answer.raw, READ_AHEAD)
                 while len(head := source.read(FRAME_HEAD.size)) == FRAME_HEAD.size:
@@ -152,7 +161,10 @@ class Sdk:
 
     @cached_property
     def _connected(self) -> APIClient:
-        """The SDK's client: 0.2 s of imports, and one call. The endpoint is the one that was decided, not the SDK's own reading."""
+        """Return the SDK's client: 0.2 s of imports, and one call.
+
+        It uses our endpoint instead of choosing its own.
+        """
         import docker
         from docker.errors import DockerException
 
@@ -169,9 +181,10 @@ class Sdk:
 
 
 class SdkEvents:
-    """An event stream for `select`: a thread reads the answer, whose own socket need not be one that can be selected.
+    """Provide an event stream for `select`. A thread reads the answer, whose own socket may not support
+    `select`.
 
-    A pipe is readable while there is something that `values` has not given out.
+    A pipe is readable while there are values not yet returned.
     """
 
     def __init__(self, answer: Any) -> None:
@@ -186,24 +199,24 @@ class SdkEvents:
         Thread(target=self._read, daemon=True).start()
 
     def fileno(self) -> int:
-        """For `select`."""
+        """Return the descriptor for `select`."""
         return self._readable
 
     def values(self) -> list[Any]:
-        """What has come since the last time. Raises NoAnswer at its end."""
+        """Return what has arrived since the last call. Raises NoAnswer at its end."""
         with self._lock, suppress(BlockingIOError):
             os.read(self._readable, 1 << 16)
-        found = [self._values.popleft() for _each in range(len(self._values))]
+        values = [self._values.popleft() for _index in range(len(self._values))]
         if self._end is None:
-            return found
-        if not found and not self._values:
+            return values
+        if not values and not self._values:
             self._wake()  # the end stays readable, as that of a socket does
             raise http_socket.NoAnswer(self._end)
         self._wake()
-        return found
+        return values
 
     def close(self) -> None:
-        """Gives the connection back."""
+        """Close the connection."""
         from docker.types import CancellableStream
 
         with suppress(OSError, AttributeError):
@@ -223,7 +236,7 @@ class SdkEvents:
                     self._values.append(json.loads(line))
                     self._wake()
         except ValueError:
-            end = "its answer cannot be read"
+            end = "its answer cannot be parsed"
         except Exception as error:  # noqa: BLE001 - however the SDK's three layers say that the engine went
             end = _short(error)
         self._end = end
@@ -236,13 +249,13 @@ class SdkEvents:
 
 
 def _name_and_tag(name: str) -> tuple[str, str]:
-    """The colon of a registry's port is no tag's."""
+    """Split an image name; the colon of a registry's port does not start a tag."""
     repository, colon, tag = name.rpartition(":")
     return (repository, tag) if colon and "/" not in tag else (name, "latest")
 
 
 def _message(answer: Any) -> str:
-    """The engine's words for a call that it refuses."""
+    """Return the engine's message for a rejected call."""
     try:
         return str(answer.json().get("message", ""))
     except (ValueError, AttributeError):
@@ -266,24 +279,30 @@ def _translated(endpoint: Endpoint) -> Iterator[None]:
 
 
 def no_answer(why: object, endpoint: Endpoint, cause: BaseException | None = None) -> EngineUnreachable:
-    """Return the error for an engine that does not answer, whichever way it was asked: slow, forbidden and absent are three."""
+    """Return the error for an engine that does not answer: slow, forbidden and absent are different
+    errors.
+    """
     causes = _causes(cause)
-    if any(isinstance(each, TimeoutError | http_socket.TooSlow) or _is_timeout(each) for each in causes):
+    if any(isinstance(error, TimeoutError | http_socket.TooSlow) or _is_timeout(error) for error in causes):
         return EngineSlow("the Docker Engine at {endpoint} is slow: {why}", why=why, endpoint=endpoint)
-    if any(isinstance(each, PermissionError) for each in causes):
+    if any(isinstance(error, PermissionError) for error in causes):
         return EngineUnreachable(
-            "this user has no right to use the Docker Engine at {endpoint} ({why}): `sudo usermod -aG docker {user}`, then"
-            " log in again, or `newgrp docker`",
-            why=why, endpoint=endpoint, user=os.environ.get("USER") or os.geteuid(),
-        )  # fmt: skip
+            "permission denied for the Docker Engine at {endpoint} ({why}): run `sudo usermod -aG docker"
+            " {user}`, then log in again, or `newgrp docker`",
+            why=why,
+            endpoint=endpoint,
+            user=os.environ.get("USER") or os.geteuid(),
+        )
     return EngineUnreachable(
         "no Docker Engine answers ({endpoint}: {why}); start it, or run `{command}`",
-        why=why, endpoint=endpoint, command=bundle.engine_command(),
-    )  # fmt: skip
+        why=why,
+        endpoint=endpoint,
+        command=bundle.engine_command(),
+    )
 
 
 def _is_timeout(error: BaseException) -> bool:
-    """The SDK's layers each have an exception of their own for it."""
+    """Return whether it is a timeout; each of the SDK's layers has its own exception."""
     return "Timeout" in type(error).__name__ or "timed out" in str(error)
 
 
@@ -296,10 +315,10 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 
 
 def _short(error: BaseException) -> str:
-    """The innermost cause in one line: the SDK wraps a refused connection four times, and each wrapper is an OSError too."""
+    """Return the innermost cause in one line: the SDK wraps a refused connection four times."""
     causes = [error]
     while (inner := causes[-1].__context__) is not None:
         causes.append(inner)
-    cause = next((each for each in reversed(causes) if isinstance(each, OSError)), causes[-1])
+    cause = next((error for error in reversed(causes) if isinstance(error, OSError)), causes[-1])
     text = str(cause).strip() or type(cause).__name__
     return text.splitlines()[0][:300]

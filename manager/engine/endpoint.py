@@ -1,6 +1,7 @@
-"""Which engine is meant, decided once and before anything connects: by DOCKER_HOST, DOCKER_CONTEXT and the CLI's own files.
+"""Choose the engine once, before anything connects: by DOCKER_HOST, DOCKER_CONTEXT and the CLI's own files.
 
-As the docker command decides. What cannot be reached as named is refused: never does another engine answer in its place.
+The docker command chooses in the same way. If it cannot be reached, that is an error: no other engine is
+used.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ LOCAL = (UNIX, "npipe://")
 
 
 class Endpoint(NamedTuple):
-    """The address of the engine, and what names it: DOCKER_HOST, or a context."""
+    """Hold the address of the engine, and where it comes from: DOCKER_HOST, or a context."""
 
     host: str
     named_by: str = ""
 
     @property
     def socket(self) -> str | None:
-        """The path of a local socket; None for any other kind."""
+        """Return the path of a local socket; None for any other kind."""
         return self.host.removeprefix(UNIX) if self.host.startswith(UNIX) else None
 
     def __str__(self) -> str:
@@ -34,7 +35,10 @@ class Endpoint(NamedTuple):
 
 
 def of(environ: Mapping[str, str]) -> Endpoint:
-    """Return the endpoint that the docker command would use. Raises EngineUnreachable for a context that is not there."""
+    """Return the endpoint that the docker command would use.
+
+    Raises EngineUnreachable for a missing context.
+    """
     if host := environ.get("DOCKER_HOST"):
         return Endpoint(host if "://" in host else f"tcp://{host}", "DOCKER_HOST")
     try:
@@ -49,22 +53,27 @@ def of(environ: Mapping[str, str]) -> Endpoint:
     host = _host_of(folder, name) if folder else ""
     if not host:
         raise EngineUnreachable(
-            "the Docker context {name} names no engine that can be found ({named_by}); `docker context ls` shows those there are",
-            name=name, named_by=named_by,
-        )  # fmt: skip
+            "the Docker context {name} ({named_by}) does not exist or has no engine; `docker context ls`"
+            " lists all",
+            name=name,
+            named_by=named_by,
+        )
     return Endpoint(host, named_by)
 
 
 def local(environ: Mapping[str, str]) -> Endpoint:
-    """Return the endpoint. Raises EngineUnreachable for one on another machine: its folders and logs are out of reach."""
-    found = of(environ)
-    if not found.host.startswith(LOCAL):
+    """Return the endpoint.
+
+    Raises EngineUnreachable for another machine's, whose folders and logs cannot be accessed.
+    """
+    chosen = of(environ)
+    if not chosen.host.startswith(LOCAL):
         raise EngineUnreachable(
-            "the Docker Engine {endpoint} is remote; folders and logs of another machine are out of reach: use a local"
-            " context (`docker context use default`, without DOCKER_HOST)",
-            endpoint=found,
+            "the Docker Engine {endpoint} is remote; folders and logs of another machine cannot be"
+            " accessed: use a local context (`docker context use default`, without DOCKER_HOST)",
+            endpoint=chosen,
         )
-    return found
+    return chosen
 
 
 def _host_of(folder: Path, name: str) -> str:
@@ -78,7 +87,7 @@ def _host_of(folder: Path, name: str) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

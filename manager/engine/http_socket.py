@@ -1,6 +1,6 @@
-"""The engine's API over its local socket: a call in, JSON out, in a fifth of the time the SDK takes for it.
+"""Call the engine's API over its local socket: JSON in and out, in a fifth of the SDK's time.
 
-HTTP/1.0 and JSON only. Logs, and every other kind of endpoint, are the SDK's business (docker_sdk.py).
+HTTP/1.0 and JSON only. Logs, and other kinds of endpoints, are handled by the SDK (docker_sdk.py).
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import Any
 from urllib.parse import quote
 
 READ_TIMEOUT_S = 10
-"""A list of 200 containers takes 50 ms; an engine that is silent for this long hangs."""
+"""Listing 200 containers takes 50 ms; an engine that is silent for this long hangs."""
 
 CALL_TIMEOUT_S = 60
-"""A create or remove on a busy disk takes seconds; a minute of silence is an engine that hangs."""
+"""Creating or removing on a busy disk takes seconds; an engine that is silent for a minute hangs."""
 
 
 class NoAnswer(Exception):
-    """The socket is not there, refuses, or stays silent."""
+    """Signal that the socket is missing, refuses the connection, or stays silent."""
 
 
 class TooSlow(NoAnswer):
-    """It is there, and has not answered in time."""
+    """Signal that it exists, but did not answer in time."""
 
 
 class ApiError(Exception):
-    """The engine answered with an error: its status and its words."""
+    """Hold the engine's error: its status and message."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -44,9 +44,9 @@ def call(
     body: Any = None,
     timeout: float = READ_TIMEOUT_S,
 ) -> Any:
-    """One call on the socket at `path`, such as GET `/containers/json`; the answer's JSON, None where it has none.
+    """Make one call on the socket at `path`, such as GET `/containers/json`; return the JSON, None if empty.
 
-    Raises NoAnswer or Refused. `timeout` bounds the whole call, in seconds.
+    Raises NoAnswer or ApiError. `timeout` limits the whole call, in seconds.
     """
     content = b"" if body is None else json.dumps(body).encode()
     try:
@@ -59,9 +59,9 @@ def call(
     except OSError as error:
         raise NoAnswer(str(error) or type(error).__name__) from error
     except (ValueError, IndexError) as error:
-        raise NoAnswer("its answer cannot be read") from error
+        raise NoAnswer("its answer cannot be parsed") from error
     if not blank:
-        raise NoAnswer("its answer cannot be read")
+        raise NoAnswer("its answer cannot be parsed")
     if status >= 400:
         raise ApiError(status, str(value.get("message", "")) if isinstance(value, dict) else "")
     return value
@@ -77,10 +77,10 @@ def _request(method: str, api: str, query: Mapping[str, Any] | None, content: by
 
 
 class Stream:
-    """An answer that does not end: JSON values, a line each. Never waits after the request is out; `select` tells when to read."""
+    """Read an endless answer: one JSON value per line. After the request it never blocks; use `select`."""
 
     def __init__(self, path: str, api: str, query: Mapping[str, Any]) -> None:
-        """Raises NoAnswer."""
+        """Send the request. Raises NoAnswer."""
         self._socket = socket.socket(socket.AF_UNIX)
         self._rest = b""
         self._has_head = False
@@ -94,15 +94,15 @@ class Stream:
             raise NoAnswer(str(error) or type(error).__name__) from error
 
     def fileno(self) -> int:
-        """For `select`."""
+        """Return the descriptor for `select`."""
         return self._socket.fileno()
 
     def close(self) -> None:
-        """Gives the connection back."""
+        """Close the connection."""
         self._socket.close()
 
     def values(self) -> list[Any]:
-        """What has come since the last time, perhaps nothing. Raises NoAnswer at its end: an engine that goes says no more."""
+        """Return what has arrived since the last call, possibly nothing. Raises NoAnswer at its end."""
         is_over = False
         try:
             while piece := self._socket.recv(1 << 16):
@@ -112,10 +112,10 @@ class Stream:
             pass
         except OSError as error:
             raise NoAnswer(str(error) or type(error).__name__) from error
-        found = self._complete()
-        if is_over and not found:
+        values = self._complete()
+        if is_over and not values:
             raise NoAnswer("the connection was closed")
-        return found
+        return values
 
     def _complete(self) -> list[Any]:
         if not self._has_head:
@@ -129,11 +129,11 @@ class Stream:
         try:
             return [json.loads(line) for line in lines if line.strip()]
         except ValueError as error:
-            raise NoAnswer("its answer cannot be read") from error
+            raise NoAnswer("its answer cannot be parsed") from error
 
 
 def _exchange(path: str, request: bytes, timeout: float) -> bytes:
-    """HTTP/1.0: the answer comes in one piece and ends with the connection, so that there is nothing to decode."""
+    """Send an HTTP/1.0 request: the answer ends with the connection, so that nothing must be decoded."""
     deadline = time.monotonic() + timeout
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout)
@@ -147,5 +147,5 @@ def _exchange(path: str, request: bytes, timeout: float) -> bytes:
 
 
 def word(value: Any) -> str:
-    """A value as it stands in a query: filters are JSON."""
+    """Return a value as written in a query: filters are JSON."""
     return value if isinstance(value, str) else json.dumps(value)

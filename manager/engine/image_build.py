@@ -1,4 +1,7 @@
-"""Builds the bot image: a base, the build context, the build itself. Only the last needs the Docker CLI: the SDK has no BuildKit."""
+"""Build the bot image: base, build context, build.
+
+Only the last step needs the Docker CLI: the SDK has no BuildKit.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,16 @@ INPUTS_LABEL = "botfleet.inputs"
 BASE_SCRIPT = Path("scripts", "base-image.sh")
 BUNDLED_BOT = Path("docker", "bot")
 BESIDE_RUN: Mapping[str, str] = {"open_orders.py": "OPEN_ORDERS", "cancel_orders.py": "CANCEL_ORDERS"}
-"""Programs beside a bot's run.py (docker/README.md) → the build argument that is empty where the bot has no such file."""
+"""Programs beside a bot's run.py (docker/README.md) → the build argument that is empty if the file is
+missing.
+"""
 
 PULL_TIMEOUT_S = 180  # 28 MB; a registry that is not there is refused by the engine itself within 15 s
 BUILD_TIMEOUT_S = 1800
 FAILURE_LINES = 40
 
-# Never part of a bot: what tools leave behind, its old logs (a mount point in the image), and files with keys.
+# Never part of a bot: what tools leave behind, its old logs (a mount point in the image), and files with
+# keys.
 LEFT_OUT = {
     "__pycache__",
     ".git",
@@ -61,15 +67,16 @@ def build_image(
     no_cache: bool = False,
     say: Say,
 ) -> str:
-    """Makes `tag` from our Dockerfile and `docker/`, with the bundled bot or the one in `bot_dir`. Returns the image id.
+    """Build `tag` from our Dockerfile and `docker/`, with the bundled bot or the one in `bot_dir`. Returns
+    its id.
 
-    An image whose label says that it was made from the same files is left as it is: a new id would look like a new
-    version of every bot. `no_cache` builds from scratch, the base included.
+    An image whose label shows that it was made from the same files is kept: a new id would look like a new
+    version of every bot. `no_cache` builds everything again, including the base.
     """
     ours = bundle.build_folder(project_dir)
     bot = (bot_dir or ours / BUNDLED_BOT).resolve()
     if not (bot / "run.py").is_file():
-        raise ManagerError("cannot build an image from {folder}: there is no run.py in it", folder=bot)
+        raise ManagerError("cannot build an image from {folder}: it contains no run.py", folder=bot)
     with TemporaryDirectory(prefix="botfleet-context-") as folder:
         context = Path(folder)
         kept_back = _assemble(ours, bot, context)
@@ -79,7 +86,7 @@ def build_image(
             say(_("image {tag} is up to date").format(tag=tag))
             return str(image["Id"])
         for file in kept_back:
-            say(_("not copied into the image, since it may hold keys: {file}").format(file=file))
+            say(_("not copied into the image, because it may contain keys: {file}").format(file=file))
         cli = docker_cli.builder()
         settings = build_mirrors.from_environment(os.environ)
         with build_mirrors.as_files(settings) as secrets:
@@ -98,9 +105,10 @@ def build_image(
 
 
 def _assemble(ours: Path, bot: Path, context: Path) -> list[Path]:
-    """Lays out what the Dockerfile copies, with the bot in the bundled one's place. Returns the files with keys it left out.
+    """Copy what the Dockerfile needs, with the bot in the bundled one's place. Returns excluded files with
+    keys.
 
-    A folder put together for the build is one way for all engines: named build contexts are unknown to 20.10.
+    A folder assembled for the build works with all engines: 20.10 does not support named build contexts.
     """
     try:
         shutil.copy(ours / "Dockerfile", context)
@@ -129,13 +137,16 @@ def _copy(source: Path, target: Path) -> list[Path]:
 
 
 def _is_special(path: Path) -> bool:
-    """Sockets, pipes and devices: nothing that can be copied."""
+    """Return whether it is a socket, pipe or device, which cannot be copied."""
     mode = path.lstat().st_mode
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
 
 
 def _digest(context: Path) -> str:
-    """One number for the names, kinds and contents of all files: time stamps and umasks differ from checkout to checkout."""
+    """Return a hash of the names, types and contents of all files.
+
+    Timestamps and umasks differ between checkouts.
+    """
     digest = hashlib.sha256()
     for path in sorted(context.rglob("*")):
         if path.is_symlink():
@@ -161,7 +172,9 @@ def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _base(engine: Engine, script: Path, settings: str, *, fresh: bool, say: Say) -> str:
-    """The image to build on: the official one, or one made from Debian's packages where no registry answers."""
+    """Return the base image: the official one, or one made from Debian's packages if no registry can be
+    reached.
+    """
     if not fresh:
         for tag in (OFFICIAL_BASE, OWN_BASE):
             if _image(engine, tag):
@@ -174,7 +187,7 @@ def _base(engine: Engine, script: Path, settings: str, *, fresh: bool, say: Say)
         raise
     except (EngineError, TimedOut) as err:
         say(
-            _("no registry gives {base} ({why}); making a base from Debian's packages").format(
+            _("no registry provides {base} ({why}); building a base image from Debian's packages").format(
                 base=OFFICIAL_BASE, why=err
             )
         )
@@ -186,7 +199,8 @@ def _make_base(engine: Engine, script: Path, settings: str) -> None:
     as_root = [] if os.geteuid() == 0 else ["sudo"]
     if as_root and shutil.which("sudo") is None:
         raise ManagerError(
-            "cannot make a base image: that needs root or sudo. As root, run `manager build` once, or `docker pull {base}` where a registry answers",
+            "cannot build a base image: this requires root or sudo. As root, run `manager build` once, or"
+            " `docker pull {base}` where a registry can be reached",
             base=OFFICIAL_BASE,
         )
     refused: EngineError | None = None
@@ -204,7 +218,7 @@ def _make_base(engine: Engine, script: Path, settings: str) -> None:
     if maker.returncode != 0:
         if refused is None:
             engine.untag(OWN_BASE)  # the engine took half a tar for a whole one
-        raise ManagerError("cannot make a base image: debootstrap failed, see above")
+        raise ManagerError("cannot build a base image: debootstrap failed, see above")
     if refused is not None:
         raise EngineError("cannot import the base image: {why}", why=refused) from refused
 
@@ -240,7 +254,7 @@ def _build(cli: str, context: Path, options: Sequence[str]) -> None:
 
 
 def _context(cli: str) -> str:
-    """The Docker context in use, which is also the name of the engine's own builder."""
+    """Return the Docker context in use, which is also the name of the engine's own builder."""
     command = [cli, "version", "--format", "{{.Client.Context}}"]
     try:
         done = subprocess.run(

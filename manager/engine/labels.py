@@ -1,6 +1,7 @@
-"""The label schema: the registry of the fleet lives on its containers.
+"""Define the label schema: the registry of the fleet is stored on its containers.
 
-`botfleet.*` is ours and carries what `ps` shows; `com.docker.compose.*` makes `docker compose` see the same containers.
+`botfleet.*` is ours and contains what `ps` shows; `com.docker.compose.*` makes `docker compose` see the same
+containers.
 """
 
 from __future__ import annotations
@@ -22,14 +23,23 @@ MODE = "botfleet.mode"
 STOP_TIMEOUT = "botfleet.stop-timeout"
 
 SUPERVISOR = "botfleet.supervisor"
-"""On an image: the version of the contract (docker/README.md) that its supervisor keeps."""
+"""On an image: the version of its supervisor's contract (docker/README.md)."""
 OLDEST_CONTRACT, NEWEST_CONTRACT = 1, 1
-"""The versions that this manager works with. Only the newest is ever raised: a fleet may be older than the manager."""
+"""The versions that this manager works with.
+
+Only the newest is ever raised: a fleet may be older than the manager.
+"""
 OPEN_ORDERS = "botfleet.open-orders"
-"""On an image, and so on its containers: the program that asks the exchange for open orders. Empty or missing: none."""
+"""On an image and its containers: the program that asks the exchange for open orders.
+
+Empty or missing: none.
+"""
 
 ASKED_FOR = "botfleet.asked-for"
-"""On a one-off that asks: the instance. It bears no INSTANCE label, so that nobody takes it for one."""
+"""On a one-off container: the instance it works for.
+
+It has no INSTANCE label, so that it is not taken for one.
+"""
 
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
@@ -46,7 +56,9 @@ COMPOSE_NETWORK = "com.docker.compose.network"
 def of_compose(
     *, fleet: str, instance: str, project_dir: str, compose_file: str, config_hash: str, image_id: str
 ) -> dict[str, str]:
-    """The labels Compose itself would put on the container of service `instance`; paths absolute."""
+    """Return the labels that Compose itself would set on the container of service `instance`; paths are
+    absolute.
+    """
     return {
         COMPOSE_PROJECT: fleet,
         COMPOSE_SERVICE: instance,
@@ -61,35 +73,35 @@ def of_compose(
 
 
 def of_network(fleet: str) -> dict[str, str]:
-    """The labels without which `docker compose up` refuses a network it did not make."""
+    """Return the labels without which `docker compose up` rejects a network that it did not create."""
     return {COMPOSE_PROJECT: fleet, COMPOSE_NETWORK: "default"}
 
 
 def is_known_contract(version: str, newest: int = NEWEST_CONTRACT) -> bool:
-    """Whether this manager works with an image whose label SUPERVISOR says `version`."""
+    """Return whether this manager supports an image whose label SUPERVISOR is `version`."""
     return is_contract(version) and OLDEST_CONTRACT <= int(version) <= newest
 
 
 def is_contract(version: str) -> bool:
-    """Whether it is the version of a contract at all: an image without a supervisor of ours has no such label."""
+    """Return whether it is a contract version; an image without our supervisor has none."""
     return version.isascii() and version.isdigit()
 
 
 def fleet_filter(fleet: str) -> list[str]:
-    """Label filters of the engine's list call that select every container of the fleet."""
+    """Return label filters for the engine's list call that select every container of the fleet."""
     return [f"{COMPOSE_PROJECT}={fleet}", INSTANCE]
 
 
 def folder_filter(project_dir: str) -> list[str]:
-    """Label filters that select the containers of a project folder, whatever its fleet is called."""
+    """Return label filters that select the containers of a project folder, whatever its fleet's name."""
     return [f"{COMPOSE_WORKING_DIR}={project_dir}", INSTANCE]
 
 
 def of_oneoff(fleet: str, instance: str) -> dict[str, str]:
-    """The labels of a container that asks something for an instance and is no instance, for us and for Compose."""
+    """Return the labels of a one-off container, which is not an instance for us or for Compose."""
     return {ASKED_FOR: instance, COMPOSE_PROJECT: fleet, COMPOSE_SERVICE: instance, COMPOSE_ONEOFF: "True"}
 
 
 def oneoff_filter(fleet: str) -> list[str]:
-    """Label filters that select the one-offs which a killed manager has left behind."""
+    """Return label filters that select one-offs left behind by a killed manager."""
     return [f"{COMPOSE_PROJECT}={fleet}", ASKED_FOR]

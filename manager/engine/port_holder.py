@@ -1,4 +1,4 @@
-"""Who has a port of the host, in words that tell a person what to free."""
+"""Describe what uses a port of the host, so that the user can free it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from manager.engine.client import Engine
 
 PROXY = "docker-proxy"
-"""The engine's own process behind a published port."""
+"""The engine's own process for a published port."""
 
 
 def holder(port: int, engine: Engine, fleet_name: str) -> str:
-    """A container by name, else a process as far as we may see it."""
+    """Return a container's name, else a process, if it is visible to us."""
     for name in engine.publishing(port):
         return name.removeprefix(f"{fleet_name}-")
     import psutil  # only on the way to an error message
@@ -29,8 +29,7 @@ def holder(port: int, engine: Engine, fleet_name: str) -> str:
             return str(
                 Text(
                     "the Docker Engine itself ({proxy}, pid {pid}), for a container that is gone: an engine"
-                    " that was killed"
-                    " leaves that behind, and restarting the Docker Engine clears it",
+                    " that was killed leaves this process behind; restart the Docker Engine to remove it",
                     proxy=PROXY,
                     pid=left.pid,
                 )
@@ -47,9 +46,9 @@ def holder(port: int, engine: Engine, fleet_name: str) -> str:
 
 
 def _proxies(port: int) -> Iterator[Process]:
-    """The engine's processes for this port.
+    """Yield the engine's processes for this port.
 
-    By their command line: they may be in another network namespace.
+    They are found by their command lines, because they may be in another network namespace.
     """
     import psutil
 

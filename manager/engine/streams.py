@@ -1,4 +1,4 @@
-"""What streams from an engine: a bot's two outputs, by the names that files and JSON use, and events."""
+"""Define what an engine streams: a bot's two outputs, by the names in files and JSON, and events."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
 
 
 class EventStream(Protocol):
-    """An answer that does not end: JSON values. `select` tells when to read."""
+    """Describe an endless answer: JSON values, for `select`."""
 
     def fileno(self) -> int:
-        """For `select`."""
+        """Return the descriptor for `select`."""
 
     def values(self) -> list[Any]:
-        """What has come since the last time, perhaps nothing. Raises http_socket.NoAnswer at its end."""
+        """Return what has arrived since the last call, possibly nothing.
+
+        Raises http_socket.NoAnswer at its end.
+        """
 
     def close(self) -> None:
-        """Gives the connection back."""
+        """Close the connection."""

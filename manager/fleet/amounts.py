@@ -1,4 +1,4 @@
-"""Amounts as they are written for a person: signs, places, currencies, and columns of them. Pure."""
+"""Format amounts for users: signs, decimal places, currencies, and columns of them. Pure."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 PARTS = re.compile(r"([^.\s]*)(\.\S*)?(.*)", re.DOTALL)
-"""Before the point, from the point on, and the currency with its space."""
+"""Matches the part before the point, the decimals with the point, and the currency with its space."""
 
 
 def money(value: Decimal, currency: str | None) -> str:
-    """`+12.34 USDC`, `-0.0042 USDC`: the sign says what a trader looks for, cents are enough, and less is not nothing."""
+    """Return `+12.34 USDC` or `-0.0042 USDC`: always signed, and with more places for amounts below 1."""
     places = 2 if abs(value) >= 1 else 4
     text = f"{value:+.{places}f}" if round(value, places) else "0.00"
     return f"{text} {currency}" if currency else text
 
 
 def amount(value: Decimal, currency: str | None) -> str:
-    """`1.25 SOL`: as many places as there are, eight at most."""
+    """Return `1.25 SOL`: with as many places as needed, at most eight."""
     text = f"{value:.8f}".rstrip("0").rstrip(".")
     text = "0" if text in {"-0", ""} else text
     return f"{text} {currency}" if currency else text
 
 
 def aligned(texts: Sequence[str]) -> list[str]:
-    """Return the texts with the points of their numbers below each other; empty ones stay empty."""
+    """Return the texts with their decimal points aligned; empty ones stay empty."""
     parts = [match.groups("") if (match := PARTS.fullmatch(text)) else ("", "", text) for text in texts]
     before, after = (max((len(part[index]) for part in parts), default=0) for index in (0, 1))
     return [

@@ -1,6 +1,6 @@
-"""What a bot reports of its trading (docker/README.md): what is valid of it, and the last copy that its supervisor keeps.
+"""Parse what a bot reports of its trading (docker/README.md), and read the copy that its supervisor keeps.
 
-A bot may be slow, broken or hostile: every value is bounded and checked, and what it does not say is None, never 0.
+A bot may be slow, broken or hostile: every value is bounded and checked; a missing one is None, never 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from manager.util import strict_json
 from manager.util.sanitize import replace_unprintable
 
 MAX_BYTES = 1 << 17
-"""Of the supervisor's copy, which holds at most 64 KB of the bot's."""
+"""Limit for the supervisor's copy, which contains at most 64 KB of the bot's report."""
 MAX_NUMBER_LENGTH = 40
 MAX_NUMBER = Decimal(10) ** 15
 MAX_DECIMALS = 400
@@ -29,7 +29,7 @@ MARKETS = ("live", "synthetic", "replay")
 
 
 class Report(NamedTuple):
-    """A bot's report, as far as it is valid. Amounts are exact: P&L in `quote`, the position in `base`."""
+    """Hold the valid parts of a report. Amounts are exact: P&L in `quote`, the position in `base`."""
 
     pnl: Decimal | None = None
     quote: str | None = None
@@ -59,20 +59,31 @@ class Report(NamedTuple):
 
     @property
     def is_artificial(self) -> bool:
-        """Return whether its prices are no market's: such a P&L is no trading result."""
+        """Return whether its prices are not a market's: then its P&L is no trading result."""
         return self.market not in (None, "live")
 
 
 class KeptReport(NamedTuple):
-    """The last report of an instance's bot. `at`: when it was made, in seconds since the epoch, as far as that is known.
+    """Hold the last report of an instance's bot. `at`: when it was made, in Unix time, if known.
 
-    `has_ended`: the run that it is of is over. `is_previous`: the bot was started again since, and has not reported yet.
+    `has_ended`: the run that it describes has ended. `is_previous`: the bot was started again and has not
+    reported yet.
     """
 
     report: Report
     at: float | None = None
     has_ended: bool = False
     is_previous: bool = False
+
+
+class Position(NamedTuple):
+    """Hold an exact amount, negative for a short position, and its currency."""
+
+    amount: Decimal
+    base: str
+
+    def __str__(self) -> str:
+        return f"{self.amount:f} {self.base}".rstrip()
 
 
 def parse_report(raw: Mapping[str, Any]) -> Report:
@@ -107,9 +118,10 @@ def parse_report(raw: Mapping[str, Any]) -> Report:
 
 
 def read_kept(state_dir: Path) -> KeptReport | None:
-    """Return the last report that is kept of an instance; None where there is none, or none that can be read.
+    """Return the last report kept for an instance; None if there is none that can be read.
 
-    A supervisor of contract 1 keeps no copy: there the bot's own file lies in the same place, written at the run's end.
+    A supervisor of contract 1 keeps no copy: the bot's own file is in the same place, written when the run
+    ends.
     """
     try:
         content = strict_json.read_bytes(state_dir / supervisor_state.REPORT_FILE, MAX_BYTES, follow=False)
@@ -131,6 +143,14 @@ def read_kept(state_dir: Path) -> KeptReport | None:
     )
 
 
+def position_left(state_dir: Path) -> Position | None:
+    """Return the position in the last report, which outlives the bot; None if it is unknown."""
+    kept = read_kept(state_dir)
+    if kept is None or kept.report.position is None:
+        return None
+    return Position(kept.report.position, kept.report.base or "")
+
+
 def _amount(value: Any) -> Decimal | None:
     """Return a finite decimal of reasonable size, given as a number or a string; else None."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -142,7 +162,8 @@ def _amount(value: Any) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    # copy_abs(): abs() obeys the thread's decimal context, which a library may have told to raise on an underflow.
+    # copy_abs(): abs() obeys the thread's decimal context, which a library may have told to raise on an
+    # underflow.
     if not number.is_finite() or number.copy_abs() >= MAX_NUMBER:
         return None
     exponent = number.as_tuple().exponent

@@ -1,4 +1,4 @@
-"""The conditions that bots report, by their codes (docker/README.md), as sentences in the reader's language. Pure."""
+"""Translate the conditions that bots report by code (docker/README.md) into sentences. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SENTENCES: Mapping[tuple[str, str], str] = {
     ("finished", "replay"): mark("the replay is over"),
     ("finished", "page"): mark("ended from its page"),
 }
-"""(code, variant) → sentence. What is not here is shown in the bot's own words."""
+"""(code, variant) → sentence. Any other condition is shown in the bot's own words."""
 
 VARIANT: Mapping[str, str] = {
     "out_of_range": "side",
@@ -40,11 +40,13 @@ VARIANT: Mapping[str, str] = {
     "stopped_out": "by",
     "finished": "by",
 }
-"""The parameter that chooses among a code's sentences."""
+"""The parameter that selects one of a code's sentences."""
 
 
 def message(condition: Condition, reason: str | None, now: float) -> Text | None:
-    """Return what the bot is doing, by its code, else in its own words; None where it says no more than the code."""
+    """Return what the bot is doing, by its code, or in its own words; None if that adds nothing to the
+    code.
+    """
     variant = condition.params.get(VARIANT.get(condition.code, ""), "")
     template = SENTENCES.get((condition.code, str(variant)))
     params = {name: _shown(value) for name, value in condition.params.items()}
@@ -58,7 +60,7 @@ def message(condition: Condition, reason: str | None, now: float) -> Text | None
 
 
 def _more(text: Text, condition: Condition, now: float) -> Text:
-    """Add since when it is so, and what rests at the exchange meanwhile."""
+    """Append how long this has lasted, and how many orders are open at the exchange."""
     params = condition.params
     since = _number(params.get("since")) or condition.since
     if condition.code in {"exchange_away", "orders_refused"} and since:

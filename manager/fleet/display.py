@@ -1,4 +1,4 @@
-"""Instances as they are shown: the table and the objects of `ps`, the old system's list, and why one is as it is. Pure."""
+"""Format instances for users and programs: table and JSON of `ps`, the old system's list, causes. Pure."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from manager.util.text_table import Column, Table
 
 STAMP = re.compile(r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?\]?[\s:|-]*")
 LEVEL = re.compile(r"[\[(]?(DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL)[\])]?[\s:|-]+")
-"""What begins a line of a log: neither says why a bot died."""
+"""Time stamp and level begin a log line, and do not explain why a bot ended."""
 
 LIST_RULE = "-" * 116
 
 
 def ps_table(views: Sequence[Instance], width: int | None = None) -> Table:
-    """Return the table of `manager ps`; with a terminal's width, without the columns it has no room for."""
+    """Return the table of `manager ps`; for a terminal's width, without the columns that do not fit."""
     columns = aligned(PS_COLUMNS, views)
     if width is None:
         rows = [text_table.cells(columns, view) for view in views]
@@ -35,7 +35,7 @@ def ps_table(views: Sequence[Instance], width: int | None = None) -> Table:
 
 
 def aligned(columns: Sequence[Column[Instance]], views: Sequence[Instance]) -> list[Column[Instance]]:
-    """Return the columns with the points of P&L and position below each other."""
+    """Return the columns with the decimal points of P&L and position aligned."""
     texts = {
         "pnl": amounts.aligned([pnl_text(view.report.report) if view.report else "" for view in views]),
         "position": amounts.aligned(
@@ -66,7 +66,7 @@ def ps_objects(views: Iterable[Instance]) -> list[dict[str, Any]]:
 
 
 def list_table(views: Iterable[Instance], pids: Mapping[str, int]) -> str:
-    """Return the old system's `list`, byte for byte in Chinese."""
+    """Return the old system's `list`, byte-identical in Chinese."""
     rows = listed(views, pids)
     if not rows:
         return _("no running instances")
@@ -82,79 +82,85 @@ def listed(views: Iterable[Instance], pids: Mapping[str, int]) -> list[Listed]:
 
 
 def since(view: Instance) -> float | None:
-    """When the present state began, as far as it is known: the bot's start or end, else the container's birth."""
-    said = view.supervision
+    """Return when the present state began, if known: the bot's start or end, else the container's
+    creation.
+    """
+    supervisor = view.supervisor
     if view.container is None:
         return None
-    if said is not None and said.container == view.container.id:
-        if view.is_bot_up and said.bot_started_at:
-            return said.bot_started_at
-        if said.last_exit is not None:
-            return said.last_exit.at
+    if supervisor is not None and supervisor.container == view.container.id:
+        if view.is_bot_up and supervisor.bot_started_at:
+            return supervisor.bot_started_at
+        if supervisor.last_exit is not None:
+            return supervisor.last_exit.at
     return float(view.container.created)
 
 
 def note(view: Instance) -> str:
-    """Why it is as it is, and in what it differs from its config."""
-    now, said = time.time(), view.supervision
+    """Return why it is in its state, and how it differs from its config."""
+    now, supervisor = time.time(), view.supervisor
     activity = doing.activity(view, now)
     parts = []
-    if view.verdict.word:
-        parts.append(f"({_(view.verdict.word)})")
-    is_down = view.verdict.state in {"stopped", "missing"}
+    if view.status.detail:
+        parts.append(f"({_(view.status.detail)})")
+    is_down = view.status.state in {"stopped", "missing"}
     reason = activity.message(now)
-    if is_down and view.remembered.halted:
+    if is_down and view.saved.halted:
         parts.append(_("halted"))
-    elif is_down and view.remembered.wish == "stopped":
-        parts.append(_("stopped by a person"))
+    elif is_down and view.saved.wish == "stopped":
+        parts.append(_("stopped by a user"))
     elif reason is not None and not _says_more(view):
         parts.append(str(reason))
         if activity.doing in doing.ENDS and not is_down:
             parts.append(str(doing.ending(view)))
-    elif view.verdict.why is not None:
+    elif view.status.why is not None:
         parts.append(cause(view))
-    elif said is not None and said.last_exit and said.restarts_total:
-        parts.append(str(Text("last exit: {why}", why=said.last_exit.message)))
-    if view.verdict.state == "restarting" and said is not None and said.next_restart_at:
-        parts.append(str(_next_restart(said, said.next_restart_at)))
-    if said is not None and view.verdict.state == "failed" and said.cancel is not None:
-        parts.append(str(cancel_text(said.cancel)))
+    elif supervisor is not None and supervisor.last_exit and supervisor.restarts_total:
+        parts.append(str(Text("last exit: {why}", why=supervisor.last_exit.message)))
+    if view.status.state == "restarting" and supervisor is not None and supervisor.next_restart_at:
+        parts.append(str(_next_restart(supervisor, supervisor.next_restart_at)))
+    if supervisor is not None and view.status.state == "failed" and supervisor.cancel is not None:
+        parts.append(str(cancel_text(supervisor.cancel)))
     if view.drift:
-        parts.append(str(Text("drifted: {what}", what=", ".join(_(each) for each in view.drift))))
+        parts.append(str(Text("drifted: {what}", what=", ".join(_(drift) for drift in view.drift))))
     if view.is_rolled_back:
         parts.append(_("rolled back"))
     return "; ".join(parts).replace("); ", ") ")
 
 
 def _says_more(view: Instance) -> bool:
-    """Whether why the process is as it is matters more than what its bot was doing."""
-    return view.verdict.state not in {"running", "completed", "stopped", "missing", "orphan"}
+    """Return whether the reason for the state matters more than what the bot was doing."""
+    return view.status.state not in {"running", "completed", "stopped", "missing", "orphan"}
 
 
 def cancel_text(cancel: Cancel) -> Text:
-    """How far the orders of a failed live bot are cancelled."""
+    """Return the progress of cancelling a failed live bot's orders."""
     match cancel.state:
         case "confirmed":
             return Text("its orders are cancelled")
         case "running":
             return Text("its orders are being cancelled")
         case _:
-            why = cancel.message or Text("no cause is known")
+            why = cancel.message or Text("cause unknown")
             return Text("its orders are NOT cancelled yet: {why} (try {count})", why=why, count=cancel.tries)
 
 
 def cause(view: Instance) -> str:
-    """Why it is as it is, and what a bot that failed said last; empty where there is nothing to say."""
-    said, why = view.supervision, str(view.verdict.why or "")
-    if view.verdict.state not in {"failed", "restarting"} or said is None or said.last_exit is None:
+    """Return why it is in its state, with the last message of a failed bot; empty if there is no reason."""
+    supervisor, why = view.supervisor, str(view.status.why or "")
+    if (
+        view.status.state not in {"failed", "restarting"}
+        or supervisor is None
+        or supervisor.last_exit is None
+    ):
         return why
     last = last_words(view)
     return f"{why}: {last}" if last else why
 
 
 def last_words(view: Instance) -> str:
-    """Why the bot ended, in its own words: its final report's reason, else its last line, without time stamp and level."""
-    kept, said = view.report, view.supervision
+    """Return why the bot ended: its final report's reason, else its last log line without stamp and level."""
+    kept, supervisor = view.report, view.supervisor
     if (
         kept is not None
         and kept.has_ended
@@ -163,12 +169,16 @@ def last_words(view: Instance) -> str:
         and kept.report.reason
     ):
         return kept.report.reason
-    lines = said.last_exit.stderr_tail if said is not None and said.last_exit is not None else ()
+    lines = (
+        supervisor.last_exit.stderr_tail
+        if supervisor is not None and supervisor.last_exit is not None
+        else ()
+    )
     return next((words for line in reversed(lines) if (words := without_stamp(line))), "")
 
 
 def without_stamp(line: str) -> str:
-    """A line of a log without its time stamp and level; the whole line where nothing else is in it."""
+    """Return a log line without time stamp and level, or the whole line if nothing else is in it."""
     text = line.strip()
     rest = STAMP.match(text)
     words = text[rest.end() :] if rest else text
@@ -177,7 +187,7 @@ def without_stamp(line: str) -> str:
 
 
 def pnl_text(report: Report) -> str:
-    """The P&L; with the word for prices that are no market's, because it is no trading result then."""
+    """Return the P&L, marked if its prices are not a market's, because then it is no trading result."""
     if report.pnl is None:
         return ""
     text = amounts.money(report.pnl, report.quote)
@@ -185,21 +195,21 @@ def pnl_text(report: Report) -> str:
 
 
 def position_text(report: Report) -> str:
-    """The position in the base currency."""
+    """Return the position in the base currency."""
     return "" if report.position is None else amounts.amount(report.position, report.base)
 
 
 def mode_text(mode: str | None) -> str:
-    """The mode; real money in capitals."""
+    """Return the mode, with real money in capitals."""
     return _("LIVE") if mode == "live" else _(mode) if mode else ""
 
 
-def _next_restart(said: SupervisorState, at: float) -> Text:
+def _next_restart(supervisor: SupervisorState, at: float) -> Text:
     seconds = max(0, round(at - time.time()))
     return Text(
         "restart {count} of {most} in {seconds} s",
-        count=said.restarts_in_a_row,
-        most=said.restarts_max,
+        count=supervisor.restarts_in_a_row,
+        most=supervisor.restarts_max,
         seconds=seconds,
     )
 
@@ -228,13 +238,13 @@ PS_COLUMNS: Sequence[Column[Instance]] = (
     Column(
         "restarts",
         mark("RESTARTS"),
-        lambda view: str(view.supervision.restarts_total if view.supervision else 0),
+        lambda view: str(view.supervisor.restarts_total if view.supervisor else 0),
         priority=6,
     ),
     Column("since", mark("SINCE"), _since_text, priority=5),
     Column("note", mark("NOTE"), lambda view: note(view)),
 )
-"""Columns of `ps`. A narrow terminal does without the strategy first; mode, state and doing stay."""
+"""Columns of `ps`. On a narrow terminal the strategy is dropped first; mode, state and doing stay."""
 
 
 def _painted_mode(view: Instance) -> str:
@@ -243,18 +253,18 @@ def _painted_mode(view: Instance) -> str:
 
 
 def _painted_state(view: Instance) -> str:
-    urgency, state = doing.severity(view), view.verdict.state
+    urgency, state = doing.severity(view), view.status.state
     return painted(doing.STATE_SEVERITY[state] if urgency == "calm" else urgency, _(state))
 
 
 def doing_text(view: Instance) -> str:
-    """What its bot is doing, in the reader's language."""
-    found = doing.activity(view).doing
-    return _(doing.DOING_WORDS[found]) if found else ""
+    """Return what its bot is doing, translated."""
+    activity = doing.activity(view).doing
+    return _(doing.DOING_WORDS[activity]) if activity else ""
 
 
 def painted_pnl(kept: KeptReport | None, text: str, *, is_old: bool) -> str:
-    """A gain green, a loss red; grey what was so when the bot ended."""
+    """Return a profit in green, a loss in red, and in grey the value of a run that has ended."""
     pnl = kept.report.pnl if kept is not None else None
     if is_old or not pnl:
         return painted("off", text) if is_old else text
@@ -262,12 +272,12 @@ def painted_pnl(kept: KeptReport | None, text: str, *, is_old: bool) -> str:
 
 
 def _ps_object(view: Instance) -> dict[str, Any]:
-    said, container, began = view.supervision, view.container, since(view)
+    supervisor, container, began = view.supervisor, view.container, since(view)
     return {
         "id": view.id,
-        "state": view.verdict.state,
-        "word": view.verdict.word or None,
-        "why": str(view.verdict.why) if view.verdict.why else None,
+        "state": view.status.state,
+        "word": view.status.detail or None,
+        "why": str(view.status.why) if view.status.why else None,
         **doing_object(view),
         "drifted": bool(view.drift),
         "drift": list(view.drift),
@@ -278,20 +288,20 @@ def _ps_object(view: Instance) -> dict[str, Any]:
         "tags": list(view.spec.tags) if view.spec else [],
         "web_port": view.web_port,
         "health": health(view),
-        "restarts": said.restarts_total if said else 0,
+        "restarts": supervisor.restarts_total if supervisor else 0,
         "since": None if began is None else formatting.iso_with_offset(began),
         "last_exit": None
-        if said is None or said.last_exit is None
+        if supervisor is None or supervisor.last_exit is None
         else {
-            "code": said.last_exit.code,
-            "signal": said.last_exit.signal,
-            "oom": said.last_exit.oom,
-            "why": said.last_exit.why,
-            "stderr_tail": list(said.last_exit.stderr_tail),
-            "at": formatting.iso_with_offset(said.last_exit.at),
+            "code": supervisor.last_exit.code,
+            "signal": supervisor.last_exit.signal,
+            "oom": supervisor.last_exit.oom,
+            "why": supervisor.last_exit.why,
+            "stderr_tail": list(supervisor.last_exit.stderr_tail),
+            "at": formatting.iso_with_offset(supervisor.last_exit.at),
         },
-        "wish": view.remembered.wish,
-        "halted": view.remembered.halted is not None,
+        "wish": view.saved.wish,
+        "halted": view.saved.halted is not None,
         "config_file": container.config_file if container else (view.spec.config_file if view.spec else None),
         "container": container.name if container else None,
         "container_id": container.id if container else None,
@@ -299,15 +309,17 @@ def _ps_object(view: Instance) -> dict[str, Any]:
 
 
 def doing_object(view: Instance) -> dict[str, Any]:
-    """What the bot is doing, for programs: words stay English, amounts are exact decimal strings, null is unknown."""
+    """Return what the bot is doing, for programs: words are English, amounts exact strings, null is
+    unknown.
+    """
     now = time.time()
-    found, kept = doing.activity(view, now), view.report
-    reason = found.message(now)
+    activity, kept = doing.activity(view, now), view.report
+    reason = activity.message(now)
     report = kept.report if kept is not None else None
     return {
-        "doing": found.doing,
-        "doing_code": found.condition.code if found.condition else None,
-        "doing_params": dict(found.condition.params) if found.condition else None,
+        "doing": activity.doing,
+        "doing_code": activity.condition.code if activity.condition else None,
+        "doing_params": dict(activity.condition.params) if activity.condition else None,
         "doing_why": str(reason) if reason else None,
         "severity": doing.severity(view, now),
         "market": report.market if report else None,
@@ -320,33 +332,35 @@ def doing_object(view: Instance) -> dict[str, Any]:
             )
         },
         "cancel": None
-        if view.supervision is None or view.supervision.cancel is None
+        if view.supervisor is None or view.supervisor.cancel is None
         else {
-            "state": view.supervision.cancel.state,
-            "open_orders_left": view.supervision.cancel.open_orders_left,
-            "tries": view.supervision.cancel.tries,
-            "why": view.supervision.cancel.why,
+            "state": view.supervisor.cancel.state,
+            "open_orders_left": view.supervisor.cancel.open_orders_left,
+            "tries": view.supervisor.cancel.tries,
+            "why": view.supervisor.cancel.why,
         },
     }
 
 
 def health(view: Instance) -> str | None:
-    """Healthy, unhealthy or starting; None for what does not run."""
+    """Return healthy, unhealthy or starting; None for what does not run."""
     return {
         "running": "healthy",
         "unhealthy": "unhealthy",
         "failed": "unhealthy",
         "starting": "starting",
-    }.get(view.verdict.state)
+    }.get(view.status.state)
 
 
 def is_well(view: Instance) -> bool:
-    """Whether it runs, and its bot does nothing that a person must look at: the old list's light, `status`'s exit code."""
-    return view.verdict.is_running and doing.severity(view) != "bad"
+    """Return whether it runs, and its bot needs no attention: the old list's light, and `status`'s exit
+    code.
+    """
+    return view.status.is_running and doing.severity(view) != "bad"
 
 
 Listed = tuple[Instance, int]
-"""An instance that has a container, and its bot's pid; 0 where there is none."""
+"""An instance that has a container, and its bot's pid; 0 if it has none."""
 
 
 def _config_file(row: Listed) -> str:
@@ -355,13 +369,13 @@ def _config_file(row: Listed) -> str:
 
 LIST_COLUMNS: Sequence[Column[Listed]] = (
     Column("id", mark("Instance ID"), lambda row: row[0].id),
-    Column("state", mark("State"), lambda row: _(row[0].verdict.state)),
+    Column("state", mark("State"), lambda row: _(row[0].status.state)),
     Column("pid", "PID", lambda row: str(row[1] or "")),
     Column("web", mark("Web port"), lambda row: str(row[0].web_port or "")),
     Column("config", mark("Config file"), _config_file),
     Column("started", mark("Started"), lambda row: formatting.date_and_time(since(row[0]) or 0.0)),
 )
-"""Columns of `list`. The old system's own table has a light in place of the state."""
+"""Columns of `list`. The old system's own table has a light instead of the state."""
 
 LIST_WIDTHS: Mapping[str, int] = {"id": 20, "pid": 10, "web": 10, "config": 40}
 
@@ -402,19 +416,19 @@ STATE_WORDS = (
     mark("synthetic"),
     mark("replay"),
 )
-"""Words of programs, which stay English in JSON, and are translated where a person reads them."""
+"""Words of programs: English in JSON, translated for users."""
 
 COLOURS: Mapping[doing.Severity, str] = {"bad": "31", "warn": "1;33", "note": "33", "calm": "32", "off": "2"}
 LIVE_COLOUR = "1;7;33"
 
 
 def painted(urgency: doing.Severity | Literal["live"], text: str) -> str:
-    """The text in the colour of its urgency, where colours are shown."""
+    """Return the text in the colour of its urgency, if colours are enabled."""
     if not text or not has_colour():
         return text
     return f"\x1b[{LIVE_COLOUR if urgency == 'live' else COLOURS[urgency]}m{text}\x1b[0m"
 
 
 def coloured(state: State, text: str) -> str:
-    """The text in the colour of a state alone."""
+    """Return the text in the colour of a state."""
     return painted(doing.STATE_SEVERITY[state], text)

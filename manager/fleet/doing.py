@@ -1,6 +1,6 @@
-"""The second word of an instance: what its bot is doing, beside what its process is; and how urgent both are. Pure.
+"""Determine what an instance's bot is doing, beside its process's state, and how urgent both are. Pure.
 
-Everything that colours, sorts, alerts or ends with an exit code follows the two tables here.
+Colours, sorting, alerts and exit codes all follow the two tables of severities here.
 """
 
 from __future__ import annotations
@@ -22,9 +22,16 @@ if TYPE_CHECKING:
     from manager.config.fleet import Fleet
 
 Doing = Literal[
-    "trading", "paused", "out of range", "exchange away", "orders refused", "ledger differs", "stopped out",
-    "finished", "unknown",
-]  # fmt: skip
+    "trading",
+    "paused",
+    "out of range",
+    "exchange away",
+    "orders refused",
+    "ledger differs",
+    "stopped out",
+    "finished",
+    "unknown",
+]
 Severity = Literal["bad", "warn", "note", "calm", "off"]
 
 BY_CODE: Mapping[str, Doing] = {
@@ -37,7 +44,7 @@ BY_CODE: Mapping[str, Doing] = {
     "stopped_out": "stopped out",
     "finished": "finished",
 }
-"""The codes of the contract; any other is unknown, and shown with the bot's own reason."""
+"""The codes of the contract. Any other is unknown, and shown with the bot's own reason."""
 
 DOING_WORDS: Mapping[Doing, str] = {
     "trading": mark("trading"),
@@ -73,7 +80,7 @@ DOING_SEVERITY: Mapping[Doing, Severity] = {
     "trading": "calm",
     "finished": "calm",
 }
-"""Of a bot that is flat, or runs: `severity` has what follows from a position that is left."""
+"""For a running bot, or one without a position; `severity` also considers a position that is left."""
 
 URGENCY: Mapping[Severity, int] = {"bad": 0, "warn": 1, "note": 2, "calm": 3, "off": 4}
 
@@ -83,14 +90,14 @@ ENDS: frozenset[Doing] = frozenset({"stopped out", "finished"})
 """What a bot may have done last."""
 
 REPORT_EVERY_S = 60.0
-"""A bot writes its report at least so often; the supervisor copies it at each probe."""
+"""A bot writes its report at least this often; the supervisor copies it at each probe."""
 LATE_S = 60.0
 
 
 class Activity(NamedTuple):
-    """What a bot is doing. `doing` is None where no bot runs, and the last one did not end its run.
+    """Hold what a bot is doing. `doing` is None if no bot runs, and the last one did not end its run.
 
-    `reason`: the bot's own sentence, for a condition whose code is not known here.
+    `reason`: the bot's own sentence, for a condition whose code is unknown here.
     """
 
     doing: Doing | None
@@ -98,7 +105,7 @@ class Activity(NamedTuple):
     reason: str | None = None
 
     def message(self, now: float) -> Text | None:
-        """Why it is doing that, for a person; None where there is nothing to say."""
+        """Return why it is doing that; None if there is nothing to add."""
         if self.condition is None:
             return Text("{why}", why=self.reason) if self.reason else None
         if self.doing == "trading":
@@ -114,54 +121,56 @@ UNKNOWN = Activity("unknown")
 
 
 def with_reports(fleet: Fleet, views: Iterable[Instance]) -> list[Instance]:
-    """Return the instances with the last reports of their bots: one small read each, for those who show them."""
+    """Return the instances with their bots' last reports, at one small read each."""
     return [view._replace(report=read_kept(fleet.instance_state_dir(view.id))) for view in views]
 
 
 def activity(view: Instance, now: float | None = None) -> Activity:
-    """Return what the instance's bot is doing, or has done last."""
+    """Return what the instance's bot is doing, or did last."""
     now = time.time() if now is None else now
-    status, state = view.verdict, view.verdict.inner or view.verdict.state
-    if status.word == ELSEWHERE:
+    status, state = view.status, view.status.underlying or view.status.state
+    if status.detail == ELSEWHERE:
         return UNKNOWN
     if state in ENDED:
         return _last(view.report, must_say=state == "completed")
-    supervision = view.supervision
-    if supervision is not None and supervision.health_condition is not None and state == "running":
-        return _degraded(supervision.health_condition, view.report)
-    return _now(state, view.report, supervision, now)
+    supervisor = view.supervisor
+    if supervisor is not None and supervisor.health_condition is not None and state == "running":
+        return _degraded(supervisor.health_condition, view.report)
+    return _now(state, view.report, supervisor, now)
 
 
 def _last(kept: KeptReport | None, *, must_say: bool) -> Activity:
-    """Return how the bot's run ended; an end that nobody explained is unknown where the bot is meant to have finished."""
+    """Return how the bot's run ended; an end without an explanation is unknown if the bot should have
+    finished.
+    """
     if kept is not None and kept.has_ended and not kept.is_previous and kept.report.is_final:
-        found = _reported(kept)
-        if found.doing in ENDS:
-            return found
+        reported = _reported(kept)
+        if reported.doing in ENDS:
+            return reported
     return UNKNOWN if must_say else NOTHING
 
 
 def _degraded(condition: Condition, kept: KeptReport | None) -> Activity:
-    """Return what `/health` says, with the sentence and the parameters of the report where it says the same."""
+    """Return what `/health` says, with sentence and parameters of the report if it says the same."""
     own = kept.report.condition if kept is not None and not kept.is_previous else None
     if kept is not None and own is not None and own.code == condition.code:
         return Activity(BY_CODE.get(condition.code, "unknown"), condition, kept.report.reason)
     return Activity(BY_CODE.get(condition.code, "unknown"), condition)
 
 
-def _now(state: State, kept: KeptReport | None, supervision: SupervisorState | None, now: float) -> Activity:
-    """Return what the report of the present run says, unless it is too old to be true."""
+def _now(state: State, kept: KeptReport | None, supervisor: SupervisorState | None, now: float) -> Activity:
+    """Return what the report of the present run says, unless it is outdated."""
     if kept is None or kept.is_previous or kept.has_ended or kept.report.contract is None:
         return NOTHING if state == "starting" else UNKNOWN
-    interval = supervision.health_interval if supervision is not None else REPORT_EVERY_S
+    interval = supervisor.health_interval if supervisor is not None else REPORT_EVERY_S
     if kept.at is None or now - kept.at > REPORT_EVERY_S + 2 * interval + LATE_S:
         return UNKNOWN
-    found = _reported(kept)
-    is_degraded = found.doing in {"exchange away", "orders refused", "ledger differs"}
-    checked_at = supervision.health_checked_at if supervision is not None else None
+    reported = _reported(kept)
+    is_degraded = reported.doing in {"exchange away", "orders refused", "ledger differs"}
+    checked_at = supervisor.health_checked_at if supervisor is not None else None
     if is_degraded and state == "running" and checked_at is not None and checked_at > kept.at:
         return Activity("trading")  # the supervisor has asked since, and the bot was well
-    return found
+    return reported
 
 
 def _reported(kept: KeptReport) -> Activity:
@@ -172,9 +181,9 @@ def _reported(kept: KeptReport) -> Activity:
 
 
 def severity(view: Instance, now: float | None = None) -> Severity:
-    """Return how urgent an instance is: the worse of its two words."""
-    state = view.verdict.inner or view.verdict.state
-    of_state = _worse(STATE_SEVERITY[view.verdict.state], STATE_SEVERITY[state])
+    """Return how urgent an instance is: the worse of state and activity."""
+    state = view.status.underlying or view.status.state
+    of_state = _worse(STATE_SEVERITY[view.status.state], STATE_SEVERITY[state])
     doing = activity(view, now).doing
     if doing is None or of_state == "off":
         return of_state
@@ -194,12 +203,12 @@ def _worse(first: Severity, second: Severity) -> Severity:
 
 
 def position_left(view: Instance) -> Decimal | None:
-    """Return what the bot's last report says it holds; None where that is unknown, which is never flat."""
+    """Return the position in the bot's last report; None if unknown, which never counts as flat."""
     return view.report.report.position if view.report is not None else None
 
 
 def ending(view: Instance) -> Text:
-    """Return what is left of a run that has ended: its position, in words."""
+    """Return the position that is left after a run has ended, as a sentence."""
     left = position_left(view)
     if left is None:
         return Text("its position is not known")
@@ -210,6 +219,6 @@ def ending(view: Instance) -> Text:
 
 
 def by_urgency(view: Instance) -> tuple[int, bool, int, str]:
-    """Return the key of “worst first”: by severity, live before paper, by state, by id."""
+    """Return the sort key for “worst first”: by severity, live before paper, by state, by id."""
     states = list(STATE_SEVERITY)
-    return URGENCY[severity(view)], view.mode != "live", states.index(view.verdict.state), view.id.lower()
+    return URGENCY[severity(view)], view.mode != "live", states.index(view.status.state), view.id.lower()

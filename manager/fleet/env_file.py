@@ -1,4 +1,4 @@
-"""An instance's env file: where it is, and whether a start would change it. Reads only."""
+"""Locate an instance's env file, and check whether a start would change it. Reads only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ STAGED_FILE = ".env.next.json"
 
 
 def env_differs(spec: InstanceSpec, fleet: Fleet, values: Mapping[str, str]) -> bool:
-    """Whether the env file holds something else than these values; a missing one does, one out of our sight may not."""
+    """Return whether the env file differs from these values.
+
+    A missing one does, an unreadable one does not.
+    """
     wanted = atomic_file.encode_json(dict(values))
     try:
         return strict_json.read_bytes(fleet.secrets_dir(spec.id) / ENV_FILE, len(wanted)) != wanted

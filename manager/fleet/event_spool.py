@@ -1,7 +1,7 @@
 """What commands did to instances, one JSON line each, for the history: `watch` takes the lines in.
 
-Commands only append, and never wait or fail for it: a full disk, a missing folder or a file of another user costs a line of
-history, and keeps nothing from being stopped.
+Commands only append, and never wait or fail for it: a full disk, a missing folder or a file of another user
+costs a line of history, and keeps nothing from being stopped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK |
 
 
 class SpooledEvent(NamedTuple):
-    """One line. `what`: the action, such as `stop`; `why`: the error of one that failed, else the cause that it had."""
+    """One line.
+
+    `what`: the action, such as `stop`; `why`: the error of one that failed, else the cause that it had.
+    """
 
     at: float
     command: str

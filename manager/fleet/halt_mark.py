@@ -1,8 +1,9 @@
-"""The halt marks: `secrets/ID/halted` keeps one bot from being started, `secrets/.halted` those of instances that come later.
+"""Read and write halt marks: `secrets/ID/halted` prevents one bot's start, `secrets/.halted` that of future
+instances.
 
-docker/README.md has the format. Only the manager can write there: in the container the folder is read-only. A mark is made by
-renaming a file that is kept ready, which needs neither a block nor an inode of a full disk. It is removed only by who has
-read it: one that was made since is another one.
+docker/README.md has the format. Only the manager can write there: in the container the folder is read-only. A
+mark is made by renaming a prepared file, which needs neither a block nor an inode on a full disk. It is
+removed only by a process that has read it, so that a newer mark is never removed by mistake.
 """
 
 from __future__ import annotations
@@ -25,22 +26,23 @@ By = Literal["halt", "stop", "down"]
 
 MARK = "halted"
 FLEET_MARK = ".halted"
-"""Beside the instances' folders, one of which may be called `halted`."""
+"""In the folder of the instances' folders, one of which may be called `halted`."""
 READY = ".halt-ready"
 LIFTING = ".halt-lifting"
-"""A mark while it is compared and removed. One that a killed manager has left counts as a mark."""
+"""A mark while it is compared and removed. If a killed manager left it, it counts as a mark."""
 LIFTED = ".halt-lifted"
-"""The nonce of the fleet's mark that does not concern this instance any more."""
+"""The nonce of the fleet's mark that no longer applies to this instance."""
 
 SIZE = 160
-"""Of every mark, padded with spaces: it is written again in place, on the block it has."""
+"""Size of every mark, padded with spaces, so that it can be overwritten in its block."""
 MODE = 0o600
 
 
 class HaltMark(NamedTuple):
-    """One mark. `identity` tells it from one that is made later. `did_run`: whether its bot ran then, None where it does not say.
+    """Hold one mark. `identity` differs for every mark made. `did_run`: whether its bot ran then, None if
+    unknown.
 
-    `of_all`: the identity of the fleet's mark, where that one concerns the instance too.
+    `of_all`: the identity of the fleet's mark, if that one applies to the instance too.
     """
 
     identity: str
@@ -50,44 +52,44 @@ class HaltMark(NamedTuple):
 
 
 def find(fleet: Fleet, instance: str) -> HaltMark | None:
-    """Return what keeps this instance from being started: its own mark, or the fleet's where it was not lifted for it."""
+    """Return what prevents this instance's start: its own mark, or the fleet's unless lifted for it."""
     folder = fleet.secrets_dir(instance)
-    own, whole = _read(folder / MARK) or _read(folder / LIFTING), of_fleet(fleet)
-    if whole is not None and _lifted(folder) == whole.identity:
-        whole = None
-    found = own or whole
-    return found._replace(of_all=whole.identity) if found is not None and whole is not None else found
+    own_mark, of_all = _read(folder / MARK) or _read(folder / LIFTING), of_fleet(fleet)
+    if of_all is not None and _lifted(folder) == of_all.identity:
+        of_all = None
+    mark = own_mark or of_all
+    return mark._replace(of_all=of_all.identity) if mark is not None and of_all is not None else mark
 
 
 def of_fleet(fleet: Fleet) -> HaltMark | None:
-    """Return the mark for instances that come later."""
+    """Return the mark for future instances."""
     root = _root(fleet)
     return _read(root / FLEET_MARK) or _read(root / LIFTING)
 
 
 def find_all(fleet: Fleet, instances: Iterable[str] = ()) -> dict[str, HaltMark]:
-    """Return instance → mark, of these instances and of all that have a folder."""
+    """Return instance → mark, for these instances and all that have a folder."""
     everything = sorted({*instances, *folders(fleet)})
-    return {each: mark for each in everything if (mark := find(fleet, each)) is not None}
+    return {instance: mark for instance in everything if (mark := find(fleet, instance)) is not None}
 
 
 def folders(fleet: Fleet) -> list[str]:
     """Return the instances that have a folder for a mark."""
     try:
         with os.scandir(_root(fleet)) as entries:
-            found = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
-    return sorted(name for name in found if not name.startswith("."))
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def make(fleet: Fleet, instance: str, by: By, *, did_run: bool | None = None) -> None:
-    """Mark an instance. It gets a mark of its own where it is marked already. Raises OSError where nothing can be made at all."""
+    """Mark an instance, even if it is marked already. Raises OSError if no file can be created at all."""
     _make(fleet.secrets_dir(instance), MARK, by, did_run)
 
 
 def make_of_fleet(fleet: Fleet) -> None:
-    """Mark the instances that come later. Raises OSError."""
+    """Mark future instances. Raises OSError."""
     _make(_root(fleet), FLEET_MARK, "halt", did_run=False)
 
 
@@ -107,25 +109,25 @@ def lift_of_fleet(fleet: Fleet, mark: HaltMark) -> None:
 
 
 def keep_ready(folder: Path, owner: tuple[int, int] | None = None) -> None:
-    """Have a file ready that a rename makes a mark. What keeps it from being written is for the day of the halt."""
+    """Prepare a file that becomes a mark by a rename. Errors are ignored: a halt tries other ways too."""
     with suppress(OSError):
         if not _is_file(folder / READY):
             atomic_file.replace_bytes(folder / READY, _content("halt", None), MODE, owner, durable=False)
 
 
 def keep_fleet_ready(fleet: Fleet) -> None:
-    """The same for the fleet's own mark, and for every instance that has a folder."""
+    """Prepare files for the fleet's own mark, and for every instance that has a folder."""
     keep_ready(_root(fleet))
     for instance in folders(fleet):
         folder = fleet.secrets_dir(instance)
         with suppress(OSError):
-            found = folder.stat()
-            keep_ready(folder, (found.st_uid, found.st_gid) if os.geteuid() == 0 else None)
+            status = folder.stat()
+            keep_ready(folder, (status.st_uid, status.st_gid) if os.geteuid() == 0 else None)
 
 
 def sync(fleet: Fleet, instances: Iterable[str]) -> None:
-    """Wait until the marks outlive a power failure."""
-    for folder in (_root(fleet), *(fleet.secrets_dir(each) for each in instances)):
+    """Flush the marks to the disk, so that they survive a power failure."""
+    for folder in (_root(fleet), *(fleet.secrets_dir(instance) for instance in instances)):
         for name in (MARK, FLEET_MARK):
             with suppress(OSError):
                 atomic_file.sync_path(folder / name)
@@ -133,20 +135,20 @@ def sync(fleet: Fleet, instances: Iterable[str]) -> None:
 
 
 def overlaid(state: FleetState, fleet: Fleet, instances: Iterable[str]) -> FleetState:
-    """Return what is remembered with what the marks say: an instance is halted if either says so.
+    """Return the state combined with the marks: an instance is halted if either says so.
 
-    A mark of `down` stops only the starts that were under way then: the next `up` removes it.
+    A mark of `down` only prevents starts that were in progress: the next `up` removes it.
     """
     marks = find_all(fleet, {*instances, *state.instances})
     changed = {}
-    for each, mark in marks.items():
-        known = state.of(each)
+    for instance, mark in marks.items():
+        saved = state.of(instance)
         if mark.by == "stop":
-            changed[each] = known._replace(wish="stopped")
-        elif mark.by == "halt" and known.halted is None and known.wish == "run":
+            changed[instance] = saved._replace(wish="stopped")
+        elif mark.by == "halt" and saved.halted is None and saved.wish == "run":
             did_run = mark.did_run is not False
             halted: Halted = "ran" if did_run else "down"
-            changed[each] = known._replace(halted=halted)
+            changed[instance] = saved._replace(halted=halted)
     return state._replace(instances={**state.instances, **changed}) if changed else state
 
 
@@ -193,7 +195,7 @@ def _write_in_place(path: Path, content: bytes) -> None:
 
 
 def _create(path: Path, content: bytes) -> None:
-    """A new file, renamed over what is there: whoever compares sees another mark."""
+    """Create a file and rename it over the present one, so that its identity changes."""
     temporary = path.with_name(f".{path.name.lstrip('.')}.{os.urandom(6).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
     try:
@@ -210,7 +212,7 @@ def _create(path: Path, content: bytes) -> None:
 
 
 def _link_env(folder: Path, path: Path) -> None:
-    """Needs neither a block nor an inode. What it says is no mark's content, which counts as a mark."""
+    """Create a hard link, which needs neither a block nor an inode. Any content counts as a mark."""
     try:
         path.hardlink_to(folder / env_file.ENV_FILE)
     except FileExistsError:
@@ -222,10 +224,10 @@ def _remove(folder: Path, name: str, mark: HaltMark) -> None:
     lifting = folder / LIFTING
     with suppress(FileNotFoundError):
         (folder / name).rename(lifting)
-    found = _read(lifting)
-    if found is None:
+    present = _read(lifting)
+    if present is None:
         return
-    if found.identity != mark.identity:
+    if present.identity != mark.identity:
         with suppress(FileExistsError):
             (folder / name).hardlink_to(lifting)
     lifting.unlink(missing_ok=True)
@@ -246,17 +248,17 @@ def _is_file(path: Path) -> bool:
 
 
 def _read(path: Path) -> HaltMark | None:
-    """Return the mark there. Whatever is there is one, also what cannot be read; only where nothing is there is none."""
+    """Return the mark at this path. Anything there is a mark, even if it cannot be read."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:  # the folder is out of our sight: so would be the mark, and the supervisor still sees it
         return None
-    content = _json(path) if stat.S_ISREG(found.st_mode) else {}
+    content = _json(path) if stat.S_ISREG(status.st_mode) else {}
     nonce, by, did_run = content.get("nonce"), content.get("by"), content.get("ran")
     return HaltMark(
-        nonce if isinstance(nonce, str) and nonce else f"{found.st_ino}.{found.st_mtime_ns}",
+        nonce if isinstance(nonce, str) and nonce else f"{status.st_ino}.{status.st_mtime_ns}",
         by if by in ("stop", "down") else "halt",
         did_run if isinstance(did_run, bool) else None,
     )
@@ -266,9 +268,9 @@ def _json(path: Path) -> Mapping[str, Any]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            found = json.loads(os.pread(descriptor, 4096, 0))
+            content = json.loads(os.pread(descriptor, 4096, 0))
         finally:
             os.close(descriptor)
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -1,4 +1,4 @@
-"""Facts of the host: host pids of container processes, time zone, who owns a folder."""
+"""Read facts of the host: pids of container processes, the time zone, the owner of a folder."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ LOCALTIME = Path("/etc/localtime")
 TIMEZONE = Path("/etc/timezone")
 ZONEINFO = "/zoneinfo/"
 MOST_PIDS = 1 << 22
-"""No kernel gives a higher pid."""
+"""No kernel assigns a higher pid."""
 CONTAINER_ID = re.compile(rb"[0-9a-f]{64}")
 
 
 def host_pids(
     wanted: Iterable[tuple[str, int]], likely: Iterable[int] = (), proc: Path = PROC
 ) -> dict[tuple[str, int], int]:
-    """(container id, pid inside) → pid on the host, for those that are found.
+    """Return (container id, pid inside) → pid on the host, for those found.
 
-    `NSpid` in /proc/PID/status gives the inner pid, the cgroup's path the container: far cheaper than an inspect each.
-    `likely` pids are looked at first, then the youngest processes: with 40 bots that is 2 ms instead of 26.
+    `NSpid` in /proc/PID/status is the inner pid, the cgroup's path contains the container id: far cheaper
+    than an inspect call each. `likely` pids are checked first, then the youngest processes: with 40 bots 2 ms
+    instead of 26.
     """
     missing = set(wanted)
     inner_pids = {str(inner).encode() for _container, inner in missing}
-    found: dict[tuple[str, int], int] = {}
+    pids: dict[tuple[str, int], int] = {}
     for pid in _candidates(likely, proc):
         if not missing:
             break
@@ -39,9 +40,9 @@ def host_pids(
         for container in set(CONTAINER_ID.findall(_read(f"{proc}/{pid}/cgroup"))):
             key = container.decode(), int(inner)
             if key in missing:
-                found[key] = pid
+                pids[key] = pid
                 missing.discard(key)
-    return found
+    return pids
 
 
 def _candidates(likely: Iterable[int], proc: Path) -> Iterator[int]:
@@ -52,20 +53,20 @@ def _candidates(likely: Iterable[int], proc: Path) -> Iterator[int]:
 
 
 def _last_pid(proc: Path) -> int:
-    """The pid that was given last: they go round, so that the youngest process need not have the highest."""
+    """Return the last assigned pid: pids wrap around, so the youngest process need not have the highest."""
     last = _read(f"{proc}/loadavg").split()[-1:]
     return int(last[0]) if last else 0
 
 
 def _inner_pid(status_file: str) -> bytes:
-    """The innermost pid of a process in another pid namespace; empty for one in ours."""
+    """Return the innermost pid of a process in another pid namespace; empty for one in ours."""
     _before, _label, rest = _read(status_file).partition(b"\nNSpid:")
     pids = rest.partition(b"\n")[0].split()
     return pids[-1] if len(pids) > 1 else b""
 
 
 def is_in_container(pid: int, proc: Path = PROC) -> bool:
-    """Whether the process has a pid namespace of its own."""
+    """Return whether the process has a pid namespace of its own."""
     return bool(_inner_pid(f"{proc}/{pid}/status"))
 
 
@@ -78,15 +79,16 @@ def _read(path: str) -> bytes:
 
 
 def parent_pid(pid: int, proc: Path = PROC) -> int:
-    """The parent's pid; 0 when the process is gone."""
+    """Return the parent's pid; 0 if the process does not exist."""
     _before, _label, rest = _read(f"{proc}/{pid}/status").partition(b"\nPPid:")
     return int(rest.partition(b"\n")[0] or 0)
 
 
 def time_zone() -> str:
-    """The host's zone by name (`Asia/Taipei`), for containers that have no /etc/localtime of their own.
+    """Return the name of the host's zone (`Asia/Taipei`), for containers without an /etc/localtime of their
+    own.
 
-    Not the caller's TZ: two people with a zone each would restart each other's bots.
+    Not the caller's TZ: two users with different zones would restart each other's bots.
     """
     if linked := str(LOCALTIME.resolve()).partition(ZONEINFO)[2]:
         return linked
@@ -97,7 +99,7 @@ def time_zone() -> str:
 
 
 def is_port_free(address: str, port: int) -> bool:
-    """Whether nothing listens on this TCP port. A moment later something may."""
+    """Return whether nothing listens on this TCP port at the moment."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(
@@ -111,7 +113,7 @@ def is_port_free(address: str, port: int) -> bool:
 
 
 def bot_owner(data_dir: Path) -> tuple[int, int]:
-    """(uid, gid) that bots run as: the data folder's owner, and never root. Raises OSError."""
+    """Return the (uid, gid) that bots run as: the data folder's owner, but never root. Raises OSError."""
     owner = data_dir.stat()
     if owner.st_uid == 0:
         return BOT_ID, BOT_ID

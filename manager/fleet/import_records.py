@@ -1,6 +1,7 @@
-"""state/.import/imports.json: from which folder of the old system each instance was taken over.
+"""Record in state/.import/imports.json from which old folder each instance was imported.
 
-The old folder stays as it is, and its daemon could be started again: it is asked before such an instance is started.
+The old folder is kept, and its daemon could be started again: it is checked before such an instance is
+started.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from manager.util import atomic_file, ownership, strict_json
 SCHEMA = 1
 MAX_BYTES = 16_000_000
 FOLDER = ".import"
-"""No instance can be called that: its id begins with a letter or a digit."""
+"""Not a valid id, which begins with a letter or a digit."""
 
 Stamp = list[int]
 
 
 class Import(NamedTuple):
-    """One instance. Paths of the old folder: `folder` absolute, the others relative to it.
+    """Record one imported instance. `folder` is absolute, the other paths are relative to it.
 
-    `taken`: stamps of the database and its -wal as they were copied. `placed`: the stamp of the copy, until the config
-    has followed it; so long the instance was never used, and a run that begins anew may replace it.
+    `taken`: stamps of the database and its -wal when they were copied. `placed`: the stamp of the copy, until
+    the config is copied too; until then the instance was never used, and a new import may replace it.
     """
 
     folder: str
@@ -36,41 +37,43 @@ class Import(NamedTuple):
 
 
 def staging_dir(fleet: Fleet) -> Path:
-    """Where copies are made before they get their names. The manager's own, as no bot's folder is."""
+    """Return the folder for unfinished copies. It belongs to the manager, unlike the bots' folders."""
     return fleet.state_dir / FOLDER
 
 
 def read(fleet: Fleet) -> dict[str, Import]:
-    """Every instance that was imported. Raises ManagerError for a file that cannot be used."""
+    """Return every imported instance. Raises ManagerError if the file cannot be used."""
     path = _file(fleet)
     if not path.exists():
         return {}
     try:
-        found: Any = strict_json.read(path, MAX_BYTES)
-        return {each: Import(**values) for each, values in found["instances"].items()}
+        content: Any = strict_json.read(path, MAX_BYTES)
+        return {instance: Import(**values) for instance, values in content["instances"].items()}
     except (strict_json.JsonFault, TypeError, KeyError, AttributeError) as error:
         raise ManagerError(
-            "{path} cannot be used: it says from where instances were imported; move it away only if no old daemon"
-            " can run any more",
+            "cannot use {path}, the record of where instances were imported from; move it away only if no"
+            " old daemon can run any more",
             path=path,
         ) from error
 
 
 def save(fleet: Fleet, imports: Mapping[str, Import]) -> None:
-    """Writes the file atomically. Raises OSError."""
+    """Write the file atomically. Raises OSError."""
     path = _file(fleet)
     ownership.make_folder(path.parent, 0o700)
-    content = {each: imports[each]._asdict() for each in sorted(imports)}
+    content = {instance: imports[instance]._asdict() for instance in sorted(imports)}
     atomic_file.write_atomically(path, {"schema": SCHEMA, "instances": content})
 
 
 def stamp(path: Path) -> Stamp | None:
-    """What changes whenever a file is written to, and stays when it is renamed; None for no file."""
+    """Return what changes with every write to a file, but not when it is renamed; None if there is no
+    file.
+    """
     try:
-        found = path.stat(follow_symlinks=False)
+        status = path.stat(follow_symlinks=False)
     except OSError:
         return None
-    return [found.st_ino, found.st_size, found.st_mtime_ns]
+    return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
 def _file(fleet: Fleet) -> Path:

@@ -1,4 +1,4 @@
-"""One instance as it is known: its config, its container, its supervisor's word and a person's wish, put together. Pure."""
+"""Combine what is known of one instance: config, container, supervisor's state and desired state. Pure."""
 
 from __future__ import annotations
 
@@ -16,68 +16,74 @@ if TYPE_CHECKING:
 
 
 class Instance(NamedTuple):
-    """Everything known of one instance at one moment."""
+    """Hold everything known of one instance at one moment."""
 
     id: str
-    verdict: Status
+    status: Status
     drift: tuple[str, ...]
     spec: InstanceSpec | None
     container: Container | None
-    supervision: SupervisorState | None
-    remembered: InstanceState
+    supervisor: SupervisorState | None
+    saved: InstanceState
     is_rolled_back: bool = False
-    """Whether its config and image were tried and taken back."""
+    """Whether its config and image were tried and rolled back."""
     report: KeptReport | None = None
-    """What its bot last reported; read only for those who show it."""
+    """Its bot's last report; read only by commands that show it."""
 
     @property
     def is_bot_up(self) -> bool:
-        """Whether its bot's process is meant to exist now."""
-        container, said = self.container, self.supervision
+        """Return whether its bot's process should exist now."""
+        container, supervisor = self.container, self.supervisor
         return bool(
-            container and container.is_up and said and said.container == container.id and said.bot_pid
+            container
+            and container.is_up
+            and supervisor
+            and supervisor.container == container.id
+            and supervisor.bot_pid
         )
 
     @property
-    def has_fallen(self) -> bool:
-        """Whether its container has ended in no good order, and no person wants that: killed, or gone with its engine."""
-        container, asked = self.container, self.remembered
+    def exited_unexpectedly(self) -> bool:
+        """Return whether its container exited with an error although it should run: killed, or stopped with
+        its engine.
+        """
+        container, saved = self.container, self.saved
         is_ended = container is not None and container.engine_state == "exited" and bool(container.exit_code)
-        return is_ended and asked.wish == "run" and asked.halted is None
+        return is_ended and saved.wish == "run" and saved.halted is None
 
     @property
     def mode(self) -> str | None:
-        """paper or live."""
+        """Return paper or live."""
         return self._fact(labels.MODE, self.spec.mode if self.spec else None)
 
     @property
     def exchange(self) -> str | None:
-        """Where its bot trades."""
+        """Return its exchange."""
         return self._fact(labels.EXCHANGE, self.spec.exchange if self.spec else None)
 
     @property
     def symbol(self) -> str | None:
-        """What its bot trades."""
+        """Return its market."""
         return self._fact(labels.SYMBOL, self.spec.symbol if self.spec else None)
 
     @property
     def strategy(self) -> str | None:
-        """How its bot trades."""
+        """Return its strategy."""
         return self._fact(labels.STRATEGY, self.spec.strategy if self.spec else None)
 
     @property
     def log_dir(self) -> str:
-        """Its log folder, below the data folder."""
+        """Return its log folder, below the data folder."""
         return self._fact(labels.LOG_DIR, self.spec.log_dir if self.spec else None) or f"logs/{self.id}"
 
     def _fact(self, label: str, configured: str | None) -> str | None:
-        """What its container was made with, else what its config asks for."""
+        """Return what its container was made with, else what its config says."""
         made_with = self.container.labels.get(label) if self.container else None
         return made_with or configured
 
     @property
     def web_port(self) -> int | None:
-        """The port its container publishes, else the one its config asks for."""
+        """Return the port that its container publishes, else the one in its config."""
         if self.container is not None:
             return self.container.web_port
         return self.spec.web_port if self.spec else None

@@ -1,4 +1,4 @@
-"""`logs/instances.json` and the pid files: what the readers of the old system look at. An export, never a source."""
+"""Export `logs/instances.json` and the pid files for programs of the old system. Never read as a source."""
 
 from __future__ import annotations
 
@@ -20,74 +20,83 @@ from manager.util import atomic_file, formatting, ownership, strict_json
 
 Record = dict[str, Any]
 OLD_PLACE = Path("logs", "instances.json")
-"""Where the old system has it, below its folder."""
+"""The old system's path, below its folder."""
 
 MAX_BYTES = 16_000_000
 
 WRITTEN_AT = ("started_at", "registered_at", "last_updated")
 OWN_KEYS = frozenset({"config_file", "pid", "bot_pid", "log_dir", "web_port", "status", *WRITTEN_AT})
-"""What a record says; other keys in it are other people's and stay."""
+"""Keys that we write; other keys of a record belong to other programs and are kept."""
 
 CLOCK_SLACK_S = 60
-"""Between a process's start and the clock of the record that names it."""
+"""Tolerance between a process's start and the time of the record that names it."""
 
 WRITER_NEEDS_S = 0.5
-"""Writers of the old system truncate the file and then fill it."""
+"""Programs of the old system truncate the file before they fill it."""
 
 
 class ExportError(ManagerError):
-    """The export cannot be written."""
+    """Signal that the export cannot be written."""
 
 
 class Pids(NamedTuple):
-    """Pids on the host, by instance; those that have no such process, or whose pids are out of our sight, are not in it.
+    """Hold pids on the host, by instance, of processes that exist and are visible to us.
 
-    `anchors`: of processes that live through all restarts of their bots (docker/README.md), and end when these are given up.
+    `anchors`: processes that live through all restarts of their bots (docker/README.md), and end when these
+    are given up.
     """
 
     bots: Mapping[str, int]
     anchors: Mapping[str, int] = MappingProxyType({})
 
     def lasting(self, instance: str) -> int:
-        """The pid that says for the longest whether the instance is kept running: its anchor's, else its bot's, else 0."""
+        """Return the pid that lives longest while the instance is kept running: its anchor's, its bot's, or
+        0.
+        """
         return self.anchors.get(instance) or self.bots.get(instance, 0)
 
 
 def find_pids(snapshot: FleetSnapshot) -> Pids:
-    """The pids of all instances' bots and anchors, in one look at the host's processes."""
+    """Return the pids of all instances' bots and anchors, in one pass over the host's processes."""
     bots, anchors = {}, {}
-    for each, view in snapshot.views.items():
-        container, said = view.container, view.supervision
-        if container is None or said is None or not container.is_up or said.container != container.id:
+    for instance, view in snapshot.views.items():
+        container, supervisor = view.container, view.supervisor
+        if (
+            container is None
+            or supervisor is None
+            or not container.is_up
+            or supervisor.container != container.id
+        ):
             continue
-        if said.bot_pid:
-            bots[each] = container.id, said.bot_pid
-        if said.anchor_pid:
-            anchors[each] = container.id, said.anchor_pid
-    found = host.host_pids(
+        if supervisor.bot_pid:
+            bots[instance] = container.id, supervisor.bot_pid
+        if supervisor.anchor_pid:
+            anchors[instance] = container.id, supervisor.anchor_pid
+    pids = host.host_pids(
         [*bots.values(), *anchors.values()], _exported_pids(snapshot.project.fleet.export_file)
     )
     return Pids(
-        {each: found[key] for each, key in bots.items() if key in found},
-        {each: found[key] for each, key in anchors.items() if key in found},
+        {instance: pids[key] for instance, key in bots.items() if key in pids},
+        {instance: pids[key] for instance, key in anchors.items() if key in pids},
     )
 
 
 def _exported_pids(path: Path) -> list[int]:
-    """Where bots and anchors were the last time: most of them still are."""
+    """Return the pids in the present export, most of which are still valid."""
     try:
         before = strict_json.read(path, MAX_BYTES)
     except strict_json.JsonFault:
         return []
     records = before.values() if isinstance(before, dict) else ()
-    pids = [each.get(key) for each in records if isinstance(each, dict) for key in ("bot_pid", "pid")]
+    pids = [record.get(key) for record in records if isinstance(record, dict) for key in ("bot_pid", "pid")]
     return [pid for pid in pids if type(pid) is int and pid > 0]
 
 
 def write(snapshot: FleetSnapshot, pids: Pids) -> Text | None:
-    """Writes the export if it is out of date. Returns a remark for the user: a foreign file put aside, pid files in the way.
+    """Write the export if it is outdated. Returns a note for the user: a file moved aside, or blocked pid
+    files.
 
-    Records that are not ours are kept as they are. Raises ExportError; the old file is then untouched.
+    Records of others are kept. Raises ExportError; the old file is then unchanged.
     """
     fleet = snapshot.project.fleet
     try:
@@ -104,7 +113,7 @@ def write(snapshot: FleetSnapshot, pids: Pids) -> Text | None:
 
 
 def is_stale(snapshot: FleetSnapshot, pids: Pids) -> bool:
-    """Whether a reader of the file would be misled."""
+    """Return whether the file is outdated."""
     try:
         before = strict_json.read(snapshot.project.fleet.export_file, MAX_BYTES)
     except strict_json.JsonFault:
@@ -113,28 +122,30 @@ def is_stale(snapshot: FleetSnapshot, pids: Pids) -> bool:
 
 
 def records(snapshot: FleetSnapshot, pids: Pids, before: Mapping[str, Any]) -> dict[str, Record]:
-    """The whole content: our instances that have a container, and the records that are not ours.
+    """Return the whole content: our instances that have a container, and records of others.
 
-    A record of an id whose container is not up is somebody else's if its process lives (an old daemon that still runs, or
-    runs again), or if the id was never ours.
+    A record whose container is not up belongs to somebody else if its process lives (an old daemon that
+    runs), or if the id was never ours.
     """
-    plan_input, remembered = snapshot.plan_input, snapshot.project.memory.instances
+    plan_input, saved = snapshot.plan_input, snapshot.project.fleet_state.instances
     result = {
-        each: record
-        for each, record in before.items()
-        if not plan_input.is_up(each)
-        and (living_pid(record) or (each not in plan_input.containers and each not in remembered))
+        instance: record
+        for instance, record in before.items()
+        if not plan_input.is_up(instance)
+        and (living_pid(record) or (instance not in plan_input.containers and instance not in saved))
     }
-    for each, view in snapshot.views.items():
-        if view.container is not None and each not in result:
-            result[each] = _record(view, snapshot.project.fleet, pids, before.get(each))
+    for instance, view in snapshot.views.items():
+        if view.container is not None and instance not in result:
+            result[instance] = _record(view, snapshot.project.fleet, pids, before.get(instance))
     return dict(sorted(result.items()))
 
 
 def _record(view: Instance, fleet: Fleet, pids: Pids, before: object) -> Record:
     assert view.container is not None
-    said = view.supervision
-    started = said.bot_started_at if said and said.bot_started_at else view.container.created
+    supervisor = view.supervisor
+    started = (
+        supervisor.bot_started_at if supervisor and supervisor.bot_started_at else view.container.created
+    )
     record: Record = {
         "config_file": view.container.config_file,
         "pid": pids.lasting(view.id),
@@ -142,8 +153,8 @@ def _record(view: Instance, fleet: Fleet, pids: Pids, before: object) -> Record:
         "log_dir": fleet.relative(fleet.data_dir / view.log_dir),
         "web_port": view.container.web_port,
         "started_at": formatting.iso(started),
-        "status": view.verdict.state,
-        "registered_at": view.remembered.registered_at or formatting.iso(view.container.created),
+        "status": view.status.state,
+        "registered_at": view.saved.registered_at or formatting.iso(view.container.created),
     }
     if not isinstance(before, dict):
         before = {}
@@ -154,7 +165,7 @@ def _record(view: Instance, fleet: Fleet, pids: Pids, before: object) -> Record:
 
 
 def living_pid(record: object) -> int:
-    """The pid of the process that a record names, 0 when it is gone: one younger than the record only got its number."""
+    """Return the pid of the process that a record names, or 0 if it is gone or its pid was reused."""
     if not isinstance(record, dict) or type(pid := record.get("pid")) is not int or pid <= 0:
         return 0
     import psutil  # 0.03 s, and seldom needed
@@ -168,7 +179,7 @@ def living_pid(record: object) -> int:
 
 
 def _epoch(stamp: object) -> float:
-    """Seconds since the epoch; a time that says nothing is taken for now."""
+    """Return Unix time; an invalid time counts as now."""
     try:
         return datetime.fromisoformat(str(stamp)).timestamp()
     except (ValueError, OverflowError, OSError):
@@ -176,12 +187,12 @@ def _epoch(stamp: object) -> float:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """The file's records, without any for a file that is not there; None for one that cannot be parsed."""
+    """Return the file's records, {} without a file, or None if it cannot be parsed."""
     deadline = time.monotonic() + WRITER_NEEDS_S
     while path.exists():
         with contextlib.suppress(strict_json.JsonFault):
-            found = strict_json.read(path, MAX_BYTES)
-            return found if isinstance(found, dict) else None
+            content = strict_json.read(path, MAX_BYTES)
+            return content if isinstance(content, dict) else None
         if time.monotonic() > deadline:
             return None
         time.sleep(WRITER_NEEDS_S / 10)
@@ -189,31 +200,31 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def read_to_replace(path: Path) -> tuple[dict[str, Any], Text | None]:
-    """The file's records. One that cannot be parsed is put aside, never silently replaced."""
-    found = read(path)
-    if found is not None:
-        return found, None
+    """Return the file's records. A file that cannot be parsed is moved aside, never overwritten."""
+    content = read(path)
+    if content is not None:
+        return content, None
     aside = path.with_name(f"{path.name}.unreadable-{formatting.stamp(time.time())}")
     path.rename(aside)
-    return {}, Text("{path} could not be parsed and was put aside as {aside}", path=path, aside=aside.name)
+    return {}, Text("{path} could not be parsed and was moved to {aside}", path=path, aside=aside.name)
 
 
 def _write_pid_files(snapshot: FleetSnapshot, pids: Pids) -> Text | None:
-    """`bot.pid` and `daemon.pid` of each instance; gone when there is no such process.
+    """Write `bot.pid` and `daemon.pid` of each instance, or remove them if there is no such process.
 
-    The folders are the bots' own: what one of them has put in the way is said, and keeps no other's from being written.
+    The folders belong to the bots: an obstacle in one is reported, and does not affect the others.
     """
     fleet, faults = snapshot.project.fleet, {}
-    for each, view in snapshot.views.items():
+    for instance, view in snapshot.views.items():
         if view.container is None:
             continue
         folder = fleet.data_dir / view.log_dir
-        pid = pids.bots.get(each, 0)
+        pid = pids.bots.get(instance, 0)
         try:
             _pid_file(folder / "bot.pid", pid)
             _pid_file(folder / "daemon.pid", host.parent_pid(pid) if pid else 0)
         except OSError as error:
-            faults[each] = error.strerror or str(error)
+            faults[instance] = error.strerror or str(error)
     if not faults:
         return None
     first = next(iter(faults))

@@ -1,4 +1,4 @@
-"""Keeps the export true: after a change, and after a look that found it stale."""
+"""Update the export after a change, and when it is found to be stale."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 
 Warn = Callable[[object], object]
-"""Told what kept the export from being written: no command fails for it."""
+"""Receives why the export could not be written: no command fails because of it."""
 
 
 def write(snapshot: FleetSnapshot, warn: Warn) -> None:
-    """Write instances.json and the pid files; what keeps them from being written is a warning."""
+    """Write instances.json and the pid files. Errors become warnings."""
     try:
         if remark := instances_json.write(snapshot, instances_json.find_pids(snapshot)):
             warn(remark)
@@ -24,7 +24,7 @@ def write(snapshot: FleetSnapshot, warn: Warn) -> None:
 
 
 def refresh(session: Session, snapshot: FleetSnapshot, pids: Pids, warn: Warn) -> None:
-    """Bring a stale export up to date, if nobody is changing the fleet. A reader never waits, and never fails for it."""
+    """Update a stale export, unless another process is changing the fleet. Never waits, never fails."""
     if snapshot.foreign() or not instances_json.is_stale(snapshot, pids):
         return
     with lock.held_if_free(snapshot.project.fleet.lock_file) as is_ours:

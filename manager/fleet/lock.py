@@ -1,4 +1,4 @@
-"""One manager at a time changes a fleet. The lock dies with its holder; readers never wait for it."""
+"""Ensure that only one manager changes a fleet at a time. The lock is released when its holder dies."""
 
 from __future__ import annotations
 
@@ -23,51 +23,51 @@ MAX_NOTE_BYTES = 4096
 SINCE = "%Y-%m-%d %H:%M:%S"
 POLL_S = 0.05
 SETTLE_S = 1.5
-"""A stop reaches the supervisor, which says so, and a creation the list, within a second on a busy machine."""
+"""On a busy machine, a stop reaches the supervisor, and a creation the engine's list, within a second."""
 READER_S = 1.0
-"""Waited for in any case: a reader that brings the export up to date holds the lock for some milliseconds."""
+"""Always waited for: a reader that refreshes the export holds the lock for milliseconds."""
 UNSIGNED_S = 1.0
-"""How much longer a lock without a note is waited for: its holder has just got it, or is about to give it back."""
+"""Extra wait for a lock without a note: its holder has just got it, or is about to release it."""
 MODE = 0o600
-"""Whoever can open the file can lock it, and keep every manager out."""
+"""A user who can open the file could lock it, and block every manager."""
 LOCKS = Path("/proc/locks")
 PROC = Path("/proc")
 MANAGERS = ("manager", "daemon_manager.py", "manager.daemon_manager")
-"""By the words of a command line: `manager`, `python -m manager`, and the old system's program."""
+"""Words of a manager's command line: `manager`, `python -m manager`, and the old system's program."""
 
 
 class Held:
-    """The fleet's lock as its holder sees it."""
+    """Represent the lock for its holder."""
 
     def __init__(
         self, descriptor: int | None = None, *, follows_a_kill: bool = False, has_passed: bool = False
     ) -> None:
         self._descriptor = descriptor
         self.has_passed = has_passed
-        """Whether somebody else holds the lock: what it starts has to be looked for."""
+        """Whether another manager holds the lock, so that its starts must be detected."""
         self.follows_a_kill = follows_a_kill
-        """Whether the last holder never gave it back: the engine may still be at what it was asked."""
+        """Whether the last holder was killed: the engine may still be executing its requests."""
 
-    def settle(self) -> None:
-        """After a holder that was killed: gives the engine time to show what it was asked, which it does all the same.
+    def wait_for_engine(self) -> None:
+        """After a killed holder, give the engine time to finish its requests.
 
-        Without that a container that is about to stop, go or come is taken for what it is now.
+        Otherwise a container that is about to stop, go or come is observed in its old state.
         """
         if self.follows_a_kill:
             time.sleep(SETTLE_S)
 
-    def was_passed(self) -> bool:
-        """Whether somebody has stopped the fleet by force meanwhile: whoever holds the lock then starts nothing more."""
+    def was_overridden(self) -> bool:
+        """Return whether the fleet was stopped by force meanwhile, so that nothing more must be started."""
         return self._descriptor is not None and "passed_by" in _note(self._descriptor)
 
 
 @contextmanager
 def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) -> Iterator[Held]:
-    """Holds the fleet's lock. Raises Locked after `wait` seconds, naming the holder; with `force` it goes on then.
+    """Hold the fleet's lock. Raises Locked after `wait` seconds, naming the holder; with `force`, continues
+    then.
 
-    Who goes on without it leaves word for its holder: a stop that passes the lock must not be undone by who
-    holds it. It also goes on where no lock file can be made. A reader that has the lock for a moment is waited for: it
-    starts nothing, and who passes it holds no lock that keeps the next manager out.
+    Without the lock, a note is left for its holder: a forced stop must not be undone. It also continues if no
+    lock file can be created. A reader that holds the lock briefly is waited for, because it starts nothing.
     """
     descriptor = _open_if_possible(path) if force else _open(path)
     if descriptor is None:
@@ -99,7 +99,7 @@ def held(path: Path, command: str, wait: float = 0.0, *, force: bool = False) ->
 
 @contextmanager
 def held_if_free(path: Path) -> Iterator[bool]:
-    """For readers, who never wait: holds the lock if nobody else does, and says whether it does."""
+    """Hold the lock if it is free, and yield whether it is held. For readers, which never wait."""
     descriptor = _open_if_possible(path)
     try:
         yield descriptor is not None and _try(descriptor)
@@ -109,7 +109,7 @@ def held_if_free(path: Path) -> Iterator[bool]:
 
 
 def held_by(path: Path) -> Note | None:
-    """The note of whoever holds the lock now, empty where it left none; None when nobody does. Makes nothing, never waits."""
+    """Return the note of the present holder, {} if it left none, None if the lock is free. Never waits."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -124,27 +124,27 @@ def held_by(path: Path) -> Note | None:
 
 
 def unaware_of_marks(path: Path) -> list[int]:
-    """Return the processes that hold the lock or wait for it and look at no halt mark: managers of an earlier version.
+    """Return the processes that use the lock but not the halt marks: managers of an earlier version.
 
-    Only those in our sight: without root, the processes of this user.
+    Without root, only processes of this user are visible.
     """
     try:
         lock, starts = path.stat(), path.with_name(start_lock.NAME)
         aware = starts.stat() if starts.exists() else None
     except OSError:
         return []
-    found = []
+    pids = []
     for process in PROC.glob("[0-9]*"):
         if not _is_manager(process):
             continue
         opened = _opened_by(process)
         if (lock.st_dev, lock.st_ino) in opened and not (aware and (aware.st_dev, aware.st_ino) in opened):
-            found.append(int(process.name))
-    return [pid for pid in found if pid != os.getpid()]
+            pids.append(int(process.name))
+    return [pid for pid in pids if pid != os.getpid()]
 
 
 def _is_manager(process: Path) -> bool:
-    """Whether it can start bots at all: any other program that holds the lock only holds it."""
+    """Return whether the process is a manager, which could start bots."""
     try:
         words = (process / "cmdline").read_bytes().split(b"\0")
     except OSError:
@@ -153,19 +153,22 @@ def _is_manager(process: Path) -> bool:
 
 
 def _opened_by(process: Path) -> set[tuple[int, int]]:
-    found = set()
+    files = set()
     try:
         for descriptor in os.scandir(process / "fd"):
             with suppress(OSError):
                 file = os.stat(descriptor.path)  # noqa: PTH116 - an entry is not a Path
-                found.add((file.st_dev, file.st_ino))
+                files.add((file.st_dev, file.st_ino))
     except OSError:  # gone, or somebody else's
         pass
-    return found
+    return files
 
 
 def _open(path: Path) -> int:
-    """A descriptor to lock. One that can only be read will do: a disk gone read-only must not keep a fleet from stopping."""
+    """Return a descriptor to lock.
+
+    A read-only one suffices, so that a fleet on a read-only disk can be stopped.
+    """
     try:
         ownership.make_folder(path.parent)
         descriptor = os.open(
@@ -192,11 +195,11 @@ def _open_if_possible(path: Path) -> int | None:
 
 
 def _locked_out_by(descriptor: int, wait: float, *, passes: bool) -> Note | None:
-    """Take the lock and return None, or return the note of who still holds it after `wait` seconds.
+    """Take the lock and return None, or return the note of its holder after `wait` seconds.
 
-    The note is read while the lock is held: a lock that changes hands has none for a moment, and is then waited for a
-    little longer, until it is ours or its new holder has signed. `passes`: wait for no manager that changes the fleet.
-    It has signed; a reader never does.
+    The note is read while the lock is held: a lock that changes hands has none for a moment, and is waited
+    for a little longer. `passes`: do not wait for a manager that changes the fleet, which has signed; a
+    reader never signs.
     """
     deadline = time.monotonic() + wait
     while not _try(descriptor):
@@ -226,12 +229,12 @@ def _signature(command: str) -> Note:
 
 
 def _sign(descriptor: int, note: Note) -> None:
-    """Leaves a note for those who are locked out. A full disk must not keep a fleet from being stopped."""
+    """Write a note for those who are locked out. Errors are ignored: a full disk must not prevent a stop."""
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(note).encode(), 0)
     except OSError as error:
-        print(Text("note: cannot sign the lock: {why}", why=error.strerror), file=sys.stderr)
+        print(Text("note: cannot write our name into the lock: {why}", why=error.strerror), file=sys.stderr)
 
 
 def _unsign(descriptor: int) -> None:
@@ -240,28 +243,31 @@ def _unsign(descriptor: int) -> None:
 
 
 def _note(descriptor: int) -> Note:
-    """What its holder left there; empty after one that gave it back, and when it is unreadable."""
+    """Return its holder's note; empty if the lock was released, or the note cannot be read."""
     try:
-        found = json.loads(os.pread(descriptor, MAX_NOTE_BYTES, 0))
+        note = json.loads(os.pread(descriptor, MAX_NOTE_BYTES, 0))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return note if isinstance(note, dict) else {}
 
 
 def _named(descriptor: int, note: Note) -> Text | str:
-    """Name the holder by its note, or else by the kernel's table of locks."""
+    """Return the holder's description, from its note or from the kernel's table of locks."""
     if _is_by_holder(descriptor, note):
         return Text(
             "`manager {command}` (pid {pid}, user {user}, since {since})",
-            command=note["command"], pid=note["pid"], user=note.get("user", "?"), since=note["since"],
-        )  # fmt: skip
+            command=note["command"],
+            pid=note["pid"],
+            user=note.get("user", "?"),
+            since=note["since"],
+        )
     if pids := _holding_pids(descriptor):
         return ", ".join(f"{_program(pid)} (pid {pid})" for pid in pids)
     return Text("another manager")
 
 
 def _is_by_holder(descriptor: int, note: Note) -> bool:
-    """Return whether the note is the present holder's, not one that a killed manager left."""
+    """Return whether the note is the present holder's, and not one that a killed manager left."""
     if not {"command", "pid", "since"} <= note.keys():
         return False
     pids = _holding_pids(descriptor)
@@ -269,7 +275,7 @@ def _is_by_holder(descriptor: int, note: Note) -> bool:
 
 
 def _holding_pids(descriptor: int) -> list[int]:
-    """Return who locks the file, as far as the kernel tells: nothing of processes that are out of our sight."""
+    """Return the visible processes that lock the file, from the kernel's table."""
     try:
         rows = [line.split() for line in LOCKS.read_text(encoding="ascii").splitlines()]
         file = os.fstat(descriptor)

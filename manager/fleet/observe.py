@@ -1,4 +1,4 @@
-"""One look at the fleet: what the configs want, what the engine has, what the supervisors say."""
+"""Observe the fleet: configs, containers as the engine lists them, and supervisors' states."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class Image(NamedTuple):
-    """The fleet's image: its id, and the version of the contract that its supervisor keeps. Both empty where there is none."""
+    """Hold the fleet's image: its id, and the contract version of its supervisor.
+
+    Both empty if there is no image.
+    """
 
     id: str
     contract: str
@@ -36,14 +39,14 @@ NO_IMAGE = Image("", "")
 
 
 class Elsewhere(NamedTuple):
-    """The folder that a container belongs to, and the one of ours that it would have to belong to."""
+    """Hold the folder that a container belongs to, and our folder that it should belong to."""
 
     there: str
     here: str
 
 
 class FleetSnapshot(NamedTuple):
-    """The whole fleet at one moment."""
+    """Hold the whole fleet at one moment."""
 
     project: Project
     observed: Observed
@@ -52,47 +55,47 @@ class FleetSnapshot(NamedTuple):
     env_values: Mapping[str, Mapping[str, str]]
     image: Image = NO_IMAGE
 
-    def beside(self, named: list[str] | None, *, is_upgrade: bool = False) -> list[Problem]:
-        """What keeps these instances (None: all) from starting beside the other containers that trade live.
+    def conflicts(self, named: list[str] | None, *, is_upgrade: bool = False) -> list[Problem]:
+        """Return what prevents these instances (None: all) from running beside other live containers.
 
-        One that was put back starts as its container is, with the purse of then, whatever its config says now; only an upgrade
-        gives it the purse of its config.
+        An instance that was rolled back starts with its container's credentials, whatever its config says;
+        only an upgrade changes them.
         """
         project, fleet = self.project, self.project.fleet
-        chosen = [each for each in project.specs if named is None or each in named]
+        chosen = [instance for instance in project.specs if named is None or instance in named]
         as_they_were = {
-            each: self._trading_of(container)
-            for each in chosen
+            instance: self._trading_of(container)
+            for instance in chosen
             if not is_upgrade
-            and self.views[each].is_rolled_back
-            and (container := self.views[each].container) is not None
+            and self.views[instance].is_rolled_back
+            and (container := self.views[instance].container) is not None
         }
-        as_configured = [project.specs[each] for each in chosen if each not in as_they_were]
+        as_configured = [project.specs[instance] for instance in chosen if instance not in as_they_were]
         trading = [
             *self.trading(chosen),
-            *(mine for each, mine in as_they_were.items() if self._is_live(each)),
+            *(mine for instance, mine in as_they_were.items() if self._is_live(instance)),
         ]
         problems = list(
             bot_environment.conflicts_with_running(as_configured, trading, fleet, project.variables)
         )
-        for each, mine in as_they_were.items():
-            others = [other for other in trading if other.instance != each]
-            if self._is_live(each) and (
+        for instance, mine in as_they_were.items():
+            others = [other for other in trading if other.instance != instance]
+            if self._is_live(instance) and (
                 taken := bot_environment.find_shared_account(
                     mine.exchange, mine.symbol, mine.values, others, fleet
                 )
             ):
                 problems.append(
-                    bot_environment.account_in_use(project.specs[each].config_file, mine.symbol, taken)
+                    bot_environment.account_in_use(project.specs[instance].config_file, mine.symbol, taken)
                 )
         return problems
 
     def trading(self, excepted: Collection[str]) -> list[bot_environment.LiveContainer]:
-        """The containers that trade live now, but for those of these instances."""
+        """Return the containers that trade live, without those of these instances."""
         return [
-            self._trading_of(each)
-            for each in (*self.observed.containers.values(), *self.observed.strays)
-            if each.is_up and each.mode == "live" and each.instance not in excepted
+            self._trading_of(container)
+            for container in (*self.observed.containers.values(), *self.observed.strays)
+            if container.is_up and container.mode == "live" and container.instance not in excepted
         ]
 
     def _trading_of(self, container: Container) -> bot_environment.LiveContainer:
@@ -111,36 +114,39 @@ class FleetSnapshot(NamedTuple):
         return container is not None and container.mode == "live"
 
     def require_ours(self) -> None:
-        """Raises ConfigError when containers of this fleet's name come from another project or data folder."""
-        if found := self.foreign():
-            raise ConfigError(found)
+        """Raise ConfigError if containers with this fleet's name belong to another folder."""
+        if problems := self.foreign():
+            raise ConfigError(problems)
 
     def foreign(self) -> list[Problem]:
-        """A problem for each container of this fleet's name that comes from another project or data folder."""
+        """Return a problem for each container with this fleet's name that belongs to another folder."""
         fleet = self.project.fleet
         return [
             Problem.at(
                 "config/fleet.toml",
                 "name",
-                "the container {container} of fleet {fleet} belongs to {there}, not to {here}; give this fleet another"
-                " name, or take that one down there",
-                container=each.name, fleet=fleet.name, there=place.there, here=place.here,
+                "the container {container} of fleet {fleet} belongs to {there}, not to {here}; give this"
+                " fleet another name, or run `manager down` there",
+                container=container.name,
+                fleet=fleet.name,
+                there=place.there,
+                here=place.here,
             )
-            for each in self.observed.containers.values()
-            if (place := self.elsewhere(each))
-        ]  # fmt: skip
+            for container in self.observed.containers.values()
+            if (place := self.elsewhere(container))
+        ]
 
     def elsewhere(self, container: Container) -> Elsewhere | None:
-        """From which other folder a container of this fleet's name comes; None for one of ours."""
+        """Return the other folder that a container with this fleet's name belongs to; None for ours."""
         fleet, view = self.project.fleet, self.views.get(container.instance)
-        return elsewhere(container, view.supervision if view else None, fleet)
+        return elsewhere(container, view.supervisor if view else None, fleet)
 
 
-def elsewhere(container: Container, said: SupervisorState | None, fleet: Fleet) -> Elsewhere | None:
-    """From which other folder a container comes; None where its database folder is the very one that is ours now.
+def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: Fleet) -> Elsewhere | None:
+    """Return the other folder that a container belongs to; None if its database folder is ours.
 
-    A path can lead there by a link, and the folder can have been moved since: then our supervisor's file tells, and while the
-    container is up also the lock, which the one in a copy of our folder does not hold.
+    A path may be a symlink, and the folder may have been moved since. Then our supervisor's file decides, and
+    for a running container also the lock, which one in a copy of our folder does not hold.
     """
     source, database = container.data_source, fleet.database_dir(container.instance)
     if not source:
@@ -151,10 +157,10 @@ def elsewhere(container: Container, said: SupervisorState | None, fleet: Fleet) 
     is_same = _is_same_file(Path(source), database)
     if is_same or (is_same is None and source == str(database)):
         return None
-    is_named = said is not None and said.container == container.id
+    is_named = supervisor is not None and supervisor.container == container.id
     if is_named and (
         is_same is None
-        or (container.is_up and supervisor_state.is_held(fleet.instance_state_dir(container.instance)))
+        or (container.is_up and supervisor_state.is_locked(fleet.instance_state_dir(container.instance)))
     ):
         return None
     is_labelled = container.project_dir not in ("", str(fleet.project_dir))
@@ -166,7 +172,7 @@ def elsewhere(container: Container, said: SupervisorState | None, fleet: Fleet) 
 
 
 def _is_same_file(there: Path, here: Path) -> bool | None:
-    """Whether two paths lead to one file at this moment; None where one of them leads nowhere that we can see."""
+    """Return whether two paths lead to the same file; None if one of them cannot be read."""
     try:
         first, second = there.stat(), here.stat()
     except OSError:
@@ -175,33 +181,38 @@ def _is_same_file(there: Path, here: Path) -> bool | None:
 
 
 def look(project: Project, engine: Engine) -> FleetSnapshot:
-    """Two engine calls, whatever the fleet's size: the list of containers and the image."""
+    """Observe the fleet with two engine calls for any size: the list of containers and the image."""
     try:
-        found = engine.image(project.fleet.image_name)
+        image = engine.image(project.fleet.image_name)
     except NotFound:
         return look_at_containers(project, engine, NO_IMAGE)
-    contract = ((found.get("Config") or {}).get("Labels") or {}).get(labels.SUPERVISOR, "")
-    return look_at_containers(project, engine, Image(str(found["Id"]), contract))
+    contract = ((image.get("Config") or {}).get("Labels") or {}).get(labels.SUPERVISOR, "")
+    return look_at_containers(project, engine, Image(str(image["Id"]), contract))
 
 
 def look_at_containers(project: Project, engine: Engine, image: Image) -> FleetSnapshot:
-    """One engine call; the image is known."""
+    """Observe the fleet with one engine call; the image is known."""
     return assemble(project, observed(project, engine), image)
 
 
 def observed(project: Project, engine: Engine, ids: Iterable[str] = ()) -> Observed:
-    """The fleet's containers as the engine lists them now; with `ids`, only of these."""
+    """Return the fleet's containers as the engine lists them; with `ids`, only these."""
     name = project.fleet.name
     return engine_containers.observe(engine.containers(labels.fleet_filter(name), ids), name)
 
 
 def observed_again(before: FleetSnapshot, engine: Engine, touched: Collection[str]) -> Observed:
-    """The same containers, of which those of the `touched` instances have been started or stopped: one short engine call."""
+    """Return the same containers, after those of the `touched` instances were started or stopped.
+
+    This is one short engine call.
+    """
     containers = before.observed.containers
-    ids = [containers[each].id for each in touched if each in containers]
+    ids = [containers[instance].id for instance in touched if instance in containers]
     fresh = observed(before.project, engine, ids).containers
     now = {
-        each: fresh.get(each, old) for each, old in containers.items() if each in fresh or each not in touched
+        instance: fresh.get(instance, old)
+        for instance, old in containers.items()
+        if instance in fresh or instance not in touched
     }
     return before.observed._replace(containers=now)
 
@@ -212,97 +223,107 @@ def assemble(
     image: Image,
     wanted_before: Mapping[str, Desired] = MappingProxyType({}),
 ) -> FleetSnapshot:
-    """Puts configs, containers and supervisors' words together.
+    """Combine configs, containers and supervisors' states.
 
-    `wanted_before`: what the configs want of the instances that nobody has touched since.
+    `wanted_before`: the desired containers of instances that were not touched since.
     """
     ports = {
-        each.instance: each.web_port for each in observed.containers.values() if each.web_port is not None
+        container.instance: container.web_port
+        for container in observed.containers.values()
+        if container.web_port is not None
     }
     project = project.with_known_ports(ports)
     fleet = project.fleet
     for_all = bot_environment.shared_variables(fleet, project.variables, host.time_zone())
-    said = {
-        each: supervisor_state.read(fleet.instance_state_dir(each))
-        for each in sorted({*project.specs, *observed.containers})
+    supervisors = {
+        instance: supervisor_state.read(fleet.instance_state_dir(instance))
+        for instance in sorted({*project.specs, *observed.containers})
     }
     uptime = (
         supervisor_state.uptime()
-    )  # after the files: one that is written meanwhile would seem to be of another boot
+    )  # read after the files: a newer file would seem to be from another boot
     kept = frozenset(
-        each.instance
-        for each in observed.containers.values()
-        if each.config_file in project.loaded.broken_files
+        container.instance
+        for container in observed.containers.values()
+        if container.config_file in project.loaded.broken_files
     )
-    verdicts = {
-        each: status.verdict(
-            observed.containers.get(each),
-            said.get(each),
-            configured=each in project.specs or each in kept,
+    statuses = {
+        instance: status.derive_status(
+            observed.containers.get(instance),
+            supervisors.get(instance),
+            configured=instance in project.specs or instance in kept,
             uptime=uptime,
             elsewhere=_elsewhere(
-                observed.containers.get(each), said.get(each), fleet.instance_state_dir(each)
+                observed.containers.get(instance),
+                supervisors.get(instance),
+                fleet.instance_state_dir(instance),
             ),
         )
-        for each in said
+        for instance in supervisors
     }
     env_values = {
-        each: bot_environment.env_file_values(spec, for_all, project.variables)
-        for each, spec in project.specs.items()
+        instance: bot_environment.env_file_values(spec, for_all, project.variables)
+        for instance, spec in project.specs.items()
     }
     hashes = project.loaded.config_hashes
     wanted = {
-        each: wanted_before.get(each)
+        instance: wanted_before.get(instance)
         or Desired(
-            each,
-            hashes.get(each) or config_hash(spec, fleet),
+            instance,
+            hashes.get(instance) or config_hash(spec, fleet),
             spec.web_port,
-            environment_changed=each in observed.containers
-            and env_file.env_differs(spec, fleet, env_values[each]),
+            environment_changed=instance in observed.containers
+            and env_file.env_differs(spec, fleet, env_values[instance]),
         )
-        for each, spec in project.specs.items()
+        for instance, spec in project.specs.items()
     }
     idle = frozenset(
-        each.instance
-        for each in observed.containers.values()
-        if (state := said.get(each.instance)) and state.container == each.id and state.is_halted
+        container.instance
+        for container in observed.containers.values()
+        if (supervisor := supervisors.get(container.instance))
+        and supervisor.container == container.id
+        and supervisor.is_halted
     )
     moved = frozenset(
-        each.instance
-        for each in observed.containers.values()
-        if each.data_source
-        and each.data_source != str(fleet.database_dir(each.instance))
-        and not _is_same_file(Path(each.data_source), fleet.database_dir(each.instance))
-        and elsewhere(each, said.get(each.instance), fleet) is None
+        container.instance
+        for container in observed.containers.values()
+        if container.data_source
+        and container.data_source != str(fleet.database_dir(container.instance))
+        and not _is_same_file(Path(container.data_source), fleet.database_dir(container.instance))
+        and elsewhere(container, supervisors.get(container.instance), fleet) is None
     )
-    plan_input = PlanInput(wanted, observed.containers, verdicts, project.memory, image.id, kept, idle, moved)
+    plan_input = PlanInput(
+        wanted, observed.containers, statuses, project.fleet_state, image.id, kept, idle, moved
+    )
     views = {
-        each: Instance(
-            each,
-            verdicts[each],
-            tuple(plan_input.drift(each)),
-            project.specs.get(each),
-            observed.containers.get(each),
-            said.get(each),
-            project.memory.of(each),
-            plan_input.refusal(each) is not None,
+        instance: Instance(
+            instance,
+            statuses[instance],
+            tuple(plan_input.drift(instance)),
+            project.specs.get(instance),
+            observed.containers.get(instance),
+            supervisors.get(instance),
+            project.fleet_state.of(instance),
+            plan_input.refusal(instance) is not None,
         )
-        for each in verdicts
+        for instance in statuses
     }
     return FleetSnapshot(project, observed, plan_input, views, env_values, image)
 
 
 def env_of(path: Path) -> dict[str, str] | None:
-    """What a container was given by this env file; None for one that is not there or cannot be read."""
+    """Return the variables in an env file; None if it cannot be read."""
     try:
-        found = strict_json.read(path)
+        content = strict_json.read(path)
     except strict_json.JsonFault:
         return None
-    return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else None
+    return {name: str(value) for name, value in content.items()} if isinstance(content, dict) else None
 
 
-def _elsewhere(container: Container | None, said: SupervisorState | None, state_dir: Path) -> str | None:
-    """The other container that runs an instance's bot now, if one does."""
-    if said is None or (container is not None and said.container == container.id):
+def _elsewhere(
+    container: Container | None, supervisor: SupervisorState | None, state_dir: Path
+) -> str | None:
+    """Return the other container that runs an instance's bot, if there is one."""
+    if supervisor is None or (container is not None and supervisor.container == container.id):
         return None
-    return said.container if supervisor_state.is_held(state_dir) else None
+    return supervisor.container if supervisor_state.is_locked(state_dir) else None

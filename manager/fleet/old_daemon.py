@@ -1,6 +1,6 @@
-"""What the old system runs in its folder: its daemons and their bots, as processes of the host.
+"""Find what the old system runs in its folder: its daemons and their bots, as processes of the host.
 
-Its pid files and records are not enough to go by: it deleted the files of living bots, and lost records.
+Its pid files and records are unreliable: it deleted files of running bots, and lost records.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ DAEMON_WORD = re.compile(r"(^|/)daemon_manager(\.py)?$|^core\.daemon_manager$")
 BOT_SCRIPT = "run.py"
 BOT_WORD = re.compile(rf"(^|/){re.escape(BOT_SCRIPT)}$")
 PASSING = frozenset({"stop", "status", "list"})
-"""Commands of the old system that end by themselves, with words like a daemon's."""
+"""Commands of the old system that end by themselves, with command lines like a daemon's."""
 
 MAX_PID_BYTES = 32
 
 
 class Daemon(NamedTuple):
-    """A daemon that runs: of which config, as far as its command line tells, and what it has started.
+    """Hold a running daemon: its config, as far as its command line tells, and the processes it started.
 
     `is_sure`: its folder is known too.
     """
@@ -40,9 +40,9 @@ class Daemon(NamedTuple):
 
 
 class Running(NamedTuple):
-    """What runs one instance: its daemons, and the bots that are theirs or that they left behind.
+    """Hold what runs one instance: its daemons, and their bots, including orphaned ones.
 
-    `may_stop`: those that are certainly this folder's, and may be sent a signal.
+    `may_stop`: those that certainly belong to this folder, and may get a signal.
     """
 
     daemons: tuple[int, ...] = ()
@@ -51,19 +51,19 @@ class Running(NamedTuple):
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """All of them, daemons first."""
+        """Return all of them, daemons first."""
         return (*self.daemons, *self.bots)
 
 
 class Loose(NamedTuple):
-    """A bot at work in the folder under none of the daemons that run. `words`: what its command line is made of."""
+    """Hold a bot that runs in the folder without a running daemon. `words`: of its command line."""
 
     pid: int
     words: frozenset[str]
 
 
 class OldSystem(NamedTuple):
-    """One folder of the old system at one moment. `records`: None where its registry cannot be parsed."""
+    """Hold one folder of the old system at one moment. `records`: None if its registry cannot be parsed."""
 
     folder: Path
     records: Mapping[str, Any] | None
@@ -71,31 +71,31 @@ class OldSystem(NamedTuple):
     loose: tuple[Loose, ...] = ()
 
     def record(self, instance: str) -> dict[str, Any]:
-        """What the registry says of an instance; empty for nothing."""
-        found = (self.records or {}).get(instance)
-        return found if isinstance(found, dict) else {}
+        """Return the registry's record of an instance; empty if there is none."""
+        record = (self.records or {}).get(instance)
+        return record if isinstance(record, dict) else {}
 
     def running(self, instance: str, config: Path, log_dir: str, market: Sequence[str] = ()) -> Running:
-        """What runs this instance now. `config`: its file; `log_dir`: relative to the folder.
+        """Return what runs this instance. `config`: its file; `log_dir`: relative to the folder.
 
-        `market`: exchange and symbol. A bot that has lost its daemon and its pid file can only be told by these, and not for
-        certain: it is seen, and never sent a signal.
+        `market`: exchange and symbol, by which a bot without daemon and pid file is recognised. That is not
+        certain, so it is reported, but never gets a signal.
         """
-        ours = [each for each in self.daemons if each.config == config.resolve()]
+        ours = [daemon for daemon in self.daemons if daemon.config == config.resolve()]
         named = set(self._named(instance, log_dir))
-        daemons = {each.pid for each in ours}
+        daemons = {daemon.pid for daemon in ours}
         bots = {pid for pid in named - daemons if _is_bot(pid, self.folder)}
         bots |= {instances_json.living_pid(self.record(instance))} - daemons - {0}
-        for each in self.daemons:
-            bots = bots | each.children if each.pid in daemons else bots - each.children - {each.pid}
-        sure = {each.pid for each in ours if each.is_sure or each.pid in named}
+        for daemon in self.daemons:
+            bots = bots | daemon.children if daemon.pid in daemons else bots - daemon.children - {daemon.pid}
+        sure = {daemon.pid for daemon in ours if daemon.is_sure or daemon.pid in named}
         sure |= {pid for pid in bots if _is_of(pid, self.folder)}
         if market:
-            bots |= {each.pid for each in self.loose if each.words.issuperset(market)}
+            bots |= {bot.pid for bot in self.loose if bot.words.issuperset(market)}
         return Running(tuple(sorted(daemons)), tuple(sorted(bots)), frozenset(sure))
 
     def _named(self, instance: str, log_dir: str) -> Iterator[int]:
-        """The pids that the registry and the pid files name."""
+        """Yield the pids in the registry and the pid files."""
         yield instances_json.living_pid(self.record(instance))
         for folder in {self.folder / "logs" / instance, self.folder / log_dir}:
             for name in ("daemon.pid", "bot.pid"):
@@ -103,14 +103,14 @@ class OldSystem(NamedTuple):
 
 
 def look(folder: Path) -> OldSystem:
-    """Reads the registry and looks at the processes of the host once, whatever the number of instances."""
+    """Read the registry and the host's processes once, for any number of instances."""
     folder = folder.resolve()
     daemons, loose = _processes(folder)
     return OldSystem(folder, instances_json.read(folder / OLD_PLACE), daemons, loose)
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process exists and has not ended: a zombie only waits to be counted."""
+    """Return whether the process exists and has not ended. A zombie has ended."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.AccessDenied:
@@ -120,32 +120,35 @@ def is_alive(pid: int) -> bool:
 
 
 def _processes(folder: Path) -> tuple[tuple[Daemon, ...], tuple[Loose, ...]]:
-    """The daemons of the host, and this folder's bots that are none of theirs."""
+    """Return the host's daemons, and this folder's bots that none of them started."""
     children: dict[int, set[int]] = {}
-    found, bots = [], []
+    found_daemons: list[Daemon] = []
+    bots: list[Loose] = []
     for process in psutil.process_iter(["cmdline", "ppid", "status"]):
         if process.info["status"] == psutil.STATUS_ZOMBIE:
             continue
         children.setdefault(process.info["ppid"], set()).add(process.pid)
         words = process.info["cmdline"] or []
         if any(map(DAEMON_WORD.search, words)) and not PASSING.intersection(words):
-            found.append(_daemon(process, words, folder))
+            found_daemons.append(_daemon(process, words, folder))
         elif any(map(BOT_WORD.search, words)):
             bots.append(Loose(process.pid, frozenset(word.rpartition("=")[2] for word in words)))
-    daemons = tuple(each._replace(children=frozenset(_descendants(each.pid, children))) for each in found)
-    owned = {pid for each in daemons for pid in each.children}
-    loose = (each for each in bots if each.pid not in owned and _is_of(each.pid, folder))
+    daemons = tuple(
+        daemon._replace(children=frozenset(_descendants(daemon.pid, children))) for daemon in found_daemons
+    )
+    owned = {pid for daemon in daemons for pid in daemon.children}
+    loose = (bot for bot in bots if bot.pid not in owned and _is_of(bot.pid, folder))
     return daemons, tuple(loose)
 
 
 def _descendants(pid: int, children: Mapping[int, set[int]]) -> Iterator[int]:
-    for each in children.get(pid, ()):
-        yield each
-        yield from _descendants(each, children)
+    for child in children.get(pid, ()):
+        yield child
+        yield from _descendants(child, children)
 
 
 def _daemon(process: psutil.Process, words: Sequence[str], folder: Path) -> Daemon:
-    """A daemon may have left its folder for `/`, as daemons do: then its relative path is taken for one of ours."""
+    """Describe a daemon. One that changed its folder to `/` is assumed to have a relative path of ours."""
     written = _option(words) or DEFAULT_CONFIG
     with contextlib.suppress(psutil.Error, OSError):
         path = Path(process.cwd(), written)
@@ -164,7 +167,7 @@ def _option(words: Sequence[str]) -> str:
 
 
 def _pid_in(path: Path) -> int:
-    """The pid in a pid file; 0 for none, and where a younger process has got its number."""
+    """Return the pid in a pid file; 0 if there is none, or it was reused by a younger process."""
     with contextlib.suppress(OSError, ValueError, OverflowError, psutil.Error):
         pid = int(strict_json.read_bytes(path, MAX_PID_BYTES, follow=False))
         written = path.stat().st_mtime
@@ -177,7 +180,7 @@ def _pid_in(path: Path) -> int:
 
 
 def _is_bot(pid: int, folder: Path) -> bool:
-    """Whether a pid that a pid file names is a bot's."""
+    """Return whether a pid from a pid file is a bot's."""
     if not pid or not is_alive(pid):
         return False
     with contextlib.suppress(psutil.Error):
@@ -187,7 +190,7 @@ def _is_bot(pid: int, folder: Path) -> bool:
 
 
 def _is_of(pid: int, folder: Path) -> bool:
-    """Whether the process works in this folder and in no container."""
+    """Return whether the process works in this folder, outside of containers."""
     with contextlib.suppress(psutil.Error, OSError):
         return Path(psutil.Process(pid).cwd()).resolve() == folder and not host.is_in_container(pid)
     return False

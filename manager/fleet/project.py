@@ -1,4 +1,4 @@
-"""Everything on disk that decides what the fleet should be: settings, configs, variables, memory."""
+"""Read everything on disk that determines the fleet: settings, configs, variables, state."""
 
 from __future__ import annotations
 
@@ -20,29 +20,32 @@ from manager.i18n import Text
 
 
 class Project(NamedTuple):
-    """One project folder, read. `specs` have their ports; `variables` hold secrets and are never printed."""
+    """Hold one project folder.
+
+    `specs` have their ports; `variables` contain secrets and are never printed.
+    """
 
     fleet: Fleet
     loaded: LoadedConfigs
-    memory: FleetState
+    fleet_state: FleetState
     variables: Mapping[str, str]
     specs: Mapping[str, InstanceSpec]
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
 
     def with_known_ports(self, ports: Mapping[str, int]) -> Project:
-        """The same project where a port that a container already has wins over one we would assign."""
-        return self._replace(specs=_with_ports(self.loaded.specs, self.fleet, self.memory, ports))
+        """Return the project with the ports that containers have, instead of newly assigned ones."""
+        return self._replace(specs=_with_ports(self.loaded.specs, self.fleet, self.fleet_state, ports))
 
     def require_sound(self) -> None:
-        """Raises ConfigError with every problem: nothing starts while one file is wrong."""
+        """Raise ConfigError with every problem: nothing starts while one file is invalid."""
         if self.problems:
             raise ConfigError(self.problems)
 
     def select(self, ids: Sequence[str], files: Sequence[str]) -> list[str] | None:
-        """The instances that ids and `--config` files name, in order; None when nothing was named.
+        """Return the instances that ids and `--config` files name, in order; None if nothing was named.
 
-        Raises UsageError for a name that no config has, ConfigError for a file that cannot be loaded.
+        Raises UsageError for an unknown name, ConfigError for a file that cannot be loaded.
         """
         if not ids and not files:
             return None
@@ -50,7 +53,7 @@ class Project(NamedTuple):
         return list(dict.fromkeys(chosen))
 
     def instance_of(self, file: str) -> str:
-        """The id of the instance whose config this file is."""
+        """Return the id of the instance with this config file."""
         try:
             path = Path(file).resolve()
             is_there = path.exists()
@@ -71,7 +74,7 @@ class Project(NamedTuple):
 
 
 def find(start: Path) -> Path:
-    """The nearest folder upwards that has a config/ folder. Raises ConfigError."""
+    """Return the nearest folder upwards that has a config/ folder. Raises ConfigError."""
     for folder in (start, *start.parents):
         if _is_project(folder):
             return folder
@@ -80,16 +83,17 @@ def find(start: Path) -> Path:
             Problem.at(
                 str(start),
                 "",
-                "there is no config/active here or above: `manager init` makes a fleet folder, --project-dir DIR names one",
+                "there is no config/active here or above: create a fleet folder with `manager init`, or"
+                " specify one with --project-dir DIR",
             )
         ]
     )
 
 
 def at(folder: Path) -> Path:
-    """This folder, if it is a project's: a command must not make one where a name is mistyped. Raises ConfigError."""
+    """Return this folder if it is a project's, so that a mistyped name creates none. Raises ConfigError."""
     if not _is_project(folder):
-        raise ConfigError([Problem.at(str(folder), "", "there is no config/active in it")])
+        raise ConfigError([Problem.at(str(folder), "", "it contains no config/active")])
     return folder
 
 
@@ -98,18 +102,18 @@ def _is_project(folder: Path) -> bool:
 
 
 def read(project_dir: Path) -> Project:
-    """Reads a project folder.
+    """Read a project folder.
 
-    Raises ConfigError only for what concerns the whole fleet; faults of single files are in `problems`.
+    Raises ConfigError only for faults of the whole fleet; those of single files are in `problems`.
     """
-    fleet, remembered, variables, faults, loaded = _on_disk(project_dir.resolve())
-    specs = _with_ports(loaded.specs, fleet, remembered, {})
+    fleet, saved, variables, faults, loaded = _on_disk(project_dir.resolve())
+    specs = _with_ports(loaded.specs, fleet, saved, {})
     env_faults = [
         Problem.at(".env", str(Text("line {number}", number=number)) if number else "", "{why}", why=why)
         for number, why in faults
     ]
     problems = [
-        *remembered.faults,
+        *saved.faults,
         *env_faults,
         *loaded.problems,
         *bot_environment.credential_problems(loaded.specs, fleet, variables),
@@ -117,7 +121,7 @@ def read(project_dir: Path) -> Project:
     return Project(
         fleet=fleet,
         loaded=loaded,
-        memory=halt_mark.overlaid(remembered, fleet, specs),
+        fleet_state=halt_mark.overlaid(saved, fleet, specs),
         variables=variables,
         specs=specs,
         problems=tuple(problems),
@@ -128,63 +132,69 @@ def read(project_dir: Path) -> Project:
 def by_containers(
     project_dir: Path, rows: Iterable[Mapping[str, Any]], problems: Sequence[Problem]
 ) -> Project | None:
-    """A project whose settings cannot be read, as far as its containers tell: enough to stop them. None where they do not agree."""
+    """Return a project with unreadable settings, as far as its containers describe it: enough to stop them.
+
+    None if they are inconsistent.
+    """
     seen = containers.observe(rows, "")
     places = {
         (
-            each.labels.get(labels.COMPOSE_PROJECT, ""),
-            Path(each.data_source).parent.parent,
+            container.labels.get(labels.COMPOSE_PROJECT, ""),
+            Path(container.data_source).parent.parent,
         )  # of DATA/database/ID
-        for each in (*seen.containers.values(), *seen.strays)
-        if each.data_source is not None
+        for container in (*seen.containers.values(), *seen.strays)
+        if container.data_source is not None
     }
     if len(places) != 1:
         return None
     ((name, data_dir),) = places
     fleet = Fleet(name, project_dir, data_dir)
-    return Project(fleet, LoadedConfigs(), remembered(fleet), {}, {}, tuple(problems), ())
+    return Project(fleet, LoadedConfigs(), load_state(fleet), {}, {}, tuple(problems), ())
 
 
-def remembered(fleet: Fleet, instances: Iterable[str] = ()) -> FleetState:
-    """What is remembered now, with what the halt marks say of these and of all other known instances."""
+def load_state(fleet: Fleet, instances: Iterable[str] = ()) -> FleetState:
+    """Return the saved state combined with the halt marks of these and all other known instances."""
     return halt_mark.overlaid(state_file.load(fleet.state_file, fleet.name), fleet, instances)
 
 
 def _on_disk(
     project_dir: Path,
 ) -> tuple[Fleet, FleetState, dict[str, str], list[tuple[int, str]], LoadedConfigs]:
-    """Settings, memory, variables, faults of .env, configs. The validator is loaded only for what has changed."""
+    """Read settings, state, variables, faults of .env, and configs.
+
+    The validator is loaded only after a change.
+    """
     known = cache.read(project_dir)
     if known is not None:
         fleet, ids, loaded = known
-        remembered = state_file.load(fleet.state_file, fleet.name)
-        if dict(remembered.ids) == ids:
+        saved = state_file.load(fleet.state_file, fleet.name)
+        if dict(saved.ids) == ids:
             dotenv, faults = read_dotenv(fleet.dotenv_file)
-            return fleet, remembered, merge_environment(dotenv, os.environ), faults, loaded
+            return fleet, saved, merge_environment(dotenv, os.environ), faults, loaded
     from manager.config import fleet_settings, loader  # pydantic: 0.1 s
 
     signature = cache.signature(project_dir)
     fleet, defaults = fleet_settings.load(project_dir)
-    remembered = state_file.load(fleet.state_file, fleet.name)
+    saved = state_file.load(fleet.state_file, fleet.name)
     dotenv, faults = read_dotenv(fleet.dotenv_file)
     variables = merge_environment(dotenv, os.environ)
-    loaded = loader.load(fleet, defaults, variables, remembered.ids)
-    cache.write(fleet, remembered.ids, loaded, signature)
-    return fleet, remembered, variables, faults, loaded
+    loaded = loader.load(fleet, defaults, variables, saved.ids)
+    cache.write(fleet, saved.ids, loaded, signature)
+    return fleet, saved, variables, faults, loaded
 
 
 def _with_ports(
-    specs: tuple[InstanceSpec, ...], fleet: Fleet, remembered: FleetState, known_ports: Mapping[str, int]
+    specs: tuple[InstanceSpec, ...], fleet: Fleet, saved: FleetState, known_ports: Mapping[str, int]
 ) -> dict[str, InstanceSpec]:
-    """Gives a port to the specs whose config leaves it open."""
-    known = {each.id: port for each in specs if (port := remembered.of(each.id).web_port) is not None}
+    """Assign ports to the specs whose config leaves them open."""
+    known = {spec.id: port for spec in specs if (port := saved.of(spec.id).web_port) is not None}
     known.update(known_ports)
-    taken = [each.web_port for each in specs if each.web_port is not None]
-    wanting = [each.id for each in specs if each.web_port is None]
+    taken = [spec.web_port for spec in specs if spec.web_port is not None]
+    wanting = [spec.id for spec in specs if spec.web_port is None]
     assigned = state_file.assign_ports(
         wanting, known, taken, lambda port: host.is_port_free(fleet.bind_address, port)
     )
     return {
-        each.id: each if each.web_port is not None else each.with_port(assigned[each.id])
-        for each in sorted(specs, key=lambda each: each.id)
+        spec.id: spec if spec.web_port is not None else spec.with_port(assigned[spec.id])
+        for spec in sorted(specs, key=lambda spec: spec.id)
     }

@@ -1,4 +1,4 @@
-"""Which instances are meant, and what to say of one that is not there or does not run."""
+"""Select instances, and report unknown ones and those that do not run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from manager.i18n import Text
 
 
 class Selection:
-    """The instances that somebody named, by id and by config file; empty for the whole fleet."""
+    """Hold the instances that a user named, by id and by config file; empty for the whole fleet."""
 
     __slots__ = ("files", "ids")
 
@@ -20,7 +20,10 @@ class Selection:
         self.ids, self.files = ids, files
 
     def named(self, project: Project) -> list[str] | None:
-        """Return the ids that are meant, in order; None when nothing was named. Raises UsageError or ConfigError for a file."""
+        """Return the named ids in order; None if nothing was named.
+
+        Raises UsageError or ConfigError for a file.
+        """
         return project.select(self.ids, self.files)
 
 
@@ -28,7 +31,7 @@ EVERYTHING = Selection()
 
 
 def selected(selection: Selection, snapshot: FleetSnapshot) -> list[Instance]:
-    """Return the named instances, else all. Raises UsageError for one that is not there."""
+    """Return the named instances, else all. Raises UsageError for an unknown one."""
     named = selection.named(snapshot.project)
     if named is None:
         return list(snapshot.views.values())
@@ -38,19 +41,19 @@ def selected(selection: Selection, snapshot: FleetSnapshot) -> list[Instance]:
 
 
 def require_known(instance: str, snapshot: FleetSnapshot) -> None:
-    """Raise UsageError for an id that neither a config nor a container has, with the nearest ones."""
+    """Raise UsageError for an id without config and container, suggesting a similar one."""
     if instance not in snapshot.views:
         raise no_instance(instance, snapshot.views)
 
 
 def no_instance(instance: str, known: Iterable[str]) -> UsageError:
-    """Return what to say of an id that nothing has, with the nearest one that something has."""
+    """Return the error for an unknown id, suggesting a similar one."""
     import difflib
 
     near = difflib.get_close_matches(instance, list(known), n=1)
     if near:
         return UsageError("there is no instance {id}; did you mean {near}?", id=instance, near=near[0])
-    return UsageError("there is no instance {id}; `manager ps` shows those that are", id=instance)
+    return UsageError("there is no instance {id}; `manager ps` lists them", id=instance)
 
 
 def require_running(instance: Instance) -> None:
@@ -58,10 +61,10 @@ def require_running(instance: Instance) -> None:
     container = instance.container
     if container is not None and container.engine_state == "paused":
         raise ManagerError(
-            "{id} is paused; `docker unpause {name}` lets it go on", id=instance.id, name=container.name
+            "{id} is paused; `docker unpause {name}` resumes it", id=instance.id, name=container.name
         )
     if container is None or container.engine_state != "running":
-        state = Text(instance.verdict.state)
+        state = Text(instance.status.state)
         raise ManagerError(
-            "{id} is not running ({state}); start it: `manager start {id}`", id=instance.id, state=state
+            "{id} is not running ({state}); start it with `manager start {id}`", id=instance.id, state=state
         )

@@ -1,4 +1,7 @@
-"""What a command works with: where the project is, and the engine once it is needed. Knows no command line, and prints nothing."""
+"""Provide what a command works with: the project, and the engine on demand.
+
+Knows no command line, prints nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """One project and one connection to the engine, for as long as somebody works with them.
+    """Hold one project and one connection to the engine.
 
-    `chosen_dir`: the project folder that was asked for; None for the nearest one at or above the current folder.
+    `chosen_dir`: the requested project folder; None for the nearest one at or above the current folder.
     """
 
     def __init__(self, chosen_dir: Path | None = None) -> None:
@@ -30,15 +33,17 @@ class Session:
         self._project: Project | None = None
 
     def project_dir(self) -> Path:
-        """Return the project folder that is meant. Raises ConfigError where there is none."""
+        """Return the project folder. Raises ConfigError if there is none."""
         return projects.find(Path.cwd()) if self.chosen_dir is None else projects.at(self.chosen_dir)
 
     def project(self) -> Project:
-        """Read the project folder, anew at each call: files change while `watch` and `top` run."""
+        """Read the project folder again at each call: files change while `watch` and `top` run."""
         return self._project or projects.read(self.project_dir())
 
     def project_to_halt(self) -> Project:
-        """Return the project, from now on by its containers where its settings are unusable: a typo must not keep bots trading."""
+        """Return the project, by its containers if its settings are invalid: a typo must not prevent a
+        stop.
+        """
         try:
             return self.project()
         except ConfigError as error:
@@ -58,7 +63,7 @@ class Session:
         return self._engine
 
     def observe(self) -> FleetSnapshot:
-        """Read the project and look at the engine."""
+        """Read the project and observe the engine."""
         project = self.project()
         return observe.look(project, self.engine(project.fleet.parallelism))
 
@@ -68,10 +73,10 @@ class Session:
         after_listing: Callable[[], None] = lambda: None,
         touched: Collection[str] | None = None,
     ) -> FleetSnapshot:
-        """Look at the engine again, with the configs as they were read; only the state file may have changed since.
+        """Observe the engine again, with the configs already read; of the files only the state is read again.
 
-        `after_listing` is called between the engine's list and the supervisors' files: to wait for what these will say.
-        `touched`: the instances whose containers have been started or stopped, where nothing else has changed.
+        `after_listing` is called between the engine's list and the supervisors' files, to wait for these.
+        `touched`: the instances whose containers were started or stopped, if nothing else has changed.
         """
         fleet, known = before.project.fleet, {}
         if touched is None:
@@ -84,10 +89,10 @@ class Session:
                 if instance not in touched
             }
         after_listing()
-        project = before.project._replace(memory=projects.remembered(fleet, before.project.specs))
+        project = before.project._replace(fleet_state=projects.load_state(fleet, before.project.specs))
         return observe.assemble(project, observed, before.image, known)
 
     def close(self) -> None:
-        """Give the engine's connections back."""
+        """Close the engine's connections."""
         if self._engine is not None:
             self._engine.close()

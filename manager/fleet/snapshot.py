@@ -1,4 +1,4 @@
-"""The snapshot that decisions look at: what is wanted, what is there, what a person has said. Pure."""
+"""Define what decisions are based on: desired state, actual state, and the user's requests. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ Drift = Literal["config", "image", "environment"]
 
 
 class Desired(NamedTuple):
-    """One configured instance: the hash its container should bear, and whether its variables' values changed."""
+    """Describe one configured instance: the expected config hash, and whether its variables' values
+    changed.
+    """
 
     id: str
     config_hash: str
@@ -22,69 +24,77 @@ class Desired(NamedTuple):
 
 
 class PlanInput(NamedTuple):
-    """One snapshot of everything that a decision may look at."""
+    """Hold everything that a decision may be based on."""
 
     wanted: Mapping[str, Desired]
     containers: Mapping[str, Container]
-    verdicts: Mapping[str, Status]
-    memory: FleetState
+    statuses: Mapping[str, Status]
+    fleet_state: FleetState
     image_id: str = ""
     kept: frozenset[str] = frozenset()
-    """Instances whose config cannot be loaded: neither touched nor taken for orphans."""
+    """Instances whose config cannot be loaded: neither touched nor treated as orphans."""
     idle: frozenset[str] = frozenset()
-    """Instances whose container is up without a bot: its supervisor has found a halt mark."""
+    """Instances whose container is up without a bot, because its supervisor found a halt mark."""
     moved: frozenset[str] = frozenset()
-    """Instances whose container was made when our folder was elsewhere: it cannot be started again."""
+    """Instances whose container was made when our folder had another path: it cannot be started again."""
 
     @property
     def orphans(self) -> list[str]:
-        """Containers that no config names."""
-        return [each for each in self.containers if each not in self.wanted and each not in self.kept]
+        """Return the instances that have a container but no config."""
+        return [
+            instance
+            for instance in self.containers
+            if instance not in self.wanted and instance not in self.kept
+        ]
 
     @property
     def present(self) -> list[str]:
-        """The instances that have a container, or whose bot runs in one that is not theirs."""
+        """Return the instances that have a container, or whose bot runs in another one."""
         return [
             *self.containers,
-            *(each for each in self.wanted if self.runs_elsewhere(each) and each not in self.containers),
+            *(
+                instance
+                for instance in self.wanted
+                if self.runs_elsewhere(instance) and instance not in self.containers
+            ),
         ]
 
     def is_stopped_by_wish(self, instance: str) -> bool:
-        """Whether a person stopped or halted it and nobody, by whatever means, has started it since."""
-        remembered = self.memory.of(instance)
-        return (remembered.wish == "stopped" or bool(remembered.halted)) and not self.is_up(instance)
+        """Return whether a user stopped or halted it, and it was not started since by any means."""
+        saved = self.fleet_state.of(instance)
+        return (saved.wish == "stopped" or bool(saved.halted)) and not self.is_up(instance)
 
     def is_up(self, instance: str) -> bool:
-        """Whether its container is up, and more than a supervisor that idles by a halt mark."""
+        """Return whether its container is up, and its supervisor is not idle because of a halt mark."""
         container = self.containers.get(instance)
         return container is not None and container.is_up and instance not in self.idle
 
     def runs_elsewhere(self, instance: str) -> bool:
-        """Whether another container runs its bot: to be said, not to be passed over as stopped."""
-        verdict = self.verdicts.get(instance)
-        return verdict is not None and verdict.word == ELSEWHERE
+        """Return whether another container runs its bot, which must not be treated as stopped."""
+        status = self.statuses.get(instance)
+        return status is not None and status.detail == ELSEWHERE
 
     def drift(self, instance: str) -> list[Drift]:
         """Return in which ways a container differs from its config."""
         wanted, container = self.wanted.get(instance), self.containers.get(instance)
         if wanted is None or container is None:
             return []
-        found: list[Drift] = []
+        drift: list[Drift] = []
         if container.config_hash != wanted.config_hash:
-            found.append("config")
+            drift.append("config")
         if self.image_id and container.image_id != self.image_id:
-            found.append("image")
+            drift.append("image")
         if wanted.environment_changed and container.is_up:
-            found.append("environment")
-        return found
+            drift.append("environment")
+        return drift
 
     def refusal(self, instance: str) -> RejectedRevision | None:
-        """Why it is not brought to its config: a roll-out has tried this very config, and taken it back.
+        """Return why its config is not applied: a roll-out tried this very config and rolled it back.
 
-        Another image does not change that, for an update must not bring back unasked what failed, and only `upgrade` puts it
-        back again; unless the container has that config, so that only the image was refused.
+        A new image does not change that, because only `upgrade` may retry what failed; unless the container
+        has that config, so that only the image was rejected.
         """
-        wanted, refused = self.wanted.get(instance), self.memory.of(instance).refused
+        wanted, refused = self.wanted.get(instance), self.fleet_state.of(instance).refused
         if wanted is None or refused is None or wanted.config_hash != refused.config_hash:
             return None
         if instance not in self.containers:
@@ -93,14 +103,18 @@ class PlanInput(NamedTuple):
         return refused if "config" in drift or (drift and self.image_id == refused.image_id) else None
 
     def refusal_with_image(self, instance: str) -> RejectedRevision | None:
-        """Why it is not rolled out again: a roll-out has tried this very config and image, and taken it back."""
+        """Return why it is not upgraded again: a roll-out tried this config and image and rolled them
+        back.
+        """
         refused = self.refusal(instance)
         return refused if refused and refused.image_id == self.image_id else None
 
     @property
     def refused_image(self) -> tuple[str, RejectedRevision] | None:
-        """The first instance that was taken back from the present image, and why: others are not to get it unasked."""
-        for each in self.wanted:
-            if "image" in self.drift(each) and (refused := self.refusal_with_image(each)):
-                return each, refused
+        """Return the first instance that was rolled back from the present image: others do not get it
+        unasked.
+        """
+        for instance in self.wanted:
+            if "image" in self.drift(instance) and (refused := self.refusal_with_image(instance)):
+                return instance, refused
         return None

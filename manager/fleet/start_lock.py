@@ -1,6 +1,8 @@
-"""Which starts are under way: each holds a shared lock from before its look at the halt mark until after its second one.
+"""Track starts in progress: each holds a shared lock from before its first check of the halt mark until after
+its last.
 
-Whoever makes marks, and then gets the lock for itself, knows that every start that had not seen them has ended.
+A process that makes marks, and then gets the exclusive lock, knows that every start that missed them has
+ended.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ MODE = 0o600
 
 @contextmanager
 def under_way(fleet: Fleet) -> Iterator[None]:
-    """Hold the shared lock. A disk that is full keeps nothing from being started here: the marks are looked at all the same."""
+    """Hold the shared lock. Errors are ignored: on a full disk, starts still check the marks."""
     descriptor = open_file(fleet.lock_file)
     try:
         if descriptor is not None:
@@ -33,7 +35,7 @@ def under_way(fleet: Fleet) -> Iterator[None]:
 
 
 def have_ended(fleet: Fleet) -> bool:
-    """Return whether no start is under way that was begun before this moment."""
+    """Return whether every start that began before has ended."""
     descriptor = open_file(fleet.lock_file)
     if descriptor is None:
         return True
@@ -47,9 +49,9 @@ def have_ended(fleet: Fleet) -> bool:
 
 
 def open_file(lock_file: Path) -> int | None:
-    """Return a descriptor; None where the file cannot be made or opened.
+    """Return a descriptor; None if the file cannot be created or opened.
 
-    Managers that know halt marks have it open while they wait for the fleet's lock or hold it.
+    Managers that know halt marks keep it open while they wait for the fleet's lock or hold it.
     """
     path = lock_file.with_name(NAME)
     flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -1,6 +1,6 @@
-"""state/fleet.json: what labels cannot keep — a person's last wish, assigned ports, the day of first registration.
+"""Read and write state/fleet.json: what labels cannot hold, such as desired states and assigned ports.
 
-It outlives `down`. A container's label wins over what is remembered here.
+It outlives `down`. A container's label takes precedence over it.
 """
 
 from __future__ import annotations
@@ -31,17 +31,23 @@ LAST_PORT = 65535
 
 Wish = Literal["run", "stopped"]
 Halted = Literal["ran", "down"]
-"""What an instance did when it was halted: `resume` starts those that ran. None of them is started by anything else."""
+"""What an instance did when it was halted:
+
+`resume` starts those that ran. Nothing else starts either kind.
+"""
 
 NOT_OURS = mark(
-    "is not a botfleet state file; move it away, and look at `manager plan` before `manager up`:"
-    " what a person stopped is forgotten with it"
+    "is not a botfleet state file; move it away, and check `manager plan` before `manager up`: without it,"
+    " instances that a user stopped are started again"
 )
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class RejectedRevision(NamedTuple):
-    """A config and image together that a roll-out took back, and why. Another hash or another image is another try."""
+    """Hold a config and image that a roll-out rolled back, and why.
+
+    With another hash or image, it is tried again.
+    """
 
     config_hash: str
     image_id: str
@@ -49,10 +55,10 @@ class RejectedRevision(NamedTuple):
 
 
 class InstanceState(NamedTuple):
-    """One instance: what a person last asked of it, the port we gave it, when it was first seen (ISO, local).
+    """Hold what is saved of an instance: desired state, assigned port, first registration (ISO, local).
 
-    `halted` lies over the wish until `resume`, or until a person asks something of this very instance.
-    `taken_down_at`: when `manager down` last removed its container, in seconds since the epoch.
+    `halted` overrides the desired state until `resume`, or until a user addresses this very instance.
+    `taken_down_at`: when `manager down` last removed its container, in Unix time.
     """
 
     wish: Wish = "run"
@@ -64,79 +70,79 @@ class InstanceState(NamedTuple):
 
 
 class FleetState(NamedTuple):
-    """The whole file. `ids`: config file → the id that `--instance-id` gave it."""
+    """Hold the whole file. `ids`: config file → the id that `--instance-id` gave it."""
 
     fleet: str
     instances: Mapping[str, InstanceState] = NOTHING
     ids: Mapping[str, str] = NOTHING
     faults: tuple[Problem, ...] = ()
-    """Why the file cannot be used; it is then left as it is. Bots can be stopped all the same."""
+    """Why the file cannot be used; it is then left unchanged. Bots can be stopped all the same."""
 
     def of(self, instance: str) -> InstanceState:
-        """What is remembered of an instance; the defaults for one never seen."""
+        """Return the state of an instance; the defaults for an unknown one."""
         return self.instances.get(instance, InstanceState())
 
     @property
     def halted(self) -> list[str]:
-        """The instances that were halted and not asked anything since."""
-        return [each for each, remembered in self.instances.items() if remembered.halted]
+        """Return the halted instances."""
+        return [instance for instance, state in self.instances.items() if state.halted]
 
     def with_halted(self, ran: Iterable[str], down: Iterable[str]) -> FleetState:
-        """The memory after a halt. What was down by an earlier one keeps what that one found: it may be said twice."""
-        found: dict[str, Halted] = {each: self.of(each).halted or "down" for each in down}
-        found |= dict.fromkeys(ran, "ran")
-        changed = {each: self.of(each)._replace(halted=halted) for each, halted in found.items()}
+        """Return the state after a halt. After a second halt, the first one's list of what ran is kept."""
+        halts: dict[str, Halted] = {instance: self.of(instance).halted or "down" for instance in down}
+        halts |= dict.fromkeys(ran, "ran")
+        changed = {instance: self.of(instance)._replace(halted=halted) for instance, halted in halts.items()}
         return self._replace(instances={**self.instances, **changed})
 
     def with_resumed(self, instances: Iterable[str]) -> FleetState:
-        """The memory after `resume`: those that ran are to run, the others are what they were."""
+        """Return the state after `resume`: those that ran should run, the others are as before the halt."""
         changed = {}
-        for each in instances:
-            was = self.of(each)
-            wish: Wish = "run" if was.halted == "ran" else was.wish
-            changed[each] = was._replace(wish=wish, halted=None)
+        for instance in instances:
+            before = self.of(instance)
+            wish: Wish = "run" if before.halted == "ran" else before.wish
+            changed[instance] = before._replace(wish=wish, halted=None)
         return self._replace(instances={**self.instances, **changed})
 
     def with_wish(self, instances: Iterable[str], wish: Wish) -> FleetState:
-        """The memory after a person asked this of these instances."""
-        changed = {each: self.of(each)._replace(wish=wish, halted=None) for each in instances}
+        """Return the state after a user requested this of these instances."""
+        changed = {instance: self.of(instance)._replace(wish=wish, halted=None) for instance in instances}
         return self._replace(instances={**self.instances, **changed})
 
     def with_refused(self, refused: Mapping[str, RejectedRevision | None]) -> FleetState:
-        """The memory after a roll-out or a rollback; None for an instance that runs what it should again."""
-        changed = {each: self.of(each)._replace(refused=why) for each, why in refused.items()}
+        """Return the state after a roll-out or a rollback; None for an instance that is upgraded again."""
+        changed = {instance: self.of(instance)._replace(refused=why) for instance, why in refused.items()}
         return self._replace(instances={**self.instances, **changed})
 
     def with_registered(self, instances: Iterable[str], now: str) -> FleetState:
-        """The memory with a first registration for those that had none."""
+        """Return the state with a first registration for those that had none."""
         new = {
-            each: self.of(each)._replace(registered_at=now)
-            for each in instances
-            if self.of(each).registered_at is None
+            instance: self.of(instance)._replace(registered_at=now)
+            for instance in instances
+            if self.of(instance).registered_at is None
         }
         return self._replace(instances={**self.instances, **new})
 
-    def with_taken_down(self, instances: Iterable[str], now: float) -> FleetState:
-        """The memory after `manager down` of these instances: that they are missing is a person's word."""
-        changed = {each: self.of(each)._replace(taken_down_at=now) for each in instances}
+    def with_removed(self, instances: Iterable[str], now: float) -> FleetState:
+        """Return the state after `manager down` of these instances, so that nobody is alerted."""
+        changed = {instance: self.of(instance)._replace(taken_down_at=now) for instance in instances}
         return self._replace(instances={**self.instances, **changed})
 
     def with_ports(self, ports: Mapping[str, int]) -> FleetState:
-        """The memory with the ports that were assigned."""
-        changed = {each: self.of(each)._replace(web_port=port) for each, port in ports.items()}
+        """Return the state with these assigned ports."""
+        changed = {instance: self.of(instance)._replace(web_port=port) for instance, port in ports.items()}
         return self._replace(instances={**self.instances, **changed})
 
     def with_id(self, file: str, instance: str) -> FleetState:
-        """The memory after `--instance-id` named the instance of a config file."""
+        """Return the state after `--instance-id` named the instance of a config file."""
         return self._replace(ids={**self.ids, file: instance})
 
 
 def load(path: Path, fleet: str) -> FleetState:
-    """The remembered fleet; empty where there is no file, empty with `faults` where it is not ours to read."""
+    """Return the saved state; empty without a file, empty with `faults` if it cannot be used."""
     try:
         if not path.exists():
             return FleetState(fleet)
-        memory = _decoded(strict_json.read(path, max_bytes=16_000_000))
+        state = _decoded(strict_json.read(path, max_bytes=16_000_000))
     except strict_json.JsonFault as fault:
         return _unusable(fleet, Problem(str(path), fault.path, fault.text))
     except OSError as error:
@@ -145,13 +151,13 @@ def load(path: Path, fleet: str) -> FleetState:
         )
     except (TypeError, KeyError, AttributeError, ValueError):
         return _unusable(fleet, Problem.at(str(path), "", NOT_OURS))
-    if memory.fleet != fleet:
-        other = memory.fleet
+    if state.fleet != fleet:
+        other = state.fleet
         return _unusable(
             fleet,
             Problem.at(str(path), "fleet", "this data folder belongs to the fleet {other}", other=other),
         )
-    return memory
+    return state
 
 
 def _unusable(fleet: str, fault: Problem) -> FleetState:
@@ -159,10 +165,10 @@ def _unusable(fleet: str, fault: Problem) -> FleetState:
 
 
 def update(fleet: Fleet, change: Callable[[FleetState], FleetState], wait: float = WAIT_S) -> FleetState:
-    """Apply one caller's own change to the file as it is at this moment, and return what it holds then. Raises ManagerError.
+    """Apply a change to the present file, and return its new content. Raises ManagerError.
 
-    A short lock of its own, and nothing that was read before: whoever holds the fleet's lock cannot write back what a halt has
-    changed meanwhile. After `wait` seconds it goes on without the lock: a halt is not to wait for a disk that hangs.
+    The file has its own short lock and is read again, so that the holder of the fleet's lock cannot overwrite
+    a halt. After `wait` seconds it continues without the lock: a halt must not wait for a disk that hangs.
     """
     path = fleet.state_file
     with suppress(OSError):
@@ -182,7 +188,7 @@ def update(fleet: Fleet, change: Callable[[FleetState], FleetState], wait: float
 
 @contextmanager
 def _locked(path: Path, wait: float) -> Iterator[None]:
-    """Hold the lock, where there can be one. A disk that is full keeps nobody from what needs no new file."""
+    """Hold the lock if possible. A full disk must not prevent changes that need no new file."""
     descriptor: int | None = None
     with suppress(OSError):
         descriptor = os.open(
@@ -209,22 +215,24 @@ def _is_taken(descriptor: int) -> bool:
     return True
 
 
-def save(path: Path, memory: FleetState) -> None:
-    """Writes the file atomically. Raises OSError."""
+def save(path: Path, state: FleetState) -> None:
+    """Write the file atomically. Raises OSError."""
     atomic_file.write_atomically(
         path,
         {
             "schema": SCHEMA,
-            "fleet": memory.fleet,
-            "instances": {each: _encoded(memory.instances[each]) for each in sorted(memory.instances)},
-            "ids": dict(memory.ids),
+            "fleet": state.fleet,
+            "instances": {
+                instance: _encoded(state.instances[instance]) for instance in sorted(state.instances)
+            },
+            "ids": dict(state.ids),
         },
     )
 
 
-def _encoded(remembered: InstanceState) -> dict[str, Any]:
-    refused = remembered.refused
-    return {**remembered._asdict(), "refused": refused._asdict() if refused else None}
+def _encoded(state: InstanceState) -> dict[str, Any]:
+    refused = state.refused
+    return {**state._asdict(), "refused": refused._asdict() if refused else None}
 
 
 def assign_ports(
@@ -233,10 +241,11 @@ def assign_ports(
     taken: Iterable[int],
     is_free: Callable[[int], bool] = lambda _port: True,
 ) -> dict[str, int]:
-    """A port for each instance whose config gives none: the known one, else the lowest free from 5001 on.
+    """Return a port for each instance without one in its config: the known one, else the lowest free from
+    5001.
 
-    `known`: id → port from its container's label or from this file; `taken`: ports that configs claim; `is_free`: whether
-    no other program listens on it, asked only for new ones.
+    `known`: id → port from its container's label or from this file; `taken`: ports in configs; `is_free`:
+    whether no other program listens on it, checked only for new ones.
     """
     used = set(taken)
     assigned: dict[str, int] = {}
@@ -257,11 +266,11 @@ def _decoded(raw: Any) -> FleetState:
     if raw["schema"] != SCHEMA:
         raise ValueError(raw["schema"])
     instances = {}
-    for each, values in raw["instances"].items():
+    for instance, values in raw["instances"].items():
         if values["wish"] not in get_args(Wish) or values.get("halted") not in (None, *get_args(Halted)):
             raise ValueError(values["wish"])
         port = values.get("web_port")
-        instances[each] = InstanceState(
+        instances[instance] = InstanceState(
             wish=values["wish"],
             web_port=None if port is None else int(port),
             registered_at=values.get("registered_at"),

@@ -1,4 +1,4 @@
-"""Engine state, health and the supervisor's word → one of our few states. One function, total. Pure."""
+"""Map engine state, health and the supervisor's state to one of our few states. Total and pure."""
 
 from __future__ import annotations
 
@@ -14,71 +14,76 @@ State = Literal[
 
 
 ELSEWHERE = "elsewhere"
-"""The word for an instance whose bot runs in a container that is not its own."""
+"""The detail of an instance whose bot runs in a container that is not its own."""
 
 
 class Status(NamedTuple):
-    """The state, the engine's or supervisor's own word where it says more, and why.
+    """Hold the state, a more specific word of the engine or supervisor, and the reason.
 
-    `inner`: what an orphan's state would be if a config named it.
+    `underlying`: an orphan's state if it had a config.
     """
 
     state: State
-    word: str = ""
+    detail: str = ""
     why: Text | None = None
-    inner: State | None = None
+    underlying: State | None = None
 
     @property
     def is_final(self) -> bool:
-        """Whether its supervisor has given up, or its bot is done: only a person's word starts it again."""
+        """Return whether its supervisor has given up, or its bot is done: only a user's request starts it
+        again.
+        """
         return self.state in FINAL
 
     @property
     def is_running(self) -> bool:
-        """Whether it does what it should: what the old system calls running."""
-        return (self.inner or self.state) in {"starting", "running"}
+        """Return whether it does what it should: what the old system calls running."""
+        return (self.underlying or self.state) in {"starting", "running"}
 
 
-def verdict(
+def derive_status(
     container: Container | None,
-    supervision: SupervisorState | None,
+    supervisor: SupervisorState | None,
     *,
     configured: bool,
     uptime: float,
     elsewhere: str | None = None,
 ) -> Status:
-    """What is so of an instance. `uptime`: the host's, in seconds, against which silence is measured.
+    """Return the instance's status. `uptime`: of the host, in seconds, to detect a silent supervisor.
 
-    `elsewhere`: the id of another container that runs its bot, such as a one-off of Compose's or one of another engine.
+    `elsewhere`: the id of another container that runs its bot, such as a Compose one-off, or one of another
+    engine.
     """
     if elsewhere is not None:
-        why = Text("its bot runs in container {container}, which is not its own", container=elsewhere[:12])
+        why = Text(
+            "its bot runs in container {container}, which is not the instance's own", container=elsewhere[:12]
+        )
         return Status("unhealthy", ELSEWHERE, why)
     if container is None:
         return Status("missing")
-    known = _of_container(container, supervision, uptime)
+    known = _of_container(container, supervisor, uptime)
     if configured:
         return known
     why = known.why or Text("not used by any config")
-    return Status("orphan", known.word or known.state, why, inner=known.state)
+    return Status("orphan", known.detail or known.state, why, underlying=known.state)
 
 
-def _of_container(container: Container, supervision: SupervisorState | None, uptime: float) -> Status:
+def _of_container(container: Container, supervisor: SupervisorState | None, uptime: float) -> Status:
     match container.engine_state:
         case "running":
             if (
-                supervision is None
-                or supervision.container != container.id
-                or supervision.is_older_than_boot(uptime)
+                supervisor is None
+                or supervisor.container != container.id
+                or supervisor.is_older_than_boot(uptime)
             ):
                 return _by_engine_health(container)
-            return _by_supervisor(supervision, uptime)
+            return _by_supervisor(supervisor, uptime)
         case "exited":
             return Status("stopped", why=_exit_text(container))
         case "created":
-            return Status("stopped", "created", Text("it was made and never started"))
+            return Status("stopped", "created", Text("created but never started"))
         case "paused":
-            return Status("unhealthy", "paused", Text("it is paused: nothing in it runs"))
+            return Status("unhealthy", "paused", Text("paused: its processes are suspended"))
         case "restarting":
             return Status("restarting", why=_exit_text(container))
         case "removing":
@@ -86,17 +91,17 @@ def _of_container(container: Container, supervision: SupervisorState | None, upt
         case "dead":
             return Status("failed", "dead", Text("the engine could not remove it"))
         case other:
-            return Status("unhealthy", other, Text("the engine calls it “{word}”", word=other))
+            return Status("unhealthy", other, Text("engine state: {word}", word=other))
 
 
-def _by_supervisor(supervision: SupervisorState, uptime: float) -> Status:
-    if supervision.is_stale(uptime):
-        silence = round(uptime - supervision.updated_uptime)
+def _by_supervisor(supervisor: SupervisorState, uptime: float) -> Status:
+    if supervisor.is_stale(uptime):
+        silence = round(uptime - supervisor.updated_uptime)
         return Status(
-            "unhealthy", "silent", Text("its supervisor has said nothing for {seconds} s", seconds=silence)
+            "unhealthy", "silent", Text("its supervisor has not reported for {seconds} s", seconds=silence)
         )
-    why = supervision.message
-    match supervision.state:
+    why = supervisor.message
+    match supervisor.state:
         case "starting" | "running" | "unhealthy" | "restarting" | "failed" | "completed" as state:
             return Status(state, why=why)
         case "stopping":
@@ -108,7 +113,7 @@ def _by_supervisor(supervision: SupervisorState, uptime: float) -> Status:
 
 
 def _by_engine_health(container: Container) -> Status:
-    """Where the state file cannot be read: rootless data, another user, the first moments of a container."""
+    """Return the status if the state file cannot be read: rootless data, another user, a new container."""
     match container.health:
         case "healthy":
             return Status("running")

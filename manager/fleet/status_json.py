@@ -1,4 +1,4 @@
-"""What `status` says of one instance, in the old system's words."""
+"""Return what `status` reports of one instance, in the old system's format."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from manager.util import formatting
 
 
 def status_object(view: Instance, snapshot: FleetSnapshot, pid: int) -> dict[str, Any]:
-    """What `status` says of one instance."""
-    why = view.verdict.why
+    """Return the JSON object of `status`."""
+    why = view.status.why
     return {
-        "running": view.verdict.is_running,
+        "running": view.status.is_running,
         "timestamp": formatting.iso_precise(time.time()),
         "pid": pid or None,
         "process_info": process_info(pid) if pid else None,
         "config": _config(view, snapshot),
         "instance_id": view.id,
-        "state": view.verdict.state,
+        "state": view.status.state,
         "why": str(why) if why else None,
         **display.doing_object(view),
     }
 
 
 def _config(view: Instance, snapshot: FleetSnapshot) -> dict[str, Any]:
-    """The daemon_config as the file has it, with the port that is really in use. Never holds a credential."""
+    """Return the file's daemon_config, with the port that is in use. Never contains a credential."""
     daemon: dict[str, Any] = snapshot.project.loaded.described(view.id).get("daemon_config", {})
     paths = {"log_dir": view.spec.log_dir, "db_path": view.spec.db_path} if view.spec else {}
     return {**daemon, **paths, "web_port": view.web_port}
 
 
 def process_info(pid: int) -> dict[str, Any] | None:
-    """A process of the host in the old system's words; None when it is gone."""
+    """Return a process of the host in the old system's format; None if it does not exist."""
     import psutil  # 0.03 s that only `status` costs
 
     try:

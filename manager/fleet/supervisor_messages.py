@@ -1,4 +1,4 @@
-"""The reasons that supervisors give, by their codes (docker/README.md), in the reader's language: no catalogue is in their image."""
+"""Translate supervisors' reasons by code (docker/README.md); their image has no translations."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ SENTENCES: Mapping[str, str] = {
     ),
     "cannot_lock": mark("cannot lock {path}: {error}"),
 }
-"""Every code of the supervisor with its sentence. `cause` is a reason in its turn."""
+"""Every code of the supervisor with its sentence. `cause` is itself a reason."""
 
 SINGULAR: Mapping[str, str] = {
     "restarts_exhausted": mark("{cause} (given up after 1 restart in a row)"),
@@ -72,16 +72,16 @@ SINGULAR: Mapping[str, str] = {
 """The sentences of codes whose `count` is 1."""
 
 DEEPEST = 4
-"""Reasons within reasons: a bot can write into the file, too."""
+"""Limit for nested reasons: a bot can write into the file, too."""
 LONGEST = 1000
 WHOLE_FROM = 10.0
-"""Seconds from which a fraction tells nothing."""
+"""Seconds from which fractions are not shown."""
 
 
 def message(reason: Any, sentence: str | None) -> Text | None:
-    """Return what a supervisor says: by its reason, else by its English sentence; None where it says nothing.
+    """Return a supervisor's reason by its code, else its English sentence; None if it gives none.
 
-    A code that is not known here leaves the sentence as it is. Nothing of it is believed before it is looked at.
+    An unknown code leaves the sentence as it is. Nothing is used before it is checked.
     """
     text = _by_code(reason)
     if text is not None or not sentence:
@@ -92,7 +92,7 @@ def message(reason: Any, sentence: str | None) -> Text | None:
 
 
 def _by_code(reason: Any, depth: int = 0) -> Text | None:
-    """Return the sentence of a reason as the file has it; None for anything that is none."""
+    """Return the sentence of a reason in the file; None if it is invalid."""
     if not isinstance(reason, dict) or depth > DEEPEST:
         return None
     code, params = reason.get("code"), reason.get("params") or {}

@@ -1,6 +1,8 @@
-"""The English sentences of supervisors that write no reason codes (contract 1), read back so that they can be translated.
+"""Parse the English sentences of supervisors that write no codes (contract 1), so that they can be
+translated.
 
-Such supervisors run until their bots are upgraded. Whatever is new gets a code in supervisor_messages.py, and none here.
+Such supervisors run until their bots are upgraded. New reasons get a code in supervisor_messages.py, and none
+here.
 """
 
 from __future__ import annotations
@@ -28,14 +30,14 @@ SENTENCES = (
     mark("cannot start the bot: {why}"),
     mark("{path} is held by {holder}: no second bot is started here"),
 )
-"""The first that fits is the one. `cause` is a sentence in its turn."""
+"""The first match is used. `cause` is itself a sentence."""
 
 LONGEST = 1000
-"""Whatever is longer is no sentence of a supervisor."""
+"""A longer text is not a supervisor's sentence."""
 
 
 def parsed(sentence: str) -> Text:
-    """Return a supervisor's sentence as one that can be translated; one that is not known here stays as it is."""
+    """Return a supervisor's sentence so that it can be translated; an unknown one is kept as it is."""
     if len(sentence) <= LONGEST:
         for template in SENTENCES:
             if match := _pattern(template).fullmatch(sentence):

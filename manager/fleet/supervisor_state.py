@@ -1,6 +1,7 @@
-"""What the supervisors say: `supervisor.json` and `report.json` of each instance (docker/README.md), read from the host.
+"""Read what supervisors write: `supervisor.json` and `report.json` of each instance (docker/README.md).
 
-A bot can write into the same folder. So nothing here waits, follows a link, reads without end, or believes a type.
+A bot can write into the same folder, so nothing here waits, follows a symlink, reads without a limit, or
+trusts a type.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -29,27 +29,13 @@ LOCK_FILE = "supervisor.lock"
 MAX_BYTES = 1 << 20
 MAX_TEXT = 1000
 MAX_NUMBER = 1e11
-"""Seconds of three thousand years: what is beyond it is no time and no count."""
+"""Upper bound for times and counts."""
 MAX_LINES = 20
 FINAL = frozenset({"failed", "completed"})
 """States that outlive restarts of container and engine."""
 STALE_INTERVALS = 3
 STALE_MARGIN_S = 5.0
-"""A probe may wait out its own time-out before the supervisor writes again."""
-
-
-MAX_AMOUNT_LENGTH = 40
-CURRENCY = re.compile(r"[A-Za-z0-9._-]{1,12}")
-
-
-class Position(NamedTuple):
-    """What a bot held when it last reported: an exact amount, below 0 is short, and its currency."""
-
-    amount: Decimal
-    base: str
-
-    def __str__(self) -> str:
-        return f"{self.amount:f} {self.base}".rstrip()
+"""A probe may take its whole time-out before the supervisor writes again."""
 
 
 MAX_PARAMS = 16
@@ -59,9 +45,9 @@ CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class Condition(NamedTuple):
-    """What a bot says that it is doing: a code of the contract (docker/README.md), or one that is not known here.
+    """Hold what a bot says that it is doing: a code of the contract (docker/README.md), or an unknown one.
 
-    `since`: the time since which the supervisor has seen that code; None where it is the bot's own word.
+    `since`: when the supervisor first saw that code; None if the bot itself reported it.
     """
 
     code: str
@@ -70,7 +56,7 @@ class Condition(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """How far the cancelling of a failed live bot's orders is: `running`, `failing` or `confirmed`."""
+    """Hold the progress of cancelling a failed live bot's orders: `running`, `failing` or `confirmed`."""
 
     state: str
     open_orders_left: int | None = None
@@ -80,12 +66,15 @@ class Cancel(NamedTuple):
 
     @property
     def message(self) -> Text | None:
-        """Why the last try did not get the orders cancelled, for a person."""
+        """Return why the last try did not cancel the orders."""
         return supervisor_messages.message(self.reason, self.why)
 
 
 class LastExit(NamedTuple):
-    """How the bot last ended. `why`: the supervisor's English sentence; `reason`: its code with parameters, as in the file."""
+    """Hold how the bot last ended.
+
+    `why`: the supervisor's English sentence; `reason`: code and parameters.
+    """
 
     code: int | None
     signal: str | None
@@ -98,14 +87,14 @@ class LastExit(NamedTuple):
 
     @property
     def message(self) -> Text:
-        """Why it ended, for a person."""
+        """Return why it ended."""
         return supervisor_messages.message(self.reason, self.why) or Text("{why}", why=self.why)
 
 
 class SupervisorState(NamedTuple):
-    """One supervisor's last word. Times in seconds since the epoch, `updated_uptime` on the host's uptime clock.
+    """Hold one supervisor's last state. Times are Unix time; `updated_uptime` is on the host's uptime clock.
 
-    `why`: the English sentence of the reason for the state; `reason`: its code with parameters, as in the file.
+    `why`: the English reason for the state; `reason`: its code with parameters, as in the file.
     """
 
     container: str
@@ -124,36 +113,39 @@ class SupervisorState(NamedTuple):
     last_exit: LastExit | None
     reason: object = None
     anchor_pid: int | None = None
-    """A process that lives as long as the supervisor keeps the bot running, through all restarts of the bot."""
+    """A process that lives as long as the supervisor keeps the bot running, through all restarts of the bot.
+    """
     restarts_since_healthy: int = 0
     health_checked_at: float | None = None
     health_condition: Condition | None = None
-    """Of a degraded bot: why it cannot trade now."""
+    """Why a degraded bot cannot trade now."""
     cancel: Cancel | None = None
 
     @property
     def message(self) -> Text | None:
-        """Why the state is as it is, for a person."""
+        """Return the reason for the state."""
         return supervisor_messages.message(self.reason, self.why)
 
     @property
     def is_halted(self) -> bool:
-        """Whether the supervisor has found a halt mark: its container is up, it holds its lock, and no bot runs in it."""
+        """Return whether the supervisor found a halt mark: its container is up and locked, but no bot runs in
+        it.
+        """
         code = self.reason.get("code") if isinstance(self.reason, dict) else None
         return self.state == "stopped" and code == "halted" and self.bot_pid is None
 
     def is_older_than_boot(self, uptime: float) -> bool:
-        """Whether the supervisor has not spoken since the host was started."""
+        """Return whether the state was written before the host's last boot."""
         return self.updated_uptime > uptime
 
     def is_stale(self, uptime: float) -> bool:
-        """Whether the supervisor has been silent for three probe intervals, or spoke before this boot."""
+        """Return whether nothing was written for three probe intervals, or since this boot."""
         age = uptime - self.updated_uptime
         return age < 0 or age > STALE_INTERVALS * self.health_interval + STALE_MARGIN_S
 
 
 def read(state_dir: Path) -> SupervisorState | None:
-    """The supervisor's state; None when there is none or it cannot be read."""
+    """Return the supervisor's state; None if there is none that can be read."""
     try:
         return _decoded(_read(state_dir / STATE_FILE))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -161,43 +153,28 @@ def read(state_dir: Path) -> SupervisorState | None:
 
 
 def open_orders_left(state_dir: Path) -> int | None:
-    """What the bot reported when it ended; None when it said nothing."""
+    """Return the open orders that the bot reported when it ended; None without a report."""
     try:
         return _count(_read(state_dir / REPORT_FILE)["open_orders_left"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def position_left(state_dir: Path) -> Position | None:
-    """What the bot held by its last report, which outlives it; None when it said nothing that can be read."""
-    try:
-        report = _read(state_dir / REPORT_FILE)["report"]
-        amount, base = report["position"], report.get("base")
-        if isinstance(amount, bool) or not isinstance(amount, str | int | float):
-            return None
-        text = str(amount)
-        if len(text) > MAX_AMOUNT_LENGTH or not text.isascii():
-            return None
-        number = Decimal(text)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ArithmeticError):
-        return None
-    if not number.is_finite() or abs(number.adjusted()) > MAX_AMOUNT_LENGTH:
-        return None
-    return Position(number, base if isinstance(base, str) and CURRENCY.fullmatch(base) else "")
-
-
 def has_bot(state_dir: Path) -> bool:
-    """Whether a bot may live there: some supervisor holds the instance's lock, and does not say that it idles by a halt mark."""
-    if not is_held(state_dir):
+    """Return whether a bot may run: a supervisor holds the instance's lock, and is not idle because of a halt
+    mark.
+    """
+    if not is_locked(state_dir):
         return False
     state = read(state_dir)
     return state is None or not state.is_halted
 
 
-def is_held(state_dir: Path) -> bool:
-    """Whether a supervisor or its bot lives, in whatever container, of whatever engine: it holds the instance's locks.
+def is_locked(state_dir: Path) -> bool:
+    """Return whether a supervisor or its bot runs in any container of any engine: it holds the instance's
+    locks.
 
-    A bot can put something else in the place of the file: then only the lock of the secrets folder counts, which it cannot change.
+    A bot can replace the file; then only the lock of the secrets folder counts, which it cannot change.
     """
     lock = state_dir / LOCK_FILE
     secrets = state_dir.parent.parent / "secrets" / state_dir.name
@@ -233,8 +210,10 @@ def _is_locked(path: Path, flags: int = 0) -> bool:
     return False
 
 
-def require_forgettable(state_dir: Path) -> None:
-    """Raises ManagerError for what would keep `forget` from its work: before a bot is stopped that could then not be started."""
+def require_resettable(state_dir: Path) -> None:
+    """Raise ManagerError if `forget` would fail: checked before a bot is stopped that could not be started
+    again.
+    """
     if state_dir.exists() and not os.access(state_dir, os.W_OK | os.X_OK):
         raise ManagerError(
             "cannot remove {path}: {why}", path=state_dir / STATE_FILE, why=os.strerror(errno.EACCES)
@@ -242,18 +221,18 @@ def require_forgettable(state_dir: Path) -> None:
 
 
 def is_final(state_dir: Path) -> bool:
-    """Return whether the supervisor has given up or completed, which only a person's start clears."""
+    """Return whether the supervisor has given up or completed, which only a user's start clears."""
     state = read(state_dir)
     return state is not None and state.state in FINAL
 
 
-def forget(state_dir: Path) -> None:
-    """Clears what a person's start clears: a final state, the restart counts. Raises ManagerError.
+def reset(state_dir: Path) -> None:
+    """Clear what a user's start clears: a final state and the restart counts. Raises ManagerError.
 
-    The bot's last report stays, marked as that of an earlier run, until the new one writes its first. A final state must not come
-    back with a power cut: the supervisor would start no bot, where a person wanted one.
+    The bot's last report stays, marked as that of an earlier run, until the new run writes its first. A final
+    state must not reappear after a power failure: the supervisor would not start the bot.
     """
-    said = read(state_dir)
+    before = read(state_dir)
     names = (STATE_FILE,) if _keep_as_previous(state_dir / REPORT_FILE) else (STATE_FILE, REPORT_FILE)
     for name in names:
         path = state_dir / name
@@ -263,15 +242,16 @@ def forget(state_dir: Path) -> None:
             raise ManagerError(
                 "cannot remove {path}: {why}", path=path, why=error.strerror or error
             ) from error
-    if said is not None and said.state in FINAL:
+    if before is not None and before.state in FINAL:
         atomic_file.sync_folder(state_dir)
 
 
 def _keep_as_previous(path: Path) -> bool:
     """Mark the kept report as an earlier run's, as the supervisor does at each start. Whether that is done.
 
-    What it says of orders goes: it must not be taken for what the next run leaves. A report that was no supervisor's copy (of
-    contract 1) says nothing of whose it is, and one that cannot be marked on a full disk would pass for the new run's.
+    What it says of orders goes: it must not be taken for what the next run leaves. A report that was no
+    supervisor's copy (of contract 1) says nothing of whose it is, and one that cannot be marked on a full
+    disk would pass for the new run's.
     """
     try:
         kept = _read(path)
@@ -286,7 +266,7 @@ def _keep_as_previous(path: Path) -> bool:
 
 
 def _put_away(path: Path) -> None:
-    """Removes it. A folder, which a bot can put there, gets another name."""
+    """Remove it. A folder, which a bot can put there, is renamed."""
     try:
         path.unlink(missing_ok=True)
     except (IsADirectoryError, PermissionError):
@@ -296,7 +276,7 @@ def _put_away(path: Path) -> None:
 
 
 def uptime() -> float:
-    """Seconds since boot, the clock that host and containers share."""
+    """Return seconds since boot, the clock that host and containers share."""
     return float(Path("/proc/uptime").read_bytes().split()[0])
 
 
@@ -334,7 +314,7 @@ def _decoded(raw: Any) -> SupervisorState:
 
 
 def condition(raw: Any) -> Condition | None:
-    """The valid part of a condition, as bots and supervisors write it; None where there is none."""
+    """Return the valid part of a condition, as bots and supervisors write it; None if there is none."""
     if not isinstance(raw, dict) or not isinstance(raw.get("code"), str):
         return None
     code, params, since = raw["code"], raw.get("params"), raw.get("since")
@@ -382,7 +362,7 @@ def _last_exit(raw: Any) -> LastExit:
 
 
 def _text(value: Any) -> str:
-    """A text that a terminal can show: no control sequences, no length without end."""
+    """Return a text safe for terminals: without control sequences, and of limited length."""
     if not isinstance(value, str):
         raise TypeError(type(value))
     return replace_unprintable(value[:MAX_TEXT])
@@ -393,7 +373,7 @@ def _text_or_none(value: Any) -> str | None:
 
 
 def _number(value: Any) -> float:
-    """A finite number that is a time within living memory."""
+    """Return a finite number within plausible limits."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_NUMBER < value < MAX_NUMBER:
         raise ValueError(value)
     return float(value)

@@ -1,8 +1,7 @@
-"""state/history.json: what an instance was before its last upgrade, so that it can be that again. One step
-per instance.
+"""Read and write state/history.json: what each instance was before its last upgrade. One record per instance.
 
-The old container's definition stands here, which holds no secret; its image is kept from being pruned by a
-tag of ours, its env file in a folder of its own beside the secrets, which no container mounts.
+It contains the old container's definition, which has no secrets. A tag of ours protects the old image from
+being pruned. The old env file is in a folder of its own beside the secrets, which no container mounts.
 """
 
 from __future__ import annotations
@@ -35,15 +34,14 @@ KEPT_CONFIG = (
 )
 
 Phase = Literal["going", "done", "back"]
-"""`going`: being upgraded, or a killed manager was at it; `done`: upgraded; `back`: it is what it was before.
-"""
+"""`going`: being upgraded, or interrupted; `done`: upgraded; `back`: rolled back."""
 
 
 class UpgradeRecord(NamedTuple):
-    """One instance's last upgrade.
+    """Hold one instance's last upgrade.
 
-    `container`: the old container's id; `definition`: the raw body to make it again; `image_id`,
-    `config_hash`: the new ones; `at`: ISO, local.
+    `container`: the old container's id; `definition`: the body to create it again; `image_id`, `config_hash`:
+    the new ones; `at`: ISO, local.
     """
 
     phase: Phase
@@ -56,15 +54,16 @@ class UpgradeRecord(NamedTuple):
     at: str
 
     def is_old(self, container: Container) -> bool:
-        """Whether the container is what it was before, the same one or made again."""
+        """Return whether the container is what it was before: the same one, or recreated."""
         if (container.config_hash, container.image_id) != (self.old_config_hash, self.old_image_id):
             return False
         only_values = (self.config_hash, self.image_id) == (self.old_config_hash, self.old_image_id)
         return not only_values or self.phase == "back" or container.id == self.container
 
     def is_valid(self, container: Container | None) -> bool:
-        """Whether nobody has changed the instance by other means since; one without a container has kept what
-        it was.
+        """Return whether the instance was not changed by other means since.
+
+        Without a container it is unchanged.
         """
         if container is None or self.phase == "going":
             return True
@@ -74,12 +73,12 @@ class UpgradeRecord(NamedTuple):
 
     @property
     def web_port(self) -> int | None:
-        """The port that it published."""
+        """Return the port that it published."""
         text = self.label(labels.WEB_PORT)
         return int(text) if text.isascii() and text.isdigit() else None
 
     def label(self, name: str) -> str:
-        """A label of the old container; empty where it had none of this name."""
+        """Return a label of the old container; empty if it had none of this name."""
         return str(self.definition["Labels"].get(name, ""))
 
 
@@ -88,9 +87,9 @@ NONE: Steps = MappingProxyType({})
 
 
 def load(fleet: Fleet) -> dict[str, UpgradeRecord]:
-    """Instance → its last upgrade; empty where there is no file.
+    """Return instance → its last upgrade; empty without a file.
 
-    Raises ManagerError for one that cannot be used.
+    Raises ManagerError if the file cannot be used.
     """
     path = fleet.upgrade_records_file
     if not path.exists():
@@ -99,17 +98,17 @@ def load(fleet: Fleet) -> dict[str, UpgradeRecord]:
         raw: Any = strict_json.read(path, MAX_BYTES)
         if raw["schema"] != SCHEMA or raw["fleet"] != fleet.name:
             raise ValueError(raw["schema"])
-        return {each: UpgradeRecord(**values) for each, values in raw["instances"].items()}
+        return {instance: UpgradeRecord(**values) for instance, values in raw["instances"].items()}
     except (strict_json.JsonFault, TypeError, KeyError, ValueError, AttributeError) as error:
         raise ManagerError(
-            "{path} cannot be read ({why}); move it away, and what was before the last upgrades is forgotten",
+            "cannot read {path} ({why}); if you move it away, the last upgrades can no longer be rolled back",
             path=path,
             why=error,
         ) from error
 
 
-def save(fleet: Fleet, steps: Steps) -> None:
-    """Writes the file atomically. Raises ManagerError."""
+def save(fleet: Fleet, records: Steps) -> None:
+    """Write the file atomically. Raises ManagerError."""
     path = fleet.upgrade_records_file
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,13 +117,13 @@ def save(fleet: Fleet, steps: Steps) -> None:
             {
                 "schema": SCHEMA,
                 "fleet": fleet.name,
-                "instances": {each: steps[each]._asdict() for each in sorted(steps)},
+                "instances": {instance: records[instance]._asdict() for instance in sorted(records)},
             },
         )
 
 
 def definition(inspected: Mapping[str, Any], instance: str, image: str) -> dict[str, Any]:
-    """The raw body that makes a container like the inspected one again, from the image of this name. Pure."""
+    """Return the body that creates a container like the inspected one, from the image of this name. Pure."""
     config, host = inspected["Config"], inspected["HostConfig"]
     return {
         "Image": image,
@@ -135,24 +134,26 @@ def definition(inspected: Mapping[str, Any], instance: str, image: str) -> dict[
 
 
 def tag_of(fleet: Fleet, image_id: str) -> str:
-    """`desk-bot:rollback-60294de636db`: the name that keeps an image."""
+    """Return the name that protects an image: `desk-bot:rollback-60294de636db`."""
     return f"{repository(fleet)}:{TAG}{image_id.removeprefix('sha256:')[:12]}"
 
 
 def repository(fleet: Fleet) -> str:
-    """Where our names for kept images are."""
+    """Return the repository of our names for protected images."""
     return f"{fleet.name}-bot"
 
 
 def valid(
-    steps: Steps, containers: Mapping[str, Container], known: Iterable[str]
+    records: Steps, containers: Mapping[str, Container], known: Iterable[str]
 ) -> dict[str, UpgradeRecord]:
-    """The steps that can still be taken back."""
+    """Return the upgrades that can still be rolled back."""
     return {
-        each: step for each, step in steps.items() if each in known and step.is_valid(containers.get(each))
+        instance: record
+        for instance, record in records.items()
+        if instance in known and record.is_valid(containers.get(instance))
     }
 
 
 def kept_env(fleet: Fleet, instance: str) -> Path:
-    """The env file that belongs to an instance's step."""
+    """Return the env file that belongs to an instance's record."""
     return fleet.rollback_env_dir / f"{instance}.json"

@@ -1,9 +1,11 @@
-"""Whatever only looks. `watch` alone does more: it starts again what an engine's death left down, by ops.
+"""Observe fleets without changing them. Only `watch` does more: it restarts what an engine crash stopped,
+through ops.
 
 stats/      what instances use, and what their bots report
-history/    what they earned and did, also those that are gone
-logs/       what the bots print
-doctor/     what is wrong with machine, engine and project
+history/   what they earned and did, also those that are gone
+logs/       the bots' output
+doctor/     checks of machine, engine and project
 top/        the fleet full-screen
-watch/      the resident that sends alerts
+metrics/    what Prometheus reads of `watch`
+watch/      alerts, and recovery after an engine crash
 """

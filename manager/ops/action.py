@@ -1,4 +1,4 @@
-"""What to do and what became of it, as data: one action on one instance, its outcome, and the command that plans them. Pure."""
+"""Define actions, their outcomes, and changing commands as data. Pure."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Callable
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from manager.errors import ManagerError
+from manager.fleet.bot_report import Position
 from manager.fleet.halt_mark import HaltMark
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection
 from manager.fleet.state_file import Wish
-from manager.fleet.supervisor_state import Position
 from manager.i18n import Text
 
 Kind = Literal["create", "recreate", "rollback", "start", "restart", "stop", "remove", "leave"]
 
 
 class Action(NamedTuple):
-    """One thing to do to one instance. `leave` does nothing and is said, so that nobody is surprised.
+    """Describe one change to one instance, and its cause. `leave` changes nothing and is reported.
 
-    `first_wave`: its container must be gone before others start, because they get its port.
-    `is_fresh`: a person's word, which clears `failed` and `completed`; without it these come back as they were.
-    `as_it_was`: its config was refused, so that its env file stays the one of the config that it runs.
-    `stays_down`: a container is made and not started. `keeps_image`: it is made of the image that it had.
+    `first_wave`: remove its container before other actions start, because they need its port.
+    `is_fresh`: requested by a user; clears `failed` and `completed`. Otherwise these states are kept.
+    `as_it_was`: its config was rejected; keep the env file of the config that it runs.
+    `stays_down`: create the container without starting it. `keeps_image`: create it from its present image.
     """
 
     kind: Kind
@@ -36,13 +36,13 @@ class Action(NamedTuple):
 
     @property
     def starts(self) -> bool:
-        """Whether a bot runs after it that did not run before, or ran as another process."""
+        """Return whether a bot process is started by it."""
         is_start = self.kind in {"create", "recreate", "rollback", "start", "restart"}
         return is_start and not self.stays_down
 
     @property
     def keeps_container(self) -> bool:
-        """Whether the container is the same one afterwards."""
+        """Return whether the container stays the same."""
         return self.kind in {"start", "stop", "restart", "leave"}
 
     def __str__(self) -> str:
@@ -53,10 +53,10 @@ AnyAction = TypeVar("AnyAction")
 
 
 class Outcome(NamedTuple, Generic[AnyAction]):
-    """What became of one action: of a container's, or of an import's or a restore's.
+    """Hold the result of one action: on a container, or of an import or a restore.
 
-    `was_killed`: its bot did not end in time. `open_orders_left`: the ended bot's own report, None when it gave none.
-    `position`: what it held by its last report.
+    `was_killed`: the bot did not stop in time. `open_orders_left`: as the bot reported when it stopped; None
+    without a report. `position`: from its last report.
     """
 
     action: AnyAction
@@ -76,7 +76,7 @@ Planner = Callable[[FleetSnapshot, list[str] | None], list[Action]]
 
 
 class Change(NamedTuple):
-    """One changing command as a value: what it concerns, how it plans, and what wish it leaves behind.
+    """Describe a changing command: its selection, its planner, and the desired state that it records.
 
     `planner` gets the snapshot and the named instances, None for the whole fleet.
     """
@@ -87,4 +87,4 @@ class Change(NamedTuple):
     wish: Wish | None = None
     needs_sound_configs: bool = True
     lifts_fleet_mark: HaltMark | None = None
-    """The mark for instances that come later, where this command ends the halt of the whole fleet."""
+    """The fleet's halt mark, if this command ends the halt of the whole fleet."""

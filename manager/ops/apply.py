@@ -1,4 +1,4 @@
-"""Carries out one changing command: look, plan, do, look again, export. Tells what happens by events, and prints nothing."""
+"""Run one changing command: observe, plan, execute, observe again, export. Progress is emitted as events."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from manager.ops.result import Planned, Result
 from manager.ops.stop_for_good import Starts
 
 FEW = 10
-"""Instances. Of more it is as cheap to ask the engine for all."""
+"""Up to this many instances are inspected one by one; for more, listing all containers is as cheap."""
 LIFTING = frozenset({"up", "start", "restart", "resume", "stop"})
-"""Commands that are a person's word for the instances they name; `watch` names some too, and is nobody's."""
+"""Commands by which a user asks for the named instances to run or stop. `watch` acts on its own."""
 LIST_LAG_S = 0.2
 """The engine's list shows a container as running for a moment after its stop has returned."""
 LOOK_HOLDS_S = 2.0
-"""How long the others are taken to be as they were seen: the engine needs 10 ms to list a hundred."""
+"""How long a snapshot of untouched instances is trusted. Listing a hundred takes 10 ms."""
 
 
 def planned(session: Session, change: Change, on_event: OnEvent) -> Planned:
-    """Return what the change would do now. Raises ManagerError for what keeps it from being done."""
+    """Return what the change would do now. Raises ManagerError if it cannot be carried out."""
     snapshot, actions, _named = _plan(session, change, on_event)
     return Planned(snapshot, actions)
 
@@ -47,11 +47,11 @@ def apply(
     new_id: str | None = None,
     healthy_within: float | None = None,
 ) -> Result:
-    """Carry out the change under the fleet's lock. Raises ManagerError for what keeps it from being begun.
+    """Carry out the change under the fleet's lock. Raises ManagerError if it cannot be started.
 
-    A `stop` or `down` passes a lock that another manager holds: with `force` at once, else after `lock_wait` seconds. `new_id`:
-    the id that the instance of the one selected config file bears from now on. `healthy_within`: waits so many seconds until
-    everything that should run is healthy.
+    A `stop` or `down` proceeds although another manager holds the lock: with `force` at once, otherwise after
+    `lock_wait` seconds. `new_id`: the id to assign to the instance of the one selected config file.
+    `healthy_within`: wait up to this many seconds until everything that should run is healthy.
     """
     is_stop = not change.needs_sound_configs
     project = session.project_to_halt() if is_stop else session.project()
@@ -61,16 +61,16 @@ def apply(
     )  # as they are when the command is given, before it waits for anybody
     wait_s = 0.0 if force else lock_wait
     with lock.held(fleet.lock_file, change.command, wait_s, force=force or is_stop) as held:
-        held.settle()
+        held.wait_for_engine()
         starts = _pass(change, project) if is_stop and held.has_passed else None
         if new_id:
             desired_state.name_instance(session, change.selection.files, new_id)
         snapshot, actions, named = _plan(session, change, on_event)
-        if held.was_passed():
+        if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
         _lift(change, snapshot, actions, named, marks)
         unsaved = desired_state.save_wish(
-            change, fleet, desired_state.memory_change(change, snapshot, actions, named)
+            change, fleet, desired_state.state_change(change, snapshot, actions, named)
         )
         outcomes = _carry_out(session, change, snapshot, actions, held, on_event)
         if starts is not None:
@@ -96,10 +96,12 @@ def apply(
 
 
 def _pass(change: Change, project: Project) -> Starts:
-    """Mark what is to be stopped although another manager works on the fleet: before the deed, so that it is not undone."""
+    """Mark what is to be stopped while another manager works on the fleet, so that it does not start it
+    again.
+    """
     by: halt_mark.By = "down" if change.command == "down" else "stop"
     named = change.selection.named(project)
-    halted = {each for each, mark in halt_mark.find_all(project.fleet).items() if mark.by == "halt"}
+    halted = {instance for instance, mark in halt_mark.find_all(project.fleet).items() if mark.by == "halt"}
     ids = set(halt_mark.folders(project.fleet)) - halted if named is None else named
     stop_for_good.mark_all(project.fleet, by, sorted(ids))
     return Starts(project.fleet)
@@ -112,25 +114,28 @@ def _lift(
     named: list[str] | None,
     marks: Mapping[str, halt_mark.HaltMark],
 ) -> None:
-    """Remove the marks that a person's word removes: of those that were there when it was given. Raises ManagerError.
+    """Remove the halt marks that this command overrides, if they existed when it was given. Raises
+    ManagerError.
 
-    Its word names an instance; without names it is not about what was halted.
+    A command overrides a halt only for the instances that it names.
     """
     fleet = snapshot.project.fleet
     if change.command not in LIFTING:
         return
     if named is not None:  # `stop ID` too: what it names is stopped from now on, and no longer halted
-        lifted = {each: marks[each] for each in named if each in marks}
+        lifted = {instance: marks[instance] for instance in named if instance in marks}
         if change.lifts_fleet_mark is not None:  # of those too that were stopped already when all were halted
-            lifted |= {each: mark for each, mark in marks.items() if mark.by == "halt"}
+            lifted |= {instance: mark for instance, mark in marks.items() if mark.by == "halt"}
     elif change.command == "up":
-        lifted = {each: mark for each, mark in marks.items() if mark.by == "down"}
+        lifted = {instance: mark for instance, mark in marks.items() if mark.by == "down"}
     else:
         starting = {action.instance for action in actions if action.starts}
-        lifted = {each: mark for each, mark in marks.items() if each in starting and mark.by != "halt"}
+        lifted = {
+            instance: mark for instance, mark in marks.items() if instance in starting and mark.by != "halt"
+        }
     with writing_to(fleet.data_dir / "secrets"):
-        for each, mark in lifted.items():
-            halt_mark.lift(fleet, each, mark)
+        for instance, mark in lifted.items():
+            halt_mark.lift(fleet, instance, mark)
         if change.lifts_fleet_mark is not None:
             halt_mark.lift_of_fleet(fleet, change.lifts_fleet_mark)
     if lifted:
@@ -145,7 +150,7 @@ def _until_nothing_starts(
     held: lock.Held,
     on_event: OnEvent,
 ) -> tuple[list[Outcome[Action]], ManagerError | None]:
-    """Stop again what has come up, until every start that was under way has ended. Returns what was stopped so."""
+    """Stop what has come up, until every start in progress has ended. Returns the outcomes."""
     outcomes: list[Outcome[Action]] = []
     while True:
         have_ended = starts.have_ended()
@@ -162,14 +167,14 @@ def _until_nothing_starts(
 
 
 def _is_worth_it(action: Action, outcomes: Sequence[Outcome[Action]]) -> bool:
-    """What could not be stopped once is said, and not tried for ever."""
+    """Return whether to try it. A stop that failed once is reported, not repeated."""
     return not any(outcome.error and outcome.action.instance == action.instance for outcome in outcomes)
 
 
 def _plan(
     session: Session, change: Change, on_event: OnEvent
 ) -> tuple[FleetSnapshot, list[Action], list[str] | None]:
-    """Look at the fleet and plan. Returns the named instances too, None for the whole fleet."""
+    """Observe the fleet and plan. Also returns the named instances, None for the whole fleet."""
     snapshot = session.observe()
     if change.needs_sound_configs:
         snapshot.require_ours()
@@ -187,14 +192,14 @@ def _plan(
 
 
 def _ours(snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:
-    """A container of another folder's fleet stays as it is, and is said: it keeps nothing of ours from being stopped."""
+    """Replace actions on another folder's containers by `leave`, so that they do not prevent our own."""
     ours = []
     for action in actions:
         container = snapshot.plan_input.containers.get(action.instance)
-        place = snapshot.elsewhere(container) if container is not None else None
-        if place is not None and action.kind != "leave":
+        foreign = snapshot.elsewhere(container) if container is not None else None
+        if foreign is not None and action.kind != "leave":
             cause = Text(
-                "its container belongs to {there}, not to {here}", there=place.there, here=place.here
+                "its container belongs to {there}, not to {here}", there=foreign.there, here=foreign.here
             )
             ours.append(Action("leave", action.instance, cause))
         else:
@@ -204,7 +209,7 @@ def _ours(snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:
 
 @contextmanager
 def _network_removed(session: Session, network: str) -> Iterator[None]:
-    """Remove the network beside the block: the engine takes its time, in which the export is written."""
+    """Remove the network in the background: the engine needs time, in which the export is written."""
     from manager.util.threads import Deferred
 
     removal = Deferred(partial(session.engine().remove_network_if_empty, network))
@@ -217,7 +222,7 @@ def _network_removed(session: Session, network: str) -> Iterator[None]:
 def _look_after(
     session: Session, snapshot: FleetSnapshot, outcomes: Sequence[Outcome[Action]]
 ) -> FleetSnapshot:
-    """Return the fleet after all that."""
+    """Return a snapshot of the fleet afterwards."""
     if not outcomes:
         return snapshot
     from manager.ops import wait
@@ -229,7 +234,7 @@ def _look_after(
 
 
 def _only_touched(outcomes: Sequence[Outcome[Action]]) -> list[str] | None:
-    """Return the instances of a quick change that has made and removed no container; None where everything is to be looked at."""
+    """Return the instances of a quick change that kept all containers; None if all must be observed again."""
     is_quick = len(outcomes) <= FEW and all(
         outcome.error is None and outcome.action.keeps_container and outcome.seconds < LOOK_HOLDS_S
         for outcome in outcomes
@@ -298,9 +303,9 @@ def _to_wait_for(
     outcomes: Sequence[Outcome[Action]],
     named: list[str] | None,
 ) -> list[str]:
-    """Return those that should run: neither left alone, unless they are dead, nor failed to be started."""
+    """Return the instances that should run: not those left as they are, unless failed, nor failed starts."""
     left = {action.instance for action in actions if action.kind == "leave"}
-    dead = {instance for instance in left if after.views[instance].verdict.state == "failed"}
+    dead = {instance for instance in left if after.views[instance].status.state == "failed"}
     failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
     meant = after.plan_input.wanted if named is None else named
     return [instance for instance in meant if instance not in (left - dead) | failed]

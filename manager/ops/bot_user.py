@@ -1,4 +1,4 @@
-"""Who the bots run as, in the container and on the host, and how Compose learns of it."""
+"""Determine the user that bots run as, in the container and on the host, and record it for Compose."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLACE_VARIABLE = "COMPOSE_FILE"
 
 
 class BotUser(NamedTuple):
-    """uid and gid inside the container, and the (uid, gid) that owns the folders on the host."""
+    """Hold uid and gid inside the container, and the (uid, gid) that owns the folders on the host."""
 
     uid: int
     gid: int
@@ -29,15 +29,15 @@ class BotUser(NamedTuple):
 
 
 def bot_user(fleet: Fleet, variables: Mapping[str, str], engine: Engine) -> BotUser:
-    """BOTFLEET_UID and BOTFLEET_GID where they are set, else the data folder's owner. Raises ManagerError.
+    """Return BOTFLEET_UID and BOTFLEET_GID if set, otherwise the data folder's owner. Raises ManagerError.
 
-    Under a rootless engine the container's root is the user outside, who owns everything.
+    Under a rootless engine, the container's root is the user outside, who owns everything.
     """
     try:
         ownership.make_folder(fleet.data_dir)
     except OSError as error:
         raise ManagerError(
-            "cannot make the data folder {path}: {why}", path=fleet.data_dir, why=error.strerror or error
+            "cannot create the data folder {path}: {why}", path=fleet.data_dir, why=error.strerror or error
         ) from error
     if os.geteuid() != 0 and engine.is_rootless():
         return BotUser(0, 0, (os.geteuid(), os.getegid()))
@@ -47,40 +47,44 @@ def bot_user(fleet: Fleet, variables: Mapping[str, str], engine: Engine) -> BotU
     return BotUser(uid, gid, (uid, gid))
 
 
-def remembered(fleet: Fleet, variables: Mapping[str, str], user: BotUser) -> dict[str, str]:
-    """What Compose will put into `user:`. Where that is not its default it is written into .env, once, and said."""
-    found = {name: variables[name] for name in (UID_VARIABLE, GID_VARIABLE) if variables.get(name)}
+def compose_variables(fleet: Fleet, variables: Mapping[str, str], user: BotUser) -> dict[str, str]:
+    """Return the variables that Compose puts into `user:`.
+
+    Those that differ from its default are added to .env.
+    """
+    configured = {name: variables[name] for name in (UID_VARIABLE, GID_VARIABLE) if variables.get(name)}
     missing = {
         name: str(value)
         for name, value in ((UID_VARIABLE, user.uid), (GID_VARIABLE, user.gid))
-        if name not in found and value != BOT_ID
+        if name not in configured and value != BOT_ID
     }
     if missing:
         _append(fleet, missing)
-    return {**found, **missing}
+    return {**configured, **missing}
 
 
-def remember_place(fleet: Fleet) -> None:
-    """Keep COMPOSE_FILE, the file's real path, in .env: Compose that is started through a link then keeps the containers.
+def save_compose_path(fleet: Fleet) -> None:
+    """Set COMPOSE_FILE in .env to the file's real path, so that Compose run through a symlink keeps
+    containers.
 
-    Renewed after a move. A person's own value, which names other files, stays.
+    It is updated after a move. A user's own value, which names other files, is kept.
     """
     wanted, path = str(fleet.compose_file), fleet.dotenv_file
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     except (OSError, UnicodeDecodeError):  # said where its content is needed
         return
-    found = [number for number, line in enumerate(lines) if line.startswith(f"{PLACE_VARIABLE}=")]
-    if not found:
+    numbers = [number for number, line in enumerate(lines) if line.startswith(f"{PLACE_VARIABLE}=")]
+    if not numbers:
         _append(fleet, {PLACE_VARIABLE: wanted})
         return
-    value = lines[found[-1]].partition("=")[2].strip("'\"")
+    value = lines[numbers[-1]].partition("=")[2].strip("'\"")
     if value == wanted or Path(value).name != fleet.compose_file.name or ":" in value:
         return
     with writing_to(path):
         link = path.resolve()
         status = link.stat()
-        lines[found[-1]] = f"{PLACE_VARIABLE}={wanted}"
+        lines[numbers[-1]] = f"{PLACE_VARIABLE}={wanted}"
         owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
         atomic_file.replace_bytes(link, ("\n".join(lines) + "\n").encode(), status.st_mode & 0o777, owner)
 
@@ -106,5 +110,5 @@ def _number(variables: Mapping[str, str], name: str, default: int) -> int:
     if not value:
         return default
     if not (value.isascii() and value.isdigit()) or int(value) == 0:
-        raise ManagerError("{name} must be a user's number and not 0, not “{value}”", name=name, value=value)
+        raise ManagerError("{name} must be a numeric id other than 0, not “{value}”", name=name, value=value)
     return int(value)

@@ -1,4 +1,4 @@
-"""The changing commands as values, for whoever asks: the command line, `watch`, the old API. apply.py carries them out. Pure."""
+"""Define the changing commands as values, used by the command line, `watch` and the old API. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from manager.ops.action import Action, Change
 
 
 def up(selection: Selection = EVERYTHING, *, recreate: bool = False, remove_orphans: bool = False) -> Change:
-    """Bring the fleet, or the named instances, to what the configs say."""
+    """Bring the fleet, or the named instances, to the state that the configs describe."""
 
     def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
         return plan.up(snapshot.plan_input, named, recreate=recreate, remove_orphans=remove_orphans)
@@ -33,7 +33,7 @@ def down(selection: Selection = EVERYTHING, *, remove_orphans: bool = False) -> 
 
 
 def start(selection: Selection = EVERYTHING) -> Change:
-    """Start instances that do not run; without names not those that are halted, have failed or completed."""
+    """Start instances that do not run; without names, not those that are halted, failed or completed."""
 
     def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
         return plan.start(snapshot.plan_input, named)
@@ -60,21 +60,21 @@ def restart(selection: Selection = EVERYTHING) -> Change:
 
 
 def resume(project: Project, selection: Selection, warn: Callable[[Text], object]) -> Change | None:
-    """Start exactly what ran when the fleet was halted; None where nothing is halted. Raises ConfigError.
+    """Start exactly what ran when the fleet was halted; None if nothing is halted. Raises ConfigError.
 
-    `warn` is told of what was halted and can no longer be started.
+    `warn` is called for halted instances that can no longer be started.
     """
-    if project.memory.faults:
-        raise ConfigError(project.memory.faults)
+    if project.fleet_state.faults:
+        raise ConfigError(project.fleet_state.faults)
     fleet_mark = None
     if selection.named(project) is None:
         fleet_mark = halt_mark.of_fleet(project.fleet)
-        halted = project.memory.halted
+        halted = project.fleet_state.halted
         selection = Selection([instance for instance in halted if instance in project.specs])
         if not selection.ids:
             return None
         for instance in sorted(set(halted).difference(project.specs)):
-            warn(Text("{id} was halted and has no usable config any more: it is not started", id=instance))
+            warn(Text("{id} was halted, but no longer has a valid config: it is not started", id=instance))
 
     def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
         return plan.resume(snapshot.plan_input, named or [])
@@ -83,7 +83,7 @@ def resume(project: Project, selection: Selection, warn: Callable[[Text], object
 
 
 def recover(instances: Sequence[str]) -> Change:
-    """Start, as they are, those of the instances that `up` would start: `watch` applies no config that nobody asked for."""
+    """Start those of the instances that `up` would start, unchanged: `watch` applies no config changes."""
 
     def planner(snapshot: FleetSnapshot, _named: list[str] | None) -> list[Action]:
         return [

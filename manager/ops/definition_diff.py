@@ -1,4 +1,4 @@
-"""What a changed config changes in an instance's container: each argument, variable and limit, old → new. Pure."""
+"""Compare a container with its changed config: each argument, variable and limit, old → new. Pure."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ LIMITS: Mapping[str, str] = {
 
 
 def changes(before: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet) -> list[Text]:
-    """Return one line for each difference. `before`: what the engine's inspect says of the container."""
+    """Return one line for each difference. `before`: the container as the engine's inspect returns it."""
     config, host = before.get("Config") or {}, before.get("HostConfig") or {}
     old_environ = dict(line.partition("=")[::2] for line in config.get("Env") or ())
     new_environ = spec.environment()
     names = [
         name
-        for name in sorted({*new_environ, *(each for each in old_environ if each.startswith("BOTFLEET_"))})
+        for name in sorted({*new_environ, *(name for name in old_environ if name.startswith("BOTFLEET_"))})
         if name not in {"BOTFLEET_BOT_COMMAND", "BOTFLEET_CANCEL_COMMAND"}  # the image's
     ]
     pairs: list[tuple[object, str | None, str | None]] = []
     old_options, new_options = options(config.get("Cmd") or ()), options(spec.command)
-    pairs += [(each, old_options.get(each), new_options.get(each)) for each in {**new_options, **old_options}]
-    pairs += [(each, old_environ.get(each), new_environ.get(each)) for each in names]
+    pairs += [(name, old_options.get(name), new_options.get(name)) for name in {**new_options, **old_options}]
+    pairs += [(name, old_environ.get(name), new_environ.get(name)) for name in names]
     limits = (
         ("Memory", _whole(host.get("Memory"), MIB), str(spec.memory // MIB)),
         ("NanoCpus", _whole(host.get("NanoCpus"), 10_000_000), str(spec.nano_cpus // 10_000_000)),
@@ -41,25 +41,25 @@ def changes(before: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet) -> list
     )
     pairs += [(Text(LIMITS[key]), old, new) for key, old, new in limits]
     return [
-        Text("{what} {old} → {new}", what=what, old=_shown(old), new=_shown(new))
-        for what, old, new in pairs
+        Text("{what} {old} → {new}", what=label, old=_shown(old), new=_shown(new))
+        for label, old, new in pairs
         if old != new
     ]
 
 
 def options(argv: Sequence[str]) -> dict[str, str]:
-    """Return option → value of a bot's arguments; what is no option stands under its place."""
-    found: dict[str, str] = {}
+    """Return option → value of a bot's arguments; a positional argument is keyed by its index."""
+    values: dict[str, str] = {}
     name = ""
-    for index, word in enumerate(argv):
-        if word.startswith("--"):
-            name, equals, value = word.partition("=")
-            found[name] = value if equals else ""
-        elif name and not found[name]:
-            found[name] = word
+    for index, argument in enumerate(argv):
+        if argument.startswith("--"):
+            name, equals, value = argument.partition("=")
+            values[name] = value if equals else ""
+        elif name and not values[name]:
+            values[name] = argument
         else:
-            found[f"[{index}]"] = word
-    return found
+            values[f"[{index}]"] = argument
+    return values
 
 
 def _whole(value: object, unit: int) -> str | None:

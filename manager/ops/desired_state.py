@@ -1,4 +1,4 @@
-"""What a changing command leaves in the memory: the wish, the ports, an instance's name. Written before the deed."""
+"""Record a changing command in the fleet's state: the desired state, ports, an instance's id."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from manager.util import formatting
 StateChange = Callable[[FleetState], FleetState]
 
 
-def remember(fleet: Fleet, change: StateChange) -> None:
-    """Apply the change to state/fleet.json as it is now. Raises ManagerError."""
+def save_state(fleet: Fleet, change: StateChange) -> None:
+    """Apply the change to the present state/fleet.json. Raises ManagerError."""
     state_file.update(fleet, change)
 
 
-def save_wish(change: Change, fleet: Fleet, memory_change: StateChange) -> ManagerError | None:
-    """The wish is written before the deed: a manager killed in between must not leave a lie behind.
+def save_wish(change: Change, fleet: Fleet, state_change: StateChange) -> ManagerError | None:
+    """Save the desired state before acting, so that a manager killed in between leaves no wrong one.
 
-    A bot that is to be stopped is stopped, though, even on a disk that is full; the error is for the end.
+    A stop is carried out even if the disk is full; the error is returned, to be reported at the end.
     """
     try:
-        remember(fleet, memory_change)
+        save_state(fleet, state_change)
     except ManagerError as error:
         if change.command == "down":  # a hint for `watch`, and nothing that a stop may fail for
             return None
@@ -39,18 +39,18 @@ def save_wish(change: Change, fleet: Fleet, memory_change: StateChange) -> Manag
     return None
 
 
-def memory_change(
+def state_change(
     change: Change, snapshot: FleetSnapshot, actions: list[Action], named: list[str] | None
 ) -> StateChange:
-    """What this command changes in the memory, and nothing else: whatever others have written since stays."""
+    """Return the change that this command makes to the fleet's state. What others wrote since is kept."""
     plan_input, fleet = snapshot.plan_input, snapshot.project.fleet
     asked = _asked(change, plan_input, actions, named)
-    wishes = plan_input.memory.instances
+    wishes = plan_input.fleet_state.instances
     starting = [action.instance for action in actions if action.starts]
     open_ports = {
-        each: spec.web_port
-        for each, spec in snapshot.project.specs.items()
-        if each in starting and spec.web_port is not None
+        instance: spec.web_port
+        for instance, spec in snapshot.project.specs.items()
+        if instance in starting and spec.web_port is not None
     }
 
     def changed(after: FleetState) -> FleetState:
@@ -61,11 +61,11 @@ def memory_change(
         elif change.command == "resume":
             after = after.with_resumed(_unmarked(fleet, named or []))
         elif change.command == "up":  # what a person stopped here, and then started by docker's own means
-            up = [each for each in wishes if plan_input.is_up(each)]
+            up = [instance for instance in wishes if plan_input.is_up(instance)]
             after = after.with_wish(_unmarked(fleet, up), "run")
         if change.command == "down":
             gone = [action.instance for action in actions if action.kind == "remove"]
-            after = after.with_taken_down(gone, time.time())
+            after = after.with_removed(gone, time.time())
         after = after.with_registered(starting, formatting.iso(time.time()))
         return after.with_ports(open_ports)
 
@@ -73,14 +73,14 @@ def memory_change(
 
 
 def _unmarked(fleet: Fleet, instances: Iterable[str]) -> list[str]:
-    """A mark that stands was made since this command has looked: what it came with is not to be lost."""
-    return [each for each in instances if halt_mark.find(fleet, each) is None]
+    """Return the instances without a halt mark. A mark made since the snapshot must take precedence."""
+    return [instance for instance in instances if halt_mark.find(fleet, instance) is None]
 
 
 def _asked(
     change: Change, plan_input: PlanInput, actions: list[Action], named: list[str] | None
 ) -> list[str]:
-    """Of which instances a person has just asked something."""
+    """Return the instances whose desired state this command sets."""
     if named is not None:
         return named
     if change.command in {"restart", "start"}:  # leave alone what is stopped, halted, or has ended by itself
@@ -88,38 +88,43 @@ def _asked(
     everything = [*{**plan_input.wanted, **plan_input.containers}]
     if change.command == "stop":  # keeps what is halted on the list of `resume`
         return [
-            each for each in everything if plan_input.is_up(each) or not plan_input.memory.of(each).halted
+            instance
+            for instance in everything
+            if plan_input.is_up(instance) or not plan_input.fleet_state.of(instance).halted
         ]
     return everything
 
 
 def name_instance(session: Session, files: Sequence[str], wanted: str) -> None:
-    """Give the instance of the one config file another id, from now on: `--config FILE --instance-id ID`."""
+    """Assign another id to the instance of the one config file: `--config FILE --instance-id ID`."""
     snapshot = session.observe()
     if len(files) != 1:
-        raise UsageError("--instance-id names the instance of one --config FILE, not of several")
+        raise UsageError("--instance-id requires exactly one --config FILE")
     present = snapshot.project.instance_of(files[0])
     if present == wanted:
         return
     if present in snapshot.plan_input.containers:
         raise UsageError(
-            "{id} has a container; `manager down {id}` first, or one config runs twice", id=present
+            "{id} has a container; run `manager down {id}` first, so that one config does not run twice",
+            id=present,
         )
     file = snapshot.project.specs[present].config_file
     _require_free_id(wanted, file, snapshot)
-    remember(snapshot.project.fleet, lambda memory: memory.with_id(file, wanted))
+    save_state(snapshot.project.fleet, lambda state: state.with_id(file, wanted))
 
 
 def _require_free_id(instance: str, file: str, snapshot: FleetSnapshot) -> None:
-    """Raises before the id is remembered: one that cannot be loaded again would keep every later command from working."""
+    """Raise before the id is saved: an invalid one would make every later command fail."""
     from manager.config.loader import id_faults  # pydantic, 0.1 s
 
     if faults := list(id_faults(file, instance)):
         raise ConfigError(faults)
-    found = snapshot.plan_input.containers.get(instance)
-    if found is not None and found.config_file != file:
+    container = snapshot.plan_input.containers.get(instance)
+    if container is not None and container.config_file != file:
         raise UsageError(
-            "{id} is the container of {file}; `manager down {id}` first", id=instance, file=found.config_file
+            "{id} is the container of {file}; run `manager down {id}` first",
+            id=instance,
+            file=container.config_file,
         )
     for other in snapshot.project.specs.values():
         if other.id.lower() == instance.lower() and other.config_file != file:

@@ -1,6 +1,7 @@
-"""What a changing command tells while it is under way. Printed, or shown on a page, by whoever asked for it.
+"""Define the events that a changing command emits while it runs. The caller prints or displays them.
 
-Plain classes: a named tuple is made in a third of a millisecond, which an `up` that has nothing to do would pay for each.
+Plain classes, because creating a named tuple class takes a third of a millisecond, even in an `up` without
+actions.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from manager.ops.action import Action, Outcome
 
 
 class _Event:
-    """What all have in common: two of a kind with the same content are equal."""
+    """Compare events by type and content."""
 
     __slots__ = ()
     __match_args__: tuple[str, ...] = ()
@@ -28,7 +29,7 @@ class _Event:
 
 
 class Warned(_Event):
-    """Something is odd, and keeps nothing from being done."""
+    """Report something unusual that does not prevent the command."""
 
     __slots__ = __match_args__ = ("message",)
 
@@ -37,7 +38,7 @@ class Warned(_Event):
 
 
 class LeftAlone(_Event):
-    """An instance stays as it is, for the cause that the action names."""
+    """Report an instance that is left as it is, with the cause in the action."""
 
     __slots__ = __match_args__ = ("action",)
 
@@ -46,7 +47,7 @@ class LeftAlone(_Event):
 
 
 class ActionsStarted(_Event):
-    """These actions are under way; `ActionsEnded` follows whatever happens."""
+    """Report that these actions have started; `ActionsEnded` always follows."""
 
     __slots__ = __match_args__ = ("actions",)
 
@@ -55,7 +56,7 @@ class ActionsStarted(_Event):
 
 
 class ActionDone(_Event):
-    """An action has ended, well or not."""
+    """Report that an action has ended, successfully or not."""
 
     __slots__ = __match_args__ = ("outcome",)
 
@@ -64,13 +65,13 @@ class ActionDone(_Event):
 
 
 class ActionsEnded(_Event):
-    """Nothing is under way any more."""
+    """Report that no action is in progress any more."""
 
     __slots__ = ()
 
 
 class Healthy(_Event):
-    """An instance that was waited for is healthy. `url`: its web page, empty where it has none."""
+    """Report that an instance is healthy. `url`: its web page, empty if it has none."""
 
     __slots__ = __match_args__ = ("instance", "url")
 
@@ -83,4 +84,4 @@ OnEvent = Callable[[Event], object]
 
 
 def ignore(_event: Event) -> None:
-    """Take no notice: for callers that need only the result."""
+    """Ignore the event: for callers that need only the result."""

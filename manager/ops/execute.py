@@ -1,4 +1,4 @@
-"""Runs actions: the effects of a plan, in parallel, every failure collected. Decides nothing."""
+"""Execute a plan's actions in parallel, and collect every failure. Makes no decisions."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from manager.util.threads import TaskGroup
 
 INTERRUPTED = Text("interrupted")
 CALLED_OFF: Mapping[halt_mark.By, str] = {
-    "halt": mark("it is halted; `manager resume` brings back what ran"),
+    "halt": mark("it is halted; `manager resume` starts what ran"),
     "stop": mark("it was stopped meanwhile"),
-    "down": mark("it was taken down meanwhile"),
+    "down": mark("it was removed meanwhile"),
 }
-"""By whom a mark is, and what is said of a start that finds it."""
+"""By the origin of a halt mark: why an instance is not started."""
 
 
 class ExecutionContext(NamedTuple):
-    """What the executor works with."""
+    """Hold what the executor works with."""
 
     engine: Engine
     fleet: Fleet
@@ -44,20 +44,21 @@ class ExecutionContext(NamedTuple):
     env_values: Mapping[str, Mapping[str, str]]
     place: Callable[[str], container_config.HostContext]
     called_off: Callable[[], Text | None]
-    """Why nothing may be started any more: a person has stopped the fleet by force, or pressed Ctrl-C."""
+    """Return why nothing may be started any more: a forced stop by another command, or Ctrl-C."""
     steps: Mapping[str, UpgradeRecord] = MappingProxyType({})
-    """What `rollback` brings back."""
+    """The records that `rollback` restores."""
     await_network: Callable[[], None] = lambda: None
-    """Returns when the fleet's network is there: a container can be made before, and not started."""
+    """Wait for the fleet's network: containers can be created before it exists, but not started."""
 
 
 def run(
     actions: Iterable[Action], context: ExecutionContext, on_done: Callable[[Outcome[Action]], object]
 ) -> list[Outcome[Action]]:
-    """Run every action; one that fails keeps no other from running. `on_done` is called as each one ends.
+    """Run every action; one that fails does not prevent the others. `on_done` is called as each one ends.
 
-    All at once, so that a fleet ends as fast as its slowest bot; the engine is given only so much work at a time
-    (engine/client.py). Ctrl-C starts nothing more, and waits for what is under way. Raises at the end what `on_done` raised.
+    All run at once, so that stopping a fleet takes as long as its slowest bot; engine/client.py limits the
+    engine's load. After Ctrl-C nothing more is started, and actions in progress are waited for. Exceptions of
+    `on_done` are raised at the end.
     """
     interrupted, called_off = Event(), context.called_off
     context = context._replace(called_off=lambda: INTERRUPTED if interrupted.is_set() else called_off())
@@ -84,21 +85,22 @@ def _run(
     tasks = TaskGroup(
         [partial(_timed, action, context, removed.get(action.instance)) for action in todo], MOST_CALLS
     )
-    untold: ManagerError | None = None
+    output_error: ManagerError | None = None
     for outcome in _outcomes(tasks, interrupted):
         outcomes.append(outcome)
         try:
-            if untold is None:
+            if output_error is None:
                 on_done(outcome)
-        except ManagerError as error:  # a disk full of our output leaves no bot stopped in its restart
-            untold = error
-    if untold is not None:
-        raise untold
+        # output to a full disk must not leave a bot stopped in the middle of its restart
+        except ManagerError as error:
+            output_error = error
+    if output_error is not None:
+        raise output_error
     return outcomes
 
 
 def _outcomes(tasks: TaskGroup[Outcome[Action]], interrupted: Event) -> Iterator[Outcome[Action]]:
-    """Yield each as it ends. Neither Ctrl-C, which is noted, nor a bug in one, raised at the end, leaves another behind."""
+    """Yield outcomes as they arrive. Ctrl-C is recorded and a bug raised at the end, so that none is lost."""
     bug: Exception | None = None
     while tasks.pending:
         try:
@@ -116,7 +118,10 @@ def _outcomes(tasks: TaskGroup[Outcome[Action]], interrupted: Event) -> Iterator
 def _timed(
     action: Action, context: ExecutionContext, removed: Outcome[Action] | None = None
 ) -> Outcome[Action]:
-    """Do one action and catch its failure. `removed`: its container is gone already, this is how that went."""
+    """Run one action and catch its failure.
+
+    `removed`: the outcome of its removal, if it was in the first wave.
+    """
     if removed is not None and removed.error is not None:
         return removed._replace(action=action)
     began = time.monotonic()
@@ -131,7 +136,7 @@ def _timed(
 def _perform(
     action: Action, context: ExecutionContext, removed: Outcome[Action] | None
 ) -> Outcome[Action] | None:
-    """Do it. Returns how a bot was stopped on the way, None where none was. Raises ManagerError."""
+    """Run the action. Returns how a bot was stopped, None if none was. Raises ManagerError."""
     instance = action.instance
     stopped: Outcome[Action] | None = None
     if action.starts:  # before anything is stopped or made for it
@@ -162,7 +167,7 @@ def _perform(
             _start(action, context)
         case "restart":
             _make_ready(instance, context, as_it_was=action.as_it_was)
-            supervisor_state.require_forgettable(context.fleet.instance_state_dir(instance))
+            supervisor_state.require_resettable(context.fleet.instance_state_dir(instance))
             stopped = _stop(instance, context)
             _start(action, context)
         case "stop":
@@ -177,7 +182,7 @@ def _perform(
 
 
 def _require_free_port(instance: str, context: ExecutionContext) -> None:
-    """Raises ManagerError when the container would get another port than now, and somebody else has it."""
+    """Raise ManagerError if the container would get a new port that is in use."""
     spec, present = context.specs[instance], context.containers[instance].web_port
     if spec.web_port is None or spec.web_port == present:
         return
@@ -186,7 +191,7 @@ def _require_free_port(instance: str, context: ExecutionContext) -> None:
 
 
 def _make_ready(instance: str, context: ExecutionContext, *, as_it_was: bool = False) -> None:
-    """Folders, and the new env file beside the old one: everything that can fail without touching the bot."""
+    """Create folders and stage the new env file: everything that can fail without touching the bot."""
     _require_not_called_off(instance, context)
     spec = context.specs.get(instance)
     if spec is not None and not as_it_was:
@@ -196,7 +201,7 @@ def _make_ready(instance: str, context: ExecutionContext, *, as_it_was: bool = F
 
 
 def _create(instance: str, context: ExecutionContext, image_id: str | None = None) -> None:
-    """`image_id`: another image than the fleet's present one."""
+    """Create and start a container. `image_id`: instead of the fleet's present image."""
     _require_no_bot(instance, context)
     spec, name, place = (
         context.specs[instance],
@@ -204,7 +209,7 @@ def _create(instance: str, context: ExecutionContext, image_id: str | None = Non
         context.place(instance),
     )
     instance_folders.use_staged_env(spec, context.fleet)
-    supervisor_state.forget(context.fleet.instance_state_dir(instance))
+    supervisor_state.reset(context.fleet.instance_state_dir(instance))
     body = container_config.body(spec, context.fleet, place)
     if image_id and image_id != place.image_id:
         body = {
@@ -222,7 +227,7 @@ def _create(instance: str, context: ExecutionContext, image_id: str | None = Non
 
 
 def _restore(action: Action, context: ExecutionContext) -> None:
-    """Makes the container of before the upgrade again; the present one is gone."""
+    """Create the container from before the upgrade; the present one is already removed."""
     instance = action.instance
     _require_no_bot(instance, context)
     with _name_explained(instance, context.fleet.container_name(instance)):
@@ -239,7 +244,8 @@ def _name_explained(instance: str, name: str) -> Iterator[None]:
         yield
     except NameTaken as error:
         raise EngineError(
-            "cannot create {id}: the name {name} is taken by a container that is not of this fleet; remove or rename it",
+            "cannot create {id}: the name {name} is used by a container outside this fleet; remove or"
+            " rename it",
             id=instance,
             name=name,
         ) from error
@@ -251,14 +257,15 @@ def _start(action: Action, context: ExecutionContext) -> None:
     if spec is not None and not action.as_it_was:
         instance_folders.use_staged_env(spec, context.fleet)
     state_dir = context.fleet.instance_state_dir(action.instance)
-    # What the life before said last may not even be "stopped", where the disk was full: it would pass for this one's word.
+    # On a full disk, the previous run's last state may not even be "stopped": it must not be taken for this
+    # one's.
     if action.is_fresh or not supervisor_state.is_final(state_dir):
-        supervisor_state.forget(state_dir)
+        supervisor_state.reset(state_dir)
     _engine_start(action.instance, context.containers[action.instance].id, context)
 
 
 def _engine_start(instance: str, container_id: str, context: ExecutionContext) -> None:
-    """Start it between two looks at what may have called it off; a halt waits until both have been taken."""
+    """Start it, checking before and after that it was not called off. A halt waits for both checks."""
     with start_lock.under_way(context.fleet):
         try:
             context.engine.start(container_id, before=lambda: _require_not_called_off(instance, context))
@@ -275,8 +282,8 @@ def _engine_start(instance: str, container_id: str, context: ExecutionContext) -
 def _require_not_called_off(instance: str, context: ExecutionContext) -> None:
     if why := context.called_off():
         raise ManagerError("{id} is not started: {why}", id=instance, why=why)
-    if found := halt_mark.find(context.fleet, instance):
-        raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[found.by]))
+    if halt := halt_mark.find(context.fleet, instance):
+        raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[halt.by]))
 
 
 def _start_error(instance: str, error: EngineError, context: ExecutionContext) -> ManagerError:
@@ -293,7 +300,8 @@ def _start_error(instance: str, error: EngineError, context: ExecutionContext) -
 
 def _port_in_use(spec: InstanceSpec, port: int, context: ExecutionContext) -> EngineError:
     return EngineError(
-        "cannot start {id}: port {port} is in use by {holder}; free it, or change daemon_config.web_port in {file}",
+        "cannot start {id}: port {port} is in use by {holder}; free it, or change daemon_config.web_port in"
+        " {file}",
         id=spec.id,
         port=port,
         holder=port_holder.holder(port, context.engine, context.fleet.name),
@@ -302,7 +310,7 @@ def _port_in_use(spec: InstanceSpec, port: int, context: ExecutionContext) -> En
 
 
 def _stop(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
-    """Stop the container, if it is up; return how its bot ended."""
+    """Stop the container if it is up; return how its bot stopped."""
     container = context.containers.get(instance)
     stopped = (
         stop(container, context.fleet, context.engine) if container is not None and container.is_up else None
@@ -314,21 +322,21 @@ def _stop(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
 
 
 def _require_no_bot(instance: str, context: ExecutionContext) -> None:
-    """Raises ManagerError while a bot of this instance lives somewhere: nothing else is a stop, and no start may follow."""
+    """Raise ManagerError while a bot of this instance runs anywhere, so that it never runs twice."""
     state_dir = context.fleet.instance_state_dir(instance)
-    if not supervisor_state.is_held(state_dir):
+    if not supervisor_state.is_locked(state_dir):
         return
     state = supervisor_state.read(state_dir)
     raise ManagerError(
-        "{id}: its bot is running already, in container {container}, which is not its own (a one-off, or another engine's);"
-        " `docker stop {container}` stops it",
+        "{id}: its bot is already running in container {container}, which is not the instance's own (a"
+        " one-off, or another engine's); stop it with `docker stop {container}`",
         id=instance,
         container=state.container[:12] if state else "?",
     )
 
 
 def _remove(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
-    """Stop and remove the container; return how its bot ended."""
+    """Stop and remove the container; return how its bot stopped."""
     stopped = _stop(instance, context)
     container = context.containers.get(instance)
     if container is None:

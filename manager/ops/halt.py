@@ -1,6 +1,6 @@
-"""The kill switch: every container told to stop at once, what came of each, and the exchange asked again.
+"""Halt: stop every container at once, verify each, and ask the exchange for open orders.
 
-Nothing here starts a bot, and nothing that fails keeps another from being stopped.
+Nothing here starts a bot, and no failure prevents other bots from being stopped.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from manager.errors import (
     ManagerError,
     worst_exit_code,
 )
-from manager.fleet import event_spool, halt_mark, instances_json_refresh, lock, supervisor_state
+from manager.fleet import bot_report, event_spool, halt_mark, instances_json_refresh, lock, supervisor_state
+from manager.fleet.bot_report import Position
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection, no_instance
 from manager.fleet.session import Session
-from manager.fleet.supervisor_state import Position
 from manager.i18n import Text
 from manager.ops import desired_state, open_orders, stop_for_good
 from manager.ops.action import Action, Outcome
@@ -38,17 +38,17 @@ from manager.ops.stop_for_good import Marked, Starts
 from manager.util.threads import TaskGroup
 
 ASKED_AT_ONCE = 8
-"""Each loads an exchange's client: 80 MB, and half a second of a core."""
+"""Each query loads an exchange's client: 80 MB, and half a second of a core."""
 
 LIST_LAG_S = 0.2
 """The engine's list shows a container as running for a moment after its stop has returned."""
 
 
 class HaltOutcome(NamedTuple):
-    """What became of one instance's container, or of an instance that has none.
+    """Hold the result for one container, or for an instance without one.
 
-    `stopped`: None for one that was not up. `is_down`: verified. `reported`: the open orders that its bot told of when it
-    ended. `answer`: the exchange's, None where it was not asked. `position`: what it held by its last report.
+    `stopped`: None if it was not up. `is_down`: verified. `reported`: open orders, as its bot reported when
+    it stopped. `answer`: the exchange's, None if it was not asked. `position`: from its last report.
     """
 
     instance: str
@@ -63,12 +63,12 @@ class HaltOutcome(NamedTuple):
 
     @property
     def was_killed(self) -> bool:
-        """Whether its bot did not end in time."""
+        """Return whether its bot did not stop in time."""
         return self.stopped is not None and self.stopped.was_killed
 
     @property
     def exit_code(self) -> int:
-        """0 only for what is down and, where it trades live, known to have left nothing at the exchange."""
+        """Return 0 only if it is down and, if live, known to have no open orders at the exchange."""
         codes = [OK if self.is_down else FAILED, TIMED_OUT if self.was_killed else OK]
         if self.mode == "live" and self.left != 0:
             codes.append(FAILED)
@@ -76,16 +76,18 @@ class HaltOutcome(NamedTuple):
 
     @property
     def left(self) -> int | None:
-        """Open orders left: the exchange's word; of an instance without a container, whom nobody can ask for, its own last one."""
+        """Return its open orders: the exchange's answer; for an instance without a container, its last
+        report.
+        """
         if self.answer is not None or not self.has_run:
             return self.answer.left if self.answer else 0
         return self.reported
 
 
 class Result(NamedTuple):
-    """The halted fleet. `unsaved`: why the halt could not be remembered, although everything was stopped.
+    """Hold the halted fleet. `unsaved`: why the halt could not be saved, although everything was stopped.
 
-    `unfinished`: who may still start something.
+    `unfinished`: which process may still start something.
     """
 
     snapshot: FleetSnapshot
@@ -95,14 +97,14 @@ class Result(NamedTuple):
 
     @property
     def exit_code(self) -> int:
-        """The exit code that all of it comes to."""
+        """Return the command's exit code."""
         codes = [outcome.exit_code for outcome in self.outcomes]
         codes += [error.exit_code for error in (self.unsaved, self.unfinished) if error is not None]
         return worst_exit_code(codes)
 
 
 class ContainerStopped(NamedTuple):
-    """A container was told to stop, and this came of it. `fleet` names it."""
+    """Report the result of stopping a container. `fleet` names it."""
 
     container: Container
     outcome: Outcome[Action]
@@ -110,14 +112,14 @@ class ContainerStopped(NamedTuple):
 
 
 class ExchangeAnswered(NamedTuple):
-    """The exchange was asked for an instance's open orders."""
+    """Report an instance's open orders at the exchange."""
 
     container: Container
     answer: Answer
 
 
 class MayTrade(NamedTuple):
-    """No engine answers, so nothing can be stopped: these bots hold their locks, and may trade."""
+    """Report the bots that hold their locks and may trade while the engine cannot be reached."""
 
     instances: Sequence[str]
 
@@ -127,7 +129,10 @@ OnHaltEvent = Callable[[HaltEvent], object]
 
 
 def halt(session: Session, on_event: OnHaltEvent, selection: Selection = EVERYTHING) -> Result:
-    """Stop every instance at once, whatever else is locked or cannot be read, and verify it. Raises ManagerError."""
+    """Stop every instance at once, even if locks are held or configs are invalid, and verify.
+
+    Raises ManagerError.
+    """
     project = session.project_to_halt()
     fleet, named = project.fleet, selection.named(project)
     marked = stop_for_good.mark_all(fleet, "halt", named)
@@ -156,16 +161,17 @@ def _halt(
     _remember(snapshot, chosen, ran)
 
     def look_again(before: FleetSnapshot) -> FleetSnapshot:
-        held.settle()
+        held.wait_for_engine()
         return session.look_again(before)
 
     halted = bring_down(snapshot, chosen, look_again, engine, starts, on_event)
-    lifted = [each for each in chosen if halt_mark.find(fleet, each) is None]
+    lifted = [instance for instance in chosen if halt_mark.find(fleet, instance) is None]
     again = stop_for_good.mark_all(fleet, "halt", lifted) if lifted else Marked([])
     halt_mark.sync(fleet, chosen)
     answers = ask(halted, chosen, engine, on_event)
     unsaved = _remember(halted.snapshot, chosen, ran | halted.came_up)
-    if all(halt_mark.find(fleet, each) for each in chosen):  # a mark outlives a file that cannot be written
+    # a mark outlives a file that cannot be written
+    if all(halt_mark.find(fleet, instance) for instance in chosen):
         unsaved = None
     instances_json_refresh.write(halted.snapshot, lambda why: on_event(Warned(why)))
     outcomes = sorted(outcomes_of(halted, chosen, answers), key=lambda outcome: outcome.instance)
@@ -187,9 +193,10 @@ def _event(outcome: HaltOutcome) -> event_spool.SpooledEvent:
 
 
 def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]:
-    """Return the instances meant: those named, else all that a config, a container or a stray is of.
+    """Return the named instances, or all that have a config, a container or an unexpected container.
 
-    Another folder's are not: they run on. Raises ConfigError for one of these that is named, UsageError for an unknown one.
+    Those of another folder are excluded: they run on. Raises ConfigError if one of these is named, UsageError
+    for an unknown one.
     """
     others = {
         container.instance
@@ -208,20 +215,20 @@ def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]
 
 
 def _remember(snapshot: FleetSnapshot, chosen: Sequence[str], ran: set[str]) -> ManagerError | None:
-    """Write who ran, before the deed, so that a manager killed in between leaves a list.
+    """Save which instances ran before stopping them, so that a manager killed in between leaves a list.
 
-    A bot is stopped whether or not it can be written: the error is returned.
+    Bots are stopped even if it cannot be saved: the error is returned.
     """
     down = [instance for instance in chosen if instance not in ran]
     try:
-        desired_state.remember(snapshot.project.fleet, lambda memory: memory.with_halted(ran, down))
+        desired_state.save_state(snapshot.project.fleet, lambda state: state.with_halted(ran, down))
     except ManagerError as error:
         return error
     return None
 
 
 def _alive(fleet: Fleet) -> list[str]:
-    """Return the instances whose bots live, from the locks they hold: which needs no engine."""
+    """Return the instances whose bots run, from the locks they hold, which needs no engine."""
     try:
         folders = sorted(folder for folder in fleet.state_dir.iterdir() if folder.is_dir())
     except OSError:
@@ -230,9 +237,10 @@ def _alive(fleet: Fleet) -> list[str]:
 
 
 class Halted(NamedTuple):
-    """The fleet after every container was told to stop. `seen`, `stopped`: by container id, all that there were on the way.
+    """Hold the fleet after every container was told to stop. `seen`, `stopped`: by id, all containers seen
+    meanwhile.
 
-    `is_complete`: whether no start of before is under way any more.
+    `is_complete`: whether no earlier start is still in progress.
     """
 
     snapshot: FleetSnapshot
@@ -242,24 +250,29 @@ class Halted(NamedTuple):
 
     @property
     def came_up(self) -> set[str]:
-        """The instances whose own container was up at some moment, one that was only just being started too."""
+        """Return the instances whose own container was up at any moment, including those just being
+        started.
+        """
         name = self.snapshot.project.fleet.container_name
         containers = (self.seen[container_id] for container_id in self.stopped)
         return {container.instance for container in containers if container.name == name(container.instance)}
 
 
 def containers(snapshot: FleetSnapshot, chosen: Collection[str]) -> list[Container]:
-    """Return the containers of these instances, strays too: one-offs and doubles may trade. Not those of another folder's fleet."""
-    found = (*snapshot.observed.containers.values(), *snapshot.observed.strays)
+    """Return the containers of these instances, including unexpected ones, which may trade.
+
+    Those of another folder's fleet are excluded.
+    """
+    present = (*snapshot.observed.containers.values(), *snapshot.observed.strays)
     return [
         container
-        for container in found
+        for container in present
         if container.instance in chosen and snapshot.elsewhere(container) is None
     ]
 
 
 def running(snapshot: FleetSnapshot, chosen: Collection[str]) -> list[Container]:
-    """Return those of these containers in which a bot may run: up, and not idle by a halt mark."""
+    """Return those containers in which a bot may run: up, and not idle because of a halt mark."""
     own, idle = snapshot.observed.containers, snapshot.plan_input.idle
     return [
         container
@@ -276,7 +289,10 @@ def bring_down(
     starts: Starts,
     on_event: OnHaltEvent,
 ) -> Halted:
-    """Tell all that is up to stop, at once; look again, and stop what has come up, until every start of before has ended."""
+    """Stop all that is up, at once.
+
+    Observe again and stop what has come up, until every earlier start has ended.
+    """
     fleet = snapshot.project.fleet
     seen: dict[str, Container] = {}
     stopped: dict[str, Outcome[Action]] = {}
@@ -288,7 +304,7 @@ def bring_down(
         present = containers(snapshot, chosen)
         seen |= {container.id: container for container in present}
         up = [container for container in present if container.is_up]
-        for container, outcome in TaskGroup([partial(stop_one, each) for each in up], MOST_CALLS):
+        for container, outcome in TaskGroup([partial(stop_one, container) for container in up], MOST_CALLS):
             stopped[container.id] = outcome
             on_event(ContainerStopped(container, outcome, fleet))
         have_ended = starts.have_ended()
@@ -307,7 +323,10 @@ def _has_failed(outcome: Outcome[Action] | None) -> bool:
 
 
 def ask(halted: Halted, chosen: Collection[str], engine: Engine, on_event: OnHaltEvent) -> dict[str, Answer]:
-    """Return instance → the exchange's answer, of those that trade live; some at a time, each a Python program of its own."""
+    """Return instance → the exchange's answer, for live instances.
+
+    Only some run at a time, to limit memory.
+    """
     fleet = halted.snapshot.project.fleet
     live = {
         container.instance: container
@@ -316,7 +335,7 @@ def ask(halted: Halted, chosen: Collection[str], engine: Engine, on_event: OnHal
     }
     gone = {container.instance for container in halted.seen.values() if container.mode == "live"}
     answers = {
-        instance: Answer(None, why=Text("its container is gone, nobody can ask for it"))
+        instance: Answer(None, why=Text("its container is gone, so the exchange cannot be asked"))
         for instance in gone.difference(live)
     }
     if not live:
@@ -327,14 +346,16 @@ def ask(halted: Halted, chosen: Collection[str], engine: Engine, on_event: OnHal
     def ask_one(container: Container) -> tuple[Container, Answer]:
         return container, open_orders.ask(container, fleet, engine)
 
-    for container, answer in TaskGroup([partial(ask_one, each) for each in live.values()], ASKED_AT_ONCE):
+    for container, answer in TaskGroup(
+        [partial(ask_one, container) for container in live.values()], ASKED_AT_ONCE
+    ):
         answers[container.instance] = answer
         on_event(ExchangeAnswered(container, answer))
     return answers
 
 
 def outcomes_of(halted: Halted, chosen: Collection[str], answers: Mapping[str, Answer]) -> list[HaltOutcome]:
-    """Return one of each container that there was, and of each instance that had none."""
+    """Return one outcome per container seen, and one per instance without a container."""
     snapshot = halted.snapshot
     fleet = snapshot.project.fleet
     still_up = {container.id for container in running(snapshot, chosen)}
@@ -355,7 +376,10 @@ def outcomes_of(halted: Halted, chosen: Collection[str], answers: Mapping[str, A
 def _outcome(
     instance: str, container: Container | None, mode: str, fleet: Fleet, *, is_down: bool
 ) -> HaltOutcome:
-    """`is_down`: as the engine says; a supervisor that holds its lock, in whatever container of whatever engine, is up."""
+    """Combine a container and its instance's files. `is_down`: as the engine says.
+
+    An instance whose supervisor holds its lock is up, in whatever container of whatever engine.
+    """
     state_dir = fleet.instance_state_dir(instance)
     return HaltOutcome(
         instance,
@@ -366,5 +390,5 @@ def _outcome(
         reported=supervisor_state.open_orders_left(state_dir),
         has_run=supervisor_state.read(state_dir) is not None,
         answer=None,
-        position=supervisor_state.position_left(state_dir),
+        position=bot_report.position_left(state_dir),
     )

@@ -1,9 +1,8 @@
-"""Asks the exchange, from a one-off container, which orders of an instance are open: its own bot is down by
-then.
+"""Ask the exchange, from a one-off container, for the open orders of an instance whose bot is down.
 
-The one-off is made from what the instance's container is (image, user, network, folders, argv) and not from
-its config, which may be broken or changed. It gets the credentials as the bot does, in its secrets folder; it
-is bounded in time from within, and removed whatever happens.
+The one-off is made from the instance's container (image, user, network, folders, argv) and not from its
+config, which may be invalid or changed. It gets credentials as the bot does, in its secrets folder. It
+limits its own run time, and is always removed.
 """
 
 from __future__ import annotations
@@ -23,19 +22,17 @@ from manager.i18n import Text
 from manager.util.sanitize import replace_unprintable
 
 ANSWER_WITHIN_S = 45
-"""A loaded machine needs some seconds for ccxt, a lost answer of the exchange 8 s to settle, each of two
-calls 4 s thrice.
-"""
+"""Loading ccxt takes seconds on a busy machine, a lost answer 8 s, and each of two calls up to 3 × 4 s."""
 FOLDERS = (DATA_AT, SECRETS_AT)
 MARGIN_S = 15
-"""Until the container has started, and is seen to have ended."""
+"""Time for the container to start, and for its end to be noticed."""
 MOST_NAMED = 20
 MOST_WORDS = 300
 
 
 class Answer(NamedTuple):
-    """What the exchange said: orders of the instance still open there (None: unknown, `why` says why), and
-    those of others.
+    """Hold the exchange's answer: open orders of the instance (None: unknown, see `why`), and those of
+    others.
 
     `orders`: the first of them, `sell 0.1 @ 151`.
     """
@@ -47,47 +44,49 @@ class Answer(NamedTuple):
 
 
 def ask(container: Container, fleet: Fleet, engine: Engine) -> Answer:
-    """Asks once. Never raises ManagerError: what keeps it from knowing is the answer."""
+    """Ask once. Never raises ManagerError: a failure is returned as an answer."""
     program = container.labels.get(labels.OPEN_ORDERS, "")
     if not program:
         return Answer(
-            None, why=Text("its image cannot ask (docker/README.md: {label})", label=labels.OPEN_ORDERS)
+            None,
+            why=Text(
+                "its image has no program for this (docker/README.md: {label})", label=labels.OPEN_ORDERS
+            ),
         )
     name = f"{container.name}-orders"
     try:
-        made = _create(
+        container_id = _create(
             name, body(engine.inspect(container.id), container.instance, fleet.name, program), engine
         )
         try:
-            engine.start(made)
-            code = engine.wait(made, ANSWER_WITHIN_S + MARGIN_S)
+            engine.start(container_id)
+            code = engine.wait(container_id, ANSWER_WITHIN_S + MARGIN_S)
             if code == 0:
-                return decoded(engine.output(made, "stdout", 1))
-            said = _last_line(engine.output(made, "stderr", 5))
+                return decoded(engine.output(container_id, "stdout", 1))
+            message = _last_line(engine.output(container_id, "stderr", 5))
             return Answer(
-                None, why=Text("{why}", why=said or Text("it ended with exit code {code}", code=code))
+                None, why=Text("{why}", why=message or Text("the query exited with code {code}", code=code))
             )
         finally:
-            engine.discard(made)
+            engine.discard(container_id)
     except ManagerError as error:
         return Answer(None, why=Text("{why}", why=error))
 
 
 def sweep(fleet: Fleet, engine: Engine) -> None:
-    """Removes the one-offs of a manager that was killed."""
+    """Remove the one-offs of a manager that was killed."""
     for row in engine.containers(labels.oneoff_filter(fleet.name)):
         with suppress(EngineError):
             engine.discard(row["Id"])
 
 
 def body(inspected: Mapping[str, Any], instance: str, fleet: str, program: str) -> dict[str, Any]:
-    """The one-off's definition: the instance's own, without port, restart, health check, and all folders but
-    two.
+    """Return the one-off's definition: the instance's own, without port, restart and health check. Pure.
 
-    Pure.
+    Of its folders only two are mounted.
     """
     config, host = inspected["Config"], inspected["HostConfig"]
-    own = dict(each.partition("=")[::2] for each in config.get("Env") or ())
+    own = dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
     own |= {"BOTFLEET_ONCE": str(ANSWER_WITHIN_S), "BOTFLEET_BOT_COMMAND": program}
     return {
         "Image": inspected["Image"],
@@ -99,8 +98,8 @@ def body(inspected: Mapping[str, Any], instance: str, fleet: str, program: str) 
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {
             **host,
-            "Binds": [each for each in host.get("Binds") or () if each.split(":")[1] in FOLDERS],
-            "Mounts": [each for each in host.get("Mounts") or () if each.get("Target") in FOLDERS],
+            "Binds": [entry for entry in host.get("Binds") or () if entry.split(":")[1] in FOLDERS],
+            "Mounts": [entry for entry in host.get("Mounts") or () if entry.get("Target") in FOLDERS],
             "PortBindings": {},
             "RestartPolicy": {"Name": "no"},
         },
@@ -108,15 +107,15 @@ def body(inspected: Mapping[str, Any], instance: str, fleet: str, program: str) 
 
 
 def decoded(text: str) -> Answer:
-    """The program's answer, believed only where its types are right: a bot's own image may hold anything."""
+    """Parse the program's answer. Its types are checked, because it comes from the bot's image."""
     try:
-        found = json.loads(text)
-        left, others = found["open_orders"], found.get("others", 0)
+        answer = json.loads(text)
+        left, others = answer["open_orders"], answer.get("others", 0)
         if type(left) is not int or type(others) is not int or left < 0 or others < 0:
             raise ValueError(left)
-        orders = tuple(_order(each) for each in list(found.get("orders") or ())[:MOST_NAMED])
+        orders = tuple(_order(order) for order in list(answer.get("orders") or ())[:MOST_NAMED])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Answer(None, why=Text("its answer cannot be read"))
+        return Answer(None, why=Text("its answer cannot be parsed"))
     return Answer(left, others, orders)
 
 

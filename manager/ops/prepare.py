@@ -1,6 +1,4 @@
-"""What must be there before containers can be made: the image, the network, the bots' user, Compose's
-hashes.
-"""
+"""Prepare what containers need: the image, the network, the bots' user, Compose's hashes."""
 
 from __future__ import annotations
 
@@ -31,16 +29,16 @@ def gather(
     held: lock.Held,
     steps: upgrade_records.Steps = upgrade_records.NONE,
 ) -> execute.ExecutionContext:
-    """Everything that these actions need, in a few engine calls whatever their number. Raises ManagerError.
+    """Return everything that these actions need, in a few engine calls for any number. Raises ManagerError.
 
-    `steps`: what each `rollback` among them brings back.
+    `steps`: the records that the `rollback` actions restore.
     """
     project, engine = snapshot.project, session.engine()
     fleet = project.fleet
     kinds = {action.kind for action in todo}
 
     def called_off() -> Text | None:
-        return Text("the fleet was stopped by force meanwhile") if held.was_passed() else None
+        return Text("the fleet was stopped by force meanwhile") if held.was_overridden() else None
 
     if not any(action.starts or action.kind == "rollback" for action in todo):
         return execute.ExecutionContext(
@@ -61,10 +59,10 @@ def gather(
     if kinds & {"create", "recreate"}:
         from manager.engine.compose_hash import service_hashes  # and with it `subprocess`
 
-        variables = bot_user.remembered(fleet, project.variables, as_user)
+        variables = bot_user.compose_variables(fleet, project.variables, as_user)
         if fleet.compose_file.exists():
             with suppress(ManagerError):  # a note for Compose, and nothing that a start may fail for
-                bot_user.remember_place(fleet)
+                bot_user.save_compose_path(fleet)
         hashes = service_hashes(project.specs.values(), fleet, variables)
         api_version = engine.api_version()
     else:
@@ -94,9 +92,9 @@ def gather(
 
 
 def _own_hash(instance: str, snapshot: FleetSnapshot) -> str:
-    """Where Compose gives none.
+    """Return our own hash where Compose gives none.
 
-    A container that is brought back has its own, and may have no config any more.
+    A container that is restored has its own, and may have no config any more.
     """
     wanted = snapshot.plan_input.wanted.get(instance)
     return wanted.config_hash if wanted else ""
@@ -109,7 +107,7 @@ def _no_place(instance: str) -> HostContext:
 def _require_image(snapshot: FleetSnapshot) -> None:
     name = snapshot.project.fleet.image_name
     if snapshot.image == NO_IMAGE:
-        raise ImageMissing("the image {image} is not there; build it: `manager build`", image=name)
+        raise ImageMissing("the image {image} does not exist; build it with `manager build`", image=name)
     if not is_contract(snapshot.image.contract):
         raise ManagerError(
             "the image {image} has no botfleet supervisor (label {label}); build it with `manager build"
@@ -119,8 +117,8 @@ def _require_image(snapshot: FleetSnapshot) -> None:
         )
     if not is_known_contract(snapshot.image.contract):
         raise ManagerError(
-            "the image {image} keeps contract {contract}, which this manager does not know (label {label});"
-            " update the manager, or build the image again with `manager build`",
+            "the image {image} uses contract version {contract}, which this manager does not support (label"
+            " {label}); update the manager, or build the image again with `manager build`",
             image=name,
             contract=snapshot.image.contract,
             label=SUPERVISOR,
@@ -138,7 +136,7 @@ def _ensure_network(engine: Engine, fleet: Fleet) -> None:
         if "address pool" in str(error):
             raise EngineError(
                 "the engine has no addresses left for the network {network}; `docker network prune` removes"
-                " unused ones",
+                " unused networks",
                 network=fleet.network,
             ) from error
         raise

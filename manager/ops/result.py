@@ -1,6 +1,6 @@
-"""What a changing command comes to: for the caller to print, and to end with its exit code. Pure.
+"""Define the result of a changing command, for the caller to print and to derive the exit code from. Pure.
 
-Plain classes for the reason that events.py gives.
+Plain classes, for the reason given in events.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from manager.ops.action import Action, Outcome
 
 
 class Planned:
-    """What would be done, by the snapshot that it was planned from."""
+    """Hold what would be done, and the snapshot that it was planned from."""
 
     __slots__ = ("actions", "snapshot")
 
@@ -22,10 +22,10 @@ class Planned:
 
 
 class Result:
-    """What was done. `snapshot`: the fleet after it. `late`: instances that were waited for in vain.
+    """Hold what was done. `snapshot`: the fleet afterwards. `late`: instances that did not become healthy.
 
-    `unsaved`: why the wish could not be written although everything was done. `engine_error`: the engine went away after
-    these outcomes; the snapshot is then the one of before.
+    `unsaved`: why the desired state could not be saved, although everything was done. `engine_error`: the
+    engine became unreachable after these outcomes; the snapshot is then the one from before.
     """
 
     __slots__ = ("actions", "engine_error", "late", "outcomes", "snapshot", "unsaved")
@@ -44,8 +44,8 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        """The exit code that all of it comes to."""
-        states = [self.snapshot.views[instance].verdict.state for instance in self.late]
+        """Return the command's exit code."""
+        states = [self.snapshot.views[instance].status.state for instance in self.late]
         codes = [FAILED if state in {"failed", "stopped", "missing"} else TIMED_OUT for state in states]
         for outcome in self.outcomes:
             if outcome.error is not None:

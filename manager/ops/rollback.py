@@ -1,4 +1,4 @@
-"""Brings back what was before an upgrade: for `rollback`, and for a roll-out in which something failed."""
+"""Restore what was before an upgrade: for `rollback`, and for a roll-out in which something failed."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def rollback(
     lock_wait: float = 0.0,
     healthy_within: float = 120.0,
 ) -> Result:
-    """Bring back what was before the last upgrade, and wait until it is healthy. Raises ManagerError."""
+    """Restore what was before the last upgrade, and wait until it is healthy. Raises ManagerError."""
     fleet = session.project().fleet
     with lock.held(fleet.lock_file, "rollback", lock_wait) as held:
-        held.settle()
+        held.wait_for_engine()
         snapshot = session.observe()
         snapshot.require_ours()
         records = upgrade_records.load(fleet)
@@ -48,15 +48,15 @@ def rollback(
         problems = [
             problem
             for instance, record in together.items()
-            if (problem := purse_problem(instance, record, snapshot, together)) is not None
+            if (problem := account_problem(instance, record, snapshot, together)) is not None
         ]
         if problems:
             raise ConfigError(problems)
         for action in actions:
             if action.kind == "leave":
                 on_event(LeftAlone(action))
-        why = dict.fromkeys(records, str(Text("by a person")))
-        after, outcomes = put_back(session, held, snapshot, records, todo, why, on_event)
+        why = dict.fromkeys(records, str(Text("by a user")))
+        after, outcomes = restore_old(session, held, snapshot, records, todo, why, on_event)
         instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
     started = [outcome.action.instance for outcome in outcomes if has_started(outcome)]
     after, late = wait.until_healthy(session, after, started, healthy_within, on_event)
@@ -71,11 +71,11 @@ def _rollbacks(selection: Selection, snapshot: FleetSnapshot, records: upgrade_r
 
 
 def valid(records: upgrade_records.Steps, snapshot: FleetSnapshot) -> dict[str, UpgradeRecord]:
-    """Return the upgrades that can still be taken back."""
+    """Return the upgrades that can still be rolled back."""
     return upgrade_records.valid(records, snapshot.plan_input.containers, snapshot.views)
 
 
-def put_back(
+def restore_old(
     session: Session,
     held: lock.Held,
     snapshot: FleetSnapshot,
@@ -84,9 +84,10 @@ def put_back(
     why: Mapping[str, str],
     on_event: OnEvent,
 ) -> tuple[FleetSnapshot, list[Outcome[Action]]]:
-    """Bring the old containers back. Returns the fleet after it.
+    """Restore the old containers. Returns the fleet afterwards, and the outcomes.
 
-    `why`: of each instance. What is refused is remembered before the deed, lest the next `up` brings it again.
+    `why`: by instance. The rejected revisions are saved first, so that the next `up` does not apply them
+    again.
     """
     if not todo:
         return snapshot, []
@@ -96,7 +97,7 @@ def put_back(
         instance: RejectedRevision(records[instance].config_hash, records[instance].image_id, why[instance])
         for instance in (action.instance for action in todo)
     }
-    desired_state.remember(snapshot.project.fleet, lambda memory: memory.with_refused(rejected))
+    desired_state.save_state(snapshot.project.fleet, lambda state: state.with_refused(rejected))
     context = prepare.gather(session, snapshot, todo, held, records)
     outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
     fleet = snapshot.project.fleet
@@ -106,13 +107,15 @@ def put_back(
     return session.look_again(snapshot), outcomes
 
 
-def purse_problem(
+def account_problem(
     instance: str,
     record: UpgradeRecord,
     snapshot: FleetSnapshot,
     together: upgrade_records.Steps = upgrade_records.NONE,
 ) -> Problem | None:
-    """Return what keeps an old container from being started beside those that trade live now, and those brought back with it."""
+    """Return why an old container must not run beside live ones, or ones rolled back with it; None if it
+    may.
+    """
     if not _is_live(record):
         return None
     with_it = [
@@ -133,8 +136,8 @@ def purse_problem(
     return Problem.at(
         instance,
         "",
-        "cannot be brought back as it was: the container {container} already trades {symbol} live, as far as can be told with"
-        " the same credentials",
+        "cannot be rolled back: the container {container} already trades {symbol} live, apparently with the"
+        " same credentials",
         container=other_trading.container,
         symbol=mine.symbol,
     )
@@ -145,7 +148,7 @@ def _is_live(record: UpgradeRecord) -> bool:
 
 
 def _trading(instance: str, record: UpgradeRecord, snapshot: FleetSnapshot) -> bot_environment.LiveContainer:
-    """Return an old container as if it traded already."""
+    """Return an old container as if it were trading already."""
     fleet = snapshot.project.fleet
     return bot_environment.LiveContainer(
         instance,

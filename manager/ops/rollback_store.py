@@ -1,6 +1,4 @@
-"""Keeps what is needed to bring an old container back, and brings it back: effects of upgrade_records.py's
-records.
-"""
+"""Keep what is needed to restore an old container, and restore it. The records are in upgrade_records.py."""
 
 from __future__ import annotations
 
@@ -23,9 +21,9 @@ MAX_ENV_BYTES = 1_000_000
 def keep(
     container: Container, fleet: Fleet, engine: Engine, *, image_id: str, config_hash: str, at: str
 ) -> UpgradeRecord:
-    """Keeps the image and the env file of a container that is about to be replaced.
+    """Keep the image and the env file of a container that is about to be replaced.
 
-    Raises ManagerError; nothing is changed then.
+    Raises ManagerError before anything is changed.
     """
     inspected = engine.inspect(container.id)
     tag = upgrade_records.tag_of(fleet, container.image_id)
@@ -47,7 +45,7 @@ def keep(
 
 
 def tidy(steps: Mapping[str, UpgradeRecord], fleet: Fleet, engine: Engine) -> None:
-    """Lets go of the images and env files that no record needs any more."""
+    """Remove the images and env files that no record needs any more."""
     needed = {str(step.definition["Image"]) for step in steps.values()}
     with suppress(EngineError):
         for name in engine.tags(f"{upgrade_records.repository(fleet)}:{upgrade_records.TAG}*"):
@@ -62,9 +60,7 @@ def tidy(steps: Mapping[str, UpgradeRecord], fleet: Fleet, engine: Engine) -> No
 def require_restorable(
     step: UpgradeRecord, instance: str, present: Container | None, fleet: Fleet, engine: Engine
 ) -> None:
-    """Raises ManagerError for what would fail after the stop: old image or folder gone, the old port
-    another's now.
-    """
+    """Raise ManagerError for what would fail after the stop: a missing image or folder, a port in use."""
     try:
         engine.image(str(step.definition["Image"]))
     except NotFound as error:
@@ -91,21 +87,21 @@ def require_restorable(
 
 
 def restore(step: UpgradeRecord, instance: str, fleet: Fleet, engine: Engine, owner: tuple[int, int]) -> str:
-    """Makes the old container again, with its env file; returns its id.
+    """Recreate the old container, with its env file, without starting it; return its id.
 
-    Not started. The new one must be gone.
+    The new one must be removed before.
     """
     state_dir = fleet.instance_state_dir(instance)
     target = fleet.secrets_dir(instance) / env_file.ENV_FILE
     kept = upgrade_records.kept_env(fleet, instance)
     if kept.exists():
         _copy(kept, target, owner)
-    supervisor_state.forget(state_dir)
+    supervisor_state.reset(state_dir)
     return engine.create(fleet.container_name(instance), step.definition)
 
 
 def _copy(source: Path, target: Path, owner: tuple[int, int] | None = None) -> None:
-    """Copies an env file as a whole: 0400, in a 0700 folder."""
+    """Copy an env file atomically: 0400, in a 0700 folder."""
     try:
         data = strict_json.read_bytes(source, MAX_ENV_BYTES, follow=False)
     except FileNotFoundError:  # a container without variables of its own

@@ -1,4 +1,4 @@
-"""One roll-out on its way: batch after batch, each instance watched until it is ready, what fails put back."""
+"""Run a roll-out: batch after batch, watching each instance until it is ready, and rolling back failures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from manager.i18n import Text
 from manager.ops import desired_state, plan, preflight, rollback_store, rollout_plan, wait
 from manager.ops.action import Action, Outcome
 from manager.ops.events import ActionDone, Event, LeftAlone, Warned
-from manager.ops.rollback import purse_problem, put_back, valid
+from manager.ops.rollback import account_problem, restore_old, valid
 from manager.ops.rollout_plan import Watched
 from manager.util import formatting
 from manager.util.polling import wait_until
@@ -30,9 +30,9 @@ STOPPED_BY_FORCE = Text("the fleet was stopped by force meanwhile")
 
 
 class Request(NamedTuple):
-    """What is asked of an upgrade. `canary`, `batch`: None for our own choice.
+    """Hold the options of an upgrade. `canary`, `batch`: None for our own choice.
 
-    `ready`: seconds that each must be healthy without a restart; `healthy_within`: seconds that each may take to become so.
+    `ready`: seconds that each must be healthy without a restart; `healthy_within`: the time limit for that.
     """
 
     selection: Selection = EVERYTHING
@@ -43,17 +43,17 @@ class Request(NamedTuple):
 
 
 class Order(NamedTuple):
-    """Who is upgraded, batch after batch with the canary first, and who is left as it is."""
+    """Hold who is upgraded, in batches with the canary first, and who is left as it is."""
 
     batches: Sequence[Sequence[Action]]
     left: Sequence[Action]
 
 
-RolloutKind = Literal["upgrade", "put back", "not reached", "leave"]
+RolloutKind = Literal["upgrade", "rolled back", "not reached", "leave"]
 
 
 class RolloutAction(NamedTuple):
-    """What a roll-out came to do with one instance, and why."""
+    """Describe what a roll-out did with one instance, and why."""
 
     kind: RolloutKind
     instance: str
@@ -61,7 +61,10 @@ class RolloutAction(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a roll-out. `killed`: the bots that did not end in time. `stopped`: why it did not go on to its end."""
+    """Hold the result of a roll-out.
+
+    `killed`: bots that did not stop in time. `stopped`: why it was ended early.
+    """
 
     snapshot: FleetSnapshot
     outcomes: Sequence[Outcome[RolloutAction]]
@@ -70,7 +73,7 @@ class Result(NamedTuple):
 
     @property
     def exit_code(self) -> int:
-        """The exit code that all of it comes to."""
+        """Return the command's exit code."""
         codes = [exit_code_of(outcome) for outcome in self.outcomes]
         codes += [TIMED_OUT for _outcome in self.killed]
         if isinstance(self.stopped, ManagerError):
@@ -79,14 +82,14 @@ class Result(NamedTuple):
 
 
 def exit_code_of(outcome: Outcome[RolloutAction]) -> int:
-    """Return what one instance's outcome comes to: one that was put back was not upgraded."""
+    """Return the exit code of one instance's outcome: one that was rolled back was not upgraded."""
     if outcome.error is not None:
         return outcome.error.exit_code
-    return FAILED if outcome.action.kind == "put back" else OK
+    return FAILED if outcome.action.kind == "rolled back" else OK
 
 
 class BatchStarted(NamedTuple):
-    """A batch is begun: the first of them, number 1, is the canary."""
+    """Report that a batch has started. Number 1 is the canary."""
 
     number: int
     batches: int
@@ -94,20 +97,20 @@ class BatchStarted(NamedTuple):
 
 
 class Stopping(NamedTuple):
-    """A bot is being stopped, which may take it a minute."""
+    """Report that a bot is being stopped, which may take a minute."""
 
     action: Action
 
 
 class HealthyAfter(NamedTuple):
-    """An upgraded instance is healthy, and is still watched."""
+    """Report that an upgraded instance is healthy, and is still watched."""
 
     instance: str
     seconds: float
 
 
 class Ready(NamedTuple):
-    """An upgraded instance has been healthy for long enough."""
+    """Report that an upgraded instance has been healthy for long enough."""
 
     instance: str
 
@@ -117,7 +120,7 @@ OnRolloutEvent = Callable[[RolloutEvent], object]
 
 
 def planned(session: Session, request: Request, on_event: OnRolloutEvent) -> Order:
-    """Return in which order instances would be upgraded now. Raises ManagerError for all that is wrong with it."""
+    """Return the order in which instances would be upgraded. Raises ManagerError for every problem."""
     snapshot = _look(session, request, on_event)
     return _order(request, snapshot, upgrade_records.load(snapshot.project.fleet))
 
@@ -125,10 +128,10 @@ def planned(session: Session, request: Request, on_event: OnRolloutEvent) -> Ord
 def upgrade(
     session: Session, request: Request, on_event: OnRolloutEvent, *, lock_wait: float = 0.0
 ) -> Result:
-    """Roll out a new image or changed configs. Raises ManagerError for what keeps it from being begun."""
+    """Roll out a new image or changed configs. Raises ManagerError if it cannot be started."""
     fleet = session.project().fleet
     with lock.held(fleet.lock_file, "upgrade", lock_wait) as held:
-        held.settle()
+        held.wait_for_engine()
         snapshot = _look(session, request, on_event)
         rollout = _Rollout(session, request, held, snapshot, on_event)
         return rollout.run(_order(request, snapshot, rollout.records))
@@ -144,7 +147,7 @@ def _look(session: Session, request: Request, on_event: OnRolloutEvent) -> Fleet
 
 
 def _order(request: Request, snapshot: FleetSnapshot, records: upgrade_records.Steps) -> Order:
-    """Return who, and in which order; everything that is wrong with it is an error before the first one is touched."""
+    """Return the batches. Every problem is raised before the first instance is touched."""
     plan_input = snapshot.plan_input
     named = request.selection.named(snapshot.project)
     for instance in named or ():
@@ -157,7 +160,7 @@ def _order(request: Request, snapshot: FleetSnapshot, records: upgrade_records.S
     upgraded: list[str] = []
     for batch in batches:  # the new beside the old ones: at no moment may two share an account
         upgraded += [action.instance for action in batch]
-        beside = snapshot.beside(upgraded, is_upgrade=True)
+        beside = snapshot.conflicts(upgraded, is_upgrade=True)
         problems += [problem for problem in beside if problem not in problems]
     if problems:
         raise ConfigError(problems)
@@ -165,7 +168,7 @@ def _order(request: Request, snapshot: FleetSnapshot, records: upgrade_records.S
 
 
 class _Rollout:
-    """One roll-out on its way: batch after batch, until one fails."""
+    """Run one roll-out, batch after batch, until one fails."""
 
     def __init__(
         self,
@@ -184,7 +187,7 @@ class _Rollout:
         self._stopped: Text | ManagerError | None = None
 
     def run(self, order: Order) -> Result:
-        """Upgrade them all, or as far as it goes well."""
+        """Upgrade all batches, or as far as they succeed."""
         for action in order.left:
             self._note("leave", action.instance, action.cause)
             self._on_event(LeftAlone(action))
@@ -221,14 +224,16 @@ class _Rollout:
         self._note("upgrade", instance, why, ManagerError("{why}", why=why))
 
     def _tidy(self) -> None:
-        """Let go of what nobody can go back to any more."""
+        """Remove records, images and env files that no rollback needs any more."""
         needed = valid(self.records, self._snapshot)
         if needed != upgrade_records.load(self._fleet):
             upgrade_records.save(self._fleet, needed)
         rollback_store.tidy(needed, self._fleet, self._engine)
 
     def _batch(self, batch: Sequence[Action]) -> None:
-        """Upgrade these at the same time, each one stopped before its new one starts; wait until they are ready."""
+        """Upgrade these at the same time, each stopped before its new container starts; wait until they are
+        ready.
+        """
         from manager.ops import prepare
 
         self._require_same_image()
@@ -249,12 +254,12 @@ class _Rollout:
             faults, pending = self._watch(pending, deadline)
 
     def _require_same_image(self) -> None:
-        """Raise ManagerError when somebody has built another image meanwhile: nobody wants half a fleet on each."""
+        """Raise ManagerError if another image was built meanwhile, so that the fleet does not run a mix."""
         if self._engine.image(self._fleet.image_name)["Id"] != self._snapshot.image.id:
             raise ManagerError("the image {image} has changed meanwhile", image=self._fleet.image_name)
 
     def _kept(self, batch: Sequence[Action]) -> dict[str, UpgradeRecord]:
-        """Keep what each of these was before it is touched. One at which a killed upgrade was has been kept already."""
+        """Keep what each of these was before. An interrupted upgrade has kept it already."""
         plan_input, at = self._snapshot.plan_input, formatting.iso(time.time())
         kept = {}
         for instance in (action.instance for action in batch):
@@ -282,7 +287,7 @@ class _Rollout:
         upgrade_records.save(self._fleet, self.records)
 
     def _execute(self, todo: Sequence[Action], context: ExecutionContext) -> dict[str, ManagerError | Text]:
-        """Stop and start. Returns what kept an instance from being started."""
+        """Stop and start. Returns why instances could not be started."""
         from manager.ops import execute
 
         for action in todo:
@@ -295,7 +300,7 @@ class _Rollout:
     def _watch(
         self, pending: dict[str, Watched], deadline: float
     ) -> tuple[dict[str, ManagerError | Text], dict[str, Watched]]:
-        """Wait until all are ready, or one will not be. Returns why those will not be, and those still to be watched."""
+        """Wait until all are ready or one will not be. Returns the failures, and those still watched."""
         began = time.monotonic()
         faults: dict[str, ManagerError | Text] = {}
 
@@ -311,9 +316,9 @@ class _Rollout:
     def _looked_at(
         self, pending: Mapping[str, Watched], deadline: float, began: float
     ) -> tuple[dict[str, ManagerError | Text], dict[str, Watched]]:
-        """Look once at those that are watched. Returns why some will not be ready, and those still to be watched."""
+        """Observe the watched instances once. Returns the failures, and those still watched."""
         self._snapshot, now = self._session.look_again(self._snapshot), time.monotonic()
-        if self._held.was_passed():
+        if self._held.was_overridden():
             return dict.fromkeys(pending, STOPPED_BY_FORCE), {}
         watched = {}
         for instance, before in pending.items():
@@ -321,11 +326,11 @@ class _Rollout:
             watched[instance] = after = before.next(view, now, self._request.ready, deadline)
             if before.healthy_since is None and after.healthy_since is not None:
                 self._on_event(HealthyAfter(instance, now - began))
-        self._done([instance for instance, each in watched.items() if each.result == "ready"])
+        self._done([instance for instance, state in watched.items() if state.result == "ready"])
         faults: dict[str, ManagerError | Text] = {
-            instance: each.result for instance, each in watched.items() if isinstance(each.result, Text)
+            instance: state.result for instance, state in watched.items() if isinstance(state.result, Text)
         }
-        return faults, {instance: each for instance, each in watched.items() if each.result is None}
+        return faults, {instance: state for instance, state in watched.items() if state.result is None}
 
     def _done(self, ready: Sequence[str]) -> None:
         if not ready:
@@ -334,14 +339,14 @@ class _Rollout:
             self._on_event(Ready(instance))
             self._note("upgrade", instance, Text("ready"))
         self._save({instance: self.records[instance]._replace(phase="done") for instance in ready})
-        memory = self._snapshot.project.memory
+        state = self._snapshot.project.fleet_state
         accepted: dict[str, RejectedRevision | None] = {
-            instance: None for instance in ready if memory.of(instance).refused
+            instance: None for instance in ready if state.of(instance).refused
         }
-        desired_state.remember(self._fleet, lambda present: present.with_refused(accepted))
+        desired_state.save_state(self._fleet, lambda present: present.with_refused(accepted))
 
     def _take_back(self, faults: Mapping[str, ManagerError | Text], before: upgrade_records.Steps) -> None:
-        """Put back what failed, and stop the roll-out."""
+        """Roll back what failed, and stop the roll-out."""
         first = next(iter(faults))
         self._stop(Text("{id}: {why}", id=first, why=faults[first]))
         todo = []
@@ -351,20 +356,20 @@ class _Rollout:
                 self._snapshot.plan_input.containers.get(instance),
                 self.records.get(instance),
             )
-            if record is None or self._held.was_passed():
+            if record is None or self._held.was_overridden():
                 continue
             if container is not None and container.id == record.container and container.is_up:
                 self.records.pop(instance)
                 self._save({instance: before[instance]} if instance in before else {})
-                self._note_failed(instance, Text("{why}; it runs on as it was", why=why))
-            elif problem := purse_problem(instance, record, self._snapshot):
+                self._note_failed(instance, Text("{why}; its old container was left running", why=why))
+            elif problem := account_problem(instance, record, self._snapshot):
                 self._note_failed(instance, Text("{why}; {problem}", why=why, problem=problem))
             else:
                 todo.append(Action("rollback", instance, Text("{why}", why=why)))
         self._restore(todo, {instance: str(why) for instance, why in faults.items()})
 
     def _restore(self, todo: Sequence[Action], why: Mapping[str, str]) -> None:
-        self._snapshot, outcomes = put_back(
+        self._snapshot, outcomes = restore_old(
             self._session, self._held, self._snapshot, self.records, todo, why, self._on_event
         )
         self._killed += [outcome for outcome in outcomes if outcome.was_killed]
@@ -375,13 +380,13 @@ class _Rollout:
             if error is not None:
                 self._note_failed(instance, Text("{why}; {error}", why=why[instance], error=error))
             else:
-                self._note("put back", instance, Text("{why}", why=why[instance]))
+                self._note("rolled back", instance, Text("{why}", why=why[instance]))
         self._snapshot, late = wait.until_healthy(
             self._session, self._snapshot, back, self._request.healthy_within, self._on_event
         )
         for instance in late:
-            cause = Text("{why}; as it was it is not healthy either", why=why[instance])
-            self._note("put back", instance, cause)
+            cause = Text("{why}; after the rollback it is not healthy either", why=why[instance])
+            self._note("rolled back", instance, cause)
 
     def _stop(self, why: ManagerError | Text) -> None:
         self._stopped = self._stopped or why

@@ -1,4 +1,4 @@
-"""A roll-out: who is upgraded, in which order, when one counts as ready, and who can be brought back. Pure."""
+"""Plan a roll-out: who is upgraded, in which order, when one is ready, and who can be rolled back. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from manager.fleet.snapshot import Drift, PlanInput
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
 from manager.ops.action import Action
-from manager.ops.plan import left_refused, left_stopped, left_with_image
+from manager.ops.plan import left_refused, left_stopped, left_with_image, left_without_container
 
 BATCHES = 10
-"""Where nobody says how large a batch is: after the canary, a tenth of the fleet at a time."""
+"""Without --batch, a tenth of the fleet is upgraded at a time, after the canary."""
 
 GIVEN_UP = frozenset({"restarting", "failed", "completed", "stopped", "missing", "orphan"})
-"""States in which a bot that was just upgraded has ended, once or for good."""
+"""States in which a bot that was just upgraded has ended, temporarily or permanently."""
 
 INTERRUPTED = Text("its upgrade was interrupted")
 CAUSES: Mapping[Drift, Text] = {
@@ -29,75 +29,81 @@ CAUSES: Mapping[Drift, Text] = {
 
 
 class Plan(NamedTuple):
-    """Who is upgraded, and who is left as it is. A `leave` among `todo` is only watched: its new container runs already."""
+    """Hold who is upgraded, and who is left.
+
+    A `leave` among `todo` is only watched: its new container runs already.
+    """
 
     todo: list[Action]
     left: list[Action]
 
 
 def plan(plan_input: PlanInput, steps: Mapping[str, UpgradeRecord], named: Sequence[str] | None) -> Plan:
-    """Those that differ from their config or run an older image, and those at which a killed upgrade was.
+    """Plan to upgrade what differs from its config or its image, and what an interrupted upgrade left.
 
-    Nothing that does not run is started by an upgrade.
+    An upgrade starts nothing that does not run.
     """
-    found = Plan([], [])
-    for each in plan_input.wanted if named is None else named:
-        is_going = each in steps and steps[each].phase == "going"
-        action = _one(plan_input, each, is_named=named is not None, is_going=is_going)
+    result = Plan([], [])
+    for instance in plan_input.wanted if named is None else named:
+        is_going = instance in steps and steps[instance].phase == "going"
+        action = _one(plan_input, instance, is_named=named is not None, is_going=is_going)
         if action is not None:
             is_watched = action.kind != "leave" or action.cause == INTERRUPTED
-            (found.todo if is_watched else found.left).append(action)
-    return found
+            (result.todo if is_watched else result.left).append(action)
+    return result
 
 
-def _one(plan_input: PlanInput, each: str, *, is_named: bool, is_going: bool) -> Action | None:
-    container, verdict, drift = (
-        plan_input.containers.get(each),
-        plan_input.verdicts.get(each),
-        plan_input.drift(each),
+def _one(plan_input: PlanInput, instance: str, *, is_named: bool, is_going: bool) -> Action | None:
+    container, status, drift = (
+        plan_input.containers.get(instance),
+        plan_input.statuses.get(instance),
+        plan_input.drift(instance),
     )
-    if plan_input.runs_elsewhere(each) and verdict is not None:
-        return Action("leave", each, verdict.why or Text("{why}", why=verdict.word))
-    if plan_input.is_stopped_by_wish(each) and (is_going or container is None):
-        return left_stopped(plan_input, each)
+    if plan_input.runs_elsewhere(instance) and status is not None:
+        return Action("leave", instance, status.why or Text("{why}", why=status.detail))
+    if plan_input.is_stopped_by_wish(instance) and (is_going or container is None):
+        return left_stopped(plan_input, instance)
     if is_going:
-        return _interrupted(plan_input, each)
+        return _interrupted(plan_input, instance)
     if container is None:
-        return Action("leave", each, Text("no container; `manager up {id}` creates it", id=each))
-    if (refused := plan_input.refusal_with_image(each)) and not is_named:
-        return left_refused(each, refused)
+        if rejected := plan_input.refusal(instance):
+            return left_without_container(instance, rejected)
+        return Action("leave", instance, Text("no container; `manager up {id}` creates it", id=instance))
+    if (refused := plan_input.refusal_with_image(instance)) and not is_named:
+        return left_refused(instance, refused)
     if not drift:
-        return Action("leave", each, Text("nothing to upgrade")) if is_named else None
+        return Action("leave", instance, Text("nothing to upgrade")) if is_named else None
     if not container.is_up or container.engine_state == "paused":
         cause = Text(
-            "it does not run and is not started by this; `manager up --recreate {id}` starts it as it is to be", id=each
-        )  # fmt: skip
-        return Action("leave", each, cause)
-    if verdict is not None and verdict.state in {"failed", "completed"} and not is_named:
-        cause = Text(
-            "{state}; `manager upgrade {id}` upgrades and starts it", state=Text(verdict.state), id=each
+            "not running, and an upgrade starts nothing; `manager up --recreate {id}` starts it upgraded",
+            id=instance,
         )
-        return Action("leave", each, cause)
+        return Action("leave", instance, cause)
+    if status is not None and status.state in {"failed", "completed"} and not is_named:
+        cause = Text(
+            "{state}; `manager upgrade {id}` upgrades and starts it", state=Text(status.state), id=instance
+        )
+        return Action("leave", instance, cause)
     if "image" in drift and plan_input.refused_image and not is_named:
-        return left_with_image(each, *plan_input.refused_image)
-    return Action("recreate", each, Text("{causes}", causes=_Causes(drift)))
+        return left_with_image(instance, *plan_input.refused_image)
+    return Action("recreate", instance, Text("{causes}", causes=_Causes(drift)))
 
 
 class _Causes(NamedTuple):
-    """Several causes in the reader's language."""
+    """Join several causes, translated when shown."""
 
     drift: list[Drift]
 
     def __str__(self) -> str:
-        return ", ".join(str(CAUSES[each]) for each in self.drift)
+        return ", ".join(str(CAUSES[drift]) for drift in self.drift)
 
 
-def _interrupted(plan_input: PlanInput, each: str) -> Action:
-    if each not in plan_input.containers:
-        return Action("create", each, INTERRUPTED)
-    if {"config", "image"}.intersection(plan_input.drift(each)):
-        return Action("recreate", each, INTERRUPTED)
-    return Action("leave" if plan_input.is_up(each) else "start", each, INTERRUPTED)
+def _interrupted(plan_input: PlanInput, instance: str) -> Action:
+    if instance not in plan_input.containers:
+        return Action("create", instance, INTERRUPTED)
+    if {"config", "image"}.intersection(plan_input.drift(instance)):
+        return Action("recreate", instance, INTERRUPTED)
+    return Action("leave" if plan_input.is_up(instance) else "start", instance, INTERRUPTED)
 
 
 def batches(
@@ -107,17 +113,19 @@ def batches(
     canary: str | None = None,
     size: int | None = None,
 ) -> list[list[Action]]:
-    """The canary alone, then the others. What was interrupted comes first; paper before live, healthy before sick: a canary
-    that was sick before tells nothing, and one on paper costs nothing. Raises UsageError for a canary that is not upgraded.
+    """Return the canary alone, then the others in batches. Raises UsageError if the canary is not upgraded.
+
+    Interrupted upgrades come first, then paper before live and healthy before unhealthy: an unhealthy canary
+    proves nothing, and one on paper costs nothing.
     """
 
     def rank(action: Action) -> tuple[bool, bool, bool, bool, str]:
-        container, verdict = (
+        container, status = (
             plan_input.containers.get(action.instance),
-            plan_input.verdicts.get(action.instance),
+            plan_input.statuses.get(action.instance),
         )
         is_live = container is not None and container.mode == "live"
-        is_sick = verdict is None or verdict.state != "running"
+        is_sick = status is None or status.state != "running"
         is_new = action.instance not in interrupted
         return action.instance != canary, is_new, is_live, is_sick, action.instance
 
@@ -130,8 +138,12 @@ def batches(
 
 
 def port_problems(todo: Iterable[Action], plan_input: PlanInput) -> list[Problem]:
-    """What would fail in the middle: an instance that is to get the port of another one that still has it."""
-    holders = {each.web_port: each.instance for each in plan_input.containers.values() if each.is_up}
+    """Return conflicts that would fail midway: instances whose new port another one still has."""
+    holders = {
+        container.web_port: container.instance
+        for container in plan_input.containers.values()
+        if container.is_up
+    }
     problems = []
     for action in todo:
         wanted = plan_input.wanted.get(action.instance)
@@ -141,34 +153,44 @@ def port_problems(todo: Iterable[Action], plan_input: PlanInput) -> list[Problem
                 Problem.at(
                     f"config: {action.instance}",
                     "daemon_config.web_port",
-                    "{port} is the port that {holder} has now; ports move from one to another with `manager up {id} {holder}`",
-                    port=wanted.web_port, holder=holder, id=action.instance,
+                    "port {port} is still used by {holder}; to move ports between instances, run `manager"
+                    " up {id} {holder}`",
+                    port=wanted.web_port,
+                    holder=holder,
+                    id=action.instance,
                 )
-            )  # fmt: skip
+            )
     return problems
 
 
 class Watched(NamedTuple):
-    """One instance on its way to being ready. Times on one clock, in seconds."""
+    """Track one instance until it is ready. Times are monotonic seconds."""
 
     healthy_since: float | None = None
     result: Literal["ready"] | Text | None = None
-    """Ready; why it will not be; None while nobody knows."""
+    """Ready, or why it will not be; None while undecided."""
 
     def next(self, view: Instance, now: float, ready: float, deadline: float) -> Watched:
-        """After one more look: healthy without a break, and without a restart, for `ready` seconds is ready.
+        """Return the state after another snapshot: ready after `ready` seconds of health without a restart.
 
-        A degraded bot, whose exchange is away, is neither ready nor failed, however long that takes.
+        A bot that cannot trade, for instance while its exchange is down, is neither ready nor failed.
         """
-        state, said = view.verdict.state, view.supervision
-        is_its = said is not None and view.container is not None and said.container == view.container.id
-        if state in GIVEN_UP or (said is not None and is_its and said.restarts_total):
+        state, supervisor = view.status.state, view.supervisor
+        is_its = (
+            supervisor is not None
+            and view.container is not None
+            and supervisor.container == view.container.id
+        )
+        if state in GIVEN_UP or (supervisor is not None and is_its and supervisor.restarts_total):
             why = display.cause(view) or Text(state)
             return self._replace(result=Text("it is {state} ({why})", state=Text(state), why=why))
-        if state == "running" and said is not None and is_its and said.health_condition is not None:
-            return (
-                Watched()
-            )  # it cannot trade now, and neither can the one before it: nothing is proved either way
+        if (
+            state == "running"
+            and supervisor is not None
+            and is_its
+            and supervisor.health_condition is not None
+        ):
+            return Watched()  # it cannot trade now, nor could the old one: this proves nothing
         since = (self.healthy_since or now) if state == "running" else None
         if since is not None and now - since >= ready:
             return Watched(since, "ready")
@@ -181,18 +203,18 @@ class Watched(NamedTuple):
 def rollbacks(
     plan_input: PlanInput, steps: Mapping[str, UpgradeRecord], named: Sequence[str] | None
 ) -> list[Action]:
-    """Brings back what was before the last upgrade. What does not run is made again and stays down."""
+    """Plan to restore what was before the last upgrade. What does not run is recreated and stays down."""
     actions = []
-    for each in sorted(steps) if named is None else named:
-        step, container = steps.get(each), plan_input.containers.get(each)
+    for instance in sorted(steps) if named is None else named:
+        step, container = steps.get(instance), plan_input.containers.get(instance)
         if step is None:
-            actions.append(Action("leave", each, Text("there is no upgrade to go back from")))
+            actions.append(Action("leave", instance, Text("there is no upgrade to roll back")))
         elif container is not None and step.is_old(container) and (container.is_up or step.phase != "going"):
             if named is not None:
-                actions.append(Action("leave", each, Text("it is what it was before its last upgrade")))
+                actions.append(Action("leave", instance, Text("already rolled back")))
         else:
-            was_going = step.phase == "going" and not plan_input.is_stopped_by_wish(each)
-            stays_down = not plan_input.is_up(each) and not was_going
-            cause = Text("stays down, as it is") if stays_down else Text("asked for")
-            actions.append(Action("rollback", each, cause, stays_down=stays_down))
+            was_going = step.phase == "going" and not plan_input.is_stopped_by_wish(instance)
+            stays_down = not plan_input.is_up(instance) and not was_going
+            cause = Text("not running, so it stays stopped") if stays_down else Text("requested")
+            actions.append(Action("rollback", instance, cause, stays_down=stays_down))
     return actions

@@ -1,4 +1,4 @@
-"""Stops one container: the one way that a halt, a stop and a recreation share."""
+"""Stop one container. Halts, stops and recreations all use this."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from manager.config.fleet import Fleet
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import ManagerError, NotFound
-from manager.fleet import supervisor_state
+from manager.fleet import bot_report, supervisor_state
 from manager.i18n import Text
 from manager.ops.action import Action, Outcome
 
@@ -16,7 +16,7 @@ SIGKILLED = 137
 
 
 def stop(container: Container, fleet: Fleet, engine: Engine) -> Outcome[Action]:
-    """Stop the container and return how its bot ended. Never raises ManagerError: an error says why it may still run."""
+    """Stop the container and return how its bot stopped. Never raises ManagerError: it is in the outcome."""
     began = time.monotonic()
     killed, error = False, None
     try:
@@ -28,19 +28,19 @@ def stop(container: Container, fleet: Fleet, engine: Engine) -> Outcome[Action]:
         error = caught
     state_dir = fleet.instance_state_dir(container.instance)
     return Outcome(
-        Action("stop", container.instance, Text("asked for")),
+        Action("stop", container.instance, Text("requested")),
         time.monotonic() - began,
         error,
         killed,
         supervisor_state.open_orders_left(state_dir),
-        supervisor_state.position_left(state_dir),
+        bot_report.position_left(state_dir),
     )
 
 
 def was_killed(container: Container, fleet: Fleet, engine: Engine) -> bool:
-    """Return whether a container that is down now, or its bot, had to be killed. Raises EngineError.
+    """Return whether a stopped container, or its bot, had to be killed. Raises EngineError.
 
-    The supervisor's last word tells; where it could say none, the container's exit code.
+    The supervisor's last state tells; without one, the container's exit code.
     """
     state = supervisor_state.read(fleet.instance_state_dir(container.instance))
     if (

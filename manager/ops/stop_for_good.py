@@ -1,7 +1,8 @@
-"""What `halt`, `stop` and `down` do so that nobody undoes them: marks before the deed, and a look at the starts that were under way.
+"""Ensure that nothing undoes a `halt`, `stop` or `down`: set halt marks first, then wait for starts in
+progress.
 
-None of them is refused for a lock that another manager holds. What that one has begun to start is found: it holds the lock of
-starts from before its look at the marks until after its second one.
+None of them waits for a lock that another manager holds. What that manager is starting is detected: it holds
+the start lock from before its first check of the marks until after its second one.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from manager.fleet.halt_mark import By
 from manager.i18n import Text
 
 STARTS_END_WITHIN_S = 120.0
-"""An engine that is busy takes a minute for a start; the manager of an earlier version that waits for the lock may wait longer."""
+"""A busy engine takes a minute for a start; a manager of an earlier version may wait longer for the lock."""
 
 
 class Starts:
-    """The starts that were under way when the marks were made."""
+    """Track the starts that were in progress when the marks were set."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -29,35 +30,38 @@ class Starts:
         self._deadline = time.monotonic() + STARTS_END_WITHIN_S
 
     def have_ended(self) -> bool:
-        """Whether none of them can bring anything up any more. Look at the containers after this, not before."""
+        """Return whether none of them can start anything any more.
+
+        Observe the containers after this, not before.
+        """
         if self._unaware:
             self._unaware.intersection_update(lock.unaware_of_marks(self._fleet.lock_file))
         return not self._unaware and start_lock.have_ended(self._fleet)
 
     @property
     def are_too_slow(self) -> bool:
-        """Whether they have been waited for long enough."""
+        """Return whether the time limit has passed."""
         return time.monotonic() > self._deadline
 
     def error(self) -> ManagerError:
-        """What is said then."""
+        """Return the error for that."""
         pids = ", ".join(str(pid) for pid in sorted(self._unaware))
         who = Text("process {pids}", pids=pids) if pids else Text("another manager")
-        return ManagerError("{who} may still start bots: end it, and give the command again", who=who)
+        return ManagerError("{who} may still start bots; stop it, and run the command again", who=who)
 
 
 class Marked(NamedTuple):
-    """The instances that bear a mark now. `error`: why others do not."""
+    """Hold the instances that have a mark now. `error`: why others do not."""
 
     instances: Collection[str]
     error: ManagerError | None = None
 
 
 def mark_all(fleet: Fleet, by: By, named: Iterable[str] | None = None) -> Marked:
-    """Mark these instances, None for all that have a folder; a halt of all also marks those that come later. Never raises."""
+    """Mark these instances, or all that have a folder. A halt of all also marks future ones. Never raises."""
     there = halt_mark.folders(fleet)
     marked, error = [], None
-    for instance in there if named is None else [each for each in named if each in there]:
+    for instance in there if named is None else [instance for instance in named if instance in there]:
         did_run = supervisor_state.has_bot(fleet.instance_state_dir(instance)) if by == "halt" else None
         try:
             halt_mark.make(fleet, instance, by, did_run=did_run)

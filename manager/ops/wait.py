@@ -1,4 +1,4 @@
-"""Waits for instances to become healthy, by reading what their supervisors write."""
+"""Wait for instances to become healthy, by reading their supervisors' state files."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ if TYPE_CHECKING:
 
 POLL_S = 0.25
 HEARD_WITHIN_S = 3.0
-"""A supervisor starts its bot within 0.2 s, on a busy machine within a few."""
+"""A supervisor starts its bot within 0.2 s, or a few seconds on a busy machine."""
 FEW = 10
 MANY_HEARD_WITHIN_S = 0.5
-"""A fleet that starts takes the CPUs for longer than anybody should wait for its last supervisors."""
+"""A starting fleet is busy for longer than a user should wait for the last supervisors."""
 HEARD_POLL_S = 0.002
-"""For each that is still to be heard: to look for a hundred again and again would take the CPU that they need."""
+"""Per pending instance: polling a hundred continuously would take the CPU that they need."""
 SETTLED = frozenset({"running", "failed", "completed", "stopped", "missing"})
 
 
 def until_healthy(
     session: Session, snapshot: FleetSnapshot, ids: list[str], timeout: float, on_event: OnEvent
 ) -> tuple[FleetSnapshot, list[str]]:
-    """Wait until every instance is running, or can no longer become so. Returns the last look, and those that are not running."""
+    """Wait until every instance is running, or can no longer become so.
+
+    Returns a snapshot, and those not running.
+    """
     settled: set[str] = set()
 
     def are_settled() -> bool:
@@ -36,23 +39,23 @@ def until_healthy(
         snapshot = session.look_again(snapshot)
         for instance in ids:
             view = snapshot.views[instance]
-            if instance not in settled and view.verdict.state in SETTLED:
+            if instance not in settled and view.status.state in SETTLED:
                 settled.add(instance)
-                if view.verdict.state == "running":
+                if view.status.state == "running":
                     fleet = snapshot.project.fleet
                     on_event(Healthy(instance, fleet.web_address(view.web_port) if view.web_port else ""))
         return settled.issuperset(ids)
 
     wait_until(are_settled, time.monotonic() + timeout, POLL_S)
     return snapshot, [
-        instance for instance in ids if snapshot.views[instance].verdict.state not in {"running", "completed"}
+        instance for instance in ids if snapshot.views[instance].status.state not in {"running", "completed"}
     ]
 
 
 def until_heard(fleet: Fleet, ids: list[str]) -> None:
-    """Wait a moment until the supervisors of instances just started have said which process the bot is.
+    """Wait briefly until the supervisors of just started instances have reported their bots' pids.
 
-    Readers of the export decide by its pid who is alive, and nobody may look at the fleet again for hours.
+    Programs that read the export decide by the pid who is alive, and it may not be written again for hours.
     """
     pending = set(ids)
 

@@ -30,7 +30,7 @@ from tests.fakes.engine import FakeEngine
 IMAGE = "desk-bot:local"
 REAL_SLEEP = time.sleep
 VARYING = (
-    (r"config [0-9a-f]{8}, image [0-9a-f]{8}", "config HASH, image HASH"),
+    (r"config [0-9a-f]{8} with image [0-9a-f]{8}", "config HASH with image HASH"),
     (r"container [0-9a-f]{12}", "container ID"),
     (r"`docker stop [0-9a-f]{12}`", "`docker stop ID`"),
     (r"pid \d+", "pid PID"),
@@ -53,7 +53,9 @@ class Inline(Thread):
 
 
 class CtrlC:
-    """A person's Ctrl-C, pressed in the middle of a call, while another one waits in `wait` to go on after it."""
+    """A person's Ctrl-C, pressed in the middle of a call, while another one waits in `wait` to go on after
+    it.
+    """
 
     def __init__(self) -> None:
         self._is_other_there, self._is_noted = Event(), Event()

@@ -335,7 +335,7 @@ class FakeEngine(Engine):
             self._streams.append(stream := FakeEvents(list(label_filters)))
             return stream
 
-    def remembers(self, since: float, until: float) -> bool:
+    def has_events_between(self, since: float, until: float) -> bool:
         with self._asked("remembers", is_change=False), self._lock:
             return any(since <= at <= until for at in self._told)
 

@@ -36,7 +36,7 @@ def test_only_what_the_engines_death_left_down_is_put_back(
         fleet.docker("stop", fleet.container("theirs"))
         as_wished = {"one": "running", "two": "running", "idle": "stopped", "theirs": "stopped"}
         with watching(fleet) as watch, bots.watched(fleet) as seen:
-            until_said(receiver, "theirs is stopped, and not by the manager")
+            until_said(receiver, "theirs was stopped, but not by the manager")
             for _time in range(3 if is_long else 1):
                 before = {each: bots.pids(fleet, each) for each in ("one", "two")}
                 engine.kill()
@@ -45,7 +45,7 @@ def test_only_what_the_engines_death_left_down_is_put_back(
                 bots.until(fleet, "running", "one", "two")
                 assert fleet.states() == as_wished
             eventually(
-                lambda: receiver.said("the engine died and came back; started again: ", "one", "two"),
+                lambda: receiver.said("the engine crashed and came back; started again: ", "one", "two"),
                 what="it is said",
             )
             receiver.posts.clear()
@@ -62,6 +62,9 @@ def test_only_what_the_engines_death_left_down_is_put_back(
             assert watch.process.poll() is None
         assert set(seen.most.values()) == {1}
     note(
-        "dockerd dies under `watch`", "SIGKILL of dockerd alone; SIGTERM", 4 if is_long else 2,
-        "what ran is put back and said; what `manager stop` or `docker stop` stopped stays down; never two bots",
-    )  # fmt: skip
+        "dockerd dies under `watch`",
+        "SIGKILL of dockerd alone; SIGTERM",
+        4 if is_long else 2,
+        "what ran is put back and said; what `manager stop` or `docker stop` stopped stays down; never two"
+        " bots",
+    )

@@ -75,11 +75,13 @@ def test_a_looping_reader_sees_only_whole_files(project: Project, note: Note, is
                 project.manager(*command)
             writers = [
                 subprocess.Popen(
-                    project.command("export", "--lock-wait", "60"), cwd=project.folder, stdout=subprocess.DEVNULL,
+                    project.command("export", "--lock-wait", "60"),
+                    cwd=project.folder,
+                    stdout=subprocess.DEVNULL,
                     env={**os.environ, **project.environ},
                 )
                 for _ in range(WRITERS)
-            ]  # fmt: skip
+            ]
             for writer in writers[:4]:
                 time.sleep(0.1)
                 writer.kill()
@@ -105,12 +107,12 @@ def test_a_looping_reader_sees_only_whole_files(project: Project, note: Note, is
     "content",
     [b"", b"{", b"[1]", b'{"one": ', b"\xff\xfe{}", b"\0" * 4096, b'{"a": 1, "a": 2}', b"[" * 100_000],
     ids=["empty", "cut", "list", "half", "utf16", "nul", "doubled", "deep"],
-)  # fmt: skip
+)
 def test_a_broken_file_is_put_aside(offline: Project, content: bytes) -> None:
     offline.export_file.parent.mkdir(parents=True)
     offline.export_file.write_bytes(content)
     done = offline.manager("export")
-    assert "could not be parsed and was put aside as instances.json.unreadable-" in done.err
+    assert "could not be parsed and was moved to instances.json.unreadable-" in done.err
     aside = [path for path in offline.export_file.parent.iterdir() if ".unreadable-" in path.name]
     assert [path.read_bytes() for path in aside] == [content]
     assert offline.instances() == {}
@@ -120,7 +122,7 @@ def test_ps_says_that_it_put_a_broken_file_aside(project: Project, note: Note) -
     bots.add(project, "one", 0)
     project.manager("up")
     project.export_file.write_text("{broken")
-    assert "was put aside as instances.json.unreadable-" in project.manager("ps").err
+    assert "was moved to instances.json.unreadable-" in project.manager("ps").err
     assert project.instances().keys() == {"one"}
     note(
         "instances.json is empty, cut, foreign, binary, doubled, deep",

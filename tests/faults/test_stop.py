@@ -43,9 +43,9 @@ def test_a_bot_that_had_to_be_killed_is_named_with_its_orders(project: Project, 
     bots.add(project, "mute", 2, "mute", daemon_config=quick)
     project.manager("up", "--wait")
     done = project.manager("stop", code=6)
-    assert "deaf did not end in time and was killed; it reported 7 open orders left" in done.err
+    assert "deaf did not stop in time and was killed; it reported 7 open orders left" in done.err
     assert (
-        "mute did not end in time and was killed; it did not report its orders: look at the exchange"
+        "mute did not stop in time and was killed; it did not report its orders: check the exchange"
         in done.err
     )
     assert "well" not in done.err

@@ -78,7 +78,7 @@ def test_a_sigterm_that_it_ignores_ends_in_a_kill_that_is_said(foreign: Project)
     foreign.manager("up", "--wait", environ={"FOREIGN_DEAF_S": "3600"})
     done = foreign.manager("stop", "theirs", code=6)
     assert (
-        "theirs did not end in time and was killed; it did not report its orders: look at the exchange"
+        "theirs did not stop in time and was killed; it did not report its orders: check the exchange"
         in done.err
     )
     assert foreign.supervisor("theirs")["last_exit"]["killed"] is True
@@ -93,9 +93,12 @@ def test_an_early_exit_0_can_be_called_a_crash(foreign: Project) -> None:
         ("codes", 2, {"crash_exit_codes": [0]}),
     ):
         foreign.add(
-            instance, port, metadata={"exchange": "anything", "strategy": "martingale"},
-            daemon_config={**quick, **extra}, strategy_config={"duration": 1},
-        )  # fmt: skip
+            instance,
+            port,
+            metadata={"exchange": "anything", "strategy": "martingale"},
+            daemon_config={**quick, **extra},
+            strategy_config={"duration": 1},
+        )
     foreign.manager("up")
     eventually(
         lambda: foreign.states() == {"plain": "completed", "strict": "failed", "codes": "failed"},

@@ -62,7 +62,7 @@ def test_what_is_left_at_the_exchange_is_asked_and_named(desk: Project, fake: Fa
     assert {each: found[each]["how"] for each in found} == {"live_01": "stopped", "paper_01": "stopped"}
     assert (found["live_01"]["open_orders_at_exchange"], found["live_01"]["orders_of_others"]) == (0, 1)
     assert not found["paper_01"]["asked"]
-    assert desk.manager("up").out.count("halted; `manager resume` brings back what ran") == 2
+    assert desk.manager("up").out.count("halted; `manager resume` starts what ran") == 2
     assert {each["halted"] for each in desk.ps().values()} == {True}
 
     desk.manager("resume", "--wait")
@@ -115,9 +115,11 @@ def test_a_halt_that_is_killed_in_the_middle_forgets_nothing(project: Project) -
     project.manager("stop", "c")
     remembered = Path(project.folder, "volumes", "state", "fleet.json")
     with subprocess.Popen(
-        project.command("halt"), cwd=project.folder, env={**os.environ, **project.environ},
+        project.command("halt"),
+        cwd=project.folder,
+        env={**os.environ, **project.environ},
         stdout=subprocess.DEVNULL,
-    ) as halt:  # fmt: skip
+    ) as halt:
         eventually(lambda: '"halted": "ran"' in remembered.read_text(), what="the list is written")
         halt.send_signal(signal.SIGKILL)
     project.manager("halt")

@@ -1,4 +1,7 @@
-"""Logs through rotation, recreation and `down`; a screen that leaves nothing behind; into a container. On a real engine."""
+"""Logs through rotation, recreation and `down`; a screen that leaves nothing behind; into a container.
+
+On a real engine.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ SETTINGS = 'bot_dir = "its-own"\n[container]\nlog_max_size_mb = 1\nlog_max_files
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Project]:
-    """One instance of a bot that prints what it is told, up and healthy, whose engine log holds two megabytes."""
+    """One instance of a bot that prints what it is told, up and healthy, whose engine log holds two
+    megabytes.
+    """
     with a_project(tmp_path / "project", build_fault_image(), SETTINGS) as made:
         bots.add(made, "bot_01", 0, metadata={"tags": ["main"]})
         made.manager("up", "--wait")
@@ -149,13 +154,13 @@ def test_into_a_container_and_to_its_page(fleet: Project) -> None:
     fleet.manager("stop")
     for command in (["exec", "bot_01", "ls"], ["open", "bot_01"]):
         assert (
-            "bot_01 is not running (stopped); start it: `manager start bot_01`"
+            "bot_01 is not running (stopped); start it with `manager start bot_01`"
             in fleet.manager(*command, code=1).err
         )
     assert "did you mean bot_01" in fleet.manager("exec", "bot_1", "ls", code=2).err
     environ = {"PATH": str(fleet.folder)}
     fleet.manager("start")
-    assert "there is no docker command" in fleet.manager("exec", "bot_01", "ls", environ=environ, code=1).err
+    assert "needs the docker command" in fleet.manager("exec", "bot_01", "ls", environ=environ, code=1).err
 
 
 def on_terminal(fleet: Project, *args: str, until: str = "", timeout: float = 60) -> tuple[str, int]:

@@ -1,4 +1,6 @@
-"""Roll-outs on a real engine: new images good and bad, changed configs, a manager that is killed in the middle."""
+"""Roll-outs on a real engine: new images good and bad, changed configs, a manager that is killed in the
+middle.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,13 @@ def new_image(project: Project, line: str) -> str:
     """Gives the fleet an image that differs from the one it has by this line; its id."""
     name = f"{project.name}-bot:local"
     subprocess.run(
-        ["docker", "build", "-q", "-t", name, "-"], input=f"FROM {name}\n{line}\n", text=True, check=True,
-        capture_output=True, env={**os.environ, "DOCKER_BUILDKIT": "1"},
-    )  # fmt: skip
+        ["docker", "build", "-q", "-t", name, "-"],
+        input=f"FROM {name}\n{line}\n",
+        text=True,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "DOCKER_BUILDKIT": "1"},
+    )
     return project.docker("image", "inspect", "-f", "{{.Id}}", name).strip()
 
 
@@ -65,7 +71,7 @@ def test_a_good_image_goes_out_one_by_one_and_comes_back(project: Project) -> No
     assert "a: left alone: rolled back (" in project.manager("up", "--recreate", "a").out
     project.manager("restart", "a", "--wait")
     assert facts(project, "a")["image"] == before["a"]["image"]
-    assert "it is what it was before its last upgrade" in project.manager("rollback", "a").out
+    assert "already rolled back" in project.manager("rollback", "a").out
     project.manager("stop", "b")
     project.manager("rollback", "b")
     assert project.states()["b"] == "stopped"
@@ -81,13 +87,13 @@ def test_a_bad_one_is_put_back_with_image_and_config_and_stops_the_roll_out(proj
     project.change("a", daemon_config={"memory_limit_mb": 300})
     done = project.manager("upgrade", "--ready", "0.5", code=1)
     assert "not reached: b, c" in done.out
-    assert "error: a: put back: it is restarting (exit code 1)" in done.err
+    assert "error: a: rolled back: it is restarting (exit code 1)" in done.err
     assert {each: facts(project, each) for each in "bc"} == {each: before[each] for each in "bc"}
     assert facts(project, "a") == {**before["a"], "id": facts(project, "a")["id"]}
     assert project.states() == {"a": "running", "b": "running", "c": "running"}
     said = project.manager("up", "--recreate").out
     assert "a: left alone: rolled back (" in said
-    assert "b: left alone: the new image was refused by a (" in said
+    assert "b: left alone: the new image was rejected on a (" in said
     assert set(results(project, 0).values()) == {"left"}
 
     project.docker("tag", before["a"]["image"], f"{project.name}-bot:local")
@@ -108,9 +114,11 @@ def test_a_killed_upgrade_is_finished_or_undone(project: Project, way_on: str) -
     new = new_image(project, f"{GOOD}3")
     history = Path(project.folder, "volumes", "state", "history.json")
     with subprocess.Popen(
-        project.command("upgrade", "--ready", "60"), cwd=project.folder, env={**os.environ, **project.environ},
+        project.command("upgrade", "--ready", "60"),
+        cwd=project.folder,
+        env={**os.environ, **project.environ},
         stdout=subprocess.DEVNULL,
-    ) as upgrade:  # fmt: skip
+    ) as upgrade:
         eventually(lambda: '"going"' in history.read_text() and facts(project, "a")["image"] == new)
         upgrade.send_signal(signal.SIGKILL)
     project.manager(way_on, *(["--ready", "0.5"] if way_on == "upgrade" else []))

@@ -63,7 +63,7 @@ def test_it_keeps_the_export_fresh_and_says_each_thing_once(fleet: Project, rece
         assert loop.startswith(f"botfleet {fleet.name}: bp_sol_01 keeps crashing")
         again = fleet.manager("watch", code=7).err
         assert f"`manager watch` (pid {watch.process.pid}" in again
-        assert "watches this fleet already" in again
+        assert "already watches this fleet" in again
         watch.process.kill()
         watch.process.wait()
     eventually(
@@ -89,7 +89,7 @@ def test_a_persons_word_is_no_alert(fleet: Project, receiver: Receiver) -> None:
         fleet.docker("stop", fleet.container("bp_sol_01"))
         eventually(
             lambda: receiver.said(
-                "bp_sol_01 is stopped, and not by the manager", "`manager start bp_sol_01`"
+                "bp_sol_01 was stopped, but not by the manager", "`manager start bp_sol_01`"
             ),
             what="what no manager did",
         )
@@ -122,7 +122,7 @@ def test_alert_test_says_of_each_address_whether_it_went_out(project: Project, r
     assert done.out.splitlines() == [
         "json://127.0.0.1: sent",
         "json://127.0.0.1: NOT sent",
-        "…: NOT sent (apprise knows no such address)",
+        "…: NOT sent (apprise does not support this kind of address)",
     ]
     assert receiver.texts == [f"botfleet {project.name}: this is a test; alerts arrive here"]
     receiver.status = 401
@@ -136,6 +136,6 @@ def test_the_service_is_shown_and_not_installed_where_no_systemd_runs(project: P
     unit = project.manager("install-service", "--print").out
     assert f'--project-dir "{project.folder}" watch' in unit
     if not service.RUNNING_SYSTEMD.is_dir():
-        assert "systemd does not run this machine" in project.manager("install-service", code=1).err
+        assert "this machine does not run systemd" in project.manager("install-service", code=1).err
         assert not Path("/etc/systemd/system", f"botfleet-watch-{project.name}.service").exists()
     assert "nothing to do" in project.manager("install-service", "--remove").out

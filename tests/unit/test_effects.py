@@ -110,7 +110,7 @@ def test_a_symlink_below_the_data_folder_is_refused(fleet: Fleet, tmp_path: Path
 def test_a_file_in_the_way_is_named(fleet: Fleet) -> None:
     fleet.data_dir.mkdir()
     (fleet.data_dir / "logs").write_text("")
-    with pytest.raises(FolderError, match="is in the way: it is not a folder"):
+    with pytest.raises(FolderError, match="exists and is not a folder"):
         instance_folders.prepare(a_spec(fleet=fleet), fleet, ME)
 
 
@@ -184,14 +184,14 @@ def test_the_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
 def test_who_holds_the_lock_learns_that_it_was_passed(tmp_path: Path) -> None:
     path = tmp_path / "fleet.lock"
     with lock.held(path, "up") as holder:
-        assert not holder.was_passed()
+        assert not holder.was_overridden()
         with lock.held(path, "stop", force=True) as forced:
-            assert not forced.was_passed()
-        assert holder.was_passed()
+            assert not forced.was_overridden()
+        assert holder.was_overridden()
         with pytest.raises(Locked, match="`manager up` "), lock.held(path, "restart"):
             pass
     with lock.held(path, "up") as next_holder:
-        assert not next_holder.was_passed()
+        assert not next_holder.was_overridden()
 
 
 def test_a_reader_is_waited_for_and_not_passed(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_lock_file_that_can_only_be_read_will_do(tmp_path: Path, monkeypatch: 
     with pytest.raises(ManagerError, match="Read-only"), lock.held(path, "stop"):
         pass
     with lock.held(path, "stop", force=True) as forced:
-        assert not forced.was_passed()
+        assert not forced.was_overridden()
 
 
 def test_the_next_holder_learns_of_one_that_was_killed(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Languages: the catalogues say all that the source says, `list` is the old table, and every table is straight."""
+"""Languages: the catalogues say all that the source says, `list` is the old table, and every table is
+straight.
+"""
 
 from __future__ import annotations
 
@@ -82,11 +84,11 @@ def test_the_extraction_finds_every_kind_of_message() -> None:
     assert found >= {
         "nothing to do",
         "no container",
-        "the image {image} is not there; build it: `manager build`",
+        "the image {image} does not exist; build it with `manager build`",
         "must be an IP address",
         "is larger than {limit} bytes",
         "no such file",
-        "bring the fleet to what its configs say",
+        "create and start the fleet as its configs describe",
         "error",
         "cannot back up {file}: {why}",
     }
@@ -210,7 +212,8 @@ def test_usage_errors_are_translated() -> None:
 def test_english_loads_no_catalogue() -> None:
     """`gettext` alone comes with argparse; our part of it is not touched."""
     script = (
-        "import sys; import manager.i18n as i; i.use('en'); i._('running'); assert 'gettext' not in sys.modules;"
+        "import sys; import manager.i18n as i; i.use('en'); i._('running'); assert 'gettext' not in"
+        " sys.modules;"
         "import manager.cli.parsers as c; c.parser(); assert i._catalogue.cache_info().currsize == 0"
     )
     subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})

@@ -99,7 +99,10 @@ def test_words_pass_through_a_shell_as_they_are(locale: str) -> None:
     words = ["/my bots/交易 機器人", "it's", '$HOME `id` \\ "*"', "two\nlines", ""]
     line = subprocess.run(
         ["bash", "-c", '. "$1/lib.sh"; shift; quoted "$@"', "bash", SCRIPTS, *words],
-        env=os.environ | {"LC_ALL": locale}, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        env=os.environ | {"LC_ALL": locale},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     done = subprocess.run(["sh", "-c", f"printf '%s\\0' {line}"], capture_output=True, text=True, check=True)
     assert done.stdout.split("\0")[:-1] == words

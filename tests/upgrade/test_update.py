@@ -1,6 +1,8 @@
-"""An update of code and image under a fleet that runs: what the new manager leaves alone, and what it still knows.
+"""An update of code and image under a fleet that runs: what the new manager leaves alone, and what it still
+knows.
 
-Each test works on instances of its own and holds that the others are untouched. The last ones are of the whole fleet.
+Each test works on instances of its own and holds that the others are untouched. The last ones are of the
+whole fleet.
 """
 
 from __future__ import annotations
@@ -119,7 +121,7 @@ def test_the_new_manager_sees_what_the_old_one_sees(fleet: OldFleet) -> None:
             fleet.new("upgrade", "--dry-run", "put_back").out
             == "canary: put_back: config changed, new image\n"
         )
-        assert "upgraded_01: roll back: asked for" in fleet.new("rollback", "--dry-run").out
+        assert "upgraded_01: roll back: requested" in fleet.new("rollback", "--dry-run").out
 
 
 def test_up_touches_nothing_and_forgets_nothing(fleet: OldFleet) -> None:
@@ -128,7 +130,7 @@ def test_up_touches_nothing_and_forgets_nothing(fleet: OldFleet) -> None:
         for said in (fleet.new("up", "--wait", code=1).out, fleet.new("up").out):
             assert "failed_01: left alone: failed (exit code 2" in said
             assert "live_halted: left alone: halted" in said
-            assert "paper_stopped: left alone: stopped by a person" in said
+            assert "paper_stopped: left alone: stopped by a user" in said
             assert "put_back: left alone: rolled back (" in said
             assert "renews them: live_01, paper_01, port_by_us, upgraded_01" in said
             assert "recreated" not in said
@@ -274,9 +276,9 @@ def test_down_forgets_no_wish_halt_port_or_rollback(fleet: OldFleet) -> None:
             key: remembered[each][key] for key in values.keys() - changing
         }
     said = fleet.new("up", "--dry-run").out
-    assert "paper_stopped: left alone: stopped by a person" in said
+    assert "paper_stopped: left alone: stopped by a user" in said
     assert "live_halted: left alone: halted" in said
-    assert "put_back: left alone: its config was refused" in said
+    assert "put_back: left alone: its config was rejected" in said
     assert "paper_01: create: no container" in said
     fleet.new("up", "paper_01", "--wait")
     assert fleet.project.ps()["paper_01"]["web_port"] == remembered["paper_01"]["web_port"]

@@ -1,1 +1,3 @@
-"""One file a command, named as it is typed; each is a function of a Context that returns an exit code."""
+"""Implement the commands, one module each, named as typed: a function of a Session that returns an exit
+code.
+"""

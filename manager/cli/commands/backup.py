@@ -1,4 +1,4 @@
-"""`backup`, `backup verify`, `backup list`: copies of what cannot be made again."""
+"""Run `backup`, `backup verify` and `backup list`: copies of what cannot be created again."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ COLUMNS: Sequence[Column[RetainedBackup]] = (
 
 
 def backup(session: Session, args: Namespace) -> int:
-    """Writes a backup, then removes those that are no longer kept."""
+    """Write a backup, then remove expired ones."""
     project = session.project()
     fleet = project.fleet
     known = make.known_instances(project)
     named = project.select(args.ids, args.config)
-    for each in named or ():
-        if each not in known:
-            raise no_instance(each, known)
+    for instance in named or ():
+        if instance not in known:
+            raise no_instance(instance, known)
     folder = Path(args.to) if args.to else fleet.backup_dir
     image = _image(session, project)
 
@@ -59,7 +59,7 @@ def backup(session: Session, args: Namespace) -> int:
 
 
 def backup_verify(_session: Session, args: Namespace) -> int:
-    """Proves backups; one that is damaged, or was not complete when it was made, is named."""
+    """Verify backups, and report those that are damaged or were incomplete when they were made."""
     results: dict[str, Any] = {}
     code = OK
     for file in args.files:
@@ -71,8 +71,13 @@ def backup_verify(_session: Session, args: Namespace) -> int:
             if not args.json:
                 console.error(error)
             continue
-        results[file] = {"sound": True, "complete": manifest.is_complete, "fleet": manifest.fleet,
-                         "made_at": manifest.made_at, "instances": sorted(manifest.instances)}  # fmt: skip
+        results[file] = {
+            "sound": True,
+            "complete": manifest.is_complete,
+            "fleet": manifest.fleet,
+            "made_at": manifest.made_at,
+            "instances": sorted(manifest.instances),
+        }
         if not args.json:
             console.say(Text("{file}: valid; {what}", file=file, what=describe(manifest)))
         if not manifest.is_complete:
@@ -85,7 +90,7 @@ def backup_verify(_session: Session, args: Namespace) -> int:
 
 
 def backup_list(session: Session, args: Namespace) -> int:
-    """The fleet's backups, newest first, from their names and seals."""
+    """List the fleet's backups, newest first, by their names and trailers."""
     one_output(args)
     fleet = session.project().fleet
     folder = Path(args.to) if args.to else fleet.backup_dir
@@ -111,20 +116,20 @@ def _kept_object(backup: RetainedBackup) -> dict[str, Any]:
 
 
 def _image(session: Session, project: Project) -> dict[str, Any] | None:
-    """What the containers are made from: not in the backup, but named in it. None where no engine tells."""
+    """Return the image of the containers, which the backup only records. None if no engine answers."""
     name = project.fleet.image_name
     try:
-        found = session.engine().image(name)
+        image = session.engine().image(name)
     except EngineError as error:
         console.warning(Text("the backup does not record the image {image}: {why}", image=name, why=error))
         return None
     return {
         "name": name,
-        "id": found.get("Id"),
-        "tags": found.get("RepoTags") or [],
-        "digests": found.get("RepoDigests") or [],
-        "created": found.get("Created"),
-        "labels": (found.get("Config") or {}).get("Labels") or {},
+        "id": image.get("Id"),
+        "tags": image.get("RepoTags") or [],
+        "digests": image.get("RepoDigests") or [],
+        "created": image.get("Created"),
+        "labels": (image.get("Config") or {}).get("Labels") or {},
     }
 
 
@@ -144,30 +149,35 @@ def _saved_line(saved: make.SavedInstance) -> Text:
         return Text("{id}: no database yet", id=saved.instance)
     return Text(
         "{id}: {count} files, {size} ({seconds:.1f} s)",
-        id=saved.instance, count=len(saved.copies), size=formatting.file_size(saved.size), seconds=saved.seconds,
-    )  # fmt: skip
+        id=saved.instance,
+        count=len(saved.copies),
+        size=formatting.file_size(saved.size),
+        seconds=saved.seconds,
+    )
 
 
 def _say_made(made: make.BackupResult, removed: list[retention.RetainedBackup]) -> None:
     for path, why in made.left_out:
         console.warning(Text("{path} was left out: {why}", path=path, why=why))
-    for each in removed:
-        console.say(Text("removed {file}", file=each.path.name))
+    for expired in removed:
+        console.say(Text("removed {file}", file=expired.path.name))
     console.say(Text("{file}: {size}", file=made.path, size=formatting.file_size(made.size)))
     console.say(Text("not included: {what}; keep a separate copy of the keys in .env", what=NOT_IN_IT))
 
 
 def _say_faults(made: make.BackupResult) -> int:
-    for each in made.saved:
-        for fault in each.faults:
-            console.error(Text("backup of {id} failed: {why}", id=each.instance, why=fault))
+    for saved in made.saved:
+        for fault in saved.faults:
+            console.error(Text("backup of {id} failed: {why}", id=saved.instance, why=fault))
     for text in made.faults:
         console.error(text)
     return OK if made.manifest.is_complete else FAILED
 
 
 def _missing(manifest: Manifest) -> str:
-    return ", ".join(each for each, facts in manifest.instances.items() if facts["faults"]) or "config/"
+    return (
+        ", ".join(instance for instance, facts in manifest.instances.items() if facts["faults"]) or "config/"
+    )
 
 
 def _made_object(made: make.BackupResult, removed: list[retention.RetainedBackup]) -> dict[str, Any]:
@@ -178,17 +188,17 @@ def _made_object(made: make.BackupResult, removed: list[retention.RetainedBackup
         "complete": made.manifest.is_complete,
         "instances": [
             {
-                "id": each.instance,
+                "id": saved.instance,
                 "files": [
                     {"path": copy.source.name, "bytes": copy.source.size, "how": copy.how}
-                    for copy in each.copies
+                    for copy in saved.copies
                 ],
-                "faults": list(each.faults),
-                "seconds": round(each.seconds, 3),
+                "faults": list(saved.faults),
+                "seconds": round(saved.seconds, 3),
             }
-            for each in made.saved
+            for saved in made.saved
         ],
         "faults": list(made.faults),
         "left_out": made.manifest.left_out,
-        "removed": [each.path.name for each in removed],
+        "removed": [expired.path.name for expired in removed],
     }

@@ -1,7 +1,8 @@
-"""`build`: builds the bot image. `up` does it too where there is none."""
+"""Run `build`: build the bot image. `up` does it too if there is none."""
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -13,15 +14,17 @@ from manager.util import console
 
 
 def build(session: Session, args: Namespace) -> int:
-    """Builds the bot image."""
-    console.say(_build(session, args.tag, args.bot, console.say, no_cache=args.no_cache))
+    """Build the bot image. Its id is printed for programs only, at the end of what a pipe gets."""
+    image_id = _build(session, args.tag, args.bot, console.say, no_cache=args.no_cache)
+    if not sys.stdout.isatty():
+        console.say(image_id)
     return OK
 
 
 def with_image(session: Session, args: Namespace, perform: Callable[[], int]) -> int:
-    """Return what `perform` does; where the fleet has no image at all, build it and try again.
+    """Return the result of `perform`; if the fleet's image is missing, build it and try again.
 
-    An image that fleet.toml names is somebody else's: ours under its name would start the wrong bots.
+    Not if fleet.toml names an image: ours under that name would start the wrong bots.
     """
     try:
         return perform()
@@ -32,7 +35,7 @@ def with_image(session: Session, args: Namespace, perform: Callable[[], int]) ->
         say = console.warn if args.json else console.say
         say(
             Text(
-                "the image {image} is not there: building it, which takes some minutes",
+                "the image {image} does not exist: building it, which takes some minutes",
                 image=fleet.image_name,
             )
         )

@@ -1,4 +1,4 @@
-"""`completion`: the script with which a shell completes our command lines."""
+"""Run `completion`: print the script by which a shell completes our command lines."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from manager.util import console
 
 
 def completion_(_session: Session, args: Namespace) -> int:
-    """Prints it; the shell evaluates it."""
+    """Print the script, which the shell evaluates."""
     console.say(completion.SCRIPTS[args.shell], end="")
     return OK

@@ -1,4 +1,4 @@
-"""`compose`: renders compose.yaml, and makes what its containers mount."""
+"""Run `compose`: render compose.yaml, and create what its containers mount."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from manager.util import console
 
 
 def compose(session: Session, args: Namespace) -> int:
-    """Renders compose.yaml, and makes what its containers mount."""
+    """Render compose.yaml, and create what its containers mount."""
     project = session.project()
     project.require_sound()
     fleet = project.fleet
@@ -39,22 +39,25 @@ def compose(session: Session, args: Namespace) -> int:
 
 
 def _remember_ports(snapshot: FleetSnapshot) -> None:
-    """The ports that stand in the file are the instances' from now on, as after `up`."""
+    """Save the ports in the file as the instances' own, as `up` does."""
     project = snapshot.project
-    ports = {each: spec.web_port for each, spec in project.specs.items() if spec.web_port is not None}
-    desired_state.remember(project.fleet, lambda memory: memory.with_ports(ports))
+    ports = {instance: spec.web_port for instance, spec in project.specs.items() if spec.web_port is not None}
+    desired_state.save_state(project.fleet, lambda state: state.with_ports(ports))
 
 
 def _prepare(session: Session, snapshot: FleetSnapshot) -> None:
-    """Folders and env files. A running bot keeps its env file: only a restart may bring it new values."""
+    """Create folders and env files.
+
+    A running bot keeps its env file: only a restart may change its values.
+    """
     project, containers = snapshot.project, snapshot.observed.containers
     user = bot_user.bot_user(project.fleet, project.variables, session.engine())
-    bot_user.remembered(project.fleet, project.variables, user)
-    bot_user.remember_place(project.fleet)
-    for each, spec in project.specs.items():
+    bot_user.compose_variables(project.fleet, project.variables, user)
+    bot_user.save_compose_path(project.fleet)
+    for instance, spec in project.specs.items():
         instance_folders.prepare(spec, project.fleet, user.owner)
-        if each not in containers or not containers[each].is_up:
-            instance_folders.write_env(spec, project.fleet, user.owner, snapshot.env_values[each])
+        if instance not in containers or not containers[instance].is_up:
+            instance_folders.write_env(spec, project.fleet, user.owner, snapshot.env_values[instance])
 
 
 def _write(path: Path, text: str) -> None:

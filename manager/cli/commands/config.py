@@ -1,4 +1,4 @@
-"""`config`, `config schema`: the configs as they are understood, and the rules they follow."""
+"""Run `config` and `config schema`: the resolved configs, and the rules they follow."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from manager.util import console
 
 
 def config(session: Session, args: Namespace) -> int:
-    """The configs as they are understood, without any credential; or, with --check, only whether they are sound."""
+    """Print the configs with defaults resolved and without credentials; with --check, only validate them."""
     project = session.project()
     named = project.select(args.ids, args.config)
-    for each in named or ():
+    for instance in named or ():
         if (
-            each not in project.specs and not project.problems
+            instance not in project.specs and not project.problems
         ):  # else its file may be one that cannot be loaded
-            raise no_instance(each, project.specs)
-    chosen = [each for each in project.specs if named is None or each in named]
+            raise no_instance(instance, project.specs)
+    chosen = [instance for instance in project.specs if named is None or instance in named]
     if not args.check:
-        console.say_json([_understood(project, each) for each in chosen])
+        console.say_json([_understood(project, instance) for instance in chosen])
     for warning in project.warnings:
         console.warning(warning)
     say_problems(project)
@@ -38,7 +38,10 @@ def config(session: Session, args: Namespace) -> int:
 
 
 def schema(session: Session, _args: Namespace) -> int:
-    """The JSON Schema of a config, by the rules of this fleet's bot. Works while configs are broken."""
+    """Print the JSON Schema of a config, by the rules of this fleet's bot.
+
+    Works even if configs are invalid.
+    """
     from manager.config import fleet_settings  # pydantic, 0.1 s
     from manager.config.json_schema import config_schema
 

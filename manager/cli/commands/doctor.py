@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong with machine, engine and project, and what to do about it."""
+"""Run `doctor`: check machine, engine and project, and suggest remedies."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ HEADS = {
 LEVELS: Mapping[Level, str] = {"ok": mark("ok"), "warn": mark("warn"), "fail": mark("fail")}
 COLOURS: dict[Level, str] = {"ok": "32", "warn": "33", "fail": "31"}
 MOST_SHOWN = 10
-"""Lines of one check that are worth reading; --json has all."""
+"""Lines shown per check; --json has all."""
 REPORT_MODE = 0o600
 
 
 def doctor(session: Session, args: Namespace) -> int:
-    """Looks, judges, says. 0 when nothing fails, 5 when no engine answers, else 1."""
+    """Probe, check, print. Returns 0 if nothing fails, 5 if no engine answers, else 1."""
     one_output(args)
     facts, project, snapshot = _look(session)
-    found = {head: list(check(facts)) for head, check in HEADS.items()}
-    lines = [line for each in found.values() for line in each]
+    by_topic = {head: list(check(facts)) for head, check in HEADS.items()}
+    lines = [line for findings in by_topic.values() for line in findings]
     if args.json:
         console.say_json([_line_object(line) for line in lines])
     elif args.format:
-        console.say(_table(found, args.format))
+        console.say(_table(by_topic, args.format))
     else:
-        console.say("\n".join(_shown(found, has_colour=console.has_colour())))
+        console.say("\n".join(_shown(by_topic, has_colour=console.has_colour())))
     if args.report:
-        _write_report(Path(args.report), facts, found, project, snapshot)
+        _write_report(Path(args.report), facts, by_topic, project, snapshot)
         console.warn(Text("{path}: written; review it before sharing", path=args.report))
     if facts.engine is None:
         return NO_ENGINE
@@ -97,10 +97,10 @@ def _look(session: Session) -> tuple[Facts, Project | None, FleetSnapshot | None
     return facts._replace(client=programs.client()), project, snapshot
 
 
-def _shown(found: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:
-    """The lines under their heads, the many of one kind cut short, and what they come to."""
+def _shown(by_topic: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:
+    """Return the lines under their headings, long runs of one kind shortened, and the summary."""
     shown = []
-    for head, lines in found.items():
+    for head, lines in by_topic.items():
         shown.append(_(head))
         for _check, same in groupby(lines, key=lambda line: line.check):
             alike = list(same)
@@ -109,7 +109,7 @@ def _shown(found: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:
             if len(alike) > MOST_SHOWN:
                 rest = Text("and {count} more like these; --json shows all", count=len(alike) - MOST_SHOWN)
                 shown.append(f"        {rest}")
-    count = Counter(line.level for lines in found.values() for line in lines)
+    count = Counter(line.level for lines in by_topic.values() for line in lines)
     warnings = Text("1 warning") if count["warn"] == 1 else Text("{count} warnings", count=count["warn"])
     failures = Text("1 failure") if count["fail"] == 1 else Text("{count} failures", count=count["fail"])
     summary = Text(
@@ -118,8 +118,8 @@ def _shown(found: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:
     return [*shown, str(summary)]
 
 
-def _table(found: dict[str, list[Finding]], style: str) -> str:
-    rows = [(head, line) for head, lines in found.items() for line in lines]
+def _table(by_topic: dict[str, list[Finding]], style: str) -> str:
+    rows = [(head, line) for head, lines in by_topic.items() for line in lines]
     return console.table(TABLE_COLUMNS, rows, style)
 
 
@@ -150,7 +150,7 @@ def _line_object(line: Finding) -> dict[str, str | None]:
 def _write_report(
     path: Path,
     facts: Facts,
-    found: dict[str, list[Finding]],
+    by_topic: dict[str, list[Finding]],
     project: Project | None,
     snapshot: FleetSnapshot | None,
 ) -> None:
@@ -158,7 +158,7 @@ def _write_report(
         f"botfleet {__version__}, {time.strftime('%Y-%m-%d %H:%M %z')}",
         f"{platform.system()} {platform.release()} {platform.machine()}, Python {facts.client.python}",
         "",
-        *_shown(found, has_colour=False),
+        *_shown(by_topic, has_colour=False),
     ]
     if snapshot is not None:
         parts += ["", _("instances"), *(f"  {line}" for line in probe_project.describe_instances(snapshot))]
@@ -171,9 +171,13 @@ def _write_report(
 
 
 def _secrets(project: Project | None) -> set[str]:
-    """The values of everything that is a credential by its name, or that a config asks for by name."""
+    """Return the values of all variables that are credentials by name, or that a config references."""
     variables = {**os.environ, **(project.variables if project else {})}
-    asked = {each.name for spec in project.specs.values() for each in spec.variables} if project else set()
+    asked = (
+        {variable.name for spec in project.specs.values() for variable in spec.variables}
+        if project
+        else set()
+    )
     return {value for name, value in variables.items() if is_secret(name) or name in asked}
 
 

@@ -1,4 +1,4 @@
-"""`down`: stops and removes containers; data stays."""
+"""Run `down`: stop and remove containers; data stays."""
 
 from __future__ import annotations
 

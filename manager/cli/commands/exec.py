@@ -1,4 +1,4 @@
-"""`exec`: into an instance's container."""
+"""Run `exec`: a command in an instance's container."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from manager.fleet.selection import require_known, require_running
 from manager.fleet.session import Session
 
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
-"""What a person types into: bash where the image has it."""
+"""An interactive shell: bash if the image has it."""
 
 
 def exec_(session: Session, args: Namespace) -> int:
-    """Becomes `docker exec`, whose exit code is the command's. Does not return."""
+    """Replace this process by `docker exec`, whose exit code is the command's. Does not return."""
     snapshot = session.observe()
     instance, command = args.instance, list(args.arguments)
     if command[:1] == ["--"]:
@@ -25,9 +25,7 @@ def exec_(session: Session, args: Namespace) -> int:
     view = snapshot.views[instance]
     require_running(view)
     if shutil.which("docker") is None:
-        raise ManagerError(
-            "there is no docker command, which `manager exec` becomes; install the docker client"
-        )
+        raise ManagerError("`manager exec` needs the docker command; install the docker client")
     assert view.container is not None
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     words = ["docker", "exec", "-it" if is_terminal else "-i", view.container.id, *(command or SHELL)]

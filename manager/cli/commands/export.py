@@ -1,4 +1,4 @@
-"""`export`: writes instances.json and the pid files now."""
+"""Run `export`: write instances.json and the pid files now."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from manager.util import console
 
 
 def export_(session: Session, args: Namespace) -> int:
-    """Writes instances.json and the pid files now."""
+    """Write instances.json and the pid files now."""
     project = session.project()
     with lock.held(project.fleet.lock_file, "export", args.lock_wait):
         snapshot = session.observe()

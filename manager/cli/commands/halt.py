@@ -1,4 +1,4 @@
-"""`halt`, the kill switch: stops everything at once, and proves that nothing is left."""
+"""Run `halt`, the kill switch: stop everything at once, and verify that no orders are left."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ HOW: Mapping[How, str] = {
     "was down": mark("was down"),
     "still runs": mark("STILL RUNS"),
 }
-"""Words of programs, and what a person reads."""
+"""Words for programs, and for users."""
 
 
 def halt(session: Session, args: Namespace) -> int:
-    """Stop every instance at once, whatever else is locked or cannot be read, and verify it."""
+    """Stop every instance at once, even if locks are held or configs are invalid, and verify."""
 
     def on_event(event: halting.HaltEvent) -> None:
         match event:
@@ -63,7 +63,7 @@ def halt(session: Session, args: Namespace) -> int:
 
 
 def _say_what_is_wrong(outcome: HaltOutcome, snapshot: FleetSnapshot) -> None:
-    """Say what a person must do now, each thing on its line."""
+    """Print what the user must do now, one line each."""
     instance, stopped = outcome.instance, outcome.stopped
     if stopped is not None and stopped.error is not None:
         console.error(Text("cannot stop {id}: {why}", id=instance, why=stopped.error))
@@ -72,14 +72,14 @@ def _say_what_is_wrong(outcome: HaltOutcome, snapshot: FleetSnapshot) -> None:
         name = outcome.container.name if outcome.container else (state.container[:12] if state else "?")
         console.error(
             Text(
-                "{id} STILL RUNS, as far as can be told in container {container}: `docker kill {container}`,"
-                " and look at the exchange",
+                "{id} STILL RUNS, apparently in container {container}: run `docker kill {container}`, and"
+                " check the exchange",
                 id=instance,
                 container=name,
             )
         )
     if outcome.was_killed:
-        console.error(Text("{id} did not end in time and was killed", id=instance))
+        console.error(Text("{id} did not stop in time and was killed", id=instance))
     if outcome.mode == "live" and outcome.left != 0:
         console.error(_left_text(outcome, snapshot))
 
@@ -88,9 +88,9 @@ def _left_text(outcome: HaltOutcome, snapshot: FleetSnapshot) -> Text:
     where = _market(outcome, snapshot)
     answer = outcome.answer
     if outcome.left is None:
-        why = answer.why if answer else Text("it has no container to ask from, and did not report")
+        why = answer.why if answer else Text("it has no container to ask from, and its bot did not report")
         return Text(
-            "{id}: whether orders are left is unknown ({why}): look at {exchange}, {symbol}",
+            "{id}: whether orders are left is unknown ({why}): check {exchange}, {symbol}",
             id=outcome.instance,
             why=why,
             **where,
@@ -185,7 +185,7 @@ def _object(outcome: HaltOutcome) -> dict[str, Any]:
 
 
 def _stopped_line(event: ContainerStopped) -> str:
-    """Return `bp_sol_01: stopped (4.7 s), 0 open orders left`; a container that is not the instance's own is named."""
+    """Return `bp_sol_01: stopped (4.7 s), 0 open orders left`, with the name of an unexpected container."""
     container, outcome, fleet = event
     is_own = container.name == fleet.container_name(container.instance)
     verb = _("failed") if outcome.error else _("killed") if outcome.was_killed else _("stopped")

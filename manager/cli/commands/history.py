@@ -1,4 +1,7 @@
-"""`history`: what the instances earned and what happened to them, also those that are stopped or gone. Needs no engine."""
+"""`history`: what the instances earned and what happened to them, also those that are stopped or gone.
+
+Needs no engine.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,23 @@ from manager.util.text_table import Column
 
 LAST_EVENTS = 20
 TRADE_HEADS = (
-    "time", "instance", "mode", "exchange", "symbol", "side", "quantity", "price", "value", "fee", "fee_currency", "maker",
-    "position_after", "realized_after", "trade_id", "order_id",
-)  # fmt: skip
+    "time",
+    "instance",
+    "mode",
+    "exchange",
+    "symbol",
+    "side",
+    "quantity",
+    "price",
+    "value",
+    "fee",
+    "fee_currency",
+    "maker",
+    "position_after",
+    "realized_after",
+    "trade_id",
+    "order_id",
+)
 """Names of programs and of tax advisers' sheets: not translated."""
 
 
@@ -203,13 +220,24 @@ def _csv(whole: FleetHistory) -> str:
     for trade in trades:
         writer.writerow(
             [
-                iso_with_offset(trade.at), trade.instance, trade.kind, trade.exchange, trade.symbol, trade.side,
-                format(trade.quantity, "f"), format(trade.price, "f"), format(trade.quantity * trade.price, "f"),
-                format(trade.fee, "f"), trade.fee_currency, "yes" if trade.is_maker else "no",
+                iso_with_offset(trade.at),
+                trade.instance,
+                trade.kind,
+                trade.exchange,
+                trade.symbol,
+                trade.side,
+                format(trade.quantity, "f"),
+                format(trade.price, "f"),
+                format(trade.quantity * trade.price, "f"),
+                format(trade.fee, "f"),
+                trade.fee_currency,
+                "yes" if trade.is_maker else "no",
                 "" if trade.position is None else format(trade.position, "f"),
-                "" if trade.realized is None else format(trade.realized, "f"), _cell(trade.trade_id), _cell(trade.order_id),
+                "" if trade.realized is None else format(trade.realized, "f"),
+                _cell(trade.trade_id),
+                _cell(trade.order_id),
             ]
-        )  # fmt: skip
+        )
     return text.getvalue()
 
 

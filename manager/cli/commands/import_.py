@@ -1,4 +1,7 @@
-"""`import`: takes over a folder of the old system. Without `--yes`, or a person's yes, it only shows what it would do."""
+"""Run `import`: import a folder of the old system.
+
+Without `--yes` or a confirmation it only prints the plan.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ DONE: Mapping[Kind, str] = {
 
 
 def import_(session: Session, args: Namespace) -> int:
-    """Takes over configs, databases and more of a folder of the old system, which stays as it is."""
+    """Import configs, databases and more from a folder of the old system, which is not changed."""
     folder = Path(args.folder)
     options = ImportOptions(args.logs, args.env, args.stop_old, tuple(args.ids))
     project = _target(session, folder)
@@ -60,10 +63,14 @@ def import_(session: Session, args: Namespace) -> int:
         facts, actions = _look(
             folder, _target(session, folder), options
         )  # what was seen without the lock may be history
-        outcomes = execute.run(actions, facts, fleet, lambda each: None if args.json else _say_outcome(each))
+        outcomes = execute.run(
+            actions, facts, fleet, lambda outcome: None if args.json else _say_outcome(outcome)
+        )
     if args.json:
         console.say_json(_object(facts, actions, outcomes))
-    stopped = {each.action.subject for each in outcomes if each.action.kind == "stop" and not each.error}
+    stopped = {
+        outcome.action.subject for outcome in outcomes if outcome.action.kind == "stop" and not outcome.error
+    }
     for outcome in outcomes:
         if outcome.error:
             console.error(outcome.error)
@@ -75,12 +82,15 @@ def import_(session: Session, args: Namespace) -> int:
                 )
     _say_next(facts, outcomes, as_json=args.json)
     return worst_exit_code(
-        [plan.exit_code(actions), *(each.error.exit_code for each in outcomes if each.error)]
+        [plan.exit_code(actions), *(outcome.error.exit_code for outcome in outcomes if outcome.error)]
     )
 
 
 def _target(session: Session, folder: Path) -> Project:
-    """The fleet that takes over. Raises UsageError for a folder that is its own, ConfigError for one that cannot be told."""
+    """Return the importing fleet.
+
+    Raises UsageError for its own folder, ConfigError for an unusable state file.
+    """
     project = session.project()
     if not folder.is_dir():
         raise UsageError("{folder} is not a folder", folder=folder)
@@ -90,17 +100,17 @@ def _target(session: Session, folder: Path) -> Project:
             "`manager config --check` and `manager plan`",
             folder=folder.resolve(),
         )
-    if project.memory.faults:
-        raise ConfigError(project.memory.faults)
+    if project.fleet_state.faults:
+        raise ConfigError(project.fleet_state.faults)
     return project
 
 
 def _look(folder: Path, project: Project, options: ImportOptions) -> tuple[ImportFacts, list[ImportAction]]:
     facts = inspect.inspect_folder(folder, project, with_values=options.env)
-    known = [each.id for each in facts.configs]
-    for each in options.ids:
-        if each not in known:
-            raise no_instance(each, known)
+    known = [config.id for config in facts.configs]
+    for instance in options.ids:
+        if instance not in known:
+            raise no_instance(instance, known)
     return facts, plan.plan_import(facts, options)
 
 
@@ -126,18 +136,23 @@ def _say_outcome(outcome: Outcome[ImportAction]) -> None:
 
 
 def _say_next(facts: ImportFacts, outcomes: list[Outcome[ImportAction]], *, as_json: bool) -> None:
-    imported = [each.action.subject for each in outcomes if each.action.kind == "config" and not each.error]
+    imported = [
+        outcome.action.subject
+        for outcome in outcomes
+        if outcome.action.kind == "config" and not outcome.error
+    ]
     if as_json or not imported:
         return
     console.say(
         Text(
             "instances imported: {count}; {folder} is unchanged. Next: run `manager config --check`, then "
             "`manager start ID --wait`, one instance at a time",
-            count=len(imported), folder=facts.folder,
+            count=len(imported),
+            folder=facts.folder,
         )
-    )  # fmt: skip
-    modes = {each.id: each.loaded.spec.mode for each in facts.configs if each.loaded.spec}
-    if on_paper := sum(modes.get(each) == "paper" for each in imported):
+    )
+    modes = {config.id: config.loaded.spec.mode for config in facts.configs if config.loaded.spec}
+    if on_paper := sum(modes.get(instance) == "paper" for instance in imported):
         console.say(
             Text(
                 "{count} of them trade on paper, without any key, until config/fleet.toml or the config "
@@ -150,11 +165,11 @@ def _say_next(facts: ImportFacts, outcomes: list[Outcome[ImportAction]], *, as_j
 def _object(
     facts: ImportFacts, actions: list[ImportAction], outcomes: list[Outcome[ImportAction]]
 ) -> dict[str, Any]:
-    """What a program reads: every step, and of those that were done how they went (`done` is null for the others)."""
-    went = {id(each.action): each for each in outcomes}
+    """Return the JSON: every action and the outcomes of those carried out (`done` is null for the others)."""
+    by_action = {id(outcome.action): outcome for outcome in outcomes}
     return {
         "from": str(facts.folder),
-        "steps": [_action_object(action, went.get(id(action))) for action in actions],
+        "steps": [_action_object(action, by_action.get(id(action))) for action in actions],
     }
 
 

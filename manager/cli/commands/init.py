@@ -1,4 +1,4 @@
-"""`init`: a folder with all that a fleet needs. What is there already is left as it is."""
+"""Run `init`: create a folder with all that a fleet needs. Present files are kept."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ GITIGNORE = """\
 """
 
 ENV_EXAMPLE = """\
-# Names that configs may use. Write those of yours into .env, as NAME=value; it is read literally and must never be committed.
+# Names that configs may use. Write those of yours into .env, as NAME=value; it is read literally and must
+# never be committed.
 # On paper, which is the default, no key is needed and none is given to any bot.
 
 # Where `manager watch` sends alerts, as [alerts] of config/fleet.toml names it; an address of apprise.
@@ -38,44 +39,48 @@ ENV_EXAMPLE = """\
 
 
 class File(NamedTuple):
-    """One file of a new fleet folder, by its path in it."""
+    """Hold one file of a new fleet folder, by its path in it."""
 
     path: str
     content: bytes
 
 
 def init(_session: Session, args: Namespace) -> int:
-    """Make the folder and its files, and say the next commands."""
+    """Create the folder and its files, and print the next commands."""
     folder = Path(args.folder)
     if folder.exists() and not folder.is_dir():
-        raise UsageError("{path} is no folder", path=folder)
+        raise UsageError("{path} is not a folder", path=folder)
     written: list[str] = []
     kept: list[str] = []
     for file in list(_files(folder)):
         (written if _write(folder, file) else kept).append(file.path)
     if not written:
-        console.say(Text("{folder}: nothing to do, a fleet folder is there already", folder=folder))
+        console.say(Text("{folder}: nothing to do, it is a fleet folder already", folder=folder))
         return OK
-    console.say(Text("{folder}: made a fleet folder", folder=folder.resolve()))
+    console.say(Text("{folder}: created a fleet folder", folder=folder.resolve()))
     for path in kept:
-        console.say(Text("{path} is there, and stays as it is", path=path))
+        console.say(Text("{path} exists and was left unchanged", path=path))
     if ".gitignore" in kept:
-        console.say(Text("see that it names {names}", names=".env, /volumes/"))
+        console.say(Text("make sure that it contains {names}", names=".env, /volumes/"))
     if any(path.startswith("config/active/") for path in written):
-        console.say(Text("{id} trades on paper, with no key; its config is an example to change", id=EXAMPLE))
+        console.say(
+            Text("{id} trades on paper, without keys; its config is an example to change", id=EXAMPLE)
+        )
     console.say(f"\n{_('next:')}")
     if folder.resolve() != Path.cwd():
         console.say(f"  cd {quote(str(folder))}")
-    console.say(
-        f"  manager up --wait      {_('builds the bot image, which takes some minutes, and starts the fleet')}"
-    )
+    starts = _("builds the bot image, which takes some minutes, and starts the fleet")
+    console.say(f"  manager up --wait      {starts}")
     console.say(f"  manager ps             {_('shows it')}")
     console.say(f"  manager new --list     {_('templates for more bots')}")
     return OK
 
 
 def _files(folder: Path) -> Iterator[File]:
-    """Everything that a fleet folder has. A fleet that has a config gets no example: it would start a bot that nobody wants."""
+    """Yield the files of a fleet folder.
+
+    A fleet that has configs gets no example, which would start another bot.
+    """
     ours = bundle.folder() / "config"
     yield File(
         "config/fleet.toml", _settings((ours / "fleet.toml").read_text(encoding="utf-8"), folder).encode()
@@ -92,7 +97,7 @@ def _files(folder: Path) -> Iterator[File]:
 
 
 def _write(folder: Path, file: File) -> bool:
-    """Whether it was written; one that is there stays."""
+    """Return whether the file was written; a present one is kept."""
     path = folder / file.path
     with writing_to(path):
         ownership.make_folder(path.parent)
@@ -104,14 +109,17 @@ def _write(folder: Path, file: File) -> bool:
 
 
 def _settings(shipped: str, folder: Path) -> str:
-    """Our settings with every line a comment: those of a checkout may be its owner's. The name alone is set."""
+    """Return our settings with every line commented out, because a checkout's may be customised.
+
+    Only the name is set.
+    """
     lines = [line if not line or line.startswith("#") else f"# {line}" for line in shipped.splitlines()]
     name = f'name = "{_name(folder)}"'
     return "\n".join(re.sub(r"^# name = \S+", name, line) for line in lines) + "\n"
 
 
 def _variables() -> str:
-    """The names that the bundled bot's credentials have, by exchange."""
+    """Return the names of the bundled bot's credentials, by exchange."""
     parts = [ENV_EXAMPLE]
     for exchange, keys in templates.CREDENTIALS.items():
         names = [name for value in keys.values() for name, _default in REFERENCE.findall(value)]
@@ -120,13 +128,13 @@ def _variables() -> str:
 
 
 def _name(folder: Path) -> str:
-    """The folder's name as far as containers can bear it: two fleets on one engine need two names."""
+    """Return the folder's name as a valid fleet name: two fleets on one engine need different names."""
     name = re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_")
     return name if NAME_PATTERN.fullmatch(name) else "botfleet"
 
 
 def _example(template: templates.Config) -> templates.Config:
-    """The shipped template as a config. Without a port: it gets one that is free when it is started."""
+    """Return the shipped template as a config. It gets a free port when it is started."""
     wanted = templates.NewConfig(EXAMPLE, template["metadata"]["symbol"], 0)
     now = formatting.iso(time.time())
     config = templates.fill(template, wanted, now, is_bundled_bot=True)

@@ -1,4 +1,4 @@
-"""`install-service`: the systemd unit of `manager watch`."""
+"""Run `install-service`: the systemd unit of `manager watch`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from manager.util import console
 
 
 def install_service(session: Session, args: Namespace) -> int:
-    """Writes the systemd unit and starts it; shows or removes it when asked."""
+    """Write the systemd unit and start it; print or remove it if requested."""
     from manager.monitor.watch import service
 
-    unit = service.unit_of(session.project().fleet)
+    unit = service.unit_of(session.project().fleet, args.metrics)
     if args.print:
         console.say(unit.text, end="")
         return OK

@@ -1,4 +1,4 @@
-"""`list`: the fleet as the old system showed it."""
+"""Run `list`: the fleet in the old system's format."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from manager.util import console
 
 
 def list_(session: Session, args: Namespace) -> int:
-    """The old system's table."""
+    """Print the old system's table."""
     one_output(args)
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
     pids = instances_json.find_pids(snapshot)
     views = doing.with_reports(snapshot.project.fleet, selected(Selection(args.ids, args.config), snapshot))
     if args.json:
-        console.say_json(
-            [{**each, "pid": pids.bots.get(each["id"], 0)} for each in display.ps_objects(views)]
-        )
+        console.say_json([{**row, "pid": pids.bots.get(row["id"], 0)} for row in display.ps_objects(views)])
     elif args.format:
         console.say(console.table(display.LIST_COLUMNS, display.listed(views, pids.bots), args.format))
     else:

@@ -1,4 +1,4 @@
-"""`logs`: what the bots print, one or many, as it comes."""
+"""Run `logs`: the output of one or many bots, in order, also as it arrives."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from manager.fleet.observe import FleetSnapshot
 
 SILENCE_S = 5.0
-"""After so long without a line the engine is asked whether it is still there: a frozen one ends no stream."""
+"""After this time without a line, the engine is pinged: a frozen engine ends no stream."""
 
 ENGINE_AWAY_S = 60.0
 """An engine that is restarted is back within seconds; one that stops many containers first needs longer."""
 
 BATCH = 64
-"""Lines that go from a reader to the printing at once; one by one, threads would mostly wait for each other."""
+"""Lines that a reader passes on at once; with single lines, threads would mostly wait for each other."""
 MOST_WAITING = 8
-"""Batches that readers are ahead. The longest line has a quarter of a megabyte."""
+"""Batches that readers may be ahead. The longest line has a quarter of a megabyte."""
 
 
 def logs(session: Session, args: Namespace) -> int:
-    """Prints what the bots printed; with -f for ever, through restarts and recreations."""
+    """Print the bots' output; with -f continuously, across restarts and recreations."""
     snapshot = session.observe()
     if args.follow and args.until is not None:
-        raise UsageError("--until has no meaning with --follow, which does not end")
+        raise UsageError("--until cannot be used with --follow")
     if args.since is not None and args.until is not None and args.since > args.until:
         raise UsageError("--since is later than --until")
     pattern = Pattern(args.grep) if args.grep else None
@@ -74,28 +74,30 @@ def logs(session: Session, args: Namespace) -> int:
 
 
 def _raise_file_limit() -> None:
-    """A connection and some files for each instance: two hundred of them are beyond the usual 1024."""
+    """Allow a connection and some files per instance: two hundred exceed the usual limit of 1024."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):  # macOS has a lower one than it says
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _selected(selection: Selection, snapshot: FleetSnapshot, wanted: LogQuery) -> list[Instance]:
-    """The named instances; without any, all that have printed something."""
+    """Return the named instances; without any, all that have output."""
     fleet = snapshot.project.fleet
     named = selection.named(snapshot.project)
     if named is None:
         views = [view for view in snapshot.views.values() if _has_lines(view, fleet, wanted)]
         if not views:
-            raise UsageError("there is no instance to show the logs of")
+            raise UsageError("there are no instances")
         return views
-    for each in named:
-        require_known(each, snapshot)
-        view = snapshot.views[each]
+    for instance in named:
+        require_known(instance, snapshot)
+        view = snapshot.views[instance]
         if not (wanted.follow or _has_lines(view, fleet, wanted)):
             folder = fleet.relative(fleet.data_dir / view.log_dir)
-            raise ManagerError("{id} has no container, and no dated logs in {folder}", id=each, folder=folder)
-    return [snapshot.views[each] for each in named]
+            raise ManagerError(
+                "{id} has no container, and no dated logs in {folder}", id=instance, folder=folder
+            )
+    return [snapshot.views[instance] for instance in named]
 
 
 def _has_lines(view: Instance, fleet: Fleet, wanted: LogQuery) -> bool:
@@ -103,7 +105,7 @@ def _has_lines(view: Instance, fleet: Fleet, wanted: LogQuery) -> bool:
 
 
 def _say_where_from(views: Iterable[Instance], fleet: Fleet, wanted: LogQuery) -> None:
-    """Says it where the lines are not from a container, as everybody expects."""
+    """Print a note if lines come from files, because users expect a container."""
     ids = ", ".join(view.id for view in views if view.container is None)
     if ids and wanted.past:
         folder = fleet.relative(fleet.export_file.parent)
@@ -115,13 +117,13 @@ def _say_where_from(views: Iterable[Instance], fleet: Fleet, wanted: LogQuery) -
 
 
 class _Past(NamedTuple):
-    """From an instance's reader: what was printed until now is through, or everything is."""
+    """Signal that an instance's past lines, or all its lines, were read."""
 
     is_all: bool
 
 
 class _Multiplexer:
-    """Reads several instances at once, a thread each, and prints whole lines."""
+    """Read several instances at once, one thread each, and print whole lines."""
 
     def __init__(self, engine: Engine, sources: Mapping[str, Source], *, follow: bool) -> None:
         self._engine = engine
@@ -133,15 +135,15 @@ class _Multiplexer:
         self._away_since: float | None = None
 
     def run(self, printer: Printer, pattern: Pattern | None, tail: int | None) -> int:
-        """Prints until all have ended. `tail`: how many of an instance's matching lines, of those before now.
+        """Print until all have ended. `tail`: how many matching past lines of each instance.
 
-        Returns the exit code: an instance that cannot be read keeps no other from being shown.
+        Returns the exit code: an instance that cannot be read does not prevent others from being shown.
         """
         code = OK
-        for each in self._sources:
-            threading.Thread(target=self._read, args=(each,), daemon=True).start()
+        for name in self._sources:
+            threading.Thread(target=self._read, args=(name,), daemon=True).start()
         kept: dict[str, deque[LogLine]] = (
-            {} if tail is None else {each: deque(maxlen=tail) for each in self._sources}
+            {} if tail is None else {name: deque(maxlen=tail) for name in self._sources}
         )
         left = len(self._sources)
         while left:
@@ -181,11 +183,11 @@ class _Multiplexer:
             if self._follow:
                 for line in source.live():
                     self._items.put((instance, [line]))
-        except Exception as error:  # noqa: BLE001 - the main thread raises it; without a word it would wait for ever
+        except Exception as error:  # noqa: BLE001 - the main thread raises it; otherwise it would wait forever
             self._items.put((instance, error))
 
     def _require_engine(self) -> None:
-        """Silence: quiet bots, or an engine that is away. Raises EngineUnreachable when it does not come back."""
+        """Check the engine after silence. Raises EngineUnreachable if it does not come back."""
         try:
             self._engine.version()
         except EngineUnreachable:

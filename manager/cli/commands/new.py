@@ -1,4 +1,4 @@
-"""`new`: a config from a template, validated by the loader before it is written."""
+"""Run `new`: create a config from a template, validated by the loader before it is written."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TEMPLATE_COLUMNS = (
 
 
 class Made(NamedTuple):
-    """A config that could be written."""
+    """Hold a config that is ready to be written."""
 
     config: Config
     spec: InstanceSpec
@@ -44,7 +44,7 @@ class Made(NamedTuple):
 
 
 def new(session: Session, args: Namespace) -> int:
-    """Makes a config from a template."""
+    """Create a config from a template."""
     folder = session.project_dir() / "config" / "templates"
     one_output(args)
     if args.list:
@@ -68,7 +68,7 @@ def new(session: Session, args: Namespace) -> int:
 
 
 def _asked(flag: str, question: object) -> str:
-    """What the command line lacks: the person at the terminal is asked, a script is told."""
+    """Return a missing argument: prompt for it on a terminal, raise UsageError in a script."""
     answer = prompt.ask(question) if prompt.is_possible() else ""
     if not answer:
         raise UsageError("{option} is missing; `manager new --help` shows examples", option=flag)
@@ -83,33 +83,35 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(folder: Path, name: str) -> tuple[Config, str]:
-    """The template and its path as it is shown. Raises UsageError, ConfigError."""
+    """Return the template and its path as shown. Raises UsageError, ConfigError."""
     path = folder / f"{name.removesuffix('.json')}.json"
     if "/" in name or not path.exists():
         path = Path(name)
     if not path.exists():
-        known = ", ".join(each.stem for each in _files(folder)) or _("none")
+        known = ", ".join(template.stem for template in _files(folder)) or _("none")
         raise UsageError(
-            "there is no template {name} in {folder}, and no such file; there are: {known}",
-            name=name, folder=folder, known=known,
-        )  # fmt: skip
+            "there is no template {name} in {folder}, and no such file; available: {known}",
+            name=name,
+            folder=folder,
+            known=known,
+        )
     return _parsed(path), str(path)
 
 
 def _parsed(path: Path) -> Config:
     try:
-        found = strict_json.read(path)
+        config = strict_json.read(path)
     except strict_json.JsonFault as fault:
         raise ConfigError([Problem(str(path), fault.path, fault.text)]) from fault
-    if not isinstance(found, dict) or not isinstance(found.get("metadata"), dict):
+    if not isinstance(config, dict) or not isinstance(config.get("metadata"), dict):
         raise ConfigError(
             [Problem.at(str(path), "metadata", "is missing: only a sectioned config is a template")]
         )
-    return found
+    return config
 
 
 def _list(folder: Path, args: Namespace) -> int:
-    """A line for each template; one that cannot be read is said, and hides no other."""
+    """Print one line per template; an invalid one is reported and hides no other."""
     rows: list[dict[str, Any]] = []
     faults: list[ConfigError] = []
     for path in _files(folder):
@@ -133,12 +135,16 @@ def _list(folder: Path, args: Namespace) -> int:
 
 
 def _settings(args: Namespace, template: Config, symbol: str) -> dict[str, Any]:
-    """Every setting by its path; prices and quantities of another market are asked for, or refused."""
+    """Return every setting by its path; prices and quantities of another market are prompted for, or
+    refused.
+    """
     settings = dict(templates.parse_setting(word) for word in args.set)
     given = {
-        "--lower": args.lower, "--upper": args.upper, "--quantity": args.quantity,
+        "--lower": args.lower,
+        "--upper": args.upper,
+        "--quantity": args.quantity,
         "--max-position": args.max_position,
-    }  # fmt: skip
+    }
     for flag, value in given.items():
         if value is not None:
             settings[templates.key_in_use(template, templates.OPTIONS[flag])] = value
@@ -146,22 +152,25 @@ def _settings(args: Namespace, template: Config, symbol: str) -> dict[str, Any]:
     for path in foreign if prompt.is_possible() else ():
         question = Text(
             "{key} for {symbol} (the template: {value} for {other})",
-            key=path.rpartition(".")[2], symbol=symbol, value=templates.get_value(template, path),
+            key=path.rpartition(".")[2],
+            symbol=symbol,
+            value=templates.get_value(template, path),
             other=template["metadata"].get("symbol"),
-        )  # fmt: skip
+        )
         if answer := prompt.ask(question):
             settings |= [templates.parse_setting(f"{path}={answer}")]
     if left := templates.foreign_values(template, symbol, settings):
         raise UsageError(
-            "the template's prices and quantities are those of {other} and would be nonsense for {symbol}; give {options}",
-            other=template["metadata"].get("symbol"), symbol=symbol,
+            "the template's prices and quantities are for {other}, not for {symbol}; specify {options}",
+            other=template["metadata"].get("symbol"),
+            symbol=symbol,
             options=" ".join(map(templates.option_of, left)),
-        )  # fmt: skip
+        )
     return settings
 
 
 def _made(session: Session, port: int | None, template: Config, wanted: NewConfig) -> Made:
-    """The config as the loader understands it. Raises ConfigError with all that is wrong with it, and UsageError."""
+    """Return the config as loaded. Raises ConfigError with all its faults, and UsageError."""
     from manager.config import fleet_settings, loader  # pydantic, 0.1 s
 
     project, containers = session.project(), _container_ports(session)
@@ -177,48 +186,52 @@ def _made(session: Session, port: int | None, template: Config, wanted: NewConfi
     if not (fleet.project_dir / "config" / "schema.json").exists():
         config.pop("$schema", None)
     loaded = loader.load_value(config, file, fleet, defaults, project.variables, {})
-    beside = [*project.loaded.specs, loaded.spec] if loaded.spec else []
-    mistyped = [each for each in loaded.warnings if each.path in wanted.settings]
+    specs = [*project.loaded.specs, loaded.spec] if loaded.spec else []
+    mistyped = [problem for problem in loaded.warnings if problem.path in wanted.settings]
     problems = [
-        *loaded.problems, *mistyped, *(each for each in loader.conflicts(beside) if each.concerns({file})),
-    ]  # fmt: skip
+        *loaded.problems,
+        *mistyped,
+        *(problem for problem in loader.conflicts(specs) if problem.concerns({file})),
+    ]
     if problems or loaded.spec is None:
         raise ConfigError(problems)
     later = [
-        each
-        for each in bot_environment.credential_problems(beside, fleet, project.variables)
-        if each.concerns({file})
+        problem
+        for problem in bot_environment.credential_problems(specs, fleet, project.variables)
+        if problem.concerns({file})
     ]
     return Made(config, loaded.spec, (*loaded.warnings, *later))
 
 
 def _container_ports(session: Session) -> dict[str, int | None]:
-    """Instance → web port of each container of the fleet; nothing where no engine answers."""
+    """Return instance → web port of each container of the fleet; nothing if no engine answers."""
     try:
-        found = session.observe().observed.containers
+        containers = session.observe().observed.containers
     except EngineUnreachable:
         console.warn(_("note: no engine answers: ports of stopped containers are not known"))
         return {}
-    return {each: container.web_port for each, container in found.items()}
+    return {instance: container.web_port for instance, container in containers.items()}
 
 
 def _require_free_name(
     path: Path, file: str, instance: str, project: Project, containers: dict[str, int | None]
 ) -> None:
     if os.path.lexists(path):
-        raise UsageError(
-            "{file} is there already, and no config is overwritten; take another --id", file=file
-        )
-    for each in containers:
-        if each.lower() == instance.lower() and each not in project.specs:
-            raise UsageError("{id} has a container; `manager down {id}` first, or take another --id", id=each)
+        raise UsageError("{file} already exists and is not overwritten; choose another --id", file=file)
+    for present in containers:
+        if present.lower() == instance.lower() and present not in project.specs:
+            raise UsageError(
+                "{id} has a container; run `manager down {id}` first, or choose another --id", id=present
+            )
     for other, claimed in _broken_claims(project):
         if str(claimed.get("instance_id")).lower() == instance.lower():
             raise UsageError("{id} is already the instance of {file}", id=instance, file=other)
 
 
 def _broken_claims(project: Project) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(file, its metadata and daemon_config in one) of each config that does not load now, and may tomorrow."""
+    """Yield (file, its metadata and daemon_config combined) of each invalid config, which may be valid
+    later.
+    """
     from manager.config.flat_format import convert_legacy, is_legacy
 
     for file in sorted(project.loaded.broken_files):
@@ -228,38 +241,38 @@ def _broken_claims(project: Project) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         if isinstance(raw, dict):
             sections = convert_legacy(raw) if is_legacy(raw) else raw
-            found = [sections.get(name) for name in ("metadata", "daemon_config")]
+            parts = [sections.get(name) for name in ("metadata", "daemon_config")]
             yield (
                 file,
-                {key: value for each in found if isinstance(each, dict) for key, value in each.items()},
+                {key: value for part in parts if isinstance(part, dict) for key, value in part.items()},
             )
 
 
 def _port(asked: int | None, instance: str, project: Project, containers: dict[str, int | None]) -> int:
-    """The one that was asked for, else the lowest that nobody has and nobody will want back."""
-    fleet, remembered = project.fleet, project.memory
+    """Return the requested port, else the lowest that is unused and not reserved for another instance."""
+    fleet, fleet_state = project.fleet, project.fleet_state
 
     def is_free(port: int) -> bool:
         return host.is_port_free(fleet.bind_address, port)
 
     if asked is not None:
-        holder = next((each for each, port in containers.items() if port == asked and each != instance), None)
+        holder = next((name for name, port in containers.items() if port == asked and name != instance), None)
         if holder is not None:
             raise UsageError(
-                "port {port} is {other}'s; leave --port out for a free one", port=asked, other=holder
+                "port {port} is used by {other}; omit --port to get a free one", port=asked, other=holder
             )
         if any(spec.web_port == asked for spec in project.specs.values()):
             return asked  # the check of the configs names the other file, whether or not its bot runs
         if 0 < asked <= state_file.LAST_PORT and not is_free(asked):
             raise UsageError(
-                "port {port} is in use by another program; leave --port out for a free one", port=asked
+                "port {port} is in use by another program; omit --port to get a free one", port=asked
             )
         return asked
-    others = [each.web_port for name, each in remembered.instances.items() if name != instance]
+    others = [state.web_port for name, state in fleet_state.instances.items() if name != instance]
     configured = [spec.web_port for spec in project.specs.values()]
     broken = [claimed.get("web_port") for _file, claimed in _broken_claims(project)]
     taken = {port for port in (*others, *configured, *broken, *containers.values()) if isinstance(port, int)}
-    known = remembered.of(instance).web_port
+    known = fleet_state.of(instance).web_port
     return state_file.assign_ports([instance], {} if known is None else {instance: known}, taken, is_free)[
         instance
     ]
@@ -272,8 +285,10 @@ def _write(project: Project, made: Made) -> None:
     fleet, spec = project.fleet, made.spec
     path = fleet.project_dir / spec.config_file
     with writing_to(path):
-        if project.memory.ids.get(spec.config_file, spec.id) != spec.id:  # of an earlier file of this name
-            state_file.update(fleet, lambda memory: memory.with_id(spec.config_file, spec.id))
+        if (
+            project.fleet_state.ids.get(spec.config_file, spec.id) != spec.id
+        ):  # of an earlier file of this name
+            state_file.update(fleet, lambda state: state.with_id(spec.config_file, spec.id))
         atomic_file.create(path, atomic_file.encode_json(made.config))
 
 
@@ -282,10 +297,17 @@ def _say(args: Namespace, project: Project, template: Config, source: str, made:
     for warning in made.warnings:
         console.warning(warning)
     if args.json:
-        console.say_json({
-            "id": spec.id, "file": spec.config_file, "template": source, "web_port": spec.web_port,
-            "mode": spec.mode, "written": not args.dry_run, "config": made.config,
-        })  # fmt: skip
+        console.say_json(
+            {
+                "id": spec.id,
+                "file": spec.config_file,
+                "template": source,
+                "web_port": spec.web_port,
+                "mode": spec.mode,
+                "written": not args.dry_run,
+                "config": made.config,
+            }
+        )
         return OK
     if args.dry_run:
         console.say_json(made.config)
@@ -296,10 +318,14 @@ def _say(args: Namespace, project: Project, template: Config, source: str, made:
     say(
         Text(
             "{id}: {mode}, {exchange} {symbol}, {strategy}, web port {port}",
-            id=spec.id, mode=Text(spec.mode), exchange=spec.exchange, symbol=spec.symbol, strategy=spec.strategy,
+            id=spec.id,
+            mode=Text(spec.mode),
+            exchange=spec.exchange,
+            symbol=spec.symbol,
+            strategy=spec.strategy,
             port=spec.web_port,
         )
-    )  # fmt: skip
+    )
     kept = [
         f"{path.rpartition('.')[2]} {value}"
         for path in templates.unchanged_values(template, ())
@@ -308,11 +334,32 @@ def _say(args: Namespace, project: Project, template: Config, source: str, made:
         is not None
     ]
     if kept:
-        say(Text("as in the template, hold them against today's price: {values}", values=", ".join(kept)))
+        say(
+            Text(
+                "taken from the template, compare them with the current price: {values}",
+                values=", ".join(kept),
+            )
+        )
     if args.exchange and made.config.get("exchange_config") == template.get("exchange_config") != {}:
-        say(Text("exchange_config is the template's: see that it names what {exchange} needs", exchange=spec.exchange))  # fmt: skip
+        say(
+            Text(
+                "exchange_config is the template's: make sure that it contains what {exchange} needs",
+                exchange=spec.exchange,
+            )
+        )
     if fleet.database_dir(spec.id).exists():
-        say(Text("{path} is there from an earlier {id}, and goes on to be used", path=fleet.relative(fleet.database_dir(spec.id)), id=spec.id))  # fmt: skip
+        say(
+            Text(
+                "{path} exists from an earlier {id}, and will be used",
+                path=fleet.relative(fleet.database_dir(spec.id)),
+                id=spec.id,
+            )
+        )
     if not args.dry_run:
-        say(Text("next: look at it (`manager config {id}`), change what you like, then `manager up {id} --wait`", id=spec.id))  # fmt: skip
+        say(
+            Text(
+                "next: check it (`manager config {id}`), edit it, then run `manager up {id} --wait`",
+                id=spec.id,
+            )
+        )
     return OK

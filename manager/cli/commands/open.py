@@ -1,4 +1,4 @@
-"""`open`: to an instance's web page."""
+"""Run `open`: an instance's web page."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from manager.util import console
 
 
 def open_(session: Session, args: Namespace) -> int:
-    """Shows where an instance's web page is, and opens it in the browser."""
+    """Print the address of an instance's web page, and open it in the browser."""
     if not (args.ids or args.config):
-        raise UsageError("open what? `manager open ID`")
+        raise UsageError("specify an instance: `manager open ID`")
     snapshot = session.observe()
     views = selected(Selection(args.ids, args.config), snapshot)
     for view in views:
         require_running(view)
-    found = {view.id: snapshot.project.fleet.web_address(view.web_port) for view in views if view.web_port}
+    addresses = {
+        view.id: snapshot.project.fleet.web_address(view.web_port) for view in views if view.web_port
+    }
     if args.json:
-        console.say_json([{"id": each, "url": url} for each, url in found.items()])
-    for each, url in found.items():
+        console.say_json([{"id": instance, "url": url} for instance, url in addresses.items()])
+    for instance, url in addresses.items():
         if not args.json:
-            console.say(url if len(found) == 1 else f"{each}  {url}")
+            console.say(url if len(addresses) == 1 else f"{instance}  {url}")
         if not (args.print or args.json) and not _open(url):
-            console.warning(_("no browser could be started; open the address by hand, or use --print"))
+            console.warning(_("cannot start a browser; open the address yourself, or use --print"))
             return FAILED
     return OK
 

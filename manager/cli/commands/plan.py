@@ -1,4 +1,4 @@
-"""`plan`: shows what `up` would do, and why."""
+"""Run `plan`: show what `up` would do, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ps`: the fleet as a table, as JSON, or as a screen that keeps itself up to date."""
+"""Run `ps`: the fleet as a table, as JSON, or as a screen that refreshes itself."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from manager.util.text_table import Column
 
 
 def ps(session: Session, args: Namespace) -> int:
-    """The fleet as a table, or as an array of objects."""
+    """Print the fleet as a table, or as a JSON array."""
     if args.group and args.json:
-        raise UsageError("--group has no meaning with --json, where every object has its tags")
+        raise UsageError("--group cannot be used with --json, where every object has its tags")
     one_output(args)
     if args.watch is not None:
         return _watch(session, args)
@@ -42,17 +42,17 @@ def ps(session: Session, args: Namespace) -> int:
 
 
 def _reported(views: Iterable[Instance], snapshot: FleetSnapshot, args: Namespace) -> list[Instance]:
-    """With what their bots reported last, in the order that is asked for."""
-    found = doing.with_reports(snapshot.project.fleet, views)
-    return sorted(found, key=doing.by_urgency) if args.sort == "worst" else found
+    """Return the instances with their bots' last reports, in the requested order."""
+    reported = doing.with_reports(snapshot.project.fleet, views)
+    return sorted(reported, key=doing.by_urgency) if args.sort == "worst" else reported
 
 
 def chosen(views: Iterable[Instance], args: Namespace) -> list[Instance]:
-    """Those that every given filter lets through. Case does not count, and `SOL*` stands for all that begins so."""
+    """Return the instances that match every filter. Case is ignored, and `SOL*` matches a prefix."""
     return [
         view
         for view in views
-        if _matches(args.state, [view.verdict.state])
+        if _matches(args.state, [view.status.state])
         and _matches(args.mode, [view.mode])
         and _matches(args.exchange, [view.exchange])
         and _matches(args.symbol, [view.symbol])
@@ -61,12 +61,14 @@ def chosen(views: Iterable[Instance], args: Namespace) -> list[Instance]:
 
 
 def tags_of(view: Instance) -> Sequence[str]:
-    """The tags that its config gives it."""
+    """Return the tags in its config."""
     return view.spec.tags if view.spec else ()
 
 
 def by_tag(views: Sequence[Instance]) -> dict[str, list[Instance]]:
-    """tag → its instances; one with several tags is in each group, one without in the last, whose name is empty."""
+    """Return tag → its instances; one with several tags is in each group, untagged ones in the last, with an
+    empty name.
+    """
     tags = sorted({tag for view in views for tag in tags_of(view)})
     groups = {tag: [view for view in views if tag in tags_of(view)] for tag in tags}
     untagged = [view for view in views if not tags_of(view)]
@@ -85,16 +87,16 @@ def _matches(patterns: Sequence[str], values: Iterable[str | None]) -> bool:
 
 def _table(views: Sequence[Instance], snapshot: FleetSnapshot, width: int | None, *, grouped: bool) -> str:
     if not snapshot.views:
-        return _("no instances: put a config into config/active (config/templates has some to start from)")
+        return _("no instances: create a config in config/active with `manager new`")
     if not views:
-        return _("no instance is like that")
+        return _("no instances match")
     if not grouped:
         return display.ps_table(views, width).text
     return _grouped(views, width)
 
 
 def _drawn(views: Sequence[Instance], style: str, *, grouped: bool) -> str:
-    """Every column, whatever the terminal; with --group the tag is one, and an instance has a row for each of its tags."""
+    """Return every column, for any width; with --group an instance has one row per tag."""
     if not grouped:
         return console.table(display.PS_COLUMNS, views, style)
     columns = [Column[TaggedView]("tag", mark("TAG"), lambda row: row[0])]
@@ -122,11 +124,9 @@ def _grouped(views: Sequence[Instance], width: int | None) -> str:
 
 def _watch(session: Session, args: Namespace) -> int:
     if args.format:
-        raise UsageError("--format has no meaning with --watch, which fits the terminal")
+        raise UsageError("--format cannot be used with --watch, which fits the terminal")
     if args.json or not sys.stdout.isatty():
-        raise UsageError(
-            "--watch needs a terminal to draw on; in a script use `manager ps --json`, again and again"
-        )
+        raise UsageError("--watch needs a terminal; in a script, call `manager ps --json` repeatedly")
     from manager.util import screen
 
     first = session.observe()  # what is wrong with the command line is said before the screen is taken
@@ -136,21 +136,21 @@ def _watch(session: Session, args: Namespace) -> int:
 
 
 def _frame(session: Session, args: Namespace, width: int) -> str:
-    """One drawing: a line of what there is, the table, and what is wrong with all of it."""
+    """Return one screen: a summary line, the table, and the problems."""
     now = formatting.clock(time.time())
     try:
         snapshot = session.observe()
         views = _reported(chosen(selected(Selection(args.ids, args.config), snapshot), args), snapshot, args)
     except ManagerError as error:
         return f"{now}  {_('error')}: {error}"
-    states = Counter(view.verdict.state for view in views)
+    states = Counter(view.status.state for view in views)
     counts = ", ".join(f"{count} {display.coloured(state, _(state))}" for state, count in states.items())
-    wrong = [*snapshot.foreign(), *snapshot.project.problems, *map(stray_text, snapshot.observed.strays)]
+    problems = [*snapshot.foreign(), *snapshot.project.problems, *map(stray_text, snapshot.observed.strays)]
     return "\n".join(
         [
             f"{snapshot.project.fleet.name}  {now}  {counts}",
             "",
             _table(views, snapshot, width, grouped=args.group),
-            *(f"{_('error')}: {each}" for each in wrong),
+            *(f"{_('error')}: {problem}" for problem in problems),
         ]
     )

@@ -1,4 +1,4 @@
-"""`restart`: stops and starts instances."""
+"""Run `restart`: stop and start instances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`restore`: brings back what a backup holds. Shows what it does, and moves aside what is there."""
+"""Run `restore`: restore a backup. Prints what it does, and moves present files aside."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ WORDS: Mapping[Kind, str] = {
 
 
 def restore(session: Session, args: Namespace) -> int:
-    """Reads the backup, says the plan, and carries it out."""
+    """Read the backup, print the plan, and carry it out."""
     project = _project(session)
     path = Path(args.file)
     with verify.workspace(path) as work:
         backup = restoring.open_backup(path, work)
-        for each in args.ids:
-            if each not in backup.manifest.instances:
-                raise no_instance(each, backup.manifest.instances)
+        for instance in args.ids:
+            if instance not in backup.manifest.instances:
+                raise no_instance(instance, backup.manifest.instances)
         whole = restoring.plan_restore(
             backup, project, list(dict.fromkeys(args.ids)) or None, formatting.stamp(time.time())
         )
@@ -53,23 +53,23 @@ def restore(session: Session, args: Namespace) -> int:
             return _say_plan(whole, actions, as_json=args.json)
         done = _carry_out(session, whole, actions, args)
     if args.json:
-        console.say_json([_action_object(each, project) for each in done])
+        console.say_json([_action_object(action, project) for action in done])
     _say_what_is_left(session, whole, as_json=args.json)
     return OK
 
 
 def _project(session: Session) -> Project:
-    """Return the project. A fresh machine's folder need not be one yet, if it is named."""
+    """Return the project. If it is named, its folder may be empty, as on a new machine."""
     chosen = session.chosen_dir
     return projects.read(chosen) if chosen is not None and chosen.is_dir() else session.project()
 
 
 def _say_plan(whole: Plan, actions: list[RestoreAction], *, as_json: bool) -> int:
     if as_json:
-        console.say_json([_action_object(each, whole.project) for each in actions])
+        console.say_json([_action_object(action, whole.project) for action in actions])
         return OK
-    for each in actions:
-        console.say(_action_line(each, whole.project))
+    for action in actions:
+        console.say(_action_line(action, whole.project))
     return OK
 
 
@@ -85,20 +85,22 @@ def _carry_out(
 
     fleet = whole.fleet
     with lock.held(fleet.lock_file, "restore", args.lock_wait) as held:
-        held.settle()
-        ids = [each.instance for each in actions if each.instance]
+        held.wait_for_engine()
+        ids = [action.instance for action in actions if action.instance]
         with instance_locks.hold_instance_locks(fleet, dict.fromkeys(ids), _up(session, whole, ids)):
             restoring.perform(whole, actions, _owner(session, whole), on_done)
     return done
 
 
 def _up(session: Session, whole: Plan, ids: list[str]) -> list[str]:
-    """The instances whose containers are up; all of the fleet's where its settings are about to change."""
+    """Return the instances whose containers are up; all of the fleet's if its settings are about to
+    change.
+    """
     names = {whole.project.fleet.name, whole.fleet.name}
-    found: dict[str, Container] = {}
+    containers: dict[str, Container] = {}
     try:
         for name in names:
-            found |= observe(session.engine().containers(fleet_filter(name)), name).containers
+            containers |= observe(session.engine().containers(fleet_filter(name)), name).containers
     except EngineError as error:
         console.warning(
             Text(
@@ -106,11 +108,18 @@ def _up(session: Session, whole: Plan, ids: list[str]) -> list[str]:
             )
         )
     is_all = whole.fleet != whole.project.fleet
-    return [each for each, container in found.items() if container.is_up and (is_all or each in ids)]
+    return [
+        instance
+        for instance, container in containers.items()
+        if container.is_up and (is_all or instance in ids)
+    ]
 
 
 def _owner(session: Session, whole: Plan) -> tuple[int, int]:
-    """(uid, gid) of the bots on the host. Only root can give files away, and then no engine has to be asked."""
+    """Return (uid, gid) of the bots on the host.
+
+    Only root can change owners; others need not ask the engine.
+    """
     if os.geteuid() != 0:
         return os.geteuid(), os.getegid()
     whole.fleet.data_dir.mkdir(parents=True, exist_ok=True)
@@ -119,10 +128,10 @@ def _owner(session: Session, whole: Plan) -> tuple[int, int]:
 
 def _say_what_is_left(session: Session, whole: Plan, *, as_json: bool) -> None:
     manifest, fleet = whole.backup.manifest, whole.fleet
-    for each, facts in manifest.instances.items():
-        if facts["faults"] and (whole.named is None or each in whole.named):
+    for instance, facts in manifest.instances.items():
+        if facts["faults"] and (whole.named is None or instance in whole.named):
             console.warning(
-                Text("{id} is incomplete in this backup: {why}", id=each, why="; ".join(facts["faults"]))
+                Text("{id} is incomplete in this backup: {why}", id=instance, why="; ".join(facts["faults"]))
             )
     if whole.named is None:
         known = {facts["config_file"] for facts in manifest.instances.values()}
@@ -135,9 +144,14 @@ def _say_what_is_left(session: Session, whole: Plan, *, as_json: bool) -> None:
                     )
                 )
     if (image := manifest.image) and image["id"] != _image_id(session, fleet.image_name):
-        text = Text("the backup's bots ran image {image} ({id}), but {name} is a different image here; run `manager "
+        text = Text(
+            "the backup's bots ran image {image} ({id}), but {name} is a different image here; run"
+            " `manager "
             "build`",
-                    image=image["name"], id=str(image["id"])[:19], name=fleet.image_name)  # fmt: skip
+            image=image["name"],
+            id=str(image["id"])[:19],
+            name=fleet.image_name,
+        )
         console.warning(text)
     if whole.named is None and not as_json:
         console.say(

@@ -1,4 +1,4 @@
-"""`resume`: starts exactly what ran when the fleet was halted."""
+"""Run `resume`: start exactly what ran when the fleet was halted."""
 
 from __future__ import annotations
 

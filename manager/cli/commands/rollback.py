@@ -1,4 +1,4 @@
-"""`rollback`: brings back what was before the last upgrade."""
+"""Run `rollback`: undo the last upgrade."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from manager.ops import rollback as rolling_back
 
 
 def rollback(session: Session, args: Namespace) -> int:
-    """Bring back what was before the last upgrade."""
+    """Undo the last upgrade."""
     selection = Selection(args.ids, args.config)
     if args.dry_run:
         return report.say_plan(rolling_back.planned(session, selection), {}, as_json=args.json)

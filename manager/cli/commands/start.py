@@ -1,4 +1,4 @@
-"""`start`: starts instances that do not run."""
+"""Run `start`: start instances that do not run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from manager.ops import changes
 
 
 def start(session: Session, args: Namespace) -> int:
-    """Start instances that do not run; build the image first where there is none."""
+    """Start instances that do not run; build the image first if there is none."""
     change = changes.start(Selection(args.ids, args.config))
     return with_image(session, args, lambda: carry_out(session, change, args))

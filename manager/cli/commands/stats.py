@@ -1,4 +1,4 @@
-"""`stats`: what each instance uses, and what its bot reports, once."""
+"""Run `stats`: print once what each instance uses, and what its bot reports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from manager.util.text_table import Column
 
 
 def stats(session: Session, args: Namespace) -> int:
-    """The figures as a table with the fleet's sums, or as an array of objects."""
+    """Print a table with the fleet's sums, or a JSON array."""
     one_output(args)
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
@@ -46,7 +46,7 @@ def stats(session: Session, args: Namespace) -> int:
 
 
 def _table(rows: list[InstanceStats]) -> str:
-    """Return the table with the columns that the terminal has room for."""
+    """Return the table with the columns that fit the terminal."""
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     written = columns.cells(rows)
     shown = text_table.fitting(columns.COLUMNS, columns.widths(written), room)

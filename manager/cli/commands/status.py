@@ -1,4 +1,4 @@
-"""`status`: instances as JSON, with an exit code for scripts."""
+"""Run `status`: print instances as JSON, with an exit code for scripts."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from manager.util import console
 
 
 def status(session: Session, args: Namespace) -> int:
-    """One instance as the old system's JSON; several as an object of them.
+    """Print one instance as the old system's JSON; several as an object of them.
 
-    0 when all of them run and none needs a look (`severity` is not `bad`), else 1.
+    Returns 0 if all of them run and none needs attention (`severity` is not `bad`), else 1.
     """
     snapshot = session.observe()
     is_ours = say_foreign(snapshot)
     views = doing.with_reports(snapshot.project.fleet, selected(Selection(args.ids, args.config), snapshot))
     if not views:
-        raise UsageError("there is no instance to show the status of")
+        raise UsageError("there are no instances")
     pids = instances_json.find_pids(snapshot)
-    found = {view.id: status_object(view, snapshot, pids.bots.get(view.id, 0)) for view in views}
-    is_single = bool(args.ids or args.config) or len(found) == 1
-    console.say_json(next(iter(found.values())) if is_single and len(found) == 1 else found)
+    objects = {view.id: status_object(view, snapshot, pids.bots.get(view.id, 0)) for view in views}
+    is_single = bool(args.ids or args.config) or len(objects) == 1
+    console.say_json(next(iter(objects.values())) if is_single and len(objects) == 1 else objects)
     instances_json_refresh.refresh(session, snapshot, pids, console.warning)
     if not is_ours:
         return BAD_CONFIG

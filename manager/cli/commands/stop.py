@@ -1,4 +1,4 @@
-"""`stop`: stops instances and keeps them stopped."""
+"""Run `stop`: stop instances and keep them stopped."""
 
 from __future__ import annotations
 

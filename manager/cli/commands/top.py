@@ -1,4 +1,4 @@
-"""`top`: the fleet full-screen, live."""
+"""Run `top`: the fleet full-screen, live."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def top(session: Session, args: Namespace) -> int:
-    """Shows the fleet until the user has seen enough."""
+    """Show the fleet until the user quits."""
     _require_terminal()
     interval = args.interval
     from manager.monitor.top.source import Source
@@ -35,7 +35,9 @@ def top(session: Session, args: Namespace) -> int:
 
 
 def _require_terminal() -> None:
-    """The view is drawn on standard error, and takes its keys from standard input."""
+    """Raise UsageError without a terminal: the screen is drawn on standard error, keys come from standard
+    input.
+    """
     streams = (sys.stdin, sys.stdout, sys.stderr)
     if not all(stream.isatty() for stream in streams) or os.environ.get("TERM", "dumb") in {"", "dumb"}:
         raise UsageError(
@@ -44,11 +46,13 @@ def _require_terminal() -> None:
 
 
 def _finish(app: Top) -> int:
-    """What was still under way when the view was left is waited for: no word of it is lost. Ctrl-C lets it go on alone."""
+    """Wait for commands that still run, and print their output. Ctrl-C lets them continue alone."""
     codes = [OK]
     for command in app.running:
         console.say(
-            Text("{command} still runs; waiting for it (Ctrl-C leaves it running)", command=command.title)
+            Text(
+                "{command} is still running; waiting for it (Ctrl-C leaves it running)", command=command.title
+            )
         )
         codes.append(command.wait())
         for line in command.new_lines():

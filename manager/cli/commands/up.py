@@ -1,4 +1,4 @@
-"""`up`: brings the fleet to what its configs say."""
+"""Run `up`: create and start the fleet as its configs describe."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from manager.ops.action import Change
 
 
 def up(session: Session, args: Namespace) -> int:
-    """Bring the fleet to what its configs say; build the image first where there is none."""
+    """Create and start the fleet as its configs describe; build the image first if there is none."""
     return with_image(session, args, lambda: carry_out(session, change(args), args))
 
 
 def change(args: Namespace) -> Change:
-    """Return what `up` is asked to do; `plan` shows it."""
+    """Return the change that `up` makes, and that `plan` shows."""
     selection = Selection(args.ids, args.config)
     return changes.up(selection, recreate=args.recreate, remove_orphans=args.remove_orphans)

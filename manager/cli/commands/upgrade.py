@@ -1,4 +1,4 @@
-"""`upgrade`: rolls out a new image or changed configs, and says in which order."""
+"""Run `upgrade`: roll out a new image or changed configs, and print the order."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from manager.util import console
 
 RESULTS: Mapping[RolloutKind, str] = {
     "upgrade": "upgraded",
-    "put back": "put back",
+    "rolled back": "put back",
     "not reached": "not reached",
     "leave": "left",
 }
-"""What a program reads of an instance; `failed` where there is an error."""
+"""The results in JSON; `failed` if there is an error."""
 
 WORDS: Mapping[str, str] = {
     "upgraded": mark("upgraded"),
-    "put back": mark("put back"),
+    "put back": mark("rolled back"),
     "failed": mark("FAILED"),
     "not reached": mark("not reached"),
     "left": mark("left alone"),
@@ -94,7 +94,7 @@ def _say_order(order: rollout.Order, *, as_json: bool) -> int:
 
 
 def _say_result(result: rollout.Result, *, as_json: bool) -> int:
-    """Say what all of it came to. Returns the exit code."""
+    """Print the result. Returns the exit code."""
     if as_json:
         by_id = sorted(result.outcomes, key=lambda outcome: outcome.action.instance)
         console.say_json([_object(outcome) for outcome in by_id])

@@ -68,7 +68,7 @@ def probe_fleet(snapshot: FleetSnapshot) -> FleetFacts:
         image_contract=None if snapshot.image == NO_IMAGE else snapshot.image.contract,
         instances=tuple(
             InstanceFacts(
-                instance, view.verdict.state, str(view.verdict.why or ""), view.drift, view.has_fallen
+                instance, view.status.state, str(view.status.why or ""), view.drift, view.exited_unexpectedly
             )
             for instance, view in snapshot.views.items()
             if view.container is not None
@@ -181,8 +181,8 @@ def _leftovers(project: Project, known: Iterable[str]) -> Iterator[StaleFile]:
     ]
     for folder in dict.fromkeys(folders):
         for entry in _entries(folder):
-            if what := leftover_kind(entry.name, _age(entry), fleet.name):
-                yield StaleFile(what, fleet.relative(Path(entry.path)), _size(Path(entry.path)))
+            if kind := leftover_kind(entry.name, _age(entry), fleet.name):
+                yield StaleFile(kind, fleet.relative(Path(entry.path)), _size(Path(entry.path)))
 
 
 def leftover_kind(name: str, age: float, fleet: str) -> str:
@@ -234,15 +234,15 @@ def describe_instances(snapshot: FleetSnapshot) -> list[str]:
     """Return one line per instance for a report, without any output of a bot."""
     lines = []
     for instance, view in snapshot.views.items():
-        last = view.supervision.last_exit.why if view.supervision and view.supervision.last_exit else ""
+        last = view.supervisor.last_exit.why if view.supervisor and view.supervisor.last_exit else ""
         facts = (
-            view.verdict.state,
-            view.verdict.word,
-            str(view.verdict.why or ""),
+            view.status.state,
+            view.status.detail,
+            str(view.status.why or ""),
             last and f"last exit: {last}",
         )
         drift = f"drifted: {', '.join(view.drift)}" if view.drift else ""
-        restarts = f"restarts: {view.supervision.restarts_total}" if view.supervision else ""
+        restarts = f"restarts: {view.supervisor.restarts_total}" if view.supervisor else ""
         since = display.since(view)
         age = f"since {formatting.age(time.time() - since)}" if since else ""
         lines.append(f"{instance}: " + "; ".join(fact for fact in (*facts, drift, restarts, age) if fact))

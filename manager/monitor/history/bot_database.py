@@ -1,8 +1,8 @@
 """What the bundled bot's own database knows of its trades. A copy is read, never the bot's file.
 
 A bot may be hostile, and so may its database be: the copy was made and checked by a process without rights
-(manager/ops/backup/copier.py); here only known columns of real tables are read, values are checked, and a query that does not
-end is ended.
+(manager/ops/backup/copier.py); here only known columns of real tables are read, values are checked, and a
+query that does not end is ended.
 """
 
 from __future__ import annotations
@@ -26,13 +26,23 @@ COLUMNS: Mapping[str, frozenset[str]] = MappingProxyType(
         "runs": frozenset({"id", "started_at", "ended_at", "ended_why", "source", "settings"}),
         "trades": frozenset(
             {
-                "trade_id", "exchange_id", "run_id", "at", "side", "price", "qty", "fee", "fee_currency", "maker",
-                "position", "realized",
+                "trade_id",
+                "exchange_id",
+                "run_id",
+                "at",
+                "side",
+                "price",
+                "qty",
+                "fee",
+                "fee_currency",
+                "maker",
+                "position",
+                "realized",
             }
         ),
         "equity": frozenset({"at", "run_id", "price", "position", "pnl", "realized", "fees"}),
     }
-)  # fmt: skip
+)
 MOST_ROWS = 2_000_000
 MOST_STEPS = 20_000
 STEP = 100_000
@@ -134,7 +144,8 @@ def _settings(text: object) -> Mapping[str, Any]:
 
 def _trades(db: sqlite3.Connection, instance: str, runs: Mapping[int, BotRun]) -> Iterator[Trade]:
     query = (
-        "SELECT at, run_id, trade_id, exchange_id, side, price, qty, fee, fee_currency, maker, position, realized"
+        "SELECT at, run_id, trade_id, exchange_id, side, price, qty, fee, fee_currency, maker, position,"
+        " realized"
         " FROM trades ORDER BY at"
     )
     for at, run_id, trade_id, order_id, side, *amounts, maker, position, realized in _rows(db, query):
@@ -143,10 +154,22 @@ def _trades(db: sqlite3.Connection, instance: str, runs: Mapping[int, BotRun]) -
         if moment is None or side not in SIDES or price is None or quantity is None or fee is None:
             continue
         yield Trade(
-            moment, instance, run.exchange if run else "", run.symbol if run else "", run.run.kind if run else "",
-            _text(trade_id), _text(order_id), side, price, quantity, fee, _text(amounts[3]), maker == 1,
-            _amount(position), _amount(realized),
-        )  # fmt: skip
+            moment,
+            instance,
+            run.exchange if run else "",
+            run.symbol if run else "",
+            run.run.kind if run else "",
+            _text(trade_id),
+            _text(order_id),
+            side,
+            price,
+            quantity,
+            fee,
+            _text(amounts[3]),
+            maker == 1,
+            _amount(position),
+            _amount(realized),
+        )
 
 
 def _equity(
@@ -163,9 +186,22 @@ def _equity(
             continue
         base, second = _currencies(run.symbol)
         yield Sample(
-            moment, "running", None, run.run.kind, run.run.began, None, quote or second, base, pnl, realized,
-            fees, position, price, None, True,
-        )  # fmt: skip
+            moment,
+            "running",
+            None,
+            run.run.kind,
+            run.run.began,
+            None,
+            quote or second,
+            base,
+            pnl,
+            realized,
+            fees,
+            position,
+            price,
+            None,
+            True,
+        )
 
 
 def _currencies(symbol: str) -> tuple[str | None, str | None]:

@@ -24,7 +24,10 @@ Currency = tuple[str, str]
 
 
 class Step(NamedTuple):
-    """What was earned between two samples. `amount`: None where it is not known; `is_gap`: nobody looked meanwhile."""
+    """What was earned between two samples.
+
+    `amount`: None where it is not known; `is_gap`: nobody looked meanwhile.
+    """
 
     begin: float
     end: float
@@ -33,7 +36,8 @@ class Step(NamedTuple):
 
 
 class Day(NamedTuple):
-    """One local day of one kind and currency. `gaps`: seconds of it in which nobody looked; `is_open`: it is not over.
+    """One local day of one kind and currency. `gaps`: seconds of it in which nobody looked; `is_open`: it is
+    not over.
 
     `is_uncertain`: a part of the amount may belong to another day, or is missing.
     """
@@ -65,7 +69,9 @@ def by_currency(samples: Iterable[Sample]) -> dict[Currency, list[Sample]]:
 
 
 def is_gap(before: Sample, after: Sample, covered: Sequence[Span]) -> bool:
-    """Return whether it is not known what the instance did between two samples: somebody has to have looked all the time."""
+    """Return whether it is not known what the instance did between two samples: somebody has to have
+    looked all the time.
+    """
     return after.at - before.at > GAP_S and not _is_covered(before.at, after.at, covered)
 
 
@@ -79,7 +85,10 @@ def _is_covered(begin: float, end: float, covered: Sequence[Span]) -> bool:
 
 
 def contiguous(moments: Sequence[float], most: Callable[[float], float]) -> list[Span]:
-    """Return the spans in which the moments follow each other. `most`: how far apart two may be, by the first one."""
+    """Return the spans in which the moments follow each other.
+
+    `most`: how far apart two may be, by the first one.
+    """
     found: list[Span] = []
     for at in moments:
         if found and at - found[-1].end <= most(found[-1].end):
@@ -103,14 +112,19 @@ def steps(samples: Sequence[Sample], covered: Sequence[Span]) -> Iterator[Step]:
 
 
 def _from_zero(first: Sample, covered: Sequence[Span]) -> Step | None:
-    """Return what the first sample's run had earned by then, which began at 0; None where its begin is not known."""
+    """Return what the first sample's run had earned by then, which began at 0; None where its begin is not
+    known.
+    """
     if first.run is None or first.run > first.at:
         return None
     return Step(first.run, first.at, first.pnl, not _is_covered(first.run, first.at, covered))
 
 
 def earned(before: Sample, after: Sample) -> Decimal | None:
-    """Return the P&L between two samples. A run of its own begins at 0; where it is not known whether it is one, None."""
+    """Return the P&L between two samples.
+
+    A run of its own begins at 0; where it is not known whether it is one, None.
+    """
     assert before.pnl is not None
     assert after.pnl is not None
     if before.run is not None and after.run is not None:
@@ -124,7 +138,10 @@ def earned(before: Sample, after: Sample) -> Decimal | None:
 
 
 def days(samples: Iterable[Sample], covered: Sequence[Span], now: float) -> list[Day]:
-    """Return the P&L of each day of one instance, in the local time zone, oldest first. Days without a sample are not there."""
+    """Return the P&L of each day of one instance, in the local time zone, oldest first.
+
+    Days without a sample are not there.
+    """
     found: dict[tuple[str, str, str], Day] = {}
     for (kind, quote), members in by_currency(samples).items():
         for step in steps(members, covered):

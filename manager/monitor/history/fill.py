@@ -23,7 +23,10 @@ OLD_GAP_S = 2 * 3600.0
 
 
 class Filled(NamedTuple):
-    """What an instance's databases know. `why`: why nothing, or not all, could be read: what is missing there stays a gap."""
+    """What an instance's databases know.
+
+    `why`: why nothing, or not all, could be read: what is missing there stays a gap.
+    """
 
     records: Sequence[BotRecord] = ()
     why: Text | None = None
@@ -35,7 +38,10 @@ def has_database(fleet: Fleet, instance: str) -> bool:
 
 
 def missing(samples: Sequence[Sample], covered: Sequence[Span], now: float) -> list[Span]:
-    """Return the times of which there are no samples: before the first, in the gaps, and after the last. Pure."""
+    """Return the times of which there are no samples: before the first, in the gaps, and after the last.
+
+    Pure.
+    """
     known = [each for each in samples if each.pnl is not None]
     if not known:
         return [Span(BEGINNING, now)]
@@ -46,13 +52,19 @@ def missing(samples: Sequence[Sample], covered: Sequence[Span], now: float) -> l
 
 
 def known_spans(record: BotRecord, now: float) -> list[Span]:
-    """Return the times of which a bot's database knows the P&L. It thins out what is older than a month. Pure."""
+    """Return the times of which a bot's database knows the P&L.
+
+    It thins out what is older than a month. Pure.
+    """
     moments = [each.at for each in record.equity]
     return curve.contiguous(moments, lambda at: OLD_GAP_S if now - at > OLD_S else curve.GAP_S)
 
 
 def read(fleet: Fleet, instance: str, spans: Iterable[Span], quote: str | None, work: Path) -> Filled:
-    """Read the copies of an instance's databases. `work`: where they are made, and removed again. Raises nothing."""
+    """Read the copies of an instance's databases.
+
+    `work`: where they are made, and removed again. Raises nothing.
+    """
     wanted = list(spans)
     try:
         with tempfile.TemporaryDirectory(prefix=".history.", dir=work) as folder:

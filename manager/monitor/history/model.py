@@ -9,9 +9,9 @@ from typing import NamedTuple
 class Sample(NamedTuple):
     """An instance at one moment.
 
-    `kind`: `live` or `paper`, or the word of prices that are no market's. `run`: when the bot's own run began, None where it does
-    not say. `start`: when its process did. P&L in `quote`, of the run; None is unknown, never 0. `from_bot`: filled in from the
-    bot's database.
+    `kind`: `live` or `paper`, or the word of prices that are no market's. `run`: when the bot's own run
+    began, None where it does not say. `start`: when its process did. P&L in `quote`, of the run; None is
+    unknown, never 0. `from_bot`: filled in from the bot's database.
     """
 
     at: float
@@ -32,7 +32,8 @@ class Sample(NamedTuple):
 
 
 class Event(NamedTuple):
-    """Something that happened to an instance. `what`: a word, such as `exit` or the command's; `text`: the rest, for a person.
+    """Something that happened to an instance. `what`: a word, such as `exit` or the command's; `text`: the
+    rest, for a person.
 
     `reason`: the supervisor's code with parameters, where `text` is its sentence.
     """

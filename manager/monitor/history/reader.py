@@ -1,4 +1,6 @@
-"""What `manager history` shows of each instance: from the fleet's file, and from the bots' databases where that has nothing."""
+"""What `manager history` shows of each instance: from the fleet's file, and from the bots' databases where
+that has nothing.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,8 @@ def read(
 ) -> FleetHistory:
     """Read the history of the chosen instances, of all for none. Writes nothing.
 
-    `trades`: read every bot's database for them, whatever is stored. Raises UsageError for an unknown instance, HistoryTooNew.
+    `trades`: read every bot's database for them, whatever is stored. Raises UsageError for an unknown
+    instance, HistoryTooNew.
     """
     now = time.time()
     stored = _stored(fleet, since)
@@ -77,7 +80,8 @@ def read(
 
 def _stored(fleet: Fleet, since: float) -> _Stored:
     nothing = Text(
-        "nothing has been sampled, because `manager watch` has never run here: what follows is from the bots' own databases;"
+        "nothing has been sampled, because `manager watch` has never run here: what follows is from the"
+        " bots' own databases;"
         " `manager watch` samples while it runs, `manager install-service` makes it run from boot on"
     )
     path = fleet.history_file
@@ -129,9 +133,21 @@ def _with_last_report(fleet: Fleet, one: InstanceHistory, now: float) -> Instanc
     state = said.state if said is not None else "missing"
     kind = report.market if report.is_artificial else report.mode
     sample = Sample(
-        kept.at, state, None, kind or "", report.run_began, said.bot_started_at if said else None, report.quote,
-        report.base, report.pnl, report.realized, report.fees, report.position, report.price, report.trades,
-    )  # fmt: skip
+        kept.at,
+        state,
+        None,
+        kind or "",
+        report.run_began,
+        said.bot_started_at if said else None,
+        report.quote,
+        report.base,
+        report.pnl,
+        report.realized,
+        report.fees,
+        report.position,
+        report.price,
+        report.trades,
+    )
     return one._replace(samples=[*one.samples, sample])
 
 

@@ -42,7 +42,10 @@ class Seen(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The result of one turn. `why`: why nothing could be written, empty where it could. `aside`: where a file was put."""
+    """The result of one turn.
+
+    `why`: why nothing could be written, empty where it could. `aside`: where a file was put.
+    """
 
     today: Mapping[str, list[Day]]
     why: str = ""
@@ -50,7 +53,10 @@ class Written(NamedTuple):
 
 
 class Recorder:
-    """`today`: the P&L of this day, by instance, as of the last turn. `say` gets a line about what cannot be written."""
+    """`today`: the P&L of this day, by instance, as of the last turn.
+
+    `say` gets a line about what cannot be written.
+    """
 
     def __init__(self, fleet: Fleet, say: Callable[[object], object]) -> None:
         self._fleet, self._say = fleet, say
@@ -67,7 +73,10 @@ class Recorder:
         self.go_on()
 
     def go_on(self) -> None:
-        """Take up the result of the last turn, and begin the next one, if there is anything to do. Never waits."""
+        """Take up the result of the last turn, and begin the next one, if there is anything to do.
+
+        Never waits.
+        """
         if self._turn is not None:
             if not self._turn.done():
                 return
@@ -80,7 +89,10 @@ class Recorder:
             self._turn = self._pool.submit(self._writer.work)
 
     def close(self) -> None:
-        """Begin nothing more. A turn that is under way may be cut: what it has not committed is as if it had not begun."""
+        """Begin nothing more.
+
+        A turn that is under way may be cut: what it has not committed is as if it had not begun.
+        """
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _note(self, written: Written) -> None:
@@ -104,7 +116,10 @@ class Recorder:
 
 
 class Writer:
-    """The thread's own: the connection and what it remembers. Every method raises nothing that a disk or a file can cause."""
+    """The thread's own: the connection and what it remembers.
+
+    Every method raises nothing that a disk or a file can cause.
+    """
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet

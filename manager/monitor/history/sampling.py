@@ -15,26 +15,30 @@ EVERY_S = 60.0
 """Between two samples of an instance. A change of state has one of its own."""
 DAY_S = 86400
 TIERS: Sequence[tuple[float, float]] = ((2 * DAY_S, 600), (14 * DAY_S, 3600), (120 * DAY_S, 21600))
-"""(age, period): from that age on, one sample per period is kept, and the lowest and the highest P&L within it.
+"""(age, period): from that age on, one sample per period is kept, and the lowest and the highest P&L within
+it.
 
 An instance has some ten thousand samples after two years, in 2 MB.
 """
 
 
 def sample(view: Instance, answer: Report | None, now: float) -> Sample:
-    """Return what is known of the instance now. `answer`: that of its page, for a bot that leaves no report."""
-    state = view.verdict.inner or view.verdict.state
+    """Return what is known of the instance now.
+
+    `answer`: that of its page, for a bot that leaves no report.
+    """
+    state = view.status.underlying or view.status.state
     kept = view.report
     report = None if kept is None or (kept.is_previous and state == "starting") else kept.report
     if answer is not None and (report is None or report.contract is None):
         report = answer
-    supervision = view.supervision
+    supervisor = view.supervisor
     found = Sample(
         now,
         state,
         doing.activity(view, now).doing,
         view.mode or "",
-        start=supervision.bot_started_at if supervision is not None else None,
+        start=supervisor.bot_started_at if supervisor is not None else None,
     )
     if report is None:
         return found
@@ -62,10 +66,13 @@ def is_due(before: Sample | None, now: Sample) -> bool:
 
 
 def events(view: Instance, before: Sample | None, now: Sample, last_exit: float | None) -> list[Event]:
-    """Return what has happened since the sample before. `last_exit`: of the last exit that is known already."""
+    """Return what has happened since the sample before.
+
+    `last_exit`: of the last exit that is known already.
+    """
     found = []
-    supervision = view.supervision
-    said = supervision.last_exit if supervision is not None else None
+    supervisor = view.supervisor
+    said = supervisor.last_exit if supervisor is not None else None
     if said is not None and (last_exit is None or said.at > last_exit):
         found.append(Event(said.at, view.id, "exit", said.why, said.reason))
     if before is not None and (before.state, before.doing) != (now.state, now.doing):
@@ -78,7 +85,8 @@ def events(view: Instance, before: Sample | None, now: Sample, last_exit: float 
 def superfluous(samples: Iterable[Sample], now: float) -> list[float]:
     """Return the moments of the samples that are thinned out, of one instance's in the order of time.
 
-    The last one of each local day stays, so that a day's P&L is what it was, and each one at which something changed.
+    The last one of each local day stays, so that a day's P&L is what it was, and each one at which something
+    changed.
     """
     dropped: list[float] = []
     ordered = list(samples)

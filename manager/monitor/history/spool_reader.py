@@ -1,4 +1,6 @@
-"""The lines that commands have left in the spool: each is taken in once, also by a `watch` that is killed at any moment."""
+"""The lines that commands have left in the spool: each is taken in once, also by a `watch` that is killed
+at any moment.
+"""
 
 from __future__ import annotations
 

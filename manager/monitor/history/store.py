@@ -28,30 +28,34 @@ SIDE_FILES = ("-wal", "-shm")
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS samples (
-  instance TEXT NOT NULL, at REAL NOT NULL, state TEXT NOT NULL, doing TEXT, kind TEXT NOT NULL, run REAL, start REAL,
-  quote TEXT, base TEXT, pnl TEXT, realized TEXT, fees TEXT, position TEXT, price TEXT, trades INTEGER,
-  from_bot INTEGER NOT NULL, PRIMARY KEY (instance, at)) WITHOUT ROWID;
+  instance TEXT NOT NULL, at REAL NOT NULL, state TEXT NOT NULL, doing TEXT, kind TEXT NOT NULL, run REAL,
+  start REAL, quote TEXT, base TEXT, pnl TEXT, realized TEXT, fees TEXT, position TEXT, price TEXT,
+  trades INTEGER, from_bot INTEGER NOT NULL, PRIMARY KEY (instance, at)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
   id INTEGER PRIMARY KEY, at REAL NOT NULL, instance TEXT NOT NULL, what TEXT NOT NULL, text TEXT NOT NULL,
   reason TEXT);
 CREATE INDEX IF NOT EXISTS events_by_instance ON events (instance, at);
 CREATE TABLE IF NOT EXISTS trades (
-  instance TEXT NOT NULL, trade_id TEXT NOT NULL, order_id TEXT NOT NULL, at REAL NOT NULL, exchange TEXT NOT NULL,
-  symbol TEXT NOT NULL, kind TEXT NOT NULL, side TEXT NOT NULL, price TEXT NOT NULL, quantity TEXT NOT NULL,
-  fee TEXT NOT NULL, fee_currency TEXT NOT NULL, is_maker INTEGER NOT NULL, position TEXT, realized TEXT,
+  instance TEXT NOT NULL, trade_id TEXT NOT NULL, order_id TEXT NOT NULL, at REAL NOT NULL,
+  exchange TEXT NOT NULL, symbol TEXT NOT NULL, kind TEXT NOT NULL, side TEXT NOT NULL,
+  price TEXT NOT NULL, quantity TEXT NOT NULL, fee TEXT NOT NULL, fee_currency TEXT NOT NULL, is_maker INTEGER NOT NULL,
+  position TEXT, realized TEXT,
   PRIMARY KEY (instance, trade_id, order_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (
   instance TEXT NOT NULL, began REAL NOT NULL, ended REAL, why TEXT NOT NULL, kind TEXT NOT NULL,
   PRIMARY KEY (instance, began)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS watched (begin REAL PRIMARY KEY, end REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS filled (
-  instance TEXT NOT NULL, begin REAL NOT NULL, end REAL NOT NULL, PRIMARY KEY (instance, begin)) WITHOUT ROWID;
+  instance TEXT NOT NULL, begin REAL NOT NULL, end REAL NOT NULL,
+  PRIMARY KEY (instance, begin)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
 class HistoryTooNew(ManagerError):
-    """Signal that a newer manager has written the file: nothing is written to it, and nothing is put aside."""
+    """Signal that a newer manager has written the file: nothing is written to it, and nothing is put
+    aside.
+    """
 
 
 class NotOurs(Exception):
@@ -137,7 +141,10 @@ def _put_aside(path: Path) -> Path:
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open the file for reading, beside its writer. Raises HistoryTooNew, NotOurs, FileNotFoundError and sqlite3.Error."""
+    """Open the file for reading, beside its writer.
+
+    Raises HistoryTooNew, NotOurs, FileNotFoundError and sqlite3.Error.
+    """
     if not path.exists():
         raise FileNotFoundError(path)
     if not path.is_file():
@@ -158,7 +165,9 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _connected_to_read(path: Path) -> sqlite3.Connection:
-    """A reader of a WAL has to write beside it; one who may not reads the file as it lies there, if nobody writes it."""
+    """A reader of a WAL has to write beside it; one who may not reads the file as it lies there, if nobody
+    writes it.
+    """
     address = f"{path.resolve().as_uri()}?mode=ro"
     if not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
         address += "&immutable=1"
@@ -187,13 +196,26 @@ def add_samples(db: sqlite3.Connection, instance: str, samples: Iterable[Sample]
         "INSERT OR IGNORE INTO samples VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [
             (
-                instance, each.at, each.state, each.doing, each.kind, each.run, each.start, each.quote, each.base,
-                _text(each.pnl), _text(each.realized), _text(each.fees), _text(each.position), _text(each.price),
-                each.trades, each.from_bot,
+                instance,
+                each.at,
+                each.state,
+                each.doing,
+                each.kind,
+                each.run,
+                each.start,
+                each.quote,
+                each.base,
+                _text(each.pnl),
+                _text(each.realized),
+                _text(each.fees),
+                _text(each.position),
+                _text(each.price),
+                each.trades,
+                each.from_bot,
             )
             for each in samples
         ],
-    )  # fmt: skip
+    )
 
 
 def drop_samples(db: sqlite3.Connection, instance: str, moments: Iterable[float]) -> None:
@@ -224,13 +246,25 @@ def add_trades(db: sqlite3.Connection, trades: Iterable[Trade]) -> None:
         "INSERT OR IGNORE INTO trades VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [
             (
-                each.instance, each.trade_id, each.order_id, each.at, each.exchange, each.symbol, each.kind, each.side,
-                _text(each.price), _text(each.quantity), _text(each.fee), each.fee_currency, each.is_maker,
-                _text(each.position), _text(each.realized),
+                each.instance,
+                each.trade_id,
+                each.order_id,
+                each.at,
+                each.exchange,
+                each.symbol,
+                each.kind,
+                each.side,
+                _text(each.price),
+                _text(each.quantity),
+                _text(each.fee),
+                each.fee_currency,
+                each.is_maker,
+                _text(each.position),
+                _text(each.realized),
             )
             for each in trades
         ],
-    )  # fmt: skip
+    )
 
 
 def put_runs(db: sqlite3.Connection, instance: str, runs: Iterable[Run]) -> None:
@@ -254,7 +288,10 @@ def put_fact(db: sqlite3.Connection, name: str, value: object) -> None:
 
 
 def prune(db: sqlite3.Connection, before: float, max_bytes: int) -> None:
-    """Remove samples and events that are older, and more of them where the file is larger than that. Trades stay."""
+    """Remove samples and events that are older, and more of them where the file is larger than that.
+
+    Trades stay.
+    """
     db.execute("DELETE FROM samples WHERE at < ?", (before,))
     db.execute("DELETE FROM events WHERE at < ?", (before,))
     db.execute("DELETE FROM watched WHERE end < ?", (before,))
@@ -297,10 +334,14 @@ def instances(db: sqlite3.Connection) -> list[str]:
 
 
 def samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[Sample]:
-    """Return an instance's samples, oldest first, with the last one before `since`: what is earned begins there."""
+    """Return an instance's samples, oldest first, with the last one before `since`: what is earned begins
+    there.
+    """
     rows = db.execute(
-        "SELECT at, state, doing, kind, run, start, quote, base, pnl, realized, fees, position, price, trades, from_bot"
-        " FROM samples WHERE instance = ?1 AND at >= coalesce((SELECT max(at) FROM samples WHERE instance = ?1 AND"
+        "SELECT at, state, doing, kind, run, start, quote, base, pnl, realized, fees, position, price,"
+        " trades, from_bot"
+        " FROM samples WHERE instance = ?1 AND at >= coalesce((SELECT max(at) FROM samples WHERE instance ="
+        " ?1 AND"
         " at < ?2), ?2) ORDER BY at",
         (instance, since),
     )
@@ -310,7 +351,8 @@ def samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[S
 def last_sample(db: sqlite3.Connection, instance: str) -> Sample | None:
     """Return an instance's newest sample that was not filled in."""
     found = db.execute(
-        "SELECT at, state, doing, kind, run, start, quote, base, pnl, realized, fees, position, price, trades, from_bot"
+        "SELECT at, state, doing, kind, run, start, quote, base, pnl, realized, fees, position, price,"
+        " trades, from_bot"
         " FROM samples WHERE instance = ? AND NOT from_bot ORDER BY at DESC LIMIT 1",
         (instance,),
     ).fetchone()
@@ -328,7 +370,8 @@ def last_exit(db: sqlite3.Connection, instance: str) -> float | None:
 def events(db: sqlite3.Connection, instance: str | None, since: float = 0.0) -> list[Event]:
     """Return the events of an instance, of all for None, oldest first."""
     rows = db.execute(
-        "SELECT at, instance, what, text, reason FROM events WHERE at >= ?1 AND (?2 IS NULL OR instance = ?2)"
+        "SELECT at, instance, what, text, reason FROM events WHERE at >= ?1 AND (?2 IS NULL OR instance ="
+        " ?2)"
         " ORDER BY at, id",
         (since, instance),
     )
@@ -342,8 +385,10 @@ def trades(db: sqlite3.Connection, chosen: Sequence[str], since: float = 0.0) ->
     """Return the trades of these instances, oldest first."""
     marks = ",".join("?" * len(chosen))
     rows = db.execute(
-        "SELECT at, instance, exchange, symbol, kind, trade_id, order_id, side, price, quantity, fee, fee_currency,"
-        f" is_maker, position, realized FROM trades WHERE at >= ? AND instance IN ({marks}) ORDER BY at, trade_id",
+        "SELECT at, instance, exchange, symbol, kind, trade_id, order_id, side, price, quantity, fee,"
+        " fee_currency,"
+        f" is_maker, position, realized FROM trades WHERE at >= ? AND instance IN ({marks})"
+        " ORDER BY at, trade_id",
         (since, *chosen),
     )
     return [_trade(row) for row in rows]
@@ -353,9 +398,22 @@ def _trade(row: Sequence[Any]) -> Trade:
     at, instance, exchange, symbol, kind, trade_id, order_id, side, *amounts = row
     price, quantity, fee, fee_currency, is_maker, position, realized = amounts
     return Trade(
-        at, instance, exchange, symbol, kind, trade_id, order_id, side, Decimal(price), Decimal(quantity),
-        Decimal(fee), fee_currency, bool(is_maker), _amount(position), _amount(realized),
-    )  # fmt: skip
+        at,
+        instance,
+        exchange,
+        symbol,
+        kind,
+        trade_id,
+        order_id,
+        side,
+        Decimal(price),
+        Decimal(quantity),
+        Decimal(fee),
+        fee_currency,
+        bool(is_maker),
+        _amount(position),
+        _amount(realized),
+    )
 
 
 def runs(db: sqlite3.Connection, instance: str) -> list[Run]:
@@ -374,7 +432,8 @@ def watched(db: sqlite3.Connection) -> list[Span]:
 def covered(db: sqlite3.Connection, instance: str) -> list[Span]:
     """Return when it is known what the instance did, by begin."""
     rows = db.execute(
-        "SELECT begin, end FROM watched UNION ALL SELECT begin, end FROM filled WHERE instance = ? ORDER BY 1, 2",
+        "SELECT begin, end FROM watched UNION ALL SELECT begin, end FROM filled WHERE instance = ? ORDER BY"
+        " 1, 2",
         (instance,),
     )
     return [Span(*row) for row in rows]

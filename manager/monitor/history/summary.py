@@ -22,7 +22,8 @@ MOST_POINTS = 1000
 
 
 class Line(NamedTuple):
-    """One instance's figures of one kind and currency, from `since` on. `gaps`: seconds in which nobody looked.
+    """One instance's figures of one kind and currency, from `since` on. `gaps`: seconds in which nobody
+    looked.
 
     `is_uncertain`: a part of the P&L is missing, or earned before.
     """
@@ -48,7 +49,9 @@ def days(one: InstanceHistory, whole: FleetHistory, since: float) -> list[Day]:
 
 
 def lines(one: InstanceHistory, whole: FleetHistory, since: float) -> list[Line]:
-    """Return the instance's figures: one line for each kind and currency, one without amounts where none is known."""
+    """Return the instance's figures: one line for each kind and currency, one without amounts where none
+    is known.
+    """
     exits = sum(each.what == "exit" for each in one.events)
     starts = len({each.start for each in one.samples if each.start is not None and each.start >= since})
     today = curve.day_of(whole.now)
@@ -92,7 +95,9 @@ def totals(all_lines: Iterable[Line]) -> dict[Currency, Decimal]:
 
 
 def total_texts(all_lines: Iterable[Line], sums: Sums) -> list[str]:
-    """Return the sums as text: of each kind by currency, and in the currency of `[sums]` where that is set."""
+    """Return the sums as text: of each kind by currency, and in the currency of `[sums]` where that is
+    set.
+    """
     amounts = totals(all_lines)
     parts = [", ".join(f"{_(kind)} {money(amount, quote)}" for (kind, quote), amount in amounts.items())]
     texts = [str(Text("total: P&L {amounts}", amounts=parts[0]))] if amounts else []
@@ -124,7 +129,9 @@ def event_text(event: Event) -> str:
 
 
 def as_object(one: InstanceHistory, whole: FleetHistory, since: float) -> Mapping[str, Any]:
-    """Return an object of `manager history --json`: times in seconds, amounts as exact decimal strings, null for unknown."""
+    """Return an object of `manager history --json`: times in seconds, amounts as exact decimal strings,
+    null for unknown.
+    """
     return {
         "id": one.instance,
         "why_not_complete": None if one.why is None else str(one.why),

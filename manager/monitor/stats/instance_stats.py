@@ -58,7 +58,7 @@ class InstanceStats(NamedTuple):
     def needs_attention(self) -> bool:
         """Return whether it is in a state that needs an operator's attention."""
         is_bad = doing.severity(self.view) == "bad"
-        return is_bad or self.view.has_fallen or self.has_mode_mismatch
+        return is_bad or self.view.exited_unexpectedly or self.has_mode_mismatch
 
     @property
     def has_mode_mismatch(self) -> bool:
@@ -68,7 +68,7 @@ class InstanceStats(NamedTuple):
     @property
     def restarts(self) -> int:
         """Return how many times its supervisor has restarted its bot."""
-        return self.view.supervision.restarts_total if self.view.supervision else 0
+        return self.view.supervisor.restarts_total if self.view.supervisor else 0
 
     @property
     def up_since(self) -> float | None:
@@ -90,8 +90,8 @@ def with_best_report(view: Instance, usage: Usage | None, answer: Report | None)
 class Totals(NamedTuple):
     """A fleet's sums.
 
-    P&L by (mode, quote currency), because paper and live, or two currencies, cannot be added up. For prices that are
-    no market's their word stands in the mode's place: such a P&L is no trading result.
+    P&L by (mode, quote currency), because paper and live, or two currencies, cannot be added up. For prices
+    that are no market's their word stands in the mode's place: such a P&L is no trading result.
 
     `with_pnl`: the number of instances whose P&L is included; that of the others is unknown, not 0.
     """
@@ -109,7 +109,7 @@ def sum_up(rows: Iterable[InstanceStats]) -> Totals:
     pnl: dict[tuple[str, str], Decimal] = {}
     cpu, memory, with_pnl = 0.0, 0, 0
     for row in rows:
-        states[row.view.verdict.state] += 1
+        states[row.view.status.state] += 1
         if row.usage is not None:
             cpu += row.usage.cpu or 0
             memory += row.usage.last.memory
@@ -133,7 +133,7 @@ def stats_object(row: InstanceStats) -> dict[str, Any]:
     cpu = row.usage.cpu if row.usage else None
     return {
         "id": view.id,
-        "state": view.verdict.state,
+        "state": view.status.state,
         **display.doing_object(view),
         "health": display.health(view),
         "mode": view.mode,

@@ -1,1 +1,1 @@
-"""The full-screen view. Only `manager top` loads it: Textual takes 0.3 s."""
+"""Show the fleet full-screen. Only `manager top` loads it: Textual takes 0.3 s."""

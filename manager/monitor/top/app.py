@@ -1,4 +1,4 @@
-"""The application behind `manager top`: looks in a thread, draws what it saw, passes on what is asked for."""
+"""Run the application of `manager top`: observe in a thread, draw, and run commands."""
 
 from __future__ import annotations
 
@@ -27,25 +27,26 @@ from manager.monitor.top.table import FleetTable
 from manager.util import formatting
 
 HOLD_S = 5.0
-"""After the cursor was moved, the order stays as it is for so long: nothing slips from under a finger."""
+"""After the cursor was moved, rows keep their order for this time."""
 
 WORDS_EVERY_S = 0.2
 SAID_LINES = 5
-"""Of what commands say, beside the table; `m` shows all."""
+"""Lines of the commands' messages beside the table; `m` shows all."""
 
 MOST_PROBLEMS = 2
-"""Of the project's, in the banner: the table is what one has come for."""
+"""Limit of the project's problems in the banner, to leave room for the table."""
 
 SILENCE_S = 4.0
-"""Beyond the interval: a look of two hundred instances takes a tenth of it."""
+"""In addition to the interval: observing two hundred instances takes a tenth of it."""
 
 KEYS = mark(
-    "q quit  ? help  s start  x stop  r restart  l log  / filter  < > sort  o page  c bars  m messages  R reverse"
+    "q quit  ? help  s start  x stop  r restart  l log  / filter  < > sort  o page  c bars  m messages  R"
+    " reverse"
 )
 
 
 class Top(App[None]):
-    """The full-screen view. `running`: the commands under way, `bug`: what must not be lost when it ends."""
+    """Show the full-screen view. `running`: commands in progress; `bug`: an exception for the caller."""
 
     CSS_PATH = "top.tcss"
     ENABLE_COMMAND_PALETTE = False
@@ -74,7 +75,7 @@ class Top(App[None]):
         self._project_dir, self._interval = project_dir, interval
         self._trends = Trends()
         self._table = FleetTable(self._trends, has_colour=not os.environ.get("NO_COLOR"))
-        self._head = Static(_("looking at the fleet …"), id="title", markup=False)
+        self._head = Static(_("loading the fleet …"), id="title", markup=False)
         self._banner = Static(id="banner", markup=False)
         self._detail = Static(id="detail", markup=False)
         self._messages = Static(id="said", markup=False)
@@ -108,7 +109,10 @@ class Top(App[None]):
         self._looking.end()
 
     def _handle_exception(self, error: Exception) -> None:
-        """Textual would print a traceback with all local variables, credentials among them. cli/main.py knows what to do with a bug."""
+        """Pass the exception to cli/main.py:
+
+        Textual's traceback would show local variables, including credentials.
+        """
         self.bug = self.bug or error
         self.exit(return_code=BUG)
 
@@ -121,7 +125,7 @@ class Top(App[None]):
 
     @property
     def _is_old(self) -> bool:
-        """Whether what is shown is not what is so: the last look failed, or hangs."""
+        """Return whether the shown snapshot is outdated: the last observation failed, or hangs."""
         since = self._snapshot.at if self._snapshot else self._began_at
         return self._error is not None or time.monotonic() - since > self._interval + SILENCE_S
 
@@ -144,7 +148,7 @@ class Top(App[None]):
         self._head.update(title, layout=False)
 
     def _show_banner(self) -> None:
-        """What is wrong beyond single instances: it stands there until it is over."""
+        """Show problems beyond single instances, while they last."""
         was_old = self._table.is_old
         if was_old != self._is_old and self._snapshot is not None:
             self._table.show(self._table.rows, self._order, is_old=self._is_old)
@@ -155,16 +159,16 @@ class Top(App[None]):
             self._banner.update(text)
 
     def _troubles(self) -> list[str]:
-        seen = self._snapshot
-        ago = formatting.age(time.monotonic() - (seen.at if seen else self._began_at))
+        snapshot = self._snapshot
+        ago = formatting.age(time.monotonic() - (snapshot.at if snapshot else self._began_at))
         lines = []
         if self._error is not None:
             lines.append(str(self._error))
         elif self._is_old:
             lines.append(_("the engine does not answer"))
-        if lines and seen is not None:
-            lines.append(str(Text("below is how it was {ago} ago", ago=ago)))
-        problems = [str(problem) for problem in (seen.problems if seen else ())]
+        if lines and snapshot is not None:
+            lines.append(str(Text("showing the fleet as it was {ago} ago", ago=ago)))
+        problems = [str(problem) for problem in (snapshot.problems if snapshot else ())]
         if len(problems) > MOST_PROBLEMS:
             more = Text(
                 "{count} more: `manager config --check` shows them", count=len(problems) - MOST_PROBLEMS
@@ -202,7 +206,7 @@ class Top(App[None]):
         self._filter.focus()
 
     def action_unfilter(self) -> None:
-        """Back to the table, and nothing else: no filter, no words of commands."""
+        """Return to the table, without filter and messages."""
         self._messages.display = False
         self._filter.value = ""
         self._leave_filter()
@@ -266,7 +270,7 @@ class Top(App[None]):
         self._say([f"{command.title} …"])
 
     def _hear(self) -> None:
-        """What the commands under way have said since."""
+        """Collect new messages of the commands in progress."""
         for command in list(self.running):
             code = command.exit_code
             lines = list(command.new_lines())

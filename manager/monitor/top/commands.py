@@ -1,6 +1,8 @@
-"""Runs `manager stop ID` and the like for the view: the very command that a person would type, and every word it says.
+"""Run `manager stop ID` and similar commands for the view: the command that a user would type, and its
+messages.
 
-Its output goes to a file and it has a session of its own, so that it outlives the view: leaving `top` ends no `stop` half-way.
+Its output goes to a file and it has its own session, so that it outlives the view: leaving `top` does not
+interrupt it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import IO
 from manager import i18n
 
 LOCK_WAIT_S = 300
-"""Somebody who stops three bots in a row means all three: the later ones wait for the first."""
+"""A user who stops three bots in a row means all three: the later ones wait for the first."""
 
 
 def manager(project_dir: Path | None, *words: str) -> list[str]:
@@ -27,7 +29,7 @@ def manager(project_dir: Path | None, *words: str) -> list[str]:
 
 
 class Running:
-    """One command under way. `title` is how a person would type it."""
+    """Run one command. `title` is what a user would type."""
 
     def __init__(self, project_dir: Path | None, verb: str, instance: str) -> None:
         self.title = f"manager {verb} {instance}"
@@ -44,15 +46,15 @@ class Running:
 
     @property
     def exit_code(self) -> int | None:
-        """None as long as it runs."""
+        """Return the exit code; None while it runs."""
         return self._process.poll()
 
     def wait(self) -> int:
-        """Until it has ended."""
+        """Wait until it has ended."""
         return self._process.wait()
 
     def new_lines(self) -> Sequence[str]:
-        """What it has said since this was asked last, whole lines only; all of it once it has ended."""
+        """Return new output, in whole lines; all of it once the command has ended."""
         has_ended = self.exit_code is not None
         self._output.seek(self._read_to)
         output = self._output.read()

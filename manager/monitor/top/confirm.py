@@ -1,4 +1,4 @@
-"""What the view says of one instance: the lines below the table, and what a change will do. Pure."""
+"""Write the view's texts about one instance: the lines below the table, and confirmations. Pure."""
 
 from __future__ import annotations
 
@@ -15,30 +15,36 @@ ASKED: Mapping[str, str] = {
     "stop": mark("Stop {id}?"),
     "restart": mark("Restart {id}?"),
 }
-PLACES_ORDERS = mark("It will place orders at once, with its config as it is now.")
+PLACES_ORDERS = mark("It places orders at once, with its current config.")
 RUNS_ALREADY = mark("Its bot runs already.")
-ORDERS_CANCELLED = mark("Its bot is told to cancel its open orders; its position stays as it is.")
-ORDERS_LEFT = mark("Its bot does not run now: orders that it may have left on the exchange stay there.")
-STAYS_STOPPED = mark("It stays stopped until somebody starts it.")
-STARTS_AGAIN = mark("Then it starts and places orders, with its config as it is now.")
+ORDERS_CANCELLED = mark("Its bot cancels its open orders; its position is kept.")
+ORDERS_LEFT = mark("Its bot is not running: orders that it may have left at the exchange stay there.")
+STAYS_STOPPED = mark("It stays stopped until you start it.")
+STARTS_AGAIN = mark("Then it starts and places orders, with its current config.")
 
 
 def before(verb: str, row: InstanceStats) -> list[str]:
-    """What to say before a live instance is started, stopped or restarted: what trades there, and what will happen."""
-    view, said = row.view, row.report
+    """Return the confirmation before a live instance is started, stopped or restarted: what trades there,
+    what will happen.
+    """
+    view, report = row.view, row.report
     where = " ".join(word for word in (view.exchange, view.symbol) if word)
     sentences = [
         str(Text(ASKED[verb], id=row.id)),
         str(Text("It trades real money: {where}.", where=where)),
-        " ".join(_(each) for each in _consequences(verb, is_up=row.view.is_bot_up)),
+        " ".join(_(sentence) for sentence in _consequences(verb, is_up=row.view.is_bot_up)),
     ]
     known = [
-        "" if said.open_orders is None else str(Text("open orders: {count}", count=said.open_orders)),
-        "" if said.position is None else str(Text("position: {amount}", amount=amounts.amount(said.position, said.base))),
-        "" if said.pnl is None else str(Text("P&L: {amount}", amount=amounts.money(said.pnl, said.quote))),
-    ]  # fmt: skip
+        "" if report.open_orders is None else str(Text("open orders: {count}", count=report.open_orders)),
+        ""
+        if report.position is None
+        else str(Text("position: {amount}", amount=amounts.amount(report.position, report.base))),
+        ""
+        if report.pnl is None
+        else str(Text("P&L: {amount}", amount=amounts.money(report.pnl, report.quote))),
+    ]
     if any(known):
-        sentences.insert(2, "   ".join(each for each in known if each))
+        sentences.insert(2, "   ".join(fact for fact in known if fact))
     return sentences
 
 
@@ -49,8 +55,8 @@ def _consequences(verb: str, *, is_up: bool) -> list[str]:
 
 
 def detail(row: InstanceStats, fleet: Fleet) -> str:
-    """Two lines of what has no column: where and how it trades, and why it is as it is."""
-    view, said = row.view, row.report
+    """Return two lines with what has no column: where and how it trades, and the reason for its state."""
+    view, report = row.view, row.report
     facts = [
         view.id,
         view.exchange,
@@ -59,15 +65,17 @@ def detail(row: InstanceStats, fleet: Fleet) -> str:
         display.mode_text(view.mode),
         display.doing_text(view),
     ]
-    if said.open_orders is not None:
-        facts.append(str(Text("open orders: {count}", count=said.open_orders)))
+    if report.open_orders is not None:
+        facts.append(str(Text("open orders: {count}", count=report.open_orders)))
     for name, value in (
-        (mark("realised"), said.realized), (mark("open"), said.unrealized), (mark("fees"), said.fees),
-    ):  # fmt: skip
+        (mark("realised"), report.realized),
+        (mark("open"), report.unrealized),
+        (mark("fees"), report.fees),
+    ):
         if value is not None:
-            facts.append(f"{_(name)} {amounts.money(value, said.quote)}")
-    if said.trades is not None:
-        facts.append(str(Text("trades: {count}", count=said.trades)))
+            facts.append(f"{_(name)} {amounts.money(value, report.quote)}")
+    if report.trades is not None:
+        facts.append(str(Text("trades: {count}", count=report.trades)))
     if view.web_port is not None:
         facts.append(fleet.web_address(view.web_port))
     why = str(mode_mismatch(row)) if row.has_mode_mismatch else display.note(view)

@@ -1,4 +1,4 @@
-"""The thread that looks at the fleet: an engine that hangs holds up this, and never a key."""
+"""Observe the fleet in a thread: an engine that hangs must not delay a key."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from manager.errors import ManagerError
 from manager.monitor.top.source import Snapshot, Source
 
 FIRST_PAUSE_S = 0.5
-"""Between the first look and the second: CPU is known only then."""
+"""Delay between the first two observations: CPU is known only after the second."""
 
 
 class Refreshed(Message):
-    """The fleet was looked at; `error` where that was not possible."""
+    """Report an observation of the fleet, or the `error` that prevented it."""
 
     def __init__(self, snapshot: Snapshot | None, error: ManagerError | None) -> None:
         super().__init__()
@@ -25,7 +25,10 @@ class Refreshed(Message):
 
 
 class Refresher:
-    """Looks every `interval` seconds, from `begin` to `end`. `on_bug` is told of what is no ManagerError, and nothing follows it."""
+    """Observe every `interval` seconds, from `begin` to `end`.
+
+    `on_bug` receives unexpected exceptions, and ends it.
+    """
 
     def __init__(
         self,
@@ -39,15 +42,15 @@ class Refresher:
         self._has_ended = threading.Event()
 
     def begin(self) -> None:
-        """Starts the thread, which does not keep the process from ending."""
+        """Start the thread, which does not prevent the process from exiting."""
         threading.Thread(target=self._look_on, daemon=True).start()
 
     def at_once(self) -> None:
-        """The next look is due now: something has changed."""
+        """Observe again immediately, because something has changed."""
         self._look_now.set()
 
     def end(self) -> None:
-        """No look begins any more."""
+        """Stop observing."""
         self._has_ended.set()
         self._look_now.set()
 

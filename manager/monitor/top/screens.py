@@ -1,6 +1,6 @@
-"""What lies over the table for a moment: a question, the keys, the words of commands, an instance's log.
+"""Define the screens over the table: a question, the keys, messages of commands, an instance's log.
 
-All of them modal: while they are there, no key reaches the table and stops something.
+All of them are modal: while they are shown, no key reaches the table and stops something.
 """
 
 from __future__ import annotations
@@ -24,30 +24,33 @@ from manager.util.sanitize import replace_unprintable
 BACK = [Binding("q,escape", "dismiss", show=False)]
 
 LINES_BEFORE = 500
-"""Of a log that is opened: enough to see what led to something."""
+"""Lines of a log that is opened: enough to see what led to a problem."""
 
 MOST_LINES = 10_000
 LONGEST_LINE = 2000
 CHUNK = 1 << 16
 PAUSE_S = 0.1
-"""Between two reads: a bot that prints without end must not take the view's time."""
+"""Delay between two reads: a bot that prints continuously must not block the view."""
 
 SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 KEYS = (
     ("s", mark("start the instance")),
-    ("x", mark("stop it; it stays stopped. Asks first where it trades live")),
-    ("r", mark("restart it, with its config as it is now. Asks first where it trades live")),
-    ("l", mark("its log, as it grows")),
+    ("x", mark("stop it; it stays stopped. Asks first if it trades live")),
+    ("r", mark("restart it with its current config. Asks first if it trades live")),
+    ("l", mark("follow its log")),
     ("o", mark("open its web page")),
-    ("/", mark("filter: words that the row must have, such as `live failed`. Enter keeps it, Esc ends it")),
+    (
+        "/",
+        mark("filter: words that a row must contain, such as `live failed`. Enter keeps it, Esc clears it"),
+    ),
     ("< >", mark("sort by the column to the left, to the right")),
     ("R", mark("sort the other way round")),
-    ("c", mark("the bars show CPU, or P&L")),
-    ("m", mark("all that the commands have said")),
-    ("↑ ↓", mark("move the cursor; the order holds still meanwhile")),
+    ("c", mark("switch the bars between CPU and P&L")),
+    ("m", mark("the commands' messages")),
+    ("↑ ↓", mark("move the cursor; meanwhile the rows keep their order")),
     ("?", mark("this help")),
-    ("q", mark("quit; commands under way are waited for")),
+    ("q", mark("quit; running commands are waited for")),
 )
 
 MEANINGS = (
@@ -55,19 +58,21 @@ MEANINGS = (
         "CPU is percent of one core. Memory is without file pages that the kernel can drop, as in `docker"
         " stats`."
     ),
-    mark("P&L and position are the bot's own word, read every 10 s; empty where it says nothing."),
-    mark("Red rows with ! need a look. Sums of P&L are apart for paper and live, and for each currency."),
+    mark("P&L and position are what the bot reports, read every 10 s; empty if it reports none."),
+    mark(
+        "Red rows with ! need attention. P&L is summed separately for paper and live, and for each currency."
+    ),
 )
 
 
 def printable(line: str) -> str:
-    """A bot's line without anything that could move a terminal's cursor or change its colours."""
+    """Return a bot's line without anything that could move a terminal's cursor or change its colours."""
     text = SEQUENCE.sub("", line[: 2 * LONGEST_LINE]).expandtabs()[:LONGEST_LINE]
     return replace_unprintable(text, "�")
 
 
 class Question(ModalScreen[bool]):
-    """Something that cannot be taken back: only `y` is a yes."""
+    """Ask for confirmation: only `y` confirms."""
 
     BINDINGS: ClassVar = [
         Binding("y,Y", "answer(True)", show=False),
@@ -86,7 +91,7 @@ class Question(ModalScreen[bool]):
 
 
 class Help(ModalScreen[None]):
-    """The keys, and what the figures mean."""
+    """Show the keys, and what the figures mean."""
 
     BINDINGS: ClassVar = [Binding("q,escape,question_mark,enter,space", "dismiss", show=False)]
 
@@ -96,11 +101,11 @@ class Help(ModalScreen[None]):
             keys.add_row(RichText(key), RichText(_(text)))
         with VerticalScroll(id="help"):
             yield Static(keys)
-            yield Static("\n" + "\n".join(_(each) for each in MEANINGS), markup=False)
+            yield Static("\n" + "\n".join(_(meaning) for meaning in MEANINGS), markup=False)
 
 
 class Said(ModalScreen[None]):
-    """Everything that the commands of this session have said."""
+    """Show all messages of this session's commands."""
 
     BINDINGS: ClassVar = [*BACK, Binding("m", "dismiss", show=False)]
 
@@ -109,16 +114,14 @@ class Said(ModalScreen[None]):
         self._lines = list(lines)
 
     def compose(self) -> ComposeResult:
-        yield Static(_("What the commands said. q: back"), classes="title", markup=False)
+        yield Static(_("Messages of the commands. q: back"), classes="title", markup=False)
         log = Log()
         yield log
         log.write_lines(printable(line) for line in self._lines or [_("nothing yet")])
 
 
 class InstanceLog(ModalScreen[None]):
-    """The last lines of one bot, and what comes: the output of `manager logs -f ID`, which follows it through
-    restarts.
-    """
+    """Show a bot's last lines and new ones, with `manager logs -f ID`, which follows it through restarts."""
 
     BINDINGS: ClassVar = [*BACK, Binding("l", "dismiss", show=False)]
 

@@ -1,4 +1,4 @@
-"""What `top` shows, looked at again and again: the fleet, what it uses, and in turns what its bots report."""
+"""Observe what `top` shows: the fleet, its resource usage, and in turns what its bots report."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
 from manager.monitor.stats.sampler import Sampler
 
 REPORT_EVERY_S = 10.0
-"""A P&L does not need every look, and an answer costs a bot some milliseconds that it would rather trade in."""
+"""A P&L is not needed in every observation, and an answer costs a bot some milliseconds."""
 
 RETRY_S = 3.0
-"""After a bot has not answered: it may only have been busy."""
+"""Delay after a bot has not answered: it may only have been busy."""
 
 REPORT_KEPT_S = 30.0
-"""What a bot said is shown no longer than this when it says nothing any more: old figures are no figures."""
+"""A bot's report is shown no longer than this if it stops answering."""
 
 REPORTS_WITHIN_S = 0.5
-"""Those that are asked in one look; a bot that hangs holds up the rest no longer than this. The first look may take longer."""
+"""Limit for the bots asked in one observation; the first one may take longer."""
 
 
 class Snapshot(NamedTuple):
-    """One look. `at` in seconds of the steady clock; `problems`: what of the project cannot be used."""
+    """Hold one observation. `at`: monotonic seconds; `problems`: invalid configs and settings."""
 
     at: float
     rows: Sequence[InstanceStats]
@@ -43,7 +43,7 @@ class Snapshot(NamedTuple):
 
 
 class Source:
-    """Looks at the fleet, in one thread. Keeps what makes the next look cheap."""
+    """Observe the fleet, in one thread, and keep what makes the next observation cheap."""
 
     def __init__(self, session: Session, selection: Selection, interval: float) -> None:
         self._session, self._selection = session, selection
@@ -53,7 +53,7 @@ class Source:
         self._ask_at: dict[str, float] = {}
 
     def look(self) -> Snapshot:
-        """The fleet now. Raises ManagerError: no engine, a project that cannot be read."""
+        """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
         snapshot = self._session.observe()
         views = doing.with_reports(snapshot.project.fleet, self._chosen(snapshot))
         used = self._meter.measure(
@@ -72,40 +72,44 @@ class Source:
         return Snapshot(time.monotonic(), rows, snapshot.project.fleet, problems)
 
     def _chosen(self, snapshot: FleetSnapshot) -> list[Instance]:
-        """Those named on the command line, else all. One that was taken down meanwhile, config and all, is no error."""
+        """Return the instances named on the command line, else all. Those removed meanwhile are no error."""
         ids = self._selection.named(snapshot.project)
         if ids is None:
             return list(snapshot.views.values())
         return [snapshot.views[instance] for instance in ids if instance in snapshot.views]
 
     def require_known(self) -> None:
-        """Raises UsageError for an id on the command line that nothing has."""
+        """Raise UsageError for an unknown id on the command line."""
         selected(self._selection, self._session.observe())
 
     def _ask(self, snapshot: FleetSnapshot, views: Sequence[Instance]) -> None:
-        """Asks the bots whose turn it is."""
+        """Ask the bots whose turn it is."""
         there = addresses(snapshot, views)
         now = time.monotonic()
         turn = due(there, self._ask_at, now, self._interval)
         within = REPORTS_WITHIN_S if self._ask_at else reports.TIMEOUT_S
-        found = reports.fetch_reports({each: there[each] for each in turn}, within)
-        for each in turn:
-            self._ask_at[each] = now + (REPORT_EVERY_S if each in found else RETRY_S)
-        self._ask_at = {each: at for each, at in self._ask_at.items() if each in there}
-        self._reports.update((each, (now, said)) for each, said in found.items())
+        fetched = reports.fetch_reports({instance: there[instance] for instance in turn}, within)
+        for instance in turn:
+            self._ask_at[instance] = now + (REPORT_EVERY_S if instance in fetched else RETRY_S)
+        self._ask_at = {instance: at for instance, at in self._ask_at.items() if instance in there}
+        self._reports.update((instance, (now, report)) for instance, report in fetched.items())
         self._reports = {
-            each: (at, said)
-            for each, (at, said) in self._reports.items()
-            if each in there and now - at < REPORT_KEPT_S
+            instance: (at, report)
+            for instance, (at, report) in self._reports.items()
+            if instance in there and now - at < REPORT_KEPT_S
         }
 
 
 def due(ids: Iterable[str], ask_at: Mapping[str, float], now: float, interval: float) -> list[str]:
-    """Whom to ask in this look: everybody who never was, and of those whose time has come as many as get round in time.
+    """Return the bots to ask now: all that were never asked, and so many of the due ones that each gets its
+    turn.
 
-    So a fleet that was asked all at once in the first look is asked in even shares from then on.
+    A fleet that was asked all at once in the first observation is then asked in even shares.
     """
     ids = list(ids)
-    never = [each for each in ids if each not in ask_at]
-    late = sorted((each for each in ids if ask_at.get(each, math.inf) <= now), key=lambda each: ask_at[each])
+    never = [instance for instance in ids if instance not in ask_at]
+    late = sorted(
+        (instance for instance in ids if ask_at.get(instance, math.inf) <= now),
+        key=lambda instance: ask_at[instance],
+    )
     return never + late[: math.ceil((len(ids) - len(never)) * interval / REPORT_EVERY_S)]

@@ -1,4 +1,4 @@
-"""The last figures of each instance as a line of small bars. Pure."""
+"""Draw each instance's last figures as a line of small bars. Pure."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from manager.monitor.stats.instance_stats import InstanceStats
 Kind = Literal["cpu", "pnl"]
 
 KEPT = 40
-"""Bars that are remembered; the widest line there is room for."""
+"""Bars that are kept: the widest line that fits."""
 
 EVERY_S: Mapping[Kind, float] = {"cpu": 0.0, "pnl": 30.0}
-"""Between two bars: CPU at each look, a P&L for the last twenty minutes."""
+"""Interval of the bars: CPU at each observation, P&L over the last twenty minutes."""
 
 BARS = "▁▂▃▄▅▆▇█"
 LEAST_CPU_SPAN = 5.0
-"""Percent: below it a bot idles, and its noise must not look like mountains."""
+"""Percent: the noise of an idle bot must not fill the scale."""
 
 
 class Trends:
-    """What CPU and P&L were, by instance."""
+    """Hold the past CPU and P&L, by instance."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, Kind], deque[float | None]] = {}
         self._began_at: dict[Kind, float] = {}
 
     def add(self, rows: Iterable[InstanceStats], at: float) -> None:
-        """Remembers one look, at so many seconds of a steady clock; what is not in it any more is forgotten."""
+        """Add one observation at a monotonic time; instances missing in it are forgotten."""
         fresh = [kind for kind, every in EVERY_S.items() if at - self._began_at.get(kind, -every) >= every]
         self._began_at.update(dict.fromkeys(fresh, at))
-        seen: dict[tuple[str, Kind], deque[float | None]] = {}
+        trends: dict[tuple[str, Kind], deque[float | None]] = {}
         for row in rows:
             for kind in EVERY_S:
                 values = self._seen.get((row.id, kind)) or deque(maxlen=KEPT)
                 if values and kind not in fresh:
                     values.pop()
                 values.append(_value(row, kind))
-                seen[row.id, kind] = values
-        self._seen = seen
+                trends[row.id, kind] = values
+        self._seen = trends
 
     def line(self, instance: str, kind: Kind, cells: int) -> str:
-        """The last bars, the newest at the right."""
+        """Return the last bars, the newest on the right."""
         return bars(list(self._seen.get((instance, kind), ()))[-cells:], kind)
 
 
@@ -54,7 +54,10 @@ def _value(row: InstanceStats, kind: Kind) -> float | None:
 
 
 def bars(values: Sequence[float | None], kind: Kind) -> str:
-    """A bar for each value, a space for what was not known. CPU starts at 0; a P&L has only ups and downs."""
+    """Return a bar for each value, a space if unknown.
+
+    CPU starts at 0; P&L is scaled between its extremes.
+    """
     known = [value for value in values if value is not None]
     if not known:
         return " " * len(values)

@@ -1,4 +1,4 @@
-"""The table of `top`. Drawn line by line: a hundred rows every two seconds must cost nothing to speak of."""
+"""Draw the table of `top` line by line: a hundred rows every two seconds must be cheap."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from manager.monitor.top.sparkline import Kind, Trends
 from manager.util.text_table import GAP, Column, fitting, padded
 
 GUTTER = 2
-"""Cells in front of each row: the cursor, and a mark at what needs a look."""
+"""Cells in front of each row: the cursor, and a mark if it needs attention."""
 
 LEAST_TREND, WIDEST_TREND = 10, 40
 
@@ -36,25 +36,25 @@ SEVERITY_STYLES: Mapping[Severity, Style] = {
     "calm": Style(color="#87d75f"),
     "off": Style(color="#8a8a8a"),
 }
-"""In figures: a name is another colour in each terminal's theme."""
+"""As RGB values: names have other colours in each terminal's theme."""
 
 HEAD = Style(bold=True, bgcolor="#303030")
 SORTED_HEAD = Style(bold=True, reverse=True)
 ALARM = Style(color="#ffffff", bgcolor="#8b0000", bold=True)
-"""The whole row of what needs a look: nobody scrolls past it."""
+"""Style of the whole row of an instance that needs attention."""
 ALARM_AT_CURSOR = Style(color="#ffffff", bgcolor="#d70000", bold=True)
 CURSOR = Style(bgcolor="#4e4e4e", bold=True)
 LIVE = Style(color="#000000", bgcolor="#ffd75f", bold=True)
 GAIN, LOSS = Style(color="#87d75f"), Style(color="#ff8787")
 OLD = Style(color="#808080")
-"""Figures that were true when the engine still answered."""
+"""Style of figures from before the engine stopped answering."""
 COLOURLESS_ALARM = Style(reverse=True, bold=True)
 COLOURLESS_CURSOR = Style(underline=True, bold=True)
 PLAIN = Style()
 
 
 class FleetTable(ScrollView, can_focus=True):
-    """Rows with a cursor that stays on its instance, whatever the order becomes."""
+    """Show rows with a cursor that stays on its instance when the order changes."""
 
     BINDINGS: ClassVar = [
         Binding("up,k", "move(-1)", show=False),
@@ -66,7 +66,7 @@ class FleetTable(ScrollView, can_focus=True):
     ]
 
     class Moved(Message):
-        """A person has moved the cursor."""
+        """Report that the user moved the cursor."""
 
     def __init__(self, trends: Trends, *, has_colour: bool) -> None:
         super().__init__()
@@ -83,16 +83,16 @@ class FleetTable(ScrollView, can_focus=True):
 
     @property
     def ids(self) -> list[str]:
-        """The instances shown, in order."""
+        """Return the instances shown, in order."""
         return [row.id for row in self.rows]
 
     @property
     def at_cursor(self) -> InstanceStats | None:
-        """The row under the cursor."""
+        """Return the row under the cursor."""
         return next((row for row in self.rows if row.id == self.cursor), None)
 
     def show(self, rows: Sequence[InstanceStats], order: Order, *, is_old: bool) -> None:
-        """Draws these rows. `is_old`: grey, for they are not what is so now."""
+        """Draw these rows. `is_old`: in grey, because they are outdated."""
         before = self.ids
         self.rows, self.order, self.is_old = rows, order, is_old
         self.cursor = sorting.cursor_after(self.ids, before, self.cursor) or next(iter(self.ids), None)
@@ -109,7 +109,7 @@ class FleetTable(ScrollView, can_focus=True):
             self._keep_in_sight()
 
     def _fit(self) -> None:
-        """Chooses the columns. A column never becomes narrower, or the whole table would twitch at each look."""
+        """Choose the columns. A column never becomes narrower, so that the table does not jump."""
         needed = columns.widths(self._cells)
         self._widths = {key: max(cells, self._widths.get(key, 0)) for key, cells in needed.items()}
         self.shown = fitting(columns.COLUMNS, self._widths, self.size.width - GUTTER - GAP - LEAST_TREND)
@@ -147,7 +147,7 @@ class FleetTable(ScrollView, can_focus=True):
             self.scroll_to(y=at if at < top else at - height + 1, animate=False)
 
     def render_line(self, y: int) -> Strip:
-        """The head stays at the top; below it are the rows that the scrolling has come to."""
+        """Return a line: the head stays at the top, the rows below it scroll."""
         if y == 0 and self.shown:
             return self._strip([(" " * GUTTER, HEAD), *self._head()], HEAD)
         index = round(self.scroll_y) + y - 1

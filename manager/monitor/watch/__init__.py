@@ -1,1 +1,1 @@
-"""`manager watch`: the resident that keeps the exports fresh, mends what an engine's death left down, and sends alerts."""
+"""Run `manager watch`: keep the export current, recover bots after an engine crash, and send alerts."""

@@ -1,4 +1,4 @@
-"""Where alerts go. The addresses (apprise's URLs) are secrets: only the masked form is ever shown."""
+"""Resolve the addresses of alerts (apprise's URLs). They are secrets: only a masked form is ever shown."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ WITH_HOST = frozenset(
         "xmls",
     }
 )
-"""Schemes whose host is one.
+"""Schemes whose host part is a host.
 
-In `tgram://`, `discord://`, `slack://` or `ntfy://` a token stands in its place.
+In `tgram://`, `discord://`, `slack://` or `ntfy://` it is a token.
 """
 
 
@@ -38,11 +38,9 @@ NO_PROXY: Mapping[str, str] = MappingProxyType({})
 
 
 class Address(NamedTuple):
-    """One of `alerts.urls`: the reference as it stands in the settings, and what the variable holds; empty
-    when unset.
+    """Hold one of `alerts.urls`: its reference in the settings, and the variable's value, empty if unset.
 
-    `environ`: the proxies that .env or the environment names, which a service does not inherit from anybody's
-    shell.
+    `environ`: the proxies from .env or the environment, which a service does not inherit from a shell.
     """
 
     reference: str
@@ -51,26 +49,26 @@ class Address(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """`mailto://mail.example`, `tgram://…`: scheme, and host where it is one; the variable's name where
-        nothing is set.
+        """Return `mailto://mail.example` or `tgram://…`: scheme, and host if it is one; the reference if
+        unset.
         """
         return masked(self.url) if self.url else self.reference
 
 
 def resolve(references: Sequence[str], variables: Mapping[str, str]) -> list[Address]:
-    """The addresses that the settings name."""
+    """Return the addresses in the settings."""
     proxies = {name: value for name, value in variables.items() if name.upper() in PROXIES and value}
-    found = []
-    for each in references:
+    resolved = []
+    for reference in references:
         try:
-            found.append(Address(each, expand(each.strip(), variables).strip(), proxies))
+            resolved.append(Address(reference, expand(reference.strip(), variables).strip(), proxies))
         except UnsetVariable:
-            found.append(Address(each, ""))
-    return found
+            resolved.append(Address(reference, ""))
+    return resolved
 
 
 def masked(url: str) -> str:
-    """Scheme and host, nothing that opens anything."""
+    """Return scheme and host, without anything secret."""
     scheme, colon, _rest = url.partition("://")
     if not colon or not scheme.isascii() or not scheme.replace("+", "").isalnum() or len(scheme) > 20:
         return "…"

@@ -1,4 +1,7 @@
-"""What is wrong with the fleet at one moment: views and facts → faults. Pure: no clock, no network, so that it is tested as text."""
+"""Decide what is wrong with the fleet at one moment: instances and facts → conditions.
+
+Pure: no clock, no network.
+"""
 
 from __future__ import annotations
 
@@ -17,33 +20,44 @@ from manager.monitor.watch.history import History
 from manager.util.formatting import GIB, MIB, age
 
 InstanceKind = Literal[
-    "down", "failed", "completed", "restarting", "unhealthy", "oom", "no_progress", "exchange_away", "orders_refused",
-    "ledger_differs", "stopped_out", "restart_loop", "cancel",
-]  # fmt: skip
+    "down",
+    "failed",
+    "completed",
+    "restarting",
+    "unhealthy",
+    "oom",
+    "no_progress",
+    "exchange_away",
+    "orders_refused",
+    "ledger_differs",
+    "stopped_out",
+    "restart_loop",
+    "cancel",
+]
 MachineKind = Literal["disk", "inodes", "engine"]
 Kind = Literal[InstanceKind, MachineKind]
 
 MACHINE = ""
-"""The subject of what concerns no single instance."""
+"""The subject of conditions that concern no single instance."""
 
 ENDED: frozenset[Kind] = frozenset({"down", "failed", "completed", "stopped_out"})
-"""No bot runs that could look after its orders."""
+"""Conditions in which no bot runs that could manage its orders."""
 NONE_REPORTED: Mapping[str, int | None] = MappingProxyType({})
 
 OOM_REMEMBERED_S = 3600.0
-"""A bot that was killed for its memory is likely to be again: within this time it is one and the same trouble."""
+"""A bot that ran out of memory is likely to do so again: within this time it is the same condition."""
 
 CANCEL_TRIES = 2
-"""One failed try is followed by the next after seconds."""
+"""After one failed try the next follows within seconds."""
 
 LAST_LINES = 5
-"""Of a dead bot's standard error: what a telephone shows at once."""
+"""Lines of a stopped bot's standard error: what a phone shows without scrolling."""
 
 WELL: frozenset[doing.Severity] = frozenset({"calm", "note"})
 
 
 class Condition(NamedTuple):
-    """One thing that is wrong. `after`: seconds it must have lasted before it is worth a message."""
+    """Hold one thing that is wrong. `after`: seconds that it must last before an alert."""
 
     subject: str
     kind: Kind
@@ -53,9 +67,9 @@ class Condition(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What is known of an instance's trading. Ages in seconds; None where its bot does not say.
+    """Hold what is known of an instance's trading. Ages in seconds; None if its bot does not report it.
 
-    `orders`: how many open orders it reports. `pnl` in its currency.
+    `pnl` is in its currency.
     """
 
     tick_age: float | None = None
@@ -68,7 +82,7 @@ class Progress(NamedTuple):
 
 
 class Disk(NamedTuple):
-    """The data folder's file system: bytes and inodes, free for us and in all. A file system without inodes has 0."""
+    """Hold the data folder's file system: bytes and inodes, available to us and total. Some have 0 inodes."""
 
     path: str
     free: int
@@ -78,7 +92,7 @@ class Disk(NamedTuple):
 
     @property
     def inodes_percent(self) -> float:
-        """Free ones; 100 where they are not counted."""
+        """Return the percentage of free inodes; 100 if they are not counted."""
         return 100 * self.inodes_free / self.inodes if self.inodes else 100.0
 
 
@@ -90,46 +104,51 @@ def of_instances(
     now: float,
     reported: Mapping[str, int | None] = NONE_REPORTED,
 ) -> list[Condition]:
-    """The faults of all instances. `reported`: the open orders that each bot told of when it ended, None where it said nothing."""
+    """Return the conditions of all instances.
+
+    `reported`: open orders that each bot reported when it ended.
+    """
     return [
-        _with_orders(fault, view, reported.get(view.id)) if fault.kind in ENDED else fault
+        _with_orders(condition, view, reported.get(view.id)) if condition.kind in ENDED else condition
         for view in views.values()
-        for fault in _of_instance(view, history, progress.get(view.id, Progress()), rules, now)
+        for condition in _of_instance(view, history, progress.get(view.id, Progress()), rules, now)
     ]
 
 
-def _with_orders(fault: Condition, view: Instance, left: int | None) -> Condition:
-    """With what may still be in the market: that is what a person has to do something about first."""
-    cancel = view.supervision.cancel if view.supervision is not None else None
+def _with_orders(condition: Condition, view: Instance, left: int | None) -> Condition:
+    """Add which orders may still be open, because they need attention first."""
+    cancel = view.supervisor.cancel if view.supervisor is not None else None
     if view.mode != "live" or left == 0 or _state(view) == "running":
-        return fault
-    if cancel is not None and fault.kind == "failed":
-        return fault._replace(
-            text=Text("{what}; {orders}", what=fault.text, orders=display.cancel_text(cancel))
+        return condition
+    if cancel is not None and condition.kind == "failed":
+        return condition._replace(
+            text=Text("{what}; {orders}", what=condition.text, orders=display.cancel_text(cancel))
         )
     where = {"exchange": view.exchange or "?", "symbol": view.symbol or "?"}
     if left is None:
         text = Text(
-            "{what}; it did not report its orders: look at {exchange}, {symbol}", what=fault.text, **where
+            "{what}; it did not report its orders: check {exchange}, {symbol}", what=condition.text, **where
         )
     else:
         text = Text(
-            "{what}; it reported {count} open orders left: look at {exchange}, {symbol}",
-            what=fault.text, count=left, **where,
-        )  # fmt: skip
-    return fault._replace(text=text)
+            "{what}; it reported {count} open orders left: check {exchange}, {symbol}",
+            what=condition.text,
+            count=left,
+            **where,
+        )
+    return condition._replace(text=text)
 
 
 def _of_instance(
     view: Instance, history: History, progress: Progress, rules: Alerts, now: float
 ) -> Iterator[Condition]:
     state = _state(view)
-    why = view.verdict.why or Text(state)
+    why = view.status.why or Text(state)
     activity = doing.activity(view, now)
     match state:
         case "stopped" | "missing":
-            if fault := _down(view, history, rules):
-                yield fault
+            if condition := _down(view, history, rules):
+                yield condition
             return
         case "failed":
             yield Condition(
@@ -149,73 +168,81 @@ def _of_instance(
     if state in {"starting", "running", "restarting", "unhealthy"}:
         yield from _restarts(view, history, rules, now)
     if state == "running":
-        found = list(_doing(view, activity, rules, now))
-        yield from found or _progress(view.id, progress, rules)
+        conditions = list(_doing(view, activity, rules, now))
+        yield from conditions or _progress(view.id, progress, rules)
     yield from _oom(view, now)
 
 
 def _doing(view: Instance, activity: Activity, rules: Alerts, now: float) -> Iterator[Condition]:
-    """What a bot that runs cannot do, or does for the last time."""
-    what = activity.message(now) or Text("no cause is known")
+    """Yield what a running bot cannot do, or is about to stop doing."""
+    message = activity.message(now) or Text("cause unknown")
     match activity.doing:
         case "exchange away":
             if rules.exchange_away_after:
-                text = Text("{id} cannot reach its exchange: {what}", id=view.id, what=what)
+                text = Text("{id} cannot reach its exchange: {what}", id=view.id, what=message)
                 yield Condition(view.id, "exchange_away", text, after=rules.exchange_away_after)
         case "orders refused":
-            text = Text("{id} cannot trade: {what}", id=view.id, what=what)
+            text = Text("{id} cannot trade: {what}", id=view.id, what=message)
             yield Condition(view.id, "orders_refused", text, after=rules.unhealthy_after)
         case "ledger differs":
-            text = Text("{id} has stopped placing orders: {what}", id=view.id, what=what)
+            text = Text("{id} has stopped placing orders: {what}", id=view.id, what=message)
             yield Condition(view.id, "ledger_differs", text)
         case "stopped out":
-            yield Condition(view.id, "stopped_out", Text("{id} stops out: {what}", id=view.id, what=what))
+            yield Condition(view.id, "stopped_out", Text("{id} stops out: {what}", id=view.id, what=message))
         case _:
             return
 
 
 def _ended(view: Instance, activity: Activity, why: Text, now: float) -> Condition:
-    """A bot that has ended by itself: as planned, by a limit, or as nobody has explained."""
-    what = activity.message(now) or why
+    """Return the condition of a bot that ended by itself: as planned, by a limit, or for an unknown
+    reason.
+    """
+    message = activity.message(now) or why
     match activity.doing:
         case "stopped out":
             text = Text(
-                "{id} has stopped out: {what}; {left}", id=view.id, what=what, left=doing.ending(view)
+                "{id} has stopped out: {what}; {left}", id=view.id, what=message, left=doing.ending(view)
             )
             return Condition(view.id, "stopped_out", text)
         case "finished":
             text = Text(
-                "{id} has finished as planned: {what}; {left}", id=view.id, what=what, left=doing.ending(view)
+                "{id} has finished as planned: {what}; {left}",
+                id=view.id,
+                what=message,
+                left=doing.ending(view),
             )
             return Condition(view.id, "completed", text)
         case _:
-            text = Text("{id} has ended by itself, and nothing says why ({what})", id=view.id, what=why)
+            text = Text("{id} has ended by itself, for an unknown reason ({what})", id=view.id, what=why)
             return Condition(view.id, "completed", text, _last_lines(view))
 
 
 def _cancelling(view: Instance) -> Iterator[Condition]:
-    """A failed live bot whose orders are still in the market."""
-    cancel = view.supervision.cancel if view.supervision is not None else None
+    """Yield the condition of a failed live bot whose orders are still open."""
+    cancel = view.supervisor.cancel if view.supervisor is not None else None
     if cancel is not None and cancel.state == "failing" and cancel.tries >= CANCEL_TRIES:
         text = Text("{id}: {orders}", id=view.id, orders=display.cancel_text(cancel))
         yield Condition(view.id, "cancel", text)
 
 
 def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
-    """A bot that a person did not stop through the manager, or take down, and that is not there."""
-    if view.remembered.wish == "stopped" or view.remembered.halted:
+    """Return the condition of a bot that does not run, although no user stopped or removed it through the
+    manager.
+    """
+    if view.saved.wish == "stopped" or view.saved.halted:
         return None
     if view.container is not None:
-        text = Text("{id} is stopped, and not by the manager", id=view.id)
-        if view.verdict.why is not None:
-            text = Text("{id} is stopped, and not by the manager: {why}", id=view.id, why=view.verdict.why)
+        text = Text("{id} was stopped, but not by the manager", id=view.id)
+        if view.status.why is not None:
+            text = Text("{id} was stopped, but not by the manager: {why}", id=view.id, why=view.status.why)
         hint = Text(
-            "`manager start {id}` starts it, `manager stop {id}` says that it is meant to be", id=view.id
+            "`manager start {id}` starts it, `manager stop {id}` confirms that it is to stay stopped",
+            id=view.id,
         )
         return Condition(view.id, "down", text, (str(hint),), after=rules.down_after)
-    if view.spec is None or history.is_taken_down(view.id, view.remembered.taken_down_at):
+    if view.spec is None or history.is_taken_down(view.id, view.saved.taken_down_at):
         return None
-    if view.remembered.registered_at is None:  # a new config that nobody has started yet
+    if view.saved.registered_at is None:  # a new config that nobody has started yet
         return None
     return Condition(
         view.id, "down", Text("{id} has no container any more", id=view.id), after=rules.down_after
@@ -224,43 +251,65 @@ def _down(view: Instance, history: History, rules: Alerts) -> Condition | None:
 
 def _restarts(view: Instance, history: History, rules: Alerts, now: float) -> Iterator[Condition]:
     count = history.restarts_since(view.id, now - rules.crash_loop_window)
-    said, minutes = view.supervision, max(1, rules.crash_loop_window // 60)
-    why = said.last_exit.message if said and said.last_exit else Text("no cause is known")
+    supervisor, minutes = view.supervisor, max(1, rules.crash_loop_window // 60)
+    why = supervisor.last_exit.message if supervisor and supervisor.last_exit else Text("cause unknown")
     if count < rules.crash_loop_restarts:
-        endless = said.restarts_since_healthy if said else 0
+        endless = supervisor.restarts_since_healthy if supervisor else 0
         if rules.endless_restarts and endless >= rules.endless_restarts:
             text = Text(
                 "{id} does not become healthy: {count} restarts since it last was: {why}",
-                id=view.id, count=endless, why=why,
-            )  # fmt: skip
+                id=view.id,
+                count=endless,
+                why=why,
+            )
             yield Condition(view.id, "restart_loop", text, _last_lines(view))
         return
     text = Text(
         "{id} keeps crashing: {count} restarts within {minutes} min: {why}",
-        id=view.id, count=count, minutes=minutes, why=why,
-    )  # fmt: skip
+        id=view.id,
+        count=count,
+        minutes=minutes,
+        why=why,
+    )
     yield Condition(view.id, "restarting", text, _last_lines(view))
 
 
 def _oom(view: Instance, now: float) -> Iterator[Condition]:
-    said = view.supervision
-    if said is None or said.last_exit is None or not said.last_exit.oom:
+    supervisor = view.supervisor
+    if supervisor is None or supervisor.last_exit is None or not supervisor.last_exit.oom:
         return
-    if now - said.last_exit.at > OOM_REMEMBERED_S:
+    if now - supervisor.last_exit.at > OOM_REMEMBERED_S:
         return
     limit = round(view.spec.memory / MIB) if view.spec else "?"
     yield Condition(
-        view.id, "oom", Text("{id} was killed: it had used up its memory ({limit} MiB)", id=view.id, limit=limit)
-    )  # fmt: skip
+        view.id,
+        "oom",
+        Text("{id} was killed: it exceeded its memory limit ({limit} MiB)", id=view.id, limit=limit),
+    )
 
 
 def _progress(instance: str, progress: Progress, rules: Alerts) -> Iterator[Condition]:
-    """A healthy bot that does not trade. Only by what is really known: a quiet market is no fault, unless a person says so."""
+    """Yield the condition of a healthy bot that does not trade.
+
+    A quiet market is none, unless rules say so.
+    """
     for quiet, most, why in (
-        (progress.tick_age, rules.no_tick_after, Text("its loop has not run for {time}", time=_time(progress.tick_age))),
-        (progress.trade_age, rules.no_trade_after, Text("no trade for {time}", time=_time(progress.trade_age))),
-        (progress.log_age, rules.no_log_after, Text("it has logged nothing for {time}", time=_time(progress.log_age))),
-    ):  # fmt: skip
+        (
+            progress.tick_age,
+            rules.no_tick_after,
+            Text("its loop has not run for {time}", time=_time(progress.tick_age)),
+        ),
+        (
+            progress.trade_age,
+            rules.no_trade_after,
+            Text("no trade for {time}", time=_time(progress.trade_age)),
+        ),
+        (
+            progress.log_age,
+            rules.no_log_after,
+            Text("it has logged nothing for {time}", time=_time(progress.log_age)),
+        ),
+    ):
         if most and quiet is not None and quiet > most and not progress.is_paused:
             text = Text("{id} is healthy, but has stopped trading: {why}", id=instance, why=why)
             yield Condition(instance, "no_progress", text)
@@ -272,34 +321,40 @@ def _time(seconds: float | None) -> str:
 
 
 def of_disk(disk: Disk | None, rules: Alerts, *, is_low: bool) -> list[Condition]:
-    """A data folder that is running full. `is_low`: it was before; a little above the limit is still low, or it flaps."""
-    found: list[Condition] = []
+    """Return the conditions of the data folder's disk.
+
+    `is_low`: they were present before; a margin prevents flapping.
+    """
+    conditions: list[Condition] = []
     if disk is None:
-        return found
+        return conditions
     slack = 1.2 if is_low else 1.0
     if disk.free < rules.disk_free_mb * MIB * slack and rules.disk_free_mb:
         text = Text(
-            "little disk left: {free} MiB free of {size} GiB at {path}",
-            free=disk.free // MIB, size=round(disk.size / GIB), path=disk.path,
-        )  # fmt: skip
-        found.append(Condition(MACHINE, "disk", text))
+            "low disk space: {free} MiB free of {size} GiB at {path}",
+            free=disk.free // MIB,
+            size=round(disk.size / GIB),
+            path=disk.path,
+        )
+        conditions.append(Condition(MACHINE, "disk", text))
     if disk.inodes_percent < rules.inodes_free_percent * slack and rules.inodes_free_percent:
         text = Text(
-            "few inodes left: {percent} % free at {path}; many small files fill the disk without its space",
-            percent=round(disk.inodes_percent, 1), path=disk.path,
-        )  # fmt: skip
-        found.append(Condition(MACHINE, "inodes", text))
-    return found
+            "low on inodes: {percent} % free at {path}; remove small files, such as old log folders",
+            percent=round(disk.inodes_percent, 1),
+            path=disk.path,
+        )
+        conditions.append(Condition(MACHINE, "inodes", text))
+    return conditions
 
 
 def of_engine(why: str, rules: Alerts) -> Condition:
-    """The engine does not answer."""
-    text = Text("the Docker Engine does not answer ({why}); how the bots are is not known", why=why)
+    """Return the condition of an engine that does not answer."""
+    text = Text("the Docker Engine does not answer ({why}); the state of the bots is unknown", why=why)
     return Condition(MACHINE, "engine", text, after=rules.engine_away_after)
 
 
 def well(views: Iterable[Instance]) -> frozenset[str]:
-    """The instances that do what they should: only of these it is said that they are back."""
+    """Return the instances that work as they should: only these can recover from a condition."""
     return frozenset(
         view.id
         for view in views
@@ -308,19 +363,24 @@ def well(views: Iterable[Instance]) -> frozenset[str]:
 
 
 def away(views: Mapping[str, Instance], instances: Iterable[str]) -> frozenset[str]:
-    """Those of the instances that are stopped or gone; what of them is no `down` is a person's doing."""
+    """Return those of the instances that are stopped or missing.
+
+    If that is no condition, a user wanted it.
+    """
     return frozenset(
-        each for each in instances if each not in views or _state(views[each]) in {"stopped", "missing"}
+        instance
+        for instance in instances
+        if instance not in views or _state(views[instance]) in {"stopped", "missing"}
     )
 
 
 def _state(view: Instance) -> State:
-    """An orphan's own: a bot that no config names trades all the same."""
-    return view.verdict.inner or view.verdict.state
+    """Return the state, for an orphan its own: a bot without a config trades nevertheless."""
+    return view.status.underlying or view.status.state
 
 
 def _last_lines(view: Instance) -> tuple[str, ...]:
-    said = view.supervision
-    if said is None or said.last_exit is None:
+    supervisor = view.supervisor
+    if supervisor is None or supervisor.last_exit is None:
         return ()
-    return tuple(line for line in said.last_exit.stderr_tail if line.strip())[-LAST_LINES:]
+    return tuple(line for line in supervisor.last_exit.stderr_tail if line.strip())[-LAST_LINES:]

@@ -1,4 +1,7 @@
-"""Which faults are worth a message now: each is said once, again after a while, and once when it is over. Pure."""
+"""Decide which conditions cause an alert now: each once, again after a while, and once when it is over.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,13 @@ from manager.util.formatting import age
 Tone = Literal["bad", "good", "news"]
 
 WAITING: frozenset[Kind] = frozenset({"down", "unhealthy"})
-"""What another manager that is at work causes by itself, for a moment."""
+"""Conditions that another manager at work causes temporarily."""
 
 PASSING: frozenset[Kind] = frozenset({"oom"})
-"""Events rather than states: they keep nobody from being well again."""
+"""Events rather than states: they do not prevent an instance from being well."""
 
 NEVER_REMINDED: frozenset[Kind] = frozenset({"completed", "oom"})
-"""Once said, nothing is to be done about it."""
+"""Conditions that need no reminder, because nothing can be done about them."""
 
 BACK: Mapping[Kind, str] = {
     "disk": mark("there is enough disk space again"),
@@ -31,23 +34,28 @@ Key = tuple[str, Kind]
 
 
 class Open(NamedTuple):
-    """A fault that was seen. Times in seconds since the epoch: first seen, said, last seen gone."""
+    """Hold a condition that was observed.
+
+    Times in Unix time: first observed, reported, last observed to be gone.
+    """
 
     since: float
     said_at: float | None = None
     gone_at: float | None = None
 
     def by(self, now: float) -> Open:
-        """The same on a clock that has been set back since: nothing was seen in the future, or it would be waited for."""
-        said, gone = (None if at is None else min(at, now) for at in self[1:])
-        return Open(min(self.since, now), said, gone)
+        """Return the same for a clock that was set back, which would otherwise wait for times in the
+        future.
+        """
+        said_at, gone_at = (None if at is None else min(at, now) for at in self[1:])
+        return Open(min(self.since, now), said_at, gone_at)
 
 
 Book = Mapping[Key, Open]
 
 
 class Alert(NamedTuple):
-    """One line of a message."""
+    """Hold one line of a message."""
 
     subject: str
     kind: Kind
@@ -56,9 +64,9 @@ class Alert(NamedTuple):
     details: tuple[str, ...] = ()
 
 
-def step(
+def advance(
     book: Book,
-    faults: Iterable[Condition],
+    conditions: Iterable[Condition],
     rules: Alerts,
     now: float,
     *,
@@ -67,55 +75,56 @@ def step(
     are_unknown: bool = False,
     is_unsettled: bool = False,
 ) -> tuple[dict[Key, Open], list[Alert]]:
-    """The book after this moment, and what is to be said.
+    """Return the open conditions after this moment, and the alerts to send.
 
-    `well`: the instances that run as they should. `away`: those that are stopped or gone; where that is no fault it is a person's
-    word, and nothing more is to be said of them. `are_unknown`: the engine is away, so nothing new is known of any
-    instance. `is_unsettled`: another manager is at work, or a new engine; what they do is not taken for a fault.
+    `well`: the instances that work as they should. `away`: those that are stopped or missing; if that is no
+    condition, a user wanted it, and no alert follows. `are_unknown`: the engine cannot be reached, so that
+    instances' states are unknown. `is_unsettled`: another manager is at work, or the engine just started;
+    what they cause is no condition.
     """
     book = {key: entry.by(now) for key, entry in book.items()}
     after: dict[Key, Open] = {}
     alerts: list[Alert] = []
-    seen = set()
-    for fault in faults:
-        key = (fault.subject, fault.kind)
-        seen.add(key)
+    observed = set()
+    for condition in conditions:
+        key = (condition.subject, condition.kind)
+        observed.add(key)
         entry = book.get(key, Open(now))._replace(gone_at=None)
-        if entry.said_at is None and is_unsettled and fault.kind in WAITING:
+        if entry.said_at is None and is_unsettled and condition.kind in WAITING:
             entry = Open(now)
-        alert = _due(fault, entry, rules, now)
+        alert = _due(condition, entry, rules, now)
         if alert is not None:
             alerts.append(alert)
             entry = entry._replace(said_at=now)
         after[key] = entry
     gone: dict[Key, Open] = {}
     for key, entry in book.items():
-        if key in seen:
+        if key in observed:
             continue
         if are_unknown and key[0] != MACHINE:
             after[key] = entry
         elif entry.said_at is not None:
             gone[key] = entry
     for subject in sorted({subject for subject, _kind in gone}):
-        mine = {key: entry for key, entry in gone.items() if key[0] == subject}
+        of_subject = {key: entry for key, entry in gone.items() if key[0] == subject}
         if subject == MACHINE:
-            alerts += [_over(kind, now - entry.since) for (_subject, kind), entry in mine.items()]
+            alerts += [_over(kind, now - entry.since) for (_subject, kind), entry in of_subject.items()]
         elif subject not in away or any(key[0] == subject for key in after):
-            kept, alert = _fading(mine, after, rules, now, is_well=subject in well)
+            kept, alert = _fading(of_subject, after, rules, now, is_well=subject in well)
             after.update(kept)
             alerts += [alert] if alert else []
     return after, alerts
 
 
-def _due(fault: Condition, entry: Open, rules: Alerts, now: float) -> Alert | None:
+def _due(condition: Condition, entry: Open, rules: Alerts, now: float) -> Alert | None:
     if entry.said_at is None:
-        if now - entry.since < fault.after:
+        if now - entry.since < condition.after:
             return None
-        return Alert(fault.subject, fault.kind, "bad", fault.text, fault.details)
-    if not rules.remind_after or fault.kind in NEVER_REMINDED or now - entry.said_at < rules.remind_after:
+        return Alert(condition.subject, condition.kind, "bad", condition.text, condition.details)
+    if not rules.remind_after or condition.kind in NEVER_REMINDED or now - entry.said_at < rules.remind_after:
         return None
-    text = Text("still so after {time}: {what}", time=age(now - entry.since), what=fault.text)
-    return Alert(fault.subject, fault.kind, "bad", text)
+    text = Text("still the case after {time}: {what}", time=age(now - entry.since), what=condition.text)
+    return Alert(condition.subject, condition.kind, "bad", text)
 
 
 def _over(kind: Kind, seconds: float) -> Alert:
@@ -123,35 +132,36 @@ def _over(kind: Kind, seconds: float) -> Alert:
 
 
 def _fading(
-    mine: Mapping[Key, Open], present: Mapping[Key, Open], rules: Alerts, now: float, *, is_well: bool
+    of_subject: Mapping[Key, Open], present: Mapping[Key, Open], rules: Alerts, now: float, *, is_well: bool
 ) -> tuple[dict[Key, Open], Alert | None]:
-    """One instance's faults that were said and are no longer seen: what stays in the book of them, and what is to be said.
+    """Return which of an instance's reported, no longer observed conditions stay open, and the alert, if any.
 
-    It is back when it has been well for a while and nothing else is wrong with it: `failed` after `restarting` is no recovery.
+    An instance has recovered if it was well for a while and has no other condition: `failed` after
+    `restarting` is no recovery.
     """
-    subject = next(iter(mine))[0]
+    subject = next(iter(of_subject))[0]
     if any(key[0] == subject and key[1] not in PASSING and entry.said_at for key, entry in present.items()):
         return {}, None
     if not is_well:
-        return {key: entry._replace(gone_at=None) for key, entry in mine.items()}, None
-    kept = {key: entry._replace(gone_at=entry.gone_at or now) for key, entry in mine.items()}
+        return {key: entry._replace(gone_at=None) for key, entry in of_subject.items()}, None
+    kept = {key: entry._replace(gone_at=entry.gone_at or now) for key, entry in of_subject.items()}
     ended = max(entry.gone_at or now for entry in kept.values())
     if now - ended < rules.recovered_after:
         return kept, None
-    if all(kind in NEVER_REMINDED for _subject, kind in mine):
+    if all(kind in NEVER_REMINDED for _subject, kind in of_subject):
         return {}, None
-    first = min(entry.since for entry in mine.values())
+    first = min(entry.since for entry in of_subject.values())
     text = Text("{id} is running again, after {time}", id=subject, time=age(ended - first))
-    return {}, Alert(subject, next(iter(mine))[1], "good", text)
+    return {}, Alert(subject, next(iter(of_subject))[1], "good", text)
 
 
 def as_json(book: Book) -> list[list[Any]]:
-    """For the state file."""
+    """Return the content for the state file."""
     return [[*key, *entry] for key, entry in book.items()]
 
 
 def from_json(raw: Iterable[Any]) -> dict[Key, Open]:
-    """What `as_json` gave. Raises TypeError or ValueError for anything else."""
+    """Parse the output of `as_json`. Raises TypeError or ValueError if it is invalid."""
     book: dict[Key, Open] = {}
     for subject, kind, since, said_at, gone_at in raw:
         if kind not in get_args(Kind):

@@ -1,4 +1,4 @@
-"""What bots say of their own trading (reports.py), and whether they still log: asked in the background, now and then."""
+"""Poll in the background what bots report of their trading (reports.py), and whether they still log."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ ASK_EVERY_S = 60.0
 """One answer costs a bot some milliseconds."""
 ASK_WITHIN_S = 2.0
 AT_ONCE = 8
-"""Nobody waits for the answers, and they must not make the bots compete."""
+"""Answers are not urgent, and must not make the bots compete for the CPU."""
 MUTE_AFTER = 3
 MUTE_ROUNDS = 60
-"""A bot that has never said anything has no such page: it is asked once an hour, so that its log is not full of requests for it."""
+"""A bot that never answered has no such page: it is asked once an hour, to keep its log readable."""
 
 
 class _Trades(NamedTuple):
@@ -35,7 +35,7 @@ class _Trades(NamedTuple):
 
 
 class BotPoller:
-    """Remembers which bots say nothing, and when each one's trade count last changed."""
+    """Poll bots, tracking which never answer, and when each one's trade count last changed."""
 
     def __init__(self) -> None:
         self.is_over = False
@@ -46,43 +46,46 @@ class BotPoller:
         self._trades: dict[str, _Trades] = {}
 
     def ask(self, views: Iterable[Instance], fleet: Fleet, *, logs: bool) -> dict[str, Progress]:
-        """Asks all bots that run, a few at a time; a few that hang cost two seconds."""
-        running = [view for view in views if view.verdict.is_running and view.container and view.web_port]
-        said = self.latest = self._said(running, fleet)
+        """Ask all running bots, a few at a time; a group with bots that hang takes two seconds."""
+        running = [view for view in views if view.status.is_running and view.container and view.web_port]
+        fetched = self.latest = self._said(running, fleet)
         now = time.time()
         return {
-            view.id: self._progress(view, said.get(view.id, Report()), fleet, now, logs=logs)
+            view.id: self._progress(view, fetched.get(view.id, Report()), fleet, now, logs=logs)
             for view in running
         }
 
     def _said(self, running: Iterable[Instance], fleet: Fleet) -> dict[str, Report]:
-        found: dict[str, Report] = {}
+        fetched: dict[str, Report] = {}
         asked = {view.id: view for view in running if self._is_worth_asking(_key(view))}
         for ids in _groups(list(asked), AT_ONCE):
             if self.is_over:
                 break
-            found |= reports.fetch_reports(
-                {each: (fleet.web_host, asked[each].web_port or 0) for each in ids}, ASK_WITHIN_S
+            fetched |= reports.fetch_reports(
+                {instance: (fleet.web_host, asked[instance].web_port or 0) for instance in ids}, ASK_WITHIN_S
             )
-        self._talkers |= {_key(asked[each]) for each in found}
-        return found
+        self._talkers |= {_key(asked[instance]) for instance in fetched}
+        return fetched
 
     def _is_worth_asking(self, key: str) -> bool:
-        """One that has talked is asked for ever: that it falls silent is worth knowing."""
+        """Return whether to ask.
+
+        A bot that has answered once is always asked, because its silence matters.
+        """
         if key in self._talkers:
             return True
         self._silences[key] += 1
         return self._silences[key] <= MUTE_AFTER or self._silences[key] % MUTE_ROUNDS == 0
 
-    def _progress(self, view: Instance, said: Report, fleet: Fleet, now: float, *, logs: bool) -> Progress:
+    def _progress(self, view: Instance, report: Report, fleet: Fleet, now: float, *, logs: bool) -> Progress:
         return Progress(
-            tick_age=said.tick_age,
-            trade_age=self._trade_age(view.id, said.trades, now),
+            tick_age=report.tick_age,
+            trade_age=self._trade_age(view.id, report.trades, now),
             log_age=_log_age(view, fleet, now) if logs else None,
-            is_paused=said.is_paused,
-            pnl=said.pnl,
-            quote=said.quote or "",
-            market=said.market,
+            is_paused=report.is_paused,
+            pnl=report.pnl,
+            quote=report.quote or "",
+            market=report.market,
         )
 
     def _trade_age(self, instance: str, count: int | None, now: float) -> float | None:
@@ -96,7 +99,7 @@ class BotPoller:
 
 
 def _key(view: Instance) -> str:
-    """A container may be made anew with a bot that has more to say."""
+    """Return the container's id: a new container may have a bot that reports more."""
     assert view.container is not None
     return view.container.id
 
@@ -106,7 +109,10 @@ def _groups(ids: list[str], size: int) -> list[list[str]]:
 
 
 def _log_age(view: Instance, fleet: Fleet, now: float) -> float | None:
-    """Seconds since the bot last wrote a line: the youngest dated file of today or yesterday. None where it cannot be seen."""
+    """Return seconds since the bot last logged: today's or yesterday's newest file.
+
+    None if it cannot be read.
+    """
     assert view.container is not None
     folder = fleet.data_dir / view.container.labels.get(labels.LOG_DIR, f"logs/{view.id}")
     youngest = None
@@ -114,40 +120,42 @@ def _log_age(view: Instance, fleet: Fleet, now: float) -> float | None:
         for name in ("bot_stdout.log", "bot_stderr.log"):
             path = Path(folder, formatting.day(day), name)
             try:
-                found = os.lstat(path)
+                status = os.lstat(path)
             except OSError:
                 continue
-            if stat.S_ISREG(found.st_mode) and (youngest is None or found.st_mtime > youngest):
-                youngest = found.st_mtime
+            if stat.S_ISREG(status.st_mode) and (youngest is None or status.st_mtime > youngest):
+                youngest = status.st_mtime
     return None if youngest is None else now - youngest
 
 
 class Questions:
-    """Asks in the background, every minute; `answers` are the latest."""
+    """Poll in the background, every minute; `answers` are the latest."""
 
     def __init__(self) -> None:
         self.answers: Mapping[str, Progress] = {}
+        self.answered_at = 0.0
         self.have_answers = False
-        self._asker = BotPoller()
+        self._poller = BotPoller()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="questions")
         self._asked: Future[dict[str, Progress]] | None = None
         self._next = 0.0
 
     def ask_if_due(self, views: Mapping[str, Instance], fleet: Fleet) -> None:
-        """Takes up what has been answered, and asks again when it is time. Never waits."""
+        """Take over new answers, and ask again when it is time. Never waits."""
         if self._asked is not None and self._asked.done():
             self.answers, self._asked, self.have_answers = self._asked.result(), None, True
+            self.answered_at = time.time()
         if self._asked is None and time.monotonic() >= self._next:
             self._next = time.monotonic() + ASK_EVERY_S
             logs = bool(fleet.alerts.no_log_after)
-            self._asked = self._pool.submit(self._asker.ask, list(views.values()), fleet, logs=logs)
+            self._asked = self._pool.submit(self._poller.ask, list(views.values()), fleet, logs=logs)
 
     @property
     def reports(self) -> Mapping[str, Report]:
         """What the bots that answered have said last."""
-        return self._asker.latest
+        return self._poller.latest
 
     def close(self) -> None:
-        """Asks no more."""
-        self._asker.is_over = True
+        """Stop polling."""
+        self._poller.is_over = True
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,7 +1,7 @@
-"""Notices that something may have changed: the engine's events, the supervisors' state files, the lock, the data folder's disk.
+"""Detect possible changes: the engine's events, supervisors' state files, the lock, the data folder's disk.
 
-State files are looked at by `stat` once a second: 200 of them cost half a millisecond, which is less than an inotify library would
-save, and it works on every file system that a data folder may lie on.
+State files are checked by `stat` once a second: 200 of them take half a millisecond, less than an inotify
+library would save, and it works on every file system.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ Stamp = tuple[int, int, int]
 
 
 class StateFiles:
-    """The supervisors' words as last read, each with its file's stamp."""
+    """Hold the supervisors' states as last read, each with its file's stamp."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Stamp | None, SupervisorState | None, bool]] = {}
 
     def have_changed(self, folders: Mapping[str, Path], uptime: float) -> bool:
-        """Whether any supervisor says something new, or has fallen silent, since the last call.
+        """Return whether any supervisor's state has changed, or it fell silent, since the last call.
 
-        Each writes its file at every probe; what only says that it lives is nothing new.
+        Each writes its file at every probe; an update of the time only is no change.
         """
         changed = False
         for instance, folder in folders.items():
             stamp = _stamp(folder / supervisor_state.STATE_FILE)
             before = self._known.get(instance)
             if before is None or before[0] != stamp:
-                said = supervisor_state.read(folder)
-                is_new = before is None or _gist(before[1]) != _gist(said)
+                supervisor = supervisor_state.read(folder)
+                is_new = before is None or _gist(before[1]) != _gist(supervisor)
             else:
-                said, is_new = before[1], False
-            is_stale = said is not None and said.is_stale(uptime)
+                supervisor, is_new = before[1], False
+            is_stale = supervisor is not None and supervisor.is_stale(uptime)
             changed |= is_new or (before is not None and before[2] != is_stale)
-            self._known[instance] = (stamp, said, is_stale)
+            self._known[instance] = (stamp, supervisor, is_stale)
         for instance in self._known.keys() - folders.keys():
             del self._known[instance]
         return changed
@@ -57,60 +57,66 @@ class StateFiles:
 
 def _stamp(path: Path) -> Stamp | None:
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _gist(said: SupervisorState | None) -> SupervisorState | None:
-    return said and said._replace(updated_at=0, updated_uptime=0, health_detail=None, health_checked_at=None)
+def _gist(supervisor: SupervisorState | None) -> SupervisorState | None:
+    return supervisor and supervisor._replace(
+        updated_at=0, updated_uptime=0, health_detail=None, health_checked_at=None
+    )
 
 
 class Events:
-    """The engine's event stream of one fleet. Hints only: whoever reads them lists again."""
+    """Read the engine's event stream of one fleet. Events are hints: list the containers after them."""
 
     def __init__(self, engine: Engine, fleet: Fleet) -> None:
-        """Raises EngineUnreachable."""
+        """Open the stream. Raises EngineUnreachable."""
         self._stream: EventStream = engine.events(labels.fleet_filter(fleet.name))
         self.being_stopped: set[str] = set()
-        """Ids of the containers that somebody has begun to stop, and nobody has started since."""
+        """Ids of the containers that are being stopped, and were not started since."""
 
     @property
     def stream(self) -> EventStream:
-        """For `select`."""
+        """Return the stream for `select`."""
         return self._stream
 
     def read(self) -> bool:
-        """Whether anything happened. Raises http_socket.NoAnswer when the engine is gone."""
-        found: list[Any] = self._stream.values()
-        for event in found:
+        """Return whether anything happened. Raises http_socket.NoAnswer if the engine is gone."""
+        events: list[Any] = self._stream.values()
+        for event in events:
             container = str((event.get("Actor") or {}).get("ID", ""))
             action = str(event.get("Action", ""))
             if action in ENDING_EVENTS:
                 self.being_stopped.add(container)
             elif action in {"start", "unpause"}:
                 self.being_stopped.discard(container)
-        return bool(found)
+        return bool(events)
 
     def last_words(self) -> set[str]:
-        """What `being_stopped` is after everything that the engine has still said before it went."""
+        """Return `being_stopped` after all events that the engine sent before it went away."""
         with suppress(NoAnswer):
             while self.read():
                 pass
         return self.being_stopped
 
     def close(self) -> None:
-        """Gives the connection back."""
+        """Close the connection."""
         self._stream.close()
 
 
 def disk(path: Path) -> Disk | None:
-    """The file system that a folder lies on; None when it cannot be asked."""
+    """Return the file system of a folder; None if it cannot be read."""
     try:
-        found = os.statvfs(path)
+        status = os.statvfs(path)
     except OSError:
         return None
     return Disk(
-        str(path), found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize, found.f_favail, found.f_files
-    )  # fmt: skip
+        str(path),
+        status.f_bavail * status.f_frsize,
+        status.f_blocks * status.f_frsize,
+        status.f_favail,
+        status.f_files,
+    )

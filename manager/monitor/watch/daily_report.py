@@ -1,4 +1,4 @@
-"""The daily digest: how the fleet is, in one message. Pure."""
+"""Write the daily report: the fleet's state in one message. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ MOST_NAMED = 10
 
 
 def is_due(at: str, now: datetime, last: str) -> bool:
-    """Whether today's is still to be sent. `at`: `08:00`, local, empty for never; `last`: the day of the last one, ISO."""
+    """Return whether today's report must still be sent.
+
+    `at`: `08:00`, local, or empty; `last`: day of the last one, ISO.
+    """
     return bool(at) and now.strftime("%H:%M") >= at and now.date().isoformat() != last
 
 
@@ -31,21 +34,25 @@ def text(
     disk: Disk | None,
     now: float,
 ) -> Message:
-    """The first line has the states, the others what is worth a look."""
-    states = Counter(view.verdict.state for view in views.values())
+    """Return the report. The first line has the states, the others what needs attention."""
+    states = Counter(view.status.state for view in views.values())
     summary = ", ".join(f"{count} {_(state)}" for state, count in states.most_common()) or _("no instances")
-    restarts = {each: count for each in views if (count := history.restarts_since(each, now - REMEMBERED_S))}
+    restarts = {
+        instance: count
+        for instance in views
+        if (count := history.restarts_since(instance, now - REMEMBERED_S))
+    }
     lines = []
     for word in ("failed", "unhealthy", "restarting", "stopped", "missing", "completed"):
-        if named := [each for each, view in views.items() if view.verdict.state == word]:
+        if named := [instance for instance, view in views.items() if view.status.state == word]:
             lines.append(f"{_(word)}: {_names(named)}")
-    now_doing = {each: doing.activity(view, now).doing for each, view in views.items()}
+    now_doing = {instance: doing.activity(view, now).doing for instance, view in views.items()}
     for activity, severity in doing.DOING_SEVERITY.items():
-        named = [each for each, found in now_doing.items() if found == activity]
+        named = [instance for instance, activity_now in now_doing.items() if activity_now == activity]
         if severity != "calm" and named:
             lines.append(f"{_(doing.DOING_WORDS[activity])}: {_names(named)}")
-    worst = sorted(restarts, key=lambda each: -restarts[each])
-    named = [f"{each} {restarts[each]}" for each in worst]
+    worst = sorted(restarts, key=lambda instance: -restarts[instance])
+    named = [f"{instance} {restarts[instance]}" for instance in worst]
     lines.append(str(Text("restarts of the last 24 h: {what}", what=_names(named) if named else _("none"))))
     lines += [
         str(Text("P&L: {amounts}", amounts=amounts)) for amounts in [_profit(progress, views)] if amounts
@@ -64,21 +71,24 @@ def _names(names: list[str]) -> str:
 
 
 def _profit(progress: Mapping[str, Progress], views: Mapping[str, Instance]) -> str:
-    """What the bots report, summed up by mode and currency; with their number, so that a sum of some is not taken for all."""
-    found: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
-    for instance, each in progress.items():
-        if each.pnl is not None and instance in views:
-            kind = each.market if each.market not in (None, "live") else views[instance].mode
-            found[kind or "", each.quote].append(each.pnl)
+    """Return the reported sums by mode and currency, with the number of bots, because not all may report."""
+    by_kind: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
+    for instance, report in progress.items():
+        if report.pnl is not None and instance in views:
+            kind = report.market if report.market not in (None, "live") else views[instance].mode
+            by_kind[kind or "", report.quote].append(report.pnl)
     return ", ".join(
         str(
             Text(
                 "{amount} {currency} ({mode}, {count} bots)",
-                amount=f"{sum(amounts):+.2f}", currency=quote, mode=_(mode), count=len(amounts),
+                amount=f"{sum(amounts):+.2f}",
+                currency=quote,
+                mode=_(mode),
+                count=len(amounts),
             )
         )
-        for (mode, quote), amounts in sorted(found.items())
-    )  # fmt: skip
+        for (mode, quote), amounts in sorted(by_kind.items())
+    )
 
 
 def _gib(size: int) -> str:

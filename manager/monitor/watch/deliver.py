@@ -1,6 +1,6 @@
-"""Gets messages out: a thread with a bounded queue for each address.
+"""Deliver messages: a thread with a bounded queue per address.
 
-Whatever is slow or broken there never holds up watching.
+Slow or broken services never delay watching.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from manager.monitor.watch.addresses import Address
 from manager.monitor.watch.messages import Message, joined
 
 SEND_TIMEOUT_S = 60.0
-"""A mail server may greet slowly; beyond this it hangs."""
+"""A mail server may greet slowly; after this time it hangs."""
 RETRY_AFTER_S = (5.0, 15.0, 60.0, 300.0, 900.0)
-"""The last one for ever after: a service that is down for hours is still told, in one message."""
+"""The last interval repeats: after an outage of hours everything is sent, in one message."""
 MOST_WAITING = 100
-"""Messages for one address; the oldest go first, and are counted."""
+"""Limit of queued messages per address; the oldest are dropped, and counted."""
 LAST_TRY_S = 5.0
-"""When watching ends, for what is still under way."""
+"""For messages in progress when watching stops."""
 
 
 class Answer(NamedTuple):
-    """Whether one address took a message, and if not a hint."""
+    """Hold whether an address accepted a message, and if not, a hint."""
 
     ok: bool
     why: str = ""
 
 
 def send(address: Address, message: Message, timeout: float = SEND_TIMEOUT_S) -> Answer:
-    """Sends now, and waits for it. Never raises."""
+    """Send a message and wait for the result. Never raises."""
     if not address.url:
         return Answer(False, str(Text("{name} is not set; write it into .env", name=address.reference)))
     text = json.dumps({"url": address.url, **message._asdict()})
@@ -52,23 +52,27 @@ def send(address: Address, message: Message, timeout: float = SEND_TIMEOUT_S) ->
             env={**os.environ, **address.environ},
         )
         answer = json.loads(done.stdout)
-        why = _("apprise knows no such address") if answer["why"] == "unknown" else answer["why"]
+        why = (
+            _("apprise does not support this kind of address")
+            if answer["why"] == "unknown"
+            else answer["why"]
+        )
         return Answer(bool(answer["ok"]), why)
     except subprocess.TimeoutExpired:
         return Answer(False, str(Text("no answer within {seconds} s", seconds=round(timeout))))
     except (OSError, ValueError, KeyError):
-        return Answer(False, _("the sending program ended without a word"))
+        return Answer(False, _("the sender process exited without output"))
 
 
 class _Box(NamedTuple):
-    """What waits for one address."""
+    """Hold the queue of one address."""
 
     address: Address
     waiting: deque[Message]
 
 
 class Deliverer:
-    """The thread. `complain` gets a line about what could not be sent; it is called from the thread."""
+    """Run the thread. `complain` receives a line about what could not be sent, in the thread."""
 
     def __init__(self, complain: Callable[[str], None]) -> None:
         self._complain = complain
@@ -81,7 +85,7 @@ class Deliverer:
         self._thread: threading.Thread | None = None
 
     def put(self, message: Message, addresses: Sequence[Address]) -> None:
-        """Queues a message for each address. Never waits."""
+        """Queue a message for each address. Never waits."""
         with self._changed:
             for address in addresses:
                 box = self._boxes.get(address.reference)
@@ -96,7 +100,7 @@ class Deliverer:
             self._changed.notify()
 
     def waiting(self) -> Mapping[str, tuple[Message, ...]]:
-        """What has not gone out yet: reference of an address → messages, the oldest first."""
+        """Return what was not sent yet: an address's reference → messages, the oldest first."""
         with self._changed:
             return {
                 name: messages
@@ -105,7 +109,7 @@ class Deliverer:
             }
 
     def close(self) -> None:
-        """Gives what is queued one last try, and does not wait long for it."""
+        """Try once more to send what is queued, for a limited time."""
         with self._changed:
             self._is_ending = True
             self._next_try.clear()
@@ -154,7 +158,8 @@ class Deliverer:
         self._complain(
             str(
                 Text(
-                    "cannot send to {address}{why}; {count} messages wait, the next try is in {seconds} s",
+                    "cannot send to {address}{why}; {count} messages are queued, the next attempt is in"
+                    " {seconds} s",
                     address=box.address.shown,
                     why=why,
                     count=len(box.waiting),
@@ -165,4 +170,6 @@ class Deliverer:
 
 
 def _lost(address: Address) -> str:
-    return str(Text("too many messages wait for {address}; the oldest is dropped", address=address.shown))
+    return str(
+        Text("too many messages are queued for {address}; the oldest is dropped", address=address.shown)
+    )

@@ -1,4 +1,6 @@
-"""Pings an outside service every minute (`[alerts] heartbeat`), which alarms when the pings stop: a dead host tells nobody."""
+"""Ping an external service every minute (`[alerts] heartbeat`), which alarms when pings stop: a dead host
+cannot.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ SCHEMES = ("https://", "http://")
 
 
 class Heartbeat:
-    """Pings in the background, so that a slow service holds nothing up. `say` gets a line when the pings fail, and when they go out again."""
+    """Ping in the background. `say` receives a line when pings start to fail, and when they succeed again."""
 
     def __init__(self, say: Callable[[object], object]) -> None:
         self._say = say
@@ -27,7 +29,7 @@ class Heartbeat:
         self._why = ""
 
     def beat_if_due(self, address: Address | None) -> None:
-        """Ping when it is time. Never waits."""
+        """Ping if it is time. Never waits."""
         if self._asked is not None and self._asked.done():
             self._note(self._asked.result())
             self._asked = None
@@ -36,24 +38,27 @@ class Heartbeat:
             self._asked = self._pool.submit(ping, address)
 
     def close(self) -> None:
-        """Ping no more."""
+        """Stop pinging."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _note(self, why: str) -> None:
         if bool(why) != bool(self._why):
             self._say(
-                Text("the heartbeat is not taken: {why}", why=why)
+                Text("cannot send the heartbeat: {why}", why=why)
                 if why
-                else Text("the heartbeat is taken again")
+                else Text("the heartbeat is sent again")
             )
         self._why = why
 
 
 def ping(address: Address, timeout: float = WITHIN_S) -> str:
-    """Ask for the address once. Returns why the service did not take it, empty when it did; the address is in no text."""
+    """Request the address once.
+
+    Returns why that failed, empty on success. The text never contains the address.
+    """
     if not address.url.startswith(SCHEMES):
         return (
-            str(Text("{name} is no http or https address", name=address.reference))
+            str(Text("{name} is not an http or https address", name=address.reference))
             if address.url
             else str(Text("{name} is not set; write it into .env", name=address.reference))
         )

@@ -1,13 +1,19 @@
-"""The resident itself: waits, looks, decides (by the pure modules), acts. One thread; questions and messages have their own."""
+"""Run the loop: wait, observe, decide (in the pure modules), act.
+
+One thread; polling and sending have their own.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from manager.errors import ManagerError
+from manager.errors import EngineError, ManagerError
 from manager.fleet import halt_mark, supervisor_state
+from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.monitor.history.recorder import Recorder
@@ -24,142 +30,194 @@ from manager.ops.events import OnEvent
 from manager.ops.result import Result
 from manager.util import console
 
+if TYPE_CHECKING:
+    from manager.monitor.metrics.publisher import Answer
+    from manager.monitor.metrics.server import MetricsServer
+
 TICK_S = 1.0
-"""Between two looks at the state files, which say what happens inside containers: most crashes show no engine event."""
+"""Interval of checking the state files: most crashes inside containers cause no engine event."""
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DISK_S = 30.0
-PUT_BACK_AGAIN_S = 5.0
+RECOVER_AGAIN_S = 5.0
 
 
 class Watch:
-    """One run of `manager watch`. `on_event`, `on_result`: told of what is done to start bots again."""
+    """Run `manager watch` once. `on_event`, `on_result` receive what is done to start bots again."""
 
-    def __init__(self, session: Session, on_event: OnEvent, on_result: Callable[[Result], object]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        on_event: OnEvent,
+        on_result: Callable[[Result], object],
+        metrics_address: tuple[str, int] | None = None,
+    ) -> None:
         self._session, self._on_event, self._on_result = session, on_event, on_result
-        self._sight = FleetObserver(session)
-        self._sight.look()
-        self._sight.snapshot.require_ours()
-        halt_mark.keep_fleet_ready(self._sight.fleet)
-        self._newsroom = Notifier(self._sight.fleet, time.time())
-        self._newsroom.look(self._sight.snapshot.views, time.time())
+        self._observer = FleetObserver(session)
+        self._observer.look()
+        self._observer.snapshot.require_ours()
+        halt_mark.keep_fleet_ready(self._observer.fleet)
+        self._notifier = Notifier(self._observer.fleet, time.time())
+        self._notifier.look(self._observer.snapshot.views, time.time())
         self._questions = Questions()
-        self._recorder = Recorder(self._sight.fleet, console.warning)
+        self._recorder = Recorder(self._observer.fleet, console.warning)
         self._heartbeat = Heartbeat(console.warning)
         self._disk: Disk | None = None
-        self._next_disk = self._next_put_back = 0.0
+        self._next_disk = self._next_recovery = 0.0
         self._is_ending = False
+        self._metrics = self._serve_metrics(metrics_address) if metrics_address else None
 
     def run(self) -> None:
-        """Until SIGTERM or Ctrl-C. What is being started meanwhile is started; nothing more is."""
+        """Run until SIGTERM or Ctrl-C. Starts in progress are finished, new ones are not begun."""
         for number in ENDING_SIGNALS:
             signal.signal(number, self._end)
         self._greet()
         try:
             while not self._is_ending:
                 self._tick(time.time())
-                self._sight.wait(TICK_S)
+                self._observer.wait(TICK_S)
         except KeyboardInterrupt:
             pass
         finally:
             for number in ENDING_SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
-            self._sight.close()
+            self._observer.close()
             self._questions.close()
             self._recorder.close()
             self._heartbeat.close()
-            self._newsroom.close(self._addresses())
+            if self._metrics:
+                self._metrics.close()
+            self._notifier.close(self._addresses())
 
     def _end(self, *_: object) -> None:
-        """Remembered as well as raised: who carries out a plan finishes it, and takes the interruption for its own."""
+        """Record the signal and raise: a plan in progress is finished, and takes the interruption as its
+        own.
+        """
         self._is_ending = True
         raise KeyboardInterrupt
 
     def _greet(self) -> None:
-        fleet, count = self._sight.fleet, len(self._sight.snapshot.views)
+        fleet, count = self._observer.fleet, len(self._observer.snapshot.views)
         console.say(Text("watching {count} instances of {fleet}", count=count, fleet=fleet.name))
         if not fleet.alerts.urls:
-            console.say(
-                _("config/fleet.toml names no alerts.urls: alerts are printed here, and sent nowhere")
-            )
-        for each in self._addresses():
-            if not each.url:
-                console.warning(Text("{name} is not set; write it into .env", name=each.reference))
+            console.say(_("alerts.urls is not set in config/fleet.toml: alerts are only printed here"))
+        for address in self._addresses():
+            if not address.url:
+                console.warning(Text("{name} is not set; write it into .env", name=address.reference))
 
     def _tick(self, now: float) -> None:
-        sight, newsroom = self._sight, self._newsroom
-        if sight.look_if_due():
-            newsroom.look(sight.snapshot.views, now)
-            self._recorder.record(sight.snapshot.views, self._questions.reports, now)
+        observer, notifier = self._observer, self._notifier
+        if has_looked := observer.look_if_due():
+            notifier.look(observer.snapshot.views, now)
+            self._recorder.record(observer.snapshot.views, self._questions.reports, now)
         self._recorder.go_on()
-        if not sight.why_away:
-            self._put_back()
+        if not observer.why_away:
+            self._recover_crashed()
         if time.monotonic() >= self._next_disk:
             self._disk, self._next_disk = (
-                change_detector.disk(sight.fleet.data_dir),
+                change_detector.disk(observer.fleet.data_dir),
                 time.monotonic() + DISK_S,
             )
-        views, rules = sight.snapshot.views, sight.fleet.alerts
-        if not sight.why_away:
-            self._questions.ask_if_due(views, sight.fleet)
-        newsroom.note(
+        views, rules = observer.snapshot.views, observer.fleet.alerts
+        if not observer.why_away:
+            self._questions.ask_if_due(views, observer.fleet)
+        notifier.note(
             self._faults(now),
             rules,
             now,
             well=alert_rules.well(views.values()),
-            away=alert_rules.away(views, newsroom.subjects()),
-            are_unknown=bool(sight.why_away),
-            is_unsettled=sight.is_unsettled(),
+            away=alert_rules.away(views, notifier.subjects()),
+            are_unknown=bool(observer.why_away),
+            is_unsettled=observer.is_unsettled(),
         )
         self._heartbeat.beat_if_due(self._heartbeat_address())
-        newsroom.flush(self._addresses(), rules)
-        if self._questions.have_answers or sight.why_away:
-            newsroom.report(views, self._questions.answers, self._disk, self._addresses(), rules, now)
-        newsroom.save()
+        notifier.flush(self._addresses(), rules)
+        if self._questions.have_answers or observer.why_away:
+            notifier.report(views, self._questions.answers, self._disk, self._addresses(), rules, now)
+        notifier.save()
+        if self._metrics:
+            self._publish(self._metrics, has_looked=has_looked)
 
     def _faults(self, now: float) -> list[Condition]:
-        sight, rules = self._sight, self._sight.fleet.alerts
-        is_low = self._newsroom.has_open("disk") or self._newsroom.has_open("inodes")
-        found = alert_rules.of_disk(self._disk, rules, is_low=is_low)
-        if sight.why_away:
-            return [*found, alert_rules.of_engine(sight.why_away, rules)]
-        views, history = sight.snapshot.views, self._newsroom.history
+        observer, rules = self._observer, self._observer.fleet.alerts
+        is_low = self._notifier.has_open("disk") or self._notifier.has_open("inodes")
+        conditions = alert_rules.of_disk(self._disk, rules, is_low=is_low)
+        if observer.why_away:
+            return [*conditions, alert_rules.of_engine(observer.why_away, rules)]
+        views, history = observer.snapshot.views, self._notifier.history
         reported = {
-            each.id: supervisor_state.open_orders_left(sight.fleet.instance_state_dir(each.id))
-            for each in views.values()
-            if each.mode == "live" and not each.is_bot_up
+            view.id: supervisor_state.open_orders_left(observer.fleet.instance_state_dir(view.id))
+            for view in views.values()
+            if view.mode == "live" and not view.is_bot_up
         }
-        return found + alert_rules.of_instances(views, history, self._questions.answers, rules, now, reported)
+        return conditions + alert_rules.of_instances(
+            views, history, self._questions.answers, rules, now, reported
+        )
 
-    def _put_back(self) -> None:
-        """Starts again what the engine's death left down (engine_recovery.py), under the fleet's lock, and says so."""
-        fallen = self._sight.still_fallen()
-        if not fallen or time.monotonic() < self._next_put_back:
+    def _recover_crashed(self) -> None:
+        """Start again what an engine crash stopped (engine_recovery.py), under the fleet's lock."""
+        crashed = self._observer.still_down()
+        if not crashed or time.monotonic() < self._next_recovery:
             return
-        names = ", ".join(fallen)
-        console.say(Text("the engine died and came back without {ids}: starting them again", ids=names))
+        names = ", ".join(crashed)
+        console.say(Text("the engine crashed and came back without {ids}: starting them again", ids=names))
         try:
-            self._recover(fallen)
+            self._recover(crashed)
         except ManagerError as error:
             console.error(error)
-        self._next_put_back = time.monotonic() + PUT_BACK_AGAIN_S
-        self._sight.look()
-        still = self._sight.still_fallen()
-        if back := [each for each in fallen if each not in still]:
-            text = Text("the engine died and came back; started again: {ids}", ids=", ".join(back))
-            self._newsroom.add(Alert(MACHINE, "engine", "news", text), time.time())
+        self._next_recovery = time.monotonic() + RECOVER_AGAIN_S
+        self._observer.look()
+        still_down = self._observer.still_down()
+        if recovered := [instance for instance in crashed if instance not in still_down]:
+            text = Text("the engine crashed and came back; started again: {ids}", ids=", ".join(recovered))
+            self._notifier.add(Alert(MACHINE, "engine", "news", text), time.time())
 
-    def _recover(self, fallen: list[str]) -> None:
+    def _recover(self, crashed: list[str]) -> None:
         session = Session(self._session.chosen_dir)
         try:
-            self._on_result(apply.apply(session, changes.recover(fallen), self._on_event))
+            self._on_result(apply.apply(session, changes.recover(crashed), self._on_event))
         finally:
             session.close()
 
+    def _serve_metrics(self, address: tuple[str, int]) -> MetricsServer:
+        """Begin to serve metrics. Raises ManagerError if the address cannot be listened on."""
+        from manager.monitor.metrics.server import MetricsServer  # 40 ms, needed by few
+
+        observer = self._observer
+        server = MetricsServer(address, observer.fleet, self._session.engine().statistics, console.warning)
+        if not observer.why_away:
+            server.publish(observer.fleet, observer.snapshot.views, {})
+        console.say(Text("metrics at {url}", url=server.url))
+        return server
+
+    def _publish(self, metrics: MetricsServer, *, has_looked: bool) -> None:
+        """Give the latest look to the scrapes.
+
+        An engine that goes away meanwhile is noticed by the next look.
+        """
+        observer = self._observer
+        if observer.why_away:
+            metrics.engine_is_away(observer.why_away)
+        elif has_looked:
+            with contextlib.suppress(EngineError):
+                metrics.publish(observer.fleet, observer.snapshot.views, self._answers())
+
+    def _answers(self) -> Mapping[str, Answer]:
+        """Return what the bots have answered, for metrics."""
+        from manager.monitor.metrics.publisher import Answer
+
+        return {
+            instance: Answer(
+                Report(pnl=progress.pnl, quote=progress.quote or None, market=progress.market),
+                None if progress.tick_age is None else self._questions.answered_at - progress.tick_age,
+            )
+            for instance, progress in self._questions.answers.items()
+        }
+
     def _heartbeat_address(self) -> Address | None:
-        project = self._sight.snapshot.project
+        project = self._observer.snapshot.project
         named = project.fleet.alerts.heartbeat
         return addresses.resolve([named], project.variables)[0] if named else None
 
     def _addresses(self) -> list[Address]:
-        project = self._sight.snapshot.project
+        project = self._observer.snapshot.project
         return addresses.resolve(project.fleet.alerts.urls, project.variables)

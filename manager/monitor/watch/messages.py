@@ -1,4 +1,4 @@
-"""Alerts → messages: the first line says everything, the rest is for who reads on. Pure."""
+"""Format alerts as messages: the first line contains everything important. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from manager.monitor.watch.alert_state import Alert, Tone
 
 MOST_LINES = 30
 MOST_CHARACTERS = 3000
-"""Telegram takes 4096, Discord 2000 a piece and cuts by itself."""
+"""Telegram accepts 4096, Discord 2000 per part and splits by itself."""
 MOST_NAMES = 5
 
 KIND_WORDS: Mapping[Kind, str] = {
@@ -36,7 +36,7 @@ KIND_WORDS: Mapping[Kind, str] = {
 
 
 class Message(NamedTuple):
-    """What is sent. `title` is one line and says everything; `body` may be empty."""
+    """Hold what is sent. `title` is one line with everything important; `body` may be empty."""
 
     title: str
     body: str
@@ -44,13 +44,13 @@ class Message(NamedTuple):
 
 
 def message(fleet: str, alerts: Sequence[Alert]) -> Message:
-    """One message for all of them: a burst is one message."""
+    """Return one message for all alerts, so that a burst causes only one."""
     tone: Tone = next(
-        (each for each in ("bad", "news", "good") if any(a.tone == each for a in alerts)), "news"
+        (tone for tone in ("bad", "news", "good") if any(alert.tone == tone for alert in alerts)), "news"
     )
     if len(alerts) == 1:
         return Message(f"botfleet {fleet}: {_line(alerts[0])}", _cut(list(alerts[0].details)), tone)
-    lines = [_line(each) for each in alerts]
+    lines = [_line(alert) for alert in alerts]
     title = (
         f"botfleet {fleet}: {lines[0]}" if len(set(lines)) == 1 else f"botfleet {fleet}: {_summary(alerts)}"
     )
@@ -58,11 +58,11 @@ def message(fleet: str, alerts: Sequence[Alert]) -> Message:
 
 
 def joined(messages: Sequence[Message]) -> Message:
-    """Those that have waited for one address, as one."""
+    """Return several queued messages as one."""
     if len(messages) == 1:
         return messages[0]
     last = messages[-1]
-    parts = [part for each in messages for part in (each.title, each.body) if part]
+    parts = [part for message in messages for part in (message.title, message.body) if part]
     title = str(Text("{title} (and {count} earlier messages)", title=last.title, count=len(messages) - 1))
     return Message(title, _cut("\n".join(parts).splitlines()), last.tone)
 
@@ -72,16 +72,16 @@ def _line(alert: Alert) -> str:
 
 
 def _summary(alerts: Sequence[Alert]) -> str:
-    """`38 down, 2 failed, 1 back: bp_a, bp_b, …`."""
-    counts = Counter(_("back") if each.tone == "good" else _(KIND_WORDS[each.kind]) for each in alerts)
-    names = list(dict.fromkeys(each.subject for each in alerts if each.subject))
+    """Return `38 down, 2 failed, 1 back: bp_a, bp_b, …`."""
+    counts = Counter(_("back") if alert.tone == "good" else _(KIND_WORDS[alert.kind]) for alert in alerts)
+    names = list(dict.fromkeys(alert.subject for alert in alerts if alert.subject))
     shown = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
     text = ", ".join(f"{count} {word}" for word, count in counts.items())
     return f"{text}: {shown}" if shown else text
 
 
 def _cut(lines: list[str]) -> str:
-    """As many lines as a telephone shows and a service takes."""
+    """Return as many lines as a phone shows and a service accepts."""
     kept: list[str] = []
     size = 0
     for line in lines[:MOST_LINES]:

@@ -1,4 +1,4 @@
-"""From faults to messages: keeps the book, gathers what happens together, sends, and remembers across restarts."""
+"""Turn conditions into messages: track them, group what happens together, send, and save across restarts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from manager.util import console, formatting
 
 GATHER_S = 2.0
 GATHER_MOST_S = 12.0
-"""What happens together is one message: it goes when nothing more has come for a moment, and after this time in any case."""
+"""What happens together becomes one message: sent when nothing new came for a moment, or after this time."""
 SAVE_S = 5.0
-"""What a killed watch may say a second time."""
+"""Alerts of this time may be repeated after watch was killed."""
 
 
 class Notifier:
-    """One fleet's. Everything that is sent is printed too: a person in front of it, or the journal, sees the same."""
+    """Notify for one fleet. Everything that is sent is also printed, for the terminal or the journal."""
 
     def __init__(self, fleet: Fleet, now: float) -> None:
         self._fleet = fleet
@@ -44,16 +44,16 @@ class Notifier:
         self._left = self._waiting = saved.waiting if saved else store.NONE_WAITING
 
     def has_open(self, kind: str) -> bool:
-        """Whether a fault of this kind is in the book."""
+        """Return whether a condition of this kind is open."""
         return any(key[1] == kind for key in self._book)
 
     def look(self, views: Mapping[str, Instance], now: float) -> None:
-        """One more look for the history."""
+        """Add a snapshot to the history."""
         self.history = self.history.after(views.values(), now)
 
     def note(
         self,
-        found: Iterable[Condition],
+        conditions: Iterable[Condition],
         rules: Alerts,
         now: float,
         *,
@@ -62,10 +62,10 @@ class Notifier:
         are_unknown: bool,
         is_unsettled: bool,
     ) -> None:
-        """The faults of this moment."""
-        after, alerts = alert_state.step(
+        """Process the conditions of this moment."""
+        after, alerts = alert_state.advance(
             self._book,
-            found,
+            conditions,
             rules,
             now,
             well=well,
@@ -73,16 +73,17 @@ class Notifier:
             are_unknown=are_unknown,
             is_unsettled=is_unsettled,
         )
-        for each in alerts:
-            self.add(each, now)
-        self._book = after  # last: SIGTERM may come at any moment, and what is not yet to be sent must not count as said
+        for alert in alerts:
+            self.add(alert, now)
+        # last: SIGTERM may come at any moment, and what is not yet to be sent must not count as said
+        self._book = after
 
     def subjects(self) -> set[str]:
-        """The instances that something is in the book of."""
+        """Return the instances that have open conditions."""
         return {subject for subject, _kind in self._book if subject}
 
     def add(self, alert: Alert, now: float) -> None:
-        """Something to be said, with whatever else comes within a moment."""
+        """Add an alert, to be sent together with others that follow within a moment."""
         console.say(f"{formatting.clock(now)} {alert.text}")
         if not self._pending:
             self._pending_since = time.monotonic()
@@ -90,7 +91,9 @@ class Notifier:
         self._pending.append(alert)
 
     def flush(self, addresses: Sequence[Address], rules: Alerts) -> None:
-        """Sends what has been gathered, unless the last message was a moment ago; at first what an earlier watch could not."""
+        """Send what was grouped, unless the last message is too recent; first what an earlier watch could not
+        send.
+        """
         left, self._left = self._left, {}
         for address in addresses if left else ():
             for message in left.get(address.reference, ()):
@@ -112,7 +115,7 @@ class Notifier:
         rules: Alerts,
         now: float,
     ) -> None:
-        """Sends the daily report, when its time has come."""
+        """Send the daily report when it is due."""
         today = datetime.fromtimestamp(now)
         if not daily_report.is_due(rules.digest_at, today, self._digest):
             return
@@ -122,9 +125,9 @@ class Notifier:
         self._digest = today.date().isoformat()
 
     def save(self, *, at_once: bool = False) -> None:
-        """Remembers, if there is anything new, and nothing as said before it is on its way: better twice than never.
+        """Save changes, but no alert as reported before it is queued: a repeated alert is better than none.
 
-        A full disk is said, and keeps nobody from being told of it.
+        A full disk causes a warning, and does not prevent alerts.
         """
         if self._pending:
             return
@@ -149,7 +152,7 @@ class Notifier:
             )
 
     def close(self, addresses: Sequence[Address]) -> None:
-        """Sends what is left, and remembers."""
+        """Send what is left, and save."""
         if self._pending:
             self._send(addresses)
         self.save(at_once=True)  # somebody may kill us during the last try

@@ -1,4 +1,4 @@
-"""What `watch` sees: the fleet as it is, looked at again whenever something hints that it has changed, and the engine's absences."""
+"""Observe the fleet for `watch`: again whenever a change is suspected, and across outages of the engine."""
 
 from __future__ import annotations
 
@@ -18,36 +18,42 @@ from manager.monitor.watch.engine_recovery import EngineOutage
 from manager.util import console
 
 LOOK_S = 30.0
-"""Between two full looks when nothing happens: finds out whether the engine still answers, and whatever no event said."""
+"""Interval of full observations without events: detects engines that do not answer, and missed changes."""
 SETTLE_S = 0.3
-"""From an event to the look that it causes: events come in bursts."""
+"""Delay between an event and the observation that it causes, because events come in bursts."""
 AGAIN_S = 2.0
-"""To the look after one that met another manager at work, which leaves the exports to it."""
+"""Delay after an observation while another manager was at work, which updates the exports itself."""
 RECONNECT_S = 0.5
-"""An engine that is restarted is back within a second or two; a refused connection costs nothing."""
+"""A restarted engine is back within a second or two; a refused connection costs nothing."""
 MEMORY_S = 120.0
-"""How far back an engine is asked what it remembers: running bots' health checks alone are an event a minute each."""
+"""How far back an engine is asked for events: running bots' health checks alone cause one per minute each."""
 BUSY_MOST_S = 900.0
-"""For so long another manager's work explains what is down: a lock that is held longer hides no dead bot."""
+"""For this time another manager's work explains what is down; a lock held longer hides no dead bot."""
 SETTLES_WITHIN_S = 20.0
-"""A new engine answers before it has started what its restart policies say: 40 containers take ten seconds."""
-PUT_BACK_FOR_S = 120.0
-"""The old engine's port forwarding may be in the way for some seconds; later a person's hands may be, and are left alone."""
+"""A new engine answers before it has started what its restart policies require: 40 containers take ten
+seconds.
+"""
+RECOVER_FOR_S = 120.0
+"""Until then the old engine's port forwarding may prevent a start; later we assume an operator is working on
+it.
+"""
 
 
 class FleetObserver:
-    """The latest look. `why_away`: why the engine does not answer, empty while it does."""
+    """Hold the latest snapshot. `why_away`: why the engine does not answer, empty while it does."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         project = session.project()
         self.snapshot = observe.assemble(project, Observed({}), NO_IMAGE)
         self.why_away = ""
-        self.fallen: dict[str, float] = {}
-        """Instances that the engine's death has left down, and since when (monotonic) they are to be put back."""
+        self.crashed: dict[str, float] = {}
+        """Instances that an engine crash left down, and since when (monotonic) they are to be started
+        again.
+        """
         self._states = change_detector.StateFiles()
         self._events: change_detector.Events | None = None
-        self._loss: EngineOutage | None = None
+        self._outage: EngineOutage | None = None
         self._next_look = 0.0
         self._busy_since: float | None = None
         self._settles_at = 0.0
@@ -55,11 +61,11 @@ class FleetObserver:
 
     @property
     def fleet(self) -> Fleet:
-        """The fleet, with its settings as they are now."""
+        """Return the fleet, with its present settings."""
         return self.snapshot.project.fleet
 
     def wait(self, seconds: float) -> None:
-        """Until something happens, or for so long."""
+        """Wait until something happens, or the time has passed."""
         stream = self._events.stream if self._events else None
         if stream is None:
             time.sleep(min(seconds, RECONNECT_S) if self.why_away else seconds)
@@ -72,29 +78,29 @@ class FleetObserver:
             self._lose(str(error))
 
     def look_if_due(self) -> bool:
-        """Looks, if there is a reason to. Whether it did, and the engine answered."""
-        folders = {each: self.fleet.instance_state_dir(each) for each in self.snapshot.views}
+        """Observe if there is a reason to. Returns whether it did, and the engine answered."""
+        folders = {instance: self.fleet.instance_state_dir(instance) for instance in self.snapshot.views}
         if self._states.have_changed(folders, supervisor_state.uptime()) and not self.why_away:
             self._look_within(0)
         return time.monotonic() >= self._next_look and self.look()
 
     def look(self) -> bool:
-        """Looks at everything. Whether the engine answered."""
+        """Observe everything. Returns whether the engine answered."""
         self._next_look = time.monotonic() + LOOK_S
         project = self._project()
         engine = self._session.engine(project.fleet.parallelism)
         try:
             if self._events is None:  # before the list, so that nothing falls between the two
                 self._events = change_detector.Events(engine, project.fleet)
-            seen = observe.look(project, engine)
-            views = {view.id: view for view in doing.with_reports(project.fleet, seen.views.values())}
-            self.snapshot = seen._replace(views=views)
+            observed = observe.look(project, engine)
+            views = {view.id: view for view in doing.with_reports(project.fleet, observed.views.values())}
+            self.snapshot = observed._replace(views=views)
         except EngineError as error:  # one that answers with errors tells as little as one that is away
             self._lose(str(error.text.params.get("why", error)))
             return False
-        if self._loss is not None:
-            self._returned(self._loss, time.time())
-        self._loss, self.why_away = None, ""
+        if self._outage is not None:
+            self._returned(self._outage, time.time())
+        self._outage, self.why_away = None, ""
         if self.is_busy():
             self._look_within(AGAIN_S)
         else:
@@ -104,7 +110,7 @@ class FleetObserver:
         return True
 
     def is_busy(self) -> bool:
-        """Whether another manager is changing the fleet, and has not been at it for suspiciously long."""
+        """Return whether another manager is changing the fleet, and not for suspiciously long."""
         if lock.held_by(self.fleet.lock_file) is None:
             self._busy_since = None
             return False
@@ -113,40 +119,44 @@ class FleetObserver:
         return now - self._busy_since < BUSY_MOST_S
 
     def is_unsettled(self) -> bool:
-        """Whether what is down for the moment has a reason: another manager, or an engine that has just been started."""
+        """Return whether being down has a temporary reason: another manager, or an engine that just
+        started.
+        """
         return self.is_busy() or time.monotonic() < self._settles_at
 
-    def still_fallen(self) -> list[str]:
-        """Those of the fallen that are still down, and may be started without anybody's word: for a while, no longer."""
+    def still_down(self) -> list[str]:
+        """Return the crashed instances that are still down and may be started without a user, for a limited
+        time.
+        """
         plan_input, now = self.snapshot.plan_input, time.monotonic()
-        self.fallen = {
-            each: since
-            for each, since in self.fallen.items()
-            if now - since < PUT_BACK_FOR_S
-            and each in plan_input.wanted
-            and not plan_input.is_up(each)
-            and not plan_input.is_stopped_by_wish(each)
+        self.crashed = {
+            instance: since
+            for instance, since in self.crashed.items()
+            if now - since < RECOVER_FOR_S
+            and instance in plan_input.wanted
+            and not plan_input.is_up(instance)
+            and not plan_input.is_stopped_by_wish(instance)
         }
-        return list(self.fallen)
+        return list(self.crashed)
 
     def close(self) -> None:
-        """Gives the connection back."""
+        """Close the connection."""
         if self._events is not None:
             self._events.close()
             self._events = None
 
     def _project(self) -> Project:
-        """The project as it is now; while somebody edits it into something unusable, as it was."""
+        """Return the present project; the previous one while its settings are invalid."""
         before = self.snapshot.project
         try:
-            found = self._session.project()
+            project = self._session.project()
         except ManagerError as error:
             self._say_once(error)
             return before
-        if (found.fleet.name, found.fleet.data_dir) != (before.fleet.name, before.fleet.data_dir):
+        if (project.fleet.name, project.fleet.data_dir) != (before.fleet.name, before.fleet.data_dir):
             raise ManagerError("the fleet's name or data folder has changed: start `manager watch` again")
         self._fault = ""
-        return found
+        return project
 
     def _say_once(self, error: ManagerError) -> None:
         if str(error) != self._fault:
@@ -154,10 +164,10 @@ class FleetObserver:
             console.error(error)
 
     def _lose(self, why: str) -> None:
-        """The engine is gone, or out of sight. What was up at this moment is remembered; nothing is concluded about any bot."""
-        if self._loss is None:
+        """Record the outage and what was up at this moment; nothing is concluded about any bot."""
+        if self._outage is None:
             stopping = self._events.last_words() if self._events else set()
-            self._loss = engine_recovery.loss(
+            self._outage = engine_recovery.outage_at(
                 time.time(), self.snapshot.observed.containers.values(), stopping
             )
         self.close()
@@ -167,15 +177,18 @@ class FleetObserver:
     def _look_within(self, seconds: float) -> None:
         self._next_look = min(self._next_look, time.monotonic() + seconds)
 
-    def _returned(self, lost: EngineOutage, first_answer: float) -> None:
-        """What a new engine has left down is noticed, by the rule in engine_recovery.py; a question that fails leaves all alone."""
+    def _returned(self, outage: EngineOutage, first_answer: float) -> None:
+        """Record what a new engine has left down, by the rule in engine_recovery.py.
+
+        On errors nothing is recorded.
+        """
         engine = self._session.engine()
         try:
-            if engine.remembers(lost.at - MEMORY_S, lost.at - 1):
+            if engine.has_events_between(outage.at - MEMORY_S, outage.at - 1):
                 return
             self._settles_at = time.monotonic() + SETTLES_WITHIN_S
-            for each in engine_recovery.candidates(lost, self.snapshot.observed.containers.values()):
-                if engine_recovery.ended_unasked(engine.inspect(each.id), lost, first_answer):
-                    self.fallen[each.instance] = time.monotonic()
+            for container in engine_recovery.candidates(outage, self.snapshot.observed.containers.values()):
+                if engine_recovery.ended_unasked(engine.inspect(container.id), outage, first_answer):
+                    self.crashed[container.instance] = time.monotonic()
         except EngineError as error:
             console.error(error)

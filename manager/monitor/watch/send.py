@@ -1,7 +1,8 @@
-"""Sends one message through apprise, in a process of its own: JSON on standard input, JSON out.
+"""Send one message through apprise, in a separate process: JSON on standard input, JSON out.
 
-A process: one that hangs can be killed, its memory (30 MB) is given back, and whatever it logs, with addresses in it, goes
-nowhere. In: `{"url", "title", "body", "tone"}`. Out: `{"ok", "why"}`, `why` empty, or a short word that holds no address.
+A process that hangs can be killed, its memory (30 MB) is released, and its logs, which may contain addresses,
+are discarded. In: `{"url", "title", "body", "tone"}`. Out: `{"ok", "why"}`, `why` empty, or a short text
+without an address.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ STATUS = re.compile(r"error=(\d{3})\b")
 
 
 class _Status(logging.Handler):
-    """Of apprise's own words only the HTTP status: the rest may hold an address."""
+    """Collect only the HTTP status from apprise's log, because the rest may contain an address."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +30,7 @@ class _Status(logging.Handler):
 
 
 def send(message: dict[str, Any]) -> tuple[bool, str]:
-    """Whether it went out, and if not a hint why."""
+    """Return whether the message was sent, and if not, a hint."""
     import apprise
 
     status = _Status()
@@ -55,7 +56,7 @@ def send(message: dict[str, Any]) -> tuple[bool, str]:
 
 
 def main() -> int:
-    """Reads, sends, answers."""
+    """Read, send, answer."""
     ok, why = send(json.load(sys.stdin))
     json.dump({"ok": ok, "why": why}, sys.stdout)
     return 0

@@ -1,4 +1,4 @@
-"""The systemd unit of `manager watch`: its text (pure), and getting it in place and out again."""
+"""Manage the systemd unit of `manager watch`: its text (pure), its installation and removal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from manager.i18n import Text, _
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")
 RUNNING_SYSTEMD = Path("/run/systemd/system")
-"""There while systemd is the init of this machine, by its own documentation."""
+"""Exists if systemd is the init of this machine, according to its documentation."""
 SYSTEMCTL_TIMEOUT_S = 120
 
 TEMPLATE = """\
@@ -30,7 +30,7 @@ Description=botfleet: watches the fleet {name}
 [Service]
 Type=exec
 WorkingDirectory={folder}
-ExecStart={python} -m manager --project-dir {project} watch
+ExecStart={python} -m manager --project-dir {project} watch{options}
 {environment}Restart=on-failure
 RestartSec=10
 # Only the main process is told to end: a message that is being sent has a moment more.
@@ -45,7 +45,7 @@ AFTER_ENGINE = """\
 After=docker.service network-online.target
 Wants=network-online.target
 """
-"""Not Requires: who watches the engine must outlive it."""
+"""Not Requires: the unit that watches the engine must outlive it."""
 
 SYSTEM_HARDENING = """\
 # It needs the engine's socket, the data folder and the host's /proc, and nothing else of what root may do.
@@ -74,11 +74,11 @@ SystemCallArchitectures=native
 """What a user's systemd can do without privileges."""
 
 PASSED = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_CACHE_HOME", "BOTFLEET_ENGINE_CLIENT")
-"""Which engine is meant: what the shell of the installation said. No secret is among them."""
+"""The variables that choose the engine, from the shell of the installation. None contains a secret."""
 
 
 class Unit(NamedTuple):
-    """A unit's file and content. `is_user`: of the user's own systemd."""
+    """Hold a unit's file and content. `is_user`: of the user's own systemd."""
 
     path: Path
     text: str
@@ -86,33 +86,46 @@ class Unit(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As systemctl wants it."""
+        """Return its name for systemctl."""
         return self.path.name
 
 
-def unit_of(fleet: Fleet) -> Unit:
-    """The unit for this fleet: the system's for root, else the user's."""
+def unit_of(fleet: Fleet, metrics: tuple[str, int] | None = None) -> Unit:
+    """Return the unit for this fleet: the system's for root, else the user's."""
     is_user = os.geteuid() != 0
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     folder = config / "systemd" / "user" if is_user else SYSTEM_FOLDER
     variables = {name: os.environ[name] for name in PASSED if os.environ.get(name)}
     variables["MANAGER_LANG"] = i18n.language()
-    text = unit_text(fleet.name, fleet.project_dir, Path(sys.executable), variables, is_user=is_user)
+    options = ["--metrics", _host_port(*metrics)] if metrics else []
+    text = unit_text(fleet.name, fleet.project_dir, Path(sys.executable), variables, options, is_user=is_user)
     return Unit(folder / f"botfleet-watch-{fleet.name}.service", text, is_user)
 
 
+def _host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def unit_text(
-    name: str, project_dir: Path, python: Path, variables: Mapping[str, str], *, is_user: bool
+    name: str,
+    project_dir: Path,
+    python: Path,
+    variables: Mapping[str, str],
+    options: Sequence[str] = (),
+    *,
+    is_user: bool,
 ) -> str:
-    """The unit's content. Pure."""
+    """Return the unit's content. Pure."""
     return TEMPLATE.format(
         name=name,
         after="" if is_user else AFTER_ENGINE,
         folder=_literal(str(project_dir)),
         python=_quoted(str(python)),
         project=_quoted(str(project_dir)),
+        options="".join(f" {option}" for option in options),
         environment="".join(
-            f"Environment={_quoted(f'{each}={value}', dollars=False)}\n" for each, value in variables.items()
+            f"Environment={_quoted(f'{variable}={value}', dollars=False)}\n"
+            for variable, value in variables.items()
         ),
         hardening=USER_HARDENING if is_user else SYSTEM_HARDENING,
         target="default.target" if is_user else "multi-user.target",
@@ -120,18 +133,18 @@ def unit_text(
 
 
 def _literal(text: str) -> str:
-    """A value that systemd takes as it is, but for its `%` specifiers."""
+    """Escape systemd's `%` specifiers."""
     return text.replace("%", "%%")
 
 
 def _quoted(text: str, *, dollars: bool = True) -> str:
-    """One word of a command line in a unit; `$` is a variable's only there."""
+    """Quote one word of a command line in a unit; only there `$` starts a variable."""
     text = _literal(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text.replace("$", "$$") if dollars else text}"'
 
 
 def install(unit: Unit) -> Iterator[str]:
-    """Writes the unit, if it is not as it should be, and starts it now and at every boot.
+    """Write the unit if it differs, and start it now and at every boot.
 
     Yields what was done.
     """
@@ -147,7 +160,7 @@ def install(unit: Unit) -> Iterator[str]:
     _systemctl(unit, "restart" if is_new else "start", unit.name)
     yield str(
         Text(
-            "{name} runs, and will at every boot; its words: {command}",
+            "{name} is running, and starts at every boot; its log: {command}",
             name=unit.name,
             command=_journal(unit),
         )
@@ -155,17 +168,17 @@ def install(unit: Unit) -> Iterator[str]:
     if unit.is_user and not _lingers():
         yield str(
             Text(
-                "it ends when you log out, and starts when you log in; `sudo loginctl enable-linger {user}`"
-                " makes it stay",
+                "it stops when you log out, and starts when you log in; `sudo loginctl enable-linger"
+                " {user}` keeps it running",
                 user=getpass.getuser(),
             )
         )
 
 
 def remove(unit: Unit) -> Iterator[str]:
-    """Stops it and takes the unit away. Yields what was done."""
+    """Stop the service and remove the unit. Yields what was done."""
     if not unit.path.exists():
-        yield str(Text("{path}: not there, nothing to do", path=unit.path))
+        yield str(Text("{path}: does not exist, nothing to do", path=unit.path))
         return
     if RUNNING_SYSTEMD.is_dir():
         _systemctl(unit, "disable", "--now", unit.name)
@@ -183,9 +196,8 @@ def remove(unit: Unit) -> Iterator[str]:
 def _require_systemd() -> None:
     if not RUNNING_SYSTEMD.is_dir() or shutil.which("systemctl") is None:
         raise ManagerError(
-            "systemd does not run this machine: let whatever starts your services run {command} in"
-            " {folder}, and start it"
-            " again when it ends",
+            "this machine does not run systemd: have your service manager run {command} in {folder}, and"
+            " restart it when it exits",
             command=f"`{sys.executable} -m manager watch`",
             folder=Path.cwd(),
         )

@@ -1,4 +1,6 @@
-"""`state/watch.json`: what was said already and seen last, so that a restarted watch neither repeats it nor forgets it."""
+"""Read and write `state/watch.json`: what was reported and observed, so that a restarted watch continues from
+there.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from manager.monitor.watch.messages import Message
 from manager.util import atomic_file, strict_json
 
 Waiting = Mapping[str, tuple[Message, ...]]
-"""Reference of an address → messages; no address stands in a file."""
+"""Reference of an address → messages; the file contains no addresses."""
 NONE_WAITING: Waiting = MappingProxyType({})
 
 SCHEMA = 1
@@ -22,7 +24,10 @@ MAX_BYTES = 16_000_000
 
 
 class Saved(NamedTuple):
-    """The whole file. `digest`: the day of the last daily report, ISO. `waiting`: what each address is still to be sent."""
+    """Hold the whole file.
+
+    `digest`: day of the last daily report, ISO. `waiting`: unsent messages by address.
+    """
 
     book: Mapping[Key, Open]
     history: History
@@ -31,18 +36,18 @@ class Saved(NamedTuple):
 
 
 def load(path: Path) -> Saved | None:
-    """What was saved; None where there is no file, or none of ours: its loss costs a repeated message."""
+    """Return the saved state; None if there is none that can be used, which only repeats messages."""
     try:
-        found: Any = strict_json.read(path, MAX_BYTES)
-        if found["schema"] != SCHEMA:
+        content: Any = strict_json.read(path, MAX_BYTES)
+        if content["schema"] != SCHEMA:
             return None
         return Saved(
-            alert_state.from_json(found["open"]),
-            history.from_json(found["instances"]),
-            str(found["digest"]),
+            alert_state.from_json(content["open"]),
+            history.from_json(content["instances"]),
+            str(content["digest"]),
             {
-                str(each): tuple(map(_message, messages))
-                for each, messages in found.get("waiting", {}).items()
+                str(reference): tuple(map(_message, messages))
+                for reference, messages in content.get("waiting", {}).items()
             },
         )
     except (strict_json.JsonFault, TypeError, ValueError, KeyError, AttributeError):
@@ -57,7 +62,7 @@ def _message(raw: Any) -> Message:
 
 
 def save(path: Path, saved: Saved) -> None:
-    """Writes it atomically. Raises OSError."""
+    """Write the file atomically. Raises OSError."""
     content = {
         "schema": SCHEMA,
         "open": alert_state.as_json(saved.book),

@@ -63,7 +63,7 @@ OnSaved = Callable[[SavedInstance], None]
 
 def known_instances(project: Project) -> list[str]:
     """Return all instances that have or had a config, because their databases should be kept."""
-    return sorted({*project.specs, *project.memory.instances})
+    return sorted({*project.specs, *project.fleet_state.instances})
 
 
 def make(

@@ -103,7 +103,10 @@ class Plan(NamedTuple):
         return None if after == present else after
 
     def with_saved(self, present: FleetState) -> FleetState:
-        """Return this state extended by the backup's; where both have an entry, the present one wins. Raises ManagerError."""
+        """Return this state extended by the backup's; where both have an entry, the present one wins.
+
+        Raises ManagerError.
+        """
         saved = state_file.load(self.backup.small[STATE], self.backup.manifest.fleet)
         for fault in saved.faults:
             raise ManagerError("cannot restore the fleet's state: {fault}", fault=fault)

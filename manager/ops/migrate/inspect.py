@@ -101,7 +101,7 @@ class ImportFacts(NamedTuple):
     folder: Path
     configs: tuple[OldConfig, ...]
     variables: OldVariables
-    memory: FleetState
+    fleet_state: FleetState
     is_registry_readable: bool
     orphan_databases: tuple[str, ...]
     has_bot: bool
@@ -138,7 +138,7 @@ def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> Impo
         folder,
         tuple(_with_conflicts([_with_user(config, open_by) for config in configs], project)),
         variables,
-        project.memory,
+        project.fleet_state,
         old.records is not None,
         tuple(_orphan_databases(folder, claimed)),
         (folder / old_daemon.BOT_SCRIPT).is_file(),
@@ -317,7 +317,7 @@ def database_stamps(database: Path) -> list[Stamp]:
 
 def _with_conflicts(configs: list[OldConfig], project: Project) -> Iterator[OldConfig]:
     """Yield the configs with what new ones would share with the fleet's or with each other."""
-    state = project.memory
+    state = project.fleet_state
     present = [
         spec
         if spec.web_port is not None or (port := state.of(spec.id).web_port) is None

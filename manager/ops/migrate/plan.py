@@ -196,7 +196,7 @@ def port_to_keep(config: OldConfig, facts: ImportFacts) -> int | None:
     port = web_port(config.record)
     if config.loaded.spec is None or config.loaded.spec.web_port is not None:
         return None
-    taken = {instance.web_port for instance in facts.memory.instances.values()}
+    taken = {instance.web_port for instance in facts.fleet_state.instances.values()}
     taken |= {other.loaded.spec.web_port for other in facts.configs if other.loaded.spec}
     return None if port in taken else port
 

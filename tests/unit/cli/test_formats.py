@@ -31,8 +31,14 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_table_has_it() -> None:
     assert [name for name, command in COMMANDS.items() if FORMAT in command.options] == [
-        "ps", "list", "stats", "history", "doctor", "backup list", "new",
-    ]  # fmt: skip
+        "ps",
+        "list",
+        "stats",
+        "history",
+        "doctor",
+        "backup list",
+        "new",
+    ]
 
 
 def test_an_unknown_format_names_all(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,12 +51,12 @@ def test_an_unknown_format_names_all(capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize("command", ["ps", "list", "stats", "history", "doctor", "backup list", "new --list"])
 def test_a_table_is_no_json(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command.split(), "--format", "tsv", "--json"]) == USAGE
-    assert "--format has no meaning with --json" in capsys.readouterr().err
+    assert "--format cannot be used with --json" in capsys.readouterr().err
 
 
 def test_a_screen_has_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ps", "--format", "tsv", "--watch"]) == USAGE
-    assert "--format has no meaning with --watch" in capsys.readouterr().err
+    assert "--format cannot be used with --watch" in capsys.readouterr().err
 
 
 def test_templates_as_tsv(capsys: pytest.CaptureFixture[str]) -> None:

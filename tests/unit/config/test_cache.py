@@ -72,7 +72,10 @@ def test_the_hash_of_a_config_that_names_its_port_is_known_from_the_cache(tmp_pa
     assert again.loaded.config_hashes == {"named": config_hash(loaded.specs["named"], loaded.fleet)}
 
 
-READ = "import sys; from pathlib import Path; from manager.fleet import project; fleet = project.read(Path(sys.argv[1])).fleet"
+READ = (
+    "import sys; from pathlib import Path; from manager.fleet import project; fleet = "
+    "project.read(Path(sys.argv[1])).fleet"
+)
 SHOW = f"{READ}; print(fleet.alerts.down_after, 'manager.config.loader' in sys.modules)"
 
 

@@ -21,8 +21,11 @@ def test_without_a_file_everything_has_a_default(tmp_path: Path) -> None:
     project.mkdir()
     fleet, defaults = fleet_settings.load(project)
     assert (fleet.name, fleet.mode, fleet.bind_address, fleet.image_name) == (
-        "mydesk_1", "paper", "127.0.0.1", "mydesk_1-bot:local",
-    )  # fmt: skip
+        "mydesk_1",
+        "paper",
+        "127.0.0.1",
+        "mydesk_1-bot:local",
+    )
     assert fleet.data_dir == project / "volumes"
     assert defaults == {}
 
@@ -39,7 +42,8 @@ def test_the_data_folder_may_be_the_old_systems(tmp_path: Path) -> None:
         ("[backup]\nkeep = -1", "config/fleet.toml: backup.keep: must be 0-100000, not -1"),
         (
             "[limits]\nfleet_daily_loss = 10",
-            "config/fleet.toml: sums.currency: is required for [limits]: it is the currency that losses are counted in",
+            "config/fleet.toml: sums.currency: is required for [limits]: it is the currency that losses are"
+            " counted in",
         ),
         (
             '[sums]\ncurrency = "US DOLLAR"',

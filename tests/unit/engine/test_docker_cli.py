@@ -64,8 +64,9 @@ def test_none_can_build(path: Path) -> None:
     with pytest.raises(ManagerError) as error:
         docker_cli.builder()
     assert str(error.value) == (
-        f"cannot build the image: {local} 28.2.2 has no buildx. Debian 12 has no package of it, but its own docker builds"
-        " without: apt-get install docker.io, and try again"
+        f"cannot build the image: {local} 28.2.2 has no buildx. Debian 12 has no package for it, but its "
+        f"own docker builds"
+        " without it: apt-get install docker.io, and try again"
     )
 
 

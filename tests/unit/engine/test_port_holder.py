@@ -50,5 +50,5 @@ def test_what_a_killed_engine_left_is_told_from_another_program(port: int, tmp_p
             eventually(partial(runs_as_proxy, left.pid), 10, "it runs under its own name")
             said = holder(port)
             assert (f"pid {left.pid}" in said) == is_left
-            assert ("restarting the Docker Engine clears it" in said) == is_left
+            assert ("restart the Docker Engine to remove it" in said) == is_left
             left.communicate(b"\n")

@@ -21,7 +21,7 @@ def a_view(
     instance: str = "bp_sol_01", engine: str = "running", created: float = 1_764_500_000, **changes: Any
 ) -> Instance:
     container = a_container(instance, engine, Created=int(created), **changes)
-    found = status.verdict(container, None, configured=True, uptime=UPTIME)
+    found = status.derive_status(container, None, configured=True, uptime=UPTIME)
     return Instance(instance, found, (), None, container, None, InstanceState())
 
 
@@ -32,8 +32,10 @@ def test_the_list_is_the_old_one_with_english_heads() -> None:
     ) == (
         "Instance ID          PID        Web port   Config file                              Started\n"
         + "-" * 116
-        + "\n🟢 bp_sol_01          12345      5001       config/active/bp_sol_01.json             2025-11-30 19:00:00"
-        + "\n🔴 bp_eth_02          -          5001       config/active/bp_eth_02.json             2025-11-30 19:01:00"
+        + "\n🟢 bp_sol_01          12345      5001       config/active/bp_sol_01.json             2025-11-30"
+        " 19:00:00"
+        + "\n🔴 bp_eth_02          -          5001       config/active/bp_eth_02.json             2025-11-30"
+        " 19:01:00"
     )
     assert display.list_table([], {}) == "no running instances"
 
@@ -70,11 +72,11 @@ def test_ages(seconds: float, expected: str) -> None:
 
 def test_a_running_orphan_is_shown_as_running() -> None:
     container = a_container()
-    found = status.verdict(container, None, configured=False, uptime=UPTIME)
-    view = a_view()._replace(verdict=found)
-    assert (found.state, found.inner, found.is_running) == ("orphan", "running", True)
+    found = status.derive_status(container, None, configured=False, uptime=UPTIME)
+    view = a_view()._replace(status=found)
+    assert (found.state, found.underlying, found.is_running) == ("orphan", "running", True)
     assert "🟢 bp_sol_01" in display.list_table([view], {})
-    stopped = status.verdict(a_container(state="exited"), None, configured=False, uptime=UPTIME)
+    stopped = status.derive_status(a_container(state="exited"), None, configured=False, uptime=UPTIME)
     assert not stopped.is_running
 
 

@@ -91,10 +91,12 @@ def test_a_long_cause_is_cut(fleet: Fleet) -> None:
 
 def test_lines_of_many_commands_at_once_do_not_mix(fleet: Fleet) -> None:
     script = (
-        "import sys; from pathlib import Path; from manager.config.fleet import Fleet; from manager.fleet import event_spool\n"
+        "import sys; from pathlib import Path; from manager.config.fleet import Fleet; from manager.fleet"
+        " import event_spool\n"
         "fleet = Fleet('desk', Path(sys.argv[1]), Path(sys.argv[1]) / 'volumes')\n"
         "for number in range(100):\n"
-        "    event_spool.note(fleet, [event_spool.happened('stop', f'{sys.argv[2]}_{number}', 'stop', 'x' * 500, is_done=True)])\n"
+        "    event_spool.note(fleet, [event_spool.happened('stop', f'{sys.argv[2]}_{number}', 'stop', 'x' *"
+        " 500, is_done=True)])\n"
     )
     root = Path(event_spool.__file__).resolve().parents[2]
     writers = [

@@ -34,23 +34,25 @@ def test_a_number_is_of_ascii_digits() -> None:
     assert a_container(labels={"botfleet.web-port": "²"}).web_port is None
     assert a_container(labels={"botfleet.stop-timeout": "²"}).stop_timeout == 50
     for value in ("²", "٣", "0", "-1"):
-        with pytest.raises(ManagerError, match="must be a user's number"):
+        with pytest.raises(ManagerError, match="must be a numeric id"):
             bot_user._number({"BOTFLEET_UID": value}, "BOTFLEET_UID", 1)
 
 
 def test_what_lies_in_the_place_of_a_lock_does_not_run(tmp_path: Path) -> None:
-    """A bot can put it there; the folder of secrets, which it cannot change, is locked by its supervisor too."""
+    """A bot can put it there; the folder of secrets, which it cannot change, is locked by its supervisor
+    too.
+    """
     state, secrets = tmp_path / "state" / "a", tmp_path / "secrets" / "a"
     state.mkdir(parents=True)
     secrets.mkdir(parents=True)
-    assert not supervisor_state.is_held(state)
+    assert not supervisor_state.is_locked(state)
     (state / supervisor_state.LOCK_FILE).symlink_to("elsewhere")
-    assert not supervisor_state.is_held(state)
+    assert not supervisor_state.is_locked(state)
     descriptor = os.open(secrets, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    assert supervisor_state.is_held(state)
+    assert supervisor_state.is_locked(state)
     os.close(descriptor)
-    assert not supervisor_state.is_held(state)
+    assert not supervisor_state.is_locked(state)
 
 
 @pytest.mark.parametrize("name", ["a b", "a\nb", "\x1b[31m", "-q"])

@@ -41,7 +41,9 @@ def said(tmp_path: Path, state: str = "running", **changes: Any) -> SupervisorSt
 def test_total(tmp_path: Path, engine: str, word: str | None) -> None:
     supervisor = None if word is None else said(tmp_path, word)
     for configured in (True, False):
-        found = statuses.verdict(a_container(state=engine), supervisor, configured=configured, uptime=UPTIME)
+        found = statuses.derive_status(
+            a_container(state=engine), supervisor, configured=configured, uptime=UPTIME
+        )
         assert found.state in get_args(statuses.State)
         assert configured or found.state == "orphan"
 
@@ -61,7 +63,7 @@ def test_total(tmp_path: Path, engine: str, word: str | None) -> None:
 )
 def test_a_running_container_is_what_its_supervisor_says(tmp_path: Path, word: str, expected: str) -> None:
     assert (
-        statuses.verdict(a_container(), said(tmp_path, word), configured=True, uptime=UPTIME).state
+        statuses.derive_status(a_container(), said(tmp_path, word), configured=True, uptime=UPTIME).state
         == expected
     )
 
@@ -77,34 +79,38 @@ def test_a_running_container_is_what_its_supervisor_says(tmp_path: Path, word: s
     ],
 )
 def test_a_container_that_is_not_running_is_never_green(tmp_path: Path, engine: str, expected: str) -> None:
-    found = statuses.verdict(a_container(state=engine), said(tmp_path), configured=True, uptime=UPTIME)
+    found = statuses.derive_status(a_container(state=engine), said(tmp_path), configured=True, uptime=UPTIME)
     assert found.state == expected
 
 
 def test_a_silent_supervisor_is_unhealthy(tmp_path: Path) -> None:
     spoke = said(tmp_path, updated_uptime=UPTIME - 96)
-    found = statuses.verdict(a_container(), spoke, configured=True, uptime=UPTIME)
-    assert (found.state, found.word) == ("unhealthy", "silent")
-    assert str(found.why) == "its supervisor has said nothing for 96 s"
-    assert statuses.verdict(a_container(), spoke, configured=True, uptime=UPTIME - 10).state == "running"
+    found = statuses.derive_status(a_container(), spoke, configured=True, uptime=UPTIME)
+    assert (found.state, found.detail) == ("unhealthy", "silent")
+    assert str(found.why) == "its supervisor has not reported for 96 s"
+    assert (
+        statuses.derive_status(a_container(), spoke, configured=True, uptime=UPTIME - 10).state == "running"
+    )
 
 
 def test_words_of_another_container_or_another_boot_do_not_count(tmp_path: Path) -> None:
     other = said(tmp_path, "failed", container="someone-else")
-    assert statuses.verdict(a_container(), other, configured=True, uptime=UPTIME).state == "running"
+    assert statuses.derive_status(a_container(), other, configured=True, uptime=UPTIME).state == "running"
     before_boot = said(tmp_path, "running", updated_uptime=UPTIME + 5000)
-    assert statuses.verdict(a_container(), before_boot, configured=True, uptime=UPTIME).state == "running"
+    assert (
+        statuses.derive_status(a_container(), before_boot, configured=True, uptime=UPTIME).state == "running"
+    )
 
 
 def test_a_bot_in_a_container_that_is_not_its_own_is_shown_whatever_its_own_container_does(
     tmp_path: Path,
 ) -> None:
     for container in (None, a_container(), a_container(state="exited")):
-        found = statuses.verdict(
+        found = statuses.derive_status(
             container, None, configured=True, uptime=UPTIME, elsewhere="0123456789abcdef"
         )
-        assert (found.state, found.word) == ("unhealthy", "elsewhere")
-        assert str(found.why) == "its bot runs in container 0123456789ab, which is not its own"
+        assert (found.state, found.detail) == ("unhealthy", "elsewhere")
+        assert str(found.why) == "its bot runs in container 0123456789ab, which is not the instance's own"
 
 
 @pytest.mark.parametrize(
@@ -118,12 +124,13 @@ def test_a_bot_in_a_container_that_is_not_its_own_is_shown_whatever_its_own_cont
 )
 def test_without_a_state_file_the_engines_health_counts(status: str, expected: str) -> None:
     assert (
-        statuses.verdict(a_container(Status=status), None, configured=True, uptime=UPTIME).state == expected
+        statuses.derive_status(a_container(Status=status), None, configured=True, uptime=UPTIME).state
+        == expected
     )
 
 
 def test_missing() -> None:
-    assert statuses.verdict(None, None, configured=True, uptime=UPTIME).state == "missing"
+    assert statuses.derive_status(None, None, configured=True, uptime=UPTIME).state == "missing"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"state": "running"}', "\0", '{"restarts": 1}'])

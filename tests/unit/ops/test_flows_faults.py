@@ -23,8 +23,8 @@ def test_a_halt_in_the_middle_of_an_up_holds(desk: Desk) -> None:
           engine: stop bp_eth_02
           exit code 1
         $ up
-        bp_eth_02: left alone: halted; `manager resume` brings back what ran
-        bp_sol_01: left alone: halted; `manager resume` brings back what ran
+        bp_eth_02: left alone: halted; `manager resume` starts what ran
+        bp_sol_01: left alone: halted; `manager resume` starts what ran
         nothing to do
         $ resume
         bp_sol_01: left alone: it did not run when it was halted
@@ -54,8 +54,8 @@ def test_a_halt_between_the_look_and_the_deed_keeps_everything_down(desk: Desk) 
         error: the fleet was stopped by force meanwhile; nothing was done
           exit code 1
         $ up
-        bp_eth_02: left alone: halted; `manager resume` brings back what ran
-        bp_sol_01: left alone: halted; `manager resume` brings back what ran
+        bp_eth_02: left alone: halted; `manager resume` starts what ran
+        bp_sol_01: left alone: halted; `manager resume` starts what ran
         nothing to do
     """)
 
@@ -87,8 +87,8 @@ def test_a_halt_is_taken_back_by_resume_and_by_nothing_else(desk: Desk) -> None:
         bp_sol_01  desk-bp_sol_01  paper  was down
           engine: stop bp_eth_02
         $ up
-        bp_eth_02: left alone: halted; `manager resume` brings back what ran
-        bp_sol_01: left alone: halted; `manager resume` brings back what ran
+        bp_eth_02: left alone: halted; `manager resume` starts what ran
+        bp_sol_01: left alone: halted; `manager resume` starts what ran
         nothing to do
         $ resume
         bp_sol_01: left alone: it did not run when it was halted
@@ -104,8 +104,8 @@ def test_a_stop_by_force_passes_the_lock_and_leaves_word(desk: Desk) -> None:
     with lock.held(desk.folder / "volumes/state/fleet.lock", "upgrade") as held:
         desk.goes("""
         $ stop
-        bp_eth_02: stopped (asked for, 0.0 s)
-        bp_sol_01: stopped (asked for, 0.0 s)
+        bp_eth_02: stopped (requested, 0.0 s)
+        bp_sol_01: stopped (requested, 0.0 s)
           engine: stop bp_eth_02
           engine: stop bp_sol_01
         $ stop --force
@@ -113,11 +113,11 @@ def test_a_stop_by_force_passes_the_lock_and_leaves_word(desk: Desk) -> None:
         bp_sol_01: left alone: not running
         nothing to do
     """)
-        assert held.was_passed()
+        assert held.was_overridden()
     desk.goes("""
         $ up
-        bp_eth_02: left alone: stopped by a person; `manager start bp_eth_02` starts it
-        bp_sol_01: left alone: stopped by a person; `manager start bp_sol_01` starts it
+        bp_eth_02: left alone: stopped by a user; `manager start bp_eth_02` starts it
+        bp_sol_01: left alone: stopped by a user; `manager start bp_sol_01` starts it
         nothing to do
     """)
 
@@ -129,7 +129,7 @@ def test_a_full_disk_stops_no_bot_and_keeps_none_from_being_stopped(desk: Desk) 
     with desk.full_disk():
         desk.goes("""
             $ up
-            bp_sol_01: left alone: stopped by a person; `manager start bp_sol_01` starts it
+            bp_sol_01: left alone: stopped by a user; `manager start bp_sol_01` starts it
             bp_eth_02: failed (config changed, 0.0 s)
             error: cannot prepare bp_eth_02: DIR/volumes/secrets/bp_eth_02/.env.next.json: No space left on device
               exit code 1
@@ -141,14 +141,14 @@ def test_a_full_disk_stops_no_bot_and_keeps_none_from_being_stopped(desk: Desk) 
             error: cannot write DIR/volumes/state/fleet.json: No space left on device
               exit code 1
             $ stop bp_eth_02
-            bp_eth_02: stopped (asked for, 0.0 s)
+            bp_eth_02: stopped (requested, 0.0 s)
             warning: cannot write DIR/volumes/logs/instances.json: No space left on device
             error: cannot write DIR/volumes/state/fleet.json: No space left on device
               engine: stop bp_eth_02
               exit code 1
             $ down
-            bp_eth_02: removed (asked for, 0.0 s)
-            bp_sol_01: removed (asked for, 0.0 s)
+            bp_eth_02: removed (requested, 0.0 s)
+            bp_sol_01: removed (requested, 0.0 s)
             warning: cannot write DIR/volumes/logs/instances.json: No space left on device
               engine: remove bp_eth_02
               engine: remove bp_sol_01
@@ -211,7 +211,7 @@ def test_an_engine_that_dies_before_a_start(desk: Desk) -> None:
     desk.engine.come_back()
     desk.goes("""
         $ up
-        bp_sol_01: recreated (it was made and never started, 0.0 s)
+        bp_sol_01: recreated (created but never started, 0.0 s)
           engine: remove bp_sol_01
           engine: create bp_sol_01
           engine: start bp_sol_01
@@ -223,8 +223,8 @@ def test_an_engine_that_dies_with_a_stop_done_and_its_answer_lost(desk: Desk) ->
     desk.engine.after("stop", desk.engine.die, of=SOL)
     desk.goes("""
         $ restart
-        bp_eth_02: restarted (asked for, 0.0 s)
-        bp_sol_01: failed (asked for, 0.0 s)
+        bp_eth_02: restarted (requested, 0.0 s)
+        bp_sol_01: failed (requested, 0.0 s)
         error: cannot stop bp_sol_01: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
         error: no Docker Engine answers (unix:///fake.sock: [Errno 111] Connection refused); start it, or run `make engine`
           engine: stop bp_eth_02
@@ -279,7 +279,7 @@ def test_an_engine_that_dies_between_create_and_start(desk: Desk) -> None:
     desk.engine.come_back()
     desk.goes("""
         $ up
-        bp_sol_01: recreated (it was made and never started, 0.0 s)
+        bp_sol_01: recreated (created but never started, 0.0 s)
           engine: remove bp_sol_01
           engine: create bp_sol_01
           engine: start bp_sol_01
@@ -341,7 +341,7 @@ def test_an_engine_that_is_full_says_so_and_the_next_up_makes_good(desk: Desk) -
           engine: start bp_sol_01
           exit code 1
         $ up
-        bp_eth_02: recreated (it was made and never started, 0.0 s)
+        bp_eth_02: recreated (created but never started, 0.0 s)
           engine: remove bp_eth_02
           engine: create bp_eth_02
           engine: start bp_eth_02
@@ -353,8 +353,8 @@ def test_a_container_that_vanishes_meanwhile_is_stopped_and_removed(desk: Desk) 
     desk.engine.before("stop", lambda: desk.engine.discard(ETH), of=ETH)
     desk.goes("""
         $ down
-        bp_eth_02: removed (asked for, 0.0 s)
-        bp_sol_01: removed (asked for, 0.0 s)
+        bp_eth_02: removed (requested, 0.0 s)
+        bp_sol_01: removed (requested, 0.0 s)
           engine: stop bp_eth_02
           engine: discard bp_eth_02
           engine: remove bp_eth_02

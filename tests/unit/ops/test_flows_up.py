@@ -25,14 +25,14 @@ def test_a_day(desk: Desk) -> None:
         $ up
         nothing to do
         $ restart bp_sol_01
-        bp_sol_01: restarted (asked for, 0.0 s)
+        bp_sol_01: restarted (requested, 0.0 s)
           engine: stop bp_sol_01
           engine: start bp_sol_01
         $ stop bp_sol_01
-        bp_sol_01: stopped (asked for, 0.0 s)
+        bp_sol_01: stopped (requested, 0.0 s)
           engine: stop bp_sol_01
         $ up
-        bp_sol_01: left alone: stopped by a person; `manager start bp_sol_01` starts it
+        bp_sol_01: left alone: stopped by a user; `manager start bp_sol_01` starts it
         nothing to do
         $ start bp_sol_01
         bp_sol_01: started (not running, 0.0 s)
@@ -41,11 +41,11 @@ def test_a_day(desk: Desk) -> None:
         bp_sol_01: left alone: already running
         nothing to do
         $ down bp_eth_02
-        bp_eth_02: removed (asked for, 0.0 s)
+        bp_eth_02: removed (requested, 0.0 s)
           engine: stop bp_eth_02
           engine: remove bp_eth_02
         $ down
-        bp_sol_01: removed (asked for, 0.0 s)
+        bp_sol_01: removed (requested, 0.0 s)
           engine: stop bp_sol_01
           engine: remove bp_sol_01
           engine: remove_network desk_default
@@ -81,7 +81,7 @@ def test_restart_applies_a_changed_config(desk: Desk) -> None:
     desk.config("bp_sol_01", 5002, daemon_config=MORE_MEMORY)
     desk.goes("""
         $ restart
-        bp_eth_02: restarted (asked for, 0.0 s)
+        bp_eth_02: restarted (requested, 0.0 s)
         bp_sol_01: recreated (config changed, 0.0 s)
           engine: stop bp_eth_02
           engine: start bp_eth_02
@@ -116,17 +116,17 @@ def test_an_orphan_is_named_and_left(desk: Desk) -> None:
     (desk.folder / "config/active/bp_sol_01.json").unlink()
     desk.goes("""
         $ up
-        bp_sol_01: left alone: no config names it; --remove-orphans removes it
+        bp_sol_01: left alone: it has no config; --remove-orphans removes it
         nothing to do
         $ down
-        bp_sol_01: left alone: no config names it; --remove-orphans removes it
-        bp_eth_02: removed (asked for, 0.0 s)
+        bp_sol_01: left alone: it has no config; --remove-orphans removes it
+        bp_eth_02: removed (requested, 0.0 s)
           engine: stop bp_eth_02
           engine: remove bp_eth_02
           engine: remove_network desk_default
         $ up --remove-orphans
         bp_eth_02: created (no container, 0.0 s)
-        bp_sol_01: removed (no config names it, 0.0 s)
+        bp_sol_01: removed (it has no config, 0.0 s)
           engine: create bp_eth_02
           engine: start bp_eth_02
           engine: stop bp_sol_01
@@ -140,7 +140,7 @@ def test_a_container_that_is_not_ours_keeps_its_name(desk: Desk) -> None:
         $ up
         bp_eth_02: created (no container, 0.0 s)
         bp_sol_01: failed (no container, 0.0 s)
-        error: cannot create bp_sol_01: the name desk-bp_sol_01 is taken by a container that is not of this fleet; remove or rename it
+        error: cannot create bp_sol_01: the name desk-bp_sol_01 is used by a container outside this fleet; remove or rename it
           engine: create_network desk_default
           engine: create bp_eth_02
           engine: start bp_eth_02
@@ -168,7 +168,7 @@ def test_a_port_that_somebody_has_is_named_and_the_next_up_makes_good(desk: Desk
     desk.engine.discard("somebodys")
     desk.goes("""
         $ up
-        bp_sol_01: recreated (it was made and never started, 0.0 s)
+        bp_sol_01: recreated (created but never started, 0.0 s)
           engine: remove bp_sol_01
           engine: create bp_sol_01
           engine: start bp_sol_01
@@ -222,7 +222,7 @@ def test_a_network_that_cannot_be_made_is_known_before_a_bot_is_stopped(desk: De
     desk.engine.fails("create_network", EngineError("the engine says: {why}", why=why))
     desk.goes("""
         $ up
-        error: the engine has no addresses left for the network desk_default; `docker network prune` removes unused ones
+        error: the engine has no addresses left for the network desk_default; `docker network prune` removes unused networks
           engine: create_network desk_default
           exit code 1
     """)
@@ -237,11 +237,11 @@ def test_no_bot_is_started_beside_one_that_lives_elsewhere(desk: Desk) -> None:
         desk.goes("""
             $ up
             bp_sol_01: failed (no container, 0.0 s)
-            error: bp_sol_01: its bot is running already, in container ID, which is not its own (a one-off, or another engine's); `docker stop ID` stops it
+            error: bp_sol_01: its bot is already running in container ID, which is not the instance's own (a one-off, or another engine's); stop it with `docker stop ID`
               exit code 1
             $ stop bp_sol_01
-            bp_sol_01: failed (asked for, 0.0 s)
-            error: bp_sol_01: its bot is running already, in container ID, which is not its own (a one-off, or another engine's); `docker stop ID` stops it
+            bp_sol_01: failed (requested, 0.0 s)
+            error: bp_sol_01: its bot is already running in container ID, which is not the instance's own (a one-off, or another engine's); stop it with `docker stop ID`
               exit code 1
         """)
     finally:
@@ -263,7 +263,7 @@ def test_one_that_comes_to_life_elsewhere_meanwhile_is_seen_before_a_container_i
         desk.goes("""
             $ up
             bp_sol_01: failed (no container, 0.0 s)
-            error: bp_sol_01: its bot is running already, in container ID, which is not its own (a one-off, or another engine's); `docker stop ID` stops it
+            error: bp_sol_01: its bot is already running in container ID, which is not the instance's own (a one-off, or another engine's); stop it with `docker stop ID`
               exit code 1
         """)
     finally:
@@ -307,12 +307,12 @@ def test_an_environment_that_changed_restarts_what_runs_and_only_that(desk: Desk
     desk.goes("""
         $ plan
         bp_eth_02: restart: environment changed
-        bp_sol_01: left alone: stopped by a person; `manager start bp_sol_01` starts it
+        bp_sol_01: left alone: stopped by a user; `manager start bp_sol_01` starts it
         $ ps --state stopped
         ID         MODE   STATE    DOING  P&L  POSITION  EXCHANGE  SYMBOL         STRATEGY   WEB   RESTARTS  SINCE  NOTE
-        bp_sol_01  paper  stopped                        backpack  SOL_USDC_PERP  perp_grid  5002  0         0s     stopped by a person
+        bp_sol_01  paper  stopped                        backpack  SOL_USDC_PERP  perp_grid  5002  0         0s     stopped by a user
         $ up
-        bp_sol_01: left alone: stopped by a person; `manager start bp_sol_01` starts it
+        bp_sol_01: left alone: stopped by a user; `manager start bp_sol_01` starts it
         bp_eth_02: restarted (environment changed, 0.0 s)
           engine: stop bp_eth_02
           engine: start bp_eth_02
@@ -345,7 +345,7 @@ def test_what_fails_or_is_late_is_named(desk: Desk) -> None:
         $ up --wait --wait-timeout 20
         bp_eth_02: created (no container, 0.0 s)
         bp_sol_01: created (no container, 0.0 s)
-        error: bp_eth_02 is unhealthy:
+        error: bp_eth_02 is unhealthy: cause unknown
         error: bp_sol_01 is failed: exit code 1
           engine: create_network desk_default
           engine: create bp_eth_02
@@ -362,9 +362,9 @@ def test_bots_are_given_their_time_and_then_killed(desk: Desk) -> None:
     desk.play("up")
     desk.goes("""
         $ stop
-        bp_eth_02: stopped (asked for, 7.0 s)
-        bp_sol_01: stopped (asked for, 50.0 s)
-        error: bp_sol_01 did not end in time and was killed; it did not report its orders: look at the exchange
+        bp_eth_02: stopped (requested, 7.0 s)
+        bp_sol_01: stopped (requested, 50.0 s)
+        error: bp_sol_01 did not stop in time and was killed; it did not report its orders: check the exchange
           engine: stop bp_eth_02
           engine: stop bp_sol_01
           exit code 6
@@ -378,9 +378,9 @@ def test_orders_that_are_left_are_named(desk: Desk) -> None:
     desk.play("up")
     desk.goes("""
         $ down
-        bp_eth_02: removed (asked for, 0.0 s), 3 open orders left
-        bp_sol_01: removed (asked for, 0.0 s), 0 open orders left
-        error: bp_eth_02 has ended and reported 3 open orders left: look at the exchange
+        bp_eth_02: removed (requested, 0.0 s), 3 open orders left
+        bp_sol_01: removed (requested, 0.0 s), 0 open orders left
+        error: bp_eth_02 has stopped and reported 3 open orders left: check the exchange
           engine: stop bp_eth_02
           engine: remove bp_eth_02
           engine: stop bp_sol_01

@@ -15,7 +15,7 @@ def test_one_first_and_then_the_rest(desk: Desk) -> None:
     desk.goes("""
         $ up
         nothing to do
-        2 of the instances run an older image; `manager upgrade` renews them: bp_eth_02, bp_sol_01
+        2 of the instances run an older image; `manager upgrade` upgrades them: bp_eth_02, bp_sol_01
         $ upgrade --dry-run
         canary: bp_eth_02: new image
         batch 2: bp_sol_01: new image
@@ -44,8 +44,8 @@ def test_one_first_and_then_the_rest(desk: Desk) -> None:
         $ upgrade
         nothing to upgrade
         $ rollback
-        bp_eth_02: rolled back (asked for, 0.0 s)
-        bp_sol_01: rolled back (asked for, 0.0 s)
+        bp_eth_02: rolled back (requested, 0.0 s)
+        bp_sol_01: rolled back (requested, 0.0 s)
         bp_eth_02: healthy, http://127.0.0.1:5001
         bp_sol_01: healthy, http://127.0.0.1:5002
           engine: stop bp_eth_02
@@ -73,7 +73,7 @@ def test_a_canary_that_fails_is_put_back_and_nobody_follows(desk: Desk) -> None:
         bp_eth_02: healthy, http://127.0.0.1:5001
         not reached: bp_sol_01
         the roll-out has stopped: bp_eth_02: it is failed (exit code 1)
-        error: bp_eth_02: put back: it is failed (exit code 1)
+        error: bp_eth_02: rolled back: it is failed (exit code 1)
           engine: tag desk-bot:rollback-bdd295acb985
           engine: stop bp_eth_02
           engine: remove bp_eth_02
@@ -85,9 +85,9 @@ def test_a_canary_that_fails_is_put_back_and_nobody_follows(desk: Desk) -> None:
           engine: start bp_eth_02
           exit code 1
         $ up
-        bp_eth_02: left alone: rolled back (config HASH, image HASH were refused: it is failed (exit code 1)); `manager upgrade bp_eth_02` tries again
+        bp_eth_02: left alone: rolled back (config HASH with image HASH was rejected: it is failed (exit code 1)); `manager upgrade bp_eth_02` tries again
         nothing to do
-        1 of the instances run an older image; `manager upgrade` renews them: bp_sol_01
+        1 of the instances run an older image; `manager upgrade` upgrades them: bp_sol_01
     """)
 
 
@@ -105,7 +105,7 @@ def test_one_that_does_not_become_healthy_in_time_is_put_back(desk: Desk) -> Non
         bp_eth_02: healthy, http://127.0.0.1:5001
         not reached: bp_sol_01
         the roll-out has stopped: bp_eth_02: it was not healthy in time (unhealthy)
-        error: bp_eth_02: put back: it was not healthy in time (unhealthy)
+        error: bp_eth_02: rolled back: it was not healthy in time (unhealthy)
           engine: tag desk-bot:rollback-bdd295acb985
           engine: stop bp_eth_02
           engine: remove bp_eth_02
@@ -140,7 +140,7 @@ def test_an_upgrade_whose_engine_dies_goes_on_where_it_was(desk: Desk) -> None:
     desk.goes("""
         $ up
         bp_eth_02: created (no container, 0.0 s)
-        1 of the instances run an older image; `manager upgrade` renews them: bp_sol_01
+        1 of the instances run an older image; `manager upgrade` upgrades them: bp_sol_01
           engine: create bp_eth_02
           engine: start bp_eth_02
         $ upgrade
@@ -183,8 +183,8 @@ def test_a_halt_in_the_middle_of_an_upgrade_holds(desk: Desk) -> None:
           engine: stop bp_eth_02
           exit code 1
         $ up
-        bp_eth_02: left alone: halted; `manager resume` brings back what ran
-        bp_sol_01: left alone: halted; `manager resume` brings back what ran
+        bp_eth_02: left alone: halted; `manager resume` starts what ran
+        bp_sol_01: left alone: halted; `manager resume` starts what ran
         nothing to do
         $ resume
         bp_eth_02: started (not running, 0.0 s)
@@ -264,7 +264,7 @@ def test_what_cannot_be_started_is_put_back(desk: Desk) -> None:
         bp_sol_01: healthy, http://127.0.0.1:5002
         not reached: bp_eth_02
         the roll-out has stopped: bp_sol_01: cannot start bp_sol_01: port 5002 is in use by another program; free it, or change daemon_config.web_port in config/active/bp_sol_01.json
-        error: bp_sol_01: put back: cannot start bp_sol_01: port 5002 is in use by another program; free it, or change daemon_config.web_port in config/active/bp_sol_01.json
+        error: bp_sol_01: rolled back: cannot start bp_sol_01: port 5002 is in use by another program; free it, or change daemon_config.web_port in config/active/bp_sol_01.json
           engine: tag desk-bot:rollback-bdd295acb985
           engine: stop bp_sol_01
           engine: remove bp_sol_01
@@ -283,8 +283,8 @@ def test_what_was_down_is_brought_back_and_stays_down(desk: Desk) -> None:
     desk.play("upgrade", "stop bp_sol_01")
     desk.goes("""
         $ rollback
-        bp_eth_02: rolled back (asked for, 0.0 s)
-        bp_sol_01: rolled back (stays down, as it is, 0.0 s)
+        bp_eth_02: rolled back (requested, 0.0 s)
+        bp_sol_01: rolled back (not running, so it stays stopped, 0.0 s)
         bp_eth_02: healthy, http://127.0.0.1:5001
           engine: stop bp_eth_02
           engine: remove bp_eth_02

@@ -33,7 +33,7 @@ def away(desk: Desk, sight: FleetObserver, back: Callable[[], None]) -> list[str
     assert not sight.look()
     back()
     assert sight.look()
-    return sight.still_fallen()
+    return sight.still_down()
 
 
 def test_what_an_engine_that_was_killed_left_down_has_fallen(desk: Desk, watching: FleetObserver) -> None:

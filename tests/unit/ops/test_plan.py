@@ -55,7 +55,7 @@ def test_what_the_engine_could_not_start_is_made_anew_of_the_same_image() -> Non
     for actions in (plan.up(plan_input), plan.start(plan_input, ["a", "b", "c"]), plan.restart(plan_input)):
         assert printed(actions) == [
             "recreate a: the engine could not start it",
-            "recreate b: it was made and never started",
+            "recreate b: created but never started",
             "start c: not running",
         ]
         assert [each.keeps_image for each in actions] == [True, True, False]
@@ -64,8 +64,8 @@ def test_what_the_engine_could_not_start_is_made_anew_of_the_same_image() -> Non
 def test_up_leaves_and_names_what_a_person_stopped() -> None:
     plan_input = a_situation({"a": {"engine": "exited", "wish": "stopped"}, "b": {"wish": "stopped"}})
     assert printed(plan.up(plan_input)) == [
-        "leave a: stopped by a person; `manager start a` starts it",
-        "leave b: stopped by a person; `manager start b` starts it",
+        "leave a: stopped by a user; `manager start a` starts it",
+        "leave b: stopped by a user; `manager start b` starts it",
     ]
     assert printed(plan.up(plan_input, ["a", "b"])) == ["start a: not running", "create b: no container"]
 
@@ -95,12 +95,10 @@ def test_up_names_paused_and_mends_dead_containers() -> None:
         {"a": {"engine": "paused", "state": "unhealthy"}, "b": {"engine": "dead", "state": "failed"}}
     )
     assert printed(plan.up(plan_input)) == [
-        "leave a: paused; `docker unpause desk-a` lets it go on",
-        "recreate b: the engine calls it “dead”",
+        "leave a: paused; `docker unpause desk-a` resumes it",
+        "recreate b: engine state: dead",
     ]
-    assert printed(plan.start(plan_input, ["a"])) == [
-        "leave a: paused; `docker unpause desk-a` lets it go on"
-    ]
+    assert printed(plan.start(plan_input, ["a"])) == ["leave a: paused; `docker unpause desk-a` resumes it"]
 
 
 def test_orphans_are_removed_only_when_asked_and_broken_configs_make_none() -> None:
@@ -109,8 +107,8 @@ def test_orphans_are_removed_only_when_asked_and_broken_configs_make_none() -> N
         orphans={"old": "running", "broken": "running"},
         kept=frozenset({"broken"}),
     )
-    assert printed(plan.up(plan_input)) == ["leave old: no config names it; --remove-orphans removes it"]
-    assert printed(plan.up(plan_input, remove_orphans=True)) == ["remove old: no config names it"]
+    assert printed(plan.up(plan_input)) == ["leave old: it has no config; --remove-orphans removes it"]
+    assert printed(plan.up(plan_input, remove_orphans=True)) == ["remove old: it has no config"]
 
 
 def test_start_never_makes_a_second_one() -> None:
@@ -142,9 +140,9 @@ def test_restart_applies_a_changed_config_and_leaves_the_stopped() -> None:
         }
     )
     assert printed(plan.restart(plan_input)) == [
-        "restart a: asked for",
+        "restart a: requested",
         "recreate b: config changed",
-        "leave c: stopped by a person; `manager start c` starts it",
+        "leave c: stopped by a user; `manager start c` starts it",
         "create d: no container",
     ]
     assert printed(plan.restart(plan_input, ["c"])) == ["start c: not running"]
@@ -152,22 +150,22 @@ def test_restart_applies_a_changed_config_and_leaves_the_stopped() -> None:
 
 def test_stop_needs_no_config() -> None:
     plan_input = a_situation({"a": {"engine": "exited"}, "b": {}}, orphans={"old": "running"})
-    assert printed(plan.stop(plan_input)) == ["leave a: not running", "stop old: asked for"]
+    assert printed(plan.stop(plan_input)) == ["leave a: not running", "stop old: requested"]
     assert printed(plan.stop(plan_input, ["b"])) == ["leave b: no container"]
 
 
 def test_down_leaves_orphans_and_says_so() -> None:
     plan_input = a_situation({"a": {"engine": "running"}}, orphans={"old": "running"})
     assert printed(plan.down(plan_input)) == [
-        "remove a: asked for",
-        "leave old: no config names it; --remove-orphans removes it",
+        "remove a: requested",
+        "leave old: it has no config; --remove-orphans removes it",
     ]
     assert printed(plan.down(plan_input, remove_orphans=True)) == [
-        "remove a: asked for",
-        "remove old: no config names it",
+        "remove a: requested",
+        "remove old: it has no config",
     ]
     assert printed(plan.down(plan_input, ["old", "gone"])) == [
-        "remove old: asked for",
+        "remove old: requested",
         "leave gone: no container",
     ]
 
@@ -196,7 +194,11 @@ def test_a_container_that_is_being_stopped_is_not_taken_for_running() -> None:
 def test_a_dead_container_whose_config_was_refused_is_not_made_anew_of_it() -> None:
     plan_input = a_situation({"a": {"engine": "dead", "hash": "h0"}})
     refused = RejectedRevision("h1", "sha256:one", "it crashed")
-    plan_input = plan_input._replace(memory=plan_input.memory.with_refused({"a": refused}))
+    plan_input = plan_input._replace(fleet_state=plan_input.fleet_state.with_refused({"a": refused}))
     (action,) = plan.up(plan_input)
     assert action.kind == "leave"
-    assert str(action.cause).startswith("its config was refused (it crashed)")
+    assert str(action.cause) == (
+        "its config was rejected (it crashed) and its old container is gone: change the config, or run the"
+        " old one with"
+        " `manager rollback a` and `manager start a`"
+    )

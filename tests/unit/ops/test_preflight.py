@@ -1,4 +1,6 @@
-"""What must be sound before an instance starts: its own file, what it shares with others, what trades already."""
+"""What must be sound before an instance starts: its own file, what it shares with others, what trades
+already.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from manager.fleet import state_file, upgrade_records
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.ops import preflight
-from manager.ops.rollback import purse_problem
+from manager.ops.rollback import account_problem
 from tests.builders import FLEET_NAME, a_config, a_row, write_config
 
 LIVE: dict[str, Any] = {"mode": "live"}
@@ -93,21 +95,25 @@ def test_two_that_had_one_purse_one_after_the_other_are_not_brought_back_togethe
     own = {labels.MODE: "live", labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
     paper = {**own, labels.MODE: "paper"}
     found = observing.assemble(
-        projects.read(tmp_path), observe([a_row("a", labels=paper), a_row("b", labels=paper)], FLEET_NAME), observing.NO_IMAGE
-    )  # fmt: skip
+        projects.read(tmp_path),
+        observe([a_row("a", labels=paper), a_row("b", labels=paper)], FLEET_NAME),
+        observing.NO_IMAGE,
+    )
     step = UpgradeRecord("done", "old", {"Labels": own}, "sha256:old", "h0", "sha256:one", "h1", "now")
     for each in "ab":
         kept = upgrade_records.kept_env(found.project.fleet, each)
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps({"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}))
-    assert purse_problem("a", step, found, {"a": step}) is None
-    assert f"{FLEET_NAME}-b already trades" in str(purse_problem("a", step, found, {"a": step, "b": step}))
+    assert account_problem("a", step, found, {"a": step}) is None
+    assert f"{FLEET_NAME}-b already trades" in str(account_problem("a", step, found, {"a": step, "b": step}))
     paper_step = step._replace(definition={"Labels": paper})
-    assert purse_problem("a", step, found, {"a": step, "b": paper_step}) is None
+    assert account_problem("a", step, found, {"a": step, "b": paper_step}) is None
 
 
 def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: Path) -> None:
-    """Its config has keys of its own by now; its container starts with those of then, which another one trades with."""
+    """Its config has keys of its own by now; its container starts with those of then, which another one
+    trades with.
+    """
     (tmp_path / ".env").write_text("BACKPACK_KEY=k1\nBACKPACK_SECRET=s1\nOTHER_KEY=k2\nOTHER_SECRET=s2\n")
     write_config(tmp_path, a_config("a", 5001, **LIVE), stem="a")
     other = {"api_key": "${OTHER_KEY}", "secret_key": "${OTHER_SECRET}"}
@@ -122,19 +128,19 @@ def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: P
     project = projects.read(tmp_path)
     refused = RejectedRevision(config_hash(project.specs["b"], project.fleet), "", "it is failed")
     project.fleet.state_dir.mkdir()
-    state_file.save(project.fleet.state_file, project.memory.with_refused({"b": refused}))
+    state_file.save(project.fleet.state_file, project.fleet_state.with_refused({"b": refused}))
     assert f"container {FLEET_NAME}-a already trades" in refusal(tmp_path, "b", rows=rows)
     down = (a_row("a", "exited", labels=own), rows[1])
     assert refusal(tmp_path, "b", rows=down) == ""
     assert f"container {FLEET_NAME}-b already trades" in refusal(tmp_path, "a", "b", rows=down)
     found = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
-    assert found.beside(["b"], is_upgrade=True) == [], "an upgrade gives it the purse of its config"
+    assert found.conflicts(["b"], is_upgrade=True) == [], "an upgrade gives it the purse of its config"
     write_config(tmp_path, a_config("b", 5002, **LIVE), stem="b")
     project = projects.read(tmp_path)
     refused = RejectedRevision(config_hash(project.specs["b"], project.fleet), "", "it is failed")
-    state_file.save(project.fleet.state_file, project.memory.with_refused({"b": refused}))
+    state_file.save(project.fleet.state_file, project.fleet_state.with_refused({"b": refused}))
     (tmp_path / "volumes" / "secrets" / "b" / "env.json").write_text(json.dumps({"BACKPACK_KEY": "k2"}))
     found = observing.assemble(projects.read(tmp_path), observe(rows, FLEET_NAME), observing.NO_IMAGE)
-    assert found.beside(["b"]) == []
-    (problem,) = found.beside(["b"], is_upgrade=True)
+    assert found.conflicts(["b"]) == []
+    (problem,) = found.conflicts(["b"], is_upgrade=True)
     assert f"container {FLEET_NAME}-a already trades" in str(problem)

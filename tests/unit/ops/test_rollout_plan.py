@@ -36,8 +36,23 @@ def said(plan_input: PlanInput, *named: str, **steps: UpgradeRecord) -> list[str
 
 
 def refusing(plan_input: PlanInput, instance: str, why: str = "it is failed") -> PlanInput:
-    refused = plan_input.memory.with_refused({instance: RejectedRevision("h1", "sha256:one", why)})
-    return plan_input._replace(memory=refused)
+    refused = plan_input.fleet_state.with_refused({instance: RejectedRevision("h1", "sha256:one", why)})
+    return plan_input._replace(fleet_state=refused)
+
+
+def test_up_and_upgrade_name_the_same_way_out_of_a_removed_container_whose_config_was_rejected() -> None:
+    """Neither refers to the other, which would not help."""
+    gone = refusing(a_situation({"a": {}}), "a")
+    way_out = (
+        "leave a: its config was rejected (it is failed) and its old container is gone: change the config,"
+        " or run the old"
+        " one with `manager rollback a` and `manager start a`"
+    )
+    assert said(gone, "a") == said(gone) == [way_out]
+    assert [str(action) for action in plan.up(gone, ["a"])] == [way_out]
+    assert [str(action) for action in rollout_plan.rollbacks(gone, {"a": a_step("back")}, ["a"])] == [
+        "rollback a: not running, so it stays stopped"
+    ]
 
 
 def test_only_what_runs_and_differs_is_upgraded() -> None:
@@ -56,7 +71,7 @@ def test_only_what_runs_and_differs_is_upgraded() -> None:
         "recreate a: new image",
         "recreate b: config changed, new image",
         "recreate g: environment changed",
-        "leave d: it does not run and is not started by this; `manager up --recreate d` starts it as it is to be",
+        "leave d: not running, and an upgrade starts nothing; `manager up --recreate d` starts it upgraded",
         "leave e: no container; `manager up e` creates it",
         "leave f: failed; `manager upgrade f` upgrades and starts it",
     ]
@@ -77,7 +92,7 @@ def test_what_a_killed_upgrade_was_at_is_gone_on_with() -> None:
 
 def test_a_halt_in_the_middle_of_an_upgrade_holds() -> None:
     plan_input = a_situation({"a": {"engine": "exited", "halted": "ran"}, "b": {"halted": "down"}})
-    halted = "halted; `manager resume` brings back what ran"
+    halted = "halted; `manager resume` starts what ran"
     planned = rollout_plan.plan(plan_input, {each: a_step("going") for each in "ab"}, None)
     assert not planned.todo
     assert [str(each) for each in planned.left] == [f"leave a: {halted}", f"leave b: {halted}"]
@@ -115,13 +130,16 @@ def test_a_port_that_another_one_still_has_is_refused_before_anything_is_touched
         {"a": {**OLD, "port": 5002, "old_port": 5001}, "b": {**OLD, "port": 5003, "old_port": 5002}}
     )
     (problem,) = rollout_plan.port_problems(rollout_plan.plan(plan_input, {}, None).todo, plan_input)
-    assert "5002 is the port that b has now" in str(problem)
+    assert "port 5002 is still used by b" in str(problem)
 
 
 def test_what_was_refused_is_left_alone_until_it_is_something_else() -> None:
     plan_input = refusing(a_situation({"a": OLD, "b": OLD}), "a")
-    left = "leave a: rolled back (config h1, image one were refused: it is failed); `manager upgrade a` tries again"
-    other = "the new image was refused by a (it is failed); `manager upgrade b` tries it all the same"
+    left = (
+        "leave a: rolled back (config h1 with image one was rejected: it is failed); `manager upgrade "
+        "a` tries again"
+    )
+    other = "the new image was rejected on a (it is failed); `manager upgrade b` tries it anyway"
     assert said(plan_input) == [left, f"leave b: {other}"]
     assert [str(each) for each in plan.up(plan_input)] == [left]
     assert [str(each) for each in plan.up(plan_input, recreate=True)] == [left, f"leave b: {other}"]
@@ -134,7 +152,10 @@ def test_another_image_brings_a_refused_config_back_only_by_an_upgrade() -> None
     running = {"engine": "running", "hash": "h0", "image": "sha256:old"}
     before = refusing(a_situation({"a": running, "b": OLD}), "a")
     plan_input = before._replace(image_id="sha256:two")
-    left = "leave a: rolled back (config h1, image one were refused: it is failed); `manager upgrade a` tries again"
+    left = (
+        "leave a: rolled back (config h1 with image one was rejected: it is failed); `manager upgrade "
+        "a` tries again"
+    )
     for actions in (
         plan.up(plan_input),
         plan.up(plan_input, ["a"]),
@@ -146,7 +167,7 @@ def test_another_image_brings_a_refused_config_back_only_by_an_upgrade() -> None
     assert (action.kind, action.as_it_was) == ("restart", True)
     assert said(plan_input) == ["recreate a: config changed, new image", "recreate b: new image"]
     (gone,) = plan.up(refusing(a_situation({"a": {}}), "a")._replace(image_id="sha256:two"))
-    assert "`manager rollback a` brings that back" in str(gone)
+    assert "run the old one with `manager rollback a`" in str(gone)
 
 
 def test_what_was_refused_is_started_and_restarted_as_it_was() -> None:
@@ -162,7 +183,7 @@ def test_what_was_refused_is_started_and_restarted_as_it_was() -> None:
         assert action.kind in {"start", "restart"}
         assert action.as_it_was
     (gone,) = plan.up(refusing(a_situation({"a": {}}), "a"), ["a"])
-    assert "`manager rollback a` brings that back" in str(gone)
+    assert "run the old one with `manager rollback a`" in str(gone)
 
 
 def a_view(state: Any) -> Instance:
@@ -172,9 +193,13 @@ def a_view(state: Any) -> Instance:
 def test_ready_is_healthy_without_a_break_for_as_long_as_was_asked() -> None:
     watched = Watched()
     for now, state, result in [
-        (1, "starting", None), (2, "running", None), (9, "unhealthy", None), (10, "running", None),
-        (19, "running", None), (20, "running", "ready"),
-    ]:  # fmt: skip
+        (1, "starting", None),
+        (2, "running", None),
+        (9, "unhealthy", None),
+        (10, "running", None),
+        (19, "running", None),
+        (20, "running", "ready"),
+    ]:
         watched = watched.next(a_view(state), now, ready=10, deadline=100)
         assert watched.result == result, now
     late = Watched().next(a_view("starting"), 101, ready=10, deadline=100)
@@ -191,7 +216,7 @@ def test_a_bot_whose_exchange_is_away_is_neither_ready_nor_failed() -> None:
     assert view.container is not None
     health = {"ok": True, "condition": {"code": "exchange_away", "params": {}, "since": 1}}
     said = supervisor_state._decoded(a_supervisor_file(container=view.container.id, health=health))
-    away = view._replace(supervision=said)
+    away = view._replace(supervisor=said)
     watched = Watched()
     for now in (1, 50, 101, 10_000):
         watched = watched.next(away, now, ready=10, deadline=100)
@@ -219,12 +244,12 @@ def test_only_the_last_upgrade_is_taken_back_and_a_stopped_one_stays_down() -> N
     assert [
         (str(each), each.stays_down) for each in rollout_plan.rollbacks(plan_input, steps, [*"abcdef"])
     ] == [
-        ("rollback a: asked for", False),
-        ("rollback b: stays down, as it is", True),
-        ("leave c: it is what it was before its last upgrade", False),
-        ("rollback d: asked for", False),
-        ("rollback e: asked for", False),
-        ("leave f: there is no upgrade to go back from", False),
+        ("rollback a: requested", False),
+        ("rollback b: not running, so it stays stopped", True),
+        ("leave c: already rolled back", False),
+        ("rollback d: requested", False),
+        ("rollback e: requested", False),
+        ("leave f: there is no upgrade to roll back", False),
     ]
 
 

@@ -20,8 +20,14 @@ from manager.ops import bot_user, instance_folders
 from tests.builders import a_config, a_row, write_config
 
 UNFILTERED: dict[str, Any] = {
-    "group": False, "watch": None, "state": [], "mode": [], "exchange": [], "symbol": [], "tag": [],
-}  # fmt: skip
+    "group": False,
+    "watch": None,
+    "state": [],
+    "mode": [],
+    "exchange": [],
+    "symbol": [],
+    "tag": [],
+}
 
 
 class Looking(Session):

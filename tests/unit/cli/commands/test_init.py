@@ -67,8 +67,8 @@ def test_what_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert {path: found[path] for path in own} == own
     assert set(found) == (EVERYTHING | set(own)) - {"config/active/bp_sol_01.json"}
     out = capsys.readouterr().out
-    assert "config/fleet.toml is there, and stays as it is" in out
-    assert "see that it names .env, /volumes/" in out
+    assert "config/fleet.toml exists and was left unchanged" in out
+    assert "make sure that it contains .env, /volumes/" in out
 
 
 def test_a_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,6 @@
-"""The history as `watch` writes it and `manager history` reads it, with real files and the bundled bot's real database."""
+"""The history as `watch` writes it and `manager history` reads it, with real files and the bundled bot's
+real database.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +126,8 @@ def test_a_schema_that_is_not_known_is_a_gap_and_is_named(fleet: Fleet, bot: Sto
 @pytest.mark.parametrize(
     "trap",
     [
-        "DROP TABLE equity; CREATE VIEW equity AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
+        "DROP TABLE equity; CREATE VIEW equity AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1"
+        " FROM n)"
         " SELECT x AS at, 1 AS run_id, 1 AS price, 1 AS position, 1 AS pnl, 1 AS realized, 1 AS fees FROM n",
         "ALTER TABLE trades RENAME COLUMN fee TO cost",
     ],

@@ -33,7 +33,7 @@ REPORT = Report(
 def a_view(state: str = "running", kept: KeptReport | None = None, **said: Any) -> Instance:
     container = a_container("bp_sol_01", "running")
     word = supervisor_state._decoded(a_supervisor_file(state, **said))
-    verdict = status.verdict(container, word, configured=True, uptime=UPTIME)
+    verdict = status.derive_status(container, word, configured=True, uptime=UPTIME)
     return Instance("bp_sol_01", verdict, (), a_spec(), container, word, InstanceState(), report=kept)
 
 
@@ -73,9 +73,15 @@ def test_a_change_is_kept_at_once_and_what_goes_on_once_a_minute() -> None:
 
 def test_an_exit_is_an_event_once() -> None:
     last: dict[str, Any] = {
-        "code": 1, "signal": None, "oom": False, "killed": False, "at": NOW - 5, "why": "exit code 1", "stderr_tail": [],
+        "code": 1,
+        "signal": None,
+        "oom": False,
+        "killed": False,
+        "at": NOW - 5,
+        "why": "exit code 1",
+        "stderr_tail": [],
         "reason": {"code": "exit_code", "params": {"code": 1}},
-    }  # fmt: skip
+    }
     view = a_view("restarting", last_exit=last)
     now = sampling.sample(view, None, NOW)
     exits = [each for each in sampling.events(view, now, now, None) if each.what == "exit"]

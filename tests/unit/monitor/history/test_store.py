@@ -18,13 +18,38 @@ from manager.monitor.history.model import Event, Run, Sample, Span, Trade
 from manager.monitor.history.store import HistoryTooNew, NotOurs
 
 SAMPLE = Sample(
-    100.5, "running", "trading", "live", 50.25, 60.0, "USDC", "SOL", Decimal("-0.10"), Decimal("1"), Decimal("0.0000001"),
-    Decimal("2.50"), Decimal("150"), 7,
-)  # fmt: skip
+    100.5,
+    "running",
+    "trading",
+    "live",
+    50.25,
+    60.0,
+    "USDC",
+    "SOL",
+    Decimal("-0.10"),
+    Decimal("1"),
+    Decimal("0.0000001"),
+    Decimal("2.50"),
+    Decimal("150"),
+    7,
+)
 TRADE = Trade(
-    99.5, "bp_sol_01", "backpack", "SOL_USDC_PERP", "live", "t1", "o1", "buy", Decimal("150.10"), Decimal("0.1"),
-    Decimal("0.0015"), "USDC", True, Decimal("0.1"), None,
-)  # fmt: skip
+    99.5,
+    "bp_sol_01",
+    "backpack",
+    "SOL_USDC_PERP",
+    "live",
+    "t1",
+    "o1",
+    "buy",
+    Decimal("150.10"),
+    Decimal("0.1"),
+    Decimal("0.0015"),
+    "USDC",
+    True,
+    Decimal("0.1"),
+    None,
+)
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""What `top` shows in which order, its bars and its questions. How it looks on a terminal is in tests/integration."""
+"""What `top` shows in which order, its bars and its questions.
+
+How it looks on a terminal is in tests/integration.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +117,7 @@ def test_a_question_says_what_will_happen() -> None:
         "stays stopped",
     ):
         assert part in asked
-    assert "does not run now: orders that it may have left" in asked  # nobody is there to cancel them
+    assert "is not running: orders that it may have left" in asked  # nobody is there to cancel them
     assert "places orders" in "\n".join(confirm.before("restart", row))
 
 

@@ -22,9 +22,14 @@ NOW = 1_764_500_100.0
 RULES = Alerts()
 SILENT = Progress()
 EXIT = {
-    "code": 1, "signal": None, "oom": False, "killed": False, "at": NOW - 5, "why": "exit code 1",
+    "code": 1,
+    "signal": None,
+    "oom": False,
+    "killed": False,
+    "at": NOW - 5,
+    "why": "exit code 1",
     "stderr_tail": ["", *[f"line {number}" for number in range(1, 8)]],
-}  # fmt: skip
+}
 
 
 def a_view(
@@ -35,13 +40,16 @@ def a_view(
     configured: bool = True,
     **said: Any,
 ) -> Instance:
-    """A view as `survey` makes it. `state`: the supervisor's, None for one that has said nothing; `engine`: None for no container."""
+    """A view as `survey` makes it.
+
+    `state`: the supervisor's, None for one that has said nothing; `engine`: None for no container.
+    """
     container = a_container("bp_sol_01", engine) if engine else None
     word = supervisor_state._decoded(a_supervisor_file(state, **said)) if state else None
-    verdict = status.verdict(container, word, configured=configured, uptime=UPTIME)
+    found = status.derive_status(container, word, configured=configured, uptime=UPTIME)
     spec = a_spec() if configured else None
     seen = remembered or InstanceState(registered_at="2025-11-30T19:00:00")
-    return Instance("bp_sol_01", verdict, (), spec, container, word, seen)
+    return Instance("bp_sol_01", found, (), spec, container, word, seen)
 
 
 def found(view: Instance, history: History = NO_HISTORY, progress: Progress = SILENT) -> list[Condition]:
@@ -86,7 +94,7 @@ def degraded(code: str, **params: Any) -> Instance:
         ),
         (
             a_view("completed", why="exit code 0 (no report)"),
-            "completed: bp_sol_01 has ended by itself, and nothing says why (exit code 0 (no report))",
+            "completed: bp_sol_01 has ended by itself, for an unknown reason (exit code 0 (no report))",
         ),
         (
             reported(a_view("completed"), "finished", position="0", params={"by": "duration", "limit": "60"}),
@@ -108,7 +116,8 @@ def degraded(code: str, **params: Any) -> Instance:
                 last_exit=EXIT,
                 cancel={"state": "failing", "tries": 3, "why": "exit code 1"},
             ),
-            "failed: bp_sol_01 failed: exit code 1; cancel: bp_sol_01: its orders are NOT cancelled yet: exit code 1 (try 3)",
+            "failed: bp_sol_01 failed: exit code 1; cancel: bp_sol_01: its orders are NOT cancelled yet:"
+            " exit code 1 (try 3)",
         ),
         (
             degraded("exchange_away", cause="maintenance"),
@@ -116,11 +125,13 @@ def degraded(code: str, **params: Any) -> Instance:
         ),
         (
             degraded("orders_refused", cause="insufficient_funds"),
-            "orders_refused: bp_sol_01 cannot trade: the exchange refuses every order: the funds do not suffice, for 1m",
+            "orders_refused: bp_sol_01 cannot trade: the exchange refuses every order: the funds do not"
+            " suffice, for 1m",
         ),
         (
             degraded("ledger_differs", account="2", ledger="1"),
-            "ledger_differs: bp_sol_01 has stopped placing orders: the account holds 2, but its trades make 1",
+            "ledger_differs: bp_sol_01 has stopped placing orders: the account holds 2, but its trades make"
+            " 1",
         ),
         (
             a_view(
@@ -133,12 +144,15 @@ def degraded(code: str, **params: Any) -> Instance:
         (a_view("unhealthy", why="no HTTP answer"), "unhealthy: bp_sol_01 is unhealthy: no HTTP answer"),
         (
             a_view("running", updated_uptime=UPTIME - 500),
-            "unhealthy: bp_sol_01 is unhealthy: its supervisor has said nothing for 500 s",
+            "unhealthy: bp_sol_01 is unhealthy: its supervisor has not reported for 500 s",
         ),
-        (a_view("running", "paused"), "unhealthy: bp_sol_01 is unhealthy: it is paused: nothing in it runs"),
+        (
+            a_view("running", "paused"),
+            "unhealthy: bp_sol_01 is unhealthy: paused: its processes are suspended",
+        ),
         (
             a_view("stopped", "exited"),
-            "down: bp_sol_01 is stopped, and not by the manager: container exit code 137",
+            "down: bp_sol_01 was stopped, but not by the manager: container exit code 137",
         ),
         (a_view("stopped", "exited", remembered=InstanceState("stopped")), ""),
         (a_view("stopped", "exited", remembered=InstanceState(halted="ran")), ""),
@@ -147,7 +161,7 @@ def degraded(code: str, **params: Any) -> Instance:
         (a_view(None, None, remembered=InstanceState()), ""),  # a config that nobody has started yet
         (
             a_view("running", last_exit={**EXIT, "oom": True}),
-            "oom: bp_sol_01 was killed: it had used up its memory (2048 MiB)",
+            "oom: bp_sol_01 was killed: it exceeded its memory limit (2048 MiB)",
         ),
         (a_view("running", last_exit={**EXIT, "oom": True, "at": NOW - 3700}), ""),
         (
@@ -169,8 +183,8 @@ def test_a_failure_comes_with_the_bots_last_lines() -> None:
     ("left", "mode", "expected"),
     [
         (0, "live", ""),
-        (2, "live", "; it reported 2 open orders left: look at backpack, SOL_USDC_PERP"),
-        (None, "live", "; it did not report its orders: look at backpack, SOL_USDC_PERP"),
+        (2, "live", "; it reported 2 open orders left: check backpack, SOL_USDC_PERP"),
+        (None, "live", "; it did not report its orders: check backpack, SOL_USDC_PERP"),
         (None, "paper", ""),
     ],
 )
@@ -180,10 +194,10 @@ def test_what_a_live_bot_may_have_left_in_the_market_is_said_with_its_end(
     own = {labels.MODE: mode, labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
     for view, what in (
         (a_view("failed", why="SIGKILL"), "bp_sol_01 failed: SIGKILL"),
-        (a_view("completed"), "bp_sol_01 has ended by itself, and nothing says why (completed)"),
+        (a_view("completed"), "bp_sol_01 has ended by itself, for an unknown reason (completed)"),
         (
             a_view("stopped", "exited"),
-            "bp_sol_01 is stopped, and not by the manager: container exit code 137",
+            "bp_sol_01 was stopped, but not by the manager: container exit code 137",
         ),
         (a_view("unhealthy", why="no HTTP answer"), "bp_sol_01 is unhealthy: no HTTP answer"),
     ):

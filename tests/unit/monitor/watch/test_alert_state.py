@@ -32,7 +32,7 @@ class Clock:
         are_unknown: bool = False,
         is_unsettled: bool = False,
     ) -> str:
-        self.book, alerts = alert_state.step(
+        self.book, alerts = alert_state.advance(
             self.book,
             seen,
             RULES,
@@ -51,7 +51,7 @@ def test_a_fault_is_said_once_and_again_after_a_while() -> None:
     assert clock.at(0, a_fault()) == "one failed"
     assert clock.at(1, a_fault()) == ""
     assert clock.at(3599, a_fault()) == ""
-    assert clock.at(3600, a_fault()) == "still so after 1h00m: one failed"
+    assert clock.at(3600, a_fault()) == "still the case after 1h00m: one failed"
     assert clock.at(3601, a_fault()) == ""
 
 
@@ -123,9 +123,9 @@ def test_nothing_is_concluded_while_the_engine_is_away() -> None:
     clock.at(0, a_fault())
     assert clock.at(10, away, are_unknown=True) == ""
     assert clock.at(70, away, are_unknown=True) == "machine engine"
-    assert clock.at(5000, away, are_unknown=True) == "still so after 1h23m: machine engine"
+    assert clock.at(5000, away, are_unknown=True) == "still the case after 1h23m: machine engine"
     assert clock.at(5010, a_fault()) == (
-        "still so after 1h23m: one failed; the Docker Engine is back after 1h23m"
+        "still the case after 1h23m: one failed; the Docker Engine is back after 1h23m"
     )
 
 
@@ -169,5 +169,8 @@ def test_what_waited_for_an_address_goes_out_as_one() -> None:
     message = messages.joined([first, second])
     assert message.title == "botfleet desk: two is down (and 1 earlier messages)"
     assert message.body.splitlines() == [
-        "botfleet desk: one is down", "last words", "botfleet desk: two is down", "last words",
-    ]  # fmt: skip
+        "botfleet desk: one is down",
+        "last words",
+        "botfleet desk: two is down",
+        "last words",
+    ]

@@ -1,4 +1,6 @@
-"""The ping that an outside service expects: sent in the background, and never a secret in what is said of it."""
+"""The ping that an outside service expects: sent in the background, and never a secret in what is said of
+it.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ def test_a_ping(service: str) -> None:
     assert ping(Address("${URL}", f"{service}/broken")) == "HTTP 500"
     assert "secret" not in ping(Address("${URL}", "http://127.0.0.1:1/secret"))
     assert ping(Address("${URL}", "")) == "${URL} is not set; write it into .env"
-    assert ping(Address("${URL}", "file:///etc/passwd")) == "${URL} is no http or https address"
+    assert ping(Address("${URL}", "file:///etc/passwd")) == "${URL} is not an http or https address"
 
 
 def test_failing_is_said_once_and_never_waited_for(service: str) -> None:
@@ -53,5 +55,5 @@ def test_failing_is_said_once_and_never_waited_for(service: str) -> None:
         while heartbeat._asked is not None and not heartbeat._asked.done() and time.monotonic() < deadline:
             time.sleep(0.01)
         heartbeat.beat_if_due(None)
-    assert said == ["the heartbeat is not taken: HTTP 500", "the heartbeat is taken again"]
+    assert said == ["cannot send the heartbeat: HTTP 500", "the heartbeat is sent again"]
     heartbeat.close()

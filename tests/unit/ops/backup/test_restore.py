@@ -1,4 +1,6 @@
-"""A backup of a project and the way back, without an engine: what is planned, what is done, what is never lost."""
+"""A backup of a project and the way back, without an engine: what is planned, what is done, what is never
+lost.
+"""
 
 from __future__ import annotations
 
@@ -152,7 +154,7 @@ def test_what_is_remembered_here_is_the_newer_truth(desk: Path, tmp_path: Path) 
     made = backup_of(desk)
     remember(desk, bp_sol_01=InstanceState("stopped", 5007))
     restored(made.path, desk, tmp_path / "work")
-    after = projects.read(desk).memory.instances
+    after = projects.read(desk).fleet_state.instances
     assert after == {"bp_sol_01": InstanceState("stopped", 5007), "bp_eth_01": InstanceState("stopped", 5002)}
 
 
@@ -182,7 +184,8 @@ def test_no_key_is_in_it_and_a_config_that_may_hold_one_is_named(desk: Path) -> 
     (desk / "volumes" / "secrets" / "bp_sol_01" / "env.json").write_text(json.dumps({"BACKPACK_KEY": KEY}))
     made = backup_of(desk)
     assert made.faults == (
-        "config/active/bp_bad_01.json: not in the backup: the config cannot be loaded and may contain a credential",
+        "config/active/bp_bad_01.json: not in the backup: the config cannot be loaded and may contain a"
+        " credential",
     )
     assert not made.manifest.is_complete
     with tarfile.open(made.path) as found:
@@ -253,7 +256,7 @@ def test_what_a_killed_restore_has_not_finished_stays_down(
         restore.perform(whole, steps, OWNER, lambda _outcome: None)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     project = projects.read(fresh)
-    assert project.memory.of("bp_sol_01").wish == "stopped"
+    assert project.fleet_state.of("bp_sol_01").wish == "stopped"
     assert list(project.specs) == ["bp_eth_01"], "the first one, whose database was next"
     with pytest.raises(ManagerError, match="a restore of it was interrupted"):
         instance_folders.prepare(project.specs["bp_eth_01"], project.fleet, OWNER)
@@ -267,7 +270,7 @@ def test_a_restore_after_a_killed_manager_waits_for_what_that_one_started(
     fleet.lock_file.parent.mkdir(parents=True)
     fleet.lock_file.write_text('{"command": "up", "pid": 1, "since": "now"}')
     waited: list[bool] = []
-    monkeypatch.setattr(Held, "settle", lambda held: waited.append(held.follows_a_kill))
+    monkeypatch.setattr(Held, "wait_for_engine", lambda held: waited.append(held.follows_a_kill))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     asked = {"file": str(made.path), "ids": ["bp_sol_01"], "dry_run": False, "json": False, "lock_wait": 0.0}
     assert command.restore(Session(desk), Namespace(**asked)) == 0
