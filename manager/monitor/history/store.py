@@ -38,8 +38,8 @@ CREATE INDEX IF NOT EXISTS events_by_instance ON events (instance, at);
 CREATE TABLE IF NOT EXISTS trades (
   instance TEXT NOT NULL, trade_id TEXT NOT NULL, order_id TEXT NOT NULL, at REAL NOT NULL,
   exchange TEXT NOT NULL, symbol TEXT NOT NULL, kind TEXT NOT NULL, side TEXT NOT NULL,
-  price TEXT NOT NULL, quantity TEXT NOT NULL, fee TEXT NOT NULL, fee_currency TEXT NOT NULL, is_maker INTEGER NOT NULL,
-  position TEXT, realized TEXT,
+  price TEXT NOT NULL, quantity TEXT NOT NULL, fee TEXT NOT NULL, fee_currency TEXT NOT NULL,
+  is_maker INTEGER NOT NULL, position TEXT, realized TEXT,
   PRIMARY KEY (instance, trade_id, order_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (
   instance TEXT NOT NULL, began REAL NOT NULL, ended REAL, why TEXT NOT NULL, kind TEXT NOT NULL,
