@@ -320,6 +320,28 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ),
             ("top", "top --interval 5"),
         ),
+        "history": Command(
+            "history.history",
+            mark("show what instances earned, day by day, and what happened to them, removed ones too"),
+            (
+                *SELECTING,
+                JSON,
+                FORMAT,
+                option(
+                    "--since",
+                    text=mark("only from then on: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
+                    type=argument_types.moment,
+                    metavar="TIME",
+                ),
+                flag("--trades", text=mark("print every trade as CSV, for a tax adviser")),
+            ),
+            (
+                "history",
+                "history bp_sol_01 --since 7d",
+                "history --trades --since 2026-01-01 > trades.csv",
+                "history --json",
+            ),
+        ),
         "logs": Command(
             "logs.logs",
             mark("show the bots' output"),

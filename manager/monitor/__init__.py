@@ -2,6 +2,7 @@
 through ops.
 
 stats/      what instances use, and what their bots report
+history/   what they earned and did, also those that are gone
 logs/       the bots' output
 doctor/     checks of machine, engine and project
 top/        the fleet full-screen

@@ -39,6 +39,8 @@ class BotPoller:
 
     def __init__(self) -> None:
         self.is_over = False
+        self.latest: Mapping[str, Report] = {}
+        """What the bots that answered have said last."""
         self._silences: Counter[str] = Counter()
         self._talkers: set[str] = set()
         self._trades: dict[str, _Trades] = {}
@@ -46,7 +48,7 @@ class BotPoller:
     def ask(self, views: Iterable[Instance], fleet: Fleet, *, logs: bool) -> dict[str, Progress]:
         """Ask all running bots, a few at a time; a group with bots that hang takes two seconds."""
         running = [view for view in views if view.status.is_running and view.container and view.web_port]
-        fetched = self._said(running, fleet)
+        fetched = self.latest = self._said(running, fleet)
         now = time.time()
         return {
             view.id: self._progress(view, fetched.get(view.id, Report()), fleet, now, logs=logs)
@@ -147,6 +149,11 @@ class Questions:
             self._next = time.monotonic() + ASK_EVERY_S
             logs = bool(fleet.alerts.no_log_after)
             self._asked = self._pool.submit(self._poller.ask, list(views.values()), fleet, logs=logs)
+
+    @property
+    def reports(self) -> Mapping[str, Report]:
+        """What the bots that answered have said last."""
+        return self._poller.latest
 
     def close(self) -> None:
         """Stop polling."""

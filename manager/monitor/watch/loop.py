@@ -16,6 +16,7 @@ from manager.fleet import halt_mark, supervisor_state
 from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
 from manager.i18n import Text, _
+from manager.monitor.history.recorder import Recorder
 from manager.monitor.watch import addresses, alert_rules, change_detector
 from manager.monitor.watch.addresses import Address
 from manager.monitor.watch.alert_rules import MACHINE, Condition, Disk
@@ -58,6 +59,7 @@ class Watch:
         self._notifier = Notifier(self._observer.fleet, time.time())
         self._notifier.look(self._observer.snapshot.views, time.time())
         self._questions = Questions()
+        self._recorder = Recorder(self._observer.fleet, console.warning)
         self._heartbeat = Heartbeat(console.warning)
         self._disk: Disk | None = None
         self._next_disk = self._next_recovery = 0.0
@@ -80,6 +82,7 @@ class Watch:
                 signal.signal(number, signal.SIG_IGN)
             self._observer.close()
             self._questions.close()
+            self._recorder.close()
             self._heartbeat.close()
             if self._metrics:
                 self._metrics.close()
@@ -105,6 +108,8 @@ class Watch:
         observer, notifier = self._observer, self._notifier
         if has_looked := observer.look_if_due():
             notifier.look(observer.snapshot.views, now)
+            self._recorder.record(observer.snapshot.views, self._questions.reports, now)
+        self._recorder.go_on()
         if not observer.why_away:
             self._recover_crashed()
         if time.monotonic() >= self._next_disk:
