@@ -132,7 +132,7 @@ def test_up_touches_nothing_and_forgets_nothing(fleet: OldFleet) -> None:
             assert "live_halted: left alone: halted" in said
             assert "paper_stopped: left alone: stopped by a user" in said
             assert "put_back: left alone: rolled back (" in said
-            assert "renews them: live_01, paper_01, port_by_us, upgraded_01" in said
+            assert "upgrades them: live_01, paper_01, port_by_us, upgraded_01" in said
             assert "recreated" not in said
         assert len(fleet.fake.book.own_open()) == ORDERS_OF_MESH
 
@@ -185,7 +185,7 @@ def test_an_image_of_a_later_contract_is_refused_and_the_fleet_goes_on(
         with fleet.untouched():
             fleet.new("up")
             done = fleet.new("upgrade", "port_by_us", code=1)
-            assert "which this manager does not know (label botfleet.supervisor)" in done.err
+            assert "which this manager does not support (label botfleet.supervisor)" in done.err
         with fleet.untouched("port_by_us"):
             fleet.new("restart", "port_by_us", "--wait")
     finally:
