@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 
 from manager.cli import report
 from manager.config.fleet import Fleet
 from manager.engine.containers import Container
 from manager.errors import ManagerError
-from manager.fleet import halt_mark, lock, old_daemon_guard
+from manager.fleet import halt_mark, lock, old_daemon_guard, start_lock
 from manager.fleet import project as projects
 from manager.fleet.observe import Elsewhere, FleetSnapshot
 from manager.fleet.selection import Selection
@@ -155,8 +158,10 @@ def test_a_forced_command_marks_by_its_own_name(desk: Desk, command: str) -> Non
     with lock.held(fleet_of(desk).lock_file, "upgrade"):
         desk.run(f"{command} --force")
     assert {mark.by for mark in halt_mark.find_all(fleet_of(desk)).values()} == {command}
+    (desk.folder / "config/active/bp_sol_01.json").unlink()
     desk.run("up")
-    assert set(desk.states().values()) == {"running" if command == "down" else "exited"}
+    assert desk.states()["bp_eth_02"] == ("running" if command == "down" else "exited")
+    assert len(halt_mark.find_all(fleet_of(desk))) == (0 if command == "down" else 2)
 
 
 def test_resume_lifts_every_mark_of_the_halt(desk: Desk) -> None:
@@ -183,3 +188,34 @@ def test_a_container_of_another_folder_is_left_alone_and_prevents_nothing(
         "bp_eth_02: stopped (requested, 0.0 s)",
     ]
     assert desk.states() == {"bp_eth_02": "exited", "bp_sol_01": "running"}
+
+
+def test_after_a_quick_change_the_engine_is_asked_about_the_touched_instances_only(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lists hundreds of containers more slowly than it stops one."""
+    desk.play("up")
+    asked: list[tuple[object, ...]] = []
+    containers = desk.engine.containers
+
+    def noted(filters: Iterable[str], ids: Iterable[str] = ()) -> list[dict[str, Any]]:
+        asked.append(tuple(ids))
+        return containers(filters, asked[-1])  # type: ignore[arg-type]
+
+    monkeypatch.setattr(desk.engine, "containers", noted)
+    desk.run("stop bp_sol_01")
+    assert [len(ids) for ids in asked] == [0, 1]
+    asked.clear()
+    desk.run("down bp_sol_01")
+    assert [len(ids) for ids in asked] == [0, 0]
+
+
+def test_a_start_that_does_not_end_is_reported_by_a_forced_stop(desk: Desk) -> None:
+    desk.play("up")
+    fleet = fleet_of(desk)
+    with lock.held(fleet.lock_file, "up"), start_lock.under_way(fleet):
+        assert desk.run("stop --force")[-1] == (
+            "error: another manager may still start bots; stop it, and run the command again"
+        )
+    assert desk.exit_code == 1
+    assert set(desk.states().values()) == {"exited"}
