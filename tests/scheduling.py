@@ -12,7 +12,7 @@ from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-WAITING = ("tests/upgrade/", "tests/faults/", "tests/integration/")
+WAITING = ("tests/upgrade/", "tests/faults/", "tests/integration/", "tests/deploy/")
 TOGETHER = {
     "tests/upgrade/": "a fleet of an earlier commit",
     "tests/faults/test_engine_": "an engine of the tests' own",

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,21 @@ def test_a_file_saved_while_it_is_loaded_is_loaded_again(
 def test_an_unchanged_folder_is_not_loaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_config(tmp_path, a_config())
     before = project.read(tmp_path)
+    monkeypatch.delattr(loader, "load")
+    assert project.read(tmp_path) == before
+
+
+def test_amounts_of_the_settings_are_exact_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(tmp_path, a_config())
+    (tmp_path / "config" / "fleet.toml").write_text(
+        '[sums]\ncurrency = "USD"\nrates = { USDT = 0.9995, USDC = "1.000000000000000001" }\n'
+        '[limits]\nfleet_daily_loss = 100.10\non_loss = "halt"\n[history]\nmax_mb = 7\n'
+    )
+    before = project.read(tmp_path)
+    assert before.fleet.sums.rates == (("USDC", Decimal("1.000000000000000001")), ("USDT", Decimal("0.9995")))
+    assert before.fleet.limits == (Decimal("100.1"), Decimal(0), "halt")
     monkeypatch.delattr(loader, "load")
     assert project.read(tmp_path) == before
 
