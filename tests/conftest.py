@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests import cases, fleet, scheduling
@@ -21,7 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Give the workers the run id of the process that starts them; say which form this is before tests are
     imported.
+
+    A script's `make test &` hands down an ignored SIGINT, and then no manager that a test starts is
+    interrupted.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     cases.is_long = config.getoption("--long")
     if config.pluginmanager.hasplugin("xdist") and not is_worker(config):
         config.option.testrunuid = fleet.RUN_ID
