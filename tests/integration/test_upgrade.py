@@ -53,7 +53,7 @@ def test_a_good_image_goes_out_one_by_one_and_comes_back(project: Project) -> No
     project.manager("stop", "c")
     before = {each: facts(project, each) for each in "abc"}
     new = new_image(project, f"{GOOD}2")
-    assert "`manager upgrade` renews them: a, b\n" in project.manager("up").out
+    assert "`manager upgrade` upgrades them: a, b\n" in project.manager("up").out
     assert project.manager("upgrade", "--canary", "b", "--dry-run").out.splitlines()[:2] == [
         "canary: b: new image",
         "batch 2: a: new image",
