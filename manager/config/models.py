@@ -214,10 +214,11 @@ class StrategyConfig(Section):
         default=None, description=mark("the maximum position, in the base currency")
     )
     order_quantity: Positive | None = Field(
-        default=None, description=mark(
+        default=None,
+        description=mark(
             "the quantity of one order, in the base currency; without one, max_position divided by the number "
             "of orders"
-        )
+        ),
     )
     quantity: Positive | None = Field(default=None, description=mark("another name of order_quantity"))
     initial_position: NotNegative | None = Field(

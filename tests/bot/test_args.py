@@ -67,7 +67,10 @@ def test_a_quantity_is_computed_from_the_maximum_position() -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("--initial-position=-1", "--initial-position: must not be below 0; --grid-type says which way it is"),
+        (
+            "--initial-position=-1",
+            "--initial-position: must not be below 0; --grid-type says which way it is",
+        ),
         ("--initial-position 1", "--initial-position: only a long or a short grid begins with one"),
         (
             "--initial-position 3 --grid-type short",

@@ -37,7 +37,9 @@ def strategy(store: Store, more: str) -> GridStrategy:
 
 def fill(store: Store, order: Order, qty: str, price: str) -> None:
     trade = f"t{store.ledger.trades}"
-    stored = Fill(trade, f"x{order.client_id}", order.client_id, order.side, D(price), D(qty), D(0), "USDC", 1.0)
+    stored = Fill(
+        trade, f"x{order.client_id}", order.client_id, order.side, D(price), D(qty), D(0), "USDC", 1.0
+    )
     assert store.add_trade(stored, order, PERP)
 
 

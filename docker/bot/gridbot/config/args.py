@@ -90,6 +90,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
         web_token=env.get("BOT_WEB_TOKEN") or None,
         out_of_reach=_float(env.get("GRIDBOT_OUT_OF_REACH") or OUT_OF_REACH_S, "GRIDBOT_OUT_OF_REACH"),
         retry_cap=_float(env.get("GRIDBOT_RETRY_CAP") or RETRY_CAP_S, "GRIDBOT_RETRY_CAP"),
+        others_position=_amount(env.get("GRIDBOT_OTHERS_POSITION"), "GRIDBOT_OTHERS_POSITION"),
         stop_within=_float(env.get("GRIDBOT_STOP_WITHIN") or STOP_WITHIN_S, "GRIDBOT_STOP_WITHIN"),
     )
     _check(settings, given_upper=options.grid_upper is not None, given_lower=options.grid_lower is not None)
@@ -238,6 +239,13 @@ def _int(text: str, name: str) -> int:
         return int(text)
     except ValueError:
         raise ConfigError(f"{name}: {text!r} is not a whole number") from None
+
+
+def _amount(text: str | None, name: str) -> Decimal | None:
+    try:
+        return _decimal(text) if text else None
+    except argparse.ArgumentTypeError as err:
+        raise ConfigError(f"{name}: {err}") from None
 
 
 def _float(text: str | float, name: str) -> float:

@@ -69,6 +69,7 @@ class Settings:
     out_of_reach: float = OUT_OF_REACH_S
     stop_within: float = STOP_WITHIN_S
     retry_cap: float = RETRY_CAP_S
+    others_position: Decimal | None = None
 
     @property
     def is_grid(self) -> bool:
