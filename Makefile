@@ -8,6 +8,8 @@ ARGS :=
 LONG_FORMS := $(addprefix tests/bot/test_,grid.py kill.py ledger.py quotes.py)
 # Most tests wait for an engine: more at once than there are cores.
 WORKERS := $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 3)))
+# What the tests build is then in the engine's cache. A tag of its own: a fleet that runs keeps its image while its code is tested.
+TEST_IMAGE := botfleet-test-bot:checkout
 # A user whom `make engine` has just added to the group docker need not log in again.
 RUN := scripts/in-docker-group.sh
 
@@ -40,7 +42,7 @@ image: $(VENV)/runtime.stamp engine ## build the bot image, if what is in it cha
 test: $(VENV)/dev.stamp ## all tests, on a real engine; ARGS="-k word" for some
 	@scripts/engine.sh --with-compose
 	@scripts/test-tools.sh
-	@$(RUN) $(BIN)/manager build
+	@$(RUN) $(BIN)/manager build --tag $(TEST_IMAGE)
 	@$(RUN) $(BIN)/python -m pytest $(or $(ARGS),-n $(WORKERS))
 
 faults: $(VENV)/dev.stamp ## the long form: faults as often as tests/faults/README.md says, random cases by the thousand; an hour
@@ -82,7 +84,7 @@ $(VENV)/runtime.stamp: requirements.lock pyproject.toml scripts/venv.sh
 	@scripts/venv.sh $(VENV)
 	@echo "installing the packages of requirements.lock into $(VENV)"
 	@$(PIP) install --quiet --require-hashes -r requirements.lock
-	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@scripts/venv.sh --editable $(VENV)
 	@$(BIN)/python -m compileall -q manager
 	@touch $@
 

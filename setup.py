@@ -1,6 +1,8 @@
-"""Puts the files beside manager/ that an installed manager needs into the wheel, below manager/_bundle. All else is in pyproject.toml.
+"""Puts the files beside manager/ that an installed manager needs into the wheel, below manager/_bundle. All
+else is in pyproject.toml.
 
-They are copied when a wheel is built, so that each stands once in the repository. A checkout uses its own files in place.
+They are copied when a wheel is built, so that each stands once in the repository. A checkout uses its own
+files in place.
 """
 
 from __future__ import annotations

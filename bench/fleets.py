@@ -72,12 +72,22 @@ class Fleets:
         pairs: list[tuple[str, Contender, str, Contender, float | None]] = [
             ("up, nothing to do", manager("up"), "compose up -d", compose("up", "-d"), 1.0),
             ("ps", manager("ps"), "compose ps", compose("ps"), bounds),
-            ("ps --json", manager("ps", "--json"), "compose ps --format json",
-             compose("ps", "--format", "json"), bounds),
+            (
+                "ps --json",
+                manager("ps", "--json"),
+                "compose ps --format json",
+                compose("ps", "--format", "json"),
+                bounds,
+            ),
             ("list", manager("list"), "manager ps", manager("ps"), 1.5),
-            ("restart of one", _once_healthy(project, restart), "docker restart",
-             _once_healthy(project, docker_restart), 1.2),
-        ]  # fmt: skip
+            (
+                "restart of one",
+                _once_healthy(project, restart),
+                "docker restart",
+                _once_healthy(project, docker_restart),
+                1.2,
+            ),
+        ]
         for work, ours, against, theirs, limit in pairs:
             with self.findings.row(f"{work}, {size}"):
                 before = project.container_ids()
@@ -118,10 +128,15 @@ class Fleets:
         found = alternating(contenders, self.rounds * QUICK_ROUNDS)
         self.findings.comparisons.append(
             Comparison(
-                "status of one", project.size, found["ours"], "python -c pass", found["bare"], 0.15,
+                "status of one",
+                project.size,
+                found["ours"],
+                "python -c pass",
+                found["bare"],
+                0.15,
                 is_difference=True,
             )
-        )  # fmt: skip
+        )
 
     def _stats(self, project: Project) -> None:
         if project.manager("stats", "--help", any_code=True).code != 0:
@@ -141,9 +156,12 @@ class Fleets:
             ):
                 self._pair("list", project.size, manager("list"), f"{found.name} list", found.list_)
                 self._pair(
-                    "status of one", project.size, manager("status", project.ids[0]), f"{found.name} status of one",
+                    "status of one",
+                    project.size,
+                    manager("status", project.ids[0]),
+                    f"{found.name} status of one",
                     found.status,
-                )  # fmt: skip
+                )
 
     def _residents(self, project: Project) -> None:
         left = peers.processes_in(project.folder)
@@ -157,7 +175,10 @@ class Fleets:
         )
 
     def _count_calls(self, project: Project) -> None:
-        """One run each through a proxy that counts. The last three change the fleet; at the end it is down."""
+        """One run each through a proxy that counts.
+
+        The last three change the fleet; at the end it is down.
+        """
         one = project.ids[0]
         ours = [["ps"], ["list"], ["status", one], ["up"], ["restart", one], ["down"], ["up"]]
         names = ["ps", "list", "status ID", "up, nothing to do", "restart ID", "down", "up from nothing"]
@@ -194,7 +215,10 @@ class Fleets:
 
 @dataclass
 class Contest:
-    """The contenders of `up from nothing`. Each leaves nothing behind; how long its `down` took is kept in `downs`."""
+    """The contenders of `up from nothing`.
+
+    Each leaves nothing behind; how long its `down` took is kept in `downs`.
+    """
 
     project: Project
     api: Api
@@ -279,7 +303,10 @@ def parallelism_table(
         [str(degree), *(f"{found[f'{who} {degree}'].median:.2f} s" for who in ("floor", "manager"))]
         for degree in degrees
     ]
-    words = f"`up` of {size} from nothing. The floor creates and starts through the bare API, best with {best} at once."
+    words = (
+        f"`up` of {size} from nothing. The floor creates and starts through the bare API, best with "
+        f"{best} at once."
+    )
     return Table("Parallelism", ["at once", "the floor", "manager up"], rows, words), best
 
 

@@ -104,14 +104,26 @@ def docker_run(name: str, body: dict[str, Any]) -> list[str]:
     settings = body["HostConfig"]
     ((port, (binding,)),) = settings["PortBindings"].items()
     words = [
-        "docker", "run", "-d", "--pull=never", "--init", "--read-only", f"--name={name}",
-        f"--hostname={body['Hostname']}", f"--user={body['User']}", f"--stop-timeout={body['StopTimeout']}",
-        f"--network={settings['NetworkMode']}", f"--network-alias={body['Hostname']}",
+        "docker",
+        "run",
+        "-d",
+        "--pull=never",
+        "--init",
+        "--read-only",
+        f"--name={name}",
+        f"--hostname={body['Hostname']}",
+        f"--user={body['User']}",
+        f"--stop-timeout={body['StopTimeout']}",
+        f"--network={settings['NetworkMode']}",
+        f"--network-alias={body['Hostname']}",
         f"--publish={binding['HostIp']}:{binding['HostPort']}:{port}",
-        f"--restart={settings['RestartPolicy']['Name']}", f"--pids-limit={settings['PidsLimit']}",
-        f"--memory={settings['Memory']}", f"--memory-swap={settings['MemorySwap']}",
-        f"--cpus={settings['NanoCpus'] / NANO}", f"--log-driver={settings['LogConfig']['Type']}",
-    ]  # fmt: skip
+        f"--restart={settings['RestartPolicy']['Name']}",
+        f"--pids-limit={settings['PidsLimit']}",
+        f"--memory={settings['Memory']}",
+        f"--memory-swap={settings['MemorySwap']}",
+        f"--cpus={settings['NanoCpus'] / NANO}",
+        f"--log-driver={settings['LogConfig']['Type']}",
+    ]
     words += [f"--log-opt={key}={value}" for key, value in settings["LogConfig"]["Config"].items()]
     words += [f"--cap-drop={each}" for each in settings["CapDrop"]]
     words += [f"--security-opt={each}" for each in settings["SecurityOpt"]]

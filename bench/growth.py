@@ -74,15 +74,29 @@ def table(found: Sequence[Point]) -> Table:
     """The points, and what an instance costs at each."""
     rows = [
         [
-            str(each.size), f"{each.up:.2f} s", f"{1000 * each.up / each.size:.0f} ms", f"{each.floor_up:.2f} s",
-            f"{each.ps:.2f} s", f"{each.down:.2f} s", f"{1000 * each.down / each.size:.0f} ms", f"{each.floor_down:.2f} s",
+            str(each.size),
+            f"{each.up:.2f} s",
+            f"{1000 * each.up / each.size:.0f} ms",
+            f"{each.floor_up:.2f} s",
+            f"{each.ps:.2f} s",
+            f"{each.down:.2f} s",
+            f"{1000 * each.down / each.size:.0f} ms",
+            f"{each.floor_down:.2f} s",
             f"{each.peak_mb:.0f} MB",
         ]
         for each in found
-    ]  # fmt: skip
+    ]
     heads = [
-        "N", "up", "each", "floor's up", "ps", "down", "each", "floor's down", "peak memory in up",
-    ]  # fmt: skip
+        "N",
+        "up",
+        "each",
+        "floor's up",
+        "ps",
+        "down",
+        "each",
+        "floor's down",
+        "peak memory in up",
+    ]
     return Table("Growth", heads, rows, _words(found) + "\n\n![growth](growth.svg)")
 
 
@@ -94,12 +108,17 @@ def _words(found: Sequence[Point]) -> str:
     marginal_up = [_slope(a, b, "up") for a, b in ((first, middle), (middle, last))]
     marginal_floor = [_slope(a, b, "floor_up") for a, b in ((first, middle), (middle, last))]
     return (
-        f"One more bot costs `up` {marginal_up[0]:.0f} ms between N = {first.size} and {middle.size} and {marginal_up[1]:.0f} ms"
-        f" between {middle.size} and {last.size}; the bare API {marginal_floor[0]:.0f} and {marginal_floor[1]:.0f} ms. What the"
-        " floor's figure grows by is the engine's own: each start rewrites its firewall rules, which get longer, while the bots"
-        " already started take the CPUs for their first second. What the manager adds on top is the difference of the two:"
+        f"One more bot costs `up` {marginal_up[0]:.0f} ms between N = {first.size} and {middle.size} and "
+        f"{marginal_up[1]:.0f} ms"
+        f" between {middle.size} and {last.size}; the bare API {marginal_floor[0]:.0f} and "
+        f"{marginal_floor[1]:.0f} ms. What the"
+        " floor's figure grows by is the engine's own: each start rewrites its firewall rules, which get"
+        " longer, while the bots"
+        " already started take the CPUs for their first second. What the manager adds on top is the"
+        " difference of the two:"
         f" {1000 * (last.up - last.floor_up) / last.size:.0f} ms a bot at N = {last.size}. `ps` grows by"
-        f" {_slope(first, last, 'ps'):.1f} ms a bot, the reading of its config and of its supervisor's state file."
+        f" {_slope(first, last, 'ps'):.1f} ms a bot, the reading of its config and of its supervisor's "
+        f"state file."
     )
 
 

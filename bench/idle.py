@@ -1,4 +1,6 @@
-"""What an idle instance costs beyond its bot: memory and CPU by part, with the engine's own health check off and on."""
+"""What an idle instance costs beyond its bot: memory and CPU by part, with the engine's own health check
+off and on.
+"""
 
 from __future__ import annotations
 
@@ -170,7 +172,8 @@ def _memory_table(found: dict[str, Part], size: int) -> Table:
     own = found["supervisor"].rss / max(len(found["supervisor"].pids), 1) / 1024
     verdict = "met" if own <= AIM_OF_MEMORY_MB else "missed"
     words = (
-        "RSS counts what processes share in each of them, PSS divides it among them. Aim: a supervisor of at most"
+        "RSS counts what processes share in each of them, PSS divides it among them. Aim: a supervisor of"
+        " at most"
         f" {AIM_OF_MEMORY_MB} MB beyond the bot; it has {own:.1f} MB: {verdict}."
     )
     return Table(f"Memory of an idle instance, {size} up", ["part", "processes", "RSS", "PSS"], rows, words)
@@ -191,9 +194,12 @@ def _cpu_table(without: dict[str, float], with_check: dict[str, float], size: in
     spent = 100 * (without["supervisor"] + without["docker-init"]) / size / window
     verdict = "met" if spent <= AIM_OF_A_CORE else "missed"
     words = (
-        f"Percent of a core an instance, over {window:.0f} s. The supervisor probes every 30 s; the engine's own check is off,"
-        f" or runs every 60 s. dockerd and containerd: what they take more than without this fleet, divided by {size}. Aim: health checking with the"
-        f" engine's check off at most {AIM_OF_A_CORE} % of a core; the supervisor takes {spent:.4f} %: {verdict}."
+        f"Percent of a core an instance, over {window:.0f} s. The supervisor probes every 30 s; the "
+        f"engine's own check is off,"
+        f" or runs every 60 s. dockerd and containerd: what they take more than without this fleet, "
+        f"divided by {size}. Aim: health checking with the"
+        f" engine's check off at most {AIM_OF_A_CORE} % of a core; the supervisor takes {spent:.4f} %: "
+        f"{verdict}."
     )
     heads = ["part", "engine's check off", "engine's check on"]
     return Table(f"CPU of an idle instance, {size} up", heads, rows, words)

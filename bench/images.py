@@ -80,7 +80,10 @@ def _up_until_healthy(project: Project) -> float:
 
 
 def pump(shop: Workshop, api: Api, megabytes: int, rounds: int) -> list[Comparison]:
-    """Seconds to write so much through the supervisor, and straight to the engine's log driver. Raises when a line is lost."""
+    """Seconds to write so much through the supervisor, and straight to the engine's log driver.
+
+    Raises when a line is lost.
+    """
     project = shop.project(1, container__log_max_size_mb=2000)
     project.manager("compose")
     ((name, body),) = floor.bodies(project, api).items()

@@ -97,7 +97,9 @@ class Findings:
 
 
 def alternating(contenders: Mapping[str, Contender], rounds: int) -> dict[str, Samples]:
-    """Every contender once a round, each round in the other order, so that a drift of the machine favours none."""
+    """Every contender once a round, each round in the other order, so that a drift of the machine favours
+    none.
+    """
     found: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds):
         names = list(contenders)

@@ -1,4 +1,6 @@
-"""pm2 and supervisord with the same number of the same bots, where they can be installed, into a temporary folder."""
+"""pm2 and supervisord with the same number of the same bots, where they can be installed, into a temporary
+folder.
+"""
 
 from __future__ import annotations
 

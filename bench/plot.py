@@ -25,7 +25,8 @@ def svg(title: str, x_name: str, y_name: str, lines: Mapping[str, Line]) -> str:
         )
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
+        f'font-size="12">',
         f"<title>{title}</title>",
     ]
     for tick in _ticks(x_max):

@@ -1,4 +1,6 @@
-"""The benchmark's own fleets: a temporary folder, a name and ports nobody else has, and nothing left at the end."""
+"""The benchmark's own fleets: a temporary folder, a name and ports nobody else has, and nothing left at
+the end.
+"""
 
 from __future__ import annotations
 
@@ -160,7 +162,9 @@ class Workshop:
         run([MANAGER, "--project-dir", str(ROOT), "build", *chosen, "--tag", tag])
 
     def clean(self) -> None:
-        """Removes containers, networks, image tags and folders; a second interruption does not keep it from that."""
+        """Removes containers, networks, image tags and folders; a second interruption does not keep it
+        from that.
+        """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         for project in self.projects:

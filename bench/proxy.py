@@ -34,8 +34,8 @@ class Calls:
 
 @contextmanager
 def counting(engine_socket: str, listen_at: Path) -> Iterator[Calls]:
-    """Counts what goes through `listen_at`; DOCKER_HOST=unix://… leads a program there. At the end it goes as an engine does,
-    with every connection that a client has kept open.
+    """Counts what goes through `listen_at`; DOCKER_HOST=unix://… leads a program there. At the end it goes as
+    an engine does, with every connection that a client has kept open.
     """
     calls, clients = Calls(), list[socket.socket]()
     with socket.socket(socket.AF_UNIX) as listener:

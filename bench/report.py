@@ -9,9 +9,10 @@ from bench.measure import Comparison, Findings, Samples, Table
 HEAD = """\
 # Benchmark
 
-Made by `make bench`, not by hand. Side by side in one run on one engine: the same image, the same container settings, the
-order turned round after each round. Each figure is a median, with the smallest and the largest of the rounds in brackets;
-times are those of whole commands, from their start to their end, in seconds. What the rows mean: [README.md](README.md).
+Made by `make bench`, not by hand. Side by side in one run on one engine: the same image, the same container
+settings, the order turned round after each round. Each figure is a median, with the smallest and the largest
+of the rounds in brackets; times are those of whole commands, from their start to their end, in seconds. What
+the rows mean: [README.md](README.md).
 """
 
 

@@ -1,4 +1,6 @@
-"""Runs other programs, each in a process group of its own, so that nothing of it outlives an interrupted benchmark."""
+"""Runs other programs, each in a process group of its own, so that nothing of it outlives an interrupted
+benchmark.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,10 @@ def run(
     codes: Sequence[int] = (0,),
     timeout: float = TIMEOUT_S,
 ) -> Done:
-    """Runs it to its end. Its output goes through a pipe, as for a program that reads it. Raises CommandFailed."""
+    """Runs it to its end.
+
+    Its output goes through a pipe, as for a program that reads it. Raises CommandFailed.
+    """
     words = [str(word) for word in command]
     started = time.perf_counter()
     with subprocess.Popen(

@@ -1,3 +1,3 @@
-"""Runs a fleet of trading bots: one config, one Docker container."""
+"""Run a fleet of trading bots: one config, one Docker container."""
 
 __version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""Everything that can go wrong for a reason of the user's world, each kind with its exit code.
+"""Define the errors that users can cause or meet, each kind with its exit code.
 
 An error's text is a template and its parameters, so that it can be translated where it is shown.
 """
@@ -23,7 +23,7 @@ LOCKED = 7
 
 
 class ManagerError(Exception):
-    """What happened, to what, and what to do next. `exit_code` is what the command ends with."""
+    """Signal what happened, to what, and what to do next. `exit_code` is the command's."""
 
     exit_code = FAILED
 
@@ -36,39 +36,39 @@ class ManagerError(Exception):
 
 
 class UsageError(ManagerError):
-    """The command line asks for something that is not there."""
+    """Signal that the command line asks for something that does not exist."""
 
     exit_code = USAGE
 
 
 class EngineError(ManagerError):
-    """The Docker Engine refused a call."""
+    """Signal that the Docker Engine rejected a call."""
 
 
 class EngineUnreachable(EngineError):
-    """No Docker Engine answers, or it stopped answering."""
+    """Signal that no Docker Engine answers, or that it stopped answering."""
 
     exit_code = NO_ENGINE
 
 
 class EngineSlow(EngineUnreachable):
-    """The Docker Engine is there, and has not answered in time. It may still do what it was asked."""
+    """Signal that the Docker Engine did not answer in time. It may still carry out the call."""
 
 
 class NotFound(EngineError):
-    """The engine has no such container, image or network."""
+    """Signal that the engine has no such container, image or network."""
 
 
 class ImageMissing(ManagerError):
-    """There is no image of the fleet at all, and nothing has been started yet."""
+    """Signal that the fleet has no image at all, and nothing has been started yet."""
 
 
 class NameTaken(EngineError):
-    """The engine already has a container of that name."""
+    """Signal that the engine already has a container of that name."""
 
 
 def refusal(status: int, why: str) -> EngineError:
-    """The engine's answer to a call that it refuses, by its HTTP status and in its words."""
+    """Return the error for a call that the engine rejected, by its HTTP status and message."""
     if status == 404:
         return NotFound("{why}", why=why)
     if status == 409 and "is already in use by container" in why:
@@ -77,20 +77,20 @@ def refusal(status: int, why: str) -> EngineError:
 
 
 class TimedOut(ManagerError):
-    """Something took longer than it was given, or had to be killed."""
+    """Signal that something took longer than its limit, or had to be killed."""
 
     exit_code = TIMED_OUT
 
 
 class Locked(ManagerError):
-    """Another manager changes this fleet."""
+    """Signal that another manager is changing this fleet."""
 
     exit_code = LOCKED
 
 
 @contextmanager
 def writing_to(path: Path) -> Iterator[None]:
-    """What keeps a file from being written, as an error that names it. Raises ManagerError."""
+    """Convert a failed write into an error that names the file. Raises ManagerError."""
     try:
         yield
     except OSError as error:
@@ -98,7 +98,7 @@ def writing_to(path: Path) -> Iterator[None]:
 
 
 class Problem(NamedTuple):
-    """One fault in one file. `path` is the key's, dotted; empty when the whole file is meant."""
+    """Hold one fault of one file. `path`: the key's path, dotted; empty for the whole file."""
 
     file: str
     path: str
@@ -106,16 +106,16 @@ class Problem(NamedTuple):
 
     @classmethod
     def at(cls, file: str, path: str, message: str, /, **params: object) -> Problem:
-        """Return a problem with a translatable message: the template, and what goes into it."""
+        """Return a problem with a translatable message: the template and its parameters."""
         return cls(file, path, Text(message, **params))
 
     @property
     def also(self) -> str:
-        """The second file of a fault that lies between two, which its text names as `other`; empty for a fault of one."""
+        """The other file involved in a conflict, which the text names as `other`; empty if there is none."""
         return str(self.text.params.get("other", ""))
 
     def concerns(self, files: Collection[str]) -> bool:
-        """Whether it is a fault of one of these files, whichever of the two it is reported at."""
+        """Return whether it is a fault of one of these files; a conflict is one of both of its files."""
         return self.file in files or self.also in files
 
     def __str__(self) -> str:
@@ -123,7 +123,7 @@ class Problem(NamedTuple):
 
 
 class ConfigError(ManagerError):
-    """Configs or settings that cannot be used: every problem, not just the first."""
+    """Hold every problem of invalid configs or settings, not just the first."""
 
     exit_code = BAD_CONFIG
 
@@ -136,7 +136,9 @@ class ConfigError(ManagerError):
 
 
 def worst_exit_code(codes: Sequence[int]) -> int:
-    """One exit code for many outcomes: an unreachable engine explains the rest, a kill outranks a failure."""
+    """Return one exit code for many outcomes: an unreachable engine takes precedence, then a kill, then a
+    failure.
+    """
     for code in (BUG, NO_ENGINE, BAD_CONFIG, TIMED_OUT, LOCKED, USAGE, FAILED):
         if code in codes:
             return code

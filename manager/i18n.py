@@ -1,4 +1,4 @@
-"""Which language a person reads. English is the source; catalogues are loaded only when another is asked for."""
+"""Translate messages. English is the source; catalogues are loaded only for other languages."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SOURCE_LANGUAGE = "en"
 LANGUAGES = ("en", "zh-TW")
 
 _language: str | None = None
-"""None until somebody chooses; English until then."""
+"""None until a language is chosen; English until then."""
 
 
 class Text:
-    """A sentence that is translated where it is shown: the English template, and what goes into it.
+    """Hold a message that is translated where it is shown: the English template and its parameters.
 
-    The one value of a message: errors, problems of files and faults of JSON hold one each.
+    All messages use it: errors, problems of files and faults of JSON.
     """
 
     def __init__(self, message: str, /, **params: object) -> None:
@@ -43,7 +43,7 @@ class Text:
 
 
 def language_from(environ: Mapping[str, str]) -> str:
-    """`MANAGER_LANG`, then the locale's variables in POSIX order; `C` and `POSIX` are English."""
+    """Return the language of `MANAGER_LANG`, else of the locale's variables in POSIX order; `C`: English."""
     for name in ("MANAGER_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         value = environ.get(name, "")
         if value:
@@ -52,7 +52,7 @@ def language_from(environ: Mapping[str, str]) -> str:
 
 
 def canonical(tag: str) -> str:
-    """`zh-TW`, `zh_TW.UTF-8`, `zh-Hant` → `zh_TW`; anything we have no catalogue for → `en`."""
+    """Return our tag: `zh-TW`, `zh_TW.UTF-8`, `zh-Hant` → `zh_TW`; `en` if there is no catalogue."""
     base = tag.split(".")[0].split("@")[0].replace("-", "_").lower()
     if base == "zh" or base.startswith("zh_"):
         return "zh_TW"
@@ -60,34 +60,34 @@ def canonical(tag: str) -> str:
 
 
 def is_known(tag: str) -> bool:
-    """Whether a person who asks for this language gets it; any Chinese gets the Chinese we have."""
+    """Return whether there is a catalogue; any Chinese uses our Chinese one."""
     return tag.split(".")[0].replace("-", "_").lower().split("_")[0] in {"en", "zh"}
 
 
 def use(language: str) -> None:
-    """Selects the language of everything printed from now on."""
+    """Select the language of everything printed from now on."""
     global _language
     _language = canonical(language)
 
 
 def language() -> str:
-    """The language in use, as `--lang` and MANAGER_LANG take it."""
+    """Return the language in use, in the format of `--lang` and MANAGER_LANG."""
     return (_language or SOURCE_LANGUAGE).replace("_", "-")
 
 
 def use_environment() -> None:
-    """Selects the language that the environment asks for, unless one was chosen before."""
+    """Select the environment's language, unless one was selected before."""
     if _language is None:
         use(language_from(os.environ))
 
 
 def mark(message: str) -> str:
-    """The message itself: marks for the catalogue what is translated later, through `_` or Text."""
+    """Return the message unchanged: marks it for the catalogue, to be translated later by `_` or Text."""
     return message
 
 
 def _(message: str) -> str:
-    """The message in the selected language; the message itself where no translation exists."""
+    """Return the message in the selected language; the message itself without a translation."""
     if (
         _language in (None, SOURCE_LANGUAGE) or not message
     ):  # a catalogue's header is the translation of nothing

@@ -26,14 +26,17 @@ has_compose() { docker compose version --short 2>/dev/null | grep -qE '^v?([2-9]
 has_buildx() { docker buildx version >/dev/null 2>&1; }
 has_plugins() { has_compose && has_buildx; }
 
+# cli_version COMMAND: nothing where it is not Docker's own, such as podman's or a wrapper that is broken.
+cli_version() { timeout "$ANSWERS_S" "$1" --version 2>/dev/null | sed -n 's/^Docker version \([0-9][^ ,]*\).*/\1/p'; }
+
 # One of the docker commands of this machine builds with BuildKit: from 23 on only with the plugin buildx, before by itself.
 # The rule of `manager build`, which takes the first that can (manager/engine/docker_cli.py).
 can_build() {
   local cli version
   while read -r cli; do
-    version=$("$cli" version --format '{{.Client.Version}}' 2>/dev/null)
+    version=$(cli_version "$cli") || :
     [ -n "$version" ] || continue
-    if ((${version%%.*} < 23)) || "$cli" buildx version >/dev/null 2>&1; then
+    if ((${version%%.*} < 23)) || timeout "$ANSWERS_S" "$cli" buildx version >/dev/null 2>&1; then
       return 0
     fi
   done < <(type -ap docker | awk '!seen[$0]++')
@@ -42,12 +45,10 @@ can_build() {
 older() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
 
 endpoint() {
-  local context=${DOCKER_CONTEXT:-}
-  if [ -n "${DOCKER_HOST:-}" ]; then
-    echo "$DOCKER_HOST"
-  else
-    docker context inspect ${context:+"$context"} --format '{{.Endpoints.docker.Host}}' 2>/dev/null || echo 'the default socket'
-  fi
+  local host=${DOCKER_HOST:-} context=${DOCKER_CONTEXT:-}
+  # It prints an empty line for a context that is not there.
+  [ -n "$host" ] || host=$(docker context inspect ${context:+"$context"} --format '{{.Endpoints.docker.Host}}' 2>/dev/null) || host=
+  echo "${host:-an unknown address}"
 }
 
 say_which() {
@@ -72,6 +73,16 @@ join_group() {
   die "a Docker Engine runs, but $user may not use it. Do: sudo usermod -aG docker $user   then log out and in again"
 }
 
+# Everything below asks the first docker command of PATH, as a person does.
+refuse_what_is_not_docker() {
+  local cli words
+  cli=$(command -v docker) || return 0
+  [ -z "$(cli_version "$cli")" ] || return 0
+  words=$(timeout "$ANSWERS_S" "$cli" --version 2>&1 | tail -n 1) || :
+  die "$cli is not Docker's own command (docker --version says: ${words:-nothing}). Remove it, or put Docker's before it in PATH; \
+podman's is in the package podman-docker"
+}
+
 # What a person has to do where this script must not, or cannot, do it.
 refuse_what_is_not_ours() {
   local why=
@@ -82,6 +93,8 @@ refuse_what_is_not_ours() {
     join_group
   elif [ -n "${DOCKER_HOST:-}" ]; then
     die "nothing answers at DOCKER_HOST=$DOCKER_HOST. Start that engine, or unset DOCKER_HOST"
+  elif [ -n "${DOCKER_CONTEXT:-}" ] && [ "$DOCKER_CONTEXT" != default ]; then
+    die "nothing answers at DOCKER_CONTEXT=$DOCKER_CONTEXT ($(endpoint)). Start that engine, or unset DOCKER_CONTEXT"
   elif command -v docker >/dev/null && [ "$(docker context show 2>/dev/null || echo default)" != default ]; then
     die "the Docker context $(docker context show) does not answer ($(endpoint)). Start that engine, or: docker context use default"
   elif [ "$(uname -s)" != Linux ]; then
@@ -118,7 +131,7 @@ compose_package() {
   fi
 }
 
-is_debian_12() { [ "$(os_release VERSION_CODENAME)" = bookworm ] && [ "$(os_release ID)" = debian ]; }
+is_debian_12() { [ "$(os_release VERSION_CODENAME)" = bookworm ] || [ "$(os_release DEBIAN_CODENAME)" = bookworm ]; }
 
 # Debian 13's Compose and buildx run on Debian 12 as they are. Priority 100: nothing else is ever taken from there.
 add_trixie() {
@@ -251,6 +264,7 @@ if [ -z "${BOTFLEET_IN_GROUP:-}" ]; then
   BOTFLEET_IN_GROUP=yes exec "${0%/*}/in-docker-group.sh" "$0" "$@"
 fi
 
+refuse_what_is_not_docker
 if ! engine_answers; then
   refuse_what_is_not_ours
   command -v dockerd >/dev/null || install_engine

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Brings the catalogues of manager/locale up to date with the source, and compiles them.
+"""Update the catalogues of manager/locale from the source, and compile them.
 
     .venv/bin/python scripts/messages.py
 
-New sentences are added untranslated and listed: translate them in the .po file, then run it again. The compiled .mo files
-are committed, so that an installation needs no Babel; tests/unit/test_i18n.py holds source, .po and .mo together.
+New messages are added untranslated and listed: translate them in the .po file, then run it again. The
+compiled .mo files are committed, so that an installation needs no Babel; tests/unit/test_i18n.py compares
+source, .po and .mo.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ DOMAIN = "manager"
 LANGUAGES = ("zh_TW",)
 
 FUNCTIONS = {"_": 0, "mark": 0, "Text": 0, "Fault": 0, "JsonFault": 0, "at": 2}
-"""Call → which of its arguments is a message. The error classes are found in the source; `at` is `Problem.at`."""
+"""Call → its argument that is a message.
+
+The error classes are found in the source; `at` is `Problem.at`.
+"""
 ERROR_BASE = "ManagerError"
 
 
 def sources() -> dict[str, ast.Module]:
-    """Every module of the package, by its path from the project folder."""
+    """Return every module of the package, by its path from the project folder."""
     return {
         str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8"), str(path))
         for path in sorted(PACKAGE.rglob("*.py"))
@@ -39,21 +43,24 @@ def sources() -> dict[str, ast.Module]:
 
 
 def error_classes(trees: dict[str, ast.Module]) -> set[str]:
-    """The names of all errors whose first argument is a message."""
+    """Return the names of all errors whose first argument is a message."""
     bases = {
         node.name: {base.id for base in node.bases if isinstance(base, ast.Name)}
         for tree in trees.values()
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     }
-    found = {ERROR_BASE}
-    while more := {name for name, parents in bases.items() if parents & found} - found:
-        found |= more
-    return found
+    names = {ERROR_BASE}
+    while more := {name for name, parents in bases.items() if parents & names} - names:
+        names |= more
+    return names
 
 
 def messages(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
-    """(message, file) of everything that is marked for translation. Babel's own extraction misses what is in f-strings."""
+    """Return (message, file) of everything that is marked for translation.
+
+    Babel's own extraction misses messages in f-strings.
+    """
     functions = {**FUNCTIONS, **dict.fromkeys(error_classes(trees), 0)}
     for file, tree in trees.items():
         for node in ast.walk(tree):
@@ -66,7 +73,7 @@ def messages(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
 
 
 def called(function: ast.expr) -> str:
-    """The last name of what is called."""
+    """Return the last name of the called function."""
     match function:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
@@ -74,7 +81,7 @@ def called(function: ast.expr) -> str:
 
 
 def template() -> Catalog:
-    """What the source says, untranslated."""
+    """Return the untranslated message in the source."""
     catalogue = Catalog(project="botfleet", fuzzy=False)
     for message, file in messages(sources()):
         if _has_words(message):
@@ -83,17 +90,17 @@ def template() -> Catalog:
 
 
 def _has_words(message: str) -> bool:
-    """Whether there is anything to translate beside the placeholders."""
+    """Return whether there is anything to translate besides the placeholders."""
     return bool(re.sub(r"\{[^}]*\}", "", message).strip(" :;,"))
 
 
 def po_file(language: str) -> Path:
-    """The catalogue that people edit."""
+    """Return the path of the catalogue that people edit."""
     return PACKAGE / "locale" / language / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 
 def read(language: str) -> Catalog:
-    """The catalogue as it is; an empty one where there is none."""
+    """Return the present catalogue; an empty one without a file."""
     path = po_file(language)
     if not path.exists():
         return _signed(Catalog(locale=language, domain=DOMAIN, project="botfleet", fuzzy=False))
@@ -102,7 +109,7 @@ def read(language: str) -> Catalog:
 
 
 def _signed(catalogue: Catalog) -> Catalog:
-    """The catalogue with a header that says something, and no name."""
+    """Return the catalogue with a complete header, without a person's name."""
     catalogue.header_comment = (
         f"# botfleet's messages in {catalogue.locale_identifier}. scripts/messages.py keeps them."
     )
@@ -112,11 +119,11 @@ def _signed(catalogue: Catalog) -> Catalog:
 
 
 def updated(language: str) -> Catalog:
-    """The catalogue with exactly the messages of the source: kept where translated, none guessed."""
+    """Return the catalogue with exactly the source's messages: translations are kept, none is guessed."""
     old = read(language)
     new = _signed(Catalog(locale=language, domain=DOMAIN, project="botfleet", fuzzy=False))
     new.creation_date = new.revision_date = old.creation_date
-    for message in sorted(template(), key=lambda each: str(each.id)):
+    for message in sorted(template(), key=lambda message: str(message.id)):
         if message.id:
             known = old.get(message.id)
             new.add(message.id, known.string if known else "")
@@ -131,14 +138,14 @@ def as_po(catalogue: Catalog) -> bytes:
 
 
 def as_mo(catalogue: Catalog) -> bytes:
-    """The .mo file's content."""
+    """Return the .mo file's content."""
     stream = BytesIO()
     write_mo(stream, catalogue)
     return stream.getvalue()
 
 
 def untranslated(catalogue: Catalog) -> list[str]:
-    """The messages that have no translation."""
+    """Return the messages without a translation."""
     return [str(message.id) for message in catalogue if message.id and not message.string]
 
 

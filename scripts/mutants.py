@@ -59,7 +59,7 @@ class Mutant(NamedTuple):
 
 def load(path: Path = LIST) -> list[Mutant]:
     """Return all mutants of the list."""
-    return [Mutant(**each) for each in tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]]
+    return [Mutant(**values) for values in tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]]
 
 
 def sweep(file: str, tests: Sequence[str]) -> Iterator[Mutant]:
@@ -136,7 +136,9 @@ def main(words: Sequence[str]) -> int:
         chosen = list(sweep(words[1], words[2:]))
     else:
         chosen = [
-            each for each in load() if not words or any(w in each.name or w in each.file for w in words)
+            mutant
+            for mutant in load()
+            if not words or any(word in mutant.name or word in mutant.file for word in words)
         ]
     for name in SLOW_TO_IMPORT:
         importlib.import_module(name)

@@ -1,11 +1,35 @@
 #!/usr/bin/env bash
-# Makes sure of what some tests need besides an engine: Chromium with its driver, and a clock that can be made to step.
+# Makes sure of what some tests need besides an engine: Chromium with its driver, a clock that can be made to step, and
+# Prometheus with its Alertmanager. These two are only unpacked: their packages would start them as services.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 has_browser() { command -v chromedriver >/dev/null && { command -v chromium || command -v google-chrome; } >/dev/null; }
 has_faketime() { command -v faketime >/dev/null; }
+
+TOOLS=.venv/test-tools
+
+has_prometheus() {
+  PATH=$TOOLS/usr/bin:$PATH command -v promtool >/dev/null &&
+    PATH=$TOOLS/usr/bin:$PATH command -v prometheus-alertmanager >/dev/null
+}
+
+unpack_prometheus() {
+  local folder status=0
+  folder=$(mktemp -d)
+  say "some tests need Prometheus; unpacking Debian's packages into $TOOLS"
+  has_package prometheus || apt_update
+  (cd "$folder" && apt-get -qq download prometheus prometheus-alertmanager >log 2>&1) || status=$?
+  if [ "$status" = 0 ]; then
+    for package in "$folder"/*.deb; do dpkg -x "$package" "$TOOLS"; done
+  else
+    say 'cannot get prometheus and prometheus-alertmanager: the tests that need them will be skipped'
+  fi
+  rm -rf "$folder"
+}
+
+has_prometheus || ! is_debian_like || unpack_prometheus
 
 packages=()
 has_faketime || packages+=(faketime)

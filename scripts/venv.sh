@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Makes the virtual environment .venv, if it is not there or no longer works: with the first Python of this machine that is
-# new enough. With --check it makes nothing, and removes the stamps of one that has to be made again.
+# new enough. With --check it makes nothing, and removes the stamps of one that has to be made again. With --editable it
+# installs the project of the current folder into it.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-check=
-[ "${1:-}" != --check ] || { check=yes; shift; }
+check='' editable=''
+case ${1:-} in
+  --check) check=yes; shift ;;
+  --editable) editable=yes; shift ;;
+esac
 VENV=${1:-.venv}
 OLDEST='3.11'
 
@@ -50,7 +54,31 @@ works() {
   [ -n "$named" ] && [ "$(dirname "$named")" -ef "$VENV/bin" ]
 }
 
-if works; then
+# pip's programs begin with the path of their Python, in quotes that a shell reads where it has a blank or is long.
+make_venv() {
+  "$1" -m venv --clear "$VENV" && "$VENV/bin/pip" --version >/dev/null && return
+  rm -rf "$VENV"
+  [[ $PWD != *[:\"\$\`\\]* && $PWD != *$'\n'* ]] ||
+    die "no virtual environment works in $PWD: its path has one of : \" \$ \` \\ or a line break. Rename that folder, and try again"
+  die "cannot make $PWD/$VENV, see above"
+}
+
+# pip writes the project's path into a file that Python reads in the encoding of the locale, and dies of where that is plain C.
+# Relative to the file, the path is without any letter of the folders above.
+install_editable() {
+  "$VENV/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+  "$VENV/bin/python" - "$VENV" <<'PYTHON'
+import os, pathlib, sys
+
+[link] = pathlib.Path(sys.argv[1]).glob("lib/python3*/site-packages/__editable__.*.pth")
+link.write_text(os.path.relpath(os.path.realpath("."), os.path.realpath(link.parent)) + "\n")
+PYTHON
+}
+
+if [ -n "$editable" ]; then
+  install_editable
+  exit 0
+elif works; then
   exit 0
 elif [ -n "$check" ]; then
   rm -f "$VENV"/*.stamp
@@ -60,4 +88,4 @@ fi
 python=$(find_python)
 need_ensurepip "$python"
 say "making $VENV with $("$python" -V)"
-"$python" -m venv --clear "$VENV"
+make_venv "$python"

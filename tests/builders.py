@@ -135,8 +135,9 @@ def a_situation(
 ) -> PlanInput:
     """A situation from one line an instance.
 
-    Keys: `engine` (the container's state, none for no container), `state` (the verdict), `hash` (its label; the config's
-    is `h1`), `image`, `environment` (changed), `status` (the engine's text), `wish`, `halted`, `port`, `old_port`.
+    Keys: `engine` (the container's state, none for no container), `state` (the verdict), `hash` (its label;
+    the config's is `h1`), `image`, `environment` (changed), `status` (the engine's text), `wish`, `halted`,
+    `port`, `old_port`.
     """
     wanted, containers, statuses, remembered = {}, {}, {}, {}
     for each, facts in instances.items():
@@ -176,7 +177,10 @@ def some_figures(
     memory: int = 0,
     **report: Any,
 ) -> InstanceStats:
-    """One row of `stats` and `top`. `cpu`: None for an instance of which nothing can be measured; `report`: its bot's words."""
+    """One row of `stats` and `top`.
+
+    `cpu`: None for an instance of which nothing can be measured; `report`: its bot's words.
+    """
     container = a_container(instance, labels={labels.MODE: mode, labels.SYMBOL: "SOL_USDC_PERP"})
     view = Instance(instance, Status(state), (), None, container, None, InstanceState())
     used = (

@@ -1,4 +1,6 @@
-"""How many cases a random test takes: few and always the same in `make test`, many and others each time in `make faults`."""
+"""How many cases a random test takes: few and always the same in `make test`, many and others each time in
+`make faults`.
+"""
 
 from __future__ import annotations
 

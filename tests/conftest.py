@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests import cases, fleet, scheduling
@@ -19,7 +21,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the workers the run id of the process that starts them; say which form this is before tests are imported."""
+    """Give the workers the run id of the process that starts them; say which form this is before tests are
+    imported.
+
+    A script's `make test &` hands down an ignored SIGINT, and then no manager that a test starts is
+    interrupted.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     cases.is_long = config.getoption("--long")
     if config.pluginmanager.hasplugin("xdist") and not is_worker(config):
         config.option.testrunuid = fleet.RUN_ID
@@ -32,7 +40,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, and give more time to what shares something dear, and to the long form."""
+    """Begin with what takes longest, and give more time to what shares something dear, and to the long
+    form.
+    """
     items.sort(key=lambda item: scheduling.rank(item.nodeid))
     for item in items:
         if item.get_closest_marker("timeout") is None and (cases.is_long or item.nodeid.startswith(DEAR)):

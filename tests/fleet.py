@@ -1,4 +1,6 @@
-"""A project of its own for each test, on a real engine: own fleet name, ports and folders, removed afterwards."""
+"""A project of its own for each test, on a real engine: own fleet name, ports and folders, removed
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,10 @@ class Project:
     environ: dict[str, str] = field(default_factory=dict)
 
     def add(self, instance: str, port: int | None = 0, *, stem: str | None = None, **sections: Any) -> Path:
-        """Writes a config with quick settings. `port`: an offset from the project's first one, None for no port."""
+        """Writes a config with quick settings.
+
+        `port`: an offset from the project's first one, None for no port.
+        """
         quick = {
             "restart_delay": 1,
             "health_check_interval": 1,
@@ -83,9 +88,14 @@ class Project:
     ) -> Done:
         """Runs the command line in the project; `code` is the exit code it must have (None: any)."""
         done = subprocess.run(
-            self.command(*args), capture_output=True, text=True, timeout=timeout, check=False,
-            cwd=self.folder, env={**os.environ, **self.environ, **(environ or {})},
-        )  # fmt: skip
+            self.command(*args),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=self.folder,
+            env={**os.environ, **self.environ, **(environ or {})},
+        )
         found = Done(done.returncode, done.stdout, done.stderr)
         assert code is None or found.code == code, f"{args} ended with {found.code}\n{found.out}\n{found.err}"
         return found
@@ -95,9 +105,14 @@ class Project:
 
     def docker(self, *args: str, check: bool = True) -> str:
         done = subprocess.run(
-            ["docker", *args], capture_output=True, text=True, check=False, cwd=self.folder, timeout=120,
+            ["docker", *args],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            timeout=120,
             env={**os.environ, **self.environ},
-        )  # fmt: skip
+        )
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
 

@@ -1,6 +1,8 @@
-"""A stand-in for the old system: a folder with configs, databases and logs, and a daemon and bots that really run.
+"""A stand-in for the old system: a folder with configs, databases and logs, and a daemon and bots that really
+run.
 
-The daemon does what the old one was seen to do: it restarts a bot that is stopped alone, and is stopped by SIGTERM.
+The daemon does what the old one was seen to do: it restarts a bot that is stopped alone, and is stopped by
+SIGTERM.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ def stop(*_):
     bot.terminate()
 signal.signal(signal.SIGTERM, stop)
 while not stopping:
-    bot = subprocess.Popen([sys.executable, "run.py", os.path.join("database", instance + ".db"), *sys.argv[4:]])
+    database = os.path.join("database", instance + ".db")
+    bot = subprocess.Popen([sys.executable, "run.py", database, *sys.argv[4:]])
     open(os.path.join(folder, "bot.pid"), "w").write(str(bot.pid))
     bot.wait()
 bot.wait()
@@ -71,7 +74,9 @@ class OldFolder:
         self.records: dict[str, Any] = {}
 
     def add(self, instance: str, config: dict[str, Any], *, stem: str | None = None) -> Path:
-        """A config with a database whose last rows are in its -wal only, two days of logs and a record of a dead daemon."""
+        """A config with a database whose last rows are in its -wal only, two days of logs and a record of
+        a dead daemon.
+        """
         path = self.folder / "config" / "active" / f"{stem or instance}.json"
         path.write_text(json.dumps(config, indent=2))
         self.database(instance)

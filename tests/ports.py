@@ -1,8 +1,9 @@
 """TCP ports that no other test on this machine has: not another worker's, not another checkout's.
 
-The kernel keeps the register. A port is reserved by an abstract socket of its name: one process of a network namespace
-can have it, and it is gone with that process. Ports that something listens on are passed over, and so is the range
-from which outgoing connections get theirs, so that a port is still free when a container asks for it.
+The kernel keeps the register. A port is reserved by an abstract socket of its name: one process of a network
+namespace can have it, and it is gone with that process. Ports that something listens on are passed over, and
+so is the range from which outgoing connections get theirs, so that a port is still free when a container asks
+for it.
 """
 
 from __future__ import annotations

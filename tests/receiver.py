@@ -113,9 +113,12 @@ def watching(project: Project, *args: str) -> Iterator[Watching]:
     log = project.folder.parent / f"watch-{os.urandom(4).hex()}.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            project.command("watch", *args), stdout=stream, stderr=subprocess.STDOUT, cwd=project.folder,
+            project.command("watch", *args),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            cwd=project.folder,
             env={**os.environ, **project.environ},
-        )  # fmt: skip
+        )
     found = Watching(process, log)
     try:
         yield found

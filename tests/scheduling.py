@@ -1,9 +1,9 @@
 """Which worker runs which test, so that waiting and computing overlap and nothing dear is made twice.
 
-Tests on an engine wait most of the time, and each makes all that it needs: they are handed out one by one, the longest
-first. The others compute, and a file of them stays together. The last worker begins with those, all others with the
-engine's: two cores then have something to do while the engine is waited for. Whoever has no more of its own takes the
-others'.
+Tests on an engine wait most of the time, and each makes all that it needs: they are handed out one by one,
+the longest first. The others compute, and a file of them stays together. The last worker begins with those,
+all others with the engine's: two cores then have something to do while the engine is waited for. Whoever has
+no more of its own takes the others'.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-WAITING = ("tests/upgrade/", "tests/faults/", "tests/integration/")
+WAITING = ("tests/upgrade/", "tests/faults/", "tests/integration/", "tests/deploy/")
 TOGETHER = {
     "tests/upgrade/": "a fleet of an earlier commit",
     "tests/faults/test_engine_": "an engine of the tests' own",
@@ -51,6 +51,8 @@ class Spread(LoadScopeScheduling):  # type: ignore[misc]
         super()._assign_work_unit(node)
 
     def _reschedule(self, node: Any) -> None:
-        """Hand out one test ahead, not two: a second one would wait behind the first while another worker has none."""
+        """Hand out one test ahead, not two: a second one would wait behind the first while another worker
+        has none.
+        """
         if not self.workqueue or node.shutting_down or self._pending_of(self.assigned_work[node]) < 2:
             super()._reschedule(node)

@@ -1,13 +1,16 @@
 """The entry point of a bot's container: runs one bot, restarts it, writes its logs, probes its health.
 
-The contract is `docker/README.md`. Only the standard library is used, and as little of it as possible, because each import
-is resident memory in every container of the fleet (`typing` costs 0.6 MB, `dataclasses` 1.5, `http.client` 6).
+The contract is `docker/README.md`. Only the standard library is used, and as little of it as possible,
+because each import is resident memory in every container of the fleet (`typing` costs 0.6 MB, `dataclasses`
+1.5, `http.client` 6).
 
     main                        the lock, the settings, what an earlier life left; then the runner
-    runner, cancel              starts, probes, ends and restarts the bot; cancels the orders of a live one that failed
+    runner, cancel              starts, probes, ends and restarts the bot; cancels the orders of a live one
+    that failed
     policy, health, settings    pure decisions
     reasons, state, status, text     what is written for the manager and the engine
-    halt_mark, environment, report, lock, files, anchor, bot, probe, host, clock, retention    one external resource each
+    halt_mark, environment, report, lock, files, anchor, bot, probe, host, clock, retention    one external
+    resource each
     run, streams, output, dated, journal    where the bot's and our own lines go
     loop                        descriptors, timers and signals
     once                        runs a program that answers a question, instead of a bot

@@ -1,7 +1,7 @@
 """Run `python3 -I -S /opt/botfleet/supervisor ARGUMENTS OF THE BOT`.
 
-Python puts the folder that it runs first in `sys.path`, which would make its modules top-level modules. With the parent
-folder in that place it is the package `supervisor`, as in the tests.
+Python puts the folder that it runs first in `sys.path`, which would make its modules top-level modules. With
+the parent folder in that place it is the package `supervisor`, as in the tests.
 """
 
 import os

@@ -1,7 +1,7 @@
 """The anchor: a tiny process whose pid stays the same through restarts of the bot.
 
-Programs that read `instances.json` ask the kernel whether its pid lives. The bot's own pid changes with each restart, at
-which no manager command runs.
+Programs that read `instances.json` ask the kernel whether its pid lives. The bot's own pid changes with each
+restart, at which no manager command runs.
 """
 
 import contextlib
@@ -13,10 +13,15 @@ from collections.abc import Sequence
 from supervisor.journal import Journal
 
 PROGRAM = "/bin/cat"
-"""Blocks on a pipe until its writer, this supervisor, is gone. 0.3 MB or less; a fork of this process would be several."""
+"""Blocks on a pipe until its writer, this supervisor, is gone.
+
+0.3 MB or less; a fork of this process would be several.
+"""
 MIN_LIFE_S = 5.0
 MAX_QUICK_DEATHS = 3
-"""After so many deaths within that time from the start there is no anchor, for example because there is no such program."""
+"""After so many deaths within that time from the start there is no anchor, for example because there is no
+such program.
+"""
 
 
 class Anchor:
@@ -31,7 +36,10 @@ class Anchor:
         self.pid: int | None = None
 
     def start(self, foreign_fds: Sequence[int]) -> None:
-        """Start the process, unless it runs. It does not inherit `foreign_fds`: it must not hold the instance's lock."""
+        """Start the process, unless it runs.
+
+        It does not inherit `foreign_fds`: it must not hold the instance's lock.
+        """
         if self.pid is not None or self._quick_deaths >= MAX_QUICK_DEATHS:
             return
         read_end, self._pipe = os.pipe2(os.O_CLOEXEC)
@@ -67,7 +75,9 @@ class Anchor:
             self._forget()
 
     def has_died(self) -> bool:
-        """Handle SIGCHLD: return whether the process has died by itself, as when a bot kills whatever it can."""
+        """Handle SIGCHLD: return whether the process has died by itself, as when a bot kills whatever it
+        can.
+        """
         if self.pid is None or os.waitpid(self.pid, os.WNOHANG)[0] == 0:
             return False
         self._forget()

@@ -47,7 +47,10 @@ class Bot:
         self._alive = True
 
     def terminate(self) -> None:
-        """Send SIGTERM to the bot, once. A second one may interrupt its clean-up; its children are its own concern."""
+        """Send SIGTERM to the bot, once.
+
+        A second one may interrupt its clean-up; its children are its own concern.
+        """
         if self._alive and not self.told_to_stop:
             self.told_to_stop = True
             os.kill(self.pid, signal.SIGTERM)
@@ -59,7 +62,10 @@ class Bot:
             self._kill_group()
 
     def reap(self) -> int | None:
-        """Return its exit code, negative for a signal; None while it lives. Kills what is left of its group."""
+        """Return its exit code, negative for a signal; None while it lives.
+
+        Kills what is left of its group.
+        """
         if not self._alive or os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return None
         self._kill_group()  # before it is reaped, since the group's number can be reused afterwards

@@ -1,4 +1,6 @@
-"""Cancels the orders of a live bot that was given up, with the image's own program, until the exchange confirms."""
+"""Cancels the orders of a live bot that was given up, with the image's own program, until the exchange
+confirms.
+"""
 
 import json
 import time
@@ -65,7 +67,9 @@ class OrderCancel:
         self._loop.after("cancel timeout", self._timings.cancel_timeout, self.kill)
 
     def stop(self, timeout: float, on_end: Action) -> None:
-        """Make no further try; call `on_end` when the present one has ended, or was killed after `timeout`."""
+        """Make no further try; call `on_end` when the present one has ended, or was killed after
+        `timeout`.
+        """
         self._loop.cancel("cancel")
         if self._run is None:
             on_end()

@@ -10,7 +10,10 @@ def date_name(wall: float) -> str:
 
 
 def days_before(wall: float, days: int) -> str:
-    """Return the local date `days` days before that of `wall`. Counts from noon, so that daylight saving shifts nothing."""
+    """Return the local date `days` days before that of `wall`.
+
+    Counts from noon, so that daylight saving shifts nothing.
+    """
     now = time.localtime(wall)
     noon = (now.tm_year, now.tm_mon, now.tm_mday - days, 12, 0, 0, 0, 0, -1)
     return time.strftime("%Y-%m-%d", time.localtime(time.mktime(noon)))

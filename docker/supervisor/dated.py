@@ -1,4 +1,7 @@
-"""Log files in one folder per local day. Writing never blocks and never raises: lines that cannot be written are counted."""
+"""Log files in one folder per local day.
+
+Writing never blocks and never raises: lines that cannot be written are counted.
+"""
 
 # ruff: noqa: PTH102
 # (pathlib is 0.8 MB of resident memory)

@@ -16,7 +16,10 @@ REPORT = PREFIX + "REPORT"
 
 
 class BadEnvironmentError(ReasonError):
-    """env.json, or the environment made from it, cannot be used. The reason names the fault and never a value."""
+    """env.json, or the environment made from it, cannot be used.
+
+    The reason names the fault and never a value.
+    """
 
 
 def load(path: str) -> dict[str, str]:

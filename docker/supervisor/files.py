@@ -67,7 +67,9 @@ def rename_over(old: str, new: str) -> None:
 
 
 def move_aside(path: str) -> None:
-    """Remove what is at `path`; a folder that is not empty is renamed instead, since its content may be wanted."""
+    """Remove what is at `path`; a folder that is not empty is renamed instead, since its content may be
+    wanted.
+    """
     with contextlib.suppress(FileNotFoundError):
         try:
             os.unlink(path)

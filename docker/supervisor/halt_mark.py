@@ -16,7 +16,8 @@ _WORDS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 def read(path: str) -> Reason | None:
     """Return the mark as the reason `halted`; None when there is no mark.
 
-    A mark that is empty, cannot be read or has an unknown content counts, because a halt must not depend on its content.
+    A mark that is empty, cannot be read or has an unknown content counts, because a halt must not depend on
+    its content.
     """
     try:
         os.lstat(path)

@@ -50,7 +50,10 @@ class Health:
         self.has_refused = self.has_refused or result.is_refusal
 
     def next_probe_in(self, now: float) -> float:
-        """Return the seconds until the next probe. Probes are quick until the first good one or the end of the start phase."""
+        """Return the seconds until the next probe.
+
+        Probes are quick until the first good one or the end of the start phase.
+        """
         if self.state == "starting":
             return min(self._quick, max(0.0, self._start_phase_ends - now))
         return self._interval

@@ -1,7 +1,7 @@
 """The lock that allows one supervisor per instance.
 
-The lock is a file in the state folder, which the bot can write too. So the supervisor also locks the secrets folder, which is
-mounted read-only: a bot that removes or replaces the file cannot let a second supervisor in.
+The lock is a file in the state folder, which the bot can write too. So the supervisor also locks the secrets
+folder, which is mounted read-only: a bot that removes or replaces the file cannot let a second supervisor in.
 """
 
 # ruff: noqa: PTH208
@@ -29,8 +29,8 @@ class LockedError(OSError):
 class Lock:
     """Holds the lock file of the state folder, and the secrets folder, until the process ends.
 
-    The file's descriptor is inherited by the bot, so that a bot whose supervisor has died still keeps a second bot from
-    starting.
+    The file's descriptor is inherited by the bot, so that a bot whose supervisor has died still keeps a
+    second bot from starting.
     """
 
     def __init__(self, path: str, folder: str) -> None:
@@ -88,12 +88,16 @@ class Lock:
         return list(self._fds)
 
     def other_holders(self) -> list[int]:
-        """Return the other processes that have a lock file open, such as children that a bot left in another session."""
+        """Return the other processes that have a lock file open, such as children that a bot left in
+        another session.
+        """
         wanted = [os.fstat(fd) for fd in self._fds]
         return [int(name) for name in os.listdir("/proc") if name.isdigit() and _holds(name, wanted)]
 
     def kill_leftovers(self, log: Callable[[str], None]) -> None:
-        """Kill children that the last bot left in another session: they hold the inherited lock and may still trade."""
+        """Kill children that the last bot left in another session: they hold the inherited lock and may
+        still trade.
+        """
         for pid in self.other_holders():
             log(f"killing process {pid}, which the last bot left behind")
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -120,7 +124,10 @@ def _lock_file(path: str) -> int:
 
 
 def _lock_folder(path: str) -> int:
-    """Lock a folder, through a descriptor that only this process has. Returns -1 where that is not supported."""
+    """Lock a folder, through a descriptor that only this process has.
+
+    Returns -1 where that is not supported.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:

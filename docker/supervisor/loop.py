@@ -11,7 +11,10 @@ Action = Callable[[], None]
 
 
 class Loop:
-    """Calls actions, one at a time. Timers are in monotonic seconds, so that a stepping clock does not move them."""
+    """Calls actions, one at a time.
+
+    Timers are in monotonic seconds, so that a stepping clock does not move them.
+    """
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()

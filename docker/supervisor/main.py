@@ -148,7 +148,10 @@ class Supervisor:
         self._runner.start()
 
     def _use_time_zone(self) -> None:
-        """Set the time zone of the first log lines. A fault in env.json is reported when the bot is started."""
+        """Set the time zone of the first log lines.
+
+        A fault in env.json is reported when the bot is started.
+        """
         try:
             variables = environment.load(self._paths.env_file)
         except environment.BadEnvironmentError:
@@ -227,7 +230,10 @@ def main(
     timings: Timings | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> int:
-    """Run until stopped, or with BOTFLEET_ONCE until the program has answered. Returns the container's exit code."""
+    """Run until stopped, or with BOTFLEET_ONCE until the program has answered.
+
+    Returns the container's exit code.
+    """
     os.umask(0o027)  # logs, databases and states are for their owner and group
     paths, environ = paths or Paths(), dict(os.environ if environ is None else environ)
     if ONCE in environ:

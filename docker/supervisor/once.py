@@ -1,7 +1,7 @@
 """Runs a program of the image that answers a question on its standard output, instead of a bot.
 
-It gets the bot's environment, credentials included, without the path of the report. It takes no lock and writes no file, so
-that it can run beside a bot.
+It gets the bot's environment, credentials included, without the path of the report. It takes no lock and
+writes no file, so that it can run beside a bot.
 """
 
 import os
@@ -20,7 +20,9 @@ CANNOT_RUN = 2
 
 
 def run(arguments: list[str], paths: Paths, environ: Mapping[str, str]) -> int:
-    """Return the program's exit code; 124 when it was killed after BOTFLEET_ONCE seconds, 2 when it cannot be started."""
+    """Return the program's exit code; 124 when it was killed after BOTFLEET_ONCE seconds, 2 when it cannot
+    be started.
+    """
     try:
         seconds = _seconds(environ[ONCE])
         settings = parse(environ, arguments)

@@ -7,14 +7,17 @@ import time
 from supervisor.loop import WRITE, Action, Loop
 
 MAX_PENDING = 1 << 20  # bytes; beyond it our own lines are left out, they are in daemon.log too
-GAP = b"[supervisor] nobody read this output for a while: %d lines are missing here; the dated log files have them\n"
+GAP = (
+    b"[supervisor] nobody read this output for a while: %d lines are missing here; the dated log files "
+    b"have them\n"
+)
 
 
 class Output:
     """Writes what the reader takes and buffers the rest; its writers pause while something is buffered.
 
-    A reader that takes nothing for `timeout` seconds is gone: an engine that is stopped or replaced while its containers
-    run on. Lines are then dropped and counted until it is back, so that the bot is not blocked.
+    A reader that takes nothing for `timeout` seconds is gone: an engine that is stopped or replaced while its
+    containers run on. Lines are then dropped and counted until it is back, so that the bot is not blocked.
     """
 
     def __init__(self, loop: Loop, fd: int, timeout: float) -> None:
@@ -48,7 +51,10 @@ class Output:
         self._when_empty = action
 
     def flush_until(self, deadline: float) -> None:
-        """Wait for the reader, at most until `deadline` (monotonic). To be called after the loop has stopped."""
+        """Wait for the reader, at most until `deadline` (monotonic).
+
+        To be called after the loop has stopped.
+        """
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
         while self._pending and (left := deadline - time.monotonic()) > 0:

@@ -46,8 +46,9 @@ def decide(
 ) -> tuple[str, Reason]:
     """Return what follows from `ending`, after `in_a_row` restarts without a healthy spell between them.
 
-    That is RESTART, or the terminal state that the bot has reached; and the reason. `spends_budget` is False for a bot that
-    was able to run and said that it cannot work, as during an outage of its exchange: it is restarted without end.
+    That is RESTART, or the terminal state that the bot has reached; and the reason. `spends_budget` is False
+    for a bot that was able to run and said that it cannot work, as during an outage of its exchange: it is
+    restarted without end.
     """
     crash = crash_reason(settings, ending)
     if crash is None:
@@ -90,15 +91,17 @@ def healthy_spell(restart_delay: float, minimum: float) -> float:
 def restart_delay(first: float, count: int, longest: float, seed: str) -> float:
     """Return the seconds before the restart that is number `count` (from 1) without a healthy spell.
 
-    The delay doubles from `first` up to `longest` or `first`, whichever is larger. Up to half of it, or 5 s, is added by
-    `seed`, so that bots that ended together do not come back together.
+    The delay doubles from `first` up to `longest` or `first`, whichever is larger. Up to half of it, or 5 s,
+    is added by `seed`, so that bots that ended together do not come back together.
     """
     delay = min(first * 2.0 ** min(count - 1, 30), max(first, longest))
     return delay + max(delay / 2, min(delay, 5.0)) * _fraction(f"{seed}:{count}")
 
 
 def _fraction(text: str) -> float:
-    """Return a number from 0 to 1 that depends on `text` only (FNV-1a; `random` and `hashlib` are a MB of memory)."""
+    """Return a number from 0 to 1 that depends on `text` only (FNV-1a; `random` and `hashlib` are a MB of
+    memory).
+    """
     value = 0x811C9DC5
     for byte in text.encode("utf-8", "replace"):
         value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF

@@ -82,7 +82,9 @@ def _parameters(raw: dict[str, object]) -> dict[str, object]:
 
 
 def _detail(body: bytes) -> str:
-    """Return what the body of a refusal says: its `reason`, `detail` or `error`, or the first line of a plain text."""
+    """Return what the body of a refusal says: its `reason`, `detail` or `error`, or the first line of a
+    plain text.
+    """
     content = _json_object(body)
     if content is None:
         text = body.partition(b"\n")[0].decode("utf-8", "replace")
@@ -107,7 +109,9 @@ def complete(reply: bytes) -> bool:
 
 
 class Probe:
-    """Sends one request and reads its reply to the end, so that the bot never writes to a closed connection."""
+    """Sends one request and reads its reply to the end, so that the bot never writes to a closed
+    connection.
+    """
 
     def __init__(self, loop: Loop, port: int, timeout: float, report: Report) -> None:
         self._loop = loop

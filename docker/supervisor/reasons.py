@@ -40,17 +40,22 @@ SENTENCES = {
     "degraded": "degraded: {condition}",
     # why there is nothing to run
     "halted": "halted",
-    "instance_missing": "BOTFLEET_INSTANCE is not set: this image is started by the manager or its compose.yaml",
+    "instance_missing": "BOTFLEET_INSTANCE is not set: this image is started by the manager or its"
+    " compose.yaml",
     "setting_not_choice": "{name}: must be one of {choices}, not {value!r}",
     "setting_not_number": "{name}: must be a number from {low:g} to {high:g}, not {value!r}",
     "setting_not_positive": "{name}: must be a number above 0, to {high:g}, not {value!r}",
     "setting_not_whole": "{name}: must be a whole number from {low} to {high}, not {value!r}",
     "setting_not_exit_codes": "{name}: must be exit codes from 0 to 255, comma-separated, not {value!r}",
     "locked": "{path} is held by another supervisor: no second bot is started here",
-    "locked_by": "{path} is held by another supervisor, of container {container}: no second bot is started here",
+    "locked_by": "{path} is held by another supervisor, of container {container}: no second bot is started"
+    " here",
     "cannot_lock": "cannot lock {path}: {error}",
 }
-"""Every code with its sentence. Its placeholders are the code's parameters; `cause` is a reason of its own."""
+"""Every code with its sentence.
+
+Its placeholders are the code's parameters; `cause` is a reason of its own.
+"""
 
 UNSPOKEN = {"halted": ("by", "nonce")}
 """Parameters that are not in the sentence of their code."""

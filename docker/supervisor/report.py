@@ -1,4 +1,6 @@
-"""The bot's last report: taken from the file that the bot replaces, and kept in the state folder for the manager."""
+"""The bot's last report: taken from the file that the bot replaces, and kept in the state folder for the
+manager.
+"""
 
 # (pathlib is 0.8 MB of resident memory)
 
@@ -37,7 +39,9 @@ class ReportKeeper:
 
     @property
     def explains_end(self) -> bool:
-        """Return whether the run has left a last word: a final report, or one of contract 1, which is written at the end."""
+        """Return whether the run has left a last word: a final report, or one of contract 1, which is
+        written at the end.
+        """
         return self._report is not None and (
             "contract" not in self._report or self._report.get("final") is True
         )

@@ -20,7 +20,10 @@ def expired(names: list[str], wall: float, days: int) -> list[str]:
 
 
 def clean(folder: str, wall: float, days: int) -> tuple[list[str], list[str]]:
-    """Remove the expired folders in `folder`. Returns the names removed, and a line for each that cannot be."""
+    """Remove the expired folders in `folder`.
+
+    Returns the names removed, and a line for each that cannot be.
+    """
     removed: list[str] = []
     faults: list[str] = []
     try:

@@ -81,7 +81,8 @@ class BotRunner:
             self._handle_ending(Ending(None, None, cause=cause), [])
         else:
             self._begin(bot)
-        self._watch_files()  # again for the mark: one created since the first look is of a halt that expects no bot
+        # again for the mark: one created since the first look is of a halt that expects no bot
+        self._watch_files()
 
     def stop(self) -> None:
         """Stop the bot and end the loop. Calling it again changes nothing."""
@@ -124,7 +125,9 @@ class BotRunner:
         self._record.anchor_pid = None
 
     def _watch_files(self) -> None:
-        """Look for the bot's report and for a halt mark, once per probe interval while a bot lives or is to be started."""
+        """Look for the bot's report and for a halt mark, once per probe interval while a bot lives or is
+        to be started.
+        """
         if self._run is None and self._record.next_due is None:
             return
         self._loop.after("files", self._settings.health_interval, self._watch_files)

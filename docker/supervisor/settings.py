@@ -35,7 +35,10 @@ class Settings:
 
 
 def parse(environ: Mapping[str, str], arguments: list[str]) -> Settings:
-    """Return the settings of the container's environment and command. Raises SettingsError for the first wrong one."""
+    """Return the settings of the container's environment and command.
+
+    Raises SettingsError for the first wrong one.
+    """
     settings, read = Settings(), _Reader(environ)
     settings.instance = read.text("INSTANCE", "")
     if not settings.instance:
@@ -60,7 +63,10 @@ def parse(environ: Mapping[str, str], arguments: list[str]) -> Settings:
 
 
 class _Reader:
-    """Reads variables by type. An empty one counts as unset, since Compose passes `NAME=` for an unset one."""
+    """Reads variables by type.
+
+    An empty one counts as unset, since Compose passes `NAME=` for an unset one.
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ

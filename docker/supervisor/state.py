@@ -65,12 +65,17 @@ class Record:
 
     @property
     def is_halted(self) -> bool:
-        """Return whether no bot runs because of a halt mark. This is intended, so the engine may call it healthy."""
+        """Return whether no bot runs because of a halt mark.
+
+        This is intended, so the engine may call it healthy.
+        """
         return self.state == "stopped" and self.reason is not None and self.reason["code"] == "halted"
 
     @property
     def is_cancel_confirmed(self) -> bool:
-        """Return whether the exchange has confirmed, perhaps to an earlier supervisor, that no order is left."""
+        """Return whether the exchange has confirmed, perhaps to an earlier supervisor, that no order is
+        left.
+        """
         return self.cancel is not None and self.cancel.get("state") == CANCEL_CONFIRMED
 
     def as_json(self, wall: float, uptime: float) -> dict[str, object]:
@@ -150,7 +155,9 @@ def save(path: str, record: Record, *, durable: bool) -> None:
 
 
 def verdict(state: str, why: str | None, until: float, *, halted: bool = False) -> str:
-    """Return the line for the engine's health check, which is valid until `until` (seconds of /proc/uptime)."""
+    """Return the line for the engine's health check, which is valid until `until` (seconds of
+    /proc/uptime).
+    """
     if state in GOOD or halted:
         return f"ok {until:.0f}\n"
     reason = " ".join((why or "").split())[:300]

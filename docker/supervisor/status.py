@@ -28,7 +28,10 @@ class StatusWriter:
         self.dated_files: dict[str, DatedFile] = {}
 
     def write(self) -> None:
-        """Write both files. A fault is logged once, and the write is tried again at the next change or interval."""
+        """Write both files.
+
+        A fault is logged once, and the write is tried again at the next change or interval.
+        """
         self._loop.after("write status", self.record.health_interval, self.write)
         for name, file in self.dated_files.items():
             file.check()

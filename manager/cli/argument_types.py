@@ -127,3 +127,11 @@ def language(tag: str) -> str:
             _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(i18n.LANGUAGES), value=tag)
         )
     return tag
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """Return host and port of `HOST:PORT` or `PORT`; an IPv6 address stands in brackets."""
+    host, _colon, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65536 or len(port) > 5:
+        raise argparse.ArgumentTypeError(_("must be HOST:PORT, such as 127.0.0.1:9095"))
+    return host.strip("[]") or "127.0.0.1", int(port)

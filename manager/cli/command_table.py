@@ -49,6 +49,12 @@ INSTANCE_ID = option(
     "--instance-id", text=mark("the instance's id; with --config: the id to run it under"), metavar="ID"
 )
 SELECTING = (IDS, CONFIG, INSTANCE_ID)
+METRICS = option(
+    "--metrics",
+    text=mark("also serve metrics for Prometheus at this address, under /metrics"),
+    type=argument_types.listen_address,
+    metavar="HOST:PORT",
+)
 LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
 JSON = flag("--json", text=mark("print JSON"))
 WORST_FIRST = option(
@@ -314,6 +320,28 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ),
             ("top", "top --interval 5"),
         ),
+        "history": Command(
+            "history.history",
+            mark("show what instances earned, day by day, and what happened to them, removed ones too"),
+            (
+                *SELECTING,
+                JSON,
+                FORMAT,
+                option(
+                    "--since",
+                    text=mark("only from then on: 10m, 2h, 3d ago, a local date and time, or RFC 3339"),
+                    type=argument_types.moment,
+                    metavar="TIME",
+                ),
+                flag("--trades", text=mark("print every trade as CSV, for a tax adviser")),
+            ),
+            (
+                "history",
+                "history bp_sol_01 --since 7d",
+                "history --trades --since 2026-01-01 > trades.csv",
+                "history --json",
+            ),
+        ),
         "logs": Command(
             "logs.logs",
             mark("show the bots' output"),
@@ -441,8 +469,8 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                 "run in the foreground: keep instances.json current, restart bots after an"
                 " engine crash, send alerts"
             ),
-            (),
-            ("watch", "install-service"),
+            (METRICS,),
+            ("watch", "watch --metrics 127.0.0.1:9095", "install-service"),
         ),
         "alert test": Command(
             "alert.alert_test",
@@ -454,6 +482,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             "install_service.install_service",
             mark("run `manager watch` as a systemd service that starts at boot"),
             (
+                METRICS,
                 flag("--print", text=mark("only print the unit")),
                 flag("--remove", text=mark("stop the service and remove the unit")),
             ),

@@ -10,11 +10,12 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from manager import __version__
-from manager.config.fleet import Alerts, Fleet
+from manager.config.fleet import Alerts, Fleet, HistoryRules, Limits, Sums
 from manager.config.loaded import LoadedConfigs, LoadedFile
 from manager.config.spec import InstanceSpec, Variable
 from manager.errors import Problem
@@ -47,7 +48,7 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: 
         return
     content = {
         "signature": read_at,
-        "fleet": {**fleet._asdict(), **{name: str(getattr(fleet, name)) for name in PATHS}},
+        "fleet": _plain_fleet(fleet),
         "ids": dict(ids),
         "files": [
             {
@@ -97,10 +98,30 @@ def _stamp(path: Path | os.DirEntry[str]) -> list[Any]:
     return [path.name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
+def _plain_fleet(fleet: Fleet) -> dict[str, Any]:
+    """Convert the settings to plain data for `_fleet`: amounts as text, because JSON's numbers are not
+    exact.
+    """
+    sums, limits = fleet.sums, fleet.limits
+    return {
+        **fleet._asdict(),
+        **{name: str(getattr(fleet, name)) for name in PATHS},
+        "sums": [sums.currency, [[currency, str(rate)] for currency, rate in sums.rates]],
+        "limits": [str(limits.fleet_daily_loss), str(limits.account_daily_loss), limits.on_loss],
+    }
+
+
 def _fleet(raw: dict[str, Any]) -> Fleet:
     first, *others = raw["alerts"]
-    alerts = Alerts(tuple(first), *others)
-    return Fleet(**{**_with_tuples(raw), **{name: Path(raw[name]) for name in PATHS}, "alerts": alerts})
+    currency, rates = raw["sums"]
+    of_fleet, of_account, on_loss = raw["limits"]
+    nested = {
+        "alerts": Alerts(tuple(first), *others),
+        "sums": Sums(currency, tuple((of, Decimal(rate)) for of, rate in rates)),
+        "limits": Limits(Decimal(of_fleet), Decimal(of_account), on_loss),
+        "history": HistoryRules(*raw["history"]),
+    }
+    return Fleet(**{**_with_tuples(raw), **{name: Path(raw[name]) for name in PATHS}, **nested})
 
 
 def _loaded(raw: dict[str, Any]) -> LoadedConfigs:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -53,7 +54,37 @@ class Alerts(NamedTuple):
     message_interval: int = 30
     digest_at: str = "08:00"
     heartbeat: str = ""
-    """An address, or `${NAME}`, that is asked for every minute: who listens there notices that this stopped."""
+    """An address, or `${NAME}`, that is asked for every minute: who listens there notices that this
+    stopped.
+    """
+
+
+class Sums(NamedTuple):
+    """`[sums]` of config/fleet.toml: how amounts of several currencies are added up, which nobody does
+    unasked.
+
+    `rates`: (currency, how much of `currency` one of it is).
+    """
+
+    currency: str = ""
+    rates: tuple[tuple[str, Decimal], ...] = ()
+
+
+class Limits(NamedTuple):
+    """`[limits]` of config/fleet.toml: what may be lost on one day, in the currency of `Sums`; 0 is no
+    limit.
+    """
+
+    fleet_daily_loss: Decimal = Decimal(0)
+    account_daily_loss: Decimal = Decimal(0)
+    on_loss: Literal["alert", "halt"] = "alert"
+
+
+class HistoryRules(NamedTuple):
+    """`[history]` of config/fleet.toml: how much of it `manager watch` keeps."""
+
+    keep_days: int = 730
+    max_mb: int = 256
 
 
 class Fleet(NamedTuple):
@@ -80,6 +111,9 @@ class Fleet(NamedTuple):
     backup_keep: int = 0
     backup_keep_days: int = 0
     alerts: Alerts = Alerts()
+    sums: Sums = Sums()
+    limits: Limits = Limits()
+    history: HistoryRules = HistoryRules()
 
     @property
     def image_name(self) -> str:
@@ -150,9 +184,24 @@ class Fleet(NamedTuple):
         return self.state_dir / "watch.json"
 
     @property
+    def history_file(self) -> Path:
+        """Return the SQLite file of the fleet's history, which `manager watch` writes."""
+        return self.state_dir / "history.db"
+
+    @property
+    def event_spool_file(self) -> Path:
+        """Return the file to which commands append what they did, for the history."""
+        return self.state_dir / "events.jsonl"
+
+    @property
     def export_file(self) -> Path:
         """Return the path of `instances.json`, written for readers of the old system."""
         return self.data_dir / "logs" / "instances.json"
+
+    @property
+    def targets_file(self) -> Path:
+        """Return the file in which Prometheus finds the bots' own metrics."""
+        return self.state_dir / "targets.json"
 
     @property
     def web_host(self) -> str:

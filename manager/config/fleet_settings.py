@@ -9,13 +9,23 @@ import difflib
 import ipaddress
 import re
 import tomllib
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from manager.config import validation_messages
-from manager.config.fleet import DEFAULT_PARALLELISM, DEFAULT_PASSED_VARIABLES, NAME_PATTERN, Alerts, Fleet
+from manager.config.fleet import (
+    DEFAULT_PARALLELISM,
+    DEFAULT_PASSED_VARIABLES,
+    NAME_PATTERN,
+    Alerts,
+    Fleet,
+    HistoryRules,
+    Limits,
+    Sums,
+)
 from manager.config.models import DaemonConfig, Fault, Mode
 from manager.config.variables import is_reference, references, select_variables
 from manager.errors import ConfigError, Problem
@@ -109,6 +119,47 @@ class AlertsTable(_Table):
         return value
 
 
+Amount = Annotated[Decimal, Field(ge=0, le=10**12, strict=False)]
+Rate = Annotated[Decimal, Field(gt=0, le=10**12, strict=False)]
+CURRENCY = re.compile(r"[A-Za-z0-9._-]{1,12}")
+
+
+class SumsTable(_Table):
+    """`[sums]`: see `fleet.Sums`."""
+
+    currency: str = ""
+    rates: dict[str, Rate] = Field(default_factory=dict)
+
+    @field_validator("currency")
+    @classmethod
+    def _valid_currency(cls, value: str) -> str:
+        if value and not CURRENCY.fullmatch(value):
+            raise Fault("must be a currency such as USDC")
+        return value
+
+    @field_validator("rates")
+    @classmethod
+    def _valid_currencies(cls, value: dict[str, Decimal]) -> dict[str, Decimal]:
+        if not all(map(CURRENCY.fullmatch, value)):
+            raise Fault("must name currencies such as USDT")
+        return value
+
+
+class LimitsTable(_Table):
+    """`[limits]`: see `fleet.Limits`."""
+
+    fleet_daily_loss: Amount = Decimal(0)
+    account_daily_loss: Amount = Decimal(0)
+    on_loss: Literal["alert", "halt"] = "alert"
+
+
+class HistoryTable(_Table):
+    """`[history]`: see `fleet.HistoryRules`."""
+
+    keep_days: Annotated[int, Field(ge=2, le=36500)] = HistoryRules().keep_days
+    max_mb: Annotated[int, Field(ge=1, le=100_000)] = HistoryRules().max_mb
+
+
 class FleetFile(_Table):
     """Hold the whole file."""
 
@@ -124,6 +175,9 @@ class FleetFile(_Table):
     container: ContainerTable = ContainerTable()
     backup: BackupTable = BackupTable()
     alerts: AlertsTable = AlertsTable()
+    sums: SumsTable = SumsTable()
+    limits: LimitsTable = LimitsTable()
+    history: HistoryTable = HistoryTable()
     defaults: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("name")
@@ -160,7 +214,12 @@ def load(project_dir: Path, path: Path | None = None) -> tuple[Fleet, dict[str, 
         settings = FleetFile.model_validate(_read(path or project_dir / file, file))
     except ValidationError as error:
         raise ConfigError(validation_messages.problems(file, FleetFile, error)) from error
-    faults = [*_unknown(file, settings), *_leaking(file, settings), *_bad_defaults(file, settings.defaults)]
+    faults = [
+        *_unknown(file, settings),
+        *_leaking(file, settings),
+        *_limits_without_currency(file, settings),
+        *_bad_defaults(file, settings.defaults),
+    ]
     if faults:
         raise ConfigError(faults)
     return _fleet(project_dir, file, settings), settings.defaults
@@ -183,6 +242,9 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         backup_keep=settings.backup.keep,
         backup_keep_days=settings.backup.keep_days,
         alerts=Alerts(**settings.alerts.model_dump(include=set(Alerts._fields))),
+        sums=Sums(settings.sums.currency, tuple(sorted(settings.sums.rates.items()))),
+        limits=Limits(**settings.limits.model_dump(include=set(Limits._fields))),
+        history=HistoryRules(**settings.history.model_dump(include=set(HistoryRules._fields))),
         **settings.container.model_dump(),
     )
 
@@ -212,6 +274,9 @@ def _unknown(file: str, settings: FleetFile) -> list[Problem]:
         (settings.container, "container."),
         (settings.alerts, "alerts."),
         (settings.backup, "backup."),
+        (settings.sums, "sums."),
+        (settings.limits, "limits."),
+        (settings.history, "history."),
     )
     for table, prefix in tables:
         for key in table.model_extra or {}:
@@ -235,6 +300,18 @@ def _leaking(file: str, settings: FleetFile) -> list[Problem]:
         for index, url in enumerate(settings.alerts.urls)
         for name, _default in references(url)
         if select_variables(settings.variables, {name: "set"})
+    ]
+
+
+def _limits_without_currency(file: str, settings: FleetFile) -> list[Problem]:
+    """Reject a limit whose currency nobody has said."""
+    limits = settings.limits
+    if settings.sums.currency or not (limits.fleet_daily_loss or limits.account_daily_loss):
+        return []
+    return [
+        Problem.at(
+            file, "sums.currency", "is required for [limits]: it is the currency that losses are counted in"
+        )
     ]
 
 

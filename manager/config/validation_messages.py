@@ -61,7 +61,9 @@ def unknown_keys(file: str, value: BaseModel, prefix: str = "") -> Iterator[Prob
 
 
 def misspelt_keys(file: str, value: BaseModel, prefix: str) -> Iterator[Problem]:
-    """Yield a problem for each unknown key that is nearly a known one: what it was meant to say would not be traded."""
+    """Yield a problem for each unknown key that is nearly a known one: what it was meant to say would not
+    be traded.
+    """
     known = {_plain(name): name for name in type(value).model_fields}
     for key in value.model_extra or {}:
         if near := difflib.get_close_matches(_plain(key), known, n=1, cutoff=MISSPELT):
@@ -85,9 +87,12 @@ def _stray(file: str, path: str, value: BaseModel, key: str) -> Problem | None:
             file, path, "is ignored: only strategy_config.{key} is traded, and it is not set", key=key
         )
     return Problem.at(
-        file, path, "is ignored: {value} of strategy_config.{key} is traded",
-        value=f"{traded:g}" if isinstance(traded, float) else traded, key=key,
-    )  # fmt: skip
+        file,
+        path,
+        "is ignored: {value} of strategy_config.{key} is traded",
+        value=f"{traded:g}" if isinstance(traded, float) else traded,
+        key=key,
+    )
 
 
 def _problem(file: str, model: type[BaseModel], detail: ErrorDetails) -> Problem:

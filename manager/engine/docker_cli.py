@@ -15,8 +15,12 @@ from manager.util import bundle
 ANSWERS_S = 30  # an engine that is busy removing fifty containers answers within a few seconds
 FIRST_WITHOUT_BUILDKIT = 23
 """From this version on, BuildKit is in the plugin buildx; older commands include it."""
+DOCKERS_OWN = re.compile(r"Docker version (\d[^ ,]*)")
 OS_RELEASE = Path("/etc/os-release")
 DOCKER_CE_RECORD = Path("/var/lib/dpkg/info/docker-ce-cli.list")
+
+
+DEBIAN, BOOKWORM, UBUNTU = "debian", "bookworm", "ubuntu"
 
 
 def builder() -> str:
@@ -27,7 +31,7 @@ def builder() -> str:
     """
     first = ""
     for command in commands(os.environ.get("PATH", os.defpath)):
-        version = _answer(command, "version", "--format", "{{.Client.Version}}")
+        version = _version(command)
         if not version:
             continue
         if major(version) < FIRST_WITHOUT_BUILDKIT or _answer(command, "buildx", "version"):
@@ -58,16 +62,46 @@ def commands(path: str) -> Iterator[str]:
 
 def buildx_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
     """Return how to install buildx on the distribution that /etc/os-release describes."""
-    family = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
+    family = _family(release)
     if is_docker_ce:
         return Text("Install it (apt-get install docker-buildx-plugin)")
-    if release.get("ID") == "debian" and release.get("VERSION_ID") == "12":
+    if family == BOOKWORM:
         return Text(
             "Debian 12 has no package for it, but its own docker builds without it: apt-get install docker.io"
         )
-    if family & {"debian", "ubuntu"}:
+    if family:
         return Text("Install it (apt-get install docker-buildx)")
     return Text("Install the plugin docker-buildx with your system's package manager")
+
+
+def compose_remedy(release: Mapping[str, str], is_docker_ce: bool) -> Text:
+    """Return how to install Compose v2 on the distribution that /etc/os-release describes."""
+    family = _family(release)
+    if is_docker_ce:
+        return Text("install it (apt-get install docker-compose-plugin)")
+    if family == BOOKWORM:
+        return Text(
+            "Debian 12 has no package for it; `{command}` adds Debian 13's",
+            command=f"{bundle.engine_script()} --with-compose",
+        )
+    if family:
+        package = "docker-compose-v2" if family == UBUNTU else "docker-compose"
+        return Text("install it (apt-get install {package})", package=package)
+    return Text("install the plugin docker-compose with your system's package manager")
+
+
+def _family(release: Mapping[str, str]) -> str:
+    """Return the distribution whose packages are used here; empty if it is neither Debian nor Ubuntu nor
+    derived from them.
+    """
+    family = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
+    if UBUNTU in family:
+        return UBUNTU
+    if DEBIAN not in family:
+        return ""
+    codenames = {release.get("VERSION_CODENAME"), release.get("DEBIAN_CODENAME")}
+    is_12 = BOOKWORM in codenames or (release.get("ID"), release.get("VERSION_ID")) == (DEBIAN, "12")
+    return BOOKWORM if is_12 else DEBIAN
 
 
 def os_release(path: Path = OS_RELEASE) -> dict[str, str]:
@@ -94,14 +128,18 @@ def major(version: str) -> int:
     return int(number.group()) if number else 0
 
 
-def _answer(*command: str) -> str:
-    """Return a command's output; empty if it fails.
-
-    `docker version` shows its client even without an engine.
+def _version(command: str) -> str:
+    """Return a docker command's version; empty if it is not Docker's own, such as podman's, which builds
+    for another engine.
     """
+    found = DOCKERS_OWN.match(_answer(command, "--version"))
+    return found.group(1) if found else ""
+
+
+def _answer(*command: str) -> str:
+    """Return a command's output; empty if it fails or hangs."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWERS_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, ValueError, subprocess.TimeoutExpired):
         return ""
-    is_version = command[1] == "version"
-    return done.stdout.strip() if done.returncode == 0 or is_version else ""
+    return done.stdout.strip() if done.returncode == 0 else ""

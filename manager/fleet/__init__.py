@@ -1,13 +1,16 @@
 """Describe the fleet as it is: configs, containers, supervisors and desired states → one snapshot.
 
-project, session, selection                         the project folder; one run of the manager; the chosen
-instances observe, snapshot, instance, status                 one observation of the fleet, and what follows
-from it doing, condition_messages                           what a bot is doing, and how urgent it is
-bot_report, amounts                                 what a bot reports of its trading, and how it is formatted
-supervisor_state, env_file                          the files that an instance's container reads and writes
-supervisor_messages, supervisor_sentences           supervisors' reasons: by codes, and the sentences of old
-ones state_file, upgrade_records, import_records         what only the manager knows halt_mark, start_lock
-what prevents bots from being started; starts in progress display, status_json
-output for users and programs instances_json, instances_json_refresh              the export for programs of
-the old system lock, host, old_daemon, old_daemon_guard            the host, and who else works on it
+project, session, selection                project folder; one run of the manager; the chosen instances
+observe, snapshot, instance, status        one observation of the fleet, and what follows from it
+doing, condition_messages                  what a bot is doing, and how urgent it is
+bot_report, amounts                        what a bot reports of its trading, and how it is formatted
+supervisor_state, env_file                 the files that an instance's container reads and writes
+supervisor_messages, supervisor_sentences  supervisors' reasons: by codes, and the sentences of old ones
+state_file, upgrade_records                what only the manager knows
+import_records                             what was imported from the old system
+event_spool                                what commands did, for the history
+halt_mark, start_lock                      what prevents bots from being started; starts in progress
+display, status_json                       output for users and programs
+instances_json, instances_json_refresh     the export for programs of the old system
+lock, host, old_daemon, old_daemon_guard   the host, and who else works on it
 """

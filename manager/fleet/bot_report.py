@@ -54,6 +54,8 @@ class Report(NamedTuple):
     fees: Decimal | None = None
     funding: Decimal | None = None
     last_fill: float | None = None
+    run_began: float | None = None
+    """When the run began that P&L and trades are of; it goes on through restarts."""
 
     @property
     def is_artificial(self) -> bool:
@@ -111,6 +113,7 @@ def parse_report(raw: Mapping[str, Any]) -> Report:
         fees=_amount(raw.get("fees")),
         funding=_amount(raw.get("funding")),
         last_fill=_time(raw.get("last_fill")),
+        run_began=_time(raw.get("run_began")),
     )
 
 

@@ -227,12 +227,14 @@ def is_final(state_dir: Path) -> bool:
 
 
 def reset(state_dir: Path) -> None:
-    """Clear what a user's start clears: a final state, restart counts, the old report. Raises ManagerError.
+    """Clear what a user's start clears: a final state and the restart counts. Raises ManagerError.
 
-    A final state must not reappear after a power failure: the supervisor would not start the bot.
+    The bot's last report stays, marked as that of an earlier run, until the new run writes its first. A final
+    state must not reappear after a power failure: the supervisor would not start the bot.
     """
     before = read(state_dir)
-    for name in (STATE_FILE, REPORT_FILE):
+    names = (STATE_FILE,) if _keep_as_previous(state_dir / REPORT_FILE) else (STATE_FILE, REPORT_FILE)
+    for name in names:
         path = state_dir / name
         try:
             _put_away(path)
@@ -242,6 +244,25 @@ def reset(state_dir: Path) -> None:
             ) from error
     if before is not None and before.state in FINAL:
         atomic_file.sync_folder(state_dir)
+
+
+def _keep_as_previous(path: Path) -> bool:
+    """Mark the kept report as an earlier run's, as the supervisor does at each start. Whether that is done.
+
+    What it says of orders goes: it must not be taken for what the next run leaves. A report that was no
+    supervisor's copy (of contract 1) says nothing of whose it is, and one that cannot be marked on a full
+    disk would pass for the new run's.
+    """
+    try:
+        kept = _read(path)
+        if not isinstance(kept, dict) or not isinstance(kept.get("report"), dict):
+            return False
+        marked = {**kept, "previous_run": True}
+        marked.pop("open_orders_left", None)
+        atomic_file.replace_bytes(path, json.dumps(marked).encode() + b"\n", 0o644, durable=False)
+    except (OSError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _put_away(path: Path) -> None:

@@ -2,8 +2,10 @@
 through ops.
 
 stats/      what instances use, and what their bots report
+history/   what they earned and did, also those that are gone
 logs/       the bots' output
 doctor/     checks of machine, engine and project
 top/        the fleet full-screen
+metrics/    what Prometheus reads of `watch`
 watch/      alerts, and recovery after an engine crash
 """

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
+from manager.config.fleet import Fleet
 from manager.errors import EngineUnreachable, ManagerError, writing_to
-from manager.fleet import halt_mark, instances_json, instances_json_refresh, lock
+from manager.fleet import event_spool, halt_mark, instances_json, instances_json_refresh, lock
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.selection import require_known
@@ -272,9 +273,28 @@ def _carry_out(
     context = prepare.gather(session, snapshot, todo, held)
     on_event(ActionsStarted(todo))
     try:
-        return refused + execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
+        outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
     finally:
         on_event(ActionsEnded())
+    note_outcomes(snapshot.project.fleet, change.command, outcomes)
+    return refused + outcomes
+
+
+def note_outcomes(fleet: Fleet, command: str, outcomes: Sequence[Outcome[Action]]) -> None:
+    """Leave what was done for the history. Raises nothing."""
+    event_spool.note(
+        fleet,
+        [
+            event_spool.happened(
+                command,
+                outcome.action.instance,
+                outcome.action.kind,
+                outcome.error or outcome.action.cause,
+                is_done=outcome.error is None,
+            )
+            for outcome in outcomes
+        ],
+    )
 
 
 def _to_wait_for(

@@ -110,7 +110,7 @@ def name_instance(session: Session, files: Sequence[str], wanted: str) -> None:
         )
     file = snapshot.project.specs[present].config_file
     _require_free_id(wanted, file, snapshot)
-    save_state(snapshot.project.fleet, lambda memory: memory.with_id(file, wanted))
+    save_state(snapshot.project.fleet, lambda state: state.with_id(file, wanted))
 
 
 def _require_free_id(instance: str, file: str, snapshot: FleetSnapshot) -> None:

@@ -23,7 +23,7 @@ from manager.errors import (
     ManagerError,
     worst_exit_code,
 )
-from manager.fleet import bot_report, halt_mark, instances_json_refresh, lock, supervisor_state
+from manager.fleet import bot_report, event_spool, halt_mark, instances_json_refresh, lock, supervisor_state
 from manager.fleet.bot_report import Position
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection, no_instance
@@ -175,12 +175,21 @@ def _halt(
         unsaved = None
     instances_json_refresh.write(halted.snapshot, lambda why: on_event(Warned(why)))
     outcomes = sorted(outcomes_of(halted, chosen, answers), key=lambda outcome: outcome.instance)
+    event_spool.note(fleet, [_event(outcome) for outcome in outcomes])
     return Result(
         halted.snapshot,
         outcomes,
         unsaved and (again.error or marked.error or unsaved),
         None if halted.is_complete else starts.error(),
     )
+
+
+def _event(outcome: HaltOutcome) -> event_spool.SpooledEvent:
+    """Return what the history keeps of it, after everything is stopped."""
+    left = "?" if outcome.left is None else str(outcome.left)
+    what = f"halt, {left} orders left" if outcome.mode == "live" else "halt"
+    error = outcome.stopped.error if outcome.stopped is not None else None
+    return event_spool.happened("halt", outcome.instance, what, error, is_done=outcome.is_down)
 
 
 def chosen_instances(selection: Selection, snapshot: FleetSnapshot) -> list[str]:
@@ -212,7 +221,7 @@ def _remember(snapshot: FleetSnapshot, chosen: Sequence[str], ran: set[str]) -> 
     """
     down = [instance for instance in chosen if instance not in ran]
     try:
-        desired_state.save_state(snapshot.project.fleet, lambda memory: memory.with_halted(ran, down))
+        desired_state.save_state(snapshot.project.fleet, lambda state: state.with_halted(ran, down))
     except ManagerError as error:
         return error
     return None

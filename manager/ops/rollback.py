@@ -97,7 +97,7 @@ def restore_old(
         instance: RejectedRevision(records[instance].config_hash, records[instance].image_id, why[instance])
         for instance in (action.instance for action in todo)
     }
-    desired_state.save_state(snapshot.project.fleet, lambda memory: memory.with_refused(rejected))
+    desired_state.save_state(snapshot.project.fleet, lambda state: state.with_refused(rejected))
     context = prepare.gather(session, snapshot, todo, held, records)
     outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
     fleet = snapshot.project.fleet

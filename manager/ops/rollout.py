@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from manager.errors import FAILED, OK, TIMED_OUT, ConfigError, ManagerError, worst_exit_code
-from manager.fleet import instances_json_refresh, lock, upgrade_records
+from manager.fleet import event_spool, instances_json_refresh, lock, upgrade_records
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection, require_known
 from manager.fleet.session import Session
@@ -216,6 +216,9 @@ class _Rollout:
         self, kind: RolloutKind, instance: str, cause: Text | ManagerError, error: ManagerError | None = None
     ) -> None:
         self._outcomes[instance] = Outcome(RolloutAction(kind, instance, cause), error=error)
+        if kind != "leave":
+            done = event_spool.happened("upgrade", instance, kind, error or cause, is_done=error is None)
+            event_spool.note(self._fleet, [done])
 
     def _note_failed(self, instance: str, why: Text | ManagerError) -> None:
         self._note("upgrade", instance, why, ManagerError("{why}", why=why))
@@ -336,9 +339,9 @@ class _Rollout:
             self._on_event(Ready(instance))
             self._note("upgrade", instance, Text("ready"))
         self._save({instance: self.records[instance]._replace(phase="done") for instance in ready})
-        memory = self._snapshot.project.fleet_state
+        state = self._snapshot.project.fleet_state
         accepted: dict[str, RejectedRevision | None] = {
-            instance: None for instance in ready if memory.of(instance).refused
+            instance: None for instance in ready if state.of(instance).refused
         }
         desired_state.save_state(self._fleet, lambda present: present.with_refused(accepted))
 

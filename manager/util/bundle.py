@@ -27,6 +27,11 @@ def engine_command() -> str:
             return "make engine"
     except OSError:  # the folder is gone
         pass
+    return engine_script()
+
+
+def engine_script() -> str:
+    """Return the command that runs scripts/engine.sh, from any folder."""
     import shlex  # only for an error
 
     return f"bash {shlex.quote(str(folder() / 'scripts' / 'engine.sh'))}"

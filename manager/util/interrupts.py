@@ -1,4 +1,4 @@
-"""Take Ctrl-C as a note instead of an exception, while work is under way that must not end half done."""
+"""Record Ctrl-C instead of raising an exception, during work that must not be interrupted."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from types import FrameType
 def note_interrupts(note: Callable[[], object]) -> Iterator[None]:
     """Call `note` at SIGINT instead of raising KeyboardInterrupt anywhere.
 
-    An exception could come between two statements of the caller, such as the starts of two threads. A handler that the
-    program has set itself still runs, and what it raises is dropped. Other threads than the main one get no signals.
+    An exception could occur between two statements of the caller, such as the starts of two threads. A
+    handler set by the program still runs, and its exceptions are dropped. Other threads than the main one get
+    no signals.
     """
     previous = signal.getsignal(signal.SIGINT)
     if current_thread() is not main_thread() or not callable(previous):  # ignored, or set outside Python

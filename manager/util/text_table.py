@@ -1,4 +1,4 @@
-"""Text in columns: how wide it is on a terminal, and which columns a narrow one gets. Pure."""
+"""Lay out text in columns: widths on a terminal, and the columns that fit a narrow one. Pure."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from manager.i18n import _
 
 GAP = 2
-"""Between two columns."""
+"""Cells between two columns."""
 
 NOTE_ROOM = 30
-"""What a note is given before a less important column goes; below it a sentence becomes a tower of words."""
+"""Minimum note width before a less important column is dropped."""
 
 LEAST_ROOM = 8
-"""On a terminal that is narrower than anybody's."""
+"""Absolute minimum width."""
 
 INDENT = 4
-"""Of a note that stands below its row, because beside it there is no room at all."""
+"""Indentation of a note below its row, if there is no room beside it."""
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -30,10 +30,10 @@ Item = TypeVar("Item")
 
 
 class Column(Generic[Item]):
-    """One column of a table, which is chosen by its name.
+    """Define one column of a table, which is chosen by its name.
 
-    `heading` is translated where it is shown. `priority`: the highest gives way first on a narrow terminal; 0 never does.
-    `order` gives what rows are sorted by, where they can be; None for an item that comes last in any case.
+    `heading` is translated when shown. `priority`: on a narrow terminal the highest is dropped first; 0 never
+    is. `order` returns the sort key of rows; None for an item that always comes last.
     """
 
     __slots__ = ("align", "cell", "heading", "name", "order", "priority")
@@ -59,14 +59,13 @@ Columns = Sequence[Column[Item]]
 
 
 class Table(NamedTuple):
-    """The heads' line, and the lines of each row."""
+    """Hold the line of headings, and the lines of each row."""
 
     head: str
     rows: list[list[str]]
 
     @property
     def text(self) -> str:
-        """All of it."""
         return "\n".join([self.head, *(line for lines in self.rows for line in lines)])
 
 
@@ -81,22 +80,23 @@ def cells(columns: Columns[Item], item: Item) -> list[str]:
 
 
 def width(text: str) -> int:
-    """The terminal columns that a text takes: Chinese signs take two, colours and combining marks none."""
+    """Return the terminal cells of a text: Chinese characters take two, colours and combining marks none."""
     if text.isascii() and text.isprintable():
         return len(text)
     return sum(map(_sign_width, COLOUR.sub("", text)))
 
 
 def plain(heads: Row, rows: Sequence[Row]) -> Table:
-    """Return a table of every column, as wide as it must be."""
+    """Return a table of every column, as wide as necessary."""
     widths = _widths(heads, rows)
     return Table(_line(heads, widths), [[_line(row, widths)] for row in rows])
 
 
 def fitted(columns: Columns[Item], items: Iterable[Item], limit: int, keep: Sequence[bool]) -> Table:
-    """Return a table within `limit` columns of a terminal, whose last column is the note.
+    """Return a table within `limit` cells, whose last column is the note.
 
-    Columns give way by their priority. A note is shortened only in rows that `keep` does not name: there it is wrapped.
+    Columns are dropped by priority. A note is shortened only in rows that are not in `keep`: there it is
+    wrapped.
     """
     heads, rows = headings(columns), [cells(columns, item) for item in items]
     widths = _widths(heads, rows)
@@ -125,7 +125,7 @@ def fitted(columns: Columns[Item], items: Iterable[Item], limit: int, keep: Sequ
 
 
 def fitting(columns: Columns[Item], widths: Mapping[str, int], room: int | None) -> list[Column[Item]]:
-    """Return the columns that fit into so many cells (None: all). `widths`: what each needs, by name."""
+    """Return the columns that fit into so many cells (None: all). `widths`: the width of each, by name."""
     shown = list(columns)
     while room is not None and sum(widths[column.name] + GAP for column in shown) - GAP > room:
         first = max(shown, key=lambda column: column.priority, default=None)
@@ -136,13 +136,13 @@ def fitting(columns: Columns[Item], widths: Mapping[str, int], room: int | None)
 
 
 def padded(text: str, room: int, align: Literal["left", "right"] = "left") -> str:
-    """Return the text in so many columns of a terminal."""
+    """Return the text padded to so many cells."""
     space = " " * (room - width(text))
     return space + text if align == "right" else text + space
 
 
 def wrapped(text: str, room: int) -> list[str]:
-    """The text in lines of at most `room` columns, broken at spaces where there are any."""
+    """Return the text in lines of at most `room` cells, broken at spaces if there are any."""
     lines, line = [], ""
     for word in text.split(" "):
         longer = f"{line} {word}" if line else word
@@ -160,7 +160,7 @@ def wrapped(text: str, room: int) -> list[str]:
 
 
 def cut(text: str, room: int) -> str:
-    """The text, or its beginning and `…` where it is wider than `room` columns."""
+    """Return the text, or its beginning and `…` if it is wider than `room` cells."""
     return text if width(text) <= room else f"{_beginning(text, room - 1)}…"
 
 
@@ -179,7 +179,7 @@ def _line(cells: Row, widths: Sequence[int]) -> str:
 
 
 def _beginning(text: str, room: int) -> str:
-    """As much of the text as fits; one sign at least."""
+    """Return as much of the text as fits, at least one character."""
     used = 0
     for index, sign in enumerate(text):
         used += _sign_width(sign)

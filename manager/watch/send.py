@@ -1,7 +1,7 @@
-"""Sends an alert for a `manager watch` that was started before its code moved to monitor/watch.
+"""Send an alert for a `manager watch` that was started before its code moved to monitor/watch.
 
-A resident goes on running through `git pull` and starts `python -m manager.watch.send` for each alert: without this name
-its alerts would be lost until somebody started it again.
+It continues to run after `git pull` and starts `python -m manager.watch.send` for each alert: without this
+module its alerts would be lost until it is restarted.
 """
 
 import sys

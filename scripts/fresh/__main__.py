@@ -96,7 +96,10 @@ class Fresh:
             trees.remove(root.parent)
 
     def _binds(self, row: Row) -> dict[Path, tuple[str, str]]:
-        """Return what the machine sees of this one: {path here: (path there, mode)}. Downloads are shared, results never."""
+        """Return what the machine sees of this one: {path here: (path there, mode)}.
+
+        Downloads are shared, results never.
+        """
         binds = {path: (str(path), "ro") for path in self.inherited.binds}
         home = f"/home/{machine.USER}" if row.has_sudo_user else "/root"
         downloads, wheels = (
@@ -135,7 +138,9 @@ def _chosen(names: list[str]) -> list[Row]:
 
 
 def _locked() -> int:
-    """Keep other runs off this machine for as long as this one lives: each would sweep away the other's network."""
+    """Keep other runs off this machine for as long as this one lives: each would sweep away the other's
+    network.
+    """
     file = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

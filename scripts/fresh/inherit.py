@@ -1,6 +1,8 @@
-"""Finds this machine's way to packages, so that a fresh machine can go it: mirror, proxies, certificates, pip's configuration.
+"""Finds this machine's way to packages, so that a fresh machine can go it: mirror, proxies, certificates,
+pip's configuration.
 
-Nothing here knows a host or a folder by name. A proxy or a mirror that listens on the loopback of this machine is not reachable.
+Nothing here knows a host or a folder by name. A proxy or a mirror that listens on the loopback of this
+machine is not reachable.
 """
 
 from __future__ import annotations
@@ -16,9 +18,16 @@ from pathlib import Path
 PROXIES = {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"}
 CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "BOTFLEET_CA")
 PIP_VARIABLES = {
-    "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_TRUSTED_HOST", "PIP_PROXY",
-    "PIP_CONSTRAINT", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES",
-}  # fmt: skip
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_NO_INDEX",
+    "PIP_TRUSTED_HOST",
+    "PIP_PROXY",
+    "PIP_CONSTRAINT",
+    "PIP_DEFAULT_TIMEOUT",
+    "PIP_RETRIES",
+}
 PIP_FILES = ("/etc/xdg/pip/pip.conf", "/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
 OWN_CAS = Path("/usr/local/share/ca-certificates")
 CA_IN_ROW = "/etc/machine-ca.pem"
@@ -29,7 +38,10 @@ LOCAL_RESOLVER = re.compile(r"^nameserver\s+(127\.|::1)", re.MULTILINE)
 
 @dataclass
 class Inherited:
-    """What a fresh machine gets from this one. `binds` are folders and files of packages, mounted read-only."""
+    """What a fresh machine gets from this one.
+
+    `binds` are folders and files of packages, mounted read-only.
+    """
 
     environ: dict[str, str] = field(default_factory=dict)
     binds: set[Path] = field(default_factory=set)
@@ -111,7 +123,9 @@ def _read_apt(inherited: Inherited) -> None:
 
 
 def _local_paths(value: str) -> set[Path]:
-    """Return the folders and files of this machine that a setting names; of a simple index, the folder around it."""
+    """Return the folders and files of this machine that a setting names; of a simple index, the folder
+    around it.
+    """
     paths = set()
     for word in value.split():
         path = Path(word.removeprefix("file://"))

@@ -1,7 +1,8 @@
 """Boots a root file system in namespaces of its own, runs commands in it, and takes it away without a trace.
 
-Its pid 1 ends with its stdin, which this process holds: however this process ends, the kernel ends all that runs on the
-machine, and with the last process go its mounts and its network. What can stay behind is swept at the next start.
+Its pid 1 ends with its stdin, which this process holds: however this process ends, the kernel ends all that
+runs on the machine, and with the last process go its mounts and its network. What can stay behind is swept at
+the next start.
 """
 
 from __future__ import annotations
@@ -55,8 +56,11 @@ class Machine:
         ]
         self._init = subprocess.Popen(
             [*_in_groups(self._procs), *unshare, str(HERE / "init.sh"), str(self._root), str(list_of_binds)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
         try:
             assert self._init.stdout is not None
             word, _space, pid = self._init.stdout.readline().partition(" ")
@@ -78,10 +82,18 @@ class Machine:
         self._power_off()
 
     def run(
-        self, *command: str, folder: str = "/", user: bool = False, login: bool = True,
-        output: int | IO[bytes] = subprocess.PIPE, timeout: float = 600,
-    ) -> subprocess.CompletedProcess[bytes]:  # fmt: skip
-        """Run a command as root, or as the sudo user. Without `login` that user has the groups of a shell opened before `make up`."""
+        self,
+        *command: str,
+        folder: str = "/",
+        user: bool = False,
+        login: bool = True,
+        output: int | IO[bytes] = subprocess.PIPE,
+        timeout: float = 600,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command as root, or as the sudo user.
+
+        Without `login` that user has the groups of a shell opened before `make up`.
+        """
         home, path = (f"/home/{USER}", USER_PATH) if user else ("/root", ROOT_PATH)
         name, number = (USER, str(USER_ID)) if user else ("root", "0")
         groups = "--init-groups" if login else f"--groups={number}"
@@ -95,12 +107,31 @@ class Machine:
             "TERM": "dumb",
         }
         arguments = [
-            *_in_groups(self._procs), "nsenter", f"--target={self._pid}",
-            "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--root", "--wd",
-            "setpriv", f"--reuid={number}", f"--regid={number}", groups,
-            "env", "-i", *(f"{key}={value}" for key, value in (environ | dict(self._environ)).items()),
-            "bash", "-c", 'cd "$1" && shift && exec "$@"', "bash", folder, *command,
-        ]  # fmt: skip
+            *_in_groups(self._procs),
+            "nsenter",
+            f"--target={self._pid}",
+            "--mount",
+            "--pid",
+            "--net",
+            "--uts",
+            "--ipc",
+            "--cgroup",
+            "--root",
+            "--wd",
+            "setpriv",
+            f"--reuid={number}",
+            f"--regid={number}",
+            groups,
+            "env",
+            "-i",
+            *(f"{key}={value}" for key, value in (environ | dict(self._environ)).items()),
+            "bash",
+            "-c",
+            'cd "$1" && shift && exec "$@"',
+            "bash",
+            folder,
+            *command,
+        ]
         stderr = subprocess.STDOUT if output is not subprocess.PIPE else subprocess.PIPE
         return subprocess.run(
             arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=stderr, timeout=timeout, check=False

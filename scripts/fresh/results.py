@@ -26,7 +26,9 @@ def has_changes(checkout: Path) -> bool:
 
 
 def passed(file: Path, tree: str, steps: set[str]) -> list[Done]:
-    """Return the steps of a run in which the row passed with these files; none where it did not, or did less."""
+    """Return the steps of a run in which the row passed with these files; none where it did not, or did
+    less.
+    """
     try:
         record = json.loads(file.read_text())
         if record["tree"] == tree and steps <= record["steps"].keys():

@@ -9,7 +9,9 @@ RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
 
 @dataclass(frozen=True)
 class Row:
-    """One machine: a release, what is on it beside the README's git, make and python3, and where the project lies."""
+    """One machine: a release, what is on it beside the README's git, make and python3, and where the
+    project lies.
+    """
 
     name: str
     suite: str

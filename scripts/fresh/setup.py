@@ -13,9 +13,15 @@ from scripts.fresh.rows import Row
 PLUGINS = Path("usr/local/lib/docker/cli-plugins")
 BARE = Path("srv/botfleet.git")
 APT_INSTALL = (
-    "env", "DEBIAN_FRONTEND=noninteractive",
-    "apt-get", "-qy", "-o", "Dpkg::Use-Pty=0", "--no-install-recommends", "install",
-)  # fmt: skip
+    "env",
+    "DEBIAN_FRONTEND=noninteractive",
+    "apt-get",
+    "-qy",
+    "-o",
+    "Dpkg::Use-Pty=0",
+    "--no-install-recommends",
+    "install",
+)
 
 
 def before_boot(row: Row, root: Path, checkout: Path, docker: tuple[Path, Path] | None) -> None:

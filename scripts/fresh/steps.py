@@ -112,9 +112,13 @@ class Newcomer:
         self._note(f"$ {words}")
         start = self._log.tell()
         done = self._machine.run(
-            *command, folder=self._folder, user=self._row.has_sudo_user, login=login,
-            output=self._log, timeout=SECONDS.get(words, OTHER_SECONDS),
-        )  # fmt: skip
+            *command,
+            folder=self._folder,
+            user=self._row.has_sudo_user,
+            login=login,
+            output=self._log,
+            timeout=SECONDS.get(words, OTHER_SECONDS),
+        )
         self._log.seek(start)
         said = self._log.read().decode(errors="replace")
         if done.returncode:

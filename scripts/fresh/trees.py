@@ -20,7 +20,9 @@ CLI_PACKAGES = ("docker-cli", "docker-compose")
 
 
 def pristine(suite: str, base: Path, inherited: inherit.Inherited) -> Path:
-    """Return the tree of a release with what the README asks for and nothing else; made where it is missing or old."""
+    """Return the tree of a release with what the README asks for and nothing else; made where it is
+    missing or old.
+    """
     tree = base / "trees" / suite
     if tree.is_dir() and time.time() - tree.stat().st_mtime < OLDEST_TREE_S:
         return tree
@@ -35,14 +37,24 @@ def pristine(suite: str, base: Path, inherited: inherit.Inherited) -> Path:
     log = base / "logs" / f"tree-{suite}.log"
     with log.open("wb") as output:
         _run(
-            ["env", f"WGETRC={settings}", "debootstrap", "--variant=minbase", f"--include={','.join(README_ASKS_FOR)}",
-             suite, str(part), *([mirror] if mirror else [])],
-            output, log,
-        )  # fmt: skip
+            [
+                "env",
+                f"WGETRC={settings}",
+                "debootstrap",
+                "--variant=minbase",
+                f"--include={','.join(README_ASKS_FOR)}",
+                suite,
+                str(part),
+                *([mirror] if mirror else []),
+            ],
+            output,
+            log,
+        )
         mirror = mirror or (part / "etc/apt/sources.list").read_text().split()[1]
         security = f"{mirror.rstrip('/')}-security"
         (part / "etc/apt/sources.list").write_text(
-            f"deb {mirror} {suite} main\ndeb {mirror} {suite}-updates main\ndeb {security} {suite}-security main\n"
+            f"deb {mirror} {suite} main\ndeb {mirror} {suite}-updates main\ndeb {security} "
+            f"{suite}-security main\n"
         )
         (part / "etc/hostname").write_text("fresh\n")
         (part / "etc/hosts").write_text("127.0.0.1 localhost fresh\n::1 localhost\n")
@@ -62,8 +74,10 @@ def packages(tree: Path) -> list[str]:
     """Return the names of the packages that are installed in a tree."""
     done = subprocess.run(
         ["dpkg-query", f"--admindir={tree}/var/lib/dpkg", "-W", "-f", "${Package}\\n"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return sorted(set(done.stdout.split()))
 
 
@@ -82,7 +96,8 @@ def remove(folder: Path) -> None:
 def plain_docker(base: Path, suite: str, *, with_compose: bool) -> tuple[Path, Path]:
     """Return a docker command that needs buildx and has no plugin, and where a plugin compose for it is.
 
-    The command is this machine's own static one, where it has one of a fitting version, else that of a Debian package.
+    The command is this machine's own static one, where it has one of a fitting version, else that of a Debian
+    package.
     """
     folder = base / "docker-cli"
     command, compose = folder / "usr/bin/docker", folder / "usr/libexec/docker/cli-plugins/docker-compose"
@@ -95,7 +110,9 @@ def plain_docker(base: Path, suite: str, *, with_compose: bool) -> tuple[Path, P
 
 
 def _unpack(base: Path, suite: str, folder: Path) -> None:
-    """Take the docker command and Compose out of the packages of CLI_SUITE, with the apt of a tree of `suite`."""
+    """Take the docker command and Compose out of the packages of CLI_SUITE, with the apt of a tree of
+    `suite`.
+    """
     remove(folder)
     tree = folder.with_suffix(".tree")
     remove(tree)

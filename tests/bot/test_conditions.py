@@ -43,6 +43,7 @@ REPORT_KEYS = {
     "funding",
     "trades",
     "last_fill",
+    "run_began",
 }
 QUICK = FAST | {"GRIDBOT_OUT_OF_REACH": "0.3", "GRIDBOT_RETRY_CAP": "0.6"}
 FUNDS = RefusalError("INSUFFICIENT_FUNDS", "Insufficient funds")

@@ -33,15 +33,23 @@ def serving() -> Iterator[str]:
     """Serve until the block ends; yield the registry's name, as image names begin with it."""
     layer = an_archive()
     packed = gzip.compress(layer, mtime=0)
-    config = json.dumps({
-        "architecture": "amd64", "os": "linux", "config": {"Labels": {"from": "the registry"}},
-        "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]}, "history": [],
-    }).encode()  # fmt: skip
-    manifest = json.dumps({
-        "schemaVersion": 2, "mediaType": MANIFEST,
-        "config": {"mediaType": CONFIG, "size": len(config), "digest": _digest(config)},
-        "layers": [{"mediaType": LAYER, "size": len(packed), "digest": _digest(packed)}],
-    }).encode()  # fmt: skip
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Labels": {"from": "the registry"}},
+            "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
+            "history": [],
+        }
+    ).encode()
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {"mediaType": CONFIG, "size": len(config), "digest": _digest(config)},
+            "layers": [{"mediaType": LAYER, "size": len(packed), "digest": _digest(packed)}],
+        }
+    ).encode()
     blobs = {_digest(each): each for each in (packed, config, manifest)}
     over = threading.Event()
 

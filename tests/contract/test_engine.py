@@ -67,8 +67,9 @@ def test_names_of_images_come_and_go(world: World, engine: Engine) -> None:
     for tag in ("rollback-1", "rollback-2", "local"):
         engine.tag(engine.image(world.image)["Id"], world.name, tag)
     assert sorted(engine.tags(f"{world.name}:rollback-*")) == [
-        f"{world.name}:rollback-1", f"{world.name}:rollback-2",
-    ]  # fmt: skip
+        f"{world.name}:rollback-1",
+        f"{world.name}:rollback-2",
+    ]
     engine.untag(f"{world.name}:rollback-1")
     engine.untag(f"{world.name}:rollback-1")  # gone already, which is no error
     assert engine.tags(f"{world.name}:rollback-*") == [f"{world.name}:rollback-2"]
@@ -288,8 +289,10 @@ def test_logs_come_with_stream_and_time(world: World, engine: Engine) -> None:
     engine.stop(container, 20)
     frames = list(engine.logs(container))
     assert sorted((stream, frame.partition(b" ")[2]) for stream, frame in frames) == [
-        ("stderr", b"wrong\n"), ("stdout", b"one\n"), ("stdout", b"two\n"),
-    ]  # fmt: skip
+        ("stderr", b"wrong\n"),
+        ("stdout", b"one\n"),
+        ("stdout", b"two\n"),
+    ]
     assert all(frame.startswith(b"20") for _stream, frame in frames)
     assert [stream for stream, _frame in engine.logs(container, streams=["stderr"])] == ["stderr"]
     assert len(list(engine.logs(container, tail=1))) == 1
@@ -303,8 +306,10 @@ def test_logs_are_followed(world: World, engine: Engine) -> None:
     container = world.running()
     following = engine.logs(container, follow=True)
     assert sorted(next(following)[1].partition(b" ")[2] for _line in range(3)) == [
-        b"one\n", b"two\n", b"wrong\n",
-    ]  # fmt: skip
+        b"one\n",
+        b"two\n",
+        b"wrong\n",
+    ]
     engine.stop(container, 20)
     assert list(following) == []
 

@@ -1,7 +1,8 @@
 """The ways to an engine. Another way joins the suite by an entry in WAYS: all tests then run against it too.
 
-A way is a context manager that yields a `World`: an engine to ask, and the image that containers are made from there. The two
-programs below are all that the suite has containers run; a stand-in may know them by their text.
+A way is a context manager that yields a `World`: an engine to ask, and the image that containers are made
+from there. The two programs below are all that the suite has containers run; a stand-in may know them by
+their text.
 """
 
 from __future__ import annotations

@@ -53,7 +53,9 @@ class Inline(Thread):
 
 
 class CtrlC:
-    """A person's Ctrl-C, pressed in the middle of a call, while another one waits in `wait` to go on after it."""
+    """A person's Ctrl-C, pressed in the middle of a call, while another one waits in `wait` to go on after
+    it.
+    """
 
     def __init__(self) -> None:
         self._is_other_there, self._is_noted = Event(), Event()

@@ -17,7 +17,9 @@ from tests.fleet import Project, eventually
 
 
 def add(project: Project, instance: str, port: int | None, how: str = "well", **sections: Any) -> None:
-    """The config of a bot that lives as `how` says (bot/run.py); its symbol is its own, so that it can be counted."""
+    """The config of a bot that lives as `how` says (bot/run.py); its symbol is its own, so that it can be
+    counted.
+    """
     metadata = {"strategy": how, "symbol": symbol(project, instance), **sections.pop("metadata", {})}
     project.add(instance, port, metadata=metadata, **sections)
 
@@ -35,16 +37,22 @@ def tell(project: Project, instance: str, word: str) -> None:
 
 
 def pids(project: Project, instance: str) -> list[int]:
-    """The host pids of all processes that run this instance's bot, whatever container or engine they are in."""
+    """The host pids of all processes that run this instance's bot, whatever container or engine they are
+    in.
+    """
     return [pid for found, pid in _running() if found == symbol(project, instance)]
 
 
 def said(project: Project, container: str) -> str:
     """Everything a container has printed."""
     done = subprocess.run(
-        ["docker", "logs", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, **project.environ}, check=False,
-    )  # fmt: skip
+        ["docker", "logs", container],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **project.environ},
+        check=False,
+    )
     return done.stdout
 
 

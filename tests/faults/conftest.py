@@ -1,4 +1,6 @@
-"""Faults on a real engine: a bot that misbehaves on demand, projects that use it, and a table of what held."""
+"""Faults on a real engine: a bot that misbehaves on demand, projects that use it, and a table of what
+held.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from tests.fleet import Project, a_project, built, project_name
 from tests.receiver import Receiver, a_receiver
 
 SETTINGS = 'bot_dir = "its-own"\n'
-"""Any bot but the bundled one: exchanges and strategies are free words, and a strategy is how this one misbehaves."""
+"""Any bot but the bundled one: exchanges and strategies are free words, and a strategy is how this one
+misbehaves.
+"""
 OFFLINE_PORT = 25900
 """Of configs that are never started: nothing asks whether it is free."""
 
@@ -36,7 +40,9 @@ Note = Callable[[str, str, int, str], None]
 
 @pytest.fixture
 def note(request: pytest.FixtureRequest) -> Note:
-    """note(fault, how it is made, how many times, what held): a line of the table, written when it has held."""
+    """note(fault, how it is made, how many times, what held): a line of the table, written when it has
+    held.
+    """
 
     def add(fault: str, how: str, times: int, held: str) -> None:
         request.node.user_properties.append((ROW, (fault, how, times, held)))
@@ -83,7 +89,9 @@ def own_engine(fault_image: str) -> Iterator[OwnEngine]:
 
 @pytest.fixture
 def engine(own_engine: OwnEngine) -> OwnEngine:
-    """An engine that may be stopped and killed; it runs when a test begins, however the last one has ended."""
+    """An engine that may be stopped and killed; it runs when a test begins, however the last one has
+    ended.
+    """
     own_engine.start()
     return own_engine
 

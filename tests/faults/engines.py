@@ -1,7 +1,7 @@
 """An engine of a test's own, in a network namespace of its own: to be stopped, frozen and killed. Needs root.
 
-The machine's engine is never touched. A second dockerd in the same network namespace would quarrel with it over docker0
-and the firewall.
+The machine's engine is never touched. A second dockerd in the same network namespace would quarrel with it
+over docker0 and the firewall.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class OwnEngine:
         return {"DOCKER_HOST": self.host}
 
     def start(self) -> None:
-        """Starts it, again perhaps, and waits until it answers. On a busy machine dockerd gives up waiting for its containerd."""
+        """Starts it, again perhaps, and waits until it answers.
+
+        On a busy machine dockerd gives up waiting for its containerd.
+        """
         deadline = time.monotonic() + STARTS_S
         process = None
         while not self.answers():
@@ -58,13 +61,26 @@ class OwnEngine:
         log = (self.folder / "log").open("ab")
         process = subprocess.Popen(
             [
-                "nsenter", f"--net=/var/run/netns/{self.namespace}", "dockerd",
-                "--host", self.host, "--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec",
-                "--pidfile", str(self._pid_file), "--containerd-namespace", self.namespace,
-                "--containerd-plugins-namespace", f"{self.namespace}-plugins",
+                "nsenter",
+                f"--net=/var/run/netns/{self.namespace}",
+                "dockerd",
+                "--host",
+                self.host,
+                "--data-root",
+                f"{self.folder}/data",
+                "--exec-root",
+                f"{self.folder}/exec",
+                "--pidfile",
+                str(self._pid_file),
+                "--containerd-namespace",
+                self.namespace,
+                "--containerd-plugins-namespace",
+                f"{self.namespace}-plugins",
             ],
-            stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
         log.close()
         return process
 
@@ -105,8 +121,11 @@ class OwnEngine:
     def everything_said(self, container: str) -> str:
         done = subprocess.run(
             ["docker", "--host", self.host, "logs", container],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
         return done.stdout
 
     def load(self, image: str) -> None:
@@ -124,7 +143,9 @@ class OwnEngine:
         return self.folder / "pid"
 
     def _all(self) -> list[int]:
-        """dockerd, containerd, the shims, and every process in its containers: told by their folders and their parents."""
+        """dockerd, containerd, the shims, and every process in its containers: told by their folders and
+        their parents.
+        """
         children: dict[int, list[int]] = {}
         found = []
         for process in Path("/proc").glob("[0-9]*"):

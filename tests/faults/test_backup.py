@@ -1,4 +1,6 @@
-"""Backups under load: whatever is being written, each is sound and holds every row committed before it began."""
+"""Backups under load: whatever is being written, each is sound and holds every row committed before it
+began.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,8 @@ def test_backups_of_databases_that_are_written(
         "backups of databases that are written",
         "a bot in its container, a WAL writer at full speed, a writer without WAL",
         times,
-        f"every copy passes integrity_check and holds every row committed before ({dict(kinds)}); slowest commit: {slowest}",
+        f"every copy passes integrity_check and holds every row committed before ({dict(kinds)}); slowest "
+        f"commit: {slowest}",
     )
 
 

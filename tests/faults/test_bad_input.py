@@ -1,6 +1,8 @@
-"""Bad input of every kind: no traceback, no hang, no write outside the data folder, and a code that says whose fault it is.
+"""Bad input of every kind: no traceback, no hang, no write outside the data folder, and a code that says
+whose fault it is.
 
-In this process for speed, through the same `main` that the `manager` script calls; some of it in real processes too.
+In this process for speed, through the same `main` that the `manager` script calls; some of it in real
+processes too.
 """
 
 from __future__ import annotations
@@ -101,11 +103,52 @@ def outside(project: Project) -> set[tuple[str, int, int]]:
 
 
 NASTY_TEXTS = [
-    "", " ", ".", "..", "../x", "../../../../etc/passwd", "/etc/passwd", "/", "~", "logs/../../x", "logs//x", "logs/./x", "a/b",
-    "\0", "a\0b", "\n", "\x1b[31m", "{0.__class__}", "{value}", "%s%n", "$(id)", "`id`", "${", "${}", "${A", "${A:-${B}}",
-    "${PATH}", "-", "--json", "-rf", "é", "名", "\u202e", "\ud800", "\U0001f600", "x" * 64, "x" * 100_000, "NaN", "Infinity", "null",
-    "fleet.json", "instances.json", "con", "A" * 63, "logs/" + "x/" * 90 + "y",
-]  # fmt: skip
+    "",
+    " ",
+    ".",
+    "..",
+    "../x",
+    "../../../../etc/passwd",
+    "/etc/passwd",
+    "/",
+    "~",
+    "logs/../../x",
+    "logs//x",
+    "logs/./x",
+    "a/b",
+    "\0",
+    "a\0b",
+    "\n",
+    "\x1b[31m",
+    "{0.__class__}",
+    "{value}",
+    "%s%n",
+    "$(id)",
+    "`id`",
+    "${",
+    "${}",
+    "${A",
+    "${A:-${B}}",
+    "${PATH}",
+    "-",
+    "--json",
+    "-rf",
+    "é",
+    "名",
+    "\u202e",
+    "\ud800",
+    "\U0001f600",
+    "x" * 64,
+    "x" * 100_000,
+    "NaN",
+    "Infinity",
+    "null",
+    "fleet.json",
+    "instances.json",
+    "con",
+    "A" * 63,
+    "logs/" + "x/" * 90 + "y",
+]
 numbers = st.one_of(
     st.integers(-(10**40), 10**40),
     st.floats(allow_nan=True),
@@ -132,9 +175,12 @@ SECTIONED = a_config(
     "one", 25990, daemon_config={"log_dir": "logs/one", "db_path": "database/one.db", "restart_delay": 1}
 )
 LEGACY: dict[str, Any] = {
-    "python_path": "python3", "web_port": 25991, "max_restart_attempts": 3, "environment": {"TZ": "UTC"},
+    "python_path": "python3",
+    "web_port": 25991,
+    "max_restart_attempts": 3,
+    "environment": {"TZ": "UTC"},
     "bot_args": ["--exchange", "backpack", "--symbol", "SOL"],
-}  # fmt: skip
+}
 
 
 @st.composite
@@ -163,11 +209,30 @@ def encoded(value: Any) -> bytes:
 
 whole = json.dumps(SECTIONED)
 RAW = [
-    b"", b"\xef\xbb\xbf" + whole.encode(), whole.encode("utf-16"), whole.encode("utf-32"), whole.encode()[:-1], whole.encode() * 2,
-    whole.replace("a grid", "\xe9").encode("latin-1"), b"[" * 200_000, b'{"a":' * 50_000, b"\0" * 1000, b"null", b"[]", b'"x"', b"0",
-    b'{"metadata": {}, "metadata": {}}', b'{"a": NaN}', b'{"a": 1e999}', b'{"a": ' + b"9" * 5000 + b"}", b"\xff" * 100,
-    b'{"metadata": "' + b"x" * 10_000_000 + b'"}', whole.encode() + b" " * 10_000_000, b'{"a": "\\ud800"}', b'{"a": "\\u0000"}',
-]  # fmt: skip
+    b"",
+    b"\xef\xbb\xbf" + whole.encode(),
+    whole.encode("utf-16"),
+    whole.encode("utf-32"),
+    whole.encode()[:-1],
+    whole.encode() * 2,
+    whole.replace("a grid", "\xe9").encode("latin-1"),
+    b"[" * 200_000,
+    b'{"a":' * 50_000,
+    b"\0" * 1000,
+    b"null",
+    b"[]",
+    b'"x"',
+    b"0",
+    b'{"metadata": {}, "metadata": {}}',
+    b'{"a": NaN}',
+    b'{"a": 1e999}',
+    b'{"a": ' + b"9" * 5000 + b"}",
+    b"\xff" * 100,
+    b'{"metadata": "' + b"x" * 10_000_000 + b'"}',
+    whole.encode() + b" " * 10_000_000,
+    b'{"a": "\\ud800"}',
+    b'{"a": "\\u0000"}',
+]
 raw_files = st.one_of(st.sampled_from(RAW), st.binary(max_size=300), values.map(encoded))
 
 
@@ -220,9 +285,12 @@ def test_fleet_settings_and_variables(fuzzed: Project, cases: int, note: Note) -
         st.binary(max_size=200),
     )
     envs = st.one_of(
-        st.binary(max_size=200), st.sampled_from(RAW),
-        st.lists(st.tuples(texts, texts).map("=".join), max_size=5).map(lambda each: "\n".join(each).encode("utf-8", "replace")),
-    )  # fmt: skip
+        st.binary(max_size=200),
+        st.sampled_from(RAW),
+        st.lists(st.tuples(texts, texts).map("=".join), max_size=5).map(
+            lambda each: "\n".join(each).encode("utf-8", "replace")
+        ),
+    )
 
     def case(settings_: bytes, env: bytes) -> None:
         toml.write_bytes(settings_)
@@ -240,9 +308,11 @@ def test_what_is_remembered_and_exported(fuzzed: Project, cases: int, note: Note
     memory.parent.mkdir(parents=True)
     fuzzed.export_file.parent.mkdir(parents=True)
     remembered = {
-        "schema": 1, "fleet": fuzzed.name, "ids": {},
+        "schema": 1,
+        "fleet": fuzzed.name,
+        "ids": {},
         "instances": {"one": {"wish": "run", "web_port": 25990, "registered_at": "2026-01-01T00:00:00"}},
-    }  # fmt: skip
+    }
     records = {
         "one": {"config_file": "x", "pid": 1, "log_dir": "logs/one", "started_at": "2026-01-01T00:00:00"}
     }

@@ -102,7 +102,8 @@ def test_a_full_disk_keeps_no_fleet_from_being_seen_and_stopped(
         "the disk is full" if fault is fill else "the disk has no inodes left",
         "a tmpfs of 8 MB and 400 inodes",
         1,
-        "bots trade on, `ps` shows them, `stop` stops them and says what it could not write; nothing lost, and `up` works afterwards",
+        "bots trade on, `ps` shows them, `stop` stops them and says what it could not write; nothing lost,"
+        " and `up` works afterwards",
     )
 
 
@@ -207,8 +208,8 @@ def test_a_folder_of_somebody_else(tmp_path: Path, fault_image: str, note: Note)
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
         assert (
-            "volumes/state/one belongs to uid 4242, but the bots run as uid 4343; change its owner with chown"
-            in done.stderr
+            "volumes/state/one belongs to uid 4242, but the bots run as uid 4343; change its owner with"
+            " chown" in done.stderr
         )
         assert str(data) in done.stderr
         assert project.ids() == {}
@@ -228,9 +229,13 @@ def as_user(project: Project, uid: int, *args: str) -> subprocess.CompletedProce
             folder.chmod(folder.stat().st_mode | 0o011)
     return subprocess.run(
         ["setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={group}", *project.command(*args)],
-        cwd=project.folder, env={**os.environ, **project.environ, "HOME": str(project.folder)},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=project.folder,
+        env={**os.environ, **project.environ, "HOME": str(project.folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 @pytest.mark.skipif(LIBFAKETIME is None, reason="needs the package faketime")
@@ -252,10 +257,13 @@ def test_a_clock_that_steps(project: Project, tmp_path: Path, note: Note) -> Non
 
     stepping = threading.Thread(target=step)
     stepping.start()
-    faked = {  # time-outs of libfaketime itself fail on a clock that steps; the clock that waits go by never does
-        "LD_PRELOAD": str(LIBFAKETIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
+    # time-outs of libfaketime itself fail on a clock that steps; the clock that waits go by never does
+    faked = {
+        "LD_PRELOAD": str(LIBFAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }  # fmt: skip
+    }
     try:
         for command in (["ps"], ["list"], ["status", "one"], ["export"], ["plan"]):
             project.manager(*command, environ=faked)

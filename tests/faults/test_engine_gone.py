@@ -1,4 +1,6 @@
-"""The engine stopped, killed, frozen: a clear message or a reconnection, no hang, and nothing that `up` does not mend."""
+"""The engine stopped, killed, frozen: a clear message or a reconnection, no hang, and nothing that `up`
+does not mend.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +38,13 @@ def fleet(tmp_path: Path, engine: OwnEngine, fault_image: str) -> Iterator[Proje
 
 def started(project: Project, *args: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        project.command(*args), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        cwd=project.folder, env={**os.environ, **project.environ},
-    )  # fmt: skip
+        project.command(*args),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=project.folder,
+        env={**os.environ, **project.environ},
+    )
 
 
 def as_it_should_be(project: Project) -> None:
@@ -52,7 +58,10 @@ def as_it_should_be(project: Project) -> None:
 
 
 def mended(project: Project, engine: OwnEngine) -> int:
-    """How many times `up` was called. A person does what its errors say: an engine that was killed may keep a port for ever."""
+    """How many times `up` was called.
+
+    A person does what its errors say: an engine that was killed may keep a port for ever.
+    """
     for attempt in range(1, 6):
         done = project.manager("up", code=None)
         if done.code == 0:
@@ -89,7 +98,8 @@ def test_a_frozen_engine_hangs_no_command(
         "dockerd stands still",
         f"SIGSTOP, then {', '.join(command[0] for command in (*readers, *changers))}",
         len(managers),
-        f"each ends with 5 within {READ_BOUND_S:.0f} s of its turn and says so; nothing has changed afterwards",
+        f"each ends with 5 within {READ_BOUND_S:.0f} s of its turn and says so; nothing has changed "
+        f"afterwards",
     )
 
 
@@ -174,7 +184,8 @@ def test_an_engine_killed_under_a_command_leaves_nothing_that_up_does_not_mend(
         "the engine is killed under restart, up, down",
         "SIGKILL after a random time, dockerd alone and everything by turns",
         times,
-        f"exit code 5 ({codes.count(5)} times) or done before; the next `up` mends it, {again} times the one after; never two bots",
+        f"exit code 5 ({codes.count(5)} times) or done before; the next `up` mends it, {again} times the "
+        f"one after; never two bots",
     )
 
 

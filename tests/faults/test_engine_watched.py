@@ -62,6 +62,9 @@ def test_only_what_the_engines_death_left_down_is_put_back(
             assert watch.process.poll() is None
         assert set(seen.most.values()) == {1}
     note(
-        "dockerd dies under `watch`", "SIGKILL of dockerd alone; SIGTERM", 4 if is_long else 2,
-        "what ran is put back and said; what `manager stop` or `docker stop` stopped stays down; never two bots",
-    )  # fmt: skip
+        "dockerd dies under `watch`",
+        "SIGKILL of dockerd alone; SIGTERM",
+        4 if is_long else 2,
+        "what ran is put back and said; what `manager stop` or `docker stop` stopped stays down; never two"
+        " bots",
+    )

@@ -75,11 +75,13 @@ def test_a_looping_reader_sees_only_whole_files(project: Project, note: Note, is
                 project.manager(*command)
             writers = [
                 subprocess.Popen(
-                    project.command("export", "--lock-wait", "60"), cwd=project.folder, stdout=subprocess.DEVNULL,
+                    project.command("export", "--lock-wait", "60"),
+                    cwd=project.folder,
+                    stdout=subprocess.DEVNULL,
                     env={**os.environ, **project.environ},
                 )
                 for _ in range(WRITERS)
-            ]  # fmt: skip
+            ]
             for writer in writers[:4]:
                 time.sleep(0.1)
                 writer.kill()
@@ -105,7 +107,7 @@ def test_a_looping_reader_sees_only_whole_files(project: Project, note: Note, is
     "content",
     [b"", b"{", b"[1]", b'{"one": ', b"\xff\xfe{}", b"\0" * 4096, b'{"a": 1, "a": 2}', b"[" * 100_000],
     ids=["empty", "cut", "list", "half", "utf16", "nul", "doubled", "deep"],
-)  # fmt: skip
+)
 def test_a_broken_file_is_put_aside(offline: Project, content: bytes) -> None:
     offline.export_file.parent.mkdir(parents=True)
     offline.export_file.write_bytes(content)

@@ -1,4 +1,6 @@
-"""A halt, a stop and a down are refused for no disk, no path and no lock; and they act on the engine that is named."""
+"""A halt, a stop and a down are refused for no disk, no path and no lock; and they act on the engine that
+is named.
+"""
 
 from __future__ import annotations
 
@@ -53,9 +55,12 @@ def test_a_folder_reached_through_a_link_is_ours(project: Project, tmp_path: Pat
     link.symlink_to(project.folder)
     through = Project(link, project.name, project.first_port, {**project.environ, "PWD": str(link)})
     subprocess.run(
-        ["docker", "compose", "up", "-d"], cwd=link, check=True, capture_output=True,
+        ["docker", "compose", "up", "-d"],
+        cwd=link,
+        check=True,
+        capture_output=True,
         env={**os.environ, **through.environ},
-    )  # fmt: skip
+    )
     assert project.ids() == before
     assert through.states() == {"one": "running"}
     assert "nothing to do" in through.manager("up").out
@@ -124,8 +129,10 @@ def test_the_engine_is_the_one_that_is_named(project: Project, tmp_path: Path, n
     folder = tmp_path / "docker"
     subprocess.run(
         ["docker", "context", "create", "away", "--docker", "host=ssh://trader@203.0.113.1"],
-        check=True, capture_output=True, env={**os.environ, "DOCKER_CONFIG": str(folder)},
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        env={**os.environ, "DOCKER_CONFIG": str(folder)},
+    )
     (folder / "config.json").unlink(missing_ok=True)
     cases = {
         "ssh://trader@203.0.113.1": {"DOCKER_CONFIG": str(folder), "DOCKER_CONTEXT": "away"},

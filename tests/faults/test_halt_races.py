@@ -1,7 +1,9 @@
-"""A halt, and a forced stop, while others start: whoever waits for the lock, tries again and again, watches, upgrades, restores.
+"""A halt, and a forced stop, while others start: whoever waits for the lock, tries again and again, watches,
+upgrades, restores.
 
-One harness for this tree's manager and for that of an earlier commit, whose figures tell whether it proves anything:
-`python -m tests.faults.test_halt_races 71b0349 200` prints in how many of 200 rounds bots ran after its halt.
+One harness for this tree's manager and for that of an earlier commit, whose figures tell whether it proves
+anything: `python -m tests.faults.test_halt_races 71b0349 200` prints in how many of 200 rounds bots ran after
+its halt.
 """
 
 from __future__ import annotations
@@ -53,9 +55,12 @@ class Desk(NamedTuple):
 
     def spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            command, cwd=self.project.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            command,
+            cwd=self.project.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             env={**os.environ, **self.project.environ, **self.environ},
-        )  # fmt: skip
+        )
 
     def alive(self) -> list[str]:
         return [each for each in INSTANCES if bots.pids(self.project, each)]
@@ -101,8 +106,13 @@ def restore(desk: Desk) -> list[subprocess.Popen[bytes]]:
 
 
 KINDS: tuple[Callable[[Desk], list[subprocess.Popen[bytes]]], ...] = (
-    waiters, retry_loops, waiters, upgrade, restarts, restore,
-)  # fmt: skip
+    waiters,
+    retry_loops,
+    waiters,
+    upgrade,
+    restarts,
+    restore,
+)
 
 
 class Round(NamedTuple):

@@ -53,9 +53,12 @@ def test_one_instance_harms_no_other(project: Project, note: Note) -> None:
     for path in ("/app/x", "/etc/x", "/opt/x", "/botfleet/secrets/x", "/usr/bin/x"):
         assert "Read-only" in tried(project, evil, f"touch {path}"), path
     note(
-        "a bot wants more rights", "looked at /proc and tried from inside", 1,
-        "no capability, no new privileges, seccomp, not root, nothing writable but its own folders, no engine socket",
-    )  # fmt: skip
+        "a bot wants more rights",
+        "looked at /proc and tried from inside",
+        1,
+        "no capability, no new privileges, seccomp, not root, nothing writable but its own folders, no"
+        " engine socket",
+    )
 
     address = json.loads(project.docker("inspect", good))[0]["NetworkSettings"]["Networks"][
         f"{project.name}_default"
@@ -154,8 +157,11 @@ def tried(project: Project, container: str, command: str) -> str:
 
 def count_processes(container: str) -> int:
     """How many processes the container's cgroup holds."""
-    for path in (f"/sys/fs/cgroup/pids/docker/{container}/pids.current", f"/sys/fs/cgroup/docker/{container}/pids.current",
-                 f"/sys/fs/cgroup/system.slice/docker-{container}.scope/pids.current"):  # fmt: skip
+    for path in (
+        f"/sys/fs/cgroup/pids/docker/{container}/pids.current",
+        f"/sys/fs/cgroup/docker/{container}/pids.current",
+        f"/sys/fs/cgroup/system.slice/docker-{container}.scope/pids.current",
+    ):
         if Path(path).exists():
             return int(Path(path).read_text())
     return 0

@@ -32,9 +32,13 @@ def fleet(project: Project) -> Project:
 
 def started(project: Project, *args: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        project.command(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        cwd=project.folder, env={**os.environ, **project.environ},
-    )  # fmt: skip
+        project.command(*args),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=project.folder,
+        env={**os.environ, **project.environ},
+    )
 
 
 def test_a_manager_killed_at_any_moment_is_mended_by_the_next(
@@ -140,7 +144,8 @@ def test_the_bot_of_a_one_off_keeps_the_manager_from_starting_another(fleet: Pro
         "a one-off's bot runs while the instance is down",
         "`docker compose run`, then every command",
         1,
-        "`ps` shows it; start, stop, up, restart, down say where the bot runs and end with 1; all is well once it is gone",
+        "`ps` shows it; start, stop, up, restart, down say where the bot runs and end with 1; all is well"
+        " once it is gone",
     )
 
 
@@ -152,8 +157,17 @@ def test_a_stray_container_with_our_labels_is_named_and_left_alone(fleet: Projec
         f"com.docker.compose.project.working_dir={fleet.folder}",
     )
     options = [word for label in labels for word in ("--label", label)]
-    fleet.docker("run", "-d", "--name", f"{fleet.name}-stray", *options, "--entrypoint", "sleep",
-                 f"{fleet.name}-bot:local", "600")  # fmt: skip
+    fleet.docker(
+        "run",
+        "-d",
+        "--name",
+        f"{fleet.name}-stray",
+        *options,
+        "--entrypoint",
+        "sleep",
+        f"{fleet.name}-bot:local",
+        "600",
+    )
     before = fleet.ids()
     assert f"{fleet.name}-stray" in fleet.manager("ps").err
     assert "nothing to do" in fleet.manager("up").out

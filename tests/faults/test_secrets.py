@@ -24,10 +24,26 @@ MARKERS = {
 }
 COMMON = "mark3r"
 COMMANDS = (
-    ["up", "--wait"], ["ps"], ["list"], ["status", "one"], ["config"], ["config", "--check"], ["plan"], ["plan", "--recreate"],
-    ["logs", "one"], ["logs", "-t", "--tail", "5"], ["export"], ["compose"], ["compose", "--stdout"], ["restart", "one"],
-    ["stop", "one"], ["start", "one", "--wait"], ["up", "--dry-run"], ["backup"], ["doctor"],
-)  # fmt: skip
+    ["up", "--wait"],
+    ["ps"],
+    ["list"],
+    ["status", "one"],
+    ["config"],
+    ["config", "--check"],
+    ["plan"],
+    ["plan", "--recreate"],
+    ["logs", "one"],
+    ["logs", "-t", "--tail", "5"],
+    ["export"],
+    ["compose"],
+    ["compose", "--stdout"],
+    ["restart", "one"],
+    ["stop", "one"],
+    ["start", "one", "--wait"],
+    ["up", "--dry-run"],
+    ["backup"],
+    ["doctor"],
+)
 JSON = frozenset(
     {"up", "ps", "list", "status", "config", "plan", "export", "restart", "stop", "start", "backup", "doctor"}
 )
@@ -35,14 +51,23 @@ JSON = frozenset(
 
 @pytest.fixture
 def live(project: Project) -> Project:
-    """A live instance whose keys come from .env, from the environment, and into a legacy environment section."""
+    """A live instance whose keys come from .env, from the environment, and into a legacy environment
+    section.
+    """
     (project.folder / ".env").write_text(f"FAULT_KEY={MARKERS['FAULT_KEY']}\n")
     (project.folder / ".env").chmod(0o600)
     project.environ |= {name: MARKERS[name] for name in ("FAULT_SECRET", "FAULT_PHRASE")}
     bots.add(
-        project, "one", 0, mode="live",
-        exchange_config={"api_key": "${FAULT_KEY}", "secret_key": "${FAULT_SECRET}", "passphrase": "${FAULT_PHRASE}"},
-    )  # fmt: skip
+        project,
+        "one",
+        0,
+        mode="live",
+        exchange_config={
+            "api_key": "${FAULT_KEY}",
+            "secret_key": "${FAULT_SECRET}",
+            "passphrase": "${FAULT_PHRASE}",
+        },
+    )
     return project
 
 
@@ -57,9 +82,17 @@ def test_marker_keys_are_nowhere(live: Project, note: Note) -> None:
     bots.add(live, "two", 1, mode="live", exchange_config={"api_key": MARKERS["FAULT_KEY"]})
     said += [text for done in [live.manager("up", code=4)] for text in (done.out, done.err)]
     bots.add(
-        live, "two", 1, mode="live", metadata={"symbol": bots.symbol(live, "one")},
-        exchange_config={"api_key": "${FAULT_KEY}", "secret_key": "${FAULT_SECRET}", "passphrase": "${FAULT_PHRASE}"},
-    )  # fmt: skip
+        live,
+        "two",
+        1,
+        mode="live",
+        metadata={"symbol": bots.symbol(live, "one")},
+        exchange_config={
+            "api_key": "${FAULT_KEY}",
+            "secret_key": "${FAULT_SECRET}",
+            "passphrase": "${FAULT_PHRASE}",
+        },
+    )
     done = live.manager("up", code=4)
     assert "trades" in done.err
     said += [done.out, done.err]
@@ -91,7 +124,8 @@ def test_marker_keys_are_nowhere(live: Project, note: Note) -> None:
         "three marker keys, in .env and the environment, live mode",
         f"{len(said)} runs of every command, with and without --json, and three that fail",
         1,
-        "in none of: output, inspect, labels, logs, every file but .env and the 0400 env.json, /proc of all processes but the bot",
+        "in none of: output, inspect, labels, logs, every file but .env and the 0400 env.json, /proc of all"
+        " processes but the bot",
     )
 
 
@@ -106,8 +140,13 @@ def test_the_image_holds_no_key(live: Project, tmp_path: Path, note: Note) -> No
     root = Path(__file__).parents[2]
     done = subprocess.run(
         [*live.command("build"), "--bot", str(folder), "--tag", tag],
-        cwd=root, env={**os.environ, **live.environ}, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+        cwd=root,
+        env={**os.environ, **live.environ},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     try:
         assert done.returncode == 0, done.stderr
         assert COMMON not in done.stdout + done.stderr

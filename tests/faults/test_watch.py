@@ -1,4 +1,6 @@
-"""`manager watch` beside bots that misbehave and an engine that is out of reach: what it says and what it leaves alone."""
+"""`manager watch` beside bots that misbehave and an engine that is out of reach: what it says and what it
+leaves alone.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +50,11 @@ def test_what_goes_wrong_inside_containers_is_said(project: Project, receiver: R
         project.manager("restart", "crashes", code=None)
         assert sum("crashes failed" in text for text in receiver.texts) == 1
     note(
-        "bots crash, hang, end, are killed for memory under `watch`", "the fault bot's words", 4,
+        "bots crash, hang, end, are killed for memory under `watch`",
+        "the fault bot's words",
+        4,
         "one alert each, with its cause",
-    )  # fmt: skip
+    )
 
 
 def test_a_burst_is_one_message(project: Project, receiver: Receiver, is_long: bool, note: Note) -> None:
@@ -72,7 +76,9 @@ def test_a_burst_is_one_message(project: Project, receiver: Receiver, is_long: b
 
 @contextmanager
 def a_proxy(path: Path, engine: Path) -> Iterator[None]:
-    """Passes connections to `path` on to the engine's socket, as a socket proxy does; all of them break when it ends."""
+    """Passes connections to `path` on to the engine's socket, as a socket proxy does; all of them break
+    when it ends.
+    """
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()
@@ -129,6 +135,8 @@ def test_a_stop_while_the_engine_was_out_of_sight_is_a_persons_word(
                 assert bots.pids(project, "one") == []
                 assert watch.end() == 0
     note(
-        "the way to the engine breaks under `watch`, and somebody stops a bot meanwhile", "a socket proxy ends", 1,
+        "the way to the engine breaks under `watch`, and somebody stops a bot meanwhile",
+        "a socket proxy ends",
+        1,
         "the bot stays down, and it is said",
-    )  # fmt: skip
+    )

@@ -1,4 +1,7 @@
-"""What the world does to a fleet: ports, images, names, configs. Each a clear error that names what to do, nothing lost."""
+"""What the world does to a fleet: ports, images, names, configs.
+
+Each a clear error that names what to do, nothing lost.
+"""
 
 from __future__ import annotations
 
@@ -73,8 +76,8 @@ def test_a_name_is_taken_by_a_container_that_is_not_ours(project: Project, note:
     try:
         done = project.manager("up", code=1)
         assert (
-            f"the name {project.container('one')} is used by a container outside this fleet; remove or rename it"
-            in done.err
+            f"the name {project.container('one')} is used by a container outside this fleet; remove or "
+            f"rename it" in done.err
         )
         project.manager("down")
         assert project.docker("inspect", "--format", "{{.Config.Image}}", project.container("one"))
@@ -115,7 +118,8 @@ def test_configs_edited_broken_and_deleted_while_the_bot_runs(project: Project, 
         "the config is cut short, deleted, a broken link",
         "while the bot runs",
         3,
-        "exit code 4 with the file; nothing is touched, nothing taken for an orphan that is only broken; the same container goes on",
+        "exit code 4 with the file; nothing is touched, nothing taken for an orphan that is only broken;"
+        " the same container goes on",
     )
 
 

@@ -1,6 +1,8 @@
-"""A bot in the manner of the old system, written for the test: knows nothing of supervisors, containers or paper mode.
+"""A bot in the manner of the old system, written for the test: knows nothing of supervisors, containers or
+paper mode.
 
-Serves with Flask, has a package of its own named `database`, writes into ./logs, and ignores SIGTERM in its first second.
+Serves with Flask, has a package of its own named `database`, writes into ./logs, and ignores SIGTERM in its
+first second.
 """
 
 from __future__ import annotations

@@ -93,9 +93,12 @@ def test_an_early_exit_0_can_be_called_a_crash(foreign: Project) -> None:
         ("codes", 2, {"crash_exit_codes": [0]}),
     ):
         foreign.add(
-            instance, port, metadata={"exchange": "anything", "strategy": "martingale"},
-            daemon_config={**quick, **extra}, strategy_config={"duration": 1},
-        )  # fmt: skip
+            instance,
+            port,
+            metadata={"exchange": "anything", "strategy": "martingale"},
+            daemon_config={**quick, **extra},
+            strategy_config={"duration": 1},
+        )
     foreign.manager("up")
     eventually(
         lambda: foreign.states() == {"plain": "completed", "strict": "failed", "codes": "failed"},

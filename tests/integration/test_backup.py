@@ -70,14 +70,15 @@ def test_there_and_back(fleet: Project, tmp_path: Path) -> None:
     # what lives is not touched; the dry run says what would be
     refused = fleet.manager("restore", str(backup), code=1)
     assert (
-        "nothing was restored, because these instances are in use: bp_eth_01: its container is running; bp_sol_01: its"
-        in refused.err
+        "nothing was restored, because these instances are in use: bp_eth_01: its container is running;"
+        " bp_sol_01: its" in refused.err
     )
     assert fleet.ids() == containers
     dry = fleet.manager("restore", "--dry-run", str(backup), "bp_sol_01", "--json").json
     assert [(each["path"], each["change"]) for each in dry] == [
-        ("config/active/bp_sol_01.json", "same"), ("volumes/database/bp_sol_01", "replace"),
-    ]  # fmt: skip
+        ("config/active/bp_sol_01.json", "same"),
+        ("volumes/database/bp_sol_01", "replace"),
+    ]
 
     fleet.manager("stop", "bp_sol_01")
     at_the_end = rows(database(fleet, "bp_sol_01"))
@@ -150,9 +151,12 @@ def test_a_restore_that_is_killed_is_run_again(fleet: Project) -> None:
     old = rows(database(fleet, "bp_sol_01"))
     for delay in (0.3, 0.45, 0.6):
         running = subprocess.Popen(
-            fleet.command("restore", str(backup)), cwd=fleet.folder, env={**os.environ, **fleet.environ},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            fleet.command("restore", str(backup)),
+            cwd=fleet.folder,
+            env={**os.environ, **fleet.environ},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         time.sleep(delay)
         running.send_signal(signal.SIGKILL)
         running.wait()

@@ -1,4 +1,5 @@
-"""Each condition of a live bot made to happen, and what every command and alert then says: docs/conditions.md is from here.
+"""Each condition of a live bot made to happen, and what every command and alert then says: docs/conditions.md
+is from here.
 
 `pytest -s` prints what the table is made of.
 """
@@ -46,9 +47,12 @@ def desk(project: Project, fake: FakeExchange) -> Iterator[Project]:
     eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
     with Path(project.folder / "watch.log").open("w") as log:
         watch = subprocess.Popen(
-            project.command("watch"), cwd=project.folder, stdout=log, stderr=log,
+            project.command("watch"),
+            cwd=project.folder,
+            stdout=log,
+            stderr=log,
             env={**os.environ, **project.environ, "PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
+        )
         try:
             eventually(lambda: "watching" in alerts(project))
             yield project

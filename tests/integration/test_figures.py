@@ -1,4 +1,6 @@
-"""`stats` and `top` on a real engine: the figures agree with the engine's own, and the keys do what the commands do."""
+"""`stats` and `top` on a real engine: the figures agree with the engine's own, and the keys do what the
+commands do.
+"""
 
 from __future__ import annotations
 
@@ -174,9 +176,14 @@ def test_in_a_real_terminal(fleet: Project) -> None:
     ours, theirs = pty.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     with subprocess.Popen(
-        fleet.command("top"), stdin=theirs, stdout=theirs, stderr=theirs, cwd=fleet.folder, start_new_session=True,
+        fleet.command("top"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=fleet.folder,
+        start_new_session=True,
         env={**os.environ, "TERM": "screen", "NO_COLOR": "1"},
-    ) as process:  # fmt: skip
+    ) as process:
         os.close(theirs)
         os.set_blocking(ours, False)
         said = bytearray()

@@ -115,9 +115,11 @@ def test_a_halt_that_is_killed_in_the_middle_forgets_nothing(project: Project) -
     project.manager("stop", "c")
     remembered = Path(project.folder, "volumes", "state", "fleet.json")
     with subprocess.Popen(
-        project.command("halt"), cwd=project.folder, env={**os.environ, **project.environ},
+        project.command("halt"),
+        cwd=project.folder,
+        env={**os.environ, **project.environ},
         stdout=subprocess.DEVNULL,
-    ) as halt:  # fmt: skip
+    ) as halt:
         eventually(lambda: '"halted": "ran"' in remembered.read_text(), what="the list is written")
         halt.send_signal(signal.SIGKILL)
     project.manager("halt")

@@ -87,7 +87,9 @@ def config_of(image: str) -> dict[str, Any]:
 
 
 def everything_in(image: str, folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Every byte of an image: its history, its definition, and each file's name and content, layer by layer."""
+    """Every byte of an image: its history, its definition, and each file's name and content, layer by
+    layer.
+    """
     yield "history", docker("history", "--no-trunc", image).encode()
     yield "inspect", docker("image", "inspect", image).encode()
     saved = folder / "image.tar"
@@ -124,7 +126,10 @@ def test_the_image_keeps_its_contract(bot_image: str) -> None:
 
 
 def test_everything_is_there_and_readable_by_any_user(bot_image: str) -> None:
-    show = "stat -c '%a %u %n' /app /app/logs /data /botfleet/state /botfleet/secrets /run/botfleet /opt/botfleet/healthcheck"
+    show = (
+        "stat -c '%a %u %n' /app /app/logs /data /botfleet/state /botfleet/secrets /run/botfleet "
+        "/opt/botfleet/healthcheck"
+    )
     assert in_image(bot_image, "sh", "-c", show).splitlines() == [
         "755 0 /app",
         "755 10001 /app/logs",
@@ -149,7 +154,10 @@ def test_python_is_compiled_and_its_tools_are_left_out(bot_image: str) -> None:
 
 
 def test_the_bundled_bot_has_the_exchanges_it_knows(bot_image: str) -> None:
-    names = "import ccxt; print([getattr(ccxt, name)().id for name in 'backpack aster paradex lighter apex'.split()])"
+    names = (
+        "import ccxt; print([getattr(ccxt, name)().id for name in 'backpack aster paradex lighter "
+        "apex'.split()])"
+    )
     assert in_image(bot_image, "/opt/venv/bin/python", "-c", names) == (
         "['backpack', 'aster', 'paradex', 'lighter', 'apex']\n"
     )

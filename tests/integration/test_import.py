@@ -1,4 +1,6 @@
-"""`manager import` while the old system runs: nobody is stopped unasked, no bot runs twice, a killed import begins anew."""
+"""`manager import` while the old system runs: nobody is stopped unasked, no bot runs twice, a killed
+import begins anew.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +54,14 @@ def importer(fleet: Path, old: OldFolder) -> Importer:
     def run(*words: str, killed_at: int = 0) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-c", KILLER, str(killed_at), "--project-dir", str(fleet)]
         return subprocess.run(
-            [*line, "import", str(old.folder), *words], cwd=ROOT, capture_output=True, text=True, check=False,
-            env={**os.environ, "XDG_CACHE_HOME": str(fleet.parent / "cache"), "LC_ALL": "C"}, timeout=120,
-        )  # fmt: skip
+            [*line, "import", str(old.folder), *words],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "XDG_CACHE_HOME": str(fleet.parent / "cache"), "LC_ALL": "C"},
+            timeout=120,
+        )
 
     return run
 

@@ -1,4 +1,6 @@
-"""The manager as `pipx install .` installs it: a wheel, built and installed offline, in an environment that holds no checkout."""
+"""The manager as `pipx install .` installs it: a wheel, built and installed offline, in an environment
+that holds no checkout.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,16 @@ from manager import __version__
 from tests.fleet import ROOT, RUN_ID
 
 SOURCES = (
-    "manager", "docker", "scripts", "config", "pyproject.toml", "setup.py", "Dockerfile", "README.md", "LICENSE",
-)  # fmt: skip
+    "manager",
+    "docker",
+    "scripts",
+    "config",
+    "pyproject.toml",
+    "setup.py",
+    "Dockerfile",
+    "README.md",
+    "LICENSE",
+)
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 BUNDLED = ("Dockerfile", "docker/supervisor", "docker/bot", "docker/healthcheck")
 
@@ -44,9 +54,15 @@ def run(
     """Return what a command prints, with its errors unless they are not wanted."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
-        [str(each) for each in command], cwd=cwd, env={**clean, **(environ or {})}, check=False, timeout=timeout,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT if has_errors else subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        [str(each) for each in command],
+        cwd=cwd,
+        env={**clean, **(environ or {})},
+        check=False,
+        timeout=timeout,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if has_errors else subprocess.DEVNULL,
+        text=True,
+    )
     assert done.returncode == code, done.stdout
     return done.stdout
 
@@ -84,11 +100,21 @@ def manager(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("installed") / "venv"
     run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder.parent)
     run(
-        sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "install", "--quiet", "--no-index",
-        "--no-deps", built.wheel, cwd=folder.parent,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        folder / "bin" / "python",
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        built.wheel,
+        cwd=folder.parent,
+    )
     [site] = folder.glob("lib/python3*/site-packages")
-    # the packages it needs; a .pth's path is not searched for further .pth files, so the checkout's stays unknown
+    # the packages it needs; a .pth's path is not searched for further .pth files, so the checkout's stays
+    # unknown
     (site / "packages.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     for path in [site, *site.rglob("*")]:
         path.chmod(0o555 if path.is_dir() or path.stat().st_mode & 0o100 else 0o444)
@@ -98,7 +124,9 @@ def manager(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def names_in(archive: Path) -> list[str]:
-    """Return the files of a wheel or a source distribution, without the folder that the latter has around them."""
+    """Return the files of a wheel or a source distribution, without the folder that the latter has around
+    them.
+    """
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
             return wheel.namelist()

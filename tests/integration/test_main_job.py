@@ -55,8 +55,16 @@ def test_an_old_reader_finds_live_pids(fleet: Project) -> None:
     assert set(records) == {"bp_sol_01", "bp_eth_01"}
     for instance, record in records.items():
         assert set(record) == {
-            "config_file", "pid", "bot_pid", "log_dir", "web_port", "started_at", "status", "registered_at", "last_updated",
-        }  # fmt: skip
+            "config_file",
+            "pid",
+            "bot_pid",
+            "log_dir",
+            "web_port",
+            "started_at",
+            "status",
+            "registered_at",
+            "last_updated",
+        }
         assert psutil.Process(record["pid"]).ppid() == psutil.Process(record["bot_pid"]).ppid()
         process = psutil.Process(record["bot_pid"])
         assert "/app/run.py" in process.cmdline()
@@ -85,8 +93,14 @@ def test_stop_start_restart_status_list(fleet: Project) -> None:
     before = fleet.manager("status", "--config", "config/active/bp_sol_01.json").json
     assert before["running"] is True
     assert set(before["process_info"]) == {
-        "name", "cmdline", "create_time", "cpu_percent", "memory_info", "status", "num_threads",
-    }  # fmt: skip
+        "name",
+        "cmdline",
+        "create_time",
+        "cpu_percent",
+        "memory_info",
+        "status",
+        "num_threads",
+    }
     fleet.manager("restart", "bp_sol_01", "--wait")
     after = fleet.manager("status", "bp_sol_01").json
     assert after["pid"] != before["pid"]
@@ -156,8 +170,9 @@ def test_the_fleet_outlives_the_session_that_started_it(project: Project) -> Non
     project.add("bp_sol_01")
     with subprocess.Popen(
         ["setsid", "sh", "-c", " ".join([*project.command("up", "--wait"), ">out 2>&1; sleep 60"])],
-        cwd=project.folder, env={**os.environ, **project.environ},
-    ) as session:  # fmt: skip
+        cwd=project.folder,
+        env={**os.environ, **project.environ},
+    ) as session:
         eventually(lambda: project.states() == {"bp_sol_01": "running"}, what="running")
         os.killpg(session.pid, signal.SIGHUP)
     assert project.states() == {"bp_sol_01": "running"}
@@ -292,8 +307,11 @@ def test_the_id_of_a_config_can_be_given_by_hand(project: Project) -> None:
 def test_logs_follow_through_a_restart(fleet: Project) -> None:
     with subprocess.Popen(
         fleet.command("logs", "-f", "bp_sol_01", "bp_eth_01"),
-        stdout=subprocess.PIPE, text=True, cwd=fleet.folder, env={**os.environ, **fleet.environ},
-    ) as follower:  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=fleet.folder,
+        env={**os.environ, **fleet.environ},
+    ) as follower:
         assert follower.stdout is not None
         fleet.manager("restart", "bp_sol_01")
         seen = 0

@@ -1,4 +1,5 @@
-"""Scripts of the old system go on working: readers and writers of instances.json, the Python API, the old command line.
+"""Scripts of the old system go on working: readers and writers of instances.json, the Python API, the old
+command line.
 
 The reader and the writer here do what scripts of the old system do, and know nothing of ours.
 """
@@ -37,7 +38,8 @@ FIELDS = {
     "last_updated",
 }
 LIST_ROW = re.compile(
-    rf"🟢 {'old_a':<18} (?=\d+ )[\d ]{{10}} \d{{5}}      {'config/active/old_a.json':<40} \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d"
+    rf"🟢 {'old_a':<18} (?=\d+ )[\d ]{{10}} \d{{5}}      {'config/active/old_a.json':<40} "
+    rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d"
 )
 
 
@@ -87,9 +89,13 @@ def old_register(file: Path, instance: str, info: dict[str, Any], pause: float =
 
 def old_record(instance: str, pid: int) -> dict[str, Any]:
     return {
-        "config_file": f"config/active/{instance}.json", "pid": pid, "log_dir": f"logs/{instance}", "web_port": 20999,
-        "started_at": datetime.now().isoformat(), "status": "running",
-    }  # fmt: skip
+        "config_file": f"config/active/{instance}.json",
+        "pid": pid,
+        "log_dir": f"logs/{instance}",
+        "web_port": 20999,
+        "started_at": datetime.now().isoformat(),
+        "status": "running",
+    }
 
 
 @contextmanager
@@ -148,9 +154,14 @@ def script(project: Project, text: str, code: int = 0) -> Any:
 
 def old_command(project: Project, *args: str, timeout: float = 120) -> Done:
     done = subprocess.run(
-        [sys.executable, *args], capture_output=True, text=True, check=False, timeout=timeout, cwd=project.folder,
+        [sys.executable, *args],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+        cwd=project.folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **project.environ},
-    )  # fmt: skip
+    )
     return Done(done.returncode, done.stdout, done.stderr)
 
 
@@ -251,7 +262,9 @@ def test_a_writers_records_live_through_everything_we_do(old: Project) -> None:
 
 
 def test_a_writer_that_truncates_and_fills_is_given_the_time(old: Project) -> None:
-    """Our commands read in the middle of its writes, and must neither lose its record nor put its file aside."""
+    """Our commands read in the middle of its writes, and must neither lose its record nor put its file
+    aside.
+    """
     file = old_file(old)
     old.manager("up", "--wait")
     ends = threading.Event()
@@ -320,8 +333,10 @@ def test_the_registry_shows_containers_and_keeps_foreign_records(old: Project) -
             "print(json.dumps([r.list_instances(), r.get_instance_by_port(20999), r.count_instances()]))",
         )
         assert [(each["instance_id"], each["is_alive"]) for each in found[0]] == [
-            ("elsewhere_01", True), ("old_a", True), ("old_b", True),
-        ]  # fmt: skip
+            ("elsewhere_01", True),
+            ("old_a", True),
+            ("old_b", True),
+        ]
         assert found[1]["instance_id"] == "elsewhere_01"
         assert found[2] == 3
         old.manager("stop", "old_b")
@@ -335,8 +350,9 @@ def test_the_registry_shows_containers_and_keeps_foreign_records(old: Project) -
         alone = script(old, f"{away}{head}print(json.dumps(sorted(r.load())))")
         assert alone == ["elsewhere_01", "old_a", "old_b"]
     assert script(old, f"{head}print(json.dumps([r.cleanup_dead_instances(), sorted(r.load())]))") == [
-        1, ["old_a", "old_b"],
-    ]  # fmt: skip
+        1,
+        ["old_a", "old_b"],
+    ]
     assert sorted(old_read(old_file(old))) == ["old_a", "old_b"]
 
 
@@ -386,12 +402,22 @@ def test_starts_side_by_side_wait_for_each_other(old: Project) -> None:
     names = ["old_a", "old_b", "old_2", "old_3", "old_4"]
     started = [
         subprocess.Popen(
-            [sys.executable, "-m", "manager.daemon_manager", "start", "-d", "-c", f"config/active/{name}.json"],
-            cwd=old.folder, env={**os.environ, "PYTHONPATH": str(ROOT), **old.environ},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [
+                sys.executable,
+                "-m",
+                "manager.daemon_manager",
+                "start",
+                "-d",
+                "-c",
+                f"config/active/{name}.json",
+            ],
+            cwd=old.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **old.environ},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         for name in names
-    ]  # fmt: skip
+    ]
     assert [process.wait(timeout=120) for process in started] == [0] * len(names)
     assert sorted(old_read(old_file(old))) == sorted(names)
 
@@ -400,9 +426,20 @@ def test_the_foreground_shows_the_bot_and_a_signal_stops_it(old: Project, tmp_pa
     shown = tmp_path / "shown"
     with shown.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "manager.daemon_manager", "start", "--config", "config/active/old_a.json"],
-            cwd=old.folder, env={**os.environ, "PYTHONPATH": str(ROOT), **old.environ}, stdout=stream, stderr=stream,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-u",
+                "-m",
+                "manager.daemon_manager",
+                "start",
+                "--config",
+                "config/active/old_a.json",
+            ],
+            cwd=old.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **old.environ},
+            stdout=stream,
+            stderr=stream,
+        )
     try:
         eventually(lambda: "PAPER" in shown.read_text(), what=shown.read_text())
         assert process.poll() is None
@@ -419,7 +456,8 @@ def test_the_daemon_class(old: Project) -> None:
         old,
         "from manager.daemon_manager import TradingBotDaemon\n"
         "d = TradingBotDaemon('config/active/old_a.json')\n"
-        "found = [d.start(), d.start(), d.status()['running'], d.restart(), d.stop(), d.status()['running'], d.stop()]\n"
+        "found = [d.start(), d.start(), d.status()['running'], d.restart(), d.stop(),"
+        " d.status()['running'], d.stop()]\n"
         "found.append([each['instance_id'] for each in d.list_instances()])\n"
         "print(json.dumps(found))",
     )

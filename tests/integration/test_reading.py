@@ -1,4 +1,7 @@
-"""Logs through rotation, recreation and `down`; a screen that leaves nothing behind; into a container. On a real engine."""
+"""Logs through rotation, recreation and `down`; a screen that leaves nothing behind; into a container.
+
+On a real engine.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ SETTINGS = 'bot_dir = "its-own"\n[container]\nlog_max_size_mb = 1\nlog_max_files
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Project]:
-    """One instance of a bot that prints what it is told, up and healthy, whose engine log holds two megabytes."""
+    """One instance of a bot that prints what it is told, up and healthy, whose engine log holds two
+    megabytes.
+    """
     with a_project(tmp_path / "project", build_fault_image(), SETTINGS) as made:
         bots.add(made, "bot_01", 0, metadata={"tags": ["main"]})
         made.manager("up", "--wait")

@@ -1,4 +1,6 @@
-"""The rendered compose.yaml, run by pytest-docker as any other project would run it: own name, ports and folders."""
+"""The rendered compose.yaml, run by pytest-docker as any other project would run it: own name, ports and
+folders.
+"""
 
 from __future__ import annotations
 

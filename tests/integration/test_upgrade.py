@@ -1,4 +1,6 @@
-"""Roll-outs on a real engine: new images good and bad, changed configs, a manager that is killed in the middle."""
+"""Roll-outs on a real engine: new images good and bad, changed configs, a manager that is killed in the
+middle.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,13 @@ def new_image(project: Project, line: str) -> str:
     """Gives the fleet an image that differs from the one it has by this line; its id."""
     name = f"{project.name}-bot:local"
     subprocess.run(
-        ["docker", "build", "-q", "-t", name, "-"], input=f"FROM {name}\n{line}\n", text=True, check=True,
-        capture_output=True, env={**os.environ, "DOCKER_BUILDKIT": "1"},
-    )  # fmt: skip
+        ["docker", "build", "-q", "-t", name, "-"],
+        input=f"FROM {name}\n{line}\n",
+        text=True,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "DOCKER_BUILDKIT": "1"},
+    )
     return project.docker("image", "inspect", "-f", "{{.Id}}", name).strip()
 
 
@@ -108,9 +114,11 @@ def test_a_killed_upgrade_is_finished_or_undone(project: Project, way_on: str) -
     new = new_image(project, f"{GOOD}3")
     history = Path(project.folder, "volumes", "state", "history.json")
     with subprocess.Popen(
-        project.command("upgrade", "--ready", "60"), cwd=project.folder, env={**os.environ, **project.environ},
+        project.command("upgrade", "--ready", "60"),
+        cwd=project.folder,
+        env={**os.environ, **project.environ},
         stdout=subprocess.DEVNULL,
-    ) as upgrade:  # fmt: skip
+    ) as upgrade:
         eventually(lambda: '"going"' in history.read_text() and facts(project, "a")["image"] == new)
         upgrade.send_signal(signal.SIGKILL)
     project.manager(way_on, *(["--ready", "0.5"] if way_on == "upgrade" else []))

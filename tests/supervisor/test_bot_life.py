@@ -167,7 +167,8 @@ serve()
 
 def test_children_that_a_bot_leaves_behind_are_killed(box: Box) -> None:
     box.bot(
-        'child = subprocess.Popen(["sleep", "1000"]); (HERE / "child").write_text(str(child.pid)); sys.exit(0)'
+        'child = subprocess.Popen(["sleep", "1000"]); (HERE / "child").write_text(str(child.pid));'
+        " sys.exit(0)"
     )
     box.start()
     box.until("completed")

@@ -76,7 +76,8 @@ print(json.dumps({"open_orders_left": 2 - count}))
 
 def test_no_process_of_the_bot_lives_while_it_runs(live: Box) -> None:
     live.bot(
-        "child = subprocess.Popen(['sleep', '60'], start_new_session=True, close_fds=False, stdout=-3, stderr=-3)\n"
+        "child = subprocess.Popen(['sleep', '60'], start_new_session=True, close_fds=False, stdout=-3,"
+        " stderr=-3)\n"
         "(HERE / 'child').write_text(str(child.pid))\n"
         "sys.exit(1)"
     )

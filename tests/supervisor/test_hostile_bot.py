@@ -72,7 +72,8 @@ def test_what_a_bot_left_with_a_replaced_lock_is_killed(box: Box) -> None:
     box.bot(
         "first = not (HERE / 'child').exists()\n"
         "if first:\n"
-        "    child = subprocess.Popen(['sleep', '60'], start_new_session=True, close_fds=False, stdout=-3, stderr=-3)\n"
+        "    child = subprocess.Popen(['sleep', '60'], start_new_session=True, close_fds=False, stdout=-3,"
+        " stderr=-3)\n"
         "    (HERE / 'child').write_text(str(child.pid))\n"
         f"    os.unlink({str(lock)!r})\n"
         "    time.sleep(0.5)\n"

@@ -70,7 +70,9 @@ serve()
 
 
 def test_a_reader_that_reader_is_gone_does_not_hold_the_bot_for_ever(box: Box) -> None:
-    """An engine that is replaced while its containers run on: the bot goes on, and the gap is said where it is."""
+    """An engine that is replaced while its containers run on: the bot goes on, and the gap is said where
+    it is.
+    """
     count = 50_000
     box.timings["reader_timeout"] = 0.3
     box.bot(BURST.format(lines=count, fd=1) + "on_term(lambda: say('bye') or sys.exit(0)); serve()")

@@ -1,4 +1,6 @@
-"""No unit test reads the machine it runs on: not its ports, its home, its time zone, its settings or its engine."""
+"""No unit test reads the machine it runs on: not its ports, its home, its time zone, its settings or its
+engine.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ ZONE = "NPT-05:45"
 def own_home(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
-    """An environment in which nothing is set and nothing is there: an empty home, no engine, every port free."""
+    """An environment in which nothing is set and nothing is there: an empty home, no engine, every port
+    free.
+    """
     home = tmp_path_factory.mktemp("home", numbered=True)
     for name in os.environ:
         if name not in KEPT and not name.startswith(KEPT_BEGINNINGS):

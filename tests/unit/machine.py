@@ -19,7 +19,9 @@ LOOPBACK = ("127.", "::1", "localhost")
 NOBODYS = {1, 9}
 """tcpmux and discard: where tests say that nothing answers."""
 LOWEST_GIVEN = 10_000
-"""A port that the kernel or tests/ports.py gave is above; one that somebody wrote down, and that a fleet has, is below."""
+"""A port that the kernel or tests/ports.py gave is above; one that somebody wrote down, and that a fleet
+has, is below.
+"""
 
 _touched: list[str] | None = None
 

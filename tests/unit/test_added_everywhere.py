@@ -1,4 +1,7 @@
-"""What has to be added in several places is in all of them. docs/architecture.md, "How to add", names these places."""
+"""What has to be added in several places is in all of them.
+
+docs/architecture.md, "How to add", names these places.
+"""
 
 from __future__ import annotations
 

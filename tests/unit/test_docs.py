@@ -1,4 +1,6 @@
-"""Hold the documentation to the program: commands, examples, links, named files, both languages, and the width of its lines."""
+"""Hold the documentation to the program: commands, examples, links, named files, both languages, and the
+width of its lines.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(r"[\w.*-]+(/[\w.*-]+)*/|[\w.*-]+(/[\w.*-]+)+|[\w-]+\.(py|md|toml|lock|json|yaml|sh)")
-"""What is taken for a path from the project folder: a folder with a slash at its end, a file in a folder, or one at the top."""
+"""What is taken for a path from the project folder: a folder with a slash at its end, a file in a folder,
+or one at the top.
+"""
 CLASS = re.compile(r"(?:[A-Z][a-z]+){2,}")
 CLASS_STATEMENT = re.compile(r"^(?:class )?([A-Z]\w+)(?=\(|:| = )", re.MULTILINE)
 PROMPT = re.compile(r"[$#] (.*)")
@@ -66,7 +70,9 @@ def prose(text: str) -> str:
 
 
 def shell_lines(text: str) -> Iterator[str]:
-    """What a reader may type: whole `sh` blocks, the prompts of `console` blocks, and code within a sentence."""
+    """What a reader may type: whole `sh` blocks, the prompts of `console` blocks, and code within a
+    sentence.
+    """
     for language, content in FENCE.findall(text):
         lines = [line.strip() for line in content.replace("\\\n", " ").splitlines()]
         if language == "sh":
@@ -77,7 +83,9 @@ def shell_lines(text: str) -> Iterator[str]:
 
 
 def manager_words(line: str) -> Iterator[list[str]]:
-    """The words after each `manager` of a line; what is optional (`[ID…]`) counts as given, `…` alone as nothing."""
+    """The words after each `manager` of a line; what is optional (`[ID…]`) counts as given, `…` alone as
+    nothing.
+    """
     lexer = shlex.shlex(line, posix=True, punctuation_chars=OPERATORS)
     lexer.whitespace_split = True
     found: list[str] | None = None
@@ -103,7 +111,9 @@ def examples(page: str) -> list[Example]:
 
 
 def anchors(text: str) -> set[str]:
-    """The names by which the headings of a page are linked to: lower case, no punctuation, blanks as hyphens."""
+    """The names by which the headings of a page are linked to: lower case, no punctuation, blanks as
+    hyphens.
+    """
     titles = [title for _level, title in HEADING.findall(prose(text))]
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
@@ -139,7 +149,9 @@ def exit_code(words: list[str]) -> int | str | None:
 
 
 def test_the_examples_are_found() -> None:
-    """In blocks and sentences, on two lines, behind a prompt, before `>` and between `&&`: so that none is tested by not being seen."""
+    """In blocks and sentences, on two lines, behind a prompt, before `>` and between `&&`: so that none is
+    tested by not being seen.
+    """
     pages = [page for page in WITH_EXAMPLES if page.startswith("docs/operating/")]
     assert {" ".join(example.words) for page in pages for example in examples(page)} >= {
         "new --template perp_grid --id bp_btc_01 --symbol BTC_USDC_PERP"

@@ -1,4 +1,6 @@
-"""Whoever is locked out reads who holds the lock: also while it changes hands, and when its holder left no note."""
+"""Whoever is locked out reads who holds the lock: also while it changes hands, and when its holder left no
+note.
+"""
 
 from __future__ import annotations
 

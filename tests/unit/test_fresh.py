@@ -1,4 +1,7 @@
-"""`make fresh`: which rows are run again, and what a row inherits from this machine. No machine is booted here."""
+"""`make fresh`: which rows are run again, and what a row inherits from this machine.
+
+No machine is booted here.
+"""
 
 from __future__ import annotations
 

@@ -19,12 +19,32 @@ from manager.monitor.watch.messages import Message
 from tests.builders import a_supervisor_file
 
 HOSTILE_VALUES: list[Any] = [
-    "x", [], {}, True, -1, 10**400, 1e300, float("nan"), float("inf"), "\x1b[2J", [[[]]], {"a": {}},
-]  # fmt: skip
+    "x",
+    [],
+    {},
+    True,
+    -1,
+    10**400,
+    1e300,
+    float("nan"),
+    float("inf"),
+    "\x1b[2J",
+    [[[]]],
+    {"a": {}},
+]
 FIELDS = [
-    "container", "state", "why", "bot_pid", "bot_started_at", "updated_at", "updated_uptime", "health_interval", "health",
-    "restarts", "last_exit",
-]  # fmt: skip
+    "container",
+    "state",
+    "why",
+    "bot_pid",
+    "bot_started_at",
+    "updated_at",
+    "updated_uptime",
+    "health_interval",
+    "health",
+    "restarts",
+    "last_exit",
+]
 
 
 def read(folder: Path) -> supervisor_state.SupervisorState | None:

@@ -1,4 +1,6 @@
-"""Languages: the catalogues say all that the source says, `list` is the old table, and every table is straight."""
+"""Languages: the catalogues say all that the source says, `list` is the old table, and every table is
+straight.
+"""
 
 from __future__ import annotations
 
@@ -210,7 +212,8 @@ def test_usage_errors_are_translated() -> None:
 def test_english_loads_no_catalogue() -> None:
     """`gettext` alone comes with argparse; our part of it is not touched."""
     script = (
-        "import sys; import manager.i18n as i; i.use('en'); i._('running'); assert 'gettext' not in sys.modules;"
+        "import sys; import manager.i18n as i; i.use('en'); i._('running'); assert 'gettext' not in"
+        " sys.modules;"
         "import manager.cli.parsers as c; c.parser(); assert i._catalogue.cache_info().currsize == 0"
     )
     subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})

@@ -95,7 +95,10 @@ def test_a_line_without_end_is_not_held_for_ever() -> None:
 
 
 def test_a_terminal_is_told_nothing_by_a_bot() -> None:
-    hostile = b"\x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b[2J \x9b5n \xc2\x9b \r back\x08 \xe2\x80\xae\tok \xe5\xb7\xb2\xe5\x8d\x96\r"
+    hostile = (
+        b"\x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b[2J \x9b5n \xc2\x9b \r back\x08 \xe2\x80\xae\tok "
+        b"\xe5\xb7\xb2\xe5\x8d\x96\r"
+    )
     shown = for_terminal(hostile)
     assert shown.startswith("red \\u001b]0;title\\u0007 \\u001b[2J ")
     assert shown.endswith("\\u202e\tok 已卖")
@@ -306,9 +309,12 @@ def test_the_shells_offer_instances(desk: Path, shell: str, tmp_path: Path) -> N
     try:
         done = subprocess.run(
             [shell, "-c", f"{script}\n{TAB[shell]}"],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
             env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        )  # fmt: skip
+        )
     except FileNotFoundError:
         pytest.skip(f"{shell} is not installed")
     assert done.stdout.split() == ["bp_eth_02"], done.stderr

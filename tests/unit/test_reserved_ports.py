@@ -9,7 +9,10 @@ import sys
 from tests import ports
 from tests.fleet import ROOT
 
-OTHER = "import sys\nfrom tests import ports\nfor _ in range(40): print(ports.reserve(20), flush=True)\nsys.stdin.read()"
+OTHER = (
+    "import sys\nfrom tests import ports\nfor _ in range(40): print(ports.reserve(20), "
+    "flush=True)\nsys.stdin.read()"
+)
 
 
 def test_two_processes_share_none() -> None:

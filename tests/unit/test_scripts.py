@@ -1,4 +1,6 @@
-"""The shell scripts: when .venv has to be made again, and how words pass through a shell."""
+"""The shell scripts: when .venv has to be made again, which docker is refused, and how words pass through
+a shell.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -94,12 +98,127 @@ def test_a_venv_without_the_manager(project: Path) -> None:
     assert not works(project)
 
 
+@pytest.mark.parametrize("letters", [":", 'a "b" c'])
+def test_a_path_in_which_no_venv_works_is_named(tmp_path: Path, letters: str) -> None:
+    """pip's programs begin with it: a venv is made, and nothing in it runs."""
+    project = tmp_path / letters
+    project.mkdir()
+    done = subprocess.run(
+        [SCRIPTS / "venv.sh"],
+        cwd=project,
+        env={**os.environ, "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"no virtual environment works in {project}: its path has one of" in done.stderr
+    assert not (project / ".venv").exists()
+
+
+def test_an_editable_install_works_in_any_locale(tmp_path: Path) -> None:
+    """Python reads the file that leads to the project in the encoding of the locale."""
+    project = tmp_path / "交易 機器人"
+    (project / "package").mkdir(parents=True)
+    (project / "package" / "__init__.py").touch()
+    (project / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "it"\nversion = "1"\n'
+        '[tool.setuptools]\npackages = ["package"]\npackage-dir = { "" = "." }\n'
+    )
+    venv = [sys.executable, "-m", "venv", "--without-pip", ".venv"]
+    subprocess.run(venv, cwd=project, check=True)
+    for site in project.glob(".venv/lib/python3*/site-packages"):  # pip and setuptools are those of the tests
+        (site / "setuptools.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    subprocess.run([SCRIPTS / "venv.sh", "--editable", ".venv"], cwd=project, check=True)
+    for locale in ("C", "C.UTF-8"):
+        done = subprocess.run(
+            [project / ".venv" / "bin" / "python", "-c", "import package; print(ascii(package.__file__))"],
+            cwd=tmp_path,
+            env={**os.environ, "LC_ALL": locale},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout == f"{str(project / 'package' / '__init__.py')!a}\n", done.stderr
+
+
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_words_pass_through_a_shell_as_they_are(locale: str) -> None:
     words = ["/my bots/交易 機器人", "it's", '$HOME `id` \\ "*"', "two\nlines", ""]
     line = subprocess.run(
         ["bash", "-c", '. "$1/lib.sh"; shift; quoted "$@"', "bash", SCRIPTS, *words],
-        env=os.environ | {"LC_ALL": locale}, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        env=os.environ | {"LC_ALL": locale},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     done = subprocess.run(["sh", "-c", f"printf '%s\\0' {line}"], capture_output=True, text=True, check=True)
     assert done.stdout.split("\0")[:-1] == words
+
+
+DOCKERS_OWN = """case $1 in
+  --version) echo 'Docker version 28.2.2, build e6534b4' ;;
+  context) [ "$2" != inspect ] || echo; exit 1 ;;
+  *) exit 1 ;;
+esac"""
+PODMANS = (
+    "echo 'Emulate Docker CLI using podman.' >&2; [ \"$1\" != --version ] || echo 'podman version 4.3.1'"
+)
+
+
+def engine_script(
+    folder: Path, docker: str, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run engine.sh with this docker command. Nothing that it may go on to do can be done."""
+    for name, text in (
+        ("docker", docker),
+        *((name, "exit 1") for name in ("apt-get", "dockerd", "sudo", "systemctl")),
+    ):
+        write_program(folder / name, f"#!/bin/sh\n{text}\n")
+    return subprocess.run(
+        [SCRIPTS / "engine.sh"],
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", **(environ or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("docker", "words"),
+    [
+        (PODMANS, "podman version 4.3.1"),
+        ("exec /nowhere/docker.real", "not found"),
+        ("exit 1", "says: nothing"),
+    ],
+)
+def test_what_is_not_dockers_own_command_is_named_at_once(tmp_path: Path, docker: str, words: str) -> None:
+    """Without that, an engine was waited for, and its log shown as the reason."""
+    done = engine_script(tmp_path, docker)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"engine.sh: {tmp_path}/docker is not Docker's own command")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        (
+            {"DOCKER_HOST": "unix:///nowhere.sock"},
+            "nothing answers at DOCKER_HOST=unix:///nowhere.sock. Start that engine, or unset DOCKER_HOST",
+        ),
+        (
+            {"DOCKER_HOST": "", "DOCKER_CONTEXT": "gone"},
+            "nothing answers at DOCKER_CONTEXT=gone (an unknown address). Start that engine, or unset"
+            " DOCKER_CONTEXT",
+        ),
+    ],
+)
+def test_an_engine_that_is_named_and_does_not_answer(
+    tmp_path: Path, environ: dict[str, str], said: str
+) -> None:
+    done = engine_script(tmp_path, DOCKERS_OWN, environ)
+    assert (done.returncode, done.stderr) == (1, f"engine.sh: {said}\n")

@@ -1,4 +1,6 @@
-"""Every word of a closed list has its entry in every table: a new kind without a word is found here, and not by a KeyError."""
+"""Every word of a closed list has its entry in every table: a new kind without a word is found here, and
+not by a KeyError.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def modules() -> Iterator[ModuleType]:
 
 
 def tables() -> dict[str, tuple[Any, Any]]:
-    """Return name → (table, its words) of every module's constants that are annotated as mappings from a closed list."""
+    """Return name → (table, its words) of every module's constants that are annotated as mappings from a
+    closed list.
+    """
     found = {}
     for module in modules():
         for name, hint in get_type_hints(module).items():

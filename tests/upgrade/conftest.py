@@ -27,8 +27,12 @@ def old_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code = check_out(COMMIT, tmp_path_factory.mktemp("earlier") / "code")
     said = subprocess.run(
         [sys.executable, "-c", "import manager; print(manager.__file__)"],
-        env={**os.environ, **of_code(code)}, cwd="/", capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        env={**os.environ, **of_code(code)},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert Path(said.strip()).is_relative_to(code), f"this is not the earlier manager: {said}"
     return code
 
@@ -73,9 +77,14 @@ def fake() -> Iterator[FakeExchange]:
 def build(tree: Path, tag: str, environ: dict[str, str]) -> None:
     """Builds the bot image of a tree with the tree's own manager."""
     done = subprocess.run(
-        [sys.executable, "-m", "manager", "build", "--tag", tag], cwd=tree, env={**os.environ, **environ},
-        capture_output=True, text=True, timeout=1800, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "manager", "build", "--tag", tag],
+        cwd=tree,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+    )
     assert done.returncode == 0, f"cannot build the image of {tree}\n{done.stdout}\n{done.stderr}"
 
 

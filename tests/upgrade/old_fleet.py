@@ -66,20 +66,28 @@ class OldFleet:
         said = self.project.supervisor(instance)
         state = found["State"]
         return Life(
-            found["Id"], state["StartedAt"], state["Pid"], found["RestartCount"],
-            said["bot_pid"], said["bot_started_at"],
-        )  # fmt: skip
+            found["Id"],
+            state["StartedAt"],
+            state["Pid"],
+            found["RestartCount"],
+            said["bot_pid"],
+            said["bot_started_at"],
+        )
 
     @contextmanager
     def untouched(self, *but: str) -> Iterator[None]:
-        """Holds that nothing inside recreates, restarts, starts, stops or removes an instance, other than these."""
+        """Holds that nothing inside recreates, restarts, starts, stops or removes an instance, other than
+        these.
+        """
         before, remembered = self.lives(), self.remembered()
         yield
         assert _without(self.lives(), but) == _without(before, but)
         assert _without(self.remembered(), but) == _without(remembered, but)
 
     def remembered(self) -> dict[str, dict[str, Any]]:
-        """Instance → what state/fleet.json keeps of it, under the names that the earlier commit gave to it."""
+        """Instance → what state/fleet.json keeps of it, under the names that the earlier commit gave to
+        it.
+        """
         instances = self.on_disk("state/fleet.json")["instances"]
         return {each: {key: values[key] for key in REMEMBERED} for each, values in instances.items()}
 
@@ -101,8 +109,8 @@ def of_code(code: Path) -> dict[str, str]:
 
 
 def check_out(commit: str, target: Path) -> Path:
-    """Lays the tree of a commit out, from this repository's own history. Fails where it is not there: nothing else tells
-    whether the fleets of then survive.
+    """Lays the tree of a commit out, from this repository's own history. Fails where it is not there: nothing
+    else tells whether the fleets of then survive.
     """
     target.mkdir()
     try:
@@ -116,8 +124,10 @@ def check_out(commit: str, target: Path) -> Path:
     except (OSError, subprocess.CalledProcessError) as error:
         why = getattr(error, "stderr", b"").decode(errors="replace").strip() or error
         pytest.fail(
-            f"cannot read commit {commit[:7]} from the history of {ROOT}, whose fleets have to survive ({why})."
-            " A shallow clone gets it by `git fetch --unshallow`; a tree without history cannot run this test.",
+            f"cannot read commit {commit[:7]} from the history of {ROOT}, whose fleets have to survive "
+            f"({why})."
+            " A shallow clone gets it by `git fetch --unshallow`; a tree without history cannot run this"
+            " test.",
             pytrace=False,
         )
     assert shutil.which("tar"), "tar is missing"
@@ -141,7 +151,9 @@ MESH_BETWEEN = {**MESH, "grid_upper_price": 157, "grid_lower_price": 145}
 """No price of the first one: to the exchange the two are one account."""
 ORDERS_OF_MESH = 6
 PATIENT = {"bot_stop_timeout": 60, "unhealthy_probes": 60}
-"""A busy machine is no reason to kill a bot, or to start it again: nothing but what is asked for may touch it here."""
+"""A busy machine is no reason to kill a bot, or to start it again: nothing but what is asked for may touch
+it here.
+"""
 REFUSED_BY_THE_BOT = {"strategy": "maker_hedge"}
 """A config that is sound, and with which the bundled bot ends at once."""
 

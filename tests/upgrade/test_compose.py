@@ -1,4 +1,6 @@
-"""`docker compose up -d` after an update: it goes by the definitions of all containers at once, and by nothing else."""
+"""`docker compose up -d` after an update: it goes by the definitions of all containers at once, and by
+nothing else.
+"""
 
 from __future__ import annotations
 

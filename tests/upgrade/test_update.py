@@ -1,6 +1,8 @@
-"""An update of code and image under a fleet that runs: what the new manager leaves alone, and what it still knows.
+"""An update of code and image under a fleet that runs: what the new manager leaves alone, and what it still
+knows.
 
-Each test works on instances of its own and holds that the others are untouched. The last ones are of the whole fleet.
+Each test works on instances of its own and holds that the others are untouched. The last ones are of the
+whole fleet.
 """
 
 from __future__ import annotations

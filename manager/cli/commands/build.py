@@ -49,6 +49,10 @@ def _build(
     from manager.engine.image_build import build_image
 
     fleet = session.project().fleet
+    if not tag:
+        # Two folders with one fleet name share the image's name: the other fleet's bots would run an image of
+        # ours.
+        session.observe().require_ours()
     folder = bot or (fleet.project_dir / fleet.bot_dir if fleet.bot_dir else None)
     return build_image(
         session.engine(),

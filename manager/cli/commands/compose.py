@@ -42,7 +42,7 @@ def _remember_ports(snapshot: FleetSnapshot) -> None:
     """Save the ports in the file as the instances' own, as `up` does."""
     project = snapshot.project
     ports = {instance: spec.web_port for instance, spec in project.specs.items() if spec.web_port is not None}
-    desired_state.save_state(project.fleet, lambda memory: memory.with_ports(ports))
+    desired_state.save_state(project.fleet, lambda state: state.with_ports(ports))
 
 
 def _prepare(session: Session, snapshot: FleetSnapshot) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
+import zlib
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,8 +50,9 @@ class File(NamedTuple):
 def init(_session: Session, args: Namespace) -> int:
     """Create the folder and its files, and print the next commands."""
     folder = Path(args.folder)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError("{path} is not a folder", path=folder)
+    for needed in (folder, folder / "config", folder / "config" / "active", folder / "config" / "templates"):
+        if (there := _nearest(needed)) and not there.is_dir():
+            raise UsageError("{path} is not a folder", path=there)
     written: list[str] = []
     kept: list[str] = []
     for file in list(_files(folder)):
@@ -74,6 +77,11 @@ def init(_session: Session, args: Namespace) -> int:
     console.say(f"  manager ps             {_('shows it')}")
     console.say(f"  manager new --list     {_('templates for more bots')}")
     return OK
+
+
+def _nearest(path: Path) -> Path | None:
+    """Return the first that exists of a path and its parents, dangling links included."""
+    return next((each for each in (path, *path.parents) if os.path.lexists(each)), None)
 
 
 def _files(folder: Path) -> Iterator[File]:
@@ -128,8 +136,14 @@ def _variables() -> str:
 
 
 def _name(folder: Path) -> str:
-    """Return the folder's name as a valid fleet name: two fleets on one engine need different names."""
-    name = re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_")
+    """Return the folder's name as a valid fleet name: two fleets on one engine need different names.
+
+    What is left of a name that is not ASCII may be the same for two folders, so a checksum is appended.
+    """
+    full = folder.resolve().name
+    name = re.sub(r"[^a-z0-9_-]+", "-", full.lower()).strip("-_")
+    if not full.isascii():
+        name = f"{name or 'fleet'}-{zlib.crc32(os.fsencode(full)) & 0xFFFF:04x}"
     return name if NAME_PATTERN.fullmatch(name) else "botfleet"
 
 

@@ -13,7 +13,7 @@ def install_service(session: Session, args: Namespace) -> int:
     """Write the systemd unit and start it; print or remove it if requested."""
     from manager.monitor.watch import service
 
-    unit = service.unit_of(session.project().fleet)
+    unit = service.unit_of(session.project().fleet, args.metrics)
     if args.print:
         console.say(unit.text, end="")
         return OK

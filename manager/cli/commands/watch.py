@@ -13,7 +13,7 @@ from manager.ops.result import Result
 from manager.util import console
 
 
-def watch(session: Session, _args: Namespace) -> int:
+def watch(session: Session, args: Namespace) -> int:
     """Watch the fleet until SIGTERM or Ctrl-C."""
     from manager.monitor.watch.loop import Watch
 
@@ -23,7 +23,7 @@ def watch(session: Session, _args: Namespace) -> int:
     fleet = session.project().fleet
     try:
         with lock.held(fleet.watch_lock_file, "watch"), report.Reporter() as reporter:
-            Watch(session, reporter, say_result).run()
+            Watch(session, reporter, say_result, args.metrics).run()
     except Locked as error:
         raise Locked("{holder} already watches this fleet", holder=error.text.params["holder"]) from error
     console.say(_("watch has stopped"))

@@ -139,17 +139,19 @@ def _compose(client: ClientFacts) -> Finding:
         return warn(
             "compose",
             Text("`docker compose` is not installed"),
-            Text(
-                "optional: the manager does not need it; the package is docker-compose-v2 or "
-                "docker-compose-plugin"
-            ),
+            Text("optional, the manager does not need it: {remedy}", remedy=client.compose_remedy),
         )
     text = Text("Compose {version}", version=client.compose)
     major = client.compose.removeprefix("v").split(".")[0]
     if major.isdigit() and int(major) >= OLDEST_COMPOSE:
         return ok("compose", text)
     return warn(
-        "compose", text, Text("optional: `docker compose` requires version 2; the manager does not need it")
+        "compose",
+        text,
+        Text(
+            "optional, the manager does not need it; `docker compose` requires version 2: {remedy}",
+            remedy=client.compose_remedy,
+        ),
     )
 
 

@@ -266,6 +266,8 @@ def image(facts: FleetFacts) -> Finding:
     return ok("image", Text("image {image}", image=facts.image))
 
 
-def _counted(check: str, names: list[str] | tuple[str, ...], what: Text, remedy: Text) -> Iterator[Finding]:
+def _counted(
+    check: str, names: list[str] | tuple[str, ...], problem: Text, remedy: Text
+) -> Iterator[Finding]:
     if names:
-        yield warn(check, Text("{names}: {what}", names=", ".join(names), what=what), remedy)
+        yield warn(check, Text("{names}: {what}", names=", ".join(names), what=problem), remedy)

@@ -18,6 +18,7 @@ class ClientFacts(NamedTuple):
     builder: str | None = None
     """A docker command that can build images without buildx; only looked for where buildx is missing."""
     buildx_remedy: Text = Text("")
+    compose_remedy: Text = Text("")
 
 
 class EngineFacts(NamedTuple):

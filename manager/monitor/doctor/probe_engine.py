@@ -32,12 +32,14 @@ class ClientPrograms:
     def client(self) -> ClientFacts:
         """Wait for the programs, and return the facts of the client's side."""
         buildx = _buildx_version(_output(self._running["buildx"]))
+        distribution = docker_cli.os_release(), docker_cli.is_docker_ce()
         return ClientFacts(
             endpoint=endpoint(os.environ),
             compose=_output(self._running["compose"]),
             buildx=buildx,
             builder=None if buildx else _builder(),
-            buildx_remedy=docker_cli.buildx_remedy(docker_cli.os_release(), docker_cli.is_docker_ce()),
+            buildx_remedy=docker_cli.buildx_remedy(*distribution),
+            compose_remedy=docker_cli.compose_remedy(*distribution),
             python=".".join(map(str, sys.version_info[:3])),
             missing_packages=missing_packages(),
         )

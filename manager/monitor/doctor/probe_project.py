@@ -181,8 +181,8 @@ def _leftovers(project: Project, known: Iterable[str]) -> Iterator[StaleFile]:
     ]
     for folder in dict.fromkeys(folders):
         for entry in _entries(folder):
-            if what := leftover_kind(entry.name, _age(entry), fleet.name):
-                yield StaleFile(what, fleet.relative(Path(entry.path)), _size(Path(entry.path)))
+            if kind := leftover_kind(entry.name, _age(entry), fleet.name):
+                yield StaleFile(kind, fleet.relative(Path(entry.path)), _size(Path(entry.path)))
 
 
 def leftover_kind(name: str, age: float, fleet: str) -> str:

@@ -1,4 +1,4 @@
-"""The columns of `stats` and `top`: how each figure is written, sorted, and when it gives way on a narrow terminal. Pure."""
+"""Define the columns of `stats` and `top`: format, sort order, and priority on a narrow terminal. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from manager.util.text_table import Column, width
 
 
 def percent(value: float | None) -> str:
-    """`3.4%`; nothing for what is not known."""
+    """Return `3.4%`; empty if unknown."""
     return "" if value is None else f"{value:.1f}%"
 
 
@@ -28,8 +28,8 @@ def _pair(first: int | None, second: int | None) -> str:
 
 
 def _both(row: InstanceStats, first: str, second: str) -> int | None:
-    one, other = _of_usage(row, first), _of_usage(row, second)
-    return None if one is None or other is None else int(one + other)
+    first_value, second_value = _of_usage(row, first), _of_usage(row, second)
+    return None if first_value is None or second_value is None else int(first_value + second_value)
 
 
 def _memory(row: InstanceStats) -> str:
@@ -42,7 +42,7 @@ def _up(row: InstanceStats) -> str:
 
 
 def _as_of(row: InstanceStats) -> str:
-    """How old the last report of a bot is that does not answer now."""
+    """Return the age of the last report of a bot that does not answer now."""
     if row.as_of is None or (row.report.pnl is None and row.report.position is None):
         return ""
     return str(Text("{age} ago", age=age(time.time() - row.as_of))) if row.as_of else "?"
@@ -153,22 +153,22 @@ def widths(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
 
 
 ALIGNED = ("pnl", "position")
-"""Columns whose points stand below each other."""
+"""Columns whose decimal points are aligned."""
 
 
 def cells(rows: Sequence[InstanceStats]) -> list[dict[str, str]]:
     """Return every cell of the rows, by the column's name."""
-    found = [{column.name: column.cell(row) for column in COLUMNS} for row in rows]
+    texts = [{column.name: column.cell(row) for column in COLUMNS} for row in rows]
     for name in ALIGNED:
-        for row, text in zip(found, aligned([row[name] for row in found]), strict=True):
+        for row, text in zip(texts, aligned([row[name] for row in texts]), strict=True):
             row[name] = text
-    return found
+    return texts
 
 
 def ordered(
     rows: Sequence[InstanceStats], column: Column[InstanceStats], *, is_reverse: bool = False
 ) -> list[InstanceStats]:
-    """Return the rows by one column, by id where that says nothing; what is not known comes last either way."""
+    """Return the rows sorted by one column, then by id; unknown values come last in either direction."""
     order = column.order or column.cell
     by_id = sorted(rows, key=lambda row: row.id.lower())
     known = [row for row in by_id if order(row) is not None]
@@ -177,7 +177,9 @@ def ordered(
 
 
 def total_line(sums: Totals) -> str:
-    """`total: 1 failed, 2 running; P&L live +12.34 USDC, paper -0.50 USDC (2 of 3 instances); CPU 4.1%, memory 301M`."""
+    """Return `total: 1 failed, 2 running; P&L live +12.34 USDC, paper -0.50 USDC (2 of 3 instances); CPU
+    4.1%, …`.
+    """
     states = ", ".join(f"{count} {_(state)}" for state, count in sums.states.items())
     gains = ", ".join(f"{_(mode)} {money(value, quote)}" for (mode, quote), value in sums.pnl.items())
     parts = [
@@ -189,7 +191,7 @@ def total_line(sums: Totals) -> str:
 
 
 def _gains(sums: Totals, amounts: str) -> Text:
-    """A sum that lacks somebody says so: a bot that does not answer would pass for one that has lost nothing."""
+    """Return the sum of P&L, and of how many instances: bots that do not answer are missing in it."""
     count = sum(sums.states.values())
     if sums.with_pnl == count:
         return Text("P&L {amounts}", amounts=amounts)

@@ -90,8 +90,8 @@ def with_best_report(view: Instance, usage: Usage | None, answer: Report | None)
 class Totals(NamedTuple):
     """A fleet's sums.
 
-    P&L by (mode, quote currency), because paper and live, or two currencies, cannot be added up. For prices that are
-    no market's their word stands in the mode's place: such a P&L is no trading result.
+    P&L by (mode, quote currency), because paper and live, or two currencies, cannot be added up. For prices
+    that are no market's their word stands in the mode's place: such a P&L is no trading result.
 
     `with_pnl`: the number of instances whose P&L is included; that of the others is unknown, not 0.
     """

@@ -39,6 +39,8 @@ class BotPoller:
 
     def __init__(self) -> None:
         self.is_over = False
+        self.latest: Mapping[str, Report] = {}
+        """What the bots that answered have said last."""
         self._silences: Counter[str] = Counter()
         self._talkers: set[str] = set()
         self._trades: dict[str, _Trades] = {}
@@ -46,7 +48,7 @@ class BotPoller:
     def ask(self, views: Iterable[Instance], fleet: Fleet, *, logs: bool) -> dict[str, Progress]:
         """Ask all running bots, a few at a time; a group with bots that hang takes two seconds."""
         running = [view for view in views if view.status.is_running and view.container and view.web_port]
-        fetched = self._said(running, fleet)
+        fetched = self.latest = self._said(running, fleet)
         now = time.time()
         return {
             view.id: self._progress(view, fetched.get(view.id, Report()), fleet, now, logs=logs)
@@ -131,6 +133,7 @@ class Questions:
 
     def __init__(self) -> None:
         self.answers: Mapping[str, Progress] = {}
+        self.answered_at = 0.0
         self.have_answers = False
         self._poller = BotPoller()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="questions")
@@ -141,10 +144,16 @@ class Questions:
         """Take over new answers, and ask again when it is time. Never waits."""
         if self._asked is not None and self._asked.done():
             self.answers, self._asked, self.have_answers = self._asked.result(), None, True
+            self.answered_at = time.time()
         if self._asked is None and time.monotonic() >= self._next:
             self._next = time.monotonic() + ASK_EVERY_S
             logs = bool(fleet.alerts.no_log_after)
             self._asked = self._pool.submit(self._poller.ask, list(views.values()), fleet, logs=logs)
+
+    @property
+    def reports(self) -> Mapping[str, Report]:
+        """What the bots that answered have said last."""
+        return self._poller.latest
 
     def close(self) -> None:
         """Stop polling."""

@@ -5,14 +5,18 @@ One thread; polling and sending have their own.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from manager.errors import ManagerError
+from manager.errors import EngineError, ManagerError
 from manager.fleet import halt_mark, supervisor_state
+from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
 from manager.i18n import Text, _
+from manager.monitor.history.recorder import Recorder
 from manager.monitor.watch import addresses, alert_rules, change_detector
 from manager.monitor.watch.addresses import Address
 from manager.monitor.watch.alert_rules import MACHINE, Condition, Disk
@@ -26,6 +30,10 @@ from manager.ops.events import OnEvent
 from manager.ops.result import Result
 from manager.util import console
 
+if TYPE_CHECKING:
+    from manager.monitor.metrics.publisher import Answer
+    from manager.monitor.metrics.server import MetricsServer
+
 TICK_S = 1.0
 """Interval of checking the state files: most crashes inside containers cause no engine event."""
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -36,7 +44,13 @@ RECOVER_AGAIN_S = 5.0
 class Watch:
     """Run `manager watch` once. `on_event`, `on_result` receive what is done to start bots again."""
 
-    def __init__(self, session: Session, on_event: OnEvent, on_result: Callable[[Result], object]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        on_event: OnEvent,
+        on_result: Callable[[Result], object],
+        metrics_address: tuple[str, int] | None = None,
+    ) -> None:
         self._session, self._on_event, self._on_result = session, on_event, on_result
         self._observer = FleetObserver(session)
         self._observer.look()
@@ -45,10 +59,12 @@ class Watch:
         self._notifier = Notifier(self._observer.fleet, time.time())
         self._notifier.look(self._observer.snapshot.views, time.time())
         self._questions = Questions()
+        self._recorder = Recorder(self._observer.fleet, console.warning)
         self._heartbeat = Heartbeat(console.warning)
         self._disk: Disk | None = None
         self._next_disk = self._next_recovery = 0.0
         self._is_ending = False
+        self._metrics = self._serve_metrics(metrics_address) if metrics_address else None
 
     def run(self) -> None:
         """Run until SIGTERM or Ctrl-C. Starts in progress are finished, new ones are not begun."""
@@ -66,7 +82,10 @@ class Watch:
                 signal.signal(number, signal.SIG_IGN)
             self._observer.close()
             self._questions.close()
+            self._recorder.close()
             self._heartbeat.close()
+            if self._metrics:
+                self._metrics.close()
             self._notifier.close(self._addresses())
 
     def _end(self, *_: object) -> None:
@@ -87,8 +106,10 @@ class Watch:
 
     def _tick(self, now: float) -> None:
         observer, notifier = self._observer, self._notifier
-        if observer.look_if_due():
+        if has_looked := observer.look_if_due():
             notifier.look(observer.snapshot.views, now)
+            self._recorder.record(observer.snapshot.views, self._questions.reports, now)
+        self._recorder.go_on()
         if not observer.why_away:
             self._recover_crashed()
         if time.monotonic() >= self._next_disk:
@@ -113,6 +134,8 @@ class Watch:
         if self._questions.have_answers or observer.why_away:
             notifier.report(views, self._questions.answers, self._disk, self._addresses(), rules, now)
         notifier.save()
+        if self._metrics:
+            self._publish(self._metrics, has_looked=has_looked)
 
     def _faults(self, now: float) -> list[Condition]:
         observer, rules = self._observer, self._observer.fleet.alerts
@@ -154,6 +177,41 @@ class Watch:
             self._on_result(apply.apply(session, changes.recover(crashed), self._on_event))
         finally:
             session.close()
+
+    def _serve_metrics(self, address: tuple[str, int]) -> MetricsServer:
+        """Begin to serve metrics. Raises ManagerError if the address cannot be listened on."""
+        from manager.monitor.metrics.server import MetricsServer  # 40 ms, needed by few
+
+        observer = self._observer
+        server = MetricsServer(address, observer.fleet, self._session.engine().statistics, console.warning)
+        if not observer.why_away:
+            server.publish(observer.fleet, observer.snapshot.views, {})
+        console.say(Text("metrics at {url}", url=server.url))
+        return server
+
+    def _publish(self, metrics: MetricsServer, *, has_looked: bool) -> None:
+        """Give the latest look to the scrapes.
+
+        An engine that goes away meanwhile is noticed by the next look.
+        """
+        observer = self._observer
+        if observer.why_away:
+            metrics.engine_is_away(observer.why_away)
+        elif has_looked:
+            with contextlib.suppress(EngineError):
+                metrics.publish(observer.fleet, observer.snapshot.views, self._answers())
+
+    def _answers(self) -> Mapping[str, Answer]:
+        """Return what the bots have answered, for metrics."""
+        from manager.monitor.metrics.publisher import Answer
+
+        return {
+            instance: Answer(
+                Report(pnl=progress.pnl, quote=progress.quote or None, market=progress.market),
+                None if progress.tick_age is None else self._questions.answered_at - progress.tick_age,
+            )
+            for instance, progress in self._questions.answers.items()
+        }
 
     def _heartbeat_address(self) -> Address | None:
         project = self._observer.snapshot.project

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ Description=botfleet: watches the fleet {name}
 [Service]
 Type=exec
 WorkingDirectory={folder}
-ExecStart={python} -m manager --project-dir {project} watch
+ExecStart={python} -m manager --project-dir {project} watch{options}
 {environment}Restart=on-failure
 RestartSec=10
 # Only the main process is told to end: a message that is being sent has a moment more.
@@ -90,19 +90,30 @@ class Unit(NamedTuple):
         return self.path.name
 
 
-def unit_of(fleet: Fleet) -> Unit:
+def unit_of(fleet: Fleet, metrics: tuple[str, int] | None = None) -> Unit:
     """Return the unit for this fleet: the system's for root, else the user's."""
     is_user = os.geteuid() != 0
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     folder = config / "systemd" / "user" if is_user else SYSTEM_FOLDER
     variables = {name: os.environ[name] for name in PASSED if os.environ.get(name)}
     variables["MANAGER_LANG"] = i18n.language()
-    text = unit_text(fleet.name, fleet.project_dir, Path(sys.executable), variables, is_user=is_user)
+    options = ["--metrics", _host_port(*metrics)] if metrics else []
+    text = unit_text(fleet.name, fleet.project_dir, Path(sys.executable), variables, options, is_user=is_user)
     return Unit(folder / f"botfleet-watch-{fleet.name}.service", text, is_user)
 
 
+def _host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def unit_text(
-    name: str, project_dir: Path, python: Path, variables: Mapping[str, str], *, is_user: bool
+    name: str,
+    project_dir: Path,
+    python: Path,
+    variables: Mapping[str, str],
+    options: Sequence[str] = (),
+    *,
+    is_user: bool,
 ) -> str:
     """Return the unit's content. Pure."""
     return TEMPLATE.format(
@@ -111,6 +122,7 @@ def unit_text(
         folder=_literal(str(project_dir)),
         python=_quoted(str(python)),
         project=_quoted(str(project_dir)),
+        options="".join(f" {option}" for option in options),
         environment="".join(
             f"Environment={_quoted(f'{variable}={value}', dollars=False)}\n"
             for variable, value in variables.items()

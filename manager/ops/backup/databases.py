@@ -83,10 +83,10 @@ def member_name(instance: str, name: str) -> str:
     return f"database/{instance}/{name}"
 
 
-def copy_folder(instance: str, folder: Path, work: Path) -> CopyResult:
+def copy_folder(instance: str, folder: Path, work: Path, *, plain: bool = True) -> CopyResult:
     """Copy an instance's database folder into `work`; nothing if it does not exist yet.
 
-    Raises CopyError if the folder itself cannot be read.
+    `plain`: the files that are no databases too. Raises CopyError if the folder itself cannot be read.
     """
     left_out: list[tuple[str, Text]] = []
     try:
@@ -97,7 +97,8 @@ def copy_folder(instance: str, folder: Path, work: Path) -> CopyResult:
         if not stat.S_ISDIR(owner.st_mode):
             raise CopyError("{path} is not a folder", path=folder)
         selected = _select(instance, _scan(folder, left_out), left_out)
-        plain, faults = _plain_copies(folder, [file for file in selected if not file.is_database], work)
+        others = [file for file in selected if not file.is_database] if plain else []
+        copied, faults = _plain_copies(folder, others, work)
     except OSError as error:
         raise CopyError(
             "cannot read {path}: {why}", path=error.filename or folder, why=error.strerror or error
@@ -107,7 +108,7 @@ def copy_folder(instance: str, folder: Path, work: Path) -> CopyResult:
     )
     user = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 and owner.st_uid != 0 else None
     done, damaged = _database_copies(folder, user, fitting, work)
-    return CopyResult((*plain, *done), tuple(left_out), (*faults, *too_large, *damaged))
+    return CopyResult((*copied, *done), tuple(left_out), (*faults, *too_large, *damaged))
 
 
 def _select(instance: str, files: Iterable[SourceFile], left_out: list[tuple[str, Text]]) -> list[SourceFile]:

@@ -127,7 +127,8 @@ healthy = strategy != "sick"
 server = ThreadingHTTPServer(("0.0.0.0", int(os.environ["WEB_PORT"])), Health)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(
-    f"trading as {os.environ['BOTFLEET_INSTANCE']}, key {'given' if os.environ.get('FAULT_KEY') else 'withheld'}",
+    f"trading as {os.environ['BOTFLEET_INSTANCE']}, key "
+    f"{'given' if os.environ.get('FAULT_KEY') else 'withheld'}",
     flush=True,
 )
 beat = 0

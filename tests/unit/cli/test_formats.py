@@ -31,8 +31,14 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_table_has_it() -> None:
     assert [name for name, command in COMMANDS.items() if FORMAT in command.options] == [
-        "ps", "list", "stats", "doctor", "backup list", "new",
-    ]  # fmt: skip
+        "ps",
+        "list",
+        "stats",
+        "history",
+        "doctor",
+        "backup list",
+        "new",
+    ]
 
 
 def test_an_unknown_format_names_all(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,7 +48,7 @@ def test_an_unknown_format_names_all(capsys: pytest.CaptureFixture[str]) -> None
     assert f"must be one of {', '.join(drawn_table.formats())}, not “word”" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["ps", "list", "stats", "doctor", "backup list", "new --list"])
+@pytest.mark.parametrize("command", ["ps", "list", "stats", "history", "doctor", "backup list", "new --list"])
 def test_a_table_is_no_json(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command.split(), "--format", "tsv", "--json"]) == USAGE
     assert "--format cannot be used with --json" in capsys.readouterr().err

@@ -194,8 +194,11 @@ def test_it_says_what_the_command_line_says(manager: ConfigManager, change: dict
     write_config(Path.cwd(), config)
     done = subprocess.run(
         [sys.executable, "-m", "manager", "--lang", "en", "config", "--check"],
-        capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )
     said = [line for line in done.stderr.splitlines() if str(ACTIVE) in line]
     result = manager.validate_config_file(ACTIVE)
     assert [f"warning: {each}" for each in result.warnings] + [

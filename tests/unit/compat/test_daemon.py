@@ -1,4 +1,6 @@
-"""The old daemon's class and command line: which commands they carry out, and what they make of the answers."""
+"""The old daemon's class and command line: which commands they carry out, and what they make of the
+answers.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,10 @@ def commands(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, desk: Path, *engine_states: str | None) -> None:
-    """What each look at the fleet finds of bp_sol_01's container; the last one for ever. None: no engine answers."""
+    """What each look at the fleet finds of bp_sol_01's container; the last one for ever.
+
+    None: no engine answers.
+    """
     left = list(engine_states)
 
     def look(_session: Session) -> observing.FleetSnapshot:
@@ -174,8 +179,12 @@ def test_it_runs_as_a_module(desk: Path) -> None:
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run(
         [sys.executable, "-m", "manager.daemon_manager", "--help"],
-        capture_output=True, text=True, check=False, timeout=60, env={"PYTHONPATH": str(root), "MANAGER_LANG": "en"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"PYTHONPATH": str(root), "MANAGER_LANG": "en"},
+    )
     assert done.returncode == 0
     for word in ("start", "stop", "restart", "status", "list", "--config", "--daemon", "--instance-id"):
         assert word in done.stdout

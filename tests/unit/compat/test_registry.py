@@ -168,8 +168,13 @@ def test_lists_are_sorted_and_leave_the_dead_out(desk: Path, alive: int) -> None
     assert [each["instance_id"] for each in registry.list_instances()] == ["a", "c"]
     everything = registry.list_instances(include_dead=True)
     assert [(each["instance_id"], each["is_alive"]) for each in everything] == [
-        ("a", True), ("b", False), ("c", True), ("none", False), ("text", False), ("zero", False),
-    ]  # fmt: skip
+        ("a", True),
+        ("b", False),
+        ("c", True),
+        ("none", False),
+        ("text", False),
+        ("zero", False),
+    ]
     assert registry.get_running_instances() == registry.list_instances()
     assert (registry.count_instances(), registry.count_instances(alive_only=False)) == (2, 6)
 
@@ -237,7 +242,10 @@ def test_an_unreadable_file_is_never_silently_replaced(desk: Path, caplog: pytes
 
 
 def test_concurrent_registrations_are_all_kept(desk: Path) -> None:
-    script = "import sys; from manager.instance_manager import InstanceRegistry as R; R().register(sys.argv[1], {'pid': 0})"
+    script = (
+        "import sys; from manager.instance_manager import InstanceRegistry as R; "
+        "R().register(sys.argv[1], {'pid': 0})"
+    )
     root = Path(__file__).resolve().parents[3]
     processes = [
         subprocess.Popen(
@@ -370,8 +378,10 @@ def test_stats_of_a_living_process(desk: Path, alive: int) -> None:
 def test_validation_of_records_and_configs(desk: Path, alive: int) -> None:
     manager = InstanceManager()
     assert manager.validate_instance_config("nobody") == {
-        "valid": False, "errors": ["there is no instance nobody"], "warnings": [],
-    }  # fmt: skip
+        "valid": False,
+        "errors": ["there is no instance nobody"],
+        "warnings": [],
+    }
     manager.registry.register("aster_btc_01", {"pid": DEAD, "config_file": "config/active/aster_btc_01.json"})
     result = manager.validate_instance_config("aster_btc_01")
     assert result["errors"] == ["the record has no key log_dir", "the record has no key web_port"]

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,21 @@ def test_an_unchanged_folder_is_not_loaded_again(tmp_path: Path, monkeypatch: py
     assert project.read(tmp_path) == before
 
 
+def test_amounts_of_the_settings_are_exact_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(tmp_path, a_config())
+    (tmp_path / "config" / "fleet.toml").write_text(
+        '[sums]\ncurrency = "USD"\nrates = { USDT = 0.9995, USDC = "1.000000000000000001" }\n'
+        '[limits]\nfleet_daily_loss = 100.10\non_loss = "halt"\n[history]\nmax_mb = 7\n'
+    )
+    before = project.read(tmp_path)
+    assert before.fleet.sums.rates == (("USDC", Decimal("1.000000000000000001")), ("USDT", Decimal("0.9995")))
+    assert before.fleet.limits == (Decimal("100.1"), Decimal(0), "halt")
+    monkeypatch.delattr(loader, "load")
+    assert project.read(tmp_path) == before
+
+
 def test_the_hash_of_a_config_that_names_its_port_is_known_from_the_cache(tmp_path: Path) -> None:
     write_config(tmp_path, a_config("named", port=5001))
     write_config(tmp_path, a_config("open", port=None), "open")
@@ -56,7 +72,10 @@ def test_the_hash_of_a_config_that_names_its_port_is_known_from_the_cache(tmp_pa
     assert again.loaded.config_hashes == {"named": config_hash(loaded.specs["named"], loaded.fleet)}
 
 
-READ = "import sys; from pathlib import Path; from manager.fleet import project; fleet = project.read(Path(sys.argv[1])).fleet"
+READ = (
+    "import sys; from pathlib import Path; from manager.fleet import project; fleet = "
+    "project.read(Path(sys.argv[1])).fleet"
+)
 SHOW = f"{READ}; print(fleet.alerts.down_after, 'manager.config.loader' in sys.modules)"
 
 

@@ -21,8 +21,11 @@ def test_without_a_file_everything_has_a_default(tmp_path: Path) -> None:
     project.mkdir()
     fleet, defaults = fleet_settings.load(project)
     assert (fleet.name, fleet.mode, fleet.bind_address, fleet.image_name) == (
-        "mydesk_1", "paper", "127.0.0.1", "mydesk_1-bot:local",
-    )  # fmt: skip
+        "mydesk_1",
+        "paper",
+        "127.0.0.1",
+        "mydesk_1-bot:local",
+    )
     assert fleet.data_dir == project / "volumes"
     assert defaults == {}
 
@@ -37,6 +40,24 @@ def test_the_data_folder_may_be_the_old_systems(tmp_path: Path) -> None:
     [
         ('name = "Desk"', "config/fleet.toml: name: must match [a-z0-9][a-z0-9_-]*"),
         ("[backup]\nkeep = -1", "config/fleet.toml: backup.keep: must be 0-100000, not -1"),
+        (
+            "[limits]\nfleet_daily_loss = 10",
+            "config/fleet.toml: sums.currency: is required for [limits]: it is the currency that losses are"
+            " counted in",
+        ),
+        (
+            '[sums]\ncurrency = "US DOLLAR"',
+            "config/fleet.toml: sums.currency: must be a currency such as USDC",
+        ),
+        ('[sums]\nrates = { "a b" = 1 }', "config/fleet.toml: sums.rates: must name currencies such as USDT"),
+        (
+            "[limit]\nfleet_daily_loss = 10",
+            "config/fleet.toml: limit: is not a known key; did you mean limits?",
+        ),
+        (
+            "[limits]\ndaily_loss = 10",
+            "config/fleet.toml: limits.daily_loss: is not a known key; did you mean fleet_daily_loss?",
+        ),
         ("[backup]\nkept = 1", "config/fleet.toml: backup.kept: is not a known key; did you mean keep?"),
         ("parallelism = 0", "config/fleet.toml: parallelism: must be 1-256, not 0"),
         ('mode = "real"', "config/fleet.toml: mode: must be 'paper' or 'live', not “real”"),

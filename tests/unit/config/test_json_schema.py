@@ -43,18 +43,23 @@ GOOD: dict[str, Any] = {
     "nested credentials": a_config(exchange_config={"accounts": [{"Secret": {"of": ["${A_SECRET}"]}}]}),
     "an empty credential": a_config(exchange_config={"password": ""}),
     "a credential's switch": a_config(exchange_config={"use_api_keys": True, "testnet_key": None}),
-    "a number that is no credential": a_config(exchange_config={"account_index": 5}, strategy_config={"seed": 42}),
+    "a number that is no credential": a_config(
+        exchange_config={"account_index": 5}, strategy_config={"seed": 42}
+    ),
     "the page's token": a_config(exchange_config={"BOT_WEB_TOKEN": "abc"}),
     "aliases": a_config(
         strategy_config={
-            "grid_upper_price": None, "grid_upper": 2, "grid_lower_price": None, "grid_lower": 1,
+            "grid_upper_price": None,
+            "grid_upper": 2,
+            "grid_lower_price": None,
+            "grid_lower": 1,
         }
     ),
     "unknown keys": {**a_config(), "alerts": {"to": "me"}, "notes": [1, None, "x"]},
     "its own command line": {**SHORT, "bot_args": ["--anything"], "strategy_config": {"grid_num": 3}},
     "tags": a_config(metadata={"tags": ["a", "b"]}),
     "exit codes": a_config(daemon_config={"crash_exit_codes": [0, 255]}),
-}  # fmt: skip
+}
 
 BAD: dict[str, Any] = {
     "no object": [],

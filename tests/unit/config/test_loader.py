@@ -52,8 +52,12 @@ def test_the_short_example_loads_with_defaults(tmp_path: Path) -> None:
     )
     (spec,) = loaded(tmp_path).specs
     assert (spec.market_type, spec.mode, spec.web_port, spec.memory, spec.nano_cpus) == (
-        "perp", "paper", 5001, 2048 << 20, 800_000_000,
-    )  # fmt: skip
+        "perp",
+        "paper",
+        5001,
+        2048 << 20,
+        800_000_000,
+    )
     assert spec.command == ("--exchange", "backpack", "--symbol", "SOL_USDC_PERP", "--strategy", "perp_grid")
 
 
@@ -74,14 +78,32 @@ FILE = "config/active/bp_sol_01.json"
     ("section", "expected"),
     [
         ({"daemon_config": {"web_port": 0}}, "daemon_config.web_port: must be 1-65535, not 0"),
-        ({"daemon_config": {"web_port": "5001"}}, "daemon_config.web_port: must be a whole number, not “5001”"),
+        (
+            {"daemon_config": {"web_port": "5001"}},
+            "daemon_config.web_port: must be a whole number, not “5001”",
+        ),
         ({"daemon_config": {"web_port": True}}, "daemon_config.web_port: must be a whole number, not True"),
-        ({"daemon_config": {"memory_limit_mb": 31}}, "daemon_config.memory_limit_mb: must be 32-1073741824, not 31"),
-        ({"daemon_config": {"max_restart_attempts": 101}}, "daemon_config.max_restart_attempts: must be 0-100, not 101"),
+        (
+            {"daemon_config": {"memory_limit_mb": 31}},
+            "daemon_config.memory_limit_mb: must be 32-1073741824, not 31",
+        ),
+        (
+            {"daemon_config": {"max_restart_attempts": 101}},
+            "daemon_config.max_restart_attempts: must be 0-100, not 101",
+        ),
         ({"daemon_config": {"restart_delay": 3601}}, "daemon_config.restart_delay: must be 0-3600, not 3601"),
-        ({"daemon_config": {"health_check_interval": 0}}, "daemon_config.health_check_interval: must be 1-300, not 0"),
-        ({"daemon_config": {"auto_restart": "yes"}}, "daemon_config.auto_restart: must be true or false, not “yes”"),
-        ({"metadata": {"market_type": "margin"}}, "metadata.market_type: must be 'spot' or 'perp', not “margin”"),
+        (
+            {"daemon_config": {"health_check_interval": 0}},
+            "daemon_config.health_check_interval: must be 1-300, not 0",
+        ),
+        (
+            {"daemon_config": {"auto_restart": "yes"}},
+            "daemon_config.auto_restart: must be true or false, not “yes”",
+        ),
+        (
+            {"metadata": {"market_type": "margin"}},
+            "metadata.market_type: must be 'spot' or 'perp', not “margin”",
+        ),
         ({"metadata": {"symbol": "SOL USDC"}}, "metadata.symbol: must be a single word without spaces"),
         ({"metadata": {"symbol": "SOL\u202eCDSU"}}, "metadata.symbol: must be a single word without spaces"),
         ({"metadata": {"tags": ["a", "\u009b31m"]}}, "metadata.tags: must not contain control characters"),
@@ -91,33 +113,51 @@ FILE = "config/active/bp_sol_01.json"
             {"strategy_config": {"grid_lower_price": 200}},
             "strategy_config: grid_upper_price must be above grid_lower_price, 180 is not above 200",
         ),
-        ({"daemon_config": {"log_dir": "../../etc"}}, "daemon_config.log_dir: must be a path such as logs/bp_sol_01, not “../../etc”"),
-        ({"daemon_config": {"log_dir": "logs/../../etc"}}, "daemon_config.log_dir: must be a path such as logs/bp_sol_01, not “logs/../../etc”"),
-        ({"daemon_config": {"db_path": "/var/x.db"}}, "daemon_config.db_path: must be a path such as database/bp_sol_01.db, not “/var/x.db”"),
-        ({"daemon_config": {"db_path": "database/other/x.db"}}, "daemon_config.db_path: must be a path such as database/bp_sol_01.db, not “database/other/x.db”"),
+        (
+            {"daemon_config": {"log_dir": "../../etc"}},
+            "daemon_config.log_dir: must be a path such as logs/bp_sol_01, not “../../etc”",
+        ),
+        (
+            {"daemon_config": {"log_dir": "logs/../../etc"}},
+            "daemon_config.log_dir: must be a path such as logs/bp_sol_01, not “logs/../../etc”",
+        ),
+        (
+            {"daemon_config": {"db_path": "/var/x.db"}},
+            "daemon_config.db_path: must be a path such as database/bp_sol_01.db, not “/var/x.db”",
+        ),
+        (
+            {"daemon_config": {"db_path": "database/other/x.db"}},
+            "daemon_config.db_path: must be a path such as database/bp_sol_01.db, not “database/other/x.db”",
+        ),
         (
             {"exchange_config": {"api_key": "AKIA123"}},
-            "exchange_config.api_key: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
+            "exchange_config.api_key: contains a credential in clear text; write ${NAME} here and NAME=… in"
+            " .env",
         ),
         (
             {"exchange_config": {"deep": {"wallet_private": "0xabc"}}},
-            "exchange_config.deep.wallet_private: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
+            "exchange_config.deep.wallet_private: contains a credential in clear text; write ${NAME} here"
+            " and NAME=… in .env",
         ),
         (
             {"exchange_config": {"api_key": "${BACKPACK_KEY:-AKIA123}"}},
-            "exchange_config.api_key: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
+            "exchange_config.api_key: contains a credential in clear text; write ${NAME} here and NAME=… in"
+            " .env",
         ),
         (
             {"metadata": {"description": "${BACKPACK_SECRET}"}},
-            "metadata.description: references the credential BACKPACK_SECRET, which is only allowed in exchange_config",
+            "metadata.description: references the credential BACKPACK_SECRET, which is only allowed in"
+            " exchange_config",
         ),
         (
             {"exchange_config": {"accounts": [{"api_key": "AKIA123"}]}},
-            "exchange_config.accounts[0].api_key: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
+            "exchange_config.accounts[0].api_key: contains a credential in clear text; write ${NAME} here"
+            " and NAME=… in .env",
         ),
         (
             {"exchange_config": {"api_keys": {"main": ["${ONE}", "AKIA123"]}}},
-            "exchange_config.api_keys.main[1]: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
+            "exchange_config.api_keys.main[1]: contains a credential in clear text; write ${NAME} here and"
+            " NAME=… in .env",
         ),
         (
             {"exchange_config": {"url": "https://u:${API_SECRET:-AKIA123}@x"}},
@@ -125,29 +165,41 @@ FILE = "config/active/bp_sol_01.json"
         ),
         (
             {"exchange_config": {"password": 123456}},
-            "exchange_config.password: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
+            "exchange_config.password: contains a credential in clear text; write ${NAME} here and NAME=…"
+            " in .env",
         ),
         (
             {"exchange_config": {"pass": {"pins": [0.5]}}},
-            "exchange_config.pass.pins[0]: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
+            "exchange_config.pass.pins[0]: contains a credential in clear text; write ${NAME} here and"
+            " NAME=… in .env",
         ),
         (
             {"strategy_config": {"api_secret": "AKIA123"}},
-            "strategy_config.api_secret: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
+            "strategy_config.api_secret: contains a credential in clear text; write ${NAME} here and NAME=…"
+            " in .env",
         ),
         (
             {"daemon_config": {"api_secret": "AKIA123"}},
-            "daemon_config.api_secret: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
+            "daemon_config.api_secret: contains a credential in clear text; write ${NAME} here and NAME=…"
+            " in .env",
         ),
-        ({"api_secret": "AKIA123"}, "api_secret: contains a credential in clear text; write ${NAME} here and NAME=… in .env"),
-        ({"strategy_config": {"api_secret": "${WALLET}"}}, "strategy_config.api_secret: references the credential WALLET, which is only allowed in exchange_config"),
+        (
+            {"api_secret": "AKIA123"},
+            "api_secret: contains a credential in clear text; write ${NAME} here and NAME=… in .env",
+        ),
+        (
+            {"strategy_config": {"api_secret": "${WALLET}"}},
+            "strategy_config.api_secret: references the"
+            " credential WALLET, which is only allowed in"
+            " exchange_config",
+        ),
         ({"bot_args": ["--x", 1234567]}, "bot_args.1: must be a string, not …"),
         ({"exchange_config": "AKIA123"}, "exchange_config: must be an object {…}, not …"),
         ({"environment": {"WALLET": 1234567}}, "environment.WALLET: must be a string, not …"),
         ({"mode": "real"}, "mode: must be 'paper' or 'live', not “real”"),
         ({"metadata": "text"}, "metadata: must be an object {…}, not “text”"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_names_file_path_and_rule(tmp_path: Path, section: dict[str, Any], expected: str) -> None:
     assert one_fault(tmp_path, a_config(**section)) == f"{FILE}: {expected}"
 
@@ -178,12 +230,18 @@ def test_words_of_the_bundled_bot_are_checked_only_for_it(tmp_path: Path) -> Non
         ('{"metadata": {"symbol": "a\\u0000b"}}', "metadata.symbol: contains a NUL character"),
         ('{"metadata": {"symbol": "\\ud800"}}', "metadata.symbol: contains an incomplete surrogate pair"),
         ('{"x": "' + "a" * 1_100_000 + '"}', "is larger than 1000000 bytes"),
-        ('{"metadata": {"exchange": "backpack", "symbol": "X", "strategy": "grid"}, "daemon_config": {"web_port": ' + "9" * 5000 + "}}",
-         "is not JSON: Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits"),
+        (
+            '{"metadata":'
+            ' {"exchange": "backpack", "symbol": "X", "strategy": "grid"}, "daemon_config": {"web_port": '
+            + "9" * 5000
+            + "}}",
+            "is not JSON: Exceeds the limit (4300 digits) for integer string conversion: value has 5000"
+            " digits",
+        ),
         ("{}", "metadata: is missing"),
         ('{"metadata": {"exchange": "backpack", "strategy": "grid"}}', "metadata.symbol: is missing"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_is_no_config(tmp_path: Path, raw: str | bytes, expected: str) -> None:
     assert one_fault(tmp_path, raw).partition(": ")[2].startswith(expected)
 
@@ -207,7 +265,8 @@ def test_two_files_must_not_share(tmp_path: Path) -> None:
         "config/active/b.json: daemon_config.web_port: 5001 is also used by config/active/a.json",
         "config/active/b.json: daemon_config.db_path: database/ONE.db is also used by config/active/a.json",
         "config/active/c.json: daemon_config.db_path: database/one.db is also used by config/active/a.json",
-        "config/active/d.json: daemon_config.db_path: database/two is the database folder of config/active/c.json",
+        "config/active/d.json: daemon_config.db_path: database/two is the database folder of"
+        " config/active/c.json",
         "config/active/c.json: daemon_config.log_dir: logs/one/sub is also used by config/active/a.json",
     ]
 
@@ -233,7 +292,8 @@ def test_the_old_shared_log_folder_becomes_one_each(tmp_path: Path) -> None:
     found = loaded(tmp_path)
     assert [spec.log_dir for spec in found.specs] == ["logs/bp_sol_01"]
     assert [str(warning) for warning in found.warnings] == [
-        f"{FILE}: daemon_config.log_dir: the shared folder logs is replaced by logs/ID, one folder per instance"
+        f"{FILE}: daemon_config.log_dir: the shared folder logs is replaced by logs/ID, one folder per "
+        f"instance"
     ]
 
 
@@ -279,8 +339,12 @@ def test_the_legacy_flat_file_loads(tmp_path: Path) -> None:
     assert found.problems == ()
     (spec,) = found.specs
     assert (spec.id, spec.web_port, spec.exchange, spec.symbol, spec.strategy) == (
-        "daemon_config", 5009, "backpack", "SOL_USDC", "grid",
-    )  # fmt: skip
+        "daemon_config",
+        5009,
+        "backpack",
+        "SOL_USDC",
+        "grid",
+    )
     assert spec.command[-1] == "--spread=0.1"
     assert spec.settings["BOTFLEET_MAX_RESTARTS"] == "7"
     assert spec.literals == {"BACKPACK_KEY": "${BACKPACK_KEY}", "LOG_LEVEL": "INFO"}

@@ -18,14 +18,26 @@ PLACE = HostContext(uid=10001, gid=10001, owner=(10001, 10001), image_id="sha256
 def test_grid_argv_takes_the_first_key_and_skips_what_is_not_there() -> None:
     spec = a_spec(
         strategy_config={
-            "grid_upper_price": None, "grid_upper": 200.5, "grid_lower": 100, "grid_mode": "geometric", "grid_type": "long",
-            "quantity": 9, "order_quantity": 0.00001, "stop_loss": -50, "take_profit": None, "boundary_action": "adjust_range",
-            "boundary_tolerance": 0.02, "enable_boundary_check": False, "duration": 3600, "interval": 0.5,
+            "grid_upper_price": None,
+            "grid_upper": 200.5,
+            "grid_lower": 100,
+            "grid_mode": "geometric",
+            "grid_type": "long",
+            "quantity": 9,
+            "order_quantity": 0.00001,
+            "stop_loss": -50,
+            "take_profit": None,
+            "boundary_action": "adjust_range",
+            "boundary_tolerance": 0.02,
+            "enable_boundary_check": False,
+            "duration": 3600,
+            "interval": 0.5,
         }
-    )  # fmt: skip
+    )
     assert " ".join(spec.command) == (
         "--exchange backpack --symbol SOL_USDC_PERP --strategy perp_grid --market-type perp"
-        " --grid-upper 200.5 --grid-lower 140 --grid-num 20 --grid-mode geometric --grid-type long --max-position 5"
+        " --grid-upper 200.5 --grid-lower 140 --grid-num 20 --grid-mode geometric --grid-type long"
+        " --max-position 5"
         " --quantity 0.00001 --stop-loss -50 --boundary-action adjust_range --boundary-tolerance 0.02"
         " --disable-boundary-check --duration 3600 --interval 0.5"
     )
@@ -35,12 +47,18 @@ def test_standard_argv() -> None:
     spec = a_spec(
         metadata={"strategy": "standard", "market_type": None},
         strategy_config={
-            "spread": 0.002, "quantity": 0.5, "max_orders": 3, "target_position": 0, "position_threshold": 1,
-            "inventory_skew": 0.1, "interval": 10,
+            "spread": 0.002,
+            "quantity": 0.5,
+            "max_orders": 3,
+            "target_position": 0,
+            "position_threshold": 1,
+            "inventory_skew": 0.1,
+            "interval": 10,
         },
-    )  # fmt: skip
+    )
     assert " ".join(spec.command) == (
-        "--exchange backpack --symbol SOL_USDC_PERP --strategy standard --spread 0.002 --quantity 0.5 --max-orders 3"
+        "--exchange backpack --symbol SOL_USDC_PERP --strategy standard --spread 0.002 --quantity 0.5"
+        " --max-orders 3"
         " --target-position 0 --max-position 5 --position-threshold 1 --inventory-skew 0.1 --interval 10"
     )
 
@@ -166,8 +184,11 @@ def test_compose_says_the_same_as_the_api() -> None:
     ]
     assert (service["hostname"], service["container_name"]) == (body["Hostname"], "desk-bp_sol_01")
     assert (service["read_only"], service["init"], service["cap_drop"], service["security_opt"]) == (
-        host["ReadonlyRootfs"], host["Init"], host["CapDrop"], host["SecurityOpt"],
-    )  # fmt: skip
+        host["ReadonlyRootfs"],
+        host["Init"],
+        host["CapDrop"],
+        host["SecurityOpt"],
+    )
     assert service["restart"] == host["RestartPolicy"]["Name"]
     assert service["pids_limit"] == host["PidsLimit"]
     assert service["logging"] == {"driver": host["LogConfig"]["Type"], "options": host["LogConfig"]["Config"]}

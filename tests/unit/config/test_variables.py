@@ -95,7 +95,8 @@ def test_unset_variables_are_faults_in_live_mode_and_one_remark_in_paper_mode() 
         [live("a", 5001)], a_fleet(), {"BACKPACK_KEY": "k", "BACKPACK_SECRET": ""}
     )
     assert [str(problem) for problem in found] == [
-        "config/active/a.json: exchange_config: BACKPACK_SECRET is not set, but live mode requires it; write BACKPACK_SECRET=… in .env"
+        "config/active/a.json: exchange_config: BACKPACK_SECRET is not set, but live mode requires it;"
+        " write BACKPACK_SECRET=… in .env"
     ]
     assert [
         str(warning) for warning in bot_environment.unset_variable_warnings([a_spec(), a_spec("b", 5002)], {})
@@ -108,7 +109,8 @@ def test_two_live_bots_on_one_purse_are_refused_by_value() -> None:
     same = {**KEYS, "MY_KEY": "k1", "MY_SECRET": "s1"}
     (problem,) = bot_environment.credential_problems(pair, a_fleet(), same)
     assert str(problem).startswith(
-        "config/active/b.json: exchange_config: trades SOL_USDC_PERP with the same credentials as config/active/a.json"
+        "config/active/b.json: exchange_config: trades SOL_USDC_PERP with the same credentials as"
+        " config/active/a.json"
     )
     assert "k1" not in str(problem)
     assert bot_environment.credential_problems(pair, a_fleet(), {**same, "MY_KEY": "k2"}) == []
@@ -126,9 +128,14 @@ def test_a_legacy_environment_is_expanded_and_guarded() -> None:
 
 def test_paper_mode_withholds_what_a_credential_is_part_of() -> None:
     legacy: dict[str, Any] = {
-        "environment": {"AUTH": "${BACKPACK_KEY}", "URL": "https://u:${BACKPACK_SECRET}@x", "ID": "${WALLET}", "A": "1"},
+        "environment": {
+            "AUTH": "${BACKPACK_KEY}",
+            "URL": "https://u:${BACKPACK_SECRET}@x",
+            "ID": "${WALLET}",
+            "A": "1",
+        },
         "exchange_config": {"account": "${WALLET}", "api_keys": {"main": "${WALLET}"}},
-    }  # fmt: skip
+    }
     variables = {**KEYS, "WALLET": "w"}
     assert values(a_spec(**legacy), a_fleet(), variables, "UTC") == {"TZ": "UTC", "A": "1"}
     assert values(live("a", 1, **legacy), a_fleet(), variables, "UTC")["URL"] == "https://u:s1@x"

@@ -18,7 +18,10 @@ ask_pip = build_mirrors._pip_config_list
 
 @pytest.fixture(name="config", autouse=True)
 def _config(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What pip lists of its files: nothing, until a test adds lines. It takes half a second, and reads /etc/pip.conf."""
+    """What pip lists of its files: nothing, until a test adds lines.
+
+    It takes half a second, and reads /etc/pip.conf.
+    """
     lines: list[str] = []
     monkeypatch.setattr(build_mirrors, "_pip_config_list", lambda environ: [*of_environment(environ), *lines])
     return lines
@@ -100,7 +103,8 @@ def test_proxies_reach_pip_and_apt() -> None:
     found = secrets(HTTPS_PROXY="http://me:word@proxy.example:3128", http_proxy="http://plain.example:3128")
     assert found["pip.conf"] == "[global]\nproxy = http://me:word@proxy.example:3128\n"
     assert found["apt.conf"] == (
-        'Acquire::http::Proxy "http://plain.example:3128";\nAcquire::https::Proxy "http://me:word@proxy.example:3128";\n'
+        'Acquire::http::Proxy "http://plain.example:3128";\nAcquire::https::Proxy'
+        ' "http://me:word@proxy.example:3128";\n'
     )
 
 

@@ -10,8 +10,13 @@ from tests.builders import FLEET_NAME, a_container, a_row
 def test_labels_tell_everything() -> None:
     found = a_container()
     assert (found.instance, found.name, found.web_port, found.health, found.mode, found.stop_timeout) == (
-        "bp_sol_01", "desk-bp_sol_01", 5001, "healthy", "paper", 50,
-    )  # fmt: skip
+        "bp_sol_01",
+        "desk-bp_sol_01",
+        5001,
+        "healthy",
+        "paper",
+        50,
+    )
     assert found.data_source == "/srv/desk/volumes/database/bp_sol_01"
     assert found.exit_code is None
     assert a_container(state="exited").exit_code == 137

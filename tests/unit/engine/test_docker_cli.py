@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,20 +12,28 @@ from manager.engine import docker_cli
 from manager.errors import EngineUnreachable, ManagerError
 
 DEBIAN_12 = {"ID": "debian", "VERSION_ID": "12"}
-DEBIAN_13 = {"ID": "debian", "VERSION_ID": "13"}
+DEBIAN_13 = {"ID": "debian", "VERSION_ID": "13", "VERSION_CODENAME": "trixie"}
+RASPBIAN_12 = {"ID": "raspbian", "ID_LIKE": "debian", "VERSION_ID": "12", "VERSION_CODENAME": "bookworm"}
+LMDE_6 = {"ID": "linuxmint", "ID_LIKE": "debian", "VERSION_ID": "6", "DEBIAN_CODENAME": "bookworm"}
 UBUNTU = {"ID": "ubuntu", "ID_LIKE": "debian", "VERSION_ID": "24.04"}
 MINT = {"ID": "linuxmint", "ID_LIKE": "ubuntu debian", "VERSION_ID": "22"}
 FEDORA = {"ID": "fedora", "VERSION_ID": "42"}
 
 
-def command(folder: Path, version: str, *, has_buildx: bool = False, exit_code: int = 0) -> str:
+def command(folder: Path, version: str, *, has_buildx: bool = False) -> str:
     """Write a docker command that says this version, and has the plugin or not."""
+    buildx = "echo buildx 0.13" if has_buildx else "echo \"'buildx' is not a docker command\" >&2; exit 1"
+    return script(
+        folder,
+        f'case $1 in --version) echo "Docker version {version}, build e6534b4";; buildx) {buildx};; esac',
+    )
+
+
+def script(folder: Path, lines: str) -> str:
+    """Write a program named docker."""
     folder.mkdir(parents=True)
     file = folder / "docker"
-    buildx = "echo buildx 0.13" if has_buildx else "echo \"'buildx' is not a docker command\" >&2; exit 1"
-    file.write_text(
-        f"#!/bin/sh\ncase $1 in version) echo {version}; exit {exit_code};; buildx) {buildx};; esac\n"
-    )
+    file.write_text(f"#!/bin/sh\n{lines}\n")
     file.chmod(0o755)
     return str(file)
 
@@ -53,9 +62,23 @@ def test_a_new_one_without_plugins_does_not_hide_the_distributions(path: Path) -
     assert docker_cli.builder() == distribution
 
 
-def test_a_command_whose_engine_is_down_still_says_its_version(path: Path) -> None:
-    local = command(path / "local", "20.10.24", exit_code=1)
-    assert docker_cli.builder() == local
+PODMANS = """echo 'Emulate Docker CLI using podman.' >&2
+case $1 in
+--version) echo 'podman version 4.3.1';; version) echo 4.3.1;; buildx) echo 'buildah 1.28.2';; esac"""
+
+
+@pytest.mark.parametrize("lines", [PODMANS, "exit 1", 'exec /nowhere/docker.real "$@"', "echo 28.2.2"])
+def test_what_is_not_dockers_own_builds_nothing(path: Path, lines: str) -> None:
+    """It would build for another engine, or not at all."""
+    script(path / "local", lines)
+    distribution = command(path / "distribution", "20.10.24+dfsg1")
+    assert docker_cli.builder() == distribution
+
+
+def test_a_file_that_is_no_program_builds_nothing(path: Path) -> None:
+    Path(script(path / "local", "")).write_bytes(b"")
+    with pytest.raises(EngineUnreachable, match="the docker command is missing"):
+        docker_cli.builder()
 
 
 def test_none_can_build(path: Path) -> None:
@@ -64,7 +87,8 @@ def test_none_can_build(path: Path) -> None:
     with pytest.raises(ManagerError) as error:
         docker_cli.builder()
     assert str(error.value) == (
-        f"cannot build the image: {local} 28.2.2 has no buildx. Debian 12 has no package for it, but its own docker builds"
+        f"cannot build the image: {local} 28.2.2 has no buildx. Debian 12 has no package for it, but its "
+        f"own docker builds"
         " without it: apt-get install docker.io, and try again"
     )
 
@@ -79,6 +103,8 @@ def test_no_command_at_all(path: Path) -> None:
     [
         (DEBIAN_12, False, "docker.io"),
         (DEBIAN_12, True, "docker-buildx-plugin"),
+        (RASPBIAN_12, False, "docker.io"),
+        (LMDE_6, False, "docker.io"),
         (DEBIAN_13, False, "docker-buildx"),
         (UBUNTU, False, "docker-buildx"),
         (MINT, False, "docker-buildx"),
@@ -93,6 +119,29 @@ def test_the_remedy_is_true_on_the_distribution(
     assert ("apt-get install" in remedy) == (package is not None)
     if package:
         assert remedy.split("apt-get install ")[1].removesuffix(")") == package
+
+
+@pytest.mark.parametrize(
+    ("release", "is_docker_ce", "remedy"),
+    [
+        (
+            DEBIAN_12,
+            False,
+            "Debian 12 has no package for it; `bash .*/scripts/engine.sh --with-compose` adds",
+        ),
+        (RASPBIAN_12, False, "Debian 12 has no package for it"),
+        (DEBIAN_12, True, "apt-get install docker-compose-plugin"),
+        (DEBIAN_13, False, "apt-get install docker-compose\\)"),
+        (UBUNTU, False, "apt-get install docker-compose-v2"),
+        (MINT, False, "apt-get install docker-compose-v2"),
+        (FEDORA, False, "your system's package manager"),
+        ({}, False, "your system's package manager"),
+    ],
+)
+def test_composes_remedy_is_true_on_the_distribution(
+    release: dict[str, str], is_docker_ce: bool, remedy: str
+) -> None:
+    assert re.search(remedy, str(docker_cli.compose_remedy(release, is_docker_ce)))
 
 
 def test_os_release_is_read_without_its_quotes(tmp_path: Path) -> None:

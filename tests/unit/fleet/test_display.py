@@ -32,8 +32,10 @@ def test_the_list_is_the_old_one_with_english_heads() -> None:
     ) == (
         "Instance ID          PID        Web port   Config file                              Started\n"
         + "-" * 116
-        + "\n🟢 bp_sol_01          12345      5001       config/active/bp_sol_01.json             2025-11-30 19:00:00"
-        + "\n🔴 bp_eth_02          -          5001       config/active/bp_eth_02.json             2025-11-30 19:01:00"
+        + "\n🟢 bp_sol_01          12345      5001       config/active/bp_sol_01.json             2025-11-30"
+        " 19:00:00"
+        + "\n🔴 bp_eth_02          -          5001       config/active/bp_eth_02.json             2025-11-30"
+        " 19:01:00"
     )
     assert display.list_table([], {}) == "no running instances"
 

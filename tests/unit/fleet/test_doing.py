@@ -26,9 +26,14 @@ def kept(code: str | None, position: str | None = "0", **more: Any) -> KeptRepor
     """A supervisor's copy, as it reads one from the file."""
     condition = None if code is None else {"code": code, "params": more.pop("params", {})}
     report = {
-        "contract": 2, "at": more.pop("at", NOW - 5), "final": more.pop("final", False), "condition": condition,
-        "position": position, "base": "SOL", "reason": more.pop("reason", None),
-    }  # fmt: skip
+        "contract": 2,
+        "at": more.pop("at", NOW - 5),
+        "final": more.pop("final", False),
+        "condition": condition,
+        "position": position,
+        "base": "SOL",
+        "reason": more.pop("reason", None),
+    }
     return KeptReport(
         bot_report.parse_report(report),
         report["at"],
@@ -159,12 +164,16 @@ def test_an_outage_says_since_when_and_what_rests_there() -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        {"code": 1}, {"code": []}, [], "trading", {"code": "X" * 10_000, "params": []},
+        {"code": 1},
+        {"code": []},
+        [],
+        "trading",
+        {"code": "X" * 10_000, "params": []},
         {"code": "out_of_range", "params": {"side": "above", "price": "\x1b[2J" * 1000, "bound": {}}},
         {"code": "exchange_away", "params": {"open_orders": 1e300, "since": -1e300, "cause": "\n{0.x}"}},
         {"code": "stopped_out", "params": {"by": "stop_loss", "limit": "{value.__class__}", "value": None}},
     ],
-)  # fmt: skip
+)
 def test_hostile_conditions_are_bounded(raw: Any) -> None:
     condition = supervisor_state.condition(raw)
     if condition is not None:
@@ -203,9 +212,14 @@ def test_a_dead_bots_reason_is_whole_and_without_stamp_and_level(tmp_path: Path)
         assert display.without_stamp(line) == sentence
     assert display.without_stamp("2026-11-28 04:12:03") == "2026-11-28 04:12:03"
     exit_ = {
-        "code": 4, "signal": None, "oom": False, "killed": False, "at": NOW, "why": "exit code 4",
+        "code": 4,
+        "signal": None,
+        "oom": False,
+        "killed": False,
+        "at": NOW,
+        "why": "exit code 4",
         "stderr_tail": [f"2026-11-28 04:12:03 ERROR {sentence}", " "],
-    }  # fmt: skip
+    }
     view = a_view(tmp_path, "failed", None, why="exit code 4", last_exit=exit_)
     assert display.note(view) == f"exit code 4: {sentence}"
     own = view._replace(report=last(None, reason="cannot use the database"))

@@ -39,7 +39,9 @@ def test_a_number_is_of_ascii_digits() -> None:
 
 
 def test_what_lies_in_the_place_of_a_lock_does_not_run(tmp_path: Path) -> None:
-    """A bot can put it there; the folder of secrets, which it cannot change, is locked by its supervisor too."""
+    """A bot can put it there; the folder of secrets, which it cannot change, is locked by its supervisor
+    too.
+    """
     state, secrets = tmp_path / "state" / "a", tmp_path / "secrets" / "a"
     state.mkdir(parents=True)
     secrets.mkdir(parents=True)

@@ -16,7 +16,9 @@ from tests.builders import FLEET_NAME, a_config, a_row, write_config
 def test_the_clock_is_read_after_the_supervisors_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file that is written between the two would seem to be of an earlier boot, and its bot to be starting."""
+    """A file that is written between the two would seem to be of an earlier boot, and its bot to be
+    starting.
+    """
     calls: list[str] = []
     real_read, real_uptime = supervisor_state.read, supervisor_state.uptime
 

@@ -25,8 +25,15 @@ def test_the_first_registration_stays() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", '{"schema": 2, "instances": {}, "fleet": "desk"}', '{"schema": 1}', '{"schema": 1, "fleet": "desk", "ids": {}, "instances": {"a": {"wish": "maybe"}}}'],
-)  # fmt: skip
+    [
+        "",
+        "{",
+        "[]",
+        '{"schema": 2, "instances": {}, "fleet": "desk"}',
+        '{"schema": 1}',
+        '{"schema": 1, "fleet": "desk", "ids": {}, "instances": {"a": {"wish": "maybe"}}}',
+    ],
+)
 def test_an_unreadable_file_is_an_error_and_stays_as_it_is(tmp_path: Path, content: str) -> None:
     path = tmp_path / "fleet.json"
     path.write_text(content)

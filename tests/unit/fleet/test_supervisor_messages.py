@@ -1,4 +1,6 @@
-"""What supervisors say: by codes, by the sentences of those that know no codes, and by what a bot may write into the file."""
+"""What supervisors say: by codes, by the sentences of those that know no codes, and by what a bot may
+write into the file.
+"""
 
 from __future__ import annotations
 

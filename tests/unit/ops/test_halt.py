@@ -109,8 +109,17 @@ def test_an_answer_is_believed_only_where_its_types_are_right() -> None:
     good = '{"open_orders": 1, "others": 2, "orders": [{"side": "buy", "price": "144", "quantity": "0.1"}]}'
     assert open_orders.decoded(good) == Answer(1, 2, ("buy 0.1 @ 144",))
     assert open_orders.decoded('{"open_orders": 0}') == Answer(0)
-    for bad in ("", "0", "[]", '{"open_orders": true}', '{"open_orders": -1}', '{"open_orders": "0"}', '{"orders": []}',
-                '{"open_orders": 1, "orders": [1]}', "[" * 100_000):  # fmt: skip
+    for bad in (
+        "",
+        "0",
+        "[]",
+        '{"open_orders": true}',
+        '{"open_orders": -1}',
+        '{"open_orders": "0"}',
+        '{"orders": []}',
+        '{"open_orders": 1, "orders": [1]}',
+        "[" * 100_000,
+    ):
         assert open_orders.decoded(bad).left is None, bad
     assert (
         open_orders.decoded('{"open_orders": 1, "orders": [{"side": "\\u001b[2J"}]}').orders[0].isprintable()

@@ -198,6 +198,7 @@ def test_a_dead_container_whose_config_was_refused_is_not_made_anew_of_it() -> N
     (action,) = plan.up(plan_input)
     assert action.kind == "leave"
     assert str(action.cause) == (
-        "its config was rejected (it crashed) and its old container is gone: change the config, or run the old one with"
+        "its config was rejected (it crashed) and its old container is gone: change the config, or run the"
+        " old one with"
         " `manager rollback a` and `manager start a`"
     )

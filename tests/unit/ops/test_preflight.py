@@ -1,4 +1,6 @@
-"""What must be sound before an instance starts: its own file, what it shares with others, what trades already."""
+"""What must be sound before an instance starts: its own file, what it shares with others, what trades
+already.
+"""
 
 from __future__ import annotations
 
@@ -93,8 +95,10 @@ def test_two_that_had_one_purse_one_after_the_other_are_not_brought_back_togethe
     own = {labels.MODE: "live", labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
     paper = {**own, labels.MODE: "paper"}
     found = observing.assemble(
-        projects.read(tmp_path), observe([a_row("a", labels=paper), a_row("b", labels=paper)], FLEET_NAME), observing.NO_IMAGE
-    )  # fmt: skip
+        projects.read(tmp_path),
+        observe([a_row("a", labels=paper), a_row("b", labels=paper)], FLEET_NAME),
+        observing.NO_IMAGE,
+    )
     step = UpgradeRecord("done", "old", {"Labels": own}, "sha256:old", "h0", "sha256:one", "h1", "now")
     for each in "ab":
         kept = upgrade_records.kept_env(found.project.fleet, each)
@@ -107,7 +111,9 @@ def test_two_that_had_one_purse_one_after_the_other_are_not_brought_back_togethe
 
 
 def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: Path) -> None:
-    """Its config has keys of its own by now; its container starts with those of then, which another one trades with."""
+    """Its config has keys of its own by now; its container starts with those of then, which another one
+    trades with.
+    """
     (tmp_path / ".env").write_text("BACKPACK_KEY=k1\nBACKPACK_SECRET=s1\nOTHER_KEY=k2\nOTHER_SECRET=s2\n")
     write_config(tmp_path, a_config("a", 5001, **LIVE), stem="a")
     other = {"api_key": "${OTHER_KEY}", "secret_key": "${OTHER_SECRET}"}

@@ -44,7 +44,8 @@ def test_up_and_upgrade_name_the_same_way_out_of_a_removed_container_whose_confi
     """Neither refers to the other, which would not help."""
     gone = refusing(a_situation({"a": {}}), "a")
     way_out = (
-        "leave a: its config was rejected (it is failed) and its old container is gone: change the config, or run the old"
+        "leave a: its config was rejected (it is failed) and its old container is gone: change the config,"
+        " or run the old"
         " one with `manager rollback a` and `manager start a`"
     )
     assert said(gone, "a") == said(gone) == [way_out]
@@ -134,7 +135,10 @@ def test_a_port_that_another_one_still_has_is_refused_before_anything_is_touched
 
 def test_what_was_refused_is_left_alone_until_it_is_something_else() -> None:
     plan_input = refusing(a_situation({"a": OLD, "b": OLD}), "a")
-    left = "leave a: rolled back (config h1 with image one was rejected: it is failed); `manager upgrade a` tries again"
+    left = (
+        "leave a: rolled back (config h1 with image one was rejected: it is failed); `manager upgrade "
+        "a` tries again"
+    )
     other = "the new image was rejected on a (it is failed); `manager upgrade b` tries it anyway"
     assert said(plan_input) == [left, f"leave b: {other}"]
     assert [str(each) for each in plan.up(plan_input)] == [left]
@@ -148,7 +152,10 @@ def test_another_image_brings_a_refused_config_back_only_by_an_upgrade() -> None
     running = {"engine": "running", "hash": "h0", "image": "sha256:old"}
     before = refusing(a_situation({"a": running, "b": OLD}), "a")
     plan_input = before._replace(image_id="sha256:two")
-    left = "leave a: rolled back (config h1 with image one was rejected: it is failed); `manager upgrade a` tries again"
+    left = (
+        "leave a: rolled back (config h1 with image one was rejected: it is failed); `manager upgrade "
+        "a` tries again"
+    )
     for actions in (
         plan.up(plan_input),
         plan.up(plan_input, ["a"]),
@@ -186,9 +193,13 @@ def a_view(state: Any) -> Instance:
 def test_ready_is_healthy_without_a_break_for_as_long_as_was_asked() -> None:
     watched = Watched()
     for now, state, result in [
-        (1, "starting", None), (2, "running", None), (9, "unhealthy", None), (10, "running", None),
-        (19, "running", None), (20, "running", "ready"),
-    ]:  # fmt: skip
+        (1, "starting", None),
+        (2, "running", None),
+        (9, "unhealthy", None),
+        (10, "running", None),
+        (19, "running", None),
+        (20, "running", "ready"),
+    ]:
         watched = watched.next(a_view(state), now, ready=10, deadline=100)
         assert watched.result == result, now
     late = Watched().next(a_view("starting"), 101, ready=10, deadline=100)

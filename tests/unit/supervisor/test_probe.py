@@ -64,7 +64,8 @@ def reply(status: str, body: bytes) -> bytes:
             {"code": "unknown", "params": {}},
         ),
         (
-            b'{"status": "degraded", "condition": {"code": "exchange_away", "params": {"since": 17.5, "why": "a\\u001b\\nb",'
+            b'{"status": "degraded", "condition": {"code": "exchange_away", "params":'
+            b' {"since": 17.5, "why": "a\\u001b\\nb",'
             b' "orders": 3, "ok": true, "none": null, "list": [1], "Bad Name": 1, "huge": 1e300}}}',
             {
                 "code": "exchange_away",

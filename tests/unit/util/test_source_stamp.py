@@ -1,4 +1,6 @@
-"""The program's own stamp changes with every source file of the rooms that are asked for, and with nothing else."""
+"""The program's own stamp changes with every source file of the rooms that are asked for, and with nothing
+else.
+"""
 
 from __future__ import annotations
 

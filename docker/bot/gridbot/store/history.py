@@ -59,7 +59,8 @@ def trades(path: Path, limit: int, before: float | None = None) -> list[dict[str
     """Return the latest trades, newest first, with exact amounts as text."""
     with open_for_reading(path) as db:
         rows = db.execute(
-            "SELECT at, side, price, qty AS quantity, fee, fee_currency, maker, position, realized, trade_id,"
+            "SELECT at, side, price, qty AS quantity, fee, fee_currency, maker, position, realized,"
+            " trade_id,"
             " exchange_id FROM trades WHERE at < ? ORDER BY at DESC LIMIT ?",
             (before if before is not None else float("inf"), limit),
         )

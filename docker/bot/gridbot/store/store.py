@@ -51,6 +51,7 @@ class Store(OrderReader):
         self.generation = 0
         self.run_id = 0
         self._funding: tuple[int, Decimal] | None = None
+        self.run_began = 0.0
 
     def close(self) -> None:
         """Close the file and release its lock."""
@@ -279,6 +280,7 @@ class Store(OrderReader):
     def _adopt(self, row: sqlite3.Row) -> Run:
         grid = json.loads(row["grid"]) if row["grid"] else None
         self.run_id = row["id"]
+        self.run_began = row["started_at"]
         self.generation = int(grid["generation"]) if grid else 0
         self.ledger = _load(row["ledger"])
         return Run(

@@ -64,6 +64,7 @@ def build_report(
         "funding": None if funding is None else as_text(funding),
         "trades": None if ledger is None else ledger.trades,
         "last_fill": store.last_fill_time() if ledger else None,
+        "run_began": round(store.run_began, 3) if ledger and store.run_began else None,
     }
 
 

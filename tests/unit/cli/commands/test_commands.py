@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from manager.cli.commands import compose, config, export, list, ps, status
+from manager.cli.commands import build, compose, config, export, list, ps, status
+from manager.engine import image_build
 from manager.engine.containers import observe
 from manager.errors import BAD_CONFIG, OK, ConfigError, UsageError
 from manager.fleet import observe as observing
@@ -20,8 +21,14 @@ from manager.ops import bot_user, instance_folders
 from tests.builders import a_config, a_row, write_config
 
 UNFILTERED: dict[str, Any] = {
-    "group": False, "watch": None, "state": [], "mode": [], "exchange": [], "symbol": [], "tag": [],
-}  # fmt: skip
+    "group": False,
+    "watch": None,
+    "state": [],
+    "mode": [],
+    "exchange": [],
+    "symbol": [],
+    "tag": [],
+}
 
 
 class Looking(Session):
@@ -105,6 +112,26 @@ def test_another_folders_containers_are_not_exported_when_asked(folder: Path) ->
     with pytest.raises(ConfigError, match="belongs to /elsewhere"):
         export.export_(session, options())
     assert not session.project().fleet.export_file.exists()
+
+
+def test_no_image_is_built_over_that_of_another_folders_fleet(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two checkouts have one fleet name until somebody changes it, and so one name for two images."""
+    built: Any = []
+
+    def note(*_arguments: object, tag: str, **_options: object) -> str:
+        built.append(tag)
+        return "sha256:1"
+
+    monkeypatch.setattr(image_build, "build_image", note)
+    session = Looking(folder, row(Path("/elsewhere")))
+    with pytest.raises(ConfigError, match="belongs to /elsewhere"):
+        build.build(session, options(tag="", bot="", no_cache=False))
+    assert built == []
+    assert build.build(session, options(tag="mine:1", bot="", no_cache=False)) == OK
+    assert build.build(Looking(folder, row(folder)), options(tag="", bot="", no_cache=False)) == OK
+    assert built == ["mine:1", "desk-bot:local"]
 
 
 def test_the_config_of_an_unknown_instance_is_a_usage_error(folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from manager.cli.main import main
-from manager.errors import FAILED, OK, USAGE
+from manager.errors import OK, USAGE
 from manager.fleet import project
 
 EVERYTHING = {
@@ -71,16 +71,33 @@ def test_what_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "make sure that it contains .env, /volumes/" in out
 
 
-def test_a_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("folder", ["file", "file/below/it", "link", "link/below", "desk"])
+def test_what_is_no_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], folder: str) -> None:
     (tmp_path / "file").touch()
-    assert main(["init", str(tmp_path / "file")]) == USAGE
-    assert main(["init", str(tmp_path / "file" / "below")]) == FAILED
-    assert "cannot write" in capsys.readouterr().err
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "desk" / "config").mkdir(parents=True)
+    (tmp_path / "desk" / "config" / "active").touch()
+    named = "desk/config/active" if folder == "desk" else folder.partition("/")[0]
+    assert main(["init", str(tmp_path / folder)]) == USAGE
+    assert capsys.readouterr().err == f"error: {tmp_path / named} is not a folder\n"
+    assert not (tmp_path / "nowhere").exists()
+    assert not (tmp_path / "desk" / "config" / "fleet.toml").exists()
+
+
+def test_folders_named_in_other_letters_become_fleets_of_different_names(tmp_path: Path) -> None:
+    names = set()
+    for folder in ("交易", "機器人", "甲 bot", "乙 bot", "Боты"):
+        main(["init", str(tmp_path / folder)])
+        found = project.read(tmp_path / folder)
+        assert found.problems == ()
+        names.add(found.fleet.name)
+    assert len(names) == 5
+    assert {name.rpartition("-")[0] for name in names} == {"fleet", "bot"}
 
 
 @pytest.mark.parametrize(
     ("folder", "name"),
-    [("Desk 1", "desk-1"), ("_x_", "x"), ("機群", "botfleet"), ("a.b", "a-b"), ("9lives", "9lives")],
+    [("Desk 1", "desk-1"), ("_x_", "x"), ("---", "botfleet"), ("a.b", "a-b"), ("9lives", "9lives")],
 )
 def test_the_fleet_is_named_after_its_folder(tmp_path: Path, folder: str, name: str) -> None:
     main(["init", str(tmp_path / folder)])

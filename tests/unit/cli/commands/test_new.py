@@ -1,4 +1,6 @@
-"""`manager new`: what of a template becomes the instance's own, and what is refused before anything is written."""
+"""`manager new`: what of a template becomes the instance's own, and what is refused before anything is
+written.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,18 @@ from manager.util import atomic_file
 from tests.builders import a_config, a_row, write_config
 from tests.fleet import ROOT
 
-BTC = ("--symbol", "BTC_USDC_PERP", "--lower", "90000", "--upper", "110000", "--quantity", "0.001",
-       "--max-position", "0.01")  # fmt: skip
+BTC = (
+    "--symbol",
+    "BTC_USDC_PERP",
+    "--lower",
+    "90000",
+    "--upper",
+    "110000",
+    "--quantity",
+    "0.001",
+    "--max-position",
+    "0.01",
+)
 SOL = ("--symbol", "SOL_USDC_PERP")
 
 
@@ -70,22 +82,36 @@ def test_what_is_the_instances_own(folder: Path) -> None:
     assert new(folder, *BTC) == OK
     config = made(folder)
     assert config["metadata"] | {"created_at": ""} == {
-        "instance_id": "bp_new_01", "name": "bp_new_01", "exchange": "backpack", "symbol": "BTC_USDC_PERP",
-        "market_type": "perp", "strategy": "perp_grid", "tags": ["backpack", "grid"], "created_at": "",
-    }  # fmt: skip
+        "instance_id": "bp_new_01",
+        "name": "bp_new_01",
+        "exchange": "backpack",
+        "symbol": "BTC_USDC_PERP",
+        "market_type": "perp",
+        "strategy": "perp_grid",
+        "tags": ["backpack", "grid"],
+        "created_at": "",
+    }
     daemon, strategy = config["daemon_config"], config["strategy_config"]
     assert (daemon["log_dir"], daemon["db_path"]) == ("logs/bp_new_01", "database/bp_new_01.db")
     assert daemon["web_port"] not in {5001, None}
-    assert [strategy[key] for key in ("grid_lower_price", "grid_upper_price", "order_quantity", "max_position")] == [
-        90000, 110000, 0.001, 0.01,
-    ]  # fmt: skip
+    assert [
+        strategy[key] for key in ("grid_lower_price", "grid_upper_price", "order_quantity", "max_position")
+    ] == [
+        90000,
+        110000,
+        0.001,
+        0.01,
+    ]
     assert config["mode"] == "paper"
     assert Making(folder, None).project().problems == ()
 
 
 def test_another_markets_prices_are_refused_and_each_is_named(folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"SOL_USDC_PERP, not for X_USDC_PERP.*"
-                                         r"specify --lower --quantity --max-position$"):  # fmt: skip
+    with pytest.raises(
+        UsageError,
+        match=r"SOL_USDC_PERP, not for X_USDC_PERP.*"
+        r"specify --lower --quantity --max-position$",
+    ):
         new(folder, "--symbol", "X_USDC_PERP", "--upper", "3")
     assert not (folder / "config/active/bp_new_01.json").exists()
 

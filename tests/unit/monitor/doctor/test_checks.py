@@ -34,7 +34,9 @@ FACTS = Facts(CLIENT, HOST, ENGINE, "", FILES, "", FleetFacts("desk-bot:local", 
 
 
 def bad(lines: Iterable[Finding]) -> list[str]:
-    """`level check: text` of everything that is not ok; each of these has a remedy, and nothing else has one."""
+    """`level check: text` of everything that is not ok; each of these has a remedy, and nothing else has
+    one.
+    """
     found = list(lines)
     assert all((line.level == "ok") == (line.remedy is None) for line in found)
     return [f"{line.level} {line.check}: {line.text}" for line in found if line.level != "ok"]
@@ -51,14 +53,33 @@ def test_nothing_is_wrong_where_nothing_is() -> None:
         ({"api": "1.24"}, "fail engine: Docker Engine 26.1.5, API 1.24"),
         ({"is_rootless": True}, "warn engine: Docker Engine 26.1.5, rootless"),
         ({"storage_driver": "vfs"}, "warn storage-driver: storage driver vfs"),
-        ({"live_restore": False}, "warn live-restore: live-restore is disabled: bots stop when the engine stops, including during its upgrades"),
-        ({"limits_memory": False}, "fail cgroup: cgroup version 2: memory or process limits are not enforced"),
-        ({"filters_bridge": False}, "warn bridge: the kernel does not filter bridge traffic: a bot can reach the other bots' ports"),
-        ({"clock_offset": -2.0}, "warn engine-clock: the engine's clock differs by -2.0 s from this machine's"),
-        ({"clock_offset": 3600.0}, "fail engine-clock: the engine's clock differs by +3600.0 s from this machine's"),
-        ({"warnings": ("No swap limit support",)}, "warn engine-warning: engine warning: No swap limit support"),
+        (
+            {"live_restore": False},
+            "warn live-restore: live-restore is disabled: bots stop when the engine"
+            " stops, including during its upgrades",
+        ),
+        (
+            {"limits_memory": False},
+            "fail cgroup: cgroup version 2: memory or process limits are not enforced",
+        ),
+        (
+            {"filters_bridge": False},
+            "warn bridge: the kernel does not filter bridge traffic: a bot can reach the other bots' ports",
+        ),
+        (
+            {"clock_offset": -2.0},
+            "warn engine-clock: the engine's clock differs by -2.0 s from this machine's",
+        ),
+        (
+            {"clock_offset": 3600.0},
+            "fail engine-clock: the engine's clock differs by +3600.0 s from this machine's",
+        ),
+        (
+            {"warnings": ("No swap limit support",)},
+            "warn engine-warning: engine warning: No swap limit support",
+        ),
     ],
-)  # fmt: skip
+)
 def test_engine(changes: dict[str, Any], expected: str) -> None:
     assert bad(checks_engine.check_all(FACTS._replace(engine=ENGINE._replace(**changes)))) == [expected]
 
@@ -105,12 +126,19 @@ def test_disks(disk: Disk, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("type_", "expected"),
     [
-        ("ext4", ""), ("xfs", ""), ("btrfs", ""), ("zfs", ""),
-        ("nfs4", "SQLite can lose data there"), ("cifs", "SQLite can lose data there"), ("9p", "SQLite can lose data there"),
-        ("vboxsf", "SQLite can lose data there"), ("fuse.sshfs", "SQLite can lose data there"),
-        ("overlay", "SQLite can lose data there"), ("tmpfs", "its content is lost on reboot"),
+        ("ext4", ""),
+        ("xfs", ""),
+        ("btrfs", ""),
+        ("zfs", ""),
+        ("nfs4", "SQLite can lose data there"),
+        ("cifs", "SQLite can lose data there"),
+        ("9p", "SQLite can lose data there"),
+        ("vboxsf", "SQLite can lose data there"),
+        ("fuse.sshfs", "SQLite can lose data there"),
+        ("overlay", "SQLite can lose data there"),
+        ("tmpfs", "its content is lost on reboot"),
     ],
-)  # fmt: skip
+)
 def test_file_systems(type_: str, expected: str) -> None:
     found = bad(
         checks_host.check_all(FACTS._replace(database_disks=(Disk("/d", type_, 9 * GB, 9 * GB, 0, 0),)))
@@ -122,7 +150,13 @@ def test_file_systems(type_: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"is_clock_synchronised": False}, ["warn clock: no time service synchronises the clock: exchanges reject requests with a wrong time"]),
+        (
+            {"is_clock_synchronised": False},
+            [
+                "warn clock: no time service synchronises the clock: exchanges"
+                " reject requests with a wrong time"
+            ],
+        ),
         ({"is_clock_synchronised": None}, []),
         ({"rtc_offset": 8 * 3600 + 3.0}, []),
         ({"rtc_offset": -300.0}, ["warn hardware-clock: the hardware clock is 300 s off"]),
@@ -132,7 +166,7 @@ def test_file_systems(type_: str, expected: str) -> None:
         ({"open_files": 256}, ["warn ulimit: this user's nofile limit is 256"]),
         ({"max_user_processes": 20}, ["warn ulimit: this user's nproc limit is 20"]),
     ],
-)  # fmt: skip
+)
 def test_machine(changes: dict[str, Any], expected: list[str]) -> None:
     assert bad(checks_host.check_all(FACTS._replace(host=HOST._replace(**changes)))) == expected
 
@@ -157,26 +191,45 @@ def test_limits_together(changes: dict[str, Any], expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"problems": ("a.json: bad", "b.json: bad")}, ["fail configs: a.json: bad", "fail configs: b.json: bad"]),
+        (
+            {"problems": ("a.json: bad", "b.json: bad")},
+            ["fail configs: a.json: bad", "fail configs: b.json: bad"],
+        ),
         ({"configs": 0}, ["warn configs: no configs found"]),
         ({"ports": (WebPort("a", 5001, True, False), WebPort("b", 5002, False, True))}, []),
-        ({"ports": (WebPort("a", 5001, False, False),)}, ["fail ports: a: port 5001 is in use by another program"]),
+        (
+            {"ports": (WebPort("a", 5001, False, False),)},
+            ["fail ports: a: port 5001 is in use by another program"],
+        ),
         ({"data": OwnedPath("volumes", 1000, 0o777)}, ["warn owners: volumes is world-writable"]),
-        ({"databases": (OwnedPath("volumes/database/a", 0, 0o755),)},
-         ["warn owners: volumes/database/a belongs to uid 0, but the bots run as uid 1000"]),
+        (
+            {"databases": (OwnedPath("volumes/database/a", 0, 0o755),)},
+            ["warn owners: volumes/database/a belongs to uid 0, but the bots run as uid 1000"],
+        ),
         ({"dotenv": OwnedPath(".env", 1000, 0o644)}, ["warn dotenv: .env is readable by other users"]),
         ({"dotenv": OwnedPath(".env", 1000, 0o600)}, []),
-        ({"secrets": (OwnedPath("s", 1000, 0o700), OwnedPath("s/env.json", 1000, 0o440))},
-         ["fail secrets: s/env.json is readable by other users (mode 0440)"]),
+        (
+            {"secrets": (OwnedPath("s", 1000, 0o700), OwnedPath("s/env.json", 1000, 0o440))},
+            ["fail secrets: s/env.json is readable by other users (mode 0440)"],
+        ),
         ({"lock_held_by": "`manager up` (7)", "lock_held_s": 5.0}, []),
-        ({"lock_held_by": "`manager up` (7)", "lock_held_s": 1800.0},
-         ["warn lock: `manager up` (7) has held the fleet's lock for 30 min"]),
-        ({"stale": (StaleFile("staged", "volumes/secrets/a/.env.next.json", 1000),)},
-         ["warn stale: volumes/secrets/a/.env.next.json: unused env file that contains credentials, 0.0 MB"]),
-        ({"stale": (StaleFile("interrupted", "d/.restoring-a", 5_000_000),)},
-         ["warn stale: d/.restoring-a: interrupted restore, 5.0 MB"]),
+        (
+            {"lock_held_by": "`manager up` (7)", "lock_held_s": 1800.0},
+            ["warn lock: `manager up` (7) has held the fleet's lock for 30 min"],
+        ),
+        (
+            {"stale": (StaleFile("staged", "volumes/secrets/a/.env.next.json", 1000),)},
+            [
+                "warn stale: volumes/secrets/a/.env.next.json: unused env file that contains credentials,"
+                " 0.0 MB"
+            ],
+        ),
+        (
+            {"stale": (StaleFile("interrupted", "d/.restoring-a", 5_000_000),)},
+            ["warn stale: d/.restoring-a: interrupted restore, 5.0 MB"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_files(changes: dict[str, Any], expected: list[str]) -> None:
     assert bad(checks_project.check_all(FACTS._replace(files=FILES._replace(**changes)))) == expected
 
@@ -185,22 +238,48 @@ def test_files(changes: dict[str, Any], expected: list[str]) -> None:
     ("changes", "expected"),
     [
         ({"image_contract": None}, ["fail image: image desk-bot:local does not exist"]),
-        ({"image_contract": ""}, ["fail image: image desk-bot:local does not contain the botfleet supervisor"]),
-        ({"image_contract": "99"}, ["fail image: image desk-bot:local uses contract version 99, which this manager does not support"]),
+        (
+            {"image_contract": ""},
+            ["fail image: image desk-bot:local does not contain the botfleet supervisor"],
+        ),
+        (
+            {"image_contract": "99"},
+            [
+                "fail image: image desk-bot:local uses contract version 99, which this"
+                " manager does not support"
+            ],
+        ),
         ({"instances": (InstanceFacts("a", "running", ""),)}, []),
-        ({"instances": (InstanceFacts("a", "failed", "exit code 3"),)}, ["warn instances: a is failed: exit code 3"]),
+        (
+            {"instances": (InstanceFacts("a", "failed", "exit code 3"),)},
+            ["warn instances: a is failed: exit code 3"],
+        ),
         ({"instances": (InstanceFacts("a", "stopped", "container exit code 0"),)}, []),
-        ({"instances": (InstanceFacts("a", "stopped", "container exit code 137", exited_unexpectedly=True),)},
-         ["warn instances: a is stopped: container exit code 137"]),
-        ({"instances": (InstanceFacts("a", "restarting", "SIGKILL"),)}, ["warn instances: a is restarting: SIGKILL"]),
-        ({"instances": (InstanceFacts("a", "running", "", ("config", "image")),)},
-         ["warn drift: a: differ from their configs", "warn image-drift: a: run an older image"]),
+        (
+            {
+                "instances": (
+                    InstanceFacts("a", "stopped", "container exit code 137", exited_unexpectedly=True),
+                )
+            },
+            ["warn instances: a is stopped: container exit code 137"],
+        ),
+        (
+            {"instances": (InstanceFacts("a", "restarting", "SIGKILL"),)},
+            ["warn instances: a is restarting: SIGKILL"],
+        ),
+        (
+            {"instances": (InstanceFacts("a", "running", "", ("config", "image")),)},
+            ["warn drift: a: differ from their configs", "warn image-drift: a: run an older image"],
+        ),
         ({"orphans": ("a", "b")}, ["warn orphans: a, b: have no config"]),
-        ({"unexpected": ("desk-a-2",)}, ["warn strays: desk-a-2: unexpected containers with the labels of an instance"]),
+        (
+            {"unexpected": ("desk-a-2",)},
+            ["warn strays: desk-a-2: unexpected containers with the labels of an instance"],
+        ),
         ({"foreign": ("of another folder",)}, ["fail foreign: of another folder"]),
         ({"old_daemon": ("a is run by process 7",)}, ["fail old-daemon: a is run by process 7"]),
     ],
-)  # fmt: skip
+)
 def test_fleet(changes: dict[str, Any], expected: list[str]) -> None:
     fleet = FleetFacts("desk-bot:local", "1")._replace(**changes)
     assert bad(checks_project.check_all(FACTS._replace(fleet=fleet))) == expected

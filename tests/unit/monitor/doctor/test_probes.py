@@ -1,4 +1,6 @@
-"""What doctor reads from the engine's words, the kernel's tables and the project's folders; and what a report leaves out."""
+"""What doctor reads from the engine's words, the kernel's tables and the project's folders; and what a
+report leaves out.
+"""
 
 from __future__ import annotations
 
@@ -52,10 +54,16 @@ def test_memory_of_the_machine() -> None:
 def test_what_the_engine_says() -> None:
     found = probe_engine.parse_answers(
         {"Version": "26.1.5", "ApiVersion": "1.45"},
-        {"Driver": "overlay2", "LiveRestoreEnabled": True, "SystemTime": "2026-03-01T04:00:02.123456789Z", "NCPU": 2,
-         "SecurityOptions": ["name=rootless"], "Warnings": ["WARNING: No swap limit support"]},
+        {
+            "Driver": "overlay2",
+            "LiveRestoreEnabled": True,
+            "SystemTime": "2026-03-01T04:00:02.123456789Z",
+            "NCPU": 2,
+            "SecurityOptions": ["name=rootless"],
+            "Warnings": ["WARNING: No swap limit support"],
+        },
         1772337600.0,
-    )  # fmt: skip
+    )
     assert found.clock_offset == pytest.approx(2.123456)
     assert (found.is_rootless, found.warnings) == (True, ("No swap limit support",))
 
@@ -107,11 +115,15 @@ def test_stale_files_are_named_with_their_size_and_left(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "age", "expected"),
     [
-        (".verify-x1", 90_000, "temporary"), (".verify-x1", 3600, ""), (".desk.work.x1", 90_000, "temporary"),
-        (".other.work.x1", 90_000, ""), ("bp.json.before-restore-20260301-040000-2", 0, "before-restore"),
-        ("bp.before-restore-20260301-040000-interrupted", 0, "before-restore"), ("fleet.json", 90_000, ""),
+        (".verify-x1", 90_000, "temporary"),
+        (".verify-x1", 3600, ""),
+        (".desk.work.x1", 90_000, "temporary"),
+        (".other.work.x1", 90_000, ""),
+        ("bp.json.before-restore-20260301-040000-2", 0, "before-restore"),
+        ("bp.before-restore-20260301-040000-interrupted", 0, "before-restore"),
+        ("fleet.json", 90_000, ""),
     ],
-)  # fmt: skip
+)
 def test_what_is_a_leftover(name: str, age: float, expected: str) -> None:
     assert probe_project.leftover_kind(name, age, "desk") == expected
 
@@ -125,7 +137,9 @@ def test_without_sound_configs_no_folder_is_called_stale(tmp_path: Path) -> None
 def test_a_report_names_no_key_no_person_and_no_machine() -> None:
     text = "key=s3cr3t-value at /home/ann/desk on box1 by ann, 10.1.2.3, 127.0.0.1, annual box12 s3c"
     found = redact(
-        text, ["s3cr3t-value", "s3c", "s3cr3t"], {"/home/ann": "~", "/home/ann/desk": "PROJECT", "": "~"},
+        text,
+        ["s3cr3t-value", "s3c", "s3cr3t"],
+        {"/home/ann": "~", "/home/ann/desk": "PROJECT", "": "~"},
         {"HOST": ["box1", ""], "USER": ["ann"]},
-    )  # fmt: skip
+    )
     assert found == "key=*** at PROJECT on HOST by USER, ADDRESS, 127.0.0.1, annual box12 s3c"

@@ -47,7 +47,9 @@ class Said(NamedTuple):
 
 
 class Engine:
-    """An engine whose log of the one container changes with each stream that is followed; without any, no container."""
+    """An engine whose log of the one container changes with each stream that is followed; without any, no
+    container.
+    """
 
     def __init__(self, *logs: list[Said]) -> None:
         self._logs = list(logs)

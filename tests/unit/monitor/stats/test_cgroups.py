@@ -37,7 +37,7 @@ Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
     lo:     702      10    0    0    0     0          0         0      702      10    0    0    0     0       0          0
   eth0:    1223      19    0    0    0     0          0         0      534       7    0    0    0     0       0          0
-"""
+"""  # noqa: E501 - as the kernel writes it
 V1_NAMES = ("name=systemd", "pids", "blkio", "memory", "cpu,cpuacct")
 
 

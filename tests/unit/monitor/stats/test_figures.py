@@ -41,7 +41,8 @@ def test_paper_is_no_money_and_two_currencies_make_no_sum() -> None:
     assert (found.cpu, found.memory) == (2.5, 150)
     assert list(found.states.items()) == [("failed", 1), ("running", 6)]
     assert columns.total_line(found) == (
-        "total: 1 failed, 6 running; P&L live +3.30 USDC, live -3.00 USDT, paper +100.00 USDC (4 of 7 instances);"
+        "total: 1 failed, 6 running; P&L live +3.30 USDC, live -3.00 USDT, paper +100.00 USDC (4 of 7"
+        " instances);"
         " CPU 2.5%, memory 150B"
     )
 
@@ -135,10 +136,17 @@ def test_positions(value: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (None, ""), (0, "0B"), (999, "999B"), (1000, "1.0K"), (145_000_000, "138M"), (10_000_000, "9.5M"),
-        (1 << 30, "1.0G"), (1023 << 20, "1.0G"), (1 << 60, "1024P"),
+        (None, ""),
+        (0, "0B"),
+        (999, "999B"),
+        (1000, "1.0K"),
+        (145_000_000, "138M"),
+        (10_000_000, "9.5M"),
+        (1 << 30, "1.0G"),
+        (1023 << 20, "1.0G"),
+        (1 << 60, "1024P"),
     ],
-)  # fmt: skip
+)
 def test_sizes(value: int | None, text: str) -> None:
     assert formatting.memory_size(value) == text
 

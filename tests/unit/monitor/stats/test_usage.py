@@ -60,9 +60,16 @@ def test_share_of_the_limit() -> None:
 
 def test_the_engines_answer_is_the_same_sample() -> None:
     assert usage.parse_engine_stats(ANSWER, 5.0) == Sample(
-        at=5.0, cpu_s=0.09975674, memory=9_650_176, memory_limit=67_108_864, pids=3,
-        received=5940, sent=3460, read=4096, written=8200,
-    )  # fmt: skip
+        at=5.0,
+        cpu_s=0.09975674,
+        memory=9_650_176,
+        memory_limit=67_108_864,
+        pids=3,
+        received=5940,
+        sent=3460,
+        read=4096,
+        written=8200,
+    )
 
 
 def test_an_engine_on_version_2_counts_no_children_apart() -> None:

@@ -1,4 +1,7 @@
-"""What `top` shows in which order, its bars and its questions. How it looks on a terminal is in tests/integration."""
+"""What `top` shows in which order, its bars and its questions.
+
+How it looks on a terminal is in tests/integration.
+"""
 
 from __future__ import annotations
 

@@ -22,9 +22,14 @@ NOW = 1_764_500_100.0
 RULES = Alerts()
 SILENT = Progress()
 EXIT = {
-    "code": 1, "signal": None, "oom": False, "killed": False, "at": NOW - 5, "why": "exit code 1",
+    "code": 1,
+    "signal": None,
+    "oom": False,
+    "killed": False,
+    "at": NOW - 5,
+    "why": "exit code 1",
     "stderr_tail": ["", *[f"line {number}" for number in range(1, 8)]],
-}  # fmt: skip
+}
 
 
 def a_view(
@@ -35,7 +40,10 @@ def a_view(
     configured: bool = True,
     **said: Any,
 ) -> Instance:
-    """A view as `survey` makes it. `state`: the supervisor's, None for one that has said nothing; `engine`: None for no container."""
+    """A view as `survey` makes it.
+
+    `state`: the supervisor's, None for one that has said nothing; `engine`: None for no container.
+    """
     container = a_container("bp_sol_01", engine) if engine else None
     word = supervisor_state._decoded(a_supervisor_file(state, **said)) if state else None
     found = status.derive_status(container, word, configured=configured, uptime=UPTIME)
@@ -108,7 +116,8 @@ def degraded(code: str, **params: Any) -> Instance:
                 last_exit=EXIT,
                 cancel={"state": "failing", "tries": 3, "why": "exit code 1"},
             ),
-            "failed: bp_sol_01 failed: exit code 1; cancel: bp_sol_01: its orders are NOT cancelled yet: exit code 1 (try 3)",
+            "failed: bp_sol_01 failed: exit code 1; cancel: bp_sol_01: its orders are NOT cancelled yet:"
+            " exit code 1 (try 3)",
         ),
         (
             degraded("exchange_away", cause="maintenance"),
@@ -116,11 +125,13 @@ def degraded(code: str, **params: Any) -> Instance:
         ),
         (
             degraded("orders_refused", cause="insufficient_funds"),
-            "orders_refused: bp_sol_01 cannot trade: the exchange refuses every order: the funds do not suffice, for 1m",
+            "orders_refused: bp_sol_01 cannot trade: the exchange refuses every order: the funds do not"
+            " suffice, for 1m",
         ),
         (
             degraded("ledger_differs", account="2", ledger="1"),
-            "ledger_differs: bp_sol_01 has stopped placing orders: the account holds 2, but its trades make 1",
+            "ledger_differs: bp_sol_01 has stopped placing orders: the account holds 2, but its trades make"
+            " 1",
         ),
         (
             a_view(

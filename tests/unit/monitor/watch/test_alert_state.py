@@ -169,5 +169,8 @@ def test_what_waited_for_an_address_goes_out_as_one() -> None:
     message = messages.joined([first, second])
     assert message.title == "botfleet desk: two is down (and 1 earlier messages)"
     assert message.body.splitlines() == [
-        "botfleet desk: one is down", "last words", "botfleet desk: two is down", "last words",
-    ]  # fmt: skip
+        "botfleet desk: one is down",
+        "last words",
+        "botfleet desk: two is down",
+        "last words",
+    ]

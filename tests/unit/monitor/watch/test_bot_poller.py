@@ -26,7 +26,9 @@ STATUS = {"last_tick_age": 2.5, "trades": 3, "paused": False, "pnl": "-1.25", "q
 
 @contextmanager
 def answering(*pieces: bytes, pause: float = 0) -> Iterator[tuple[Instance, list[bytes]]]:
-    """A bot that answers each request with these pieces, slowly perhaps; its view, and the requests it got."""
+    """A bot that answers each request with these pieces, slowly perhaps; its view, and the requests it
+    got.
+    """
     requests: list[bytes] = []
     listener = socket.create_server(("127.0.0.1", 0))
 

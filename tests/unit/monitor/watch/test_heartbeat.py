@@ -1,4 +1,6 @@
-"""The ping that an outside service expects: sent in the background, and never a secret in what is said of it."""
+"""The ping that an outside service expects: sent in the background, and never a secret in what is said of
+it.
+"""
 
 from __future__ import annotations
 

@@ -73,12 +73,15 @@ def test_an_address_in_clear_text_is_refused_and_not_shown(tmp_path: Path, urls:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('urls = ["${ALERT_API_URL}"]', "alerts.urls[0]: ALERT_API_URL is one of the variables that every bot receives"),
+        (
+            'urls = ["${ALERT_API_URL}"]',
+            "alerts.urls[0]: ALERT_API_URL is one of the variables that every bot receives",
+        ),
         ("down_aftr = 3", "alerts.down_aftr: is not a known key; did you mean down_after?"),
         ('digest_at = "8:00"', "alerts.digest_at: must be a time of day such as 08:00"),
         ("remind_after = -1", "alerts.remind_after: must be 0-604800, not -1"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_in_the_alerts_names_its_key(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "fleet.toml").write_text(f'name = "desk"\n[alerts]\n{text}\n')
@@ -98,7 +101,11 @@ def test_the_daily_report_is_sent_once_a_day() -> None:
 def test_the_daily_report_says_how_the_fleet_is() -> None:
     views = {"one": a_view(), "two": a_view("failed", why="exit code 1"), "three": a_view()}
     history = History({"one": Past(2, (NOW - 10, NOW - 20)), "two": Past(9, (NOW - 90_000,))})
-    progress = {"one": Progress(pnl=Decimal("1.5"), quote="USDC"), "three": Progress(pnl=Decimal(-4), quote="USDC"), "two": Progress()}  # fmt: skip
+    progress = {
+        "one": Progress(pnl=Decimal("1.5"), quote="USDC"),
+        "three": Progress(pnl=Decimal(-4), quote="USDC"),
+        "two": Progress(),
+    }
     disk = Disk("/srv", 1536 * MIB, 102_400 * MIB, 0, 0)
     message = daily_report.text("desk", views, history, progress, disk, NOW)
     assert message.title == "botfleet desk: daily report: 2 running, 1 failed"
@@ -125,7 +132,8 @@ def test_the_state_file_outlives_a_restart_and_a_foreign_one_is_none(tmp_path: P
         "{",
         "[]",
         '{"schema": 1, "open": [["one", "sad", 1, 1, null]], "instances": {}, "digest": "", "waiting": {}}',
-        '{"schema": 1, "open": [], "instances": {}, "digest": "", "waiting": {"${ONE}": [["one failed", "", "sad"]]}}',
+        '{"schema": 1, "open": [], "instances": {}, "digest": "", "waiting":'
+        ' {"${ONE}": [["one failed", "", "sad"]]}}',
     ):
         path.write_text(text)
         assert store.load(path) is None
@@ -218,7 +226,9 @@ def test_the_service_is_installed_once_and_removed(tmp_path: Path, monkeypatch: 
     calls = tmp_path / "calls"
     systemctl = tmp_path / "bin" / "systemctl"
     systemctl.parent.mkdir()
-    systemctl.write_text(f'#!/bin/sh\necho "$@" >> "{calls}"\n[ "$1" != enable ] || [ ! -e "{tmp_path}/broken" ] || exit 1\n')  # fmt: skip
+    systemctl.write_text(
+        f'#!/bin/sh\necho "$@" >> "{calls}"\n[ "$1" != enable ] || [ ! -e "{tmp_path}/broken" ] || exit 1\n'
+    )
     systemctl.chmod(0o755)
     monkeypatch.setenv("PATH", str(systemctl.parent), prepend=":")
     monkeypatch.setattr(service, "RUNNING_SYSTEMD", tmp_path)
@@ -229,10 +239,15 @@ def test_the_service_is_installed_once_and_removed(tmp_path: Path, monkeypatch: 
     assert list(service.remove(unit)) == [f"{unit.path}: removed"]
     assert "nothing to do" in next(service.remove(unit))
     assert calls.read_text().splitlines() == [
-        "daemon-reload", f"enable {unit.name}", f"restart {unit.name}",
-        "daemon-reload", f"enable {unit.name}", f"start {unit.name}",
-        f"disable --now {unit.name}", "daemon-reload",
-    ]  # fmt: skip
+        "daemon-reload",
+        f"enable {unit.name}",
+        f"restart {unit.name}",
+        "daemon-reload",
+        f"enable {unit.name}",
+        f"start {unit.name}",
+        f"disable --now {unit.name}",
+        "daemon-reload",
+    ]
     (tmp_path / "broken").touch()
     with pytest.raises(ManagerError, match=r"`systemctl enable botfleet-watch-desk.service` failed"):
         list(service.install(unit))

@@ -19,9 +19,15 @@ from manager.ops.backup.manifest import Manifest, is_allowed
 
 def manifest_of(writer: Writer, *, is_complete: bool = True) -> Manifest:
     return Manifest(
-        "desk", "2026-03-01T04:00:00", True, is_complete, dict(writer.files),
-        {"bp_sol_01": {"config_file": "config/active/bp_sol_01.json", "faults": []}}, None, [],
-    )  # fmt: skip
+        "desk",
+        "2026-03-01T04:00:00",
+        True,
+        is_complete,
+        dict(writer.files),
+        {"bp_sol_01": {"config_file": "config/active/bp_sol_01.json", "faults": []}},
+        None,
+        [],
+    )
 
 
 def written(path: Path, *, is_complete: bool = True) -> Path:
@@ -53,8 +59,12 @@ def test_any_tar_opens_it(backup: Path, tmp_path: Path) -> None:
 
 def test_the_seal_tells_without_reading_the_whole(tmp_path: Path) -> None:
     assert archive.read_trailer(written(tmp_path / "one", is_complete=False)) == Trailer(
-        "desk", False, hashlib.sha256((tmp_path / "one").read_bytes()[: -len(Trailer("desk", False, "0" * 64).to_bytes())]).hexdigest()
-    )  # fmt: skip
+        "desk",
+        False,
+        hashlib.sha256(
+            (tmp_path / "one").read_bytes()[: -len(Trailer("desk", False, "0" * 64).to_bytes())]
+        ).hexdigest(),
+    )
 
 
 def test_every_flipped_bit_is_found(backup: Path) -> None:
@@ -78,20 +88,37 @@ def test_every_missing_or_added_end_is_found(backup: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "../evil", "/etc/passwd", "config/active/../../evil.json", "config/active/deep/x.json", "config/active/x.sh",
-        "database/bp_sol_01", "database/../secrets/x", "database/bp/./x", "database/bp//x", "database/.hidden/x",
-        "state/bp_sol_01/supervisor.json", "secrets/bp_sol_01/env.json", ".env", "database/bp/x\n",
+        "../evil",
+        "/etc/passwd",
+        "config/active/../../evil.json",
+        "config/active/deep/x.json",
+        "config/active/x.sh",
+        "database/bp_sol_01",
+        "database/../secrets/x",
+        "database/bp/./x",
+        "database/bp//x",
+        "database/.hidden/x",
+        "state/bp_sol_01/supervisor.json",
+        "secrets/bp_sol_01/env.json",
+        ".env",
+        "database/bp/x\n",
     ],
-)  # fmt: skip
+)
 def test_names_that_lead_elsewhere_are_refused(name: str) -> None:
     assert not is_allowed(name)
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("../evil", tarfile.REGTYPE), ("database/bp/link", tarfile.SYMTYPE), ("database/bp/hard", tarfile.LNKTYPE),
-     ("database/bp/pipe", tarfile.FIFOTYPE), ("database/bp/device", tarfile.CHRTYPE), ("database/bp/sub", tarfile.DIRTYPE)],
-)  # fmt: skip
+    [
+        ("../evil", tarfile.REGTYPE),
+        ("database/bp/link", tarfile.SYMTYPE),
+        ("database/bp/hard", tarfile.LNKTYPE),
+        ("database/bp/pipe", tarfile.FIFOTYPE),
+        ("database/bp/device", tarfile.CHRTYPE),
+        ("database/bp/sub", tarfile.DIRTYPE),
+    ],
+)
 def test_a_hostile_archive_with_a_right_seal_writes_nothing(name: str, kind: bytes, tmp_path: Path) -> None:
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w") as tar:

@@ -1,4 +1,6 @@
-"""Copies of databases that live, of folders that a hostile bot has filled, and what is left behind there: nothing of ours."""
+"""Copies of databases that live, of folders that a hostile bot has filled, and what is left behind there:
+nothing of ours.
+"""
 
 from __future__ import annotations
 
@@ -163,7 +165,9 @@ def test_names_that_no_backup_can_have_do_not_spoil_it(folder: Path, work: Path)
 
 
 def test_a_hostile_folder_is_no_way_out(folder: Path, work: Path, tmp_path: Path) -> None:
-    """Links, pipes, sockets, names: nothing is followed, nothing waited for, and the good database is saved."""
+    """Links, pipes, sockets, names: nothing is followed, nothing waited for, and the good database is
+    saved.
+    """
     a_database(tmp_path / "others.db").close()
     (tmp_path / "others").mkdir()
     a_database(tmp_path / "others" / "deep.db").close()

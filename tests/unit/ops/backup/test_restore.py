@@ -1,4 +1,6 @@
-"""A backup of a project and the way back, without an engine: what is planned, what is done, what is never lost."""
+"""A backup of a project and the way back, without an engine: what is planned, what is done, what is never
+lost.
+"""
 
 from __future__ import annotations
 
@@ -182,7 +184,8 @@ def test_no_key_is_in_it_and_a_config_that_may_hold_one_is_named(desk: Path) -> 
     (desk / "volumes" / "secrets" / "bp_sol_01" / "env.json").write_text(json.dumps({"BACKPACK_KEY": KEY}))
     made = backup_of(desk)
     assert made.faults == (
-        "config/active/bp_bad_01.json: not in the backup: the config cannot be loaded and may contain a credential",
+        "config/active/bp_bad_01.json: not in the backup: the config cannot be loaded and may contain a"
+        " credential",
     )
     assert not made.manifest.is_complete
     with tarfile.open(made.path) as found:

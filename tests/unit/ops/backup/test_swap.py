@@ -58,7 +58,9 @@ def test_what_is_no_folder_is_not_exchanged(tmp_path: Path) -> None:
 
 
 def test_killed_at_every_step_and_run_again(target: Path) -> None:
-    """A real process dies at each system call that changes a name or a file; the next run finds either folder whole."""
+    """A real process dies at each system call that changes a name or a file; the next run finds either
+    folder whole.
+    """
     for step in range(1, 200):
         before = (target / "a.db").read_text()
         pid = os.fork()

@@ -1,4 +1,6 @@
-"""`manager import` of a folder that rests: what is taken over, what is refused and why, and that the old folder stays whole."""
+"""`manager import` of a folder that rests: what is taken over, what is refused and why, and that the old
+folder stays whole.
+"""
 
 from __future__ import annotations
 
@@ -114,18 +116,24 @@ def test_what_does_not_load_keeps_no_other_back(
     assert "hunter2" not in text
     assert "not used by any config" not in text
     assert [line for line in text.splitlines() if ": refused: " in line] == [
-        f"TAKEN: refused: {folder}/TAKEN.json: metadata.instance_id: TAKEN is also used by config/active/taken.json",
+        f"TAKEN: refused: {folder}/TAKEN.json: metadata.instance_id: TAKEN is also used by "
+        f"config/active/taken.json",
         f"away: refused: {folder}/away.json: is a symlink to /etc/hostname, outside the folder",
-        f"clear: refused: {folder}/clear.json: exchange_config.api_key: contains a credential in clear text; write ${{NAME}}"
+        f"clear: refused: {folder}/clear.json: exchange_config.api_key: contains a credential in clear "
+        f"text; write ${{NAME}}"
         " here and NAME=… in .env",
-        f"outside: refused: {folder}/outside.json: daemon_config.log_dir: must be a path such as logs/bp_sol_01, not"
+        f"outside: refused: {folder}/outside.json: daemon_config.log_dir: must be a path such as "
+        f"logs/bp_sol_01, not"
         " “/var/log/bot”",
-        f"port: refused: {folder}/port.json: daemon_config.web_port: 5002 is also used by config/active/taken.json",
-        f"upwards: refused: {folder}/upwards.json: daemon_config.db_path: must be a path such as database/bp_sol_01.db,"
+        f"port: refused: {folder}/port.json: daemon_config.web_port: 5002 is also used by "
+        f"config/active/taken.json",
+        f"upwards: refused: {folder}/upwards.json: daemon_config.db_path: must be a path such as "
+        f"database/bp_sol_01.db,"
         " not “database/../../x.db”",
-        f"worse: refused: {folder}/worse.json: is not JSON: Expecting property name enclosed in double quotes (line 1,"
+        f"worse: refused: {folder}/worse.json: is not JSON: Expecting property name enclosed in double "
+        f"quotes (line 1,"
         " column 2)",
-    ]  # fmt: skip
+    ]
     assert sorted(path.name for path in (fleet / "config" / "active").iterdir()) == [
         "bp_sol_01.json",
         "taken.json",
@@ -323,7 +331,8 @@ def test_a_bot_that_has_lost_its_daemon_and_its_pid_file_is_seen(
             bot.kill()
     refused = [line for line in said(capsys) if ": refused: " in line]
     assert refused == [
-        f"bp_sol_01: refused: running in processes {bot.pid}, which may not belong to the old system; stop them yourself"
+        f"bp_sol_01: refused: running in processes {bot.pid}, which may not belong to the old system; "
+        f"stop them yourself"
     ]
     assert (fleet / "config" / "active" / "bp_eth_01.json").exists()
 
@@ -395,8 +404,12 @@ def test_as_json(old: OldFolder, fleet: Path, capsys: pytest.CaptureFixture[str]
     assert run(fleet, old, "--yes", "--json") == OK
     found = json.loads(capsys.readouterr().out)
     assert [(step["action"], step["done"]) for step in found["steps"]] == [
-        ("database", True), ("remember", True), ("leave", None), ("config", True), ("leave", None),
-    ]  # fmt: skip
+        ("database", True),
+        ("remember", True),
+        ("leave", None),
+        ("config", True),
+        ("leave", None),
+    ]
 
 
 def test_a_data_folder_of_another_fleet_is_refused(old: OldFolder, fleet: Path) -> None:

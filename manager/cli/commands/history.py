@@ -1,0 +1,246 @@
+"""`history`: what the instances earned and what happened to them, also those that are stopped or gone.
+
+Needs no engine.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from manager.cli.notices import one_output, say_problems
+from manager.errors import BAD_CONFIG, OK, UsageError
+from manager.fleet import display
+from manager.fleet.amounts import aligned, money
+from manager.fleet.selection import Selection
+from manager.fleet.session import Session
+from manager.i18n import Text, _, mark
+from manager.monitor.history import curve, reader, summary
+from manager.monitor.history.curve import Day
+from manager.monitor.history.model import Run
+from manager.monitor.history.reader import FleetHistory, InstanceHistory
+from manager.monitor.history.summary import Line
+from manager.util import console
+from manager.util.formatting import age, date_and_time, iso_with_offset
+from manager.util.text_table import Column
+
+LAST_EVENTS = 20
+TRADE_HEADS = (
+    "time",
+    "instance",
+    "mode",
+    "exchange",
+    "symbol",
+    "side",
+    "quantity",
+    "price",
+    "value",
+    "fee",
+    "fee_currency",
+    "maker",
+    "position_after",
+    "realized_after",
+    "trade_id",
+    "order_id",
+)
+"""Names of programs and of tax advisers' sheets: not translated."""
+
+
+class DayRow(NamedTuple):
+    """One line of the table of days."""
+
+    instance: str
+    day: Day
+
+
+def history(session: Session, args: Namespace) -> int:
+    """Show the history of the fleet, or of the named instances day by day."""
+    one_output(args)
+    if args.trades and (args.json or args.format):
+        raise UsageError("--trades prints CSV, for which --json and --format have no meaning")
+    project = session.project()
+    chosen = Selection(args.ids, args.config).named(project) or []
+    since = args.since or 0.0
+    whole = reader.read(project.fleet, project.specs, chosen, since, trades=args.trades)
+    if args.trades:
+        console.say(_csv(whole), end="")
+    elif args.json:
+        console.say_json([summary.as_object(one, whole, since) for one in whole.instances])
+    elif chosen:
+        _say_named(whole, since, args.format)
+    else:
+        _say_fleet(whole, since, args.format)
+        if not args.format:
+            every = [line for one in whole.instances for line in summary.lines(one, whole, since)]
+            for text in summary.total_texts(every, project.fleet.sums):
+                console.say(text)
+    for note in whole.notes:
+        console.warning(note)
+    for one in whole.instances:
+        if one.why is not None:
+            console.warning(
+                Text(
+                    "{id}: its database could not be read, what it knows is missing here: {why}",
+                    id=one.instance,
+                    why=one.why,
+                )
+            )
+    say_problems(project)
+    return BAD_CONFIG if project.problems else OK
+
+
+def _say_fleet(whole: FleetHistory, since: float, style: str | None) -> None:
+    rows = [line for one in whole.instances for line in summary.lines(one, whole, since)]
+    if not rows:
+        console.say(_("no instances"))
+        return
+    columns = _with_aligned(_line_columns(whole.now), rows)
+    console.say(console.table(columns, rows, style))
+
+
+def _line_columns(now: float) -> list[Column[Line]]:
+    return [
+        Column("id", "ID", lambda line: line.instance),
+        Column("mode", mark("MODE"), lambda line: display.mode_text(line.kind or None)),
+        Column("pnl", mark("P&L"), _pnl),
+        Column(
+            "today", mark("TODAY"), lambda line: "" if line.today is None else money(line.today, line.quote)
+        ),
+        Column(
+            "drawdown",
+            mark("DRAWDOWN"),
+            lambda line: "" if line.drawdown is None else money(-line.drawdown.amount, line.quote),
+        ),
+        Column("starts", mark("STARTS"), lambda line: str(line.starts), align="right"),
+        Column("exits", mark("EXITS"), lambda line: str(line.exits), align="right"),
+        Column("gaps", mark("GAPS"), lambda line: age(line.gaps) if line.gaps else "", align="right"),
+        Column(
+            "as_of",
+            mark("AS OF"),
+            lambda line: "" if line.as_of is None else str(Text("{age} ago", age=age(now - line.as_of))),
+        ),
+        Column("curve", mark("CURVE"), lambda line: curve.sparkline(line.points)),
+    ]
+
+
+def _pnl(line: Line) -> str:
+    if line.pnl is None:
+        return ""
+    return f"{money(line.pnl, line.quote)}{' ?' if line.is_uncertain else ''}"
+
+
+def _with_aligned(columns: Sequence[Column[Line]], rows: Sequence[Line]) -> list[Column[Line]]:
+    """The amounts' columns with their points below each other."""
+    found = []
+    for column in columns:
+        if column.name in {"pnl", "today", "drawdown"}:
+            cells = dict(zip(map(id, rows), aligned([column.cell(row) for row in rows]), strict=True))
+            found.append(column.with_cell(lambda row, cells=cells: cells[id(row)]))  # type: ignore[misc]
+        else:
+            found.append(column)
+    return found
+
+
+def _say_named(whole: FleetHistory, since: float, style: str | None) -> None:
+    rows = [DayRow(one.instance, day) for one in whole.instances for day in summary.days(one, whole, since)]
+    if style:
+        console.say(console.table(DAY_COLUMNS, rows, style))
+        return
+    for one in whole.instances:
+        _say_one(one, whole, since, [row for row in rows if row.instance == one.instance])
+
+
+def _say_one(one: InstanceHistory, whole: FleetHistory, since: float, rows: Sequence[DayRow]) -> None:
+    found = summary.lines(one, whole, since)
+    console.say(console.table(_with_aligned(_line_columns(whole.now), found), found))
+    if rows:
+        console.say()
+        console.say(console.table(DAY_COLUMNS[1:], rows))
+    runs = [run for run in one.runs if run.ended is None or run.ended >= since]
+    if runs:
+        console.say()
+        console.say(console.table(RUN_COLUMNS, runs))
+    if one.events:
+        console.say()
+        if len(one.events) > LAST_EVENTS:
+            console.say(
+                Text(
+                    "the last {count} of {all} events; --json has all", count=LAST_EVENTS, all=len(one.events)
+                )
+            )
+        for event in one.events[-LAST_EVENTS:]:
+            what = _(WORDS.get(event.what, event.what))
+            console.say(f"{date_and_time(event.at)}  {what}  {summary.event_text(event)}")
+    console.say()
+
+
+WORDS = {
+    "exit": mark("exit"),
+    "state": mark("state"),
+    "command": mark("command"),
+    "command failed": mark("command failed"),
+}
+
+
+def _note(row: DayRow) -> str:
+    day, parts = row.day, []
+    if day.is_open:
+        parts.append(_("so far"))
+    if day.gaps:
+        parts.append(str(Text("nobody looked for {time}", time=age(day.gaps))))
+    if day.is_uncertain:
+        parts.append(_("a part is missing, or of another day"))
+    return ", ".join(parts)
+
+
+DAY_COLUMNS: Sequence[Column[DayRow]] = (
+    Column("id", "ID", lambda row: row.instance),
+    Column("day", mark("DAY"), lambda row: row.day.day),
+    Column("mode", mark("MODE"), lambda row: display.mode_text(row.day.kind or None)),
+    Column("pnl", mark("P&L"), lambda row: money(row.day.pnl, row.day.quote), align="right"),
+    Column("note", mark("NOTE"), _note),
+)
+RUN_COLUMNS: Sequence[Column[Run]] = (
+    Column("began", mark("RUN BEGAN"), lambda run: date_and_time(run.began)),
+    Column("ended", mark("ENDED"), lambda run: date_and_time(run.ended) if run.ended else ""),
+    Column("mode", mark("MODE"), lambda run: display.mode_text(run.kind or None)),
+    Column("why", mark("NOTE"), lambda run: run.why),
+)
+
+
+def _csv(whole: FleetHistory) -> str:
+    """All trades in the order of time, with local times and offset, and exact amounts."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(TRADE_HEADS)
+    trades = sorted((trade for one in whole.instances for trade in one.trades), key=lambda each: each.at)
+    for trade in trades:
+        writer.writerow(
+            [
+                iso_with_offset(trade.at),
+                trade.instance,
+                trade.kind,
+                trade.exchange,
+                trade.symbol,
+                trade.side,
+                format(trade.quantity, "f"),
+                format(trade.price, "f"),
+                format(trade.quantity * trade.price, "f"),
+                format(trade.fee, "f"),
+                trade.fee_currency,
+                "yes" if trade.is_maker else "no",
+                "" if trade.position is None else format(trade.position, "f"),
+                "" if trade.realized is None else format(trade.realized, "f"),
+                _cell(trade.trade_id),
+                _cell(trade.order_id),
+            ]
+        )
+    return text.getvalue()
+
+
+def _cell(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: ids come from an exchange."""
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t"} else text

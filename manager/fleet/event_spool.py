@@ -1,0 +1,95 @@
+"""What commands did to instances, one JSON line each, for the history: `watch` takes the lines in.
+
+Commands only append, and never wait or fail for it: a full disk, a missing folder or a file of another user
+costs a line of history, and keeps nothing from being stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.util import ownership
+
+MAX_BYTES = 4_000_000
+"""Of one file. The full one is kept beside the next: twice as much in all, where no `watch` ever runs."""
+MAX_LINE = 4000
+"""Shorter than a pipe's buffer, and written by one call: lines of several commands do not mix."""
+FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class SpooledEvent(NamedTuple):
+    """One line.
+
+    `what`: the action, such as `stop`; `why`: the error of one that failed, else the cause that it had.
+    """
+
+    at: float
+    command: str
+    instance: str
+    what: str
+    is_done: bool
+    why: str = ""
+
+
+def older(path: Path) -> Path:
+    """Return where the file goes that is full."""
+    return path.with_name(f"{path.stem}.old{path.suffix}")
+
+
+def note(fleet: Fleet, events: Iterable[SpooledEvent]) -> None:
+    """Append the events. Raises nothing."""
+    data = b"".join(map(_line, events))
+    if data:
+        with suppress(OSError):
+            _append(fleet.event_spool_file, data)
+
+
+def happened(command: str, instance: str, what: str, why: object, *, is_done: bool) -> SpooledEvent:
+    """Return the event of this moment."""
+    return SpooledEvent(time.time(), command, instance, what, is_done, str(why or ""))
+
+
+def _line(event: SpooledEvent) -> bytes:
+    content = {**event._asdict(), "why": event.why[:1000]}
+    line = json.dumps(content).encode() + b"\n"
+    return (
+        line if len(line) <= MAX_LINE else json.dumps({**content, "why": ""}).encode()[: MAX_LINE - 1] + b"\n"
+    )
+
+
+def _append(path: Path, data: bytes) -> None:
+    is_new = not path.exists()
+    descriptor = os.open(path, FLAGS, 0o644)
+    try:
+        if is_new and (owner := ownership.inherited_owner(path)):
+            os.fchown(descriptor, *owner)
+        os.write(descriptor, data)
+        is_full = os.fstat(descriptor).st_size > MAX_BYTES
+    finally:
+        os.close(descriptor)
+    if is_full:
+        path.replace(older(path))
+
+
+def parsed(line: bytes) -> SpooledEvent | None:
+    """Return the event of a line; None for one that a full disk has cut, or that is none."""
+    try:
+        raw = json.loads(line)
+        event = SpooledEvent(
+            float(raw["at"]),
+            str(raw["command"]),
+            str(raw["instance"]),
+            str(raw["what"]),
+            raw["is_done"] is True,
+            str(raw.get("why", "")),
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return event if 0 < event.at < 1e11 else None

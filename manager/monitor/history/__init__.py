@@ -1,0 +1,14 @@
+"""The fleet's history: what its instances earned, did and were told, kept beyond stop, down and recreate.
+
+model           samples, trades, events, watched times
+sampling        instances → samples; which ones are thinned out with age (pure)
+curve           samples → gaps, P&L per day, drawdown, sparkline (pure)
+summary         all of it for one instance, and as JSON (pure)
+money           sums over currencies, by stated rates (pure)
+store           the SQLite file
+spool_reader    the lines that commands have left
+bot_database    what a bot's own database knows
+fill            what `watch` missed, from those
+recorder        the thread of `watch` that writes
+reader          what `manager history` shows, with a `watch` or without
+"""

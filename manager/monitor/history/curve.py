@@ -1,0 +1,238 @@
+"""Samples → what was earned when: gaps, P&L per day, drawdown, and a sparkline. Pure.
+
+`covered`, here and there: when somebody looked, or a bot's own database knows what it did; by their begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import NamedTuple
+
+from manager.monitor.history.model import Sample, Span
+
+GAP_S = 180.0
+"""Samples are taken every minute: one or two may be late, or lost."""
+SPARKS = "▁▂▃▄▅▆▇█"
+HOLE = " "
+ZERO = Decimal(0)
+
+Currency = tuple[str, str]
+"""Kind (live, paper, synthetic, replay) and quote currency: what can be added up."""
+
+
+class Step(NamedTuple):
+    """What was earned between two samples.
+
+    `amount`: None where it is not known; `is_gap`: nobody looked meanwhile.
+    """
+
+    begin: float
+    end: float
+    amount: Decimal | None
+    is_gap: bool
+
+
+class Day(NamedTuple):
+    """One local day of one kind and currency. `gaps`: seconds of it in which nobody looked; `is_open`: it is
+    not over.
+
+    `is_uncertain`: a part of the amount may belong to another day, or is missing.
+    """
+
+    day: str
+    kind: str
+    quote: str
+    pnl: Decimal
+    gaps: float = 0.0
+    is_uncertain: bool = False
+    is_open: bool = False
+
+
+class Drawdown(NamedTuple):
+    """The largest fall of the P&L from a high, and when."""
+
+    amount: Decimal
+    high_at: float
+    low_at: float
+
+
+def by_currency(samples: Iterable[Sample]) -> dict[Currency, list[Sample]]:
+    """Return the samples that have a P&L, by what can be added up."""
+    found: dict[Currency, list[Sample]] = {}
+    for each in samples:
+        if each.pnl is not None and each.quote is not None:
+            found.setdefault((each.kind, each.quote), []).append(each)
+    return found
+
+
+def is_gap(before: Sample, after: Sample, covered: Sequence[Span]) -> bool:
+    """Return whether it is not known what the instance did between two samples: somebody has to have
+    looked all the time.
+    """
+    return after.at - before.at > GAP_S and not _is_covered(before.at, after.at, covered)
+
+
+def _is_covered(begin: float, end: float, covered: Sequence[Span]) -> bool:
+    at = begin
+    for span in covered:
+        if span.begin > at + GAP_S:
+            break
+        at = max(at, span.end)
+    return at >= end - GAP_S
+
+
+def contiguous(moments: Sequence[float], most: Callable[[float], float]) -> list[Span]:
+    """Return the spans in which the moments follow each other.
+
+    `most`: how far apart two may be, by the first one.
+    """
+    found: list[Span] = []
+    for at in moments:
+        if found and at - found[-1].end <= most(found[-1].end):
+            found[-1] = Span(found[-1].begin, at)
+        else:
+            found.append(Span(at, at))
+    return found
+
+
+def together(*spans: Iterable[Span]) -> list[Span]:
+    """Return all of them, by their begin."""
+    return sorted(each for some in spans for each in some)
+
+
+def steps(samples: Sequence[Sample], covered: Sequence[Span]) -> Iterator[Step]:
+    """Yield what was earned from sample to sample, of one instance, kind and currency."""
+    if samples and (first := _from_zero(samples[0], covered)) is not None:
+        yield first
+    for before, after in pairwise(samples):
+        yield Step(before.at, after.at, earned(before, after), is_gap(before, after, covered))
+
+
+def _from_zero(first: Sample, covered: Sequence[Span]) -> Step | None:
+    """Return what the first sample's run had earned by then, which began at 0; None where its begin is not
+    known.
+    """
+    if first.run is None or first.run > first.at:
+        return None
+    return Step(first.run, first.at, first.pnl, not _is_covered(first.run, first.at, covered))
+
+
+def earned(before: Sample, after: Sample) -> Decimal | None:
+    """Return the P&L between two samples.
+
+    A run of its own begins at 0; where it is not known whether it is one, None.
+    """
+    assert before.pnl is not None
+    assert after.pnl is not None
+    if before.run is not None and after.run is not None:
+        is_same = abs(before.run - after.run) < 1
+        return after.pnl - before.pnl if is_same else after.pnl
+    if before.start == after.start or before.start is None or after.start is None:
+        return after.pnl - before.pnl
+    if before.trades is not None and after.trades is not None and before.trades:
+        return after.pnl - before.pnl if after.trades >= before.trades else None
+    return None
+
+
+def days(samples: Iterable[Sample], covered: Sequence[Span], now: float) -> list[Day]:
+    """Return the P&L of each day of one instance, in the local time zone, oldest first.
+
+    Days without a sample are not there.
+    """
+    found: dict[tuple[str, str, str], Day] = {}
+    for (kind, quote), members in by_currency(samples).items():
+        for step in steps(members, covered):
+            for day, share in _days_of(step):
+                key = (day, kind, quote)
+                before = found.get(key, Day(day, kind, quote, ZERO, is_open=day == day_of(now)))
+                is_last = day == day_of(step.end)
+                crosses = step.is_gap and day_of(step.begin) != day_of(step.end)
+                found[key] = before._replace(
+                    pnl=before.pnl + (step.amount or ZERO if is_last else ZERO),
+                    gaps=before.gaps + (share if step.is_gap else 0.0),
+                    is_uncertain=before.is_uncertain or step.amount is None or crosses,
+                )
+    return [found[key] for key in sorted(found)]
+
+
+def _days_of(step: Step) -> Iterator[tuple[str, float]]:
+    """Yield the local days that a step touches, with its seconds in each."""
+    begin = datetime.fromtimestamp(step.begin)
+    end = datetime.fromtimestamp(step.end)
+    while begin.date() < end.date():
+        midnight = datetime.combine(begin.date() + timedelta(days=1), datetime.min.time())
+        if midnight.timestamp() > begin.timestamp():
+            yield begin.date().isoformat(), midnight.timestamp() - begin.timestamp()
+        begin = midnight
+    yield end.date().isoformat(), max(0.0, end.timestamp() - begin.timestamp())
+
+
+def day_of(at: float) -> str:
+    """Return the local day of a moment, ISO."""
+    return datetime.fromtimestamp(at).date().isoformat()
+
+
+def day_start(now: float) -> float:
+    """Return when the local day of this moment began."""
+    return datetime.combine(datetime.fromtimestamp(now).date(), datetime.min.time()).timestamp()
+
+
+class Point(NamedTuple):
+    """The P&L over all runs at one moment. `after_gap`: what was before it is not known."""
+
+    at: float
+    pnl: Decimal
+    after_gap: bool = False
+
+
+def points(samples: Sequence[Sample], covered: Sequence[Span]) -> list[Point]:
+    """Return the curve of one instance, kind and currency: run is added to run."""
+    if not samples:
+        return []
+    assert samples[0].pnl is not None
+    total = samples[0].pnl
+    found = [Point(samples[0].at, total)]
+    for before, after in pairwise(samples):
+        amount = earned(before, after)
+        total += amount or ZERO
+        found.append(Point(after.at, total, amount is None or is_gap(before, after, covered)))
+    return found
+
+
+def drawdown(curve: Sequence[Point]) -> Drawdown | None:
+    """Return the largest fall; None for a curve that never falls."""
+    worst: Drawdown | None = None
+    high: Point | None = None
+    for point in curve:
+        if high is None or point.pnl >= high.pnl:
+            high = point
+        elif worst is None or high.pnl - point.pnl > worst.amount:
+            worst = Drawdown(high.pnl - point.pnl, high.at, point.at)
+    return worst
+
+
+def sparkline(curve: Sequence[Point], width: int = 24) -> str:
+    """Return the curve in so many characters, by time; a blank where nobody looked."""
+    if not curve:
+        return ""
+    begin, end = curve[0].at, curve[-1].at
+    span = max(end - begin, 1e-9)
+    cells: list[Decimal | None] = [None] * width
+    for before, after in pairwise([curve[0], *curve]):
+        first, last = (min(width - 1, int((each.at - begin) / span * width)) for each in (before, after))
+        if not after.after_gap:
+            for index in range(first + 1, last):
+                cells[index] = before.pnl
+        cells[last] = after.pnl
+    known = [each for each in cells if each is not None]
+    low, high = min(known), max(known)
+    return "".join(HOLE if each is None else _spark(each, low, high) for each in cells)
+
+
+def _spark(value: Decimal, low: Decimal, high: Decimal) -> str:
+    if low == high:
+        return SPARKS[3]
+    return SPARKS[min(len(SPARKS) - 1, int((value - low) / (high - low) * len(SPARKS)))]

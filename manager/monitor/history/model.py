@@ -1,0 +1,81 @@
+"""What the history is made of. Plain data."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+
+class Sample(NamedTuple):
+    """An instance at one moment.
+
+    `kind`: `live` or `paper`, or the word of prices that are no market's. `run`: when the bot's own run
+    began, None where it does not say. `start`: when its process did. P&L in `quote`, of the run; None is
+    unknown, never 0. `from_bot`: filled in from the bot's database.
+    """
+
+    at: float
+    state: str
+    doing: str | None = None
+    kind: str = ""
+    run: float | None = None
+    start: float | None = None
+    quote: str | None = None
+    base: str | None = None
+    pnl: Decimal | None = None
+    realized: Decimal | None = None
+    fees: Decimal | None = None
+    position: Decimal | None = None
+    price: Decimal | None = None
+    trades: int | None = None
+    from_bot: bool = False
+
+
+class Event(NamedTuple):
+    """Something that happened to an instance. `what`: a word, such as `exit` or the command's; `text`: the
+    rest, for a person.
+
+    `reason`: the supervisor's code with parameters, where `text` is its sentence.
+    """
+
+    at: float
+    instance: str
+    what: str
+    text: str = ""
+    reason: object = None
+
+
+class Trade(NamedTuple):
+    """A trade as the bot's database has it. Amounts exact."""
+
+    at: float
+    instance: str
+    exchange: str
+    symbol: str
+    kind: str
+    trade_id: str
+    order_id: str
+    side: str
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    fee_currency: str
+    is_maker: bool
+    position: Decimal | None = None
+    realized: Decimal | None = None
+
+
+class Span(NamedTuple):
+    """A time, from its begin to its end."""
+
+    begin: float
+    end: float
+
+
+class Run(NamedTuple):
+    """One run of a bot, as its own database has it: from a fresh begin to its end, restarts included."""
+
+    began: float
+    ended: float | None
+    why: str
+    kind: str

@@ -1,0 +1,38 @@
+"""Sums over currencies, by the rates that a person has stated. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
+
+from manager.config.fleet import Sums
+
+
+class Total(NamedTuple):
+    """A sum in `currency`. `missing`: the currencies that no rate is stated for, which it lacks."""
+
+    amount: Decimal
+    currency: str
+    missing: tuple[str, ...] = ()
+
+
+def rate(currency: str, sums: Sums) -> Decimal | None:
+    """Return how much of the sums' currency one of this one is; None where nobody has said."""
+    if currency == sums.currency:
+        return Decimal(1)
+    return dict(sums.rates).get(currency)
+
+
+def total(amounts: Iterable[tuple[str, Decimal]], sums: Sums) -> Total | None:
+    """Return the sum of (currency, amount); None where the settings name no currency to add up in."""
+    if not sums.currency:
+        return None
+    amount, missing = Decimal(0), set()
+    for currency, each in amounts:
+        factor = rate(currency, sums)
+        if factor is None:
+            missing.add(currency)
+        else:
+            amount += each * factor
+    return Total(amount, sums.currency, tuple(sorted(missing)))

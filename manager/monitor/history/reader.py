@@ -1,0 +1,182 @@
+"""What `manager history` shows of each instance: from the fleet's file, and from the bots' databases where
+that has nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.fleet import bot_report, supervisor_state
+from manager.fleet.selection import no_instance
+from manager.i18n import Text
+from manager.monitor.history import curve, fill, spool_reader, store
+from manager.monitor.history.model import Event, Run, Sample, Span, Trade
+from manager.monitor.history.store import NotOurs
+
+UNWATCHED_S = 180.0
+
+
+class InstanceHistory(NamedTuple):
+    """All that is known of one instance, oldest first. `why`: why its database could not be read."""
+
+    instance: str
+    samples: Sequence[Sample] = ()
+    covered: Sequence[Span] = ()
+    events: Sequence[Event] = ()
+    runs: Sequence[Run] = ()
+    trades: Sequence[Trade] = ()
+    why: Text | None = None
+
+
+class FleetHistory(NamedTuple):
+    """What is known of the fleet. `notes`: what is missing in all of it, and why."""
+
+    instances: Sequence[InstanceHistory]
+    notes: Sequence[Text]
+    now: float
+
+
+class _Stored(NamedTuple):
+    histories: dict[str, InstanceHistory]
+    watched: Sequence[Span]
+    spool: object
+    note: Text | None
+
+
+def read(
+    fleet: Fleet, configured: Iterable[str], chosen: Sequence[str], since: float, *, trades: bool = False
+) -> FleetHistory:
+    """Read the history of the chosen instances, of all for none. Writes nothing.
+
+    `trades`: read every bot's database for them, whatever is stored. Raises UsageError for an unknown
+    instance, HistoryTooNew.
+    """
+    now = time.time()
+    stored = _stored(fleet, since)
+    known = sorted({*stored.histories, *configured, *_with_database(fleet)})
+    for instance in chosen:
+        if instance not in known:
+            raise no_instance(instance, known)
+    spooled = spool_reader.read(fleet.event_spool_file, stored.spool).events
+    is_stale = not stored.watched or now - stored.watched[-1].end > UNWATCHED_S
+    found = []
+    for instance in chosen or known:
+        one = stored.histories.get(instance, InstanceHistory(instance))
+        events = [each for each in spooled if each.instance == instance and each.at >= since]
+        one = one._replace(events=[*one.events, *events])
+        if is_stale:
+            one = _with_last_report(fleet, one, now)
+        if (is_stale or trades) and fill.has_database(fleet, instance):
+            one = _filled(fleet, one, since, now)
+        found.append(one)
+    return FleetHistory(found, [stored.note] if stored.note else [], now)
+
+
+def _stored(fleet: Fleet, since: float) -> _Stored:
+    nothing = Text(
+        "nothing has been sampled, because `manager watch` has never run here: what follows is from the"
+        " bots' own databases;"
+        " `manager watch` samples while it runs, `manager install-service` makes it run from boot on"
+    )
+    path = fleet.history_file
+    try:
+        with store.reading(path) as db:
+            histories = {
+                instance: InstanceHistory(
+                    instance,
+                    store.samples(db, instance, since),
+                    store.covered(db, instance),
+                    store.events(db, instance, since),
+                    store.runs(db, instance),
+                    store.trades(db, [instance], since),
+                )
+                for instance in store.instances(db)
+            }
+            return _Stored(histories, store.watched(db), store.fact(db, "spool"), None)
+    except FileNotFoundError:
+        return _Stored({}, [], None, nothing)
+    except NotOurs:
+        note = Text(
+            "{path} is damaged, or not a history: `manager watch` puts it aside and begins a new one",
+            path=path,
+        )
+    except (sqlite3.Error, OSError) as error:
+        note = Text("cannot read {path}: {why}", path=path, why=error)
+    return _Stored({}, [], None, note)
+
+
+def _with_database(fleet: Fleet) -> list[str]:
+    folder = fleet.data_dir / "database"
+    try:
+        return [
+            each.name
+            for each in folder.iterdir()
+            if each.is_dir() and not each.is_symlink() and each.name[0] != "."
+        ]
+    except OSError:
+        return []
+
+
+def _with_last_report(fleet: Fleet, one: InstanceHistory, now: float) -> InstanceHistory:
+    """Add what the bot's last report says, if it is newer than every sample."""
+    folder = fleet.instance_state_dir(one.instance)
+    kept, said = bot_report.read_kept(folder), supervisor_state.read(folder)
+    if kept is None or kept.at is None or kept.at > now or (one.samples and one.samples[-1].at >= kept.at):
+        return one
+    report = kept.report
+    state = said.state if said is not None else "missing"
+    kind = report.market if report.is_artificial else report.mode
+    sample = Sample(
+        kept.at,
+        state,
+        None,
+        kind or "",
+        report.run_began,
+        said.bot_started_at if said else None,
+        report.quote,
+        report.base,
+        report.pnl,
+        report.realized,
+        report.fees,
+        report.position,
+        report.price,
+        report.trades,
+    )
+    return one._replace(samples=[*one.samples, sample])
+
+
+def _filled(fleet: Fleet, one: InstanceHistory, since: float, now: float) -> InstanceHistory:
+    spans = fill.missing(one.samples, one.covered, now)
+    quote = next((each.quote for each in reversed(one.samples) if each.quote), None)
+    result = fill.read(fleet, one.instance, spans, quote, Path(tempfile.gettempdir()))
+    samples = {each.at: each for record in result.records for each in record.equity}
+    samples |= {each.at: each for each in one.samples}
+    runs = {each.began: each for each in one.runs} | {
+        each.began: each for record in result.records for each in record.runs
+    }
+    trades = {(each.trade_id, each.order_id): each for each in one.trades}
+    trades |= {
+        (each.trade_id, each.order_id): each
+        for record in result.records
+        for each in record.trades
+        if each.at >= since
+    }
+    return one._replace(
+        covered=curve.together(one.covered, *(fill.known_spans(each, now) for each in result.records)),
+        samples=_since([samples[at] for at in sorted(samples)], since),
+        runs=[runs[began] for began in sorted(runs)],
+        trades=sorted(trades.values(), key=lambda each: (each.at, each.trade_id)),
+        why=result.why,
+    )
+
+
+def _since(samples: list[Sample], since: float) -> list[Sample]:
+    """The samples from then on, with the last one before."""
+    first = next((index for index, each in enumerate(samples) if each.at >= since), len(samples))
+    return samples[max(0, first - 1) :]

@@ -1,0 +1,271 @@
+"""Writes the history, in a thread of its own: a slow disk or a large database holds up no alert.
+
+Only `manager watch` does. What cannot be written is said once, and tried again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.errors import ManagerError
+from manager.fleet.bot_report import Report
+from manager.fleet.instance import Instance
+from manager.i18n import Text
+from manager.monitor.history import curve, fill, sampling, spool_reader, store
+from manager.monitor.history.curve import Day
+from manager.monitor.history.model import Sample, Span
+
+FILL_EVERY_S = 86400.0
+"""Between two readings of a bot's database while nobody has missed anything: its trades are to outlive it."""
+TIDY_EVERY_S = 86400.0
+AGAIN_S = 60.0
+"""To the next try after a failed write."""
+UNWATCHED_S = 180.0
+"""A `watch` that was stopped for longer has not watched meanwhile."""
+DAY_S = 86400
+
+
+class Seen(NamedTuple):
+    """What `watch` sees at one moment."""
+
+    views: Mapping[str, Instance]
+    answers: Mapping[str, Report]
+    now: float
+
+
+class Written(NamedTuple):
+    """The result of one turn.
+
+    `why`: why nothing could be written, empty where it could. `aside`: where a file was put.
+    """
+
+    today: Mapping[str, list[Day]]
+    why: str = ""
+    aside: str = ""
+
+
+class Recorder:
+    """`today`: the P&L of this day, by instance, as of the last turn.
+
+    `say` gets a line about what cannot be written.
+    """
+
+    def __init__(self, fleet: Fleet, say: Callable[[object], object]) -> None:
+        self._fleet, self._say = fleet, say
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="history")
+        self._turn: Future[Written] | None = None
+        self._seen: Seen | None = None
+        self._why = ""
+        self._writer = Writer(fleet)
+        self.today: Mapping[str, list[Day]] = {}
+
+    def record(self, views: Mapping[str, Instance], answers: Mapping[str, Report], now: float) -> None:
+        """Write what is seen as soon as the turn before is over. Never waits."""
+        self._seen = Seen(dict(views), answers, now)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Take up the result of the last turn, and begin the next one, if there is anything to do.
+
+        Never waits.
+        """
+        if self._turn is not None:
+            if not self._turn.done():
+                return
+            self._note(self._turn.result())
+            self._turn = None
+        if self._seen is not None:
+            seen, self._seen = self._seen, None
+            self._turn = self._pool.submit(self._writer.write, seen)
+        elif self._writer.has_work:
+            self._turn = self._pool.submit(self._writer.work)
+
+    def close(self) -> None:
+        """Begin nothing more.
+
+        A turn that is under way may be cut: what it has not committed is as if it had not begun.
+        """
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _note(self, written: Written) -> None:
+        self.today = written.today
+        path = self._fleet.history_file
+        if written.aside:
+            self._say(
+                Text(
+                    "{path} was damaged, or not a history: it is now {aside}, and a new history begins",
+                    path=path,
+                    aside=written.aside,
+                )
+            )
+        if bool(written.why) != bool(self._why):
+            self._say(
+                Text("the history is not written: {why}", why=written.why)
+                if written.why
+                else Text("the history is written again")
+            )
+        self._why = written.why
+
+
+class Writer:
+    """The thread's own: the connection and what it remembers.
+
+    Every method raises nothing that a disk or a file can cause.
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._db: sqlite3.Connection | None = None
+        self._inode = 0
+        self._last: dict[str, Sample | None] = {}
+        self._exits: dict[str, float | None] = {}
+        self._watched: Span | None = None
+        self._to_fill: deque[str] = deque()
+        self._filled_at: dict[str, float] = {}
+        self._tidied_at = 0.0
+        self._today: Mapping[str, list[Day]] = {}
+        self._retry_at = 0.0
+        self._why = ""
+        for left in fleet.state_dir.glob(".history.*"):  # by a `watch` that was killed
+            shutil.rmtree(left, ignore_errors=True)
+
+    @property
+    def has_work(self) -> bool:
+        """Return whether databases are to be read, which is done one a turn."""
+        return bool(self._to_fill) and self._db is not None
+
+    def write(self, seen: Seen) -> Written:
+        """Write one look."""
+        return self._guarded(lambda db: self._write(db, seen))
+
+    def work(self) -> Written:
+        """Read one bot's database."""
+        return self._guarded(self._fill_next)
+
+    def _guarded(self, work: Callable[[sqlite3.Connection], object]) -> Written:
+        if time.monotonic() < self._retry_at:
+            return Written(self._today, self._why)
+        aside = ""
+        try:
+            db, put = self._connection()
+            aside = str(put or "")
+            work(db)
+        except (sqlite3.Error, OSError, ManagerError) as error:
+            self._forget()
+            self._retry_at = time.monotonic() + AGAIN_S
+            self._why = str(getattr(error, "strerror", None) or error)
+            return Written(self._today, self._why, aside)
+        self._why = ""
+        return Written(self._today, aside=aside)
+
+    def _connection(self) -> tuple[sqlite3.Connection, object]:
+        """Return the connection, a new one where somebody has taken the file away."""
+        path, aside = self._fleet.history_file, None
+        if self._db is not None and (not path.exists() or path.stat().st_ino != self._inode):
+            self._forget()
+        if self._db is None:
+            self._db, aside = store.open_for_writing(path)
+            self._inode = path.stat().st_ino
+        return self._db, aside
+
+    def _forget(self) -> None:
+        if self._db is not None:
+            with suppress(sqlite3.Error):
+                self._db.close()
+        self._db = None
+        self._last, self._exits, self._filled_at = {}, {}, {}
+
+    def _write(self, db: sqlite3.Connection, seen: Seen) -> None:
+        now = seen.now
+        intake = spool_reader.read(self._fleet.event_spool_file, store.fact(db, "spool"))
+        added: dict[str, Sample] = {}
+        exits: dict[str, float] = {}
+        with store.transaction(db):
+            for instance, view in seen.views.items():
+                before, last_exit = self._before(db, instance)
+                sample = sampling.sample(view, seen.answers.get(instance), now)
+                events = sampling.events(view, before, sample, last_exit)
+                store.add_events(db, events)
+                for each in events:
+                    if each.what == "exit":
+                        exits[instance] = each.at
+                if sampling.is_due(before, sample):
+                    store.add_samples(db, instance, [sample])
+                    added[instance] = sample
+            store.add_events(db, intake.events)
+            store.put_fact(db, "spool", intake.places)
+            watched = self._watched_until(now)
+            store.put_watched(db, watched)
+        self._last |= added  # after the commit
+        self._exits |= exits
+        self._watched = watched
+        self._plan_fills(seen)
+        if now - self._tidied_at > TIDY_EVERY_S or now < self._tidied_at:
+            self._tidy(db, now)
+        self._today = self._days_of_today(db, seen)
+
+    def _before(self, db: sqlite3.Connection, instance: str) -> tuple[Sample | None, float | None]:
+        if instance not in self._last:
+            self._last[instance] = store.last_sample(db, instance)
+            self._exits[instance] = store.last_exit(db, instance)
+        return self._last[instance], self._exits[instance]
+
+    def _watched_until(self, now: float) -> Span:
+        before = self._watched
+        if before is None or not before.end <= now <= before.end + UNWATCHED_S:
+            return Span(now, now)
+        return Span(before.begin, now)
+
+    def _plan_fills(self, seen: Seen) -> None:
+        due = [
+            each
+            for each in seen.views
+            if each not in self._to_fill and abs(seen.now - self._filled_at.get(each, 0.0)) > FILL_EVERY_S
+        ]
+        self._to_fill.extend(each for each in due if fill.has_database(self._fleet, each))
+
+    def _fill_next(self, db: sqlite3.Connection) -> None:
+        instance, now = self._to_fill.popleft(), time.time()
+        self._filled_at[instance] = now
+        samples = store.samples(db, instance)
+        quote = next((each.quote for each in reversed(samples) if each.quote), None)
+        spans = fill.missing(samples, store.covered(db, instance), now)
+        filled = fill.read(self._fleet, instance, spans, quote, self._fleet.state_dir)
+        with store.transaction(db):
+            for record in filled.records:
+                store.add_samples(db, instance, record.equity)
+                store.put_filled(db, instance, fill.known_spans(record, now))
+                store.add_trades(db, record.trades)
+                store.put_runs(db, instance, record.runs)
+            store.put_fact(db, f"fill {instance}", {"at": now, "why": str(filled.why or "")})
+
+    def _tidy(self, db: sqlite3.Connection, now: float) -> None:
+        rules = self._fleet.history
+        with store.transaction(db):
+            for instance in store.instances(db):
+                dropped = sampling.superfluous(store.samples(db, instance), now)
+                store.drop_samples(db, instance, dropped)
+        store.prune(db, now - rules.keep_days * DAY_S, rules.max_mb << 20)
+        self._tidied_at = now
+
+    def _days_of_today(self, db: sqlite3.Connection, seen: Seen) -> Mapping[str, list[Day]]:
+        begin = curve.day_start(seen.now)
+        today = curve.day_of(seen.now)
+        return {
+            instance: [
+                day
+                for day in curve.days(
+                    store.samples(db, instance, begin), store.covered(db, instance), seen.now
+                )
+                if day.day == today
+            ]
+            for instance in seen.views
+        }

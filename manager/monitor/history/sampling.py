@@ -1,0 +1,124 @@
+"""Which samples there are: made from what `watch` sees, and thinned out with age. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby, pairwise
+
+from manager.fleet import display, doing
+from manager.fleet.bot_report import Report
+from manager.fleet.instance import Instance
+from manager.monitor.history.model import Event, Sample
+
+EVERY_S = 60.0
+"""Between two samples of an instance. A change of state has one of its own."""
+DAY_S = 86400
+TIERS: Sequence[tuple[float, float]] = ((2 * DAY_S, 600), (14 * DAY_S, 3600), (120 * DAY_S, 21600))
+"""(age, period): from that age on, one sample per period is kept, and the lowest and the highest P&L within
+it.
+
+An instance has some ten thousand samples after two years, in 2 MB.
+"""
+
+
+def sample(view: Instance, answer: Report | None, now: float) -> Sample:
+    """Return what is known of the instance now.
+
+    `answer`: that of its page, for a bot that leaves no report.
+    """
+    state = view.status.underlying or view.status.state
+    kept = view.report
+    report = None if kept is None or (kept.is_previous and state == "starting") else kept.report
+    if answer is not None and (report is None or report.contract is None):
+        report = answer
+    supervisor = view.supervisor
+    found = Sample(
+        now,
+        state,
+        doing.activity(view, now).doing,
+        view.mode or "",
+        start=supervisor.bot_started_at if supervisor is not None else None,
+    )
+    if report is None:
+        return found
+    return found._replace(
+        kind=(report.market if report.is_artificial else view.mode) or "",
+        run=report.run_began,
+        quote=report.quote,
+        base=report.base,
+        pnl=report.pnl,
+        realized=report.realized,
+        fees=report.fees,
+        position=report.position,
+        price=report.price,
+        trades=report.trades,
+    )
+
+
+def is_due(before: Sample | None, now: Sample) -> bool:
+    """Return whether a sample is worth keeping: at a change, and again and again while a bot runs."""
+    if before is None or (before.state, before.doing) != (now.state, now.doing):
+        return True
+    if now.state in doing.ENDED and before._replace(at=now.at) == now:
+        return now.at - before.at >= DAY_S
+    return now.at - before.at >= EVERY_S
+
+
+def events(view: Instance, before: Sample | None, now: Sample, last_exit: float | None) -> list[Event]:
+    """Return what has happened since the sample before.
+
+    `last_exit`: of the last exit that is known already.
+    """
+    found = []
+    supervisor = view.supervisor
+    said = supervisor.last_exit if supervisor is not None else None
+    if said is not None and (last_exit is None or said.at > last_exit):
+        found.append(Event(said.at, view.id, "exit", said.why, said.reason))
+    if before is not None and (before.state, before.doing) != (now.state, now.doing):
+        words = [now.state, *([now.doing] if now.doing else [])]
+        why = display.cause(view) if now.state != "running" or now.doing != "trading" else ""
+        found.append(Event(now.at, view.id, "state", f"{', '.join(words)}{f': {why}' if why else ''}"))
+    return found
+
+
+def superfluous(samples: Iterable[Sample], now: float) -> list[float]:
+    """Return the moments of the samples that are thinned out, of one instance's in the order of time.
+
+    The last one of each local day stays, so that a day's P&L is what it was, and each one at which something
+    changed.
+    """
+    dropped: list[float] = []
+    ordered = list(samples)
+    changes = {
+        each.at
+        for before, after in pairwise(ordered)
+        if _identity(before) != _identity(after)
+        for each in (before, after)
+    }
+    for bucket, group in groupby(ordered, key=lambda each: _bucket(each.at, now)):
+        members = list(group)
+        if not bucket[0]:
+            continue
+        known = [each for each in members if each.pnl is not None]
+        kept = {members[-1].at, *changes}
+        if known:
+            kept |= {ordered[0].at, min(known, key=_pnl).at, max(known, key=_pnl).at}
+        dropped += [each.at for each in members if each.at not in kept]
+    return dropped
+
+
+def _pnl(each: Sample) -> float:
+    return float(each.pnl or 0)
+
+
+def _identity(each: Sample) -> tuple[object, ...]:
+    return each.state, each.kind, each.run, each.start, each.quote
+
+
+def _bucket(at: float, now: float) -> tuple[float, str, float]:
+    """Return the period of a sample; period 0 for one that is kept in any case."""
+    period = max((period for age, period in TIERS if now - at >= age), default=0.0)
+    if not period:
+        return 0.0, "", at
+    return period, datetime.fromtimestamp(at).date().isoformat(), at // period

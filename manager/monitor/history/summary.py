@@ -1,0 +1,198 @@
+"""An instance's history in figures, for a table and as JSON. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from manager.config.fleet import Sums
+from manager.fleet import supervisor_messages
+from manager.fleet.amounts import money
+from manager.i18n import Text, _
+from manager.monitor.history import curve
+from manager.monitor.history import money as rates
+from manager.monitor.history.curve import Currency, Day, Drawdown, Point
+from manager.monitor.history.model import Event
+from manager.monitor.history.reader import FleetHistory, InstanceHistory
+from manager.util.formatting import iso_with_offset
+
+ZERO = Decimal(0)
+MOST_POINTS = 1000
+
+
+class Line(NamedTuple):
+    """One instance's figures of one kind and currency, from `since` on. `gaps`: seconds in which nobody
+    looked.
+
+    `is_uncertain`: a part of the P&L is missing, or earned before.
+    """
+
+    instance: str
+    kind: str = ""
+    quote: str | None = None
+    pnl: Decimal | None = None
+    today: Decimal | None = None
+    drawdown: Drawdown | None = None
+    points: tuple[Point, ...] = ()
+    gaps: float = 0.0
+    is_uncertain: bool = False
+    starts: int = 0
+    exits: int = 0
+    as_of: float | None = None
+
+
+def days(one: InstanceHistory, whole: FleetHistory, since: float) -> list[Day]:
+    """Return the instance's P&L per day, from that day on."""
+    first = curve.day_of(since) if since else ""
+    return [day for day in curve.days(one.samples, one.covered, whole.now) if day.day >= first]
+
+
+def lines(one: InstanceHistory, whole: FleetHistory, since: float) -> list[Line]:
+    """Return the instance's figures: one line for each kind and currency, one without amounts where none
+    is known.
+    """
+    exits = sum(each.what == "exit" for each in one.events)
+    starts = len({each.start for each in one.samples if each.start is not None and each.start >= since})
+    today = curve.day_of(whole.now)
+    by_day = curve.days(one.samples, one.covered, whole.now)
+    found = []
+    for (kind, quote), samples in curve.by_currency(one.samples).items():
+        steps = [step for step in curve.steps(samples, one.covered) if step.end > since]
+        points = tuple(curve.points(samples, one.covered))
+        of_today = [day.pnl for day in by_day if (day.day, day.kind, day.quote) == (today, kind, quote)]
+        found.append(
+            Line(
+                one.instance,
+                kind,
+                quote,
+                sum((step.amount or ZERO for step in steps), ZERO),
+                of_today[0] if of_today else None,
+                curve.drawdown(points),
+                points,
+                sum(step.end - step.begin for step in steps if step.is_gap),
+                any(step.amount is None for step in steps) or any(_crosses(step, since) for step in steps),
+                starts,
+                exits,
+                samples[-1].at,
+            )
+        )
+    return found or [Line(one.instance, starts=starts, exits=exits)]
+
+
+def _crosses(step: curve.Step, since: float) -> bool:
+    return step.is_gap and step.begin < since
+
+
+def totals(all_lines: Iterable[Line]) -> dict[Currency, Decimal]:
+    """Return the sums, by kind and currency: none of which can be added to another."""
+    found: dict[Currency, Decimal] = {}
+    for line in all_lines:
+        if line.pnl is not None and line.quote is not None:
+            key = (line.kind, line.quote)
+            found[key] = found.get(key, ZERO) + line.pnl
+    return dict(sorted(found.items()))
+
+
+def total_texts(all_lines: Iterable[Line], sums: Sums) -> list[str]:
+    """Return the sums as text: of each kind by currency, and in the currency of `[sums]` where that is
+    set.
+    """
+    amounts = totals(all_lines)
+    parts = [", ".join(f"{_(kind)} {money(amount, quote)}" for (kind, quote), amount in amounts.items())]
+    texts = [str(Text("total: P&L {amounts}", amounts=parts[0]))] if amounts else []
+    for kind in sorted({kind for kind, _quote in amounts} & {"live", "paper"}):
+        total = rates.total(((quote, each) for (of, quote), each in amounts.items() if of == kind), sums)
+        if total is None:
+            continue
+        text = Text(
+            "{kind} in {currency}, by the rates of config/fleet.toml: {amount}",
+            kind=_(kind),
+            currency=total.currency,
+            amount=money(total.amount, total.currency),
+        )
+        if total.missing:
+            text = Text(
+                "{what}; without {currencies}: no rate is stated",
+                what=text,
+                currencies=", ".join(total.missing),
+            )
+        texts.append(str(text))
+    return texts
+
+
+def event_text(event: Event) -> str:
+    """Return what happened, in the reader's language where it is known by a code."""
+    if event.reason is not None:
+        return str(supervisor_messages.message(event.reason, event.text) or event.text)
+    return event.text
+
+
+def as_object(one: InstanceHistory, whole: FleetHistory, since: float) -> Mapping[str, Any]:
+    """Return an object of `manager history --json`: times in seconds, amounts as exact decimal strings,
+    null for unknown.
+    """
+    return {
+        "id": one.instance,
+        "why_not_complete": None if one.why is None else str(one.why),
+        "pnl": [_line_object(line) for line in lines(one, whole, since) if line.quote is not None],
+        "days": [
+            {
+                "day": day.day,
+                "kind": day.kind,
+                "quote": day.quote,
+                "pnl": format(day.pnl, "f"),
+                "gap_s": round(day.gaps),
+                "uncertain": day.is_uncertain,
+                "open": day.is_open,
+            }
+            for day in days(one, whole, since)
+        ],
+        "runs": [
+            {"began": run.began, "ended": run.ended, "why": run.why or None, "kind": run.kind}
+            for run in one.runs
+            if run.ended is None or run.ended >= since
+        ],
+        "events": [
+            {
+                "at": each.at,
+                "time": iso_with_offset(each.at),
+                "what": each.what,
+                "text": each.text,
+                "reason": each.reason,
+            }
+            for each in one.events
+        ],
+    }
+
+
+def _line_object(line: Line) -> Mapping[str, Any]:
+    fall = line.drawdown
+    return {
+        "kind": line.kind,
+        "quote": line.quote,
+        "pnl": None if line.pnl is None else format(line.pnl, "f"),
+        "today": None if line.today is None else format(line.today, "f"),
+        "drawdown": None if fall is None else format(fall.amount, "f"),
+        "drawdown_from": None if fall is None else fall.high_at,
+        "drawdown_to": None if fall is None else fall.low_at,
+        "gap_s": round(line.gaps),
+        "uncertain": line.is_uncertain,
+        "starts": line.starts,
+        "exits": line.exits,
+        "as_of": line.as_of,
+        "points": [[point.at, format(point.pnl, "f"), point.after_gap] for point in _few(line.points)],
+    }
+
+
+def _few(points: Sequence[Point]) -> list[Point]:
+    """Return the points, or a selection of them that has every gap."""
+    step = -(-len(points) // MOST_POINTS)
+    if step <= 1:
+        return list(points)
+    last = len(points) - 1
+    return [
+        point
+        for number, point in enumerate(points)
+        if number % step == 0 or number == last or point.after_gap
+    ]

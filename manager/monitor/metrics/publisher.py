@@ -1,0 +1,117 @@
+"""Keep the latest look at the fleet for the next scrape, and write targets.json."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+import manager
+from manager.config.fleet import Fleet
+from manager.errors import ManagerError
+from manager.fleet.bot_report import Report
+from manager.fleet.instance import Instance
+from manager.monitor.metrics import families
+from manager.monitor.metrics.families import Look
+from manager.monitor.metrics.targets import targets
+from manager.monitor.stats.instance_stats import with_best_report
+from manager.monitor.stats.sampler import Sampler, Statistics
+from manager.ops.backup import retention
+from manager.util import atomic_file
+
+BACKUPS_EVERY_S = 60.0
+"""Every backup is opened to see whether it is complete."""
+
+
+class Answer(NamedTuple):
+    """What a bot itself has answered. `tick_at`: when its loop last ran, Unix time."""
+
+    report: Report
+    tick_at: float | None
+
+
+class Publisher(Collector):
+    """The latest look. `say` gets what goes wrong, once until something else does."""
+
+    def __init__(self, fleet: Fleet, statistics: Statistics, say: Callable[[object], object]) -> None:
+        self._sampler = Sampler(statistics)
+        self._say = say
+        self._said = ""
+        self._look = Look(fleet.name, manager.__version__, (), time.time())
+        self._targets: object = None
+        self._last_backup: float | None = None
+        self._next_backups = 0.0
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families of the latest look; called by a scrape, in another thread."""
+        return families.families(self._look)
+
+    def publish(self, fleet: Fleet, views: Mapping[str, Instance], answers: Mapping[str, Answer]) -> None:
+        """Measure what the containers use, and replace the look.
+
+        Raises EngineError where the engine has to be asked.
+        """
+        usages = self._sampler.measure(
+            view.container.id for view in views.values() if view.container and view.container.is_up
+        )
+        rows = [
+            with_best_report(
+                view,
+                usages.get(view.container.id) if view.container else None,
+                _answer(view, answers.get(view.id)),
+            )
+            for view in views.values()
+        ]
+        last_ticks = {
+            instance: answer.tick_at for instance, answer in answers.items() if answer.tick_at is not None
+        }
+        self._look = Look(
+            fleet.name,
+            manager.__version__,
+            rows,
+            time.time(),
+            last_ticks=last_ticks,
+            last_backup=self._newest_backup(fleet),
+        )
+        self._write_targets(fleet)
+
+    def engine_is_away(self, why: str) -> None:
+        """Keep the last look, and say that the engine does not answer."""
+        self._look = self._look._replace(why_away=why)
+
+    def _newest_backup(self, fleet: Fleet) -> float | None:
+        now = time.monotonic()
+        if now >= self._next_backups:
+            self._next_backups = now + BACKUPS_EVERY_S
+            try:
+                backups = retention.list_backups(fleet.backup_dir, fleet.name)
+            except ManagerError as error:
+                self._say_once(str(error))
+                return self._last_backup
+            self._last_backup = next((backup.made_at for backup in backups if backup.is_full), None)
+        return self._last_backup
+
+    def _write_targets(self, fleet: Fleet) -> None:
+        found = targets(self._look, fleet.web_host)
+        if found == self._targets:
+            return
+        path = fleet.targets_file
+        try:
+            atomic_file.write_atomically(path, found)
+        except OSError as error:
+            self._say_once(f"{path}: {error.strerror or error}")
+            return
+        self._targets = found
+
+    def _say_once(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            self._say(text)
+
+
+def _answer(view: Instance, answer: Answer | None) -> Report | None:
+    """Return the answer of a bot that writes no report: a report that is kept says more."""
+    return answer.report if answer is not None and view.report is None else None

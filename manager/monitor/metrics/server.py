@@ -1,0 +1,58 @@
+"""Metrics as `watch` has them: an address that is listened on, and the look that it serves."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+
+from manager.config.fleet import Fleet
+from manager.fleet.instance import Instance
+from manager.i18n import Text
+from manager.monitor.metrics.endpoint import PATH, Endpoint
+from manager.monitor.metrics.publisher import Answer, Publisher
+from manager.monitor.stats.sampler import Statistics
+
+
+class MetricsServer:
+    """Serves what was last published. `say` gets warnings."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        fleet: Fleet,
+        statistics: Statistics,
+        say: Callable[[object], object],
+    ) -> None:
+        """Begin to listen. Raises ManagerError."""
+        self._publisher = Publisher(fleet, statistics, say)
+        self._endpoint = Endpoint(address, self._publisher)
+        self._host = address[0]
+        if not _is_loopback(self._host):
+            say(Text("whoever reaches {url} reads positions and P&L of every bot", url=self.url))
+
+    @property
+    def url(self) -> str:
+        """Where the metrics are."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._endpoint.port}{PATH}"
+
+    def publish(self, fleet: Fleet, views: Mapping[str, Instance], answers: Mapping[str, Answer]) -> None:
+        """Take a new look."""
+        self._publisher.publish(fleet, views, answers)
+
+    def engine_is_away(self, why: str) -> None:
+        """Keep the last look, and say that the engine does not answer."""
+        self._publisher.engine_is_away(why)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._endpoint.close()
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

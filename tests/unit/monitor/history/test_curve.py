@@ -1,0 +1,153 @@
+"""What was earned when, by samples."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from manager.monitor.history import curve
+from manager.monitor.history.model import Sample, Span
+
+NOW = datetime(2026, 3, 20, 18, 0).timestamp()
+DAY = 86400.0
+
+
+def at(day: int, hour: int = 0, minute: int = 0, second: int = 0) -> float:
+    return datetime(2026, 3, day, hour, minute, second).timestamp()
+
+
+def sample(moment: float, pnl: str | None, **more: Any) -> Sample:
+    amount = None if pnl is None else Decimal(pnl)
+    return Sample(
+        moment, **{"state": "running", "kind": "paper", "run": at(1), "quote": "USDC", "pnl": amount, **more}
+    )
+
+
+def each_minute(begin: float, end: float, first: str, last: str, **more: Any) -> list[Sample]:
+    count = int((end - begin) // 60)
+    step = ((Decimal(last) - Decimal(first)) / count).quantize(Decimal("0.000001"))
+    return [
+        sample(begin + 60 * number, str(Decimal(first) + step * number) if number < count else last, **more)
+        for number in range(count + 1)
+    ]
+
+
+def by_day(samples: list[Sample], watched: tuple[Span, ...] = ()) -> dict[str, Decimal]:
+    return {day.day[-2:]: day.pnl for day in curve.days(samples, watched, NOW)}
+
+
+def test_a_days_pnl_is_what_was_earned_between_two_midnights() -> None:
+    samples = each_minute(at(19, 12), at(20, 12), "10", "34")
+    found = curve.days(samples, (), NOW)
+    assert [(day.day, round(day.pnl)) for day in found[-2:]] == [
+        ("2026-03-19", 22),
+        ("2026-03-20", 12),
+    ]
+    assert [day.is_open for day in found[-2:]] == [False, True]
+    assert sum(day.pnl for day in found) == Decimal("34")
+
+
+def test_a_new_run_begins_at_zero_and_the_run_before_keeps_what_it_had() -> None:
+    samples = [sample(at(20, 8), "50", run=at(20, 7)), sample(at(20, 8, 1), "-2", run=at(20, 8, 0, 30))]
+    assert by_day(samples) == {"20": Decimal("48")}
+
+
+def test_a_restart_within_a_run_earns_nothing() -> None:
+    samples = [
+        sample(at(20, 8), "50", run=at(20, 7, 59, 0), start=1.0),
+        sample(at(20, 8, 1), "51", run=at(20, 7, 59, 0), start=2.0),
+    ]
+    assert by_day(samples) == {"20": Decimal("51")}
+
+
+def test_a_bot_that_does_not_say_whether_its_pnl_goes_on_makes_the_day_uncertain() -> None:
+    samples = [sample(at(20, 8), "50", run=None, start=1.0), sample(at(20, 8, 1), "3", run=None, start=2.0)]
+    (day,) = curve.days(samples, (), NOW)
+    assert (day.pnl, day.is_uncertain) == (Decimal(0), True)
+
+
+def test_a_gap_is_counted_and_what_was_earned_over_midnight_is_uncertain_on_both_days() -> None:
+    samples = [
+        *each_minute(at(19, 10), at(19, 12), "0", "2", run=at(19, 10)),
+        *each_minute(at(20, 6), at(20, 7), "20", "21", run=at(19, 10)),
+    ]
+    before, after = curve.days(samples, (), NOW)
+    assert (before.pnl, before.gaps, before.is_uncertain) == (Decimal(2), 12 * 3600, True)
+    assert (after.pnl, after.gaps, after.is_uncertain) == (Decimal(19), 6 * 3600, True)
+
+
+def test_a_stopped_bot_leaves_no_gap_while_somebody_watches_and_one_while_nobody_does() -> None:
+    samples = [
+        sample(at(20, 8), "5", run=at(20, 8)),
+        sample(at(20, 8, 1), "5", run=at(20, 8), state="stopped"),
+        sample(at(20, 12), "5", run=at(20, 8)),
+    ]
+    watched = (Span(at(20, 7), at(20, 13)),)
+    assert [day.gaps for day in curve.days(samples, watched, NOW)] == [0]
+    assert [day.gaps for day in curve.days(samples, (), NOW)] == [4 * 3600 - 60]
+    broken = (Span(at(20, 7), at(20, 9)), Span(at(20, 11), at(20, 13)))
+    assert [day.gaps for day in curve.days(samples, broken, NOW)] == [4 * 3600 - 60]
+
+
+def test_modes_and_currencies_are_never_added() -> None:
+    samples = [
+        sample(at(20, 8), "5", run=at(20, 8)),
+        sample(at(20, 8, 1), "7", run=at(20, 8), kind="live"),
+        sample(at(20, 8, 2), "9", run=at(20, 8), quote="USDT"),
+    ]
+    found = {(day.kind, day.quote): day.pnl for day in curve.days(samples, (), NOW)}
+    assert found == {
+        ("paper", "USDC"): Decimal(5),
+        ("live", "USDC"): Decimal(7),
+        ("paper", "USDT"): Decimal(9),
+    }
+
+
+def test_the_drawdown_is_the_largest_fall_also_over_several_runs() -> None:
+    samples = [
+        sample(at(20, 8), "10", run=at(20, 8)),
+        sample(at(20, 8, 1), "30", run=at(20, 8)),
+        sample(at(20, 8, 2), "-15", run=at(20, 8, 1, 30)),
+        sample(at(20, 8, 3), "40", run=at(20, 8, 1, 30)),
+        sample(at(20, 8, 4), "35", run=at(20, 8, 1, 30)),
+    ]
+    fall = curve.drawdown(curve.points(samples, ()))
+    assert fall == (Decimal(15), at(20, 8, 1), at(20, 8, 2))
+    assert curve.drawdown(curve.points(samples[:2], ())) is None
+
+
+def test_a_sparkline_has_a_hole_where_nobody_looked() -> None:
+    samples = [
+        *each_minute(at(20, 8), at(20, 9), "0", "8", run=at(20, 8)),
+        *each_minute(at(20, 11), at(20, 12), "8", "0", run=at(20, 8)),
+    ]
+    text = curve.sparkline(curve.points(samples, ()), 16)
+    assert len(text) == 16
+    assert text.strip(" ")[:1] == "▂"  # the last value of its quarter of an hour
+    assert text.count(" ") in {7, 8}
+    assert text[4:12].strip(" ") in {"", "█"}
+    assert curve.sparkline(curve.points(samples[:1], ()), 4).strip() == "▄"
+    assert curve.sparkline([], 4) == ""
+
+
+@pytest.mark.parametrize("zone", ["Asia/Taipei", "America/New_York", "Asia/Kolkata"])
+def test_the_days_pnls_add_up_to_the_whole_in_every_time_zone(
+    zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        begin = datetime(2026, 3, 7, 5, 0).timestamp()  # with the change to daylight saving time in New York
+        samples = each_minute(begin, begin + 3 * DAY, "0", "72", run=begin)
+        found = curve.days(samples, (), begin + 3 * DAY)
+        assert sum(day.pnl for day in found) == Decimal(72)
+        assert not any(day.is_uncertain or day.gaps for day in found)
+        assert len(found) == 4
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -1,0 +1,239 @@
+"""The history as `watch` writes it and `manager history` reads it, with real files and the bundled bot's
+real database.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot.model.types import Fill, Market, OrderRequest, Side
+from gridbot.store.ledger import Ledger
+from gridbot.store.store import Store
+from manager.config.fleet import Fleet
+from manager.errors import UsageError
+from manager.fleet import event_spool
+from manager.fleet.bot_report import KeptReport, Report
+from manager.fleet.instance import Instance
+from manager.fleet.state_file import InstanceState
+from manager.fleet.status import State, Status
+from manager.monitor.history import curve, reader, store
+from manager.monitor.history.model import Span
+from manager.monitor.history.recorder import Recorder, Seen, Writer
+from tests.builders import a_container, a_spec
+
+MARKET = Market("SOL_USDC_PERP", "SOL", "USDC", True, Decimal("0.01"), Decimal("0.01"), Decimal("0.01"))
+SETTINGS = {"live": True, "exchange": "backpack", "symbol": "SOL_USDC_PERP"}
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    made = Fleet("desk", tmp_path, tmp_path / "volumes")
+    made.state_dir.mkdir(parents=True)
+    return made
+
+
+def a_view(
+    pnl: str | None = None, state: State = "running", instance: str = "bp_sol_01", **more: Any
+) -> Instance:
+    report = Report(pnl=Decimal(pnl), quote="USDC", contract=2, **more) if pnl is not None else None
+    kept = KeptReport(report, time.time()) if report else None
+    return Instance(instance, Status(state), (), a_spec(), a_container(), None, InstanceState(), report=kept)
+
+
+def seen(now: float, *views: Instance) -> Seen:
+    return Seen({view.id: view for view in views}, {}, now)
+
+
+@pytest.fixture
+def bot(fleet: Fleet) -> Iterator[Store]:
+    """The database of a bot that has traded a little, hours ago, while nobody watched."""
+    path = fleet.database_dir("bp_sol_01") / "bp_sol_01.db"
+    opened = Store(path, durable=False)
+    opened.begin_run("backpack SOL_USDC_PERP perp live", "live", SETTINGS, Ledger())
+    begin = time.time() - 4 * 3600
+    opened._db.execute("UPDATE runs SET started_at = ?", (begin,))
+    for number in range(3):
+        request = OrderRequest(f"slot{number}", Side("buy"), Decimal(150), Decimal("0.1"))
+        order = opened.new_order(request, begin)
+        fill = Fill(
+            f"t{number}",
+            f"x{number}",
+            order.client_id,
+            Side("buy"),
+            Decimal(150),
+            Decimal("0.1"),
+            Decimal("0.01"),
+            "USDC",
+            begin + number,
+        )
+        assert opened.add_trade(fill, order, MARKET)
+    for number in range(720):  # two hours, a point every ten seconds
+        opened.samples.add_equity(opened.run_id, begin + 10 * number, Decimal(150 + number), opened.ledger)
+    yield opened
+    opened.close()
+
+
+def test_what_a_watch_missed_is_filled_up_from_the_bots_database(fleet: Fleet, bot: Store) -> None:
+    writer, now = Writer(fleet), time.time()
+    assert writer.write(seen(now, a_view("500"))).why == ""
+    while writer.has_work:
+        assert writer.work().why == ""
+    (one,) = reader.read(fleet, [], [], 0.0).instances
+    filled = [each for each in one.samples if each.from_bot]
+    assert len(filled) in {120, 121}
+    assert filled[-1].pnl is not None
+    assert (filled[0].kind, filled[0].quote, filled[0].base) == ("live", "USDC", "SOL")
+    assert [run.kind for run in one.runs] == ["live"]
+    assert [trade.trade_id for trade in one.trades] == ["t0", "t1", "t2"]
+    assert one.trades[0].fee == Decimal("0.01")
+    gaps = [
+        step
+        for step in curve.steps(curve.by_currency(one.samples)["live", "USDC"], one.covered)
+        if step.is_gap
+    ]
+    assert len(gaps) == 0  # two hours are known; what came after is of the paper view
+    bot.end_run("its duration is over")
+
+
+def test_without_a_watch_the_bots_databases_and_the_spool_are_read_and_it_is_said(
+    fleet: Fleet, bot: Store
+) -> None:
+    event_spool.note(fleet, [event_spool.happened("stop", "bp_sol_01", "stop", "asked for", is_done=True)])
+    whole = reader.read(fleet, [], [], 0.0)
+    (one,) = whole.instances
+    assert len(one.samples) in {120, 121}
+    assert len(one.trades) == 3
+    assert [each.text for each in one.events] == ["stop: stop (asked for)"]
+    assert "`manager watch` has never run here" in str(whole.notes[0])
+    assert not fleet.history_file.exists()
+    assert not list(fleet.state_dir.glob(".history*"))
+
+
+def test_a_schema_that_is_not_known_is_a_gap_and_is_named(fleet: Fleet, bot: Store) -> None:
+    bot._db.execute("PRAGMA user_version=2")
+    (one,) = reader.read(fleet, [], [], 0.0).instances
+    assert (one.samples, one.trades) == ([], [])
+    assert str(one.why) == "bp_sol_01.db: its tables are not known"
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [
+        "DROP TABLE equity; CREATE VIEW equity AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1"
+        " FROM n)"
+        " SELECT x AS at, 1 AS run_id, 1 AS price, 1 AS position, 1 AS pnl, 1 AS realized, 1 AS fees FROM n",
+        "ALTER TABLE trades RENAME COLUMN fee TO cost",
+    ],
+)
+def test_a_hostile_database_is_not_known_either(fleet: Fleet, bot: Store, trap: str) -> None:
+    bot._db.executescript(trap)
+    (one,) = reader.read(fleet, [], [], 0.0).instances
+    assert str(one.why) == "bp_sol_01.db: its tables are not known"
+
+
+def test_values_that_are_none_are_left_out(fleet: Fleet, bot: Store) -> None:
+    bot._db.execute("UPDATE trades SET price = '1e999999' WHERE trade_id = 't0'")
+    bot._db.execute("UPDATE trades SET side = 'steal' WHERE trade_id = 't1'")
+    bot._db.execute("UPDATE equity SET pnl = 9e99")
+    (one,) = reader.read(fleet, [], [], 0.0).instances
+    assert [trade.trade_id for trade in one.trades] == ["t2"]
+    assert one.samples == []
+
+
+def test_states_exits_and_commands_outlive_the_instance(fleet: Fleet) -> None:
+    writer, now = Writer(fleet), time.time() - 400
+    writer.write(seen(now, a_view("5", run_began=now - 60)))
+    event_spool.note(fleet, [event_spool.happened("down", "bp_sol_01", "remove", "asked for", is_done=True)])
+    writer.write(seen(now + 60, a_view("6", "stopped", run_began=now - 60)))
+    writer.write(seen(now + 120))  # it is gone
+    (one,) = reader.read(fleet, [], ["bp_sol_01"], 0.0).instances
+    assert [each.pnl for each in one.samples] == [Decimal(5), Decimal(6)]
+    assert sorted((each.what, each.text) for each in one.events) == [
+        ("command", "down: remove (asked for)"),
+        ("state", "stopped"),
+    ]
+
+
+def test_a_watch_that_starts_again_says_nothing_twice(fleet: Fleet) -> None:
+    now = time.time() - 400
+    event_spool.note(fleet, [event_spool.happened("up", "bp_sol_01", "create", "asked for", is_done=True)])
+    Writer(fleet).write(seen(now, a_view("5")))
+    Writer(fleet).write(seen(now + 10, a_view("5")))
+    with store.reading(fleet.history_file) as db:
+        assert [each.what for each in store.events(db, None)] == ["command"]
+        assert len(store.samples(db, "bp_sol_01")) == 1
+        assert store.watched(db) == [Span(now, now), Span(now + 10, now + 10)]
+
+
+def test_a_watch_that_was_away_did_not_watch(fleet: Fleet) -> None:
+    writer, now = Writer(fleet), time.time() - 4000
+    for seconds in (0, 60, 120, 2000, 2060):
+        writer.write(seen(now + seconds, a_view("5")))
+    with store.reading(fleet.history_file) as db:
+        assert store.watched(db) == [Span(now, now + 120), Span(now + 2000, now + 2060)]
+
+
+def test_the_pnl_of_today_is_known_to_the_limits(fleet: Fleet) -> None:
+    writer, start = Writer(fleet), curve.day_start(time.time())
+    writer.write(seen(start - 60, a_view("100", run_began=start - 600)))
+    today = writer.write(seen(start + 60, a_view("80", run_began=start - 600))).today["bp_sol_01"]
+    assert [(day.pnl, day.quote, day.is_uncertain) for day in today] == [(Decimal(-20), "USDC", False)]
+
+
+def test_a_history_that_somebody_takes_away_begins_anew(fleet: Fleet) -> None:
+    writer = Writer(fleet)
+    writer.write(seen(time.time() - 300, a_view("5")))
+    for path in fleet.state_dir.glob("history.db*"):
+        path.unlink()
+    assert writer.write(seen(time.time() - 200, a_view("6"))).why == ""
+    with store.reading(fleet.history_file) as db:
+        assert [each.pnl for each in store.samples(db, "bp_sol_01")] == [Decimal(6)]
+
+
+def test_a_damaged_file_is_named_and_a_newer_one_left_alone(fleet: Fleet) -> None:
+    fleet.history_file.write_bytes(b"no database" * 1000)
+    said: list[str] = []
+    recorder = Recorder(fleet, lambda text: said.append(str(text)))
+    until_written(recorder, a_view("5"))
+    assert "is now" in said[0]
+    with sqlite3.connect(fleet.history_file) as db:
+        db.execute("PRAGMA user_version=99")
+    recorder.close()
+    later = Recorder(fleet, lambda text: said.append(str(text)))
+    until_written(later, a_view("5"))
+    assert "was written by a newer version" in said[-1]
+    later.close()
+
+
+def until_written(recorder: Recorder, view: Instance) -> None:
+    recorder.record({view.id: view}, {}, time.time())
+    deadline = time.monotonic() + 20
+    while recorder._turn is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+        recorder.go_on()
+
+
+def test_a_folder_that_cannot_be_written_is_said_once(fleet: Fleet) -> None:
+    fleet.state_dir.rmdir()
+    said: list[str] = []
+    recorder = Recorder(fleet, lambda text: said.append(str(text)))
+    for _time in range(3):
+        until_written(recorder, a_view("5"))
+    assert said == ["the history is not written: unable to open database file"]
+    fleet.state_dir.mkdir()
+    recorder._writer._retry_at = 0.0
+    until_written(recorder, a_view("5"))
+    assert said[1:] == ["the history is written again"]
+    recorder.close()
+
+
+def test_an_instance_that_nobody_knows_is_refused(fleet: Fleet) -> None:
+    with pytest.raises(UsageError, match="did you mean bp_sol_01"):
+        reader.read(fleet, ["bp_sol_01"], ["bp_sol_1"], 0.0)

@@ -1,0 +1,137 @@
+"""Which samples are kept: at once, and with age."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+
+from manager.fleet import status, supervisor_state
+from manager.fleet.bot_report import KeptReport, Report
+from manager.fleet.instance import Instance
+from manager.fleet.state_file import InstanceState
+from manager.monitor.history import curve, sampling
+from manager.monitor.history.model import Sample, Span
+from tests.builders import UPTIME, a_container, a_spec, a_supervisor_file
+
+NOW = datetime(2026, 3, 20, 18, 0).timestamp()
+WATCHED = (Span(1.0, NOW),)
+REPORT = Report(
+    pnl=Decimal("1.5"),
+    quote="USDC",
+    position=Decimal(2),
+    base="SOL",
+    contract=2,
+    market="synthetic",
+    run_began=NOW - 500,
+)
+
+
+def a_view(state: str = "running", kept: KeptReport | None = None, **said: Any) -> Instance:
+    container = a_container("bp_sol_01", "running")
+    word = supervisor_state._decoded(a_supervisor_file(state, **said))
+    verdict = status.derive_status(container, word, configured=True, uptime=UPTIME)
+    return Instance("bp_sol_01", verdict, (), a_spec(), container, word, InstanceState(), report=kept)
+
+
+def test_a_sample_has_what_the_bot_reports_and_says_whose_prices_they_are() -> None:
+    found = sampling.sample(a_view(kept=KeptReport(REPORT, NOW)), None, NOW)
+    assert (found.state, found.kind, found.pnl, found.position) == (
+        "running",
+        "synthetic",
+        Decimal("1.5"),
+        Decimal(2),
+    )
+    assert (found.run, found.start) == (NOW - 500, 1_764_500_001.0)
+
+
+def test_the_report_of_an_earlier_run_is_not_the_starting_ones() -> None:
+    kept = KeptReport(REPORT, NOW - 900, has_ended=True, is_previous=True)
+    assert sampling.sample(a_view("starting", kept), None, NOW).pnl is None
+    assert sampling.sample(a_view("stopped", kept), None, NOW).pnl == Decimal("1.5")
+
+
+def test_a_bot_of_contract_1_is_sampled_by_what_its_page_says() -> None:
+    answer = Report(pnl=Decimal(3), quote="USDC")
+    assert sampling.sample(a_view(), answer, NOW).pnl == Decimal(3)
+    assert sampling.sample(a_view(kept=KeptReport(REPORT, NOW)), answer, NOW).pnl == Decimal("1.5")
+
+
+def test_a_change_is_kept_at_once_and_what_goes_on_once_a_minute() -> None:
+    first = Sample(NOW, "running", "trading")
+    assert sampling.is_due(None, first)
+    assert not sampling.is_due(first, first._replace(at=NOW + 59))
+    assert sampling.is_due(first, first._replace(at=NOW + 60))
+    assert sampling.is_due(first, first._replace(at=NOW + 1, doing="paused"))
+    still = Sample(NOW, "stopped")
+    assert not sampling.is_due(still, still._replace(at=NOW + 3600))
+    assert sampling.is_due(still, still._replace(at=NOW + 86400))
+
+
+def test_an_exit_is_an_event_once() -> None:
+    last: dict[str, Any] = {
+        "code": 1,
+        "signal": None,
+        "oom": False,
+        "killed": False,
+        "at": NOW - 5,
+        "why": "exit code 1",
+        "stderr_tail": [],
+        "reason": {"code": "exit_code", "params": {"code": 1}},
+    }
+    view = a_view("restarting", last_exit=last)
+    now = sampling.sample(view, None, NOW)
+    exits = [each for each in sampling.events(view, now, now, None) if each.what == "exit"]
+    assert [(each.at, each.text, each.reason) for each in exits] == [(NOW - 5, "exit code 1", last["reason"])]
+    assert sampling.events(view, now, now, NOW - 5) == []
+
+
+def a_long_life(days: int) -> list[Sample]:
+    """A sample every two minutes, with a P&L that wanders, and some restarts."""
+    random, pnl, start = Random(7), Decimal(0), NOW - days * 86400
+    found = []
+    for number in range(days * 720):
+        pnl += Decimal(random.randint(-100, 100)) / 100
+        found.append(
+            Sample(
+                start + 120 * number,
+                "running",
+                "trading",
+                "paper",
+                start,
+                start + 120 * 9999 * (number // 9999),
+                "USDC",
+                "SOL",
+                pnl,
+            )
+        )
+    return found
+
+
+def test_old_samples_are_thinned_out_and_days_and_drawdown_stay_what_they_were() -> None:
+    whole = a_long_life(130)
+    dropped = set(sampling.superfluous(whole, NOW))
+    kept = [each for each in whole if each.at not in dropped]
+    assert len(kept) < len(whole) / 6
+    assert kept[-1] == whole[-1]
+    assert [each for each in kept if NOW - each.at < 2 * 86400] == [
+        each for each in whole if NOW - each.at < 2 * 86400
+    ]
+
+    def figures(samples: list[Sample]) -> tuple[Any, ...]:
+        days = [(day.day, day.pnl) for day in curve.days(samples, WATCHED, NOW)]
+        return days, curve.drawdown(curve.points(samples, ()))
+
+    assert figures(kept) == figures(whole)
+
+
+@pytest.mark.parametrize("days", [3, 40])
+def test_thinning_out_again_drops_nothing_and_makes_no_gap(days: int) -> None:
+    whole = a_long_life(days)
+    dropped = set(sampling.superfluous(whole, NOW))
+    kept = [each for each in whole if each.at not in dropped]
+    assert sampling.superfluous(kept, NOW) == []
+    assert not any(day.gaps for day in curve.days(kept, WATCHED, NOW))
