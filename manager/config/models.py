@@ -216,8 +216,8 @@ class StrategyConfig(Section):
     order_quantity: Positive | None = Field(
         default=None,
         description=mark(
-            "the quantity of one order, in the base currency; without one, max_position divided by the number "
-            "of orders"
+            "the quantity of one order, in the base currency; without one, max_position divided by the "
+            "number of orders"
         ),
     )
     quantity: Positive | None = Field(default=None, description=mark("another name of order_quantity"))
