@@ -49,6 +49,8 @@ class ExecutionContext(NamedTuple):
     """The records that `rollback` restores."""
     await_network: Callable[[], None] = lambda: None
     """Wait for the fleet's network: containers can be created before it exists, but not started."""
+    removed: frozenset[str] = frozenset()
+    """Instances that `down` has removed since this command was given: it does not start them any more."""
 
 
 def run(
@@ -276,6 +278,8 @@ def _engine_start(instance: str, container_id: str, context: ExecutionContext) -
 def _require_not_called_off(instance: str, context: ExecutionContext) -> None:
     if why := context.called_off():
         raise ManagerError("{id} is not started: {why}", id=instance, why=why)
+    if instance in context.removed:
+        raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF["down"]))
     if halt := halt_mark.find(context.fleet, instance):
         raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[halt.by]))
 
