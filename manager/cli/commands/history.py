@@ -1,6 +1,6 @@
-"""`history`: what the instances earned and what happened to them, also those that are stopped or gone.
+"""Run `history`: what the instances earned and what happened to them, including stopped and removed ones.
 
-Needs no engine.
+It needs no engine.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _pnl(line: Line) -> str:
 
 
 def _with_aligned(columns: Sequence[Column[Line]], rows: Sequence[Line]) -> list[Column[Line]]:
-    """The amounts' columns with their points below each other."""
+    """Return the columns with the decimal points of amounts aligned."""
     found = []
     for column in columns:
         if column.name in {"pnl", "today", "drawdown"}:
@@ -212,7 +212,7 @@ RUN_COLUMNS: Sequence[Column[Run]] = (
 
 
 def _csv(whole: FleetHistory) -> str:
-    """All trades in the order of time, with local times and offset, and exact amounts."""
+    """Return all trades by time, with local times and offset, and exact amounts."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(TRADE_HEADS)
@@ -242,5 +242,5 @@ def _csv(whole: FleetHistory) -> str:
 
 
 def _cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: ids come from an exchange."""
+    """Escape a text that a spreadsheet would take for a formula: ids come from an exchange."""
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t"} else text

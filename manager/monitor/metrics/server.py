@@ -1,4 +1,4 @@
-"""Metrics as `watch` has them: an address that is listened on, and the look that it serves."""
+"""Connect metrics to `watch`: the address to listen on, and the observation to serve."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from manager.monitor.stats.sampler import Statistics
 
 
 class MetricsServer:
-    """Serves what was last published. `say` gets warnings."""
+    """Serve what was last published. `say` receives warnings."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class MetricsServer:
 
     @property
     def url(self) -> str:
-        """Where the metrics are."""
+        """Return the address of the metrics."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._endpoint.port}{PATH}"
 
