@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from manager.config import bot_environment, cache
 from manager.config.fleet import Fleet
-from manager.config.loaded import LoadedConfigs
+from manager.config.loaded import LoadedConfigs, is_config
 from manager.config.spec import InstanceSpec
 from manager.config.variables import merge_environment, read_dotenv
 from manager.engine import containers, labels
@@ -42,6 +42,13 @@ class Project(NamedTuple):
         if self.problems:
             raise ConfigError(self.problems)
 
+    def warnings_of(self, named: Sequence[str] | None) -> tuple[Problem, ...]:
+        """Return the warnings about these instances' configs; all for the whole fleet, None."""
+        if named is None:
+            return self.warnings
+        files = {self.specs[instance].config_file for instance in named if instance in self.specs}
+        return tuple(warning for warning in self.warnings if warning.concerns(files))
+
     def select(self, ids: Sequence[str], files: Sequence[str]) -> list[str] | None:
         """Return the instances that ids and `--config` files name, in order; None if nothing was named.
 
@@ -66,6 +73,10 @@ class Project(NamedTuple):
                 return loaded.spec.id
         if not is_there:
             raise ConfigError([Problem.at(file, "", "no such file")])
+        if path.parent == self.fleet.config_dir.resolve() and not is_config(path.name):
+            raise UsageError(
+                "{file} is not a config: its name must end in .json and not begin with a dot", file=file
+            )
         raise UsageError(
             "{file} is not in {folder}: copy it there first",
             file=file,
