@@ -19,6 +19,8 @@ GRID_OPTIONS = (
     ("--take-profit", ("take_profit",)),
     ("--boundary-action", ("boundary_action",)),
     ("--boundary-tolerance", ("boundary_tolerance",)),
+    ("--initial-position", ("initial_position",)),
+    ("--max-range-moves", ("max_range_moves",)),
 )
 QUOTE_OPTIONS = (
     ("--spread", ("spread",)),

@@ -214,9 +214,19 @@ class StrategyConfig(Section):
         default=None, description=mark("the maximum position, in the base currency")
     )
     order_quantity: Positive | None = Field(
-        default=None, description=mark("the quantity of one order, in the base currency")
+        default=None,
+        description=mark(
+            "the quantity of one order, in the base currency; without one, max_position divided by the "
+            "number of orders"
+        ),
     )
     quantity: Positive | None = Field(default=None, description=mark("another name of order_quantity"))
+    initial_position: NotNegative | None = Field(
+        default=None,
+        description=mark(
+            "what a long grid buys, or a short one sells, at the market when it begins, in the base currency"
+        ),
+    )
     stop_loss: float | None = Field(
         default=None,
         description=mark("the loss, in the quote currency, at which the position is closed and the run ends"),
@@ -236,6 +246,9 @@ class StrategyConfig(Section):
     )
     boundary_tolerance: NotNegative | None = Field(
         default=None, description=mark("how far the price may leave the grid, as a fraction: 0.01 is 1 %")
+    )
+    max_range_moves: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description=mark("how often in 24 hours adjust_range may move the grid")
     )
     enable_boundary_check: bool | None = Field(
         default=None, description=mark("whether to take the boundary_action")

@@ -57,6 +57,35 @@ def test_every_standard_option() -> None:
     assert (s.max_position, s.position_threshold, s.inventory_skew) == (D(5), D(2), D("0.3"))
 
 
+def test_a_quantity_is_computed_from_the_maximum_position() -> None:
+    grid = f"{BASE} --strategy grid --grid-upper 170 --grid-lower 130"
+    assert parse(f"{grid} --grid-num 21 --max-position 2").quantity == D("0.1")
+    assert parse(f"{grid} --grid-num 21 --max-position 2 --quantity 0.3").quantity == D("0.3")
+    assert parse(f"{BASE} --strategy standard --max-position 5").quantity == D("0.5")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            "--initial-position=-1",
+            "--initial-position: must not be below 0; --grid-type says which way it is",
+        ),
+        ("--initial-position 1", "--initial-position: only a long or a short grid begins with one"),
+        (
+            "--initial-position 3 --grid-type short",
+            "--initial-position: must not be above --max-position, 2",
+        ),
+    ],
+)
+def test_impossible_initial_positions_are_refused(more: str, message: str) -> None:
+    line = GRID.replace("--strategy grid", "--strategy perp_grid --max-position 2")
+    with pytest.raises(ConfigError) as failure:
+        parse(f"{line} {more}")
+    assert str(failure.value) == message
+    assert parse(f"{line} --grid-type short --initial-position 2").initial_position == 2
+
+
 def test_defaults_are_paper_without_an_end() -> None:
     s = parse(GRID)
     assert (s.live, s.perp, s.duration, s.stop_loss, s.boundary_check) == (False, False, None, None, False)
@@ -94,7 +123,12 @@ def test_the_environment() -> None:
             {},
             "--grid-type: a spot market can't be sold short; use long, or a perpetual",
         ),
-        (f"{GRID} --quantity 0", {}, "--quantity: must be given, and above 0"),
+        (f"{GRID} --quantity 0", {}, "--quantity: must be above 0"),
+        (
+            f"{BASE} --strategy grid --grid-upper 2 --grid-lower 1",
+            {},
+            "--quantity: must be given and above 0, or --max-position, which it is computed from",
+        ),
         (f"{GRID} --quantity nan", {}, "argument --quantity: 'nan' is not a finite number"),
         (f"{GRID} --quantity x", {}, "argument --quantity: 'x' is not a number"),
         (f"{GRID} --max-position 0", {}, "--max-position: must be above 0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.model.errors import ConfigError
-from gridbot.model.types import ZERO, Order, Side
+from gridbot.model.types import ZERO, Order, OrderRequest, Side
 from gridbot.strategies import grid
 from gridbot.strategies.grid import Grid
 from tests.bot.worlds import PERP, World, order_of
@@ -156,6 +157,68 @@ def test_a_partly_bought_cell_sells_what_it_has() -> None:
     assert placed(five(4), "110", {1: D("0.4")})[0] == "L2 sell 0.4 @ 120"
 
 
+def entry_of(cell: int, filled: str, qty: str = "10", number: int = 1) -> Order:
+    """Return a long cell's entry at its lower level, filled in part."""
+    want = OrderRequest(f"L{cell}", Side.BUY, D(100 + 10 * cell), D(qty), cell, post_only=True)
+    return replace(order_of(want, number), filled=D(filled))
+
+
+def exit_of(cell: int, qty: str, number: int = 2) -> Order:
+    return order_of(OrderRequest(f"L{cell + 1}", Side.SELL, D(110 + 10 * cell), D(qty), cell), number)
+
+
+def of_cell(cell: int, price: str, held: str, *live: Order) -> list[str]:
+    """Return what a long grid of 10 a level does about one cell."""
+    mesh = replace(five(4, "100"), qty=D(10))
+    plan = grid.plan(mesh, PERP, {cell: D(held)}, live, D(price), D(held))
+    cancels = tuple(order for order in plan.cancel if order.cell == cell)
+    return told(grid.Plan(cancels, tuple(want for want in plan.place if want.cell == cell)))
+
+
+def test_the_filled_part_of_an_entry_is_offered_at_once() -> None:
+    assert of_cell(1, "110", "9.9", entry_of(1, "9.9")) == ["L2 sell 9.9 @ 120"]
+    # Four levels further up it would be sold at the market's better price.
+    assert of_cell(0, "140", "9.9", entry_of(0, "9.9")) == ["L1 sell 9.9 @ 110"]
+
+
+def test_an_exit_beside_its_entry_grows_when_more_would_be_left_than_it_has() -> None:
+    assert of_cell(1, "110", "3", entry_of(1, "3"), exit_of(1, "2")) == []
+    assert of_cell(1, "110", "5", entry_of(1, "5"), exit_of(1, "2")) == ["cancel L2 sell 2 @ 120"]
+    assert of_cell(1, "110", "10", exit_of(1, "9.9")) == ["cancel L2 sell 9.9 @ 120"]
+    assert of_cell(1, "110", "10") == ["L2 sell 10 @ 120"]
+
+
+def test_an_entry_whose_parts_were_sold_again_is_renewed() -> None:
+    assert of_cell(1, "120", "0", entry_of(1, "9.9")) == ["cancel L1 buy 0.1 @ 110"]
+    assert of_cell(1, "120", "0") == ["L1 buy 10 @ 110"]
+    # Near the level a cancelled entry could not be placed again, and one that holds something is not done.
+    assert of_cell(1, "112", "0", entry_of(1, "9.9")) == []
+    assert of_cell(1, "120", "4", entry_of(1, "9.9"), exit_of(1, "4")) == []
+
+
+def test_a_part_too_small_to_sell_waits_for_more() -> None:
+    assert of_cell(1, "110", "0.005", entry_of(1, "0.005")) == []
+
+
+def test_a_price_that_turns_after_a_partial_fill_leaves_nothing_held() -> None:
+    """A fill of 9.9 out of 10, and a rise of four levels: all of it is sold, and the entry is whole again."""
+    mesh = replace(five(4, "100"), qty=D(10))
+
+    def decide(held: dict[int, Decimal], live: object, now: Decimal, position: Decimal) -> grid.Plan:
+        return grid.plan(mesh, PERP, held, world.live, now, position)
+
+    world = World(PERP, D(121), decide)
+    world.act()
+    world.move(D(110), D("0.99"))
+    world.act()
+    assert world.ledger.position == D("9.9")
+    for price in (D(121), D(131), D(141), D(141)):
+        world.move(price)
+        world.act()
+    assert world.ledger.position == 0
+    assert [order.remaining for order in world.live if order.cell == 1] == [D(10)]
+
+
 def test_dust_does_not_block_a_cell() -> None:
     assert placed(five(4), "121", {1: D("0.001")})[0] == "L1 buy 1 @ 110"
 
@@ -240,7 +303,9 @@ def test_walks(
         ledger, position = world.ledger, world.ledger.position
         assert len({order.slot for order in world.live}) == len(world.live)
         assert len({order.price for order in world.live}) == len(world.live)
-        assert len({order.cell for order in world.live}) == len(world.live)
+        for side in (True, False):
+            cells_of = [order.cell for order in world.live if order.post_only is side]
+            assert len(set(cells_of)) == len(cells_of), "one entry and one exit a cell"
         for order in world.live:
             assert lower <= order.price <= upper
             assert order.price in levels
@@ -279,4 +344,6 @@ def test_a_round_trip_earns_one_spacing_less_fees() -> None:
 def test_a_level_still_taken_in_the_record_is_waited_for() -> None:
     taken = order_of(grid.plan(five(4), PERP, {}, (), D(131), ZERO).place[0], 1)
     assert (taken.slot, taken.side) == ("L2", Side.BUY)
-    assert "L2 sell" not in " ".join(placed(five(4), "115", {1: D(1)}, live=(taken,)))
+    actions = placed(five(4), "115", {1: D(1)}, live=(taken,))
+    assert "L2 sell" not in " ".join(actions)
+    assert actions[0] == "cancel L2 buy 1 @ 120", "an exit comes before another cell's entry"

@@ -287,3 +287,21 @@ def test_a_garbled_book_is_no_empty_book() -> None:
         for call in (exchange.open_orders, exchange.price, lambda: exchange.fills(0), exchange.position):
             with pytest.raises(UnreachableError):
                 call()
+
+
+def test_fills_are_seen_with_a_clock_far_ahead(start_bot: BotFactory) -> None:
+    book = Book(clock=lambda: time.time() - 180)
+    with FakeExchange(book) as fake:
+        bot = live(start_bot, fake)
+        settled(bot, fake)
+        book.move(Decimal(148))
+        bot.wait_for(lambda: bot.status().get("trades") == 1)
+        assert bot.stop() == 0
+
+
+def test_funding_is_part_of_the_profit(start_bot: BotFactory, fake: FakeExchange) -> None:
+    fake.book.funding = [(time.time() - 7200, Decimal(-9)), (time.time() + 60, Decimal("-0.25"))]
+    bot = live(start_bot, fake)
+    bot.wait_for(lambda: bot.status().get("funding") == "-0.25")
+    bot.wait_for(lambda: Decimal(bot.status()["pnl"]) == Decimal("-0.25"))
+    assert bot.stop() == 0

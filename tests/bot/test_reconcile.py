@@ -12,7 +12,7 @@ import pytest
 
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import DatabaseError, RejectedError, UnreachableError
-from gridbot.model.types import ExchangeOrder, Fill, Market, Order, OrderRequest, Side
+from gridbot.model.types import ExchangeOrder, Fill, Funding, Market, Order, OrderRequest, Side
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.trading.cancel import cancel_own_orders
@@ -28,6 +28,7 @@ class There:
     """An exchange whose every answer is set by the test."""
 
     name: str = "live"
+    price_is_firm: bool = True
     settle_s: float = 8.0
     max_client_id: int = 2**32 - 1
     listed: list[ExchangeOrder] = field(default_factory=list)
@@ -44,6 +45,12 @@ class There:
 
     def price(self) -> Decimal:
         return D(100)
+
+    def mark_price(self) -> Decimal | None:
+        return None
+
+    def funding(self, since: float) -> list[Funding] | None:
+        return None
 
     def place(self, order: Order) -> str:
         raise RejectedError("not here")
@@ -305,6 +312,30 @@ def test_all_of_it_is_there_after_reopening(store: Store, tmp_path: Path) -> Non
     assert [o.filled for o in again.live_orders()] == [D("0.25")]
     again.close()
     store.__init__(tmp_path / "bot.db", durable=False)  # type: ignore[misc]
+
+
+def test_a_file_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    """Its tables are those that 0.1 made; what came later is added, and an older bot can still read it."""
+    path = tmp_path / "old.db"
+    old = Store(path, durable=False)
+    old.begin_run("backpack SOL_USDC_PERP perp live", "live", {}, Ledger(position=D(2), cost=D(200)))
+    order = new(old)
+    old.close()
+    db = sqlite3.connect(path)
+    db.executescript("DROP TABLE facts; DROP TABLE funding;")
+    db.close()
+    made = Store(path, durable=False)
+    run_found = made.unfinished_run()
+    assert run_found is not None
+    assert (made.ledger.position, [o.client_id for o in made.live_orders()]) == (D(2), [order.client_id])
+    assert (made.fact("x"), made.funding) == (None, D(0))
+    made.set_fact("x", "1")
+    made.add_funding([Funding("1", NOW, D("-0.5")), Funding("1", NOW, D("-0.5"))])
+    assert (made.fact("x"), made.funding, made.pnl(D(100))) == ("1", D("-0.5"), D("-0.5"))
+    made.close()
+    db = sqlite3.connect(path)
+    assert db.execute("PRAGMA user_version").fetchone() == (1,), "a rollback finds the version it knows"
+    db.close()
 
 
 def test_two_bots_on_one_file_are_refused(store: Store, tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ class Book:
     partial_fills: float = 0.0
     history_lag: float = 0.0
     seed: int = 0
+    mark: Decimal | None = None
+    funding: list[tuple[float, Decimal]] | None = None
     orders: dict[str, BookOrder] = field(default_factory=dict)
     fills: list[BookFill] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)

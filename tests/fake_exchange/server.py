@@ -30,6 +30,7 @@ INSTRUCTIONS = {
     ("DELETE", "/api/v1/order"): "orderCancel",
     ("GET", "/api/v1/orders"): "orderQueryAll",
     ("DELETE", "/api/v1/orders"): "orderCancelAll",
+    ("GET", "/wapi/v1/history/funding"): "fundingHistoryQueryAll",
     ("GET", "/wapi/v1/history/orders"): "orderHistoryQueryAll",
     ("GET", "/wapi/v1/history/fills"): "fillHistoryQueryAll",
 }
@@ -92,6 +93,30 @@ class FakeExchange:
                     return [_market(book, book.symbol)]
                 case "GET", "/api/v1/securities":
                     return []
+                case "GET", "/api/v1/time":
+                    return int(book.clock() * 1000)
+                case "GET", "/api/v1/markPrices" if book.mark is not None:
+                    return [
+                        {
+                            "symbol": book.symbol,
+                            "markPrice": str(book.mark),
+                            "indexPrice": str(book.mark),
+                            "fundingRate": "0.0001",
+                            "nextFundingTimestamp": int((book.clock() + 3600) * 1000),
+                        }
+                    ]
+                case "GET", "/wapi/v1/history/funding" if book.funding is not None:
+                    return [
+                        {
+                            "userId": 1,
+                            "subaccountId": 1,
+                            "symbol": book.symbol,
+                            "quantity": str(amount),
+                            "intervalEndTimestamp": _time(at).partition(".")[0],
+                            "fundingRate": "0.0001",
+                        }
+                        for at, amount in book.funding
+                    ]
                 case "GET", "/api/v1/ticker":
                     return {
                         "symbol": book.symbol,
@@ -148,7 +173,7 @@ class FakeExchange:
 
     def _check_signature(self, instruction: str, params: dict[str, Any], headers: Any) -> None:
         stamp, window = int(headers.get("X-Timestamp", 0)), int(headers.get("X-Window", 5000))
-        if time.time() * 1000 > stamp + window:
+        if not stamp - 1000 < self.book.clock() * 1000 <= stamp + window:
             raise RefusalError("INVALID_CLIENT_REQUEST", "request has expired")
         pairs = [(key, _text(params[key])) for key in sorted(params)]
         query = urllib.parse.urlencode(pairs)

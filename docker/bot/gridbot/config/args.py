@@ -14,12 +14,13 @@ from gridbot.config.settings import (
     GRID_STRATEGIES,
     MAX_RANGE_MOVES,
     OUT_OF_REACH_S,
+    POSITION_ORDERS,
     RETRY_CAP_S,
     STOP_WITHIN_S,
     Settings,
 )
 from gridbot.model.errors import ConfigError
-from gridbot.model.types import ZERO
+from gridbot.model.types import ZERO, as_text
 
 EXCHANGES = ("backpack", "aster", "paradex", "lighter", "apex")
 BOUNDARY_ACTIONS = ("emergency_close", "adjust_range", "stop_only")
@@ -58,7 +59,8 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
         symbol=options.symbol,
         strategy=options.strategy,
         perp=perp,
-        quantity=options.quantity,
+        quantity=_quantity(options),
+        initial_position=options.initial_position,
         max_position=options.max_position,
         stop_loss=abs(options.stop_loss) if options.stop_loss else None,
         take_profit=abs(options.take_profit) if options.take_profit else None,
@@ -88,6 +90,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
         web_token=env.get("BOT_WEB_TOKEN") or None,
         out_of_reach=_float(env.get("GRIDBOT_OUT_OF_REACH") or OUT_OF_REACH_S, "GRIDBOT_OUT_OF_REACH"),
         retry_cap=_float(env.get("GRIDBOT_RETRY_CAP") or RETRY_CAP_S, "GRIDBOT_RETRY_CAP"),
+        others_position=_amount(env.get("GRIDBOT_OTHERS_POSITION"), "GRIDBOT_OTHERS_POSITION"),
         stop_within=_float(env.get("GRIDBOT_STOP_WITHIN") or STOP_WITHIN_S, "GRIDBOT_STOP_WITHIN"),
     )
     _check(settings, given_upper=options.grid_upper is not None, given_lower=options.grid_lower is not None)
@@ -95,8 +98,8 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _check(settings: Settings, *, given_upper: bool, given_lower: bool) -> None:
-    if settings.quantity is None or settings.quantity <= 0:
-        raise ConfigError("--quantity: must be given, and above 0")
+    if settings.quantity <= 0:
+        raise ConfigError("--quantity: must be above 0")
     if settings.max_position is not None and settings.max_position <= 0:
         raise ConfigError("--max-position: must be above 0")
     if settings.interval < MIN_INTERVAL_S:
@@ -110,6 +113,7 @@ def _check(settings: Settings, *, given_upper: bool, given_lower: bool) -> None:
             raise ConfigError(f"--grid-num: must be 2-{MAX_LEVELS}, not {settings.grid_num}")
         if settings.grid_type == "short" and not settings.perp:
             raise ConfigError("--grid-type: a spot market can't be sold short; use long, or a perpetual")
+        _check_initial_position(settings)
         if settings.boundary_tolerance < 0:
             raise ConfigError("--boundary-tolerance: must not be below 0")
         if settings.max_range_moves < 0:
@@ -127,6 +131,34 @@ def _check(settings: Settings, *, given_upper: bool, given_lower: bool) -> None:
         raise ConfigError("--target-position: must not be beyond --max-position")
 
 
+def _quantity(options: argparse.Namespace) -> Decimal:
+    """Return an order's quantity: the one given, else the share of --max-position that is an order's.
+
+    It is what `--max-position` is computed from where only the quantity is given, the other way round.
+    """
+    if options.quantity is not None:
+        return Decimal(options.quantity)
+    if options.max_position is None or options.max_position <= 0:
+        raise ConfigError(
+            "--quantity: must be given and above 0, or --max-position, which it is computed from"
+        )
+    is_grid = options.strategy in GRID_STRATEGIES
+    return Decimal(options.max_position) / (max(options.grid_num - 1, 1) if is_grid else POSITION_ORDERS)
+
+
+def _check_initial_position(settings: Settings) -> None:
+    initial, most = settings.initial_position, settings.max_position
+    if not initial:
+        return
+    if initial < 0:
+        raise ConfigError("--initial-position: must not be below 0; --grid-type says which way it is")
+    if settings.grid_type == "neutral" and settings.perp:
+        raise ConfigError("--initial-position: only a long or a short grid begins with one")
+    most = most or settings.quantity * (settings.grid_num - 1)
+    if initial > most:
+        raise ConfigError(f"--initial-position: must not be above --max-position, {as_text(most)}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="run.py", allow_abbrev=False, description="A grid and quoting bot.")
     add = parser.add_argument
@@ -134,8 +166,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--symbol", required=True)
     add("--strategy", choices=(*GRID_STRATEGIES, "standard", "maker_hedge"), required=True)
     add("--market-type", choices=("spot", "perp"))
-    add("--quantity", type=_decimal, help="base units of one order")
+    add("--quantity", type=_decimal, help="base units of one order (default: from --max-position)")
     add("--max-position", type=_decimal, help="base units, long or short")
+    add(
+        "--initial-position",
+        type=_decimal,
+        default=ZERO,
+        help="base units that a long grid buys, or a short one sells, at the market when it begins",
+    )
     add("--stop-loss", type=_decimal, help="end the run at this loss, in quote currency")
     add("--take-profit", type=_decimal, help="end the run at this profit, in quote currency")
     add("--duration", type=_seconds, help="seconds of trading after which the run is complete; 0: no end")
@@ -201,6 +239,13 @@ def _int(text: str, name: str) -> int:
         return int(text)
     except ValueError:
         raise ConfigError(f"{name}: {text!r} is not a whole number") from None
+
+
+def _amount(text: str | None, name: str) -> Decimal | None:
+    try:
+        return _decimal(text) if text else None
+    except argparse.ArgumentTypeError as err:
+        raise ConfigError(f"{name}: {err}") from None
 
 
 def _float(text: str | float, name: str) -> float:

@@ -10,6 +10,8 @@ from gridbot.model.types import ZERO
 
 GRID_STRATEGIES = ("grid", "perp_grid")
 DEFAULT_INTERVAL_S = 2.0
+# A quoting run without --max-position holds at most this many orders' worth.
+POSITION_ORDERS = 10
 # Exchanges drop single requests every day; only a longer silence counts as an outage.
 OUT_OF_REACH_S = 10.0
 # The longest pause between two attempts to reach an exchange that is away.
@@ -44,6 +46,7 @@ class Settings:
     grid_num: int = 10
     grid_mode: str = "arithmetic"
     grid_type: str = "neutral"
+    initial_position: Decimal = ZERO
     boundary_check: bool = False
     boundary_action: str = "emergency_close"
     boundary_tolerance: Decimal = ZERO
@@ -66,6 +69,7 @@ class Settings:
     out_of_reach: float = OUT_OF_REACH_S
     stop_within: float = STOP_WITHIN_S
     retry_cap: float = RETRY_CAP_S
+    others_position: Decimal | None = None
 
     @property
     def is_grid(self) -> bool:

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -23,7 +24,7 @@ from gridbot.model.errors import (
     UnauthorizedError,
     UnreachableError,
 )
-from gridbot.model.types import ZERO, ExchangeOrder, Fill, Market, Order, Side
+from gridbot.model.types import ZERO, ExchangeOrder, Fill, Funding, Market, Order, Side
 
 DEFAULT_TIMEOUT_S = 10.0
 # Name resolution has no timeout of its own; a call that is shorter than this is not stuck.
@@ -38,6 +39,9 @@ QUERY = re.compile(r"(?<=[\w/])\?\S*=\S*")
 MOST_PAGES = 50
 # A market order bears a price on exchanges that have no other kind; this share beyond the current one.
 SLIPPAGE = Decimal("0.03")
+# The exchange is asked this often what time it is; smaller differences than the second are the call's own.
+CLOCK_EVERY_S = 600.0
+CLOCK_TOLERANCE_S = 1.0
 NETWORK_FAULTS = (
     "Timeout",
     "ConnectionError",
@@ -70,6 +74,7 @@ class CcxtExchange:
     """Read one market's prices, and trade on it when there are `credentials`."""
 
     name = "live"
+    price_is_firm = False
     max_client_id = 2**32 - 1
 
     def __init__(
@@ -117,6 +122,7 @@ class CcxtExchange:
         if url:
             self._api.urls["api"] = _with_base_url(self._api.urls["api"], url)
         self._raw: dict[str, Any] | None = None
+        self._clock_offset, self._clock_read_at = 0.0, -CLOCK_EVERY_S
 
     def market(self) -> Market:
         """Load the market's rules. Raises RefusedError for a symbol that the exchange doesn't have."""
@@ -127,6 +133,8 @@ class CcxtExchange:
             kind = "a perpetual" if perp else "a spot market"
             raise ConfigError(f"--symbol: {self._settings.symbol} is {kind} on {self._id}")
         self._raw = raw
+        if self._credentials:
+            self._clock_ahead()  # before the first signature
         precision, limits = raw.get("precision") or {}, raw.get("limits") or {}
         tick = _decimal(precision.get("price")) or Decimal("1e-8")
         lot = _decimal(precision.get("amount")) or Decimal("1e-8")
@@ -143,11 +151,67 @@ class CcxtExchange:
 
     def price(self) -> Decimal:
         ticker = self._call(self._api.fetch_ticker, self._symbol)
-        bid, ask, last = (_decimal(ticker.get(key)) for key in ("bid", "ask", "last"))
-        price = (bid + ask) / 2 if bid and ask else last
+        bid, ask, last, mark = (_decimal(ticker.get(key)) for key in ("bid", "ask", "last", "markPrice"))
+        price = mark or ((bid + ask) / 2 if bid and ask else last)
+        self.price_is_firm = bool(mark)
         if not price or price <= 0:
             raise UnreachableError(f"{self._id} gives no price for {self._settings.symbol}")
         return price
+
+    def mark_price(self) -> Decimal | None:
+        if self._settings.perp and self._api.has.get("fetchFundingRate"):
+            try:
+                mark = _decimal(self._call(self._api.fetch_funding_rate, self._symbol).get("markPrice"))
+            except ExchangeError:
+                mark = None
+            if mark:
+                return mark
+        book = self._call(self._api.fetch_order_book, self._symbol)
+        if not book.get("bids") or not book.get("asks"):
+            return None
+        best = [_decimal(book[side][0][0]) for side in ("bids", "asks")]
+        return None if None in best else sum((price for price in best if price), ZERO) / 2
+
+    def funding(self, since: float) -> list[Funding] | None:
+        if not self._settings.perp:
+            return []
+        if not self._api.has.get("fetchFundingHistory"):
+            return None
+        start = int((since - self._clock_ahead()) * 1000)
+        payments = []
+        for raw in self._list(self._api.fetch_funding_history, self._symbol, start, 100):
+            amount, at = _decimal(raw.get("amount")), raw.get("timestamp")
+            if amount is None or at is None:
+                return None
+            if raw.get("symbol") in (None, self._symbol) and at >= start:
+                payments.append(Funding(str(raw.get("id") or f"{self._symbol}@{at}"), at / 1000, amount))
+        return payments
+
+    def _clock_ahead(self) -> float:
+        """Return by how many seconds this machine's clock is ahead of the exchange's, 0 when it is not."""
+        now = time.monotonic()
+        if self._api.has.get("fetchTime") and now >= self._clock_read_at + CLOCK_EVERY_S:
+            self._clock_read_at = now
+            there = self._exchange_time()
+            if there is not None:
+                self._set_clock(there - time.time())
+        return max(-self._clock_offset, 0.0)
+
+    def _exchange_time(self) -> float | None:
+        # ccxt takes backpack's answer, a bare number, for none, and gives this machine's own time.
+        fetch = self._api.publicGetApiV1Time if self._id == "backpack" else self._api.fetch_time
+        try:
+            return float(self._call(fetch, json=False)) / 1000
+        except (ExchangeError, TypeError, ValueError):
+            return None
+
+    def _set_clock(self, offset: float) -> None:
+        """Use the exchange's clock, `offset` seconds from this machine's, for signatures."""
+        self._clock_offset = offset if abs(offset) > CLOCK_TOLERANCE_S else 0.0
+        shift = int(self._clock_offset * 1000)
+        self._api.milliseconds = lambda: int(time.time() * 1000) + shift
+        # ccxt paces its calls by the same clock, and would wait for as long as it was set back.
+        self._api.lastRestRequestTimestamp = 0
 
     def place(self, order: Order) -> str:
         params: dict[str, Any] = {"clientOrderId": self._client_id(order)}
@@ -213,6 +277,8 @@ class CcxtExchange:
         return [self._order(raw) for raw in self._list(fetch, self._symbol, None, limit, params)]
 
     def fills(self, since: float) -> list[Fill]:
+        # `since` may be this machine's time; asking from earlier only lists more.
+        since -= self._clock_ahead()
         fills: list[Fill] = []
         for page in range(MOST_PAGES):
             params = {"offset": page * PAGE} if self._id == "backpack" and page else {}
@@ -228,6 +294,8 @@ class CcxtExchange:
             client = CcxtExchange(self._settings, self._credentials, self._env, self._on_call)
             client._api.set_markets(self._api.markets)
             client._raw = self._raw
+            client._clock_read_at = self._clock_read_at
+            client._set_clock(self._clock_offset)
             client._api.timeout = self._api.timeout
             self._channels.append(client)
         used = [self, *self._channels[: count - 1]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from gridbot.model.types import ExchangeOrder, Fill, Market, Order
+from gridbot.model.types import ExchangeOrder, Fill, Funding, Market, Order
 
 
 class Exchange(Protocol):
@@ -15,9 +15,11 @@ class Exchange(Protocol):
     Every call may raise `UnreachableError` (no clear answer) or `RejectedError` (refused). `name` says where
     prices come from: `live`, `synthetic` or `replay`. An order that was sent and that neither the open orders
     nor the history know after `settle_s` seconds was never accepted and never will be.
+    `price_is_firm`: `price()` is no single trade's price, and a run may end by one look at it.
     """
 
     name: str
+    price_is_firm: bool
     settle_s: float
     max_client_id: int
 
@@ -26,6 +28,12 @@ class Exchange(Protocol):
 
     def price(self) -> Decimal:
         """Return the current price."""
+
+    def mark_price(self) -> Decimal | None:
+        """Return the price that no single trade moves, mark or middle of the book; None without one."""
+
+    def funding(self, since: float) -> list[Funding] | None:
+        """Return the account's funding payments on this market from `since` on, None where unknown."""
 
     def place(self, order: Order) -> str:
         """Send `order` and return the exchange's id of it. After UnreachableError it may exist too."""

@@ -14,7 +14,7 @@ from decimal import Decimal
 from gridbot.exchanges.exchange import Exchange
 from gridbot.exchanges.price_sources import PriceSource
 from gridbot.model.errors import RejectedError
-from gridbot.model.types import ExchangeOrder, Fill, Market, Order, Side, ceil_to
+from gridbot.model.types import ExchangeOrder, Fill, Funding, Market, Order, Side, ceil_to
 
 MAKER_FEE = Decimal("0.0002")
 TAKER_FEE = Decimal("0.0005")
@@ -35,6 +35,8 @@ class PaperExchange:
         self, market: Callable[[], Market], source: PriceSource, clock: Callable[[], float] = time.time
     ) -> None:
         self.name = source.name
+        # A generated or recorded price is the market itself.
+        self.price_is_firm = source.name != "live"
         self._rules, self._source, self._clock = market, source, clock
         self._market: Market | None = None
         self._orders: dict[int, Order] = {}
@@ -58,6 +60,13 @@ class PaperExchange:
                     self._fill(order, order.price, MAKER_FEE, maker=True)
         assert self._price is not None
         return self._price
+
+    def mark_price(self) -> Decimal | None:
+        return None
+
+    def funding(self, since: float) -> list[Funding] | None:
+        del since
+        return []
 
     def place(self, order: Order) -> str:
         price = self._price if self._price is not None else self.price()

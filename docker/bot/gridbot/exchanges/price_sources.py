@@ -30,6 +30,8 @@ BUSY_S, CALM_S = 15.0, 7200.0
 # A new run begins with a burst of its own, so that its first trades come within seconds: 2 %.
 FIRST_BURST, FIRST_BURST_S = 0.004, 25.0
 
+QUANTITY_DIGITS = 8
+
 
 class EndOfDataError(Exception):
     """Report that a replay has no more rows."""
@@ -167,7 +169,9 @@ def assumed_market(settings: Settings) -> Market:
         exponents += [_exponent(settings.grid_lower), _exponent(settings.grid_upper)]
         step = (settings.grid_upper - settings.grid_lower) / (settings.grid_num - 1)
         exponents.append(step.adjusted() - 2)
-    lot = Decimal(1).scaleb(min(_exponent(settings.quantity), 0))
+    # A quantity that is the quotient of two others has no end; eight digits of it are enough.
+    quantity = settings.quantity
+    lot = Decimal(1).scaleb(min(max(_exponent(quantity), quantity.adjusted() - QUANTITY_DIGITS + 1), 0))
     return Market(
         symbol=settings.symbol,
         base=parts[0],

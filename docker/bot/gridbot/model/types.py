@@ -138,6 +138,15 @@ class ExchangeOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class Funding:
+    """Hold a funding payment in the quote currency, below 0 when it was paid and above when received."""
+
+    id: str
+    at: float
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Fill:
     """Hold an execution as the exchange reports it. `at` is the exchange's time, seconds since the epoch."""
 

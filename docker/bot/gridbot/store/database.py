@@ -11,6 +11,8 @@ from pathlib import Path
 
 from gridbot.model.errors import DatabaseError
 
+# Tables that were added later (facts, funding) are made where they are missing. An older bot does not look
+# at them and goes on with the file, so a rollback needs no older copy.
 SCHEMA_VERSION = 1
 LIVE = "state IN ('new', 'open')"
 SCHEMA = """
@@ -18,6 +20,10 @@ CREATE TABLE IF NOT EXISTS runs (
   id INTEGER PRIMARY KEY, started_at REAL NOT NULL, ended_at REAL, ended_why TEXT,
   identity TEXT NOT NULL, source TEXT NOT NULL, settings TEXT NOT NULL, ran_s REAL NOT NULL DEFAULT 0,
   paused INTEGER NOT NULL DEFAULT 0, closing TEXT, grid TEXT, ledger TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS facts (
+  run_id INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run_id, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS funding (
+  id TEXT PRIMARY KEY, run_id INTEGER NOT NULL, at REAL NOT NULL, amount TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cells (
   run_id INTEGER NOT NULL, generation INTEGER NOT NULL, cell INTEGER NOT NULL, qty TEXT NOT NULL,
   PRIMARY KEY (run_id, generation, cell)) WITHOUT ROWID;

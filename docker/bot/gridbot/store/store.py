@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gridbot.model.types import ZERO, Fill, Market, Order, OrderRequest, as_text
+from gridbot.model.types import ZERO, Fill, Funding, Market, Order, OrderRequest, as_text
 from gridbot.store.database import LIVE, open_for_writing, transaction
 from gridbot.store.ledger import Ledger, apply_fill, position_change
 from gridbot.store.order_reader import OrderReader
@@ -50,6 +50,7 @@ class Store(OrderReader):
         self.ledger = Ledger()
         self.generation = 0
         self.run_id = 0
+        self._funding: tuple[int, Decimal] | None = None
         self.run_began = 0.0
 
     def close(self) -> None:
@@ -119,6 +120,37 @@ class Store(OrderReader):
             "SELECT cell, qty FROM cells WHERE run_id = ? AND generation = ?", (self.run_id, self.generation)
         )
         return {row["cell"]: Decimal(row["qty"]) for row in rows}
+
+    def fact(self, name: str) -> str | None:
+        """Return what `set_fact` stored for this run."""
+        row = self._db.execute(
+            "SELECT value FROM facts WHERE run_id = ? AND name = ?", (self.run_id, name)
+        ).fetchone()
+        return None if row is None else str(row["value"])
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Store something that is known of this run."""
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (self.run_id, name, value))
+
+    # funding
+
+    def add_funding(self, payments: Iterable[Funding]) -> None:
+        """Store payments of this run, each once."""
+        rows = [(payment.id, self.run_id, payment.at, as_text(payment.amount)) for payment in payments]
+        self._db.executemany("INSERT OR IGNORE INTO funding VALUES (?, ?, ?, ?)", rows)
+        self._funding = None
+
+    @property
+    def funding(self) -> Decimal:
+        """Return the sum of the run's payments, below 0 when paid."""
+        if self._funding is None or self._funding[0] != self.run_id:
+            rows = self._db.execute("SELECT amount FROM funding WHERE run_id = ?", (self.run_id,))
+            self._funding = (self.run_id, sum((Decimal(row["amount"]) for row in rows), ZERO))
+        return self._funding[1]
+
+    def pnl(self, price: Decimal) -> Decimal:
+        """Return the run's profit at `price`, after fees and funding."""
+        return self.ledger.pnl(price) + self.funding
 
     # orders
 

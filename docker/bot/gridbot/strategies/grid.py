@@ -126,26 +126,39 @@ def plan(
 ) -> Plan:
     """Return what to cancel and place, given the cells' inventories, live orders, price and position.
 
+    An exit has its level before the entry of the next cell, which is cancelled for it.
+
     Worst case first: position plus every live and every new buy stays at or below max_position, the same for
     sells. So an order that makes room for another one is cancelled now, and the other one placed when it is
     gone.
     """
-    busy_cells = {order.cell for order in live}
     busy_slots = {order.slot for order in live}
+    by_cell: dict[int | None, list[Order]] = {}
+    for order in live:
+        by_cell.setdefault(order.cell, []).append(order)
+    cancel: list[Order] = []
     exits: list[OrderRequest] = []
     entries: list[tuple[Decimal, OrderRequest | Order]] = []
     for cell in range(len(grid.levels) - 1):
-        if cell in busy_cells:
-            continue
-        request = _request_for_cell(grid, market, cell, cells.get(cell, ZERO), price)
+        held = cells.get(cell, ZERO)
+        own = by_cell.get(cell)
+        if own:
+            outdated = _outdated(grid, market, cell, held, own, price)
+            if outdated is not None:
+                cancel.append(outdated)
+                continue
+            request = None if _exits(own) else _exit_of(grid, market, cell, held)
+        else:
+            request = _exit_of(grid, market, cell, held) or _entry_of(grid, cell, price)
         if request is None:
             continue
         if request.post_only:
             entries.append((abs(request.price - price), request))
         else:
             exits.append(request)
+            cancel += [order for order in live if order.slot == request.slot and order.post_only]
     for order in live:
-        if order.post_only:
+        if order.post_only and not any(order is other for other in cancel):
             entries.append((abs(order.price - price) * KEEP_BONUS, order))
 
     room = {
@@ -157,7 +170,6 @@ def plan(
         Side.SELL: grid.max_position + position - _open([o for o in live if not o.post_only], Side.SELL),
     }
     place: list[OrderRequest] = []
-    cancel: list[Order] = []
     exits.sort(key=lambda request: abs(request.price - price))
     entries.sort(key=lambda pair: pair[0])
     for item in [*exits, *(item for _, item in entries)]:
@@ -177,27 +189,61 @@ def plan(
     return Plan(tuple(cancel), tuple(place))
 
 
-def _request_for_cell(
-    grid: Grid, market: Market, cell: int, held: Decimal, price: Decimal
-) -> OrderRequest | None:
-    """Return the order that cell `cell` needs with inventory `held`.
+def _exit_of(grid: Grid, market: Market, cell: int, held: Decimal) -> OrderRequest | None:
+    """Return the order that sells (or buys back) what the cell holds, None while that is too little."""
+    if not held:
+        return None
+    qty, level = floor_to(abs(held), market.lot), cell + 1 if held > 0 else cell
+    if not market.is_tradable(qty, grid.levels[level]):
+        return None
+    side = Side.SELL if held > 0 else Side.BUY
+    return OrderRequest(slot_of(level), side, grid.levels[level], qty, cell)
 
-    It is the exit, the entry, or None while the price is too near to the entry.
+
+def _entry_of(grid: Grid, cell: int, price: Decimal) -> OrderRequest | None:
+    """Return the order that opens the cell, None while the price is too near to it."""
+    if not _is_beyond(grid, cell, price):
+        return None
+    if grid.is_long(cell):
+        return OrderRequest(slot_of(cell), Side.BUY, grid.levels[cell], grid.qty, cell, post_only=True)
+    return OrderRequest(slot_of(cell + 1), Side.SELL, grid.levels[cell + 1], grid.qty, cell, post_only=True)
+
+
+def _is_beyond(grid: Grid, cell: int, price: Decimal) -> bool:
+    """Tell whether the price is on the exit's side of the cell's middle."""
+    middle = (grid.levels[cell] + grid.levels[cell + 1]) / 2
+    return price >= middle if grid.is_long(cell) else price <= middle
+
+
+def _outdated(
+    grid: Grid, market: Market, cell: int, held: Decimal, own: Sequence[Order], price: Decimal
+) -> Order | None:
+    """Return the live order of the cell that a larger one has to replace, None when there is none.
+
+    An entry may be filled in parts, and its exit stands beside it from the first part on that is large enough
+    for the exchange. That exit grows when the entry is done, or when more than it has would be left without
+    an exit; with every part it would lose its place in the queue each time. An entry of which parts were
+    bought and sold again is renewed when nothing is held any more.
     """
-    low, high = grid.levels[cell], grid.levels[cell + 1]
-    long = grid.is_long(cell)
-    exit_qty = floor_to(abs(held), market.lot)
-    if held:
-        level = cell + 1 if held > 0 else cell
-        side = Side.SELL if held > 0 else Side.BUY
-        if market.is_tradable(exit_qty, grid.levels[level]):
-            return OrderRequest(slot_of(level), side, grid.levels[level], exit_qty, cell)
-    middle = (low + high) / 2
-    if long and price >= middle:
-        return OrderRequest(slot_of(cell), Side.BUY, low, grid.qty, cell, post_only=True)
-    if not long and price <= middle:
-        return OrderRequest(slot_of(cell + 1), Side.SELL, high, grid.qty, cell, post_only=True)
-    return None
+    entry = next((order for order in own if order.post_only), None)
+    wanted = _exit_of(grid, market, cell, held)
+    exits = _exits(own)
+    if exits:
+        order = exits[0]
+        if len(exits) > 1 or wanted is None or order.side is not wanted.side or order.price != wanted.price:
+            return None
+        more = wanted.qty - order.remaining
+        if more > 0 and (entry is None or more > order.remaining):
+            return order
+        return None
+    if entry is None or wanted is not None or not _is_beyond(grid, cell, price):
+        return None
+    sold = floor_to(grid.qty - entry.remaining - abs(held), market.lot)
+    return entry if entry.filled and market.is_tradable(sold, entry.price) else None
+
+
+def _exits(orders: Sequence[Order]) -> list[Order]:
+    return [order for order in orders if not order.post_only]
 
 
 def _open(orders: Sequence[Order], side: Side) -> Decimal:

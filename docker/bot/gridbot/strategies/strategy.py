@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from gridbot.config.settings import Settings
+from gridbot.config.settings import POSITION_ORDERS, Settings
 from gridbot.model.errors import ConfigError
-from gridbot.model.types import ZERO, Market, Order, as_text, floor_to
+from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, as_text, floor_to
+from gridbot.runtime.log import log
 from gridbot.store.store import Store
 from gridbot.strategies import grid, quotes, risk
 from gridbot.strategies.grid import Grid, Plan
 from gridbot.strategies.quotes import Quotes
 
-# A quoting run without --max-position holds at most this many orders' worth.
-DEFAULT_POSITION_ORDERS = 10
 # The moves of the range are counted over this long.
 MOVES_WINDOW_S = 86400.0
 
@@ -62,11 +61,16 @@ class GridStrategy:
             )
         if self._max_position < self._qty:
             raise ConfigError("--max-position: must be at least --quantity")
+        self._initial = floor_to(settings.initial_position, market.lot)
+        self._is_opening = False
         self._grid: Grid | None = None
         self._moves: list[float] = []
 
     def prepare(self, price: Decimal) -> str:
         stored = self._store.grid()
+        if stored is None and self._opening_order(price) is not None:
+            self._is_opening = True
+            return f"opening with {self._side} {as_text(self._initial)} {self._market.base} at the market"
         if stored is None or stored["of"] != self._fingerprint():
             return self._start(price, self._range)
         self._range = (Decimal(stored["lower"]), Decimal(stored["upper"]))
@@ -77,6 +81,12 @@ class GridStrategy:
         return f"resuming {self._describe_line()}"
 
     def plan(self, live: Sequence[Order], price: Decimal) -> Plan:
+        if self._is_opening:
+            order = self._opening_order(price)
+            if live or order is not None:
+                return Plan(place=() if live or order is None else (order,))
+            self._is_opening = False
+            log.info(self._start(price, self._range))
         assert self._grid is not None
         return grid.plan(
             self._grid, self._market, self._store.cells(), live, price, self._store.ledger.position
@@ -95,8 +105,9 @@ class GridStrategy:
             price, risk.moved_range(lower, upper, self._settings.grid_mode, price, self._market.tick)
         )
 
-    def describe(self) -> dict[str, Any]:
-        assert self._grid is not None
+    def describe(self) -> dict[str, Any] | None:
+        if self._grid is None:
+            return None
         return {
             "lower": str(self._range[0]),
             "upper": str(self._range[1]),
@@ -106,6 +117,18 @@ class GridStrategy:
             "quantity": as_text(self._qty),
             "max_position": as_text(self._max_position),
         }
+
+    @property
+    def _side(self) -> Side:
+        return Side.SELL if self._kind == "short" else Side.BUY
+
+    def _opening_order(self, price: Decimal) -> OrderRequest | None:
+        """Return the order for what the initial position still lacks, None when the grid can start."""
+        held = self._store.ledger.position * self._side.sign
+        qty = floor_to(self._initial - held, self._market.lot)
+        if held >= self._initial or not self._market.is_tradable(qty, price):
+            return None
+        return OrderRequest("initial", self._side, price, qty, market=True)
 
     def _start(self, price: Decimal, bounds: tuple[Decimal, Decimal]) -> str:
         self._range = bounds
@@ -178,7 +201,7 @@ class QuoteStrategy:
             spread=settings.spread,
             qty=qty,
             max_orders=settings.max_orders,
-            max_position=settings.max_position or qty * DEFAULT_POSITION_ORDERS,
+            max_position=settings.max_position or qty * POSITION_ORDERS,
             target=settings.target_position,
             threshold=settings.position_threshold,
             skew=settings.inventory_skew,

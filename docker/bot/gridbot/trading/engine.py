@@ -13,7 +13,7 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.condition import PAUSED, TRADING, Code, Condition
 from gridbot.model.errors import ExchangeError, RejectedError, UnauthorizedError
-from gridbot.model.types import Fill, Market, Order, OrderRequest, Side, as_text, floor_to
+from gridbot.model.types import ZERO, Fill, Market, Order, OrderRequest, Side, as_text, floor_to
 from gridbot.runtime.log import log
 from gridbot.runtime.shared_state import SharedState
 from gridbot.store import ledger
@@ -21,15 +21,17 @@ from gridbot.store.ledger import Ledger
 from gridbot.store.store import Run, Store
 from gridbot.strategies import risk
 from gridbot.strategies.strategy import Strategy
+from gridbot.trading.position_watch import PositionWatch
 from gridbot.trading.reconcile import Reconciler, Reconciliation
 from gridbot.trading.refusals import Refusals
+from gridbot.trading.second_look import SecondLook
 from gridbot.trading.status import MarketView, build_status
 
 SAMPLE_EVERY_S = 2.0
 SUMMARY_EVERY_S = 60.0
 # Pauses after the first, second, … rejection of an order in one slot.
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
-ACCOUNT_EVERY_S = 60.0
+FUNDING_EVERY_S = 600.0
 # A tick places orders for at most this long, so that a slow exchange doesn't keep it from looking at its
 # fills.
 ACT_FOR_S = 5.0
@@ -112,8 +114,11 @@ class Engine:
         self._prepared = False
         self._foreign: set[int] = set()
         self._outage_logged_at = 0.0
-        self._checked_at = 0.0
-        self.account_position: Decimal | None = None
+        self._watch = PositionWatch(settings, exchange, store, market.base)
+        self._second_look, self._range_look = SecondLook(exchange), SecondLook(exchange)
+        self._funding_read_at: float | None = None
+        is_funded = settings.live and settings.perp
+        self.funding: Decimal | None = (store.funding or None) if is_funded else ZERO
         self.unsettled = 0
 
     def tick(self) -> None:
@@ -148,6 +153,8 @@ class Engine:
 
     def condition(self) -> Condition:
         """Return what the bot is doing, as far as the exchange answers."""
+        if differs := self._watch.condition:
+            return differs
         if refused := self._refusals.condition():
             return refused
         if self._closing is not None:
@@ -167,6 +174,7 @@ class Engine:
             price=self.price,
             price_at=self.price_at,
             price_range=self.strategy.price_range(),
+            funding=self.funding,
         )
 
     def status(self, report: dict[str, Any]) -> dict[str, Any]:
@@ -178,7 +186,7 @@ class Engine:
             self.store.live_orders(),
             is_paused=self.paused,
             unsettled=self.unsettled,
-            account_position=self.account_position,
+            account_position=self._watch.account,
             grid=self.strategy.describe() if self.price is not None else None,
         )
 
@@ -190,25 +198,30 @@ class Engine:
             log.info("paused: cancelling orders" if requested else "resumed")
 
     def _check_account(self, now: float) -> None:
-        """Compare the account's position with this bot's trades. A difference is logged, and not traded."""
-        if not self.settings.live or now - self._checked_at < ACCOUNT_EVERY_S:
+        self._watch.look(now)
+        self._read_funding(now)
+
+    def _read_funding(self, now: float) -> None:
+        """Add the funding paid since the run began, where all of the account's position is this bot's."""
+        if not (self.settings.live and self.settings.perp):
             return
-        self._checked_at = now
-        account = self.exchange.position()
-        own = self.store.ledger.position
-        if account is not None and account != own and account != self.account_position:
-            log.warning(
-                "the account holds %s %s, this bot's trades make %s",
-                as_text(account),
-                self.market.base,
-                as_text(own),
-            )
-        self.account_position = account
+        if self._funding_read_at is not None and 0 <= now - self._funding_read_at < FUNDING_EVERY_S:
+            return
+        self._funding_read_at = now
+        try:
+            payments = None if self._watch.others else self.exchange.funding(self.run.started_at)
+        except ExchangeError as err:
+            log.info("funding payments are unknown: %s", err)
+            payments = None
+        if payments is not None:
+            self.store.add_funding(payments)
+        self.funding = None if payments is None else self.store.funding
 
     def _decide(self, price: Decimal, now: float) -> None:
         if self._closing is not None:
             return
-        condition, flatten = risk.pnl_limit_reached(self.settings, self.store.ledger.pnl(price)), True
+        flatten = True
+        condition = self._second_look.confirm(self._limit_reached, price, now)
         if condition is None and self.settings.duration and self._ran_s >= self.settings.duration:
             condition, flatten = _duration_over(self.settings.duration), False
         if condition is None:
@@ -219,23 +232,31 @@ class Engine:
             self._closing = _Closing(condition, flatten)
             self.store.set_run(closing=self._closing.dump())
 
+    def _limit_reached(self, price: Decimal) -> Condition | None:
+        return risk.pnl_limit_reached(self.settings, self.store.pnl(price))
+
     def _check_range(self, price: Decimal, now: float) -> tuple[Condition | None, bool]:
         """Move a range that the price left, or return how the run ends and whether its position closes."""
         bounds, settings = self.strategy.price_range(), self.settings
         self._left = risk.range_left(*bounds, Decimal(0), price) if bounds else None
         if bounds is None or not settings.boundary_check or self.paused:
             return None, False
-        left = risk.range_left(*bounds, settings.boundary_tolerance, price)
+        moves, may_move = settings.boundary_action == "adjust_range", self.strategy.can_move_range(now)
+        if moves and not may_move:
+            left = risk.range_left(*bounds, settings.boundary_tolerance, price)
+            if left is not None:
+                self._left = replace(left, params={**left.params, "moves_left": 0})
+            return None, False
+        left = self._range_look.confirm(
+            lambda seen: risk.range_left(*bounds, settings.boundary_tolerance, seen), price, now
+        )
         if left is None:
             return None, False
-        if settings.boundary_action != "adjust_range":
+        if not moves:
             return risk.bound_reached(left), settings.boundary_action == "emergency_close"
-        if self.strategy.can_move_range(now):
-            log.warning("%s: moving the range", left.reason)
-            log.info(self.strategy.move_range(price, now))
-            self._left = None
-        else:
-            self._left = replace(left, params={**left.params, "moves_left": 0})
+        log.warning("%s: moving the range", left.reason)
+        log.info(self.strategy.move_range(price, now))
+        self._left = None
         return None, False
 
     def _act(self, result: Reconciliation, price: Decimal, now: float) -> None:
@@ -256,6 +277,8 @@ class Engine:
         for order in cancel:
             if order.exchange_id is not None and not self._out_of_time(deadline):
                 self._cancel(order, now)
+        if self._watch.condition is not None:
+            place = ()
         if self.paused:
             self._refusals.clear()
         elif self._refusals.is_active:

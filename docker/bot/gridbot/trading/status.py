@@ -13,7 +13,7 @@ from typing import Any
 
 from gridbot.config.settings import Settings
 from gridbot.model.condition import Condition
-from gridbot.model.types import Market, Order, as_text
+from gridbot.model.types import ZERO, Market, Order, as_text
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 
@@ -29,6 +29,7 @@ class MarketView:
     price: Decimal | None = None
     price_at: float | None = None
     price_range: tuple[Decimal, Decimal] | None = None
+    funding: Decimal | None = None
 
 
 def build_report(
@@ -37,7 +38,8 @@ def build_report(
     """Return the report. With `is_known` false the store's ledger may not be this run's, and is left out."""
     ledger = store.ledger if is_known else None
     price, price_range = view.price, view.price_range
-    funding = funding_of(settings)
+    funding = view.funding if settings.live and settings.perp else ZERO
+    paid = funding or ZERO
     return {
         "contract": CONTRACT,
         "at": round(time.time(), 3),
@@ -55,20 +57,15 @@ def build_report(
         "position": ledger and as_text(ledger.position),
         "entry_price": as_text(round(ledger.average_price, 8)) if ledger and ledger.position else None,
         "open_orders": len(store.live_orders()),
-        "pnl": None if ledger is None or price is None else f"{ledger.pnl(price):.8f}",
+        "pnl": None if ledger is None or price is None else f"{ledger.pnl(price) + paid:.8f}",
         "realized": ledger and f"{ledger.realized:.8f}",
         "unrealized": None if ledger is None or price is None else f"{ledger.unrealized(price):.8f}",
         "fees": ledger and f"{ledger.fees:.8f}",
-        "funding": funding,
+        "funding": None if funding is None else as_text(funding),
         "trades": None if ledger is None else ledger.trades,
         "last_fill": store.last_fill_time() if ledger else None,
         "run_began": round(store.run_began, 3) if ledger and store.run_began else None,
     }
-
-
-def funding_of(settings: Settings) -> str | None:
-    """Return the funding of the run: none is paid on paper and on spot, and a live one is not known yet."""
-    return None if settings.live and settings.perp else "0"
 
 
 def build_status(

@@ -1,0 +1,84 @@
+"""The strategies on a real store: how a grid begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gridbot.config import args
+from gridbot.exchanges.price_sources import assumed_market
+from gridbot.model.types import Fill, Order
+from gridbot.store.ledger import Ledger
+from gridbot.store.store import Store
+from gridbot.strategies.strategy import GridStrategy
+from tests.bot.worlds import PERP
+
+D = Decimal
+LINE = (
+    "--exchange backpack --symbol SOL_USDC_PERP --strategy perp_grid --grid-lower 100 --grid-upper 140"
+    " --grid-num 5"
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "bot.db", durable=False)
+    made.begin_run("backpack SOL_USDC_PERP perp paper", "synthetic", {}, Ledger())
+    yield made
+    made.close()
+
+
+def strategy(store: Store, more: str) -> GridStrategy:
+    return GridStrategy(args.parse(f"{LINE} {more}".split(), {}), PERP, store)
+
+
+def fill(store: Store, order: Order, qty: str, price: str) -> None:
+    trade = f"t{store.ledger.trades}"
+    stored = Fill(
+        trade, f"x{order.client_id}", order.client_id, order.side, D(price), D(qty), D(0), "USDC", 1.0
+    )
+    assert store.add_trade(stored, order, PERP)
+
+
+@pytest.mark.parametrize(
+    ("kind", "opening", "cells", "exits"),
+    [
+        ("long", "buy", {2: D(1), 3: D(1)}, ["L3 sell 1 @ 130", "L4 sell 1 @ 140"]),
+        ("short", "sell", {1: D(-1), 0: D(-1)}, ["L1 buy 1 @ 110", "L0 buy 1 @ 100"]),
+    ],
+)
+def test_a_grid_begins_with_its_initial_position(
+    store: Store, kind: str, opening: str, cells: dict[int, Decimal], exits: list[str]
+) -> None:
+    more = f"--quantity 1 --grid-type {kind} --initial-position 2"
+    first = strategy(store, more)
+    assert first.prepare(D(120)) == f"opening with {opening} 2 SOL at the market"
+    [want] = first.plan((), D(120)).place
+    assert (want.side, want.qty, want.market, want.cell) == (opening, D(2), True, None)
+    order = store.new_order(want, 0.0)
+    assert first.plan((order,), D(120)).place == (), "it waits while the outcome is unknown"
+    fill(store, order, "1.5", "120")
+    store.close_order(order.client_id, "canceled")
+    # A restart in the middle goes on with what is missing.
+    second = strategy(store, more)
+    second.prepare(D(120))
+    [rest] = second.plan((), D(120)).place
+    assert rest.qty == D("0.5")
+    order = store.new_order(rest, 0.0)
+    fill(store, order, "0.5", "120")
+    store.close_order(order.client_id, "filled")
+    placed = second.plan((), D(120)).place
+    assert store.cells() == cells
+    assert [f"{w.slot} {w.side} {w.qty} @ {w.price}" for w in placed][:2] == exits
+    # It is an opening, not a floor: what was sold since is not bought again at the market.
+    third = strategy(store, more)
+    assert third.prepare(D(120)).startswith("resuming")
+
+
+def test_an_endless_quotient_makes_no_endless_lot() -> None:
+    settings = args.parse(f"{LINE} --grid-num 4 --max-position 1".split(), {})
+    assert assumed_market(settings).lot == D("1e-8")
+    assert assumed_market(args.parse(f"{LINE} --quantity 0.123".split(), {})).lot == D("0.001")
