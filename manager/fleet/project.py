@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from manager.config import bot_environment, cache
 from manager.config.fleet import Fleet
 from manager.config.loaded import LoadedConfigs, is_config
 from manager.config.spec import InstanceSpec
-from manager.config.variables import merge_environment, read_dotenv
+from manager.config.variables import merge_environment, read_dotenv, values_with_comments
 from manager.engine import containers, labels
 from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet import halt_mark, host, state_file
@@ -43,10 +43,11 @@ class Project(NamedTuple):
             raise ConfigError(self.problems)
 
     def warnings_of(self, named: Sequence[str] | None) -> tuple[Problem, ...]:
-        """Return the warnings about these instances' configs; all for the whole fleet, None."""
+        """Return the warnings about these instances' configs and .env; all for the whole fleet, None."""
         if named is None:
             return self.warnings
         files = {self.specs[instance].config_file for instance in named if instance in self.specs}
+        files.add(".env")
         return tuple(warning for warning in self.warnings if warning.concerns(files))
 
     def select(self, ids: Sequence[str], files: Sequence[str]) -> list[str] | None:
@@ -136,8 +137,24 @@ def read(project_dir: Path) -> Project:
         variables=variables,
         specs=specs,
         problems=tuple(problems),
-        warnings=(*loaded.warnings, *bot_environment.unset_variable_warnings(specs.values(), variables)),
+        warnings=(
+            *_comment_warnings(fleet),
+            *loaded.warnings,
+            *bot_environment.unset_variable_warnings(specs.values(), variables),
+        ),
     )
+
+
+def _comment_warnings(fleet: Fleet) -> Iterator[Problem]:
+    """Yield a warning for each value of .env that a bot receives together with its comment."""
+    for number, name in values_with_comments(fleet.dotenv_file):
+        yield Problem.at(
+            ".env",
+            str(Text("line {number}", number=number)),
+            "the value of {name} includes “#” and what follows; put a comment on a line of its own, or the "
+            "whole value in quotes",
+            name=name,
+        )
 
 
 def by_containers(
