@@ -184,9 +184,9 @@ def _plan(
     snapshot = session.observe()
     if change.needs_sound_configs:
         snapshot.require_ours()
-        for warning in snapshot.project.warnings:
-            on_event(Warned(warning))
         named = change.selection.named(snapshot.project)
+        for warning in snapshot.project.warnings_of(named):
+            on_event(Warned(warning))
         preflight.require_sound(snapshot, named)
     else:
         named = change.selection.named(snapshot.project)
