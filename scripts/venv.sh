@@ -63,9 +63,10 @@ make_venv() {
   die "cannot make $PWD/$VENV, see above"
 }
 
-# pip writes the project's path into a file that Python reads in the encoding of the locale, and dies of where that is plain C.
-# Relative to the file, the path is without any letter of the folders above.
+# setuptools writes the project's path into a file that Python reads, both in the encoding of the locale; in plain C both die of
+# a letter beyond ASCII. Relative to the file, the path is without any letter of the folders above.
 install_editable() {
+  local -x LC_ALL=C.UTF-8
   "$VENV/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
   "$VENV/bin/python" - "$VENV" <<'PYTHON'
 import os, pathlib, sys

@@ -29,6 +29,7 @@ def carry_out(session: Session, change: Change, args: Namespace) -> int:
         force=getattr(args, "force", False),
         new_id=args.instance_id if args.config else None,
         healthy_within=args.wait_timeout if getattr(args, "wait", False) else None,
+        given_at=session.given_at,
     )
 
 
@@ -41,6 +42,7 @@ def run(
     force: bool = False,
     new_id: str | None = None,
     healthy_within: float | None = None,
+    given_at: float | None = None,
 ) -> int:
     """Run the change and print its result (ops/apply.py has the options). Returns the exit code."""
     with report.Reporter(as_json=as_json) as reporter:
@@ -52,6 +54,7 @@ def run(
             force=force,
             new_id=new_id,
             healthy_within=healthy_within,
+            given_at=given_at,
         )
     return report.say_result(result, as_json=as_json, with_problems=not change.needs_sound_configs)
 

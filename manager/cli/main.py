@@ -18,6 +18,7 @@ from manager.cli import parsers
 from manager.cli.command_table import COMMANDS
 from manager.errors import BUG, OK, USAGE, ManagerError
 from manager.i18n import Text, _
+from manager.util import process
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
@@ -42,7 +43,7 @@ def entry_point() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    code = main(sys.argv[1:])
+    code = main(sys.argv[1:], process.started_at())
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -58,8 +59,11 @@ def _open_standard_streams() -> None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - until the process ends
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run one command. Returns its exit code; only argparse exits itself, on --help."""
+def main(argv: Sequence[str], given_at: float | None = None) -> int:
+    """Run one command. Returns its exit code; only argparse exits itself, on --help.
+
+    `given_at`: when the user gave it, in Unix time; now if not given.
+    """
     i18n.use(_language_asked(argv) or i18n.language_from(os.environ))
     if argv[:1] == [COMPLETE]:
         from manager.cli import completion
@@ -73,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
     args = parsers.parser(_command_asked(words)).parse_args(words)
     if args.lang:
         i18n.use(args.lang)
-    return guarded(lambda: _run(args))
+    return guarded(lambda: _run(args, given_at))
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -113,12 +117,12 @@ def _command_asked(words: Sequence[str]) -> str | None:
     return words[0] if words and words[0] in COMMANDS else None
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace, given_at: float | None) -> int:
     from manager.fleet.session import Session
 
     module, _dot, function = COMMANDS[args.command].function.partition(".")
     _apply_instance_id(args)
-    session = Session(Path(args.project_dir) if args.project_dir else None)
+    session = Session(Path(args.project_dir) if args.project_dir else None, given_at)
     try:
         return int(
             getattr(importlib.import_module(f"manager.cli.commands.{module}"), function)(session, args)

@@ -128,6 +128,25 @@ def _shared_accounts(
         seen.append((spec, credentials))
 
 
+def accounts(
+    specs: Iterable[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]
+) -> list[tuple[str, ...]]:
+    """Return the live instances by account: those on one exchange whose credentials are the same."""
+    for_all = select_variables(fleet.variables, variables)
+    groups: list[tuple[str, frozenset[str], list[str]]] = []
+    for spec in specs:
+        if spec.mode != "live":
+            continue
+        credentials = frozenset(_credentials(spec, env_file_values(spec, for_all, variables), variables))
+        for exchange, theirs, members in groups:
+            if exchange == spec.exchange.lower() and _is_same_account(credentials, theirs):
+                members.append(spec.id)
+                break
+        else:
+            groups.append((spec.exchange.lower(), credentials, [spec.id]))
+    return [tuple(members) for _exchange, _credentials, members in groups]
+
+
 class LiveContainer(NamedTuple):
     """A container that trades live now. `values`: its env file's; None where it cannot be read."""
 

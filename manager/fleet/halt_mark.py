@@ -42,13 +42,19 @@ class HaltMark(NamedTuple):
     """Hold one mark. `identity` differs for every mark made. `did_run`: whether its bot ran then, None if
     unknown.
 
-    `of_all`: the identity of the fleet's mark, if that one applies to the instance too.
+    `of_all`: the identity of the fleet's mark, if that one applies to the instance too. `at`: when it was
+    made, in Unix time; 0 if unknown.
     """
 
     identity: str
     by: By = "halt"
     did_run: bool | None = None
     of_all: str = ""
+    at: float = 0.0
+
+    def is_newer_than(self, moment: float) -> bool:
+        """Return whether it was made after a moment that has passed."""
+        return moment < self.at <= time.time()
 
 
 def find(fleet: Fleet, instance: str) -> HaltMark | None:
@@ -256,11 +262,12 @@ def _read(path: Path) -> HaltMark | None:
     except OSError:  # the folder is out of our sight: so would be the mark, and the supervisor still sees it
         return None
     content = _json(path) if stat.S_ISREG(status.st_mode) else {}
-    nonce, by, did_run = content.get("nonce"), content.get("by"), content.get("ran")
+    nonce, by, did_run, at = (content.get(key) for key in ("nonce", "by", "ran", "at"))
     return HaltMark(
         nonce if isinstance(nonce, str) and nonce else f"{status.st_ino}.{status.st_mtime_ns}",
         by if by in ("stop", "down") else "halt",
         did_run if isinstance(did_run, bool) else None,
+        at=at if isinstance(at, float) else 0.0,
     )
 
 

@@ -5,6 +5,7 @@ Knows no command line, prints nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +28,10 @@ class Session:
     `chosen_dir`: the requested project folder; None for the nearest one at or above the current folder.
     """
 
-    def __init__(self, chosen_dir: Path | None = None) -> None:
+    def __init__(self, chosen_dir: Path | None = None, given_at: float | None = None) -> None:
+        """`given_at`: when the user gave the command, in Unix time; now if not given."""
         self.chosen_dir = chosen_dir
+        self.given_at = time.time() if given_at is None else given_at
         self._engine: Engine | None = None
         self._project: Project | None = None
 

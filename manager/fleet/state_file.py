@@ -122,8 +122,23 @@ class FleetState(NamedTuple):
         }
         return self._replace(instances={**self.instances, **new})
 
+    def removed_since(self, before: FleetState, moment: float) -> frozenset[str]:
+        """Return the instances that `manager down` has removed since the earlier state was read, or since a
+        moment that has passed.
+        """
+        now = time.time()
+        return frozenset(
+            instance
+            for instance, state in self.instances.items()
+            if (at := state.taken_down_at) is not None
+            and (at != before.of(instance).taken_down_at or moment < at <= now)
+        )
+
     def with_removed(self, instances: Iterable[str], now: float) -> FleetState:
-        """Return the state after `manager down` of these instances, so that nobody is alerted."""
+        """Return the state after `manager down` of these instances.
+
+        Nobody is alerted, and no command that was given earlier starts them.
+        """
         changed = {instance: self.of(instance)._replace(taken_down_at=now) for instance in instances}
         return self._replace(instances={**self.instances, **changed})
 

@@ -38,6 +38,10 @@ STALE_MARGIN_S = 5.0
 """A probe may take its whole time-out before the supervisor writes again."""
 
 
+NEWER_KEYS = ("anchor_pid", "cancel", "condition")
+"""Each was added to the file together with a feature, and is null while unused: without the key, its
+supervisor does not have the feature.
+"""
 MAX_PARAMS = 16
 MAX_PARAM = 200
 """Characters of a condition's parameter."""
@@ -120,6 +124,8 @@ class SupervisorState(NamedTuple):
     health_condition: Condition | None = None
     """Why a degraded bot cannot trade now."""
     cancel: Cancel | None = None
+    lacks: frozenset[str] = frozenset()
+    """Those of `NEWER_KEYS` that are not in the file: its supervisor is of an earlier version."""
 
     @property
     def message(self) -> Text | None:
@@ -310,6 +316,7 @@ def _decoded(raw: Any) -> SupervisorState:
         health_checked_at=_number(health["checked_at"]) if health.get("checked_at") else None,
         health_condition=condition(health.get("condition")),
         cancel=_cancel(raw.get("cancel")),
+        lacks=frozenset(key for key in NEWER_KEYS if key not in raw and key not in health),
     )
 
 

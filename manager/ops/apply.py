@@ -46,19 +46,24 @@ def apply(
     force: bool = False,
     new_id: str | None = None,
     healthy_within: float | None = None,
+    given_at: float | None = None,
 ) -> Result:
     """Carry out the change under the fleet's lock. Raises ManagerError if it cannot be started.
 
     A `stop` or `down` proceeds although another manager holds the lock: with `force` at once, otherwise after
     `lock_wait` seconds. `new_id`: the id to assign to the instance of the one selected config file.
-    `healthy_within`: wait up to this many seconds until everything that should run is healthy.
+    `healthy_within`: wait up to this many seconds until everything that should run is healthy. `given_at`:
+    when the user gave the command, in Unix time; whatever was stopped later stays stopped.
     """
+    given_at = time.time() if given_at is None else given_at
     is_stop = not change.needs_sound_configs
     project = session.project_to_halt() if is_stop else session.project()
     fleet = project.fleet
-    marks = halt_mark.find_all(
-        fleet, project.specs
-    )  # as they are when the command is given, before it waits for anybody
+    marks = {  # as they were when the command was given, before it waits for anybody
+        instance: mark
+        for instance, mark in halt_mark.find_all(fleet, project.specs).items()
+        if not mark.is_newer_than(given_at)
+    }
     wait_s = 0.0 if force else lock_wait
     with lock.held(fleet.lock_file, change.command, wait_s, force=force or is_stop) as held:
         held.wait_for_engine()
@@ -72,7 +77,8 @@ def apply(
         unsaved = desired_state.save_wish(
             change, fleet, desired_state.state_change(change, snapshot, actions, named)
         )
-        outcomes = _carry_out(session, change, snapshot, actions, held, on_event)
+        removed = snapshot.project.fleet_state.removed_since(project.fleet_state, given_at)
+        outcomes = _carry_out(session, change, snapshot, actions, held, on_event, removed)
         if starts is not None:
             more, unfinished = _until_nothing_starts(session, change, named, starts, held, on_event)
             outcomes, unsaved = outcomes + more, unsaved or unfinished
@@ -249,7 +255,9 @@ def _carry_out(
     actions: list[Action],
     held: lock.Held,
     on_event: OnEvent,
+    removed: frozenset[str] = frozenset(),
 ) -> list[Outcome[Action]]:
+    """Run the actions. `removed`: instances that `down` has removed since this command was given."""
     todo = plan.effective(actions)
     for action in actions:
         if action.kind == "leave":
@@ -270,7 +278,7 @@ def _carry_out(
     todo = [action for action in todo if action.instance not in in_use]
     if not todo:
         return refused
-    context = prepare.gather(session, snapshot, todo, held)
+    context = prepare.gather(session, snapshot, todo, held, removed=removed)
     on_event(ActionsStarted(todo))
     try:
         outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 UID_VARIABLE, GID_VARIABLE = "BOTFLEET_UID", "BOTFLEET_GID"
 PLACE_VARIABLE = "COMPOSE_FILE"
+UNKNOWN_TO_COMPOSE = frozenset(":'\r\n")
+EXPANDED_BY_COMPOSE = frozenset('$\\"#`')
+"""Characters that mean something in a value of .env without quotes."""
 
 
 class BotUser(NamedTuple):
@@ -70,23 +73,39 @@ def save_compose_path(fleet: Fleet) -> None:
     It is updated after a move. A user's own value, which names other files, is kept.
     """
     wanted, path = str(fleet.compose_file), fleet.dotenv_file
+    text = _compose_value(wanted)
+    if text is None:
+        return
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     except (OSError, UnicodeDecodeError):  # said where its content is needed
         return
     numbers = [number for number, line in enumerate(lines) if line.startswith(f"{PLACE_VARIABLE}=")]
     if not numbers:
-        _append(fleet, {PLACE_VARIABLE: wanted})
+        _append(fleet, {PLACE_VARIABLE: text})
         return
-    value = lines[numbers[-1]].partition("=")[2].strip("'\"")
-    if value == wanted or Path(value).name != fleet.compose_file.name or ":" in value:
+    written = lines[numbers[-1]].partition("=")[2]
+    value = written.strip("'\"")
+    if (
+        (value == wanted and text in (wanted, written))
+        or Path(value).name != fleet.compose_file.name
+        or ":" in value
+    ):
         return
     with writing_to(path):
         link = path.resolve()
         status = link.stat()
-        lines[numbers[-1]] = f"{PLACE_VARIABLE}={wanted}"
+        lines[numbers[-1]] = f"{PLACE_VARIABLE}={text}"
         owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
         atomic_file.replace_bytes(link, ("\n".join(lines) + "\n").encode(), status.st_mode & 0o777, owner)
+
+
+def _compose_value(path: str) -> str | None:
+    """Return a path as Compose reads it from .env; None if it cannot: `:` separates paths there."""
+    is_utf8 = path.encode(errors="replace").decode() == path
+    if not is_utf8 or UNKNOWN_TO_COMPOSE & set(path):
+        return None
+    return f"'{path}'" if EXPANDED_BY_COMPOSE & set(path) else path
 
 
 def _append(fleet: Fleet, lines: Mapping[str, str]) -> None:

@@ -65,7 +65,7 @@ def state_change(
             after = after.with_wish(_unmarked(fleet, up), "run")
         if change.command == "down":
             gone = [action.instance for action in actions if action.kind == "remove"]
-            after = after.with_removed(gone, time.time())
+            after = after.with_removed({*asked, *gone}, time.time())
         after = after.with_registered(starting, formatting.iso(time.time()))
         return after.with_ports(open_ports)
 

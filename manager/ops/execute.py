@@ -49,6 +49,8 @@ class ExecutionContext(NamedTuple):
     """The records that `rollback` restores."""
     await_network: Callable[[], None] = lambda: None
     """Wait for the fleet's network: containers can be created before it exists, but not started."""
+    removed: frozenset[str] = frozenset()
+    """Instances that `down` has removed since this command was given: it does not start them any more."""
 
 
 def run(
@@ -63,14 +65,11 @@ def run(
     interrupted, called_off = Event(), context.called_off
     context = context._replace(called_off=lambda: INTERRUPTED if interrupted.is_set() else called_off())
     with note_interrupts(interrupted.set):
-        return _run(list(actions), context, on_done, interrupted)
+        return _run(list(actions), context, on_done)
 
 
 def _run(
-    todo: list[Action],
-    context: ExecutionContext,
-    on_done: Callable[[Outcome[Action]], object],
-    interrupted: Event,
+    todo: list[Action], context: ExecutionContext, on_done: Callable[[Outcome[Action]], object]
 ) -> list[Outcome[Action]]:
     outcomes = []
     first = TaskGroup(
@@ -81,32 +80,29 @@ def _run(
         ],
         MOST_CALLS,
     )
-    removed = {outcome.action.instance: outcome for outcome in _outcomes(first, interrupted)}
+    removed = {outcome.action.instance: outcome for outcome in _outcomes(first)}
     tasks = TaskGroup(
         [partial(_timed, action, context, removed.get(action.instance)) for action in todo], MOST_CALLS
     )
     output_error: ManagerError | None = None
-    for outcome in _outcomes(tasks, interrupted):
+    for outcome in _outcomes(tasks):
         outcomes.append(outcome)
         try:
             if output_error is None:
                 on_done(outcome)
-        # output to a full disk must not leave a bot stopped in the middle of its restart
-        except ManagerError as error:
+        except ManagerError as error:  # a full disk must not leave a bot stopped in the middle of its restart
             output_error = error
     if output_error is not None:
         raise output_error
     return outcomes
 
 
-def _outcomes(tasks: TaskGroup[Outcome[Action]], interrupted: Event) -> Iterator[Outcome[Action]]:
-    """Yield outcomes as they arrive. Ctrl-C is recorded and a bug raised at the end, so that none is lost."""
+def _outcomes(tasks: TaskGroup[Outcome[Action]]) -> Iterator[Outcome[Action]]:
+    """Yield outcomes as they arrive. A bug is raised at the end, so that none is lost."""
     bug: Exception | None = None
     while tasks.pending:
         try:
             outcome = tasks.result()
-        except KeyboardInterrupt:
-            interrupted.set()
         except Exception as error:  # noqa: BLE001 - raised below
             bug = error
         else:
@@ -282,6 +278,8 @@ def _engine_start(instance: str, container_id: str, context: ExecutionContext) -
 def _require_not_called_off(instance: str, context: ExecutionContext) -> None:
     if why := context.called_off():
         raise ManagerError("{id} is not started: {why}", id=instance, why=why)
+    if instance in context.removed:
+        raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF["down"]))
     if halt := halt_mark.find(context.fleet, instance):
         raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[halt.by]))
 

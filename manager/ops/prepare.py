@@ -28,10 +28,12 @@ def gather(
     todo: Collection[Action],
     held: lock.Held,
     steps: upgrade_records.Steps = upgrade_records.NONE,
+    removed: frozenset[str] = frozenset(),
 ) -> execute.ExecutionContext:
     """Return everything that these actions need, in a few engine calls for any number. Raises ManagerError.
 
-    `steps`: the records that the `rollback` actions restore.
+    `steps`: the records that the `rollback` actions restore. `removed`: instances that `down` has removed
+    since the command was given.
     """
     project, engine = snapshot.project, session.engine()
     fleet = project.fleet
@@ -87,6 +89,7 @@ def gather(
         place,
         called_off,
         steps,
+        removed=removed,
     )
     return context._replace(await_network=network.result) if network else context
 

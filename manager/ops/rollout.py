@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from manager.errors import FAILED, OK, TIMED_OUT, ConfigError, ManagerError, worst_exit_code
-from manager.fleet import event_spool, instances_json_refresh, lock, upgrade_records
+from manager.errors import FAILED, OK, TIMED_OUT, ConfigError, ManagerError, TimedOut, worst_exit_code
+from manager.fleet import doing, event_spool, instances_json_refresh, lock, upgrade_records
+from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection, require_known
 from manager.fleet.session import Session
@@ -115,7 +116,15 @@ class Ready(NamedTuple):
     instance: str
 
 
-RolloutEvent = Event | BatchStarted | Stopping | HealthyAfter | Ready
+class WaitsFor(NamedTuple):
+    """An upgraded instance runs, but cannot trade. `most`: seconds for which this is waited out."""
+
+    instance: str
+    why: Text
+    most: float
+
+
+RolloutEvent = Event | BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor
 OnRolloutEvent = Callable[[RolloutEvent], object]
 
 
@@ -326,11 +335,38 @@ class _Rollout:
             watched[instance] = after = before.next(view, now, self._request.ready, deadline)
             if before.healthy_since is None and after.healthy_since is not None:
                 self._on_event(HealthyAfter(instance, now - began))
+            if before.degraded_since is None and after.degraded_since is not None:
+                self._on_event(WaitsFor(instance, _why_degraded(view), rollout_plan.DEGRADED_MOST_S))
+        self._leave_unproven([instance for instance, each in watched.items() if each.result == "unproven"])
         self._done([instance for instance, state in watched.items() if state.result == "ready"])
         faults: dict[str, ManagerError | Text] = {
             instance: state.result for instance, state in watched.items() if isinstance(state.result, Text)
         }
         return faults, {instance: state for instance, state in watched.items() if state.result is None}
+
+    def _leave_unproven(self, unproven: Sequence[str]) -> None:
+        """Stop the roll-out after instances that stay upgraded, though nobody knows whether they can
+        trade.
+        """
+        for instance in unproven:
+            why = Text(
+                "it has not been able to trade for {minutes} min ({why}), so that nothing is proved; it"
+                " stays upgraded:"
+                " `manager upgrade` goes on with the others, `manager rollback {id}` goes back",
+                minutes=round(rollout_plan.DEGRADED_MOST_S / 60),
+                why=_why_degraded(self._snapshot.views[instance]),
+                id=instance,
+            )
+            self._stop(
+                Text(
+                    "{id} cannot trade: {what}",
+                    id=instance,
+                    what=_why_degraded(self._snapshot.views[instance]),
+                )
+            )
+            self._note("upgrade", instance, why, TimedOut("{why}", why=why))
+        if unproven:
+            self._save({instance: self.records[instance]._replace(phase="done") for instance in unproven})
 
     def _done(self, ready: Sequence[str]) -> None:
         if not ready:
@@ -390,3 +426,8 @@ class _Rollout:
 
     def _stop(self, why: ManagerError | Text) -> None:
         self._stopped = self._stopped or why
+
+
+def _why_degraded(view: Instance) -> Text:
+    """Return what keeps a degraded bot from trading."""
+    return doing.activity(view).message(time.time()) or Text("cause unknown")

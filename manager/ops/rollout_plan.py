@@ -20,6 +20,12 @@ BATCHES = 10
 GIVEN_UP = frozenset({"restarting", "failed", "completed", "stopped", "missing", "orphan"})
 """States in which a bot that was just upgraded has ended, temporarily or permanently."""
 
+DEGRADED_MOST_S = 1800.0
+"""Longer than most maintenances.
+
+A roll-out holds the fleet's lock, and nothing else can be changed meanwhile.
+"""
+
 INTERRUPTED = Text("its upgrade was interrupted")
 CAUSES: Mapping[Drift, Text] = {
     "config": Text("config changed"),
@@ -167,13 +173,18 @@ class Watched(NamedTuple):
     """Track one instance until it is ready. Times are monotonic seconds."""
 
     healthy_since: float | None = None
-    result: Literal["ready"] | Text | None = None
-    """Ready, or why it will not be; None while undecided."""
+    result: Literal["ready", "unproven"] | Text | None = None
+    """Ready, or why it will not be; None while undecided.
+
+    Unproven: it was degraded for as long as is waited.
+    """
+    degraded_since: float | None = None
 
     def next(self, view: Instance, now: float, ready: float, deadline: float) -> Watched:
         """Return the state after another snapshot: ready after `ready` seconds of health without a restart.
 
-        A bot that cannot trade, for instance while its exchange is down, is neither ready nor failed.
+        A bot that cannot trade, for instance while its exchange is down, is neither ready nor failed. Such
+        times are waited out up to `DEGRADED_MOST_S`, counted from the first one.
         """
         state, supervisor = view.status.state, view.supervisor
         is_its = (
@@ -190,14 +201,20 @@ class Watched(NamedTuple):
             and is_its
             and supervisor.health_condition is not None
         ):
-            return Watched()  # it cannot trade now, nor could the old one: this proves nothing
+            began = self.degraded_since or now
+            if now - began >= DEGRADED_MOST_S:
+                return Watched(result="unproven", degraded_since=began)
+            # it cannot trade now, nor could the old one: this proves nothing
+            return Watched(degraded_since=began)
         since = (self.healthy_since or now) if state == "running" else None
         if since is not None and now - since >= ready:
-            return Watched(since, "ready")
+            return self._replace(healthy_since=since, result="ready")
         if now > deadline and since is None:
             why = display.cause(view) or Text(state)
-            return Watched(None, Text("it was not healthy in time ({why})", why=why))
-        return Watched(since)
+            return self._replace(
+                healthy_since=None, result=Text("it was not healthy in time ({why})", why=why)
+            )
+        return self._replace(healthy_since=since)
 
 
 def rollbacks(

@@ -27,13 +27,14 @@ class Fate:
     """How an instance's bots behave. Their next start looks at it.
 
     `state`: what it comes to, `healthy_after` seconds; `stops_in`: seconds from SIGTERM to its end;
-    `open_orders_left`: what it reports then.
+    `open_orders_left`: what it reports then. `away_for`: seconds in which its exchange is away.
     """
 
     state: str = "running"
     healthy_after: float = 0.0
     stops_in: float = 0.0
     open_orders_left: int | None = None
+    away_for: float = 0.0
 
 
 class Bots:
@@ -108,6 +109,9 @@ class Supervisor:
                 code = 0 if record.state == "completed" else 1
                 record.why, record.bot_pid = f"exit code {code}", None
                 record.last_exit = self._exit(code, killed=False)
+        is_away = self.clock.time() < self._started_at + self.fate.away_for
+        params: dict[str, object] = {"cause": "maintenance"}
+        record.condition = {"code": "exchange_away", "params": params} if is_away else None
         self._save()
 
     def stop(self, container: FakeContainer, timeout: int) -> int:

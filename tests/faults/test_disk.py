@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import bots
+from tests.faults import bots, other_user
 from tests.faults.conftest import Note, new_project
 from tests.faults.engines import needs_root
 from tests.fleet import Project
@@ -222,20 +222,10 @@ def test_a_folder_of_somebody_else(tmp_path: Path, fault_image: str, note: Note)
 
 
 def as_user(project: Project, uid: int, *args: str) -> subprocess.CompletedProcess[str]:
-    """The manager as another user, who may talk to the engine."""
+    """Run the manager as another user, who may talk to the engine."""
     group = Path("/var/run/docker.sock").stat().st_gid
-    for folder in project.folder.parents:  # pytest's folders are root's alone
-        if str(folder).startswith("/tmp/"):
-            folder.chmod(folder.stat().st_mode | 0o011)
-    return subprocess.run(
-        ["setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={group}", *project.command(*args)],
-        cwd=project.folder,
-        env={**os.environ, **project.environ, "HOME": str(project.folder)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environ = {**os.environ, **project.environ, "HOME": str(project.folder)}
+    return other_user.run(uid, [group], project.command(*args), project.folder, environ)
 
 
 @pytest.mark.skipif(LIBFAKETIME is None, reason="needs the package faketime")

@@ -57,7 +57,7 @@ def test_only_what_the_engines_death_left_down_is_put_back(
             until_said(receiver, "the Docker Engine is back after")
             bots.until(fleet, "running", "one", "two")
             assert fleet.states() == as_wished
-            assert not receiver.said("one is stopped")
+            assert not receiver.said("one was stopped")
             assert not receiver.said("has no container")
             assert watch.process.poll() is None
         assert set(seen.most.values()) == {1}

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +31,8 @@ pytestmark = pytest.mark.engine
 INSTANCES = ("a", "b", "c")
 SETTLE_S = 4.0
 """A bot that was started against a halt ran 0.1 to 3.5 s after its end."""
-ROUNDS, LONG_ROUNDS = 6, 200
+ROUNDS, LONG_ROUNDS = 2, 200
+COMMANDS = (("halt",), ("stop",), ("stop", "--force"), ("down",), ("down", "--force"))
 
 
 class Desk(NamedTuple):
@@ -115,6 +116,15 @@ KINDS: tuple[Callable[[Desk], list[subprocess.Popen[bytes]]], ...] = (
 )
 
 
+ASKED_BEFORE = tuple(kind for kind in dict.fromkeys(KINDS) if kind is not retry_loops)
+"""A loop that tries `up` again gives a new command, and `down` keeps nobody from that."""
+
+
+def kinds_of(command: tuple[str, ...]) -> Sequence[Callable[[Desk], list[subprocess.Popen[bytes]]]]:
+    """Return who starts meanwhile."""
+    return ASKED_BEFORE if command[0] == "down" else KINDS
+
+
 class Round(NamedTuple):
     """What one round came to: who ran after the halt had ended, and what the next `up` started."""
 
@@ -134,7 +144,8 @@ def run_round(desk: Desk, number: int, chance: random.Random, command: tuple[str
     desk.manager("resume")
     desk.manager("start", *INSTANCES, "--wait")
     desk.change_configs(number)
-    kind = KINDS[number % len(KINDS)]
+    kinds = kinds_of(command)
+    kind = kinds[number % len(kinds)]
     others = kind(desk)
     time.sleep(chance.uniform(0.05, 1))
     began = time.monotonic()
@@ -147,6 +158,8 @@ def run_round(desk: Desk, number: int, chance: random.Random, command: tuple[str
         if deadline is None and all(each.poll() is not None for each in others):
             deadline = time.monotonic() + SETTLE_S
         time.sleep(0.05)
+    if command[0] == "down":
+        return Round(kind.__name__, done.code, sorted(seen), [], took)
     desk.manager("up")
     return Round(kind.__name__, done.code, sorted(seen), sorted(set(desk.alive()) - seen), took)
 
@@ -168,15 +181,16 @@ def a_desk(folder: Path, image: str, environ: Mapping[str, str] | None = None) -
             watch.wait()
 
 
-@pytest.mark.parametrize("command", [("halt",), ("stop", "--force")], ids=lambda it: it[0])
-def test_nobody_starts_what_was_halted(
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_nobody_starts_what_was_stopped(
     tmp_path: Path, fault_image: str, note: Note, is_long: bool, command: tuple[str, ...]
 ) -> None:
-    rounds = LONG_ROUNDS if is_long and command == ("halt",) else ROUNDS * (5 if is_long else 1)
+    first = ROUNDS * COMMANDS.index(command)  # each begins with other kinds
+    rounds = (LONG_ROUNDS if command == ("halt",) else 30) if is_long else ROUNDS
     chance = random.Random(15)
     found = []
     with a_desk(tmp_path / "project", fault_image) as desk:
-        for number in range(rounds):
+        for number in range(first, first + rounds):
             found.append(run_round(desk, number, chance, command))
             assert not found[-1].has_failed, found[-1]
     note(

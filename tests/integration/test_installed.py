@@ -205,7 +205,7 @@ def test_up_in_an_empty_folder_builds_and_starts(manager: Path, tmp_path: Path) 
     run(manager, "init", folder, cwd=tmp_path)
     try:
         out = run(manager, "up", "--wait", cwd=folder, timeout=1800, environ=environ)
-        assert f"the image {folder.name}-bot:local is not there: building it" in out
+        assert f"the image {folder.name}-bot:local does not exist: building it" in out
         assert "bp_sol_01" in out
         [found] = json.loads(run(manager, "ps", "--json", cwd=folder, environ=environ))
         assert found["state"] == "running"

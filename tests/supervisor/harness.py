@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -251,3 +252,13 @@ class Box:
         for pid in map(int, re.findall(r"started the bot, pid ([0-9]+)", said)):
             if alive(pid) and str(self.root) in Path(f"/proc/{pid}/cmdline").read_text():
                 os.killpg(pid, signal.SIGKILL)
+
+
+def inheritable() -> set[int]:
+    """Return the descriptors that a child of this process would have."""
+    found = set()
+    for path in [*Path("/proc/self/fd").iterdir()]:
+        with suppress(OSError):  # the one of the listing itself is closed again
+            if os.get_inheritable(int(path.name)):
+                found.add(int(path.name))
+    return found

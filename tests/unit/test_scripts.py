@@ -130,7 +130,8 @@ def test_an_editable_install_works_in_any_locale(tmp_path: Path) -> None:
     subprocess.run(venv, cwd=project, check=True)
     for site in project.glob(".venv/lib/python3*/site-packages"):  # pip and setuptools are those of the tests
         (site / "setuptools.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
-    subprocess.run([SCRIPTS / "venv.sh", "--editable", ".venv"], cwd=project, check=True)
+    plain = {**os.environ, "LC_ALL": "C"}
+    subprocess.run([SCRIPTS / "venv.sh", "--editable", ".venv"], cwd=project, check=True, env=plain)
     for locale in ("C", "C.UTF-8"):
         done = subprocess.run(
             [project / ".venv" / "bin" / "python", "-c", "import package; print(ascii(package.__file__))"],

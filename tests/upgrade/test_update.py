@@ -132,9 +132,26 @@ def test_up_touches_nothing_and_forgets_nothing(fleet: OldFleet) -> None:
             assert "live_halted: left alone: halted" in said
             assert "paper_stopped: left alone: stopped by a user" in said
             assert "put_back: left alone: rolled back (" in said
-            assert "renews them: live_01, paper_01, port_by_us, upgraded_01" in said
+            assert "upgrades them: live_01, paper_01, port_by_us, upgraded_01" in said
             assert "recreated" not in said
         assert len(fleet.fake.book.own_open()) == ORDERS_OF_MESH
+
+
+def test_doctor_says_what_each_container_lacks_until_it_is_upgraded(fleet: OldFleet) -> None:
+    with fleet.untouched():
+        found = {each["text"]: each for each in fleet.new("doctor", "--json").json}
+        older = [each for each in found.values() if each["check"] == "older-supervisor"]
+        of_live, of_paper = sorted(older, key=lambda each: "live_01" not in each["text"])
+        assert of_live["text"].startswith("live_01, live_halted: older supervisor: ")
+        assert of_paper["text"].startswith(
+            "failed_01, paper_01, paper_stopped, port_by_us, put_back, upgraded_01: older supervisor: "
+        )
+        for words in ("does not check for a halt itself", "while the exchange is away", "last report", "pid"):
+            assert words in of_live["text"]
+            assert words in of_paper["text"]
+        assert "does not cancel the open orders" in of_live["text"]
+        assert "does not cancel the open orders" not in of_paper["text"]
+        assert {each["remedy"] for each in older} == {"run `manager upgrade`"}
 
 
 def test_watch_leaves_all_alone(fleet: OldFleet) -> None:
@@ -185,7 +202,7 @@ def test_an_image_of_a_later_contract_is_refused_and_the_fleet_goes_on(
         with fleet.untouched():
             fleet.new("up")
             done = fleet.new("upgrade", "port_by_us", code=1)
-            assert "which this manager does not know (label botfleet.supervisor)" in done.err
+            assert "which this manager does not support (label botfleet.supervisor)" in done.err
         with fleet.untouched("port_by_us"):
             fleet.new("restart", "port_by_us", "--wait")
     finally:
@@ -196,6 +213,11 @@ def test_an_upgrade_keeps_port_labels_variables_and_folders_and_goes_back(fleet:
     before, port = fleet.inspected()["port_by_us"], fleet.remembered()["port_by_us"]["web_port"]
     with fleet.untouched("port_by_us"):
         fleet.new("upgrade", "--ready", "0.1", "port_by_us")
+        lacking = [
+            each["text"] for each in fleet.new("doctor", "--json").json if each["check"] == "older-supervisor"
+        ]
+        assert lacking
+        assert "port_by_us" not in " ".join(lacking)
         after = fleet.inspected()["port_by_us"]
         assert after["Image"] != before["Image"]
         assert fleet.project.ps()["port_by_us"]["web_port"] == port

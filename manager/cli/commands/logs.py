@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import heapq
 import queue
 import resource
 import threading
 import time
 from argparse import Namespace
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from manager.engine.streams import STREAMS
 from manager.errors import OK, EngineUnreachable, ManagerError, UsageError, worst_exit_code
 from manager.fleet.selection import Selection, require_known
 from manager.fleet.session import Session
 from manager.i18n import Text
+from manager.monitor.logs import time_order
 from manager.monitor.logs.lines import LogLine
 from manager.monitor.logs.pattern import Pattern
 from manager.monitor.logs.printing import Printer
@@ -40,6 +42,9 @@ BATCH = 64
 """Lines that a reader passes on at once; with single lines, threads would mostly wait for each other."""
 MOST_WAITING = 8
 """Batches that readers may be ahead. The longest line has a quarter of a megabyte."""
+
+
+Anything = TypeVar("Anything")
 
 
 def logs(session: Session, args: Namespace) -> int:
@@ -116,22 +121,45 @@ def _say_where_from(views: Iterable[Instance], fleet: Fleet, wanted: LogQuery) -
         console.warning(Text("no container: {ids}; waiting for one", ids=ids))
 
 
-class _Past(NamedTuple):
-    """Signal that an instance's past lines, or all its lines, were read."""
+class _End(NamedTuple):
+    """Signal that an instance has no more lines: of the past, or at all."""
 
-    is_all: bool
+
+Item = Sequence[LogLine] | _End | Exception
+
+
+def _batches(lines: Iterable[LogLine]) -> Iterator[list[LogLine]]:
+    """Yield the lines in batches; those before an error come before it."""
+    batch: list[LogLine] = []
+    try:
+        for line in lines:
+            batch.append(line)
+            if len(batch) == BATCH:
+                full, batch = batch, []
+                yield full
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
 class _Multiplexer:
-    """Read several instances at once, one thread each, and print whole lines."""
+    """Read several instances at once, one thread each, and print whole lines in the order of time.
+
+    Past lines are merged: each instance has a queue of its own, and the earliest line goes first. Lines that
+    arrive later are ordered among those that are waiting.
+    """
 
     def __init__(self, engine: Engine, sources: Mapping[str, Source], *, follow: bool) -> None:
         self._engine = engine
         self._sources = sources
         self._follow = follow
-        self._items: queue.Queue[tuple[str, Sequence[LogLine] | _Past | Exception]] = queue.Queue(
-            MOST_WAITING
-        )
+        self._past: Mapping[str, queue.Queue[Item]] = {name: queue.Queue(MOST_WAITING) for name in sources}
+        self._live: queue.Queue[tuple[str, Item]] = queue.Queue(MOST_WAITING * BATCH)
+        self._failed: set[str] = set()
+        self._code = OK
         self._away_since: float | None = None
 
     def run(self, printer: Printer, pattern: Pattern | None, tail: int | None) -> int:
@@ -139,52 +167,101 @@ class _Multiplexer:
 
         Returns the exit code: an instance that cannot be read does not prevent others from being shown.
         """
-        code = OK
         for name in self._sources:
             threading.Thread(target=self._read, args=(name,), daemon=True).start()
-        kept: dict[str, deque[LogLine]] = (
-            {} if tail is None else {name: deque(maxlen=tail) for name in self._sources}
+        past = [
+            time_order.keyed(name, self._past_lines(name, printer, pattern, tail)) for name in self._sources
+        ]
+        merged = past[0] if len(past) == 1 else heapq.merge(*past)
+        for instance, lines in groupby(merged, key=lambda line: line.instance):
+            printer.show(instance, (line.line for line in lines))
+        printer.flush()
+        if self._follow:
+            self._show_live(printer, pattern)
+        return self._code
+
+    def _past_lines(
+        self, instance: str, printer: Printer, pattern: Pattern | None, tail: int | None
+    ) -> Iterator[LogLine]:
+        """Yield the past lines of one instance that match: all, or the last `tail` of them."""
+        lines = (
+            line
+            for batch in self._past_batches(instance, printer)
+            for line in batch
+            if pattern is None or pattern.matches(line.text)
         )
-        left = len(self._sources)
-        while left:
+        yield from lines if tail is None else deque(lines, maxlen=tail)
+
+    def _past_batches(self, instance: str, printer: Printer) -> Iterator[Sequence[LogLine]]:
+        waiting = self._past[instance]
+        while True:
             try:
-                instance, item = self._items.get(timeout=SILENCE_S)
+                item = waiting.get_nowait()
+            except queue.Empty:
+                printer.flush()
+                item = self._wait(waiting)
+            if isinstance(item, Exception):
+                self._note(instance, item)
+                return
+            if isinstance(item, _End):
+                return
+            yield item
+
+    def _show_live(self, printer: Printer, pattern: Pattern | None) -> None:
+        """Print the lines as they come, until no instance can be read any more."""
+        while len(self._failed) < len(self._sources):
+            items = [self._wait(self._live)]
+            with suppress(queue.Empty):
+                while len(items) < BATCH:
+                    items.append(self._live.get_nowait())
+            arrived = []
+            for instance, item in items:
+                if isinstance(item, Exception):
+                    self._note(instance, item)
+                elif isinstance(item, _End):
+                    self._failed.add(instance)
+                else:
+                    arrived += [(instance, line) for line in item]
+            for instance, line in time_order.ordered(arrived):
+                if pattern is None or pattern.matches(line.text):
+                    printer.show(instance, [line])
+            if self._live.empty():
+                printer.flush()
+
+    def _note(self, instance: str, error: Exception) -> None:
+        """Print why an instance cannot be read. Raises what concerns all of them."""
+        if isinstance(error, EngineUnreachable) or not isinstance(error, ManagerError):
+            raise error
+        console.error(f"{instance}: {error}")
+        self._code = worst_exit_code([self._code, error.exit_code])
+        self._failed.add(instance)
+
+    def _wait(self, waiting: queue.Queue[Anything]) -> Anything:
+        """Return the next item. Raises EngineUnreachable if the engine does not come back meanwhile."""
+        while True:
+            try:
+                return waiting.get(timeout=SILENCE_S)
             except queue.Empty:
                 self._require_engine()
-                continue
-            if isinstance(item, Exception):
-                if isinstance(item, EngineUnreachable) or not isinstance(item, ManagerError):
-                    raise item
-                console.error(f"{instance}: {item}")
-                code, left = worst_exit_code([code, item.exit_code]), left - 1
-                continue
-            if isinstance(item, _Past):
-                left -= item.is_all
-                lines: Iterable[LogLine] = kept.pop(instance, ())
-            else:
-                lines = [line for line in item if pattern is None or pattern.matches(line.text)]
-            if instance in kept:
-                kept[instance].extend(lines)
-            else:
-                printer.show(instance, lines)
-            if self._items.empty():
-                printer.flush()
-        printer.flush()
-        return code
 
     def _read(self, instance: str) -> None:
-        source = self._sources[instance]
+        source, past = self._sources[instance], self._past[instance]
         try:
             if source.query.past:
-                past = source.past()
-                while batch := list(islice(past, BATCH)):
-                    self._items.put((instance, batch))
-            self._items.put((instance, _Past(is_all=not self._follow)))
-            if self._follow:
-                for line in source.live():
-                    self._items.put((instance, [line]))
+                for batch in _batches(source.past()):
+                    past.put(batch)
         except Exception as error:  # noqa: BLE001 - the main thread raises it; otherwise it would wait forever
-            self._items.put((instance, error))
+            past.put(error)
+            return
+        past.put(_End())
+        if not self._follow:
+            return
+        try:
+            for line in source.live():
+                self._live.put((instance, [line]))
+            self._live.put((instance, _End()))
+        except Exception as error:  # noqa: BLE001 - the same
+            self._live.put((instance, error))
 
     def _require_engine(self) -> None:
         """Check the engine after silence. Raises EngineUnreachable if it does not come back."""

@@ -14,7 +14,15 @@ from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops import rollout
 from manager.ops.action import Outcome
-from manager.ops.rollout import BatchStarted, HealthyAfter, Ready, RolloutAction, RolloutKind, Stopping
+from manager.ops.rollout import (
+    BatchStarted,
+    HealthyAfter,
+    Ready,
+    RolloutAction,
+    RolloutKind,
+    Stopping,
+    WaitsFor,
+)
 from manager.util import console
 
 RESULTS: Mapping[RolloutKind, str] = {
@@ -42,7 +50,7 @@ def upgrade(session: Session, args: Namespace) -> int:
     with report.Reporter(as_json=args.json) as reporter:
 
         def on_event(event: rollout.RolloutEvent) -> None:
-            if not isinstance(event, BatchStarted | Stopping | HealthyAfter | Ready):
+            if not isinstance(event, BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor):
                 reporter(event)
             elif not args.json:
                 console.say(_event_text(event))
@@ -53,7 +61,7 @@ def upgrade(session: Session, args: Namespace) -> int:
     return _say_result(result, as_json=args.json)
 
 
-def _event_text(event: BatchStarted | Stopping | HealthyAfter | Ready) -> Text:
+def _event_text(event: BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor) -> Text:
     match event:
         case BatchStarted(1, _count, instances):
             return Text("canary: {ids}", ids=", ".join(instances))
@@ -65,6 +73,13 @@ def _event_text(event: BatchStarted | Stopping | HealthyAfter | Ready) -> Text:
             return Text("{id}: stopping ({cause})", id=action.instance, cause=action.cause)
         case HealthyAfter(instance, seconds):
             return Text("{id}: healthy after {seconds} s", id=instance, seconds=f"{seconds:.1f}")
+        case WaitsFor(instance, why, most):
+            return Text(
+                "{id}: it cannot trade: {why}; waiting up to {minutes} min until it can",
+                id=instance,
+                why=why,
+                minutes=round(most / 60),
+            )
         case Ready(instance):
             return Text("{id}: ready", id=instance)
 

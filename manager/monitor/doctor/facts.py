@@ -99,13 +99,19 @@ class WebPort(NamedTuple):
 
 
 class InstanceFacts(NamedTuple):
-    """An instance's state. `exited_unexpectedly`: its container is not running, and nobody stopped it."""
+    """An instance's state. `exited_unexpectedly`: its container is not running, and nobody stopped it.
+
+    `mode`: its container's.
+    """
 
     id: str
     state: str
     why: str
     drift: tuple[str, ...] = ()
     exited_unexpectedly: bool = False
+    mode: str = "paper"
+    supervisor_lacks: frozenset[str] = frozenset()
+    """Keys of its state file that its supervisor, of an earlier version, does not write."""
 
 
 class ProjectFacts(NamedTuple):

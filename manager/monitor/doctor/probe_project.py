@@ -68,10 +68,18 @@ def probe_fleet(snapshot: FleetSnapshot) -> FleetFacts:
         image_contract=None if snapshot.image == NO_IMAGE else snapshot.image.contract,
         instances=tuple(
             InstanceFacts(
-                instance, view.status.state, str(view.status.why or ""), view.drift, view.exited_unexpectedly
+                instance,
+                view.status.state,
+                str(view.status.why or ""),
+                view.drift,
+                view.exited_unexpectedly,
+                container.mode,
+                state.lacks
+                if (state := view.supervisor) and state.container == container.id
+                else frozenset(),
             )
             for instance, view in snapshot.views.items()
-            if view.container is not None
+            if (container := view.container) is not None
         ),
         orphans=tuple(snapshot.plan_input.orphans),
         unexpected=tuple(container.name for container in snapshot.observed.strays),

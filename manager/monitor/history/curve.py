@@ -26,13 +26,15 @@ Currency = tuple[str, str]
 class Step(NamedTuple):
     """What was earned between two samples.
 
-    `amount`: None where it is not known; `is_gap`: nobody looked meanwhile.
+    `amount`: None where it is not known; `is_gap`: nobody looked meanwhile. `is_first`: what a run had earned
+    when it was first seen, which does not count for the day on which it was seen.
     """
 
     begin: float
     end: float
     amount: Decimal | None
     is_gap: bool
+    is_first: bool = False
 
 
 class Day(NamedTuple):
@@ -117,7 +119,7 @@ def _from_zero(first: Sample, covered: Sequence[Span]) -> Step | None:
     """
     if first.run is None or first.run > first.at:
         return None
-    return Step(first.run, first.at, first.pnl, not _is_covered(first.run, first.at, covered))
+    return Step(first.run, first.at, first.pnl, not _is_covered(first.run, first.at, covered), is_first=True)
 
 
 def earned(before: Sample, after: Sample) -> Decimal | None:
@@ -148,7 +150,7 @@ def days(samples: Iterable[Sample], covered: Sequence[Span], now: float) -> list
             for day, share in _days_of(step):
                 key = (day, kind, quote)
                 before = found.get(key, Day(day, kind, quote, ZERO, is_open=day == day_of(now)))
-                is_last = day == day_of(step.end)
+                is_last = day == day_of(step.begin if step.is_first else step.end)
                 crosses = step.is_gap and day_of(step.begin) != day_of(step.end)
                 found[key] = before._replace(
                     pnl=before.pnl + (step.amount or ZERO if is_last else ZERO),

@@ -48,6 +48,7 @@ class Written(NamedTuple):
     """
 
     today: Mapping[str, list[Day]]
+    day: str
     why: str = ""
     aside: str = ""
 
@@ -66,6 +67,7 @@ class Recorder:
         self._why = ""
         self._writer = Writer(fleet)
         self.today: Mapping[str, list[Day]] = {}
+        self.day = ""
 
     def record(self, views: Mapping[str, Instance], answers: Mapping[str, Report], now: float) -> None:
         """Write what is seen as soon as the turn before is over. Never waits."""
@@ -88,6 +90,11 @@ class Recorder:
         elif self._writer.has_work:
             self._turn = self._pool.submit(self._writer.work)
 
+    @property
+    def why(self) -> str:
+        """Return why the history is not written; empty while it is."""
+        return self._why
+
     def close(self) -> None:
         """Begin nothing more.
 
@@ -96,7 +103,7 @@ class Recorder:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _note(self, written: Written) -> None:
-        self.today = written.today
+        self.today, self.day = written.today, written.day
         path = self._fleet.history_file
         if written.aside:
             self._say(
@@ -132,6 +139,7 @@ class Writer:
         self._filled_at: dict[str, float] = {}
         self._tidied_at = 0.0
         self._today: Mapping[str, list[Day]] = {}
+        self._day = ""
         self._retry_at = 0.0
         self._why = ""
         for left in fleet.state_dir.glob(".history.*"):  # by a `watch` that was killed
@@ -152,7 +160,7 @@ class Writer:
 
     def _guarded(self, work: Callable[[sqlite3.Connection], object]) -> Written:
         if time.monotonic() < self._retry_at:
-            return Written(self._today, self._why)
+            return Written(self._today, self._day, self._why)
         aside = ""
         try:
             db, put = self._connection()
@@ -162,9 +170,9 @@ class Writer:
             self._forget()
             self._retry_at = time.monotonic() + AGAIN_S
             self._why = str(getattr(error, "strerror", None) or error)
-            return Written(self._today, self._why, aside)
+            return Written(self._today, self._day, self._why, aside)
         self._why = ""
-        return Written(self._today, aside=aside)
+        return Written(self._today, self._day, aside=aside)
 
     def _connection(self) -> tuple[sqlite3.Connection, object]:
         """Return the connection, a new one where somebody has taken the file away."""
@@ -210,7 +218,7 @@ class Writer:
         self._plan_fills(seen)
         if now - self._tidied_at > TIDY_EVERY_S or now < self._tidied_at:
             self._tidy(db, now)
-        self._today = self._days_of_today(db, seen)
+        self._today, self._day = self._days_of_today(db, seen.now), curve.day_of(seen.now)
 
     def _before(self, db: sqlite3.Connection, instance: str) -> tuple[Sample | None, float | None]:
         if instance not in self._last:
@@ -256,16 +264,11 @@ class Writer:
         store.prune(db, now - rules.keep_days * DAY_S, rules.max_mb << 20)
         self._tidied_at = now
 
-    def _days_of_today(self, db: sqlite3.Connection, seen: Seen) -> Mapping[str, list[Day]]:
-        begin = curve.day_start(seen.now)
-        today = curve.day_of(seen.now)
-        return {
-            instance: [
-                day
-                for day in curve.days(
-                    store.samples(db, instance, begin), store.covered(db, instance), seen.now
-                )
-                if day.day == today
-            ]
-            for instance in seen.views
-        }
+    def _days_of_today(self, db: sqlite3.Connection, now: float) -> Mapping[str, list[Day]]:
+        """Return this day's P&L of all that were sampled today, removed ones too."""
+        begin, today = curve.day_start(now), curve.day_of(now)
+        found = {}
+        for instance in store.instances(db, begin):
+            samples, covered = store.samples(db, instance, begin), store.covered(db, instance)
+            found[instance] = [day for day in curve.days(samples, covered, now) if day.day == today]
+        return found

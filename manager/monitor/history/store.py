@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS samples (
 CREATE TABLE IF NOT EXISTS events (
   id INTEGER PRIMARY KEY, at REAL NOT NULL, instance TEXT NOT NULL, what TEXT NOT NULL, text TEXT NOT NULL,
   reason TEXT);
+CREATE INDEX IF NOT EXISTS samples_by_time ON samples (at);
 CREATE INDEX IF NOT EXISTS events_by_instance ON events (instance, at);
 CREATE TABLE IF NOT EXISTS trades (
   instance TEXT NOT NULL, trade_id TEXT NOT NULL, order_id TEXT NOT NULL, at REAL NOT NULL,
@@ -325,11 +326,14 @@ def fact(db: sqlite3.Connection, name: str) -> Any:
         return None
 
 
-def instances(db: sqlite3.Connection) -> list[str]:
-    """Return all that anything is known of."""
-    rows = db.execute(
-        "SELECT instance FROM samples UNION SELECT instance FROM trades UNION SELECT instance FROM runs"
-    )
+def instances(db: sqlite3.Connection, since: float | None = None) -> list[str]:
+    """Return all that anything is known of; with `since`, those that have samples from then on."""
+    if since is not None:
+        rows = db.execute("SELECT DISTINCT instance FROM samples WHERE at >= ?", (since,))
+    else:
+        rows = db.execute(
+            "SELECT instance FROM samples UNION SELECT instance FROM trades UNION SELECT instance FROM runs"
+        )
     return sorted(row[0] for row in rows)
 
 

@@ -1,1 +1,8 @@
-"""Read what the bots print, from the engine's log and from the dated files, as lines of one instance."""
+"""Read what the bots print, from the engine's log and from the dated files, as lines of one instance.
+
+source, files, join   the lines of one instance, from both
+time_order            those of several instances, by time
+meaning               the level of a line, and the fill that it tells of
+lines, pattern        a line, and which ones are shown
+printing              lines for a terminal, a pipe or a program
+"""

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 
+from manager.monitor.logs import meaning
 from manager.monitor.logs.lines import LogLine, escape_controls, for_terminal
 from manager.util import console
 
@@ -39,9 +40,7 @@ class Printer:
         if self._as_json:
             return self._encoded(self._object(instance, line))
         prefix = self._prefixes[instance] + (f"{self._stamp(line)} " if self._stamps else "")
-        return self._encoded(prefix) + (
-            self._encoded(for_terminal(line.text)) if self._is_terminal else line.text
-        )
+        return self._encoded(prefix) + (self._encoded(_painted(line)) if self._is_terminal else line.text)
 
     def _encoded(self, text: str) -> bytes:
         return text.encode(self._encoding, "backslashreplace")
@@ -51,15 +50,26 @@ class Printer:
         return line.stamp or line.file.partition("/")[0]
 
     def _object(self, instance: str, line: LogLine) -> str:
+        content = line.text.decode("utf-8", "replace")
+        fill = meaning.fill(content)
         fields = {
             "id": instance,
             "time": line.stamp or None,
             "stream": line.stream,
-            "line": line.text.decode("utf-8", "replace"),
+            "line": content,
             "file": line.file or None,
+            "level": meaning.level(content),
+            "fill": fill and fill._asdict(),
         }
         text = json.dumps(fields, ensure_ascii=not self._encoding.lower().startswith("utf"))
         return escape_controls(text) if self._is_terminal else text
+
+
+def _painted(line: LogLine) -> str:
+    """Return the line for a terminal, in the colour of its level, or of the side of a fill."""
+    text = for_terminal(line.text)
+    colour = meaning.colour(text) if console.has_colour() else ""
+    return f"\x1b[{colour}m{text}\x1b[0m" if colour else text
 
 
 def _prefix(instance: str, width: int, index: int) -> str:

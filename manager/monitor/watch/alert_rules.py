@@ -33,8 +33,9 @@ InstanceKind = Literal[
     "stopped_out",
     "restart_loop",
     "cancel",
+    "account_loss",
 ]
-MachineKind = Literal["disk", "inodes", "engine"]
+MachineKind = Literal["disk", "inodes", "engine", "fleet_loss", "limits"]
 Kind = Literal[InstanceKind, MachineKind]
 
 MACHINE = ""

@@ -18,16 +18,18 @@ Tone = Literal["bad", "good", "news"]
 WAITING: frozenset[Kind] = frozenset({"down", "unhealthy"})
 """Conditions that another manager at work causes temporarily."""
 
-PASSING: frozenset[Kind] = frozenset({"oom"})
+PASSING: frozenset[Kind] = frozenset({"oom", "account_loss"})
 """Events rather than states: they do not prevent an instance from being well."""
 
-NEVER_REMINDED: frozenset[Kind] = frozenset({"completed", "oom"})
+NEVER_REMINDED: frozenset[Kind] = frozenset({"completed", "oom", "account_loss", "fleet_loss"})
 """Conditions that need no reminder, because nothing can be done about them."""
 
 BACK: Mapping[Kind, str] = {
     "disk": mark("there is enough disk space again"),
     "inodes": mark("there are enough inodes again"),
     "engine": mark("the Docker Engine is back after {time}"),
+    "fleet_loss": mark("the fleet's loss of this day is within its limit"),
+    "limits": mark("the daily loss limits are watched again"),
 }
 
 Key = tuple[str, Kind]

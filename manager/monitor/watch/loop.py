@@ -11,18 +11,21 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from manager.config import bot_environment
 from manager.errors import EngineError, ManagerError
 from manager.fleet import halt_mark, supervisor_state
 from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.monitor.history.recorder import Recorder
-from manager.monitor.watch import addresses, alert_rules, change_detector
+from manager.monitor.watch import addresses, alert_rules, change_detector, loss_limits
 from manager.monitor.watch.addresses import Address
 from manager.monitor.watch.alert_rules import MACHINE, Condition, Disk
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import Questions
 from manager.monitor.watch.heartbeat import Heartbeat
+from manager.monitor.watch.loss_halts import LossHalts
+from manager.monitor.watch.loss_limits import Breach
 from manager.monitor.watch.notifier import Notifier
 from manager.monitor.watch.observer import FleetObserver
 from manager.ops import apply, changes
@@ -60,7 +63,9 @@ class Watch:
         self._notifier.look(self._observer.snapshot.views, time.time())
         self._questions = Questions()
         self._recorder = Recorder(self._observer.fleet, console.warning)
+        self._loss_halts = LossHalts(session.chosen_dir, self._notifier.was_told)
         self._heartbeat = Heartbeat(console.warning)
+        self._exceeded: dict[tuple[str, str, str], Breach] = {}
         self._disk: Disk | None = None
         self._next_disk = self._next_recovery = 0.0
         self._is_ending = False
@@ -120,8 +125,12 @@ class Watch:
         views, rules = observer.snapshot.views, observer.fleet.alerts
         if not observer.why_away:
             self._questions.ask_if_due(views, observer.fleet)
+        breaches = self._breaches()
+        halts = self._loss_halts.carry_out(breaches, is_asked=observer.fleet.limits.on_loss == "halt")
+        for alert in halts:
+            notifier.add(alert, now)
         notifier.note(
-            self._faults(now),
+            [*self._faults(now), *(breach.condition for breach in breaches), *self._blind()],
             rules,
             now,
             well=alert_rules.well(views.values()),
@@ -136,6 +145,25 @@ class Watch:
         notifier.save()
         if self._metrics:
             self._publish(self._metrics, has_looked=has_looked)
+
+    def _breaches(self) -> list[Breach]:
+        """Return the exceeded loss limits. One that is exceeded stays so for the day: P&L rises and falls."""
+        fleet, recorder = self._observer.fleet, self._recorder
+        if not loss_limits.is_set(fleet) or not recorder.day:
+            return []
+        project = self._observer.snapshot.project
+        accounts = bot_environment.accounts(project.specs.values(), fleet, project.variables)
+        present = {
+            breach.key: breach
+            for breach in loss_limits.breaches(fleet, recorder.today, recorder.day, accounts)
+        }
+        kept = {key: breach for key, breach in self._exceeded.items() if breach.day == recorder.day}
+        self._exceeded = kept | present
+        return list(self._exceeded.values())
+
+    def _blind(self) -> list[Condition]:
+        is_blind = loss_limits.is_set(self._observer.fleet) and self._recorder.why
+        return [loss_limits.blind(self._recorder.why)] if is_blind else []
 
     def _faults(self, now: float) -> list[Condition]:
         observer, rules = self._observer, self._observer.fleet.alerts

@@ -47,6 +47,10 @@ class Notifier:
         """Return whether a condition of this kind is open."""
         return any(key[1] == kind for key in self._book)
 
+    def was_told(self, subject: str, kind: str) -> bool:
+        """Return whether an alert of this condition has been sent, and it is not over."""
+        return any(key == (subject, kind) and entry.said_at is not None for key, entry in self._book.items())
+
     def look(self, views: Mapping[str, Instance], now: float) -> None:
         """Add a snapshot to the history."""
         self.history = self.history.after(views.values(), now)

@@ -272,8 +272,8 @@ def _inspect(
             left_out.append((shown, Text("not a regular file")))
             return None
         is_database = os.pread(descriptor, len(MAGIC), 0) == MAGIC
-        # not by the process that opens the database: closing a descriptor drops its locks on the file
     finally:
+        # Not in the process that opens the database: closing a descriptor drops its locks on the file.
         os.close(descriptor)
     total_size = status.st_size
     if is_database and f"{name}-wal" in names:

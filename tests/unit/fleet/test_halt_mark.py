@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def test_a_mark_is_the_file_that_was_kept_ready(fleet: Fleet) -> None:
     assert (found["by"], found["ran"], sorted(found)) == ("stop", True, ["at", "by", "nonce", "ran"])
     assert made.stat().st_mode & 0o777 == 0o600
     mark = halt_mark.find(fleet, "a")
-    assert mark == halt_mark.HaltMark(found["nonce"], "stop", did_run=True)
+    assert mark == halt_mark.HaltMark(found["nonce"], "stop", did_run=True, at=found["at"])
     assert halt_mark.find(fleet, "b") is None
 
 
@@ -141,3 +142,11 @@ def test_a_second_halt_keeps_who_ran_before_the_first(fleet: Fleet) -> None:
     found = halt_mark.find(fleet, "a")
     assert found is not None
     assert found.did_run
+
+
+def test_a_mark_is_newer_than_a_moment_that_has_passed_and_never_after_the_clock_was_set_back() -> None:
+    now = time.time()
+    mark = halt_mark.HaltMark("n", at=now - 5)
+    assert (mark.is_newer_than(now - 6), mark.is_newer_than(now - 4)) == (True, False)
+    assert not halt_mark.HaltMark("n", at=now + 3600).is_newer_than(now - 6)
+    assert not halt_mark.HaltMark("n").is_newer_than(now - 6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,12 @@ def test_ports_are_the_known_ones_else_the_lowest_free() -> None:
         "b": 5004,
     }
     assert state_file.assign_ports(["a", "b"], {"a": 5005, "b": 5005}, []) == {"a": 5005, "b": 5001}
+
+
+def test_what_down_has_removed_since_a_command_was_given() -> None:
+    now = time.time()
+    before = FleetState("desk").with_removed(["long_ago"], now - 100)
+    after = before.with_removed(["since"], now - 1).with_removed(["clock_was_set_back"], now + 3600)
+    assert after.removed_since(after, moment=now - 50) == {"since"}
+    assert after.removed_since(before, moment=now) == {"since", "clock_was_set_back"}
+    assert after.removed_since(after, moment=now) == frozenset()

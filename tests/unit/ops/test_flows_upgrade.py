@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from manager.ops import rollout_plan
 from tests.fakes.desk import ETH, SOL, Desk
 
 
@@ -294,3 +297,51 @@ def test_what_was_down_is_brought_back_and_stays_down(desk: Desk) -> None:
           engine: create bp_sol_01
     """)
     assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "created"}
+
+
+def test_an_exchange_that_is_away_is_waited_for_and_said(desk: Desk) -> None:
+    desk.play("up")
+    desk.new_image()
+    desk.bots.fate("bp_eth_02", away_for=10)
+    desk.goes("""
+        $ upgrade
+        canary: bp_eth_02
+        bp_eth_02: stopping (new image)
+        bp_eth_02: recreated (new image, 0.0 s)
+        bp_eth_02: it cannot trade: the exchange is under maintenance; waiting up to 30 min until it can
+        bp_eth_02: healthy after 10.0 s
+        bp_eth_02: ready
+        batch 2 of 2: bp_sol_01
+        bp_sol_01: stopping (new image)
+        bp_sol_01: recreated (new image, 0.0 s)
+        bp_sol_01: healthy after 0.5 s
+        bp_sol_01: ready
+        upgraded: bp_eth_02, bp_sol_01
+          engine: tag desk-bot:rollback-bdd295acb985
+          engine: stop bp_eth_02
+          engine: remove bp_eth_02
+          engine: create bp_eth_02
+          engine: start bp_eth_02
+          engine: tag desk-bot:rollback-bdd295acb985
+          engine: stop bp_sol_01
+          engine: remove bp_sol_01
+          engine: create bp_sol_01
+          engine: start bp_sol_01
+    """)
+
+
+def test_an_exchange_that_stays_away_ends_the_roll_out_and_nothing_is_put_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollout_plan, "DEGRADED_MOST_S", 60.0)
+    desk.play("up")
+    desk.new_image()
+    desk.bots.fate("bp_eth_02", away_for=1000)
+    shown = desk.play("upgrade")
+    why = "it has not been able to trade for 1 min (the exchange is under maintenance), so that nothing is proved"
+    assert f"error: bp_eth_02: FAILED: {why}; it stays upgraded" in shown
+    assert "the roll-out has stopped: bp_eth_02 cannot trade: the exchange is under maintenance" in shown
+    assert "not reached: bp_sol_01" in shown
+    assert shown.endswith("exit code 6")
+    assert shown.count("engine: create") == 1
+    assert "canary: bp_sol_01" in desk.play("upgrade"), "and it goes on with the others"

@@ -218,11 +218,12 @@ def test_a_bot_whose_exchange_is_away_is_neither_ready_nor_failed() -> None:
     said = supervisor_state._decoded(a_supervisor_file(container=view.container.id, health=health))
     away = view._replace(supervisor=said)
     watched = Watched()
-    for now in (1, 50, 101, 10_000):
+    for now in (1, 50, 101, 1_800):
         watched = watched.next(away, now, ready=10, deadline=100)
-        assert watched == Watched()
-    watched = watched.next(view, 10_001, ready=10, deadline=100)
-    assert watched.next(view, 10_011, ready=10, deadline=100).result == "ready"
+        assert watched == Watched(degraded_since=1)
+    watched = watched.next(view, 1_801, ready=10, deadline=100)
+    assert watched.next(view, 1_811, ready=10, deadline=100).result == "ready"
+    assert watched.next(away, 1_802, ready=10, deadline=100).result == "unproven"
 
 
 def test_only_the_last_upgrade_is_taken_back_and_a_stopped_one_stays_down() -> None:

@@ -1,18 +1,28 @@
 """The lock survives what a bot does to its file."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from supervisor.lock import Lock, LockedError
+from tests.supervisor.harness import inheritable
 
 
 def lock(root: Path) -> Lock:
     (root / "state").mkdir(exist_ok=True)
     (root / "secrets").mkdir(exist_ok=True)
     return Lock(str(root / "state/supervisor.lock"), str(root / "secrets"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_locked() -> Iterator[None]:
+    """Close what a supervisor keeps until its end: children of later tests would inherit it."""
+    before = inheritable()
+    yield
+    for fd in inheritable() - before:
+        os.close(fd)
 
 
 def folder_with_content(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from manager.monitor.doctor import checks_engine, checks_host, checks_project
+from manager.monitor.doctor import checks_engine, checks_host, checks_project, checks_supervisors
 from manager.monitor.doctor.facts import (
     ClientFacts,
     Disk,
@@ -283,6 +283,41 @@ def test_files(changes: dict[str, Any], expected: list[str]) -> None:
 def test_fleet(changes: dict[str, Any], expected: list[str]) -> None:
     fleet = FleetFacts("desk-bot:local", "1")._replace(**changes)
     assert bad(checks_project.check_all(FACTS._replace(fleet=fleet))) == expected
+
+
+ALL_OLD = frozenset({"anchor_pid", "cancel", "condition"})
+HALT = "does not check for a halt itself"
+OUTAGE = "restarts its bot while the exchange is away, and counts these restarts"
+REPORT = "does not keep the bot's last report"
+ORDERS = "does not cancel the open orders of a failed bot"
+PID = "gives instances.json a pid that changes with each restart of the bot"
+
+
+@pytest.mark.parametrize(
+    ("instances", "expected"),
+    [
+        ([InstanceFacts("a", "running", "", mode="live")], []),
+        (
+            [
+                InstanceFacts("a", "running", "", ("image",), mode="live", supervisor_lacks=ALL_OLD),
+                InstanceFacts("b", "stopped", "", ("image",), supervisor_lacks=ALL_OLD),
+                InstanceFacts("c", "running", "", ("image",), supervisor_lacks=ALL_OLD),
+            ],
+            [
+                f"a: older supervisor: {HALT}; {OUTAGE}; {REPORT}; {ORDERS}; {PID} → run `manager upgrade`",
+                f"b, c: older supervisor: {HALT}; {OUTAGE}; {REPORT}; {PID} → run `manager upgrade`",
+            ],
+        ),
+        (
+            [InstanceFacts("a", "running", "", supervisor_lacks=frozenset({"anchor_pid"}))],
+            [f"a: older supervisor: {PID} → rebuild the image (`manager build`), then run `manager upgrade`"],
+        ),
+    ],
+)
+def test_what_older_supervisors_lack(instances: list[InstanceFacts], expected: list[str]) -> None:
+    facts = FleetFacts("desk-bot:local", "1", tuple(instances))
+    findings = checks_supervisors.check_all(facts)
+    assert [f"{each.text} → {each.remedy}" for each in findings] == expected
 
 
 def test_what_cannot_be_read_is_one_line() -> None:

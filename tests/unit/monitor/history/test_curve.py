@@ -43,7 +43,7 @@ def test_a_days_pnl_is_what_was_earned_between_two_midnights() -> None:
     samples = each_minute(at(19, 12), at(20, 12), "10", "34")
     found = curve.days(samples, (), NOW)
     assert [(day.day, round(day.pnl)) for day in found[-2:]] == [
-        ("2026-03-19", 22),
+        ("2026-03-19", 12),
         ("2026-03-20", 12),
     ]
     assert [day.is_open for day in found[-2:]] == [False, True]
@@ -151,3 +151,15 @@ def test_the_days_pnls_add_up_to_the_whole_in_every_time_zone(
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_what_a_run_had_earned_before_it_was_first_seen_is_not_todays() -> None:
+    """A history that begins today must not count a month's loss as that of one day: a limit would halt for
+    it.
+    """
+    samples = [
+        sample(at(20, 8), "-500", run=at(2)),
+        sample(at(20, 8, 1), "-501", run=at(2)),
+    ]
+    found = {day.day[-2:]: (day.pnl, day.is_uncertain) for day in curve.days(samples, (), NOW) if day.pnl}
+    assert found == {"02": (Decimal(-500), True), "20": (Decimal(-1), True)}

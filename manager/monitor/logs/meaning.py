@@ -1,0 +1,62 @@
+"""What a line of a bot's log says: its level, and the fill that it tells of. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+Level = Literal["debug", "info", "warning", "error", "critical"]
+
+LEVEL = re.compile(
+    r"^[\[(]?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*\s+(?:[-|:]\s*)?\[?"
+    r"(DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL)\b"
+)
+"""A level counts only behind the time stamp: the word may stand in any sentence."""
+FILL = re.compile(r"\bfilled (BUY|SELL)\s+([0-9.]+) @ ([0-9.]+)", re.IGNORECASE)
+WORDS: Mapping[str, Level] = {
+    "DEBUG": "debug",
+    "INFO": "info",
+    "WARN": "warning",
+    "WARNING": "warning",
+    "ERROR": "error",
+    "CRITICAL": "critical",
+    "FATAL": "critical",
+}
+COLOURS: Mapping[Level, str] = {
+    "debug": "2",
+    "info": "",
+    "warning": "33",
+    "error": "31",
+    "critical": "1;31",
+}
+BUY, SELL = "32", "35"
+MOST = 1000
+"""Characters in which level and fill are looked for."""
+
+
+class Fill(NamedTuple):
+    """A fill as the bot has logged it; amounts as text."""
+
+    side: str
+    quantity: str
+    price: str
+
+
+def level(text: str) -> Level | None:
+    """Return the level of a line that begins with a time stamp and a level."""
+    match = LEVEL.match(text[:MOST])
+    return WORDS[match[1]] if match else None
+
+
+def fill(text: str) -> Fill | None:
+    """Return the fill that a line tells of."""
+    match = FILL.search(text[:MOST])
+    return Fill(match[1].lower(), match[2], match[3]) if match else None
+
+
+def colour(text: str) -> str:
+    """Return the terminal colour of a line, as the parameter of its escape sequence; empty for none."""
+    if found := fill(text):
+        return BUY if found.side == "buy" else SELL
+    return COLOURS[level(text) or "info"]

@@ -1,0 +1,142 @@
+"""Which daily loss limits are exceeded, and what is halted for them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.config import bot_environment
+from manager.config.fleet import Fleet, Limits, Sums
+from manager.errors import EngineUnreachable
+from manager.monitor.history.curve import Day
+from manager.monitor.watch import loss_halts, loss_limits
+from manager.monitor.watch.loss_halts import LossHalts
+from manager.monitor.watch.loss_limits import Breach
+from manager.ops import halt as halting
+from tests.builders import a_fleet, a_spec
+
+USD = Sums("USDC", (("USDT", Decimal("0.9")),))
+
+
+def fleet(of_fleet: int = 0, of_account: int = 0, sums: Sums = USD) -> Fleet:
+    return a_fleet(sums=sums, limits=Limits(Decimal(of_fleet), Decimal(of_account)))
+
+
+def lost(amount: str, quote: str = "USDC", kind: str = "live", **more: Any) -> list[Day]:
+    return [Day("2026-03-20", kind, quote, Decimal(amount), **more)]
+
+
+def texts(found: list[Breach]) -> list[str]:
+    return [str(breach.condition.text) for breach in found]
+
+
+def test_only_live_trading_counts_and_gains_make_up_for_losses() -> None:
+    today = {
+        "a": lost("-60"),
+        "b": lost("-50", kind="paper"),
+        "c": lost("-70", kind="synthetic"),
+        "d": lost("15"),
+    }
+    assert loss_limits.breaches(fleet(50), today, "2026-03-20", []) == []
+    (breach,) = loss_limits.breaches(fleet(45), today, "2026-03-20", [])
+    assert str(breach.condition.text) == "the fleet has lost -45.00 USDC today, its limit is -45.00 USDC"
+    assert (breach.condition.kind, breach.instances) == ("fleet_loss", None)
+
+
+def test_bots_of_one_account_are_counted_together_and_others_by_themselves() -> None:
+    today = {"a": lost("-6"), "b": lost("-5"), "c": lost("-9"), "d": lost("-12")}
+    found = loss_limits.breaches(fleet(of_account=10), today, "2026-03-20", [("a", "b"), ("c",)])
+    assert [(breach.instances, breach.condition.subject) for breach in found] == [
+        (("a", "b"), "a"),
+        (("d",), "d"),
+    ]
+    assert texts(found)[0] == "the account of a, b has lost -11.00 USDC today, its limit is -10.00 USDC"
+
+
+def test_currencies_are_counted_by_stated_rates_and_others_are_named() -> None:
+    today = {"a": lost("-100", "USDT"), "b": lost("-1000", "EURC"), "c": lost("-1")}
+    (text,) = texts(loss_limits.breaches(fleet(91), today, "2026-03-20", []))
+    assert text == (
+        "the fleet has lost -91.00 USDC today, its limit is -91.00 USDC; without EURC: no rate is stated"
+    )
+
+
+@pytest.mark.parametrize("more", [{"gaps": 600.0}, {"is_uncertain": True}])
+def test_a_gap_is_said(more: dict[str, Any]) -> None:
+    (text,) = texts(loss_limits.breaches(fleet(5), {"a": lost("-6", **more)}, "2026-03-20", []))
+    assert text.endswith("; a part of this day, or of the hours before it, is not known")
+
+
+def test_accounts_are_those_with_the_same_credentials_on_one_exchange() -> None:
+    keys = {"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1", "OTHER_KEY": "k2", "OTHER_SECRET": "s2"}
+    other = {"api_key": "${OTHER_KEY}", "secret_key": "${OTHER_SECRET}"}
+    specs = [
+        a_spec("a", 5001, mode="live"),
+        a_spec("b", 5002, mode="live", metadata={"symbol": "ETH_USDC_PERP"}),
+        a_spec("c", 5003, mode="live", exchange_config=other),
+        a_spec("d", 5004),
+    ]
+    assert bot_environment.accounts(specs, a_fleet(), keys) == [("a", "b"), ("c",)]
+
+
+class Halted:
+    """What the halt function was asked for, in place of an engine."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.error: EngineUnreachable | None = None
+        monkeypatch.setattr(halting, "halt", self._halt)
+
+    def _halt(self, _session: object, _on_event: object, selection: Any) -> Any:
+        if self.error is not None:
+            raise self.error
+        self.asked.append(tuple(selection.ids))
+        return halting.Result(None, [])  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def halted(monkeypatch: pytest.MonkeyPatch) -> Halted:
+    return Halted(monkeypatch)
+
+
+def a_breach(day: str = "2026-03-20") -> Breach:
+    (breach,) = loss_limits.breaches(fleet(of_account=5), {"a": lost("-6")}, day, [])
+    return breach
+
+
+def test_a_breach_halts_once_a_day_and_whoever_resumes_is_left_alone(halted: Halted, tmp_path: Path) -> None:
+    halts = LossHalts(tmp_path, lambda _subject, _kind: False)
+    for _time in range(3):
+        halts.carry_out([a_breach()], is_asked=True)
+    assert halted.asked == [("a",)]
+    halts.carry_out([a_breach("2026-03-21")], is_asked=True)
+    assert halted.asked == [("a",), ("a",)]
+
+
+def test_a_watch_that_starts_again_does_not_halt_again(halted: Halted, tmp_path: Path) -> None:
+    halts = LossHalts(tmp_path, lambda subject, kind: (subject, kind) == ("a", "account_loss"))
+    for _time in range(3):
+        assert halts.carry_out([a_breach()], is_asked=True) == []
+    assert halted.asked == []
+
+
+def test_nothing_is_halted_unless_it_is_asked_for(halted: Halted, tmp_path: Path) -> None:
+    halts = LossHalts(tmp_path, lambda _subject, _kind: False)
+    assert halts.carry_out([a_breach()], is_asked=False) == []
+    assert halted.asked == []
+
+
+def test_a_halt_that_fails_is_said_and_tried_again(
+    halted: Halted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loss_halts, "AGAIN_S", 0.0)
+    halts = LossHalts(tmp_path, lambda _subject, _kind: False)
+    halted.error = EngineUnreachable("no engine answers")
+    (alert,) = halts.carry_out([a_breach()], is_asked=True)
+    assert (alert.tone, str(alert.text)) == ("bad", "the halt for the loss limit failed: no engine answers")
+    halted.error = None
+    (alert,) = halts.carry_out([a_breach()], is_asked=True)
+    assert (alert.tone, halted.asked) == ("news", [("a",)])

@@ -1,0 +1,221 @@
+"""What a changing command does besides its actions: marks, the lock, events, calls of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from manager.cli import report
+from manager.config.fleet import Fleet
+from manager.engine.containers import Container
+from manager.errors import ManagerError
+from manager.fleet import halt_mark, lock, old_daemon_guard, start_lock
+from manager.fleet import project as projects
+from manager.fleet.observe import Elsewhere, FleetSnapshot
+from manager.fleet.selection import Selection
+from manager.fleet.session import Session
+from manager.ops import apply, changes
+from manager.ops.action import Change
+from manager.ops.events import Event
+from tests.fakes.desk import ETH, SOL, Desk
+
+
+def fleet_of(desk: Desk) -> Fleet:
+    return projects.read(desk.folder).fleet
+
+
+def events_of(desk: Desk, change: Change) -> list[str]:
+    events: list[Event] = []
+    apply.apply(Session(desk.folder), change, events.append)
+    return [type(event).__name__ for event in events]
+
+
+def test_neither_down_nor_watch_lifts_a_halt(desk: Desk) -> None:
+    """They name instances too, but are no request to run them or to leave them stopped."""
+    desk.play("up", "halt")
+    fleet = fleet_of(desk)
+    apply.apply(Session(desk.folder), changes.recover(["bp_eth_02"]), report.Reporter())
+    desk.play("down bp_sol_01")
+    assert set(halt_mark.find_all(fleet)) == {"bp_eth_02", "bp_sol_01"}
+    desk.play("stop bp_sol_01")
+    assert set(halt_mark.find_all(fleet)) == {"bp_eth_02"}
+
+
+def test_a_lifted_mark_leaves_a_file_ready_for_the_next_halt(desk: Desk) -> None:
+    """On a full disk that file is what the next mark is made of."""
+    desk.play("up", "halt", "stop bp_sol_01")
+    assert (fleet_of(desk).secrets_dir("bp_sol_01") / halt_mark.READY).exists()
+
+
+def test_an_instance_without_a_config_cannot_be_started_by_name(desk: Desk) -> None:
+    desk.play("up")
+    (desk.folder / "config/active/bp_sol_01.json").unlink()
+    desk.goes("""
+        $ start bp_sol_01
+        error: bp_sol_01 has no config any more; `manager down bp_sol_01` removes its container
+          exit code 2
+        $ stop bp_sol_01
+        bp_sol_01: stopped (requested, 0.0 s)
+          engine: stop bp_sol_01
+    """)
+
+
+def test_an_up_without_actions_asks_the_engine_once_and_emits_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.play("up")
+    lists: list[object] = []
+    containers = desk.engine.containers
+
+    def counted(*args: object) -> object:
+        lists.append(args)
+        return containers(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(desk.engine, "containers", counted)
+    assert events_of(desk, changes.up()) == []
+    assert len(lists) == 1
+
+
+def test_what_the_old_system_runs_is_refused_and_nothing_is_begun(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def still_running(_snapshot: object, ids: list[str]) -> dict[str, ManagerError]:
+        return {instance: ManagerError("it runs there") for instance in ids}
+
+    monkeypatch.setattr(old_daemon_guard, "still_running", still_running)
+    assert events_of(desk, changes.up()) == ["ActionDone", "ActionDone"]
+    assert desk.states() == {}
+
+
+def test_a_fleet_with_broken_settings_can_be_stopped(desk: Desk) -> None:
+    desk.play("up")
+    (desk.folder / "config/fleet.toml").write_text("name = ")
+    assert desk.run("stop")[:2] == [
+        "bp_eth_02: stopped (requested, 0.0 s)",
+        "bp_sol_01: stopped (requested, 0.0 s)",
+    ]
+    assert set(desk.states().values()) == {"exited"}
+    assert desk.run("start")[0].startswith("error: config/fleet.toml: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "waits"), [("--lock-wait 100", True), ("--force --lock-wait 100", False)]
+)
+def test_force_does_not_wait_for_the_lock(desk: Desk, options: str, waits: bool) -> None:
+    desk.play("up")
+    began = desk.clock.monotonic()
+    with lock.held(fleet_of(desk).lock_file, "upgrade"):
+        desk.run(f"stop bp_sol_01 {options}")
+    assert (desk.clock.monotonic() - began >= 100) == waits
+    assert desk.states()["bp_sol_01"] == "exited"
+
+
+def test_instance_id_names_the_instance_of_the_config_file(desk: Desk) -> None:
+    file = desk.folder / "config/active/bp_sol_01.json"
+    desk.play(f"up --config {file} --instance-id sol_live")
+    assert desk.states() == {"sol_live": "running"}
+    assert Selection(files=[str(file)]).named(projects.read(desk.folder)) == ["sol_live"]
+
+
+def test_a_stop_by_force_stops_again_what_comes_up_meanwhile(desk: Desk) -> None:
+    """Another manager may be in the middle of a start that the first list of containers does not show."""
+    desk.play("up", "stop bp_sol_01")
+    desk.engine.after("stop", lambda: desk.engine.start(SOL), of=ETH)
+    with lock.held(fleet_of(desk).lock_file, "up"):
+        desk.run("stop --force")
+    assert set(desk.states().values()) == {"exited"}
+
+
+def test_one_broken_config_keeps_the_whole_fleet_from_being_started_and_warnings_are_emitted(
+    desk: Desk,
+) -> None:
+    (desk.folder / "config/active/broken.json").write_text("{")
+    desk.run("up")
+    assert desk.exit_code == 4
+    assert desk.states() == {}
+    (desk.folder / "config/active/broken.json").unlink()
+    (desk.folder / ".env").write_text("")
+    assert events_of(desk, changes.up())[0] == "Warned"
+
+
+def test_what_is_left_alone_is_not_refused_for_the_old_system(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.play("up", "stop")
+    monkeypatch.setattr(
+        old_daemon_guard, "still_running", lambda _snapshot, ids: dict.fromkeys(ids, ManagerError("there"))
+    )
+    assert events_of(desk, changes.up()) == ["LeftAlone", "LeftAlone"]
+    assert events_of(desk, changes.stop()) == ["LeftAlone", "LeftAlone", "ActionDone", "ActionDone"]
+
+
+@pytest.mark.parametrize("command", ["down", "stop"])
+def test_a_forced_command_marks_by_its_own_name(desk: Desk, command: str) -> None:
+    """The next `up` removes the marks of `down`, and leaves those of `stop` alone."""
+    desk.play("up")
+    with lock.held(fleet_of(desk).lock_file, "upgrade"):
+        desk.run(f"{command} --force")
+    assert {mark.by for mark in halt_mark.find_all(fleet_of(desk)).values()} == {command}
+    (desk.folder / "config/active/bp_sol_01.json").unlink()
+    desk.run("up")
+    assert desk.states()["bp_eth_02"] == ("running" if command == "down" else "exited")
+    assert len(halt_mark.find_all(fleet_of(desk))) == (0 if command == "down" else 2)
+
+
+def test_resume_lifts_every_mark_of_the_halt(desk: Desk) -> None:
+    """Also that of an instance whose config was removed meanwhile, which is not started."""
+    desk.play("up", "halt")
+    (desk.folder / "config/active/bp_sol_01.json").unlink()
+    desk.run("resume")
+    assert halt_mark.find_all(fleet_of(desk)) == {}
+    assert halt_mark.of_fleet(fleet_of(desk)) is None
+    assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "exited"}
+
+
+def test_a_container_of_another_folder_is_left_alone_and_prevents_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.play("up")
+
+    def elsewhere(_snapshot: FleetSnapshot, container: Container) -> Elsewhere | None:
+        return Elsewhere("/srv/copy", "/srv/desk") if container.instance == "bp_sol_01" else None
+
+    monkeypatch.setattr(FleetSnapshot, "elsewhere", elsewhere)
+    assert desk.run("stop")[:2] == [
+        "bp_sol_01: left alone: its container belongs to /srv/copy, not to /srv/desk",
+        "bp_eth_02: stopped (requested, 0.0 s)",
+    ]
+    assert desk.states() == {"bp_eth_02": "exited", "bp_sol_01": "running"}
+
+
+def test_after_a_quick_change_the_engine_is_asked_about_the_touched_instances_only(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lists hundreds of containers more slowly than it stops one."""
+    desk.play("up")
+    asked: list[tuple[object, ...]] = []
+    containers = desk.engine.containers
+
+    def noted(filters: Iterable[str], ids: Iterable[str] = ()) -> list[dict[str, Any]]:
+        asked.append(tuple(ids))
+        return containers(filters, asked[-1])  # type: ignore[arg-type]
+
+    monkeypatch.setattr(desk.engine, "containers", noted)
+    desk.run("stop bp_sol_01")
+    assert [len(ids) for ids in asked] == [0, 1]
+    asked.clear()
+    desk.run("down bp_sol_01")
+    assert [len(ids) for ids in asked] == [0, 0]
+
+
+def test_a_start_that_does_not_end_is_reported_by_a_forced_stop(desk: Desk) -> None:
+    desk.play("up")
+    fleet = fleet_of(desk)
+    with lock.held(fleet.lock_file, "up"), start_lock.under_way(fleet):
+        assert desk.run("stop --force")[-1] == (
+            "error: another manager may still start bots; stop it, and run the command again"
+        )
+    assert desk.exit_code == 1
+    assert set(desk.states().values()) == {"exited"}
