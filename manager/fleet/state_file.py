@@ -30,6 +30,7 @@ FIRST_PORT = 5001
 LAST_PORT = 65535
 
 Wish = Literal["run", "stopped"]
+CalledOffBy = Literal["stop", "down"]
 Halted = Literal["ran", "down"]
 """What an instance did when it was halted:
 
@@ -58,7 +59,8 @@ class InstanceState(NamedTuple):
     """Hold what is saved of an instance: desired state, assigned port, first registration (ISO, local).
 
     `halted` overrides the desired state until `resume`, or until a user addresses this very instance.
-    `taken_down_at`: when `manager down` last removed its container, in Unix time.
+    `taken_down_at`: when `manager down` last removed its container, `stopped_at`: when `manager stop` last
+    stopped it, both in Unix time.
     """
 
     wish: Wish = "run"
@@ -67,6 +69,7 @@ class InstanceState(NamedTuple):
     halted: Halted | None = None
     refused: RejectedRevision | None = None
     taken_down_at: float | None = None
+    stopped_at: float | None = None
 
 
 class FleetState(NamedTuple):
@@ -122,17 +125,28 @@ class FleetState(NamedTuple):
         }
         return self._replace(instances={**self.instances, **new})
 
-    def removed_since(self, before: FleetState, moment: float) -> frozenset[str]:
-        """Return the instances that `manager down` has removed since the earlier state was read, or since a
+    def called_off_since(self, before: FleetState, moment: float) -> dict[str, CalledOffBy]:
+        """Return what `manager down` or `manager stop` has ended since the earlier state was read, or since a
         moment that has passed.
         """
         now = time.time()
-        return frozenset(
-            instance
-            for instance, state in self.instances.items()
-            if (at := state.taken_down_at) is not None
-            and (at != before.of(instance).taken_down_at or moment < at <= now)
-        )
+
+        def is_newer(at: float | None, earlier: float | None) -> bool:
+            return at is not None and (at != earlier or moment < at <= now)
+
+        ended: dict[str, CalledOffBy] = {}
+        for instance, state in self.instances.items():
+            if is_newer(state.taken_down_at, before.of(instance).taken_down_at):
+                ended[instance] = "down"
+            elif is_newer(state.stopped_at, before.of(instance).stopped_at):
+                ended[instance] = "stop"
+        return ended
+
+    def with_stopped(self, instances: Iterable[str], now: float) -> FleetState:
+        """Return the state after `manager stop` of these: no command that was given earlier starts them."""
+        after = self.with_wish(instances, "stopped")
+        changed = {instance: after.of(instance)._replace(stopped_at=now) for instance in instances}
+        return after._replace(instances={**after.instances, **changed})
 
     def with_removed(self, instances: Iterable[str], now: float) -> FleetState:
         """Return the state after `manager down` of these instances.
@@ -277,6 +291,10 @@ def assign_ports(
     return assigned
 
 
+def _moment(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
 def _decoded(raw: Any) -> FleetState:
     if raw["schema"] != SCHEMA:
         raise ValueError(raw["schema"])
@@ -291,7 +309,8 @@ def _decoded(raw: Any) -> FleetState:
             registered_at=values.get("registered_at"),
             halted=values.get("halted"),
             refused=_refused(values.get("refused")),
-            taken_down_at=None if values.get("taken_down_at") is None else float(values["taken_down_at"]),
+            taken_down_at=_moment(values.get("taken_down_at")),
+            stopped_at=_moment(values.get("stopped_at")),
         )
     return FleetState(
         str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()}

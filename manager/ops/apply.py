@@ -14,6 +14,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.selection import require_known
 from manager.fleet.session import Session
+from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
 from manager.ops import desired_state, plan, preflight, stop_for_good
 from manager.ops.action import Action, Change, Outcome, has_started
@@ -74,11 +75,13 @@ def apply(
         if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
         _lift(change, snapshot, actions, named, marks)
-        unsaved = desired_state.save_wish(
-            change, fleet, desired_state.state_change(change, snapshot, actions, named)
+        called_off = (
+            {} if is_stop else snapshot.project.fleet_state.called_off_since(project.fleet_state, given_at)
         )
-        removed = snapshot.project.fleet_state.removed_since(project.fleet_state, given_at)
-        outcomes = _carry_out(session, change, snapshot, actions, held, on_event, removed)
+        unsaved = desired_state.save_wish(
+            change, fleet, desired_state.state_change(change, snapshot, actions, named, called_off)
+        )
+        outcomes = _carry_out(session, change, snapshot, actions, held, on_event, called_off)
         if starts is not None:
             more, unfinished = _until_nothing_starts(session, change, named, starts, held, on_event)
             outcomes, unsaved = outcomes + more, unsaved or unfinished
@@ -255,9 +258,9 @@ def _carry_out(
     actions: list[Action],
     held: lock.Held,
     on_event: OnEvent,
-    removed: frozenset[str] = frozenset(),
+    called_off: Mapping[str, CalledOffBy] = NOTHING,
 ) -> list[Outcome[Action]]:
-    """Run the actions. `removed`: instances that `down` has removed since this command was given."""
+    """Run the actions. `called_off`: what was stopped or removed since it was given."""
     todo = plan.effective(actions)
     for action in actions:
         if action.kind == "leave":
@@ -278,7 +281,7 @@ def _carry_out(
     todo = [action for action in todo if action.instance not in in_use]
     if not todo:
         return refused
-    context = prepare.gather(session, snapshot, todo, held, removed=removed)
+    context = prepare.gather(session, snapshot, todo, held, called_off_since=called_off)
     on_event(ActionsStarted(todo))
     try:
         outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))

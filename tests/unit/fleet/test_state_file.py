@@ -64,10 +64,21 @@ def test_ports_are_the_known_ones_else_the_lowest_free() -> None:
     assert state_file.assign_ports(["a", "b"], {"a": 5005, "b": 5005}, []) == {"a": 5005, "b": 5001}
 
 
-def test_what_down_has_removed_since_a_command_was_given() -> None:
+def test_what_was_stopped_or_removed_since_a_command_was_given() -> None:
     now = time.time()
-    before = FleetState("desk").with_removed(["long_ago"], now - 100)
-    after = before.with_removed(["since"], now - 1).with_removed(["clock_was_set_back"], now + 3600)
-    assert after.removed_since(after, moment=now - 50) == {"since"}
-    assert after.removed_since(before, moment=now) == {"since", "clock_was_set_back"}
-    assert after.removed_since(after, moment=now) == frozenset()
+    before = FleetState("desk").with_removed(["long_ago"], now - 100).with_stopped(["earlier"], now - 90)
+    after = before.with_removed(["removed"], now - 1).with_stopped(["stopped", "earlier"], now - 2)
+    after = after.with_removed(["clock_was_set_back"], now + 3600)
+    assert after.called_off_since(after, moment=now - 50) == {
+        "removed": "down",
+        "stopped": "stop",
+        "earlier": "stop",
+    }
+    assert after.called_off_since(before, moment=now) == {
+        "removed": "down",
+        "stopped": "stop",
+        "earlier": "stop",
+        "clock_was_set_back": "down",
+    }
+    assert after.called_off_since(after, moment=now) == {}
+    assert after.of("stopped").wish == "stopped"
