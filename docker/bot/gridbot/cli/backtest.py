@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +102,22 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--data", type=Path, required=True, metavar="CSV", help="columns: time; price, or open,high,low,close"
     )
-    add("--maker-fee", type=_share, default=MAKER_FEE, help=f"share of the value (default {MAKER_FEE})")
-    add("--taker-fee", type=_share, default=TAKER_FEE, help=f"share of the value (default {TAKER_FEE})")
+    add(
+        "--maker-fee",
+        type=args.to_decimal,
+        default=MAKER_FEE,
+        help=f"share of the value (default {MAKER_FEE})",
+    )
+    add(
+        "--taker-fee",
+        type=args.to_decimal,
+        default=TAKER_FEE,
+        help=f"share of the value (default {TAKER_FEE})",
+    )
     add(
         "--market-spread",
         dest="spread",
-        type=_share,
+        type=args.to_decimal,
         default=2 * HALF_SPREAD,
         help="between best bid and ask, as a share of the price",
     )
@@ -119,23 +129,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--funding-rate",
-        type=_share,
+        type=args.to_decimal,
         default=Decimal(0),
         help="paid by longs every eight hours; below 0: by shorts",
     )
-    add("--tick", type=_share, help="the market's price step")
-    add("--lot", type=_share, help="the market's quantity step")
-    add("--min-notional", type=_share, default=Decimal(0), help="the least value of an order")
+    add("--tick", type=args.to_decimal, help="the market's price step")
+    add("--lot", type=args.to_decimal, help="the market's quantity step")
+    add("--min-notional", type=args.to_decimal, default=Decimal(0), help="the least value of an order")
     add("--json", action="store_true", help="print JSON")
     add("--svg", type=Path, metavar="FILE", help="draw price, trades and P&L into this file")
     return parser
-
-
-def _share(text: str) -> Decimal:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not value.is_finite():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
-    return value
