@@ -11,6 +11,7 @@ from manager.i18n import Text
 from manager.monitor.metrics.endpoint import PATH, Endpoint
 from manager.monitor.metrics.publisher import Answer, Publisher
 from manager.monitor.stats.sampler import Statistics
+from manager.util import formatting
 
 
 class MetricsServer:
@@ -33,8 +34,7 @@ class MetricsServer:
     @property
     def url(self) -> str:
         """Return the address of the metrics."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._endpoint.port}{PATH}"
+        return f"http://{formatting.host_port(self._host, self._endpoint.port)}{PATH}"
 
     def publish(self, fleet: Fleet, views: Mapping[str, Instance], answers: Mapping[str, Answer]) -> None:
         """Take a new look."""
