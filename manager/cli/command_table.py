@@ -516,6 +516,53 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (),
             ("config schema", "config schema > config/schema.json"),
         ),
+        "backtest": Command(
+            "backtest.backtest",
+            mark("run a config's strategy over recorded prices"),
+            (
+                option("config_file", text=mark("a config file, or an instance's id"), metavar="CONFIG"),
+                option(
+                    "data",
+                    text=mark("the prices: columns time and price, or time, open, high, low and close"),
+                    metavar="DATA.csv",
+                ),
+                option("--svg", text=mark("draw price, trades and P&L into this file"), metavar="FILE"),
+                option(
+                    "--maker-fee",
+                    text=mark("what a resting order costs, as a share of its value"),
+                    type=argument_types.number,
+                    metavar="SHARE",
+                ),
+                option(
+                    "--taker-fee",
+                    text=mark("what an order that takes costs, as a share of its value"),
+                    type=argument_types.number,
+                    metavar="SHARE",
+                ),
+                option(
+                    "--market-spread",
+                    text=mark("the distance between best bid and best ask, as a share of the price"),
+                    type=argument_types.number,
+                    metavar="SHARE",
+                ),
+                option(
+                    "--queue",
+                    text=mark("last: an order is filled when the price goes through it; first: at a touch"),
+                    choices=("last", "first"),
+                ),
+                option(
+                    "--funding-rate",
+                    text=mark("what longs pay every eight hours, as a share of the position"),
+                    type=argument_types.number,
+                    metavar="SHARE",
+                ),
+                JSON,
+            ),
+            (
+                "backtest config/active/bp_sol_01.json prices.csv",
+                "backtest bp_sol_01 prices.csv --svg run.svg --maker-fee 0.0001",
+            ),
+        ),
         "new": Command(
             "new.new",
             mark("create a config from a template"),

@@ -14,6 +14,7 @@ from pathlib import Path
 from manager import i18n
 from manager.cli import argument_types
 from manager.cli.command_table import COMMANDS
+from manager.config.loaded import is_config
 from manager.errors import ManagerError
 from manager.fleet import project
 from manager.i18n import _
@@ -111,7 +112,7 @@ def ids(project_dir: Path | None) -> list[str]:
         folder = project.find(Path.cwd()) if project_dir is None else project.at(project_dir)
     except ManagerError:
         return []
-    instances = {_id_of(path) for path in _listed(folder / "config" / "active") if path.suffix == ".json"}
+    instances = {_id_of(path) for path in _listed(folder / "config" / "active") if is_config(path.name)}
     instances |= {
         path.name for path in _listed(_data_dir(folder) / "state") if path.name[0] != "." and path.is_dir()
     }

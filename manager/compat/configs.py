@@ -28,6 +28,7 @@ from manager.compat.config_errors import (
 )
 from manager.config import dotted_keys, fleet_settings, loader
 from manager.config.flat_format import convert_legacy, is_legacy
+from manager.config.loaded import is_config
 from manager.config.variables import merge_environment, read_dotenv
 from manager.errors import Problem
 from manager.fleet import project as projects
@@ -308,7 +309,7 @@ def _problem(path: StrPath, fault: strict_json.JsonFault) -> Problem:
 
 
 def _json_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.json"))
+    return sorted(path for path in folder.glob("*.json") if is_config(path.name))
 
 
 def _file_name(name: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from manager import __version__
 from manager.config.fleet import Alerts, Fleet, HistoryRules, Limits, Sums
-from manager.config.loaded import LoadedConfigs, LoadedFile
+from manager.config.loaded import LoadedConfigs, LoadedFile, resembles_config
 from manager.config.spec import InstanceSpec, Variable
 from manager.errors import Problem
 from manager.i18n import Text
@@ -59,6 +59,7 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: 
             for file in loaded.files
         ],
         "conflicts": _plain(loaded.conflicts),
+        "ignored": _plain(loaded.ignored),
     }
     try:
         path = _file(fleet.project_dir)
@@ -84,7 +85,7 @@ def signature(project_dir: Path) -> list[Any]:
     stamps: list[Any] = [program, os.cpu_count(), _stamp(config / "fleet.toml")]
     try:
         with os.scandir(config / "active") as entries:
-            stamps += sorted(_stamp(entry) for entry in entries if entry.name.endswith(".json"))
+            stamps += sorted(_stamp(entry) for entry in entries if resembles_config(entry.name))
     except OSError:
         stamps.append(None)
     return stamps
@@ -125,7 +126,8 @@ def _fleet(raw: dict[str, Any]) -> Fleet:
 
 
 def _loaded(raw: dict[str, Any]) -> LoadedConfigs:
-    return LoadedConfigs(tuple(_file_of(file) for file in raw["files"]), _problems(raw["conflicts"]))
+    files = tuple(_file_of(file) for file in raw["files"])
+    return LoadedConfigs(files, _problems(raw["conflicts"]), _problems(raw["ignored"]))
 
 
 def _file_of(raw: dict[str, Any]) -> LoadedFile:

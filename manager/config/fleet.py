@@ -7,6 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from manager.util import formatting
+
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 DEFAULT_PARALLELISM = 64
@@ -215,8 +217,7 @@ class Fleet(NamedTuple):
 
     def web_address(self, port: int) -> str:
         """Return the URL of an instance's web page on this machine."""
-        host = self.web_host
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return f"http://{formatting.host_port(self.web_host, port)}"
 
     def container_name(self, instance: str) -> str:
         """Return `{fleet}-{instance}`."""

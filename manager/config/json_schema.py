@@ -43,7 +43,8 @@ ONLY_A_NAME = r"^\s*\$\{[A-Za-z_][A-Za-z0-9_]*(:-)?\}\s*$"
 SECRET_OPTION = rf"^-[^=]*({_ANY_CASE})"
 
 _PART = r"/(?!\.{1,2}(/|$))[^/]+"
-_OWN = "|".join(re.escape(name) for name in sorted(OWN_FILES))
+_OWN = "|".join(name.replace(".", r"\.") for name in sorted(OWN_FILES))
+"""Not by `re.escape`: editors use ECMA regular expressions, in which `\\-` is an error."""
 PATTERNS = {
     "instance_id": f"^{ID_PATTERN.pattern}$",
     **dict.fromkeys(("exchange", "symbol", "strategy"), f"^{WORD_PATTERN.pattern}$"),

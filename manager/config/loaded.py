@@ -8,6 +8,19 @@ from manager.config.spec import InstanceSpec
 from manager.errors import Problem
 
 
+def is_config(name: str) -> bool:
+    """Return whether a file of this name in config/active is a config.
+
+    Names that begin with a dot are those of editors and file systems: `.#bp_sol_01.json`, `._bp_sol_01.json`.
+    """
+    return name.endswith(".json") and not name.startswith(".")
+
+
+def resembles_config(name: str) -> bool:
+    """Return whether a user may take a file of this name for a config."""
+    return name.lower().endswith(".json")
+
+
 class LoadedFile(NamedTuple):
     """Hold one config file's spec, or the problems that prevent one.
 
@@ -30,6 +43,8 @@ class LoadedConfigs(NamedTuple):
 
     files: tuple[LoadedFile, ...] = ()
     conflicts: tuple[Problem, ...] = ()
+    ignored: tuple[Problem, ...] = ()
+    """The files whose names resemble a config's."""
 
     @property
     def specs(self) -> tuple[InstanceSpec, ...]:
@@ -44,7 +59,7 @@ class LoadedConfigs(NamedTuple):
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """Return what is unusual but allowed."""
-        return tuple(warning for loaded in self.files for warning in loaded.warnings)
+        return (*(warning for loaded in self.files for warning in loaded.warnings), *self.ignored)
 
     @property
     def config_hashes(self) -> dict[str, str]:

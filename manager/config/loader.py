@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from manager.config import spec, validation_messages
 from manager.config.flat_format import convert_legacy, is_legacy
 from manager.config.fleet import Fleet
-from manager.config.loaded import LoadedConfigs, LoadedFile
+from manager.config.loaded import LoadedConfigs, LoadedFile, is_config, resembles_config
 from manager.config.models import BUNDLED_EXCHANGES, BUNDLED_STRATEGIES, ID_PATTERN, ID_RULE, InstanceConfig
 from manager.config.spec import InstanceSpec
 from manager.config.variables import UnsetVariable, expand, is_reference, is_secret, references, scalar_values
@@ -36,7 +36,7 @@ def load(
     `defaults`: the fleet's defaults for daemon_config. `ids`: config file → the id given by `--instance-id`.
     """
     try:
-        paths = sorted(path for path in fleet.config_dir.iterdir() if path.suffix == ".json")
+        paths = sorted(path for path in fleet.config_dir.iterdir() if resembles_config(path.name))
     except FileNotFoundError:
         paths = []
     except OSError as error:
@@ -44,8 +44,28 @@ def load(
         raise ConfigError(
             [Problem.at(folder, "", "cannot be read: {why}", why=error.strerror or error)]
         ) from error
-    files = tuple(load_file(path, fleet, defaults, variables, ids) for path in paths)
-    return LoadedConfigs(files, tuple(conflicts([loaded.spec for loaded in files if loaded.spec])))
+    files = tuple(load_file(path, fleet, defaults, variables, ids) for path in paths if is_config(path.name))
+    ignored = tuple(_ignored(fleet, [path for path in paths if not is_config(path.name)]))
+    return LoadedConfigs(files, tuple(conflicts([loaded.spec for loaded in files if loaded.spec])), ignored)
+
+
+def _ignored(fleet: Fleet, paths: list[Path]) -> Iterator[Problem]:
+    """Yield what is not loaded: one warning for all names that begin with a dot, one for each other file."""
+    if hidden := [path.name for path in paths if path.name.startswith(".")]:
+        yield Problem.at(
+            fleet.relative(fleet.config_dir),
+            "",
+            "ignores files whose names begin with a dot: {names}",
+            names=", ".join(hidden),
+        )
+    for path in paths:
+        if not path.name.startswith("."):
+            yield Problem.at(
+                fleet.relative(path),
+                "",
+                "is ignored: rename it to {name} if it is a config",
+                name=f"{path.stem}.json",
+            )
 
 
 def load_file(

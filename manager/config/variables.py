@@ -18,6 +18,9 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 NOT_CREDENTIALS = frozenset({"BOT_WEB_TOKEN"})
 """The bundled bot's web page asks for this token; it grants access to no account."""
 
+COMMENT = re.compile(r"\s#")
+"""Where python-dotenv and Compose begin a comment behind a value; `parse_dotenv` reads on."""
+
 MAX_DOTENV_BYTES = 1_000_000
 
 
@@ -135,6 +138,23 @@ def read_dotenv(path: Path) -> tuple[dict[str, str], list[tuple[int, str]]]:
         return parse_dotenv(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
         return {}, [(0, _("is not UTF-8"))]
+
+
+def values_with_comments(path: Path) -> list[tuple[int, str]]:
+    """Return the (line number, name) of each value that includes what other programs take for a comment."""
+    try:
+        text = strict_json.read_bytes(path, MAX_DOTENV_BYTES).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):  # faults of `read_dotenv`
+        return []
+    unclear = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        name, _equals, value = line.strip().removeprefix("export ").partition("=")
+        name, value = name.strip(), value.strip()
+        inner = _unquoted(value)
+        is_quoted = inner != value and value[0] not in inner
+        if NAME.fullmatch(name) and COMMENT.search(value) and not is_quoted:
+            unclear.append((number, name))
+    return unclear
 
 
 def merge_environment(dotenv: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""What commands did to instances, one JSON line each, for the history: `watch` takes the lines in.
+"""Append what commands did to instances, one JSON line each, for the history of `watch`.
 
-Commands only append, and never wait or fail for it: a full disk, a missing folder or a file of another user
-costs a line of history, and keeps nothing from being stopped.
+Commands never wait or fail for it: a full disk, a missing folder or a file of another user costs a line of
+history, and prevents no stop.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from manager.config.fleet import Fleet
 from manager.util import ownership
 
 MAX_BYTES = 4_000_000
-"""Of one file. The full one is kept beside the next: twice as much in all, where no `watch` ever runs."""
+"""Limit of one file.
+
+A full one is kept beside the next, so that both take twice as much, even without `watch`.
+"""
 MAX_LINE = 4000
-"""Shorter than a pipe's buffer, and written by one call: lines of several commands do not mix."""
+"""Shorter than a pipe's buffer, and written by one call, so that lines of several commands do not mix."""
 FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 

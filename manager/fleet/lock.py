@@ -261,9 +261,24 @@ def _named(descriptor: int, note: Note) -> Text | str:
             user=note.get("user", "?"),
             since=note["since"],
         )
-    if pids := _holding_pids(descriptor):
+    pids = [pid for pid in _holding_pids(descriptor) if (PROC / str(pid)).exists()] or _inheritors(descriptor)
+    if pids:
         return ", ".join(f"{_program(pid)} (pid {pid})" for pid in pids)
-    return Text("another manager")
+    return Text("a process of another user or container, which cannot be seen from here")
+
+
+def _inheritors(descriptor: int) -> list[int]:
+    """Return the visible programs other than managers that have the file open.
+
+    The kernel names the process that locked it, which may have ended and left the lock to a child.
+    """
+    file = os.fstat(descriptor)
+    return sorted(
+        int(process.name)
+        for process in PROC.glob("[0-9]*")
+        if not _is_manager(process) and (file.st_dev, file.st_ino) in _opened_by(process)
+        if int(process.name) != os.getpid()
+    )
 
 
 def _is_by_holder(descriptor: int, note: Note) -> bool:

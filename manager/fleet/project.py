@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from manager.config import bot_environment, cache
 from manager.config.fleet import Fleet
-from manager.config.loaded import LoadedConfigs
+from manager.config.loaded import LoadedConfigs, is_config
 from manager.config.spec import InstanceSpec
-from manager.config.variables import merge_environment, read_dotenv
+from manager.config.variables import merge_environment, read_dotenv, values_with_comments
 from manager.engine import containers, labels
 from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet import halt_mark, host, state_file
@@ -42,6 +42,14 @@ class Project(NamedTuple):
         if self.problems:
             raise ConfigError(self.problems)
 
+    def warnings_of(self, named: Sequence[str] | None) -> tuple[Problem, ...]:
+        """Return the warnings about these instances' configs and .env; all for the whole fleet, None."""
+        if named is None:
+            return self.warnings
+        files = {self.specs[instance].config_file for instance in named if instance in self.specs}
+        files.add(".env")
+        return tuple(warning for warning in self.warnings if warning.concerns(files))
+
     def select(self, ids: Sequence[str], files: Sequence[str]) -> list[str] | None:
         """Return the instances that ids and `--config` files name, in order; None if nothing was named.
 
@@ -66,6 +74,10 @@ class Project(NamedTuple):
                 return loaded.spec.id
         if not is_there:
             raise ConfigError([Problem.at(file, "", "no such file")])
+        if path.parent == self.fleet.config_dir.resolve() and not is_config(path.name):
+            raise UsageError(
+                "{file} is not a config: its name must end in .json and not begin with a dot", file=file
+            )
         raise UsageError(
             "{file} is not in {folder}: copy it there first",
             file=file,
@@ -125,8 +137,24 @@ def read(project_dir: Path) -> Project:
         variables=variables,
         specs=specs,
         problems=tuple(problems),
-        warnings=(*loaded.warnings, *bot_environment.unset_variable_warnings(specs.values(), variables)),
+        warnings=(
+            *_comment_warnings(fleet),
+            *loaded.warnings,
+            *bot_environment.unset_variable_warnings(specs.values(), variables),
+        ),
     )
+
+
+def _comment_warnings(fleet: Fleet) -> Iterator[Problem]:
+    """Yield a warning for each value of .env that a bot receives together with its comment."""
+    for number, name in values_with_comments(fleet.dotenv_file):
+        yield Problem.at(
+            ".env",
+            str(Text("line {number}", number=number)),
+            "the value of {name} includes “#” and what follows; put a comment on a line of its own, or the "
+            "whole value in quotes",
+            name=name,
+        )
 
 
 def by_containers(

@@ -29,6 +29,9 @@ class Selection:
 
 EVERYTHING = Selection()
 
+SUGGESTIONS = 3
+"""Ids differ in a digit, so the most similar one is often not the one that was meant."""
+
 
 def selected(selection: Selection, snapshot: FleetSnapshot) -> list[Instance]:
     """Return the named instances, else all. Raises UsageError for an unknown one."""
@@ -47,12 +50,14 @@ def require_known(instance: str, snapshot: FleetSnapshot) -> None:
 
 
 def no_instance(instance: str, known: Iterable[str]) -> UsageError:
-    """Return the error for an unknown id, suggesting a similar one."""
+    """Return the error for an unknown id, suggesting the most similar ones."""
     import difflib
 
-    near = difflib.get_close_matches(instance, list(known), n=1)
+    near = difflib.get_close_matches(instance, list(known), n=SUGGESTIONS)
     if near:
-        return UsageError("there is no instance {id}; did you mean {near}?", id=instance, near=near[0])
+        return UsageError(
+            "there is no instance {id}; did you mean {near}?", id=instance, near=" / ".join(near)
+        )
     return UsageError("there is no instance {id}; `manager ps` lists them", id=instance)
 
 

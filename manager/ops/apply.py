@@ -14,12 +14,15 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.selection import require_known
 from manager.fleet.session import Session
+from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
 from manager.ops import desired_state, plan, preflight, stop_for_good
 from manager.ops.action import Action, Change, Outcome, has_started
 from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
 from manager.ops.result import Planned, Result
 from manager.ops.stop_for_good import Starts
+from manager.util import moment
+from manager.util.moment import Moment
 
 FEW = 10
 """Up to this many instances are inspected one by one; for more, listing all containers is as cheap."""
@@ -46,23 +49,23 @@ def apply(
     force: bool = False,
     new_id: str | None = None,
     healthy_within: float | None = None,
-    given_at: float | None = None,
+    given_at: Moment | None = None,
 ) -> Result:
     """Carry out the change under the fleet's lock. Raises ManagerError if it cannot be started.
 
     A `stop` or `down` proceeds although another manager holds the lock: with `force` at once, otherwise after
     `lock_wait` seconds. `new_id`: the id to assign to the instance of the one selected config file.
     `healthy_within`: wait up to this many seconds until everything that should run is healthy. `given_at`:
-    when the user gave the command, in Unix time; whatever was stopped later stays stopped.
+    when the user gave the command; whatever was stopped later stays stopped.
     """
-    given_at = time.time() if given_at is None else given_at
+    given_at = moment.now() if given_at is None else given_at
     is_stop = not change.needs_sound_configs
     project = session.project_to_halt() if is_stop else session.project()
     fleet = project.fleet
     marks = {  # as they were when the command was given, before it waits for anybody
         instance: mark
         for instance, mark in halt_mark.find_all(fleet, project.specs).items()
-        if not mark.is_newer_than(given_at)
+        if not mark.at.is_after(given_at)
     }
     wait_s = 0.0 if force else lock_wait
     with lock.held(fleet.lock_file, change.command, wait_s, force=force or is_stop) as held:
@@ -74,11 +77,13 @@ def apply(
         if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
         _lift(change, snapshot, actions, named, marks)
-        unsaved = desired_state.save_wish(
-            change, fleet, desired_state.state_change(change, snapshot, actions, named)
+        called_off = (
+            {} if is_stop else snapshot.project.fleet_state.called_off_since(project.fleet_state, given_at)
         )
-        removed = snapshot.project.fleet_state.removed_since(project.fleet_state, given_at)
-        outcomes = _carry_out(session, change, snapshot, actions, held, on_event, removed)
+        unsaved = desired_state.save_wish(
+            change, fleet, desired_state.state_change(change, snapshot, actions, named, called_off)
+        )
+        outcomes = _carry_out(session, change, snapshot, actions, held, on_event, called_off)
         if starts is not None:
             more, unfinished = _until_nothing_starts(session, change, named, starts, held, on_event)
             outcomes, unsaved = outcomes + more, unsaved or unfinished
@@ -184,9 +189,9 @@ def _plan(
     snapshot = session.observe()
     if change.needs_sound_configs:
         snapshot.require_ours()
-        for warning in snapshot.project.warnings:
-            on_event(Warned(warning))
         named = change.selection.named(snapshot.project)
+        for warning in snapshot.project.warnings_of(named):
+            on_event(Warned(warning))
         preflight.require_sound(snapshot, named)
     else:
         named = change.selection.named(snapshot.project)
@@ -255,9 +260,9 @@ def _carry_out(
     actions: list[Action],
     held: lock.Held,
     on_event: OnEvent,
-    removed: frozenset[str] = frozenset(),
+    called_off: Mapping[str, CalledOffBy] = NOTHING,
 ) -> list[Outcome[Action]]:
-    """Run the actions. `removed`: instances that `down` has removed since this command was given."""
+    """Run the actions. `called_off`: what was stopped or removed since it was given."""
     todo = plan.effective(actions)
     for action in actions:
         if action.kind == "leave":
@@ -278,7 +283,7 @@ def _carry_out(
     todo = [action for action in todo if action.instance not in in_use]
     if not todo:
         return refused
-    context = prepare.gather(session, snapshot, todo, held, removed=removed)
+    context = prepare.gather(session, snapshot, todo, held, called_off_since=called_off)
     on_event(ActionsStarted(todo))
     try:
         outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from manager.config.fleet import Fleet
 from manager.errors import ConfigError, ManagerError, UsageError
@@ -13,7 +13,7 @@ from manager.fleet.session import Session
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import FleetState
 from manager.ops.action import Action, Change
-from manager.util import formatting
+from manager.util import formatting, moment
 
 StateChange = Callable[[FleetState], FleetState]
 
@@ -40,11 +40,20 @@ def save_wish(change: Change, fleet: Fleet, state_change: StateChange) -> Manage
 
 
 def state_change(
-    change: Change, snapshot: FleetSnapshot, actions: list[Action], named: list[str] | None
+    change: Change,
+    snapshot: FleetSnapshot,
+    actions: list[Action],
+    named: list[str] | None,
+    called_off: Collection[str] = (),
 ) -> StateChange:
-    """Return the change that this command makes to the fleet's state. What others wrote since is kept."""
+    """Return the change that this command makes to the fleet's state. What others wrote since is kept.
+
+    `called_off`: instances that were stopped or removed since it was given; their desired state is newer.
+    """
     plan_input, fleet = snapshot.plan_input, snapshot.project.fleet
-    asked = _asked(change, plan_input, actions, named)
+    asked = [
+        instance for instance in _asked(change, plan_input, actions, named) if instance not in called_off
+    ]
     wishes = plan_input.fleet_state.instances
     starting = [action.instance for action in actions if action.starts]
     open_ports = {
@@ -57,7 +66,7 @@ def state_change(
         if change.wish == "run":
             after = after.with_wish(_unmarked(fleet, asked), "run")
         elif change.wish is not None:
-            after = after.with_wish(asked, change.wish)
+            after = after.with_stopped(asked, moment.now())
         elif change.command == "resume":
             after = after.with_resumed(_unmarked(fleet, named or []))
         elif change.command == "up":  # what a person stopped here, and then started by docker's own means
@@ -65,7 +74,7 @@ def state_change(
             after = after.with_wish(_unmarked(fleet, up), "run")
         if change.command == "down":
             gone = [action.instance for action in actions if action.kind == "remove"]
-            after = after.with_removed({*asked, *gone}, time.time())
+            after = after.with_removed({*asked, *gone}, time.time(), moment.now())
         after = after.with_registered(starting, formatting.iso(time.time()))
         return after.with_ports(open_ports)
 

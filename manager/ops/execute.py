@@ -17,6 +17,7 @@ from manager.engine.client import MOST_CALLS, Engine
 from manager.engine.containers import DEFAULT_STOP_TIMEOUT_S, Container
 from manager.errors import EngineError, ManagerError, NameTaken, NotFound
 from manager.fleet import halt_mark, host, start_lock, supervisor_state
+from manager.fleet.state_file import CalledOffBy
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text, mark
 from manager.ops import instance_folders, rollback_store
@@ -49,8 +50,8 @@ class ExecutionContext(NamedTuple):
     """The records that `rollback` restores."""
     await_network: Callable[[], None] = lambda: None
     """Wait for the fleet's network: containers can be created before it exists, but not started."""
-    removed: frozenset[str] = frozenset()
-    """Instances that `down` has removed since this command was given: it does not start them any more."""
+    called_off_since: Mapping[str, CalledOffBy] = MappingProxyType({})
+    """Instances that were stopped or removed since this command was given: it does not start them."""
 
 
 def run(
@@ -278,8 +279,8 @@ def _engine_start(instance: str, container_id: str, context: ExecutionContext) -
 def _require_not_called_off(instance: str, context: ExecutionContext) -> None:
     if why := context.called_off():
         raise ManagerError("{id} is not started: {why}", id=instance, why=why)
-    if instance in context.removed:
-        raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF["down"]))
+    if by := context.called_off_since.get(instance):
+        raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[by]))
     if halt := halt_mark.find(context.fleet, instance):
         raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[halt.by]))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -14,6 +14,7 @@ from manager.errors import EngineError, ImageMissing, ManagerError
 from manager.fleet import lock, upgrade_records
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.session import Session
+from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
 from manager.ops import bot_user, execute
 from manager.ops.action import Action
@@ -28,12 +29,12 @@ def gather(
     todo: Collection[Action],
     held: lock.Held,
     steps: upgrade_records.Steps = upgrade_records.NONE,
-    removed: frozenset[str] = frozenset(),
+    called_off_since: Mapping[str, CalledOffBy] = NOTHING,
 ) -> execute.ExecutionContext:
     """Return everything that these actions need, in a few engine calls for any number. Raises ManagerError.
 
-    `steps`: the records that the `rollback` actions restore. `removed`: instances that `down` has removed
-    since the command was given.
+    `steps`: the records that the `rollback` actions restore. `called_off_since`: what was stopped or
+    removed since the command was given.
     """
     project, engine = snapshot.project, session.engine()
     fleet = project.fleet
@@ -89,7 +90,7 @@ def gather(
         place,
         called_off,
         steps,
-        removed=removed,
+        called_off_since=called_off_since,
     )
     return context._replace(await_network=network.result) if network else context
 

@@ -149,9 +149,10 @@ def upgrade(
 def _look(session: Session, request: Request, on_event: OnRolloutEvent) -> FleetSnapshot:
     snapshot = session.observe()
     snapshot.require_ours()
-    for warning in snapshot.project.warnings:
+    named = request.selection.named(snapshot.project)
+    for warning in snapshot.project.warnings_of(named):
         on_event(Warned(warning))
-    preflight.require_sound(snapshot, request.selection.named(snapshot.project))
+    preflight.require_sound(snapshot, named)
     return snapshot
 
 

@@ -80,3 +80,8 @@ def clock(epoch: float) -> str:
 def stamp(epoch: float) -> str:
     """Return `20260131-080000`, for a file name."""
     return time.strftime("%Y%m%d-%H%M%S", time.localtime(epoch))
+
+
+def host_port(host: str, port: int) -> str:
+    """Return `host:port` as URLs have it: an IPv6 address stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -13,6 +13,7 @@ import pytest
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import DatabaseError, RejectedError, UnreachableError
 from gridbot.model.types import ExchangeOrder, Fill, Funding, Market, Order, OrderRequest, Side
+from gridbot.store import history
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.trading.cancel import cancel_own_orders
@@ -350,6 +351,19 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     with pytest.raises(DatabaseError, match="file is not a database"):
         Store(file, durable=False)
     assert file.read_bytes() == before
+
+
+def test_figures_of_a_run(store: Store) -> None:
+    assert history.figures(store.path) == {"maker_share": None, "reject_rate": None, "max_drawdown": None}
+    order, refused = new(store), new(store, "L2")
+    store.close_order(refused.client_id, "rejected")
+    run(
+        store, There(executed=[executed(order, qty="0.5"), replace(executed(order, "2", "0.5"), maker=False)])
+    )
+    for at, price in enumerate(("100", "104", "95", "99", "98")):
+        store.samples.add_equity(store.run_id, NOW + at, D(price), store.ledger)
+    # One unit bought at 99: P&L 1, 5, -4, 0, -1.
+    assert history.figures(store.path) == {"maker_share": 0.5, "reject_rate": 0.5, "max_drawdown": 9.0}
 
 
 def test_old_samples_thin_out(store: Store) -> None:

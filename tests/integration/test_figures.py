@@ -101,6 +101,8 @@ def test_keys_do_what_the_commands_do(fleet: Project, session: Session) -> None:
     async def use(pilot: Pilot[None], app: Top) -> None:
         shown = app.query_one(table.FleetTable)
         await until(lambda: shown.ids == ["bp_eth_01", "bp_sol_01"] and shown.cursor == "bp_eth_01")
+        await pilot.press("less_than_sign", "less_than_sign")  # by id: what is stopped would go down
+        assert app._order.key == "id"
         await pilot.press("slash", *"xsr")  # in the box they are letters, and stop nothing
         await until(lambda: not shown.ids)
         await pilot.press("escape", "slash", *"eth")

@@ -4,6 +4,8 @@ note.
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,6 +77,29 @@ def test_a_program_that_never_signs_is_named_by_the_kernel(
         pass
 
 
+def test_a_lock_that_a_child_has_inherited_is_named_by_the_child(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's table has the process that locked it, which is gone."""
+    monkeypatch.setattr(lock, "UNSIGNED_S", 0.1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    code = (
+        "import fcntl, os, subprocess, sys\n"
+        "fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)\n"
+        "fcntl.flock(fd, fcntl.LOCK_EX)\n"
+        "print(subprocess.Popen(['sleep', '60'], pass_fds=[fd], stdout=subprocess.DEVNULL).pid)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True, check=True, timeout=30
+    )
+    child = int(done.stdout)
+    try:
+        with pytest.raises(Locked, match=rf"locked by sleep \(pid {child}\); wait"), lock.held(path, "down"):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
 def test_a_killed_managers_note_does_not_name_another_holder(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,13 +113,20 @@ def test_a_killed_managers_note_does_not_name_another_holder(
     assert str(killed) not in str(caught.value)
 
 
-def test_where_the_kernel_tells_nothing_the_note_counts(
+def test_where_the_kernel_tells_nothing_the_note_or_the_open_file_counts(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "UNSIGNED_S", 0.1)
     monkeypatch.setattr(lock, "LOCKS", tmp_path / "none")
-    with a_holder(path, 60), pytest.raises(Locked, match="by another manager;"), lock.held(path, "down"):
-        pass
+    with a_holder(path, 60) as pid:
+        with pytest.raises(Locked, match=rf"by python[0-9.]* \(pid {pid}\);"), lock.held(path, "down"):
+            pass
+        monkeypatch.setattr(lock, "_opened_by", lambda _process: set())
+        with (
+            pytest.raises(Locked, match="by a process of another user or container"),
+            lock.held(path, "down"),
+        ):
+            pass
     with a_holder(path, 0, "up"):
         while not path.read_text():
             pass

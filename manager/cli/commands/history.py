@@ -1,6 +1,6 @@
-"""`history`: what the instances earned and what happened to them, also those that are stopped or gone.
+"""Run `history`: what the instances earned and what happened to them, including stopped and removed ones.
 
-Needs no engine.
+It needs no engine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from manager.monitor.history.curve import Day
 from manager.monitor.history.model import Run
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.history.summary import Line
-from manager.util import console
+from manager.util import console, text_table
 from manager.util.formatting import age, date_and_time, iso_with_offset
 from manager.util.text_table import Column
 
@@ -97,8 +97,19 @@ def _say_fleet(whole: FleetHistory, since: float, style: str | None) -> None:
     if not rows:
         console.say(_("no instances"))
         return
-    columns = _with_aligned(_line_columns(whole.now), rows)
-    console.say(console.table(columns, rows, style))
+    console.say(_line_table(rows, whole.now, style))
+
+
+def _line_table(rows: Sequence[Line], now: float, style: str | None) -> str:
+    """Return the table; on a terminal with the columns that it has room for."""
+    columns = _with_aligned(_line_columns(now), rows)
+    room = console.terminal_width() if style is None else None
+    heads = text_table.headings(columns)
+    widths = {
+        column.name: max(map(text_table.width, [head, *map(column.cell, rows)]))
+        for column, head in zip(columns, heads, strict=True)
+    }
+    return console.table(text_table.fitting(columns, widths, room), rows, style)
 
 
 def _line_columns(now: float) -> list[Column[Line]]:
@@ -107,22 +118,29 @@ def _line_columns(now: float) -> list[Column[Line]]:
         Column("mode", mark("MODE"), lambda line: display.mode_text(line.kind or None)),
         Column("pnl", mark("P&L"), _pnl),
         Column(
-            "today", mark("TODAY"), lambda line: "" if line.today is None else money(line.today, line.quote)
+            "today",
+            mark("TODAY"),
+            lambda line: "" if line.today is None else money(line.today, line.quote),
+            priority=2,
         ),
         Column(
             "drawdown",
             mark("DRAWDOWN"),
             lambda line: "" if line.drawdown is None else money(-line.drawdown.amount, line.quote),
+            priority=3,
         ),
-        Column("starts", mark("STARTS"), lambda line: str(line.starts), align="right"),
-        Column("exits", mark("EXITS"), lambda line: str(line.exits), align="right"),
-        Column("gaps", mark("GAPS"), lambda line: age(line.gaps) if line.gaps else "", align="right"),
+        Column("starts", mark("STARTS"), lambda line: str(line.starts), align="right", priority=8),
+        Column("exits", mark("EXITS"), lambda line: str(line.exits), align="right", priority=7),
+        Column(
+            "gaps", mark("GAPS"), lambda line: age(line.gaps) if line.gaps else "", align="right", priority=5
+        ),
         Column(
             "as_of",
             mark("AS OF"),
             lambda line: "" if line.as_of is None else str(Text("{age} ago", age=age(now - line.as_of))),
+            priority=4,
         ),
-        Column("curve", mark("CURVE"), lambda line: curve.sparkline(line.points)),
+        Column("curve", mark("CURVE"), lambda line: curve.sparkline(line.points), priority=6),
     ]
 
 
@@ -133,7 +151,7 @@ def _pnl(line: Line) -> str:
 
 
 def _with_aligned(columns: Sequence[Column[Line]], rows: Sequence[Line]) -> list[Column[Line]]:
-    """The amounts' columns with their points below each other."""
+    """Return the columns with the decimal points of amounts aligned."""
     found = []
     for column in columns:
         if column.name in {"pnl", "today", "drawdown"}:
@@ -155,7 +173,7 @@ def _say_named(whole: FleetHistory, since: float, style: str | None) -> None:
 
 def _say_one(one: InstanceHistory, whole: FleetHistory, since: float, rows: Sequence[DayRow]) -> None:
     found = summary.lines(one, whole, since)
-    console.say(console.table(_with_aligned(_line_columns(whole.now), found), found))
+    console.say(_line_table(found, whole.now, None))
     if rows:
         console.say()
         console.say(console.table(DAY_COLUMNS[1:], rows))
@@ -212,7 +230,7 @@ RUN_COLUMNS: Sequence[Column[Run]] = (
 
 
 def _csv(whole: FleetHistory) -> str:
-    """All trades in the order of time, with local times and offset, and exact amounts."""
+    """Return all trades by time, with local times and offset, and exact amounts."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(TRADE_HEADS)
@@ -242,5 +260,5 @@ def _csv(whole: FleetHistory) -> str:
 
 
 def _cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: ids come from an exchange."""
+    """Escape a text that a spreadsheet would take for a formula: ids come from an exchange."""
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t"} else text

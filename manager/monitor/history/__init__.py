@@ -1,4 +1,4 @@
-"""The fleet's history: what its instances earned, did and were told, kept beyond stop, down and recreate.
+"""Keep the fleet's history: what its instances earned, did and were told, beyond stop, down and recreate.
 
 model           samples, trades, events, watched times
 sampling        instances → samples; which ones are thinned out with age (pure)

@@ -1,8 +1,8 @@
-"""What the bundled bot's own database knows of its trades. A copy is read, never the bot's file.
+"""Read the bundled bot's own database of its trades: a copy, never the bot's file.
 
 A bot may be hostile, and so may its database be: the copy was made and checked by a process without rights
 (manager/ops/backup/copier.py); here only known columns of real tables are read, values are checked, and a
-query that does not end is ended.
+query that does not end is stopped.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def read(path: Path, instance: str, spans: Iterable[Span], *, quote: str | None 
 
 
 class _Limit:
-    """Ends a query that takes too long: a view can be one that never ends."""
+    """Stop a query that takes too long: a view can be one that never ends."""
 
     def __init__(self) -> None:
         self._left = MOST_STEPS

@@ -1,6 +1,6 @@
-"""Samples → what was earned when: gaps, P&L per day, drawdown, and a sparkline. Pure.
+"""Compute what was earned when from samples: gaps, P&L per day, drawdown, and a sparkline. Pure.
 
-`covered`, here and there: when somebody looked, or a bot's own database knows what it did; by their begin.
+`covered`: spans in which `watch` ran, or a bot's own database has the data; by their begin.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Currency = tuple[str, str]
 
 
 class Step(NamedTuple):
-    """What was earned between two samples.
+    """Hold what was earned between two samples.
 
-    `amount`: None where it is not known; `is_gap`: nobody looked meanwhile. `is_first`: what a run had earned
-    when it was first seen, which does not count for the day on which it was seen.
+    `amount`: None if unknown; `is_gap`: nothing was observed in between. `is_first`: what a run had earned
+    when it was first observed, which does not count for that day.
     """
 
     begin: float
@@ -71,8 +71,8 @@ def by_currency(samples: Iterable[Sample]) -> dict[Currency, list[Sample]]:
 
 
 def is_gap(before: Sample, after: Sample, covered: Sequence[Span]) -> bool:
-    """Return whether it is not known what the instance did between two samples: somebody has to have
-    looked all the time.
+    """Return whether it is unknown what the instance did between two samples, because nothing observed it
+    throughout.
     """
     return after.at - before.at > GAP_S and not _is_covered(before.at, after.at, covered)
 
@@ -217,7 +217,7 @@ def drawdown(curve: Sequence[Point]) -> Drawdown | None:
 
 
 def sparkline(curve: Sequence[Point], width: int = 24) -> str:
-    """Return the curve in so many characters, by time; a blank where nobody looked."""
+    """Return the curve in so many characters, by time; a blank where nothing was observed."""
     if not curve:
         return ""
     begin, end = curve[0].at, curve[-1].at

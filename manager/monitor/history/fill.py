@@ -1,4 +1,4 @@
-"""What nobody watched, filled in from the bots' own databases, which outlive their containers."""
+"""Fill gaps of the history from the bots' own databases, which outlive their containers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the history is made of. Plain data."""
+"""Define the data of the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sums over currencies, by the rates that a person has stated. Pure."""
+"""Sum over currencies, by the rates in the settings. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Total(NamedTuple):
 
 
 def rate(currency: str, sums: Sums) -> Decimal | None:
-    """Return how much of the sums' currency one of this one is; None where nobody has said."""
+    """Return how much of the sums' currency one of this one is; None without a rate."""
     if currency == sums.currency:
         return Decimal(1)
     return dict(sums.rates).get(currency)

@@ -1,5 +1,5 @@
-"""What `manager history` shows of each instance: from the fleet's file, and from the bots' databases where
-that has nothing.
+"""Read what `manager history` shows: from the fleet's file, and from the bots' databases where that has
+nothing.
 """
 
 from __future__ import annotations
@@ -177,6 +177,6 @@ def _filled(fleet: Fleet, one: InstanceHistory, since: float, now: float) -> Ins
 
 
 def _since(samples: list[Sample], since: float) -> list[Sample]:
-    """The samples from then on, with the last one before."""
+    """Return the samples from then on, with the last one before."""
     first = next((index for index, each in enumerate(samples) if each.at >= since), len(samples))
     return samples[max(0, first - 1) :]

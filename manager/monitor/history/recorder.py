@@ -1,6 +1,6 @@
-"""Writes the history, in a thread of its own: a slow disk or a large database holds up no alert.
+"""Write the history in a separate thread, so that a slow disk or a large database delays no alert.
 
-Only `manager watch` does. What cannot be written is said once, and tried again.
+Only `manager watch` writes it. An error is reported once, and the write is tried again.
 """
 
 from __future__ import annotations

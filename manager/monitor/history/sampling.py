@@ -1,4 +1,4 @@
-"""Which samples there are: made from what `watch` sees, and thinned out with age. Pure."""
+"""Make samples from what `watch` observes, and thin them out with age. Pure."""
 
 from __future__ import annotations
 

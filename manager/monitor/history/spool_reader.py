@@ -1,5 +1,5 @@
-"""The lines that commands have left in the spool: each is taken in once, also by a `watch` that is killed
-at any moment.
+"""Read the lines that commands leave in the spool, each exactly once, even if `watch` is killed at any
+moment.
 """
 
 from __future__ import annotations

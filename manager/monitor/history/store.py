@@ -1,4 +1,4 @@
-"""The SQLite file of the fleet's history: its schema, one writer, many readers."""
+"""Store the fleet's history in SQLite: its schema, one writer, many readers."""
 
 from __future__ import annotations
 
@@ -166,8 +166,10 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _connected_to_read(path: Path) -> sqlite3.Connection:
-    """A reader of a WAL has to write beside it; one who may not reads the file as it lies there, if nobody
-    writes it.
+    """Connect for reading. A reader of a WAL must write beside it; without permission the file is read as it
+    is.
+
+    That is only done if nothing writes to it.
     """
     address = f"{path.resolve().as_uri()}?mode=ro"
     if not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
@@ -274,7 +276,7 @@ def put_runs(db: sqlite3.Connection, instance: str, runs: Iterable[Run]) -> None
 
 
 def put_watched(db: sqlite3.Connection, span: Span) -> None:
-    """Say until when somebody has watched who began at that moment."""
+    """Save until when a watch ran that began at that moment."""
     db.execute("INSERT OR REPLACE INTO watched VALUES (?, ?)", span)
 
 
@@ -429,7 +431,7 @@ def runs(db: sqlite3.Connection, instance: str) -> list[Run]:
 
 
 def watched(db: sqlite3.Connection) -> list[Span]:
-    """Return when somebody watched, oldest first."""
+    """Return when a watch ran, oldest first."""
     return [Span(*row) for row in db.execute("SELECT begin, end FROM watched ORDER BY begin")]
 
 

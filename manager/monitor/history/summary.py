@@ -1,4 +1,4 @@
-"""An instance's history in figures, for a table and as JSON. Pure."""
+"""Summarise an instance's history, for a table and as JSON. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MOST_POINTS = 1000
 
 
 class Line(NamedTuple):
-    """One instance's figures of one kind and currency, from `since` on. `gaps`: seconds in which nobody
-    looked.
+    """Hold one instance's figures of one kind and currency, from `since` on. `gaps`: seconds without
+    observation.
 
     `is_uncertain`: a part of the P&L is missing, or earned before.
     """

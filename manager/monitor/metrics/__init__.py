@@ -1,7 +1,7 @@
-"""`manager watch --metrics`: what Prometheus reads, from the last look at the fleet.
+"""Serve `manager watch --metrics`: metrics for Prometheus, from the last observation of the fleet.
 
-families       one look → metric families; pure
-targets        one look → targets.json, with which Prometheus finds the bots' own metrics; pure
-publisher      the latest look, measured and kept for the next scrape
+families       one observation → metric families; pure
+targets        one observation → targets.json, with which Prometheus finds the bots' own metrics; pure
+publisher      the latest observation, measured and kept for the next scrape
 endpoint       the HTTP server
 """

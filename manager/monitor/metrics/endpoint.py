@@ -32,7 +32,7 @@ class _Handler(WSGIRequestHandler):
     timeout = REQUEST_WITHIN_S
 
     def log_message(self, *_: object) -> None:
-        """A scrape every fifteen seconds is no news."""
+        """Log nothing: a scrape every fifteen seconds is no news."""
 
 
 class Endpoint:
@@ -67,7 +67,7 @@ class Endpoint:
 
     @property
     def port(self) -> int:
-        """The port it listens on: the kernel's choice where 0 was asked for."""
+        """Return the port it listens on: the kernel's choice if 0 was requested."""
         return self._server.server_port
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Metrics as `watch` has them: an address that is listened on, and the look that it serves."""
+"""Connect metrics to `watch`: the address to listen on, and the observation to serve."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from manager.i18n import Text
 from manager.monitor.metrics.endpoint import PATH, Endpoint
 from manager.monitor.metrics.publisher import Answer, Publisher
 from manager.monitor.stats.sampler import Statistics
+from manager.util import formatting
 
 
 class MetricsServer:
-    """Serves what was last published. `say` gets warnings."""
+    """Serve what was last published. `say` receives warnings."""
 
     def __init__(
         self,
@@ -32,9 +33,8 @@ class MetricsServer:
 
     @property
     def url(self) -> str:
-        """Where the metrics are."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._endpoint.port}{PATH}"
+        """Return the address of the metrics."""
+        return f"http://{formatting.host_port(self._host, self._endpoint.port)}{PATH}"
 
     def publish(self, fleet: Fleet, views: Mapping[str, Instance], answers: Mapping[str, Answer]) -> None:
         """Take a new look."""

@@ -20,7 +20,7 @@ DESCENDING = frozenset({"cpu", "memory", "share", "pids", "network", "disk", "re
 class Order(NamedTuple):
     """Hold the column to sort by, and whether its usual direction is reversed."""
 
-    key: str = "id"
+    key: str = "state"
     is_turned: bool = False
 
     @property

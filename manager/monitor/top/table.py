@@ -27,6 +27,8 @@ GUTTER = 2
 """Cells in front of each row: the cursor, and a mark if it needs attention."""
 
 LEAST_TREND, WIDEST_TREND = 10, 40
+TREND_PRIORITY = 4
+"""Position, its age and the symbol stay longer than the trend."""
 
 TREND_HEADS: Mapping[Kind, str] = {"cpu": mark("CPU TREND"), "pnl": mark("P&L TREND")}
 
@@ -112,7 +114,11 @@ class FleetTable(ScrollView, can_focus=True):
         """Choose the columns. A column never becomes narrower, so that the table does not jump."""
         needed = columns.widths(self._cells)
         self._widths = {key: max(cells, self._widths.get(key, 0)) for key, cells in needed.items()}
-        self.shown = fitting(columns.COLUMNS, self._widths, self.size.width - GUTTER - GAP - LEAST_TREND)
+        room = self.size.width - GUTTER
+        whole = fitting(columns.COLUMNS, self._widths, room)
+        beside = fitting(columns.COLUMNS, self._widths, room - GAP - LEAST_TREND)
+        lost = [column for column in whole if column not in beside]
+        self.shown = whole if any(column.priority < TREND_PRIORITY for column in lost) else beside
         self.virtual_size = Size(self.size.width, len(self.rows) + 1)
 
     def action_move(self, step: int) -> None:
@@ -161,7 +167,13 @@ class FleetTable(ScrollView, can_focus=True):
             text = padded(_(column.heading), self._widths[column.name], column.align)
             pieces.append((text, SORTED_HEAD if column.name == self.order.key else HEAD))
             pieces.append((" " * GAP, HEAD))
-        return [*pieces, (_(TREND_HEADS[self.trend]), HEAD)]
+        return [*pieces, (_(TREND_HEADS[self.trend]) if self._bars() else "", HEAD)]
+
+    def _bars(self) -> int:
+        """Return how many bars of the trend have room; 0 where it gives way to columns."""
+        used = GUTTER + sum(self._widths[column.name] + GAP for column in self.shown)
+        bars = min(WIDEST_TREND, self.size.width - used)
+        return bars if bars >= LEAST_TREND else 0
 
     def _row(self, row: InstanceStats, texts: Mapping[str, str]) -> Strip:
         is_cursor = row.id == self.cursor
@@ -173,9 +185,7 @@ class FleetTable(ScrollView, can_focus=True):
             own = PLAIN if has_alarm or self.is_old else _cell_style(column.name, row)
             pieces.append((text, whole + own))
             pieces.append((" " * GAP, whole))
-        used = GUTTER + sum(self._widths[column.name] + GAP for column in self.shown)
-        bars = min(WIDEST_TREND, self.size.width - used)
-        if bars >= LEAST_TREND:
+        if bars := self._bars():
             pieces.append((self._trends.line(row.id, self.trend, bars), whole))
         return self._strip(pieces, whole)
 

@@ -15,6 +15,7 @@ from manager import i18n
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, writing_to
 from manager.i18n import Text, _
+from manager.util import formatting
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")
 RUNNING_SYSTEMD = Path("/run/systemd/system")
@@ -97,13 +98,9 @@ def unit_of(fleet: Fleet, metrics: tuple[str, int] | None = None) -> Unit:
     folder = config / "systemd" / "user" if is_user else SYSTEM_FOLDER
     variables = {name: os.environ[name] for name in PASSED if os.environ.get(name)}
     variables["MANAGER_LANG"] = i18n.language()
-    options = ["--metrics", _host_port(*metrics)] if metrics else []
+    options = ["--metrics", formatting.host_port(*metrics)] if metrics else []
     text = unit_text(fleet.name, fleet.project_dir, Path(sys.executable), variables, options, is_user=is_user)
     return Unit(folder / f"botfleet-watch-{fleet.name}.service", text, is_user)
-
-
-def _host_port(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def unit_text(

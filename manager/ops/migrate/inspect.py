@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from manager.config import fleet_settings, loader
 from manager.config.flat_format import convert_legacy, is_legacy
-from manager.config.loaded import LoadedFile
+from manager.config.loaded import LoadedFile, is_config
 from manager.config.spec import InstanceSpec
 from manager.config.variables import merge_environment, read_dotenv
 from manager.errors import Problem, UsageError
@@ -146,7 +146,8 @@ def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> Impo
 
 
 def _configs(folder: Path) -> Iterator[Path]:
-    yield from sorted((folder / "config" / "active").glob("*.json"))
+    found = (folder / "config" / "active").glob("*.json")
+    yield from sorted(path for path in found if is_config(path.name))
     yield from (folder / name for name in FLAT_FILES if (folder / name).is_file())
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +192,30 @@ def test_the_schemas_name_changes_no_container_and_is_not_shown() -> None:
 def test_the_command_has_two_words() -> None:
     assert words(["config", "schema"]) == ["config schema"]
     assert words(["config", "bp_sol_01"]) == ["config", "bp_sol_01"]
+
+
+def test_every_pattern_is_also_an_ecma_regular_expression() -> None:
+    """Editors and check-jsonschema compile patterns as ECMA's with the flag `u`, where needless escapes
+    are errors.
+    """
+    schema = config_schema(is_bundled_bot=True)
+    Draft202012Validator.check_schema(schema)
+    found = list(patterns(schema))
+    assert len(found) > 10
+    for pattern in found:
+        for escaped in re.findall(r"\\(.)", pattern):
+            assert escaped in "^$\\.*+?()[]{}|/dDsSwWbBnrtvfx", f"\\{escaped} in {pattern}"
+        assert not re.search(r"\(\?P|\(\?[a-zA-Z]|\\x(?![0-9a-f]{2})", pattern), pattern
+
+
+def patterns(schema: object) -> Iterator[str]:
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            if key == "pattern" and isinstance(value, str):
+                yield value
+            if key == "patternProperties":
+                yield from value
+            yield from patterns(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from patterns(value)

@@ -166,31 +166,31 @@ def _parser() -> argparse.ArgumentParser:
     add("--symbol", required=True)
     add("--strategy", choices=(*GRID_STRATEGIES, "standard", "maker_hedge"), required=True)
     add("--market-type", choices=("spot", "perp"))
-    add("--quantity", type=_decimal, help="base units of one order (default: from --max-position)")
-    add("--max-position", type=_decimal, help="base units, long or short")
+    add("--quantity", type=to_decimal, help="base units of one order (default: from --max-position)")
+    add("--max-position", type=to_decimal, help="base units, long or short")
     add(
         "--initial-position",
-        type=_decimal,
+        type=to_decimal,
         default=ZERO,
         help="base units that a long grid buys, or a short one sells, at the market when it begins",
     )
-    add("--stop-loss", type=_decimal, help="end the run at this loss, in quote currency")
-    add("--take-profit", type=_decimal, help="end the run at this profit, in quote currency")
+    add("--stop-loss", type=to_decimal, help="end the run at this loss, in quote currency")
+    add("--take-profit", type=to_decimal, help="end the run at this profit, in quote currency")
     add("--duration", type=_seconds, help="seconds of trading after which the run is complete; 0: no end")
     add(
         "--interval",
         type=_seconds,
         help=f"seconds between two ticks (default {DEFAULT_INTERVAL_S:g})",
     )
-    add("--grid-upper", type=_decimal)
-    add("--grid-lower", type=_decimal)
+    add("--grid-upper", type=to_decimal)
+    add("--grid-lower", type=to_decimal)
     add("--grid-num", type=int, default=10, help="number of price levels, both bounds included (default 10)")
     add("--grid-mode", choices=("arithmetic", "geometric"), default="arithmetic")
     add("--grid-type", choices=("neutral", "long", "short"), default="neutral")
     add("--boundary-action", choices=BOUNDARY_ACTIONS, default="emergency_close")
     add(
         "--boundary-tolerance",
-        type=_decimal,
+        type=to_decimal,
         default=ZERO,
         help="share of the bound's price, 0.01 is one percent",
     )
@@ -202,20 +202,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--enable-boundary-check", dest="boundary_check", action="store_true", default=False)
     add("--disable-boundary-check", dest="boundary_check", action="store_false")
-    add("--spread", type=_decimal, default=Decimal("0.2"), help="percent between bid and ask (default 0.2)")
+    add("--spread", type=to_decimal, default=Decimal("0.2"), help="percent between bid and ask (default 0.2)")
     add("--max-orders", type=int, default=3, help="orders a side (default 3)")
-    add("--target-position", type=_decimal, default=ZERO)
+    add("--target-position", type=to_decimal, default=ZERO)
     add(
         "--position-threshold",
-        type=_decimal,
+        type=to_decimal,
         help="beyond this distance from the target only the way back is quoted",
     )
-    add("--inventory-skew", type=_decimal, default=ZERO, help="0-1: how far the position shifts both quotes")
+    add(
+        "--inventory-skew", type=to_decimal, default=ZERO, help="0-1: how far the position shifts both quotes"
+    )
     add("--replay", type=Path, metavar="FILE", help="paper mode: prices from a CSV file, one row a tick")
     return parser
 
 
-def _decimal(text: str) -> Decimal:
+def to_decimal(text: str) -> Decimal:
+    """Return the finite number of an option's value. Raises ArgumentTypeError."""
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -228,7 +231,7 @@ def _decimal(text: str) -> Decimal:
 def _seconds(text: str) -> float:
     if text.lower() == "none":
         return 0.0
-    value = float(_decimal(text))
+    value = float(to_decimal(text))
     if value < 0:
         raise argparse.ArgumentTypeError("must not be below 0")
     return value
@@ -243,7 +246,7 @@ def _int(text: str, name: str) -> int:
 
 def _amount(text: str | None, name: str) -> Decimal | None:
     try:
-        return _decimal(text) if text else None
+        return to_decimal(text) if text else None
     except argparse.ArgumentTypeError as err:
         raise ConfigError(f"{name}: {err}") from None
 

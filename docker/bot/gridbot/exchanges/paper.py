@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from gridbot.exchanges.exchange import Exchange
@@ -25,6 +26,16 @@ KEPT_ORDERS = 500
 FEE_STEP = Decimal("1e-8")
 
 
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Hold what trading costs, as shares of the value or price; `fills_at_touch`: first in the queue."""
+
+    maker_fee: Decimal = MAKER_FEE
+    taker_fee: Decimal = TAKER_FEE
+    half_spread: Decimal = HALF_SPREAD
+    fills_at_touch: bool = False
+
+
 class PaperExchange:
     """Fill orders against a price source. Its orders end with the process; `find` tells the store so."""
 
@@ -32,8 +43,13 @@ class PaperExchange:
     max_client_id = 2**32 - 1
 
     def __init__(
-        self, market: Callable[[], Market], source: PriceSource, clock: Callable[[], float] = time.time
+        self,
+        market: Callable[[], Market],
+        source: PriceSource,
+        clock: Callable[[], float] = time.time,
+        costs: Costs | None = None,
     ) -> None:
+        self._costs = costs or Costs()
         self.name = source.name
         # A generated or recorded price is the market itself.
         self.price_is_firm = source.name != "live"
@@ -43,6 +59,7 @@ class PaperExchange:
         self._reports: dict[int, ExchangeOrder] = {}
         self._fills: list[Fill] = []
         self._price: Decimal | None = None
+        self._note_best()
         # The start's time makes the ids unique across restarts.
         self._prefix = f"p{int(clock() * 1000):x}"
         self._ids = itertools.count(1)
@@ -55,9 +72,13 @@ class PaperExchange:
     def price(self) -> Decimal:
         for price in self._source.next_prices():
             self._price = price
+            # Most prices reach no order: two comparisons tell, however many there are.
+            if self._highest_buy < price < self._lowest_sell:
+                continue
             for order in list(self._orders.values()):
-                if order.side.sign * (order.price - price) > 0:
-                    self._fill(order, order.price, MAKER_FEE, maker=True)
+                distance = order.side.sign * (order.price - price)
+                if distance > 0 or (distance == 0 and self._costs.fills_at_touch):
+                    self._fill(order, order.price, self._costs.maker_fee, maker=True)
         assert self._price is not None
         return self._price
 
@@ -78,14 +99,16 @@ class PaperExchange:
         self._drop_old_orders()
         if crosses:
             self._reports[order.client_id] = self._report(order, exchange_id, order.qty, is_open=False)
-            self._record(order, exchange_id, best, TAKER_FEE, maker=False)
+            self._record(order, exchange_id, best, self._costs.taker_fee, maker=False)
         else:
             self._orders[order.client_id] = order
+            self._note_best()
             self._reports[order.client_id] = self._report(order, exchange_id, Decimal(0), is_open=True)
         return exchange_id
 
     def cancel(self, order: Order) -> None:
         if self._orders.pop(order.client_id, None) is not None:
+            self._note_best()
             known = self._reports[order.client_id]
             self._reports[order.client_id] = self._report(order, known.exchange_id, Decimal(0), is_open=False)
 
@@ -95,6 +118,11 @@ class PaperExchange:
     def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
         for order in orders:
             yield order, self._reports.get(order.client_id)
+
+    @property
+    def has_fills(self) -> bool:
+        """Tell whether `fills` would return some."""
+        return bool(self._fills)
 
     def fills(self, since: float) -> list[Fill]:
         del since  # fills that were returned once are stored
@@ -114,8 +142,13 @@ class PaperExchange:
     def _best_price(self, side: Side, price: Decimal) -> Decimal:
         """Return what an order on `side` that takes would pay or get."""
         tick = self.market().tick
-        half = max(ceil_to(price * HALF_SPREAD, tick), tick)
+        half = max(ceil_to(price * self._costs.half_spread, tick), tick)
         return price + half if side is Side.BUY else max(price - half, tick)
+
+    def _note_best(self) -> None:
+        orders = self._orders.values()
+        self._highest_buy = max((o.price for o in orders if o.side is Side.BUY), default=Decimal(-1))
+        self._lowest_sell = min((o.price for o in orders if o.side is Side.SELL), default=Decimal("Infinity"))
 
     def _drop_old_orders(self) -> None:
         if len(self._reports) > 2 * KEPT_ORDERS:
@@ -124,6 +157,7 @@ class PaperExchange:
 
     def _fill(self, order: Order, price: Decimal, rate: Decimal, *, maker: bool) -> None:
         del self._orders[order.client_id]
+        self._note_best()
         exchange_id = self._reports[order.client_id].exchange_id
         self._reports[order.client_id] = self._report(order, exchange_id, order.qty, is_open=False)
         self._record(order, exchange_id, price, rate, maker=maker)

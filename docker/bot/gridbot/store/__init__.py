@@ -6,4 +6,5 @@ samples       writes the equity curve and errors
 history       reads charts, trades and errors for the web port
 ledger        position and P&L, exact
 database      schema, lock, connections
+memory  a record in memory, for backtests
 """

@@ -82,5 +82,29 @@ def error_count(path: Path) -> int:
         return int(db.execute("SELECT coalesce(sum(count), 0) FROM errors").fetchone()[0])
 
 
+def figures(path: Path) -> dict[str, float | None]:
+    """Return how the latest run goes: shares of 1, the drawdown in the quote currency; None is unknown yet.
+
+    `max_drawdown` is the deepest fall of the P&L below its highest point, also where that was the start.
+    """
+    with open_for_reading(path) as db:
+        run = db.execute("SELECT id FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+        run_id = run["id"] if run else 0
+        maker = db.execute("SELECT avg(maker) AS share FROM trades WHERE run_id = ?", (run_id,)).fetchone()
+        refused = db.execute(
+            "SELECT avg(state = 'rejected') AS share FROM orders WHERE run_id = ?", (run_id,)
+        ).fetchone()
+        drawdown = db.execute(
+            "SELECT max(peak - pnl) AS most FROM (SELECT pnl, max(0, max(pnl) OVER (ORDER BY at)) AS peak"
+            " FROM equity WHERE run_id = ?)",
+            (run_id,),
+        ).fetchone()
+    return {
+        "maker_share": maker["share"],
+        "reject_rate": refused["share"],
+        "max_drawdown": drawdown["most"],
+    }
+
+
 def _plain(row: sqlite3.Row) -> dict[str, Any]:
     return {key: bool(row[key]) if key == "maker" else row[key] for key in row.keys()}  # noqa: SIM118

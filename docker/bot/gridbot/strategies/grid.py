@@ -43,6 +43,9 @@ class Plan:
 
     cancel: tuple[Order, ...] = ()
     place: tuple[OrderRequest, ...] = ()
+    # Nothing is to be done, and nothing waits for room: until an order or a cell changes, the same holds at
+    # every price between these two.
+    quiet: tuple[Decimal, Decimal] | None = None
 
 
 def make_levels(lower: Decimal, upper: Decimal, count: int, mode: str, tick: Decimal) -> tuple[Decimal, ...]:
@@ -139,9 +142,14 @@ def plan(
     cancel: list[Order] = []
     exits: list[OrderRequest] = []
     entries: list[tuple[Decimal, OrderRequest | Order]] = []
+    undecided: list[int] = []
     for cell in range(len(grid.levels) - 1):
         held = cells.get(cell, ZERO)
         own = by_cell.get(cell)
+        if own and len(own) == 1 and _is_served(own[0], held):
+            continue  # most cells, at most times
+        if not own or any(order.filled for order in own):
+            undecided.append(cell)
         if own:
             outdated = _outdated(grid, market, cell, held, own, price)
             if outdated is not None:
@@ -170,6 +178,7 @@ def plan(
         Side.SELL: grid.max_position + position - _open([o for o in live if not o.post_only], Side.SELL),
     }
     place: list[OrderRequest] = []
+    waits = False
     exits.sort(key=lambda request: abs(request.price - price))
     entries.sort(key=lambda pair: pair[0])
     for item in [*exits, *(item for _, item in entries)]:
@@ -180,13 +189,20 @@ def plan(
                 room_if_replaced[item.side] -= item.remaining
             continue
         if room_if_replaced[item.side] < item.qty:
+            waits = True
             continue
         room_if_replaced[item.side] -= item.qty
-        if room[item.side] >= item.qty and item.slot not in busy_slots:
+        if item.slot in busy_slots:
+            continue
+        if room[item.side] >= item.qty:
             room[item.side] -= item.qty
             busy_slots.add(item.slot)
             place.append(item)
-    return Plan(tuple(cancel), tuple(place))
+        else:
+            waits = True
+    if cancel or place or waits:
+        return Plan(tuple(cancel), tuple(place))
+    return Plan(quiet=_quiet_range(grid, undecided, price))
 
 
 def _exit_of(grid: Grid, market: Market, cell: int, held: Decimal) -> OrderRequest | None:
@@ -240,6 +256,25 @@ def _outdated(
         return None
     sold = floor_to(grid.qty - entry.remaining - abs(held), market.lot)
     return entry if entry.filled and market.is_tradable(sold, entry.price) else None
+
+
+def _quiet_range(grid: Grid, undecided: Sequence[int], price: Decimal) -> tuple[Decimal, Decimal]:
+    """Return the nearest middles of the cells for which the price decides; between them it decides alike."""
+    low, high = ZERO, Decimal("Infinity")
+    for cell in undecided:
+        middle = (grid.levels[cell] + grid.levels[cell + 1]) / 2
+        if middle <= price:
+            low = max(low, middle)
+        if middle >= price:
+            high = min(high, middle)
+    return low, high
+
+
+def _is_served(order: Order, held: Decimal) -> bool:
+    """Tell whether a cell's only order is all it needs, at every price."""
+    if order.post_only:
+        return not held and not order.filled
+    return bool(held) and order.remaining >= abs(held)
 
 
 def _exits(orders: Sequence[Order]) -> list[Order]:

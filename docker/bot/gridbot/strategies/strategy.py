@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -10,13 +10,29 @@ from gridbot.config.settings import POSITION_ORDERS, Settings
 from gridbot.model.errors import ConfigError
 from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, as_text, floor_to
 from gridbot.runtime.log import log
-from gridbot.store.store import Store
+from gridbot.store.ledger import Ledger
 from gridbot.strategies import grid, quotes, risk
 from gridbot.strategies.grid import Grid, Plan
 from gridbot.strategies.quotes import Quotes
 
 # The moves of the range are counted over this long.
 MOVES_WINDOW_S = 86400.0
+
+
+class StrategyStore(Protocol):
+    """Keep what a strategy has to know again after a restart."""
+
+    generation: int
+    ledger: Ledger
+
+    def grid(self) -> dict[str, Any] | None:
+        """Return what `set_grid` stored for this run."""
+
+    def set_grid(self, grid: Mapping[str, Any], generation: int, cells: Mapping[int, Decimal]) -> None:
+        """Replace the grid."""
+
+    def cells(self) -> dict[int, Decimal]:
+        """Return the inventory of each cell of the current grid."""
 
 
 class Strategy(Protocol):
@@ -44,7 +60,7 @@ class Strategy(Protocol):
 class GridStrategy:
     """Trade a grid. The store keeps the range and the cells' inventories across restarts."""
 
-    def __init__(self, settings: Settings, market: Market, store: Store) -> None:
+    def __init__(self, settings: Settings, market: Market, store: StrategyStore) -> None:
         self._settings, self._market, self._store = settings, market, store
         # On a spot market only what was bought can be sold: neutral is long there.
         self._kind = settings.grid_type if settings.perp else "long"
@@ -189,7 +205,7 @@ class GridStrategy:
 class QuoteStrategy:
     """Quote both sides of the price (`standard`)."""
 
-    def __init__(self, settings: Settings, market: Market, store: Store) -> None:
+    def __init__(self, settings: Settings, market: Market, store: StrategyStore) -> None:
         qty = floor_to(settings.quantity, market.lot)
         if qty < market.min_qty:
             raise ConfigError(
@@ -233,7 +249,7 @@ class QuoteStrategy:
         return None
 
 
-def make_strategy(settings: Settings, market: Market, store: Store) -> Strategy:
+def make_strategy(settings: Settings, market: Market, store: StrategyStore) -> Strategy:
     """Return the strategy of `settings`. Raises ConfigError when the market's rules don't allow it."""
     if settings.is_grid:
         return GridStrategy(settings, market, store)

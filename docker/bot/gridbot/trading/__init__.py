@@ -11,4 +11,5 @@ refusals   an exchange that refuses every order
 retry      growing, jittered pauses
 cancel     cancel this bot's orders before the exit
 status     the report and the status as JSON
+backtest  run a strategy over recorded prices
 """

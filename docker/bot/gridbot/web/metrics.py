@@ -45,6 +45,14 @@ def render(detailed: Mapping[str, Any]) -> str:
     if orders is not None:
         sides = [({"side": side}, sum(order["side"] == side for order in orders)) for side in ("buy", "sell")]
         metric("open_orders", "gauge", "Live orders of this bot.", *sides)
+    metric("maker_share", "gauge", "Share of the run's trades that were maker.", ({}, get("maker_share")))
+    metric("reject_rate", "gauge", "Share of the run's orders that were refused.", ({}, get("reject_rate")))
+    metric(
+        "max_drawdown",
+        "gauge",
+        "Deepest fall of the run's P&L below its highest point, in quote currency.",
+        ({}, get("max_drawdown")),
+    )
     metric("errors_total", "counter", "Errors in this bot's record.", ({}, get("errors_total")))
     metric("resident_memory_bytes", "gauge", "Memory of the bot's process.", ({}, _memory()))
     return "\n".join(lines) + "\n"

@@ -241,6 +241,7 @@ class Handler(BaseHTTPRequestHandler):
             "last_tick_age": shared.last_tick_age,
             "controls": bool(self.server.settings.web_token),
             "errors_total": history.error_count(self.server.settings.db_path),
+            **history.figures(self.server.settings.db_path),
             "errors": history.errors(self.server.settings.db_path, 5),
         }
 

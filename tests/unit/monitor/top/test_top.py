@@ -13,14 +13,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from textual.geometry import Size
 
 from manager.fleet.bot_report import Report
+from manager.monitor.stats import columns
 from manager.monitor.stats.columns import COLUMNS
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.top import confirm, sorting, source, sparkline
 from manager.monitor.top.screens import printable
 from manager.monitor.top.sorting import Order
 from manager.monitor.top.sparkline import Trends
+from manager.monitor.top.table import GUTTER, FleetTable
+from manager.util.text_table import GAP
 from tests.builders import a_fleet, some_figures
 
 ROWS = [
@@ -42,7 +46,8 @@ def test_every_word_of_a_filter_must_be_there() -> None:
 
 
 def test_the_largest_is_first_where_that_is_what_one_looks_for() -> None:
-    assert ids(sorting.arranged(ROWS, "", Order())) == ["bp_btc_01", "bp_eth_01", "bp_sol_01"]
+    assert ids(sorting.arranged(ROWS, "", Order())) == ["bp_eth_01", "bp_btc_01", "bp_sol_01"], "worst first"
+    assert ids(sorting.arranged(ROWS, "", Order("id"))) == ["bp_btc_01", "bp_eth_01", "bp_sol_01"]
     assert ids(sorting.arranged(ROWS, "", Order("cpu"))) == ["bp_btc_01", "bp_sol_01", "bp_eth_01"]
     assert ids(sorting.arranged(ROWS, "", Order("cpu", is_turned=True))) == [
         "bp_sol_01",
@@ -163,3 +168,20 @@ def test_what_cannot_begin_says_so_before_the_screen_is_taken(
     assert done.returncode == code
     assert why in said
     assert b"\x1b" not in said
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_position_and_symbol_stay_longer_than_the_trend(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FleetTable, "size", property(lambda _self: Size(width, 20)))
+    table = FleetTable(Trends(), has_colour=False)
+    rows = [some_figures("bp_sol_01", mode="live", pnl="-1.67", quote="USDC", position="1", base="SOL")]
+    table._cells = columns.cells(rows)
+    table._fit()
+    names = [column.name for column in table.shown]
+    needed = sum(table._widths[column.name] + GAP for column in table.shown)
+    assert GUTTER + needed - GAP <= width or names == ["id", "mode", "state", "doing", "pnl"]
+    assert names[:5] == ["id", "mode", "state", "doing", "pnl"]
+    if table._bars():
+        assert {"position", "as_of", "symbol"} <= set(names)
+    if "cpu" in names or "memory" in names:
+        assert {"position", "as_of", "symbol", "up", "restarts"} <= set(names)

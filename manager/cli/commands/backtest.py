@@ -1,0 +1,69 @@
+"""Run `backtest`: a config's strategy over recorded prices, in the bundled bot's own code.
+
+It runs here and not in the image: the strategies need neither ccxt nor an engine, and a file of prices need
+not be mounted anywhere. It is a process of its own, because the manager imports nothing of a bot.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from manager.errors import BAD_CONFIG, OK, UsageError
+from manager.fleet.session import Session
+from manager.i18n import Text, _, mark
+from manager.util import bundle, console
+
+OPTIONS = ("svg", "maker_fee", "taker_fee", "market_spread", "queue", "funding_rate")
+LABELS = {
+    "symbol": mark("symbol"),
+    "rows": mark("rows"),
+    "first_price": mark("first price"),
+    "last_price": mark("last price"),
+    "pnl": mark("P&L after fees and funding"),
+    "realized": mark("realized"),
+    "unrealized": mark("unrealized"),
+    "fees": mark("fees"),
+    "funding": mark("funding"),
+    "position": mark("position at the end"),
+    "trades": mark("trades"),
+    "round_trips": mark("round trips"),
+    "profit_per_grid": mark("profit per round trip, after fees"),
+    "maker_share": mark("share of maker trades"),
+    "max_drawdown": mark("largest drawdown"),
+    "capital": mark("capital at the largest position"),
+    "apr": mark("profit a year, as a share of the capital"),
+    "ended_by": mark("ended by"),
+}
+
+
+def backtest(session: Session, args: Namespace) -> int:
+    """Run it and print the result as a table or as JSON."""
+    project = session.project()
+    if not project.fleet.is_bundled_bot:
+        raise UsageError("backtest runs the bundled bot's strategies, and this fleet has an image of its own")
+    is_file = Path(args.config_file).suffix == ".json" or Path(args.config_file).exists()
+    named = project.select([], [args.config_file]) if is_file else project.select([args.config_file], [])
+    [instance] = named or [args.config_file]
+    program = bundle.folder() / "docker" / "bot" / "backtest.py"
+    command = [sys.executable, str(program), *project.specs[instance].command, "--data", args.data, "--json"]
+    for name in OPTIONS:
+        value = getattr(args, name)
+        if value is not None:
+            command.append(f"--{name.replace('_', '-')}={value}")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [""]
+        console.error(Text("{instance}: {why}", instance=instance, why=lines[-1]))
+        return BAD_CONFIG
+    answer: dict[str, Any] = json.loads(done.stdout)
+    if args.json:
+        console.say_json(answer)
+    else:
+        for key, label in LABELS.items():
+            console.say(f"{_(label)}: {'-' if answer[key] is None else answer[key]}")
+    return OK

@@ -1,0 +1,7 @@
+"""The fleet whose engine is in memory."""
+
+from __future__ import annotations
+
+from tests.unit.ops.conftest import desk
+
+__all__ = ["desk"]

@@ -1,0 +1,142 @@
+"""`manager history` on real files, without an engine."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from manager.cli.main import main
+from manager.config.fleet import Fleet
+from manager.errors import OK, USAGE
+from manager.monitor.history import store
+from manager.monitor.history.model import Event, Run, Sample, Span, Trade
+from manager.util import console
+from tests.builders import a_config, write_config
+
+Play = Callable[..., str]
+
+
+@pytest.fixture
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Play:
+    """Run `manager history` in a fleet of one config, one removed instance, and two hours of history."""
+    write_config(tmp_path, a_config())
+    (tmp_path / "config" / "fleet.toml").write_text('name = "desk"\n')
+    fleet = Fleet("desk", tmp_path, tmp_path / "volumes")
+    fleet.state_dir.mkdir(parents=True)
+    now = time.time()
+    begin = now - 7200
+    db, _aside = store.open_for_writing(fleet.history_file)
+    for instance, quote, sign in (("bp_sol_01", "USDC", 1), ("gone_02", "USDT", -1)):
+        samples = [
+            Sample(
+                begin + 60 * number,
+                "running",
+                "trading",
+                "live",
+                begin,
+                begin,
+                quote,
+                "SOL",
+                Decimal(sign * number),
+            )
+            for number in range(120)
+        ]
+        store.add_samples(db, instance, samples)
+    store.put_watched(db, Span(begin, now))
+    reason = {"code": "exit_code", "params": {"code": 3}}
+    store.add_events(db, [Event(now - 60, "bp_sol_01", "exit", "exit code 3", reason)])
+    store.put_runs(db, "bp_sol_01", [Run(begin, None, "", "live")])
+    trade = Trade(
+        begin,
+        "bp_sol_01",
+        "backpack",
+        "SOL_USDC_PERP",
+        "live",
+        "=1+1",
+        "o1",
+        "buy",
+        Decimal("150.10"),
+        Decimal("0.1"),
+        Decimal("0.0015"),
+        "USDC",
+        True,
+    )
+    store.add_trades(db, [trade, trade._replace(instance="gone_02", at=begin + 1, trade_id="t2")])
+    db.close()
+    monkeypatch.setattr(console, "terminal_width", lambda: None)
+
+    def run(*words: str, code: int = OK) -> str:
+        assert main(["--project-dir", str(tmp_path), "history", *words]) == code
+        printed = capsys.readouterr()
+        return printed.out if code == OK else printed.err
+
+    return run
+
+
+def test_removed_instances_are_there_and_currencies_are_not_added(play: Play) -> None:
+    lines = play().splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["bp_sol_01", "gone_02"]
+    assert lines[3] == "total: P&L live +119.00 USDC, live -119.00 USDT"
+    assert len(lines) == 4
+
+
+def test_stated_rates_make_a_sum(play: Play, tmp_path: Path) -> None:
+    toml = tmp_path / "config" / "fleet.toml"
+    toml.write_text('name = "desk"\n[sums]\ncurrency = "USD"\nrates = { USDC = 1.0, USDT = 0.5 }\n')
+    assert play().splitlines()[-1] == "live in USD, by the rates of config/fleet.toml: +59.50 USD"
+    toml.write_text('name = "desk"\n[sums]\ncurrency = "USDC"\n')
+    assert play().splitlines()[-1].endswith("+119.00 USDC; without USDT: no rate is stated")
+
+
+def test_one_instance_has_its_days_runs_and_events(play: Play) -> None:
+    shown = play("bp_sol_01")
+    assert "so far" in shown
+    assert "exit code 3" in shown
+    assert shown.count("LIVE") >= 3
+
+
+def test_a_narrow_terminal_gets_fewer_columns(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "terminal_width", lambda: 60)
+    lines = play().splitlines()[:3]
+    assert max(map(len, lines)) <= 60
+    assert lines[0].split()[:4] == ["ID", "MODE", "P&L", "TODAY"]
+
+
+def test_trades_are_csv_with_exact_amounts_and_no_formulas(play: Play) -> None:
+    rows = list(csv.DictReader(play("--trades").splitlines()))
+    assert [row["instance"] for row in rows] == ["bp_sol_01", "gone_02"]
+    assert (rows[0]["price"], rows[0]["quantity"], rows[0]["value"]) == ("150.10", "0.1", "15.010")
+    assert rows[0]["trade_id"] == "'=1+1"
+    assert len(list(csv.DictReader(play("--trades", "gone_02").splitlines()))) == 1
+
+
+def test_json_has_exact_amounts(play: Play) -> None:
+    (one,) = json.loads(play("bp_sol_01", "--json"))
+    assert [(line["kind"], line["quote"], line["pnl"]) for line in one["pnl"]] == [("live", "USDC", "119")]
+    assert one["events"][0]["reason"] == {"code": "exit_code", "params": {"code": 3}}
+    assert sum(Decimal(day["pnl"]) for day in one["days"]) == 119
+
+
+def test_since_begins_later(play: Play) -> None:
+    (one,) = json.loads(play("bp_sol_01", "--since", "1h", "--json"))
+    assert 58 <= Decimal(one["pnl"][0]["pnl"]) <= 61
+
+
+def test_what_makes_no_sense_is_a_usage_error(play: Play) -> None:
+    assert "did you mean bp_sol_01?" in play("bp_sol_1", code=USAGE)
+    assert "--trades prints CSV" in play("--trades", "--json", code=USAGE)
+
+
+def test_a_damaged_history_is_named_and_stays_where_it_is(play: Play, tmp_path: Path) -> None:
+    path = tmp_path / "volumes" / "state" / "history.db"
+    for each in path.parent.glob("history.db-*"):
+        each.unlink()
+    path.write_bytes(b"no database" * 1000)
+    assert main(["--project-dir", str(tmp_path), "history"]) == OK
+    assert path.read_bytes() == b"no database" * 1000

@@ -1,0 +1,40 @@
+"""`manager backtest`: the config's own command line, run by the bundled bot's program."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from manager.cli.main import main
+from manager.errors import BAD_CONFIG, OK
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    prices = ["160", "150", "158", "149", "171", "165"]
+    (tmp_path / "prices.csv").write_text("\n".join(["price", *prices]) + "\n")
+    return tmp_path
+
+
+def test_a_config_runs_over_recorded_prices(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["backtest", "config/active/bp_sol_01.json", "prices.csv", "--maker-fee", "0", "--svg", "run.svg"]
+    assert main(["--lang", "en", *line, "--json"]) == OK
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["symbol"], answer["rows"], answer["fees"]) == ("SOL_USDC_PERP", 6, "0")
+    assert answer["trades"] > 0
+    assert (fleet / "run.svg").read_text().startswith("<svg")
+    assert main(["--lang", "en", "backtest", "bp_sol_01", "prices.csv"]) == OK
+    assert f"trades: {answer['trades']}\n" in capsys.readouterr().out
+
+
+def test_a_file_without_prices_is_named(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (fleet / "prices.csv").write_text("a\n1\n")
+    assert main(["--lang", "en", "backtest", "bp_sol_01", "prices.csv"]) == BAD_CONFIG
+    assert "bp_sol_01: prices.csv: no column price or close" in capsys.readouterr().err
