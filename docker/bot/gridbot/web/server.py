@@ -45,6 +45,7 @@ HEADERS = {
 MAX_REQUESTS = 32
 # A client has this long for a whole request, however slowly its bytes come.
 REQUEST_SECONDS = 3
+UNKNOWN_NAME = {"error": "this name is not one of BOT_WEB_HOSTS; add it there in .env, and restart the bot"}
 ACTIONS = ("/api/pause", "/api/resume", "/api/stop")
 
 
@@ -116,7 +117,7 @@ class Handler(BaseHTTPRequestHandler):
         """Answer a read."""
         self.server.incomplete.pop(self.connection, None)
         if not self._may_read():
-            self._json(403, {"error": "this name is not one of BOT_WEB_HOSTS"})
+            self._json(403, UNKNOWN_NAME)
             return
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
@@ -186,7 +187,7 @@ class Handler(BaseHTTPRequestHandler):
             return 403, {"error": "read-only: BOT_WEB_TOKEN is not set"}
         host = self.headers.get("Host", "")
         if not self._trusted(host):
-            return 403, {"error": "this name is not one of BOT_WEB_HOSTS"}
+            return 403, UNKNOWN_NAME
         origin = self.headers.get("Origin")
         if origin is not None and urllib.parse.urlsplit(origin).netloc != host:
             return 403, {"error": "the request comes from another site"}
