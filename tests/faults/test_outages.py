@@ -75,9 +75,9 @@ class Scale:
 
 SHORT, LONG = Scale(0.2, 0.2), Scale(0.5, 1)
 OUTAGES = (
-    Outage("a maintenance of 30 minutes", Fault.UNAVAILABLE, 6, 15),
-    Outage("a ban with Retry-After", Fault.BANNED, 5, 30),
-    Outage("a day without an answer", Fault.DROP_BEFORE, 8, 720),
+    Outage("a maintenance of 30 minutes", Fault.UNAVAILABLE, 5, 15),
+    Outage("a ban with Retry-After", Fault.BANNED, 4, 30),
+    Outage("a day without an answer", Fault.DROP_BEFORE, 6, 720),
 )
 
 
@@ -92,8 +92,7 @@ class Desk:
             return list(pool.map(act, (self.bundled, self.old)))
 
     def ps(self) -> dict[str, dict[str, Any]]:
-        bundled, old = self.both(Project.ps)
-        return bundled | old
+        return {each: found for fleet in self.both(Project.ps) for each, found in fleet.items()}
 
     def faults(self, instance: str) -> Recorded:
         found = self.exchanges[instance].faults
@@ -130,7 +129,7 @@ def desk(tmp_path: Path, fault_image: str, is_long: bool) -> Iterator[Desk]:
             "GRIDBOT_OUT_OF_REACH": "0.3",
             "GRIDBOT_RATE_LIMIT_MS": "2",
         }
-        secrets = {}
+        secrets: dict[str, str] = {}
         for number, each in enumerate(BUNDLED):
             key, secret = f"BACKPACK_KEY_{number}", f"BACKPACK_SECRET_{number}"
             secrets |= {key: exchanges[each].key, secret: exchanges[each].secret}

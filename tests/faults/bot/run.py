@@ -35,9 +35,7 @@ class Health(BaseHTTPRequestHandler):
             self.answer(200, {"trades": trades, "mode": os.environ["TRADING_MODE"]})
             return
         status = "healthy" if healthy else "sick"
-        self.answer(
-            200 if healthy else 503, {"status": status, "running": healthy, "timestamp": time.time()}
-        )
+        self.answer(200 if healthy else 503, {"status": status, "running": healthy, "timestamp": time.time()})
 
     def answer(self, code: int, found: dict[str, object]) -> None:
         body = json.dumps(found)
