@@ -147,8 +147,8 @@ def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> Impo
 
 
 def _configs(folder: Path) -> Iterator[Path]:
-    found = (folder / "config" / "active").glob("*.json")
-    yield from sorted(path for path in found if is_config(path.name))
+    files = (folder / "config" / "active").glob("*.json")
+    yield from sorted(path for path in files if is_config(path.name))
     yield from (folder / name for name in FLAT_FILES if (folder / name).is_file())
 
 
