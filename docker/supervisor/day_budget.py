@@ -17,7 +17,7 @@ _FILE = re.compile(r"(bot_(?:stdout|stderr)\.log)(?:\.([0-9]{1,6})(?:\.gz)?)?", 
 class DayBudget:
     """Counts what the bot's log files of one day take on disk, and has the full ones compressed.
 
-    A full file `NAME` becomes the segment `NAME.1`, `NAME.2` …, and then `NAME.1.gz`, by a program of its own:
+    A full file `NAME` becomes the segment `NAME.1`, `NAME.2` …, and then `NAME.1.gz`, by another program:
     neither the bot nor its probes wait for it.
     """
 
