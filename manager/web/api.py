@@ -21,7 +21,7 @@ from manager.errors import UsageError
 from manager.fleet import display
 from manager.i18n import Text
 from manager.monitor.history import summary
-from manager.monitor.stats.instance_stats import InstanceStats
+from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
 from manager.web import answers, figures, models, words
 from manager.web.desk import Desk
 from manager.web.guard import TOKEN_HEADER, cookie_of
@@ -69,6 +69,10 @@ def _page(desk: Desk, cookie_name: str) -> APIRouter:
     @router.get("/")
     def page() -> FileResponse:
         return FileResponse(PAGE_DIR / "index.html", media_type="text/html")
+
+    @router.get("/favicon.ico")
+    def icon() -> FileResponse:
+        return FileResponse(PAGE_DIR / "icon.svg", media_type=FILES["icon.svg"])
 
     @router.get("/page/{name}")
     def file(name: str) -> Response:
@@ -138,7 +142,9 @@ def _api(desk: Desk, cookie_name: str) -> APIRouter:
         days: Annotated[float, Query(gt=0, le=3650, description="how far back")] = 30,
     ) -> Any:
         since = time.time() - days * DAY_S
-        one, whole = figures.of_history(desk.session, instance_id, since)
+        one, whole = figures.of_history(
+            desk.session, instance_id, since, is_seen=desk.row(instance_id) is not None
+        )
         return summary.as_object(one, whole, since)
 
     @router.get("/curves", response_model=models.Curves, summary="The fleet's P&L over the last day")
@@ -165,21 +171,21 @@ def _row(desk: Desk, instance_id: str) -> InstanceStats:
     """Return the instance's row of the last look. Raises UsageError for one that is not there."""
     desk.readers.note()
     desk.wait_for_look()
-    for row in desk.lookout.latest.rows:
-        if row.id == instance_id:
-            return row
-    raise UsageError("no instance {id}", id=instance_id)
+    row = desk.row(instance_id)
+    if row is None:
+        raise UsageError("no instance {id}", id=instance_id)
+    return row
 
 
 def _detail(desk: Desk, row: InstanceStats) -> dict[str, Any]:
     since = time.time() - EXITS_OF_DAYS * DAY_S
-    one, whole = figures.of_history(desk.session, row.id, since)
+    one, whole = figures.of_history(desk.session, row.id, since, is_seen=True)
     events = summary.as_object(one, whole, since)["events"]
     kept = row.view.report
     of_instance = desk.figures.latest.instances.get(row.id, answers.NO_FIGURES)
     return {
         "instance": answers.instance(row, desk.lookout.latest.fleet, of_instance),
-        "report": answers.report_object(row.report) if kept is not None or row.as_of is None else None,
+        "report": None if row.report is NO_REPORT else answers.report_object(row.report),
         "report_is_previous": kept is not None and kept.is_previous,
         "last_words": display.last_words(row.view),
         "exits": [event for event in events if event["what"] == "exit"],

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from manager import i18n
 from manager.errors import TimedOut
 from manager.fleet.session import Session
+from manager.monitor.stats.instance_stats import InstanceStats
 from manager.web import answers
 from manager.web.feed import Feed
 from manager.web.figures import FigureReader
@@ -71,6 +72,10 @@ class Desk:
                 self._feeds[language] = Feed()
                 self._put(language, self.lookout.latest)
             return self._feeds[language]
+
+    def row(self, instance_id: str) -> InstanceStats | None:
+        """Return the instance's row of the last look."""
+        return next((row for row in self.lookout.latest.rows if row.id == instance_id), None)
 
     def wait_for_look(self) -> None:
         """Wait for a look that is not old. Raises TimedOut if there is none at all."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple
 
-from manager.errors import ManagerError
+from manager.errors import ManagerError, UsageError
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.monitor.history import curve, reader, summary
@@ -92,8 +92,18 @@ def _curve(one: InstanceHistory, line: Line, end: float, count: int) -> list[Mom
     return curves.of_instance(line.points, one.covered, curves.moments(end - DAY_S, end, count))
 
 
-def of_history(session: Session, instance: str, start: float) -> tuple[InstanceHistory, FleetHistory]:
-    """Return one instance's history, and the whole that it is of. Raises UsageError for an unknown one."""
+def of_history(
+    session: Session, instance: str, start: float, *, is_seen: bool
+) -> tuple[InstanceHistory, FleetHistory]:
+    """Return one instance's history, and the whole that it is of.
+
+    Raises UsageError for an unknown one; one that `is_seen`, such as an orphan, may have none.
+    """
     project = session.project()
-    whole = reader.read(project.fleet, project.specs, [instance], start)
+    try:
+        whole = reader.read(project.fleet, project.specs, [instance], start)
+    except UsageError:
+        if not is_seen:
+            raise
+        whole = FleetHistory([InstanceHistory(instance)], (), time.time())
     return whole.instances[0], whole

@@ -18,10 +18,20 @@ from manager.web.guard import Guard
 LAST_REQUESTS_S = 3
 
 
-class _Server(uvicorn.Server):
-    """End event streams when told to end: they would go on for ever."""
+class Server(uvicorn.Server):
+    """Serve the desk's app. Event streams, which would go on for ever, end when it is told to end."""
 
-    def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
+    def __init__(self, desk: Desk, cookie_name: str) -> None:
+        config = uvicorn.Config(
+            guarded_app(desk, cookie_name),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            timeout_graceful_shutdown=LAST_REQUESTS_S,
+        )
         super().__init__(config)
         self._desk = desk
 
@@ -41,21 +51,11 @@ def serve(session: Session, host: str, port: int, say: Callable[[object], object
 
     desk = Desk(session, say_link)
     cookie_name = f"botfleet-{port}"
-    config = uvicorn.Config(
-        guarded_app(desk, cookie_name),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        ws="none",
-        proxy_headers=False,
-        timeout_graceful_shutdown=LAST_REQUESTS_S,
-    )
     desk.begin()
     say(Text("the fleet's page: {url}", url=_url(host, port)))
     say_link()
     try:
-        _Server(config, desk).run(sockets=[listening])
+        Server(desk, cookie_name).run(sockets=[listening])
     finally:
         listening.close()
 

@@ -52,12 +52,12 @@ export function curve(values, width = 720, height = 190) {
   const y = scale(points, height, 8);
   const x = (index) => (index / (points.length - 1)) * width;
   const half = width / (points.length - 1) / 2;
-  points.forEach((value, index) => {
-    if (value === null) {
-      picture.append(svg("rect", { class: "gap", x: x(index) - half, y: 0, width: 2 * half + 0.5, height }));
-    }
-  });
+  for (const stretch of stretches(points.map((value) => (value === null ? 0 : null)))) {
+    const begin = x(stretch[0][0]) - half;
+    picture.append(svg("rect", { class: "gap", x: begin, y: 0, width: x(stretch.at(-1)[0]) + half - begin, height }));
+  }
   for (const stretch of stretches(points)) {
+    if (stretch.length === 1) stretch.push([stretch[0][0] + 0.5, stretch[0][1]]);
     const line = stretch.map(([index, value]) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`);
     const sign = stretch.at(-1)[1] >= 0 ? "up" : "down";
     const area = [`${x(stretch[0][0]).toFixed(1)},${y(0)}`, ...line, `${x(stretch.at(-1)[0]).toFixed(1)},${y(0)}`];
@@ -76,7 +76,7 @@ export function rangeBar(price, range, label) {
   const x = 6 + Math.min(1.05, Math.max(-0.05, share)) * 88;
   return svg(
     "svg",
-    { class: `range${isOut ? " out" : ""}`, viewBox: "0 0 100 16", role: "img", "aria-label": label },
+    { class: `range${isOut ? " out" : ""}`, viewBox: "0 0 100 16", preserveAspectRatio: "none", role: "img", "aria-label": label },
     svg("rect", { class: "bar", x: 6, y: 5, width: 88, height: 6, rx: 3 }),
     svg("rect", { class: "mark", x: x - 1.2, y: 1, width: 2.4, height: 14, rx: 1 }),
   );

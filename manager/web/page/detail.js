@@ -36,7 +36,7 @@ function content(detail, history) {
   const each = detail.instance;
   return [
     el("p", { class: "badges" }, stateBadge(each), modeBadge(each), el("span", {}, each.state_text), each.since ? since(Date.parse(each.since) / 1000) : ""),
-    el("p", { class: `reason ${each.severity}` }, reasonOf(each)),
+    each.needs_person || each.note ? el("p", { class: `reason ${each.severity}` }, reasonOf(each)) : "",
     facts(each, detail),
     words(t("Its last words"), detail.last_words ? [detail.last_words] : []),
     words(t("The end of its output at its last exit"), each.last_exit?.stderr_tail ?? []),
@@ -66,7 +66,7 @@ function facts(each, detail) {
     [t("strategy"), each.strategy, ""],
     [t("config"), each.config_file, ""],
   ].filter(([, value]) => value !== null && value !== undefined && value !== "–");
-  const age = each.reported_at ? [t("its last report"), ": ", since(each.reported_at)] : [t("it has not reported yet")];
+  const age = each.reported_at ? [t("its last report"), ": ", since(each.reported_at, true)] : [t("it has not reported yet")];
   return el(
     "section",
     {},

@@ -4,7 +4,7 @@ import { openDetail } from "./detail.js";
 import { el, refill } from "./dom.js";
 import { age, language, money, t, useTexts } from "./format.js";
 import { isOfKind, Model } from "./model.js";
-import { boxes, botHeads, botRow, chartCard, needCard } from "./rows.js";
+import { boxes, botHeads, botRow, chartCard, needCard, renew } from "./rows.js";
 import { ask, signIn, signOut, SignedOut, speak, Stream } from "./stream.js";
 
 const STALE_S = 15;
@@ -422,8 +422,7 @@ function showHash() {
 // ---- start
 
 setInterval(() => {
-  const now = Date.now() / 1000;
-  for (const each of document.querySelectorAll("[data-since]")) each.textContent = age(now - Number(each.dataset.since));
+  document.querySelectorAll("[data-since]").forEach(renew);
   if (!isSignedIn || !model.fleet) return;
   drawBanners();
   drawTitle();

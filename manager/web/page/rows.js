@@ -6,8 +6,16 @@ import { age, amount, moment, money, price, signClass, t } from "./format.js";
 import { todayOf } from "./model.js";
 
 /** Return an age that goes on by itself: main.js writes it again every second. */
-export function since(unix) {
-  return el("time", { "data-since": unix, title: moment(unix) }, age(Date.now() / 1000 - unix));
+export function since(unix, isAgo = false) {
+  const element = el("time", { "data-since": unix, "data-ago": isAgo, title: moment(unix) });
+  renew(element);
+  return element;
+}
+
+/** Write the present age into what `since` has made. */
+export function renew(element) {
+  const text = age(Date.now() / 1000 - Number(element.dataset.since));
+  element.textContent = element.dataset.ago === undefined ? text : t("{age} ago", { age: text });
 }
 
 /** Return the mark of real or paper money. */
@@ -71,19 +79,7 @@ export function boxes(fleet) {
     const held = fleet.exposure.map((each) => el("div", {}, signedAmount(each.net, each.base)));
     found.push(box(t("Live positions"), held.length ? held : t("none"), line(t("as the bots last reported"))));
   }
-  if (counts.paper) {
-    const runs = sums(fleet, "paper", "run").parts;
-    const today = sums(fleet, "paper", "today").parts;
-    const other = fleet.pnl.filter((each) => !["live", "paper"].includes(each.kind) && each.run !== null);
-    found.push(
-      box(
-        t("On paper today"),
-        today.length ? today.map((each) => el("div", {}, signed(each.today, each.quote))) : el("span", { class: "amount flat" }, "–"),
-        line(t("present runs"), ": ", ...runs.map((each) => [signed(each.run, each.quote), " "]), runs.length ? "" : "–"),
-        other.map((each) => line(t("prices of no market ({kind})", { kind: t(each.kind) }), ": ", signed(each.run, each.quote))),
-      ),
-    );
-  }
+  if (counts.paper) found.push(...paperBoxes(fleet));
   found.push(
     box(
       t("Bots"),
@@ -93,6 +89,21 @@ export function boxes(fleet) {
     ),
   );
   return found;
+}
+
+/** Return the boxes of what is no real money: of a market's prices, and of others. */
+function paperBoxes(fleet) {
+  const others = [...new Set(fleet.pnl.map((each) => each.kind))].filter((kind) => !["live", "paper"].includes(kind));
+  const kinds = fleet.pnl.some((each) => each.kind === "paper") || !others.length ? ["paper", ...others] : others;
+  return kinds.map((kind) => {
+    const title = kind === "paper" ? t("On paper today") : t("Today, prices of no market ({kind})", { kind: t(kind) });
+    const [today, runs] = [sums(fleet, kind, "today").parts, sums(fleet, kind, "run").parts];
+    return box(
+      title,
+      today.length ? today.map((each) => el("div", {}, signed(each.today, each.quote))) : el("span", { class: "amount flat" }, "–"),
+      line(t("present runs"), ": ", runs.length ? runs.map((each) => [signed(each.run, each.quote), " "]) : "–"),
+    );
+  });
 }
 
 function signedAmount(text, unit) {
