@@ -12,6 +12,7 @@ from manager.i18n import Text
 from manager.ops import apply, definition_diff
 from manager.ops.action import Change
 from manager.ops.result import Planned
+from manager.util.moment import Moment
 
 
 def carry_out(session: Session, change: Change, args: Namespace) -> int:
@@ -42,7 +43,7 @@ def run(
     force: bool = False,
     new_id: str | None = None,
     healthy_within: float | None = None,
-    given_at: float | None = None,
+    given_at: Moment | None = None,
 ) -> int:
     """Run the change and print its result (ops/apply.py has the options). Returns the exit code."""
     with report.Reporter(as_json=as_json) as reporter:

@@ -18,7 +18,8 @@ from manager.cli import parsers
 from manager.cli.command_table import COMMANDS
 from manager.errors import BUG, OK, USAGE, ManagerError
 from manager.i18n import Text, _
-from manager.util import process
+from manager.util import moment
+from manager.util.moment import Moment
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
@@ -43,7 +44,7 @@ def entry_point() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    code = main(sys.argv[1:], process.started_at())
+    code = main(sys.argv[1:], moment.of_this_process())
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -59,10 +60,10 @@ def _open_standard_streams() -> None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - until the process ends
 
 
-def main(argv: Sequence[str], given_at: float | None = None) -> int:
+def main(argv: Sequence[str], given_at: Moment | None = None) -> int:
     """Run one command. Returns its exit code; only argparse exits itself, on --help.
 
-    `given_at`: when the user gave it, in Unix time; now if not given.
+    `given_at`: when the user gave it; now if not given.
     """
     i18n.use(_language_asked(argv) or i18n.language_from(os.environ))
     if argv[:1] == [COMPLETE]:
@@ -117,7 +118,7 @@ def _command_asked(words: Sequence[str]) -> str | None:
     return words[0] if words and words[0] in COMMANDS else None
 
 
-def _run(args: argparse.Namespace, given_at: float | None) -> int:
+def _run(args: argparse.Namespace, given_at: Moment | None) -> int:
     from manager.fleet.session import Session
 
     module, _dot, function = COMMANDS[args.command].function.partition(".")

@@ -24,10 +24,11 @@ DEFAULT_PASSED_VARIABLES = (
     "no_proxy",
     "*_API_URL",
     "BOT_WEB_TOKEN",
+    "BOT_WEB_HOSTS",
     "GRIDBOT_*",
 )
-"""Passed to every bot if set. The last two are the bundled bot's: its page's token and its market
-settings."""
+"""Passed to every bot if set. The last three are the bundled bot's: its page's token and names, and its
+market settings."""
 
 
 class Alerts(NamedTuple):

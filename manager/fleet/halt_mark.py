@@ -20,7 +20,8 @@ from typing import Any, Literal, NamedTuple
 from manager.config.fleet import Fleet
 from manager.fleet import env_file
 from manager.fleet.state_file import FleetState, Halted
-from manager.util import atomic_file, ownership
+from manager.util import atomic_file, moment, ownership
+from manager.util.moment import Moment
 
 By = Literal["halt", "stop", "down"]
 
@@ -43,18 +44,14 @@ class HaltMark(NamedTuple):
     unknown.
 
     `of_all`: the identity of the fleet's mark, if that one applies to the instance too. `at`: when it was
-    made, in Unix time; 0 if unknown.
+    made.
     """
 
     identity: str
     by: By = "halt"
     did_run: bool | None = None
     of_all: str = ""
-    at: float = 0.0
-
-    def is_newer_than(self, moment: float) -> bool:
-        """Return whether it was made after a moment that has passed."""
-        return moment < self.at <= time.time()
+    at: Moment = Moment()
 
 
 def find(fleet: Fleet, instance: str) -> HaltMark | None:
@@ -186,7 +183,7 @@ def _make(folder: Path, name: str, by: By, did_run: bool | None) -> None:
 
 
 def _content(by: By, did_run: bool | None) -> bytes:
-    mark = {"nonce": os.urandom(12).hex(), "at": round(time.time(), 3), "by": by}
+    mark = {"nonce": os.urandom(12).hex(), "at": round(time.time(), 3), "by": by, **moment.now()._asdict()}
     if did_run is not None:
         mark["ran"] = did_run
     return json.dumps(mark).encode().ljust(SIZE - 1) + b"\n"
@@ -262,12 +259,12 @@ def _read(path: Path) -> HaltMark | None:
     except OSError:  # the folder is out of our sight: so would be the mark, and the supervisor still sees it
         return None
     content = _json(path) if stat.S_ISREG(status.st_mode) else {}
-    nonce, by, did_run, at = (content.get(key) for key in ("nonce", "by", "ran", "at"))
+    nonce, by, did_run = (content.get(key) for key in ("nonce", "by", "ran"))
     return HaltMark(
         nonce if isinstance(nonce, str) and nonce else f"{status.st_ino}.{status.st_mtime_ns}",
         by if by in ("stop", "down") else "halt",
         did_run if isinstance(did_run, bool) else None,
-        at=at if isinstance(at, float) else 0.0,
+        at=moment.decoded(content),
     )
 
 

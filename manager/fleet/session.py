@@ -5,7 +5,6 @@ Knows no command line, prints nothing.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,8 @@ from manager.fleet import observe
 from manager.fleet import project as projects
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
+from manager.util import moment
+from manager.util.moment import Moment
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
@@ -28,10 +29,10 @@ class Session:
     `chosen_dir`: the requested project folder; None for the nearest one at or above the current folder.
     """
 
-    def __init__(self, chosen_dir: Path | None = None, given_at: float | None = None) -> None:
-        """`given_at`: when the user gave the command, in Unix time; now if not given."""
+    def __init__(self, chosen_dir: Path | None = None, given_at: Moment | None = None) -> None:
+        """`given_at`: when the user gave the command; now if not given."""
         self.chosen_dir = chosen_dir
-        self.given_at = time.time() if given_at is None else given_at
+        self.given_at = moment.now() if given_at is None else given_at
         self._engine: Engine | None = None
         self._project: Project | None = None
 

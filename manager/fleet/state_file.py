@@ -18,7 +18,8 @@ from typing import Any, Literal, NamedTuple, get_args
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, Problem, writing_to
 from manager.i18n import mark
-from manager.util import atomic_file, ownership, strict_json
+from manager.util import atomic_file, moment, ownership, strict_json
+from manager.util.moment import Moment
 from manager.util.polling import wait_until
 
 SCHEMA = 1
@@ -55,12 +56,19 @@ class RejectedRevision(NamedTuple):
     why: str
 
 
+class CalledOff(NamedTuple):
+    """Hold a `manager stop` or `manager down`: no command that was given before it starts the instance."""
+
+    by: CalledOffBy
+    at: Moment
+
+
 class InstanceState(NamedTuple):
     """Hold what is saved of an instance: desired state, assigned port, first registration (ISO, local).
 
     `halted` overrides the desired state until `resume`, or until a user addresses this very instance.
-    `taken_down_at`: when `manager down` last removed its container, `stopped_at`: when `manager stop` last
-    stopped it, both in Unix time.
+    `taken_down_at`: when `manager down` last removed its container, in Unix time, for the watch, which also
+    looks back to before the last boot. `called_off`: the last `stop` or `down` of it.
     """
 
     wish: Wish = "run"
@@ -69,7 +77,7 @@ class InstanceState(NamedTuple):
     halted: Halted | None = None
     refused: RejectedRevision | None = None
     taken_down_at: float | None = None
-    stopped_at: float | None = None
+    called_off: CalledOff | None = None
 
 
 class FleetState(NamedTuple):
@@ -125,35 +133,31 @@ class FleetState(NamedTuple):
         }
         return self._replace(instances={**self.instances, **new})
 
-    def called_off_since(self, before: FleetState, moment: float) -> dict[str, CalledOffBy]:
+    def called_off_since(self, before: FleetState, given_at: Moment) -> dict[str, CalledOffBy]:
         """Return what `manager down` or `manager stop` has ended since the earlier state was read, or since a
-        moment that has passed.
+        command was given.
         """
-        now = time.time()
+        return {
+            instance: state.called_off.by
+            for instance, state in self.instances.items()
+            if state.called_off is not None
+            and (state.called_off != before.of(instance).called_off or state.called_off.at.is_after(given_at))
+        }
 
-        def is_newer(at: float | None, earlier: float | None) -> bool:
-            return at is not None and (at != earlier or moment < at <= now)
-
-        ended: dict[str, CalledOffBy] = {}
-        for instance, state in self.instances.items():
-            if is_newer(state.taken_down_at, before.of(instance).taken_down_at):
-                ended[instance] = "down"
-            elif is_newer(state.stopped_at, before.of(instance).stopped_at):
-                ended[instance] = "stop"
-        return ended
-
-    def with_stopped(self, instances: Iterable[str], now: float) -> FleetState:
-        """Return the state after `manager stop` of these: no command that was given earlier starts them."""
+    def with_stopped(self, instances: Iterable[str], at: Moment) -> FleetState:
+        """Return the state after `manager stop` of these."""
         after = self.with_wish(instances, "stopped")
-        changed = {instance: after.of(instance)._replace(stopped_at=now) for instance in instances}
+        ended = CalledOff("stop", at)
+        changed = {instance: after.of(instance)._replace(called_off=ended) for instance in instances}
         return after._replace(instances={**after.instances, **changed})
 
-    def with_removed(self, instances: Iterable[str], now: float) -> FleetState:
-        """Return the state after `manager down` of these instances.
-
-        Nobody is alerted, and no command that was given earlier starts them.
-        """
-        changed = {instance: self.of(instance)._replace(taken_down_at=now) for instance in instances}
+    def with_removed(self, instances: Iterable[str], now: float, at: Moment) -> FleetState:
+        """Return the state after `manager down` of these instances: nobody is alerted."""
+        ended = CalledOff("down", at)
+        changed = {
+            instance: self.of(instance)._replace(taken_down_at=now, called_off=ended)
+            for instance in instances
+        }
         return self._replace(instances={**self.instances, **changed})
 
     def with_ports(self, ports: Mapping[str, int]) -> FleetState:
@@ -260,8 +264,12 @@ def save(path: Path, state: FleetState) -> None:
 
 
 def _encoded(state: InstanceState) -> dict[str, Any]:
-    refused = state.refused
-    return {**state._asdict(), "refused": refused._asdict() if refused else None}
+    refused, ended = state.refused, state.called_off
+    return {
+        **state._asdict(),
+        "refused": refused._asdict() if refused else None,
+        "called_off": {"by": ended.by, **ended.at._asdict()} if ended else None,
+    }
 
 
 def assign_ports(
@@ -291,7 +299,7 @@ def assign_ports(
     return assigned
 
 
-def _moment(value: Any) -> float | None:
+def _number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
@@ -309,12 +317,20 @@ def _decoded(raw: Any) -> FleetState:
             registered_at=values.get("registered_at"),
             halted=values.get("halted"),
             refused=_refused(values.get("refused")),
-            taken_down_at=_moment(values.get("taken_down_at")),
-            stopped_at=_moment(values.get("stopped_at")),
+            taken_down_at=_number(values.get("taken_down_at")),
+            called_off=_called_off(values.get("called_off")),
         )
     return FleetState(
         str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()}
     )
+
+
+def _called_off(raw: Any) -> CalledOff | None:
+    if raw is None:
+        return None
+    if raw["by"] not in get_args(CalledOffBy):
+        raise ValueError(raw["by"])
+    return CalledOff(raw["by"], moment.decoded(raw))
 
 
 def _refused(raw: Any) -> RejectedRevision | None:

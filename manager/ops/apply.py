@@ -21,6 +21,8 @@ from manager.ops.action import Action, Change, Outcome, has_started
 from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
 from manager.ops.result import Planned, Result
 from manager.ops.stop_for_good import Starts
+from manager.util import moment
+from manager.util.moment import Moment
 
 FEW = 10
 """Up to this many instances are inspected one by one; for more, listing all containers is as cheap."""
@@ -47,23 +49,23 @@ def apply(
     force: bool = False,
     new_id: str | None = None,
     healthy_within: float | None = None,
-    given_at: float | None = None,
+    given_at: Moment | None = None,
 ) -> Result:
     """Carry out the change under the fleet's lock. Raises ManagerError if it cannot be started.
 
     A `stop` or `down` proceeds although another manager holds the lock: with `force` at once, otherwise after
     `lock_wait` seconds. `new_id`: the id to assign to the instance of the one selected config file.
     `healthy_within`: wait up to this many seconds until everything that should run is healthy. `given_at`:
-    when the user gave the command, in Unix time; whatever was stopped later stays stopped.
+    when the user gave the command; whatever was stopped later stays stopped.
     """
-    given_at = time.time() if given_at is None else given_at
+    given_at = moment.now() if given_at is None else given_at
     is_stop = not change.needs_sound_configs
     project = session.project_to_halt() if is_stop else session.project()
     fleet = project.fleet
     marks = {  # as they were when the command was given, before it waits for anybody
         instance: mark
         for instance, mark in halt_mark.find_all(fleet, project.specs).items()
-        if not mark.is_newer_than(given_at)
+        if not mark.at.is_after(given_at)
     }
     wait_s = 0.0 if force else lock_wait
     with lock.held(fleet.lock_file, change.command, wait_s, force=force or is_stop) as held:

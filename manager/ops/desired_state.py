@@ -13,7 +13,7 @@ from manager.fleet.session import Session
 from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import FleetState
 from manager.ops.action import Action, Change
-from manager.util import formatting
+from manager.util import formatting, moment
 
 StateChange = Callable[[FleetState], FleetState]
 
@@ -66,7 +66,7 @@ def state_change(
         if change.wish == "run":
             after = after.with_wish(_unmarked(fleet, asked), "run")
         elif change.wish is not None:
-            after = after.with_stopped(asked, time.time())
+            after = after.with_stopped(asked, moment.now())
         elif change.command == "resume":
             after = after.with_resumed(_unmarked(fleet, named or []))
         elif change.command == "up":  # what a person stopped here, and then started by docker's own means
@@ -74,7 +74,7 @@ def state_change(
             after = after.with_wish(_unmarked(fleet, up), "run")
         if change.command == "down":
             gone = [action.instance for action in actions if action.kind == "remove"]
-            after = after.with_removed({*asked, *gone}, time.time())
+            after = after.with_removed({*asked, *gone}, time.time(), moment.now())
         after = after.with_registered(starting, formatting.iso(time.time()))
         return after.with_ports(open_ports)
 

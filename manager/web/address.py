@@ -12,7 +12,7 @@ NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 """Of a request's Host. A web page can make any other name lead here, and would then read the answers."""
 
 
-def require_loopback(host: str) -> None:
+def require_loopback(host: str, port: int) -> None:
     """Raise UsageError for an address that other machines reach: there is no password and no TLS yet."""
     if host == "localhost":
         return
@@ -25,7 +25,7 @@ def require_loopback(host: str) -> None:
             "`manager serve` listens on this machine only, not on {host}: keep 127.0.0.1, and from elsewhere"
             " use `ssh -L {port}:127.0.0.1:{port} THIS_MACHINE`",
             host=host,
-            port=8800,
+            port=port,
         )
 
 

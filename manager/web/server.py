@@ -43,7 +43,7 @@ class Server(uvicorn.Server):
 
 def serve(session: Session, host: str, port: int, say: Callable[[object], object]) -> None:
     """Listen, print the link, and answer. Raises ManagerError, UsageError for an address that is not ours."""
-    address.require_loopback(host)
+    address.require_loopback(host, port)
     listening = address.listening(host, port)
 
     def say_link() -> None:

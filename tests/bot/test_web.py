@@ -187,6 +187,50 @@ def test_idle_connections_do_not_take_the_port(bot: Bot) -> None:
         one.close()
 
 
+def test_clients_that_send_byte_by_byte_do_not_keep_health_out(bot: Bot) -> None:
+    held: list[socket.socket] = []
+    try:
+        for _ in range(48):
+            held.append(socket.create_connection(("127.0.0.1", bot.port)))
+            held[-1].sendall(b"GET /health HTTP/1.0\r\nX: ")
+        for _ in range(5):
+            assert ask(bot, "GET", "/health")[0] == 200
+    finally:
+        for one in held:
+            one.close()
+
+
+def test_a_request_has_a_total_time(bot: Bot) -> None:
+    with socket.create_connection(("127.0.0.1", bot.port)) as slow:
+        slow.sendall(b"GET /health HTTP/1.0\r\nX: ")
+        slow.settimeout(0.2)
+        began, answer = time.monotonic(), None
+        while answer is None and time.monotonic() - began < 15:
+            try:
+                slow.sendall(b"x")
+                answer = slow.recv(1)
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/", "/health", "/api/trades", "/api/status", "/metrics"])
+def test_a_foreign_name_reads_nothing(bot: Bot, method: str, path: str) -> None:
+    for host in ("rebound.example", "127.0.0.1.example:80", "localhost.example", "[", "rebound.example."):
+        code, _, body = ask(bot, method, path, Host=host)
+        assert (code, b"trading" in body) == (403, False), host
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:1", "127.0.0.1", "[::1]:5001", "10.0.0.7:5001", "bp_sol_01:5001"]
+)
+def test_addresses_and_local_names_are_answered(bot: Bot, host: str) -> None:
+    assert ask(bot, "GET", "/health", Host=host)[0] == 200
+
+
 # health
 
 

@@ -332,7 +332,8 @@ def told(stream: EventStream, count: int) -> list[str]:
 
 def test_events_are_told_as_they_happen(world: World, engine: Engine, events: EventStream) -> None:
     assert events.values() == []
-    assert select.select([events], [], [], 0)[0] == []
+    if select.select([events], [], [], 1)[0]:  # the head of the answer, which is no event
+        assert events.values() == []
     container = world.running()
     assert told(events, 2) == ["create", "start"]
     until(lambda: engine.output(container, "stderr", 5))

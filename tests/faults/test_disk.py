@@ -18,10 +18,9 @@ from tests.faults import bots, other_user
 from tests.faults.conftest import Note, new_project
 from tests.faults.engines import needs_root
 from tests.fleet import Project
+from tests.libfaketime import LIBFAKETIME
 
 pytestmark = [pytest.mark.engine, needs_root]
-
-LIBFAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pytest
 from manager.config.fleet import Fleet
 from manager.fleet import halt_mark
 from manager.fleet.state_file import FleetState, InstanceState
+from manager.util import moment
 
 
 @pytest.fixture
@@ -34,10 +35,11 @@ def test_a_mark_is_the_file_that_was_kept_ready(fleet: Fleet) -> None:
     made = folder(fleet) / "halted"
     assert made.stat().st_ino == ready.st_ino
     found = json.loads(made.read_text())
-    assert (found["by"], found["ran"], sorted(found)) == ("stop", True, ["at", "by", "nonce", "ran"])
+    assert (found["by"], found["ran"]) == ("stop", True)
+    assert sorted(found) == ["at", "boot", "by", "nonce", "ran", "uptime_s"]
     assert made.stat().st_mode & 0o777 == 0o600
     mark = halt_mark.find(fleet, "a")
-    assert mark == halt_mark.HaltMark(found["nonce"], "stop", did_run=True, at=found["at"])
+    assert mark == halt_mark.HaltMark(found["nonce"], "stop", did_run=True, at=moment.decoded(found))
     assert halt_mark.find(fleet, "b") is None
 
 
@@ -144,9 +146,13 @@ def test_a_second_halt_keeps_who_ran_before_the_first(fleet: Fleet) -> None:
     assert found.did_run
 
 
-def test_a_mark_is_newer_than_a_moment_that_has_passed_and_never_after_the_clock_was_set_back() -> None:
-    now = time.time()
-    mark = halt_mark.HaltMark("n", at=now - 5)
-    assert (mark.is_newer_than(now - 6), mark.is_newer_than(now - 4)) == (True, False)
-    assert not halt_mark.HaltMark("n", at=now + 3600).is_newer_than(now - 6)
-    assert not halt_mark.HaltMark("n").is_newer_than(now - 6)
+def test_a_mark_says_when_it_was_made(fleet: Fleet) -> None:
+    before = moment.now()
+    time.sleep(0.02)
+    halt_mark.make(fleet, "a", "halt")
+    time.sleep(0.02)
+    mark = halt_mark.find(fleet, "a")
+    assert mark is not None
+    assert mark.at.is_after(before)
+    assert moment.now().is_after(mark.at)
+    assert not halt_mark.HaltMark("of the first version").at.is_after(before)

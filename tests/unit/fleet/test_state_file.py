@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
 from manager.fleet import state_file
 from manager.fleet.state_file import FleetState
+from manager.util.moment import Moment
 
 
 def test_it_survives_being_written(tmp_path: Path) -> None:
@@ -64,21 +64,18 @@ def test_ports_are_the_known_ones_else_the_lowest_free() -> None:
     assert state_file.assign_ports(["a", "b"], {"a": 5005, "b": 5005}, []) == {"a": 5005, "b": 5001}
 
 
-def test_what_was_stopped_or_removed_since_a_command_was_given() -> None:
-    now = time.time()
-    before = FleetState("desk").with_removed(["long_ago"], now - 100).with_stopped(["earlier"], now - 90)
-    after = before.with_removed(["removed"], now - 1).with_stopped(["stopped", "earlier"], now - 2)
-    after = after.with_removed(["clock_was_set_back"], now + 3600)
-    assert after.called_off_since(after, moment=now - 50) == {
-        "removed": "down",
-        "stopped": "stop",
-        "earlier": "stop",
-    }
-    assert after.called_off_since(before, moment=now) == {
-        "removed": "down",
-        "stopped": "stop",
-        "earlier": "stop",
-        "clock_was_set_back": "down",
-    }
-    assert after.called_off_since(after, moment=now) == {}
+def test_what_was_stopped_or_removed_since_a_command_was_given(tmp_path: Path) -> None:
+    def at(uptime_s: float, boot: str = "boot") -> Moment:
+        return Moment(boot, uptime_s)
+
+    before = FleetState("desk").with_removed(["long_ago"], 0.0, at(100)).with_stopped(["earlier"], at(110))
+    after = before.with_removed(["removed"], 0.0, at(199)).with_stopped(["stopped", "earlier"], at(198))
+    after = after.with_stopped(["before_the_boot"], at(9e9, "another"))
+    state_file.save(tmp_path / "fleet.json", after)
+    after = state_file.load(tmp_path / "fleet.json", "desk")
+    ended = {"removed": "down", "stopped": "stop", "earlier": "stop"}
+    assert after.called_off_since(after, at(150)) == ended
+    assert after.called_off_since(before, at(200)) == {**ended, "before_the_boot": "stop"}
+    assert after.called_off_since(after, at(200)) == {}
+    assert after.called_off_since(after, Moment()) == {}
     assert after.of("stopped").wish == "stopped"

@@ -30,9 +30,9 @@ def test_an_address_that_others_reach_is_refused_with_what_to_do(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback_is_allowed(host: str) -> None:
-    address.require_loopback(host)
+    address.require_loopback(host, 1)
     with pytest.raises(UsageError):
-        address.require_loopback(f"x{host}")
+        address.require_loopback(f"x{host}", 1)
 
 
 def test_a_port_that_is_taken_is_named() -> None:

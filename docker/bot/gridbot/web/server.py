@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import ipaddress
 import json
 import os
+import socket
 import sqlite3
 import threading
 import time
@@ -41,6 +43,9 @@ HEADERS = {
 }
 # More concurrent requests than this are dropped, because each takes a thread's memory.
 MAX_REQUESTS = 32
+# A client has this long for a whole request, however slowly its bytes come.
+REQUEST_SECONDS = 3
+UNKNOWN_NAME = {"error": "this name is not one of BOT_WEB_HOSTS; add it there in .env, and restart the bot"}
 ACTIONS = ("/api/pause", "/api/resume", "/api/stop")
 
 
@@ -54,22 +59,46 @@ class Server(ThreadingHTTPServer):
     def __init__(self, settings: Settings, shared: SharedState, stop: StopSignal) -> None:
         self.settings, self.shared, self.stop = settings, shared, stop
         self.slots = threading.BoundedSemaphore(MAX_REQUESTS)
-        # Names besides addresses and localhost under which POST is answered, comma-separated.
+        # Names besides addresses and localhost under which requests are answered, comma-separated.
         self.hosts = {
             name.strip().lower() for name in os.environ.get("BOT_WEB_HOSTS", "").split(",") if name.strip()
         }
+        # Connections whose request is not complete, oldest first, and when each was accepted.
+        self.incomplete: dict[socket.socket, float] = {}
         super().__init__((settings.web_host, settings.web_port), Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if not self.slots.acquire(blocking=False):
+        if not self.slots.acquire(blocking=False) and not self._take_slot():
             self.shutdown_request(request)
             return
+        self.incomplete[request] = time.monotonic()
         super().process_request(request, client_address)
+
+    def _take_slot(self) -> bool:
+        """Disconnect the slowest client, so that idle ones cannot keep the health check out."""
+        oldest = next(iter(list(self.incomplete)), None)
+        if oldest is None:
+            return False
+        self._disconnect(oldest)
+        return self.slots.acquire(timeout=0.5)
+
+    def _disconnect(self, request: socket.socket) -> None:
+        self.incomplete.pop(request, None)
+        with contextlib.suppress(OSError):  # it was closed meanwhile
+            request.shutdown(socket.SHUT_RDWR)
+
+    def service_actions(self) -> None:
+        """Disconnect the clients whose time for a request is over."""
+        now = time.monotonic()
+        for request, accepted in list(self.incomplete.items()):
+            if now - accepted > REQUEST_SECONDS:
+                self._disconnect(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.incomplete.pop(request, None)
             self.slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -80,12 +109,16 @@ class Handler(BaseHTTPRequestHandler):
     """Answer one request."""
 
     server: Server
-    timeout = 3  # seconds a silent client may hold one of the slots
+    timeout = REQUEST_SECONDS  # also bounds how long a client takes to read its answer
     server_version = "gridbot"
     sys_version = ""
 
     def do_GET(self) -> None:
         """Answer a read."""
+        self.server.incomplete.pop(self.connection, None)
+        if not self._may_read():
+            self._json(403, UNKNOWN_NAME)
+            return
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
         try:
@@ -130,6 +163,7 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length") or "0"
         if length.isdigit() and int(length) <= 4096:
             self.rfile.read(int(length))
+        self.server.incomplete.pop(self.connection, None)
         refusal = self._refusal()
         if refusal is not None:
             self._json(*refusal)
@@ -153,7 +187,7 @@ class Handler(BaseHTTPRequestHandler):
             return 403, {"error": "read-only: BOT_WEB_TOKEN is not set"}
         host = self.headers.get("Host", "")
         if not self._trusted(host):
-            return 403, {"error": "this name is not one of BOT_WEB_HOSTS"}
+            return 403, UNKNOWN_NAME
         origin = self.headers.get("Origin")
         if origin is not None and urllib.parse.urlsplit(origin).netloc != host:
             return 403, {"error": "the request comes from another site"}
@@ -162,9 +196,18 @@ class Handler(BaseHTTPRequestHandler):
             return 401, {"error": "the token is wrong or missing"}
         return None
 
+    def _may_read(self) -> bool:
+        """Return whether no foreign web page can be the one that asks.
+
+        Browsers always send Host. A name without a dot, such as a container's or a machine's, is in no
+        public DNS.
+        """
+        host = self.headers.get("Host")
+        return host is None or self._trusted(host) or "." not in _hostname(host)
+
     def _trusted(self, host: str) -> bool:
         """Accept addresses, localhost and listed names, because DNS rebinding needs a name of its own."""
-        name = (urllib.parse.urlsplit(f"//{host}").hostname or "").lower()
+        name = _hostname(host)
         if name == "localhost" or name in self.server.hosts:
             return True
         try:
@@ -218,6 +261,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log no requests."""
+
+
+def _hostname(host: str) -> str:
+    """Return the name in a Host header, a single dot (no name, and not trusted) for a malformed one."""
+    try:
+        return urllib.parse.urlsplit(f"//{host}").hostname or "."
+    except ValueError:
+        return "."
 
 
 def _limit(query: dict[str, str], default: int) -> int:
