@@ -16,7 +16,7 @@ from manager.fleet.selection import require_known
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
-from manager.ops import desired_state, plan, preflight, stop_for_good
+from manager.ops import desired_state, plan, preflight, stop_for_good, untrusted
 from manager.ops.action import Action, Change, Outcome, has_started
 from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
 from manager.ops.result import Planned, Result
@@ -199,7 +199,25 @@ def _plan(
         require_known(instance, snapshot)
         if change.needs_sound_configs:
             preflight.require_config(instance, snapshot)
-    return snapshot, _ours(snapshot, change.planner(snapshot, named)), named
+    actions = untrusted.settle(
+        snapshot.plan_input, change.planner(snapshot, named), is_restart=change.command == "restart"
+    )
+    if change.needs_sound_configs:
+        _name_untrusted(snapshot, named, actions, on_event)
+    return snapshot, _ours(snapshot, actions), named
+
+
+def _name_untrusted(
+    snapshot: FleetSnapshot, named: list[str] | None, actions: Sequence[Action], on_event: OnEvent
+) -> None:
+    """Warn about each refused config among those that were asked for; the first problem may be an action's
+    cause.
+    """
+    told = {action.instance for action in actions if action.kind == "leave"}
+    for instance, problems in snapshot.project.loaded.refusals.items():
+        if named is None or instance in named:
+            for problem in problems[1:] if instance in told else problems:
+                on_event(Warned(Text("{problem}", problem=problem)))
 
 
 def _ours(snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:

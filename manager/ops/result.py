@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from manager.errors import FAILED, TIMED_OUT, EngineUnreachable, ManagerError, worst_exit_code
+from manager.errors import BAD_CONFIG, FAILED, OK, TIMED_OUT, EngineUnreachable, ManagerError, worst_exit_code
 from manager.fleet.observe import FleetSnapshot
 from manager.ops.action import Action, Outcome
 
@@ -19,6 +19,11 @@ class Planned:
 
     def __init__(self, snapshot: FleetSnapshot, actions: Sequence[Action]) -> None:
         self.snapshot, self.actions = snapshot, actions
+
+    @property
+    def exit_code(self) -> int:
+        """Return the command's exit code: whether everything that was asked for can be done."""
+        return BAD_CONFIG if any(action.is_refused for action in self.actions) else OK
 
 
 class Result:
@@ -54,5 +59,6 @@ class Result:
                 codes.append(TIMED_OUT)
             elif outcome.open_orders_left:
                 codes.append(FAILED)
+        codes += [BAD_CONFIG for action in self.actions if action.is_refused]
         codes += [error.exit_code for error in (self.unsaved, self.engine_error) if error is not None]
         return worst_exit_code(codes)

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from manager.engine import compose_file
-from manager.errors import OK, writing_to
+from manager.errors import OK, ConfigError, writing_to
 from manager.fleet import lock
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
@@ -27,6 +27,7 @@ def compose(session: Session, args: Namespace) -> int:
         snapshot = session.observe()
         snapshot.require_ours()
         snapshot.project.require_sound()
+        _require_trusted(snapshot)
         _remember_ports(snapshot)
         _prepare(session, snapshot)
         path, text = fleet.compose_file, compose_file.render(snapshot.project.specs.values(), fleet)
@@ -36,6 +37,18 @@ def compose(session: Session, args: Namespace) -> int:
     name = fleet.relative(path)
     console.say(f"{name}: {_('written') if changed else _('up to date')}")
     return OK
+
+
+def _require_trusted(snapshot: FleetSnapshot) -> None:
+    """Raise ConfigError where Compose would create a container from a config that is refused."""
+    plan_input, refusals = snapshot.plan_input, snapshot.project.loaded.refusals
+    if problems := [
+        problem
+        for instance in plan_input.untrusted
+        if instance not in plan_input.containers or "config" in plan_input.drift(instance)
+        for problem in refusals[instance]
+    ]:
+        raise ConfigError(problems)
 
 
 def _remember_ports(snapshot: FleetSnapshot) -> None:
@@ -56,7 +69,8 @@ def _prepare(session: Session, snapshot: FleetSnapshot) -> None:
     bot_user.save_compose_path(project.fleet)
     for instance, spec in project.specs.items():
         instance_folders.prepare(spec, project.fleet, user.owner)
-        if instance not in containers or not containers[instance].is_up:
+        is_up = instance in containers and containers[instance].is_up
+        if not is_up and instance not in snapshot.plan_input.untrusted:
             instance_folders.write_env(spec, project.fleet, user.owner, snapshot.env_values[instance])
 
 
