@@ -114,7 +114,9 @@ def say_plan(planned: Planned, changes: Mapping[str, Sequence[Text]], *, as_json
 def _literals(planned: Planned, action: Action) -> dict[str, str]:
     """Return what a config itself would hand over to the bot that the action starts."""
     spec = planned.snapshot.project.specs.get(action.instance)
-    return handover.literals(spec) if spec is not None and action.starts and not action.as_it_was else {}
+    if spec is None or not action.starts or action.as_it_was:
+        return {}
+    return handover.literals(spec, planned.snapshot.project.variables)
 
 
 def say_result(result: Result, *, as_json: bool, with_problems: bool = False) -> int:

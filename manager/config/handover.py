@@ -24,12 +24,16 @@ SECTIONS = ("exchange_config", "environment")
 """The sections that may reference variables."""
 
 
-def literals(spec: InstanceSpec) -> dict[str, str]:
+def literals(spec: InstanceSpec, variables: Mapping[str, str]) -> dict[str, str]:
     """Return what a config itself gives the bot: name → text, as it is written in the file.
 
-    A default counts, since it is what the bot receives while the variable is unset.
+    A default counts while its variable is unset.
     """
-    defaults = {variable.name: variable.default for variable in spec.variables if variable.default}
+    defaults = {
+        variable.name: variable.default
+        for variable in spec.variables
+        if variable.default and not variables.get(variable.name)
+    }
     return {**defaults, **spec.literals}
 
 

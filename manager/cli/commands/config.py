@@ -72,7 +72,7 @@ def _understood(project: Project, instance: str) -> dict[str, Any]:
             else "unset"
             for variable in spec.variables
         },
-        "literals": handover.literals(spec),
+        "literals": handover.literals(spec, project.variables),
         "config_hash": config_hash(spec, project.fleet),
         **described,
     }

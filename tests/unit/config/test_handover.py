@@ -180,4 +180,9 @@ def test_all_that_a_config_gives_is_told() -> None:
         exchange_config={"url": "${BASE_URL:-https://x.example}", "id": "${ID}"},
         environment={"LEVEL": "DEBUG", "ID": "${ID:-7}"},
     )
-    assert handover.literals(spec) == {"BASE_URL": "https://x.example", "LEVEL": "DEBUG", "ID": "${ID:-7}"}
+    assert handover.literals(spec, {"BASE_URL": "u"}) == {"LEVEL": "DEBUG", "ID": "${ID:-7}"}
+    assert handover.literals(spec, {}) == {
+        "BASE_URL": "https://x.example",
+        "LEVEL": "DEBUG",
+        "ID": "${ID:-7}",
+    }

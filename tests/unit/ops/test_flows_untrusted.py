@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tests.fakes.desk import FLEET_NAME, IMAGE, Desk
+from tests.builders import FLEET_NAME
+from tests.fakes.desk import IMAGE, Desk
 
 WHY = (
     "config/active/bp_sol_01.json: environment.LD_PRELOAD: gives LD_PRELOAD a value, which determines the loader; a"
