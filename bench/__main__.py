@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.md").write_text(report.markdown(findings, about), encoding="utf-8")
     print(out / "results.md")
-    return 1 if any(each.kind == "failed" for each in findings.troubles) else 0
+    return 1 if any(trouble.kind == "failed" for trouble in findings.troubles) else 0
 
 
 def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: Path) -> None:
@@ -82,9 +82,9 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
             fleets.measure(size)
     findings.tables.append(fleets.calls_table())
     with findings.row("growth"):
-        found = growth.points(shop, api, findings, extent.growth, best)
-        findings.tables.append(growth.table(found))
-        _draw(out, found)
+        points = growth.points(shop, api, findings, extent.growth, best)
+        findings.tables.append(growth.table(points))
+        _draw(out, points)
     with findings.row("an idle instance"):
         findings.tables.extend(idle.tables(shop, api, extent.idle, extent.window))
     with findings.row("image and start"):
@@ -93,12 +93,12 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
         findings.comparisons.extend(images.pump(shop, api, extent.megabytes, extent.rounds))
 
 
-def _draw(folder: Path, found: Sequence[growth.Point]) -> None:
+def _draw(folder: Path, points: Sequence[growth.Point]) -> None:
     lines = {
-        "up": [(each.size, each.up) for each in found],
-        "up, the floor": [(each.size, each.floor_up) for each in found],
-        "down": [(each.size, each.down) for each in found],
-        "ps": [(each.size, each.ps) for each in found],
+        "up": [(point.size, point.up) for point in points],
+        "up, the floor": [(point.size, point.floor_up) for point in points],
+        "down": [(point.size, point.down) for point in points],
+        "ps": [(point.size, point.ps) for point in points],
     }
     folder.mkdir(parents=True, exist_ok=True)
     text = plot.svg("up, down and ps against the number of bots", "bots", "seconds", lines)
@@ -139,15 +139,15 @@ def _arguments(argv: Sequence[str]) -> tuple[Extent, Path]:
 
 def _shrunk(extent: Extent, largest: int) -> Extent:
     """Nothing larger than the largest size that was asked for."""
-    sizes = sorted({1, largest, *(each for each in extent.growth if each < largest)})
+    sizes = sorted({1, largest, *(size for size in extent.growth if size < largest)})
     return replace(extent, growth=sizes, sweep=min(extent.sweep, largest), idle=min(extent.idle, largest))
 
 
 def _numbers(text: str) -> list[int]:
-    found = [int(each) for each in text.split(",")]
-    if not all(1 <= each <= 500 for each in found):
+    sizes = [int(size) for size in text.split(",")]
+    if not all(1 <= size <= 500 for size in sizes):
         raise argparse.ArgumentTypeError("must be numbers from 1 to 500")
-    return found
+    return sizes
 
 
 if __name__ == "__main__":

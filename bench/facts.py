@@ -28,7 +28,7 @@ def facts(api: Api) -> list[tuple[str, str]]:
         ("docker CLI", _first_line("docker", "--version")),
         ("compose", _first_line("docker", "compose", "version", "--short")),
         ("python", platform.python_version()),
-        ("load before", " ".join(f"{each:.2f}" for each in os.getloadavg())),
+        ("load before", " ".join(f"{load:.2f}" for load in os.getloadavg())),
     ]
 
 
@@ -40,8 +40,8 @@ def _cpu_model() -> str:
 
 
 def _components(version: dict[str, Any]) -> list[str]:
-    found = {each["Name"]: each["Version"] for each in version.get("Components") or ()}
-    return [found[name] for name in ("containerd", "runc") if name in found]
+    versions = {component["Name"]: component["Version"] for component in version.get("Components") or ()}
+    return [versions[name] for name in ("containerd", "runc") if name in versions]
 
 
 def _first_line(*command: str) -> str:

@@ -51,16 +51,16 @@ class Fleets:
 
     def _up_and_down(self, project: Project, wanted: Bodies) -> None:
         contest = Contest(project, self.api, wanted, self.parallelism)
-        found = alternating(contest.contenders(), self.rounds)
-        size, ours = project.size, found["manager"]
+        samples = alternating(contest.contenders(), self.rounds)
+        size, ours = project.size, samples["manager"]
         downs = {name: Samples(tuple(values)) for name, values in contest.downs.items()}
         add = self.findings.comparisons.append
-        add(Comparison("up from nothing", size, ours, "compose up -d", found["compose"], 1.0))
-        add(Comparison("up from nothing", size, ours, "the floor", found["floor"], 1.1))
+        add(Comparison("up from nothing", size, ours, "compose up -d", samples["compose"], 1.0))
+        add(Comparison("up from nothing", size, ours, "the floor", samples["floor"], 1.1))
         for name in ("docker run, a loop", f"docker run, xargs -P {self.parallelism}"):
-            if name in found:
-                add(Comparison("up from nothing", size, ours, name, found[name]))
-        add(Comparison("up of a new fleet", size, found["new"], "compose up -d", found["compose"]))
+            if name in samples:
+                add(Comparison("up from nothing", size, ours, name, samples[name]))
+        add(Comparison("up of a new fleet", size, samples["new"], "compose up -d", samples["compose"]))
         add(Comparison("down", size, downs["manager"], "compose down", downs["compose"], 1.0))
         add(Comparison("down", size, downs["manager"], "the floor", downs["floor"]))
 
@@ -115,9 +115,9 @@ class Fleets:
         theirs: Contender,
         limit: float | None = None,
     ) -> None:
-        found = alternating({"ours": ours, "theirs": theirs}, self.rounds * QUICK_ROUNDS)
+        samples = alternating({"ours": ours, "theirs": theirs}, self.rounds * QUICK_ROUNDS)
         self.findings.comparisons.append(
-            Comparison(work, size, found["ours"], against, found["theirs"], limit)
+            Comparison(work, size, samples["ours"], against, samples["theirs"], limit)
         )
 
     def _status(self, project: Project) -> None:
@@ -125,14 +125,14 @@ class Fleets:
             "ours": _runner(project.manager)("status", project.ids[0]),
             "bare": lambda: run([sys.executable, "-c", "pass"]).seconds,
         }
-        found = alternating(contenders, self.rounds * QUICK_ROUNDS)
+        samples = alternating(contenders, self.rounds * QUICK_ROUNDS)
         self.findings.comparisons.append(
             Comparison(
                 "status of one",
                 project.size,
-                found["ours"],
+                samples["ours"],
                 "python -c pass",
-                found["bare"],
+                samples["bare"],
                 0.15,
                 is_difference=True,
             )
@@ -141,7 +141,7 @@ class Fleets:
     def _stats(self, project: Project) -> None:
         if project.manager("stats", "--help", any_code=True).code != 0:
             raise Skipped("there is no `manager stats` yet")
-        names = [project.container(each) for each in project.ids]
+        names = [project.container(instance) for instance in project.ids]
         theirs = _docker("stats", "--no-stream", *names)
         self._pair(
             "stats", project.size, _runner(project.manager)("stats"), "docker stats --no-stream", theirs, 0.5
@@ -152,15 +152,15 @@ class Fleets:
         for peer in (peers.pm2, peers.supervisord):
             with (
                 self.findings.row(f"{peer.__name__}, {project.size}"),
-                peer(self.shop.folder, project.size, self.shop.first_port + project.size) as found,
+                peer(self.shop.folder, project.size, self.shop.first_port + project.size) as other,
             ):
-                self._pair("list", project.size, manager("list"), f"{found.name} list", found.list_)
+                self._pair("list", project.size, manager("list"), f"{other.name} list", other.list_)
                 self._pair(
                     "status of one",
                     project.size,
                     manager("status", project.ids[0]),
-                    f"{found.name} status of one",
-                    found.status,
+                    f"{other.name} status of one",
+                    other.status,
                 )
 
     def _residents(self, project: Project) -> None:
@@ -195,14 +195,14 @@ class Fleets:
 
     def calls_table(self) -> Table:
         """Requests by command and size."""
-        sizes = sorted({size for found in self.calls.values() for size in found})
+        sizes = sorted({size for by_size in self.calls.values() for size in by_size})
         rows = []
-        for name, found in self.calls.items():
-            totals = [found[size].total() if size in found else None for size in sizes]
+        for name, by_size in self.calls.items():
+            totals = [by_size[size].total() if size in by_size else None for size in sizes]
             constant = "" if len(sizes) < 2 else "yes" if len(set(totals)) == 1 else "no"
-            biggest = found[max(found)]
+            biggest = by_size[max(by_size)]
             which = ", ".join(f"{count} × {call}" for call, count in biggest.most_common())
-            rows.append([name, *("–" if each is None else str(each) for each in totals), constant, which])
+            rows.append([name, *("–" if total is None else str(total) for total in totals), constant, which])
         heads = [
             "command",
             *(f"N = {size}" for size in sizes),
@@ -230,7 +230,7 @@ class Contest:
         """By name, each to be called from nothing to nothing."""
         scripts = floor.write_scripts(self.project, self.wanted)
         xargs = f"docker run, xargs -P {self.parallelism}"
-        found: dict[str, Contender] = {
+        contenders: dict[str, Contender] = {
             "manager": self.through_manager,
             "compose": self.through_compose,
             "floor": self.through_floor,
@@ -238,8 +238,8 @@ class Contest:
             xargs: lambda: self._cli(floor.cli_xargs(scripts, self.parallelism)),
         }
         if self.project.size <= LONGEST_LOOP:
-            found["docker run, a loop"] = lambda: self._cli(floor.cli_loop(scripts))
-        return found
+            contenders["docker run, a loop"] = lambda: self._cli(floor.cli_loop(scripts))
+        return contenders
 
     def through_manager(self) -> float:
         seconds = self.project.manager("up").seconds
@@ -297,10 +297,10 @@ def parallelism_table(
 
         contenders[f"floor {degree}"] = contest.through_floor
         contenders[f"manager {degree}"] = configured
-    found = alternating(contenders, rounds)
-    best = min(degrees, key=lambda degree: found[f"floor {degree}"].median)
+    samples = alternating(contenders, rounds)
+    best = min(degrees, key=lambda degree: samples[f"floor {degree}"].median)
     rows = [
-        [str(degree), *(f"{found[f'{who} {degree}'].median:.2f} s" for who in ("floor", "manager"))]
+        [str(degree), *(f"{samples[f'{who} {degree}'].median:.2f} s" for who in ("floor", "manager"))]
         for degree in degrees
     ]
     words = (

@@ -27,8 +27,8 @@ def bodies(project: Project, api: Api) -> Bodies:
     read = projects.read(project.folder)
     uid, gid = host.bot_owner(read.fleet.data_dir)
     image_id = str(api.call("GET", f"/images/{project.image}/json")["Id"])
-    found = {}
-    for each, spec in read.specs.items():
+    bodies = {}
+    for instance, spec in read.specs.items():
         place = container_config.HostContext(
             uid=uid,
             gid=gid,
@@ -37,8 +37,8 @@ def bodies(project: Project, api: Api) -> Bodies:
             compose_hash=config_hash(spec, read.fleet),
             api_version=api.version,
         )
-        found[read.fleet.container_name(each)] = container_config.body(spec, read.fleet, place)
-    return found
+        bodies[read.fleet.container_name(instance)] = container_config.body(spec, read.fleet, place)
+    return bodies
 
 
 def up(project: Project, api: Api, wanted: Bodies, parallelism: int) -> list[str]:
@@ -125,9 +125,9 @@ def docker_run(name: str, body: dict[str, Any]) -> list[str]:
         f"--log-driver={settings['LogConfig']['Type']}",
     ]
     words += [f"--log-opt={key}={value}" for key, value in settings["LogConfig"]["Config"].items()]
-    words += [f"--cap-drop={each}" for each in settings["CapDrop"]]
-    words += [f"--security-opt={each}" for each in settings["SecurityOpt"]]
-    words += [f"--env={each}" for each in body["Env"]]
+    words += [f"--cap-drop={capability}" for capability in settings["CapDrop"]]
+    words += [f"--security-opt={option}" for option in settings["SecurityOpt"]]
+    words += [f"--env={variable}" for variable in body["Env"]]
     words += [f"--label={key}={value}" for key, value in body["Labels"].items()]
     words += [f"--tmpfs={path}:{options}" for path, options in settings["Tmpfs"].items()]
     for mount in settings["Mounts"]:

@@ -43,13 +43,13 @@ def points(
     shop: Workshop, api: Api, findings: Findings, sizes: Sequence[int], parallelism: int
 ) -> list[Point]:
     """One point a size; a size that fails is missing."""
-    found = []
+    points = []
     for size in sizes:
         project = shop.project(size)
         with findings.row(f"growth, {size}"):
-            found.append(_point(project, api, parallelism))
+            points.append(_point(project, api, parallelism))
         project.remove_containers()
-    return found
+    return points
 
 
 def _point(project: Project, api: Api, parallelism: int) -> Point:
@@ -70,21 +70,21 @@ def _point(project: Project, api: Api, parallelism: int) -> Point:
     return Point(project.size, up, ps, down, floor_up, floor_down, int(peak_file.read_text()) / 1024)
 
 
-def table(found: Sequence[Point]) -> Table:
+def table(points: Sequence[Point]) -> Table:
     """The points, and what an instance costs at each."""
     rows = [
         [
-            str(each.size),
-            f"{each.up:.2f} s",
-            f"{1000 * each.up / each.size:.0f} ms",
-            f"{each.floor_up:.2f} s",
-            f"{each.ps:.2f} s",
-            f"{each.down:.2f} s",
-            f"{1000 * each.down / each.size:.0f} ms",
-            f"{each.floor_down:.2f} s",
-            f"{each.peak_mb:.0f} MB",
+            str(point.size),
+            f"{point.up:.2f} s",
+            f"{1000 * point.up / point.size:.0f} ms",
+            f"{point.floor_up:.2f} s",
+            f"{point.ps:.2f} s",
+            f"{point.down:.2f} s",
+            f"{1000 * point.down / point.size:.0f} ms",
+            f"{point.floor_down:.2f} s",
+            f"{point.peak_mb:.0f} MB",
         ]
-        for each in found
+        for point in points
     ]
     heads = [
         "N",
@@ -97,14 +97,14 @@ def table(found: Sequence[Point]) -> Table:
         "floor's down",
         "peak memory in up",
     ]
-    return Table("Growth", heads, rows, _words(found) + "\n\n![growth](growth.svg)")
+    return Table("Growth", heads, rows, _words(points) + "\n\n![growth](growth.svg)")
 
 
-def _words(found: Sequence[Point]) -> str:
+def _words(points: Sequence[Point]) -> str:
     """What the figures say about who bends the curve."""
-    if len(found) < 3:
+    if len(points) < 3:
         return "Too few sizes to say what bends the curve."
-    first, middle, last = found[0], found[len(found) // 2], found[-1]
+    first, middle, last = points[0], points[len(points) // 2], points[-1]
     marginal_up = [_slope(a, b, "up") for a, b in ((first, middle), (middle, last))]
     marginal_floor = [_slope(a, b, "floor_up") for a, b in ((first, middle), (middle, last))]
     return (

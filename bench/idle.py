@@ -44,9 +44,9 @@ def tables(shop: Workshop, api: Api, size: int, window: float) -> list[Table]:
     memory, without = _measure(off, api, window)
     on = shop.project(size, container__engine_health_interval=60)
     _memory, with_check = _measure(on, api, window)
-    for found in (without, with_check):
+    for parts in (without, with_check):
         for name in DAEMONS:
-            found[name] = max(found[name] - others[name], 0.0)
+            parts[name] = max(parts[name] - others[name], 0.0)
     return [_memory_table(memory, size), _cpu_table(without, with_check, size, window)]
 
 
@@ -62,12 +62,12 @@ def _measure(project: Project, api: Api, window: float) -> tuple[dict[str, Part]
     project.manager("up")
     project.settle()
     time.sleep(min(window, 5))  # what the start set going has to end
-    ids = [str(api.inspect(project.container(each))["Id"]) for each in project.ids]
+    ids = [str(api.inspect(project.container(instance))["Id"]) for instance in project.ids]
     before = _look(ids, project.ports)
-    cgroups_before = sum(_cgroup_cpu(each) for each in before["supervisor"].pids)
+    cgroups_before = sum(_cgroup_cpu(pid) for pid in before["supervisor"].pids)
     time.sleep(window)
     after = _look(ids, project.ports)
-    cgroups = sum(_cgroup_cpu(each) for each in after["supervisor"].pids) - cgroups_before
+    cgroups = sum(_cgroup_cpu(pid) for pid in after["supervisor"].pids) - cgroups_before
     project.manager("down")
     cpu = {name: after[name].cpu - before[name].cpu for name in (*PARTS, *DAEMONS)}
     inside = sum(cpu[name] for name in ("bot", "supervisor", "docker-init"))
@@ -77,17 +77,17 @@ def _measure(project: Project, api: Api, window: float) -> tuple[dict[str, Part]
 
 def _look(ids: Iterable[str], ports: range) -> dict[str, Part]:
     """Every process that belongs to these containers, by part."""
-    wanted = [each.encode() for each in ids]
+    wanted = [container_id.encode() for container_id in ids]
     published = {b"-host-port\0%d\0" % port for port in ports}
-    found = {name: Part() for name in (*PARTS, *DAEMONS)}
+    parts = {name: Part() for name in (*PARTS, *DAEMONS)}
     for entry in PROC.iterdir():
         if not entry.name.isdigit():
             continue
         with suppress(OSError):
             name = _part(entry, wanted, published)
             if name is not None:
-                _add(found[name], entry, with_children=name in ("containerd-shim", *DAEMONS))
-    return found
+                _add(parts[name], entry, with_children=name in ("containerd-shim", *DAEMONS))
+    return parts
 
 
 def _part(entry: Path, ids: list[bytes], published: set[bytes]) -> str | None:
@@ -96,11 +96,11 @@ def _part(entry: Path, ids: list[bytes], published: set[bytes]) -> str | None:
     if program in (b"dockerd", b"containerd"):
         return program.decode()
     if program.startswith(b"containerd-shim"):
-        return "containerd-shim" if any(each in command for each in ids) else None
+        return "containerd-shim" if any(word in command for word in ids) else None
     if program == b"docker-proxy":
-        return "docker-proxy" if any(each in command for each in published) else None
+        return "docker-proxy" if any(word in command for word in published) else None
     cgroup = (entry / "cgroup").read_bytes()
-    if not any(each in cgroup for each in ids):
+    if not any(word in cgroup for word in ids):
         return None
     if program == b"docker-init":
         return "docker-init"
@@ -129,7 +129,7 @@ def _cpu(entry: Path) -> float:
 def _cpu_with_children(entry: Path) -> float:
     """Seconds of the process and of the children it has waited for, such as runc."""
     fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
-    return sum(int(each) for each in fields[11:15]) / TICK
+    return sum(int(field) for field in fields[11:15]) / TICK
 
 
 def _cgroup_cpu(pid: int) -> float:
@@ -151,10 +151,10 @@ def _first_existing(paths: list[str], read: Callable[[str], float]) -> float:
     return next((read(Path(path).read_text()) for path in paths if Path(path).exists()), 0.0)
 
 
-def _memory_table(found: dict[str, Part], size: int) -> Table:
+def _memory_table(parts: dict[str, Part], size: int) -> Table:
     rows = []
     for name in PARTS:
-        part = found[name]
+        part = parts[name]
         count = max(len(part.pids), 1)
         rows.append(
             [
@@ -163,13 +163,13 @@ def _memory_table(found: dict[str, Part], size: int) -> Table:
                 *(f"{kib / count / 1024:.1f} MB" for kib in (part.rss, part.pss)),
             ]
         )
-    beyond = [found[name] for name in PARTS if name != "bot"]
+    beyond = [parts[name] for name in PARTS if name != "bot"]
     rows.append(["all but the bot", "", *(f"{sum(kib) / size / 1024:.1f} MB" for kib in _sums(beyond))])
     rows += [
-        [f"{name} (one for all)", "", f"{found[name].rss / 1024:.0f} MB", f"{found[name].pss / 1024:.0f} MB"]
+        [f"{name} (one for all)", "", f"{parts[name].rss / 1024:.0f} MB", f"{parts[name].pss / 1024:.0f} MB"]
         for name in DAEMONS
     ]
-    own = found["supervisor"].rss / max(len(found["supervisor"].pids), 1) / 1024
+    own = parts["supervisor"].rss / max(len(parts["supervisor"].pids), 1) / 1024
     verdict = "met" if own <= AIM_OF_MEMORY_MB else "missed"
     words = (
         "RSS counts what processes share in each of them, PSS divides it among them. Aim: a supervisor of"

@@ -56,7 +56,7 @@ def _image_row(name: str, project: Project, api: Api, rounds: int) -> list[str]:
         whole.append(healthy_at - began)
         own.append(healthy_at - started)
         project.manager("down")
-    middle = [f"{statistics.median(each):.2f} s" for each in (whole, own)]
+    middle = [f"{statistics.median(samples):.2f} s" for samples in (whole, own)]
     return [name, f"{size / 1e6:.0f} MB", *middle, f"{max(own):.2f} s"]
 
 
@@ -91,7 +91,7 @@ def pump(shop: Workshop, api: Api, megabytes: int, rounds: int) -> list[Comparis
     body = {**body, "Env": [*body["Env"], f"BENCH_LINES={lines}"]}
     free = {**body, "HostConfig": {**body["HostConfig"], "NanoCpus": 0}}
     floor.create_network(project, api)
-    found = []
+    rows = []
     for limit, what in ((1 / 0.9, "no CPU limit"), (None, "80 % of a core for both")):
         through = free if limit else body
         straight = {**through, "Entrypoint": STRAIGHT, "Cmd": []}
@@ -101,11 +101,11 @@ def pump(shop: Workshop, api: Api, megabytes: int, rounds: int) -> list[Comparis
         }
         times = alternating(contenders, rounds)
         work = f"{megabytes} MB through the supervisor, {what}"
-        found.append(
+        rows.append(
             Comparison(work, None, times["through"], "straight to the log driver", times["straight"], limit)
         )
     project.remove_containers()
-    return found
+    return rows
 
 
 def _write(api: Api, name: str, body: dict[str, Any], lines: int) -> float:

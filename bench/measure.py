@@ -100,9 +100,9 @@ def alternating(contenders: Mapping[str, Contender], rounds: int) -> dict[str, S
     """Every contender once a round, each round in the other order, so that a drift of the machine favours
     none.
     """
-    found: dict[str, list[float]] = {name: [] for name in contenders}
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds):
         names = list(contenders)
         for name in names if number % 2 == 0 else reversed(names):
-            found[name].append(contenders[name]())
-    return {name: Samples(tuple(values)) for name, values in found.items()}
+            seconds[name].append(contenders[name]())
+    return {name: Samples(tuple(values)) for name, values in seconds.items()}

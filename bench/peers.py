@@ -91,14 +91,14 @@ def supervisord(folder: Path, size: int, first_port: int) -> Iterator[Peer]:
 
 def processes_in(folder: Path) -> list[str]:
     """The programs whose working directory is in this folder, without ourselves."""
-    found = []
+    names = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         with suppress(OSError):
             if (entry / "cwd").readlink().is_relative_to(folder):
-                found.append((entry / "comm").read_text().strip())
-    return found
+                names.append((entry / "comm").read_text().strip())
+    return names
 
 
 def _install(command: list[str]) -> None:

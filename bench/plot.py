@@ -58,11 +58,15 @@ def _text(x: float, y: float, text: str, anchor: str, colour: str = INK) -> str:
 def _ticks(largest: float) -> list[float]:
     """Round numbers from 0 up to `largest`, about five of them."""
     step = 10 ** math.floor(math.log10(largest))
-    step = next(each for each in (step / 5, step / 2, step) if largest / each <= 7 or each == step)
+    step = next(
+        candidate for candidate in (step / 5, step / 2, step) if largest / candidate <= 7 or candidate == step
+    )
     return [round(number * step, 6) for number in range(int(largest / step + 1e-9) + 1)]
 
 
 def _free_height(wanted: float, taken: list[float]) -> float:
     """As near as the names that are there allow."""
     offsets = (sign * distance for distance in range(0, HEIGHT, 2) for sign in (1, -1))
-    return next(wanted + each for each in offsets if all(abs(wanted + each - other) >= 14 for other in taken))
+    return next(
+        wanted + offset for offset in offsets if all(abs(wanted + offset - other) >= 14 for other in taken)
+    )

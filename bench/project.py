@@ -60,8 +60,8 @@ class Project:
         active = self.folder / "config" / "active"
         shutil.rmtree(active, ignore_errors=True)
         active.mkdir(parents=True)
-        for each, port in zip(self.ids, self.ports, strict=True):
-            (active / f"{each}.json").write_text(json.dumps(_config(each, port), indent=2))
+        for instance, port in zip(self.ids, self.ports, strict=True):
+            (active / f"{instance}.json").write_text(json.dumps(_config(instance, port), indent=2))
 
     def configure(self, **settings: object) -> None:
         """Writes fleet.toml. Keys with a dot go into their table."""
@@ -70,7 +70,7 @@ class Project:
             table, _dot, last = key.rpartition("__")
             lines.setdefault(table, []).append(f"{last} = {json.dumps(value)}")
         text = "\n".join(
-            line for table, found in lines.items() for line in ([f"[{table}]"] if table else []) + found
+            line for table, settings in lines.items() for line in ([f"[{table}]"] if table else []) + settings
         )
         (self.folder / "config" / "fleet.toml").write_text(text + "\n")
 
@@ -108,8 +108,8 @@ class Project:
     def remove_containers(self) -> None:
         """Whoever made them: by label, and nothing that bears another fleet's name."""
         chosen = f"label={PROJECT_LABEL}={self.name}"
-        if found := run(["docker", "ps", "-aq", "--filter", chosen]).out.split():
-            run(["docker", "rm", "-f", "-v", *found], codes=(0, 1))
+        if containers := run(["docker", "ps", "-aq", "--filter", chosen]).out.split():
+            run(["docker", "rm", "-f", "-v", *containers], codes=(0, 1))
         for network in run(["docker", "network", "ls", "-q", "--filter", chosen]).out.split():
             run(["docker", "network", "rm", network], codes=(0, 1))
 

@@ -45,9 +45,9 @@ def counting(engine_socket: str, listen_at: Path) -> Iterator[Calls]:
         try:
             yield calls
         finally:
-            for each in (listener, *clients):
+            for end in (listener, *clients):
                 with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
+                    end.shutdown(socket.SHUT_RDWR)
             listen_at.unlink(missing_ok=True)
 
 
@@ -78,9 +78,9 @@ def _pump(source: socket.socket, sink: socket.socket, calls: Calls | None) -> No
 def _count(data: bytes, calls: Calls) -> bytes:
     """Counts the request lines in `data`; returns what may be the beginning of the next one."""
     end = 0
-    for found in REQUEST_LINE.finditer(data):
-        calls.seen[f"{found[1].decode()} {_plain(found[2].decode())}"] += 1
-        end = found.end()
+    for match in REQUEST_LINE.finditer(data):
+        calls.seen[f"{match[1].decode()} {_plain(match[2].decode())}"] += 1
+        end = match.end()
     return data[end:][-LONGEST_LINE:]
 
 

@@ -19,9 +19,9 @@ the rows mean: [README.md](README.md).
 def markdown(findings: Findings, facts: Sequence[tuple[str, str]]) -> str:
     """The whole file."""
     parts = [HEAD, _facts(facts), _comparisons(findings.comparisons)]
-    parts += [_table(each) for each in findings.tables]
+    parts += [_table(table) for table in findings.tables]
     if findings.troubles:
-        rows = [[each.row, each.kind, each.why] for each in findings.troubles]
+        rows = [[trouble.row, trouble.kind, trouble.why] for trouble in findings.troubles]
         parts.append(_table(Table("Rows that are not here", ["row", "", "why"], rows)))
     return "\n".join(parts)
 
@@ -30,19 +30,23 @@ def _facts(facts: Sequence[tuple[str, str]]) -> str:
     return _table(Table("Machine", ["", ""], facts))
 
 
-def _comparisons(found: Sequence[Comparison]) -> str:
+def _comparisons(comparisons: Sequence[Comparison]) -> str:
     rows = [
         [
-            each.work,
-            "" if each.size is None else str(each.size),
-            _samples(each.ours),
-            each.against,
-            _samples(each.theirs),
-            f"**{each.result:.2f} s**" if each.is_difference else f"**{each.result:.2f} ×**",
-            "" if each.limit is None else f"≤ {each.limit:.2f}{' s' if each.is_difference else ''}",
-            {True: "met", False: "missed", None: ""}[each.is_met],
+            comparison.work,
+            "" if comparison.size is None else str(comparison.size),
+            _samples(comparison.ours),
+            comparison.against,
+            _samples(comparison.theirs),
+            f"**{comparison.result:.2f} s**"
+            if comparison.is_difference
+            else f"**{comparison.result:.2f} ×**",
+            ""
+            if comparison.limit is None
+            else f"≤ {comparison.limit:.2f}{' s' if comparison.is_difference else ''}",
+            {True: "met", False: "missed", None: ""}[comparison.is_met],
         ]
-        for each in found
+        for comparison in comparisons
     ]
     words = (
         "Ratio: ours ÷ theirs, less than 1 is faster than they are; where it is in seconds, ours − theirs."

@@ -145,6 +145,11 @@ class Supervisor:
             self._outputs,
             self._cancel_orders,
         )
+        counts = state.load_outage(self._paths.state_file, record.container)
+        if counts is not None:
+            record.in_a_row, record.since_healthy = counts
+            self._runner.in_outage = True
+            self._journal.log("the outage goes on in which the last bot ended: restarts are not counted")
         self._runner.start()
 
     def _use_time_zone(self) -> None:

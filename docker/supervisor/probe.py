@@ -39,8 +39,8 @@ def judge(reply: bytes) -> ProbeResult:
 
 def _body(reply: bytes) -> bytes:
     for blank in (b"\r\n\r\n", b"\n\n"):
-        _head, found, body = reply.partition(blank)
-        if found:
+        _head, separator, body = reply.partition(blank)
+        if separator:
             return body.strip()
     return b""
 
@@ -101,8 +101,8 @@ def _detail(body: bytes) -> str:
 def complete(reply: bytes) -> bool:
     """Return whether the reply is complete before its sender has closed the connection."""
     for blank in (b"\r\n\r\n", b"\n\n"):
-        head, found, body = reply.partition(blank)
-        if found:
+        head, separator, body = reply.partition(blank)
+        if separator:
             length = _LENGTH.search(head + b"\r\n")
             return length is not None and len(body) >= int(length[1])
     return False

@@ -443,8 +443,19 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "backup verify": Command(
             "backup.backup_verify",
             mark("verify backups: checksums, content, every database"),
-            (option("files", text=mark("backups"), nargs="+", metavar="FILE"), JSON),
-            ("backup verify volumes/backups/backup-botfleet-20260301-040000.tar.gz",),
+            (
+                option("files", text=mark("backups"), nargs="+", metavar="FILE"),
+                option(
+                    "--restore",
+                    action="store_true",
+                    text=mark("rehearse a restore into a scratch folder, and compare every table's rows"),
+                ),
+                JSON,
+            ),
+            (
+                "backup verify volumes/backups/backup-botfleet-20260301-040000.tar.gz",
+                "backup verify --restore FILE",
+            ),
         ),
         "backup list": Command("backup.backup_list", mark("list the backups"), (BACKUPS_IN, JSON, FORMAT)),
         "restore": Command(

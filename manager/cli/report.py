@@ -229,6 +229,17 @@ def position_text(position: Position | None) -> str:
     return f", {Text('position {amount}', amount=position)}" if position.amount else f", {_('no position')}"
 
 
+def position_object(position: Position | None) -> dict[str, str | None]:
+    """Return the keys of `--json` that tell of a position left behind."""
+    if position is None:
+        return {"position": None, "base": None, "position_from": None}
+    return {
+        "position": format(position.amount, "f"),
+        "base": position.base or None,
+        "position_from": "exchange" if position.is_of_exchange else "report",
+    }
+
+
 def outcome_line(outcome: Outcome[Action]) -> str:
     """Return `bp_sol_01: recreated (config changed, 1.2 s)`."""
     verb = _("failed") if outcome.error else _(DONE[outcome.action.kind])
@@ -249,6 +260,5 @@ def _outcome_object(outcome: Outcome[Action]) -> dict[str, Any]:
         "error": str(outcome.error) if outcome.error else None,
         "killed": outcome.was_killed,
         "open_orders_left": outcome.open_orders_left,
-        "position": None if outcome.position is None else format(outcome.position.amount, "f"),
-        "base": None if outcome.position is None else outcome.position.base or None,
+        **position_object(outcome.position),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from manager.config import credential_values
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.config.variables import (
@@ -19,6 +20,7 @@ from manager.config.variables import (
     select_variables,
 )
 from manager.errors import Problem
+from manager.i18n import Text
 
 
 def shared_variables(fleet: Fleet, variables: Mapping[str, str], time_zone: str) -> dict[str, str]:
@@ -84,7 +86,7 @@ def _is_secret_of(name: str, spec: InstanceSpec) -> bool:
 def credential_problems(
     specs: Iterable[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]
 ) -> list[Problem]:
-    """Return what prevents live instances from starting: unset variables, two instances on one account."""
+    """Return what prevents live instances from starting: unset or unusable credentials, shared accounts."""
     live = [spec for spec in specs if spec.mode == "live"]
     missing = [
         Problem.at(
@@ -96,9 +98,30 @@ def credential_problems(
         for spec in live
         for name in _unset(spec, variables)
     ]
-    return missing + (
+    unusable = [
+        Problem(spec.config_file, "exchange_config", fault)
+        for spec in live
+        for fault in _credential_faults(spec, fleet, variables)
+    ]
+    return [*missing, *unusable] + (
         [] if fleet.allow_shared_credentials else list(_shared_accounts(live, fleet, variables))
     )
+
+
+def _credential_faults(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str, str]) -> Iterator[Text]:
+    """Yield why a credential cannot be one. Its value is never part of the message."""
+    given = env_file_values(spec, fleet, _passed_on(fleet, variables), variables)
+    for name, value in dict(_named_credentials(spec, given, variables)).items():
+        if credential_values.is_placeholder(value, name):
+            yield Text(
+                "{name} has a template's placeholder instead of a value; write {name}=… in .env", name=name
+            )
+        elif what := credential_values.unusual_in(value, name):
+            yield Text(
+                "the value of {name} contains {what}, which no credential does: check {name}=… in .env",
+                name=name,
+                what=Text(what),
+            )
 
 
 def unset_variable_warnings(specs: Iterable[InstanceSpec], variables: Mapping[str, str]) -> list[Problem]:
@@ -277,16 +300,25 @@ def _secrets(values: Mapping[str, str]) -> frozenset[str]:
 
 
 def _credentials(spec: InstanceSpec, given: Mapping[str, str], variables: Mapping[str, str]) -> Iterator[str]:
-    """Yield the values of the credentials that a live instance receives.
+    """Yield the values of the credentials that a live instance receives."""
+    return (value for _name, value in _named_credentials(spec, given, variables))
+
+
+def _named_credentials(
+    spec: InstanceSpec, given: Mapping[str, str], variables: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the credentials that a live instance receives: variable and value.
 
     For a text composed of credentials, yield these instead: a key is the same key in whatever text it
     appears.
     """
     for name, value in given.items():
         parts = [
-            part for reference in _secret_references(name, spec) if (part := variables.get(reference, ""))
+            (reference, part)
+            for reference in _secret_references(name, spec)
+            if (part := variables.get(reference, ""))
         ]
         if parts:
             yield from parts
         elif value and _is_credential(name, spec):
-            yield value
+            yield name, value

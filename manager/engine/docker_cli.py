@@ -132,8 +132,8 @@ def _version(command: str) -> str:
     """Return a docker command's version; empty if it is not Docker's own, such as podman's, which builds
     for another engine.
     """
-    found = DOCKERS_OWN.match(_answer(command, "--version"))
-    return found.group(1) if found else ""
+    match = DOCKERS_OWN.match(_answer(command, "--version"))
+    return match.group(1) if match else ""
 
 
 def _answer(*command: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -229,12 +228,13 @@ def _signature(command: str) -> Note:
 
 
 def _sign(descriptor: int, note: Note) -> None:
-    """Write a note for those who are locked out. Errors are ignored: a full disk must not prevent a stop."""
-    try:
+    """Write a note for those who are locked out.
+
+    Errors are ignored: a full disk must not prevent a stop, and /proc/locks names the holder too.
+    """
+    with suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(note).encode(), 0)
-    except OSError as error:
-        print(Text("note: cannot write our name into the lock: {why}", why=error.strerror), file=sys.stderr)
 
 
 def _unsign(descriptor: int) -> None:

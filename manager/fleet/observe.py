@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from manager.config import bot_environment
 from manager.config.fleet import Fleet
-from manager.config.spec import config_hash
+from manager.config.spec import InstanceSpec, config_hash
 from manager.engine import containers as engine_containers
 from manager.engine import labels
 from manager.engine.containers import Container, Observed
@@ -273,8 +273,11 @@ def assemble(
             instance,
             hashes.get(instance) or config_hash(spec, fleet),
             spec.web_port,
-            environment_changed=instance in observed.containers
-            and env_file.env_differs(spec, fleet, env_values[instance]),
+            environment_changed=(
+                is_changed := instance in observed.containers
+                and env_file.env_differs(spec, fleet, env_values[instance])
+            ),
+            reread=_reread(project, spec, for_all, env_values[instance]) if is_changed else (),
         )
         for instance, spec in project.specs.items()
     }
@@ -321,6 +324,24 @@ def assemble(
         for instance in statuses
     }
     return FleetSnapshot(project, observed, plan_input, views, env_values, image)
+
+
+def _reread(
+    project: Project, spec: InstanceSpec, for_all: Mapping[str, str], values: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the variables of a live bot that its env file has as earlier versions read them from .env."""
+    if not project.reread or spec.mode != "live":
+        return ()
+    given = env_of(project.fleet.secrets_dir(spec.id) / env_file.ENV_FILE) or {}
+    for_all = {name: project.reread.get(name, value) for name, value in for_all.items()}
+    before = bot_environment.env_file_values(
+        spec, project.fleet, for_all, {**project.variables, **project.reread}
+    )
+    return tuple(
+        name
+        for name, value in sorted(before.items())
+        if value != values.get(name) and given.get(name) == value
+    )
 
 
 def env_of(path: Path) -> dict[str, str] | None:

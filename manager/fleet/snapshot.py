@@ -23,6 +23,8 @@ class Desired(NamedTuple):
     config_hash: str
     web_port: int | None = None
     environment_changed: bool = False
+    reread: tuple[str, ...] = ()
+    """Variables of a live bot that were given to it as earlier versions read them from .env."""
 
 
 class PlanInput(NamedTuple):

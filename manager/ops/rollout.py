@@ -350,7 +350,9 @@ class _Rollout:
                 self._on_event(HealthyAfter(instance, now - began))
             if before.degraded_since is None and after.degraded_since is not None:
                 self._on_event(WaitsFor(instance, _why_degraded(view), rollout_plan.DEGRADED_MOST_S))
-        self._leave_unproven([instance for instance, each in watched.items() if each.result == "unproven"])
+        self._leave_unproven(
+            [instance for instance, progress in watched.items() if progress.result == "unproven"]
+        )
         self._done([instance for instance, state in watched.items() if state.result == "ready"])
         faults: dict[str, ManagerError | Text] = {
             instance: state.result for instance, state in watched.items() if isinstance(state.result, Text)

@@ -37,14 +37,14 @@ def of_this_process() -> Moment:
 
 def now() -> Moment:
     """Return the present moment."""
-    found = []
-    thread = threading.Thread(target=lambda: found.append(_started(THREAD)))
+    moments = []
+    thread = threading.Thread(target=lambda: moments.append(_started(THREAD)))
     try:
         thread.start()
     except RuntimeError:  # no more threads for this user
         return Moment()
     thread.join()
-    return found[0]
+    return moments[0]
 
 
 def decoded(raw: Mapping[str, Any]) -> Moment:

@@ -71,10 +71,10 @@ class Newcomer:
 
     def make_up_again(self) -> None:
         before = [bot["container_id"] for bot in self._fleet()]
-        said = self._make("up")
+        output = self._make("up")
         if before != [bot["container_id"] for bot in self._fleet()]:
             raise Failed("the second `make up` made new containers")
-        if "nothing to do" not in said:
+        if "nothing to do" not in output:
             raise Failed("the second `make up` does not say that there is nothing to do")
 
     def make_test(self) -> None:
@@ -120,10 +120,10 @@ class Newcomer:
             timeout=SECONDS.get(words, OTHER_SECONDS),
         )
         self._log.seek(start)
-        said = self._log.read().decode(errors="replace")
+        output = self._log.read().decode(errors="replace")
         if done.returncode:
             raise Failed(f"`{words}` ends with exit code {done.returncode}")
-        return said
+        return output
 
     def _note(self, text: str) -> None:
         self._log.write(f"{text}\n".encode())

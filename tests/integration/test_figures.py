@@ -112,8 +112,9 @@ def test_keys_do_what_the_commands_do(fleet: Project, session: Session) -> None:
         assert not app.running
 
         await pilot.press("x")
-        await until(lambda: "manager stop bp_eth_01: exit code 0" in app.said, app)
-        assert any(line.startswith("bp_eth_01: stopped") and "open orders left" in line for line in app.said)
+        await until(lambda: "manager stop bp_eth_01: exit code 0" in app.messages, app)
+        stopped = [line for line in app.messages if line.startswith("bp_eth_01: stopped")]
+        assert any("open orders left" in line for line in stopped)
         await until(lambda: state_of(shown, "bp_eth_01") == "stopped", app)
         assert fleet.ps()["bp_eth_01"]["wish"] == "stopped"
 
@@ -127,8 +128,8 @@ def test_keys_do_what_the_commands_do(fleet: Project, session: Session) -> None:
         await pilot.press("enter")  # only y is a yes
         assert not app.running
         await pilot.press("s", "y")
-        await until(lambda: "manager start bp_eth_01: exit code 4" in app.said, app)
-        assert any("BACKPACK_KEY" in line for line in app.said)  # its error, whole
+        await until(lambda: "manager start bp_eth_01: exit code 4" in app.messages, app)
+        assert any("BACKPACK_KEY" in line for line in app.messages)  # its error, whole
         assert fleet.states()["bp_eth_01"] == "stopped"
 
         await pilot.press("end", "l")
@@ -218,7 +219,7 @@ async def until(check: Callable[[], bool], app: Top | None = None, timeout: floa
     """As `eventually`, in the view's own loop."""
     deadline = time.monotonic() + timeout
     while not check():
-        assert time.monotonic() < deadline, f"did not happen within {timeout} s; {app.said if app else ''}"
+        assert time.monotonic() < deadline, f"not within {timeout} s; {app.messages if app else ''}"
         await asyncio.sleep(0.05)
 
 

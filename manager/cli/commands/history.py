@@ -152,14 +152,14 @@ def _pnl(line: Line) -> str:
 
 def _with_aligned(columns: Sequence[Column[Line]], rows: Sequence[Line]) -> list[Column[Line]]:
     """Return the columns with the decimal points of amounts aligned."""
-    found = []
+    filled = []
     for column in columns:
         if column.name in {"pnl", "today", "drawdown"}:
             cells = dict(zip(map(id, rows), aligned([column.cell(row) for row in rows]), strict=True))
-            found.append(column.with_cell(lambda row, cells=cells: cells[id(row)]))  # type: ignore[misc]
+            filled.append(column.with_cell(lambda row, cells=cells: cells[id(row)]))  # type: ignore[misc]
         else:
-            found.append(column)
-    return found
+            filled.append(column)
+    return filled
 
 
 def _say_named(whole: FleetHistory, since: float, style: str | None) -> None:
@@ -172,8 +172,8 @@ def _say_named(whole: FleetHistory, since: float, style: str | None) -> None:
 
 
 def _say_one(one: InstanceHistory, whole: FleetHistory, since: float, rows: Sequence[DayRow]) -> None:
-    found = summary.lines(one, whole, since)
-    console.say(_line_table(found, whole.now, None))
+    lines = summary.lines(one, whole, since)
+    console.say(_line_table(lines, whole.now, None))
     if rows:
         console.say()
         console.say(console.table(DAY_COLUMNS[1:], rows))
@@ -234,7 +234,7 @@ def _csv(whole: FleetHistory) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(TRADE_HEADS)
-    trades = sorted((trade for one in whole.instances for trade in one.trades), key=lambda each: each.at)
+    trades = sorted((trade for one in whole.instances for trade in one.trades), key=lambda trade: trade.at)
     for trade in trades:
         writer.writerow(
             [

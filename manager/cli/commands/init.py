@@ -81,7 +81,7 @@ def init(_session: Session, args: Namespace) -> int:
 
 def _nearest(path: Path) -> Path | None:
     """Return the first that exists of a path and its parents, dangling links included."""
-    return next((each for each in (path, *path.parents) if os.path.lexists(each)), None)
+    return next((folder for folder in (path, *path.parents) if os.path.lexists(folder)), None)
 
 
 def _files(folder: Path) -> Iterator[File]:

@@ -85,10 +85,10 @@ def read(path: Path, instance: str, spans: Iterable[Span], *, quote: str | None 
         db.execute("PRAGMA cell_size_check=ON")
         db.set_progress_handler(_Limit(), STEP)
         _require_known(db)
-        runs = {each.id: each for each in _runs(db)}
+        runs = {bot_run.id: bot_run for bot_run in _runs(db)}
         trades = list(_trades(db, instance, runs))
         equity = [point for span in spans for point in _equity(db, span, runs, quote)]
-        return BotRecord([each.run for each in runs.values()], trades, equity)
+        return BotRecord([bot_run.run for bot_run in runs.values()], trades, equity)
     finally:
         db.close()
 
@@ -109,8 +109,8 @@ def _require_known(db: sqlite3.Connection) -> None:
         raise UnknownSchema
     tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     for table, columns in COLUMNS.items():
-        found = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
-        if table not in tables or not columns <= found:
+        present = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+        if table not in tables or not columns <= present:
             raise UnknownSchema
 
 
@@ -126,20 +126,20 @@ def _runs(db: sqlite3.Connection) -> Iterator[BotRun]:
     for number, began, ended, why, source, settings in _rows(db, query):
         if not isinstance(number, int) or (began_at := _time(began)) is None:
             continue
-        said = _settings(settings)
+        values = _settings(settings)
         kind = (
-            "live" if said.get("live") is True else source if source in ("synthetic", "replay") else "paper"
+            "live" if values.get("live") is True else source if source in ("synthetic", "replay") else "paper"
         )
         run = Run(began_at, _time(ended), _text(why), kind)
-        yield BotRun(number, run, _text(said.get("exchange")), _text(said.get("symbol")))
+        yield BotRun(number, run, _text(values.get("exchange")), _text(values.get("symbol")))
 
 
 def _settings(text: object) -> Mapping[str, Any]:
     try:
-        said = json.loads(text) if isinstance(text, str) and len(text) < 100_000 else None
+        values = json.loads(text) if isinstance(text, str) and len(text) < 100_000 else None
     except (ValueError, RecursionError):
-        said = None
-    return said if isinstance(said, dict) else {}
+        values = None
+    return values if isinstance(values, dict) else {}
 
 
 def _trades(db: sqlite3.Connection, instance: str, runs: Mapping[int, BotRun]) -> Iterator[Trade]:

@@ -63,11 +63,11 @@ class Drawdown(NamedTuple):
 
 def by_currency(samples: Iterable[Sample]) -> dict[Currency, list[Sample]]:
     """Return the samples that have a P&L, by what can be added up."""
-    found: dict[Currency, list[Sample]] = {}
-    for each in samples:
-        if each.pnl is not None and each.quote is not None:
-            found.setdefault((each.kind, each.quote), []).append(each)
-    return found
+    by_currency: dict[Currency, list[Sample]] = {}
+    for sample in samples:
+        if sample.pnl is not None and sample.quote is not None:
+            by_currency.setdefault((sample.kind, sample.quote), []).append(sample)
+    return by_currency
 
 
 def is_gap(before: Sample, after: Sample, covered: Sequence[Span]) -> bool:
@@ -91,18 +91,18 @@ def contiguous(moments: Sequence[float], most: Callable[[float], float]) -> list
 
     `most`: how far apart two may be, by the first one.
     """
-    found: list[Span] = []
+    joined: list[Span] = []
     for at in moments:
-        if found and at - found[-1].end <= most(found[-1].end):
-            found[-1] = Span(found[-1].begin, at)
+        if joined and at - joined[-1].end <= most(joined[-1].end):
+            joined[-1] = Span(joined[-1].begin, at)
         else:
-            found.append(Span(at, at))
-    return found
+            joined.append(Span(at, at))
+    return joined
 
 
 def together(*spans: Iterable[Span]) -> list[Span]:
     """Return all of them, by their begin."""
-    return sorted(each for some in spans for each in some)
+    return sorted(span for some in spans for span in some)
 
 
 def steps(samples: Sequence[Sample], covered: Sequence[Span]) -> Iterator[Step]:
@@ -144,20 +144,20 @@ def days(samples: Iterable[Sample], covered: Sequence[Span], now: float) -> list
 
     Days without a sample are not there.
     """
-    found: dict[tuple[str, str, str], Day] = {}
+    days: dict[tuple[str, str, str], Day] = {}
     for (kind, quote), members in by_currency(samples).items():
         for step in steps(members, covered):
             for day, share in _days_of(step):
                 key = (day, kind, quote)
-                before = found.get(key, Day(day, kind, quote, ZERO, is_open=day == day_of(now)))
+                before = days.get(key, Day(day, kind, quote, ZERO, is_open=day == day_of(now)))
                 is_last = day == day_of(step.begin if step.is_first else step.end)
                 crosses = step.is_gap and day_of(step.begin) != day_of(step.end)
-                found[key] = before._replace(
+                days[key] = before._replace(
                     pnl=before.pnl + (step.amount or ZERO if is_last else ZERO),
                     gaps=before.gaps + (share if step.is_gap else 0.0),
                     is_uncertain=before.is_uncertain or step.amount is None or crosses,
                 )
-    return [found[key] for key in sorted(found)]
+    return [days[key] for key in sorted(days)]
 
 
 def _days_of(step: Step) -> Iterator[tuple[str, float]]:
@@ -196,12 +196,12 @@ def points(samples: Sequence[Sample], covered: Sequence[Span]) -> list[Point]:
         return []
     assert samples[0].pnl is not None
     total = samples[0].pnl
-    found = [Point(samples[0].at, total)]
+    points = [Point(samples[0].at, total)]
     for before, after in pairwise(samples):
         amount = earned(before, after)
         total += amount or ZERO
-        found.append(Point(after.at, total, amount is None or is_gap(before, after, covered)))
-    return found
+        points.append(Point(after.at, total, amount is None or is_gap(before, after, covered)))
+    return points
 
 
 def drawdown(curve: Sequence[Point]) -> Drawdown | None:
@@ -224,14 +224,14 @@ def sparkline(curve: Sequence[Point], width: int = 24) -> str:
     span = max(end - begin, 1e-9)
     cells: list[Decimal | None] = [None] * width
     for before, after in pairwise([curve[0], *curve]):
-        first, last = (min(width - 1, int((each.at - begin) / span * width)) for each in (before, after))
+        first, last = (min(width - 1, int((point.at - begin) / span * width)) for point in (before, after))
         if not after.after_gap:
             for index in range(first + 1, last):
                 cells[index] = before.pnl
         cells[last] = after.pnl
-    known = [each for each in cells if each is not None]
+    known = [cell for cell in cells if cell is not None]
     low, high = min(known), max(known)
-    return "".join(HOLE if each is None else _spark(each, low, high) for each in cells)
+    return "".join(HOLE if cell is None else _spark(cell, low, high) for cell in cells)
 
 
 def _spark(value: Decimal, low: Decimal, high: Decimal) -> str:

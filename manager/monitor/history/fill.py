@@ -42,7 +42,7 @@ def missing(samples: Sequence[Sample], covered: Sequence[Span], now: float) -> l
 
     Pure.
     """
-    known = [each for each in samples if each.pnl is not None]
+    known = [sample for sample in samples if sample.pnl is not None]
     if not known:
         return [Span(BEGINNING, now)]
     gaps = [
@@ -56,7 +56,7 @@ def known_spans(record: BotRecord, now: float) -> list[Span]:
 
     It thins out what is older than a month. Pure.
     """
-    moments = [each.at for each in record.equity]
+    moments = [sample.at for sample in record.equity]
     return curve.contiguous(moments, lambda at: OLD_GAP_S if now - at > OLD_S else curve.GAP_S)
 
 

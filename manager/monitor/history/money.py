@@ -29,10 +29,10 @@ def total(amounts: Iterable[tuple[str, Decimal]], sums: Sums) -> Total | None:
     if not sums.currency:
         return None
     amount, missing = Decimal(0), set()
-    for currency, each in amounts:
+    for currency, summand in amounts:
         factor = rate(currency, sums)
         if factor is None:
             missing.add(currency)
         else:
-            amount += each * factor
+            amount += summand * factor
     return Total(amount, sums.currency, tuple(sorted(missing)))

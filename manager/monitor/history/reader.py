@@ -65,17 +65,17 @@ def read(
             raise no_instance(instance, known)
     spooled = spool_reader.read(fleet.event_spool_file, stored.spool).events
     is_stale = not stored.watched or now - stored.watched[-1].end > UNWATCHED_S
-    found = []
+    read = []
     for instance in chosen or known:
         one = stored.histories.get(instance, InstanceHistory(instance))
-        events = [each for each in spooled if each.instance == instance and each.at >= since]
+        events = [event for event in spooled if event.instance == instance and event.at >= since]
         one = one._replace(events=[*one.events, *events])
         if is_stale:
             one = _with_last_report(fleet, one, now)
         if (is_stale or trades) and fill.has_database(fleet, instance):
             one = _filled(fleet, one, since, now)
-        found.append(one)
-    return FleetHistory(found, [stored.note] if stored.note else [], now)
+        read.append(one)
+    return FleetHistory(read, [stored.note] if stored.note else [], now)
 
 
 def _stored(fleet: Fleet, since: float) -> _Stored:
@@ -115,9 +115,9 @@ def _with_database(fleet: Fleet) -> list[str]:
     folder = fleet.data_dir / "database"
     try:
         return [
-            each.name
-            for each in folder.iterdir()
-            if each.is_dir() and not each.is_symlink() and each.name[0] != "."
+            entry.name
+            for entry in folder.iterdir()
+            if entry.is_dir() and not entry.is_symlink() and entry.name[0] != "."
         ]
     except OSError:
         return []
@@ -126,11 +126,11 @@ def _with_database(fleet: Fleet) -> list[str]:
 def _with_last_report(fleet: Fleet, one: InstanceHistory, now: float) -> InstanceHistory:
     """Add what the bot's last report says, if it is newer than every sample."""
     folder = fleet.instance_state_dir(one.instance)
-    kept, said = bot_report.read_kept(folder), supervisor_state.read(folder)
+    kept, supervisor = bot_report.read_kept(folder), supervisor_state.read(folder)
     if kept is None or kept.at is None or kept.at > now or (one.samples and one.samples[-1].at >= kept.at):
         return one
     report = kept.report
-    state = said.state if said is not None else "missing"
+    state = supervisor.state if supervisor is not None else "missing"
     kind = report.market if report.is_artificial else report.mode
     sample = Sample(
         kept.at,
@@ -138,7 +138,7 @@ def _with_last_report(fleet: Fleet, one: InstanceHistory, now: float) -> Instanc
         None,
         kind or "",
         report.run_began,
-        said.bot_started_at if said else None,
+        supervisor.bot_started_at if supervisor else None,
         report.quote,
         report.base,
         report.pnl,
@@ -153,30 +153,30 @@ def _with_last_report(fleet: Fleet, one: InstanceHistory, now: float) -> Instanc
 
 def _filled(fleet: Fleet, one: InstanceHistory, since: float, now: float) -> InstanceHistory:
     spans = fill.missing(one.samples, one.covered, now)
-    quote = next((each.quote for each in reversed(one.samples) if each.quote), None)
+    quote = next((sample.quote for sample in reversed(one.samples) if sample.quote), None)
     result = fill.read(fleet, one.instance, spans, quote, Path(tempfile.gettempdir()))
-    samples = {each.at: each for record in result.records for each in record.equity}
-    samples |= {each.at: each for each in one.samples}
-    runs = {each.began: each for each in one.runs} | {
-        each.began: each for record in result.records for each in record.runs
+    samples = {sample.at: sample for record in result.records for sample in record.equity}
+    samples |= {sample.at: sample for sample in one.samples}
+    runs = {run.began: run for run in one.runs} | {
+        run.began: run for record in result.records for run in record.runs
     }
-    trades = {(each.trade_id, each.order_id): each for each in one.trades}
+    trades = {(trade.trade_id, trade.order_id): trade for trade in one.trades}
     trades |= {
-        (each.trade_id, each.order_id): each
+        (trade.trade_id, trade.order_id): trade
         for record in result.records
-        for each in record.trades
-        if each.at >= since
+        for trade in record.trades
+        if trade.at >= since
     }
     return one._replace(
-        covered=curve.together(one.covered, *(fill.known_spans(each, now) for each in result.records)),
+        covered=curve.together(one.covered, *(fill.known_spans(record, now) for record in result.records)),
         samples=_since([samples[at] for at in sorted(samples)], since),
         runs=[runs[began] for began in sorted(runs)],
-        trades=sorted(trades.values(), key=lambda each: (each.at, each.trade_id)),
+        trades=sorted(trades.values(), key=lambda trade: (trade.at, trade.trade_id)),
         why=result.why,
     )
 
 
 def _since(samples: list[Sample], since: float) -> list[Sample]:
     """Return the samples from then on, with the last one before."""
-    first = next((index for index, each in enumerate(samples) if each.at >= since), len(samples))
+    first = next((index for index, sample in enumerate(samples) if sample.at >= since), len(samples))
     return samples[max(0, first - 1) :]

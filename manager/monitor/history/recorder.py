@@ -202,9 +202,9 @@ class Writer:
                 sample = sampling.sample(view, seen.answers.get(instance), now)
                 events = sampling.events(view, before, sample, last_exit)
                 store.add_events(db, events)
-                for each in events:
-                    if each.what == "exit":
-                        exits[instance] = each.at
+                for event in events:
+                    if event.what == "exit":
+                        exits[instance] = event.at
                 if sampling.is_due(before, sample):
                     store.add_samples(db, instance, [sample])
                     added[instance] = sample
@@ -234,17 +234,18 @@ class Writer:
 
     def _plan_fills(self, seen: Seen) -> None:
         due = [
-            each
-            for each in seen.views
-            if each not in self._to_fill and abs(seen.now - self._filled_at.get(each, 0.0)) > FILL_EVERY_S
+            instance
+            for instance in seen.views
+            if instance not in self._to_fill
+            and abs(seen.now - self._filled_at.get(instance, 0.0)) > FILL_EVERY_S
         ]
-        self._to_fill.extend(each for each in due if fill.has_database(self._fleet, each))
+        self._to_fill.extend(instance for instance in due if fill.has_database(self._fleet, instance))
 
     def _fill_next(self, db: sqlite3.Connection) -> None:
         instance, now = self._to_fill.popleft(), time.time()
         self._filled_at[instance] = now
         samples = store.samples(db, instance)
-        quote = next((each.quote for each in reversed(samples) if each.quote), None)
+        quote = next((sample.quote for sample in reversed(samples) if sample.quote), None)
         spans = fill.missing(samples, store.covered(db, instance), now)
         filled = fill.read(self._fleet, instance, spans, quote, self._fleet.state_dir)
         with store.transaction(db):
@@ -267,8 +268,8 @@ class Writer:
     def _days_of_today(self, db: sqlite3.Connection, now: float) -> Mapping[str, list[Day]]:
         """Return this day's P&L of all that were sampled today, removed ones too."""
         begin, today = curve.day_start(now), curve.day_of(now)
-        found = {}
+        today_of = {}
         for instance in store.instances(db, begin):
             samples, covered = store.samples(db, instance, begin), store.covered(db, instance)
-            found[instance] = [day for day in curve.days(samples, covered, now) if day.day == today]
-        return found
+            today_of[instance] = [day for day in curve.days(samples, covered, now) if day.day == today]
+        return today_of

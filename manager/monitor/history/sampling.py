@@ -33,7 +33,7 @@ def sample(view: Instance, answer: Report | None, now: float) -> Sample:
     if answer is not None and (report is None or report.contract is None):
         report = answer
     supervisor = view.supervisor
-    found = Sample(
+    sample = Sample(
         now,
         state,
         doing.activity(view, now).doing,
@@ -41,8 +41,8 @@ def sample(view: Instance, answer: Report | None, now: float) -> Sample:
         start=supervisor.bot_started_at if supervisor is not None else None,
     )
     if report is None:
-        return found
-    return found._replace(
+        return sample
+    return sample._replace(
         kind=(report.market if report.is_artificial else view.mode) or "",
         run=report.run_began,
         quote=report.quote,
@@ -70,16 +70,16 @@ def events(view: Instance, before: Sample | None, now: Sample, last_exit: float 
 
     `last_exit`: of the last exit that is known already.
     """
-    found = []
+    events = []
     supervisor = view.supervisor
-    said = supervisor.last_exit if supervisor is not None else None
-    if said is not None and (last_exit is None or said.at > last_exit):
-        found.append(Event(said.at, view.id, "exit", said.why, said.reason))
+    exit_ = supervisor.last_exit if supervisor is not None else None
+    if exit_ is not None and (last_exit is None or exit_.at > last_exit):
+        events.append(Event(exit_.at, view.id, "exit", exit_.why, exit_.reason))
     if before is not None and (before.state, before.doing) != (now.state, now.doing):
         words = [now.state, *([now.doing] if now.doing else [])]
         why = display.cause(view) if now.state != "running" or now.doing != "trading" else ""
-        found.append(Event(now.at, view.id, "state", f"{', '.join(words)}{f': {why}' if why else ''}"))
-    return found
+        events.append(Event(now.at, view.id, "state", f"{', '.join(words)}{f': {why}' if why else ''}"))
+    return events
 
 
 def superfluous(samples: Iterable[Sample], now: float) -> list[float]:
@@ -91,29 +91,29 @@ def superfluous(samples: Iterable[Sample], now: float) -> list[float]:
     dropped: list[float] = []
     ordered = list(samples)
     changes = {
-        each.at
+        sample.at
         for before, after in pairwise(ordered)
         if _identity(before) != _identity(after)
-        for each in (before, after)
+        for sample in (before, after)
     }
-    for bucket, group in groupby(ordered, key=lambda each: _bucket(each.at, now)):
+    for bucket, group in groupby(ordered, key=lambda sample: _bucket(sample.at, now)):
         members = list(group)
         if not bucket[0]:
             continue
-        known = [each for each in members if each.pnl is not None]
+        known = [sample for sample in members if sample.pnl is not None]
         kept = {members[-1].at, *changes}
         if known:
             kept |= {ordered[0].at, min(known, key=_pnl).at, max(known, key=_pnl).at}
-        dropped += [each.at for each in members if each.at not in kept]
+        dropped += [sample.at for sample in members if sample.at not in kept]
     return dropped
 
 
-def _pnl(each: Sample) -> float:
-    return float(each.pnl or 0)
+def _pnl(sample: Sample) -> float:
+    return float(sample.pnl or 0)
 
 
-def _identity(each: Sample) -> tuple[object, ...]:
-    return each.state, each.kind, each.run, each.start, each.quote
+def _identity(sample: Sample) -> tuple[object, ...]:
+    return sample.state, sample.kind, sample.run, sample.start, sample.quote
 
 
 def _bucket(at: float, now: float) -> tuple[float, str, float]:

@@ -30,7 +30,7 @@ class Intake(NamedTuple):
 def read(path: Path, places: Any) -> Intake:
     """Read what is new in the spool. A line that is not complete yet is left for the next time."""
     before: Places = places if isinstance(places, dict) else {}
-    found: list[Event] = []
+    events: list[Event] = []
     after: Places = {}
     for file in (event_spool.older(path), path):
         content = _content(file)
@@ -41,11 +41,11 @@ def read(path: Path, places: Any) -> Intake:
         begin = before.get(key, 0)
         begin = begin if isinstance(begin, int) and 0 <= begin <= len(content) else 0
         end = content.rfind(b"\n") + 1
-        found += [
-            _event(each) for line in content[begin:end].splitlines() if (each := event_spool.parsed(line))
+        events += [
+            _event(event) for line in content[begin:end].splitlines() if (event := event_spool.parsed(line))
         ]
         after[key] = max(begin, end)
-    return Intake(found, after)
+    return Intake(events, after)
 
 
 def everything(path: Path) -> Iterator[Event]:

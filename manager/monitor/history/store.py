@@ -200,23 +200,23 @@ def add_samples(db: sqlite3.Connection, instance: str, samples: Iterable[Sample]
         [
             (
                 instance,
-                each.at,
-                each.state,
-                each.doing,
-                each.kind,
-                each.run,
-                each.start,
-                each.quote,
-                each.base,
-                _text(each.pnl),
-                _text(each.realized),
-                _text(each.fees),
-                _text(each.position),
-                _text(each.price),
-                each.trades,
-                each.from_bot,
+                sample.at,
+                sample.state,
+                sample.doing,
+                sample.kind,
+                sample.run,
+                sample.start,
+                sample.quote,
+                sample.base,
+                _text(sample.pnl),
+                _text(sample.realized),
+                _text(sample.fees),
+                _text(sample.position),
+                _text(sample.price),
+                sample.trades,
+                sample.from_bot,
             )
-            for each in samples
+            for sample in samples
         ],
     )
 
@@ -232,13 +232,13 @@ def add_events(db: sqlite3.Connection, events: Iterable[Event]) -> None:
         "INSERT INTO events (at, instance, what, text, reason) VALUES (?,?,?,?,?)",
         [
             (
-                each.at,
-                each.instance,
-                each.what,
-                each.text,
-                None if each.reason is None else json.dumps(each.reason),
+                event.at,
+                event.instance,
+                event.what,
+                event.text,
+                None if event.reason is None else json.dumps(event.reason),
             )
-            for each in events
+            for event in events
         ],
     )
 
@@ -249,30 +249,30 @@ def add_trades(db: sqlite3.Connection, trades: Iterable[Trade]) -> None:
         "INSERT OR IGNORE INTO trades VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [
             (
-                each.instance,
-                each.trade_id,
-                each.order_id,
-                each.at,
-                each.exchange,
-                each.symbol,
-                each.kind,
-                each.side,
-                _text(each.price),
-                _text(each.quantity),
-                _text(each.fee),
-                each.fee_currency,
-                each.is_maker,
-                _text(each.position),
-                _text(each.realized),
+                trade.instance,
+                trade.trade_id,
+                trade.order_id,
+                trade.at,
+                trade.exchange,
+                trade.symbol,
+                trade.kind,
+                trade.side,
+                _text(trade.price),
+                _text(trade.quantity),
+                _text(trade.fee),
+                trade.fee_currency,
+                trade.is_maker,
+                _text(trade.position),
+                _text(trade.realized),
             )
-            for each in trades
+            for trade in trades
         ],
     )
 
 
 def put_runs(db: sqlite3.Connection, instance: str, runs: Iterable[Run]) -> None:
     """Add runs, or say how they ended."""
-    db.executemany("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?)", [(instance, *each) for each in runs])
+    db.executemany("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?)", [(instance, *run) for run in runs])
 
 
 def put_watched(db: sqlite3.Connection, span: Span) -> None:
@@ -356,13 +356,13 @@ def samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[S
 
 def last_sample(db: sqlite3.Connection, instance: str) -> Sample | None:
     """Return an instance's newest sample that was not filled in."""
-    found = db.execute(
+    row = db.execute(
         "SELECT at, state, doing, kind, run, start, quote, base, pnl, realized, fees, position, price,"
         " trades, from_bot"
         " FROM samples WHERE instance = ? AND NOT from_bot ORDER BY at DESC LIMIT 1",
         (instance,),
     ).fetchone()
-    return _sample(found) if found else None
+    return _sample(row) if row else None
 
 
 def last_exit(db: sqlite3.Connection, instance: str) -> float | None:

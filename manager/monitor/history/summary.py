@@ -52,16 +52,18 @@ def lines(one: InstanceHistory, whole: FleetHistory, since: float) -> list[Line]
     """Return the instance's figures: one line for each kind and currency, one without amounts where none
     is known.
     """
-    exits = sum(each.what == "exit" for each in one.events)
-    starts = len({each.start for each in one.samples if each.start is not None and each.start >= since})
+    exits = sum(event.what == "exit" for event in one.events)
+    starts = len(
+        {sample.start for sample in one.samples if sample.start is not None and sample.start >= since}
+    )
     today = curve.day_of(whole.now)
     by_day = curve.days(one.samples, one.covered, whole.now)
-    found = []
+    lines = []
     for (kind, quote), samples in curve.by_currency(one.samples).items():
         steps = [step for step in curve.steps(samples, one.covered) if step.end > since]
         points = tuple(curve.points(samples, one.covered))
         of_today = [day.pnl for day in by_day if (day.day, day.kind, day.quote) == (today, kind, quote)]
-        found.append(
+        lines.append(
             Line(
                 one.instance,
                 kind,
@@ -77,7 +79,7 @@ def lines(one: InstanceHistory, whole: FleetHistory, since: float) -> list[Line]
                 samples[-1].at,
             )
         )
-    return found or [Line(one.instance, starts=starts, exits=exits)]
+    return lines or [Line(one.instance, starts=starts, exits=exits)]
 
 
 def _crosses(step: curve.Step, since: float) -> bool:
@@ -86,12 +88,12 @@ def _crosses(step: curve.Step, since: float) -> bool:
 
 def totals(all_lines: Iterable[Line]) -> dict[Currency, Decimal]:
     """Return the sums, by kind and currency: none of which can be added to another."""
-    found: dict[Currency, Decimal] = {}
+    totals: dict[Currency, Decimal] = {}
     for line in all_lines:
         if line.pnl is not None and line.quote is not None:
             key = (line.kind, line.quote)
-            found[key] = found.get(key, ZERO) + line.pnl
-    return dict(sorted(found.items()))
+            totals[key] = totals.get(key, ZERO) + line.pnl
+    return dict(sorted(totals.items()))
 
 
 def total_texts(all_lines: Iterable[Line], sums: Sums) -> list[str]:
@@ -102,7 +104,7 @@ def total_texts(all_lines: Iterable[Line], sums: Sums) -> list[str]:
     parts = [", ".join(f"{_(kind)} {money(amount, quote)}" for (kind, quote), amount in amounts.items())]
     texts = [str(Text("total: P&L {amounts}", amounts=parts[0]))] if amounts else []
     for kind in sorted({kind for kind, _quote in amounts} & {"live", "paper"}):
-        total = rates.total(((quote, each) for (of, quote), each in amounts.items() if of == kind), sums)
+        total = rates.total(((quote, amount) for (of, quote), amount in amounts.items() if of == kind), sums)
         if total is None:
             continue
         text = Text(
@@ -155,13 +157,13 @@ def as_object(one: InstanceHistory, whole: FleetHistory, since: float) -> Mappin
         ],
         "events": [
             {
-                "at": each.at,
-                "time": iso_with_offset(each.at),
-                "what": each.what,
-                "text": each.text,
-                "reason": each.reason,
+                "at": event.at,
+                "time": iso_with_offset(event.at),
+                "what": event.what,
+                "text": event.text,
+                "reason": event.reason,
             }
-            for each in one.events
+            for event in one.events
         ],
     }
 

@@ -57,6 +57,6 @@ def fill(text: str) -> Fill | None:
 
 def colour(text: str) -> str:
     """Return the terminal colour of a line, as the parameter of its escape sequence; empty for none."""
-    if found := fill(text):
-        return BUY if found.side == "buy" else SELL
+    if match := fill(text):
+        return BUY if match.side == "buy" else SELL
     return COLOURS[level(text) or "info"]

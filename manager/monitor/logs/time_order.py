@@ -44,8 +44,8 @@ def keyed(instance: str, lines: Iterable[LogLine]) -> Iterator[KeyedLine]:
 def ordered(lines: Iterable[tuple[str, LogLine]]) -> list[tuple[str, LogLine]]:
     """Return lines that have arrived together by their times; those of one instance stay in their order."""
     latest: dict[str, float] = {}
-    found: list[tuple[float, tuple[str, LogLine]]] = []
+    timed: list[tuple[float, tuple[str, LogLine]]] = []
     for instance, line in lines:
         latest[instance] = max(latest.get(instance, 0.0), moment_of(line))
-        found.append((latest[instance], (instance, line)))
-    return [each for _moment, each in sorted(found, key=lambda pair: pair[0])]
+        timed.append((latest[instance], (instance, line)))
+    return [entry for _moment, entry in sorted(timed, key=lambda pair: pair[0])]

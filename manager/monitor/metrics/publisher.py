@@ -95,16 +95,16 @@ class Publisher(Collector):
         return self._last_backup
 
     def _write_targets(self, fleet: Fleet) -> None:
-        found = targets(self._look, fleet.web_host)
-        if found == self._targets:
+        present = targets(self._look, fleet.web_host)
+        if present == self._targets:
             return
         path = fleet.targets_file
         try:
-            atomic_file.write_atomically(path, found)
+            atomic_file.write_atomically(path, present)
         except OSError as error:
             self._say_once(f"{path}: {error.strerror or error}")
             return
-        self._targets = found
+        self._targets = present
 
     def _say_once(self, text: str) -> None:
         if text != self._said:

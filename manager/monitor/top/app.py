@@ -19,7 +19,7 @@ from manager.monitor.stats.instance_stats import InstanceStats
 from manager.monitor.top import confirm, sorting
 from manager.monitor.top.commands import Running, manager
 from manager.monitor.top.refresher import Refreshed, Refresher
-from manager.monitor.top.screens import Help, InstanceLog, Question, Said, printable
+from manager.monitor.top.screens import Help, InstanceLog, Messages, Question, printable
 from manager.monitor.top.sorting import Order
 from manager.monitor.top.source import Snapshot, Source
 from manager.monitor.top.sparkline import Trends
@@ -30,7 +30,7 @@ HOLD_S = 5.0
 """After the cursor was moved, rows keep their order for this time."""
 
 WORDS_EVERY_S = 0.2
-SAID_LINES = 5
+MESSAGE_LINES = 5
 """Lines of the commands' messages beside the table; `m` shows all."""
 
 MOST_PROBLEMS = 2
@@ -70,7 +70,7 @@ class Top(App[None]):
     def __init__(self, project_dir: Path | None, source: Source, interval: float) -> None:
         super().__init__()
         self.running: list[Running] = []
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.bug: Exception | None = None
         self._project_dir, self._interval = project_dir, interval
         self._trends = Trends()
@@ -225,7 +225,7 @@ class Top(App[None]):
         self.push_screen(Help())
 
     def action_said(self) -> None:
-        self.push_screen(Said(self.said))
+        self.push_screen(Messages(self.messages))
 
     def action_log(self) -> None:
         if self._table.cursor is not None:
@@ -282,6 +282,6 @@ class Top(App[None]):
                 self._say(lines)
 
     def _say(self, lines: list[str]) -> None:
-        self.said += [printable(line) for line in lines]
+        self.messages += [printable(line) for line in lines]
         self._messages.display = True
-        self._messages.update("\n".join(self.said[-SAID_LINES:]))
+        self._messages.update("\n".join(self.messages[-MESSAGE_LINES:]))

@@ -104,7 +104,7 @@ class Help(ModalScreen[None]):
             yield Static("\n" + "\n".join(_(meaning) for meaning in MEANINGS), markup=False)
 
 
-class Said(ModalScreen[None]):
+class Messages(ModalScreen[None]):
     """Show all messages of this session's commands."""
 
     BINDINGS: ClassVar = [*BACK, Binding("m", "dismiss", show=False)]

@@ -34,7 +34,7 @@ class Breach(NamedTuple):
 
 def breaches(fleet: Fleet, today: Today, day: str, accounts: Sequence[Sequence[str]]) -> list[Breach]:
     """Return the exceeded limits. `accounts`: the live instances that share credentials; others are alone."""
-    limits, found = fleet.limits, []
+    limits, breaches = fleet.limits, []
     if limits.fleet_daily_loss:
         loss = _loss(fleet, today, today)
         if loss is not None and loss.amount <= -limits.fleet_daily_loss:
@@ -44,7 +44,7 @@ def breaches(fleet: Fleet, today: Today, day: str, accounts: Sequence[Sequence[s
                 limit=money(-limits.fleet_daily_loss, loss.currency),
                 note=_note(fleet, today, today),
             )
-            found.append(Breach(Condition(MACHINE, "fleet_loss", text), day, None))
+            breaches.append(Breach(Condition(MACHINE, "fleet_loss", text), day, None))
     if limits.account_daily_loss:
         grouped = {instance for account in accounts for instance in account}
         alone = [(instance,) for instance in sorted(today) if instance not in grouped]
@@ -59,8 +59,8 @@ def breaches(fleet: Fleet, today: Today, day: str, accounts: Sequence[Sequence[s
                 limit=money(-limits.account_daily_loss, loss.currency),
                 note=_note(fleet, today, account),
             )
-            found.append(Breach(Condition(account[0], "account_loss", text), day, tuple(account)))
-    return found
+            breaches.append(Breach(Condition(account[0], "account_loss", text), day, tuple(account)))
+    return breaches
 
 
 def is_set(fleet: Fleet) -> bool:

@@ -22,11 +22,11 @@ class _Status(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found = ""
+        self.http_status = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         if match := STATUS.search(record.getMessage()):
-            self.found = f"HTTP {match[1]}"
+            self.http_status = f"HTTP {match[1]}"
 
 
 def send(message: dict[str, Any]) -> tuple[bool, str]:
@@ -52,7 +52,7 @@ def send(message: dict[str, Any]) -> tuple[bool, str]:
             body_format=apprise.NotifyFormat.TEXT,  # an id's underscores are no markup
         )
     )
-    return is_sent, "" if is_sent else status.found
+    return is_sent, "" if is_sent else status.http_status
 
 
 def main() -> int:
