@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.notices import say_problems
-from manager.errors import OK
+from manager.errors import BAD_CONFIG, OK
 from manager.fleet import display
 from manager.fleet.bot_report import Position
 from manager.i18n import Text, _, mark
@@ -18,6 +18,7 @@ from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, Event, 
 from manager.util import console
 
 if TYPE_CHECKING:
+    from manager.errors import Problem
     from manager.fleet.observe import FleetSnapshot
     from manager.ops.action import Action, Outcome
     from manager.ops.result import Planned, Result
@@ -95,7 +96,7 @@ def say_plan(planned: Planned, changes: Mapping[str, Sequence[Text]], *, as_json
                 for action in planned.actions
             ]
         )
-        return OK
+        return _after_problems(planned.problems)
     for action in planned.actions:
         console.say(action_line(action))
         for change in changes.get(action.instance, ()):
@@ -103,7 +104,14 @@ def say_plan(planned: Planned, changes: Mapping[str, Sequence[Text]], *, as_json
     _say_drift(planned.snapshot, planned.actions)
     if not plan.effective(planned.actions):
         console.say(_("nothing to do"))
-    return OK
+    return _after_problems(planned.problems)
+
+
+def _after_problems(problems: Sequence[Problem]) -> int:
+    """Print what holds instances back. Returns the exit code."""
+    for problem in problems:
+        console.error(problem)
+    return BAD_CONFIG if problems else OK
 
 
 def say_result(result: Result, *, as_json: bool, with_problems: bool = False) -> int:
@@ -142,6 +150,7 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
         raise result.engine_error
     if with_problems:
         say_problems(result.snapshot.project)
+    _after_problems(result.problems)
     if result.unsaved is not None:
         console.error(result.unsaved)
     return result.exit_code

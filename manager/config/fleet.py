@@ -122,6 +122,7 @@ class Fleet(NamedTuple):
     variables: tuple[str, ...] = DEFAULT_PASSED_VARIABLES
     parallelism: int = DEFAULT_PARALLELISM
     allow_shared_credentials: bool = False
+    strict_configs: bool = False
     pids_limit: int = 256
     tmp_size_mb: int = 64
     log_max_size_mb: int = 10

@@ -190,6 +190,7 @@ class FleetFile(_Table):
     variables: tuple[str, ...] = Field(default=DEFAULT_PASSED_VARIABLES, strict=False)
     parallelism: Annotated[int, Field(ge=1, le=256)] = DEFAULT_PARALLELISM
     allow_shared_credentials: bool = False
+    strict_configs: bool = False
     container: ContainerTable = ContainerTable()
     backup: BackupTable = BackupTable()
     alerts: AlertsTable = AlertsTable()
@@ -258,6 +259,7 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         variables=settings.variables,
         parallelism=settings.parallelism,
         allow_shared_credentials=settings.allow_shared_credentials,
+        strict_configs=settings.strict_configs,
         backup_keep=settings.backup.keep,
         backup_keep_days=settings.backup.keep_days,
         alerts=Alerts(**settings.alerts.model_dump(include=set(Alerts._fields))),
