@@ -9,7 +9,7 @@ from manager.engine.containers import Container
 from manager.fleet.state_file import FleetState, RejectedRevision
 from manager.fleet.status import ELSEWHERE, Status
 
-Drift = Literal["config", "image", "environment"]
+Drift = Literal["config", "image", "environment", "network"]
 
 
 class Desired(NamedTuple):
@@ -88,6 +88,8 @@ class PlanInput(NamedTuple):
             drift.append("image")
         if wanted.environment_changed and container.is_up:
             drift.append("environment")
+        if container.is_off_network:
+            drift.append("network")
         return drift
 
     def refusal(self, instance: str) -> RejectedRevision | None:
