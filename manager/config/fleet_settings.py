@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from manager.config import validation_messages
 from manager.config.fleet import (
+    DEFAULT_LOG_DAY_MB,
     DEFAULT_PARALLELISM,
     DEFAULT_PASSED_VARIABLES,
     NAME_PATTERN,
@@ -52,6 +53,7 @@ class ContainerTable(_Table):
     tmp_size_mb: Annotated[int, Field(ge=1, le=65536)] = 64
     log_max_size_mb: Annotated[int, Field(ge=1, le=10_000)] = 10
     log_max_files: Annotated[int, Field(ge=1, le=100)] = 3
+    log_day_mb: Annotated[int, Field(ge=0, le=1_000_000)] = DEFAULT_LOG_DAY_MB
     engine_health_interval: Annotated[int, Field(ge=0, le=86400)] = 60
 
 
