@@ -19,6 +19,7 @@ from manager.util import console
 from manager.util.sanitize import replace_unprintable
 
 if TYPE_CHECKING:
+    from manager.errors import Problem
     from manager.fleet.observe import FleetSnapshot
     from manager.ops.action import Action, Outcome
     from manager.ops.result import Planned, Result
@@ -97,6 +98,7 @@ def say_plan(planned: Planned, changes: Mapping[str, Sequence[Text]], *, as_json
                 for action in planned.actions
             ]
         )
+        _say_what_holds_back(planned.problems)
         return planned.exit_code
     for action in planned.actions:
         console.say(action_line(action))
@@ -108,7 +110,14 @@ def say_plan(planned: Planned, changes: Mapping[str, Sequence[Text]], *, as_json
     _say_drift(planned.snapshot, planned.actions)
     if not plan.effective(planned.actions):
         console.say(_("nothing to do"))
+    _say_what_holds_back(planned.problems)
     return planned.exit_code
+
+
+def _say_what_holds_back(problems: Sequence[Problem]) -> None:
+    """Print the faults of configs that hold instances back."""
+    for problem in problems:
+        console.error(problem)
 
 
 def _literals(planned: Planned, action: Action) -> dict[str, str]:
@@ -155,6 +164,7 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
         raise result.engine_error
     if with_problems:
         say_problems(result.snapshot.project)
+    _say_what_holds_back(result.problems)
     if result.unsaved is not None:
         console.error(result.unsaved)
     return result.exit_code

@@ -107,7 +107,7 @@ class FleetSnapshot(NamedTuple):
             container.labels.get(labels.EXCHANGE, ""),
             container.labels.get(labels.SYMBOL, ""),
             env_of(self.project.fleet.secrets_dir(instance) / env_file.ENV_FILE)
-            or self.env_values.get(instance),
+            or (self.env_values.get(instance) if instance not in self.project.held_back else None),
         )
 
     def _is_live(self, instance: str) -> bool:

@@ -10,5 +10,6 @@ execute, stop, wait                             carry actions out, and wait for 
 rollout, rollback, rollback_store               an upgrade, and undoing it
 halt, open_orders, stop_for_good                the kill switch, and what `stop` and `down` share with it
 instance_folders, bot_user                      what a container mounts, and who owns it
+compose_yaml                                    the rendered compose.yaml, and what stays of an earlier one
 backup/, migrate/                               backup and restore; import from the old system
 """

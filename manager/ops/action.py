@@ -88,5 +88,7 @@ class Change(NamedTuple):
     selection: Selection = EVERYTHING
     wish: Wish | None = None
     needs_sound_configs: bool = True
+    chooses_itself: bool = False
+    """Whether the selection is what the command found to do, and not what a user named."""
     lifts_fleet_mark: HaltMark | None = None
     """The fleet's halt mark, if this command ends the halt of the whole fleet."""

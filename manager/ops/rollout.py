@@ -153,7 +153,10 @@ def _look(session: Session, request: Request, on_event: OnRolloutEvent) -> Fleet
     named = request.selection.named(snapshot.project)
     for warning in snapshot.project.warnings_of(named):
         on_event(Warned(warning))
-    preflight.require_sound(snapshot, named)
+    if named is None:  # a roll-out stops at the first failure, so it begins with none
+        preflight.require_all_sound(snapshot)
+    else:
+        preflight.require_sound(snapshot, named)
     return snapshot
 
 

@@ -40,7 +40,10 @@ def refusal(project: Path, *named: str, rows: tuple[dict[str, Any], ...] = ()) -
     """Why these instances (none: all) may not start; empty if they may."""
     found = observing.assemble(projects.read(project), observe(rows, FLEET_NAME), observing.NO_IMAGE)
     try:
-        preflight.require_sound(found, list(named) or None)
+        if named:
+            preflight.require_sound(found, list(named))
+        else:
+            preflight.require_all_sound(found)
     except ConfigError as error:
         return str(error)
     return ""
