@@ -31,7 +31,6 @@ CAUSES: Mapping[Drift, Text] = {
     "config": Text("config changed"),
     "image": Text("new image"),
     "environment": Text("environment changed"),
-    "network": Text("not on its network"),
 }
 
 
