@@ -211,9 +211,8 @@ def _plan(
     left = held.actions(snapshot, named)
     others = None if named is None else [instance for instance in named if instance not in held.instances]
     without_held = snapshot._replace(plan_input=held.without(snapshot.plan_input))
-    actions = untrusted.settle(
-        without_held.plan_input, change.planner(without_held, others), is_restart=change.command == "restart"
-    )
+    actions = _on_networks(session, snapshot, change.planner(without_held, others))
+    actions = untrusted.settle(without_held.plan_input, actions, is_restart=change.command == "restart")
     if change.needs_sound_configs:
         _name_untrusted(snapshot, others, actions, on_event)
     return snapshot, [*_ours(snapshot, actions), *left], others, held
