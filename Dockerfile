@@ -4,13 +4,15 @@
 # Only what the BuildKit of Engine 20.10 knows, and no `syntax` line, which would ask a registry at every build.
 # A secret that is not given is a missing file, which pip and apt take for an empty one.
 
-ARG BASE=debian:bookworm-slim
+# debian:bookworm-slim; manager/engine/image_build.py says of when.
+ARG BASE=debian@sha256:abd67ffcfa541b485a3dff59865ab629aa048a6c613e639d36e7456b0b229241
 
 FROM ${BASE} AS base
 RUN --mount=type=secret,id=apt.conf --mount=type=secret,id=sources.list --mount=type=secret,id=ca.pem,mode=0444 \
     if [ ! -x /usr/bin/python3 ] || [ ! -e /etc/ssl/certs/ca-certificates.crt ] || [ ! -e /usr/share/zoneinfo/UTC ]; then \
       export APT_CONFIG=/run/secrets/apt.conf DEBIAN_FRONTEND=noninteractive \
       && { apt-get update || echo 'some package lists cannot be read' >&2; } \
+      && apt-get upgrade -y \
       && apt-get install -y --no-install-recommends python3 ca-certificates tzdata \
       && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /tmp/* \
       && find /var/log -type f -delete; \

@@ -14,7 +14,7 @@ TEST_IMAGE := botfleet-test-bot:checkout
 RUN := scripts/in-docker-group.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help up down engine image test faults fresh bench lint mutants lock messages clean
+.PHONY: help up down engine image test faults fresh bench lint audit mutants lock messages clean
 
 help: ## show this list
 	@echo "make up: start the fleet    make test: prove that it works"
@@ -61,6 +61,9 @@ lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy manager docker/supervisor docker/bot tests bench scripts/fresh
+
+audit: ## look the locked packages up among known vulnerabilities
+	@scripts/audit.sh .venv-audit
 
 mutants: $(VENV)/dev.stamp ## plant faults and see that the tests notice; ARGS="execute alerts" for some; five minutes
 	$(BIN)/python scripts/mutants.py $(ARGS)

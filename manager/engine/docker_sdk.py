@@ -249,7 +249,10 @@ class SdkEvents:
 
 
 def _name_and_tag(name: str) -> tuple[str, str]:
-    """Split an image name; the colon of a registry's port does not start a tag."""
+    """Split an image name before its tag or digest; the colon of a registry's port does not start a tag."""
+    if "@" in name:
+        repository, _at, digest = name.partition("@")
+        return repository, digest
     repository, colon, tag = name.rpartition(":")
     return (repository, tag) if colon and "/" not in tag else (name, "latest")
 

@@ -23,7 +23,11 @@ from manager.errors import EngineError, EngineUnreachable, ManagerError, NotFoun
 from manager.i18n import _
 from manager.util import bundle
 
-OFFICIAL_BASE = "debian:bookworm-slim"
+OFFICIAL_BASE = "debian@sha256:abd67ffcfa541b485a3dff59865ab629aa048a6c613e639d36e7456b0b229241"
+"""debian:bookworm-slim of 4 August 2026, as Docker's repo-info repository lists it. The build itself installs
+Debian's later updates. Change it together with the Dockerfile's default."""
+LOCAL_BASE = "debian:bookworm-slim"
+"""What a person has pulled where no registry can be reached."""
 OWN_BASE = "botfleet-base:bookworm"
 BASE_LABEL = "botfleet.base=bookworm"
 INPUTS_LABEL = "botfleet.inputs"
@@ -186,6 +190,8 @@ def _base(engine: Engine, script: Path, settings: str, *, fresh: bool, say: Say)
     except EngineUnreachable:
         raise
     except (EngineError, TimedOut) as err:
+        if _image(engine, LOCAL_BASE):
+            return LOCAL_BASE
         say(
             _("no registry provides {base} ({why}); building a base image from Debian's packages").format(
                 base=OFFICIAL_BASE, why=err

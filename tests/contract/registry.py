@@ -8,6 +8,7 @@ import io
 import json
 import tarfile
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -85,6 +86,12 @@ def serving() -> Iterator[str]:
         over.set()
         server.shutdown()
         server.server_close()
+
+
+def digest(host: str) -> str:
+    """Return the digest of the registry's image."""
+    with urllib.request.urlopen(f"http://{host}/v2/small/manifests/1", timeout=10) as answer:
+        return str(answer.headers["Docker-Content-Digest"])
 
 
 def _digest(content: bytes) -> str:

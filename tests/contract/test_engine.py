@@ -101,6 +101,12 @@ def test_an_image_is_fetched(engine: Engine) -> None:
             assert engine.image(f"{host}/small:1")["Config"]["Labels"] == {"from": "the registry"}
         finally:
             engine.untag(f"{host}/small:1")
+        by_digest = f"{host}/small@{registry.digest(host)}"
+        engine.pull(by_digest, 60)
+        try:
+            assert engine.image(by_digest)["Config"]["Labels"] == {"from": "the registry"}
+        finally:
+            engine.untag(by_digest)
         with pytest.raises(EngineError):
             engine.pull(f"{host}/small:2", 60)
         began = time.monotonic()

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
+from manager.engine import image_build
 from manager.engine.client import CLIENT_VARIABLE, Engine
 from manager.errors import EngineError
 from tests.fakes.containers import FakeContainer, Program
@@ -27,7 +28,7 @@ STAYS = "trap 'exit 3' TERM; echo one; echo two; echo wrong >&2; while :; do sle
 ENDS = "echo bye; exit 7"
 """Prints a line and ends with 7."""
 
-BASES = ("botfleet-base:bookworm", "debian:bookworm-slim")
+BASES = (image_build.OWN_BASE, image_build.OFFICIAL_BASE, image_build.LOCAL_BASE)
 """One of them is there wherever the bot image was built."""
 LABEL = "botfleet-test.contract"
 

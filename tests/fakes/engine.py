@@ -193,7 +193,7 @@ class FakeEngine(Engine):
 
     def pull(self, name: str, timeout: float) -> None:
         host, _slash, rest = name.partition("/")
-        repository, _colon, tag = rest.partition(":")
+        repository, _colon, tag = rest.partition("@" if "@" in rest else ":")
         with self._asked("pull", name):
             try:
                 manifest = _fetched(f"http://{host}/v2/{repository}/manifests/{tag}", timeout)
