@@ -62,6 +62,12 @@ def chosen_client(environ: Mapping[str, str]) -> str:
     return chosen
 
 
+def security_modes(info: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names in `SecurityOptions` of an engine's description: `name=seccomp,profile=builtin`."""
+    options = info.get("SecurityOptions") or ()
+    return frozenset(option.partition(",")[0].removeprefix("name=") for option in options)
+
+
 class Engine:
     """Call the local engine, chosen as the docker CLI does.
 
@@ -142,9 +148,9 @@ class Engine:
         major, minor = str(self.version()["ApiVersion"]).split(".")
         return int(major), int(minor)
 
-    def is_rootless(self) -> bool:
-        """Return whether the engine itself runs without root."""
-        return "name=rootless" in (self.info().get("SecurityOptions") or [])
+    def security_modes(self) -> frozenset[str]:
+        """Return the engine's security options: `rootless`, `userns`, `seccomp`, …"""
+        return security_modes(self.info())
 
     def network_id(self, name: str) -> str:
         """Return the id of the network of exactly this name; empty if there is none."""

@@ -1,4 +1,4 @@
-"""Read facts of the host: pids of container processes, the time zone, the owner of a folder."""
+"""Read facts of the host: pids of container processes, ports, the owner of a folder."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from pathlib import Path
 from manager.config.spec import BOT_ID
 
 PROC = Path("/proc")
-LOCALTIME = Path("/etc/localtime")
-TIMEZONE = Path("/etc/timezone")
-ZONEINFO = "/zoneinfo/"
+PORTS = PROC / "sys/net/ipv4"
 MOST_PIDS = 1 << 22
 """No kernel assigns a higher pid."""
 CONTAINER_ID = re.compile(rb"[0-9a-f]{64}")
@@ -84,18 +82,20 @@ def parent_pid(pid: int, proc: Path = PROC) -> int:
     return int(rest.partition(b"\n")[0] or 0)
 
 
-def time_zone() -> str:
-    """Return the name of the host's zone (`Asia/Taipei`), for containers without an /etc/localtime of their
-    own.
+def outgoing_ports() -> range:
+    """Return the ports that the kernel gives to outgoing connections; none where it does not say."""
+    words = _read(f"{PORTS}/ip_local_port_range").split()
+    return range(int(words[0]), int(words[1]) + 1) if len(words) == 2 else range(0)
 
-    Not the caller's TZ: two users with different zones would restart each other's bots.
-    """
-    if linked := str(LOCALTIME.resolve()).partition(ZONEINFO)[2]:
-        return linked
-    try:
-        return TIMEZONE.read_text(encoding="ascii").strip() or "UTC"
-    except (OSError, ValueError):
-        return "UTC"
+
+def is_reserved(port: int) -> bool:
+    """Return whether an administrator has excepted this port from them."""
+    ranges = _read(f"{PORTS}/ip_local_reserved_ports").decode("ascii").strip()
+    for each in filter(None, ranges.split(",")):
+        first, _dash, last = each.partition("-")
+        if int(first) <= port <= int(last or first):
+            return True
+    return False
 
 
 def is_port_free(address: str, port: int) -> bool:

@@ -14,7 +14,7 @@ from manager.engine import containers as engine_containers
 from manager.engine import labels
 from manager.engine.containers import Container, Observed
 from manager.errors import ConfigError, NotFound, Problem
-from manager.fleet import env_file, host, status, supervisor_state
+from manager.fleet import env_file, status, supervisor_state, time_zone
 from manager.fleet.instance import Instance
 from manager.fleet.project import Project
 from manager.fleet.snapshot import Desired, PlanInput
@@ -235,7 +235,8 @@ def assemble(
     }
     project = project.with_known_ports(ports)
     fleet = project.fleet
-    for_all = bot_environment.shared_variables(fleet, project.variables, host.time_zone())
+    zone, earlier_zone = time_zone.time_zone(), time_zone.earlier_time_zone()
+    for_all = bot_environment.shared_variables(fleet, project.variables, zone)
     supervisors = {
         instance: supervisor_state.read(fleet.instance_state_dir(instance))
         for instance in sorted({*project.specs, *observed.containers})
@@ -276,6 +277,10 @@ def assemble(
             environment_changed=(
                 is_changed := instance in observed.containers
                 and env_file.env_differs(spec, fleet, env_values[instance])
+                and (
+                    zone == earlier_zone
+                    or env_file.env_differs(spec, fleet, {**env_values[instance], "TZ": earlier_zone})
+                )
             ),
             reread=_reread(project, spec, for_all, env_values[instance]) if is_changed else (),
         )

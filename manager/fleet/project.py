@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -166,9 +166,26 @@ def read(project_dir: Path) -> Project:
         warnings=(
             *loaded.warnings,
             *bot_environment.unset_variable_warnings(specs.values(), variables),
+            *_outgoing_port_warnings(loaded.specs),
         ),
         reread={name: value for name, value in env.reread.items() if not os.environ.get(name)},
     )
+
+
+def _outgoing_port_warnings(specs: Iterable[InstanceSpec]) -> Iterator[Problem]:
+    """Yield a warning for each web port that any program's outgoing connection may have at a start."""
+    outgoing = host.outgoing_ports()
+    for spec in specs:
+        if spec.web_port is not None and spec.web_port in outgoing and not host.is_reserved(spec.web_port):
+            yield Problem.at(
+                spec.config_file,
+                "daemon_config.web_port",
+                "the kernel gives {port} to outgoing connections too ({first} to {last}): a start may find it"
+                " in use; choose a lower one",
+                port=spec.web_port,
+                first=outgoing[0],
+                last=outgoing[-1],
+            )
 
 
 def by_containers(

@@ -32,9 +32,10 @@ class BotUser(NamedTuple):
 
 
 def bot_user(fleet: Fleet, variables: Mapping[str, str], engine: Engine) -> BotUser:
-    """Return BOTFLEET_UID and BOTFLEET_GID if set, otherwise the data folder's owner. Raises ManagerError.
+    """Return BOTFLEET_UID and BOTFLEET_GID if set, otherwise the data folder's owner.
 
-    Under a rootless engine, the container's root is the user outside, who owns everything.
+    Under a rootless engine, the container's root is the user outside, who owns everything. Raises
+    ManagerError for an engine under which no bot can write.
     """
     try:
         ownership.make_folder(fleet.data_dir)
@@ -42,7 +43,19 @@ def bot_user(fleet: Fleet, variables: Mapping[str, str], engine: Engine) -> BotU
         raise ManagerError(
             "cannot create the data folder {path}: {why}", path=fleet.data_dir, why=error.strerror or error
         ) from error
-    if os.geteuid() != 0 and engine.is_rootless():
+    modes = engine.security_modes()
+    if "userns" in modes:
+        raise ManagerError(
+            "the engine maps the users of containers to others (userns-remap), who may not write to the bots'"
+            " folders: remove userns-remap from /etc/docker/daemon.json and restart the engine, or use a"
+            " rootless engine"
+        )
+    if "rootless" in modes:
+        if os.geteuid() == 0:
+            raise ManagerError(
+                "the engine is rootless and belongs to another user, who may not write to root's folders:"
+                " run the manager as that user"
+            )
         return BotUser(0, 0, (os.geteuid(), os.getegid()))
     uid, gid = host.bot_owner(fleet.data_dir)
     uid = _number(variables, UID_VARIABLE, uid)

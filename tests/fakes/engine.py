@@ -66,7 +66,8 @@ class FakeEngine(Engine):
         self._hooks: list[Hook] = []
         self._why_dead = ""
         self._made = 0
-        self.rootless = False
+        self.modes = ["seccomp,profile=builtin"]
+        """Its security options, as `info` has them."""
         self.ports_taken: set[int] = set()
         """Ports of the host that some other program has."""
         self.calls: list[str] = []
@@ -236,7 +237,7 @@ class FakeEngine(Engine):
 
     def info(self) -> dict[str, Any]:
         with self._asked("info", is_change=False):
-            return {"ID": "FAKE", "SecurityOptions": ["name=rootless"] if self.rootless else []}
+            return {"ID": "FAKE", "SecurityOptions": [f"name={mode}" for mode in self.modes]}
 
     def network_id(self, name: str) -> str:
         with self._asked("network_id", name, is_change=False), self._lock:

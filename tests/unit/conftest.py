@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from manager.fleet import host
+from manager.fleet import host, time_zone
 from tests.unit import machine
 
 KEPT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
@@ -48,8 +48,9 @@ def own_home(
     for name, value in ours.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.setattr(host, "is_port_free", lambda _address, _port: True)
-    monkeypatch.setattr(host, "LOCALTIME", home / "localtime")
-    monkeypatch.setattr(host, "TIMEZONE", home / "timezone")
+    monkeypatch.setattr(host, "PORTS", home)
+    monkeypatch.setattr(time_zone, "LOCALTIME", home / "localtime")
+    monkeypatch.setattr(time_zone, "TIMEZONE", home / "timezone")
     time.tzset()
     with machine.guarded() as touched:
         yield home

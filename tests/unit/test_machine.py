@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from manager.engine import endpoint
-from manager.fleet import host
+from manager.fleet import host, time_zone
 from tests.unit import machine
 from tests.unit.machine import ReadsTheMachine
 
@@ -26,7 +26,7 @@ def test_it_has_an_empty_home_of_its_own(own_home: Path) -> None:
 
 def test_its_zone_is_nobodys() -> None:
     assert time.localtime(0).tm_gmtoff == 20_700
-    assert host.time_zone() == "UTC"
+    assert time_zone.time_zone() == "UTC"
 
 
 def test_no_engine_is_there(own_home: Path) -> None:

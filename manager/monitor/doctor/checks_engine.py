@@ -53,6 +53,15 @@ def version(engine: EngineFacts) -> Finding:
     number = tuple(int(part) for part in engine.api.split(".") if part.isdigit())
     if number < OLDEST_API:
         return fail("engine", text, Text("upgrade the engine; the minimum supported version is 20.10"))
+    if engine.maps_users:
+        return fail(
+            "engine",
+            Text(
+                "Docker Engine {version} with userns-remap: no bot can write to its folders",
+                version=engine.version,
+            ),
+            Text("remove userns-remap from /etc/docker/daemon.json and restart the engine"),
+        )
     if engine.is_rootless:
         return warn(
             "engine",

@@ -37,6 +37,7 @@ class EngineFacts(NamedTuple):
     memory: int
     root_dir: str
     clock_offset: float | None = None
+    maps_users: bool = False
     limits_memory: bool = True
     limits_pids: bool = True
     filters_bridge: bool = True

@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from manager.engine import client, docker_cli
+from manager.engine.client import security_modes
 from manager.engine.endpoint import of as endpoint_of
 from manager.errors import EngineUnreachable, ManagerError
 from manager.monitor.doctor.facts import ClientFacts, EngineFacts
@@ -89,7 +90,8 @@ def parse_answers(version: Mapping[str, Any], info: Mapping[str, Any], now: floa
         log_driver=str(info.get("LoggingDriver", "?")),
         live_restore=bool(info.get("LiveRestoreEnabled")),
         cgroup=str(info.get("CgroupVersion") or "1"),
-        is_rootless="name=rootless" in (info.get("SecurityOptions") or []),
+        is_rootless="rootless" in security_modes(info),
+        maps_users="userns" in security_modes(info),
         cores=int(info.get("NCPU") or 1),
         memory=int(info.get("MemTotal") or 0),
         root_dir=str(info.get("DockerRootDir", "")),

@@ -107,6 +107,8 @@ def _record(config: OldConfig, facts: ImportFacts, fleet: Fleet) -> None:
             state = state.with_id(config.target, config.id)
         if (port := plan.port_to_keep(config, facts)) is not None:
             state = state.with_ports({config.id: port})
+        if not config.running.pids:
+            state = state.with_wish([config.id], "stopped")
         if (when := inspect.registered_at(config.record)) is not None:
             state = state.with_registered([config.id], when)
         return state

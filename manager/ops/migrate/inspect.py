@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from manager.config import dotenv, fleet_settings, loader
@@ -26,6 +27,7 @@ from manager.ops.bot_user import GID_VARIABLE, UID_VARIABLE
 from manager.util import strict_json
 from manager.util.time_parse import is_day
 
+NOT_ACTIVE = ("archived", "templates")
 FLAT_FILES = ("config/daemon_config.json", "daemon_config.json")
 MANAGER_VARIABLES = frozenset({UID_VARIABLE, GID_VARIABLE})
 """Variables that botfleet writes to `.env` for the data folder beside it."""
@@ -75,6 +77,12 @@ class OldConfig(NamedTuple):
     conflicts: tuple[Problem, ...] = ()
 
     @property
+    def is_unused_sample(self) -> bool:
+        """Return whether it is the flat file that came with the old system, and nothing shows that it ran."""
+        has_run = self.running.pids or self.record or self.database or self.days or self.old_days
+        return self.file in FLAT_FILES and not has_run
+
+    @property
     def is_imported(self) -> bool:
         """Return whether an import of this very file was completed."""
         origin = self.imported
@@ -106,6 +114,8 @@ class ImportFacts(NamedTuple):
     is_registry_readable: bool
     orphan_databases: tuple[str, ...]
     has_bot: bool
+    not_active: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """Folder of config/ that the old system does not run → the configs in it."""
 
 
 def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> ImportFacts:
@@ -143,7 +153,12 @@ def inspect_folder(folder: Path, project: Project, *, with_values: bool) -> Impo
         old.records is not None,
         tuple(_orphan_databases(folder, claimed)),
         (folder / old_daemon.BOT_SCRIPT).is_file(),
+        {name: files for name in NOT_ACTIVE if (files := _names_of(folder / "config" / name))},
     )
+
+
+def _names_of(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.name for path in folder.glob("*.json") if is_config(path.name)))
 
 
 def _configs(folder: Path) -> Iterator[Path]:

@@ -64,6 +64,12 @@ def _instance_actions(
     if config.place == "same" or (config.place == "other" and config.is_imported):
         yield from _imported_actions(config, options)
         return
+    if config.is_unused_sample and config.id not in options.ids:
+        cause = Text(
+            "never ran; `manager import {folder} {id}` imports it", folder=facts.folder, id=config.id
+        )
+        yield ImportAction("leave", config.file, cause, config)
+        return
     refusals = list(_refusals(config, options))
     if refusals:
         yield from refusals
@@ -169,7 +175,7 @@ def _log_actions(config: OldConfig, options: ImportOptions) -> Iterator[ImportAc
 
 
 def _registry_actions(config: OldConfig, facts: ImportFacts) -> Iterator[ImportAction]:
-    """Return what only the old registry knows: id, port and first registration."""
+    """Return what only the old system knows: id, port, first registration, and whether it ran."""
     parts = []
     if config.names_id:
         parts.append(Text("id given by --instance-id"))
@@ -177,6 +183,8 @@ def _registry_actions(config: OldConfig, facts: ImportFacts) -> Iterator[ImportA
         parts.append(Text("port {port}", port=port_to_keep(config, facts)))
     if (when := registered_at(config.record)) is not None:
         parts.append(Text("first registered {when}", when=when))
+    if not config.running.pids:
+        parts.append(Text("stopped, because it did not run; `manager start {id}` starts it", id=config.id))
     if parts:
         yield ImportAction("remember", config.id, Text("{what}", what=_Joined(parts)), config)
 
@@ -244,6 +252,9 @@ def _other_actions(facts: ImportFacts) -> Iterator[ImportAction]:
             "logs/instances.json",
             Text("cannot be parsed; ports and registration times are not imported"),
         )
+    for name, files in facts.not_active.items():
+        cause = Text("not run by the old system, and not imported: {files}", files=", ".join(files))
+        yield ImportAction("leave", f"config/{name}", cause)
     for path in facts.orphan_databases:
         yield ImportAction("leave", path, Text("not used by any config"))
     if facts.has_bot:

@@ -9,25 +9,9 @@ from pathlib import Path
 import pytest
 
 from manager.errors import ManagerError
-from manager.fleet import host, supervisor_state
+from manager.fleet import supervisor_state
 from manager.ops import bot_user
 from tests.builders import a_container
-
-
-def test_the_zone_is_the_hosts_not_the_callers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Europe/Paris")
-    zone = tmp_path / "zoneinfo/Asia/Taipei"
-    zone.parent.mkdir(parents=True)
-    zone.touch()
-    link = tmp_path / "localtime"
-    link.symlink_to(zone)
-    monkeypatch.setattr(host, "LOCALTIME", link)
-    assert host.time_zone() == "Asia/Taipei"
-    monkeypatch.setattr(host, "LOCALTIME", tmp_path / "none")
-    monkeypatch.setattr(host, "TIMEZONE", tmp_path / "timezone")
-    assert host.time_zone() == "UTC"
-    (tmp_path / "timezone").write_text("Asia/Tokyo\n")
-    assert host.time_zone() == "Asia/Tokyo"
 
 
 def test_a_number_is_of_ascii_digits() -> None:

@@ -51,6 +51,10 @@ def test_nothing_is_wrong_where_nothing_is() -> None:
     ("changes", "expected"),
     [
         ({"api": "1.24"}, "fail engine: Docker Engine 26.1.5, API 1.24"),
+        (
+            {"maps_users": True},
+            "fail engine: Docker Engine 26.1.5 with userns-remap: no bot can write to its folders",
+        ),
         ({"is_rootless": True}, "warn engine: Docker Engine 26.1.5, rootless"),
         ({"storage_driver": "vfs"}, "warn storage-driver: storage driver vfs"),
         (

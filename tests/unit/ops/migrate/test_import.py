@@ -56,7 +56,8 @@ def test_a_plan_is_shown_and_nothing_done(
         assert run(fleet, old, *words) == OK
     assert said(capsys)[:5] == [
         "bp_sol_01: copy database: 0.4 MB, including its -wal",
-        "bp_sol_01: record: first registered 2025-11-30T18:00:00",
+        "bp_sol_01: record: first registered 2025-11-30T18:00:00, stopped, because it did not run;"
+        " `manager start bp_sol_01` starts it",
         "bp_sol_01: skip: python_path: accepted, but determined by the image",
         "bp_sol_01: copy config: config/active/bp_sol_01.json → config/active/bp_sol_01.json",
         "run.py: skip: to use this bot's code, build an image with `manager build --bot DIR`",
