@@ -357,8 +357,8 @@ def samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[S
 def pnl_samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[Sample]:
     """Return the samples as `samples` does, with only what P&L is computed from: a fleet has very many."""
     rows = db.execute(
-        "SELECT at, kind, run, start, quote, base, pnl, trades, from_bot FROM samples WHERE instance = ?1 AND at >="
-        " coalesce((SELECT max(at) FROM samples WHERE instance = ?1 AND at < ?2), ?2) ORDER BY at",
+        "SELECT at, kind, run, start, quote, base, pnl, trades, from_bot FROM samples WHERE instance = ?1"
+        " AND at >= coalesce((SELECT max(at) FROM samples WHERE instance = ?1 AND at < ?2), ?2) ORDER BY at",
         (instance, since),
     )
     return [
