@@ -193,7 +193,7 @@ class Supervisor:
     def _cancel_orders(self) -> None:
         """Cancel the orders of a live bot that has failed, if the image has a program for it."""
         confirmed = self._status.record.is_cancel_confirmed
-        if not self._settings.cancel_command or confirmed or self._trading_mode() != "live":
+        if not self._settings.cancel_command or confirmed or self._environ.get("TRADING_MODE") != "live":
             return
         from supervisor.cancel import OrderCancel  # memory that only a failed live bot needs
 
@@ -201,14 +201,6 @@ class Supervisor:
             self._loop, self._timings, self._status, self._journal, self._outputs, self._spawn_cancel
         )
         self._cancel.start()
-
-    def _trading_mode(self) -> str | None:
-        """Return the bot's mode; that of the container's own environment while env.json cannot be used."""
-        try:
-            variables = environment.load(self._paths.env_file)
-        except environment.BadEnvironmentError:
-            variables = {}
-        return variables.get("TRADING_MODE", self._environ.get("TRADING_MODE"))
 
     def _spawn_cancel(self) -> Bot:
         self._lock.kill_leftovers(self._journal.log)  # no bot may place what is being cancelled

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from manager.config.variables import references
 from manager.util import formatting
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -120,6 +122,10 @@ class Fleet(NamedTuple):
     bot_dir: str = ""
     bind_address: str = "127.0.0.1"
     variables: tuple[str, ...] = DEFAULT_PASSED_VARIABLES
+    config_variables: tuple[str, ...] = ()
+    """What configs may reference besides `variables` and their exchange's own; names or patterns."""
+    secret_variables: tuple[str, ...] = ()
+    """What is a secret although its name does not tell; names or patterns."""
     parallelism: int = DEFAULT_PARALLELISM
     allow_shared_credentials: bool = False
     strict_configs: bool = False
@@ -141,6 +147,18 @@ class Fleet(NamedTuple):
     def image_name(self) -> str:
         """Return the image of every container of the fleet. It is local and never pulled."""
         return self.image or f"{self.name}-bot:local"
+
+    @property
+    def alert_variables(self) -> frozenset[str]:
+        """Return the variables of `[alerts]`, which no bot receives."""
+        texts = (*self.alerts.urls, self.alerts.heartbeat)
+        return frozenset(name for text in texts for name, _default in references(text))
+
+    def is_declared_secret(self, name: str) -> bool:
+        """Return whether config/fleet.toml says that this variable is a secret."""
+        return name in self.alert_variables or any(
+            fnmatchcase(name, pattern) for pattern in self.secret_variables
+        )
 
     @property
     def is_bundled_bot(self) -> bool:

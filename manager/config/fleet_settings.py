@@ -188,6 +188,8 @@ class FleetFile(_Table):
     bot_dir: str = ""
     bind_address: str = "127.0.0.1"
     variables: tuple[str, ...] = Field(default=DEFAULT_PASSED_VARIABLES, strict=False)
+    config_variables: tuple[str, ...] = Field(default=(), strict=False)
+    secret_variables: tuple[str, ...] = Field(default=(), strict=False)
     parallelism: Annotated[int, Field(ge=1, le=256)] = DEFAULT_PARALLELISM
     allow_shared_credentials: bool = False
     strict_configs: bool = False
@@ -257,6 +259,8 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         bot_dir=settings.bot_dir,
         bind_address=settings.bind_address,
         variables=settings.variables,
+        config_variables=settings.config_variables,
+        secret_variables=settings.secret_variables,
         parallelism=settings.parallelism,
         allow_shared_credentials=settings.allow_shared_credentials,
         strict_configs=settings.strict_configs,

@@ -118,7 +118,7 @@ def build(config: InstanceConfig, instance_id: str, config_file: str, fleet: Fle
         stop_timeout=daemon.bot_stop_timeout,
         memory=daemon.memory_limit_mb * MIB,
         nano_cpus=round(daemon.cpu_limit_percent * 10_000_000),
-        variables=_variables(config),
+        variables=_variables(config, fleet),
         literals=dict(config.environment),
         tags=metadata.tags,
     )
@@ -182,12 +182,13 @@ def _supervisor_settings(config: InstanceConfig, fleet: Fleet) -> dict[str, str]
     return settings
 
 
-def _variables(config: InstanceConfig) -> tuple[Variable, ...]:
+def _variables(config: InstanceConfig, fleet: Fleet) -> tuple[Variable, ...]:
     """Return the variables that exchange_config references, in order of first mention."""
     variables: dict[str, Variable] = {}
     for scalar in scalar_values(config.exchange_config):
         for name, default in references(scalar.text):
-            first = variables.setdefault(name, Variable(name, default, is_secret(name)))
+            is_known = is_secret(name) or fleet.is_declared_secret(name)
+            first = variables.setdefault(name, Variable(name, default, is_known))
             if scalar.is_secret:
                 variables[name] = first._replace(secret=True)
     return tuple(variables.values())

@@ -37,6 +37,11 @@ class Project(NamedTuple):
     warnings: tuple[Problem, ...]
     reread: Mapping[str, str] = MappingProxyType({})
 
+    @property
+    def refusals(self) -> tuple[Problem, ...]:
+        """Return what configs may not hand over. It prevents nothing that exists from going on."""
+        return tuple(problem for problems in self.loaded.refusals.values() for problem in problems)
+
     def with_known_ports(self, ports: Mapping[str, int]) -> Project:
         """Return the project with the ports that containers have, instead of newly assigned ones."""
         return self._replace(specs=_with_ports(self.loaded.specs, self.fleet, self.fleet_state, ports))

@@ -1,6 +1,7 @@
 """Change a fleet: plans as data, then effects.
 
 action, changes, plan, rollout_plan             what to do, and why: pure
+untrusted                                       keeps a config that is refused from being applied: pure
 definition_diff                                 what a changed config changes, old → new
 apply                                           runs one changing command, from snapshot to result
 events, result                                  its progress events, and its result

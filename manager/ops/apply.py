@@ -16,7 +16,7 @@ from manager.fleet.selection import require_known
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
-from manager.ops import desired_state, plan, preflight, stop_for_good
+from manager.ops import desired_state, plan, preflight, stop_for_good, untrusted
 from manager.ops.action import Action, Change, Outcome, has_started
 from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
 from manager.ops.preflight import HeldBack
@@ -210,8 +210,25 @@ def _plan(
             preflight.require_config(instance, snapshot)
     left = held.actions(snapshot, named)
     others = None if named is None else [instance for instance in named if instance not in held.instances]
-    actions = change.planner(snapshot._replace(plan_input=held.without(snapshot.plan_input)), others)
+    without_held = snapshot._replace(plan_input=held.without(snapshot.plan_input))
+    actions = _on_networks(session, snapshot, change.planner(without_held, others))
+    actions = untrusted.settle(without_held.plan_input, actions, is_restart=change.command == "restart")
+    if change.needs_sound_configs:
+        _name_untrusted(snapshot, others, actions, on_event)
     return snapshot, [*_ours(snapshot, actions), *left], others, held
+
+
+def _name_untrusted(
+    snapshot: FleetSnapshot, named: list[str] | None, actions: Sequence[Action], on_event: OnEvent
+) -> None:
+    """Warn about each refused config among those that were asked for; the first problem may be an action's
+    cause.
+    """
+    told = {action.instance for action in actions if action.kind == "leave"}
+    for instance, problems in snapshot.project.loaded.refusals.items():
+        if named is None or instance in named:
+            for problem in problems[1:] if instance in told else problems:
+                on_event(Warned(Text("{problem}", problem=problem)))
 
 
 def _ours(snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from manager.errors import (
     BAD_CONFIG,
     FAILED,
+    OK,
     TIMED_OUT,
     EngineUnreachable,
     ManagerError,
@@ -29,6 +30,12 @@ class Planned:
         self, snapshot: FleetSnapshot, actions: Sequence[Action], problems: Sequence[Problem] = ()
     ) -> None:
         self.snapshot, self.actions, self.problems = snapshot, actions, problems
+
+    @property
+    def exit_code(self) -> int:
+        """Return the command's exit code: whether everything that was asked for can be done."""
+        is_refused = self.problems or any(action.is_refused for action in self.actions)
+        return BAD_CONFIG if is_refused else OK
 
 
 class Result:
@@ -67,6 +74,7 @@ class Result:
                 codes.append(TIMED_OUT)
             elif outcome.open_orders_left:
                 codes.append(FAILED)
+        codes += [BAD_CONFIG for action in self.actions if action.is_refused]
         codes += [error.exit_code for error in (self.unsaved, self.engine_error) if error is not None]
         if self.problems:
             codes.append(BAD_CONFIG)

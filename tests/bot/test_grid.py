@@ -285,8 +285,9 @@ def test_walks(
     moves: list[tuple[int, Decimal]],
     fee_currency: str,
 ) -> None:
-    """Check sides, bounds, one order a level, max_position in the worst case, conservation, and that nothing is
-    to be done anywhere in a range that is called quiet.
+    """Check sides, bounds, one order a level, max_position in the worst case, conservation.
+
+    Nothing is to be done anywhere in a range that is called quiet.
     """
     lower, upper = D(100), D(200)
     levels = grid.make_levels(lower, upper, count, mode, TICK)

@@ -30,6 +30,7 @@ def compose(session: Session, args: Namespace) -> int:
         snapshot = session.observe()
         snapshot.require_ours()
         _require_not_blocked(snapshot.project)
+        _require_trusted(snapshot)
         _remember_ports(snapshot)
         _prepare(session, snapshot)
         changed = compose_yaml.write(snapshot.project)
@@ -46,6 +47,18 @@ def _require_not_blocked(project: Project) -> None:
 def _after_problems(project: Project) -> int:
     say_problems(project)
     return BAD_CONFIG if project.problems else OK
+
+
+def _require_trusted(snapshot: FleetSnapshot) -> None:
+    """Raise ConfigError where Compose would create a container from a config that is refused."""
+    plan_input, refusals = snapshot.plan_input, snapshot.project.loaded.refusals
+    if problems := [
+        problem
+        for instance in plan_input.untrusted
+        if instance not in plan_input.containers or "config" in plan_input.drift(instance)
+        for problem in refusals[instance]
+    ]:
+        raise ConfigError(problems)
 
 
 def _remember_ports(snapshot: FleetSnapshot) -> None:
@@ -69,5 +82,6 @@ def _prepare(session: Session, snapshot: FleetSnapshot) -> None:
         if instance in held:
             continue
         instance_folders.prepare(spec, project.fleet, user.owner)
-        if instance not in containers or not containers[instance].is_up:
+        is_up = instance in containers and containers[instance].is_up
+        if not is_up and instance not in snapshot.plan_input.untrusted:
             instance_folders.write_env(spec, project.fleet, user.owner, snapshot.env_values[instance])
