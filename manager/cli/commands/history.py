@@ -72,11 +72,10 @@ def history(session: Session, args: Namespace) -> int:
     elif chosen:
         _say_named(whole, since, args.format)
     else:
-        _say_fleet(whole, since, args.format)
-        if not args.format:
-            every = [line for one in whole.instances for line in summary.lines(one, whole, since)]
-            for text in summary.total_texts(every, project.fleet.sums):
-                console.say(text)
+        rows = [line for one in whole.instances for line in summary.lines(one, whole, since)]
+        console.say(_line_table(rows, whole.now, args.format) if rows else _("no instances"))
+        for text in [] if args.format else summary.total_texts(rows, project.fleet.sums):
+            console.say(text)
     for note in whole.notes:
         console.warning(note)
     for one in whole.instances:
@@ -90,14 +89,6 @@ def history(session: Session, args: Namespace) -> int:
             )
     say_problems(project)
     return BAD_CONFIG if project.problems else OK
-
-
-def _say_fleet(whole: FleetHistory, since: float, style: str | None) -> None:
-    rows = [line for one in whole.instances for line in summary.lines(one, whole, since)]
-    if not rows:
-        console.say(_("no instances"))
-        return
-    console.say(_line_table(rows, whole.now, style))
 
 
 def _line_table(rows: Sequence[Line], now: float, style: str | None) -> str:

@@ -44,6 +44,9 @@ MOST_WAITING = 8
 """Batches that readers may be ahead. The longest line has a quarter of a megabyte."""
 
 
+FLUSH_S = 0.2
+"""Shown after so long at the latest, while older lines are still being read."""
+
 Anything = TypeVar("Anything")
 
 
@@ -161,6 +164,7 @@ class _Multiplexer:
         self._failed: set[str] = set()
         self._code = OK
         self._away_since: float | None = None
+        self._flushed_at = 0.0
 
     def run(self, printer: Printer, pattern: Pattern | None, tail: int | None) -> int:
         """Print until all have ended. `tail`: how many matching past lines of each instance.
@@ -195,6 +199,9 @@ class _Multiplexer:
     def _past_batches(self, instance: str, printer: Printer) -> Iterator[Sequence[LogLine]]:
         waiting = self._past[instance]
         while True:
+            if time.monotonic() - self._flushed_at > FLUSH_S:  # what matches may be rare, and the queue full
+                printer.flush()
+                self._flushed_at = time.monotonic()
             try:
                 item = waiting.get_nowait()
             except queue.Empty:

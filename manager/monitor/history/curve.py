@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -74,16 +75,30 @@ def is_gap(before: Sample, after: Sample, covered: Sequence[Span]) -> bool:
     """Return whether it is unknown what the instance did between two samples, because nothing observed it
     throughout.
     """
-    return after.at - before.at > GAP_S and not _is_covered(before.at, after.at, covered)
+    return _Cover(covered).has_gap(before.at, after.at)
 
 
-def _is_covered(begin: float, end: float, covered: Sequence[Span]) -> bool:
-    at = begin
-    for span in covered:
-        if span.begin > at + GAP_S:
-            break
-        at = max(at, span.end)
-    return at >= end - GAP_S
+class _Cover:
+    """Spans joined, so that one of thousands is found at once."""
+
+    def __init__(self, covered: Sequence[Span]) -> None:
+        self._begins: list[float] = []
+        self._ends: list[float] = []
+        for begin, end in covered:
+            if self._ends and begin <= self._ends[-1] + GAP_S:
+                self._ends[-1] = max(self._ends[-1], end)
+            else:
+                self._begins.append(begin)
+                self._ends.append(end)
+
+    def has_gap(self, begin: float, end: float) -> bool:
+        """Return whether a time without samples is too long, and not covered."""
+        return end - begin > GAP_S and not self.is_covered(begin, end)
+
+    def is_covered(self, begin: float, end: float) -> bool:
+        index = bisect_right(self._begins, begin + GAP_S) - 1
+        at = max(begin, self._ends[index]) if index >= 0 else begin
+        return at >= end - GAP_S
 
 
 def contiguous(moments: Sequence[float], most: Callable[[float], float]) -> list[Span]:
@@ -107,19 +122,20 @@ def together(*spans: Iterable[Span]) -> list[Span]:
 
 def steps(samples: Sequence[Sample], covered: Sequence[Span]) -> Iterator[Step]:
     """Yield what was earned from sample to sample, of one instance, kind and currency."""
-    if samples and (first := _from_zero(samples[0], covered)) is not None:
+    cover = _Cover(covered)
+    if samples and (first := _from_zero(samples[0], cover)) is not None:
         yield first
     for before, after in pairwise(samples):
-        yield Step(before.at, after.at, earned(before, after), is_gap(before, after, covered))
+        yield Step(before.at, after.at, earned(before, after), cover.has_gap(before.at, after.at))
 
 
-def _from_zero(first: Sample, covered: Sequence[Span]) -> Step | None:
+def _from_zero(first: Sample, cover: _Cover) -> Step | None:
     """Return what the first sample's run had earned by then, which began at 0; None where its begin is not
     known.
     """
     if first.run is None or first.run > first.at:
         return None
-    return Step(first.run, first.at, first.pnl, not _is_covered(first.run, first.at, covered), is_first=True)
+    return Step(first.run, first.at, first.pnl, not cover.is_covered(first.run, first.at), is_first=True)
 
 
 def earned(before: Sample, after: Sample) -> Decimal | None:
@@ -144,20 +160,61 @@ def days(samples: Iterable[Sample], covered: Sequence[Span], now: float) -> list
 
     Days without a sample are not there.
     """
-    days: dict[tuple[str, str, str], Day] = {}
-    for (kind, quote), members in by_currency(samples).items():
-        for step in steps(members, covered):
-            for day, share in _days_of(step):
-                key = (day, kind, quote)
-                before = days.get(key, Day(day, kind, quote, ZERO, is_open=day == day_of(now)))
-                is_last = day == day_of(step.begin if step.is_first else step.end)
-                crosses = step.is_gap and day_of(step.begin) != day_of(step.end)
-                days[key] = before._replace(
-                    pnl=before.pnl + (step.amount or ZERO if is_last else ZERO),
-                    gaps=before.gaps + (share if step.is_gap else 0.0),
-                    is_uncertain=before.is_uncertain or step.amount is None or crosses,
-                )
-    return [days[key] for key in sorted(days)]
+    found = [
+        day
+        for currency, members in by_currency(samples).items()
+        for day in days_of_steps(currency, steps(members, covered), now)
+    ]
+    return sorted(found, key=lambda day: day[:3])
+
+
+class _Sum:
+    """One day's figures while they are summed up."""
+
+    __slots__ = ("gaps", "is_uncertain", "pnl")
+
+    def __init__(self) -> None:
+        self.pnl, self.gaps, self.is_uncertain = ZERO, 0.0, False
+
+
+def days_of_steps(currency: Currency, steps: Iterable[Step], now: float) -> list[Day]:
+    """Return the P&L of each day of one instance, kind and currency, oldest first."""
+    sums: dict[str, _Sum] = {}
+    day, day_begin, day_end = "", 0.0, 0.0
+    for step in steps:
+        if not day_begin <= step.begin <= step.end < day_end:  # else it is of the day of the step before
+            _add_over_days(sums, step)
+            day = day_of(step.end)
+            day_begin = day_start(step.end)
+            day_end = _next_day_start(step.end)
+            continue
+        of_day = sums[day]
+        if step.amount is None:
+            of_day.is_uncertain = True
+        else:
+            of_day.pnl += step.amount
+        if step.is_gap:
+            of_day.gaps += step.end - step.begin
+    today = day_of(now)
+    return [
+        Day(name, *currency, of_day.pnl, of_day.gaps, of_day.is_uncertain, name == today)
+        for name, of_day in sorted(sums.items())
+    ]
+
+
+def _add_over_days(sums: dict[str, _Sum], step: Step) -> None:
+    """Add a step to each day that it touches; its amount to the last one, or to that in which its run
+    began.
+    """
+    first, last = day_of(step.begin), day_of(step.end)
+    for name, seconds in _days_of(step):
+        of_day = sums.setdefault(name, _Sum())
+        if name == (first if step.is_first else last):
+            of_day.pnl += step.amount or ZERO
+        if step.is_gap:
+            of_day.gaps += seconds
+        if step.amount is None or (step.is_gap and first != last):
+            of_day.is_uncertain = True
 
 
 def _days_of(step: Step) -> Iterator[tuple[str, float]]:
@@ -182,6 +239,12 @@ def day_start(now: float) -> float:
     return datetime.combine(datetime.fromtimestamp(now).date(), datetime.min.time()).timestamp()
 
 
+def _next_day_start(at: float) -> float:
+    return datetime.combine(
+        datetime.fromtimestamp(at).date() + timedelta(days=1), datetime.min.time()
+    ).timestamp()
+
+
 class Point(NamedTuple):
     """The P&L over all runs at one moment. `after_gap`: what was before it is not known."""
 
@@ -190,17 +253,17 @@ class Point(NamedTuple):
     after_gap: bool = False
 
 
-def points(samples: Sequence[Sample], covered: Sequence[Span]) -> list[Point]:
-    """Return the curve of one instance, kind and currency: run is added to run."""
+def points(samples: Sequence[Sample], steps: Iterable[Step]) -> list[Point]:
+    """Return the curve of one instance, kind and currency, from its samples' steps: run is added to run."""
     if not samples:
         return []
     assert samples[0].pnl is not None
     total = samples[0].pnl
     points = [Point(samples[0].at, total)]
-    for before, after in pairwise(samples):
-        amount = earned(before, after)
-        total += amount or ZERO
-        points.append(Point(after.at, total, amount is None or is_gap(before, after, covered)))
+    for step in steps:
+        if not step.is_first:
+            total += step.amount or ZERO
+            points.append(Point(step.end, total, step.amount is None or step.is_gap))
     return points
 
 
@@ -223,12 +286,14 @@ def sparkline(curve: Sequence[Point], width: int = 24) -> str:
     begin, end = curve[0].at, curve[-1].at
     span = max(end - begin, 1e-9)
     cells: list[Decimal | None] = [None] * width
-    for before, after in pairwise([curve[0], *curve]):
-        first, last = (min(width - 1, int((point.at - begin) / span * width)) for point in (before, after))
-        if not after.after_gap:
+    first, before = 0, curve[0].pnl
+    for at, pnl, after_gap in curve:
+        last = min(width - 1, int((at - begin) / span * width))
+        if not after_gap:
             for index in range(first + 1, last):
-                cells[index] = before.pnl
-        cells[last] = after.pnl
+                cells[index] = before
+        cells[last] = pnl
+        first, before = last, pnl
     known = [cell for cell in cells if cell is not None]
     low, high = min(known), max(known)
     return "".join(HOLE if cell is None else _spark(cell, low, high) for cell in cells)

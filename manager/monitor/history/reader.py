@@ -58,7 +58,7 @@ def read(
     instance, HistoryTooNew.
     """
     now = time.time()
-    stored = _stored(fleet, since)
+    stored = _stored(fleet, chosen, since, trades=trades)
     known = sorted({*stored.histories, *configured, *_with_database(fleet)})
     for instance in chosen:
         if instance not in known:
@@ -78,7 +78,8 @@ def read(
     return FleetHistory(read, [stored.note] if stored.note else [], now)
 
 
-def _stored(fleet: Fleet, since: float) -> _Stored:
+def _stored(fleet: Fleet, chosen: Sequence[str], since: float, *, trades: bool) -> _Stored:
+    """Read what is shown of the chosen instances, of all for none; of the others only that they are known."""
     nothing = Text(
         "nothing has been sampled, because `manager watch` has never run here: what follows is from the"
         " bots' own databases;"
@@ -90,12 +91,14 @@ def _stored(fleet: Fleet, since: float) -> _Stored:
             histories = {
                 instance: InstanceHistory(
                     instance,
-                    store.samples(db, instance, since),
+                    store.pnl_samples(db, instance, since),
                     store.covered(db, instance),
                     store.events(db, instance, since),
                     store.runs(db, instance),
-                    store.trades(db, [instance], since),
+                    store.trades(db, [instance], since) if trades else [],
                 )
+                if not chosen or instance in chosen
+                else InstanceHistory(instance)
                 for instance in store.instances(db)
             }
             return _Stored(histories, store.watched(db), store.fact(db, "spool"), None)

@@ -354,6 +354,30 @@ def samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[S
     return [_sample(row) for row in rows]
 
 
+def pnl_samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[Sample]:
+    """Return the samples as `samples` does, with only what P&L is computed from: a fleet has very many."""
+    rows = db.execute(
+        "SELECT at, kind, run, start, quote, base, pnl, trades, from_bot FROM samples WHERE instance = ?1"
+        " AND at >= coalesce((SELECT max(at) FROM samples WHERE instance = ?1 AND at < ?2), ?2) ORDER BY at",
+        (instance, since),
+    )
+    return [
+        Sample(
+            at,
+            "",
+            kind=kind,
+            run=run,
+            start=start,
+            quote=quote,
+            base=base,
+            pnl=_amount(pnl),
+            trades=trades,
+            from_bot=bool(from_bot),
+        )
+        for at, kind, run, start, quote, base, pnl, trades, from_bot in rows
+    ]
+
+
 def last_sample(db: sqlite3.Connection, instance: str) -> Sample | None:
     """Return an instance's newest sample that was not filled in."""
     row = db.execute(

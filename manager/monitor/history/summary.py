@@ -56,13 +56,12 @@ def lines(one: InstanceHistory, whole: FleetHistory, since: float) -> list[Line]
     starts = len(
         {sample.start for sample in one.samples if sample.start is not None and sample.start >= since}
     )
-    today = curve.day_of(whole.now)
-    by_day = curve.days(one.samples, one.covered, whole.now)
     lines = []
     for (kind, quote), samples in curve.by_currency(one.samples).items():
-        steps = [step for step in curve.steps(samples, one.covered) if step.end > since]
-        points = tuple(curve.points(samples, one.covered))
-        of_today = [day.pnl for day in by_day if (day.day, day.kind, day.quote) == (today, kind, quote)]
+        every = list(curve.steps(samples, one.covered))
+        steps = [step for step in every if step.end > since]
+        points = tuple(curve.points(samples, every))
+        of_today = [day.pnl for day in curve.days_of_steps((kind, quote), every, whole.now) if day.is_open]
         lines.append(
             Line(
                 one.instance,

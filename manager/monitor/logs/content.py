@@ -25,6 +25,9 @@ class Content(Protocol):
     def read(self, start: int, size: int) -> bytes:
         """Return `size` bytes from `start`; fewer if there are not as many."""
 
+    def head(self, size: int) -> bytes:
+        """Return the first bytes, without expanding the rest."""
+
     def close(self) -> None:
         """Give back what reading has taken."""
 
@@ -38,6 +41,9 @@ class Plain:
 
     def read(self, start: int, size: int) -> bytes:
         return os.pread(self._descriptor, size, start)
+
+    def head(self, size: int) -> bytes:
+        return self.read(0, size)
 
     def close(self) -> None:
         """Do nothing: the descriptor is somebody else's."""
@@ -57,6 +63,12 @@ class Compressed:
         if self._expanded is None:
             self._expanded = self._expand()
         return os.pread(self._expanded.fileno(), size, start)
+
+    def head(self, size: int) -> bytes:
+        try:
+            return zlib.decompressobj(GZIP_WINDOW).decompress(os.pread(self._descriptor, BLOCK, 0), size)
+        except zlib.error:
+            return b""
 
     def close(self) -> None:
         if self._expanded is not None:

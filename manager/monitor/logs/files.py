@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import stat
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,12 +18,16 @@ from typing import NamedTuple
 from manager.engine.streams import Stream
 from manager.monitor.logs.content import GZ, Compressed, Content, Plain
 from manager.monitor.logs.lines import MAX_LINE_BYTES
-from manager.util.time_parse import is_day
+from manager.util.time_parse import is_day, parse_line_time, start_of_day
 
 MAX_DAYS = 400
 """Day folders that are opened, newest first: a bot can create any number of them."""
 
 BLOCK = 1 << 20
+LARGE = 8 << 20
+"""More than this is not read line by line to find a time: it would take longer than some tenths of a
+second."""
+HEAD = 1 << 16
 MAX_TAIL_BYTES = 1 << 28
 """Limit of the search for the last N lines, in a file without line ends."""
 
@@ -105,18 +110,64 @@ class DatedFiles:
     def has_day(self, day: str) -> bool:
         return any(part.day == day for part in self.parts)
 
+    def seek(self, moment: float, begin: int, end: int) -> int:
+        """Return an offset between two others, close before the first line of this time or a later one.
+
+        Only a range that takes long to read is searched, by the times at which its lines begin, and so as if
+        the clock had never been set back. Without such times, it is `begin`.
+        """
+        if end - begin <= LARGE:
+            return begin
+        part = self._part_before(moment, begin, end)
+        if part is None:
+            return begin
+        low, high = max(begin, part.start), min(end, part.start + part.size)
+        if isinstance(part.content, Compressed):
+            return low
+        while high - low > LARGE:
+            middle = (low + high) // 2
+            block = self.read(middle, min(BLOCK, high - middle))
+            found = _first_time(block[block.find(b"\n") + 1 :])
+            if found is None:
+                return low
+            low, high = (middle, high) if found < moment else (low, middle)
+        return self.line_start(low) if low > begin else begin
+
+    def _part_before(self, moment: float, begin: int, end: int) -> DayFile | None:
+        """Return the last part that begins before this time; None if that cannot be told."""
+        parts = [part for part in self.parts if part.start < end and part.start + part.size > begin]
+        first, beyond = 0, bisect_left(parts, moment, key=lambda part: start_of_day(part.day))
+        while beyond - first > 1:
+            middle = (first + beyond) // 2
+            found = _first_time(parts[middle].content.head(HEAD))
+            if found is None:
+                return None
+            first, beyond = (middle, beyond) if found < moment else (first, middle)
+        return parts[first] if parts else None
+
+    def line_start(self, offset: int) -> int:
+        """Return the offset of the next line."""
+        line_end = self.read(offset - 1, MAX_LINE_BYTES).find(b"\n") if offset > 0 else -1
+        return offset + line_end if line_end >= 0 else offset
+
+    def day_at(self, offset: int) -> str:
+        """Return the day of the file at an offset."""
+        return next((part.day for part in reversed(self.parts) if part.start <= offset), "")
+
     def ends_at_limit(self) -> bool:
         """Return whether the supervisor has dropped what followed the last line."""
         return OVER_LIMIT.search(self.read(self.size - MAX_MARKER, MAX_MARKER)) is not None
 
-    def rfind(self, needle: bytes, end: int) -> int:
-        """Return the last offset of `needle` that ends before `end`; -1 if not found, like bytes.rfind."""
-        while end >= len(needle):
-            start = max(0, end - BLOCK - len(needle))
+    def rfind(self, needle: bytes, end: int, begin: int = 0) -> int:
+        """Return the last offset of `needle` from `begin` on that ends before `end`; -1 if not found, like
+        bytes.rfind.
+        """
+        while end >= begin + len(needle):
+            start = max(begin, end - BLOCK - len(needle))
             position = self.read(start, end - start).rfind(needle)
             if position >= 0:
                 return start + position
-            if start == 0:
+            if start == begin:
                 break
             end = start + len(needle) - 1
         return -1
@@ -195,6 +246,13 @@ class DatedFiles:
     def _keep(self, descriptor: int) -> int:
         self._opened.callback(os.close, descriptor)
         return descriptor
+
+
+def _first_time(block: bytes) -> float | None:
+    """Return the time of the first line that begins with one."""
+    return next(
+        (moment for line in block.split(b"\n") if (moment := parse_line_time(line)) is not None), None
+    )
 
 
 def _with_segments(folder: int, name: str) -> list[str]:

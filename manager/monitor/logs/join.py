@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from manager.monitor.logs.files import DatedFiles
-from manager.monitor.logs.lines import MAX_LINE_BYTES, SUPERVISOR_PREFIX, LogLine
+from manager.monitor.logs.lines import SUPERVISOR_PREFIX, LogLine
 from manager.util import formatting
 from manager.util.time_parse import parse_engine_time
 
 START_BYTES = 4096
 """Length of the start that is searched for: dozens of lines, most with a timestamp."""
+
+SEARCHED = 128 << 20
+"""So much of the files is searched in any case: some tenths of a second."""
 
 TIME_ZONE_MARGIN_S = 86400
 """The files' days are in the bot's time zone, which may differ from the manager's."""
@@ -62,23 +65,21 @@ def find_seam(files: DatedFiles, log_start: LogStart | None, written: Callable[[
     started = parse_engine_time(log_start.stamp)
     if files.size and formatting.day(started + TIME_ZONE_MARGIN_S) < files.parts[0].day:
         return Seam(0, True)  # the supervisor has removed the days on which it started
-    offset = files.rfind(log_start.text, files.size)
-    if offset >= 0 and files.rfind(log_start.text, offset + len(log_start.text) - 1) < 0:
+    text, oldest = log_start.text, max(0, files.size - SEARCHED)
+    offset = files.rfind(text, files.size, oldest)
+    if offset >= 0 and files.rfind(text, offset + len(text) - 1, oldest) < 0:
         return Seam(offset, True)
     if offset < 0 and files.ends_at_limit():
         return Seam(files.size, True)  # the day's limit was reached before the first line that the engine has
-    estimate = max(files.size - written(), files.day_start(formatting.day(started)))
+    size = written()
+    if offset < 0:  # the engine has the end of the same text: its start is no further away than it is long
+        offset = files.rfind(text, oldest + len(text), max(0, files.size - 2 * size))
+    estimate = max(files.size - size, files.day_start(formatting.day(started)))
     if offset >= 0:  # the bot repeats itself: take the occurrence that fits the size, or the one before it
-        nearest = files.rfind(log_start.text, min(estimate + len(log_start.text), files.size))
+        nearest = files.rfind(text, min(estimate + len(text), files.size), max(0, estimate - SEARCHED))
         return Seam(nearest if nearest >= 0 else offset, True)
     is_whole = estimate == 0 and not files.has_day(formatting.day(started))
-    return Seam(_line_start(files, estimate), is_whole or files.size == estimate)
-
-
-def _line_start(files: DatedFiles, offset: int) -> int:
-    """Return the offset of the next line."""
-    line_end = files.read(offset - 1, MAX_LINE_BYTES).find(b"\n") if offset > 0 else -1
-    return offset + line_end if line_end >= 0 else offset
+    return Seam(files.line_start(estimate), is_whole or files.size == estimate)
 
 
 def is_older(line: LogLine, log_start: LogStart | None) -> bool:

@@ -21,7 +21,7 @@ from manager.engine.streams import STREAMS, Stream
 from manager.errors import EngineError, ManagerError, NotFound
 from manager.i18n import Text
 from manager.monitor.logs import join
-from manager.monitor.logs.files import DatedFiles
+from manager.monitor.logs.files import LARGE, DatedFiles
 from manager.monitor.logs.lines import LogLine, join_frames
 from manager.util import formatting
 from manager.util.time_parse import parse_engine_time, parse_line_time, start_of_day
@@ -247,9 +247,14 @@ def select_lines(
     """
     since, until = query.since or -math.inf, query.until or math.inf
     begin = 0 if query.since is None else files.day_start(formatting.day(query.since))
+    if query.until is not None:
+        last = files.seek(query.until, begin, end)
+        end = min(end, last + 2 * LARGE) if last > begin else end
     if count is not None and query.until is None:
         begin = max(begin, files.tail_start(count, end))
     day, known, moment = "", False, 0.0
+    if query.since is not None and (late := files.seek(query.since, begin, end)) > begin:
+        begin, day, known, moment = late, files.day_at(late), True, -math.inf
     for part, text in files.lines(begin, end):
         if part.day != day:
             day, known, moment = part.day, False, start_of_day(part.day)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from manager.monitor.history import curve
 from manager.monitor.history.model import Sample, Span
+from tests.cases import cases
 
 NOW = datetime(2026, 3, 20, 18, 0).timestamp()
 DAY = 86400.0
@@ -37,6 +41,10 @@ def each_minute(begin: float, end: float, first: str, last: str, **more: Any) ->
 
 def by_day(samples: list[Sample], watched: tuple[Span, ...] = ()) -> dict[str, Decimal]:
     return {day.day[-2:]: day.pnl for day in curve.days(samples, watched, NOW)}
+
+
+def points(samples: list[Sample]) -> list[curve.Point]:
+    return curve.points(samples, curve.steps(samples, ()))
 
 
 def test_a_days_pnl_is_what_was_earned_between_two_midnights() -> None:
@@ -114,9 +122,9 @@ def test_the_drawdown_is_the_largest_fall_also_over_several_runs() -> None:
         sample(at(20, 8, 3), "40", run=at(20, 8, 1, 30)),
         sample(at(20, 8, 4), "35", run=at(20, 8, 1, 30)),
     ]
-    fall = curve.drawdown(curve.points(samples, ()))
+    fall = curve.drawdown(points(samples))
     assert fall == (Decimal(15), at(20, 8, 1), at(20, 8, 2))
-    assert curve.drawdown(curve.points(samples[:2], ())) is None
+    assert curve.drawdown(points(samples[:2])) is None
 
 
 def test_a_sparkline_has_a_hole_where_nobody_looked() -> None:
@@ -124,12 +132,12 @@ def test_a_sparkline_has_a_hole_where_nobody_looked() -> None:
         *each_minute(at(20, 8), at(20, 9), "0", "8", run=at(20, 8)),
         *each_minute(at(20, 11), at(20, 12), "8", "0", run=at(20, 8)),
     ]
-    text = curve.sparkline(curve.points(samples, ()), 16)
+    text = curve.sparkline(points(samples), 16)
     assert len(text) == 16
     assert text.strip(" ")[:1] == "▂"  # the last value of its quarter of an hour
     assert text.count(" ") in {7, 8}
     assert text[4:12].strip(" ") in {"", "█"}
-    assert curve.sparkline(curve.points(samples[:1], ()), 4).strip() == "▄"
+    assert curve.sparkline(points(samples[:1]), 4).strip() == "▄"
     assert curve.sparkline([], 4) == ""
 
 
@@ -163,3 +171,43 @@ def test_what_a_run_had_earned_before_it_was_first_seen_is_not_todays() -> None:
     ]
     found = {day.day[-2:]: (day.pnl, day.is_uncertain) for day in curve.days(samples, (), NOW) if day.pnl}
     assert found == {"02": (Decimal(-500), True), "20": (Decimal(-1), True)}
+
+
+def naive(begin: float, end: float, covered: Sequence[Span]) -> bool:
+    """Whether a time is covered, span by span."""
+    reached = begin
+    for span in covered:
+        if span.begin > reached + curve.GAP_S:
+            break
+        reached = max(reached, span.end)
+    return reached >= end - curve.GAP_S
+
+
+TIMES = st.integers(0, 3000).map(float)
+
+
+@cases(300, 10_000)
+@given(st.lists(st.tuples(TIMES, TIMES)), TIMES, TIMES)
+def test_spans_cover_as_they_do_one_by_one(
+    pairs: list[tuple[float, float]], one: float, other: float
+) -> None:
+    covered = sorted(Span(min(pair), max(pair)) for pair in pairs)
+    begin, end = min(one, other), max(one, other)
+    assert curve._Cover(covered).is_covered(begin, end) == naive(begin, end, covered)
+
+
+def test_the_calendar_is_asked_for_each_day_and_not_for_each_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = each_minute(at(10, 0), at(20, 0), "0", "8", run=at(10, 0))
+    asked: list[float] = []
+    day_of = curve.day_of
+
+    def noted(moment: float) -> str:
+        asked.append(moment)
+        return day_of(moment)
+
+    monkeypatch.setattr(curve, "day_of", noted)
+    days = curve.days(samples, (), NOW)
+    assert len(samples) > 10_000
+    assert len(days) >= 10
+    assert sum(day.pnl for day in days) == 8
+    assert len(asked) < 5 * len(days)

@@ -123,7 +123,7 @@ def test_old_samples_are_thinned_out_and_days_and_drawdown_stay_what_they_were()
 
     def figures(samples: list[Sample]) -> tuple[Any, ...]:
         days = [(day.day, day.pnl) for day in curve.days(samples, WATCHED, NOW)]
-        return days, curve.drawdown(curve.points(samples, ()))
+        return days, curve.drawdown(curve.points(samples, curve.steps(samples, ())))
 
     assert figures(kept) == figures(whole)
 

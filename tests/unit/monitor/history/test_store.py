@@ -92,6 +92,23 @@ def test_samples_begin_with_the_last_one_before(path: Path) -> None:
     assert [each.at for each in store.samples(db, "a", 20)] == [10, 20, 30, 40]
     assert [each.at for each in store.samples(db, "a", 99)] == [40]
     assert [each.at for each in store.samples(db, "a", 5)] == [10, 20, 30, 40]
+    for since in (5, 20, 25, 99):
+        every = store.samples(db, "a", since)
+        assert store.pnl_samples(db, "a", since) == [
+            Sample(
+                each.at,
+                "",
+                kind=each.kind,
+                run=each.run,
+                start=each.start,
+                quote=each.quote,
+                base=each.base,
+                pnl=each.pnl,
+                trades=each.trades,
+                from_bot=each.from_bot,
+            )
+            for each in every
+        ]
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])

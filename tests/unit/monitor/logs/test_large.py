@@ -1,0 +1,174 @@
+"""Logs that nobody wants to wait for: what is asked for is found without reading what precedes it."""
+
+from __future__ import annotations
+
+import gzip
+import math
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from manager.monitor.logs import content, files, join, source
+from manager.monitor.logs.content import Plain
+from manager.monitor.logs.files import DatedFiles
+from manager.monitor.logs.source import LogQuery, select_lines
+from manager.util import formatting
+from manager.util.time_parse import start_of_day
+
+DAY = "2026-01-01"
+LARGE = 20_000
+COUNT = 40_000
+"""Lines of a day, two seconds apart: 1.6 MB, a hundred times what is large here."""
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (files, source):
+        monkeypatch.setattr(module, "LARGE", LARGE)
+    monkeypatch.setattr(files, "BLOCK", 4096)
+    monkeypatch.setattr(files, "HEAD", 1000)
+    monkeypatch.setattr(files, "MAX_LINE_BYTES", 4096)
+    monkeypatch.setattr(join, "SEARCHED", 50_000)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of all reads of files."""
+    sizes: list[int] = []
+    plain = Plain.read
+
+    def noted(self: Plain, start: int, size: int) -> bytes:
+        sizes.append(size)
+        return plain(self, start, size)
+
+    monkeypatch.setattr(Plain, "read", noted)
+    return sizes
+
+
+def midnight() -> float:
+    """In the time zone of the test, which is not that of its import."""
+    return start_of_day(DAY)
+
+
+def line(number: int) -> bytes:
+    return f"{formatting.date_and_time(midnight() + 2 * number)} line {number:06}\n".encode()
+
+
+def text(first: int = 0, last: int = COUNT) -> bytes:
+    return b"".join(map(line, range(first, last)))
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Path:
+    made = tmp_path / DAY
+    made.mkdir()
+    return made
+
+
+def selected(folder: Path, **query: float) -> Iterator[bytes]:
+    with closing(DatedFiles(folder, "stdout")) as opened:
+        for found in select_lines(opened, "stdout", opened.size, None, LogQuery(**query)):  # type: ignore[arg-type]
+            yield found.text + b"\n"
+
+
+@pytest.mark.parametrize("number", [0, 1, 777, 20_000, 39_999])
+def test_the_first_line_since_a_time_is_found_at_once(
+    number: int, tmp_path: Path, day: Path, read: list[int]
+) -> None:
+    (day / "bot_stdout.log").write_bytes(text())
+    lines = selected(tmp_path, since=midnight() + 2 * number)
+    assert next(lines) == line(number)
+    assert sum(read) < 6 * LARGE
+    assert b"".join([line(number), *lines]) == text(number)
+
+
+def test_what_is_asked_for_up_to_a_time_ends_there(tmp_path: Path, day: Path, read: list[int]) -> None:
+    (day / "bot_stdout.log").write_bytes(text())
+    lines = selected(tmp_path, since=midnight() + 2000, until=midnight() + 2010)
+    assert b"".join(lines) == text(1000, 1006)
+    assert sum(read) < 12 * LARGE
+
+
+def test_a_traceback_before_the_time_is_not_shown(tmp_path: Path, day: Path) -> None:
+    rows = [line(number) + b"  continued\n" * (number % 7) for number in range(COUNT // 4)]
+    (day / "bot_stdout.log").write_bytes(b"".join(rows))
+    assert b"".join(selected(tmp_path, since=midnight() + 10_000)) == b"".join(rows[5000:])
+
+
+def test_segments_before_the_time_are_not_expanded(
+    tmp_path: Path, day: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expanded = 0
+    expand = content.Compressed._expand
+
+    def noted(self: content.Compressed):  # type: ignore[no-untyped-def]
+        nonlocal expanded
+        expanded += 1
+        return expand(self)
+
+    monkeypatch.setattr(content.Compressed, "_expand", noted)
+    for number in range(20):
+        part = text(1000 * number, 1000 * number + 1000)
+        (day / f"bot_stdout.log.{number + 1}.gz").write_bytes(gzip.compress(part))
+    (day / "bot_stdout.log").write_bytes(text(20_000, 21_000))
+    lines = selected(tmp_path, since=midnight() + 2 * 17_500)
+    assert next(lines) == line(17_500)
+    assert expanded == 1
+    assert b"".join([line(17_500), *lines]) == text(17_500, 21_000)
+    assert expanded == 3
+
+
+@pytest.mark.parametrize("stamped", [0, 1])
+def test_lines_without_a_time_are_all_shown(stamped: int, tmp_path: Path, day: Path) -> None:
+    """Those of the day, and of the days after it, cannot be excluded."""
+    plain = b"no time here\n" * 10_000
+    (day / "bot_stdout.log.1").write_bytes(text() if stamped else plain)
+    (day / "bot_stdout.log").write_bytes(plain)
+    later = tmp_path / "2026-01-02"
+    later.mkdir()
+    (later / "bot_stdout.log").write_bytes(plain)
+    shown = b"".join(selected(tmp_path, since=midnight() + 2 * 30_000))
+    assert shown == (text(30_000) if stamped else plain) + 2 * plain
+
+
+def test_a_day_after_is_found_without_the_day_before(tmp_path: Path, day: Path, read: list[int]) -> None:
+    (day / "bot_stdout.log").write_bytes(text())
+    later = tmp_path / "2026-01-02"
+    later.mkdir()
+    (later / "bot_stdout.log").write_bytes(text(43_200, 44_000))
+    lines = selected(tmp_path, since=midnight() + 2 * 43_500)
+    assert next(lines) == line(43_500)
+    assert sum(read) < 6 * LARGE
+
+
+@pytest.mark.parametrize("number", [39_000, 30_000])
+def test_the_start_of_the_engines_log_is_found_near_the_end(
+    number: int, tmp_path: Path, day: Path, read: list[int]
+) -> None:
+    (day / "bot_stdout.log").write_bytes(text())
+    stamp = f"{DAY}T{formatting.clock(midnight() + 2 * number)}.000000000Z"
+    start = join.LogStart(stamp, text(number, number + 20))
+    with closing(DatedFiles(tmp_path, "stdout")) as opened:
+        seam = join.find_seam(opened, start, lambda: len(text(number)))
+    assert seam == join.Seam(len(text(0, number)), True)
+    assert sum(read) < 2.5 * len(text(number)) + 10 * LARGE
+
+
+def test_an_engines_log_that_is_not_in_the_files_costs_no_search_of_all(
+    tmp_path: Path, day: Path, read: list[int]
+) -> None:
+    (day / "bot_stdout.log").write_bytes(text())
+    start = join.LogStart(f"{DAY}T12:00:00.000000000Z", b"what the file has lost")
+    with closing(DatedFiles(tmp_path, "stdout")) as opened:
+        seam = join.find_seam(opened, start, lambda: 1000)
+    assert not seam.is_exact
+    assert sum(read) < 10 * LARGE
+
+
+def test_no_moment_is_no_search(tmp_path: Path, day: Path) -> None:
+    (day / "bot_stdout.log").write_bytes(text())
+    with closing(DatedFiles(tmp_path, "stdout")) as opened:
+        assert opened.seek(-math.inf, 0, opened.size) == 0
+        assert opened.seek(math.inf, 0, opened.size) > opened.size - 2 * LARGE
