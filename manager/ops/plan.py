@@ -50,7 +50,9 @@ def start(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[Act
             actions.append(_left_ended(instance, status, plan_input.drift(instance)))
         elif container is not None and container.engine_state == "paused":
             actions.append(_left_paused(container, instance))
-        elif container is not None and _is_busy(plan_input, instance):
+        elif (
+            container is not None and _is_busy(plan_input, instance) and not _is_cut_off(plan_input, instance)
+        ):
             cause = Text("already running")
             if "config" in plan_input.drift(instance) and not plan_input.refusal(instance):
                 cause = Text("already running; `manager up {id}` applies the changed config", id=instance)
@@ -73,6 +75,8 @@ def restart(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[A
             actions.append(_moved(instance))
         elif "config" in plan_input.drift(instance) and not refused:
             actions.append(Action("recreate", instance, Text("config changed")))
+        elif _is_cut_off(plan_input, instance):
+            actions.append(off_network(instance))
         elif container.is_up:
             actions.append(Action("restart", instance, Text("requested"), as_it_was=refused))
         else:
@@ -154,10 +158,14 @@ def _up_one(plan_input: PlanInput, instance: str, *, is_named: bool, recreate: b
         return _created(plan_input, instance)
     if not is_named and status is not None and status.is_final and container.is_up:
         return _left_ended(instance, status, drift)
+    if not is_named and (reread := plan_input.wanted[instance].reread):
+        return _left_as_read_before(instance, reread)
     if instance in plan_input.moved and not refused:
         return _moved(instance)
     if "config" in drift:
         return Action("recreate", instance, Text("config changed"))
+    if "network" in drift and not (recreate and "image" in drift):
+        return off_network(instance)
     if recreate and "image" in drift:
         if not is_named and plan_input.refused_image:
             return left_with_image(instance, *plan_input.refused_image)
@@ -186,6 +194,16 @@ def _up_one(plan_input: PlanInput, instance: str, *, is_named: bool, recreate: b
 def _moved(instance: str) -> Action:
     """Recreate a container that mounts folders by their old path, and cannot be started again."""
     return Action("recreate", instance, Text("moved"), keeps_image=True)
+
+
+def off_network(instance: str) -> Action:
+    """Recreate a container without its network: no start connects it again."""
+    return Action("recreate", instance, Text("not on its network"), keeps_image=True)
+
+
+def _is_cut_off(plan_input: PlanInput, instance: str) -> bool:
+    """Return whether it is not on its network, and may be recreated for that."""
+    return "network" in plan_input.drift(instance) and not plan_input.refusal(instance)
 
 
 def _left_paused(container: Container, instance: str) -> Action:
@@ -235,6 +253,17 @@ def _started(container: Container, instance: str, *, is_fresh: bool, is_refused:
         cause = Text("created but never started") if is_new else Text("the engine could not start it")
         return Action("recreate", instance, cause, keeps_image=True)
     return Action("start", instance, Text("not running"), is_fresh=is_fresh, as_it_was=is_refused)
+
+
+def _left_as_read_before(instance: str, names: tuple[str, ...]) -> Action:
+    """Leave a live bot whose credentials would become others, without any change by a person."""
+    cause = Text(
+        "{names} in .env: read differently by this version; the bot keeps what it was given until"
+        " `manager restart {id}`",
+        names=", ".join(names),
+        id=instance,
+    )
+    return Action("leave", instance, cause)
 
 
 def _left_orphan(instance: str) -> Action:

@@ -54,7 +54,10 @@ class BookFill:
 
 @dataclass
 class Book:
-    """Thread-safe. `history_lag` hides fills and ended orders from the history for that many seconds."""
+    """Thread-safe. `history_lag` hides fills and ended orders from the history for that many seconds.
+
+    `exclusive`: only the bot trades on this account, so cancelling all orders is no violation.
+    """
 
     symbol: str = "SOL_USDC_PERP"
     tick: Decimal = Decimal("0.01")
@@ -63,6 +66,7 @@ class Book:
     partial_fills: float = 0.0
     history_lag: float = 0.0
     seed: int = 0
+    exclusive: bool = False
     mark: Decimal | None = None
     funding: list[tuple[float, Decimal]] | None = None
     orders: dict[str, BookOrder] = field(default_factory=dict)
@@ -132,6 +136,12 @@ class Book:
                 self.violations.append(f"foreign order {order.id} was cancelled")
             order.status = "Cancelled"
             return order
+
+    def cancel_all(self) -> list[BookOrder]:
+        with self.lock:
+            if not self.exclusive:
+                self.violations.append("all orders of the symbol were cancelled")
+            return [self.cancel(order.id) for order in self.open_orders()]
 
     def move(self, price: Decimal) -> None:
         """The market trades at `price`; resting orders it touches are filled, some of them in parts."""

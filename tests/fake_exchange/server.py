@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,8 +20,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from tests.fake_exchange import aster
 from tests.fake_exchange.book import Book, BookFill, BookOrder, RefusalError
 from tests.fake_exchange.faults import Fault, Faults
+from tests.fake_exchange.limits import TOO_MANY_REQUESTS, Limits, Refusal
 
 INSTRUCTIONS = {
     ("GET", "/api/v1/capital"): "balanceQuery",
@@ -36,20 +39,36 @@ INSTRUCTIONS = {
 }
 
 
-class FakeExchange:
-    """`with FakeExchange() as fake:` serves `fake.book` at `fake.url` until the block ends.
+@dataclass
+class Account:
+    """One subaccount with keys and orders of its own. `key` is Backpack's, `wallet` Aster's."""
 
-    `address`: where it listens; one of this machine's bridges, for bots in containers.
-    """
+    book: Book = field(default_factory=Book)
 
-    def __init__(
-        self, book: Book | None = None, faults: Faults | None = None, address: str = "127.0.0.1"
-    ) -> None:
-        self.book, self.faults = book or Book(), faults or Faults()
+    def __post_init__(self) -> None:
         key = Ed25519PrivateKey.generate()
         raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
         public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.secret, self.key = base64.b64encode(raw).decode(), base64.b64encode(public).decode()
+        self.wallet = aster.Wallet()
+
+
+class FakeExchange:
+    """`with FakeExchange() as fake:` serves `fake.book` at `fake.url` until the block ends.
+
+    `address`: where it listens; one of this machine's bridges, for bots in containers. `limits` are off
+    unless they are given. `add_account` opens more accounts beside the first one, whose book is `book`.
+    """
+
+    def __init__(
+        self,
+        book: Book | None = None,
+        faults: Faults | None = None,
+        address: str = "127.0.0.1",
+        limits: Limits | None = None,
+    ) -> None:
+        self.faults, self.limits = faults or Faults(), limits
+        self.accounts = [Account(book or Book())]
         self.requests: list[tuple[str, str]] = []
         # Answered to every new order instead of carrying it out; with `read_only` to cancellations too.
         self.refusal: RefusalError | None = None
@@ -64,9 +83,43 @@ class FakeExchange:
         return f"http://{host!s}:{port}"
 
     @property
+    def book(self) -> Book:
+        return self.accounts[0].book
+
+    @property
+    def key(self) -> str:
+        return self.accounts[0].key
+
+    @property
+    def secret(self) -> str:
+        return self.accounts[0].secret
+
+    def add_account(self, book: Book | None = None) -> Account:
+        self.accounts.append(Account(book or Book()))
+        return self.accounts[-1]
+
+    @property
     def env(self) -> dict[str, str]:
         """The variables that make the bot trade here."""
-        return {"BACKPACK_API_URL": self.url, "BACKPACK_KEY": self.key, "BACKPACK_SECRET": self.secret}
+        return self.env_of(self.accounts[0])
+
+    def env_of(self, account: Account) -> dict[str, str]:
+        """The same for another account, and for either exchange that is spoken here."""
+        return {
+            "BACKPACK_API_URL": self.url,
+            "BACKPACK_KEY": account.key,
+            "BACKPACK_SECRET": account.secret,
+            "ASTER_API_URL": self.url,
+            "ASTER_PRIVATE_KEY": account.wallet.private_key,
+        }
+
+    def account_of(self, params: Mapping[str, Any], headers: Any) -> Account | None:
+        """Whose account a request names, before its signature is looked at."""
+        key, user = headers.get("X-API-Key"), params.get("user")
+        for account in self.accounts:
+            if key == account.key or (user and user == account.wallet.address):
+                return account
+        return None
 
     def __enter__(self) -> FakeExchange:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -78,13 +131,19 @@ class FakeExchange:
 
     def answer(self, method: str, path: str, params: dict[str, Any], headers: Any) -> Any:
         """Carry a request out. Raises RefusalError."""
+        account = self.account_of(params, headers)
         if (method, path) in INSTRUCTIONS:
-            self._check_signature(INSTRUCTIONS[method, path], params, headers)
+            _check_signature(account, INSTRUCTIONS[method, path], params, headers, self.book.clock())
         if self.read_only and method in ("POST", "DELETE"):
             raise RefusalError("UNAUTHORIZED", "this key may only read", 401)
         if self.refusal is not None and method == "POST":
             raise self.refusal
-        book = self.book
+        book = (account or self.accounts[0]).book
+        if path.startswith(aster.PATHS):
+            if account is None and path not in aster.PUBLIC:
+                raise RefusalError("-2015", "Invalid API-key, IP, or permissions for action.", 401)
+            with book.lock:
+                return aster.answer(book, method, path, params)
         with book.lock:
             match method, path:
                 case "GET", "/api/v1/assets":
@@ -126,7 +185,7 @@ class FakeExchange:
                 case "GET", "/api/v1/orders":
                     return [_order(order) for order in book.open_orders()]
                 case "POST", "/api/v1/order":
-                    return _order(self._place(params))
+                    return _order(_place(book, params))
                 case "DELETE", "/api/v1/order":
                     return _order(book.cancel(str(params["orderId"])))
                 case "GET", "/api/v1/position":
@@ -134,57 +193,12 @@ class FakeExchange:
                 case "GET", "/api/v1/capital":
                     return {"USDC": {"available": "10000", "locked": "0", "staked": "0"}}
                 case "GET", "/wapi/v1/history/orders":
-                    return self._order_history(params)
+                    return _order_history(book, params)
                 case "GET", "/wapi/v1/history/fills":
-                    return self._fill_history(params)
+                    return _fill_history(book, params)
                 case "DELETE", "/api/v1/orders":
-                    book.violations.append("all orders of the symbol were cancelled")
-                    return []
+                    return [_order(order) for order in book.cancel_all()]
         raise RefusalError("RESOURCE_NOT_FOUND", f"no {method} {path}", 404)
-
-    def _place(self, params: dict[str, Any]) -> BookOrder:
-        if params.get("symbol") != self.book.symbol:
-            raise RefusalError("INVALID_SYMBOL", "no such market")
-        price = params.get("price")
-        return self.book.place(
-            params["side"],
-            params["orderType"],
-            None if price is None else Decimal(price),
-            Decimal(params["quantity"]),
-            params.get("clientId"),
-            post_only=bool(params.get("postOnly")),
-            reduce_only=bool(params.get("reduceOnly")),
-        )
-
-    def _order_history(self, params: dict[str, Any]) -> list[dict[str, Any]]:
-        wanted = params.get("orderId")
-        before = self.book.clock() - self.book.history_lag
-        found = [o for o in self.book.orders.values() if wanted in (None, o.id) and o.at <= before]
-        return [_order(order) for order in reversed(found)][: int(params.get("limit", 100))]
-
-    def _fill_history(self, params: dict[str, Any]) -> list[dict[str, Any]]:
-        since = int(params.get("from", 0)) / 1000
-        before = self.book.clock() - self.book.history_lag
-        found = [f for f in self.book.fills if since <= f.at <= before]
-        start = int(params.get("offset", 0))
-        return [_fill(self.book, fill) for fill in reversed(found)][
-            start : start + int(params.get("limit", 100))
-        ]
-
-    def _check_signature(self, instruction: str, params: dict[str, Any], headers: Any) -> None:
-        stamp, window = int(headers.get("X-Timestamp", 0)), int(headers.get("X-Window", 5000))
-        if not stamp - 1000 < self.book.clock() * 1000 <= stamp + window:
-            raise RefusalError("INVALID_CLIENT_REQUEST", "request has expired")
-        pairs = [(key, _text(params[key])) for key in sorted(params)]
-        query = urllib.parse.urlencode(pairs)
-        message = f"instruction={instruction}&{query + '&' if query else ''}timestamp={stamp}&window={window}"
-        try:
-            if headers.get("X-API-Key") != self.key:
-                raise InvalidSignature
-            public = Ed25519PublicKey.from_public_bytes(base64.b64decode(self.key))
-            public.verify(base64.b64decode(headers.get("X-Signature", "")), message.encode())
-        except (InvalidSignature, ValueError):
-            raise RefusalError("UNAUTHORIZED", "invalid signature", 401) from None
 
 
 class _Server(ThreadingHTTPServer):
@@ -218,9 +232,14 @@ class _Handler(BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         params: dict[str, Any] = dict(urllib.parse.parse_qsl(url.query))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if body:
+        if body.startswith(b"{"):
             params.update(json.loads(body))
+        else:
+            params.update(urllib.parse.parse_qsl(body.decode()))
         fake.requests.append((method, url.path))
+        if (refusal := self._refusal(method, url.path, params)) is not None:
+            self._refuse(refusal)
+            return
         fault, delay = fake.faults.next(url.path)
         time.sleep(delay)
         match fault:
@@ -260,6 +279,21 @@ class _Handler(BaseHTTPRequestHandler):
             case _:
                 self._send(status, answer)
 
+    def _refusal(self, method: str, path: str, params: Mapping[str, Any]) -> Refusal | None:
+        fake = self.server.fake
+        if fake.limits is None:
+            return None
+        account = fake.account_of(params, self.headers)
+        address = str(self.client_address[0])
+        return fake.limits.next(address, None if account is None else account.key, method, path)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        headers = {"Retry-After": str(refusal.retry_after)}
+        if refusal.status == TOO_MANY_REQUESTS:
+            self._send(refusal.status, {"code": "TOO_MANY_REQUESTS", "message": "slow down"}, headers)
+        else:
+            self._send(refusal.status, "<html>banned</html>", headers)
+
     def _send(self, status: int, answer: Any, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         text = answer if isinstance(answer, str) else json.dumps(answer)
         self.send_response(status)
@@ -276,6 +310,54 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""
+
+
+def _place(book: Book, params: dict[str, Any]) -> BookOrder:
+    if params.get("symbol") != book.symbol:
+        raise RefusalError("INVALID_SYMBOL", "no such market")
+    price = params.get("price")
+    return book.place(
+        params["side"],
+        params["orderType"],
+        None if price is None else Decimal(price),
+        Decimal(params["quantity"]),
+        params.get("clientId"),
+        post_only=bool(params.get("postOnly")),
+        reduce_only=bool(params.get("reduceOnly")),
+    )
+
+
+def _order_history(book: Book, params: dict[str, Any]) -> list[dict[str, Any]]:
+    wanted = params.get("orderId")
+    before = book.clock() - book.history_lag
+    found = [o for o in book.orders.values() if wanted in (None, o.id) and o.at <= before]
+    return [_order(order) for order in reversed(found)][: int(params.get("limit", 100))]
+
+
+def _fill_history(book: Book, params: dict[str, Any]) -> list[dict[str, Any]]:
+    since = int(params.get("from", 0)) / 1000
+    before = book.clock() - book.history_lag
+    found = [f for f in book.fills if since <= f.at <= before]
+    start = int(params.get("offset", 0))
+    return [_fill(book, fill) for fill in reversed(found)][start : start + int(params.get("limit", 100))]
+
+
+def _check_signature(
+    account: Account | None, instruction: str, params: dict[str, Any], headers: Any, now: float
+) -> None:
+    stamp, window = int(headers.get("X-Timestamp", 0)), int(headers.get("X-Window", 5000))
+    if not stamp - 1000 < now * 1000 <= stamp + window:
+        raise RefusalError("INVALID_CLIENT_REQUEST", "request has expired")
+    pairs = [(key, _text(params[key])) for key in sorted(params)]
+    query = urllib.parse.urlencode(pairs)
+    message = f"instruction={instruction}&{query + '&' if query else ''}timestamp={stamp}&window={window}"
+    try:
+        if account is None:
+            raise InvalidSignature
+        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(account.key))
+        public.verify(base64.b64decode(headers.get("X-Signature", "")), message.encode())
+    except (InvalidSignature, ValueError):
+        raise RefusalError("UNAUTHORIZED", "invalid signature", 401) from None
 
 
 def _text(value: Any) -> str:

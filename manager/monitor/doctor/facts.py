@@ -15,6 +15,8 @@ class ClientFacts(NamedTuple):
     buildx: str | None = None
     python: str = ""
     missing_packages: tuple[str, ...] = ()
+    is_from_wheel: bool = False
+    """The manager was installed by pip or pipx; it does not run from a checkout, which has a Makefile."""
     builder: str | None = None
     """A docker command that can build images without buildx; only looked for where buildx is missing."""
     buildx_remedy: Text = Text("")
@@ -126,6 +128,8 @@ class ProjectFacts(NamedTuple):
     data: OwnedPath | None = None
     bot_uid: int | None = None
     dotenv: OwnedPath | None = None
+    compose_name: str = ""
+    """The project's name in a rendered compose.yaml; empty without one."""
     secrets: tuple[OwnedPath, ...] = ()
     databases: tuple[OwnedPath, ...] = ()
     stale: tuple[StaleFile, ...] = ()
@@ -139,6 +143,8 @@ class FleetFacts(NamedTuple):
     image: str
     image_contract: str | None
     instances: tuple[InstanceFacts, ...] = ()
+    updated: tuple[str, ...] = ()
+    """Instances whose limits or restart policy were changed by `docker update`, and which."""
     orphans: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()

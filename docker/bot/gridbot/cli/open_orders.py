@@ -11,6 +11,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from gridbot.config import args
@@ -27,15 +28,17 @@ from gridbot.model.errors import (
     UnreachableError,
 )
 from gridbot.model.types import ExchangeOrder, as_text
-from gridbot.store.database import open_for_reading
+from gridbot.store.database import latest_fact, open_for_reading
 from gridbot.store.order_reader import OrderReader
+from gridbot.trading.position_watch import OTHERS
 
 MAX_LISTED = 50
 RETRY_S = (0.5, 1.0, 2.0)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print one JSON object: `open_orders` (this bot's), `others`, and `orders` with details of the first.
+    """Print one JSON object: `open_orders` (this bot's), `others`, `orders` with details of the first, and
+    `position`.
 
     When the answer is unknown it prints why on stderr and returns an exit code of `errors`, never a number.
     """
@@ -66,6 +69,7 @@ def query_open_orders(
     """
     exchange.shorten_timeouts()
     listed = _fetch_open_orders(exchange, sleep)
+    others_hold = settings.others_position
     try:
         with open_for_reading(settings.db_path) as db:
             reader = OrderReader(db)
@@ -74,6 +78,8 @@ def query_open_orders(
                 sleep(pause)
                 listed = _fetch_open_orders(exchange, sleep)
             ours = [order for order in listed if reader.find_own(order) is not None]
+            if others_hold is None:
+                others_hold = Decimal(latest_fact(db, OTHERS) or 0)
     except sqlite3.Error as err:
         sleep(exchange.settle_s)
         if listed := _fetch_open_orders(exchange, sleep):
@@ -82,7 +88,21 @@ def query_open_orders(
                 f" {settings.db_path}: {err}"
             ) from err
         return _answer([], 0)
-    return _answer(ours, len(listed) - len(ours))
+    return _answer(ours, len(listed) - len(ours)) | _position(exchange, others_hold)
+
+
+def _position(exchange: Exchange, others_hold: Decimal) -> dict[str, str]:
+    """Return the position that this bot has left, as the exchange has it; nothing where it does not say.
+
+    Whether orders are open is the question; this must not keep its answer from being given.
+    """
+    try:
+        account = exchange.position()
+        base = exchange.market().base
+    except ExchangeError as err:
+        print(f"{exchange.name} does not say what position is left: {err}", file=sys.stderr)
+        return {}
+    return {} if account is None else {"position": as_text(account - others_hold), "base": base}
 
 
 def _fetch_open_orders(exchange: Exchange, sleep: Callable[[float], None]) -> list[ExchangeOrder]:
@@ -113,9 +133,18 @@ def _answer(ours: list[ExchangeOrder], others: int) -> dict[str, Any]:
         {
             "id": order.exchange_id,
             "side": order.side.value,
-            "price": None if order.price is None else as_text(order.price),
-            "quantity": as_text(order.qty - order.filled),
+            "price": _as_text_or_null(order.price),
+            "quantity": _as_text_or_null(_remaining(order)),
         }
         for order in ours[:MAX_LISTED]
     ]
     return {"open_orders": len(ours), "others": others, "orders": named}
+
+
+def _remaining(order: ExchangeOrder) -> Decimal | None:
+    """Return what is still open of `order`, None where the exchange doesn't say."""
+    return None if order.qty is None or order.filled is None else order.qty - order.filled
+
+
+def _as_text_or_null(value: Decimal | None) -> str | None:
+    return None if value is None else as_text(value)
