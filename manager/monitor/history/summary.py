@@ -125,8 +125,9 @@ def total_texts(all_lines: Iterable[Line], sums: Sums) -> list[str]:
 
 def event_text(event: Event) -> str:
     """Return what happened, in the reader's language where it is known by a code."""
-    params = event.reason.get("params") if isinstance(event.reason, dict) else None
-    if isinstance(params, dict) and event.reason.get("code") == STATE_CODE:
+    reason = event.reason if isinstance(event.reason, dict) else {}
+    params = reason.get("params")
+    if reason.get("code") == STATE_CODE and isinstance(params, dict):
         return _state_text(params) or event.text
     if event.reason is not None:
         return str(supervisor_messages.message(event.reason, event.text) or event.text)
