@@ -101,8 +101,7 @@ def note(view: Instance) -> str:
     now, supervisor = time.time(), view.supervisor
     activity = doing.activity(view, now)
     parts = []
-    if view.status.detail:
-        parts.append(f"({_(view.status.detail)})")
+    detail = f"({_(view.status.detail)})" if view.status.detail else ""
     is_down = view.status.state in {"stopped", "missing"}
     reason = activity.message(now)
     if is_down and view.saved.halted:
@@ -125,7 +124,7 @@ def note(view: Instance) -> str:
         parts.append(str(Text("drifted: {what}", what=", ".join(_(drift) for drift in view.drift))))
     if view.is_rolled_back:
         parts.append(_("rolled back"))
-    return "; ".join(parts).replace("); ", ") ")
+    return " ".join(filter(None, (detail, "; ".join(parts))))
 
 
 def _says_more(view: Instance) -> bool:

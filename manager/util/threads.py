@@ -53,6 +53,11 @@ class Deferred(Generic[Result]):
         self._thread = Thread(target=lambda: self._results.append(_ended(work)))
         self._thread.start()
 
+    @property
+    def is_over(self) -> bool:
+        """Return whether the result is there."""
+        return bool(self._results)
+
     def result(self) -> Result:
         """Return the result, in any number of threads; exceptions are raised in each of them."""
         self._thread.join()

@@ -1,5 +1,5 @@
-"""Each condition of a live bot made to happen, and what every command and alert then says: docs/conditions.md
-is from here.
+"""Each condition of a bot made to happen, and what every command and alert then says: row by row as
+docs/conditions.md has it.
 
 `pytest -s` prints what the table is made of.
 """
@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,10 @@ import pytest
 
 from tests.fake_exchange.book import RefusalError
 from tests.fake_exchange.server import FakeExchange
-from tests.integration.conftest import Project, eventually
+from tests.fleet import a_project, bridge_address, built
+from tests.integration import conditions_table
+from tests.integration.conditions_table import Row, agrees
+from tests.integration.conftest import ROOT, Project, eventually
 from tests.integration.test_halt import MESH, fake
 
 __all__ = ["fake"]
@@ -31,20 +36,113 @@ exchange_away_after = 1
 unhealthy_after = 1
 down_after = 1
 recovered_after = 1
+crash_loop_restarts = 100
+endless_restarts = 2
 """
 BOT = "live_01"
+TOKEN = "a-word-of-the-test"
 FUNDS = RefusalError("INSUFFICIENT_FUNDS", "Insufficient funds")
+ROWS = conditions_table.rows()
+LIVE = (
+    "an exchange that answers",
+    "no answer to any request",
+    "answers again",
+    "the price above the grid",
+    "every new order refused",
+    "SIGKILL of the bot, no restart left",
+    "a bound with `stop_only`",
+    "the end of its `duration`",
+    "`manager down` after that",
+)
+RISKS = (
+    "a pause on the bot's page",
+    "somebody else trades on its account",
+    "a stop loss",
+    "a take profit",
+    "SIGKILL, no restart left, and no answer to the cancel program",
+)
+OLD = (
+    "a bot of contract 1 that trades",
+    "503 on its `/health`",
+    "it cannot start any more, and has not been healthy since",
+    "an end with exit code 0, without a report",
+)
 
 
-@pytest.fixture
-def desk(project: Project, fake: FakeExchange) -> Iterator[Project]:
-    """One bot that trades live, with its six orders in the market, and a `watch` that prints its alerts."""
-    settings = project.folder / "config" / "fleet.toml"
-    settings.write_text(settings.read_text() + ALERTS)
-    daemon = {"max_restart_attempts": 0}
-    project.add(BOT, 0, mode="live", strategy_config=MESH, daemon_config=daemon)
-    project.manager("up", "--wait")
-    eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
+def test_the_tests_make_every_row_of_the_table_happen() -> None:
+    assert [*LIVE, *RISKS, *OLD] == list(ROWS)
+
+
+class Desk:
+    """A project with a `watch` that prints its alerts, and the rows of the table that have happened."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.seen: list[str] = []
+        self._read = 0
+
+    def alerts(self) -> str:
+        return (self.project.folder / "watch.log").read_text()
+
+    def until(self, cause: str, bot: str = BOT) -> dict[str, Any]:
+        """Wait until the bot is as the row says, and the alert is out; return it as in `ps --json`."""
+        row, project = ROWS[cause], self.project
+
+        def is_there() -> dict[str, Any] | None:
+            found: dict[str, Any] = project.ps()[bot]
+            return found if (found["doing"], found["state"]) == (row.doing, row.state) else None
+
+        found: dict[str, Any] = eventually(is_there, 90, what=f"{row.state}, {row.doing}: {cause}")
+        note = self.note(bot)
+        eventually(lambda: agrees(self.note(bot), row.note, whole=True), 20, f"{row.note}, not {note}")
+        self.compare(row, found)
+        eventually(
+            lambda: not row.alert or agrees(self.alerts()[self._read :], of(row.alert, bot), whole=False),
+            60,
+            what=row.alert,
+        )
+        self.show(cause, found)
+        self.seen.append(cause)
+        self._read = len(self.alerts())
+        return found
+
+    def compare(self, row: Row, found: dict[str, Any]) -> None:
+        bot, project = found["id"], self.project
+        assert found["severity"] == row.severity
+        assert project.manager("status", bot, code=None).code == row.exit_code
+        assert {each["severity"] for each in project.manager("stats", "--json", bot).json} <= {row.severity}
+        listed = [line for line in project.manager("list").out.splitlines() if bot in line]
+        assert [light for line in listed for light in "🟢🔴" if light in line] == [*row.light]
+
+    def note(self, bot: str) -> str:
+        """Return what `ps` says about it, uncut."""
+        head, *lines = self.project.manager("ps", "--format", "tsv").out.splitlines()
+        at = [cell.strip() for cell in head.split("\t")].index("NOTE")
+        cells = next(line.split("\t") for line in lines if line.split("\t")[0].strip() == bot)
+        return cells[at].strip() if at < len(cells) else ""
+
+    def show(self, cause: str, found: dict[str, Any]) -> None:
+        print(f"\n== {cause}: {found['state']}, {found['doing']}, {found['severity']}")
+        print(self.project.manager("ps").out, self.project.manager("stats").out, sep="")
+        print(self.alerts()[self._read :])
+
+    def again(self, fake: FakeExchange, price: str = "150", **strategy: Any) -> None:
+        """Start afresh, with these changes of the strategy."""
+        self.project.manager("down")
+        fake.book.move(Decimal(price))
+        self.project.change(BOT, strategy_config=strategy)
+        self.project.manager("up", "--wait")
+        eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
+
+
+def of(alert: str, bot: str) -> str:
+    """Return an alert of the table, which is of `live_01`, as it is of another bot."""
+    return alert.replace(BOT, bot)
+
+
+@contextmanager
+def watched(project: Project) -> Iterator[Desk]:
+    """Run `watch` over a project."""
     with Path(project.folder / "watch.log").open("w") as log:
         watch = subprocess.Popen(
             project.command("watch"),
@@ -53,90 +151,148 @@ def desk(project: Project, fake: FakeExchange) -> Iterator[Project]:
             stderr=log,
             env={**os.environ, **project.environ, "PYTHONUNBUFFERED": "1"},
         )
+        desk = Desk(project)
         try:
-            eventually(lambda: "watching" in alerts(project))
-            yield project
+            eventually(lambda: "watching" in desk.alerts())
+            yield desk
         finally:
             watch.send_signal(signal.SIGTERM)
             watch.wait(30)
 
 
-def alerts(project: Project) -> str:
-    return (project.folder / "watch.log").read_text()
+def set_alerts(project: Project) -> None:
+    settings = project.folder / "config" / "fleet.toml"
+    settings.write_text(settings.read_text() + ALERTS)
 
 
-def until(project: Project, doing: str | None, state: str = "running", alert: str = "") -> dict[str, Any]:
-    """Wait until the bot is doing this, and the alert is out; print what every command says then."""
-
-    def is_so() -> dict[str, Any] | None:
-        found = project.ps()[BOT]
-        return found if (found["doing"], found["state"]) == (doing, state) else None
-
-    found = dict(eventually(is_so, 90, what=f"{doing}, {state}"))
-    eventually(lambda: alert in alerts(project), 60, what=alert)
-    status = project.manager("status", BOT, code=None)
-    print(f"\n== {state}, {doing}, {found['severity']}")
-    print(project.manager("ps").out, end="")
-    print(project.manager("stats").out, end="")
-    print(project.manager("list").out.splitlines()[-1][:12], "status exit code", status.code)
-    print(alerts(project).splitlines()[-1])
-    assert (status.code == 0) == (found["severity"] != "bad" and state == "running")
-    assert ("🟢" in project.manager("list").out) == (status.code == 0)
-    return found
-
-
-def again(project: Project, fake: FakeExchange, price: str = "150", **strategy: Any) -> None:
-    """Start afresh, with these changes of the strategy."""
-    project.manager("down")
-    fake.book.move(Decimal(price))
-    project.change(BOT, strategy_config=strategy)
+@pytest.fixture
+def desk(project: Project, fake: FakeExchange) -> Iterator[Desk]:
+    """One bot that trades live, with its six orders in the market."""
+    set_alerts(project)
+    with (project.folder / ".env").open("a") as env:
+        env.write(f"DESK_TOKEN={TOKEN}\n")
+    daemon = {"max_restart_attempts": 0}
+    environment = {"BOT_WEB_TOKEN": "${DESK_TOKEN}"}
+    project.add(BOT, 0, mode="live", strategy_config=MESH, daemon_config=daemon, environment=environment)
     project.manager("up", "--wait")
-    until(project, "trading")
+    eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
+    with watched(project) as made:
+        yield made
 
 
-def test_what_a_live_bot_meets(desk: Project, fake: FakeExchange) -> None:
-    found = until(desk, "trading")
-    assert (found["severity"], found["mode"], found["market"]) == ("calm", "live", "live")
+@pytest.fixture
+def old_desk(tmp_path: Path) -> Iterator[Desk]:
+    """A project of bots that know contract 1 only."""
+    image = built("faultbot", "--bot", str(ROOT / "tests" / "faults" / "bot"))
+    with a_project(tmp_path / "project", image, 'bot_dir = "its-own"\n') as project:
+        set_alerts(project)
+        with watched(project) as made:
+            yield made
+
+
+def test_what_a_live_bot_meets(desk: Desk, fake: FakeExchange) -> None:
+    project = desk.project
+    found = desk.until("an exchange that answers")
+    assert (found["mode"], found["market"]) == ("live", "live")
 
     fake.faults.down = True
-    found = until(desk, "exchange away", alert="cannot reach its exchange")
-    assert found["severity"] == "warn"
-    assert "6 orders rest there" in found["doing_why"]
+    desk.until("no answer to any request")
     fake.faults.down = False
-    until(desk, "trading", alert="is running again")
-    assert desk.ps()[BOT]["restarts"] == 0
+    desk.until("answers again")
+    assert project.ps()[BOT]["restarts"] == 0
 
     fake.book.move(Decimal("157.5"))
-    found = until(desk, "out of range")
-    assert (found["severity"], found["doing_why"]) == ("note", "price 157.5 is above 156")
+    desk.until("the price above the grid")
 
-    desk.change(BOT, strategy_config={"stop_loss": 0.01})
-    assert "--stop-loss none → 0.01" in desk.manager("plan").out
+    project.change(BOT, strategy_config={"stop_loss": 0.01})
+    assert "--stop-loss none → 0.01" in project.manager("plan").out
     fake.refusal = FUNDS
-    desk.manager("down")
+    project.manager("down")
     fake.book.move(Decimal(150))
-    desk.change(BOT, strategy_config={"stop_loss": None})
-    desk.manager("up")
-    found = until(desk, "orders refused", alert="the funds do not suffice")
-    assert found["severity"] == "bad"
+    project.change(BOT, strategy_config={"stop_loss": None})
+    project.manager("up")
+    desk.until("every new order refused")
     fake.refusal = None
-    until(desk, "trading")
+    eventually(lambda: project.ps()[BOT]["doing"] == "trading", what="trading")
 
-    os.kill(desk.instances()[BOT]["bot_pid"], signal.SIGKILL)
-    eventually(lambda: (desk.supervisor(BOT)["cancel"] or {}).get("state") == "confirmed", 90)
-    found = until(desk, None, "failed", alert="failed")
+    os.kill(project.instances()[BOT]["bot_pid"], signal.SIGKILL)
+    eventually(lambda: (project.supervisor(BOT)["cancel"] or {}).get("state") == "confirmed", 90)
+    found = desk.until("SIGKILL of the bot, no restart left")
     assert (found["cancel"]["state"], fake.book.own_open()) == ("confirmed", [])
 
-    again(desk, fake, enable_boundary_check=True, boundary_action="stop_only")
+    desk.again(fake, enable_boundary_check=True, boundary_action="stop_only")
     fake.book.move(Decimal("157.5"))
-    found = until(desk, "stopped out", "completed", alert="has stopped out")
-    assert (found["severity"], Decimal(found["last_position"]) < 0) == ("bad", True)
-    assert "position left: " in desk.manager("ps").out
+    found = desk.until("a bound with `stop_only`")
+    assert Decimal(found["last_position"]) < 0
 
-    again(desk, fake, enable_boundary_check=False, boundary_action=None, duration=25)
-    found = until(desk, "finished", "completed", alert="has finished as planned")
-    assert found["severity"] in {"calm", "warn"}
-    desk.manager("down")
-    found = until(desk, "finished", "missing")
+    desk.again(fake, enable_boundary_check=False, boundary_action=None, duration=25)
+    fake.book.move(Decimal("152.1"))
+    desk.until("the end of its `duration`")
+    project.manager("down")
+    found = desk.until("`manager down` after that")
     assert found["last_pnl"] is not None
     assert fake.book.violations == []
+    assert desk.seen == [*LIVE]
+
+
+def test_what_ends_or_holds_a_live_bot(desk: Desk, fake: FakeExchange) -> None:
+    project = desk.project
+    press(project, "pause")
+    desk.until("a pause on the bot's page")
+    assert fake.book.own_open() == []
+    press(project, "resume")
+    eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
+
+    fake.book.place("Bid", "Market", None, Decimal(2), foreign=True)
+    desk.until("somebody else trades on its account")
+    fake.book.place("Ask", "Market", None, Decimal(2), foreign=True)
+
+    desk.again(fake, stop_loss=0.05)
+    fake.book.move(Decimal("157.5"))
+    desk.until("a stop loss")
+
+    desk.again(fake, stop_loss=None, take_profit=0.05)
+    fake.book.move(Decimal("152"))
+    eventually(lambda: project.ps()[BOT]["last_position"] is not None, what="a report")
+    fake.book.move(Decimal("149.9"))
+    desk.until("a take profit")
+
+    desk.again(fake, take_profit=None)
+    fake.faults.down = True
+    os.kill(project.instances()[BOT]["bot_pid"], signal.SIGKILL)
+    found = desk.until("SIGKILL, no restart left, and no answer to the cancel program")
+    assert found["cancel"]["state"] != "confirmed"
+    assert len(fake.book.own_open()) == 6, "the table speaks of orders that are there"
+    assert desk.seen == [*RISKS]
+
+
+def press(project: Project, button: str) -> None:
+    """Press a button of the bot's page."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{project.first_port}/api/{button}",
+        method="POST",
+        headers={"Authorization": f"Bearer {TOKEN}"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 202
+
+
+def test_what_a_bot_of_contract_1_meets(old_desk: Desk) -> None:
+    project = old_desk.project
+    with FakeExchange(address=bridge_address()) as fake:
+        project.add(
+            "old_01",
+            0,
+            metadata={"strategy": "needs"},
+            environment={"FAULT_EXCHANGE": fake.url},
+            daemon_config={"unhealthy_probes": 20, "restart_delay": 6},
+        )
+        project.manager("up", "--wait")
+        old_desk.until("a bot of contract 1 that trades", "old_01")
+        fake.faults.down = True
+        old_desk.until("503 on its `/health`", "old_01")
+        old_desk.until("it cannot start any more, and has not been healthy since", "old_01")
+    project.add("done_01", 1, metadata={"strategy": "done"})
+    project.manager("up", "done_01")
+    old_desk.until("an end with exit code 0, without a report", "done_01")
+    assert old_desk.seen == [*OLD]

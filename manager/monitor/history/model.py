@@ -31,11 +31,18 @@ class Sample(NamedTuple):
     from_bot: bool = False
 
 
+STATE_CODE = "state"
+"""Of an event: the instance is in another state. Parameters: `state`, `doing`, `why` and `cause` of the
+supervisor, and the bot's `last` words.
+"""
+
+
 class Event(NamedTuple):
     """Something that happened to an instance. `what`: a word, such as `exit` or the command's; `text`: the
     rest, for a person.
 
-    `reason`: the supervisor's code with parameters, where `text` is its sentence.
+    `reason`: a code with parameters, where `text` is its English sentence: the supervisor's code, or
+    `STATE_CODE`.
     """
 
     at: float

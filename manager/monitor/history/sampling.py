@@ -9,7 +9,7 @@ from itertools import groupby, pairwise
 from manager.fleet import display, doing
 from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
-from manager.monitor.history.model import Event, Sample
+from manager.monitor.history.model import STATE_CODE, Event, Sample
 
 EVERY_S = 60.0
 """Between two samples of an instance. A change of state has one of its own."""
@@ -76,10 +76,20 @@ def events(view: Instance, before: Sample | None, now: Sample, last_exit: float 
     if exit_ is not None and (last_exit is None or exit_.at > last_exit):
         events.append(Event(exit_.at, view.id, "exit", exit_.why, exit_.reason))
     if before is not None and (before.state, before.doing) != (now.state, now.doing):
-        words = [now.state, *([now.doing] if now.doing else [])]
-        why = display.cause(view) if now.state != "running" or now.doing != "trading" else ""
-        events.append(Event(now.at, view.id, "state", f"{', '.join(words)}{f': {why}' if why else ''}"))
+        events.append(_state_event(view, now))
     return events
+
+
+def _state_event(view: Instance, now: Sample) -> Event:
+    """Return the state that begins, as a code with parameters: the reader's language is not `watch`'s."""
+    supervisor = view.supervisor
+    is_calm = supervisor is None or (now.state == "running" and now.doing == "trading")
+    why, cause = (None, None) if is_calm or supervisor is None else (supervisor.why, supervisor.reason)
+    words = [now.state, *([now.doing] if now.doing else [])]
+    last = display.last_words(view) if now.state in {"failed", "restarting"} else ""
+    params = {"state": now.state, "doing": now.doing, "why": why, "cause": cause, "last": last}
+    text = ": ".join(part for part in (", ".join(words), why, last) if part)
+    return Event(now.at, view.id, "state", text, {"code": STATE_CODE, "params": params})
 
 
 def superfluous(samples: Iterable[Sample], now: float) -> list[float]:

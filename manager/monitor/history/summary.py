@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from manager.config.fleet import Sums
-from manager.fleet import supervisor_messages
+from manager.fleet import doing, supervisor_messages
 from manager.fleet.amounts import money
 from manager.i18n import Text, _
 from manager.monitor.history import curve
 from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Currency, Day, Drawdown, Point
-from manager.monitor.history.model import Event
+from manager.monitor.history.model import STATE_CODE, Event
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.util.formatting import iso_with_offset
 
@@ -124,9 +124,24 @@ def total_texts(all_lines: Iterable[Line], sums: Sums) -> list[str]:
 
 def event_text(event: Event) -> str:
     """Return what happened, in the reader's language where it is known by a code."""
+    reason = event.reason if isinstance(event.reason, dict) else {}
+    params = reason.get("params")
+    if reason.get("code") == STATE_CODE and isinstance(params, dict):
+        return _state_text(params) or event.text
     if event.reason is not None:
         return str(supervisor_messages.message(event.reason, event.text) or event.text)
     return event.text
+
+
+def _state_text(params: Mapping[str, Any]) -> str:
+    """Return a state and what the bot is doing in it; empty where a later version has written it."""
+    words = [str(params[name]) for name in ("state", "doing") if params.get(name)]
+    if not all(word in doing.STATE_SEVERITY or word in doing.DOING_WORDS for word in words):
+        return ""
+    why, last = (value if isinstance(value := params.get(name), str) else "" for name in ("why", "last"))
+    sentence = supervisor_messages.message(params.get("cause"), why)
+    parts = [", ".join(_(word) for word in words), str(sentence or ""), last]
+    return ": ".join(part for part in parts if part)
 
 
 def as_object(one: InstanceHistory, whole: FleetHistory, since: float) -> Mapping[str, Any]:

@@ -95,6 +95,8 @@ class Watch:
             self._heartbeat.close()
             if self._metrics:
                 self._metrics.close()
+            for alert in self._loss_halts.close():
+                self._notifier.add(alert, time.time())
             self._notifier.close(self._addresses())
 
     def _end(self, *_: object) -> None:
@@ -119,7 +121,7 @@ class Watch:
             notifier.look(observer.snapshot.views, now)
             self._recorder.record(observer.snapshot.views, self._questions.reports, now)
         self._recorder.go_on()
-        if not observer.why_away:
+        if not observer.why_away and not self._loss_halts.is_halting:
             self._recover_crashed()
         if time.monotonic() >= self._next_disk:
             self._disk, self._next_disk = (

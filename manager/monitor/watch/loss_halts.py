@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from manager.errors import OK, ManagerError
@@ -13,13 +14,17 @@ from manager.i18n import Text
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.loss_limits import Breach
 from manager.ops import halt as halting
+from manager.util.threads import Deferred
 
 AGAIN_S = 30.0
 """After a halt that failed."""
 
 
 class LossHalts:
-    """Remembers for which limit it has halted today: whoever resumes afterwards is not halted again."""
+    """Halts in a thread of its own, one limit after another, while `watch` goes on.
+
+    It remembers for which limit it has halted today: whoever resumes afterwards is not halted again.
+    """
 
     def __init__(self, project_dir: Path | None, was_told: Callable[[str, str], bool]) -> None:
         """`was_told`: whether an earlier `watch` has told of a limit, and so has halted."""
@@ -28,25 +33,41 @@ class LossHalts:
         self._done: set[tuple[str, str, str]] = set()
         self._retry_at: dict[tuple[str, str, str], float] = {}
         self._is_first = True
+        self._running: tuple[Breach, Deferred[tuple[bool, Text]]] | None = None
+
+    @property
+    def is_halting(self) -> bool:
+        """Return whether a halt is under way."""
+        return self._running is not None
 
     def carry_out(self, breaches: Iterable[Breach], *, is_asked: bool) -> list[Alert]:
-        """Halt for new breaches, if that is asked for. Returns what came of it."""
-        alerts = []
+        """Begin to halt for the next new breach, if that is asked for. Returns what came of the last one."""
+        alerts = self._ended()
         for breach in breaches:
             subject, kind, _day = key = breach.key
             if key in self._done or time.monotonic() < self._retry_at.get(key, 0.0):
                 continue
             if not is_asked or (self._is_first and self._was_told(subject, kind)):
                 self._done.add(key)
-                continue
-            is_done, text = self._halt(breach)
-            if is_done:
-                self._done.add(key)
-            else:
-                self._retry_at[key] = time.monotonic() + AGAIN_S
-            alerts.append(Alert(subject, breach.condition.kind, "news" if is_done else "bad", text))
+            elif self._running is None:
+                self._running = breach, Deferred(partial(self._halt, breach))
         self._is_first = False
         return alerts
+
+    def close(self) -> list[Alert]:
+        """Wait for a halt that is under way. Returns what came of it."""
+        return self._ended(wait=True)
+
+    def _ended(self, *, wait: bool = False) -> list[Alert]:
+        if self._running is None or not (wait or self._running[1].is_over):
+            return []
+        (breach, halt), self._running = self._running, None
+        is_done, text = halt.result()
+        if is_done:
+            self._done.add(breach.key)
+        else:
+            self._retry_at[breach.key] = time.monotonic() + AGAIN_S
+        return [Alert(breach.key[0], breach.condition.kind, "news" if is_done else "bad", text)]
 
     def _halt(self, breach: Breach) -> tuple[bool, Text]:
         selection = EVERYTHING if breach.instances is None else Selection(list(breach.instances))

@@ -32,7 +32,8 @@ def test_an_account_that_has_lost_too_much_is_halted_and_the_others_trade_on(des
     desk.play("up")
     halts = LossHalts(desk.folder, lambda _subject, _kind: False)
     found = breaches(desk, of_account=5)
-    (alert,) = halts.carry_out(found, is_asked=True)
+    assert halts.carry_out(found, is_asked=True) == []
+    (alert,) = halts.close()
     assert str(alert.text) == "halted for the loss limit, no order is left: bp_sol_01"
     assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "exited"}
     assert "left alone" in desk.play("up"), "halted, as by the command"
@@ -43,7 +44,9 @@ def test_an_account_that_has_lost_too_much_is_halted_and_the_others_trade_on(des
 
 def test_a_fleet_that_has_lost_too_much_is_halted_whole(desk: Desk) -> None:
     desk.play("up")
-    LossHalts(desk.folder, lambda _subject, _kind: False).carry_out(breaches(desk, of_fleet=5), is_asked=True)
+    halts = LossHalts(desk.folder, lambda _subject, _kind: False)
+    halts.carry_out(breaches(desk, of_fleet=5), is_asked=True)
+    halts.close()
     assert desk.states() == {"bp_eth_02": "exited", "bp_sol_01": "exited"}
 
 

@@ -16,6 +16,7 @@ import pytest
 from gridbot.model.types import Fill, Market, OrderRequest, Side
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
+from manager import i18n
 from manager.config.fleet import Fleet
 from manager.errors import UsageError
 from manager.fleet import event_spool
@@ -23,8 +24,8 @@ from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import State, Status
-from manager.monitor.history import curve, reader, store
-from manager.monitor.history.model import Span
+from manager.monitor.history import curve, reader, store, summary
+from manager.monitor.history.model import STATE_CODE, Event, Span
 from manager.monitor.history.recorder import Recorder, Seen, Writer
 from tests.builders import a_container, a_spec
 
@@ -240,3 +241,28 @@ def test_a_folder_that_cannot_be_written_is_said_once(fleet: Fleet) -> None:
 def test_an_instance_that_nobody_knows_is_refused(fleet: Fleet) -> None:
     with pytest.raises(UsageError, match="did you mean bp_sol_01"):
         reader.read(fleet, ["bp_sol_01"], ["bp_sol_1"], 0.0)
+
+
+def test_a_state_is_told_in_the_readers_language() -> None:
+    cause = {"code": "exit_code", "params": {"code": 3}}
+    params = {
+        "state": "failed",
+        "doing": "stopped out",
+        "why": "exit code 3",
+        "cause": cause,
+        "last": "no keys",
+    }
+    event = Event(
+        1.0, "a", "state", "failed, stopped out: exit code 3", {"code": STATE_CODE, "params": params}
+    )
+    assert summary.event_text(event) == "failed, stopped out: exit code 3: no keys"
+    before = i18n.language()
+    i18n.use("zh_TW")
+    try:
+        told = summary.event_text(event)
+    finally:
+        i18n.use(before)
+    assert "exit code" not in told
+    assert "stopped out" not in told
+    later = event._replace(reason={"code": STATE_CODE, "params": {"state": "asleep"}})
+    assert summary.event_text(later) == event.text

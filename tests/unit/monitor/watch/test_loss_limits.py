@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from manager.config.fleet import Fleet, Limits, Sums
 from manager.errors import EngineUnreachable
 from manager.monitor.history.curve import Day
 from manager.monitor.watch import loss_halts, loss_limits
+from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.loss_halts import LossHalts
 from manager.monitor.watch.loss_limits import Breach
 from manager.ops import halt as halting
@@ -102,6 +104,11 @@ def halted(monkeypatch: pytest.MonkeyPatch) -> Halted:
     return Halted(monkeypatch)
 
 
+def carry_out(halts: LossHalts, *breaches: Breach, is_asked: bool = True) -> list[Alert]:
+    """Halt, and wait until that is done."""
+    return [*halts.carry_out(breaches, is_asked=is_asked), *halts.close()]
+
+
 def a_breach(day: str = "2026-03-20") -> Breach:
     (breach,) = loss_limits.breaches(fleet(of_account=5), {"a": lost("-6")}, day, [])
     return breach
@@ -110,22 +117,22 @@ def a_breach(day: str = "2026-03-20") -> Breach:
 def test_a_breach_halts_once_a_day_and_whoever_resumes_is_left_alone(halted: Halted, tmp_path: Path) -> None:
     halts = LossHalts(tmp_path, lambda _subject, _kind: False)
     for _time in range(3):
-        halts.carry_out([a_breach()], is_asked=True)
+        carry_out(halts, a_breach())
     assert halted.asked == [("a",)]
-    halts.carry_out([a_breach("2026-03-21")], is_asked=True)
+    carry_out(halts, a_breach("2026-03-21"))
     assert halted.asked == [("a",), ("a",)]
 
 
 def test_a_watch_that_starts_again_does_not_halt_again(halted: Halted, tmp_path: Path) -> None:
     halts = LossHalts(tmp_path, lambda subject, kind: (subject, kind) == ("a", "account_loss"))
     for _time in range(3):
-        assert halts.carry_out([a_breach()], is_asked=True) == []
+        assert carry_out(halts, a_breach()) == []
     assert halted.asked == []
 
 
 def test_nothing_is_halted_unless_it_is_asked_for(halted: Halted, tmp_path: Path) -> None:
     halts = LossHalts(tmp_path, lambda _subject, _kind: False)
-    assert halts.carry_out([a_breach()], is_asked=False) == []
+    assert carry_out(halts, a_breach(), is_asked=False) == []
     assert halted.asked == []
 
 
@@ -135,8 +142,26 @@ def test_a_halt_that_fails_is_said_and_tried_again(
     monkeypatch.setattr(loss_halts, "AGAIN_S", 0.0)
     halts = LossHalts(tmp_path, lambda _subject, _kind: False)
     halted.error = EngineUnreachable("no engine answers")
-    (alert,) = halts.carry_out([a_breach()], is_asked=True)
+    (alert,) = carry_out(halts, a_breach())
     assert (alert.tone, str(alert.text)) == ("bad", "the halt for the loss limit failed: no engine answers")
     halted.error = None
-    (alert,) = halts.carry_out([a_breach()], is_asked=True)
+    (alert,) = carry_out(halts, a_breach())
     assert (alert.tone, halted.asked) == ("news", [("a",)])
+
+
+def test_watching_goes_on_while_it_halts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end = Event()
+
+    def slow(*_: object) -> halting.Result:
+        assert may_end.wait(30)
+        return halting.Result(None, [])  # type: ignore[arg-type]
+
+    monkeypatch.setattr(halting, "halt", slow)
+    halts = LossHalts(tmp_path, lambda _subject, _kind: False)
+    assert halts.carry_out([a_breach()], is_asked=True) == []
+    assert halts.carry_out([a_breach()], is_asked=True) == []
+    assert halts.is_halting
+    may_end.set()
+    (alert,) = halts.close()
+    assert alert.tone == "news"
+    assert not halts.is_halting
