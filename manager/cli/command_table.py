@@ -483,6 +483,20 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (METRICS,),
             ("watch", "watch --metrics 127.0.0.1:9095", "install-service"),
         ),
+        "serve": Command(
+            "serve.serve",
+            mark("run in the foreground: the fleet's page in a browser, and its API, on this machine only"),
+            (
+                option(
+                    "--listen",
+                    text=mark("the address (default: 127.0.0.1:8800)"),
+                    type=argument_types.listen_address,
+                    default=("127.0.0.1", 8800),
+                    metavar="HOST:PORT",
+                ),
+            ),
+            ("serve", "serve --listen 127.0.0.1:8080"),
+        ),
         "alert test": Command(
             "alert.alert_test",
             mark("send a test message to every address of alerts.urls"),

@@ -17,10 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from manager.config import validation_messages
 from manager.config.fleet import (
+    DEFAULT_LOG_DAY_MB,
     DEFAULT_PARALLELISM,
     DEFAULT_PASSED_VARIABLES,
     NAME_PATTERN,
     Alerts,
+    DiskRules,
     Fleet,
     HistoryRules,
     Limits,
@@ -52,6 +54,7 @@ class ContainerTable(_Table):
     tmp_size_mb: Annotated[int, Field(ge=1, le=65536)] = 64
     log_max_size_mb: Annotated[int, Field(ge=1, le=10_000)] = 10
     log_max_files: Annotated[int, Field(ge=1, le=100)] = 3
+    log_day_mb: Annotated[int, Field(ge=0, le=1_000_000)] = DEFAULT_LOG_DAY_MB
     engine_health_interval: Annotated[int, Field(ge=0, le=86400)] = 60
 
 
@@ -160,6 +163,21 @@ class HistoryTable(_Table):
     max_mb: Annotated[int, Field(ge=1, le=100_000)] = HistoryRules().max_mb
 
 
+Megabytes = Annotated[int, Field(ge=0, le=100_000_000)]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+class DiskTable(_Table):
+    """`[disk]`: see `fleet.DiskRules`."""
+
+    growth_mb: Megabytes = DiskRules().growth_mb
+    growth_files: Count = DiskRules().growth_files
+    instance_mb: Megabytes = DiskRules().instance_mb
+    instance_files: Count = DiskRules().instance_files
+    keep_free_mb: Megabytes = DiskRules().keep_free_mb
+    keep_free_inodes_percent: Annotated[int, Field(ge=0, le=50)] = DiskRules().keep_free_inodes_percent
+
+
 class FleetFile(_Table):
     """Hold the whole file."""
 
@@ -170,14 +188,18 @@ class FleetFile(_Table):
     bot_dir: str = ""
     bind_address: str = "127.0.0.1"
     variables: tuple[str, ...] = Field(default=DEFAULT_PASSED_VARIABLES, strict=False)
+    config_variables: tuple[str, ...] = Field(default=(), strict=False)
+    secret_variables: tuple[str, ...] = Field(default=(), strict=False)
     parallelism: Annotated[int, Field(ge=1, le=256)] = DEFAULT_PARALLELISM
     allow_shared_credentials: bool = False
+    strict_configs: bool = False
     container: ContainerTable = ContainerTable()
     backup: BackupTable = BackupTable()
     alerts: AlertsTable = AlertsTable()
     sums: SumsTable = SumsTable()
     limits: LimitsTable = LimitsTable()
     history: HistoryTable = HistoryTable()
+    disk: DiskTable = DiskTable()
     defaults: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("name")
@@ -237,14 +259,18 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         bot_dir=settings.bot_dir,
         bind_address=settings.bind_address,
         variables=settings.variables,
+        config_variables=settings.config_variables,
+        secret_variables=settings.secret_variables,
         parallelism=settings.parallelism,
         allow_shared_credentials=settings.allow_shared_credentials,
+        strict_configs=settings.strict_configs,
         backup_keep=settings.backup.keep,
         backup_keep_days=settings.backup.keep_days,
         alerts=Alerts(**settings.alerts.model_dump(include=set(Alerts._fields))),
         sums=Sums(settings.sums.currency, tuple(sorted(settings.sums.rates.items()))),
         limits=Limits(**settings.limits.model_dump(include=set(Limits._fields))),
         history=HistoryRules(**settings.history.model_dump(include=set(HistoryRules._fields))),
+        disk=DiskRules(**settings.disk.model_dump(include=set(DiskRules._fields))),
         **settings.container.model_dump(),
     )
 
@@ -277,6 +303,7 @@ def _unknown(file: str, settings: FleetFile) -> list[Problem]:
         (settings.sums, "sums."),
         (settings.limits, "limits."),
         (settings.history, "history."),
+        (settings.disk, "disk."),
     )
     for table, prefix in tables:
         for key in table.model_extra or {}:

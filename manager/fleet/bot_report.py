@@ -54,6 +54,9 @@ class Report(NamedTuple):
     fees: Decimal | None = None
     funding: Decimal | None = None
     last_fill: float | None = None
+    lower: Decimal | None = None
+    upper: Decimal | None = None
+    """The bounds of its range, where its strategy has one."""
     position_at_exchange: Decimal | None = None
     """Final, live: what the exchange says that the bot has left."""
     run_began: float | None = None
@@ -119,6 +122,8 @@ def parse_report(raw: Mapping[str, Any]) -> Report:
         fees=_amount(raw.get("fees")),
         funding=_amount(raw.get("funding")),
         last_fill=_time(raw.get("last_fill")),
+        lower=_bound(raw, "lower"),
+        upper=_bound(raw, "upper"),
         position_at_exchange=_amount(raw.get("position_at_exchange")),
         run_began=_time(raw.get("run_began")),
     )
@@ -189,6 +194,11 @@ def _amount(value: Any) -> Decimal | None:
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int), number  # a finite number's
     return number if exponent >= -MAX_DECIMALS else None
+
+
+def _bound(raw: Mapping[str, Any], name: str) -> Decimal | None:
+    bounds = raw.get("range")
+    return _amount(bounds.get(name)) if isinstance(bounds, dict) else None
 
 
 def _count(value: Any) -> int | None:
