@@ -152,7 +152,7 @@ class Questions:
 
     @property
     def reports(self) -> Mapping[str, Report]:
-        """What the bots that answered have said last."""
+        """Return what each bot that answered has reported last."""
         return self._poller.latest
 
     def close(self) -> None:
