@@ -111,7 +111,7 @@ class Problem(NamedTuple):
 
     @property
     def also(self) -> str:
-        """The other file involved in a conflict, which the text names as `other`; empty if there is none."""
+        """Return the other file of a conflict, which the text names as `other`; empty if there is none."""
         return str(self.text.params.get("other", ""))
 
     def concerns(self, files: Collection[str]) -> bool:

@@ -4,13 +4,8 @@ import os
 import time
 
 
-def date_name(wall: float) -> str:
-    """Return the local date of `wall` (seconds since the epoch) as a folder name."""
-    return time.strftime("%Y-%m-%d", time.localtime(wall))
-
-
 def days_before(wall: float, days: int) -> str:
-    """Return the local date `days` days before that of `wall`.
+    """Return the local date `days` days before that of `wall` (seconds since the epoch), as a folder name.
 
     Counts from noon, so that daylight saving shifts nothing.
     """

@@ -331,7 +331,7 @@ def _leaking(file: str, settings: FleetFile) -> list[Problem]:
 
 
 def _limits_without_currency(file: str, settings: FleetFile) -> list[Problem]:
-    """Reject a limit whose currency nobody has said."""
+    """Reject a limit without a currency."""
     limits = settings.limits
     if settings.sums.currency or not (limits.fleet_daily_loss or limits.account_daily_loss):
         return []

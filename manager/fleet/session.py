@@ -30,7 +30,7 @@ class Session:
     """
 
     def __init__(self, chosen_dir: Path | None = None, given_at: Moment | None = None) -> None:
-        """`given_at`: when the user gave the command; now if not given."""
+        """Open nothing yet. `given_at`: when the user gave the command; now if not given."""
         self.chosen_dir = chosen_dir
         self.given_at = moment.now() if given_at is None else given_at
         self._engine: Engine | None = None

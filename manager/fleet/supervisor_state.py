@@ -219,7 +219,7 @@ def _is_locked(path: Path, flags: int = 0) -> bool:
 
 
 def require_resettable(state_dir: Path) -> None:
-    """Raise ManagerError if `forget` would fail: checked before a bot is stopped that could not be started
+    """Raise ManagerError if `reset` would fail: checked before a bot is stopped that could not be started
     again.
     """
     if state_dir.exists() and not os.access(state_dir, os.W_OK | os.X_OK):

@@ -199,7 +199,7 @@ def _until_nothing_starts(
 
 
 def _is_worth_it(action: Action, outcomes: Sequence[Outcome[Action]]) -> bool:
-    """Return whether to try it. A stop that failed once is reported, not repeated."""
+    """Return whether to try it: each is stopped once more, and a stop that fails again is not repeated."""
     return not any(outcome.error and outcome.action.instance == action.instance for outcome in outcomes)
 
 

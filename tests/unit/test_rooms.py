@@ -114,6 +114,41 @@ def circle(graph: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
+PRINTERS = {
+    "manager.monitor.logs.printing": "the bytes of `logs`, which are no text of ours",
+    "manager.monitor.watch.send": "a process of its own, whose output is its answer",
+    "manager.ops.backup.copier": "a process of its own, whose output is its answer",
+    "manager.engine.image_build": "hands its terminal on to `docker build`",
+}
+"""Modules below cli that use standard output or error, and why."""
+
+
+def printing(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines that print, or touch a standard stream."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+            yield node.lineno
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"sys.stdout", "sys.stderr"}:
+            yield node.lineno
+
+
+def test_nothing_below_cli_prints_or_parses_arguments() -> None:
+    found = []
+    for module, source in sources().items():
+        if room_of(module) not in {"monitor", "ops", "fleet", "engine", "config"}:
+            continue
+        tree = ast.parse(source)
+        if module not in PRINTERS:
+            found += [f"{module}:{line} prints" for line in printing(tree)]
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
+        found += [
+            f"{module}:{node.lineno} parses arguments"
+            for node in imports
+            if any(name.name == "argparse" for name in node.names)
+        ]
+    assert found == []
+
+
 def test_each_room_imports_only_what_lies_below_it() -> None:
     assert faults(sources()) == []
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -223,3 +224,16 @@ def test_an_engine_that_is_named_and_does_not_answer(
 ) -> None:
     done = engine_script(tmp_path, DOCKERS_OWN, environ)
     assert (done.returncode, done.stderr) == (1, f"engine.sh: {said}\n")
+
+
+def test_each_mutant_fits_its_file_and_names_tests_that_exist() -> None:
+    root = SCRIPTS.parent
+    misfits = []
+    for mutant in tomllib.loads((SCRIPTS / "mutants.toml").read_text(encoding="utf-8"))["mutant"]:
+        if (root / mutant["file"]).read_text(encoding="utf-8").count(mutant["old"]) != 1:
+            misfits.append(f"{mutant['name']}: `old` does not stand exactly once in {mutant['file']}")
+        for file, _colons, test in (name.partition("::") for name in mutant["tests"]):
+            source = root / file
+            if not source.exists() or (test and f"def {test}(" not in source.read_text(encoding="utf-8")):
+                misfits.append(f"{mutant['name']}: no test {file}::{test}")
+    assert misfits == []

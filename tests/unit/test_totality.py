@@ -6,20 +6,26 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
 import manager
-from manager.fleet import display
+from gridbot.model.condition import DEGRADED, Code
+from manager import errors
+from manager.cli.commands import history
+from manager.fleet import condition_messages, display, doing
 from manager.fleet.snapshot import Drift
-from manager.fleet.status import State
+from manager.fleet.status import ELSEWHERE, State
 from manager.i18n import Text
 from manager.monitor.stats import instance_stats
 from manager.monitor.watch import alert_rules, alert_state, messages
 
+ROOT = Path(__file__).resolve().parents[2]
 PARTIAL: Mapping[str, frozenset[str]] = {
     "manager.cli.commands.import_.DONE": frozenset({"leave", "refuse"}),  # which do nothing
     "manager.monitor.top.table.SEVERITY_STYLES": frozenset({"bad"}),  # whose whole row is red
@@ -84,3 +90,51 @@ def test_two_alerts_of_any_kind_make_a_message(kind: Any) -> None:
         alert_state.Alert(subject, kind, "bad", Text("{id} is unwell", id=subject)) for subject in ("a", "b")
     ]
     assert messages.message("desk", alerts).title.startswith("botfleet desk: 2 ")
+
+
+def test_each_condition_of_the_bundled_bot_is_an_activity_with_its_sentence() -> None:
+    assert set(doing.BY_CODE) == set(Code)
+    assert {*doing.BY_CODE.values(), "unknown"} == set(get_args(doing.Doing))
+    assert {code for code, _variant in condition_messages.SENTENCES} == {*Code} - {Code.TRADING}
+    for code in DEGRADED:
+        assert doing.DOING_SEVERITY[doing.BY_CODE[code]] in {"bad", "warn"}
+
+
+def test_a_condition_with_variants_has_one_sentence_each_and_any_other_has_one() -> None:
+    variants: dict[str, list[str]] = {}
+    for code, variant in condition_messages.SENTENCES:
+        variants.setdefault(code, []).append(variant)
+    assert {code for code, names in variants.items() if names != [""]} == set(condition_messages.VARIANT)
+
+
+def test_each_variant_that_the_bundled_bot_reports_has_its_sentence() -> None:
+    """The bot names them as strings: `cause=` of an error, `by` and `side` of a condition."""
+    known = {variant for _code, variant in condition_messages.SENTENCES}
+    named = re.compile(r"""(?:\bcause=|"(?:by|side|cause)": )"(\w+)\"""")
+    sources = (ROOT / "docker/bot/gridbot").rglob("*.py")
+    reported = {name for path in sources for name in named.findall(path.read_text(encoding="utf-8"))}
+    assert reported
+    assert reported <= known
+
+
+def test_a_state_is_more_than_its_table_of_severities() -> None:
+    assert ELSEWHERE in display.STATE_WORDS
+    assert set(doing.URGENCY) == set(doing.STATE_SEVERITY.values()) | set(doing.DOING_SEVERITY.values())
+
+
+def test_each_event_of_the_history_has_its_word() -> None:
+    sources = (ROOT / "manager/monitor/history").glob("*.py")
+    text = "".join(path.read_text(encoding="utf-8") for path in sources)
+    stored = set(re.findall(r"Event\([\w.]+, [\w.]+, \"([a-z ]+)\"", text))
+    assert stored >= {"exit", "state"}
+    assert set(history.WORDS) >= stored | {"command", "command failed"}
+
+
+def test_each_error_has_an_exit_code_of_the_list() -> None:
+    codes = {errors.FAILED, errors.USAGE, errors.BUG, errors.BAD_CONFIG}
+    codes |= {errors.NO_ENGINE, errors.TIMED_OUT, errors.LOCKED}
+    assert codes == set(range(1, 8)), "each means one thing"
+    kinds = [errors.ManagerError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    assert {kind.exit_code for kind in kinds} == codes - {errors.BUG}

@@ -143,7 +143,7 @@ def _buildx_version(output: str | None) -> str | None:
 
 
 def _name(requirement: str) -> str:
-    """`docker<8,>=7.1` → `docker`."""
+    """Return the name of a requirement: of `docker<8,>=7.1`, `docker`."""
     return (
         requirement.partition(";")[0]
         .split("<")[0]

@@ -175,7 +175,7 @@ class Writer:
         return Written(self._today, self._day, aside=aside)
 
     def _connection(self) -> tuple[sqlite3.Connection, object]:
-        """Return the connection, a new one where somebody has taken the file away."""
+        """Return the connection, a new one if the file was removed."""
         path, aside = self._fleet.history_file, None
         if self._db is not None and (not path.exists() or path.stat().st_ino != self._inode):
             self._forget()

@@ -49,7 +49,7 @@ def read(path: Path, places: Any) -> Intake:
 
 
 def everything(path: Path) -> Iterator[Event]:
-    """Yield all events of the spool, for a fleet that nobody watches."""
+    """Yield all events of the spool, for a fleet without a running `watch`."""
     yield from read(path, {}).events
 
 

@@ -40,7 +40,7 @@ class BotPoller:
     def __init__(self) -> None:
         self.is_over = False
         self.latest: Mapping[str, Report] = {}
-        """What the bots that answered have said last."""
+        """Return what each bot that answered has reported last."""
         self._silences: Counter[str] = Counter()
         self._talkers: set[str] = set()
         self._trades: dict[str, _Trades] = {}
@@ -152,7 +152,7 @@ class Questions:
 
     @property
     def reports(self) -> Mapping[str, Report]:
-        """What the bots that answered have said last."""
+        """Return what each bot that answered has reported last."""
         return self._poller.latest
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ class LossHalts:
     """
 
     def __init__(self, project_dir: Path | None, was_told: Callable[[str, str], bool]) -> None:
-        """`was_told`: whether an earlier `watch` has told of a limit, and so has halted."""
+        """Begin without a halt. `was_told`: whether an earlier `watch` has reported a limit, and halted."""
         self._project_dir = project_dir
         self._was_told = was_told
         self._done: set[tuple[str, str, str]] = set()

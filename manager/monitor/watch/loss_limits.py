@@ -69,7 +69,7 @@ def is_set(fleet: Fleet) -> bool:
 
 
 def blind(why: str) -> Condition:
-    """Return the condition that nobody knows today's losses."""
+    """Return the condition that today's losses are unknown."""
     return Condition(MACHINE, "limits", Text("the daily loss limits are not watched: {why}", why=why))
 
 
@@ -83,7 +83,7 @@ def _loss(fleet: Fleet, today: Today, instances: Iterable[str]) -> rates.Total |
 
 
 def _note(fleet: Fleet, today: Today, instances: Iterable[str]) -> Text | str:
-    """Return what the figure lacks: currencies without a rate, and times that nobody knows."""
+    """Return what the figure lacks: currencies without a rate, and times without a sample."""
     days = _live_days(today, instances)
     missing = sorted({day.quote for day in days if rates.rate(day.quote, fleet.sums) is None})
     note: Text | str = ""

@@ -225,7 +225,7 @@ class _BackupRun:
 
     @cached_property
     def _previous(self) -> tuple[Path, Manifest] | None:
-        """The newest full backup in the same folder that can be read, with what it has."""
+        """Return the newest full backup in the same folder that can be read, with what it has."""
         for kept in retention.list_backups(self.folder, self.project.fleet.name):
             if kept.is_full:
                 with suppress(archive.ArchiveError):

@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 import pytest
 
+from manager.fleet import display, supervisor_state
 from manager.fleet import status as statuses
-from manager.fleet import supervisor_state
 from manager.fleet.supervisor_state import SupervisorState
 from tests.builders import UPTIME, a_container, a_supervisor_file
 
@@ -81,6 +81,30 @@ def test_a_running_container_is_what_its_supervisor_says(tmp_path: Path, word: s
 def test_a_container_that_is_not_running_is_never_green(tmp_path: Path, engine: str, expected: str) -> None:
     found = statuses.derive_status(a_container(state=engine), said(tmp_path), configured=True, uptime=UPTIME)
     assert found.state == expected
+
+
+@pytest.mark.parametrize(
+    ("engine", "word", "expected"),
+    [
+        ("created", None, "created"),
+        ("paused", None, "paused"),
+        ("removing", None, "removing"),
+        ("dead", None, "dead"),
+        ("running", "stopping", "stopping"),
+        ("exited", None, ""),
+        ("restarting", None, ""),
+    ],
+)
+def test_a_more_specific_word_is_the_detail(
+    tmp_path: Path, engine: str, word: str | None, expected: str
+) -> None:
+    supervisor = None if word is None else said(tmp_path, word)
+    container = a_container(state=engine)
+    found = statuses.derive_status(container, supervisor, configured=True, uptime=UPTIME)
+    assert found.detail == expected
+    assert not expected or expected in display.STATE_WORDS
+    orphan = statuses.derive_status(container, supervisor, configured=False, uptime=UPTIME)
+    assert orphan.detail == (expected or orphan.underlying), "an orphan says at least the state it is in"
 
 
 def test_a_silent_supervisor_is_unhealthy(tmp_path: Path) -> None:

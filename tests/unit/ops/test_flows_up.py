@@ -356,6 +356,18 @@ def test_what_fails_or_is_late_is_named(desk: Desk) -> None:
     """)
 
 
+def test_what_had_failed_before_and_is_left_alone_is_named_too(desk: Desk) -> None:
+    desk.bots.fate("bp_sol_01", state="failed", healthy_after=2)
+    desk.play("up --wait")
+    desk.goes("""
+        $ up --wait
+        bp_sol_01: left alone: failed (exit code 1); `manager start bp_sol_01` starts it
+        bp_eth_02: healthy, http://127.0.0.1:5001
+        error: bp_sol_01 is failed: exit code 1
+          exit code 1
+    """)
+
+
 def test_bots_are_given_their_time_and_then_killed(desk: Desk) -> None:
     desk.bots.fate("bp_eth_02", stops_in=7)
     desk.bots.fate("bp_sol_01", stops_in=500)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import RejectedRevision
 from manager.ops import plan
 from manager.ops.action import Action
@@ -10,6 +11,12 @@ from tests.builders import a_situation
 
 def printed(actions: list[Action]) -> list[str]:
     return [str(action) for action in actions]
+
+
+def refused(plan_input: PlanInput) -> PlanInput:
+    """The same after an upgrade of `a` to the present config and image, which was rolled back."""
+    rejected = RejectedRevision("h1", "sha256:one", "it crashed")
+    return plan_input._replace(fleet_state=plan_input.fleet_state.with_refused({"a": rejected}))
 
 
 def test_up_creates_what_is_missing_and_leaves_what_is_right() -> None:
@@ -192,13 +199,75 @@ def test_a_container_that_is_being_stopped_is_not_taken_for_running() -> None:
 
 
 def test_a_dead_container_whose_config_was_refused_is_not_made_anew_of_it() -> None:
-    plan_input = a_situation({"a": {"engine": "dead", "hash": "h0"}})
-    refused = RejectedRevision("h1", "sha256:one", "it crashed")
-    plan_input = plan_input._replace(fleet_state=plan_input.fleet_state.with_refused({"a": refused}))
-    (action,) = plan.up(plan_input)
+    (action,) = plan.up(refused(a_situation({"a": {"engine": "dead", "hash": "h0"}})))
     assert action.kind == "leave"
     assert str(action.cause) == (
         "its config was rejected (it crashed) and its old container is gone: change the config, or run the"
         " old one with"
         " `manager rollback a` and `manager start a`"
     )
+
+
+def test_what_was_rolled_back_is_started_as_it_was_and_never_made_anew() -> None:
+    for engine, status, expected in (
+        ("running", "Up 3 minutes (healthy)", "restart a: requested"),
+        ("exited", "Exited (137) 2 minutes ago", "start a: not running"),
+        ("created", "Created", "start a: not running"),
+    ):
+        plan_input = refused(a_situation({"a": {"engine": engine, "status": status, "hash": "h0"}}))
+        for moved in (frozenset[str](), frozenset({"a"})):
+            (action,) = plan.restart(plan_input._replace(moved=moved))
+            assert (str(action), action.as_it_was) == (expected, True)
+
+
+def test_an_image_that_was_rejected_on_one_is_given_to_no_other_unasked() -> None:
+    plan_input = refused(
+        a_situation({name: {"engine": "running", "image": "sha256:old"} for name in ("a", "b")})
+    )
+    assert printed(plan.up(plan_input, recreate=True)) == [
+        "leave a: rolled back (config h1 with image one was rejected: it crashed); `manager upgrade a` tries"
+        " again",
+        "leave b: the new image was rejected on a (it crashed); `manager upgrade b` tries it anyway",
+    ]
+    assert printed(plan.up(plan_input, ["b"], recreate=True)) == ["recreate b: new image"]
+
+
+def test_credentials_that_only_this_version_reads_differently_are_given_to_no_live_bot_unasked() -> None:
+    plan_input = a_situation({"a": {"engine": "running", "hash": "h0"}})
+    wanted = {"a": plan_input.wanted["a"]._replace(reread=("KEY", "SECRET"))}
+    plan_input = plan_input._replace(wanted=wanted)
+    assert printed(plan.up(plan_input)) == [
+        "leave a: KEY, SECRET in .env: read differently by this version; the bot keeps what it was given"
+        " until `manager restart a`"
+    ]
+    assert printed(plan.up(plan_input, ["a"])) == ["recreate a: config changed"]
+
+
+def test_resume_starts_what_ran_and_keeps_what_had_ended_as_it_was() -> None:
+    plan_input = a_situation(
+        {
+            "a": {"engine": "exited", "halted": "ran"},
+            "b": {"engine": "exited", "halted": "down"},
+            "c": {"engine": "exited"},
+            "d": {"engine": "running", "halted": "ran"},
+        }
+    )
+    actions = plan.resume(plan_input, ["a", "b", "c", "d"])
+    assert printed(actions) == [
+        "start a: not running",
+        "leave b: it did not run when it was halted",
+        "leave c: it was not halted; `manager start c` starts it",
+        "leave d: already running",
+    ]
+    assert not actions[0].is_fresh
+
+
+def test_only_a_named_start_of_one_that_is_ending_clears_a_final_state() -> None:
+    ending = a_situation({"a": {"engine": "running", "state": "stopped"}})
+    assert [action.is_fresh for action in (*plan.up(ending), *plan.up(ending, ["a"]))] == [False, True]
+
+
+def test_start_mends_a_dead_container_though_its_state_is_final() -> None:
+    assert printed(plan.start(a_situation({"a": {"engine": "dead", "state": "failed"}}))) == [
+        "recreate a: engine state: dead"
+    ]

@@ -69,7 +69,7 @@ def load(name: str) -> Any:
 
 
 def _ignore(seconds: float) -> None:
-    """Stand in for `on_call` where nobody watches the calls."""
+    """Do nothing: the default of `on_call`."""
 
 
 class CcxtExchange:

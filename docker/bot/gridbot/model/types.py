@@ -20,11 +20,6 @@ class Side(StrEnum):
         """Return +1 for a buy and -1 for a sell, the change of position that a fill of 1 makes."""
         return 1 if self is Side.BUY else -1
 
-    @property
-    def opposite(self) -> Side:
-        """Return the other side."""
-        return Side.SELL if self is Side.BUY else Side.BUY
-
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """Return the largest multiple of `step` at or below `value`."""

@@ -213,6 +213,42 @@ def test_what_a_live_bot_may_have_left_in_the_market_is_said_with_its_end(
         assert str(fault.text) == what + (expected if fault.kind != "unhealthy" else "")
 
 
+def test_the_last_lines_are_those_that_say_something() -> None:
+    tail = [*(f"line {number}" for number in range(1, 6)), "", "  ", ""]
+    (condition,) = found(a_view("failed", why="exit code 1", last_exit={**EXIT, "stderr_tail": tail}))
+    assert condition.details == ("line 1", "line 2", "line 3", "line 4", "line 5")
+
+
+def test_a_live_bot_that_stopped_out_with_orders_left_says_so() -> None:
+    view = reported(a_view("completed"), "stopped_out", position="0", params={"by": "lower_bound"})
+    own = {labels.MODE: "live", labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}
+    view = view._replace(container=a_container("bp_sol_01", labels=own))
+    (condition,) = alert_rules.of_instances({view.id: view}, NO_HISTORY, {}, RULES, NOW, {view.id: 2})
+    assert condition.kind == "stopped_out"
+    assert str(condition.text).endswith("it reported 2 open orders left: check backpack, SOL_USDC_PERP")
+
+
+@pytest.mark.parametrize(("tries", "expected"), [(1, ["failed"]), (2, ["failed", "cancel"])])
+def test_orders_that_two_tries_have_not_cancelled_are_a_condition(tries: int, expected: list[str]) -> None:
+    view = a_view("failed", why="exit code 1", cancel={"state": "failing", "tries": tries, "why": "SIGKILL"})
+    assert [condition.kind for condition in found(view)] == expected
+
+
+def test_rules_that_are_off_make_no_condition() -> None:
+    endless = {"in_a_row": 0, "total": 7, "max": 3, "next_at": None, "since_healthy": 6}
+    for view, rules in (
+        (a_view("restarting", restarts=endless, last_exit=EXIT), RULES._replace(endless_restarts=0)),
+        (degraded("exchange_away", cause="maintenance"), RULES._replace(exchange_away_after=0)),
+    ):
+        assert found(view)
+        assert alert_rules.of_instances({view.id: view}, NO_HISTORY, {}, rules, NOW) == []
+
+
+def test_what_is_stopped_missing_or_not_seen_any_more_is_away() -> None:
+    views = {"up": a_view(), "stopped": a_view("stopped", "exited"), "missing": a_view(None, None)}
+    assert alert_rules.away(views, [*views, "forgotten"]) == {"stopped", "missing", "forgotten"}
+
+
 def test_restarts_within_the_window_are_a_crash_loop() -> None:
     view = a_view("restarting", why="exit code 1", last_exit=EXIT)
     assert text(view, restarted(10)) == ""

@@ -1,0 +1,99 @@
+"""What a command that was given earlier may still do after a stop, a removal or a halt that came later."""
+
+from __future__ import annotations
+
+import pytest
+
+from manager.errors import EngineError
+from manager.fleet import halt_mark, lock
+from manager.fleet import project as projects
+from manager.fleet.selection import Selection
+from manager.fleet.session import Session
+from manager.ops import apply, changes
+from manager.ops.action import Change
+from manager.util import moment
+from manager.util.moment import Moment
+from tests.fakes.desk import ETH, REAL_SLEEP, Desk
+
+SOL_ONLY = Selection(["bp_sol_01"])
+
+
+@pytest.fixture
+def earlier() -> Moment:
+    """Return the moment at which the command is given whose turn comes at the end of the test."""
+    given_at = moment.now()
+    REAL_SLEEP(0.05)  # moments are told apart by 1/100 s
+    return given_at
+
+
+def carried_out(desk: Desk, change: Change, given_at: Moment) -> list[str]:
+    """Carry out the command now; return the failures of its actions."""
+    desk.calls()
+    result = apply.apply(Session(desk.folder), change, lambda _event: None, given_at=given_at)
+    return [str(outcome.error) for outcome in result.outcomes if outcome.error is not None]
+
+
+@pytest.mark.parametrize(
+    ("change", "since", "why"),
+    [
+        (changes.start(SOL_ONLY), "stop bp_sol_01", "it was stopped meanwhile"),
+        (changes.restart(SOL_ONLY), "stop bp_sol_01", "it was stopped meanwhile"),
+        (changes.up(SOL_ONLY), "down bp_sol_01", "it was removed meanwhile"),
+        (changes.start(SOL_ONLY), "halt", "it is halted; `manager resume` starts what ran"),
+    ],
+)
+def test_the_later_command_holds(desk: Desk, earlier: Moment, change: Change, since: str, why: str) -> None:
+    desk.play("up", since)
+    before = desk.states()
+    assert carried_out(desk, change, earlier) == [f"bp_sol_01 is not started: {why}"]
+    assert desk.states() == before
+    assert desk.calls() == []
+
+
+def test_the_same_command_given_afterwards_starts_it(desk: Desk) -> None:
+    desk.play("up", "stop bp_sol_01")
+    REAL_SLEEP(0.05)
+    assert carried_out(desk, changes.start(SOL_ONLY), moment.now()) == []
+    assert desk.states()["bp_sol_01"] == "running"
+
+
+def test_a_stop_by_force_leaves_halted_what_is_halted(desk: Desk) -> None:
+    desk.play("up", "halt")
+    fleet = projects.read(desk.folder).fleet
+    with lock.held(fleet.lock_file, "upgrade"):
+        desk.run("stop --force")
+    assert {mark.by for mark in halt_mark.find_all(fleet).values()} == {"halt"}
+    desk.play("resume")
+    assert set(desk.states().values()) == {"running"}
+
+
+def test_a_stop_by_force_that_the_engine_refuses_is_tried_once_more(desk: Desk) -> None:
+    desk.play("up")
+    fleet = projects.read(desk.folder).fleet
+    for number in range(1, 6):
+        desk.engine.fails("stop", EngineError("it does not want to"), of=ETH, nth=number)
+    with lock.held(fleet.lock_file, "upgrade"):
+        desk.goes("""
+        $ stop --force bp_eth_02
+        bp_eth_02: failed (requested, 0.0 s)
+        bp_eth_02: failed (requested, 0.0 s)
+        error: cannot stop bp_eth_02: it does not want to
+        error: cannot stop bp_eth_02: it does not want to
+          engine: stop bp_eth_02
+          engine: stop bp_eth_02
+          exit code 1
+        """)
+
+
+def test_a_start_without_names_overrides_no_halt_that_only_its_mark_knows(desk: Desk) -> None:
+    desk.play("up", "stop bp_sol_01")
+    with desk.full_disk():
+        desk.run("halt")
+    desk.goes("""
+        $ start
+        bp_eth_02: left alone: halted; `manager resume` starts what ran
+        bp_sol_01: failed (not running, 0.0 s)
+        error: bp_sol_01 is not started: it is halted; `manager resume` starts what ran
+          exit code 1
+    """)
+    assert set(desk.states().values()) == {"exited"}
