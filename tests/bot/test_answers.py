@@ -284,3 +284,10 @@ def test_a_symbol_with_two_meanings_is_refused_with_both() -> None:
     known = [market("BTC", quote, f"BTC-{quote}", contract=True) for quote in ("USDT", "USDC")]
     with pytest.raises(ConfigError, match="BTC may be BTC/USDC:USDC or BTC/USDT:USDT"):
         venues.find_market("BTC", known, perp=True)
+
+
+def test_apex_order_that_is_being_cancelled_is_still_open() -> None:
+    answer = {"data": apex_order(status="CANCELING", cumMatchFillSize="0")}
+    [(_, found)] = World("apex").answers(answer).find([an_order("77")])
+    assert found is not None
+    assert found.open

@@ -38,7 +38,12 @@ def text(value: Any) -> str | None:
 
 
 class Answers:
-    """Read answers as ccxt documents them."""
+    """Read answers as ccxt documents them.
+
+    `usual_maker_fee` is the rate that counts where neither an execution nor the market says one.
+    """
+
+    usual_maker_fee: Decimal | None = None
 
     def __init__(self, exchange: str, account: str | None = None) -> None:
         """`account` is the account's number, where the exchange names both sides of a trade by it."""
@@ -56,7 +61,6 @@ class Answers:
 
     def order(self, raw: Raw, market: Raw) -> ExchangeOrder:
         """Read an order. Raises UnreachableError where its id or side is unknown."""
-        status = str(raw.get("status") or "")
         filled = self._filled(raw)
         average = decimal(raw.get("average")) or decimal(raw.get("price"))
         return ExchangeOrder(
@@ -66,10 +70,9 @@ class Answers:
             price=decimal(raw.get("price")),
             qty=decimal(raw.get("amount")),
             filled=filled,
-            # A state that is not known to be final may be an open one.
-            open=not status.startswith(FINAL),
+            open=self._is_open(raw),
             average=average,
-            fee=_product(average, filled, decimal(market.get("maker"))),
+            fee=_product(average, filled, self._maker_rate(market)),
         )
 
     def fill(self, raw: Raw, market: Raw) -> Fill | UnreadableFill:
@@ -95,7 +98,7 @@ class Answers:
         side = self._side(raw)
         fee, currency = self._fee(raw)
         if fee is None:
-            rate = decimal(market.get("maker" if maker else "taker"))
+            rate = self._maker_rate(market) if maker else decimal(market.get("taker"))
             fee = price * qty * self._need(rate, "a trade's fee")
             currency = None
         return Fill(
@@ -124,6 +127,14 @@ class Answers:
 
     def _symbol(self, raw: Raw) -> Any:
         return raw.get("symbol")
+
+    def _is_open(self, raw: Raw) -> bool:
+        # A state that is not known to be final may be an open one.
+        return not str(raw.get("status") or "").startswith(FINAL)
+
+    def _maker_rate(self, market: Raw) -> Decimal | None:
+        rate = decimal(market.get("maker"))
+        return self.usual_maker_fee if rate is None else rate
 
     def _filled(self, raw: Raw) -> Decimal | None:
         return decimal(raw.get("filled"))

@@ -12,6 +12,8 @@ from gridbot.model.types import Side
 class Apex(Answers):
     """Read apex's: ccxt leaves out fills, orders and fees, and takes the smallest order for a contract."""
 
+    usual_maker_fee = Decimal("0.0002")  # unverified: ccxt 4.5.90's default for its orders
+
     def _symbol(self, raw: Raw) -> Any:
         # ccxt gives what it can't place the market that was asked for.
         return (raw.get("info") or {}).get("symbol") or raw.get("symbol")
@@ -19,6 +21,10 @@ class Apex(Answers):
     def position(self, raw: Raw) -> Decimal | None:
         info = raw.get("info") or {}
         return signed(decimal(info.get("size")), info.get("side"))
+
+    def _is_open(self, raw: Raw) -> bool:
+        # ccxt takes an order that is being cancelled for a cancelled one, and it may still be filled.
+        return (raw.get("info") or {}).get("status") == "CANCELING" or super()._is_open(raw)
 
     def _filled(self, raw: Raw) -> Decimal | None:
         info = raw.get("info") or {}

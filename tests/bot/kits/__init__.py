@@ -1,0 +1,6 @@
+"""Simulated venues that answer in an exchange's own shapes, through ccxt's own class of it.
+
+kit      what the kits share: the adapter with fetch and signing replaced, faults, the engine on top
+apex     apex's shapes
+paradex  paradex's shapes
+"""

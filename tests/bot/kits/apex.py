@@ -1,0 +1,105 @@
+"""Apex's shapes. Unverified: known from ccxt 4.5.90's parser and comments only."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from tests.bot.kits.kit import Kit, Refusal
+from tests.fake_exchange.book import BookFill, BookOrder, RefusalError
+
+STATUS = {"New": "OPEN", "PartiallyFilled": "OPEN", "Filled": "FILLED", "Cancelled": "CANCELED"}
+
+
+class Apex(Kit):
+    """No `filled` on an order and no `order` on a trade, once ccxt has read them."""
+
+    name, symbol = "apex", "SOLUSDT"
+    keys: ClassVar[dict[str, str]] = {
+        "apiKey": "k",
+        "secret": "s",
+        "password": "p",
+        "options.seeds": "1",
+        "options.accountId": "7",
+    }
+    market: ClassVar[dict[str, Any]] = {
+        "id": "SOL-USDT",
+        "id2": "SOLUSDT",
+        "quoteId": "58",
+        "contractSize": 0.1,
+    }
+
+    def replace_signing(self) -> None:
+        self.api.get_zk_contract_signature_obj = lambda *_: "signature"
+
+    def refusal(self, err: RefusalError) -> Refusal:
+        key = "ORDER_NOT_FOUND" if err.status == 404 else err.code
+        return Refusal(200, {"code": 3, "msg": err.message, "key": key})
+
+    def answer(self, path: str, method: str, params: dict[str, Any]) -> Any:
+        name = path.split("/")[-1]
+        if name == "ticker":
+            price = str(self.book.price)
+            return {"data": [{"symbol": "SOLUSDT", "lastPrice": price, "markPrice": price}]}
+        if name == "order" and method == "POST":
+            return {"data": _order(self._place(params))}
+        if name == "delete-order":
+            return {"data": self.book.cancel(str(params["id"])).id}
+        if name == "order":
+            return {"data": _order(self.find(params["id"]))}
+        if "client" in name and method == "GET":
+            return {"data": _order(self.find(None, params["id"]))}
+        if name == "open-orders":
+            return {"data": [_order(order) for order in self.book.open_orders()]}
+        if name == "history-orders":
+            return {"data": {"orders": [_order(order) for order in self.ended()]}}
+        if name == "fills":
+            return {"data": {"orders": [_fill(fill) for fill in self.fills()]}}
+        if name == "funding":
+            return {"data": {"fundingValues": []}}
+        if name == "account":
+            size = self.book.position()
+            side = "SHORT" if size < 0 else "LONG"
+            return {"data": {"positions": [{"symbol": "SOL-USDT", "side": side, "size": str(abs(size))}]}}
+        raise AssertionError((path, method, params))
+
+    def _place(self, params: dict[str, Any]) -> BookOrder:
+        return self.book.place(
+            "Bid" if params["side"] == "BUY" else "Ask",
+            params["type"].title(),
+            Decimal(params["price"]),
+            Decimal(params["size"]),
+            int(params["clientId"]),
+            post_only=params["timeInForce"] == "POST_ONLY",
+        )
+
+
+def _order(order: BookOrder) -> dict[str, Any]:
+    return {
+        "id": order.id,
+        "clientId": str(order.client_id),
+        "symbol": "SOL-USDT",
+        "side": "BUY" if order.side == "Bid" else "SELL",
+        "type": "LIMIT",
+        "price": str(order.price),
+        "size": str(order.qty),
+        "status": STATUS[order.status],
+        "cumMatchFillSize": str(order.filled),
+        "cumSuccessFillSize": str(order.filled),
+        "createdAt": int(order.at * 1000),
+    }
+
+
+def _fill(fill: BookFill) -> dict[str, Any]:
+    return {
+        "id": str(fill.id),
+        "orderId": fill.order.id,
+        "clientId": str(fill.order.client_id),
+        "symbol": "SOL-USDT",
+        "side": "BUY" if fill.order.side == "Bid" else "SELL",
+        "size": str(fill.qty),
+        "price": str(fill.price),
+        "fee": str(fill.fee),
+        "direction": "MAKER" if fill.maker else "TAKER",
+        "createdAt": int(fill.at * 1000),
+    }

@@ -1,0 +1,182 @@
+"""An adapter on a simulated venue: of ccxt's class only `fetch` and the signing are replaced."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar
+
+from gridbot.config import args
+from gridbot.exchanges.ccxt_exchange import CcxtExchange
+from gridbot.model.errors import ExchangeError
+from gridbot.model.types import ZERO
+from gridbot.runtime.shared_state import SharedState
+from gridbot.store.ledger import Ledger
+from gridbot.store.store import Store
+from gridbot.strategies.strategy import make_strategy
+from gridbot.trading.cancel import cancel_own_orders
+from gridbot.trading.engine import Engine
+from tests.bot.bots import GRID
+from tests.fake_exchange.book import Book, BookFill, BookOrder, RefusalError
+
+MAX_POSITION = Decimal("0.5")
+LATE_S = 5.0
+
+
+class Refusal(Exception):
+    """An answer that ccxt's `handle_errors` has to make an exception of."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(body)
+        self.status, self.body = status, body
+
+
+class Kit:
+    """Subclasses give `name`, `symbol` (as users write it), `keys`, `market`, and carry requests out."""
+
+    name = symbol = ""
+    keys: ClassVar[dict[str, str]] = {}
+    quote = "USDT"
+    market: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, seed: int = 1) -> None:
+        self.now = time.time()
+        self.book = Book(seed=seed, lot=Decimal("0.1"), clock=lambda: self.now)
+        self.random = random.Random(seed)
+        self.fault: str | None = None
+        own = {"backpack": self.name, "SOL_USDC_PERP": self.symbol}
+        words = [own.get(word, word) for word in GRID]
+        env = {"TRADING_MODE": "live", "GRIDBOT_OTHERS_POSITION": "0", "DB_PATH": "-"}
+        self.settings = args.parse([*words, "--max-position", str(MAX_POSITION)], env)
+        self.adapter = CcxtExchange(self.settings, self.keys, {})
+        self.adapter._clock_read_at = float("inf")
+        api = self.api = self.adapter._api
+        symbol = f"SOL/{self.quote}:{self.quote}"
+        market = {"symbol": symbol, "base": "SOL", "quote": self.quote, "settle": self.quote, "type": "swap"}
+        kind = {"swap": True, "spot": False, "contract": True, "linear": True, "inverse": False}
+        steps = {"precision": {"amount": 0.1, "price": 0.01}, "info": {}}
+        api.set_markets([api.safe_market_structure({**market, **kind, **steps, **self.market})])
+        self.adapter._raw = api.markets[symbol]
+        api.rateLimit, api.last_json_response = 0, {}
+        api.sign = lambda path, _api, method, params, *_: {
+            "url": json.dumps([path, params]),
+            "method": method,
+            "body": None,
+            "headers": None,
+        }
+        api.fetch = self._fetch
+        self.replace_signing()
+
+    def replace_signing(self) -> None:
+        """Replace what signs beside `sign`."""
+
+    def answer(self, path: str, method: str, params: dict[str, Any]) -> Any:
+        """Carry one request out."""
+        raise NotImplementedError
+
+    def refusal(self, err: RefusalError) -> Refusal:
+        """Return the exchange's answer to what its book refuses."""
+        raise NotImplementedError
+
+    def is_write(self, path: str, method: str) -> bool:
+        """Tell whether a request places or cancels an order."""
+        return method in ("POST", "DELETE")
+
+    def fills(self) -> list[BookFill]:
+        """Return the executions in the order and as late as the fault says."""
+        fills = list(self.book.fills)
+        if self.fault == "late fills":
+            fills = [fill for fill in fills if fill.at < self.now - LATE_S]
+        if self.fault == "duplicates":
+            fills += fills
+        if self.fault == "out of order":
+            self.random.shuffle(fills)
+        return fills
+
+    def ended(self) -> list[BookOrder]:
+        """Return the orders that are no longer open."""
+        return [order for order in self.book.orders.values() if not order.open]
+
+    def find(self, order_id: Any, client_id: Any = None) -> BookOrder:
+        """Return an order. Raises RefusalError."""
+        for order in self.book.orders.values():
+            if order.id == str(order_id or "") or (client_id and str(order.client_id) == str(client_id)):
+                return order
+        raise RefusalError("RESOURCE_NOT_FOUND", "Order not found", 404)
+
+    def _fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        errors = self.adapter._errors
+        path, params = json.loads(url)
+        unlucky = self.is_write(path, method) and self.random.random() < 0.3
+        if self.fault == "request lost" and unlucky:
+            raise errors.NetworkError("connection reset")
+        status = 200
+        try:
+            if self.fault == "rejected" and unlucky and "cancel" not in path:
+                raise RefusalError("INSUFFICIENT_FUNDS", "insufficient margin")
+            answer = self.answer(path, method, params)
+        except RefusalError as err:
+            refusal = self.refusal(err)
+            status, answer = refusal.status, refusal.body
+        if self.fault == "answer lost" and unlucky:
+            raise errors.RequestTimeout("timed out")
+        self.api.last_json_response = answer
+        text = json.dumps(answer)
+        self.api.handle_errors(status, "", url, method, {}, text, answer, {}, None)
+        return answer
+
+
+class Run:
+    """The real engine on a kit, ticked by hand; every tick checks what must always hold."""
+
+    def __init__(self, kit: Kit, folder: Path) -> None:
+        self.kit, self.failures = kit, list[str]()
+        self.store = Store(folder / "bot.db", durable=False)
+        settings, market = kit.settings, kit.adapter.market()
+        run = self.store.begin_run(settings.identity, "live", {}, Ledger())
+        strategy = make_strategy(settings, market, self.store)
+        self.engine = Engine(
+            settings,
+            run,
+            self.store,
+            kit.adapter,
+            market,
+            strategy,
+            SharedState(1.0),
+            lambda: False,
+            lambda: kit.now,
+        )
+        self.market = market
+
+    def tick(self, after: float = 2.0) -> None:
+        self.kit.now += after
+        try:
+            self.engine.tick()
+        except ExchangeError as err:
+            self.failures.append(str(err))
+        assert self.kit.book.violations == []
+        assert abs(self.kit.book.position()) <= MAX_POSITION
+
+    def walk(self, ticks: int) -> None:
+        price = Decimal(150)
+        for _ in range(ticks):
+            price += Decimal(self.kit.random.choice([-100, -50, 0, 50, 100])) / 100
+            price = min(max(price, Decimal(142)), Decimal(158))
+            self.kit.book.move(price)
+            self.tick()
+
+    def end(self) -> None:
+        """Let everything be listed, compare account and ledger, and stop."""
+        self.kit.fault = None
+        for after in (2.0, 20.0, 61.0, 2.0, 2.0):
+            self.tick(after)
+        assert self.store.ledger.position == self.kit.book.position()
+        assert self.kit.adapter.position() == self.kit.book.position()
+        fees = sum((fill.fee for fill in self.kit.book.fills), ZERO)
+        assert self.store.ledger.fees == fees
+        assert cancel_own_orders(self.store, self.kit.adapter, self.market, 10.0) == (0, True)
+        assert self.kit.book.open_orders() == []
+        self.store.close()
