@@ -45,6 +45,7 @@ class Record:
         self.anchor_pid: int | None = None
         self.cancel: dict[str, object] | None = None
         self.dropped = {"stdout": 0, "stderr": 0}  # lines
+        self.over_limit = {"stdout": 0, "stderr": 0}  # lines of this day
 
     def enter(self, state: str, reason: Reason | None) -> None:
         """Set the state, with its reason as a sentence and as a code."""
@@ -112,6 +113,7 @@ class Record:
             "last_exit": self.last_exit,
             "cancel": self.cancel,
             "logs_dropped": dict(self.dropped),
+            "logs_over_limit": dict(self.over_limit),
         }
 
     def resume(self, old: dict[str, object]) -> None:

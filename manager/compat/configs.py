@@ -211,7 +211,7 @@ class ConfigManager:
             project = projects.read(self._project_dir)
             file = project.fleet.relative(path.resolve())
             return _result(
-                [problem for problem in project.problems if problem.file == file],
+                [problem for problem in (*project.problems, *project.refusals) if problem.file == file],
                 [warning for warning in project.warnings if warning.file == file],
             )
         return self._validate_file(path, str(config_path))
@@ -221,7 +221,7 @@ class ConfigManager:
         loaded = loader.load_file(path, fleet, defaults, self._variables(), {})
         errors, warnings = (
             [problem._replace(file=file) for problem in problems]
-            for problems in (loaded.problems, loaded.warnings)
+            for problems in ((*loaded.problems, *loaded.refusals), loaded.warnings)
         )
         return _result(errors, warnings)
 

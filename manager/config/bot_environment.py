@@ -11,20 +11,33 @@ from typing import NamedTuple
 from manager.config import credential_values
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
-from manager.config.variables import UnsetVariable, expand, is_secret, references, select_variables
+from manager.config.variables import (
+    UnsetVariable,
+    expand,
+    is_secret,
+    looks_secret,
+    references,
+    select_variables,
+)
 from manager.errors import Problem
 from manager.i18n import Text
 
 
 def shared_variables(fleet: Fleet, variables: Mapping[str, str], time_zone: str) -> dict[str, str]:
     """Return the variables that every bot of the fleet receives: name → value."""
-    return {"TZ": time_zone, **select_variables(fleet.variables, variables)}
+    return {"TZ": time_zone, **_passed_on(fleet, variables)}
+
+
+def _passed_on(fleet: Fleet, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that the fleet passes on, without those of its alerts."""
+    selected = select_variables(fleet.variables, variables)
+    return {name: value for name, value in selected.items() if name not in fleet.alert_variables}
 
 
 def env_file_values(
-    spec: InstanceSpec, for_all: Mapping[str, str], variables: Mapping[str, str]
+    spec: InstanceSpec, fleet: Fleet, for_all: Mapping[str, str], variables: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the content of the instance's env file, name → value. Paper mode excludes all credentials.
+    """Return the content of the instance's env file, name → value. Paper mode excludes all secrets.
 
     `for_all`: the result of `shared_variables`.
     """
@@ -40,7 +53,17 @@ def env_file_values(
             continue
     if spec.mode == "live":
         return given
-    return {name: value for name, value in given.items() if not _is_credential(name, spec)}
+    return {name: value for name, value in given.items() if not _is_withheld(name, value, spec, fleet)}
+
+
+def _is_withheld(name: str, value: str, spec: InstanceSpec, fleet: Fleet) -> bool:
+    """Return whether no bot on paper receives this variable, because it is a secret or looks like one."""
+    own = [name, *(reference for reference, _default in references(spec.literals.get(name, "")))]
+    return (
+        _is_credential(name, spec)
+        or any(fleet.is_declared_secret(each) for each in own)
+        or any(looks_secret(each, value) for each in own)
+    )
 
 
 def _is_credential(name: str, spec: InstanceSpec) -> bool:
@@ -87,7 +110,7 @@ def credential_problems(
 
 def _credential_faults(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str, str]) -> Iterator[Text]:
     """Yield why a credential cannot be one. Its value is never part of the message."""
-    given = env_file_values(spec, select_variables(fleet.variables, variables), variables)
+    given = env_file_values(spec, fleet, _passed_on(fleet, variables), variables)
     for name, value in dict(_named_credentials(spec, given, variables)).items():
         if credential_values.is_placeholder(value, name):
             yield Text(
@@ -126,11 +149,13 @@ def _shared_accounts(
 
     Each bot is named at least once, but not every pair is.
     """
-    for_all = select_variables(fleet.variables, variables)
+    for_all = _passed_on(fleet, variables)
     seen: list[tuple[InstanceSpec, frozenset[str]]] = []
     reported: set[str] = set()
     for spec in live:
-        credentials = frozenset(_credentials(spec, env_file_values(spec, for_all, variables), variables))
+        credentials = frozenset(
+            _credentials(spec, env_file_values(spec, fleet, for_all, variables), variables)
+        )
         for other, other_credentials in seen:
             if not (
                 _is_same_market(spec, other.exchange, other.symbol)
@@ -155,12 +180,14 @@ def accounts(
     specs: Iterable[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]
 ) -> list[tuple[str, ...]]:
     """Return the live instances by account: those on one exchange whose credentials are the same."""
-    for_all = select_variables(fleet.variables, variables)
+    for_all = _passed_on(fleet, variables)
     groups: list[tuple[str, frozenset[str], list[str]]] = []
     for spec in specs:
         if spec.mode != "live":
             continue
-        credentials = frozenset(_credentials(spec, env_file_values(spec, for_all, variables), variables))
+        credentials = frozenset(
+            _credentials(spec, env_file_values(spec, fleet, for_all, variables), variables)
+        )
         for exchange, theirs, members in groups:
             if exchange == spec.exchange.lower() and _is_same_account(credentials, theirs):
                 members.append(spec.id)
@@ -192,11 +219,11 @@ def conflicts_with_running(
     """
     if fleet.allow_shared_credentials:
         return
-    for_all, others = select_variables(fleet.variables, variables), list(trading)
+    for_all, others = _passed_on(fleet, variables), list(trading)
     for spec in specs:
         if spec.mode != "live":
             continue
-        given = env_file_values(spec, for_all, variables)
+        given = env_file_values(spec, fleet, for_all, variables)
         credentials = frozenset(_credentials(spec, given, variables))
         for other in others:
             if (

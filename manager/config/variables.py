@@ -10,6 +10,25 @@ from typing import NamedTuple
 SECRET_WORDS = re.compile(r"key|secret|pass|token|private|mnemonic|seed", re.IGNORECASE)
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
+SUSPECT_WORDS = frozenset(
+    (
+        *("auth", "authorization", "bearer", "cookie", "cred", "creds", "credential", "credentials", "dsn"),
+        *("jwt", "login", "otp", "pat", "phrase", "pin", "pwd", "signature", "totp", "webhook"),
+    )
+)
+"""Words of names that mark a secret without being one of `SECRET_WORDS`, which are refused in clear text."""
+
+SUSPECT_VALUE = re.compile(
+    r"""://[^/\s:@]*:[^/\s@]+@            # an address with a password
+    | -----BEGIN
+    | \b(ghp|gho|ghs|github_pat|glpat|xox[abprs]|sk|pk|rk)[_-][A-Za-z0-9_-]{16,}
+    | \bAKIA[A-Z0-9]{12,} | \beyJ[\w-]{8,}\.[\w-]{8,}\.
+    | \b\d{6,}:[\w-]{30,}                # a Telegram bot's token
+    | \b(0x)?[0-9a-fA-F]{64,}\b         # a private key
+    """,
+    re.VERBOSE,
+)
+
 NOT_CREDENTIALS = frozenset({"BOT_WEB_TOKEN"})
 """The bundled bot's web page asks for this token; it grants access to no account."""
 
@@ -25,6 +44,18 @@ class UnsetVariable(Exception):
 def is_secret(name: str) -> bool:
     """Return whether a key or variable of this name must never be shown or written in clear text."""
     return name not in NOT_CREDENTIALS and SECRET_WORDS.search(name) is not None
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Return whether the name has a word, or the value a form, of something that must not be passed around.
+
+    For what is withheld only: it errs on the side of secrecy. A proxy's password does not count,
+    because a bot on paper needs the proxy.
+    """
+    if name in NOT_CREDENTIALS or "PROXY" in name.upper():
+        return False
+    words = set(re.split(r"[^a-z0-9]+", name.lower()))
+    return is_secret(name) or bool(words & SUSPECT_WORDS) or SUSPECT_VALUE.search(value) is not None
 
 
 class ScalarValue(NamedTuple):

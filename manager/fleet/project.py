@@ -37,14 +37,35 @@ class Project(NamedTuple):
     warnings: tuple[Problem, ...]
     reread: Mapping[str, str] = MappingProxyType({})
 
+    @property
+    def refusals(self) -> tuple[Problem, ...]:
+        """Return what configs may not hand over. It prevents nothing that exists from going on."""
+        return tuple(problem for problems in self.loaded.refusals.values() for problem in problems)
+
     def with_known_ports(self, ports: Mapping[str, int]) -> Project:
         """Return the project with the ports that containers have, instead of newly assigned ones."""
         return self._replace(specs=_with_ports(self.loaded.specs, self.fleet, self.fleet_state, ports))
 
-    def require_sound(self) -> None:
-        """Raise ConfigError with every problem: nothing starts while one file is invalid."""
-        if self.problems:
-            raise ConfigError(self.problems)
+    @property
+    def blocking_problems(self) -> tuple[Problem, ...]:
+        """Return what keeps the whole fleet from starting: faults of .env and of our own files.
+
+        With `strict_configs`, those of each config too.
+        """
+        if self.fleet.strict_configs:
+            return self.problems
+        files = {loaded.file for loaded in self.loaded.files}
+        return tuple(problem for problem in self.problems if problem.file not in files)
+
+    @property
+    def held_back(self) -> frozenset[str]:
+        """Return the instances whose config has a problem, or conflicts with another one."""
+        return self.concerned(self.problems)
+
+    def concerned(self, problems: Sequence[Problem]) -> frozenset[str]:
+        """Return the instances whose configs these problems are about."""
+        files = {file for problem in problems for file in (problem.file, problem.also)}
+        return frozenset(spec.id for spec in self.specs.values() if spec.config_file in files)
 
     def warnings_of(self, named: Sequence[str] | None) -> tuple[Problem, ...]:
         """Return the warnings about these instances' configs and .env; all for the whole fleet, None."""

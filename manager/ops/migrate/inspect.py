@@ -183,7 +183,8 @@ def _read_config(
     else:
         loaded = LoadedFile(target, problems=(fault,))
     loaded = loaded._replace(
-        problems=tuple(problem._replace(file=str(source)) for problem in loaded.problems)
+        problems=tuple(problem._replace(file=str(source)) for problem in loaded.problems),
+        refusals=tuple(problem._replace(file=str(source)) for problem in loaded.refusals),
     )
     spec = loaded.spec
     instance = spec.id if spec else registered or source.stem

@@ -18,7 +18,7 @@ KEYS = {"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}
 
 def values(spec: InstanceSpec, fleet: Fleet, variables: dict[str, str], time_zone: str) -> dict[str, str]:
     return bot_environment.env_file_values(
-        spec, bot_environment.shared_variables(fleet, variables, time_zone), variables
+        spec, fleet, bot_environment.shared_variables(fleet, variables, time_zone), variables
     )
 
 
