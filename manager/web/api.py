@@ -33,6 +33,7 @@ FILES = {
     "icon.svg": "image/svg+xml",
     **dict.fromkeys(
         (
+            "start.js",
             "main.js",
             "model.js",
             "dom.js",

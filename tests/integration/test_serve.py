@@ -109,7 +109,7 @@ def test_a_command_outlives_the_server_that_started_it(
     serve.process.kill()
     eventually(lambda: desk.states() == {"live_01": "stopped", "paper_01": "stopped"}, what="the halt")
     eventually(lambda: fake.book.own_open() == [], what="no order")
-    assert len(everything(desk)) == 2
+    eventually(lambda: len(everything(desk)) == 2, what="the end of what asked the exchange")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -325,3 +325,17 @@ def test_requests_that_get_lost_are_asked_again(browser: Browser, served: Served
         page.wait(lambda: "it ended with exit code 5" in page.text("dialog .verdict"))
     finally:
         page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)
+
+
+def test_a_file_that_gets_lost_is_loaded_again(browser: Browser, served: Served) -> None:
+    page = opened(browser, served)
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/page/charts.js"]})
+    try:
+        page.driver.refresh()
+        page.wait(lambda: "Loading" in page.text("main"))
+    finally:
+        page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    page.wait(lambda: page.count(".bot[data-id]") == 4)
+    assert page.run("sessionStorage.getItem('botfleet-loads')") is None
+    page.complaints()

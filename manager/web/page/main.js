@@ -455,6 +455,7 @@ for (let isReady = false; !isReady; ) {
     await new Promise((go) => setTimeout(go, 1000));
   }
 }
+window.dispatchEvent(new Event("botfleet-started"));
 paint();
 const refused = await useLink();
 await begin();
