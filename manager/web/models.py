@@ -16,9 +16,9 @@ InstanceId = Annotated[str, Path(max_length=200, description="the instance's id"
 
 
 class Answer(BaseModel):
-    """Reject a key that is not described."""
+    """Leave out what is not described: that costs a key, and not the whole answer."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="ignore")
 
 
 class LastExit(Answer):
@@ -100,6 +100,9 @@ class Instance(Answer):
     network_sent_bytes: int | None
     disk_read_bytes: int | None
     disk_written_bytes: int | None
+    folders_bytes: int | None
+    folders_files: int | None
+    folders_growth_bytes: float | None
     uptime_s: int | None
     pnl: Amount
     quote: str | None
