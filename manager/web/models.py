@@ -102,7 +102,7 @@ class Instance(Answer):
     disk_written_bytes: int | None
     folders_bytes: int | None
     folders_files: int | None
-    folders_growth_bytes: float | None
+    folders_growth_bytes: int | None
     uptime_s: int | None
     pnl: Amount
     quote: str | None
