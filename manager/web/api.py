@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request, Security
-from fastapi import Path as PathParam
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from fastapi.security import APIKeyCookie, APIKeyHeader
 
 from manager import __version__, i18n
-from manager.errors import UsageError
 from manager.fleet import display
 from manager.i18n import Text
 from manager.monitor.history import summary
 from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
 from manager.web import answers, figures, models, words
+from manager.web.api_actions import routes_of_actions
 from manager.web.desk import Desk
 from manager.web.guard import TOKEN_HEADER, cookie_of
 from manager.web.problems import MEDIA_TYPE, problem
@@ -33,7 +32,18 @@ FILES = {
     "page.css": "text/css",
     "icon.svg": "image/svg+xml",
     **dict.fromkeys(
-        ("main.js", "model.js", "dom.js", "rows.js", "detail.js", "charts.js", "stream.js", "format.js"),
+        (
+            "start.js",
+            "main.js",
+            "model.js",
+            "dom.js",
+            "rows.js",
+            "detail.js",
+            "actions.js",
+            "charts.js",
+            "stream.js",
+            "format.js",
+        ),
         "text/javascript",
     ),
 }
@@ -43,7 +53,6 @@ EXITS_OF_DAYS = 30
 LAST_EVENTS = 100
 POLL_S = 0.3
 KEEP_ALIVE_S = 15.0
-INSTANCE = Annotated[str, PathParam(max_length=200, description="the instance's id")]
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": models.Problem, "content": {MEDIA_TYPE: {}}} for status in (401, 403, 404, 422, 503)
 }
@@ -59,7 +68,12 @@ def the_app(desk: Desk, cookie_name: str) -> FastAPI:
         redoc_url=None,
     )
     app.include_router(_page(desk, cookie_name))
-    app.include_router(_api(desk, cookie_name))
+    needed = [
+        Security(APIKeyCookie(name=cookie_name, auto_error=False)),
+        Security(APIKeyHeader(name=TOKEN_HEADER, auto_error=False)),
+    ]
+    for router in (_reading(desk), routes_of_actions(desk)):
+        app.include_router(router, prefix="/api/v1", dependencies=needed, responses=ERRORS)
     return app
 
 
@@ -108,12 +122,8 @@ def _page(desk: Desk, cookie_name: str) -> APIRouter:
     return router
 
 
-def _api(desk: Desk, cookie_name: str) -> APIRouter:
-    needed = [
-        Security(APIKeyCookie(name=cookie_name, auto_error=False)),
-        Security(APIKeyHeader(name=TOKEN_HEADER, auto_error=False)),
-    ]
-    router = APIRouter(prefix="/api/v1", dependencies=needed, responses=ERRORS)
+def _reading(desk: Desk) -> APIRouter:
+    router = APIRouter()
 
     @router.get("/fleet", response_model=models.Fleet, summary="Counts and sums of the fleet")
     def fleet() -> Any:
@@ -129,8 +139,8 @@ def _api(desk: Desk, cookie_name: str) -> APIRouter:
         response_model=models.Detail,
         summary="One instance with its last report, its exits and the reason of its state",
     )
-    def instance(instance_id: INSTANCE) -> Any:
-        return _detail(desk, _row(desk, instance_id))
+    def instance(instance_id: models.InstanceId) -> Any:
+        return _detail(desk, desk.known_row(instance_id))
 
     @router.get(
         "/instances/{instance_id}/history",
@@ -138,7 +148,7 @@ def _api(desk: Desk, cookie_name: str) -> APIRouter:
         summary="What an instance earned, day by day, and what happened to it; removed ones too",
     )
     def history(
-        instance_id: INSTANCE,
+        instance_id: models.InstanceId,
         days: Annotated[float, Query(gt=0, le=3650, description="how far back")] = 30,
     ) -> Any:
         since = time.time() - days * DAY_S
@@ -165,16 +175,6 @@ def _api(desk: Desk, cookie_name: str) -> APIRouter:
         return StreamingResponse(stream, media_type="text/event-stream")
 
     return router
-
-
-def _row(desk: Desk, instance_id: str) -> InstanceStats:
-    """Return the instance's row of the last look. Raises UsageError for one that is not there."""
-    desk.readers.note()
-    desk.wait_for_look()
-    row = desk.row(instance_id)
-    if row is None:
-        raise UsageError("no instance {id}", id=instance_id)
-    return row
 
 
 def _detail(desk: Desk, row: InstanceStats) -> dict[str, Any]:

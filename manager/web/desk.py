@@ -7,16 +7,19 @@ import time
 from collections.abc import Callable
 
 from manager import i18n
-from manager.errors import TimedOut
+from manager.errors import TimedOut, UsageError
 from manager.fleet.session import Session
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.web import answers
+from manager.web.actions import Actions
 from manager.web.feed import Feed
 from manager.web.figures import FigureReader
 from manager.web.looks import READ_WITHIN_S, Look, Lookout, Observer, Readers
 from manager.web.sign_in import Door, Secrets
 
 FIRST_LOOK_WITHIN_S = 20.0
+NEW_LOOK_WITHIN_S = 2.0
+"""An old look, which says how old it is, is better than an empty page while the engine is slow."""
 FRESH_S = 15.0
 """A look that is older is not given to a reader who has just come, if a new one can be had."""
 
@@ -37,6 +40,7 @@ class Desk:
         first = Look(session.project().fleet)
         self.lookout = Lookout(first, look or Observer(session).look, self.readers, self._publish)
         self.figures = FigureReader(session, self.readers)
+        self.actions = Actions(session.chosen_dir, self.lookout.thread.at_once)
         self.is_ending = False
         self._on_sign_in = on_sign_in
         self._looked = threading.Condition()
@@ -77,13 +81,27 @@ class Desk:
         """Return the instance's row of the last look."""
         return next((row for row in self.lookout.latest.rows if row.id == instance_id), None)
 
+    def known_row(self, instance_id: str) -> InstanceStats:
+        """Return the instance's row of a look that is not old. Raises UsageError for an unknown one."""
+        self.readers.note()
+        self.wait_for_look()
+        row = self.row(instance_id)
+        if row is None:
+            raise UsageError("no instance {id}", id=instance_id)
+        return row
+
+    def is_fresh(self) -> bool:
+        """Return whether the last look can be relied on: it succeeded, and was just now."""
+        return self.lookout.latest.error is None and time.monotonic() - self._looked_at < FRESH_S
+
     def wait_for_look(self) -> None:
-        """Wait for a look that is not old. Raises TimedOut if there is none at all."""
+        """Wait a moment for a look that is not old. Raises TimedOut if there is none at all."""
         if time.monotonic() - self._looked_at < FRESH_S:
             return
         self.lookout.thread.at_once()
+        within = FIRST_LOOK_WITHIN_S if self._looked_at == float("-inf") else NEW_LOOK_WITHIN_S
         with self._looked:
-            self._looked.wait_for(lambda: time.monotonic() - self._looked_at < FRESH_S, FIRST_LOOK_WITHIN_S)
+            self._looked.wait_for(lambda: time.monotonic() - self._looked_at < FRESH_S, within)
         if self._looked_at == float("-inf"):
             raise TimedOut("the fleet could not be observed within {seconds} s", seconds=FIRST_LOOK_WITHIN_S)
 

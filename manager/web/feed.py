@@ -25,6 +25,9 @@ QUIET = frozenset(
         "network_sent_bytes",
         "disk_read_bytes",
         "disk_written_bytes",
+        "folders_bytes",
+        "folders_files",
+        "folders_growth_bytes",
     }
 )
 """Keys that change with every look and that the page does not show."""

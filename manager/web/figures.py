@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple
 
-from manager.errors import ManagerError, UsageError
+from manager.errors import UsageError
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.monitor.history import curve, reader, summary
@@ -18,7 +18,7 @@ from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.history.summary import Line
 from manager.web import curves
 from manager.web.curves import Moment
-from manager.web.looks import Readers, Repeated
+from manager.web.looks import Readers, Repeated, as_error
 
 EVERY_S = 60.0
 DAY_S = 86_400.0
@@ -62,8 +62,8 @@ class FigureReader:
             project = self._session.project()
             whole = reader.read(project.fleet, project.specs, [], since(now))
             self._figures = figures(whole)
-        except ManagerError as error:
-            self._figures = self._figures._replace(notes=(Text("{why}", why=error),))
+        except Exception as problem:  # noqa: BLE001 - a bug must not end the readings, and is said on the page
+            self._figures = self._figures._replace(notes=(Text("{why}", why=as_error(problem)),))
 
 
 def since(now: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -124,10 +125,19 @@ class Lookout:
         """Observe the fleet now."""
         try:
             self._latest = self._observe()
-        except ManagerError as error:
+        except Exception as problem:  # noqa: BLE001 - a bug must not end the looks, and is said on the page
+            error = as_error(problem)
             since = self._latest.error_at if self._latest.error else None
             self._latest = self._latest._replace(error=error, error_at=since or time.time())
         self._on_look(self._latest)
+
+
+def as_error(problem: Exception) -> ManagerError:
+    """Return the error to show; of what should not happen, the traceback is printed for a bug report."""
+    if isinstance(problem, ManagerError):
+        return problem
+    logging.getLogger("uvicorn.error").error("a bug in botfleet", exc_info=problem)
+    return ManagerError("this is a bug in botfleet ({what})", what=f"{type(problem).__name__}: {problem}")
 
 
 def watching(fleet: Fleet) -> Watching:

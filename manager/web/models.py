@@ -5,18 +5,20 @@ Amounts are exact decimal strings, null is unknown. Times are Unix seconds, thos
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 Amount = str | None
 Time = float | None
+InstanceId = Annotated[str, Path(max_length=200, description="the instance's id")]
 
 
 class Answer(BaseModel):
-    """Reject a key that is not described."""
+    """Leave out what is not described: that costs a key, and not the whole answer."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="ignore")
 
 
 class LastExit(Answer):
@@ -98,6 +100,9 @@ class Instance(Answer):
     network_sent_bytes: int | None
     disk_read_bytes: int | None
     disk_written_bytes: int | None
+    folders_bytes: int | None
+    folders_files: int | None
+    folders_growth_bytes: int | None
     uptime_s: int | None
     pnl: Amount
     quote: str | None
@@ -289,6 +294,37 @@ class History(Answer):
     days: list[Day]
     runs: list[Run]
     events: list[Event]
+
+
+class Question(Answer):
+    """What a person should know before an action."""
+
+    sentences: list[str]
+    needs_id: bool = Field(description="whether the id has to be typed: real money")
+
+
+class Asked(BaseModel):
+    """An action to carry out. `confirm`: the instance's id, needed for one that trades real money."""
+
+    verb: Literal["start", "stop", "restart"]
+    confirm: str = Field("", max_length=200)
+
+
+class HaltAsked(BaseModel):
+    """The kill switch, for the whole fleet."""
+
+    confirm: Literal["halt"]
+
+
+class Action(Answer):
+    """A command of the manager's in a process of its own. `exit_code`: null while it runs."""
+
+    number: int
+    command: str
+    instance: str
+    at: float
+    lines: list[str]
+    exit_code: int | None
 
 
 class SignIn(BaseModel):

@@ -19,9 +19,10 @@ SECRET_BYTES = 32
 
 
 class Session(NamedTuple):
-    """A signed-in browser. `number` is its name in the history."""
+    """A signed-in browser. `number` is its name in the history, `signed_in_at` Unix time."""
 
     number: int
+    signed_in_at: float
     token_hash: bytes
     expires_at: float
 
@@ -60,7 +61,7 @@ class Door:
             self._link = b""
             self._drop_expired()
             self._count += 1
-            session = Session(self._count, _hash(made.token), self._clock() + SESSION_S)
+            session = Session(self._count, time.time(), _hash(made.token), self._clock() + SESSION_S)
             self._sessions[_hash(made.cookie)] = session
         return made
 

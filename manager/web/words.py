@@ -105,6 +105,25 @@ PAGE_TEXTS = (
     mark("Bot"),
     mark("24 h"),
     mark("Price in its range"),
+    mark("Start"),
+    mark("Stop"),
+    mark("Restart"),
+    mark("type {id} to confirm"),
+    mark("Cancel"),
+    mark("asking…"),
+    mark("it runs; closing this does not stop it"),
+    mark("what it does is not known now; it goes on by itself"),
+    mark("done"),
+    mark("it ended with exit code {code}: read what it says"),
+    mark("HALT — hold"),
+    mark("Halt the whole fleet"),
+    mark(
+        "Every bot is stopped at once, {live} live and {paper} on paper. Each cancels its orders, a"
+        "nd the exchange is asked whether any is left."
+    ),
+    mark("Positions stay open:"),
+    mark("none that is known"),
+    mark("Only `manager resume`, or starting a bot, ends a halt."),
 )
 WORDS = (
     "live",

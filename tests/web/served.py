@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from manager.errors import ManagerError
 from manager.fleet.bot_report import Report
@@ -68,7 +68,7 @@ AMOUNTS = {"pnl", "position", "price", "lower", "upper", "realized", "unrealized
 
 
 class Served:
-    """One running server. `rows` and `error` are what its next look sees."""
+    """One running server. `rows` and `error` are what its next look sees, which waits for `pause`."""
 
     def __init__(self, session: Session, rows: Sequence[InstanceStats]) -> None:
         self.rows = list(rows)
@@ -78,6 +78,8 @@ class Served:
         self.port = ports.reserve()
         self.url = f"http://127.0.0.1:{self.port}"
         self.error: ManagerError | None = None
+        self.pause = threading.Event()
+        self.pause.set()
         self._server = server.Server(self.desk, COOKIE)
         self._socket = address.listening("127.0.0.1", self.port)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
@@ -87,9 +89,10 @@ class Served:
         return self.links[-1]
 
     def _look(self) -> Look:
+        self.pause.wait(30)
         if self.error is not None:
             raise self.error
-        return Look(self.fleet, self.rows, (), Watching(is_alive=True, undelivered=0), time.time())
+        return Look(self.fleet, tuple(self.rows), (), Watching(is_alive=True, undelivered=0), time.time())
 
     def look(self) -> None:
         """Look at once, rather than in some seconds."""
@@ -118,10 +121,16 @@ def serving(folder: Path, rows: Sequence[InstanceStats]) -> Iterator[Served]:
         served.end()
 
 
+class HasPort(Protocol):
+    """Any server of the page's."""
+
+    port: int
+
+
 class Client:
     """A browser's place: what it was given at its sign-in, and the headers that it sends."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: HasPort) -> None:
         self.port = served.port
         self.cookie = self.token = ""
         self.host = f"127.0.0.1:{served.port}"

@@ -25,6 +25,7 @@ ROUTES = (
     "/api/v1/instances/bp_sol_01/history",
     "/api/v1/curves",
     "/api/v1/events",
+    "/api/v1/actions",
     "/api/v1/openapi.json",
     "/api/v1/nothing",
 )
@@ -191,6 +192,11 @@ def test_the_document_describes_every_route(reader: Client) -> None:
         "/api/v1/instances",
         "/api/v1/instances/{instance_id}",
         "/api/v1/instances/{instance_id}/history",
+        "/api/v1/instances/{instance_id}/actions",
+        "/api/v1/instances/{instance_id}/actions/{verb}",
+        "/api/v1/halt",
+        "/api/v1/actions",
+        "/api/v1/actions/{number}",
         "/api/v1/curves",
         "/api/v1/events",
     }
@@ -207,6 +213,28 @@ def test_an_engine_that_is_away_is_said_and_the_last_look_stays(served: Served, 
     served.error = None
     served.look()
     assert client.get("/api/v1/fleet")[2]["error"] is None
+
+
+def test_a_bug_in_a_look_is_said_and_the_looks_go_on(
+    served: Served, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.get("/api/v1/fleet")
+    monkeypatch.setattr(served, "rows", None)
+    served.look()
+    assert client.get("/api/v1/fleet")[2]["error"].startswith("this is a bug in botfleet (TypeError")
+    monkeypatch.undo()
+    served.look()
+    assert client.get("/api/v1/fleet")[2]["error"] is None
+
+
+def test_a_slow_engine_leaves_the_old_look_on_the_page(served: Served, client: Client) -> None:
+    before = client.get("/api/v1/fleet")[2]
+    served.pause.clear()
+    served.desk._looked_at -= 3600
+    began = time.monotonic()
+    assert client.get("/api/v1/fleet")[2]["looked_at"] == before["looked_at"]
+    assert time.monotonic() - began < 8
+    served.pause.set()
 
 
 # who is refused

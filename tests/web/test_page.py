@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver import ActionChains, Keys
 
 from manager.errors import EngineUnreachable
 from tests.bot.browser import Browser, chromium
@@ -219,9 +221,121 @@ def test_the_policy_stops_a_script_that_came_in_nevertheless(page: Browser) -> N
     page.complaints()
 
 
+def commands(served: Served) -> list[str]:
+    return [each.command for each in served.desk.actions.all()]
+
+
+def hold(page: Browser, seconds: float) -> None:
+    button = page.driver.find_element("css selector", "#halt button")
+    ActionChains(page.driver).click_and_hold(button).pause(seconds).release().perform()
+
+
+def test_a_short_press_halts_nothing_and_says_what_it_would_do(page: Browser, served: Served) -> None:
+    hold(page, 0.5)
+    page.wait(lambda: "Halt the whole fleet" in page.text("dialog"))
+    assert "2 live and 2 on paper" in page.text("dialog")
+    assert "0.2 SOL" in page.text("dialog")
+    time.sleep(1.5)
+    assert commands(served) == []
+
+
+def test_held_it_halts_and_shows_the_verdict(page: Browser, served: Served) -> None:
+    hold(page, 1.9)
+    page.wait(lambda: commands(served) == ["manager halt"])
+    page.wait(lambda: "it ended with exit code 5" in page.text("dialog .verdict"))
+    assert "$ manager halt" in page.text("dialog pre")
+    assert commands(served) == ["manager halt"]
+
+
+def test_a_press_that_leaves_the_button_halts_nothing(page: Browser, served: Served) -> None:
+    button = page.driver.find_element("css selector", "#halt button")
+    away = page.driver.find_element("css selector", "h1")
+    ActionChains(page.driver).click_and_hold(button).pause(0.4).move_to_element(away).pause(
+        2
+    ).release().perform()
+    assert commands(served) == []
+
+
+def test_the_halt_button_survives_every_redrawing_while_it_is_held(page: Browser, served: Served) -> None:
+    page.run("(window.button = document.querySelector('#halt button'), 1)")
+    served.look()
+    served.look()
+    time.sleep(1)
+    assert page.run("window.button.isConnected") is True
+
+
+def test_real_money_is_stopped_only_with_the_id_typed(page: Browser, served: Served) -> None:
+    page.run("document.querySelector('[data-id=bp_sol_01] .c-name').click()")
+    page.wait(lambda: page.count("dialog .actions") == 1)
+    press(page, "Stop…")
+    page.wait(lambda: "It trades real money" in page.text(".question"))
+    typed = page.driver.find_element("css selector", ".question input")
+    go = page.driver.find_element("css selector", ".question [data-key=go]")
+    typed.send_keys("bp_sol_0")
+    assert not go.is_enabled()
+    typed.send_keys("1")
+    assert go.is_enabled()
+    assert commands(served) == []
+    typed.send_keys(Keys.ENTER)
+    page.wait(lambda: commands(served) == ["manager stop bp_sol_01"])
+    page.wait(lambda: "it ended with exit code 5" in page.text("dialog .verdict"))
+
+
+def test_paper_is_asked_once(page: Browser, served: Served) -> None:
+    page.run("document.querySelector('[data-id=bp_btc_01] .c-name').click()")
+    page.wait(lambda: page.count("dialog .actions") == 1)
+    press(page, "Restart…")
+    page.wait(lambda: "It trades on paper" in page.text(".question"))
+    assert page.count(".question input") == 0
+    press(page, "Cancel")
+    assert commands(served) == []
+    press(page, "Restart…")
+    page.wait(lambda: page.count(".question [data-key=go]") == 1)
+    press(page, "Restart bp_btc_01")
+    page.wait(lambda: commands(served) == ["manager restart bp_btc_01"])
+
+
 def test_nothing_is_loaded_from_elsewhere(page: Browser, served: Served) -> None:
     names = page.run("performance.getEntriesByType('resource').map((each) => each.name)")
     assert names
     assert {name.partition("/page/")[0].partition("/texts/")[0].partition("/api/")[0] for name in names} == {
         served.url
     }
+
+
+def test_requests_that_get_lost_are_asked_again(browser: Browser, served: Served) -> None:
+    """A container that comes or goes makes browsers give up requests, also those to loopback."""
+    page = opened(browser, served)
+    lost = """
+        const real = window.fetch;
+        window.lost = 0;
+        window.fetch = (...args) => {
+          if (window.lost < 3) { window.lost += 1; return Promise.reject(new TypeError('network changed')); }
+          return real(...args);
+        };
+    """
+    made = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": lost})
+    try:
+        page.driver.refresh()
+        page.wait(lambda: page.count(".bot[data-id]") == 4)
+        assert page.run("window.lost") == 3
+        page.run("(window.lost = 1, 1)")
+        hold(page, 1.9)
+        page.wait(lambda: commands(served) == ["manager halt"])
+        page.wait(lambda: "it ended with exit code 5" in page.text("dialog .verdict"))
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)
+
+
+def test_a_file_that_gets_lost_is_loaded_again(browser: Browser, served: Served) -> None:
+    page = opened(browser, served)
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/page/charts.js"]})
+    try:
+        page.driver.refresh()
+        page.wait(lambda: "Loading" in page.text("main"))
+    finally:
+        page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    page.wait(lambda: page.count(".bot[data-id]") == 4)
+    assert page.run("sessionStorage.getItem('botfleet-loads')") is None
+    page.complaints()

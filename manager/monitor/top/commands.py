@@ -1,8 +1,8 @@
-"""Run `manager stop ID` and similar commands for the view: the command that a user would type, and its
+"""Run `manager stop ID` and similar commands for a view: the command that a user would type, and its
 messages.
 
-Its output goes to a file and it has its own session, so that it outlives the view: leaving `top` does not
-interrupt it.
+Its output goes to a file and it has its own session, so that it outlives the view: leaving `top`, or the end
+of `serve`, does not interrupt it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from manager import i18n
 
 LOCK_WAIT_S = 300
 """A user who stops three bots in a row means all three: the later ones wait for the first."""
+WAIT_FOR_NOBODY = frozenset({"halt"})
 
 
 def manager(project_dir: Path | None, *words: str) -> list[str]:
@@ -29,15 +30,17 @@ def manager(project_dir: Path | None, *words: str) -> list[str]:
 
 
 class Running:
-    """Run one command. `title` is what a user would type."""
+    """Run one command, for one instance or the whole fleet. `title` is what a user would type."""
 
-    def __init__(self, project_dir: Path | None, verb: str, instance: str) -> None:
-        self.title = f"manager {verb} {instance}"
-        self.instance = instance
+    def __init__(self, project_dir: Path | None, verb: str, instance: str = "") -> None:
+        words = [verb, instance] if instance else [verb]
+        self.title = " ".join(["manager", *words])
+        if verb not in WAIT_FOR_NOBODY:
+            words += ["--lock-wait", str(LOCK_WAIT_S)]
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the command does
         self._read_to = 0
         self._process = subprocess.Popen(
-            manager(project_dir, verb, instance, "--lock-wait", str(LOCK_WAIT_S)),
+            manager(project_dir, *words),
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,

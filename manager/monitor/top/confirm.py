@@ -15,6 +15,8 @@ ASKED: Mapping[str, str] = {
     "stop": mark("Stop {id}?"),
     "restart": mark("Restart {id}?"),
 }
+REAL_MONEY = mark("It trades real money: {where}.")
+ON_PAPER = mark("It trades on paper: {where}.")
 PLACES_ORDERS = mark("It places orders at once, with its current config.")
 RUNS_ALREADY = mark("Its bot runs already.")
 ORDERS_CANCELLED = mark("Its bot cancels its open orders; its position is kept.")
@@ -24,14 +26,14 @@ STARTS_AGAIN = mark("Then it starts and places orders, with its current config."
 
 
 def before(verb: str, row: InstanceStats) -> list[str]:
-    """Return the confirmation before a live instance is started, stopped or restarted: what trades there,
+    """Return the confirmation before an instance is started, stopped or restarted: what trades there,
     what will happen.
     """
     view, report = row.view, row.report
     where = " ".join(word for word in (view.exchange, view.symbol) if word)
     sentences = [
         str(Text(ASKED[verb], id=row.id)),
-        str(Text("It trades real money: {where}.", where=where)),
+        str(Text(REAL_MONEY if row.is_live else ON_PAPER, where=where)),
         " ".join(_(sentence) for sentence in _consequences(verb, is_up=row.view.is_bot_up)),
     ]
     known = [

@@ -1,5 +1,6 @@
 // Show one bot: its last report, its last words, its exits, its history. It works when the bot is dead.
 
+import { buttons } from "./actions.js";
 import { curve } from "./charts.js";
 import { el, refill } from "./dom.js";
 import { amount, moment, money, price, signClass, t } from "./format.js";
@@ -34,9 +35,12 @@ function head(id, close) {
 
 function content(detail, history) {
   const each = detail.instance;
+  const place = el("div", { class: "place" });
   return [
     el("p", { class: "badges" }, stateBadge(each), modeBadge(each), el("span", {}, each.state_text), each.since ? since(Date.parse(each.since) / 1000) : ""),
     each.needs_person || each.note ? el("p", { class: `reason ${each.severity}` }, reasonOf(each)) : "",
+    buttons(each, () => place),
+    place,
     facts(each, detail),
     words(t("Its last words"), detail.last_words ? [detail.last_words] : []),
     words(t("The end of its output at its last exit"), each.last_exit?.stderr_tail ?? []),

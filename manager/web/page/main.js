@@ -1,5 +1,6 @@
 // Start the page: sign in, load, follow the events, draw.
 
+import { haltButton } from "./actions.js";
 import { openDetail } from "./detail.js";
 import { el, refill } from "./dom.js";
 import { age, language, money, t, useTexts } from "./format.js";
@@ -12,7 +13,7 @@ const CURVES_MS = 60000;
 const LANGUAGES = { en: "EN", "zh-TW": "中文" };
 const THEMES = ["auto", "light", "dark"];
 
-const parts = Object.fromEntries(["strip", "banners", "main", "detail"].map((id) => [id, document.getElementById(id)]));
+const parts = Object.fromEntries(["strip", "halt", "banners", "main", "detail"].map((id) => [id, document.getElementById(id)]));
 const model = new Model();
 const rows = new Map();
 let stream = null;
@@ -60,6 +61,10 @@ function showSignIn(why) {
   document.title = t("not signed in");
   refill(parts.strip, el("h1", {}, "botfleet"), settings());
   refill(parts.banners);
+  refill(parts.halt);
+  halt = null;
+  if (parts.detail.open) parts.detail.close();
+  refill(parts.detail);
   rows.clear();
   parts.main.className = "";
   const input = el("input", { type: "text", autocomplete: "off", "aria-label": t("the link"), placeholder: "http://…/#link=…" });
@@ -115,7 +120,7 @@ async function begin() {
 
 function showFailure(error) {
   refill(parts.main, el("section", { class: "card" }, el("p", { class: "bad" }, error.message)));
-  setTimeout(begin, 5000);
+  setTimeout(begin, 2000);
 }
 
 function follow(event) {
@@ -271,6 +276,9 @@ function pill(kind, ...content) {
   return el("span", { class: `pill ${kind}` }, el("span", { class: "dot" }), ...content);
 }
 
+/** The one that is being held must not be replaced. */
+let halt = null;
+
 function drawStrip() {
   const { fleet } = model;
   const count = fleet.counts.need_person;
@@ -284,7 +292,14 @@ function drawStrip() {
     fleet.error ? pill("bad", t("the fleet is out of sight")) : "",
     settings(),
   );
+  drawHalt();
   drawTitle();
+}
+
+function drawHalt() {
+  if (halt?.lang === language()) return;
+  halt = { lang: language(), element: haltButton(model, parts.detail) };
+  refill(parts.halt, halt.element);
 }
 
 function drawTitle() {
@@ -431,7 +446,16 @@ setInterval(() => {
   if (isSignedIn && document.visibilityState === "visible") loadCurves();
 }, CURVES_MS);
 
-await speakIn(preferredLanguage());
+/** A container that comes or goes changes the machine's network, and browsers then give up requests. */
+for (let isReady = false; !isReady; ) {
+  try {
+    await speakIn(preferredLanguage());
+    isReady = true;
+  } catch {
+    await new Promise((go) => setTimeout(go, 1000));
+  }
+}
+window.dispatchEvent(new Event("botfleet-started"));
 paint();
 const refused = await useLink();
 await begin();

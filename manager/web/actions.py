@@ -1,0 +1,120 @@
+"""Carry out what a person asks on the page: the manager's own command in a child process.
+
+That command has the lock, the plan and the checks. What was asked, by whom, and what came of it is noted in
+the history.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.fleet import event_spool
+from manager.i18n import Text
+from manager.monitor.top.commands import Running
+from manager.util import formatting
+from manager.util.sanitize import replace_unprintable
+from manager.web.sign_in import Session
+
+Verb = Literal["start", "stop", "restart"]
+KEPT = 50
+MAX_LINES = 2000
+POLL_S = 0.2
+
+
+class Action(NamedTuple):
+    """One command. `exit_code`: None while it runs; `instance`: empty for the whole fleet."""
+
+    number: int
+    command: str
+    instance: str
+    at: float
+    lines: tuple[str, ...] = ()
+    exit_code: int | None = None
+
+
+class Actions:
+    """Run commands, and keep the last ones. `on_end` is called after each, in a thread."""
+
+    def __init__(self, project_dir: Path | None, on_end: Callable[[], object]) -> None:
+        self._project_dir, self._on_end = project_dir, on_end
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._actions: dict[int, Action] = {}
+
+    def begin(self, verb: str, instance: str, concerned: Sequence[str], fleet: Fleet, by: Session) -> Action:
+        """Start the command, and return it; one that already runs is returned instead.
+
+        `concerned`: the instances in whose history it is noted. Raises OSError.
+        """
+        with self._lock:
+            if (same := self._same(verb, instance)) is not None:
+                return same
+            running = Running(self._project_dir, verb, instance)
+            action = Action(next(self._numbers), running.title, instance, time.time())
+            self._actions[action.number] = action
+            for number in list(self._actions)[:-KEPT]:
+                if self._actions[number].exit_code is not None:
+                    del self._actions[number]
+        who = Text(
+            "asked on the page, by session {number} of {when}",
+            number=by.number,
+            when=formatting.date_and_time(by.signed_in_at),
+        )
+        notes = _Notes(fleet, concerned, verb, str(who))
+        notes.write(is_done=True)
+        threading.Thread(target=self._follow, args=(action, running, notes), daemon=True).start()
+        return action
+
+    def all(self) -> list[Action]:
+        """Return the last ones, the newest first."""
+        with self._lock:
+            return list(self._actions.values())[::-1]
+
+    def find(self, number: int) -> Action | None:
+        """Return the one with that number."""
+        with self._lock:
+            return self._actions.get(number)
+
+    def _same(self, verb: str, instance: str) -> Action | None:
+        title = " ".join(word for word in ("manager", verb, instance) if word)
+        return next(
+            (each for each in self._actions.values() if each.command == title and each.exit_code is None),
+            None,
+        )
+
+    def _follow(self, action: Action, running: Running, notes: _Notes) -> None:
+        """Collect what the command prints, until it has ended."""
+        while True:
+            code = running.exit_code
+            new = tuple(map(replace_unprintable, running.new_lines()))
+            action = action._replace(lines=(*action.lines, *new)[-MAX_LINES:], exit_code=code)
+            if code is not None:
+                notes.write(code, is_done=code == 0)
+            with self._lock:
+                self._actions[action.number] = action
+            if code is not None:
+                self._on_end()
+                return
+            time.sleep(POLL_S)
+
+
+class _Notes(NamedTuple):
+    """What is written into the history: who asked for what, and what came of it."""
+
+    fleet: Fleet
+    concerned: Sequence[str]
+    verb: str
+    who: str
+
+    def write(self, code: int | None = None, *, is_done: bool) -> None:
+        why = self.who if code is None else f"{self.who}; {Text('exit code {code}', code=code)}"
+        events = [
+            event_spool.happened("page", each, self.verb, why, is_done=is_done) for each in self.concerned
+        ]
+        event_spool.note(self.fleet, events)

@@ -1,0 +1,162 @@
+// Ask before an action, start it, and show what the command prints. Each is a command of the manager's.
+
+import { el, refill } from "./dom.js";
+import { amount, t } from "./format.js";
+import { ask } from "./stream.js";
+
+const HOLD_MS = 1500;
+const POLL_MS = 500;
+const TRIES = 20;
+
+/** Return the buttons of what can be done with a bot. */
+export function buttons(each, place) {
+  const verbs = each.is_up ? ["restart", "stop"] : ["start"];
+  const names = { start: t("Start"), stop: t("Stop"), restart: t("Restart") };
+  return el(
+    "div",
+    { class: "chips actions" },
+    ...verbs.map((verb) =>
+      el("button", { class: "chip", "data-key": `act ${verb}`, onclick: () => askFirst(each.id, verb, names[verb], place()) }, `${names[verb]}…`),
+    ),
+  );
+}
+
+/** Show the question; for real money the id has to be typed. */
+async function askFirst(id, verb, name, place) {
+  refill(place, el("p", { class: "small" }, "…"));
+  const path = `instances/${encodeURIComponent(id)}/actions`;
+  let question;
+  try {
+    question = await ask(`${path}/${verb}`);
+  } catch (error) {
+    refill(place, el("p", { class: "bad" }, error.message));
+    return;
+  }
+  const typed = el("input", { type: "text", autocomplete: "off", spellcheck: "false", "aria-label": t("type {id} to confirm", { id }), placeholder: id });
+  const go = el("button", { class: `chip ${question.needs_id ? "danger" : ""}`, "data-key": "go", disabled: question.needs_id }, `${name} ${id}`);
+  typed.addEventListener("input", () => {
+    go.disabled = typed.value !== id;
+  });
+  const act = (event) => {
+    event.preventDefault();
+    if (go.disabled) return;
+    run(place, () => ask(path, { method: "POST", body: JSON.stringify({ verb, confirm: question.needs_id ? typed.value : "" }) }));
+  };
+  refill(
+    place,
+    el(
+      "form",
+      { class: "question", onsubmit: act },
+      ...question.sentences.map((sentence) => el("p", {}, sentence)),
+      question.needs_id ? el("label", {}, t("type {id} to confirm", { id }), typed) : "",
+      el("div", { class: "chips" }, go, el("button", { class: "chip", type: "button", onclick: () => refill(place) }, t("Cancel"))),
+    ),
+  );
+  (question.needs_id ? typed : go).focus();
+}
+
+/** Start a command and show its lines until it has ended. */
+async function run(place, begin) {
+  const output = el("pre", { class: "output", role: "log", "aria-live": "polite" });
+  const verdict = el("p", { class: "verdict" });
+  refill(place, output, verdict);
+  verdict.textContent = t("asking…");
+  let action;
+  for (let failures = 0; action === undefined; failures += 1) {
+    try {
+      action = await begin();
+    } catch (error) {
+      verdict.className = "verdict bad";
+      verdict.textContent = error.message;
+      const isUnheard = error instanceof TypeError; // the request got lost: one command of a kind runs at a time
+      if (!isUnheard || failures >= TRIES) return;
+      await new Promise((go) => setTimeout(go, 1000));
+    }
+  }
+  verdict.className = "verdict";
+  for (let failures = 0; ; ) {
+    output.textContent = [`$ ${action.command}`, ...action.lines].join("\n");
+    output.scrollTop = output.scrollHeight;
+    if (action.exit_code !== null) break;
+    verdict.textContent = t("it runs; closing this does not stop it");
+    await new Promise((go) => setTimeout(go, POLL_MS));
+    try {
+      action = await ask(`actions/${action.number}`);
+      failures = 0;
+    } catch (error) {
+      failures += 1;
+      verdict.textContent = `${t("what it does is not known now; it goes on by itself")} (${error.message})`;
+      if (failures > 120) return;
+    }
+  }
+  const isDone = action.exit_code === 0;
+  verdict.className = `verdict ${isDone ? "well" : "bad"}`;
+  verdict.textContent = isDone ? t("done") : t("it ended with exit code {code}: read what it says", { code: action.exit_code });
+}
+
+/** Return the kill switch: held, it halts; a short press says what it does. */
+export function haltButton(model, dialog) {
+  return holdButton("halt", t("HALT — hold"), () => openHalt(model, dialog, true), () => openHalt(model, dialog, false));
+}
+
+function holdButton(name, text, done, short) {
+  let timer = null;
+  let isHeld = false;
+  const button = el("button", { class: "halt", "data-key": name }, el("span", { class: "fill", "aria-hidden": "true" }), el("span", { class: "text" }, text));
+  const begin = () => {
+    if (timer !== null) return;
+    isHeld = false;
+    button.classList.add("held");
+    timer = setTimeout(() => {
+      isHeld = true;
+      end();
+      done();
+    }, HOLD_MS);
+  };
+  const end = () => {
+    clearTimeout(timer);
+    timer = null;
+    button.classList.remove("held");
+  };
+  button.addEventListener("pointerdown", (event) => {
+    if (event.button === 0) begin();
+  });
+  for (const gone of ["pointerup", "pointerleave", "pointercancel", "blur"]) button.addEventListener(gone, end);
+  button.addEventListener("contextmenu", (event) => event.preventDefault());
+  button.addEventListener("keydown", (event) => {
+    if (!["Enter", " "].includes(event.key)) return;
+    event.preventDefault();
+    if (!event.repeat) begin();
+  });
+  button.addEventListener("keyup", (event) => {
+    if (!["Enter", " "].includes(event.key)) return;
+    event.preventDefault();
+    const wasShort = timer !== null;
+    end();
+    if (wasShort) short?.();
+  });
+  button.addEventListener("click", () => {
+    if (!isHeld) short?.();
+    isHeld = false;
+  });
+  return button;
+}
+
+function openHalt(model, dialog, isHeld) {
+  const place = el("div", { class: "place" });
+  const { counts, exposure } = model.fleet;
+  const close = () => dialog.close();
+  const go = () => run(place, () => ask("halt", { method: "POST", body: JSON.stringify({ confirm: "halt" }) }));
+  refill(
+    dialog,
+    el("div", { class: "head" }, el("h2", {}, t("Halt the whole fleet")), el("button", { class: "chip", "data-key": "close", onclick: close }, t("Close"))),
+    el("p", {}, t("Every bot is stopped at once, {live} live and {paper} on paper. Each cancels its orders, and the exchange is asked whether any is left.", counts)),
+    el("p", {}, t("Positions stay open:"), " ", exposure.length ? exposure.map((each) => amount(each.net, each.base)).join(", ") : t("none that is known")),
+    el("p", { class: "small" }, t("Only `manager resume`, or starting a bot, ends a halt.")),
+    place,
+  );
+  dialog.dataset.id = "";
+  if (!dialog.open) dialog.showModal();
+  if (isHeld) go();
+  else refill(place, holdButton("halt again", t("HALT — hold"), go));
+}

@@ -1,0 +1,190 @@
+"""What changes something: a real command of the manager's, confirmed, refused to others, and noted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.errors import NO_ENGINE, EngineUnreachable
+from manager.monitor.history import spool_reader
+from tests.web.served import Client, Served, a_bot, serving
+
+LIVE: dict[str, Any] = {"pnl": "10.5", "quote": "USDC", "position": "0.2", "base": "SOL"}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    rows = [a_bot("bp_sol_01", **LIVE), a_bot("bp_btc_01", mode="paper", pnl="1", quote="USDC")]
+    with serving(tmp_path, rows) as running:
+        yield running
+
+
+@pytest.fixture
+def client(served: Served) -> Client:
+    found = Client(served)
+    assert found.sign_in(served.links[-1]) == 200
+    return found
+
+
+def ended(client: Client, number: int) -> dict[str, Any]:
+    """The action, once its command has ended."""
+    deadline = time.monotonic() + 30
+    while True:
+        status, _headers, action = client.get(f"/api/v1/actions/{number}")
+        assert status == 200
+        if action["exit_code"] is not None:
+            return dict(action)
+        assert time.monotonic() < deadline, action
+        time.sleep(0.1)
+
+
+def noted(served: Served) -> list[tuple[str, str, str]]:
+    events = spool_reader.everything(served.fleet.event_spool_file)
+    return [(each.instance, each.what, each.text) for each in events if each.text.startswith("page: ")]
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "restart"])
+def test_a_button_is_the_command_that_a_person_would_type(served: Served, client: Client, verb: str) -> None:
+    served.fleet.state_dir.mkdir(parents=True)
+    status, _headers, begun = client.call("POST", "/api/v1/instances/bp_btc_01/actions", {"verb": verb})
+    assert status == 202
+    assert begun["command"] == f"manager {verb} bp_btc_01"
+    done = ended(client, begun["number"])
+    assert done["exit_code"] == NO_ENGINE
+    assert any(line.startswith("error: ") for line in done["lines"])
+    (first, asked, who), (second, failed, outcome) = noted(served)
+    assert (first, asked) == ("bp_btc_01", "command")
+    assert who.startswith(f"page: {verb} (asked on the page, by session 1 of ")
+    assert (second, failed) == ("bp_btc_01", "command failed")
+    assert outcome.endswith(f"; exit code {NO_ENGINE})")
+
+
+@pytest.mark.parametrize("confirm", [None, "", "bp_sol_0", "BP_SOL_01", " bp_sol_01", "bp_btc_01"])
+def test_real_money_needs_the_id_typed(client: Client, confirm: str | None) -> None:
+    body = {"verb": "stop"} if confirm is None else {"verb": "stop", "confirm": confirm}
+    status, _headers, problem = client.call("POST", "/api/v1/instances/bp_sol_01/actions", body)
+    assert status == 409
+    assert problem["detail"] == "bp_sol_01 trades real money: type its id to confirm"
+    assert client.get("/api/v1/actions")[2] == []
+
+
+def test_with_the_id_typed_it_is_done(client: Client) -> None:
+    body = {"verb": "stop", "confirm": "bp_sol_01"}
+    assert client.call("POST", "/api/v1/instances/bp_sol_01/actions", body)[0] == 202
+
+
+def test_what_nobody_can_see_counts_as_real_money(served: Served, client: Client) -> None:
+    served.look()
+    served.error = EngineUnreachable("the Docker Engine does not answer")
+    served.look()
+    body = {"verb": "start"}
+    assert client.call("POST", "/api/v1/instances/bp_btc_01/actions", body)[0] == 409
+    assert client.get("/api/v1/instances/bp_btc_01/actions/start")[2]["needs_id"] is True
+
+
+def test_a_config_that_has_turned_live_counts_although_the_container_trades_on_paper(
+    served: Served, client: Client
+) -> None:
+    row = served.rows[1]
+    served.rows[1] = row._replace(report=row.report._replace(mode="live"))
+    served.look()
+    assert client.call("POST", "/api/v1/instances/bp_btc_01/actions", {"verb": "stop"})[0] == 409
+
+
+def test_the_question_is_that_of_top(client: Client) -> None:
+    _status, _headers, live = client.get("/api/v1/instances/bp_sol_01/actions/stop")
+    assert live["needs_id"] is True
+    assert live["sentences"][:2] == ["Stop bp_sol_01?", "It trades real money: SOL_USDC_PERP."]
+    assert "position: 0.2 SOL" in " ".join(live["sentences"])
+    _status, _headers, paper = client.get("/api/v1/instances/bp_btc_01/actions/stop")
+    assert paper["needs_id"] is False
+    assert paper["sentences"][1] == "It trades on paper: SOL_USDC_PERP."
+
+
+def test_halt_is_the_command_for_everything_and_noted_with_every_bot(served: Served, client: Client) -> None:
+    served.fleet.state_dir.mkdir(parents=True)
+    client.get("/api/v1/fleet")
+    status, _headers, begun = client.call("POST", "/api/v1/halt", {"confirm": "halt"})
+    assert status == 202
+    assert begun["command"] == "manager halt"
+    done = ended(client, begun["number"])
+    assert done["exit_code"] == NO_ENGINE
+    assert sorted({instance for instance, _what, _text in noted(served)}) == ["bp_btc_01", "bp_sol_01"]
+
+
+def test_halt_goes_while_nothing_can_be_seen(served: Served, client: Client) -> None:
+    served.error = EngineUnreachable("the Docker Engine does not answer")
+    served.look()
+    assert client.call("POST", "/api/v1/halt", {"confirm": "halt"})[0] == 202
+
+
+@pytest.mark.parametrize("body", [{}, {"confirm": ""}, {"confirm": "yes"}, None])
+def test_halt_needs_its_word(client: Client, body: Any) -> None:
+    assert client.call("POST", "/api/v1/halt", body)[0] in {413, 422}
+    assert client.get("/api/v1/actions")[2] == []
+
+
+def test_a_second_press_is_the_same_command(client: Client) -> None:
+    first = client.call("POST", "/api/v1/halt", {"confirm": "halt"})[2]
+    second = client.call("POST", "/api/v1/halt", {"confirm": "halt"})[2]
+    assert first["number"] == second["number"]
+    ended(client, first["number"])
+    assert client.call("POST", "/api/v1/halt", {"confirm": "halt"})[2]["number"] != first["number"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"verb": "down"}, {"verb": "stop; rm"}, {"verb": ["stop"]}, {}, {"verb": "stop", "confirm": "x" * 999}],
+)
+def test_only_three_verbs_exist(client: Client, body: Any) -> None:
+    assert client.call("POST", "/api/v1/instances/bp_btc_01/actions", body)[0] == 422
+
+
+@pytest.mark.parametrize("instance", ["nobody", "--force", "-y", "bp_btc_01%20--force", "a;b"])
+def test_an_id_that_is_none_starts_nothing(client: Client, instance: str) -> None:
+    status, _headers, _problem = client.call(
+        "POST", f"/api/v1/instances/{instance}/actions", {"verb": "stop"}
+    )
+    assert status == 404
+    assert client.get("/api/v1/actions")[2] == []
+
+
+def test_an_id_that_looks_like_an_option_is_no_option(served: Served, client: Client) -> None:
+    served.rows.append(a_bot("--force", mode="paper", pnl="1", quote="USDC"))
+    served.look()
+    assert client.call("POST", "/api/v1/instances/--force/actions", {"verb": "stop"})[0] == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Botfleet-Token": "x"},
+        {"Cookie": "x=y"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "http://127.0.0.1:5001"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Host": "evil.example"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/v1/halt", "/api/v1/instances/bp_btc_01/actions"])
+def test_nobody_else_starts_anything(client: Client, path: str, headers: dict[str, str]) -> None:
+    body = {"confirm": "halt", "verb": "stop"}
+    assert client.call("POST", path, body, headers)[0] in {401, 403, 421}
+    assert client.get("/api/v1/actions")[2] == []
+
+
+def test_a_form_of_another_site_cannot_ask(client: Client) -> None:
+    """A form can send neither our header nor JSON; a browser would add the cookie to it."""
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):
+        sent = {"Content-Type": kind, "X-Botfleet-Token": ""}
+        assert client.call("POST", "/api/v1/halt", {"confirm": "halt"}, sent)[0] == 401
+
+
+@pytest.mark.parametrize("number", ["0", "999", "-1", "x", "99999999999999999999"])
+def test_an_action_that_is_none_is_a_problem(client: Client, number: str) -> None:
+    assert client.get(f"/api/v1/actions/{number}")[0] in {404, 422}
