@@ -157,7 +157,9 @@ def _shut_down(
         within = settings.stop_within if end.code == EXIT_COMPLETED else CRASH_WITHIN_S
         if stop.requested_at is not None:
             within = max(within - (time.monotonic() - stop.requested_at), 1.0)
-        left, confirmed = cancel_own_orders(store, exchange, market, within)
+        left, confirmed = cancel_own_orders(
+            store, exchange, market, within, is_exclusive=settings.exclusive_account
+        )
     finally:
         if end.completed:
             store.end_run(end.why)
