@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,8 @@ LANGUAGES = ("en", "zh-TW")
 
 _language: str | None = None
 """None until a language is chosen; English until then."""
+_spoken: ContextVar[str | None] = ContextVar("spoken", default=None)
+"""The language of one reader among several, in place of the process's."""
 
 
 class Text:
@@ -70,9 +74,19 @@ def use(language: str) -> None:
     _language = canonical(language)
 
 
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Select the language within the block, for this thread or task alone: a server has several readers."""
+    before = _spoken.set(canonical(language))
+    try:
+        yield
+    finally:
+        _spoken.reset(before)
+
+
 def language() -> str:
     """Return the language in use, in the format of `--lang` and MANAGER_LANG."""
-    return (_language or SOURCE_LANGUAGE).replace("_", "-")
+    return (_spoken.get() or _language or SOURCE_LANGUAGE).replace("_", "-")
 
 
 def use_environment() -> None:
@@ -88,11 +102,12 @@ def mark(message: str) -> str:
 
 def _(message: str) -> str:
     """Return the message in the selected language; the message itself without a translation."""
+    language = _spoken.get() or _language
     if (
-        _language in (None, SOURCE_LANGUAGE) or not message
+        language in (None, SOURCE_LANGUAGE) or not message
     ):  # a catalogue's header is the translation of nothing
         return message
-    return _catalogue(_language).gettext(message)
+    return _catalogue(language).gettext(message)
 
 
 @cache

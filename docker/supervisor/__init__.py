@@ -11,7 +11,7 @@ because each import is resident memory in every container of the fleet (`typing`
     reasons, state, status, text     what is written for the manager and the engine
     halt_mark, environment, report, lock, files, anchor, bot, probe, host, clock, retention    one external
     resource each
-    run, streams, output, dated, journal    where the bot's and our own lines go
+    run, streams, output, dated, day_budget, journal    where the bot's and our own lines go
     loop                        descriptors, timers and signals
     once                        runs a program that answers a question, instead of a bot
 """

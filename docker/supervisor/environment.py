@@ -14,6 +14,9 @@ from supervisor.settings import PREFIX
 REPORT = PREFIX + "REPORT"
 """The variable that names the file of the bot's report."""
 
+FIXED = ("DB_PATH", "ENABLE_DATABASE", "TRADING_MODE", "WEB_HOST", "WEB_PORT")
+"""The container's own value counts, which everybody can see: no env.json makes a paper bot trade live."""
+
 
 class BadEnvironmentError(ReasonError):
     """env.json, or the environment made from it, cannot be used.
@@ -56,7 +59,8 @@ def for_bot(
     container: Mapping[str, str], variables: Mapping[str, str], instance: str, paths: Paths
 ) -> dict[str, str]:
     """Return the container's variables, overridden by those of env.json, without the supervisor's own."""
-    merged = {**container, **variables}
+    fixed = {name: container[name] for name in FIXED if name in container}
+    merged = {**container, **variables, **fixed}
     bot = {name: value for name, value in merged.items() if not name.startswith(PREFIX)}
     return {**bot, PREFIX + "INSTANCE": instance, REPORT: paths.report_file}
 

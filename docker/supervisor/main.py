@@ -9,6 +9,7 @@ from supervisor import environment, host, retention, state
 from supervisor.bot import Bot
 from supervisor.clock import LocalDate
 from supervisor.dated import DatedFile
+from supervisor.day_budget import DayBudget
 from supervisor.journal import Journal
 from supervisor.lock import Lock, LockedError
 from supervisor.loop import Loop
@@ -51,6 +52,7 @@ class Supervisor:
         self._settings = Settings()
         self._cancel: OrderCancel | None = None
         self._runner: BotRunner | None = None
+        self._budget: DayBudget | None = None
         self._grace_ends = time.monotonic() + timings.lock_grace
 
     def run(self) -> int:
@@ -60,6 +62,7 @@ class Supervisor:
         )
         self._take_lock()
         result = self._loop.run()
+        self._status.close_files()
         self._flush()
         return result
 
@@ -112,7 +115,6 @@ class Supervisor:
         """Continue with the lock held: only now may the instance's folders be written."""
         self._status.lock = self._lock
         self._journal.file = DatedFile(self._paths.logs, "daemon.log", self._today, lambda _: None)
-        self._status.dated_files = {name: self._dated(name) for name in ("stdout", "stderr")}
         record = self._status.record
         try:
             settings = self._settings = parse(self._environ, self._arguments)
@@ -120,6 +122,9 @@ class Supervisor:
             self._journal.log(f"failed: {err}")
             self._status.enter("failed", err.reason)
             return
+        if settings.log_day_limit:
+            self._budget = DayBudget(settings.log_day_limit, self._journal.log, lambda: self._lock.fds)
+        self._status.dated_files = {name: self._dated(name) for name in ("stdout", "stderr")}
         record.health_interval, record.max = settings.health_interval, settings.max_restarts
         self._use_time_zone()
         self._clean_up(settings)
@@ -145,6 +150,11 @@ class Supervisor:
             self._outputs,
             self._cancel_orders,
         )
+        counts = state.load_outage(self._paths.state_file, record.container)
+        if counts is not None:
+            record.in_a_row, record.since_healthy = counts
+            self._runner.in_outage = True
+            self._journal.log("the outage goes on in which the last bot ended: restarts are not counted")
         self._runner.start()
 
     def _use_time_zone(self) -> None:
@@ -170,7 +180,7 @@ class Supervisor:
                     f"cannot write {file}: {fault}; its lines are dropped there until it works again"
                 )
 
-        return DatedFile(self._paths.logs, file, self._today, on_fault)
+        return DatedFile(self._paths.logs, file, self._today, on_fault, self._budget)
 
     def _clean_up(self, settings: Settings) -> None:
         removed, faults = retention.clean(self._paths.logs, time.time(), settings.log_retention_days)
@@ -183,7 +193,7 @@ class Supervisor:
     def _cancel_orders(self) -> None:
         """Cancel the orders of a live bot that has failed, if the image has a program for it."""
         confirmed = self._status.record.is_cancel_confirmed
-        if not self._settings.cancel_command or confirmed or self._trading_mode() != "live":
+        if not self._settings.cancel_command or confirmed or self._environ.get("TRADING_MODE") != "live":
             return
         from supervisor.cancel import OrderCancel  # memory that only a failed live bot needs
 
@@ -191,14 +201,6 @@ class Supervisor:
             self._loop, self._timings, self._status, self._journal, self._outputs, self._spawn_cancel
         )
         self._cancel.start()
-
-    def _trading_mode(self) -> str | None:
-        """Return the bot's mode; that of the container's own environment while env.json cannot be used."""
-        try:
-            variables = environment.load(self._paths.env_file)
-        except environment.BadEnvironmentError:
-            variables = {}
-        return variables.get("TRADING_MODE", self._environ.get("TRADING_MODE"))
 
     def _spawn_cancel(self) -> Bot:
         self._lock.kill_leftovers(self._journal.log)  # no bot may place what is being cancelled
@@ -218,6 +220,8 @@ class Supervisor:
             self._runner.stop()
 
     def _on_child(self) -> None:
+        if self._budget is not None:
+            self._budget.tidy()
         if self._runner is not None:
             self._runner.on_child()
         if self._cancel is not None:

@@ -58,7 +58,7 @@ class BotRunner:
         self._halt: Reason | None = None  # the halt mark, once it was found
         self._port = 0
         self._oom_before: int | None = None
-        self._in_outage = False  # a bot that ran has said that it cannot work, and has not been healthy since
+        self.in_outage = False  # a bot that ran has said that it cannot work, and has not been healthy since
         self._cause: Reason | None = None  # why the supervisor ends this run, unless it is for a stop
         self._run: Run | None = None
         self._health = Health(0.0, settings.health_interval, timings)
@@ -188,7 +188,7 @@ class BotRunner:
         if (health.state, health.condition and health.condition["code"]) != before:
             self._journal.log(f"the bot is {_health_word(result)}")
         if health.ok:
-            self._in_outage = False
+            self.in_outage = False
         self._reset_restart_count(now)
         self._report.collect()
         self._status.enter(health.state, None if health.state == "starting" else reason)
@@ -209,7 +209,7 @@ class BotRunner:
             self._journal.log(f"{cause}; auto_restart is off, so the bot is left alone")
             return
         self._cause = cause
-        self._in_outage = self._in_outage or self._health.has_refused
+        self.in_outage = self.in_outage or self._health.has_refused
         self._journal.log(f"ending the bot: {cause}")
         self._end_bot()
 
@@ -257,7 +257,7 @@ class BotRunner:
     def _handle_ending(self, ending: Ending, stderr_tail: list[str]) -> None:
         record = self._record
         action, reason = policy.decide(
-            self._settings, ending, record.in_a_row, spends_budget=not self._in_outage
+            self._settings, ending, record.in_a_row, spends_budget=not self.in_outage
         )
         cause = policy.crash_reason(self._settings, ending) or policy.ending_reason(ending)
         record.last_exit = {
@@ -298,7 +298,7 @@ class BotRunner:
             record.instance,
         )
         record.next_due = time.monotonic() + delay
-        if self._in_outage:
+        if self.in_outage:
             self._journal.log(f"restart in {delay:.1f} s; it is not counted, because the bot did answer")
         else:
             record.in_a_row += 1

@@ -29,6 +29,7 @@ class Settings:
     stop_timeout = 45.0
     log_cleanup_interval = 86400.0
     log_retention_days = 2
+    log_day_limit = 256  # MB; 0: none
     crash_exit_codes: frozenset[int] | None = None  # None: all but 0
     completion = "exit"
     duration: float | None = None
@@ -56,6 +57,7 @@ def parse(environ: Mapping[str, str], arguments: list[str]) -> Settings:
         "LOG_CLEANUP_INTERVAL", settings.log_cleanup_interval, 1, 366 * DAY_S
     )
     settings.log_retention_days = read.whole("LOG_RETENTION_DAYS", settings.log_retention_days, 0, 36500)
+    settings.log_day_limit = read.whole("LOG_DAY_LIMIT", settings.log_day_limit, 0, 1_000_000)
     settings.crash_exit_codes = read.exit_codes("CRASH_EXIT_CODES")
     settings.completion = read.choice("COMPLETION", COMPLETIONS)
     settings.duration = read.number("DURATION", 0, 0, 1e10) if read.text("DURATION", "") else None

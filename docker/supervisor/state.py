@@ -45,6 +45,7 @@ class Record:
         self.anchor_pid: int | None = None
         self.cancel: dict[str, object] | None = None
         self.dropped = {"stdout": 0, "stderr": 0}  # lines
+        self.over_limit = {"stdout": 0, "stderr": 0}  # lines of this day
 
     def enter(self, state: str, reason: Reason | None) -> None:
         """Set the state, with its reason as a sentence and as a code."""
@@ -112,6 +113,7 @@ class Record:
             "last_exit": self.last_exit,
             "cancel": self.cancel,
             "logs_dropped": dict(self.dropped),
+            "logs_over_limit": dict(self.over_limit),
         }
 
     def resume(self, old: dict[str, object]) -> None:
@@ -137,6 +139,27 @@ def load_terminal(path: str, container: str) -> dict[str, object] | None:
     if old is None or old.get("container") != container or old.get("state") not in TERMINAL:
         return None
     return old
+
+
+def load_outage(path: str, container: str) -> tuple[int, int] | None:
+    """Return `in_a_row` and `since_healthy` of the state file if this container's last bot had said that it
+    cannot work, and had not been healthy since; else None.
+    """
+    old = load(path)
+    if old is None or old.get("container") != container or old.get("state") in TERMINAL:
+        return None
+    counts = [_get(old, "restarts", name) for name in ("in_a_row", "since_healthy")]
+    in_a_row, since_healthy = (value if type(value) is int else 0 for value in counts)
+    status = _get(old, "health", "reason", "params", "status")
+    has_refused = _get(old, "health", "ok") is False and type(status) is int and status >= 500
+    return (in_a_row, since_healthy) if since_healthy > in_a_row or has_refused else None
+
+
+def _get(value: object, *path: str) -> object:
+    """Return a member of a member of a JSON object, None where there is none."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def load(path: str) -> dict[str, object] | None:

@@ -36,10 +36,16 @@ class StatusWriter:
         for name, file in self.dated_files.items():
             file.check()
             self.record.dropped[name] = file.dropped
+            self.record.over_limit[name] = file.over_limit
         self._try(self._paths.verdict_file, self._write_verdict)
         if self.lock is not None:
             self._try(self._paths.lock_file, self._repair_lock)
             self._try(self._paths.state_file, self._write_state)
+
+    def close_files(self) -> None:
+        """Close the dated files, so that the count of lines that a day's limit has cost is in them."""
+        for file in self.dated_files.values():
+            file.close()
 
     def enter(self, new: str, reason: Reason | None = None) -> None:
         """Set the state and write it."""

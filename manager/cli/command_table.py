@@ -443,8 +443,19 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "backup verify": Command(
             "backup.backup_verify",
             mark("verify backups: checksums, content, every database"),
-            (option("files", text=mark("backups"), nargs="+", metavar="FILE"), JSON),
-            ("backup verify volumes/backups/backup-botfleet-20260301-040000.tar.gz",),
+            (
+                option("files", text=mark("backups"), nargs="+", metavar="FILE"),
+                option(
+                    "--restore",
+                    action="store_true",
+                    text=mark("rehearse a restore into a scratch folder, and compare every table's rows"),
+                ),
+                JSON,
+            ),
+            (
+                "backup verify volumes/backups/backup-botfleet-20260301-040000.tar.gz",
+                "backup verify --restore FILE",
+            ),
         ),
         "backup list": Command("backup.backup_list", mark("list the backups"), (BACKUPS_IN, JSON, FORMAT)),
         "restore": Command(
@@ -471,6 +482,20 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             ),
             (METRICS,),
             ("watch", "watch --metrics 127.0.0.1:9095", "install-service"),
+        ),
+        "serve": Command(
+            "serve.serve",
+            mark("run in the foreground: the fleet's page in a browser, and its API, on this machine only"),
+            (
+                option(
+                    "--listen",
+                    text=mark("the address (default: 127.0.0.1:8800)"),
+                    type=argument_types.listen_address,
+                    default=("127.0.0.1", 8800),
+                    metavar="HOST:PORT",
+                ),
+            ),
+            ("serve", "serve --listen 127.0.0.1:8080"),
         ),
         "alert test": Command(
             "alert.alert_test",

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.notices import say_problems
-from manager.errors import OK
+from manager.config import handover
 from manager.fleet import display
 from manager.fleet.bot_report import Position
 from manager.i18n import Text, _, mark
@@ -16,6 +16,7 @@ from manager.ops import plan
 from manager.ops.action import Kind
 from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, Event, Healthy, LeftAlone, Warned
 from manager.util import console
+from manager.util.sanitize import replace_unprintable
 
 if TYPE_CHECKING:
     from manager.fleet.observe import FleetSnapshot
@@ -91,19 +92,39 @@ def say_plan(planned: Planned, changes: Mapping[str, Sequence[Text]], *, as_json
                 {
                     **_action_object(action),
                     "changes": [str(change) for change in changes.get(action.instance, ())],
+                    "literals": _literals(planned, action),
                 }
                 for action in planned.actions
             ]
         )
-        return OK
+        _say_what_holds_back(planned.problems)
+        return planned.exit_code
     for action in planned.actions:
         console.say(action_line(action))
         for change in changes.get(action.instance, ()):
             console.say(f"    {change}")
+        for name, text in _literals(planned, action).items():
+            line = Text("its config gives the bot {name}={text}", name=name, text=text)
+            console.say(f"    {replace_unprintable(str(line))}")
     _say_drift(planned.snapshot, planned.actions)
     if not plan.effective(planned.actions):
         console.say(_("nothing to do"))
-    return OK
+    _say_what_holds_back(planned.problems)
+    return planned.exit_code
+
+
+def _say_what_holds_back(problems: Sequence[Problem]) -> None:
+    """Print the faults of configs that hold instances back."""
+    for problem in problems:
+        console.error(problem)
+
+
+def _literals(planned: Planned, action: Action) -> dict[str, str]:
+    """Return what a config itself would hand over to the bot that the action starts."""
+    spec = planned.snapshot.project.specs.get(action.instance)
+    if spec is None or not action.starts or action.as_it_was:
+        return {}
+    return handover.literals(spec, planned.snapshot.project.variables)
 
 
 def say_result(result: Result, *, as_json: bool, with_problems: bool = False) -> int:
@@ -142,6 +163,7 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
         raise result.engine_error
     if with_problems:
         say_problems(result.snapshot.project)
+    _say_what_holds_back(result.problems)
     if result.unsaved is not None:
         console.error(result.unsaved)
     return result.exit_code
@@ -216,6 +238,17 @@ def position_text(position: Position | None) -> str:
     return f", {Text('position {amount}', amount=position)}" if position.amount else f", {_('no position')}"
 
 
+def position_object(position: Position | None) -> dict[str, str | None]:
+    """Return the keys of `--json` that tell of a position left behind."""
+    if position is None:
+        return {"position": None, "base": None, "position_from": None}
+    return {
+        "position": format(position.amount, "f"),
+        "base": position.base or None,
+        "position_from": "exchange" if position.is_of_exchange else "report",
+    }
+
+
 def outcome_line(outcome: Outcome[Action]) -> str:
     """Return `bp_sol_01: recreated (config changed, 1.2 s)`."""
     verb = _("failed") if outcome.error else _(DONE[outcome.action.kind])
@@ -236,6 +269,5 @@ def _outcome_object(outcome: Outcome[Action]) -> dict[str, Any]:
         "error": str(outcome.error) if outcome.error else None,
         "killed": outcome.was_killed,
         "open_orders_left": outcome.open_orders_left,
-        "position": None if outcome.position is None else format(outcome.position.amount, "f"),
-        "base": None if outcome.position is None else outcome.position.base or None,
+        **position_object(outcome.position),
     }

@@ -26,10 +26,10 @@ from manager.compat.config_errors import (
     StrPath,
     reason,
 )
-from manager.config import dotted_keys, fleet_settings, loader
+from manager.config import dotenv, dotted_keys, fleet_settings, loader
 from manager.config.flat_format import convert_legacy, is_legacy
 from manager.config.loaded import is_config
-from manager.config.variables import merge_environment, read_dotenv
+from manager.config.variables import merge_environment
 from manager.errors import Problem
 from manager.fleet import project as projects
 from manager.util import atomic_file, strict_json
@@ -82,7 +82,7 @@ class ConfigManager:
         return self.config_dir.absolute().parent
 
     def _variables(self) -> dict[str, str]:
-        return merge_environment(read_dotenv(self._project_dir / ".env")[0], os.environ)
+        return merge_environment(dotenv.read(self._project_dir / ".env").variables, os.environ)
 
     # Files
 
@@ -211,7 +211,7 @@ class ConfigManager:
             project = projects.read(self._project_dir)
             file = project.fleet.relative(path.resolve())
             return _result(
-                [problem for problem in project.problems if problem.file == file],
+                [problem for problem in (*project.problems, *project.refusals) if problem.file == file],
                 [warning for warning in project.warnings if warning.file == file],
             )
         return self._validate_file(path, str(config_path))
@@ -221,7 +221,7 @@ class ConfigManager:
         loaded = loader.load_file(path, fleet, defaults, self._variables(), {})
         errors, warnings = (
             [problem._replace(file=file) for problem in problems]
-            for problems in (loaded.problems, loaded.warnings)
+            for problems in ((*loaded.problems, *loaded.refusals), loaded.warnings)
         )
         return _result(errors, warnings)
 

@@ -2,7 +2,9 @@
 
 models, loader, validation_messages, flat_format    one config: its rules, its problems, its old flat form
 fleet_settings, fleet                               config/fleet.toml, and every path of the fleet
-variables, bot_environment                          `.env`, `${NAME}`, and the variables that a bot receives
+dotenv, variables, bot_environment                  `.env`, `${NAME}`, and the variables that a bot receives
+credential_values                                   what cannot be a credential
+handover, steering                                  what a config may give to its bot
 spec, bot_argv                                      what determines a container
 loaded, cache                                       the loaded configs, and their cache between commands
 templates, dotted_keys, json_schema                 new configs, and the schema for editors

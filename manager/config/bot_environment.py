@@ -8,21 +8,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from manager.config import credential_values
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
-from manager.config.variables import UnsetVariable, expand, is_secret, references, select_variables
+from manager.config.variables import (
+    UnsetVariable,
+    expand,
+    is_secret,
+    looks_secret,
+    references,
+    select_variables,
+)
 from manager.errors import Problem
+from manager.i18n import Text
 
 
 def shared_variables(fleet: Fleet, variables: Mapping[str, str], time_zone: str) -> dict[str, str]:
     """Return the variables that every bot of the fleet receives: name → value."""
-    return {"TZ": time_zone, **select_variables(fleet.variables, variables)}
+    return {"TZ": time_zone, **_passed_on(fleet, variables)}
+
+
+def _passed_on(fleet: Fleet, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that the fleet passes on, without those of its alerts."""
+    selected = select_variables(fleet.variables, variables)
+    return {name: value for name, value in selected.items() if name not in fleet.alert_variables}
 
 
 def env_file_values(
-    spec: InstanceSpec, for_all: Mapping[str, str], variables: Mapping[str, str]
+    spec: InstanceSpec, fleet: Fleet, for_all: Mapping[str, str], variables: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the content of the instance's env file, name → value. Paper mode excludes all credentials.
+    """Return the content of the instance's env file, name → value. Paper mode excludes all secrets.
 
     `for_all`: the result of `shared_variables`.
     """
@@ -38,7 +53,17 @@ def env_file_values(
             continue
     if spec.mode == "live":
         return given
-    return {name: value for name, value in given.items() if not _is_credential(name, spec)}
+    return {name: value for name, value in given.items() if not _is_withheld(name, value, spec, fleet)}
+
+
+def _is_withheld(name: str, value: str, spec: InstanceSpec, fleet: Fleet) -> bool:
+    """Return whether no bot on paper receives this variable, because it is a secret or looks like one."""
+    own = [name, *(reference for reference, _default in references(spec.literals.get(name, "")))]
+    return (
+        _is_credential(name, spec)
+        or any(fleet.is_declared_secret(each) for each in own)
+        or any(looks_secret(each, value) for each in own)
+    )
 
 
 def _is_credential(name: str, spec: InstanceSpec) -> bool:
@@ -61,7 +86,7 @@ def _is_secret_of(name: str, spec: InstanceSpec) -> bool:
 def credential_problems(
     specs: Iterable[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]
 ) -> list[Problem]:
-    """Return what prevents live instances from starting: unset variables, two instances on one account."""
+    """Return what prevents live instances from starting: unset or unusable credentials, shared accounts."""
     live = [spec for spec in specs if spec.mode == "live"]
     missing = [
         Problem.at(
@@ -73,9 +98,30 @@ def credential_problems(
         for spec in live
         for name in _unset(spec, variables)
     ]
-    return missing + (
+    unusable = [
+        Problem(spec.config_file, "exchange_config", fault)
+        for spec in live
+        for fault in _credential_faults(spec, fleet, variables)
+    ]
+    return [*missing, *unusable] + (
         [] if fleet.allow_shared_credentials else list(_shared_accounts(live, fleet, variables))
     )
+
+
+def _credential_faults(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str, str]) -> Iterator[Text]:
+    """Yield why a credential cannot be one. Its value is never part of the message."""
+    given = env_file_values(spec, fleet, _passed_on(fleet, variables), variables)
+    for name, value in dict(_named_credentials(spec, given, variables)).items():
+        if credential_values.is_placeholder(value, name):
+            yield Text(
+                "{name} has a template's placeholder instead of a value; write {name}=… in .env", name=name
+            )
+        elif what := credential_values.unusual_in(value, name):
+            yield Text(
+                "the value of {name} contains {what}, which no credential does: check {name}=… in .env",
+                name=name,
+                what=Text(what),
+            )
 
 
 def unset_variable_warnings(specs: Iterable[InstanceSpec], variables: Mapping[str, str]) -> list[Problem]:
@@ -103,11 +149,13 @@ def _shared_accounts(
 
     Each bot is named at least once, but not every pair is.
     """
-    for_all = select_variables(fleet.variables, variables)
+    for_all = _passed_on(fleet, variables)
     seen: list[tuple[InstanceSpec, frozenset[str]]] = []
     reported: set[str] = set()
     for spec in live:
-        credentials = frozenset(_credentials(spec, env_file_values(spec, for_all, variables), variables))
+        credentials = frozenset(
+            _credentials(spec, env_file_values(spec, fleet, for_all, variables), variables)
+        )
         for other, other_credentials in seen:
             if not (
                 _is_same_market(spec, other.exchange, other.symbol)
@@ -132,12 +180,14 @@ def accounts(
     specs: Iterable[InstanceSpec], fleet: Fleet, variables: Mapping[str, str]
 ) -> list[tuple[str, ...]]:
     """Return the live instances by account: those on one exchange whose credentials are the same."""
-    for_all = select_variables(fleet.variables, variables)
+    for_all = _passed_on(fleet, variables)
     groups: list[tuple[str, frozenset[str], list[str]]] = []
     for spec in specs:
         if spec.mode != "live":
             continue
-        credentials = frozenset(_credentials(spec, env_file_values(spec, for_all, variables), variables))
+        credentials = frozenset(
+            _credentials(spec, env_file_values(spec, fleet, for_all, variables), variables)
+        )
         for exchange, theirs, members in groups:
             if exchange == spec.exchange.lower() and _is_same_account(credentials, theirs):
                 members.append(spec.id)
@@ -169,11 +219,11 @@ def conflicts_with_running(
     """
     if fleet.allow_shared_credentials:
         return
-    for_all, others = select_variables(fleet.variables, variables), list(trading)
+    for_all, others = _passed_on(fleet, variables), list(trading)
     for spec in specs:
         if spec.mode != "live":
             continue
-        given = env_file_values(spec, for_all, variables)
+        given = env_file_values(spec, fleet, for_all, variables)
         credentials = frozenset(_credentials(spec, given, variables))
         for other in others:
             if (
@@ -250,16 +300,25 @@ def _secrets(values: Mapping[str, str]) -> frozenset[str]:
 
 
 def _credentials(spec: InstanceSpec, given: Mapping[str, str], variables: Mapping[str, str]) -> Iterator[str]:
-    """Yield the values of the credentials that a live instance receives.
+    """Yield the values of the credentials that a live instance receives."""
+    return (value for _name, value in _named_credentials(spec, given, variables))
+
+
+def _named_credentials(
+    spec: InstanceSpec, given: Mapping[str, str], variables: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the credentials that a live instance receives: variable and value.
 
     For a text composed of credentials, yield these instead: a key is the same key in whatever text it
     appears.
     """
     for name, value in given.items():
         parts = [
-            part for reference in _secret_references(name, spec) if (part := variables.get(reference, ""))
+            (reference, part)
+            for reference in _secret_references(name, spec)
+            if (part := variables.get(reference, ""))
         ]
         if parts:
             yield from parts
         elif value and _is_credential(name, spec):
-            yield value
+            yield name, value

@@ -55,6 +55,7 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: 
                 **file._asdict(),
                 "problems": _plain(file.problems),
                 "warnings": _plain(file.warnings),
+                "refusals": _plain(file.refusals),
             }
             for file in loaded.files
         ],
@@ -131,7 +132,7 @@ def _loaded(raw: dict[str, Any]) -> LoadedConfigs:
 
 
 def _file_of(raw: dict[str, Any]) -> LoadedFile:
-    spec, faults = raw["spec"], {name: _problems(raw[name]) for name in ("problems", "warnings")}
+    spec, faults = raw["spec"], {name: _problems(raw[name]) for name in ("problems", "warnings", "refusals")}
     return LoadedFile(**{**raw, **faults, "spec": _spec(spec) if spec else None})
 
 
@@ -143,7 +144,15 @@ def _spec(raw: list[Any]) -> InstanceSpec:
 
 
 def _problems(raw: list[list[Any]]) -> tuple[Problem, ...]:
-    return tuple(Problem(file, path, Text(message, **params)) for file, path, message, params in raw)
+    return tuple(Problem(file, path, _text(message, params)) for file, path, message, params in raw)
+
+
+def _text(message: str, params: dict[str, Any]) -> Text:
+    """Return a message; parameters that are messages themselves are lists."""
+    return Text(
+        message,
+        **{name: _text(*value) if isinstance(value, list) else value for name, value in params.items()},
+    )
 
 
 def _plain(problems: Iterable[Problem]) -> list[list[Any]]:
@@ -151,7 +160,14 @@ def _plain(problems: Iterable[Problem]) -> list[list[Any]]:
 
     A parameter that is not JSON prevents the cache from being written.
     """
-    return [[file, path, text.message, text.params] for file, path, text in problems]
+    return [[file, path, *_plain_text(text)] for file, path, text in problems]
+
+
+def _plain_text(text: Text) -> tuple[str, dict[str, Any]]:
+    params = text.params.items()
+    return text.message, {
+        name: _plain_text(value) if isinstance(value, Text) else value for name, value in params
+    }
 
 
 def _with_tuples(raw: dict[str, Any]) -> dict[str, Any]:

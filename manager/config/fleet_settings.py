@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from manager.config import validation_messages
 from manager.config.fleet import (
+    DEFAULT_LOG_DAY_MB,
     DEFAULT_PARALLELISM,
     DEFAULT_PASSED_VARIABLES,
     NAME_PATTERN,
@@ -52,6 +53,7 @@ class ContainerTable(_Table):
     tmp_size_mb: Annotated[int, Field(ge=1, le=65536)] = 64
     log_max_size_mb: Annotated[int, Field(ge=1, le=10_000)] = 10
     log_max_files: Annotated[int, Field(ge=1, le=100)] = 3
+    log_day_mb: Annotated[int, Field(ge=0, le=1_000_000)] = DEFAULT_LOG_DAY_MB
     engine_health_interval: Annotated[int, Field(ge=0, le=86400)] = 60
 
 
@@ -170,8 +172,11 @@ class FleetFile(_Table):
     bot_dir: str = ""
     bind_address: str = "127.0.0.1"
     variables: tuple[str, ...] = Field(default=DEFAULT_PASSED_VARIABLES, strict=False)
+    config_variables: tuple[str, ...] = Field(default=(), strict=False)
+    secret_variables: tuple[str, ...] = Field(default=(), strict=False)
     parallelism: Annotated[int, Field(ge=1, le=256)] = DEFAULT_PARALLELISM
     allow_shared_credentials: bool = False
+    strict_configs: bool = False
     container: ContainerTable = ContainerTable()
     backup: BackupTable = BackupTable()
     alerts: AlertsTable = AlertsTable()
@@ -237,8 +242,11 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         bot_dir=settings.bot_dir,
         bind_address=settings.bind_address,
         variables=settings.variables,
+        config_variables=settings.config_variables,
+        secret_variables=settings.secret_variables,
         parallelism=settings.parallelism,
         allow_shared_credentials=settings.allow_shared_credentials,
+        strict_configs=settings.strict_configs,
         backup_keep=settings.backup.keep,
         backup_keep_days=settings.backup.keep_days,
         alerts=Alerts(**settings.alerts.model_dump(include=set(Alerts._fields))),

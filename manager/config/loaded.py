@@ -24,9 +24,10 @@ def resembles_config(name: str) -> bool:
 class LoadedFile(NamedTuple):
     """Hold one config file's spec, or the problems that prevent one.
 
-    `described`: the config as it may be shown, credentials only as `${NAME}`. `is_constant`: whether the file
-    means the same regardless of the variables. `config_hash`: None where the file names no port, because the
-    port is hashed too.
+    `described`: the config as it may be shown, credentials only as `${NAME}`. `refusals`: what it may not
+    hand over to its bot, so that no container is created from it. `is_constant`: whether the file means the
+    same regardless of the variables. `config_hash`: None where the file names no port, because the port is
+    hashed too.
     """
 
     file: str
@@ -34,6 +35,7 @@ class LoadedFile(NamedTuple):
     described: dict[str, Any] | None = None
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    refusals: tuple[Problem, ...] = ()
     is_constant: bool = True
     config_hash: str | None = None
 
@@ -60,6 +62,15 @@ class LoadedConfigs(NamedTuple):
     def warnings(self) -> tuple[Problem, ...]:
         """Return what is unusual but allowed."""
         return (*(warning for loaded in self.files for warning in loaded.warnings), *self.ignored)
+
+    @property
+    def refusals(self) -> dict[str, tuple[Problem, ...]]:
+        """Map instance to what its config may not hand over, for every config that does."""
+        return {
+            loaded.spec.id: loaded.refusals
+            for loaded in self.files
+            if loaded.spec is not None and loaded.refusals
+        }
 
     @property
     def config_hashes(self) -> dict[str, str]:

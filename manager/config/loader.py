@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from manager.config import spec, validation_messages
+from manager.config import handover, spec, validation_messages
 from manager.config.flat_format import convert_legacy, is_legacy
 from manager.config.fleet import Fleet
 from manager.config.loaded import LoadedConfigs, LoadedFile, is_config, resembles_config
@@ -23,9 +23,6 @@ OWN_FILES = frozenset({"fleet.json", "fleet.lock", "compose-hashes.json", "insta
 
 GRIDS = frozenset({"grid", "perp_grid"})
 """The bundled bot's strategies that require both bounds."""
-
-UNEXPANDED = ("exchange_config", "environment")
-"""Sections whose `${…}` are only expanded when the bot's env file is written."""
 
 
 def load(
@@ -94,9 +91,10 @@ def load_value(
 ) -> LoadedFile:
     """Load the JSON value of one file, which need not exist yet."""
     secrets = tuple(clear_text_secrets(file, raw))
-    config = validate(raw, file, defaults, variables)
+    config = validate(raw, file, defaults, variables, fleet)
     if isinstance(config, list):
         return LoadedFile(file, problems=(*secrets, *config), is_constant=False)
+    assert isinstance(raw, dict)
     is_constant = not _has_references(raw)
     instance_id = ids.get(file) or config.metadata.instance_id or Path(file).stem
     problems = [*secrets, *id_faults(file, instance_id), *_faults(file, config, instance_id, fleet)]
@@ -108,19 +106,20 @@ def load_value(
         spec=built,
         described=described(config),
         warnings=tuple(_warnings(file, config)),
+        refusals=tuple(handover.refusals(file, raw, config, fleet)),
         is_constant=is_constant,
         config_hash=None if built.web_port is None else spec.config_hash(built, fleet),
     )
 
 
 def validate(
-    raw: object, file: str, defaults: Mapping[str, Any], variables: Mapping[str, str]
+    raw: object, file: str, defaults: Mapping[str, Any], variables: Mapping[str, str], fleet: Fleet
 ) -> InstanceConfig | list[Problem]:
     """Return a file's JSON value as a config, or the problems of its form."""
     if not isinstance(raw, dict):
         return [Problem.at(file, "", "must be an object {{…}}")]
     sections = convert_legacy(raw) if is_legacy(raw) else raw
-    expanded, problems = _expanded(sections, file, variables)
+    expanded, problems = _expanded(sections, file, variables, fleet)
     if problems:
         return problems
     daemon = expanded.get("daemon_config")
@@ -190,11 +189,12 @@ def _shared_folders(specs: list[InstanceSpec]) -> Iterator[Problem]:
 
 
 def _expanded(
-    sections: dict[str, Any], file: str, variables: Mapping[str, str]
+    sections: dict[str, Any], file: str, variables: Mapping[str, str], fleet: Fleet
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Replace `${…}` outside the sections of credentials.
+    """Replace `${…}` outside the sections of credentials, which describes containers made by older versions.
 
-    A credential referenced anywhere else is a problem: it would end up in a label or an argument.
+    A credential referenced anywhere else is a problem: it would end up in a label or an argument. What only
+    config/fleet.toml declares a secret stays as it is written.
     """
     problems: list[Problem] = []
 
@@ -219,6 +219,8 @@ def _expanded(
                     )
                 )
                 return value
+        if any(fleet.is_declared_secret(name) for name, _default in references(value)):
+            return value
         try:
             return expand(value, variables)
         except UnsetVariable as unset:
@@ -230,7 +232,7 @@ def _expanded(
             return value
 
     result = {
-        key: value if key in UNEXPANDED else walk(value, key, is_secret(key))
+        key: value if key in handover.SECTIONS else walk(value, key, is_secret(key))
         for key, value in sections.items()
     }
     return result, problems
@@ -242,7 +244,7 @@ def _has_references(raw: object) -> bool:
     Credentials do not count: no spec contains their values.
     """
     assert isinstance(raw, dict)
-    sections = [section for key, section in raw.items() if key not in UNEXPANDED]
+    sections = [section for key, section in raw.items() if key not in handover.SECTIONS]
     return any("${" in scalar.text for scalar in scalar_values(sections))
 
 

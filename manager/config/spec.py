@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from manager.config.bot_argv import bot_argv, number_text
-from manager.config.fleet import Fleet
+from manager.config.fleet import DEFAULT_LOG_DAY_MB, Fleet
 from manager.config.variables import is_secret, references, scalar_values
 
 if TYPE_CHECKING:
@@ -114,11 +114,11 @@ def build(config: InstanceConfig, instance_id: str, config_file: str, fleet: Fle
         log_dir=log_dir(config, instance_id),
         db_path=daemon.db_path or f"database/{instance_id}.db",
         command=bot_argv(config),
-        settings=_supervisor_settings(config),
+        settings=_supervisor_settings(config, fleet),
         stop_timeout=daemon.bot_stop_timeout,
         memory=daemon.memory_limit_mb * MIB,
         nano_cpus=round(daemon.cpu_limit_percent * 10_000_000),
-        variables=_variables(config),
+        variables=_variables(config, fleet),
         literals=dict(config.environment),
         tags=metadata.tags,
     )
@@ -157,7 +157,7 @@ def _market_type(symbol: str) -> str:
     return "perp" if symbol.upper().endswith("PERP") else "spot"
 
 
-def _supervisor_settings(config: InstanceConfig) -> dict[str, str]:
+def _supervisor_settings(config: InstanceConfig, fleet: Fleet) -> dict[str, str]:
     daemon = config.daemon_config
     settings = {
         "BOTFLEET_AUTO_RESTART": "1" if daemon.auto_restart else "0",
@@ -169,6 +169,10 @@ def _supervisor_settings(config: InstanceConfig) -> dict[str, str]:
         "BOTFLEET_LOG_CLEANUP_INTERVAL": number_text(daemon.log_cleanup_interval),
         "BOTFLEET_LOG_RETENTION_DAYS": str(daemon.log_retention_days),
     }
+    if (
+        fleet.log_day_mb != DEFAULT_LOG_DAY_MB
+    ):  # the default is in no container: it would recreate all of them
+        settings["BOTFLEET_LOG_DAY_LIMIT"] = str(fleet.log_day_mb)
     if daemon.crash_exit_codes is not None:
         settings["BOTFLEET_CRASH_EXIT_CODES"] = ",".join(map(str, daemon.crash_exit_codes))
     if daemon.completion != "exit":
@@ -178,12 +182,13 @@ def _supervisor_settings(config: InstanceConfig) -> dict[str, str]:
     return settings
 
 
-def _variables(config: InstanceConfig) -> tuple[Variable, ...]:
+def _variables(config: InstanceConfig, fleet: Fleet) -> tuple[Variable, ...]:
     """Return the variables that exchange_config references, in order of first mention."""
     variables: dict[str, Variable] = {}
     for scalar in scalar_values(config.exchange_config):
         for name, default in references(scalar.text):
-            first = variables.setdefault(name, Variable(name, default, is_secret(name)))
+            is_known = is_secret(name) or fleet.is_declared_secret(name)
+            first = variables.setdefault(name, Variable(name, default, is_known))
             if scalar.is_secret:
                 variables[name] = first._replace(secret=True)
     return tuple(variables.values())

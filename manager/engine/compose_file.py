@@ -6,15 +6,17 @@ The file is the same on every machine, and contains no secrets.
 from __future__ import annotations
 
 import os
+import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
 from manager.config.fleet import Fleet
 from manager.config.spec import BOT_ID, InstanceSpec
-from manager.engine import container_config
+from manager.engine import container_config, labels
 
 HEADER = """\
 # Rendered by `manager compose` from config/active and config/fleet.toml: change those, then render again.
@@ -26,18 +28,42 @@ x-bot: &bot
 services:
 """
 
+NAME = re.compile(r"^name: '([^']*)'$", re.MULTILINE)
+SERVICE = re.compile(r"^  '([^'\n]+)':\n(?:    .*\n)+", re.MULTILINE)
+CONFIG_FILE = re.compile(rf"^      {re.escape(labels.CONFIG_FILE)}: '(.*)'$", re.MULTILINE)
 
-def render(specs: Iterable[InstanceSpec], fleet: Fleet) -> str:
-    """Return the whole file."""
+
+def render(
+    specs: Iterable[InstanceSpec], fleet: Fleet, kept: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return the whole file. `kept`: the services of an earlier file that stay as they are, as its text."""
     parts = [HEADER.format(name=fleet.name, common=_yaml(_common(fleet), 2))]
-    services = [
-        f"  {_key(spec.id)}:\n    <<: *bot\n{_yaml(_service(spec, fleet), 4)}"
-        for spec in sorted(specs, key=lambda spec: spec.id)
-    ]
+    by_name = {
+        **{spec.id: f"  {_key(spec.id)}:\n    <<: *bot\n{_yaml(_service(spec, fleet), 4)}" for spec in specs},
+        **kept,
+    }
+    services = [by_name[name] for name in sorted(by_name)]
     networks = {
         "networks": {"default": {"driver": "bridge", "driver_opts": container_config.NETWORK_OPTIONS}}
     }
     return "".join(parts) + ("\n".join(services) or "  {}\n") + "\n" + _yaml(networks, 0)
+
+
+def name_of(text: str) -> str:
+    """Return the project's name in a rendered file; empty for any other text."""
+    match = NAME.search(text)
+    return match[1] if match else ""
+
+
+def services_of(text: str) -> dict[str, tuple[str, str]]:
+    """Return the services of a rendered file: name → (its config file, its text)."""
+    _start, _key, services = text.partition("\nservices:\n")
+    services, _key, _networks = services.partition("\nnetworks:\n")
+    found = {}
+    for match in SERVICE.finditer(services):
+        config_file = CONFIG_FILE.search(match[0])
+        found[match[1]] = (config_file[1].replace("''", "'") if config_file else "", match[0])
+    return found
 
 
 def _common(fleet: Fleet) -> dict[str, Any]:

@@ -54,6 +54,11 @@ class Report(NamedTuple):
     fees: Decimal | None = None
     funding: Decimal | None = None
     last_fill: float | None = None
+    lower: Decimal | None = None
+    upper: Decimal | None = None
+    """The bounds of its range, where its strategy has one."""
+    position_at_exchange: Decimal | None = None
+    """Final, live: what the exchange says that the bot has left."""
     run_began: float | None = None
     """When the run began that P&L and trades are of; it goes on through restarts."""
 
@@ -77,10 +82,14 @@ class KeptReport(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Hold an exact amount, negative for a short position, and its currency."""
+    """Hold an exact amount, negative for a short position, and its currency.
+
+    `is_of_exchange`: the exchange gave it; else the bot's own record did.
+    """
 
     amount: Decimal
     base: str
+    is_of_exchange: bool = False
 
     def __str__(self) -> str:
         return f"{self.amount:f} {self.base}".rstrip()
@@ -113,6 +122,9 @@ def parse_report(raw: Mapping[str, Any]) -> Report:
         fees=_amount(raw.get("fees")),
         funding=_amount(raw.get("funding")),
         last_fill=_time(raw.get("last_fill")),
+        lower=_bound(raw, "lower"),
+        upper=_bound(raw, "upper"),
+        position_at_exchange=_amount(raw.get("position_at_exchange")),
         run_began=_time(raw.get("run_began")),
     )
 
@@ -144,11 +156,24 @@ def read_kept(state_dir: Path) -> KeptReport | None:
 
 
 def position_left(state_dir: Path) -> Position | None:
-    """Return the position in the last report, which outlives the bot; None if it is unknown."""
+    """Return the position in the last report, which outlives the bot; None if it is unknown.
+
+    The exchange's figure comes before the bot's, but only that of the run that ended last.
+    """
     kept = read_kept(state_dir)
-    if kept is None or kept.report.position is None:
+    if kept is None:
         return None
-    return Position(kept.report.position, kept.report.base or "")
+    report = kept.report
+    if kept.has_ended and not kept.is_previous and report.position_at_exchange is not None:
+        return Position(report.position_at_exchange, report.base or "", is_of_exchange=True)
+    return None if report.position is None else Position(report.position, report.base or "")
+
+
+def position_at_exchange(answer: Mapping[str, Any]) -> Position | None:
+    """Return the position in the answer of a program that has asked the exchange."""
+    amount = _amount(answer.get("position"))
+    base = _currency(answer.get("base")) or ""
+    return None if amount is None else Position(amount, base, is_of_exchange=True)
 
 
 def _amount(value: Any) -> Decimal | None:
@@ -169,6 +194,11 @@ def _amount(value: Any) -> Decimal | None:
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int), number  # a finite number's
     return number if exponent >= -MAX_DECIMALS else None
+
+
+def _bound(raw: Mapping[str, Any], name: str) -> Decimal | None:
+    bounds = raw.get("range")
+    return _amount(bounds.get(name)) if isinstance(bounds, dict) else None
 
 
 def _count(value: Any) -> int | None:

@@ -67,6 +67,8 @@ def _more(text: Text, condition: Condition, now: float) -> Text:
         text = Text("{what}, for {time}", what=text, time=age(now - since))
     if condition.code == "exchange_away" and (count := _number(params.get("open_orders"))):
         text = Text("{what}; {count} orders rest there", what=text, count=round(count))
+    if condition.code == "exchange_away" and (at := _number(params.get("retry_at"))) and at > now:
+        text = Text("{what}; it is asked again in {time}", what=text, time=age(at - now))
     if condition.code == "out_of_range" and _number(params.get("moves_left")) == 0:
         text = Text("{what}; it may not move its range again yet", what=text)
     return text

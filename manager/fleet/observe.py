@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from manager.config import bot_environment
 from manager.config.fleet import Fleet
-from manager.config.spec import config_hash
+from manager.config.spec import InstanceSpec, config_hash
 from manager.engine import containers as engine_containers
 from manager.engine import labels
 from manager.engine.containers import Container, Observed
@@ -19,6 +19,7 @@ from manager.fleet.instance import Instance
 from manager.fleet.project import Project
 from manager.fleet.snapshot import Desired, PlanInput
 from manager.fleet.supervisor_state import SupervisorState
+from manager.i18n import Text
 from manager.util import strict_json
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ class FleetSnapshot(NamedTuple):
     def conflicts(self, named: list[str] | None, *, is_upgrade: bool = False) -> list[Problem]:
         """Return what prevents these instances (None: all) from running beside other live containers.
 
-        An instance that was rolled back starts with its container's credentials, whatever its config says;
-        only an upgrade changes them.
+        An instance that was rolled back, or whose config is refused, starts with its container's credentials,
+        whatever its config says; only an upgrade changes them.
         """
         project, fleet = self.project, self.project.fleet
         chosen = [instance for instance in project.specs if named is None or instance in named]
@@ -67,7 +68,7 @@ class FleetSnapshot(NamedTuple):
             instance: self._trading_of(container)
             for instance in chosen
             if not is_upgrade
-            and self.views[instance].is_rolled_back
+            and (self.views[instance].is_rolled_back or instance in self.plan_input.untrusted)
             and (container := self.views[instance].container) is not None
         }
         as_configured = [project.specs[instance] for instance in chosen if instance not in as_they_were]
@@ -106,7 +107,7 @@ class FleetSnapshot(NamedTuple):
             container.labels.get(labels.EXCHANGE, ""),
             container.labels.get(labels.SYMBOL, ""),
             env_of(self.project.fleet.secrets_dir(instance) / env_file.ENV_FILE)
-            or self.env_values.get(instance),
+            or (self.env_values.get(instance) if instance not in self.project.held_back else None),
         )
 
     def _is_live(self, instance: str) -> bool:
@@ -262,7 +263,7 @@ def assemble(
         for instance in supervisors
     }
     env_values = {
-        instance: bot_environment.env_file_values(spec, for_all, project.variables)
+        instance: bot_environment.env_file_values(spec, fleet, for_all, project.variables)
         for instance, spec in project.specs.items()
     }
     hashes = project.loaded.config_hashes
@@ -272,8 +273,11 @@ def assemble(
             instance,
             hashes.get(instance) or config_hash(spec, fleet),
             spec.web_port,
-            environment_changed=instance in observed.containers
-            and env_file.env_differs(spec, fleet, env_values[instance]),
+            environment_changed=(
+                is_changed := instance in observed.containers
+                and env_file.env_differs(spec, fleet, env_values[instance])
+            ),
+            reread=_reread(project, spec, for_all, env_values[instance]) if is_changed else (),
         )
         for instance, spec in project.specs.items()
     }
@@ -293,7 +297,18 @@ def assemble(
         and elsewhere(container, supervisors.get(container.instance), fleet) is None
     )
     plan_input = PlanInput(
-        wanted, observed.containers, statuses, project.fleet_state, image.id, kept, idle, moved
+        wanted,
+        observed.containers,
+        statuses,
+        project.fleet_state,
+        image.id,
+        kept,
+        idle,
+        moved,
+        {
+            instance: Text("{problem}", problem=problems[0])
+            for instance, problems in project.loaded.refusals.items()
+        },
     )
     views = {
         instance: Instance(
@@ -309,6 +324,24 @@ def assemble(
         for instance in statuses
     }
     return FleetSnapshot(project, observed, plan_input, views, env_values, image)
+
+
+def _reread(
+    project: Project, spec: InstanceSpec, for_all: Mapping[str, str], values: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the variables of a live bot that its env file has as earlier versions read them from .env."""
+    if not project.reread or spec.mode != "live":
+        return ()
+    given = env_of(project.fleet.secrets_dir(spec.id) / env_file.ENV_FILE) or {}
+    for_all = {name: project.reread.get(name, value) for name, value in for_all.items()}
+    before = bot_environment.env_file_values(
+        spec, project.fleet, for_all, {**project.variables, **project.reread}
+    )
+    return tuple(
+        name
+        for name, value in sorted(before.items())
+        if value != values.get(name) and given.get(name) == value
+    )
 
 
 def env_of(path: Path) -> dict[str, str] | None:

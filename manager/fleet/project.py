@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from manager.config import bot_environment, cache
+from manager.config import bot_environment, cache, dotenv
+from manager.config.dotenv import Dotenv
 from manager.config.fleet import Fleet
 from manager.config.loaded import LoadedConfigs, is_config
 from manager.config.spec import InstanceSpec
-from manager.config.variables import merge_environment, read_dotenv, values_with_comments
+from manager.config.variables import merge_environment
 from manager.engine import containers, labels
 from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet import halt_mark, host, state_file
@@ -22,7 +24,8 @@ from manager.i18n import Text
 class Project(NamedTuple):
     """Hold one project folder.
 
-    `specs` have their ports; `variables` contain secrets and are never printed.
+    `specs` have their ports; `variables` contain secrets and are never printed. `reread`: the variables of
+    .env that earlier versions read differently, as they read them.
     """
 
     fleet: Fleet
@@ -32,15 +35,37 @@ class Project(NamedTuple):
     specs: Mapping[str, InstanceSpec]
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    reread: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def refusals(self) -> tuple[Problem, ...]:
+        """Return what configs may not hand over. It prevents nothing that exists from going on."""
+        return tuple(problem for problems in self.loaded.refusals.values() for problem in problems)
 
     def with_known_ports(self, ports: Mapping[str, int]) -> Project:
         """Return the project with the ports that containers have, instead of newly assigned ones."""
         return self._replace(specs=_with_ports(self.loaded.specs, self.fleet, self.fleet_state, ports))
 
-    def require_sound(self) -> None:
-        """Raise ConfigError with every problem: nothing starts while one file is invalid."""
-        if self.problems:
-            raise ConfigError(self.problems)
+    @property
+    def blocking_problems(self) -> tuple[Problem, ...]:
+        """Return what keeps the whole fleet from starting: faults of .env and of our own files.
+
+        With `strict_configs`, those of each config too.
+        """
+        if self.fleet.strict_configs:
+            return self.problems
+        files = {loaded.file for loaded in self.loaded.files}
+        return tuple(problem for problem in self.problems if problem.file not in files)
+
+    @property
+    def held_back(self) -> frozenset[str]:
+        """Return the instances whose config has a problem, or conflicts with another one."""
+        return self.concerned(self.problems)
+
+    def concerned(self, problems: Sequence[Problem]) -> frozenset[str]:
+        """Return the instances whose configs these problems are about."""
+        files = {file for problem in problems for file in (problem.file, problem.also)}
+        return frozenset(spec.id for spec in self.specs.values() if spec.config_file in files)
 
     def warnings_of(self, named: Sequence[str] | None) -> tuple[Problem, ...]:
         """Return the warnings about these instances' configs and .env; all for the whole fleet, None."""
@@ -118,11 +143,12 @@ def read(project_dir: Path) -> Project:
 
     Raises ConfigError only for faults of the whole fleet; those of single files are in `problems`.
     """
-    fleet, saved, variables, faults, loaded = _on_disk(project_dir.resolve())
+    fleet, saved, env, loaded = _on_disk(project_dir.resolve())
+    variables = merge_environment(env.variables, os.environ)
     specs = _with_ports(loaded.specs, fleet, saved, {})
     env_faults = [
-        Problem.at(".env", str(Text("line {number}", number=number)) if number else "", "{why}", why=why)
-        for number, why in faults
+        Problem(".env", str(Text("line {number}", number=number)) if number else "", why)
+        for number, why in env.faults
     ]
     problems = [
         *saved.faults,
@@ -138,23 +164,11 @@ def read(project_dir: Path) -> Project:
         specs=specs,
         problems=tuple(problems),
         warnings=(
-            *_comment_warnings(fleet),
             *loaded.warnings,
             *bot_environment.unset_variable_warnings(specs.values(), variables),
         ),
+        reread={name: value for name, value in env.reread.items() if not os.environ.get(name)},
     )
-
-
-def _comment_warnings(fleet: Fleet) -> Iterator[Problem]:
-    """Yield a warning for each value of .env that a bot receives together with its comment."""
-    for number, name in values_with_comments(fleet.dotenv_file):
-        yield Problem.at(
-            ".env",
-            str(Text("line {number}", number=number)),
-            "the value of {name} includes “#” and what follows; put a comment on a line of its own, or the "
-            "whole value in quotes",
-            name=name,
-        )
 
 
 def by_containers(
@@ -187,8 +201,8 @@ def load_state(fleet: Fleet, instances: Iterable[str] = ()) -> FleetState:
 
 def _on_disk(
     project_dir: Path,
-) -> tuple[Fleet, FleetState, dict[str, str], list[tuple[int, str]], LoadedConfigs]:
-    """Read settings, state, variables, faults of .env, and configs.
+) -> tuple[Fleet, FleetState, Dotenv, LoadedConfigs]:
+    """Read settings, state, .env and configs.
 
     The validator is loaded only after a change.
     """
@@ -197,18 +211,16 @@ def _on_disk(
         fleet, ids, loaded = known
         saved = state_file.load(fleet.state_file, fleet.name)
         if dict(saved.ids) == ids:
-            dotenv, faults = read_dotenv(fleet.dotenv_file)
-            return fleet, saved, merge_environment(dotenv, os.environ), faults, loaded
+            return fleet, saved, dotenv.read(fleet.dotenv_file), loaded
     from manager.config import fleet_settings, loader  # pydantic: 0.1 s
 
     signature = cache.signature(project_dir)
     fleet, defaults = fleet_settings.load(project_dir)
     saved = state_file.load(fleet.state_file, fleet.name)
-    dotenv, faults = read_dotenv(fleet.dotenv_file)
-    variables = merge_environment(dotenv, os.environ)
-    loaded = loader.load(fleet, defaults, variables, saved.ids)
+    env = dotenv.read(fleet.dotenv_file)
+    loaded = loader.load(fleet, defaults, merge_environment(env.variables, os.environ), saved.ids)
     cache.write(fleet, saved.ids, loaded, signature)
-    return fleet, saved, variables, faults, loaded
+    return fleet, saved, env, loaded
 
 
 def _with_ports(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from manager.engine.containers import Container
 from manager.fleet.state_file import FleetState, RejectedRevision
 from manager.fleet.status import ELSEWHERE, Status
+from manager.i18n import Text
 
 Drift = Literal["config", "image", "environment"]
 
@@ -21,6 +23,8 @@ class Desired(NamedTuple):
     config_hash: str
     web_port: int | None = None
     environment_changed: bool = False
+    reread: tuple[str, ...] = ()
+    """Variables of a live bot that were given to it as earlier versions read them from .env."""
 
 
 class PlanInput(NamedTuple):
@@ -37,6 +41,9 @@ class PlanInput(NamedTuple):
     """Instances whose container is up without a bot, because its supervisor found a halt mark."""
     moved: frozenset[str] = frozenset()
     """Instances whose container was made when our folder had another path: it cannot be started again."""
+
+    untrusted: Mapping[str, Text] = MappingProxyType({})
+    """Instance → why its config is refused: neither created from it nor given its variables."""
 
     @property
     def orphans(self) -> list[str]:
@@ -84,7 +91,7 @@ class PlanInput(NamedTuple):
             drift.append("config")
         if self.image_id and container.image_id != self.image_id:
             drift.append("image")
-        if wanted.environment_changed and container.is_up:
+        if wanted.environment_changed and container.is_up and instance not in self.untrusted:
             drift.append("environment")
         return drift
 

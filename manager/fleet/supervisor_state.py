@@ -124,6 +124,8 @@ class SupervisorState(NamedTuple):
     health_condition: Condition | None = None
     """Why a degraded bot cannot trade now."""
     cancel: Cancel | None = None
+    lines_over_limit: int = 0
+    """Lines of this day that are in no dated file, because these have reached their limit."""
     lacks: frozenset[str] = frozenset()
     """Those of `NEWER_KEYS` that are not in the file: its supervisor is of an earlier version."""
 
@@ -316,6 +318,7 @@ def _decoded(raw: Any) -> SupervisorState:
         health_checked_at=_number(health["checked_at"]) if health.get("checked_at") else None,
         health_condition=condition(health.get("condition")),
         cancel=_cancel(raw.get("cancel")),
+        lines_over_limit=_sum_of_counts(raw.get("logs_over_limit")),
         lacks=frozenset(key for key in NEWER_KEYS if key not in raw and key not in health),
     )
 
@@ -384,6 +387,10 @@ def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_NUMBER < value < MAX_NUMBER:
         raise ValueError(value)
     return float(value)
+
+
+def _sum_of_counts(value: Any) -> int:
+    return sum(map(_count, value.values())) if isinstance(value, dict) else 0
 
 
 def _count(value: Any) -> int:

@@ -1,6 +1,7 @@
 """Change a fleet: plans as data, then effects.
 
 action, changes, plan, rollout_plan             what to do, and why: pure
+untrusted                                       keeps a config that is refused from being applied: pure
 definition_diff                                 what a changed config changes, old → new
 apply                                           runs one changing command, from snapshot to result
 events, result                                  its progress events, and its result
@@ -9,5 +10,6 @@ execute, stop, wait                             carry actions out, and wait for 
 rollout, rollback, rollback_store               an upgrade, and undoing it
 halt, open_orders, stop_for_good                the kill switch, and what `stop` and `down` share with it
 instance_folders, bot_user                      what a container mounts, and who owns it
+compose_yaml                                    the rendered compose.yaml, and what stays of an earlier one
 backup/, migrate/                               backup and restore; import from the old system
 """

@@ -21,7 +21,8 @@ class Action(NamedTuple):
 
     `first_wave`: remove its container before other actions start, because they need its port.
     `is_fresh`: requested by a user; clears `failed` and `completed`. Otherwise these states are kept.
-    `as_it_was`: its config was rejected; keep the env file of the config that it runs.
+    `as_it_was`: its config was rejected or is refused; keep the env file of the config that it runs.
+    `is_refused`: left, although it was asked for, because its config is refused.
     `stays_down`: create the container without starting it. `keeps_image`: create it from its present image.
     """
 
@@ -33,6 +34,7 @@ class Action(NamedTuple):
     as_it_was: bool = False
     stays_down: bool = False
     keeps_image: bool = False
+    is_refused: bool = False
 
     @property
     def starts(self) -> bool:
@@ -86,5 +88,7 @@ class Change(NamedTuple):
     selection: Selection = EVERYTHING
     wish: Wish | None = None
     needs_sound_configs: bool = True
+    chooses_itself: bool = False
+    """Whether the selection is what the command found to do, and not what a user named."""
     lifts_fleet_mark: HaltMark | None = None
     """The fleet's halt mark, if this command ends the halt of the whole fleet."""

@@ -16,9 +16,10 @@ from manager.fleet.selection import require_known
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
-from manager.ops import desired_state, plan, preflight, stop_for_good
+from manager.ops import desired_state, plan, preflight, stop_for_good, untrusted
 from manager.ops.action import Action, Change, Outcome, has_started
 from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
+from manager.ops.preflight import HeldBack
 from manager.ops.result import Planned, Result
 from manager.ops.stop_for_good import Starts
 from manager.util import moment
@@ -36,8 +37,8 @@ LOOK_HOLDS_S = 2.0
 
 def planned(session: Session, change: Change, on_event: OnEvent) -> Planned:
     """Return what the change would do now. Raises ManagerError if it cannot be carried out."""
-    snapshot, actions, _named = _plan(session, change, on_event)
-    return Planned(snapshot, actions)
+    snapshot, actions, _named, held_back = _plan(session, change, on_event)
+    return Planned(snapshot, actions, held_back.problems)
 
 
 def apply(
@@ -73,10 +74,12 @@ def apply(
         starts = _pass(change, project) if is_stop and held.has_passed else None
         if new_id:
             desired_state.name_instance(session, change.selection.files, new_id)
-        snapshot, actions, named = _plan(session, change, on_event)
+        snapshot, actions, named, held_back = _plan(session, change, on_event)
+        problems = held_back.problems
         if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
-        _lift(change, snapshot, actions, named, marks)
+        theirs = {instance: mark for instance, mark in marks.items() if instance not in held_back.instances}
+        _lift(change, snapshot, actions, named, theirs)
         called_off = (
             {} if is_stop else snapshot.project.fleet_state.called_off_since(project.fleet_state, given_at)
         )
@@ -93,9 +96,9 @@ def apply(
                 after = _look_after(session, snapshot, outcomes)
                 instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
         except EngineUnreachable as error:  # what was done before is said all the same
-            return Result(snapshot, actions, outcomes, unsaved=unsaved, engine_error=error)
+            return Result(snapshot, actions, outcomes, unsaved=unsaved, engine_error=error, problems=problems)
     if healthy_within is None:
-        return Result(after, actions, outcomes, unsaved=unsaved)
+        return Result(after, actions, outcomes, unsaved=unsaved, problems=problems)
     from manager.ops import wait
 
     ids = _to_wait_for(after, actions, outcomes, named)
@@ -103,7 +106,7 @@ def apply(
     instances_json_refresh.refresh(
         session, after, instances_json.find_pids(after), lambda why: on_event(Warned(why))
     )
-    return Result(after, actions, outcomes, late, unsaved)
+    return Result(after, actions, outcomes, late, unsaved, problems=problems)
 
 
 def _pass(change: Change, project: Project) -> Starts:
@@ -184,22 +187,49 @@ def _is_worth_it(action: Action, outcomes: Sequence[Outcome[Action]]) -> bool:
 
 def _plan(
     session: Session, change: Change, on_event: OnEvent
-) -> tuple[FleetSnapshot, list[Action], list[str] | None]:
-    """Observe the fleet and plan. Also returns the named instances, None for the whole fleet."""
-    snapshot = session.observe()
+) -> tuple[FleetSnapshot, list[Action], list[str] | None, HeldBack]:
+    """Observe the fleet and plan.
+
+    Also returns the named instances, None for the whole fleet, and what invalid configs hold back.
+    """
+    snapshot, held = session.observe(), preflight.NOTHING_HELD_BACK
     if change.needs_sound_configs:
         snapshot.require_ours()
         named = change.selection.named(snapshot.project)
         for warning in snapshot.project.warnings_of(named):
             on_event(Warned(warning))
-        preflight.require_sound(snapshot, named)
+        if named is None or change.chooses_itself:
+            held = preflight.held_back(snapshot, named)
+        else:
+            preflight.require_sound(snapshot, named)
     else:
         named = change.selection.named(snapshot.project)
     for instance in named or ():
         require_known(instance, snapshot)
         if change.needs_sound_configs:
             preflight.require_config(instance, snapshot)
-    return snapshot, _ours(snapshot, change.planner(snapshot, named)), named
+    left = held.actions(snapshot, named)
+    others = None if named is None else [instance for instance in named if instance not in held.instances]
+    without_held = snapshot._replace(plan_input=held.without(snapshot.plan_input))
+    actions = untrusted.settle(
+        without_held.plan_input, change.planner(without_held, others), is_restart=change.command == "restart"
+    )
+    if change.needs_sound_configs:
+        _name_untrusted(snapshot, others, actions, on_event)
+    return snapshot, [*_ours(snapshot, actions), *left], others, held
+
+
+def _name_untrusted(
+    snapshot: FleetSnapshot, named: list[str] | None, actions: Sequence[Action], on_event: OnEvent
+) -> None:
+    """Warn about each refused config among those that were asked for; the first problem may be an action's
+    cause.
+    """
+    told = {action.instance for action in actions if action.kind == "leave"}
+    for instance, problems in snapshot.project.loaded.refusals.items():
+        if named is None or instance in named:
+            for problem in problems[1:] if instance in told else problems:
+                on_event(Warned(Text("{problem}", problem=problem)))
 
 
 def _ours(snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:

@@ -67,7 +67,8 @@ def resume(project: Project, selection: Selection, warn: Callable[[Text], object
     if project.fleet_state.faults:
         raise ConfigError(project.fleet_state.faults)
     fleet_mark = None
-    if selection.named(project) is None:
+    is_whole = selection.named(project) is None
+    if is_whole:
         fleet_mark = halt_mark.of_fleet(project.fleet)
         halted = project.fleet_state.halted
         selection = Selection([instance for instance in halted if instance in project.specs])
@@ -79,7 +80,7 @@ def resume(project: Project, selection: Selection, warn: Callable[[Text], object
     def planner(snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
         return plan.resume(snapshot.plan_input, named or [])
 
-    return Change("resume", planner, selection, lifts_fleet_mark=fleet_mark)
+    return Change("resume", planner, selection, chooses_itself=is_whole, lifts_fleet_mark=fleet_mark)
 
 
 def recover(instances: Sequence[str]) -> Change:
@@ -92,4 +93,4 @@ def recover(instances: Sequence[str]) -> Change:
             if (action.kind == "start" or action.keeps_image) and action.instance in instances
         ]
 
-    return Change("watch", planner, Selection(instances))
+    return Change("watch", planner, Selection(instances), chooses_itself=True)

@@ -48,7 +48,7 @@ class HaltOutcome(NamedTuple):
     """Hold the result for one container, or for an instance without one.
 
     `stopped`: None if it was not up. `is_down`: verified. `reported`: open orders, as its bot reported when
-    it stopped. `answer`: the exchange's, None if it was not asked. `position`: from its last report.
+    it stopped. `answer`: the exchange's, None if it was not asked. `last_position`: from its last report.
     """
 
     instance: str
@@ -59,7 +59,12 @@ class HaltOutcome(NamedTuple):
     reported: int | None
     has_run: bool
     answer: Answer | None
-    position: Position | None = None
+    last_position: Position | None = None
+
+    @property
+    def position(self) -> Position | None:
+        """Return what it has left: as the exchange has just said, else from its last report."""
+        return (self.answer.position if self.answer else None) or self.last_position
 
     @property
     def was_killed(self) -> bool:
@@ -390,5 +395,5 @@ def _outcome(
         reported=supervisor_state.open_orders_left(state_dir),
         has_run=supervisor_state.read(state_dir) is not None,
         answer=None,
-        position=bot_report.position_left(state_dir),
+        last_position=bot_report.position_left(state_dir),
     )

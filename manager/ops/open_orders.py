@@ -18,6 +18,8 @@ from manager.engine import labels
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import EngineError, ManagerError, NameTaken
+from manager.fleet import bot_report
+from manager.fleet.bot_report import Position
 from manager.i18n import Text
 from manager.util.sanitize import replace_unprintable
 
@@ -34,13 +36,14 @@ class Answer(NamedTuple):
     """Hold the exchange's answer: open orders of the instance (None: unknown, see `why`), and those of
     others.
 
-    `orders`: the first of them, `sell 0.1 @ 151`.
+    `orders`: the first of them, `sell 0.1 @ 151`. `position`: what the instance holds there, None if unknown.
     """
 
     left: int | None
     others: int = 0
     orders: tuple[str, ...] = ()
     why: Text | None = None
+    position: Position | None = None
 
 
 def ask(container: Container, fleet: Fleet, engine: Engine) -> Answer:
@@ -114,9 +117,10 @@ def decoded(text: str) -> Answer:
         if type(left) is not int or type(others) is not int or left < 0 or others < 0:
             raise ValueError(left)
         orders = tuple(_order(order) for order in list(answer.get("orders") or ())[:MOST_NAMED])
+        position = bot_report.position_at_exchange(answer)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Answer(None, why=Text("its answer cannot be parsed"))
-    return Answer(left, others, orders)
+    return Answer(left, others, orders, position=position)
 
 
 def _order(raw: Mapping[str, Any]) -> str:

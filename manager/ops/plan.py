@@ -154,6 +154,8 @@ def _up_one(plan_input: PlanInput, instance: str, *, is_named: bool, recreate: b
         return _created(plan_input, instance)
     if not is_named and status is not None and status.is_final and container.is_up:
         return _left_ended(instance, status, drift)
+    if not is_named and (reread := plan_input.wanted[instance].reread):
+        return _left_as_read_before(instance, reread)
     if instance in plan_input.moved and not refused:
         return _moved(instance)
     if "config" in drift:
@@ -235,6 +237,17 @@ def _started(container: Container, instance: str, *, is_fresh: bool, is_refused:
         cause = Text("created but never started") if is_new else Text("the engine could not start it")
         return Action("recreate", instance, cause, keeps_image=True)
     return Action("start", instance, Text("not running"), is_fresh=is_fresh, as_it_was=is_refused)
+
+
+def _left_as_read_before(instance: str, names: tuple[str, ...]) -> Action:
+    """Leave a live bot whose credentials would become others, without any change by a person."""
+    cause = Text(
+        "{names} in .env: read differently by this version; the bot keeps what it was given until"
+        " `manager restart {id}`",
+        names=", ".join(names),
+        id=instance,
+    )
+    return Action("leave", instance, cause)
 
 
 def _left_orphan(instance: str) -> Action:

@@ -2,21 +2,72 @@
 
 from __future__ import annotations
 
-from manager.errors import ConfigError, UsageError
+from typing import NamedTuple
+
+from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet.observe import FleetSnapshot
+from manager.fleet.snapshot import PlanInput
+from manager.i18n import Text
+from manager.ops.action import Action
 
 
-def require_sound(snapshot: FleetSnapshot, named: list[str] | None) -> None:
-    """Raise ConfigError for what must not start.
+class HeldBack(NamedTuple):
+    """Hold the instances that are not touched because of their configs, and the problems of these."""
 
-    The whole fleet (`named` is None) requires all configs to be valid; a named instance only its own.
+    instances: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
+
+    def without(self, plan_input: PlanInput) -> PlanInput:
+        """Return what there is to plan for the others."""
+        wanted = {
+            instance: desired
+            for instance, desired in plan_input.wanted.items()
+            if instance not in self.instances
+        }
+        return plan_input._replace(wanted=wanted, kept=plan_input.kept | self.instances)
+
+    def actions(self, snapshot: FleetSnapshot, named: list[str] | None) -> list[Action]:
+        """Return a `leave` for each of them that the command is about."""
+        left = [instance for instance in sorted(self.instances) if named is None or instance in named]
+        return [Action("leave", instance, self._cause(snapshot, instance)) for instance in left]
+
+    def _cause(self, snapshot: FleetSnapshot, instance: str) -> Text:
+        spec, container = snapshot.project.specs.get(instance), snapshot.plan_input.containers.get(instance)
+        file = spec.config_file if spec else container.config_file if container else ""
+        return Text("held back because of {file}", file=file)
+
+
+NOTHING_HELD_BACK = HeldBack()
+
+
+def held_back(snapshot: FleetSnapshot, named: list[str] | None) -> HeldBack:
+    """Return what an invalid config holds back of a command on the whole fleet, or on what it chose itself.
+
+    Raises ConfigError for what holds back everything.
     """
     project = snapshot.project
+    if project.blocking_problems:
+        raise ConfigError([*project.problems, *snapshot.conflicts(named)])
+    held, conflicts = project.held_back | snapshot.plan_input.kept, list[Problem]()
+    while True:  # one that is held back goes on as it runs, and may then be in the way of another one
+        others = [
+            instance
+            for instance in project.specs
+            if instance not in held and (named is None or instance in named)
+        ]
+        more = snapshot.conflicts(others)
+        if not more:
+            return HeldBack(held, (*project.problems, *conflicts))
+        if project.fleet.strict_configs:
+            raise ConfigError(more)
+        conflicts += more
+        held |= project.concerned(more)
+
+
+def require_sound(snapshot: FleetSnapshot, named: list[str]) -> None:
+    """Raise ConfigError if a named instance must not start because of its own config."""
+    project = snapshot.project
     conflicts = snapshot.conflicts(named)
-    if named is None:
-        if problems := [*project.problems, *conflicts]:
-            raise ConfigError(problems)
-        return
     files = {spec.config_file for instance, spec in project.specs.items() if instance in named}
     broken = snapshot.plan_input.kept.intersection(named)  # their containers tell which file is broken
     files |= {snapshot.observed.containers[instance].config_file for instance in broken}
@@ -27,6 +78,12 @@ def require_sound(snapshot: FleetSnapshot, named: list[str] | None) -> None:
     ] + conflicts
     if own or (project.problems and any(instance not in snapshot.views for instance in named)):
         raise ConfigError(own or project.problems)
+
+
+def require_all_sound(snapshot: FleetSnapshot) -> None:
+    """Raise ConfigError with every problem of the fleet."""
+    if problems := [*snapshot.project.problems, *snapshot.conflicts(None)]:
+        raise ConfigError(problems)
 
 
 def require_config(instance: str, snapshot: FleetSnapshot) -> None:

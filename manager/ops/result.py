@@ -7,28 +7,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from manager.errors import FAILED, TIMED_OUT, EngineUnreachable, ManagerError, worst_exit_code
+from manager.errors import (
+    BAD_CONFIG,
+    FAILED,
+    OK,
+    TIMED_OUT,
+    EngineUnreachable,
+    ManagerError,
+    Problem,
+    worst_exit_code,
+)
 from manager.fleet.observe import FleetSnapshot
 from manager.ops.action import Action, Outcome
 
 
 class Planned:
-    """Hold what would be done, and the snapshot that it was planned from."""
+    """Hold what would be done, the snapshot that it was planned from, and what holds instances back."""
 
-    __slots__ = ("actions", "snapshot")
+    __slots__ = ("actions", "problems", "snapshot")
 
-    def __init__(self, snapshot: FleetSnapshot, actions: Sequence[Action]) -> None:
-        self.snapshot, self.actions = snapshot, actions
+    def __init__(
+        self, snapshot: FleetSnapshot, actions: Sequence[Action], problems: Sequence[Problem] = ()
+    ) -> None:
+        self.snapshot, self.actions, self.problems = snapshot, actions, problems
+
+    @property
+    def exit_code(self) -> int:
+        """Return the command's exit code: whether everything that was asked for can be done."""
+        is_refused = self.problems or any(action.is_refused for action in self.actions)
+        return BAD_CONFIG if is_refused else OK
 
 
 class Result:
     """Hold what was done. `snapshot`: the fleet afterwards. `late`: instances that did not become healthy.
 
     `unsaved`: why the desired state could not be saved, although everything was done. `engine_error`: the
-    engine became unreachable after these outcomes; the snapshot is then the one from before.
+    engine became unreachable after these outcomes; the snapshot is then the one from before. `problems`: of
+    the configs whose instances were held back.
     """
 
-    __slots__ = ("actions", "engine_error", "late", "outcomes", "snapshot", "unsaved")
+    __slots__ = ("actions", "engine_error", "late", "outcomes", "problems", "snapshot", "unsaved")
 
     def __init__(
         self,
@@ -38,9 +56,11 @@ class Result:
         late: Sequence[str] = (),
         unsaved: ManagerError | None = None,
         engine_error: EngineUnreachable | None = None,
+        problems: Sequence[Problem] = (),
     ) -> None:
         self.snapshot, self.actions, self.outcomes = snapshot, actions, outcomes
         self.late, self.unsaved, self.engine_error = late, unsaved, engine_error
+        self.problems = problems
 
     @property
     def exit_code(self) -> int:
@@ -54,5 +74,8 @@ class Result:
                 codes.append(TIMED_OUT)
             elif outcome.open_orders_left:
                 codes.append(FAILED)
+        codes += [BAD_CONFIG for action in self.actions if action.is_refused]
         codes += [error.exit_code for error in (self.unsaved, self.engine_error) if error is not None]
+        if self.problems:
+            codes.append(BAD_CONFIG)
         return worst_exit_code(codes)

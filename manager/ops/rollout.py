@@ -12,10 +12,11 @@ from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection, require_known
 from manager.fleet.session import Session
+from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
-from manager.ops import desired_state, plan, preflight, rollback_store, rollout_plan, wait
+from manager.ops import desired_state, plan, preflight, rollback_store, rollout_plan, untrusted, wait
 from manager.ops.action import Action, Outcome
 from manager.ops.events import ActionDone, Event, LeftAlone, Warned
 from manager.ops.rollback import account_problem, restore_old, valid
@@ -152,7 +153,10 @@ def _look(session: Session, request: Request, on_event: OnRolloutEvent) -> Fleet
     named = request.selection.named(snapshot.project)
     for warning in snapshot.project.warnings_of(named):
         on_event(Warned(warning))
-    preflight.require_sound(snapshot, named)
+    if named is None:  # a roll-out stops at the first failure, so it begins with none
+        preflight.require_all_sound(snapshot)
+    else:
+        preflight.require_sound(snapshot, named)
     return snapshot
 
 
@@ -163,7 +167,7 @@ def _order(request: Request, snapshot: FleetSnapshot, records: upgrade_records.S
     for instance in named or ():
         require_known(instance, snapshot)
         preflight.require_config(instance, snapshot)
-    whole = rollout_plan.plan(plan_input, records, named)
+    whole = _trusted(rollout_plan.plan(plan_input, records, named), plan_input)
     interrupted = [instance for instance, record in records.items() if record.phase == "going"]
     batches = rollout_plan.batches(whole.todo, plan_input, interrupted, request.canary, request.batch)
     problems = rollout_plan.port_problems(whole.todo, plan_input)
@@ -175,6 +179,17 @@ def _order(request: Request, snapshot: FleetSnapshot, records: upgrade_records.S
     if problems:
         raise ConfigError(problems)
     return Order(batches, whole.left)
+
+
+def _trusted(whole: rollout_plan.Plan, plan_input: PlanInput) -> rollout_plan.Plan:
+    """Return the plan without the instances whose config is refused, which are left as they are."""
+    result = rollout_plan.Plan([], list(whole.left))
+    for action in whole.todo:
+        if action.kind in {"create", "recreate"} and action.instance in plan_input.untrusted:
+            result.left.append(untrusted.left(plan_input, action.instance))
+        else:
+            result.todo.extend(untrusted.settle(plan_input, [action]))
+    return result
 
 
 class _Rollout:

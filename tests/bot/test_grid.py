@@ -285,7 +285,10 @@ def test_walks(
     moves: list[tuple[int, Decimal]],
     fee_currency: str,
 ) -> None:
-    """Check sides, bounds, one order a level, max_position in the worst case and conservation."""
+    """Check sides, bounds, one order a level, max_position in the worst case, conservation.
+
+    Nothing is to be done anywhere in a range that is called quiet.
+    """
     lower, upper = D(100), D(200)
     levels = grid.make_levels(lower, upper, count, mode, TICK)
     price = D(100) + start
@@ -301,6 +304,12 @@ def test_walks(
         world.move(price, share)
         world.act()
         ledger, position = world.ledger, world.ledger.position
+        quiet = decide(world.cells, world.live, price, position).quiet
+        if quiet is not None:
+            low, high = max(quiet[0], D(50)), min(quiet[1], D(250))
+            for part in (D("0.0001"), D("0.3"), D("0.7"), D("0.9999")):
+                between = low + (high - low) * part
+                assert told(decide(world.cells, world.live, between, position)) == [], (quiet, between)
         assert len({order.slot for order in world.live}) == len(world.live)
         assert len({order.price for order in world.live}) == len(world.live)
         for side in (True, False):

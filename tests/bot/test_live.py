@@ -46,7 +46,9 @@ def test_a_round_trip(start_bot: BotFactory, fake: FakeExchange) -> None:
     assert fake.book.position() == Decimal(bot.status()["position"]) == Decimal("-0.2")
     assert bot.stop() == 0
     assert fake.book.own_open() == []
-    assert bot.last_words()["open_orders_left"] == 0
+    last_words = bot.last_words()
+    assert last_words["open_orders_left"] == 0
+    assert Decimal(last_words["position_at_exchange"]) == Decimal("-0.2")
     assert fake.book.violations == []
 
 

@@ -15,8 +15,9 @@ import pytest
 
 from gridbot.cli import open_orders as orders
 from gridbot.config.args import parse
-from gridbot.model.errors import DatabaseError, RefusedError
-from gridbot.model.types import ExchangeOrder, OrderRequest, Side
+from gridbot.exchanges.price_sources import assumed_market
+from gridbot.model.errors import DatabaseError, RefusedError, UnreachableError
+from gridbot.model.types import ExchangeOrder, Market, OrderRequest, Side
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from tests.bot.bots import GRID, RUN, BotFactory
@@ -31,15 +32,24 @@ ENV = {"TRADING_MODE": "live", "BACKPACK_KEY": "k", "BACKPACK_SECRET": "s"}
 class Listing:
     """An exchange of which only the open orders are asked; each call gives the next list."""
 
+    name = "backpack"
     settle_s = 8.0
 
-    def __init__(self, *lists: list[ExchangeOrder]) -> None:
-        self.lists = list(lists)
+    def __init__(self, *lists: list[ExchangeOrder], holds: Decimal | None = None) -> None:
+        self.lists, self.holds = list(lists), holds
 
     def shorten_timeouts(self) -> None: ...
 
     def open_orders(self) -> list[ExchangeOrder]:
         return self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
+
+    def market(self) -> Market:
+        return assumed_market(parse(GRID, {}))
+
+    def position(self) -> Decimal:
+        if self.holds is None:
+            raise UnreachableError("502")
+        return self.holds
 
 
 def there(number: int, client_id: int | None, price: str = "144") -> ExchangeOrder:
@@ -90,6 +100,7 @@ def test_a_killed_bots_orders_are_told_apart_from_others(
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["open_orders"], found["others"]) == (6, 1)
+    assert (found["position"], found["base"]) == ("0", "SOL")
     assert {"144", "156"} <= {each["price"] for each in found["orders"]}
     assert {method for method, _path in fake.requests[asked:]} == {"GET"}
     assert (tmp_path / "bot.db").read_bytes() == before
@@ -115,6 +126,26 @@ def test_an_order_that_was_sent_last_is_waited_for(path: Path) -> None:
     assert found["open_orders"] == 1
     assert 7 < slept <= 8
     assert ask(path, [there(2, client_id, "145")])[0] == {"open_orders": 0, "others": 1, "orders": []}
+
+
+def test_the_position_is_the_exchanges_without_what_others_hold(path: Path) -> None:
+    record(path)
+    store = Store(path, durable=False)
+    assert store.last_run() is not None
+    store.set_fact("others_position", "10")
+    store.close()
+    settings = parse(GRID, {**ENV, "DB_PATH": str(path)})
+    listing: Any = Listing([], holds=Decimal("9.4"))
+    found = orders.query_open_orders(settings, listing, lambda _pause: None)
+    assert (found["position"], found["base"]) == ("-0.6", "SOL")
+
+
+def test_a_position_that_nobody_says_keeps_the_orders_from_no_one(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(path)
+    assert "position" not in ask(path, [])[0]
+    assert "backpack does not say what position is left: 502" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("is_lost", [True, False])

@@ -14,7 +14,7 @@ from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
 from gridbot.trading.outage import Outage
 from gridbot.trading.refusals import MIN_REFUSALS, PARTIAL_AFTER_S, Refusals
-from gridbot.trading.retry import BAN_PAUSE_S, RetryPauses, wait
+from gridbot.trading.retry import BAN_LIMIT_S, RETRY_AFTER_LIMIT_S, RetryPauses, wait
 from tests.bot.bots import GRID
 from tests.bot.test_reconcile import D
 from tests.fake_exchange.book import RefusalError
@@ -42,9 +42,22 @@ def test_bots_that_fall_together_come_back_apart() -> None:
     assert totals[-1] - totals[0] > 1
 
 
-def test_a_ban_is_waited_out_but_not_for_ever() -> None:
-    assert pauses(1).next(at_least=30) >= 30
-    assert pauses(1).next(at_least=1e9) <= BAN_PAUSE_S + 2
+@pytest.mark.parametrize(
+    ("cause", "asked", "least"),
+    [
+        ("banned", 30, 30),
+        ("banned", 86400, 86400),
+        ("banned", 1e9, BAN_LIMIT_S),
+        ("rate_limited", 30, 30),
+        ("maintenance", 86400, RETRY_AFTER_LIMIT_S),
+        ("banned", None, 0),
+    ],
+)
+def test_a_ban_is_waited_out_whole_and_a_maintenance_looked_at(
+    cause: str, asked: float | None, least: float
+) -> None:
+    err = UnreachableError("no", cause=cause, retry_after=asked)
+    assert least + 1 <= pauses(1).after(err) <= least + 2
 
 
 def test_the_wait_shows_that_the_loop_is_alive() -> None:
@@ -65,7 +78,7 @@ def test_an_outage_is_declared_after_a_while() -> None:
     outage.record(UnreachableError("no answer"), 110.0)
     assert outage.condition(3) is not None
     outage.clear()
-    outage.record(UnreachableError("418 I'm a teapot", cause="banned"), 100.0)
+    outage.record(UnreachableError("418 I'm a teapot", cause="banned", retry_after=60), 100.0)
     condition = outage.condition(3)
     assert condition is not None
     assert condition.reason == "the exchange has banned this address for a while: 418 I'm a teapot"
@@ -74,6 +87,7 @@ def test_an_outage_is_declared_after_a_while() -> None:
         "cause": "banned",
         "error": "418 I'm a teapot",
         "open_orders": 3,
+        "retry_at": 160.0,
     }
     outage.record(RejectedError("odd", cause="other"), 120.0)
     condition = outage.condition(None)

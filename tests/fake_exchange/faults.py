@@ -27,7 +27,7 @@ class Faults:
     """`rate`: the share of requests something happens to. `spared` are paths it never
     happens to. `down`: nothing is answered at all.
 
-    `away_for` is an outage that ends by itself.
+    `away_for` is an outage that ends by itself. `retry_after`: the seconds that a ban's answer names.
     """
 
     rate: float = 0.0
@@ -36,6 +36,7 @@ class Faults:
     kinds: tuple[Fault, ...] = tuple(f for f in Fault if f not in (Fault.NONE, Fault.BANNED))
     seed: int = 0
     down: bool = False
+    retry_after: int = 1
     spared: frozenset[str] = frozenset()
     counts: dict[Fault, int] = field(default_factory=dict)
 

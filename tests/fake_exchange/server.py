@@ -247,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._drop()
                 return
             case Fault.BANNED:
-                self._send(418, "<html>I'm a teapot</html>", {"Retry-After": "1"})
+                self._send(418, "<html>I'm a teapot</html>", {"Retry-After": str(fake.faults.retry_after)})
                 return
             case Fault.TOO_MANY:
                 self._send(429, {"code": "TOO_MANY_REQUESTS", "message": "slow down"})

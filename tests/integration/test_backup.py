@@ -58,6 +58,11 @@ def test_there_and_back(fleet: Project, tmp_path: Path) -> None:
     assert fleet.manager("backup", "verify", str(backup)).out.startswith(
         f"{backup}: valid; fleet {fleet.name}"
     )
+    rehearsed = fleet.manager("backup", "verify", "--restore", "--json", str(backup)).json[str(backup)][
+        "restored"
+    ]
+    assert rehearsed["databases"] == 2
+    assert rehearsed["rows"] > before
     assert [each["file"] for each in fleet.manager("backup", "list", "--json").json] == [str(backup)]
     unpacked = tmp_path / "unpacked"
     unpacked.mkdir()
@@ -125,7 +130,7 @@ def test_one_database_that_cannot_be_saved_is_named(fleet: Project) -> None:
     assert "backup of bp_new_01 failed" in done.err
     saved = {each["id"]: bool(each["faults"]) for each in done.json["instances"]}
     assert saved == {"bp_sol_01": False, "bp_eth_01": False, "bp_new_01": True}
-    assert "bp_new_01 could not be saved" in fleet.manager("backup", "verify", done.json["file"]).err
+    assert "bp_new_01 could not be saved" in fleet.manager("backup", "verify", done.json["file"], code=1).err
 
 
 def test_a_bot_that_lives_elsewhere_keeps_its_database(fleet: Project) -> None:

@@ -26,7 +26,7 @@ def found(
 
 def test_a_fleet_that_is_well_and_then_is_not(project: Project, tmp_path: Path) -> None:
     (project.folder / ".env").write_text(f"BACKPACK_KEY={KEY}\nGRIDBOT_NOTE={KEY}\n")
-    project.add("bp_sol_01", 0, exchange_config={"passphrase": "${PHRASE}"})
+    project.add("bp_sol_01", 0, exchange_config={"passphrase": "${BACKPACK_PASSPHRASE}"})
     project.manager("up", "--wait")
     well = found(project)
     assert {"engine", "context", "configs", "ports", "secrets", "image", "instances"} <= well.keys()

@@ -201,7 +201,7 @@ def test_ports_can_be_swapped(fleet: Project) -> None:
 
 
 def test_changed_values_restart_the_bot_in_its_container(project: Project) -> None:
-    project.add("bp_sol_01", exchange_config={"base_url": "${BASE_URL:-http://127.0.0.1:9}"})
+    project.add("bp_sol_01", exchange_config={"base_url": "${BASE_URL:-https://api.backpack.exchange}"})
     project.manager("up", "--wait")
     before = project.ids()
     (project.folder / ".env").write_text("BASE_URL=http://127.0.0.1:1\n")

@@ -102,6 +102,33 @@ if (HERE / "answer").exists() and (HERE / "began").exists():
     box.until("running", in_a_row=0)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_outage_goes_on_through_a_restart_of_the_container(box: Box, number: int) -> None:
+    box.bot(
+        """
+if (HERE / "answer").exists() and (HERE / "began").exists():
+    sys.exit(1)
+(HERE / "began").touch()
+"""
+        + FROM_FILE
+    )
+    box.timings.update({"start_phase": 0.8, "restart_delay_max": 0.1})
+    box.set(unhealthy_probes=2, max_restarts=0, restart_delay=0.05)
+    running = box.start()
+    box.until("running")
+    set_answer(box, "503 Service Unavailable", "")
+    for _life in range(2):
+        eventually(lambda: box.state["restarts"]["since_healthy"] >= 1)
+        before = box.state["restarts"]["since_healthy"]
+        running.signal(number)
+        running.wait()
+        running = box.start()
+        eventually(lambda: box.state["restarts"]["since_healthy"] > before)  # noqa: B023
+        assert box.state["state"] != "failed"
+    (box.root / "answer").unlink()
+    box.until("running", in_a_row=0)
+
+
 def test_a_bot_that_hangs_after_it_said_that_it_cannot_work_is_restarted_all_the_same(box: Box) -> None:
     box.bot(
         """

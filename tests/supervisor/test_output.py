@@ -240,3 +240,23 @@ serve()
     life = box.start()
     box.until("running")
     assert box.log("bot_stdout.log") == box.log("bot_stderr.log") == life.stdout == lines(count)
+
+
+def test_a_flood_is_bounded_on_disk_and_counted(box: Box) -> None:
+    """The container's own output is complete, and the bot is not held up."""
+    box.set(log_day_limit=1)
+    count = 100_000
+    box.bot(BURST.format(lines=count, fd=1) + 'os.write(2, b"Traceback\\n")\nserve()')
+    life = box.start()
+    box.until("running")
+    state = eventually(lambda: box.state if box.state["logs_over_limit"]["stdout"] else None)
+    assert state["logs_dropped"] == {"stdout": 0, "stderr": 0}
+    life.stop()
+    assert len(life.stdout) == count * 120
+    sizes = {path.name: path.stat().st_size for path in today(box).iterdir()}
+    assert 0 < sum(size for name, size in sizes.items() if name != "daemon.log") < 1_100_000
+    assert box.log("bot_stderr.log") == b"Traceback\n"
+    assert box.log("daemon.log").count(b"bot_stdout.log has reached the limit of 1 MB a day") == 1
+    last = box.log("bot_stdout.log").splitlines()[-1]
+    assert last.startswith(b"[supervisor] ")
+    assert int(last.split()[1]) == box.state["logs_over_limit"]["stdout"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("compat", "cli", "monitor", "ops", "fleet", "engine", "config", "util", "errors", "i18n")
+ROOMS = ("compat", "cli", "web", "monitor", "ops", "fleet", "engine", "config", "util", "errors", "i18n")
 """From the top down; the last two are single modules that every room may import."""
 ENTRANCES = ("__main__", "config_manager", "daemon_manager", "instance_manager")
 """Modules of manager/ itself, above all rooms: the names that callers and `python -m` use."""

@@ -14,7 +14,7 @@ from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops.backup import make, retention, verify
+from manager.ops.backup import make, rehearse, retention, verify
 from manager.ops.backup.manifest import Manifest, describe
 from manager.ops.backup.retention import RetainedBackup
 from manager.ops.instance_folders import keep_from_git
@@ -59,34 +59,61 @@ def backup(session: Session, args: Namespace) -> int:
 
 
 def backup_verify(_session: Session, args: Namespace) -> int:
-    """Verify backups, and report those that are damaged or were incomplete when they were made."""
+    """Verify backups, and report those that are damaged or not complete."""
     results: dict[str, Any] = {}
     code = OK
     for file in args.files:
         try:
-            manifest = verify.verify_backup(Path(file))
+            rehearsed = rehearse.rehearse_restore(Path(file)) if args.restore else None
+            manifest = rehearsed.manifest if rehearsed else verify.verify_backup(Path(file))
         except ManagerError as error:
             results[file] = {"sound": False, "why": str(error)}
             code = FAILED
             if not args.json:
                 console.error(error)
             continue
+        missing = _missing(manifest)
         results[file] = {
             "sound": True,
-            "complete": manifest.is_complete,
+            "complete": not missing,
             "fleet": manifest.fleet,
             "made_at": manifest.made_at,
             "instances": sorted(manifest.instances),
+            "missing": missing,
         }
+        if rehearsed:
+            results[file]["restored"] = {
+                "files": rehearsed.files,
+                "databases": rehearsed.databases,
+                "rows": rehearsed.rows,
+                "seconds": round(rehearsed.seconds, 3),
+            }
         if not args.json:
-            console.say(Text("{file}: valid; {what}", file=file, what=describe(manifest)))
-        if not manifest.is_complete:
-            console.warning(
-                Text("{file}: incomplete: {what} could not be saved", file=file, what=_missing(manifest))
+            _say_verified(file, manifest, rehearsed)
+        if missing:
+            code = FAILED
+            console.error(
+                Text("{file} is not complete: {what} could not be saved", file=file, what=", ".join(missing))
             )
     if args.json:
         console.say_json(results)
     return code
+
+
+def _say_verified(file: str, manifest: Manifest, rehearsed: rehearse.Rehearsal | None) -> None:
+    console.say(Text("{file}: valid; {what}", file=file, what=describe(manifest)))
+    if rehearsed:
+        console.say(
+            Text(
+                "{file}: restored for a trial and removed again: {files} files, {databases} databases, {rows}"
+                " rows, as saved ({seconds:.1f} s)",
+                file=file,
+                files=rehearsed.files,
+                databases=rehearsed.databases,
+                rows=rehearsed.rows,
+                seconds=rehearsed.seconds,
+            )
+        )
 
 
 def backup_list(session: Session, args: Namespace) -> int:
@@ -171,12 +198,16 @@ def _say_faults(made: make.BackupResult) -> int:
             console.error(Text("backup of {id} failed: {why}", id=saved.instance, why=fault))
     for text in made.faults:
         console.error(text)
-    return OK if made.manifest.is_complete else FAILED
+    if made.manifest.is_complete:
+        return OK
+    console.error(Text("{file} is not complete; older backups were kept", file=made.path))
+    return FAILED
 
 
-def _missing(manifest: Manifest) -> str:
-    return (
-        ", ".join(instance for instance, facts in manifest.instances.items() if facts["faults"]) or "config/"
+def _missing(manifest: Manifest) -> list[str]:
+    """Return what should be in the backup and is not."""
+    return manifest.unsaved_instances() or (
+        [] if manifest.is_complete else [str(Text("a config or state/history.db"))]
     )
 
 

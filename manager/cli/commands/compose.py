@@ -3,39 +3,62 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 
-from manager.engine import compose_file
-from manager.errors import OK, writing_to
+from manager.cli.notices import say_problems
+from manager.errors import BAD_CONFIG, OK, ConfigError
 from manager.fleet import lock
 from manager.fleet.observe import FleetSnapshot
+from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.i18n import _
-from manager.ops import bot_user, desired_state, instance_folders
+from manager.ops import bot_user, compose_yaml, desired_state, instance_folders
 from manager.util import console
 
 
 def compose(session: Session, args: Namespace) -> int:
-    """Render compose.yaml, and create what its containers mount."""
+    """Render compose.yaml, and create what its containers mount.
+
+    An instance whose config is invalid keeps the service that it has.
+    """
     project = session.project()
-    project.require_sound()
-    fleet = project.fleet
+    _require_not_blocked(project)
     if args.stdout:
-        console.say(compose_file.render(project.specs.values(), fleet), end="")
-        return OK
+        console.say(compose_yaml.rendered(project), end="")
+        return _after_problems(project)
+    fleet = project.fleet
     with lock.held(fleet.lock_file, "compose", args.lock_wait):
         snapshot = session.observe()
         snapshot.require_ours()
-        snapshot.project.require_sound()
+        _require_not_blocked(snapshot.project)
+        _require_trusted(snapshot)
         _remember_ports(snapshot)
         _prepare(session, snapshot)
-        path, text = fleet.compose_file, compose_file.render(snapshot.project.specs.values(), fleet)
-        changed = not path.exists() or path.read_text(encoding="utf-8") != text
-        if changed:
-            _write(path, text)
-    name = fleet.relative(path)
+        changed = compose_yaml.write(snapshot.project)
+    name = fleet.relative(fleet.compose_file)
     console.say(f"{name}: {_('written') if changed else _('up to date')}")
-    return OK
+    return _after_problems(snapshot.project)
+
+
+def _require_not_blocked(project: Project) -> None:
+    if project.blocking_problems:
+        raise ConfigError(project.problems)
+
+
+def _after_problems(project: Project) -> int:
+    say_problems(project)
+    return BAD_CONFIG if project.problems else OK
+
+
+def _require_trusted(snapshot: FleetSnapshot) -> None:
+    """Raise ConfigError where Compose would create a container from a config that is refused."""
+    plan_input, refusals = snapshot.plan_input, snapshot.project.loaded.refusals
+    if problems := [
+        problem
+        for instance in plan_input.untrusted
+        if instance not in plan_input.containers or "config" in plan_input.drift(instance)
+        for problem in refusals[instance]
+    ]:
+        raise ConfigError(problems)
 
 
 def _remember_ports(snapshot: FleetSnapshot) -> None:
@@ -51,17 +74,14 @@ def _prepare(session: Session, snapshot: FleetSnapshot) -> None:
     A running bot keeps its env file: only a restart may change its values.
     """
     project, containers = snapshot.project, snapshot.observed.containers
+    held = project.held_back
     user = bot_user.bot_user(project.fleet, project.variables, session.engine())
     bot_user.compose_variables(project.fleet, project.variables, user)
     bot_user.save_compose_path(project.fleet)
     for instance, spec in project.specs.items():
+        if instance in held:
+            continue
         instance_folders.prepare(spec, project.fleet, user.owner)
-        if instance not in containers or not containers[instance].is_up:
+        is_up = instance in containers and containers[instance].is_up
+        if not is_up and instance not in snapshot.plan_input.untrusted:
             instance_folders.write_env(spec, project.fleet, user.owner, snapshot.env_values[instance])
-
-
-def _write(path: Path, text: str) -> None:
-    from manager.util.atomic_file import replace_bytes
-
-    with writing_to(path):
-        replace_bytes(path, text.encode(), 0o644)

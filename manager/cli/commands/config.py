@@ -6,6 +6,7 @@ from argparse import Namespace
 from typing import Any
 
 from manager.cli.notices import say_problems
+from manager.config import handover
 from manager.config.spec import config_hash
 from manager.errors import BAD_CONFIG, OK
 from manager.fleet.project import Project
@@ -30,7 +31,9 @@ def config(session: Session, args: Namespace) -> int:
     for warning in project.warnings:
         console.warning(warning)
     say_problems(project)
-    if project.problems:
+    for refusal in project.refusals:
+        console.error(refusal)
+    if project.problems or project.refusals:
         return BAD_CONFIG
     if args.check:
         console.say(Text("{count} configs are valid", count=len(project.specs)))
@@ -69,6 +72,7 @@ def _understood(project: Project, instance: str) -> dict[str, Any]:
             else "unset"
             for variable in spec.variables
         },
+        "literals": handover.literals(spec, project.variables),
         "config_hash": config_hash(spec, project.fleet),
         **described,
     }

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from manager.cli.notices import say_problems
-from manager.cli.report import position_text
+from manager.cli.report import position_object, position_text
 from manager.engine import labels
 from manager.engine.containers import Container
 from manager.fleet import supervisor_state
@@ -178,8 +178,7 @@ def _object(outcome: HaltOutcome) -> dict[str, Any]:
         "open_orders_at_exchange": answer.left if answer else None,
         "orders_of_others": answer.others if answer and answer.left is not None else None,
         "orders": list(answer.orders) if answer else [],
-        "position": None if outcome.position is None else format(outcome.position.amount, "f"),
-        "base": None if outcome.position is None else outcome.position.base or None,
+        **position_object(outcome.position),
         "why": str(answer.why) if answer and answer.why else None,
     }
 

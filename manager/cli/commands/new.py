@@ -190,6 +190,7 @@ def _made(session: Session, port: int | None, template: Config, wanted: NewConfi
     mistyped = [problem for problem in loaded.warnings if problem.path in wanted.settings]
     problems = [
         *loaded.problems,
+        *loaded.refusals,
         *mistyped,
         *(problem for problem in loader.conflicts(specs) if problem.concerns({file})),
     ]

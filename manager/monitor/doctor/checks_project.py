@@ -53,7 +53,9 @@ def packages(client: ClientFacts) -> Finding:
         return fail(
             "python",
             Text("Python {version}; missing: {names}", version=client.python, names=names),
-            Text("run `make clean`, then `make up`"),
+            Text("install botfleet again: `pipx reinstall botfleet`, or as it was installed")
+            if client.is_from_wheel
+            else Text("run `make clean`, then `make up`"),
         )
     return ok("python", text)
 

@@ -15,6 +15,8 @@ class ClientFacts(NamedTuple):
     buildx: str | None = None
     python: str = ""
     missing_packages: tuple[str, ...] = ()
+    is_from_wheel: bool = False
+    """The manager was installed by pip or pipx; it does not run from a checkout, which has a Makefile."""
     builder: str | None = None
     """A docker command that can build images without buildx; only looked for where buildx is missing."""
     buildx_remedy: Text = Text("")

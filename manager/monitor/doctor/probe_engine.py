@@ -15,6 +15,7 @@ from manager.engine import client, docker_cli
 from manager.engine.endpoint import of as endpoint_of
 from manager.errors import EngineUnreachable, ManagerError
 from manager.monitor.doctor.facts import ClientFacts, EngineFacts
+from manager.util import bundle
 
 PROGRAM_TIMEOUT_S = 5
 PACKAGE = "botfleet"
@@ -42,6 +43,7 @@ class ClientPrograms:
             compose_remedy=docker_cli.compose_remedy(*distribution),
             python=".".join(map(str, sys.version_info[:3])),
             missing_packages=missing_packages(),
+            is_from_wheel=bundle.folder() == bundle.INSTALLED,
         )
 
 

@@ -1,6 +1,7 @@
 """Read what the bots print, from the engine's log and from the dated files, as lines of one instance.
 
-source, files, join   the lines of one instance, from both
+source, join          the lines of one instance, from both
+files, content        the dated files as one text, and their segments
 time_order            those of several instances, by time
 meaning               the level of a line, and the fill that it tells of
 lines, pattern        a line, and which ones are shown

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from manager.engine.streams import Stream
+from manager.monitor.logs.content import GZ, Compressed, Content, Plain
 from manager.monitor.logs.lines import MAX_LINE_BYTES
 from manager.util.time_parse import is_day
 
@@ -31,14 +33,25 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
+MAX_SEGMENTS = 200
+"""Segments of one day's file that are opened, newest first. The supervisor makes some dozens of them."""
+OVER_LIMIT = re.compile(rb"\[supervisor\] +[0-9]+ lines dropped: [^\n]{1,200}\n")
+"""Ends a day's file whose further lines the supervisor has dropped."""
+MAX_MARKER = 256
+
+
 class DayFile(NamedTuple):
-    """One day's file: its offset in the whole text, and its size when it was opened."""
+    """One day's file, or a segment of it: its offset in the whole text, and its size when it was opened.
+
+    `written`: when it was last written to; `name`: relative to the instance's log folder.
+    """
 
     day: str
     name: str
-    descriptor: int
+    content: Content
     start: int
     size: int
+    written: float
 
 
 class DatedFiles:
@@ -49,11 +62,15 @@ class DatedFiles:
         self._opened = ExitStack()
         self.parts: list[DayFile] = []
         self.size = 0
+        self._expanded: Compressed | None = None
         try:
-            for day, descriptor in self._open(folder, f"bot_{stream}.log"):
-                size = os.fstat(descriptor).st_size
-                self.parts.append(DayFile(day, f"{day}/bot_{stream}.log", descriptor, self.size, size))
-                self.size += size
+            for day, name, descriptor in self._open(folder, f"bot_{stream}.log"):
+                status = os.fstat(descriptor)
+                content = Compressed(descriptor) if name.endswith(GZ) else Plain(descriptor)
+                self._opened.callback(content.close)
+                part = DayFile(day, f"{day}/{name}", content, self.size, content.size, status.st_mtime)
+                self.parts.append(part)
+                self.size += part.size
         except BaseException:
             self.close()
             raise
@@ -62,12 +79,16 @@ class DatedFiles:
         self._opened.close()
 
     def read(self, start: int, size: int) -> bytes:
-        """Return `size` bytes from `start`; fewer at the end, or if a file has been truncated since."""
+        """Return `size` bytes from `start`; fewer at either end, or if a file has been truncated since."""
         pieces = []
         for part in self.parts:
             first, last = max(start, part.start), min(start + size, part.start + part.size)
             if first < last:
-                pieces.append(os.pread(part.descriptor, last - first, first - part.start))
+                if part.content is not self._expanded and isinstance(part.content, Compressed):
+                    if self._expanded is not None:
+                        self._expanded.close()  # they are read one after another
+                    self._expanded = part.content
+                pieces.append(part.content.read(first - part.start, last - first))
         return b"".join(pieces)
 
     def lines(self, start: int, end: int) -> Iterator[tuple[DayFile, bytes]]:
@@ -83,6 +104,10 @@ class DatedFiles:
 
     def has_day(self, day: str) -> bool:
         return any(part.day == day for part in self.parts)
+
+    def ends_at_limit(self) -> bool:
+        """Return whether the supervisor has dropped what followed the last line."""
+        return OVER_LIMIT.search(self.read(self.size - MAX_MARKER, MAX_MARKER)) is not None
 
     def rfind(self, needle: bytes, end: int) -> int:
         """Return the last offset of `needle` that ends before `end`; -1 if not found, like bytes.rfind."""
@@ -129,8 +154,8 @@ class DatedFiles:
         if remainder:
             yield remainder
 
-    def _open(self, folder: Path, name: str) -> Iterator[tuple[str, int]]:
-        """Yield (day, descriptor) of the regular files of this name, oldest first."""
+    def _open(self, folder: Path, name: str) -> Iterator[tuple[str, str, int]]:
+        """Yield (day, name, descriptor) of the regular files and segments of this name, oldest first."""
         try:
             root = self._keep(os.open(folder, _FOLDER))
         except FileNotFoundError:
@@ -140,17 +165,46 @@ class DatedFiles:
         for day in days[-MAX_DAYS:]:
             try:
                 day_folder = os.open(day, _FOLDER, dir_fd=root)
-                try:
-                    descriptor = self._keep(os.open(name, _FILE, dir_fd=day_folder))
-                finally:
-                    os.close(day_folder)
+            except OSError as error:
+                if error.errno in MISSING_ERRORS:
+                    continue
+                raise
+            try:
+                for file in _with_segments(day_folder, name):
+                    if (opened := self._open_file(day_folder, file)) is not None:
+                        yield day, *opened
+            finally:
+                os.close(day_folder)
+
+    def _open_file(self, folder: int, name: str) -> tuple[str, int] | None:
+        """Return (name, descriptor) of a regular file; None if there is none.
+
+        A segment may be compressed just now.
+        """
+        for candidate in (name, f"{name.removesuffix(GZ)}{GZ}"):
+            try:
+                descriptor = self._keep(os.open(candidate, _FILE, dir_fd=folder))
             except OSError as error:
                 if error.errno in MISSING_ERRORS:
                     continue
                 raise  # an unreadable file is reported, because its lines would be missing
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                yield day, descriptor
+                return candidate, descriptor
+        return None
 
     def _keep(self, descriptor: int) -> int:
         self._opened.callback(os.close, descriptor)
         return descriptor
+
+
+def _with_segments(folder: int, name: str) -> list[str]:
+    """Return the segments of a file, oldest first, and the file itself. Of a segment that is being compressed
+    the compressed form is not complete yet.
+    """
+    pattern = re.compile(rf"{re.escape(name)}\.([1-9][0-9]{{0,5}})({re.escape(GZ)})?", re.ASCII)
+    segments: dict[int, str] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if (match := pattern.fullmatch(entry.name)) and (not match[2] or int(match[1]) not in segments):
+                segments[int(match[1])] = entry.name
+    return [*(segments[number] for number in sorted(segments)[-MAX_SEGMENTS:]), name]

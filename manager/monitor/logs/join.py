@@ -65,6 +65,8 @@ def find_seam(files: DatedFiles, log_start: LogStart | None, written: Callable[[
     offset = files.rfind(log_start.text, files.size)
     if offset >= 0 and files.rfind(log_start.text, offset + len(log_start.text) - 1) < 0:
         return Seam(offset, True)
+    if offset < 0 and files.ends_at_limit():
+        return Seam(files.size, True)  # the day's limit was reached before the first line that the engine has
     estimate = max(files.size - written(), files.day_start(formatting.day(started)))
     if offset >= 0:  # the bot repeats itself: take the occurrence that fits the size, or the one before it
         nearest = files.rfind(log_start.text, min(estimate + len(log_start.text), files.size))

@@ -34,6 +34,7 @@ InstanceKind = Literal[
     "restart_loop",
     "cancel",
     "account_loss",
+    "logs",
 ]
 MachineKind = Literal["disk", "inodes", "engine", "fleet_loss", "limits"]
 Kind = Literal[InstanceKind, MachineKind]
@@ -172,6 +173,17 @@ def _of_instance(
         conditions = list(_doing(view, activity, rules, now))
         yield from conditions or _progress(view.id, progress, rules)
     yield from _oom(view, now)
+    yield from _logs(view)
+
+
+def _logs(view: Instance) -> Iterator[Condition]:
+    """Yield the condition of an instance whose dated logs have reached the day's limit."""
+    if view.supervisor is not None and view.supervisor.lines_over_limit:
+        text = Text(
+            "{id}: its log files of today have reached their limit; further lines are dropped and counted",
+            id=view.id,
+        )
+        yield Condition(view.id, "logs", text)
 
 
 def _doing(view: Instance, activity: Activity, rules: Alerts, now: float) -> Iterator[Condition]:

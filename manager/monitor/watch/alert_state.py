@@ -18,10 +18,10 @@ Tone = Literal["bad", "good", "news"]
 WAITING: frozenset[Kind] = frozenset({"down", "unhealthy"})
 """Conditions that another manager at work causes temporarily."""
 
-PASSING: frozenset[Kind] = frozenset({"oom", "account_loss"})
+PASSING: frozenset[Kind] = frozenset({"oom", "account_loss", "logs"})
 """Events rather than states: they do not prevent an instance from being well."""
 
-NEVER_REMINDED: frozenset[Kind] = frozenset({"completed", "oom", "account_loss", "fleet_loss"})
+NEVER_REMINDED: frozenset[Kind] = frozenset({"completed", "oom", "account_loss", "fleet_loss", "logs"})
 """Conditions that need no reminder, because nothing can be done about them."""
 
 BACK: Mapping[Kind, str] = {

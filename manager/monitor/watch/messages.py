@@ -30,6 +30,7 @@ KIND_WORDS: Mapping[Kind, str] = {
     "restart_loop": mark("never healthy"),
     "cancel": mark("orders not cancelled"),
     "account_loss": mark("account's loss limit"),
+    "logs": mark("log files at their limit"),
     "fleet_loss": mark("fleet's loss limit"),
     "limits": mark("loss limits not watched"),
     "disk": mark("disk"),

@@ -15,7 +15,7 @@ import re
 import tarfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -67,10 +67,14 @@ class Writer:
         self._tar = tarfile.TarFile(fileobj=self._gzip, mode="w", format=tarfile.PAX_FORMAT)
         self.files: dict[str, dict[str, Any]] = {}
 
-    def add(self, name: str, path: Path, kind: str, mode: int = 0o600) -> None:
-        """Add a file of ours, which nothing else writes. Raises OSError."""
+    def add(
+        self, name: str, path: Path, kind: str, mode: int = 0o600, rows: Mapping[str, int] | None = None
+    ) -> None:
+        """Add a file of ours, which nothing else writes. `rows`: of a database's tables. Raises OSError."""
         with path.open("rb") as stream:
             self._add(name, stream, path.stat().st_size, kind, mode)
+        if rows is not None:
+            self.files[name]["rows"] = dict(rows)
 
     def add_bytes(self, name: str, content: bytes, kind: str = "file") -> None:
         self._add(name, io.BytesIO(content), len(content), kind, 0o600)

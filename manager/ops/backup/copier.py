@@ -6,7 +6,7 @@ it, as the bot's user, confined to the bot's folder. No symlink leads out of the
 
 Standard input: `{"root": folder, "user": [uid, gid] or null, "seconds": limit, "jobs": [{"source": name,
 "target": path, "most": bytes}]}`. `source` is relative to `root`; null in all jobs to check the targets only.
-Standard output: a JSON line per job, `{"how": …}` or `{"fault": …, "why": …}`.
+Standard output: a JSON line per job, `{"how": …, "rows": {table: count}}` or `{"fault": …, "why": …}`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ PRIMARY_CODE = 0xFF
 BUSY_S = 30
 """A database that stays locked this long is taken to be locked permanently."""
 FAULTS_SHOWN = 3
+MAX_TABLES, MAX_TABLE_NAME = 1000, 200
+"""Of which the rows are counted: a bot decides how many tables it has, and how they are called."""
 DESCRIPTORS = Path("/proc/self/fd")
 RECOVERY = frozenset({"SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY", "SQLITE_READONLY_CANTINIT"})
 """A killed bot left a transaction in a journal. Opening the database rolls it back, as the bot itself
@@ -64,7 +66,7 @@ def main() -> None:
     ]
     _confine(order)
     for result, check in zip(results, checks, strict=True):
-        print(json.dumps(result if check is None else _result_of(_check, result["how"], check)), flush=True)
+        print(json.dumps(result if check is None else _checked(result["how"], check)), flush=True)
 
 
 def _copy_in_child(order: Job) -> list[Job]:
@@ -90,6 +92,16 @@ def _result_of(work: Callable[..., str], *given: Any) -> Job:
         return {"fault": fault.fault, "why": fault.why}
     except (sqlite3.Error, OSError) as error:
         return {"fault": "unreadable", "why": str(error)}
+
+
+def _checked(how: str, check: sqlite3.Connection) -> Job:
+    rows: dict[str, int] = {}
+
+    def work() -> str:
+        rows.update(_check(check))
+        return how
+
+    return {**_result_of(work), "rows": rows}
 
 
 class _Target:
@@ -136,18 +148,37 @@ def _confine(order: Job) -> None:
     sys.meta_path.clear()  # modules are no longer imported, so that a bot cannot provide one
 
 
-def _check(how: str, check: sqlite3.Connection) -> str:
+def _check(check: sqlite3.Connection) -> dict[str, int]:
+    """Return how many rows each table has. Raises CopyFailed for a damaged database."""
     check.execute("PRAGMA trusted_schema=OFF")
     check.execute("PRAGMA temp_store=MEMORY")
     check.execute("PRAGMA cell_size_check=ON")
     try:
         faults = [row[0] for row in check.execute(f"PRAGMA integrity_check({FAULTS_SHOWN})")]
+        if faults == ["ok"]:
+            return _count_rows(check)
     except sqlite3.DatabaseError as error:
         faults = [error]
-    check.close()
-    if faults != ["ok"]:
-        raise CopyFailed("damaged", "; ".join(map(str, faults)))
-    return how
+    finally:
+        check.close()
+    raise CopyFailed("damaged", "; ".join(map(str, faults)))
+
+
+def _count_rows(check: sqlite3.Connection) -> dict[str, int]:
+    """Return how many rows each stored table has: views and virtual tables would run code of the schema."""
+    tables = check.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0 AND length(name) <= ?"
+        " ORDER BY name LIMIT ?",
+        (MAX_TABLE_NAME, MAX_TABLES),
+    ).fetchall()
+    return {
+        name: check.execute(f"SELECT count(*) FROM {_identifier(name)}").fetchone()[0] for (name,) in tables
+    }
+
+
+def _identifier(name: str) -> str:
+    quoted = name.replace('"', '""')
+    return f'"{quoted}"'
 
 
 def _copy(job: Job, target: _Target) -> str:

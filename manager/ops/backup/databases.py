@@ -11,24 +11,17 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from manager.config.spec import BOT_ID
 from manager.errors import ManagerError
 from manager.i18n import Text, mark
-from manager.ops.backup.manifest import is_allowed
+from manager.ops.backup import scan
+from manager.ops.backup.scan import SourceFile
 from manager.util.formatting import MIB
 
-MAGIC = b"SQLite format 3\0"
-SIDE_FILE_SUFFIXES = ("-wal", "-shm", "-journal")
-"""Files beside a database, whose content the copy includes."""
-
-MAX_FILES = 1000
-MAX_DEPTH = 8
-MAX_PLAIN_BYTES = 64 * MIB
-"""Limit for an instance's files that are not databases. They may be inconsistent if copied during a write."""
 CHUNK = MIB
 DISK_MARGIN = 64 * MIB
 """Growth of a database allowed between measuring and copying, and the free space left on the disk."""
@@ -52,22 +45,20 @@ class CopyError(ManagerError):
     """Signal that an instance's files could not all be saved."""
 
 
-class SourceFile(NamedTuple):
-    """A file of a database folder. `name` is relative to it; `total_size` includes the `-wal`."""
-
-    name: str
-    size: int
-    total_size: int
-    mode: int
-    is_database: bool
+Rows = Mapping[str, int]
+"""Table → how many rows it has. Of a database with very many tables, some of them."""
 
 
 class CopiedFile(NamedTuple):
-    """A copied file. `how`: `snapshot`, `steps` or `whole` for a database, `file` for anything else."""
+    """A copied file.
+
+    `how`: `snapshot`, `steps` or `whole` for a database, `file` for anything else. `rows`: of a database.
+    """
 
     source: SourceFile
     path: Path
     how: str
+    rows: Rows | None = None
 
 
 class CopyResult(NamedTuple):
@@ -78,17 +69,22 @@ class CopyResult(NamedTuple):
     faults: tuple[tuple[str, Text], ...] = ()
 
 
-def member_name(instance: str, name: str) -> str:
-    """Return the name that a file of a database folder has in a backup."""
-    return f"database/{instance}/{name}"
+class _Copied(NamedTuple):
+    """What the copier says about a database that it has copied, or only checked."""
+
+    how: str
+    rows: Rows
 
 
-def copy_folder(instance: str, folder: Path, work: Path, *, plain: bool = True) -> CopyResult:
+def copy_folder(
+    instance: str, folder: Path, work: Path, *, plain: bool = True, expected: Collection[str] = ()
+) -> CopyResult:
     """Copy an instance's database folder into `work`; nothing if it does not exist yet.
 
-    `plain`: the files that are no databases too. Raises CopyError if the folder itself cannot be read.
+    Databases come first, so that no other file takes their space. `plain`: the files that are no databases
+    too. `expected`: the databases that the instance is known to have. Raises CopyError if the folder itself
+    cannot be read.
     """
-    left_out: list[tuple[str, Text]] = []
     try:
         try:
             owner = folder.lstat()
@@ -96,41 +92,36 @@ def copy_folder(instance: str, folder: Path, work: Path, *, plain: bool = True) 
             return CopyResult()
         if not stat.S_ISDIR(owner.st_mode):
             raise CopyError("{path} is not a folder", path=folder)
-        selected = _select(instance, _scan(folder, left_out), left_out)
-        others = [file for file in selected if not file.is_database] if plain else []
-        copied, faults = _plain_copies(folder, others, work)
+        found = scan.scan(instance, folder, expected)
     except OSError as error:
-        raise CopyError(
-            "cannot read {path}: {why}", path=error.filename or folder, why=error.strerror or error
-        ) from error
-    fitting, too_large = _fitting(
-        [file for file in selected if file.is_database], shutil.disk_usage(work).free
-    )
+        raise _unreadable(folder, error) from error
+    fitting, too_large = _fitting(found.databases, shutil.disk_usage(work).free)
     user = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 and owner.st_uid != 0 else None
     done, damaged = _database_copies(folder, user, fitting, work)
-    return CopyResult((*copied, *done), tuple(left_out), (*faults, *too_large, *damaged))
+    try:
+        copied, faults = _plain_copies(folder, found.others if plain else [], work)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    return CopyResult((*done, *copied), tuple(found.left_out), (*found.faults, *too_large, *damaged, *faults))
 
 
-def _select(instance: str, files: Iterable[SourceFile], left_out: list[tuple[str, Text]]) -> list[SourceFile]:
-    """Leave out names that a backup cannot contain, and plain files beyond their size limit."""
-    selected, remaining = [], MAX_PLAIN_BYTES
-    for file in files:
-        if not is_allowed(member_name(instance, file.name)):
-            left_out.append((file.name, Text("the file name is too long")))
-        elif not file.is_database and file.size > remaining:
-            left_out.append(
-                (
-                    file.name,
-                    Text(
-                        "files other than databases exceed {limit} MiB",
-                        limit=MAX_PLAIN_BYTES // MIB,
-                    ),
-                )
-            )
-        else:
-            remaining -= 0 if file.is_database else file.size
-            selected.append(file)
-    return selected
+def copy_database(path: Path, work: Path) -> CopyResult:
+    """Copy one database of the manager's own into `work`; nothing if there is none. Raises CopyError."""
+    try:
+        file = scan.inspect_database(path)
+    except FileNotFoundError:
+        return CopyResult()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not file.is_database:
+        return CopyResult(faults=((file.name, Text("not a SQLite database")),))
+    fitting, too_large = _fitting([file], shutil.disk_usage(work).free)
+    done, damaged = _database_copies(path.resolve().parent, None, fitting, work)
+    return CopyResult(tuple(done), (), (*too_large, *damaged))
+
+
+def _unreadable(path: Path, error: OSError) -> CopyError:
+    return CopyError("cannot read {path}: {why}", path=error.filename or path, why=error.strerror or error)
 
 
 def _fitting(databases: list[SourceFile], free: int) -> tuple[list[SourceFile], list[tuple[str, Text]]]:
@@ -164,14 +155,16 @@ def _database_copies(
         if isinstance(result, Text):
             faults.append((file.name, result))
         else:
-            done.append(CopiedFile(file._replace(size=target.stat().st_size), target, result))
+            done.append(
+                CopiedFile(file._replace(size=target.stat().st_size), target, result.how, result.rows)
+            )
     return done, faults
 
 
 def is_database(path: Path) -> bool:
     """Return whether a file is a SQLite database."""
     with path.open("rb") as stream:
-        return stream.read(len(MAGIC)) == MAGIC
+        return stream.read(len(scan.MAGIC)) == scan.MAGIC
 
 
 def check_database(database: Path, work: Path) -> Text | None:
@@ -179,16 +172,25 @@ def check_database(database: Path, work: Path) -> Text | None:
 
     `work`: an empty folder to confine the check to.
     """
+    result = count_rows(database, work)
+    return result if isinstance(result, Text) else None
+
+
+def count_rows(database: Path, work: Path) -> Rows | Text:
+    """Return how many rows each table of a copy has, or why the copy is invalid.
+
+    `work`: an empty folder to confine the check to.
+    """
     size = database.stat().st_size
     user = (BOT_ID, BOT_ID) if os.geteuid() == 0 else None
     (result,) = _run_copier(work, user, [{"source": None, "target": str(database), "most": 0}], size)
-    return result if isinstance(result, Text) else None
+    return result if isinstance(result, Text) else result.rows
 
 
 def _run_copier(
     root: Path, user: tuple[int, int] | None, jobs: list[dict[str, object]], size: int
-) -> list[Text | str]:
-    """Return the copier's result for each job: how it was copied, or the fault."""
+) -> list[Text | _Copied]:
+    """Return the copier's result for each job, or the fault."""
     if not jobs:
         return []
     seconds = BASE_TIMEOUT_S + size // MIN_BYTES_PER_S
@@ -205,85 +207,18 @@ def _run_copier(
         )
     except subprocess.TimeoutExpired:
         return [Text("the copy did not finish within {seconds} s", seconds=seconds)] * len(jobs)
-    lines = [_answer(line) for line in process.stdout.splitlines()[: len(jobs)]]
+    lines: list[Text | _Copied] = [_answer(line) for line in process.stdout.splitlines()[: len(jobs)]]
     last = (process.stderr.strip().splitlines() or [str(Text("exit code {code}", code=process.returncode))])[
         -1
     ]
     return lines + [Text("the copy failed: {why}", why=last[:300])] * (len(jobs) - len(lines))
 
 
-def _answer(line: str) -> Text | str:
+def _answer(line: str) -> Text | _Copied:
     result = json.loads(line)
     if "fault" in result:
         return Text(FAULTS[result["fault"]], why=str(result["why"])[:300])
-    return str(result["how"])
-
-
-def _scan(folder: Path, left_out: list[tuple[str, Text]]) -> Iterator[SourceFile]:
-    """Yield the regular files below a folder, without following symlinks. `left_out` collects the others."""
-    count = 0
-    for root, folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
-        relative = os.path.relpath(root, folder)
-        prefix = "" if relative == "." else f"{relative}/"
-        if prefix.count("/") >= MAX_DEPTH:
-            left_out += [
-                (f"{prefix}{subfolder}/", Text("nested deeper than {limit} folders", limit=MAX_DEPTH))
-                for subfolder in folders
-            ]
-            folders.clear()
-        folders.sort()
-        names = set(files)
-        for name in sorted(files):
-            if _is_side_file(name, names):
-                continue
-            if count == MAX_FILES:
-                left_out.append(
-                    (
-                        prefix + name,
-                        Text("this and all following files: more than {limit} files", limit=MAX_FILES),
-                    )
-                )
-                return
-            file = _inspect(prefix, name, names, descriptor, left_out)
-            if file is not None:
-                count += 1
-                yield file
-
-
-def _is_side_file(name: str, names: set[str]) -> bool:
-    return any(name.endswith(suffix) and name.removesuffix(suffix) in names for suffix in SIDE_FILE_SUFFIXES)
-
-
-def _inspect(
-    prefix: str, name: str, names: set[str], folder: int, left_out: list[tuple[str, Text]]
-) -> SourceFile | None:
-    shown = prefix + name
-    if not shown.isprintable():
-        left_out.append((ascii(shown), Text("the file name contains unprintable characters")))
-        return None
-    try:
-        descriptor = _open_file(name, folder)
-    except OSError as error:
-        left_out.append((shown, Text("{why}", why=error.strerror)))
-        return None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            left_out.append((shown, Text("not a regular file")))
-            return None
-        is_database = os.pread(descriptor, len(MAGIC), 0) == MAGIC
-    finally:
-        # Not in the process that opens the database: closing a descriptor drops its locks on the file.
-        os.close(descriptor)
-    total_size = status.st_size
-    if is_database and f"{name}-wal" in names:
-        total_size += os.stat(f"{name}-wal", dir_fd=folder, follow_symlinks=False).st_size
-    return SourceFile(shown, status.st_size, total_size, stat.S_IMODE(status.st_mode), is_database)
-
-
-def _open_file(name: str, folder: int) -> int:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    return os.open(name, flags, dir_fd=folder)
+    return _Copied(str(result["how"]), dict(result["rows"]))
 
 
 def _plain_copies(
@@ -311,7 +246,7 @@ def _copy_plain(folder: Path, name: str, size: int, target: Path) -> None:
             inner = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
             os.close(at)
             at = inner
-        source = _open_file(last, at)
+        source = scan.open_file(last, at)
     finally:
         os.close(at)
     with open(source, "rb", buffering=0) as stream, target.open("xb") as copy:  # noqa: PTH123 - a descriptor

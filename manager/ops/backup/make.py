@@ -12,15 +12,17 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from manager.config.spec import InstanceSpec
 from manager.errors import Locked, ManagerError
 from manager.fleet.project import Project
 from manager.i18n import Text
-from manager.ops.backup import archive, databases
-from manager.ops.backup.manifest import Manifest
+from manager.ops.backup import archive, databases, retention, scan
+from manager.ops.backup.manifest import HISTORY, Manifest
 from manager.util import atomic_file, formatting, ownership, strict_json
 from manager.util.polling import wait_until
 
@@ -71,14 +73,15 @@ def make(
 ) -> BackupResult:
     """Write a backup of these instances into `folder`. Raises ManagerError if there is no backup at all.
 
-    What could not be saved is listed in the result and in the manifest; the rest is saved.
+    What could not be saved is listed in the result and in the manifest, and makes the backup incomplete; the
+    rest is saved.
     """
     name = project.fleet.name
     with _folder_lock(folder, name):
         path = _free_path(folder, name)
         try:
             with _workspace(folder, name) as work:
-                run = _BackupRun(project, work, tell)
+                run = _BackupRun(project, folder, work, tell)
                 atomic_file.replace(
                     path, lambda descriptor: run.write(descriptor, list(ids), image), FILE_MODE
                 )
@@ -100,8 +103,8 @@ def make(
 class _BackupRun:
     """State of one backup while it is written."""
 
-    def __init__(self, project: Project, work: Path, tell: OnSaved) -> None:
-        self.project, self.work, self.tell = project, work, tell
+    def __init__(self, project: Project, folder: Path, work: Path, tell: OnSaved) -> None:
+        self.project, self.folder, self.work, self.tell = project, folder, work, tell
         self.saved: list[SavedInstance] = []
         self.left_out: list[tuple[str, Text]] = []
         self.faults: list[str] = []
@@ -110,6 +113,9 @@ class _BackupRun:
     def write(self, descriptor: int, ids: list[str], image: dict[str, Any] | None) -> None:
         writer = archive.Writer(descriptor)
         self._add_files(writer)
+        is_whole = set(ids) == set(known_instances(self.project))
+        if is_whole:
+            self._add_history(writer)
         configs = {loaded.spec.id: loaded.file for loaded in self.project.loaded.files if loaded.spec}
         for instance in ids:
             saved = self._save(writer, instance)
@@ -118,7 +124,7 @@ class _BackupRun:
         self.manifest = Manifest(
             fleet=self.project.fleet.name,
             made_at=formatting.iso(time.time()),
-            is_whole=set(ids) == set(known_instances(self.project)),
+            is_whole=is_whole,
             is_complete=not self.faults and not any(saved.faults for saved in self.saved),
             files=dict(writer.files),
             instances={
@@ -157,24 +163,74 @@ class _BackupRun:
             return
         writer.add_bytes(name, content)
 
+    def _add_history(self, writer: archive.Writer) -> None:
+        """Add the fleet's history, while `watch` writes it."""
+        work = self.work / ".history"
+        work.mkdir(mode=FOLDER_MODE)
+        try:
+            copies = databases.copy_database(self.project.fleet.history_file, work)
+            for copy in copies.done:
+                writer.add(HISTORY, copy.path, "database", rows=copy.rows)
+            self.faults += [f"{HISTORY}: {why}" for _name, why in copies.faults]
+        except databases.CopyError as error:
+            self.faults.append(f"{HISTORY}: {error}")
+        finally:
+            shutil.rmtree(work)
+
     def _save(self, writer: archive.Writer, instance: str) -> SavedInstance:
         started = time.monotonic()
+        spec = self.project.specs.get(instance)
         work = self.work / instance
         work.mkdir(mode=FOLDER_MODE)
         try:
-            copies = databases.copy_folder(instance, self.project.fleet.database_dir(instance), work)
+            copies = databases.copy_folder(
+                instance,
+                self.project.fleet.database_dir(instance),
+                work,
+                expected=() if spec is None else (spec.db_name,),
+            )
             for copy in copies.done:
                 kind = "file" if copy.how == "file" else "database"
-                writer.add(
-                    databases.member_name(instance, copy.source.name), copy.path, kind, copy.source.mode
-                )
+                name = scan.member_name(instance, copy.source.name)
+                writer.add(name, copy.path, kind, copy.source.mode, copy.rows)
         except databases.CopyError as error:
             copies = databases.CopyResult(faults=(("", Text("{why}", why=error)),))
         finally:
             shutil.rmtree(work)
-        self.left_out += [(databases.member_name(instance, name), why) for name, why in copies.left_out]
+        self.left_out += [(scan.member_name(instance, name), why) for name, why in copies.left_out]
         faults = tuple(f"{name}: {why}" if name else str(why) for name, why in copies.faults)
+        if spec is not None and not faults and not any(copy.rows is not None for copy in copies.done):
+            faults = tuple(str(why) for why in self._missing_database(spec))
         return SavedInstance(instance, copies.done, faults, time.monotonic() - started)
+
+    def _missing_database(self, spec: InstanceSpec) -> Iterator[Text]:
+        """Yield why it is a fault that an instance's folder has no database: there is, or was, one elsewhere.
+
+        A disk that is not mounted looks like a fleet that never ran.
+        """
+        fleet = self.project.fleet
+        link = fleet.data_dir / spec.db_path
+        if link.is_file() and not link.resolve().is_relative_to(fleet.database_dir(spec.id).resolve()):
+            yield Text(
+                "its database {path} is not in its folder; `manager up {id}` moves it there",
+                path=fleet.relative(link),
+                id=spec.id,
+            )
+        elif self._previous is not None and self._previous[1].has_database(spec.id):
+            yield Text(
+                "its database was in {file} and is missing now; restore it, or, if you removed it on purpose,"
+                " move the backups that have it elsewhere",
+                file=self._previous[0].name,
+            )
+
+    @cached_property
+    def _previous(self) -> tuple[Path, Manifest] | None:
+        """The newest full backup in the same folder that can be read, with what it has."""
+        for kept in retention.list_backups(self.folder, self.project.fleet.name):
+            if kept.is_full:
+                with suppress(archive.ArchiveError):
+                    return kept.path, archive.read(kept.path)
+        return None
 
 
 def _read_head(path: Path) -> bytes:

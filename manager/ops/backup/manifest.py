@@ -10,15 +10,16 @@ from manager.i18n import Text
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
-FIXED_MEMBERS = frozenset({"config/fleet.toml", "compose.yaml", "state/fleet.json", MANIFEST})
+HISTORY = "state/history.db"
+FIXED_MEMBERS = frozenset({"config/fleet.toml", "compose.yaml", "state/fleet.json", HISTORY, MANIFEST})
 MAX_PATH = 1000
 
 
 class Manifest(NamedTuple):
     """Describe a backup's content.
 
-    `files`: member → {bytes, sha256, kind}; `instances`: id → {config_file, faults}. `is_whole`: the whole
-    fleet was requested; `is_complete`: everything requested is in it.
+    `files`: member → {bytes, sha256, kind}, and a database's rows; `instances`: id → {config_file, faults}.
+    `is_whole`: the whole fleet was requested; `is_complete`: everything requested is in it.
     """
 
     fleet: str
@@ -30,6 +31,21 @@ class Manifest(NamedTuple):
     image: dict[str, Any] | None
     left_out: list[dict[str, str]]
 
+    def unsaved_instances(self) -> list[str]:
+        """Return the instances that are not completely in it.
+
+        Earlier versions said nothing of a database that lay behind a thousand other files, or behind a link:
+        an instance of which something was left out, and no database saved, counts as well.
+        """
+        return [
+            instance
+            for instance, facts in self.instances.items()
+            if facts["faults"] or (self._has_left_out(instance) and not self.has_database(instance))
+        ]
+
+    def _has_left_out(self, instance: str) -> bool:
+        return any(entry["path"].startswith(f"database/{instance}/") for entry in self.left_out)
+
     @property
     def is_full(self) -> bool:
         """Return whether it backs up the whole fleet, so that older backups may be removed."""
@@ -38,6 +54,10 @@ class Manifest(NamedTuple):
     def database_members(self, instance: str) -> list[str]:
         """Return the members of an instance's database folder."""
         return [member for member in self.files if member.startswith(f"database/{instance}/")]
+
+    def has_database(self, instance: str) -> bool:
+        """Return whether a database of the instance is in it."""
+        return any(self.files[member].get("kind") == "database" for member in self.database_members(instance))
 
     def to_json(self) -> bytes:
         return (
@@ -56,6 +76,7 @@ class Manifest(NamedTuple):
                 not is_allowed(path)
                 or not isinstance(facts["bytes"], int)
                 or not isinstance(facts["sha256"], str)
+                or not _are_rows(facts.get("rows", {}))
             ):
                 raise ValueError(path)
         for instance, facts in manifest.instances.items():
@@ -63,6 +84,10 @@ class Manifest(NamedTuple):
             if not ID_PATTERN.fullmatch(instance) or not (config_file is None or is_allowed(config_file)):
                 raise ValueError(instance)
         return manifest
+
+
+def _are_rows(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(count, int) for count in value.values())
 
 
 def is_allowed(name: str) -> bool:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,8 +18,8 @@ from manager.fleet import state_file
 from manager.fleet.project import Project
 from manager.fleet.state_file import FleetState
 from manager.ops.action import Outcome
-from manager.ops.backup import archive, databases, swap
-from manager.ops.backup.manifest import Manifest
+from manager.ops.backup import archive, databases, scan, swap
+from manager.ops.backup.manifest import HISTORY, Manifest
 from manager.util import atomic_file, strict_json
 
 SETTINGS, STATE = "config/fleet.toml", "state/fleet.json"
@@ -87,6 +88,8 @@ class Plan(NamedTuple):
             planned.append(
                 RestoreAction(kind, self.fleet.state_file, None, STATE, files=len(after.instances))
             )
+        if self.named is None and HISTORY in small:
+            planned.append(self._history_action())
         for instance in manifest.instances if self.named is None else self.named:
             if (member := manifest.instances[instance]["config_file"]) in small:
                 planned += self._config_actions(instance, member)
@@ -119,6 +122,13 @@ class Plan(NamedTuple):
     def aside(self, target: Path) -> Path:
         """Return a free path beside the target, `NAME.before-restore-STAMP`, which is not a config's name."""
         return _free(target.with_name(f"{target.name}.before-restore-{self.stamp}"))
+
+    def _history_action(self) -> RestoreAction:
+        """Restore the fleet's history where there is none: a present one is kept, since `watch` writes it."""
+        target = self.fleet.history_file
+        kind: Kind = "same" if target.exists() else "new"
+        size = self.backup.small[HISTORY].stat().st_size
+        return RestoreAction(kind, target, self.aside(target), HISTORY, size=size)
 
     def _database_action(self, instance: str, members: list[str]) -> RestoreAction:
         target = self.fleet.database_dir(instance)
@@ -252,8 +262,27 @@ def _carry_out(plan: Plan, action: RestoreAction, owner: tuple[int, int]) -> Non
         swap.commit(plan.fleet.restoring_dir(action.instance), action.target, action.aside, owner)
     elif action.member == STATE:
         state_file.update(plan.fleet, plan.with_saved)
+    elif action.member == HISTORY:
+        _put_history(action, plan.backup.small[HISTORY])
     else:
         _replace_file(action, plan.backup.small[action.member].read_bytes())
+
+
+def _put_history(action: RestoreAction, source: Path) -> None:
+    """Write the fleet's history. Files that belong to one that is gone are moved aside: SQLite would apply
+    them.
+    """
+    action.target.parent.mkdir(parents=True, exist_ok=True)
+    for suffix in scan.SIDE_FILE_SUFFIXES:
+        with suppress(FileNotFoundError):
+            Path(f"{action.target}{suffix}").rename(f"{action.aside}{suffix}")
+
+    def fill(descriptor: int) -> None:
+        with source.open("rb") as stream:
+            while chunk := stream.read(archive.CHUNK):
+                atomic_file.write_all(descriptor, chunk)
+
+    atomic_file.replace(action.target, fill, 0o644)
 
 
 def _replace_file(action: RestoreAction, content: bytes) -> None:

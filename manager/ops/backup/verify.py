@@ -10,7 +10,7 @@ from pathlib import Path
 
 from manager.errors import ManagerError
 from manager.ops.backup import archive, databases
-from manager.ops.backup.manifest import Manifest
+from manager.ops.backup.manifest import HISTORY, Manifest
 
 
 def verify_backup(path: Path) -> Manifest:
@@ -48,7 +48,7 @@ class _DatabaseChecker:
 
     def sink(self, member: str, _mode: int) -> Path | None:
         self.check()
-        if not member.startswith("database/"):
+        if member != HISTORY and not member.startswith("database/"):
             return None
         self._member = member
         return self._copy

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import assert_never
 
+from manager.config import dotenv
 from manager.config.fleet import Fleet
-from manager.config.variables import MAX_DOTENV_BYTES, parse_dotenv
 from manager.errors import ManagerError
 from manager.fleet import import_records, state_file
 from manager.fleet.state_file import FleetState
@@ -118,30 +118,31 @@ def _add_variables(values: Mapping[str, str], fleet: Fleet) -> None:
     """Add lines to `.env` and restrict it to its owner. A name without a value gets one."""
     path = fleet.dotenv_file.resolve()  # keep a symlink a symlink
     try:
-        before = strict_json.read_bytes(path, MAX_DOTENV_BYTES)
+        before = strict_json.read_bytes(path, dotenv.MAX_BYTES)
         status = path.stat()
         owner = (
             (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
         )  # a user's file stays the user's
     except FileNotFoundError:
         before, owner = b"", None
-    if len(before) > MAX_DOTENV_BYTES:
-        raise ManagerError("{path} is larger than {limit} bytes", path=path, limit=MAX_DOTENV_BYTES)
+    if len(before) > dotenv.MAX_BYTES:
+        raise ManagerError("{path} is larger than {limit} bytes", path=path, limit=dotenv.MAX_BYTES)
     try:
         lines = before.decode().splitlines(keepends=True)
     except UnicodeDecodeError as error:
         raise ManagerError("{path} is not UTF-8; nothing was added to it", path=path) from error
     unchanged = "".join(line for line in lines if not _is_empty_assignment(line, values))
-    added = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items())
+    added = "".join(_assignment(name, value) for name, value in values.items())
     text = unchanged + ("" if unchanged.endswith("\n") or not unchanged else "\n") + added
     atomic_file.replace_bytes(path, text.encode(), 0o600, owner)
 
 
 def _is_empty_assignment(line: str, names: Container[str]) -> bool:
-    variables, _faults = parse_dotenv(line)
-    return any(name in names and not value for name, value in variables.items())
+    return any(name in names and not value for name, value in dotenv.parse(line).variables.items())
 
 
-def _quoted(value: str) -> str:
-    """Quote a value where needed to read back the same value."""
-    return value if parse_dotenv(f"X={value}")[0] == {"X": value} else f'"{value}"'
+def _assignment(name: str, value: str) -> str:
+    """Return the line that gives a variable this value, quoted where needed. Raises ManagerError."""
+    if (written := dotenv.quoted(value)) is None:
+        raise ManagerError("{name} has a value that cannot be written in .env; add it by hand", name=name)
+    return f"{name}={written}\n"

@@ -9,17 +9,18 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from manager.config import fleet_settings, loader
+from manager.config import dotenv, fleet_settings, loader
 from manager.config.flat_format import convert_legacy, is_legacy
 from manager.config.loaded import LoadedFile, is_config
 from manager.config.spec import InstanceSpec
-from manager.config.variables import merge_environment, read_dotenv
+from manager.config.variables import merge_environment
 from manager.errors import Problem, UsageError
 from manager.fleet import import_records, old_daemon
 from manager.fleet.import_records import Import, Stamp
 from manager.fleet.old_daemon import OldSystem, Running
 from manager.fleet.project import Project
 from manager.fleet.state_file import FleetState
+from manager.i18n import Text
 from manager.ops import instance_folders
 from manager.ops.bot_user import GID_VARIABLE, UID_VARIABLE
 from manager.util import strict_json
@@ -89,7 +90,7 @@ class OldVariables(NamedTuple):
 
     old: Mapping[str, str]
     own: Mapping[str, str]
-    faults: tuple[tuple[int, str], ...]
+    faults: tuple[tuple[int, Text], ...]
 
 
 class ImportFacts(NamedTuple):
@@ -152,10 +153,11 @@ def _configs(folder: Path) -> Iterator[Path]:
 
 
 def _variables(folder: Path, project: Project) -> OldVariables:
-    old, faults = read_dotenv(folder / ".env")
-    own, _faults = read_dotenv(project.fleet.dotenv_file)
+    old = dotenv.read(folder / ".env")
     return OldVariables(
-        {name: value for name, value in old.items() if name not in MANAGER_VARIABLES}, own, tuple(faults)
+        {name: value for name, value in old.variables.items() if name not in MANAGER_VARIABLES},
+        dotenv.read(project.fleet.dotenv_file).variables,
+        old.faults,
     )
 
 
@@ -181,7 +183,8 @@ def _read_config(
     else:
         loaded = LoadedFile(target, problems=(fault,))
     loaded = loaded._replace(
-        problems=tuple(problem._replace(file=str(source)) for problem in loaded.problems)
+        problems=tuple(problem._replace(file=str(source)) for problem in loaded.problems),
+        refusals=tuple(problem._replace(file=str(source)) for problem in loaded.refusals),
     )
     spec = loaded.spec
     instance = spec.id if spec else registered or source.stem

@@ -120,7 +120,7 @@ def _refusals(config: OldConfig, options: ImportOptions) -> Iterator[ImportActio
     def refuse(cause: Text, code: int = FAILED) -> ImportAction:
         return ImportAction("refuse", config.id, cause, config, code=code)
 
-    for problem in (*config.loaded.problems, *config.conflicts):
+    for problem in (*config.loaded.problems, *config.loaded.refusals, *config.conflicts):
         yield refuse(Text("{problem}", problem=problem), BAD_CONFIG)
     if config.place == "other":
         yield refuse(Text("{target} already exists with different content", target=config.target))

@@ -7,6 +7,8 @@ docker/README.md in everything else: /health on WEB_PORT, SIGTERM, its last word
     slow      needs three seconds to end                   done      ends by itself with 0
     deaf      reports 7 open orders, then ignores SIGTERM  sick      its /health says 503
     mute      ignores SIGTERM and reports nothing
+    asks      trades at FAULT_EXCHANGE; while that does not answer, its /health says 503
+    needs     the same, and ends with 1 when there is no answer at its start
 """
 
 import json
@@ -16,6 +18,7 @@ import sqlite3
 import sys
 import threading
 import time
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -23,14 +26,20 @@ ORDERS = Path("/data/do")
 LINES = 25
 
 healthy = True
+trades = 0
 
 
 class Health(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        body = json.dumps(
-            {"status": "healthy" if healthy else "sick", "running": healthy, "timestamp": time.time()}
-        )
-        self.send_response(200 if healthy else 503)
+        if self.path == "/api/status":
+            self.answer(200, {"trades": trades, "mode": os.environ["TRADING_MODE"]})
+            return
+        status = "healthy" if healthy else "sick"
+        self.answer(200 if healthy else 503, {"status": status, "running": healthy, "timestamp": time.time()})
+
+    def answer(self, code: int, found: dict[str, object]) -> None:
+        body = json.dumps(found)
+        self.send_response(code)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body.encode())
@@ -90,6 +99,18 @@ def write_without_end() -> None:
         time.sleep(0.001)
 
 
+def trade() -> bool:
+    """Asks the exchange for a price, and calls an answer a trade."""
+    global trades
+    try:
+        with urllib.request.urlopen(f"{os.environ['FAULT_EXCHANGE']}/api/v1/ticker", timeout=2) as answer:
+            json.load(answer)
+    except (OSError, ValueError):
+        return False
+    trades += 1
+    return True
+
+
 def obey(word: str) -> None:
     global healthy
     match word.split():
@@ -123,6 +144,9 @@ if strategy == "crash":
     crash()
 if strategy == "done":
     sys.exit(0)
+asks = strategy in ("asks", "needs")
+if strategy == "needs" and not trade():
+    sys.exit("no answer from the exchange")
 healthy = strategy != "sick"
 server = ThreadingHTTPServer(("0.0.0.0", int(os.environ["WEB_PORT"])), Health)
 threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -139,6 +163,8 @@ while True:
     except OSError:
         word = ""
     obey(word)
+    if asks:
+        healthy = trade()
     beat += 1
     if beat % 10 == 0:
         print(f"tick {beat // 10}", flush=True)

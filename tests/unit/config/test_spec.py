@@ -137,6 +137,14 @@ def test_an_old_engine_gets_no_start_interval_and_zero_switches_the_check_off() 
     }
 
 
+def test_the_default_limit_of_log_files_is_in_no_container() -> None:
+    """Containers of an earlier version do not have it, and are not to be recreated for it."""
+    assert "BOTFLEET_LOG_DAY_LIMIT" not in a_spec().environment()
+    changed = a_fleet(log_day_mb=0)
+    assert a_spec(fleet=changed).environment()["BOTFLEET_LOG_DAY_LIMIT"] == "0"
+    assert config_hash(a_spec(fleet=changed), changed) != config_hash(a_spec(), a_fleet())
+
+
 CHANGES: list[tuple[dict[str, Any], bool]] = [
     ({"metadata": {"description": "other", "tags": ["x"], "name": "y"}}, False),
     ({"exchange_config": {"base_url": "https://example.test"}}, False),

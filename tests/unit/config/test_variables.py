@@ -1,8 +1,7 @@
-"""`.env`, `${…}`, what a bot is given, and whose purse it is."""
+"""`${…}`, what a bot is given, and whose purse it is."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,30 +18,12 @@ KEYS = {"BACKPACK_KEY": "k1", "BACKPACK_SECRET": "s1"}
 
 def values(spec: InstanceSpec, fleet: Fleet, variables: dict[str, str], time_zone: str) -> dict[str, str]:
     return bot_environment.env_file_values(
-        spec, bot_environment.shared_variables(fleet, variables, time_zone), variables
+        spec, fleet, bot_environment.shared_variables(fleet, variables, time_zone), variables
     )
 
 
 def live(instance: str, port: int, **sections: Any) -> InstanceSpec:
     return a_spec(instance, port, mode="live", **sections)
-
-
-def test_dotenv_is_read_literally() -> None:
-    text = "A=1\n# no\n\nexport B = two words \nC='a$b#c'\nD=ab$cd#ef\nE=\nF=\"x\"\n"
-    assert environment.parse_dotenv(text) == (
-        {"A": "1", "B": "two words", "C": "a$b#c", "D": "ab$cd#ef", "E": "", "F": "x"},
-        [],
-    )
-
-
-def test_dotenv_faults_are_named_by_line(tmp_path: Path) -> None:
-    assert environment.parse_dotenv("A=1\nno equals\n1X=2\n")[1] == [
-        (2, "is not NAME=value"),
-        (3, "is not NAME=value"),
-    ]
-    (tmp_path / ".env").write_bytes("A=1".encode("utf-16"))
-    assert environment.read_dotenv(tmp_path / ".env") == ({}, [(0, "is not UTF-8")])
-    assert environment.read_dotenv(tmp_path / "none") == ({}, [])
 
 
 def test_expansion() -> None:

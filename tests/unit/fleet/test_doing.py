@@ -159,6 +159,10 @@ def test_an_outage_says_since_when_and_what_rests_there() -> None:
     assert str(condition_messages.message(condition, None, NOW)) == (
         "the exchange has banned this address for a time, for 17m; 6 orders rest there"
     )
+    condition = Condition("exchange_away", {"cause": "banned", "since": NOW - 60, "retry_at": NOW + 7200})
+    assert str(condition_messages.message(condition, None, NOW)) == (
+        "the exchange has banned this address for a time, for 1m; it is asked again in 2h00m"
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,6 +175,7 @@ def test_an_outage_says_since_when_and_what_rests_there() -> None:
         {"code": "X" * 10_000, "params": []},
         {"code": "out_of_range", "params": {"side": "above", "price": "\x1b[2J" * 1000, "bound": {}}},
         {"code": "exchange_away", "params": {"open_orders": 1e300, "since": -1e300, "cause": "\n{0.x}"}},
+        {"code": "exchange_away", "params": {"retry_at": 1e300, "cause": "banned"}},
         {"code": "stopped_out", "params": {"by": "stop_loss", "limit": "{value.__class__}", "value": None}},
     ],
 )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from manager.config import dotenv
 from manager.config.fleet import Fleet
-from manager.config.variables import parse_dotenv
 from manager.ops.bot_user import save_compose_path
 
 
@@ -28,7 +28,8 @@ def test_what_compose_would_expand_is_quoted(tmp_path: Path, name: str) -> None:
     fleet = a_fleet(tmp_path / name)
     save_compose_path(fleet)
     assert fleet.dotenv_file.read_text() == f"COMPOSE_FILE='{fleet.compose_file}'\n"
-    assert parse_dotenv(fleet.dotenv_file.read_text()) == ({"COMPOSE_FILE": str(fleet.compose_file)}, [])
+    found = dotenv.read(fleet.dotenv_file)
+    assert (found.variables, found.faults) == ({"COMPOSE_FILE": str(fleet.compose_file)}, ())
 
 
 def test_a_line_without_the_quotes_that_it_needs_gets_them(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from manager.engine.containers import observe
 from manager.errors import ConfigError, EngineError, Problem, UsageError
 from manager.fleet import observe as observing
 from manager.fleet import project, state_file
+from manager.fleet.bot_report import Position
 from manager.fleet.selection import Selection
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
@@ -113,6 +115,10 @@ def test_an_answer_is_believed_only_where_its_types_are_right() -> None:
     good = '{"open_orders": 1, "others": 2, "orders": [{"side": "buy", "price": "144", "quantity": "0.1"}]}'
     assert open_orders.decoded(good) == Answer(1, 2, ("buy 0.1 @ 144",))
     assert open_orders.decoded('{"open_orders": 0}') == Answer(0)
+    held = open_orders.decoded('{"open_orders": 0, "position": "-0.6", "base": "SOL"}').position
+    assert held == Position(Decimal("-0.6"), "SOL", is_of_exchange=True)
+    for bad in ('"NaN"', "true", "[]", '"1e999"'):
+        assert open_orders.decoded(f'{{"open_orders": 0, "position": {bad}}}') == Answer(0), bad
     for bad in (
         "",
         "0",

@@ -40,7 +40,10 @@ def refusal(project: Path, *named: str, rows: tuple[dict[str, Any], ...] = ()) -
     """Why these instances (none: all) may not start; empty if they may."""
     found = observing.assemble(projects.read(project), observe(rows, FLEET_NAME), observing.NO_IMAGE)
     try:
-        preflight.require_sound(found, list(named) or None)
+        if named:
+            preflight.require_sound(found, list(named))
+        else:
+            preflight.require_all_sound(found)
     except ConfigError as error:
         return str(error)
     return ""
@@ -116,6 +119,7 @@ def test_one_that_was_put_back_is_checked_with_the_purse_that_it_has(tmp_path: P
     """
     (tmp_path / ".env").write_text("BACKPACK_KEY=k1\nBACKPACK_SECRET=s1\nOTHER_KEY=k2\nOTHER_SECRET=s2\n")
     write_config(tmp_path, a_config("a", 5001, **LIVE), stem="a")
+    (tmp_path / "config" / "fleet.toml").write_text('config_variables = ["OTHER_*"]\n')
     other = {"api_key": "${OTHER_KEY}", "secret_key": "${OTHER_SECRET}"}
     write_config(tmp_path, a_config("b", 5002, **LIVE, exchange_config=other), stem="b")
     own = {labels.MODE: "live", labels.EXCHANGE: "backpack", labels.SYMBOL: "SOL_USDC_PERP"}

@@ -65,6 +65,11 @@ def test_the_supervisors_own_variables_are_not_the_bots() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["TRADING_MODE", "WEB_PORT", "WEB_HOST", "DB_PATH", "ENABLE_DATABASE"])
+def test_no_variable_changes_what_everybody_can_see_of_the_container(name: str) -> None:
+    assert for_bot({name: "as made"}, {name: "another"}, "bp_sol_01", Paths())[name] == "as made"
+
+
 @pytest.mark.parametrize("text", ["", "0", "65536", "-1", "http", "５００１", "1" * 9])
 def test_a_wrong_port(text: str) -> None:
     with pytest.raises(BadEnvironmentError, match="WEB_PORT"):

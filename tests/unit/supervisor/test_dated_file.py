@@ -1,12 +1,17 @@
+import gzip
 import os
+import re
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from supervisor import dated
 from supervisor.clock import LocalDate
 from supervisor.dated import DatedFile
+from supervisor.day_budget import DayBudget
 
 
 class Disk:
@@ -132,3 +137,161 @@ def test_a_removed_file_is_made_again(tmp_path: Path, file: DatedFile) -> None:
     file.check()
     file.write(b"three\n")
     assert path.read_bytes() == b"three\n"
+
+
+# the limit of a day
+
+LINE = b"x" * 99 + b"\n"
+MARKED = re.compile(
+    rb"\[supervisor\] +([0-9]+) lines dropped: these logs have reached their limit of 1 MB a day\n"
+)
+GZIP = ("/usr/bin/env", "gzip", "-1", "-f", "--")
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+def limited(folder: Path, said: list[str], name: str = "bot_stdout.log", **changes: Any) -> DatedFile:
+    budget = changes.get("budget") or DayBudget(1, said.append, tuple, changes.get("program", ()))
+    return DatedFile(str(folder), name, LocalDate(), lambda _: None, budget)
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_tidy(budget: DayBudget) -> bool:
+    budget.tidy()
+    return budget._pid is None
+
+
+def files_of(folder: Path) -> dict[str, int]:
+    (day,) = folder.iterdir()
+    return {path.name: path.stat().st_size for path in sorted(day.iterdir())}
+
+
+def flood(file: DatedFile, size: int) -> int:
+    """Write so many bytes in chunks that end in the middle of lines; returns how many lines they were."""
+    data = LINE * (size // len(LINE))
+    for start in range(0, len(data), 65_536):
+        file.write(data[start : start + 65_536])
+    return data.count(b"\n")
+
+
+def test_a_day_has_a_limit_and_one_last_line_says_what_it_cost(tmp_path: Path, said: list[str]) -> None:
+    file = limited(tmp_path, said)
+    lines = flood(file, 5_000_000)
+    file.check()
+    sizes = files_of(tmp_path)
+    assert sorted(sizes) == ["bot_stdout.log", *(f"bot_stdout.log.{number}" for number in (1, 2, 3, 4))]
+    assert 850_000 < sum(sizes.values()) < 1_000_000
+    (day,) = tmp_path.iterdir()
+    text = b"".join((day / name).read_bytes() for name in [*sorted(sizes)[1:], "bot_stdout.log"])
+    kept, marker = text[: text.index(b"[")], text[text.index(b"[") :]
+    assert kept == LINE * (len(kept) // len(LINE)), "whole lines only, in every file"
+    match = MARKED.fullmatch(marker)
+    assert match
+    assert int(match[1]) == lines - len(kept) // len(LINE) == file.over_limit
+    assert said == [
+        "bot_stdout.log has reached the limit of 1 MB a day: its lines are dropped until midnight"
+    ]
+    file.write(LINE)
+    file.close()
+    match = MARKED.search((day / "bot_stdout.log").read_bytes())
+    assert match
+    assert int(match[1]) == file.over_limit
+
+
+def test_a_supervisor_that_is_started_again_goes_on_counting(tmp_path: Path, said: list[str]) -> None:
+    first = limited(tmp_path, said)
+    flood(first, 2_000_000)
+    first.close()
+    second = limited(tmp_path, said)
+    second.write(LINE * 3)
+    second.check()
+    assert second.over_limit == first.over_limit + 3
+    (day,) = tmp_path.iterdir()
+    (count,) = MARKED.findall((day / "bot_stdout.log").read_bytes())
+    assert int(count) == second.over_limit
+
+
+def test_the_next_day_begins_anew(tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    file = limited(tmp_path, said)
+    flood(file, 2_000_000)
+    tomorrow = time.time() + 86400
+    monkeypatch.setattr("time.time", lambda: tomorrow)
+    file.write(LINE)
+    assert file.over_limit == 0
+    _first, second = sorted(tmp_path.iterdir())
+    assert (second / "bot_stdout.log").read_bytes() == LINE
+    assert len(said) == 1
+
+
+def test_a_flood_leaves_room_for_a_traceback(tmp_path: Path, said: list[str]) -> None:
+    budget = DayBudget(1, said.append, tuple, ())
+    flood(limited(tmp_path, said, budget=budget), 3_000_000)
+    other = limited(tmp_path, said, "bot_stderr.log", budget=budget)
+    other.write(b"Traceback\n")
+    flood(other, 3_000_000)
+    other.close()
+    (day,) = tmp_path.iterdir()
+    assert (day / "bot_stderr.log").read_bytes().startswith(b"Traceback\n")
+    assert sum(files_of(tmp_path).values()) <= 1_000_000 + 200
+
+
+def test_full_files_are_compressed_and_make_room(tmp_path: Path, said: list[str]) -> None:
+    budget = DayBudget(1, said.append, tuple, GZIP)
+    file = limited(tmp_path, said, budget=budget)
+    lines = 0
+    for _round in range(20):
+        lines += flood(file, 200_000)
+        wait_until(lambda: is_tidy(budget))
+    assert said == []
+    assert file.over_limit == 0
+    (day,) = tmp_path.iterdir()
+    names = sorted(files_of(tmp_path))
+    assert [name for name in names if not name.endswith(".gz")] == ["bot_stdout.log"]
+    text = b"".join(gzip.decompress((day / name).read_bytes()) for name in names[1:])
+    assert (text + (day / "bot_stdout.log").read_bytes()).count(LINE) == lines
+
+
+def test_without_a_program_nothing_is_compressed_and_that_is_said_once(
+    tmp_path: Path, said: list[str]
+) -> None:
+    flood(limited(tmp_path, said, program=("/nothing/gzip",)), 3_000_000)
+    assert said[0].startswith("full log files are not compressed: cannot start /nothing/gzip")
+    assert len(said) == 2
+
+
+def test_a_program_that_fails_is_not_tried_for_ever(tmp_path: Path, said: list[str]) -> None:
+    budget = DayBudget(1, said.append, tuple, ("/usr/bin/env", "false"))
+    file = limited(tmp_path, said, budget=budget)
+    flood(file, 300_000)
+    wait_until(lambda: is_tidy(budget))
+    assert [text.partition(": ")[0] for text in said] == ["full log files are not compressed"]
+    flood(file, 500_000)
+    assert (len(said), budget._pid) == (1, None)
+
+
+def test_lines_without_an_end_are_bounded_too(tmp_path: Path, said: list[str]) -> None:
+    file = limited(tmp_path, said)
+    for _chunk in range(40):
+        file.write(b"y" * 65_536)
+    file.close()
+    assert sum(files_of(tmp_path).values()) <= 1_000_000 + 200
+
+
+def test_room_that_a_person_has_made_is_used(tmp_path: Path, said: list[str]) -> None:
+    file = limited(tmp_path, said)
+    flood(file, 2_000_000)
+    (day,) = tmp_path.iterdir()
+    for path in day.iterdir():
+        path.unlink()
+    file.check()
+    file.write(LINE)
+    assert (day / "bot_stdout.log").read_bytes() == LINE

@@ -27,6 +27,7 @@ FIELDS = {
     "last_exit",
     "cancel",
     "logs_dropped",
+    "logs_over_limit",
 }
 
 
@@ -36,7 +37,7 @@ def test_the_fields_are_the_contracts() -> None:
     sample = json.loads(section.split("```json")[1].split("```")[0])
     record = state.Record("bp_sol_01", "3f0c").as_json(1.0, 2.0)
     assert set(record) == set(sample) == FIELDS
-    for part in ("health", "restarts", "logs_dropped"):
+    for part in ("health", "restarts", "logs_dropped", "logs_over_limit"):
         assert isinstance(record[part], dict)
         assert set(sample[part]) == set(json.loads(json.dumps(record[part])))
 

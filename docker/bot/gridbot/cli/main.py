@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
 from gridbot.exchanges.price_sources import assumed_market
 from gridbot.model.condition import Condition
-from gridbot.model.errors import EXIT_COMPLETED, EXIT_CRASH, BotError
-from gridbot.model.types import Market
+from gridbot.model.errors import EXIT_COMPLETED, EXIT_CRASH, BotError, ExchangeError
+from gridbot.model.types import Market, as_text
 from gridbot.runtime import log as logs
 from gridbot.runtime.log import log
 from gridbot.runtime.report_file import ReportFile
@@ -25,9 +26,12 @@ from gridbot.strategies.strategy import make_strategy
 from gridbot.trading.cancel import CRASH_WITHIN_S, cancel_own_orders
 from gridbot.trading.engine import Engine
 from gridbot.trading.loop import RunEnd, run_loop, stopped
+from gridbot.trading.position_watch import own_position
 from gridbot.trading.session import Session, StopRequestedError, open_session
 from gridbot.trading.status import CONTRACT, build_report
 from gridbot.web import server as web
+
+POSITION_WITHIN_S = 3.0
 
 
 def main(argv: Sequence[str], stop: StopSignal) -> int:
@@ -137,7 +141,7 @@ def _shut_down(
 ) -> int:
     """Cancel this bot's orders, write the report and return the exit code."""
 
-    def write_report(left: int, *, confirmed: bool) -> None:
+    def write_report(left: int, *, confirmed: bool, position: Decimal | None = None) -> None:
         report_file.write(
             {
                 **build(end.condition),
@@ -147,23 +151,27 @@ def _shut_down(
                 "exit_code": end.code,
                 "open_orders_left": left,
                 "confirmed": confirmed,
+                "position_at_exchange": None if position is None else as_text(position),
             }
         )
 
-    left, confirmed = len(store.live_orders()), False
-    # Written now in case the supervisor kills the bot before the cancellations end.
+    left, confirmed, held = len(store.live_orders()), False, None
+    # Written after each step, in case the supervisor kills the bot before the next one ends.
     write_report(left, confirmed=confirmed)
     try:
         within = settings.stop_within if end.code == EXIT_COMPLETED else CRASH_WITHIN_S
         if stop.requested_at is not None:
             within = max(within - (time.monotonic() - stop.requested_at), 1.0)
+        deadline = time.monotonic() + within
         left, confirmed = cancel_own_orders(
             store, exchange, market, within, is_exclusive=settings.exclusive_account
         )
+        write_report(left, confirmed=confirmed)
+        held = _position_at_exchange(settings, store, exchange, deadline - time.monotonic())
     finally:
         if end.completed:
             store.end_run(end.why)
-        write_report(left, confirmed=confirmed)
+        write_report(left, confirmed=confirmed, position=held)
         ledger = store.ledger
         log.info(
             "stopped (%s): %d open orders left%s, position %s %s, %d trades",
@@ -175,3 +183,17 @@ def _shut_down(
             ledger.trades,
         )
     return end.code
+
+
+def _position_at_exchange(
+    settings: Settings, store: Store, exchange: Exchange, within: float
+) -> Decimal | None:
+    """Ask for the position that is left behind; None where there is no answer, or no time for one."""
+    if within < POSITION_WITHIN_S:
+        return None
+    exchange.shorten_timeouts()
+    try:
+        return own_position(settings, store, exchange)
+    except ExchangeError as err:
+        log.warning("%s does not say what position is left: %s", exchange.name, err)
+        return None

@@ -11,6 +11,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from gridbot.config import args
@@ -27,8 +28,9 @@ from gridbot.model.errors import (
     UnreachableError,
 )
 from gridbot.model.types import ExchangeOrder, as_text
-from gridbot.store.database import open_for_reading
+from gridbot.store.database import latest_fact, open_for_reading
 from gridbot.store.order_reader import OrderReader
+from gridbot.trading.position_watch import OTHERS
 
 MAX_LISTED = 50
 RETRY_S = (0.5, 1.0, 2.0)
@@ -37,7 +39,8 @@ MOST_WAIT_S = 10.0
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print one JSON object: `open_orders` (this bot's), `others`, and `orders` with details of the first.
+    """Print one JSON object: `open_orders` (this bot's), `others`, `orders` with details of the first, and
+    `position`.
 
     When the answer is unknown it prints why on stderr and returns an exit code of `errors`, never a number.
     """
@@ -68,6 +71,7 @@ def query_open_orders(
     """
     exchange.shorten_timeouts()
     listed = _fetch_open_orders(exchange, sleep)
+    others_hold = settings.others_position
     try:
         with open_for_reading(settings.db_path) as db:
             reader = OrderReader(db)
@@ -76,6 +80,8 @@ def query_open_orders(
                 sleep(pause)
                 listed = _fetch_open_orders(exchange, sleep)
             ours = [order for order in listed if reader.find_own(order) is not None]
+            if others_hold is None:
+                others_hold = Decimal(latest_fact(db, OTHERS) or 0)
     except sqlite3.Error as err:
         sleep(exchange.settle_s)
         if listed := _fetch_open_orders(exchange, sleep):
@@ -84,7 +90,21 @@ def query_open_orders(
                 f" {settings.db_path}: {err}"
             ) from err
         return _answer([], 0)
-    return _answer(ours, len(listed) - len(ours))
+    return _answer(ours, len(listed) - len(ours)) | _position(exchange, others_hold)
+
+
+def _position(exchange: Exchange, others_hold: Decimal) -> dict[str, str]:
+    """Return the position that this bot has left, as the exchange has it; nothing where it does not say.
+
+    Whether orders are open is the question; this must not keep its answer from being given.
+    """
+    try:
+        account = exchange.position()
+        base = exchange.market().base
+    except ExchangeError as err:
+        print(f"{exchange.name} does not say what position is left: {err}", file=sys.stderr)
+        return {}
+    return {} if account is None else {"position": as_text(account - others_hold), "base": base}
 
 
 def _fetch_open_orders(exchange: Exchange, sleep: Callable[[float], None]) -> list[ExchangeOrder]:

@@ -87,6 +87,16 @@ def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
         db.close()
 
 
+def latest_fact(db: sqlite3.Connection, name: str) -> str | None:
+    """Return what the latest run has stored under this name; None for a record of a version without facts."""
+    query = "SELECT value FROM facts WHERE name = ? AND run_id = (SELECT max(id) FROM runs)"
+    try:
+        row = db.execute(query, (name,)).fetchone()
+    except sqlite3.OperationalError:
+        return None
+    return None if row is None else str(row[0])
+
+
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
     """Commit all of the block's statements, or none."""

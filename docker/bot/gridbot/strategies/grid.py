@@ -43,8 +43,8 @@ class Plan:
 
     cancel: tuple[Order, ...] = ()
     place: tuple[OrderRequest, ...] = ()
-    # Nothing is to be done, and nothing waits for room: until an order or a cell changes, the same holds at
-    # every price between these two.
+    # Nothing is to be done, and nothing waits for an order to go: until an order or a cell changes, the same
+    # holds at every price between these two.
     quiet: tuple[Decimal, Decimal] | None = None
 
 
@@ -178,6 +178,10 @@ def plan(
         Side.SELL: grid.max_position + position - _open([o for o in live if not o.post_only], Side.SELL),
     }
     place: list[OrderRequest] = []
+    with_room: list[tuple[OrderRequest | Order, Decimal]] = [
+        (order, KEEP_BONUS) for order in live if order.post_only
+    ]
+    without_room: list[OrderRequest] = []
     waits = False
     exits.sort(key=lambda request: abs(request.price - price))
     entries.sort(key=lambda pair: pair[0])
@@ -189,10 +193,11 @@ def plan(
                 room_if_replaced[item.side] -= item.remaining
             continue
         if room_if_replaced[item.side] < item.qty:
-            waits = True
+            without_room.append(item)
             continue
         room_if_replaced[item.side] -= item.qty
         if item.slot in busy_slots:
+            with_room.append((item, Decimal(1)))
             continue
         if room[item.side] >= item.qty:
             room[item.side] -= item.qty
@@ -200,9 +205,9 @@ def plan(
             place.append(item)
         else:
             waits = True
-    if cancel or place or waits:
+    if cancel or place or waits or any(not request.post_only for request in without_room):
         return Plan(tuple(cancel), tuple(place))
-    return Plan(quiet=_quiet_range(grid, undecided, price))
+    return Plan(quiet=_quiet_range(grid, undecided, without_room, with_room, price))
 
 
 def _exit_of(grid: Grid, market: Market, cell: int, held: Decimal) -> OrderRequest | None:
@@ -258,9 +263,30 @@ def _outdated(
     return entry if entry.filled and market.is_tradable(sold, entry.price) else None
 
 
-def _quiet_range(grid: Grid, undecided: Sequence[int], price: Decimal) -> tuple[Decimal, Decimal]:
-    """Return the nearest middles of the cells for which the price decides; between them it decides alike."""
+def _quiet_range(
+    grid: Grid,
+    undecided: Sequence[int],
+    without_room: Sequence[OrderRequest],
+    with_room: Sequence[tuple[OrderRequest | Order, Decimal]],
+    price: Decimal,
+) -> tuple[Decimal, Decimal] | None:
+    """Return the nearest prices around this one between which everything is decided alike; None if unknown.
+
+    Those are the middles of the cells for which the price decides, and the prices at which an entry without
+    room becomes as near as one that has it, whose distance counts by the factor beside it.
+    """
     low, high = ZERO, Decimal("Infinity")
+    for waiting in without_room:
+        for other, factor in with_room:
+            if other.side is not waiting.side:
+                continue
+            begin, end = _nearer_between(waiting.price, other.price, factor)
+            if end <= price:
+                low = max(low, end)
+            elif begin >= price:
+                high = min(high, begin)
+            else:
+                return None
     for cell in undecided:
         middle = (grid.levels[cell] + grid.levels[cell + 1]) / 2
         if middle <= price:
@@ -268,6 +294,15 @@ def _quiet_range(grid: Grid, undecided: Sequence[int], price: Decimal) -> tuple[
         if middle >= price:
             high = min(high, middle)
     return low, high
+
+
+def _nearer_between(waiting: Decimal, other: Decimal, factor: Decimal) -> tuple[Decimal, Decimal]:
+    """Return between which prices p `waiting` is the nearer: |waiting - p| < factor * |other - p|."""
+    middle = (waiting + factor * other) / (1 + factor)
+    if factor == 1:
+        return (ZERO, middle) if waiting < other else (middle, Decimal("Infinity"))
+    outer = (waiting - factor * other) / (1 - factor)
+    return min(middle, outer), max(middle, outer)
 
 
 def _is_served(order: Order, held: Decimal) -> bool:

@@ -57,7 +57,7 @@ def run_loop(engine: Engine, stop: StopSignal, report_file: ReportFile) -> RunEn
                 raise KeysError(f"{settings.exchange} doesn't accept the keys: {err}") from err
             outage.record(err, time.time())
             engine.record_failure(err, first=failures == 1)
-            pause = pauses.next(err.retry_after)
+            pause = pauses.after(err)
         except CompletedError as err:
             return RunEnd(EXIT_COMPLETED, str(err), completed=True, condition=err.condition)
         except EndOfDataError:

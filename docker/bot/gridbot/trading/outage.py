@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gridbot.model.condition import Code, Condition
 from gridbot.model.errors import ExchangeError
+from gridbot.trading.retry import asked_pause
 
 SENTENCES = {
     "unreachable": "the exchange does not answer",
@@ -24,13 +27,14 @@ class Outage:
         self._tolerated_s = tolerated_s
         self._since: float | None = None
         self._last: ExchangeError | None = None
+        self._last_at = 0.0
         self._declared = False
 
     def record(self, err: ExchangeError, now: float) -> None:
         """Note a failed call."""
         if self._since is None:
             self._since = now
-        self._last = err
+        self._last, self._last_at = err, now
         lasts = now - self._since >= self._tolerated_s
         self._declared = self._declared or lasts or err.cause == "banned"
 
@@ -44,13 +48,12 @@ class Outage:
         if not self._declared or self._last is None or self._since is None:
             return None
         cause = self._last.cause if self._last.cause in SENTENCES else "unreachable"
-        return Condition(
-            Code.EXCHANGE_AWAY,
-            f"{SENTENCES[cause]}: {self._last}",
-            {
-                "since": round(self._since, 3),
-                "cause": cause,
-                "error": str(self._last),
-                "open_orders": open_orders,
-            },
-        )
+        params: dict[str, Any] = {
+            "since": round(self._since, 3),
+            "cause": cause,
+            "error": str(self._last),
+            "open_orders": open_orders,
+        }
+        if pause := asked_pause(self._last):
+            params["retry_at"] = round(self._last_at + pause, 3)
+        return Condition(Code.EXCHANGE_AWAY, f"{SENTENCES[cause]}: {self._last}", params)

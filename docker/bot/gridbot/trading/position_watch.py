@@ -19,6 +19,22 @@ SECOND_LOOK_S = 5.0
 OTHERS = "others_position"
 
 
+def own_position(settings: Settings, store: Store, exchange: Exchange) -> Decimal | None:
+    """Return what the exchange says that this bot holds: the account's position without others' part.
+
+    None where it does not say. Raises ExchangeError.
+    """
+    account = exchange.position() if settings.live else None
+    return None if account is None else account - (_known_others(settings, store) or ZERO)
+
+
+def _known_others(settings: Settings, store: Store) -> Decimal | None:
+    if settings.others_position is not None:
+        return settings.others_position
+    stored = store.fact(OTHERS)
+    return None if stored is None else Decimal(stored)
+
+
 class PositionWatch:
     """Compare both at intervals, and remember a difference until they agree again.
 
@@ -38,10 +54,7 @@ class PositionWatch:
     @property
     def others(self) -> Decimal | None:
         """Return what others hold in the account, None while nothing was compared yet."""
-        if self._settings.others_position is not None:
-            return self._settings.others_position
-        stored = self._store.fact(OTHERS)
-        return None if stored is None else Decimal(stored)
+        return _known_others(self._settings, self._store)
 
     @property
     def condition(self) -> Condition | None:

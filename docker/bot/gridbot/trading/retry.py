@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 import time
 
+from gridbot.model.errors import ExchangeError
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
 
 # The first pauses are this long at least, however short the tick interval is.
 MIN_PAUSE_S = 0.5
-# A banned address is asked this seldom at most; exchanges extend a ban when they are asked again.
-BAN_PAUSE_S = 300.0
+# The longest Retry-After that is waited for: the exchange may be back earlier.
+RETRY_AFTER_LIMIT_S = 300.0
+# The same of a ban, which exchanges extend when they are asked meanwhile. None is known to be longer.
+BAN_LIMIT_S = 3 * 86400.0
 # While it waits for longer than this, the loop shows that it is alive.
 WAIT_STEP_S = 1.0
 
@@ -27,18 +30,26 @@ class RetryPauses:
         self._random = rng or random.Random()
         self._attempts = 0
 
-    def next(self, at_least: float | None = None) -> float:
-        """Return the next pause. `at_least` is what the exchange asked for (Retry-After), up to a limit."""
+    def after(self, err: ExchangeError) -> float:
+        """Return the pause after a failed call, which the exchange's Retry-After makes longer."""
+        return self.next(asked_pause(err))
+
+    def next(self, at_least: float = 0.0) -> float:
+        """Return the next pause, which is added to `at_least`."""
         pause = min(self._first * 2.0 ** min(self._attempts, 20), self._cap)
         self._attempts += 1
         pause *= self._random.uniform(0.5, 1.0)
-        if at_least is not None:
-            pause += min(at_least, BAN_PAUSE_S)
-        return pause
+        return at_least + pause
 
     def reset(self) -> None:
         """Start again with the first pause."""
         self._attempts = 0
+
+
+def asked_pause(err: ExchangeError) -> float:
+    """Return the seconds for which the exchange asked not to be asked, up to a limit."""
+    limit = BAN_LIMIT_S if err.cause == "banned" else RETRY_AFTER_LIMIT_S
+    return min(err.retry_after or 0.0, limit)
 
 
 def wait(shared: SharedState, stop: StopSignal, seconds: float) -> bool:

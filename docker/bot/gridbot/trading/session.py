@@ -75,7 +75,7 @@ def open_session(
             if attempts % 10 == 0:
                 log.warning("waiting for the exchange: %s", err)
             outage.record(err, time.time())
-            pause = pauses.next(err.retry_after)
+            pause = pauses.after(err)
         except ExchangeError as err:
             raise RefusedError(f"{settings.exchange} refused: {err}") from err
         attempts += 1

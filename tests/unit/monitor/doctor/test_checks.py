@@ -329,3 +329,9 @@ def test_what_cannot_be_read_is_one_line() -> None:
 def test_a_package_that_is_missing() -> None:
     facts = FACTS._replace(client=CLIENT._replace(missing_packages=("docker",)))
     assert bad(checks_project.check_all(facts)) == ["fail python: Python 3.11.2; missing: docker"]
+    in_checkout = next(checks_project.check_all(facts))
+    from_wheel = next(
+        checks_project.check_all(facts._replace(client=facts.client._replace(is_from_wheel=True)))
+    )
+    assert "make clean" in str(in_checkout.remedy)
+    assert "pipx reinstall" in str(from_wheel.remedy)

@@ -165,6 +165,12 @@ def degraded(code: str, **params: Any) -> Instance:
         ),
         (a_view("running", last_exit={**EXIT, "oom": True, "at": NOW - 3700}), ""),
         (
+            a_view(logs_over_limit={"stdout": 7, "stderr": 0}),
+            "logs: bp_sol_01: its log files of today have reached their limit; further lines are dropped and"
+            " counted",
+        ),
+        (a_view(logs_over_limit={"stdout": 0, "stderr": 0}), ""),
+        (
             a_view("failed", configured=False, why="exit code 1"),
             "failed: bp_sol_01 failed: exit code 1",
         ),

@@ -85,6 +85,14 @@ def test_every_missing_or_added_end_is_found(backup: Path) -> None:
             archive.read(backup)
 
 
+def test_what_earlier_versions_left_out_in_silence_is_told(backup: Path) -> None:
+    manifest = archive.read(backup)
+    assert manifest.is_complete
+    assert manifest.unsaved_instances() == []
+    cut = manifest._replace(left_out=[{"path": "database/bp_sol_01/a", "why": "more than 1000 files"}])
+    assert cut.unsaved_instances() == ["bp_sol_01"]
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from manager.config.spec import BOT_ID
-from manager.ops.backup import databases
+from manager.ops.backup import databases, scan
 from manager.ops.backup.databases import CopyResult, check_database
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives folders to the bots' user")
@@ -43,8 +43,8 @@ def a_database(path: Path, mode: str = "wal", rows: int = 100) -> sqlite3.Connec
     return database
 
 
-def copied(folder: Path, work: Path) -> CopyResult:
-    return databases.copy_folder("bp_sol_01", folder, work)
+def copied(folder: Path, work: Path, *expected: str) -> CopyResult:
+    return databases.copy_folder("bp_sol_01", folder, work, expected=expected)
 
 
 def count(path: Path) -> int:
@@ -148,7 +148,7 @@ def test_what_is_no_database_is_copied_as_it_is(folder: Path, work: Path) -> Non
 def test_what_is_no_database_is_copied_while_it_is_little(folder: Path, work: Path) -> None:
     for name in ("a", "b", "c"):
         with (folder / name).open("wb") as stream:
-            stream.truncate(databases.MAX_PLAIN_BYTES // 2)
+            stream.truncate(scan.MAX_PLAIN_BYTES // 2)
     copies = copied(folder, work)
     assert how(copies) == {"a": "file", "b": "file"}
     assert [name for name, _why in copies.left_out] == ["c"]
@@ -178,9 +178,87 @@ def test_a_hostile_folder_is_no_way_out(folder: Path, work: Path, tmp_path: Path
     (folder / "line\nbreak.db").touch()
     (folder / "circle").symlink_to("circle")
     copies = copied(folder, work)
-    assert how(copies) == {"good.db": "snapshot"}
-    left = {name for name, _why in copies.left_out}
-    assert {"link.db", "pipe.db", "'line\\nbreak.db'", "circle"} <= left
+    assert [(each.source.name, each.how) for each in copies.done] == [("good.db", "snapshot")]
+    assert {name for name, _why in copies.faults} == {"link.db", "pipe.db", "'line\\nbreak.db'"}
+    assert [name for name, _why in copies.left_out] == ["circle"]
+
+
+def test_databases_come_first_whatever_lies_beside_them(folder: Path, work: Path) -> None:
+    for number in range(scan.MAX_FILES + 1):
+        (folder / f"a{number:04}").touch()
+    deep = folder.joinpath(*["d"] * (scan.MAX_DEPTH + 2))
+    deep.mkdir(parents=True)
+    for path in (folder / "z.data", deep / "deep"):
+        a_database(path).close()
+    copies = copied(folder, work)
+    assert copies.faults == ()
+    assert [each.source.name for each in copies.done][:2] == ["z.data", f"{deep.relative_to(folder)}/deep"]
+    assert len(copies.done) == 2 + scan.MAX_FILES
+    assert [(name, why.message) for name, why in copies.left_out] == [
+        ("a1000", "this and all following files: more than {limit} files")
+    ]
+
+
+def test_databases_come_before_files_that_fill_their_space(folder: Path, work: Path) -> None:
+    (folder / "a").write_bytes(b"x" * 4096)
+    a_database(folder / "b.db").close()
+    copies = copied(folder, work)
+    assert [each.source.name for each in copies.done] == ["b.db", "a"]
+
+
+@pytest.mark.parametrize("name", ["a.db", "a.sqlite3", "state"])
+def test_a_database_behind_a_link_is_a_fault(name: str, folder: Path, work: Path, tmp_path: Path) -> None:
+    a_database(tmp_path / "real.db").close()
+    (folder / name).symlink_to(tmp_path / "real.db")
+    copies = copied(folder, work, "state")
+    assert copies.done == ()
+    ((shown, why),) = copies.faults
+    assert (shown, str(why)) == (name, "a symbolic link, which a backup does not follow")
+
+
+def test_a_database_that_no_backup_can_name_is_a_fault(folder: Path, work: Path) -> None:
+    a_database(folder / "line\nbreak").close()
+    ((name, why),) = copied(folder, work).faults
+    assert (name, str(why)) == ("'line\\nbreak'", "the file name contains unprintable characters")
+
+
+def test_what_cannot_be_read_may_be_a_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "secret").touch(mode=0)
+    (folder / "sub").mkdir(mode=0)
+    give(folder) if os.geteuid() == 0 else None
+    (folder / "secret").chmod(0)
+    monkeypatch.chdir(folder)  # which nobody but root could reach by its path
+    user = os.geteuid()
+    os.seteuid(BOT_ID) if user == 0 else None
+    try:
+        found = scan.scan("bp_sol_01", Path(), ())
+    finally:
+        os.seteuid(user)
+    assert {name for name, _why in found.faults} == {"secret", "sub/"}
+
+
+def test_more_than_can_be_looked_through_is_a_fault(
+    folder: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "MAX_SCANNED", 10)
+    for number in range(11):
+        (folder / f"a{number:02}").touch()
+    a_database(folder / "z").close()
+    copies = copied(folder, work, "z")
+    assert copies.done[0].source.name == "z", "the instance's own has the first turn"
+    ((name, why),) = copies.faults
+    assert (name, why.params) == ("a09", {"limit": 10})
+
+
+def test_rows_are_counted_in_the_copy(folder: Path, work: Path) -> None:
+    database = a_database(folder / "a.db")
+    database.execute('CREATE TABLE "a ""b"" c" (x)')
+    database.execute("CREATE VIEW v AS SELECT randomblob(1000000000) FROM t")
+    database.commit()
+    (copy,) = copied(folder, work).done
+    assert copy.rows == {"t": 100, 'a "b" c': 0}
+    (work / "empty").mkdir()
+    assert databases.count_rows(copy.path, work / "empty") == copy.rows
 
 
 def test_a_database_swapped_for_a_link_is_not_followed(folder: Path, tmp_path: Path, work: Path) -> None:

@@ -279,7 +279,7 @@ def test_variables_by_name_and_only_when_asked_with_values(
     assert (fleet / ".env").stat().st_mode & 0o777 == 0o600
     lines = (fleet / ".env").read_text().splitlines()
     if values:
-        assert lines == ["MINE=mine", "A_KEY=hunter2", 'B_KEY=" spaced "', "C_KEY=\"'q'\""]
+        assert lines == ["MINE=mine", "A_KEY=hunter2", "B_KEY=' spaced '", "C_KEY=\"'q'\""]
         assert ".env: skip: already set to other values here: MINE" in captured.out
     else:
         assert lines == ["MINE=mine", "A_KEY=", "B_KEY=", "C_KEY=", "EMPTY="]

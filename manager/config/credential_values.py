@@ -1,0 +1,45 @@
+"""Recognise values that cannot be credentials: placeholders of templates, and remains of editing. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from manager.i18n import mark
+
+PLACEHOLDER = re.compile(
+    r"""
+    your[-_ ].* | .*[-_ ]here | change[-_ ]?(?:me|this) | (?:replace|enter|insert|paste)[-_ ].*
+    | <.*> | \[.*\] | \{.*\} | \$.*
+    | x{3,} | \*{2,} | \.{2,} | … | -+ | _+
+    | todo | tbd | none | null | undefined | placeholder
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What templates of `.env` have instead of a credential: `your_api_key_here`, `<KEY>`, `changeme`, `xxx`."""
+
+PHRASE = re.compile(r"mnemonic|seed|phrase|pass", re.IGNORECASE)
+"""Variables whose value a person may have chosen, or that consists of words."""
+
+PEM = "-----BEGIN "
+
+
+def is_placeholder(value: str, name: str) -> bool:
+    """Return whether the value stands for one that is still to be filled in."""
+    return value == name or PLACEHOLDER.fullmatch(value.strip()) is not None
+
+
+def unusual_in(value: str, name: str) -> str | None:
+    """Return what a key of an exchange never contains, as a message to translate; None for a usable value."""
+    if not value.isascii():
+        return mark("a character outside ASCII")
+    if value.startswith(PEM):
+        return None
+    if value != value.strip():
+        return mark("a blank at its beginning or end")
+    if PHRASE.search(name):
+        return None
+    if any(character.isspace() for character in value):
+        return mark("a blank")
+    if "'" in value or '"' in value:
+        return mark("a quotation mark")
+    return None

@@ -1,0 +1,127 @@
+"""Determine what a config hands over to its bot, and what it may not. Pure.
+
+A refusal never concerns a container that exists: it goes on with what it was given before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from manager.config.fleet import Fleet
+from manager.config.spec import InstanceSpec
+from manager.config.steering import belongs_to, is_known_address, steered_by
+from manager.config.variables import REFERENCE, is_reference, is_secret, references, scalar_values
+from manager.errors import Problem
+from manager.i18n import Text
+
+if TYPE_CHECKING:
+    from manager.config.models import InstanceConfig
+
+SECTIONS = ("exchange_config", "environment")
+"""The sections that may reference variables."""
+
+
+def literals(spec: InstanceSpec, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return what a config itself gives the bot: name → text, as it is written in the file.
+
+    A default counts while its variable is unset.
+    """
+    defaults = {
+        variable.name: variable.default
+        for variable in spec.variables
+        if variable.default and not variables.get(variable.name)
+    }
+    return {**defaults, **spec.literals}
+
+
+def refusals(file: str, raw: Mapping[str, Any], config: InstanceConfig, fleet: Fleet) -> Iterator[Problem]:
+    """Yield what this config may not hand over. `raw`: the file's JSON value."""
+    texts = [
+        *((scalar.path, scalar.text) for scalar in scalar_values(config.exchange_config, "exchange_config")),
+        *((f"environment.{name}", text) for name, text in config.environment.items()),
+    ]
+    yield from _outside(file, raw)
+    yield from _names(file, texts, config, fleet)
+    yield from _steering(file, texts, config)
+    for name, text in config.environment.items():
+        if not is_secret(name) and fleet.is_declared_secret(name) and text and not is_reference(text):
+            yield Problem.at(
+                file,
+                f"environment.{name}",
+                "contains a credential in clear text; write ${{NAME}} here and NAME=… in .env",
+            )
+
+
+def _outside(file: str, raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield references in sections that end up in labels and arguments."""
+    for key, section in raw.items():
+        if key in SECTIONS:
+            continue
+        for scalar in scalar_values(section, key):
+            for name, _default in references(scalar.text):
+                yield Problem.at(
+                    file,
+                    scalar.path,
+                    "references {name}, which only exchange_config and environment may; write the value "
+                    "itself here",
+                    name=name,
+                )
+
+
+def _names(
+    file: str, texts: list[tuple[str, str]], config: InstanceConfig, fleet: Fleet
+) -> Iterator[Problem]:
+    """Yield references to variables that no config, or not this one, may use."""
+    unknown: dict[str, str] = {}
+    for path, text in texts:
+        for name, _default in references(text):
+            if name in fleet.alert_variables:
+                yield Problem.at(
+                    file, path, "references {name}, which belongs to [alerts] of config/fleet.toml", name=name
+                )
+            elif not _is_allowed(name, config.metadata.exchange, fleet):
+                unknown.setdefault(name, path)
+    if unknown:
+        names = [*fleet.config_variables, *unknown]
+        yield Problem.at(
+            file,
+            next(iter(unknown.values())),
+            "references {names}, which config/fleet.toml does not allow; if you trust this config, write "
+            "there: {line}",
+            names=", ".join(unknown),
+            line=f"config_variables = {json.dumps(names)}",
+        )
+
+
+def _is_allowed(name: str, exchange: str, fleet: Fleet) -> bool:
+    patterns = (*fleet.variables, *fleet.config_variables)
+    return belongs_to(name, exchange) or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _steering(file: str, texts: list[tuple[str, str]], config: InstanceConfig) -> Iterator[Problem]:
+    """Yield values of the config's own for variables that steer."""
+    exchange = config.metadata.exchange
+    for path, text in texts:
+        for name, default in references(text):
+            if default and (what := steered_by(name)) and not is_known_address(default, exchange):
+                yield _steers(file, path, name, what)
+    for name, text in config.environment.items():
+        match = REFERENCE.fullmatch(text)
+        is_passed_on = match is not None and match[1] == name
+        if not is_passed_on and (what := steered_by(name)) and not is_known_address(text, exchange):
+            yield _steers(file, f"environment.{name}", name, what)
+
+
+def _steers(file: str, path: str, name: str, what: str) -> Problem:
+    return Problem.at(
+        file,
+        path,
+        "gives {name} a value, which determines {what}; a config must not: write it to .env, and add "
+        "{quoted} to variables in config/fleet.toml",
+        name=name,
+        what=Text(what),
+        quoted=f'"{name}"',
+    )

@@ -1,0 +1,91 @@
+"""Tell which variables steer a bot's process instead of informing its strategy. Pure.
+
+They come only from config/fleet.toml and .env: a config is passed on between people, and must not run code,
+redirect requests or change what kind of trading it is.
+"""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+from manager.i18n import mark
+
+STEERING: Mapping[str, tuple[str, ...]] = {
+    mark("how the manager and the bot work together"): (
+        *("TRADING_MODE", "WEB_*", "DB_PATH", "ENABLE_DATABASE", "BOT_*", "BOTFLEET_*", "GRIDBOT_*"),
+    ),
+    mark("the interpreter"): (
+        *("PYTHON*", "VIRTUAL_ENV", "CONDA_*", "NODE_*", "NPM_*", "DENO_*", "BUN_*", "PERL*", "RUBY*"),
+        *("GEM_*", "BUNDLE_*", "JAVA_*", "_JAVA_*", "JDK_*", "CLASSPATH", "DOTNET_*", "CORECLR_*", "LUA_*"),
+        *("PHP*", "GODEBUG", "SHELL", "BASH*", "SHELLOPTS", "ENV", "IFS", "PS4", "PROMPT_COMMAND"),
+    ),
+    mark("the loader"): (
+        *("LD_*", "DYLD_*", "GLIBC_*", "MALLOC_*", "GCONV_PATH", "LOCPATH", "NLSPATH", "OPENSSL_*"),
+        *("*_LIBRARY", "*_LIBRARIES", "LIBRARY_PATH", "*_LIBRARY_PATH", "*_LIB", "*_PLUGIN*", "*_MODULE*"),
+    ),
+    mark("where programs and files are found"): (
+        *("PATH", "CDPATH", "HOME", "XDG_*", "TMPDIR", "TMP", "TEMP", "NETRC", "BROWSER", "EDITOR", "VISUAL"),
+        *("PAGER", "*_PAGER", "*_EDITOR", "*_BROWSER", "*_COMMAND", "*_CMD", "*_EXEC", "GIT_*", "SSH_*"),
+    ),
+    mark("whom connections trust"): (
+        *("SSL*", "CURL_*", "*_CA_BUNDLE", "*_CA", "*_CAFILE", "*_CERT", "*_CERTS", "*_CERT_*"),
+        *("*_VERIFY", "*_VERIFY_*", "*_INSECURE"),
+    ),
+    mark("proxies"): ("*PROXY*",),
+    mark("addresses"): (
+        *("URL", "URI", "HOST", "ENDPOINT", "SERVER", "*_URL", "*_URLS", "*_URI", "*_HOST", "*_HOSTS"),
+        *("*_ENDPOINT", "*_ENDPOINTS", "*_SERVER", "*_SERVERS", "*_RPC", "*_WS", "*_URL_*", "*_DOMAIN"),
+        *("BASEURL", "*_BASEURL", "APIURL", "*_APIURL", "HOSTALIASES", "LOCALDOMAIN", "RES_*", "RESOLV_*"),
+    ),
+}
+"""What is steered → patterns of upper-case names. A name counts in any case, because `http_proxy` works."""
+
+ADDRESSES: Mapping[str, tuple[str, ...]] = {
+    "backpack": ("api.backpack.exchange", "ws.backpack.exchange"),
+    "aster": ("fapi.asterdex.com", "sapi.asterdex.com", "fstream.asterdex.com", "sstream.asterdex.com"),
+    "paradex": ("api.prod.paradex.trade", "ws.api.prod.paradex.trade"),
+    "lighter": ("mainnet.zklighter.elliot.ai",),
+    "apex": ("omni.apex.exchange", "quote.omni.apex.exchange"),
+}
+"""Exchange → the hosts of its own API, as of November 2026 (the exchanges' API documents, ccxt 4.5)."""
+
+CREDENTIALS = (
+    *("KEY", "API_KEY", "KEY_ID", "API_KEY_ID", "SECRET", "SECRET_KEY", "API_SECRET", "PRIVATE_KEY"),
+    *("PUBLIC_KEY", "API_PRIVATE_KEY", "API_KEY_PRIVATE_KEY", "PASSPHRASE", "API_PASSPHRASE", "PASSWORD"),
+    *("API_PASSWORD", "SEED", "SEEDS", "ZK_SEEDS", "OMNI_KEY", "ADDRESS", "WALLET_ADDRESS"),
+    *("ACCOUNT_ADDRESS", "SIGNER_ADDRESS", "L1_ADDRESS", "ACCOUNT", "ACCOUNT_ID", "ACCOUNT_INDEX"),
+    *("API_KEY_INDEX", "KEY_INDEX", "SUBACCOUNT", "SUBACCOUNT_ID", "SIGNER_LIBRARY"),
+)
+"""What follows an exchange's name in the names of its credentials: `BACKPACK_` + `API_KEY`."""
+
+
+def steered_by(name: str) -> str | None:
+    """Return what this variable steers, as a translatable text; None for one that steers nothing."""
+    for what, patterns in STEERING.items():
+        if any(fnmatchcase(name.upper(), pattern) for pattern in patterns):
+            return what
+    return None
+
+
+def is_known_address(text: str, exchange: str) -> bool:
+    """Return whether the text is an encrypted address of this exchange's own API."""
+    try:
+        url = urllib.parse.urlsplit(text)
+        is_plain = url.port in {None, 443} and url.username is None and url.password is None
+    except ValueError:
+        return False
+    # Clients disagree on what a backslash or a blank in an address means.
+    is_plain = is_plain and re.fullmatch(r"[\w.:/-]+", text, re.ASCII) is not None
+    return is_plain and url.scheme in {"https", "wss"} and url.hostname in ADDRESSES.get(exchange.lower(), ())
+
+
+def belongs_to(name: str, exchange: str) -> bool:
+    """Return whether this is one of a known exchange's own variables: a credential, or its address."""
+    if exchange.lower() not in ADDRESSES:
+        return False  # else a config would choose the prefix of any secret
+    own, prefix = name.removeprefix(f"{exchange.upper()}_"), f"{exchange.upper()}_"
+    is_address = name in {"BASE_URL", f"{prefix}BASE_URL", f"{prefix}API_URL"}
+    return is_address or (name.startswith(prefix) and own in CREDENTIALS)

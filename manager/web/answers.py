@@ -1,0 +1,226 @@
+"""Put a look and its figures into JSON, in the reader's language. Pure.
+
+An instance is what `ps --json` and `stats --json` say of it, and what the page needs beyond: amounts are
+exact decimal strings, null is unknown, and times beyond those of `ps` are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from manager import __version__
+from manager.config.fleet import Fleet
+from manager.fleet import display, doing
+from manager.fleet.bot_report import Report
+from manager.i18n import _
+from manager.monitor.history import money as rates
+from manager.monitor.history.curve import Currency
+from manager.monitor.stats.collect import mode_mismatch
+from manager.monitor.stats.instance_stats import InstanceStats, stats_object, sum_up
+from manager.web.figures import DAY_S, Figures, OfInstance
+from manager.web.looks import Look
+
+ZERO = Decimal(0)
+NO_FIGURES = OfInstance()
+
+
+def needs_person(row: InstanceStats) -> bool:
+    """Return whether somebody should look: more than a note, or what `top` puts first."""
+    return row.needs_attention or doing.severity(row.view) in {"bad", "warn"}
+
+
+def instances(look: Look, figures: Figures) -> list[dict[str, Any]]:
+    """Return all instances, worst first."""
+    rows = sorted(look.rows, key=lambda row: (not needs_person(row), doing.by_urgency(row.view)))
+    return [instance(row, look.fleet, figures.instances.get(row.id, NO_FIGURES)) for row in rows]
+
+
+def instance(row: InstanceStats, fleet: Fleet, figures: OfInstance) -> dict[str, Any]:
+    """Return one instance."""
+    view, report = row.view, row.report
+    [of_ps] = display.ps_objects([view])
+    return {
+        **of_ps,
+        **stats_object(row),
+        "state_text": _(view.status.state),
+        "doing_text": display.doing_text(view),
+        "mode_text": display.mode_text(view.mode),
+        "note": display.note(view),
+        "is_live": row.is_live,
+        "is_up": view.is_bot_up,
+        "mode_mismatch": str(mode_mismatch(row)) if row.has_mode_mismatch else None,
+        "needs_person": needs_person(row),
+        "urgency": list(doing.by_urgency(view)[:3]),
+        "price": _exact(report.price),
+        "range": _range(report),
+        "last_fill": report.last_fill,
+        "reported_at": _reported_at(row),
+        "is_artificial": report.is_artificial,
+        "web_url": fleet.web_address(view.web_port) if view.web_port and view.is_bot_up else None,
+        "today": [
+            {
+                "kind": line.kind,
+                "quote": line.quote,
+                "pnl": _exact(line.today),
+                "is_uncertain": line.is_uncertain,
+            }
+            for line in figures.lines
+            if line.today is not None
+        ],
+        "trend": _trend(row, figures),
+    }
+
+
+def fleet(look: Look, figures: Figures) -> dict[str, Any]:
+    """Return the strip: counts and sums."""
+    rows = look.rows
+    return {
+        "name": look.fleet.name,
+        "version": __version__,
+        "looked_at": look.at,
+        "error": None if look.error is None else str(look.error),
+        "error_since": look.error_at if look.error is not None else None,
+        "problems": [str(problem) for problem in look.problems],
+        "watch": {"is_alive": look.watching.is_alive, "undelivered": look.watching.undelivered},
+        "counts": {
+            "instances": len(rows),
+            "live": sum(row.is_live for row in rows),
+            "paper": sum(not row.is_live for row in rows),
+            "trading": sum(_is_trading(row) for row in rows),
+            "trading_live": sum(_is_trading(row) and row.is_live for row in rows),
+            "need_person": sum(map(needs_person, rows)),
+            "states": dict(Counter(row.view.status.state for row in rows)),
+        },
+        "pnl": _pnl(rows, figures),
+        "totals": _totals(look, figures),
+        "exposure": _exposure(rows),
+        "figures_at": figures.at,
+        "notes": [str(note) for note in figures.notes],
+    }
+
+
+def curves(figures: Figures) -> dict[str, Any]:
+    """Return the fleet's P&L over the last day, by kind and currency."""
+    return {
+        "begin": None if figures.at is None else figures.at - DAY_S,
+        "end": figures.at,
+        "curves": [
+            {"kind": kind, "quote": quote, "values": [_exact(value) for value in values]}
+            for (kind, quote), values in figures.curves.items()
+        ],
+        "notes": [str(note) for note in figures.notes],
+    }
+
+
+def report_object(report: Report) -> dict[str, Any]:
+    """Return a bot's report: what it says of itself."""
+    plain = {
+        name: _exact(value) if isinstance(value, Decimal) else value
+        for name, value in report._asdict().items()
+    }
+    condition = report.condition
+    return {
+        **plain,
+        "condition": None
+        if condition is None
+        else {"code": condition.code, "params": dict(condition.params), "since": condition.since},
+    }
+
+
+def _is_trading(row: InstanceStats) -> bool:
+    return row.view.is_bot_up and doing.activity(row.view).doing == "trading"
+
+
+def _pnl(rows: Sequence[InstanceStats], figures: Figures) -> list[dict[str, Any]]:
+    """Return the P&L of each kind and currency: of the bots' runs, and of today. None is added to another."""
+    runs = sum_up(rows)
+    today, uncertain = _today(figures)
+    return [
+        {
+            "kind": kind,
+            "quote": quote,
+            "run": _exact(runs.pnl.get((kind, quote))),
+            "today": _exact(today.get((kind, quote))),
+            "is_uncertain": (kind, quote) in uncertain,
+        }
+        for kind, quote in sorted({*runs.pnl, *today}, key=lambda each: (each[0] != "live", *each))
+    ]
+
+
+def _today(figures: Figures) -> tuple[Mapping[Currency, Decimal], set[Currency]]:
+    found: dict[Currency, Decimal] = {}
+    uncertain: set[Currency] = set()
+    for each in figures.instances.values():
+        for line in each.lines:
+            if line.today is None or line.quote is None:
+                continue
+            key = (line.kind, line.quote)
+            found[key] = found.get(key, ZERO) + line.today
+            if line.is_uncertain:
+                uncertain.add(key)
+    return found, uncertain
+
+
+def _totals(look: Look, figures: Figures) -> list[dict[str, Any]]:
+    """Return the sums in the currency of `[sums]`, where that is set: live and paper apart."""
+    runs, (today, _uncertain) = sum_up(look.rows).pnl, _today(figures)
+    found = []
+    for kind in ("live", "paper"):
+        of_runs, of_today = (
+            rates.total(
+                ((quote, each) for (of, quote), each in amounts.items() if of == kind), look.fleet.sums
+            )
+            for amounts in (runs, today)
+        )
+        if of_runs is None or of_today is None or not any(of == kind for of, _quote in {*runs, *today}):
+            continue
+        found.append(
+            {
+                "kind": kind,
+                "currency": of_runs.currency,
+                "run": _exact(of_runs.amount),
+                "today": _exact(of_today.amount) if figures.at is not None else None,
+                "missing": sorted({*of_runs.missing, *of_today.missing}),
+            }
+        )
+    return found
+
+
+def _exposure(rows: Sequence[InstanceStats]) -> list[dict[str, Any]]:
+    """Return what the live bots hold, by asset, as their last reports say. Unknown positions are counted."""
+    net: dict[str, Decimal] = {}
+    for row in rows:
+        if row.is_live and row.report.position and row.report.base and not row.report.is_artificial:
+            net[row.report.base] = net.get(row.report.base, ZERO) + row.report.position
+    return [{"base": base, "net": _exact(amount)} for base, amount in sorted(net.items())]
+
+
+def _range(report: Report) -> dict[str, str | None] | None:
+    if report.lower is None or report.upper is None or report.lower >= report.upper:
+        return None
+    return {"lower": _exact(report.lower), "upper": _exact(report.upper)}
+
+
+def _reported_at(row: InstanceStats) -> float | None:
+    """Return when the report was made; the time of the look where the bot has just answered."""
+    kept = row.view.report
+    if row.as_of:
+        return row.as_of
+    return kept.at if kept is not None else None
+
+
+def _trend(row: InstanceStats, figures: OfInstance) -> list[str | None]:
+    """Return its P&L over the last day, of the kind that it trades now."""
+    report = row.report
+    kind = report.market if report.is_artificial else row.view.mode
+    for key in ((kind or "", report.quote or ""), *figures.trends):
+        if key in figures.trends:
+            return [_exact(value) for value in figures.trends[key]]
+    return []
+
+
+def _exact(value: Decimal | None) -> str | None:
+    return None if value is None else format(value, "f")

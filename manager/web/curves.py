@@ -1,0 +1,58 @@
+"""Draw P&L over time as evenly spaced values, with None where nothing was observed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from manager.monitor.history.curve import GAP_S, Point
+from manager.monitor.history.model import Span
+
+ZERO = Decimal(0)
+
+
+class Moment(NamedTuple):
+    """What an instance had earned by then since the curve's begin. Unknown: nothing observed it then."""
+
+    earned: Decimal
+    is_known: bool
+
+
+def moments(begin: float, end: float, count: int) -> list[float]:
+    """Return evenly spaced moments, the first and the last included."""
+    step = (end - begin) / (count - 1)
+    return [begin + number * step for number in range(count)]
+
+
+def of_instance(points: Sequence[Point], covered: Sequence[Span], at: Sequence[float]) -> list[Moment]:
+    """Return what is known of one instance at these moments.
+
+    It begins at 0: with the last point before them, or else its first one.
+    """
+    if not points:
+        return [Moment(ZERO, is_known=False)] * len(at)
+    base = next((point for point in reversed(points) if point.at <= at[0]), points[0])
+    found, index = [], -1
+    for moment in at:
+        while index + 1 < len(points) and points[index + 1].at <= moment:
+            index += 1
+        earned = points[index].pnl - base.pnl if index >= 0 else ZERO
+        near = points[max(0, index) : index + 2]
+        is_seen = any(abs(point.at - moment) <= GAP_S for point in near)
+        is_covered = index >= 0 and any(span.begin <= moment <= span.end + GAP_S for span in covered)
+        found.append(Moment(earned, is_seen or is_covered))
+    return found
+
+
+def values(curve: Sequence[Moment]) -> list[Decimal | None]:
+    """Return one instance's values, None where they are unknown."""
+    return [moment.earned if moment.is_known else None for moment in curve]
+
+
+def together(curves: Iterable[Sequence[Moment]]) -> list[Decimal | None]:
+    """Return the sum: an instance that is out of sight counts as it was last seen, unknown where all are."""
+    return [
+        sum((moment.earned for moment in column), ZERO) if any(moment.is_known for moment in column) else None
+        for column in zip(*curves, strict=True)
+    ]

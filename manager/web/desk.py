@@ -1,0 +1,104 @@
+"""Hold what the routes need: the session, the sign-in, the threads that observe, a feed for each language."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from manager import i18n
+from manager.errors import TimedOut
+from manager.fleet.session import Session
+from manager.monitor.stats.instance_stats import InstanceStats
+from manager.web import answers
+from manager.web.feed import Feed
+from manager.web.figures import FigureReader
+from manager.web.looks import READ_WITHIN_S, Look, Lookout, Observer, Readers
+from manager.web.sign_in import Door, Secrets
+
+FIRST_LOOK_WITHIN_S = 20.0
+FRESH_S = 15.0
+"""A look that is older is not given to a reader who has just come, if a new one can be had."""
+
+
+class Desk:
+    """`on_sign_in` is called after each, because the link is then used up."""
+
+    def __init__(
+        self,
+        session: Session,
+        on_sign_in: Callable[[], object],
+        look: Callable[[], Look] | None = None,
+    ) -> None:
+        """Raises ManagerError: a project that cannot be read. `look`: observes the fleet."""
+        self.session = session
+        self.door = Door()
+        self.readers = Readers()
+        first = Look(session.project().fleet)
+        self.lookout = Lookout(first, look or Observer(session).look, self.readers, self._publish)
+        self.figures = FigureReader(session, self.readers)
+        self.is_ending = False
+        self._on_sign_in = on_sign_in
+        self._looked = threading.Condition()
+        self._looked_at = float("-inf")
+        self._feeds: dict[str, Feed] = {}
+        self._read_at: dict[str, float] = {}
+        self._publishing = threading.Lock()
+
+    def begin(self) -> None:
+        """Start the threads."""
+        self.lookout.thread.begin()
+        self.figures.thread.begin()
+
+    def sign_in(self, link: str) -> Secrets | None:
+        """Return the secrets of a new session; None for a link that does not work."""
+        made = self.door.sign_in(link)
+        if made is not None:
+            self._on_sign_in()
+        return made
+
+    def note_reader(self) -> None:
+        """Note that somebody reads now, in the language that is spoken."""
+        self._read_at[i18n.language()] = time.monotonic()
+        self.readers.note()
+
+    def feed(self) -> Feed:
+        """Return the feed of the language that is spoken, up to date. Waits for the first look."""
+        language = i18n.language()
+        self.note_reader()
+        self.wait_for_look()
+        with self._publishing:
+            if language not in self._feeds:
+                self._feeds[language] = Feed()
+                self._put(language, self.lookout.latest)
+            return self._feeds[language]
+
+    def row(self, instance_id: str) -> InstanceStats | None:
+        """Return the instance's row of the last look."""
+        return next((row for row in self.lookout.latest.rows if row.id == instance_id), None)
+
+    def wait_for_look(self) -> None:
+        """Wait for a look that is not old. Raises TimedOut if there is none at all."""
+        if time.monotonic() - self._looked_at < FRESH_S:
+            return
+        self.lookout.thread.at_once()
+        with self._looked:
+            self._looked.wait_for(lambda: time.monotonic() - self._looked_at < FRESH_S, FIRST_LOOK_WITHIN_S)
+        if self._looked_at == float("-inf"):
+            raise TimedOut("the fleet could not be observed within {seconds} s", seconds=FIRST_LOOK_WITHIN_S)
+
+    def _publish(self, look: Look) -> None:
+        with self._publishing:
+            for language in list(self._feeds):
+                if time.monotonic() - self._read_at[language] > READ_WITHIN_S:
+                    del self._feeds[language]
+                else:
+                    self._put(language, look)
+        with self._looked:
+            self._looked_at = time.monotonic()
+            self._looked.notify_all()
+
+    def _put(self, language: str, look: Look) -> None:
+        with i18n.speaking(language):
+            figures = self.figures.latest
+            self._feeds[language].put(answers.fleet(look, figures), answers.instances(look, figures))

@@ -1,0 +1,96 @@
+"""Number what changes from look to look, so that a browser that was away gets what it missed. Pure.
+
+One feed for each language, because texts are part of it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+KEPT = 200
+"""Ten minutes of looks."""
+QUIET = frozenset(
+    {
+        "report_age_s",
+        "uptime_s",
+        "cpu_percent",
+        "memory_bytes",
+        "memory_percent",
+        "pids",
+        "network_received_bytes",
+        "network_sent_bytes",
+        "disk_read_bytes",
+        "disk_written_bytes",
+    }
+)
+"""Keys that change with every look and that the page does not show."""
+
+Object = Mapping[str, Any]
+
+
+class Event(NamedTuple):
+    """One event. `name`: look, or reset where it is unknown what a reader has missed."""
+
+    id: str
+    name: str
+    data: Object
+
+
+class Feed:
+    """Hold the last events, and the state after the last one. For one writer and many readers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._boot = secrets.token_hex(4)
+        self._count = 0
+        self._events: deque[Event] = deque(maxlen=KEPT)
+        self._fleet: Object = {}
+        self._instances: dict[str, Object] = {}
+
+    @property
+    def last_id(self) -> str:
+        """Return the id of the last event."""
+        return f"{self._boot}-{self._count}"
+
+    def put(self, fleet: Object, instances: Sequence[Object]) -> None:
+        """Add the look as the event of what it changes."""
+        now = {str(each["id"]): each for each in instances}
+        with self._lock:
+            data = {
+                "fleet": fleet,
+                "changed": {
+                    key: changes for key, each in now.items() if (changes := self._changes(key, each))
+                },
+                "removed": [key for key in self._instances if key not in now],
+            }
+            self._fleet, self._instances = fleet, now
+            self._count += 1
+            self._events.append(Event(self.last_id, "look", data))
+
+    def _changes(self, key: str, after: Object) -> dict[str, Any]:
+        before = self._instances.get(key)
+        if before is None:
+            return dict(after)
+        return {
+            name: value for name, value in after.items() if name not in QUIET and before.get(name) != value
+        }
+
+    def state(self) -> tuple[Object, list[Object], str]:
+        """Return fleet and instances, and the event that they are of."""
+        with self._lock:
+            return self._fleet, list(self._instances.values()), self.last_id
+
+    def after(self, last_id: str) -> list[Event]:
+        """Return the events behind that one; one reset if some of them are no longer kept."""
+        boot, _dash, number = last_id.partition("-")
+        with self._lock:
+            if boot != self._boot or not number.isdecimal() or not number.isascii():
+                return [Event(self.last_id, "reset", {})]
+            missed = self._count - int(number[:15])
+            if missed < 0 or missed > len(self._events):
+                return [Event(self.last_id, "reset", {})]
+            return list(self._events)[len(self._events) - missed :]

@@ -1,0 +1,109 @@
+"""Read the history of the last day, every minute while somebody reads the page."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
+from typing import NamedTuple
+
+from manager.errors import ManagerError, UsageError
+from manager.fleet.session import Session
+from manager.i18n import Text
+from manager.monitor.history import curve, reader, summary
+from manager.monitor.history.curve import Currency
+from manager.monitor.history.reader import FleetHistory, InstanceHistory
+from manager.monitor.history.summary import Line
+from manager.web import curves
+from manager.web.curves import Moment
+from manager.web.looks import Readers, Repeated
+
+EVERY_S = 60.0
+DAY_S = 86_400.0
+TREND_VALUES = 48
+CURVE_VALUES = 145
+
+
+class OfInstance(NamedTuple):
+    """What one instance earned: today and over a day, by kind and currency."""
+
+    lines: Sequence[Line] = ()
+    trends: Mapping[Currency, Sequence[Decimal | None]] = MappingProxyType({})
+
+
+class Figures(NamedTuple):
+    """What the fleet earned over the day that ended at `at`; None before the first reading."""
+
+    at: float | None = None
+    instances: Mapping[str, OfInstance] = MappingProxyType({})
+    curves: Mapping[Currency, Sequence[Decimal | None]] = MappingProxyType({})
+    notes: Sequence[Text] = ()
+
+
+class FigureReader:
+    """Hold the latest figures."""
+
+    def __init__(self, session: Session, readers: Readers) -> None:
+        self._session = session
+        self._figures = Figures()
+        self.thread = Repeated("figures", EVERY_S, readers, self.read_again)
+
+    @property
+    def latest(self) -> Figures:
+        """Return the last figures."""
+        return self._figures
+
+    def read_again(self) -> None:
+        """Read the history now. One that cannot be read is said in the notes."""
+        now = time.time()
+        try:
+            project = self._session.project()
+            whole = reader.read(project.fleet, project.specs, [], since(now))
+            self._figures = figures(whole)
+        except ManagerError as error:
+            self._figures = self._figures._replace(notes=(Text("{why}", why=error),))
+
+
+def since(now: float) -> float:
+    """Return from when on the history is read: a whole day, and the whole of today."""
+    return min(now - DAY_S, curve.day_start(now))
+
+
+def figures(whole: FleetHistory) -> Figures:
+    """Return the figures of a history. Pure."""
+    end = whole.now
+    found: dict[str, OfInstance] = {}
+    by_currency: dict[Currency, list[list[Moment]]] = defaultdict(list)
+    for one in whole.instances:
+        lines = [line for line in summary.lines(one, whole, since(end)) if line.quote is not None]
+        trends: dict[Currency, Sequence[Decimal | None]] = {}
+        for line in lines:
+            key = (line.kind, line.quote or "")
+            trends[key] = curves.values(_curve(one, line, end, TREND_VALUES))
+            by_currency[key].append(_curve(one, line, end, CURVE_VALUES))
+        found[one.instance] = OfInstance(lines, trends)
+    totals = {key: curves.together(members) for key, members in sorted(by_currency.items())}
+    return Figures(end, found, totals, whole.notes)
+
+
+def _curve(one: InstanceHistory, line: Line, end: float, count: int) -> list[Moment]:
+    return curves.of_instance(line.points, one.covered, curves.moments(end - DAY_S, end, count))
+
+
+def of_history(
+    session: Session, instance: str, start: float, *, is_seen: bool
+) -> tuple[InstanceHistory, FleetHistory]:
+    """Return one instance's history, and the whole that it is of.
+
+    Raises UsageError for an unknown one; one that `is_seen`, such as an orphan, may have none.
+    """
+    project = session.project()
+    try:
+        whole = reader.read(project.fleet, project.specs, [instance], start)
+    except UsageError:
+        if not is_seen:
+            raise
+        whole = FleetHistory([InstanceHistory(instance)], (), time.time())
+    return whole.instances[0], whole

@@ -1,0 +1,137 @@
+"""Observe the fleet in a thread, as long as somebody reads the page."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.errors import ManagerError, Problem
+from manager.fleet import lock
+from manager.fleet.selection import EVERYTHING
+from manager.fleet.session import Session
+from manager.monitor.stats.instance_stats import InstanceStats
+from manager.monitor.top.source import Source
+from manager.monitor.watch import store
+
+LOOK_S = 3.0
+READ_WITHIN_S = 60.0
+"""So long after the last request the fleet is still observed."""
+
+
+class Watching(NamedTuple):
+    """Whether `manager watch` runs, and how many of its messages could not be delivered so far."""
+
+    is_alive: bool
+    undelivered: int | None
+
+
+class Look(NamedTuple):
+    """The fleet as it was last seen, at that Unix time; None before the first time.
+
+    `error`: why it cannot be seen now, since `error_at`; the rest is then of the last time.
+    """
+
+    fleet: Fleet
+    rows: Sequence[InstanceStats] = ()
+    problems: Sequence[Problem] = ()
+    watching: Watching = Watching(is_alive=False, undelivered=None)
+    at: float | None = None
+    error: ManagerError | None = None
+    error_at: float | None = None
+
+
+class Readers:
+    """Remember when the page was last read."""
+
+    def __init__(self) -> None:
+        self._read_at = float("-inf")
+        self._came = threading.Event()
+
+    def note(self) -> None:
+        """Note that somebody reads now."""
+        self._read_at = time.monotonic()
+        self._came.set()
+
+    @property
+    def are_there(self) -> bool:
+        """Return whether somebody has read within the last minute."""
+        return time.monotonic() - self._read_at < READ_WITHIN_S
+
+    def wait(self) -> None:
+        """Wait until somebody reads."""
+        while not self.are_there:
+            self._came.clear()
+            self._came.wait(READ_WITHIN_S)
+
+
+class Repeated:
+    """Do something every `interval` seconds while somebody reads, in a thread that ends with the process."""
+
+    def __init__(self, name: str, interval: float, readers: Readers, work: Callable[[], object]) -> None:
+        self._interval, self._readers, self._work = interval, readers, work
+        self._now = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def begin(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def at_once(self) -> None:
+        """Do it again without waiting for its turn: something has changed."""
+        self._now.set()
+
+    def _run(self) -> None:
+        while True:
+            self._readers.wait()
+            self._now.clear()
+            self._work()
+            self._now.wait(self._interval)
+
+
+class Observer:
+    """Observe a fleet through the engine."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._source: Source | None = None
+
+    def look(self) -> Look:
+        """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
+        if self._source is None:
+            self._source = Source(self._session, EVERYTHING, LOOK_S)
+        seen = self._source.look()
+        return Look(seen.fleet, seen.rows, seen.problems, watching(seen.fleet), time.time())
+
+
+class Lookout:
+    """Hold the latest look. `on_look` is called after each, in the thread."""
+
+    def __init__(
+        self, first: Look, look: Callable[[], Look], readers: Readers, on_look: Callable[[Look], object]
+    ) -> None:
+        self._latest, self._observe, self._on_look = first, look, on_look
+        self.thread = Repeated("looks", LOOK_S, readers, self.look_again)
+
+    @property
+    def latest(self) -> Look:
+        """Return the last look."""
+        return self._latest
+
+    def look_again(self) -> None:
+        """Observe the fleet now."""
+        try:
+            self._latest = self._observe()
+        except ManagerError as error:
+            since = self._latest.error_at if self._latest.error else None
+            self._latest = self._latest._replace(error=error, error_at=since or time.time())
+        self._on_look(self._latest)
+
+
+def watching(fleet: Fleet) -> Watching:
+    """Return whether `manager watch` runs, by its lock, and what its file says of undelivered messages."""
+    is_alive = lock.held_by(fleet.watch_lock_file) is not None
+    saved = store.load(fleet.alert_state_file)
+    return Watching(is_alive, None if saved is None else sum(map(len, saved.waiting.values())))

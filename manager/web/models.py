@@ -1,0 +1,312 @@
+"""Describe the answers of the API for its OpenAPI document. tests hold them to what the answers have.
+
+Amounts are exact decimal strings, null is unknown. Times are Unix seconds, those of `ps --json` ISO 8601.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Amount = str | None
+Time = float | None
+
+
+class Answer(BaseModel):
+    """Reject a key that is not described."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class LastExit(Answer):
+    """How the bot last ended."""
+
+    code: int | None
+    signal: str | None
+    oom: bool
+    why: str
+    stderr_tail: list[str]
+    at: str
+
+
+class Cancel(Answer):
+    """The progress of cancelling a failed live bot's orders."""
+
+    state: str
+    open_orders_left: int | None
+    tries: int
+    why: str | None
+
+
+class Today(Answer):
+    """What an instance earned today, of one kind and currency."""
+
+    kind: str
+    quote: str | None
+    pnl: Amount
+    is_uncertain: bool = Field(description="a part is missing, or may belong to another day")
+
+
+class Range(Answer):
+    """The bounds of the bot's range, as it reports them."""
+
+    lower: Amount
+    upper: Amount
+
+
+class Instance(Answer):
+    """One instance: what `ps --json` and `stats --json` say of it, and what the page shows beyond."""
+
+    id: str
+    state: str
+    word: str | None
+    why: str | None
+    doing: str | None
+    doing_code: str | None
+    doing_params: dict[str, Any] | None
+    doing_why: str | None
+    severity: Literal["bad", "warn", "note", "calm", "off"]
+    market: str | None
+    report_age_s: int | None
+    last_pnl: Amount
+    last_position: Amount
+    cancel: Cancel | None
+    drifted: bool
+    drift: list[str]
+    mode: str | None
+    exchange: str | None
+    symbol: str | None
+    strategy: str | None
+    tags: list[str]
+    web_port: int | None
+    health: str | None
+    restarts: int
+    since: str | None
+    last_exit: LastExit | None
+    wish: str
+    halted: bool
+    config_file: str | None
+    container: str | None
+    container_id: str | None
+    cpu_percent: float | None
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    memory_percent: float | None
+    pids: int | None
+    network_received_bytes: int | None
+    network_sent_bytes: int | None
+    disk_read_bytes: int | None
+    disk_written_bytes: int | None
+    uptime_s: int | None
+    pnl: Amount
+    quote: str | None
+    position: Amount
+    base: str | None
+    open_orders: int | None
+    trades: int | None
+    reported_mode: str | None
+    report_is_live: bool = Field(description="whether the bot has just answered, rather than its last report")
+    realized: Amount
+    unrealized: Amount
+    fees: Amount
+    funding: Amount
+    entry_price: Amount
+    state_text: str = Field(description="the state in the reader's language")
+    doing_text: str
+    mode_text: str
+    note: str = Field(description="why it is in its state, as the NOTE of `ps`")
+    is_live: bool = Field(description="whether it trades real money now or after its next start")
+    is_up: bool
+    mode_mismatch: str | None
+    needs_person: bool
+    urgency: list[int] = Field(description="the order of `ps --sort worst`: lower comes first")
+    price: Amount
+    range: Range | None
+    last_fill: Time
+    reported_at: Time
+    is_artificial: bool = Field(description="whether its prices are no market's: P&L is then no result")
+    web_url: str | None
+    today: list[Today]
+    trend: list[Amount] = Field(description="P&L over the last day, evenly spaced; null: nobody looked")
+
+
+class Instances(Answer):
+    """All instances, worst first. `event`: the last event that is already in them."""
+
+    looked_at: Time
+    event: str
+    instances: list[Instance]
+
+
+class Watch(Answer):
+    """Whether `manager watch` runs, and how many of its messages wait for delivery."""
+
+    is_alive: bool
+    undelivered: int | None
+
+
+class Counts(Answer):
+    """How many instances there are."""
+
+    instances: int
+    live: int
+    paper: int
+    trading: int
+    trading_live: int
+    need_person: int
+    states: dict[str, int]
+
+
+class Pnl(Answer):
+    """P&L of one kind and currency: nothing is added to another. `run`: of the bots' present or last runs."""
+
+    kind: str
+    quote: str
+    run: Amount
+    today: Amount
+    is_uncertain: bool
+
+
+class Total(Answer):
+    """A sum by the rates of `[sums]`. `missing`: currencies without a rate, which it lacks."""
+
+    kind: str
+    currency: str
+    run: Amount
+    today: Amount
+    missing: list[str]
+
+
+class Exposure(Answer):
+    """What the live bots hold of one asset."""
+
+    base: str
+    net: Amount
+
+
+class Fleet(Answer):
+    """The strip. `error`: why the fleet cannot be seen since `error_since`; all else is of `looked_at`."""
+
+    name: str
+    version: str
+    looked_at: Time
+    error: str | None
+    error_since: Time
+    problems: list[str]
+    watch: Watch
+    counts: Counts
+    pnl: list[Pnl]
+    totals: list[Total]
+    exposure: list[Exposure]
+    figures_at: Time
+    notes: list[str]
+
+
+class Curve(Answer):
+    """P&L since the begin, evenly spaced; null: nobody looked."""
+
+    kind: str
+    quote: str
+    values: list[Amount]
+
+
+class Curves(Answer):
+    """The fleet's P&L over the last day."""
+
+    begin: Time
+    end: Time
+    curves: list[Curve]
+    notes: list[str]
+
+
+class Event(Answer):
+    """Something that happened to an instance."""
+
+    at: float
+    time: str
+    what: str
+    text: str
+    reason: Any = None
+
+
+class Detail(Answer):
+    """One instance with its bot's last report, its last words, and its exits of the last thirty days."""
+
+    instance: Instance
+    report: dict[str, Any] | None
+    report_is_previous: bool = Field(description="whether the report is an earlier run's")
+    last_words: str
+    exits: list[Event]
+    events: list[Event] = Field(description="the last hundred events of any kind")
+
+
+class HistoryPnl(Answer):
+    """An instance's figures of one kind and currency."""
+
+    kind: str
+    quote: str
+    pnl: Amount
+    today: Amount
+    drawdown: Amount
+    drawdown_from: Time
+    drawdown_to: Time
+    gap_s: int
+    uncertain: bool
+    starts: int
+    exits: int
+    as_of: Time
+    points: list[tuple[float, str, bool]] = Field(description="time, P&L, whether it follows a gap")
+
+
+class Day(Answer):
+    """One local day."""
+
+    day: str
+    kind: str
+    quote: str
+    pnl: Amount
+    gap_s: int
+    uncertain: bool
+    open: bool
+
+
+class Run(Answer):
+    """One run of the bot."""
+
+    began: float
+    ended: Time
+    why: str | None
+    kind: str
+
+
+class History(Answer):
+    """An object of `history --json`."""
+
+    id: str
+    why_not_complete: str | None
+    pnl: list[HistoryPnl]
+    days: list[Day]
+    runs: list[Run]
+    events: list[Event]
+
+
+class SignIn(BaseModel):
+    """The secret of the printed link."""
+
+    link: str = Field(max_length=200)
+
+
+class SignedIn(Answer):
+    """What every request carries in the header X-Botfleet-Token, beside the cookie."""
+
+    token: str
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None

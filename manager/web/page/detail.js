@@ -1,0 +1,127 @@
+// Show one bot: its last report, its last words, its exits, its history. It works when the bot is dead.
+
+import { curve } from "./charts.js";
+import { el, refill } from "./dom.js";
+import { amount, moment, money, price, signClass, t } from "./format.js";
+import { modeBadge, reasonOf, since, stateBadge } from "./rows.js";
+import { ask } from "./stream.js";
+
+const DAYS = 30;
+const VALUES = 145;
+
+/** Fill the dialog with a bot and show it. */
+export async function openDetail(dialog, id, close) {
+  refill(dialog, head(id, close), el("p", { class: "small" }, "…"));
+  if (!dialog.open) dialog.showModal();
+  dialog.dataset.id = id;
+  const path = `instances/${encodeURIComponent(id)}`;
+  try {
+    const [detail, history] = await Promise.all([ask(path), ask(`${path}/history?days=${DAYS}`)]);
+    if (dialog.dataset.id === id) refill(dialog, head(id, close), ...content(detail, history));
+  } catch (error) {
+    if (dialog.dataset.id === id) refill(dialog, head(id, close), el("p", { class: "bad" }, error.message));
+  }
+}
+
+function head(id, close) {
+  return el(
+    "div",
+    { class: "head" },
+    el("h2", {}, id),
+    el("button", { class: "chip", "data-key": "close", onclick: close }, t("Close")),
+  );
+}
+
+function content(detail, history) {
+  const each = detail.instance;
+  return [
+    el("p", { class: "badges" }, stateBadge(each), modeBadge(each), el("span", {}, each.state_text), each.since ? since(Date.parse(each.since) / 1000) : ""),
+    each.needs_person || each.note ? el("p", { class: `reason ${each.severity}` }, reasonOf(each)) : "",
+    facts(each, detail),
+    words(t("Its last words"), detail.last_words ? [detail.last_words] : []),
+    words(t("The end of its output at its last exit"), each.last_exit?.stderr_tail ?? []),
+    events(t("Exits of the last 30 days"), detail.exits),
+    earned(history),
+    events(t("What happened"), [...detail.events].reverse().slice(0, 30)),
+    each.web_url ? el("p", {}, el("a", { href: each.web_url, rel: "noreferrer noopener", target: "_blank" }, t("Its own page, on the manager's machine"))) : "",
+  ].filter(Boolean);
+}
+
+function facts(each, detail) {
+  const report = detail.report;
+  const known = [
+    [t("P&L of this run"), money(each.pnl), each.quote],
+    [t("realised"), money(each.realized), each.quote],
+    [t("open"), money(each.unrealized), each.quote],
+    [t("fees"), amount(each.fees), each.quote],
+    [t("funding"), money(each.funding), each.quote],
+    [t("Position"), amount(each.position), each.base],
+    [t("entry price"), price(each.entry_price), ""],
+    [t("price"), price(each.price), ""],
+    [t("Orders"), each.open_orders, ""],
+    [t("trades"), each.trades, ""],
+    [t("restarts"), each.restarts, ""],
+    [t("exchange"), each.exchange, ""],
+    [t("symbol"), each.symbol, ""],
+    [t("strategy"), each.strategy, ""],
+    [t("config"), each.config_file, ""],
+  ].filter(([, value]) => value !== null && value !== undefined && value !== "–");
+  const age = each.reported_at ? [t("its last report"), ": ", since(each.reported_at, true)] : [t("it has not reported yet")];
+  return el(
+    "section",
+    {},
+    el("p", { class: "small" }, ...age, detail.report_is_previous && report ? ` (${t("of an earlier run")})` : ""),
+    el("dl", {}, ...known.flatMap(([name, value, unit]) => [el("dt", {}, name), el("dd", {}, `${value}${unit ? ` ${unit}` : ""}`)])),
+  );
+}
+
+function words(title, lines) {
+  const said = lines.filter((each) => each.trim());
+  if (!said.length) return "";
+  return el("section", {}, el("h3", {}, title), el("pre", {}, said.join("\n")));
+}
+
+function events(title, found) {
+  if (!found.length) return "";
+  const items = found.map((each) => el("li", {}, el("time", {}, moment(each.at)), ` ${t(each.what)} `, el("span", {}, each.text)));
+  return el("section", {}, el("h3", {}, title), el("ul", { class: "events" }, ...items));
+}
+
+function earned(history) {
+  const parts = history.pnl.filter((each) => each.points.length);
+  return el(
+    "section",
+    {},
+    el("h3", {}, t("What it earned in the last 30 days")),
+    history.why_not_complete ? el("p", { class: "small" }, history.why_not_complete) : "",
+    ...parts.flatMap((each) => [
+      el(
+        "p",
+        {},
+        `${t(each.kind)}: `,
+        el("span", { class: `amount ${signClass(each.pnl)}` }, `${money(each.pnl)} ${each.quote}`),
+        each.drawdown ? ` · ${t("deepest fall {amount}", { amount: `${money(`-${each.drawdown}`)} ${each.quote}` })}` : "",
+        each.uncertain ? ` · ${t("a part is missing, or of another day")}` : "",
+      ),
+      curve(even(each.points)),
+      el("div", { class: "axis" }, el("span", {}, moment(each.points[0][0])), el("span", {}, moment(each.points.at(-1)[0]))),
+    ]),
+    parts.length ? "" : el("p", { class: "small" }, t("nothing has been sampled yet")),
+  );
+}
+
+/** Return values at even distances out of [time, P&L, follows a gap], null within gaps. */
+function even(points) {
+  const [begin, end] = [points[0][0], points.at(-1)[0]];
+  if (end <= begin) return [];
+  const values = [];
+  let index = 0;
+  for (let number = 0; number < VALUES; number += 1) {
+    const at = begin + ((end - begin) * number) / (VALUES - 1);
+    while (index + 1 < points.length && points[index + 1][0] <= at) index += 1;
+    const next = points[index + 1];
+    const isGap = next !== undefined && next[2] && at > points[index][0];
+    values.push(isGap ? null : Number(points[index][1]) - Number(points[0][1]));
+  }
+  return values;
+}

@@ -1,0 +1,33 @@
+// Make elements. Text is only ever put in as text: a bot or a config may say anything.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Return an element: attributes by name, `on…` listeners as functions, children as elements or text. */
+export function el(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/** Return an element of a drawing. */
+export function svg(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== ""));
+  return element;
+}
+
+/** Replace what is in an element, and keep the focus on what has the same data-key. */
+export function refill(element, ...children) {
+  const focused = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  element.replaceChildren(...children.flat(2).filter(Boolean));
+  if (focused === undefined) return;
+  for (const each of element.querySelectorAll("[data-key]")) {
+    if (each.dataset.key === focused) each.focus({ preventScroll: true });
+  }
+}

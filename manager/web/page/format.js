@@ -1,0 +1,72 @@
+// Texts in the reader's language, amounts, ages and times.
+
+let texts = {};
+let spoken = "en";
+
+/** Select the language, with the translations of the manager's own catalogue. */
+export function useTexts(language, translations) {
+  spoken = language;
+  texts = translations;
+  document.documentElement.lang = language;
+}
+
+/** Return the language in use. */
+export function language() {
+  return spoken;
+}
+
+/** Return a text in the reader's language, with its parameters filled in. */
+export function t(message, params = {}) {
+  const template = texts[message] || message;
+  return template.replace(/\{(\w+)\}/g, (whole, name) => (name in params ? String(params[name]) : whole));
+}
+
+/** Return `+12.34`, always signed, with more places below 1, as `manager ps` does; a dash for unknown. */
+export function money(text) {
+  if (text === null || text === undefined) return "–";
+  const value = Number(text);
+  const places = Math.abs(value) >= 1 ? 2 : 4;
+  const rounded = value.toFixed(places);
+  if (Number(rounded) === 0) return "0.00";
+  return (value > 0 ? "+" : "−") + grouped(rounded.replace("-", ""));
+}
+
+function grouped(digits) {
+  const [whole, rest] = digits.split(".");
+  return whole.replace(/\B(?=(\d{3})+$)/g, "\u2009") + (rest ? `.${rest}` : "");
+}
+
+/** Return an amount with as many places as it needs, at most eight. */
+export function amount(text, unit = "") {
+  if (text === null || text === undefined) return "–";
+  const value = Number(text);
+  const digits = value.toFixed(8).replace(/\.?0+$/, "").replace(/^-0$/, "0").replace("-", "−");
+  return unit ? `${digits} ${unit}` : digits;
+}
+
+/** Return a price in at most seven significant digits. */
+export function price(text) {
+  return text === null || text === undefined ? "–" : String(Number(Number(text).toPrecision(7)));
+}
+
+/** Return the class of a profit or loss. */
+export function signClass(text) {
+  const value = Number(text ?? 0);
+  return value > 0 ? "up" : value < 0 ? "down" : "flat";
+}
+
+/** Return `42 s`, `7 min`, `3 h`, `12 d`. */
+export function age(seconds) {
+  const s = Math.max(0, Math.floor(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 48 * 3600) return `${Math.floor(s / 3600)} h`;
+  return `${Math.floor(s / 86400)} d`;
+}
+
+/** Return a local time; with its day where it is not today's. */
+export function moment(unix) {
+  const date = new Date(unix * 1000);
+  const time = date.toLocaleTimeString(spoken, { hour12: false });
+  return date.toDateString() === new Date().toDateString() ? time : `${date.toLocaleDateString(spoken)} ${time}`;
+}

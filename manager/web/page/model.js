@@ -1,0 +1,94 @@
+// Hold the fleet as it was last told, and choose what is shown of it.
+
+export class Model {
+  constructor() {
+    this.fleet = null;
+    this.instances = new Map();
+    this.curves = null;
+    this.filter = { kind: "all", words: "", tag: "", sort: "worst" };
+    this.isConnected = false;
+    this.lostAt = null;
+  }
+
+  /** Begin with everything. */
+  load(fleet, answer) {
+    this.fleet = fleet;
+    this.instances = new Map(answer.instances.map((each) => [each.id, each]));
+  }
+
+  /** Take in what a look has changed. */
+  apply(look) {
+    this.fleet = look.fleet;
+    for (const [id, changes] of Object.entries(look.changed)) {
+      this.instances.set(id, { ...this.instances.get(id), ...changes });
+    }
+    for (const id of look.removed) this.instances.delete(id);
+  }
+
+  /** Return all instances, worst first. */
+  worstFirst() {
+    return [...this.instances.values()].sort(byUrgency);
+  }
+
+  /** Return those that a person should look at. */
+  needing() {
+    return this.worstFirst().filter((each) => each.needs_person);
+  }
+
+  /** Return every tag. */
+  tags() {
+    return [...new Set([...this.instances.values()].flatMap((each) => each.tags))].sort();
+  }
+
+  /** Return what the filter lets through, in the chosen order. */
+  shown() {
+    const words = this.filter.words.toLowerCase().split(/\s+/).filter(Boolean);
+    const found = this.worstFirst().filter(
+      (each) => isOfKind(each, this.filter.kind) && (!this.filter.tag || each.tags.includes(this.filter.tag)),
+    );
+    const matching = found.filter((each) => words.every((word) => facts(each).includes(word)));
+    const order = ORDERS[this.filter.sort];
+    return order ? matching.sort(order) : matching;
+  }
+
+  /** Return how many seconds old the look is; null before the first. */
+  ageOfLook(now) {
+    return this.fleet?.looked_at ? now - this.fleet.looked_at : null;
+  }
+}
+
+const ORDERS = {
+  id: (one, other) => one.id.localeCompare(other.id),
+  today: (one, other) => lowest(todayOf(one)?.pnl, todayOf(other)?.pnl),
+  pnl: (one, other) => lowest(one.pnl, other.pnl),
+};
+
+function lowest(one, other) {
+  return Number(one ?? Infinity) - Number(other ?? Infinity) || 0;
+}
+
+function byUrgency(one, other) {
+  if (one.needs_person !== other.needs_person) return one.needs_person ? -1 : 1;
+  for (let index = 0; index < one.urgency.length; index += 1) {
+    const difference = one.urgency[index] - other.urgency[index];
+    if (difference) return difference;
+  }
+  return one.id.toLowerCase() < other.id.toLowerCase() ? -1 : 1;
+}
+
+export function isOfKind(instance, kind) {
+  if (kind === "live") return instance.is_live;
+  if (kind === "paper") return !instance.is_live;
+  return kind === "all" || instance.needs_person;
+}
+
+function facts(each) {
+  const words = [each.id, each.exchange, each.symbol, each.strategy, each.state, each.state_text, each.doing, each.doing_text];
+  return [...words, each.mode, each.mode_text, ...each.tags].filter(Boolean).join(" ").toLowerCase();
+}
+
+/** Return what it earned today, of the kind and currency that it trades now. */
+export function todayOf(instance) {
+  const kind = instance.is_artificial ? instance.market : instance.mode;
+  return instance.today.find((each) => each.kind === kind && each.quote === instance.quote) ?? null;
+}

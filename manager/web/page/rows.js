@@ -1,0 +1,202 @@
+// Draw the strip, the cards of what needs a person, and the bots.
+
+import { curve, rangeBar, sparkline } from "./charts.js";
+import { el } from "./dom.js";
+import { age, amount, moment, money, price, signClass, t } from "./format.js";
+import { todayOf } from "./model.js";
+
+/** Return an age that goes on by itself: main.js writes it again every second. */
+export function since(unix, isAgo = false) {
+  const element = el("time", { "data-since": unix, "data-ago": isAgo, title: moment(unix) });
+  renew(element);
+  return element;
+}
+
+/** Write the present age into what `since` has made. */
+export function renew(element) {
+  const text = age(Date.now() / 1000 - Number(element.dataset.since));
+  element.textContent = element.dataset.ago === undefined ? text : t("{age} ago", { age: text });
+}
+
+/** Return the mark of real or paper money. */
+export function modeBadge(each) {
+  const kind = each.is_artificial ? each.market : each.mode;
+  return el(
+    "span",
+    { class: `badge ${each.is_live ? "live" : "paper"}` },
+    each.is_artificial && !each.is_live ? `${each.mode_text} · ${t(kind)}` : each.mode_text || "?",
+  );
+}
+
+/** Return the mark of state and doing, in the colour of its urgency. */
+export function stateBadge(each) {
+  const isWell = each.state === "running" && each.doing_text;
+  return el("span", { class: `badge state ${each.severity}` }, isWell ? each.doing_text : each.state_text);
+}
+
+function signed(text, unit = "") {
+  return el("span", { class: `amount ${signClass(text)}` }, money(text), unit ? el("small", {}, ` ${unit}`) : "");
+}
+
+function box(title, big, ...small) {
+  const lines = small.flat().filter(Boolean);
+  return el("section", { class: "box" }, el("h2", {}, title), el("div", { class: "big" }, big), ...lines);
+}
+
+function line(...content) {
+  return el("p", { class: "small" }, ...content);
+}
+
+function sums(fleet, kind, name) {
+  const parts = fleet.pnl.filter((each) => each.kind === kind && each[name] !== null);
+  const total = fleet.totals.find((each) => each.kind === kind);
+  return { parts, total };
+}
+
+function sumBox(fleet, kind, name, title, nothing) {
+  const { parts, total } = sums(fleet, kind, name);
+  if (!parts.length) return box(title, el("span", { class: "amount flat" }, "–"), line(nothing));
+  const big = parts.map((each) => el("div", {}, signed(each[name], each.quote)));
+  const small = [];
+  if (total && total[name] !== null && parts.length > 1) {
+    small.push(line(t("by the stated rates: {amount}", { amount: `${money(total[name])} ${total.currency}` })));
+    if (total.missing.length) small.push(line(t("without {currencies}: no rate is stated", { currencies: total.missing.join(", ") })));
+  }
+  if (name === "today" && parts.some((each) => each.is_uncertain)) {
+    small.push(line(t("a part is missing, or of another day")));
+  }
+  return box(title, big, small);
+}
+
+/** Return the boxes below the strip: real money first, paper apart. */
+export function boxes(fleet) {
+  const { counts } = fleet;
+  const states = Object.entries(counts.states).map(([state, count]) => `${count} ${t(state)}`);
+  const found = [];
+  if (counts.live) {
+    found.push(sumBox(fleet, "live", "today", t("Live P&L today"), todayUnknown(fleet)));
+    found.push(sumBox(fleet, "live", "run", t("Live P&L of the present runs"), t("no live bot has reported yet")));
+    const held = fleet.exposure.map((each) => el("div", {}, signedAmount(each.net, each.base)));
+    found.push(box(t("Live positions"), held.length ? held : t("none"), line(t("as the bots last reported"))));
+  }
+  if (counts.paper) found.push(...paperBoxes(fleet));
+  found.push(
+    box(
+      t("Bots"),
+      [String(counts.trading), el("small", {}, ` ${t("of {count} trade", { count: counts.instances })}`)],
+      line(t("{live} live, {paper} on paper", counts)),
+      line(states.join(" · ")),
+    ),
+  );
+  return found;
+}
+
+/** Return the boxes of what is no real money: of a market's prices, and of others. */
+function paperBoxes(fleet) {
+  const others = [...new Set(fleet.pnl.map((each) => each.kind))].filter((kind) => !["live", "paper"].includes(kind));
+  const kinds = fleet.pnl.some((each) => each.kind === "paper") || !others.length ? ["paper", ...others] : others;
+  return kinds.map((kind) => {
+    const title = kind === "paper" ? t("On paper today") : t("Today, prices of no market ({kind})", { kind: t(kind) });
+    const [today, runs] = [sums(fleet, kind, "today").parts, sums(fleet, kind, "run").parts];
+    return box(
+      title,
+      today.length ? today.map((each) => el("div", {}, signed(each.today, each.quote))) : el("span", { class: "amount flat" }, "–"),
+      line(t("present runs"), ": ", runs.length ? runs.map((each) => [signed(each.run, each.quote), " "]) : "–"),
+    );
+  });
+}
+
+function signedAmount(text, unit) {
+  return el("span", {}, Number(text) > 0 ? "+" : "", amount(text), el("small", {}, ` ${unit}`));
+}
+
+function todayUnknown(fleet) {
+  return fleet.figures_at === null ? t("the history is being read") : t("the history has nothing of today");
+}
+
+/** Return the chart of one kind and currency over the last day. */
+export function chartCard(curves, chosen, choose) {
+  if (!curves || !curves.curves.length) {
+    return el("section", { class: "card chart" }, el("h2", {}, t("P&L over the last 24 h")), line(curves?.notes[0] ?? t("nothing has been sampled yet")));
+  }
+  const key = (each) => `${each.kind} ${each.quote}`;
+  const one = curves.curves.find((each) => key(each) === chosen) ?? curves.curves.find((each) => each.kind === "live") ?? curves.curves[0];
+  const chips = curves.curves.map((each) =>
+    el(
+      "button",
+      { class: "chip", "aria-pressed": each === one, "data-key": `curve ${key(each)}`, onclick: () => choose(key(each)) },
+      `${t(each.kind)} ${each.quote}`,
+    ),
+  );
+  const known = one.values.filter((value) => value !== null).map(Number);
+  const last = known.at(-1);
+  return el(
+    "section",
+    { class: "card chart" },
+    el("div", { class: "head" }, el("h2", {}, t("P&L over the last 24 h")), el("div", { class: "chips" }, ...chips)),
+    el("p", { class: "now" }, signed(last ?? null, one.quote), el("small", {}, ` ${t("lowest {low}, highest {high}", { low: known.length ? money(Math.min(0, ...known)) : "–", high: known.length ? money(Math.max(0, ...known)) : "–" })}`)),
+    curve(one.values),
+    el("div", { class: "axis" }, el("span", {}, moment(curves.begin)), el("span", {}, moment(curves.end))),
+    known.length < one.values.length ? line(t("grey: nobody looked, nothing is known")) : "",
+    ...curves.notes.map((note) => line(note)),
+  );
+}
+
+/** Return the card of a bot that needs a person. */
+export function needCard(each, open) {
+  return el(
+    "li",
+    { class: `need ${each.severity}` },
+    el(
+      "button",
+      { class: "name", "data-key": `need ${each.id}`, onclick: () => open(each.id) },
+      stateBadge(each),
+      el("strong", {}, each.id),
+      modeBadge(each),
+    ),
+    el("p", {}, reasonOf(each)),
+    each.position !== null && Number(each.position) !== 0 ? line(t("position: {amount}", { amount: amount(each.position, each.base) })) : "",
+  );
+}
+
+/** Return why a person should look. */
+export function reasonOf(each) {
+  return each.mode_mismatch || each.note || each.doing_why || each.why || t("no reason was given");
+}
+
+/** Return the row of a bot. */
+export function botRow(each, open) {
+  const today = todayOf(each);
+  const isOld = !each.is_up;
+  const label = each.range && each.price !== null ? t("price {price}, range {lower} to {upper}", { price: price(each.price), lower: price(each.range.lower), upper: price(each.range.upper) }) : "";
+  return el(
+    "li",
+    { class: `bot ${each.severity}${isOld ? " off" : ""}`, "data-id": each.id },
+    el("span", { class: "c-state" }, stateBadge(each)),
+    el(
+      "button",
+      { class: "c-name", "data-key": `bot ${each.id}`, onclick: () => open(each.id) },
+      el("strong", {}, each.id),
+      el("small", {}, [each.exchange, each.symbol].filter(Boolean).join(" · ")),
+    ),
+    el("span", { class: "c-mode" }, modeBadge(each)),
+    cell("c-today", t("Today"), signed(today?.pnl ?? null, today ? each.quote : "")),
+    cell("c-pnl", t("This run"), signed(each.pnl, each.pnl === null ? "" : each.quote)),
+    el("span", { class: "c-spark", title: t("P&L over the last 24 h") }, sparkline(each.trend)),
+    cell("c-position", t("Position"), el("span", {}, amount(each.position, each.position === null ? "" : each.base ?? ""))),
+    el("span", { class: "c-range", title: label }, label ? rangeBar(each.price, each.range, label) : ""),
+    cell("c-orders", t("Orders"), el("span", {}, each.open_orders ?? "–")),
+    cell("c-fill", t("Last fill"), each.last_fill ? since(each.last_fill) : el("span", {}, "–")),
+    each.note ? el("p", { class: "c-note" }, each.note) : "",
+  );
+}
+
+function cell(name, label, content) {
+  return el("span", { class: `c ${name}` }, el("span", { class: "label" }, label), content);
+}
+
+/** Return the heads of the bots' columns, for a wide screen. */
+export function botHeads() {
+  const heads = [t("State"), t("Bot"), "", t("Today"), t("This run"), t("24 h"), t("Position"), t("Price in its range"), t("Orders"), t("Last fill")];
+  return el("div", { class: "bot heads", "aria-hidden": "true" }, ...heads.map((head) => el("span", {}, head)));
+}

@@ -1,0 +1,114 @@
+// Talk with the API. Each request carries the token of the sign-in, which no other port's page can read.
+
+const TOKEN = "botfleet-token";
+const SILENT_MS = 25000;
+const RETRY_MS = [1000, 2000, 4000, 8000];
+
+export class SignedOut extends Error {}
+
+let spoken = "en";
+
+/** Ask for texts in this language from now on. */
+export function speak(language) {
+  spoken = language;
+}
+
+function headers(more = {}) {
+  return { "X-Botfleet-Token": localStorage.getItem(TOKEN) ?? "", "Accept-Language": spoken, ...more };
+}
+
+/** Return the answer of a route as JSON. Throws SignedOut, or an Error with the problem's own words. */
+export async function ask(path, options = {}) {
+  const more = options.body === undefined ? {} : { "Content-Type": "application/json" };
+  const answer = await fetch(`/api/v1/${path}`, { ...options, headers: headers(more), cache: "no-store" });
+  if (answer.status === 401) throw new SignedOut();
+  if (answer.status === 204) return null;
+  const content = await answer.json();
+  if (!answer.ok) throw new Error(content.detail || content.title);
+  return content;
+}
+
+/** Sign in with the secret of a printed link. */
+export async function signIn(link) {
+  const made = await ask("session", { method: "POST", body: JSON.stringify({ link }) });
+  localStorage.setItem(TOKEN, made.token);
+}
+
+/** Sign this browser out. */
+export async function signOut() {
+  await ask("session", { method: "DELETE", body: "" });
+  localStorage.removeItem(TOKEN);
+}
+
+/** Read events for ever, each once, across lost connections. `on` gets: event, open, lost, signedOut. */
+export class Stream {
+  constructor(lastId, on) {
+    this.lastId = lastId;
+    this.on = on;
+    this.failures = 0;
+    this.abort = null;
+    document.addEventListener("visibilitychange", () => this.hurry());
+    window.addEventListener("online", () => this.hurry());
+  }
+
+  /** Try again now rather than later. */
+  hurry() {
+    if (document.visibilityState === "visible") this.wake?.();
+  }
+
+  /** Read until the session ends. */
+  async run() {
+    for (;;) {
+      try {
+        await this.read();
+      } catch (error) {
+        if (error instanceof SignedOut) return this.on.signedOut();
+        this.failures += 1;
+      }
+      this.on.lost();
+      const pause = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
+      await new Promise((go) => {
+        this.wake = go;
+        setTimeout(go, pause);
+      });
+    }
+  }
+
+  async read() {
+    this.abort = new AbortController();
+    const more = { "Last-Event-ID": this.lastId, Accept: "text/event-stream" };
+    const answer = await fetch("/api/v1/events", {
+      headers: headers(more),
+      cache: "no-store",
+      signal: this.abort.signal,
+    });
+    if (answer.status === 401) throw new SignedOut();
+    if (!answer.ok) throw new Error(answer.statusText);
+    this.on.open();
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (;;) {
+      const timer = setTimeout(() => this.abort.abort(), SILENT_MS);
+      const { done, value } = await reader.read().finally(() => clearTimeout(timer));
+      if (done) return;
+      this.failures = 0;
+      text += value;
+      let end;
+      while ((end = text.indexOf("\n\n")) >= 0) {
+        this.take(text.slice(0, end));
+        text = text.slice(end + 2);
+      }
+    }
+  }
+
+  take(block) {
+    const fields = {};
+    for (const line of block.split("\n")) {
+      const colon = line.indexOf(": ");
+      if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 2);
+    }
+    if (fields.data === undefined) return;
+    if (fields.id) this.lastId = fields.id;
+    this.on.event(fields.event, JSON.parse(fields.data));
+  }
+}

@@ -1,0 +1,58 @@
+"""Answer errors as problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from manager.errors import ConfigError, EngineUnreachable, Locked, ManagerError, UsageError
+from manager.i18n import Text
+
+MEDIA_TYPE = "application/problem+json"
+STATUS_OF = ((UsageError, 404), (EngineUnreachable, 503), (Locked, 409), (ConfigError, 500))
+
+
+def problem(status: int, detail: object = "", **more: object) -> JSONResponse:
+    """Return the answer: what happened, and what to do next."""
+    content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, **more}
+    if detail:
+        content["detail"] = str(detail)
+    return JSONResponse(content, status, media_type=MEDIA_TYPE)
+
+
+def status_of(error: ManagerError) -> int:
+    """Return the HTTP status of an error of the manager's."""
+    return next((status for kind, status in STATUS_OF if isinstance(error, kind)), 500)
+
+
+def install(app: FastAPI) -> None:
+    """Make the app answer every error this way."""
+
+    @app.exception_handler(ManagerError)
+    def of_manager(_request: Request, error: ManagerError) -> JSONResponse:
+        return problem(status_of(error), error)
+
+    @app.exception_handler(HTTPException)
+    def of_http(_request: Request, error: HTTPException) -> JSONResponse:
+        detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
+        answer = problem(error.status_code, detail)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(RequestValidationError)
+    def of_request(_request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = [
+            {"at": ".".join(str(part) for part in each["loc"]), "what": each["msg"]}
+            for each in error.errors()
+        ]
+        return problem(422, Text("the request is not valid"), faults=faults)
+
+    @app.exception_handler(Exception)
+    def of_bug(_request: Request, error: Exception) -> JSONResponse:
+        logging.getLogger("uvicorn.error").error("a bug in botfleet", exc_info=error)
+        return problem(500, Text("this is a bug in botfleet ({what})", what=type(error).__name__))

@@ -1,0 +1,240 @@
+"""An exchange that goes away: afterwards every bot trades again with nobody's help, whichever version of the
+contract it keeps, and no restart budget is spent.
+
+Time is scaled by the settings that there are: the bots' longest pause, their restart delay.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fake_exchange.faults import Fault, Faults
+from tests.fake_exchange.server import FakeExchange
+from tests.faults import bots
+from tests.faults.conftest import Note, new_project
+from tests.fleet import Project, a_project, bridge_address, built, eventually
+
+pytestmark = pytest.mark.engine
+
+MESH = {"grid_upper_price": 156, "grid_lower_price": 144, "grid_num": 7, "order_quantity": 0.1}
+ORDERS = 6
+BUNDLED = [f"live_{number:02}" for number in range(1, 6)]
+OLD = [f"old_{number:02}" for number in range(1, 6)]
+SICK = "sick_01"
+"""A bot of version 1 that starts without an exchange, too, and answers 503 from then on; the other old ones
+end with 1.
+"""
+BACK_S = 120
+RETRY_CAP_S = 0.6
+RETRY_AFTER_S = 2
+APART_S = RETRY_CAP_S / 60
+"""A second, as the bundled bot's longest pause is a minute where no setting says otherwise."""
+
+
+@dataclass
+class Recorded(Faults):
+    """Faults that remember when they were asked, and what they answered."""
+
+    asked: list[tuple[float, Fault]] = field(default_factory=list)
+
+    def next(self, path: str) -> tuple[Fault, float]:
+        found = super().next(path)
+        self.asked.append((time.monotonic(), found[0]))
+        return found
+
+
+@dataclass(frozen=True)
+class Outage:
+    """How long an exchange is away, in the short and the long form, and what it answers meanwhile."""
+
+    name: str
+    fault: Fault
+    short_s: float
+    long_s: float
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What an old bot's restart delay of a minute becomes, and how far apart five of them come back at
+    least.
+    """
+
+    restart_delay: float
+    apart_s: float
+
+
+SHORT, LONG = Scale(0.2, 0.2), Scale(0.5, 1)
+OUTAGES = (
+    Outage("a maintenance of 30 minutes", Fault.UNAVAILABLE, 5, 15),
+    Outage("a ban with Retry-After", Fault.BANNED, 4, 30),
+    Outage("a day without an answer", Fault.DROP_BEFORE, 6, 720),
+)
+
+
+class Desk:
+    """Two fleets, of the bundled bot and of an old one, and an exchange for each of their bots."""
+
+    def __init__(self, bundled: Project, old: Project, exchanges: dict[str, FakeExchange]) -> None:
+        self.bundled, self.old, self.exchanges = bundled, old, exchanges
+
+    def both(self, act: Callable[[Project], Any]) -> list[Any]:
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(act, (self.bundled, self.old)))
+
+    def ps(self) -> dict[str, dict[str, Any]]:
+        return {each: found for fleet in self.both(Project.ps) for each, found in fleet.items()}
+
+    def faults(self, instance: str) -> Recorded:
+        found = self.exchanges[instance].faults
+        assert isinstance(found, Recorded)
+        return found
+
+    def restarts(self, instance: str) -> dict[str, Any]:
+        fleet = self.bundled if instance in BUNDLED else self.old
+        return dict(fleet.supervisor(instance)["restarts"])
+
+    def answered_since(self, instance: str, moment: float) -> float | None:
+        """Return when a bot got its first answer after `moment`."""
+        return next(
+            (at for at, fault in self.faults(instance).asked if at > moment and fault is Fault.NONE), None
+        )
+
+
+@pytest.fixture
+def desk(tmp_path: Path, fault_image: str, is_long: bool) -> Iterator[Desk]:
+    """Five live bots with their orders in the market, and six of version 1."""
+    delay = (LONG if is_long else SHORT).restart_delay
+    instances = [*BUNDLED, *OLD, SICK]
+    with ExitStack() as stack:
+        exchanges = {
+            each: stack.enter_context(
+                FakeExchange(faults=Recorded(retry_after=RETRY_AFTER_S), address=bridge_address())
+            )
+            for each in instances
+        }
+        bundled = stack.enter_context(a_project(tmp_path / "bundled", built("bot")))
+        old = stack.enter_context(new_project(tmp_path / "old", fault_image))
+        quick = {
+            "GRIDBOT_RETRY_CAP": str(RETRY_CAP_S),
+            "GRIDBOT_OUT_OF_REACH": "0.3",
+            "GRIDBOT_RATE_LIMIT_MS": "2",
+        }
+        secrets: dict[str, str] = {}
+        for number, each in enumerate(BUNDLED):
+            key, secret = f"BACKPACK_KEY_{number}", f"BACKPACK_SECRET_{number}"
+            secrets |= {key: exchanges[each].key, secret: exchanges[each].secret}
+            bundled.add(
+                each,
+                number,
+                mode="live",
+                strategy_config=MESH,
+                exchange_config={"api_key": f"${{{key}}}", "secret_key": f"${{{secret}}}"},
+                environment={
+                    **quick,
+                    "BACKPACK_API_URL": exchanges[each].url,
+                    "BACKPACK_KEY": f"${{{key}}}",
+                    "BACKPACK_SECRET": f"${{{secret}}}",
+                },
+            )
+        (bundled.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in secrets.items()))
+        for number, each in enumerate([*OLD, SICK]):
+            bots.add(
+                old,
+                each,
+                number,
+                "asks" if each == SICK else "needs",
+                daemon_config={"restart_delay": delay, "unhealthy_probes": 2},
+                environment={"FAULT_EXCHANGE": exchanges[each].url},
+            )
+        made = Desk(bundled, old, exchanges)
+        made.both(lambda fleet: fleet.manager("up", "--wait"))
+        for each in BUNDLED:
+            wait_for_orders(exchanges[each], each)
+        yield made
+
+
+def test_every_bot_trades_again_after_an_outage_with_nobodys_help(
+    desk: Desk, note: Note, is_long: bool
+) -> None:
+    for outage in OUTAGES:
+        seconds = outage.long_s if is_long else outage.short_s
+        until_back(desk, outage, seconds, (LONG if is_long else SHORT).apart_s)
+        note(
+            outage.name,
+            f"{seconds:g} s of “{outage.fault}” for five live bots and six of version 1 together",
+            len(desk.exchanges),
+            "all trade again, no restart is counted, they do not come back together",
+        )
+    fell = {each: desk.restarts(each)["total"] for each in [*OLD, SICK]}
+    assert all(fell.values()), f"a bot of version 1 was never restarted: {fell}"
+    for each in BUNDLED:
+        assert desk.exchanges[each].book.violations == []
+
+
+def until_back(desk: Desk, outage: Outage, seconds: float, apart_s: float) -> None:
+    """Take all exchanges away together, and look at the bots while they are and when they are back."""
+    begun = time.monotonic()
+    for each in desk.exchanges:
+        desk.faults(each).away_for(seconds, outage.fault)
+    away = eventually(lambda: is_away(found := desk.ps()) and found, seconds, f"{outage.name} is seen")
+    assert {away[each]["state"] for each in BUNDLED} == {"running"}
+    assert all(f"{ORDERS} orders rest there" in away[each]["doing_why"] for each in BUNDLED)
+    while (left := begun + seconds - time.monotonic()) > 0:
+        time.sleep(min(left, 10))
+        assert "failed" not in {each["state"] for each in desk.ps().values()}
+    ended = begun + seconds
+
+    moments = {
+        each: eventually(lambda: desk.answered_since(each, ended), max(BACK_S, seconds), f"{each} asks")  # noqa: B023
+        for each in desk.exchanges
+    }
+    eventually(lambda: is_trading(desk.ps()), BACK_S, "every bot trades")
+    for each in BUNDLED:
+        trades_on(desk.exchanges[each], each)
+    counted = {each: desk.restarts(each) for each in desk.exchanges}
+    assert {each: found["in_a_row"] for each, found in counted.items()} == dict.fromkeys(counted, 0)
+    assert {counted[each]["total"] for each in BUNDLED} == {0}
+
+    for fleet, apart in ((BUNDLED, APART_S), (OLD, apart_s)):
+        span = max(moments[each] for each in fleet) - min(moments[each] for each in fleet)
+        assert span > apart, f"{outage.name}: {fleet} came back within {span:.3f} s"
+    if outage.fault is Fault.BANNED:
+        for each in BUNDLED:
+            refused = [at for at, fault in desk.faults(each).asked if at > begun and fault is Fault.BANNED]
+            pauses = [later - earlier for earlier, later in itertools.pairwise(refused)]
+            assert all(pause < 0.5 or pause >= RETRY_AFTER_S for pause in pauses), (each, pauses)
+
+
+def is_away(found: dict[str, dict[str, Any]]) -> bool:
+    return all(found[each]["doing"] == "exchange away" for each in BUNDLED)
+
+
+def is_trading(found: dict[str, dict[str, Any]]) -> bool:
+    return {each["state"] for each in found.values()} == {"running"} and all(
+        found[each]["doing"] == "trading" for each in BUNDLED
+    )
+
+
+def trades_on(fake: FakeExchange, instance: str) -> None:
+    """The market moves to one of its orders: it is filled, and the bot places the next one."""
+    wait_for_orders(fake, instance)
+    book = fake.book
+    before, price = len(book.fills), book.price
+    book.move(price + (Decimal("2.1") if price <= 150 else Decimal("-2.1")))
+    assert len(book.fills) > before, f"{instance} has no order within a step"
+    wait_for_orders(fake, instance)
+
+
+def wait_for_orders(fake: FakeExchange, instance: str) -> None:
+    """Wait until all orders of a bot are in the market."""
+    eventually(lambda: len(fake.book.own_open()) == ORDERS, what=f"{ORDERS} orders of {instance}")

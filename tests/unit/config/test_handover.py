@@ -1,0 +1,188 @@
+"""What a config may hand over to its bot: nothing that steers it, and nobody's secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from manager.config import handover, loader, steering
+from manager.config.fleet import Alerts, Fleet
+from tests.builders import a_config, a_fleet, a_spec
+
+FILE = "config/active/bp_sol_01.json"
+BACKPACK = "https://api.backpack.exchange"
+
+
+def refusals(fleet: Fleet | None = None, **sections: Any) -> list[str]:
+    loaded = loader.load_value(a_config(**sections), FILE, fleet or a_fleet(), {}, {"A": "1", "URL": "u"}, {})
+    assert loaded.problems == (), "it describes containers of older versions all the same"
+    assert loaded.spec is not None
+    return [str(problem).removeprefix(f"{FILE}: ") for problem in loaded.refusals]
+
+
+STEERED = {
+    "the interpreter": [
+        "PYTHONWARNINGS",
+        "PYTHONPATH",
+        "pythonstartup",
+        "NODE_OPTIONS",
+        "PERL5OPT",
+        "BASH_ENV",
+    ],
+    "the loader": [
+        "LD_PRELOAD",
+        "LD_LIBRARY_PATH",
+        "GLIBC_TUNABLES",
+        "LIGHTER_SIGNER_LIBRARY",
+        "OPENSSL_CONF",
+    ],
+    "where programs and files are found": ["PATH", "HOME", "BROWSER", "TMPDIR", "NETRC", "GIT_SSH_COMMAND"],
+    "whom connections trust": ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"],
+    "proxies": ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "PROXY", "BACKPACK_HTTPS_PROXY"],
+    "addresses": ["BACKPACK_API_URL", "BASE_URL", "API_BASE_URL", "WS_HOST", "RPC_ENDPOINT", "HOSTALIASES"],
+    "how the manager and the bot work together": [
+        *("TRADING_MODE", "WEB_PORT", "WEB_HOST", "DB_PATH", "ENABLE_DATABASE", "BOT_WEB_TOKEN"),
+        *("BOT_WEB_HOSTS", "BOTFLEET_REPORT", "GRIDBOT_MARKET"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "name"), [(what, name) for what, names in STEERED.items() for name in names]
+)
+def test_a_config_gives_no_steering_variable_a_value(what: str, name: str) -> None:
+    fleet = a_fleet(config_variables=("*",))
+    for sections, path in (
+        ({"environment": {name: "x"}}, f"environment.{name}"),
+        ({"environment": {name: ""}}, f"environment.{name}"),
+        ({"environment": {name: "${A}"}}, f"environment.{name}"),
+        ({"environment": {"SOME": f"${{{name}:-x}}"}}, "environment.SOME"),
+        ({"exchange_config": {"some": [f"${{{name}:-x}}"]}}, "exchange_config.some[0]"),
+    ):
+        (refusal,) = refusals(fleet, **sections)
+        assert refusal.startswith(f"{path}: gives {name} a value, which determines {what}; a config must not")
+        assert refusal.endswith(f'write it to .env, and add "{name}" to variables in config/fleet.toml')
+    assert refusals(fleet, environment={name: f"${{{name}}}"}) == [], "its value comes from .env"
+    assert refusals(fleet, exchange_config={"some": f"${{{name}}}"}) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["LOG_LEVEL", "WALLET", "PARADEX_ACCOUNT_ADDRESS", "ORDER_TTL", "DEPTH", "TZ"]
+)
+def test_other_values_of_a_config_are_its_own_business(name: str) -> None:
+    assert refusals(environment={name: "x"}) == []
+
+
+@pytest.mark.parametrize("name", ["BASE_URL", "BACKPACK_API_URL", "BACKPACK_BASE_URL"])
+def test_the_exchanges_own_address_passes(name: str) -> None:
+    for address in (BACKPACK, f"{BACKPACK}/", f"{BACKPACK}/api/v1", f"{BACKPACK}:443", BACKPACK.upper()):
+        assert refusals(exchange_config={"base_url": f"${{{name}:-{address}}}"}) == []
+        assert refusals(environment={name: address}) == []
+        assert refusals(environment={name: f"${{{name}:-{address}}}"}) == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://api.example",
+        "http://api.backpack.exchange",
+        "https://api.backpack.exchange.example",
+        "https://api.backpack.exchange@api.example",
+        "https://api.backpack.exchange:8443",
+        "https://u:p@api.backpack.exchange",
+        "https://api.example/https://api.backpack.exchange",
+        "https://api.example#api.backpack.exchange",
+        "https://api.example\\@api.backpack.exchange",
+        "https://fapi.asterdex.com",
+        "https://[api.backpack.exchange",
+        "https://api.backpack.exchange:x",
+        "//api.backpack.exchange",
+    ],
+)
+def test_another_address_does_not(address: str) -> None:
+    assert len(refusals(environment={"BASE_URL": address})) == 1
+    assert len(refusals(exchange_config={"base_url": f"${{BASE_URL:-{address}}}"})) == 1
+
+
+def test_a_config_uses_the_credentials_of_its_own_exchange_and_what_the_fleet_allows() -> None:
+    names = {
+        "a": "${BACKPACK_API_KEY}",
+        "b": "${BACKPACK_PASSPHRASE}",
+        "c": "${HTTPS_PROXY}",
+        "d": "${GRIDBOT_X}",
+    }
+    assert refusals(exchange_config=names) == []
+    second = {"api_key": "${BP2_KEY}", "secret_key": "${BP2_SECRET}"}
+    assert refusals(exchange_config=second) == [
+        "exchange_config.api_key: references BP2_KEY, BP2_SECRET, which config/fleet.toml does not allow; if"
+        ' you trust this config, write there: config_variables = ["BP2_KEY", "BP2_SECRET"]'
+    ]
+    assert refusals(a_fleet(config_variables=("BP2_*",)), exchange_config=second) == []
+    (refusal,) = refusals(a_fleet(config_variables=("X",)), environment={"ID": "a-${ASTER_KEY}"})
+    assert refusal.startswith("environment.ID: references ASTER_KEY, ")
+    assert refusal.endswith('config_variables = ["X", "ASTER_KEY"]'), (
+        "the line replaces the one that is there"
+    )
+
+
+@pytest.mark.parametrize("exchange", ["github", "aws", "BP2", "alert", ""])
+def test_a_config_does_not_choose_a_prefix(exchange: str) -> None:
+    """Exchanges are free words for a bot of one's own."""
+    assert not steering.belongs_to(f"{exchange.upper()}_KEY", exchange)
+
+
+@pytest.mark.parametrize("fleet", [a_fleet(), a_fleet(variables=("*",)), a_fleet(config_variables=("*",))])
+def test_the_addresses_of_alerts_reach_no_bot(fleet: Fleet) -> None:
+    fleet = fleet._replace(alerts=Alerts(urls=("${PAGER}",), heartbeat="${BEAT}"))
+    for name in ("PAGER", "BEAT"):
+        for sections in (
+            {"exchange_config": {"x": f"${{{name}}}"}},
+            {"environment": {"X": f"a ${{{name}}}"}},
+        ):
+            (refusal,) = refusals(fleet, **sections)
+            assert refusal.endswith(f"references {name}, which belongs to [alerts] of config/fleet.toml")
+
+
+def test_other_sections_reference_nothing() -> None:
+    fleet = a_fleet(variables=("*",), alerts=Alerts(urls=("${URL}",)))
+    assert refusals(fleet, metadata={"symbol": "${A}"}, daemon_config={"db_path": "database/${A}.db"}) == [
+        f"{path}: references A, which only exchange_config and environment may; write the value itself here"
+        for path in ("metadata.symbol", "daemon_config.db_path")
+    ]
+    loaded = loader.load_value(
+        a_config(metadata={"symbol": "x${URL}"}), FILE, fleet, {}, {"URL": "hidden"}, {}
+    )
+    assert "hidden" not in repr(loaded)
+    assert len(loaded.refusals) == 1
+
+
+def test_the_references_of_a_flat_file_are_named_where_they_are() -> None:
+    raw = {
+        "web_port": 5001,
+        "log_dir": "logs/${A}",
+        "bot_args": ["--symbol", "${A}"],
+        "environment": {"PATH": "/x"},
+    }
+    loaded = loader.load_value(raw, FILE, a_fleet(), {}, {"A": "1"}, {})
+    assert [problem.path for problem in loaded.refusals] == ["log_dir", "bot_args[1]", "environment.PATH"]
+
+
+def test_a_declared_secret_is_not_in_clear_text() -> None:
+    fleet = a_fleet(secret_variables=("WALLET",), config_variables=("WALLET",))
+    assert refusals(fleet, environment={"WALLET": "${WALLET}"}) == []
+    (refusal,) = refusals(fleet, environment={"WALLET": "0x1"})
+    assert refusal.startswith("environment.WALLET: contains a credential in clear text")
+
+
+def test_all_that_a_config_gives_is_told() -> None:
+    spec = a_spec(
+        exchange_config={"url": "${BASE_URL:-https://x.example}", "id": "${ID}"},
+        environment={"LEVEL": "DEBUG", "ID": "${ID:-7}"},
+    )
+    assert handover.literals(spec, {"BASE_URL": "u"}) == {"LEVEL": "DEBUG", "ID": "${ID:-7}"}
+    assert handover.literals(spec, {}) == {
+        "BASE_URL": "https://x.example",
+        "LEVEL": "DEBUG",
+        "ID": "${ID:-7}",
+    }

@@ -1,0 +1,60 @@
+"""What the page is told: a bot may report anything, and nothing unknown is 0."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from manager.fleet.bot_report import parse_report
+from manager.web import answers
+from manager.web.figures import Figures
+from manager.web.looks import Look
+from manager.web.models import Fleet as FleetAnswer
+from manager.web.models import Instance as InstanceAnswer
+from tests.builders import a_fleet, some_figures
+
+
+@pytest.mark.parametrize(
+    ("said", "bounds"),
+    [
+        ({"lower": "140", "upper": 180}, (Decimal(140), Decimal(180))),
+        ({"lower": None, "upper": "x"}, (None, None)),
+        ({}, (None, None)),
+        ([1, 2], (None, None)),
+        (None, (None, None)),
+        ({"lower": [140], "upper": {"x": 1}}, (None, None)),
+    ],
+)
+def test_a_range_is_read_as_carefully_as_all_else(said: Any, bounds: tuple[Decimal | None, ...]) -> None:
+    report = parse_report({"range": said})
+    assert (report.lower, report.upper) == bounds
+
+
+@pytest.mark.parametrize(("lower", "upper"), [("180", "140"), ("5", "5"), (None, "5")])
+def test_bounds_that_are_no_range_are_not_drawn(lower: str | None, upper: str) -> None:
+    row = some_figures()._replace(report=parse_report({"range": {"lower": lower, "upper": upper}}))
+    [told] = answers.instances(Look(a_fleet(), [row]), Figures())
+    assert told["range"] is None
+
+
+def test_every_key_is_described_and_every_description_is_a_key() -> None:
+    look = Look(a_fleet(), [some_figures(pnl="1", quote="USDC")])
+    [told] = answers.instances(look, Figures())
+    assert set(told) == set(InstanceAnswer.model_fields)
+    assert set(answers.fleet(look, Figures())) == set(FleetAnswer.model_fields)
+
+
+def test_before_the_first_look_nothing_is_known_rather_than_0() -> None:
+    told = answers.fleet(Look(a_fleet()), Figures())
+    assert told["looked_at"] is None
+    assert told["pnl"] == []
+    assert answers.curves(Figures()) == {"begin": None, "end": None, "curves": [], "notes": []}
+
+
+def test_a_live_bot_that_reports_invented_prices_is_in_no_live_sum() -> None:
+    row = some_figures(mode="live", pnl="99", quote="USDC", position="3", base="SOL", market="synthetic")
+    told = answers.fleet(Look(a_fleet(), [row]), Figures())
+    assert [(each["kind"], each["run"]) for each in told["pnl"]] == [("synthetic", "99")]
+    assert told["exposure"] == []

@@ -1,0 +1,189 @@
+"""The real server over a fleet without an engine: the test says what it sees; the history is a real file."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from manager.errors import ManagerError
+from manager.fleet.bot_report import Report
+from manager.fleet.session import Session
+from manager.fleet.supervisor_state import Condition, SupervisorState
+from manager.monitor.history import store
+from manager.monitor.history.model import Event, Sample, Span
+from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
+from manager.web import address, server
+from manager.web.desk import Desk
+from manager.web.looks import Look, Watching
+from tests import ports
+from tests.builders import a_config, some_figures, write_config
+
+COOKIE = "botfleet-test"
+
+
+def a_project(folder: Path, name: str = "desk") -> Session:
+    """A project folder with one config and no containers."""
+    write_config(folder, a_config())
+    (folder / "config" / "fleet.toml").write_text(f'name = "{name}"\n')
+    return Session(folder)
+
+
+def a_bot(
+    instance: str, state: Any = "running", *, mode: str = "live", code: str | None = "trading", **said: Any
+) -> InstanceStats:
+    """A row whose bot has just reported; `code` None: it has not."""
+    params = said.pop("params", {})
+    amounts: dict[str, Any] = {
+        key: Decimal(value) if key in AMOUNTS else value for key, value in said.items()
+    }
+    report = Report(
+        contract=2,
+        at=time.time(),
+        mode=mode,
+        market="live",
+        condition=Condition(code, params) if code else None,
+        **amounts,
+    )
+    view = some_figures(instance, state, mode=mode).view
+    if state in {"running", "unhealthy"}:
+        view = view._replace(supervisor=a_supervisor(f"id-of-{instance}"))
+    return with_best_report(view, None, report if code else None)
+
+
+def a_supervisor(container: str) -> SupervisorState:
+    """A supervisor whose bot runs."""
+    now = time.time()
+    return SupervisorState(container, "running", None, 8, now - 600, now, 1.0, 30, 0, 0, 3, None, None, None)
+
+
+AMOUNTS = {"pnl", "position", "price", "lower", "upper", "realized", "unrealized", "fees", "entry_price"}
+
+
+class Served:
+    """One running server. `rows` and `error` are what its next look sees."""
+
+    def __init__(self, session: Session, rows: Sequence[InstanceStats]) -> None:
+        self.rows = list(rows)
+        self.links: list[str] = []
+        self.desk = Desk(session, self.new_link, self._look)
+        self.fleet = session.project().fleet
+        self.port = ports.reserve()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.error: ManagerError | None = None
+        self._server = server.Server(self.desk, COOKIE)
+        self._socket = address.listening("127.0.0.1", self.port)
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+
+    def new_link(self) -> str:
+        self.links.append(f"{self.url}/#link={self.desk.door.new_link()}")
+        return self.links[-1]
+
+    def _look(self) -> Look:
+        if self.error is not None:
+            raise self.error
+        return Look(self.fleet, self.rows, (), Watching(is_alive=True, undelivered=0), time.time())
+
+    def look(self) -> None:
+        """Look at once, rather than in some seconds."""
+        self.desk.lookout.look_again()
+
+    def begin(self) -> None:
+        self.new_link()
+        self.desk.begin()
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+
+    def end(self) -> None:
+        self._server.handle_exit(signal.SIGTERM, None)
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+
+@contextmanager
+def serving(folder: Path, rows: Sequence[InstanceStats]) -> Iterator[Served]:
+    served = Served(a_project(folder), rows)
+    served.begin()
+    try:
+        yield served
+    finally:
+        served.end()
+
+
+class Client:
+    """A browser's place: what it was given at its sign-in, and the headers that it sends."""
+
+    def __init__(self, served: Served) -> None:
+        self.port = served.port
+        self.cookie = self.token = ""
+        self.host = f"127.0.0.1:{served.port}"
+
+    def sign_in(self, link: str) -> int:
+        status, headers, body = self.call(
+            "POST",
+            "/api/v1/session",
+            {"link": link.partition("#link=")[2]},
+            {"Origin": f"http://{self.host}"},
+        )
+        if status == 200:
+            self.token = body["token"]
+            self.cookie = headers["set-cookie"].partition(";")[0]
+        return status
+
+    def call(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], Any]:
+        """Status, headers by lower-case name, and the body, JSON decoded."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        sent = {"Host": self.host, "X-Botfleet-Token": self.token, "Cookie": self.cookie, **(headers or {})}
+        content = None if body is None else json.dumps(body).encode()
+        if content is not None:
+            sent.setdefault("Content-Type", "application/json")
+        connection.request(method, path, content, {key: value for key, value in sent.items() if value})
+        answer = connection.getresponse()
+        raw = answer.read()
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        connection.close()
+        is_json = "json" in found.get("content-type", "")
+        return answer.status, found, json.loads(raw) if is_json and raw else raw
+
+    def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], Any]:
+        return self.call("GET", path, None, headers)
+
+
+def write_history(
+    session: Session, pnl: dict[str, Sequence[str]], *, kind: str = "live", gap: bool = True
+) -> None:
+    """A day of samples for each instance, evenly spaced up to now; with a hole in the middle if asked."""
+    fleet, now = session.project().fleet, time.time()
+    fleet.state_dir.mkdir(parents=True, exist_ok=True)
+    db, _aside = store.open_for_writing(fleet.history_file)
+    begin = now - 86_400
+    hole = Span(begin + 40_000, begin + 50_000) if gap else Span(now, now)
+    for span in (Span(begin, hole.begin), Span(hole.end, now)):
+        store.put_watched(db, span)
+    for instance, values in pnl.items():
+        step = 86_400 / max(1, len(values) - 1)
+        samples = [
+            Sample(
+                begin + number * step, "running", "trading", kind, begin, begin, "USDC", "SOL", Decimal(value)
+            )
+            for number, value in enumerate(values)
+        ]
+        store.add_samples(db, instance, [each for each in samples if not hole.begin < each.at < hole.end])
+        store.add_events(
+            db,
+            [
+                Event(now - 7200, instance, "exit", "exit code 1"),
+                Event(now - 60, instance, "state", "running"),
+            ],
+        )
+    db.close()

@@ -1,0 +1,227 @@
+"""The page in a real browser: quiet, honest about its age, and inert to what bots and configs say."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.errors import EngineUnreachable
+from tests.bot.browser import Browser, chromium
+from tests.web.served import Served, a_bot, serving, write_history
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium and chromedriver"),
+]
+LIVE: dict[str, Any] = {"quote": "USDC", "base": "SOL", "lower": "140", "upper": "180", "open_orders": 19}
+HOSTILE_ID = "<img src=x onerror=document.title='pwned'>"
+HOSTILE = "<img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script>"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    rows = [
+        a_bot("bp_sol_01", pnl="10.5", position="0.2", price="150", **LIVE),
+        a_bot(
+            "bp_sol_02",
+            code="orders_refused",
+            params={"cause": "unauthorized"},
+            pnl="-3",
+            price="200",
+            **LIVE,
+        ),
+        a_bot("bp_btc_01", mode="paper", pnl="1000", quote="USDC", base="BTC"),
+        a_bot("bp_old_01", "stopped", mode="paper", code=None),
+    ]
+    with serving(tmp_path, rows) as running:
+        write_history(running.desk.session, {"bp_sol_01": ["0", "5", "3", "9"]})
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served) -> Browser:
+    return opened(browser, served)
+
+
+def opened(browser: Browser, served: Served, width: int = 1280, *, dark: bool = False) -> Browser:
+    """The page after its sign-in, in English."""
+    browser.complaints()
+    browser.open(f"{served.url}/page/icon.svg", width, dark=dark)
+    browser.run("localStorage.clear()")
+    browser.run("localStorage.setItem('botfleet-language', 'en')")
+    browser.open(served.links[-1], width, dark=dark)
+    browser.wait(lambda: browser.count(".bot[data-id]") == len(served.rows))
+    browser.wait(lambda: "of 4 trade" in browser.text(".boxes") or len(served.rows) != 4)
+    return browser
+
+
+def ids(page: Browser) -> list[str]:
+    return list(page.run("[...document.querySelectorAll('.bot[data-id]')].map((each) => each.dataset.id)"))
+
+
+def press(page: Browser, text: str) -> None:
+    assert page.run(
+        "[...document.querySelectorAll('button')].filter((each) => each.textContent.startsWith(arguments[0]))"
+        ".map((each) => each.click()).length",
+        text,
+    )
+
+
+def test_the_worst_comes_first_and_the_title_says_it(page: Browser) -> None:
+    assert ids(page) == ["bp_sol_02", "bp_sol_01", "bp_btc_01", "bp_old_01"]
+    assert page.text(".needs li strong") == "bp_sol_02"
+    assert "the exchange refuses every order: the keys may not trade" in page.text(".needs")
+    assert page.count(".needs li") == 1
+    page.wait(lambda: page.driver.title.startswith("⚠ 1 · "))
+    assert "1 need a person" in page.text("header")
+    assert page.count(".range.out") == 1
+    assert page.complaints() == []
+
+
+def test_real_and_paper_money_are_not_added(page: Browser) -> None:
+    boxes = page.text(".boxes")
+    assert "+7.50 USDC" in boxes
+    assert "+1 000.00 USDC" in boxes.replace("\u2009", " ")
+    assert "1007" not in boxes
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("language", ["en", "zh-TW"])
+def test_it_fits_both_widths_in_both_themes_and_languages(
+    browser: Browser, served: Served, width: int, dark: bool, language: str
+) -> None:
+    page = opened(browser, served, width, dark=dark)
+    if language == "zh-TW":
+        page.run("document.querySelector('[data-key=language]').click()")
+        page.wait(lambda: page.run("document.documentElement.lang") == "zh-TW")
+        page.wait(lambda: "需要人處理" in page.text(".needs h2"))
+    assert page.run("document.documentElement.scrollWidth") <= width
+    wide = page.run(
+        "[...document.querySelectorAll('main *')]"
+        ".filter((each) => each.getBoundingClientRect().right > innerWidth + 1)"
+        ".map((each) => each.outerHTML.slice(0, 80))"
+    )
+    assert wide == []
+    shades = page.run(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    )
+    assert (sum(map(int, shades[0][4:-1].split(","))) < 200) == dark
+    assert page.complaints() == []
+
+
+def test_what_changes_is_shown_without_loading_again(page: Browser, served: Served) -> None:
+    page.run("window.stays = true")
+    served.rows[0] = a_bot("bp_sol_01", pnl="77.7", position="0.2", price="150", **LIVE)
+    served.rows.pop()
+    served.look()
+    page.wait(lambda: "+77.70" in page.text("[data-id=bp_sol_01]"))
+    assert page.count("[data-id=bp_old_01]") == 0
+    assert page.run("window.stays") is True
+
+
+def test_filters_and_order(page: Browser) -> None:
+    press(page, "live 2")
+    assert ids(page) == ["bp_sol_02", "bp_sol_01"]
+    press(page, "paper 2")
+    assert ids(page) == ["bp_btc_01", "bp_old_01"]
+    press(page, "all 4")
+    page.run("(document.querySelector('input[type=search]').value = 'old', 1)")
+    page.run("document.querySelector('input[type=search]').dispatchEvent(new Event('input'))")
+    assert ids(page) == ["bp_old_01"]
+
+
+def test_a_bots_own_view_works_also_for_a_dead_one(page: Browser, served: Served) -> None:
+    served.rows[0] = a_bot("bp_sol_01", "failed", pnl="10.5", **LIVE)
+    served.look()
+    page.wait(lambda: "failed" in page.text("[data-id=bp_sol_01]"))
+    page.run("document.querySelector('[data-id=bp_sol_01] .c-name').click()")
+    page.wait(lambda: "exit code 1" in page.text("dialog"))
+    assert "+9.00 USDC" in page.text("dialog")
+    assert page.count("dialog svg.curve rect.gap") == 1
+    press(page, "Close")
+    page.wait(lambda: not page.run("document.querySelector('dialog').open"))
+    assert page.complaints() == []
+
+
+def test_an_engine_that_is_away_is_said_with_the_age_of_what_is_shown(page: Browser, served: Served) -> None:
+    served.error = EngineUnreachable("the Docker Engine does not answer")
+    served.look()
+    page.wait(lambda: "the Docker Engine does not answer What follows is" in page.text("#banners"))
+    assert "the fleet is out of sight" in page.text("header")
+    assert len(ids(page)) == 4
+    page.wait(lambda: page.run("document.body.classList.contains('stale')"), 30)
+    assert page.driver.title.startswith("? · ")
+    served.error = None
+    served.look()
+    page.wait(
+        lambda: page.text("#banners") == "" and not page.run("document.body.classList.contains('stale')")
+    )
+
+
+def test_a_server_that_is_gone_is_said(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path, [a_bot("bp_sol_01", pnl="1", **LIVE)]) as served:
+        page = opened(browser, served)
+    page.wait(lambda: "`manager serve` does not answer" in page.text("#banners"))
+    assert page.run("document.body.classList.contains('stale')")
+    assert ids(page) == ["bp_sol_01"]
+
+
+def test_a_session_that_ends_leaves_nothing_on_the_page(page: Browser, served: Served) -> None:
+    press(page, "Sign out")
+    page.wait(lambda: "Not signed in" in page.text("main"))
+    assert "bp_sol_01" not in page.run("document.documentElement.outerHTML")
+    page.run("(document.querySelector('.sign-in input').value = arguments[0], 1)", served.links[-1])
+    page.run("document.querySelector('.sign-in button').click()")
+    page.wait(lambda: page.count(".bot[data-id]") == 4)
+
+
+def test_a_session_that_expires_while_the_page_is_open_is_said(page: Browser, served: Served) -> None:
+    served.desk.door._sessions.clear()
+    page.wait(lambda: "the session is over" in page.text("main"))
+    assert "bp_sol_01" not in page.run("document.documentElement.outerHTML")
+
+
+def test_html_in_what_a_bot_or_a_config_says_is_inert(browser: Browser, tmp_path: Path) -> None:
+    row = a_bot(HOSTILE_ID, "failed", code="new_code", pnl="1", quote=HOSTILE, base=HOSTILE, reason=HOSTILE)
+    live = a_bot("bp_sol_01", code="other", reason=HOSTILE, pnl="1", **LIVE)
+    container = row.view.container
+    assert container is not None
+    hostile = container._replace(labels={**container.labels, "org.botfleet.symbol": HOSTILE})
+    with serving(tmp_path, [row._replace(view=row.view._replace(container=hostile)), live]) as served:
+        write_history(served.desk.session, {row.id: ["0", "1"]})
+        page = opened(browser, served)
+        page.run("document.querySelector('.bot .c-name').click()")
+        page.wait(lambda: page.count("dialog dl") == 1)
+        assert HOSTILE in page.text(".bots")
+        assert HOSTILE in page.text("dialog")
+        assert page.count("img") + page.count("body script") == 0
+        assert "pwned" not in page.driver.title
+        assert page.complaints() == []
+
+
+def test_the_policy_stops_a_script_that_came_in_nevertheless(page: Browser) -> None:
+    page.driver.execute_script(
+        "try { document.body.innerHTML = '<b>x</b>'; } catch (error) { window.refused = error.name; }"
+    )
+    assert page.run("window.refused") == "TypeError"
+    assert page.count("b") == 0
+    page.complaints()
+
+
+def test_nothing_is_loaded_from_elsewhere(page: Browser, served: Served) -> None:
+    names = page.run("performance.getEntriesByType('resource').map((each) => each.name)")
+    assert names
+    assert {name.partition("/page/")[0].partition("/texts/")[0].partition("/api/")[0] for name in names} == {
+        served.url
+    }
