@@ -70,7 +70,7 @@ def cancel_own_orders(
         pause = PAUSE_S[min(rounds, len(PAUSE_S) - 1)]
         if refusal is not None:
             exchange.slow_down()
-            pause = pauses.next(refusal.retry_after)
+            pause = pauses.after(refusal)
         if time.monotonic() + (pause if refusal is not None else 0.0) >= deadline:
             return len(store.live_orders()), False
         sleep(pause)
@@ -87,7 +87,7 @@ def ask_patiently(
         try:
             return call()
         except ExchangeError as err:
-            pause = pauses.next(err.retry_after)
+            pause = pauses.after(err)
             if err.cause not in THROTTLED or time.monotonic() + pause >= deadline:
                 raise
         sleep(pause)
