@@ -19,6 +19,7 @@ from manager.util import console
 from manager.util.sanitize import replace_unprintable
 
 if TYPE_CHECKING:
+    from manager.errors import Problem
     from manager.fleet.observe import FleetSnapshot
     from manager.ops.action import Action, Outcome
     from manager.ops.result import Planned, Result

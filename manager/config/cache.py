@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from manager import __version__
-from manager.config.fleet import Alerts, Fleet, HistoryRules, Limits, Sums
+from manager.config.fleet import Alerts, DiskRules, Fleet, HistoryRules, Limits, Sums
 from manager.config.loaded import LoadedConfigs, LoadedFile, resembles_config
 from manager.config.spec import InstanceSpec, Variable
 from manager.errors import Problem
@@ -122,6 +122,7 @@ def _fleet(raw: dict[str, Any]) -> Fleet:
         "sums": Sums(currency, tuple((of, Decimal(rate)) for of, rate in rates)),
         "limits": Limits(Decimal(of_fleet), Decimal(of_account), on_loss),
         "history": HistoryRules(*raw["history"]),
+        "disk": DiskRules(*raw["disk"]),
     }
     return Fleet(**{**_with_tuples(raw), **{name: Path(raw[name]) for name in PATHS}, **nested})
 

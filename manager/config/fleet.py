@@ -94,6 +94,20 @@ class HistoryRules(NamedTuple):
     max_mb: int = 256
 
 
+class DiskRules(NamedTuple):
+    """`[disk]` of config/fleet.toml: when `manager watch` tells of growing folders, and when it stops a bot.
+
+    0 is no limit.
+    """
+
+    growth_mb: int = 1024
+    growth_files: int = 20_000
+    instance_mb: int = 0
+    instance_files: int = 0
+    keep_free_mb: int = 1024
+    keep_free_inodes_percent: int = 2
+
+
 class Fleet(NamedTuple):
     """Hold the resolved settings of config/fleet.toml.
 
@@ -127,6 +141,7 @@ class Fleet(NamedTuple):
     sums: Sums = Sums()
     limits: Limits = Limits()
     history: HistoryRules = HistoryRules()
+    disk: DiskRules = DiskRules()
 
     @property
     def image_name(self) -> str:
@@ -212,6 +227,11 @@ class Fleet(NamedTuple):
     def history_file(self) -> Path:
         """Return the SQLite file of the fleet's history, which `manager watch` writes."""
         return self.state_dir / "history.db"
+
+    @property
+    def disk_file(self) -> Path:
+        """Return the file in which `manager watch` keeps the sizes of the instances' folders."""
+        return self.state_dir / "disk.json"
 
     @property
     def event_spool_file(self) -> Path:

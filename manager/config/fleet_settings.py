@@ -22,6 +22,7 @@ from manager.config.fleet import (
     DEFAULT_PASSED_VARIABLES,
     NAME_PATTERN,
     Alerts,
+    DiskRules,
     Fleet,
     HistoryRules,
     Limits,
@@ -162,6 +163,21 @@ class HistoryTable(_Table):
     max_mb: Annotated[int, Field(ge=1, le=100_000)] = HistoryRules().max_mb
 
 
+Megabytes = Annotated[int, Field(ge=0, le=100_000_000)]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+class DiskTable(_Table):
+    """`[disk]`: see `fleet.DiskRules`."""
+
+    growth_mb: Megabytes = DiskRules().growth_mb
+    growth_files: Count = DiskRules().growth_files
+    instance_mb: Megabytes = DiskRules().instance_mb
+    instance_files: Count = DiskRules().instance_files
+    keep_free_mb: Megabytes = DiskRules().keep_free_mb
+    keep_free_inodes_percent: Annotated[int, Field(ge=0, le=50)] = DiskRules().keep_free_inodes_percent
+
+
 class FleetFile(_Table):
     """Hold the whole file."""
 
@@ -183,6 +199,7 @@ class FleetFile(_Table):
     sums: SumsTable = SumsTable()
     limits: LimitsTable = LimitsTable()
     history: HistoryTable = HistoryTable()
+    disk: DiskTable = DiskTable()
     defaults: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("name")
@@ -253,6 +270,7 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         sums=Sums(settings.sums.currency, tuple(sorted(settings.sums.rates.items()))),
         limits=Limits(**settings.limits.model_dump(include=set(Limits._fields))),
         history=HistoryRules(**settings.history.model_dump(include=set(HistoryRules._fields))),
+        disk=DiskRules(**settings.disk.model_dump(include=set(DiskRules._fields))),
         **settings.container.model_dump(),
     )
 
@@ -285,6 +303,7 @@ def _unknown(file: str, settings: FleetFile) -> list[Problem]:
         (settings.sums, "sums."),
         (settings.limits, "limits."),
         (settings.history, "history."),
+        (settings.disk, "disk."),
     )
     for table, prefix in tables:
         for key in table.model_extra or {}:

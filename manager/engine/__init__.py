@@ -4,6 +4,7 @@ client, http_socket, docker_sdk, streams        the engine: one call per method
 endpoint                                        the choice of the engine
 labels, containers                              the registry of the fleet, on its containers
 container_config, compose_file, compose_hash    a spec in the formats of the engine and of Compose
+compose_name                                    whose compose.yaml it is
 image_build, build_mirrors, docker_cli          the bot image
 port_holder                                     the process that uses a port
 """

@@ -146,12 +146,13 @@ class Engine:
         """Return whether the engine itself runs without root."""
         return "name=rootless" in (self.info().get("SecurityOptions") or [])
 
-    def has_network(self, name: str) -> bool:
-        """Return whether a network of exactly this name exists."""
+    def network_id(self, name: str) -> str:
+        """Return the id of the network of exactly this name; empty if there is none."""
         try:
-            return bool(self._read(f"/networks/{name}")["Name"] == name)
+            network = self._read(f"/networks/{name}")
         except NotFound:
-            return False
+            return ""
+        return str(network["Id"]) if network["Name"] == name else ""
 
     def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
         """Create a bridge network. If two managers race for it, one gets EngineError."""
@@ -204,6 +205,10 @@ class Engine:
         with self._working:
             before()
             self._call("POST", f"/containers/{container}/start", timeout=CALL_TIMEOUT_S, tries=SLOW_TRIES)
+
+    def update(self, container: str, limits: Mapping[str, Any]) -> None:
+        """Set a container's limits and restart policy, as `docker update` does."""
+        self._call("POST", f"/containers/{container}/update", body=dict(limits), timeout=CALL_TIMEOUT_S)
 
     def stop(self, container: str, timeout: int) -> None:
         """Send SIGTERM, and SIGKILL after `timeout` seconds. Returns when it is down; no error if it was."""

@@ -21,6 +21,7 @@ from manager.engine import container_config, labels
 HEADER = """\
 # Rendered by `manager compose` from config/active and config/fleet.toml: change those, then render again.
 # `docker compose up -d` and `manager up` make the same containers and leave each other's alone.
+# After `manager build`, `docker compose up -d` recreates them, `docker compose up -d --no-recreate` does not.
 name: '{name}'
 
 x-bot: &bot
@@ -28,7 +29,6 @@ x-bot: &bot
 services:
 """
 
-NAME = re.compile(r"^name: '([^']*)'$", re.MULTILINE)
 SERVICE = re.compile(r"^  '([^'\n]+)':\n(?:    .*\n)+", re.MULTILINE)
 CONFIG_FILE = re.compile(rf"^      {re.escape(labels.CONFIG_FILE)}: '(.*)'$", re.MULTILINE)
 
@@ -47,12 +47,6 @@ def render(
         "networks": {"default": {"driver": "bridge", "driver_opts": container_config.NETWORK_OPTIONS}}
     }
     return "".join(parts) + ("\n".join(services) or "  {}\n") + "\n" + _yaml(networks, 0)
-
-
-def name_of(text: str) -> str:
-    """Return the project's name in a rendered file; empty for any other text."""
-    match = NAME.search(text)
-    return match[1] if match else ""
 
 
 def services_of(text: str) -> dict[str, tuple[str, str]]:

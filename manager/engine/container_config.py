@@ -5,6 +5,7 @@ compose_file.py does the same for Compose; a test compares the two.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
@@ -127,20 +128,35 @@ def _host_config(spec: InstanceSpec, fleet: Fleet, port: str) -> dict[str, Any]:
             for bind in binds(spec)
         ],
         "Tmpfs": tmpfs_options(fleet),
-        "RestartPolicy": {"Name": "unless-stopped"},
+        **limits(spec, fleet),
         "Init": True,
         "ReadonlyRootfs": True,
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges:true"],
-        "PidsLimit": fleet.pids_limit,
-        "Memory": spec.memory,
-        "MemorySwap": spec.memory,
-        "NanoCpus": spec.nano_cpus,
         "LogConfig": {
             "Type": "local",
             "Config": {"max-size": f"{fleet.log_max_size_mb}m", "max-file": str(fleet.log_max_files)},
         },
     }
+
+
+def limits(spec: InstanceSpec, fleet: Fleet) -> dict[str, Any]:
+    """Return the part of its HostConfig that `docker update` can change."""
+    return {
+        "RestartPolicy": {"Name": "unless-stopped"},
+        "PidsLimit": fleet.pids_limit,
+        "Memory": spec.memory,
+        "MemorySwap": spec.memory,
+        "NanoCpus": spec.nano_cpus,
+    }
+
+
+def were_updated(inspected: Mapping[str, Any], spec: InstanceSpec, fleet: Fleet) -> list[str]:
+    """Return the limits that a container was given behind our back, as their names in the engine's API."""
+    host = inspected.get("HostConfig") or {}
+    policy = host.get("RestartPolicy") or {}
+    present = {**host, "RestartPolicy": {"Name": policy.get("Name")}}
+    return [name for name, value in limits(spec, fleet).items() if present.get(name) != value]
 
 
 def _healthcheck(fleet: Fleet, place: HostContext) -> dict[str, Any]:

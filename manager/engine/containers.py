@@ -19,6 +19,9 @@ ENGINE_COULD_NOT_START = 128
 HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 
 
+NOT_NETWORKS = frozenset({"", "default", "bridge", "host", "none"})
+
+
 class Container(NamedTuple):
     """Hold one container of the fleet, from its row in the list. `created` is Unix time."""
 
@@ -31,6 +34,16 @@ class Container(NamedTuple):
     created: int
     labels: Mapping[str, str]
     data_source: str | None
+    networks: Mapping[str, str] | None = None
+    """The networks that it is connected to: name → id, empty for one that it has not been started in. None
+    where the engine does not say."""
+    network: str = ""
+    """The name of the network that it was made for."""
+
+    @property
+    def is_off_network(self) -> bool:
+        """Return whether it was disconnected from its network: nobody reaches it, and it reaches nobody."""
+        return bool(self.network) and self.networks is not None and self.network not in self.networks
 
     @property
     def health(self) -> str | None:
@@ -131,7 +144,21 @@ def _container(row: Mapping[str, Any]) -> Container:
         created=int(row.get("Created", 0)),
         labels=own,
         data_source=_source(row.get("Mounts") or [], spec.DATA_AT),
+        networks=_networks(row),
+        network=_own_network(row),
     )
+
+
+def _networks(row: Mapping[str, Any]) -> dict[str, str] | None:
+    networks = (row.get("NetworkSettings") or {}).get("Networks")
+    if not isinstance(networks, dict):
+        return None
+    return {name: str((endpoint or {}).get("NetworkID", "")) for name, endpoint in networks.items()}
+
+
+def _own_network(row: Mapping[str, Any]) -> str:
+    mode = str((row.get("HostConfig") or {}).get("NetworkMode", ""))
+    return "" if mode in NOT_NETWORKS or mode.startswith("container:") else mode
 
 
 def _source(mounts: Iterable[Mapping[str, Any]], destination: str) -> str | None:

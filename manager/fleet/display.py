@@ -410,6 +410,7 @@ STATE_WORDS = (
     mark("config"),
     mark("image"),
     mark("environment"),
+    mark("network"),
     mark("paper"),
     mark("live"),
     # markets whose prices are no market's

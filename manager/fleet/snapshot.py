@@ -11,7 +11,7 @@ from manager.fleet.state_file import FleetState, RejectedRevision
 from manager.fleet.status import ELSEWHERE, Status
 from manager.i18n import Text
 
-Drift = Literal["config", "image", "environment"]
+Drift = Literal["config", "image", "environment", "network"]
 
 
 class Desired(NamedTuple):
@@ -93,6 +93,8 @@ class PlanInput(NamedTuple):
             drift.append("image")
         if wanted.environment_changed and container.is_up and instance not in self.untrusted:
             drift.append("environment")
+        if container.is_off_network:
+            drift.append("network")
         return drift
 
     def refusal(self, instance: str) -> RejectedRevision | None:

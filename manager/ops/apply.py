@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 
 from manager.config.fleet import Fleet
+from manager.engine import compose_name
 from manager.errors import EngineUnreachable, ManagerError, writing_to
 from manager.fleet import event_spool, halt_mark, instances_json, instances_json_refresh, lock
 from manager.fleet.observe import FleetSnapshot
@@ -78,6 +79,8 @@ def apply(
         problems = held_back.problems
         if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
+        if change.command == "up":
+            _own_compose_yaml(snapshot.project, on_event)
         theirs = {instance: mark for instance, mark in marks.items() if instance not in held_back.instances}
         _lift(change, snapshot, actions, named, theirs)
         called_off = (
@@ -107,6 +110,21 @@ def apply(
         session, after, instances_json.find_pids(after), lambda why: on_event(Warned(why))
     )
     return Result(after, actions, outcomes, late, unsaved, problems=problems)
+
+
+def _own_compose_yaml(project: Project, on_event: OnEvent) -> None:
+    """Render compose.yaml anew if it is another fleet's: `docker compose stop` in a clone would act there."""
+    other = compose_name.name_in(project.fleet.compose_file)
+    if other in ("", project.fleet.name):
+        return
+    from manager.ops import compose_yaml  # with YAML
+
+    try:
+        compose_yaml.write(project)
+    except ManagerError as error:
+        on_event(Warned(error.text))
+    else:
+        on_event(Warned(Text("compose.yaml was that of fleet {other}; it was rendered anew", other=other)))
 
 
 def _pass(change: Change, project: Project) -> Starts:
@@ -211,12 +229,36 @@ def _plan(
     left = held.actions(snapshot, named)
     others = None if named is None else [instance for instance in named if instance not in held.instances]
     without_held = snapshot._replace(plan_input=held.without(snapshot.plan_input))
-    actions = untrusted.settle(
-        without_held.plan_input, change.planner(without_held, others), is_restart=change.command == "restart"
-    )
+    actions = _on_networks(session, snapshot, change.planner(without_held, others))
+    actions = untrusted.settle(without_held.plan_input, actions, is_restart=change.command == "restart")
     if change.needs_sound_configs:
         _name_untrusted(snapshot, others, actions, on_event)
     return snapshot, [*_ours(snapshot, actions), *left], others, held
+
+
+def _on_networks(session: Session, snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:
+    """Recreate what cannot be started because the network it ran in was removed, one engine call for all.
+
+    The engine knows a container's network by its id: a new one of the same name is another one to it.
+    """
+    starts = [action for action in actions if action.kind == "start" and not action.as_it_was]
+    if not starts:
+        return list(actions)
+    network = snapshot.project.fleet.network
+    present = session.engine().network_id(network)
+    stale = {
+        action.instance
+        for action in starts
+        if (networks := snapshot.plan_input.containers[action.instance].networks) is not None
+        and (known := networks.get(network, ""))
+        and known != present
+    }
+    return [
+        plan.off_network(action.instance)._replace(is_fresh=action.is_fresh)
+        if action.instance in stale and action.instance in snapshot.plan_input.wanted
+        else action
+        for action in actions
+    ]
 
 
 def _name_untrusted(

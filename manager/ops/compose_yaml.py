@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from manager.config.fleet import Fleet
-from manager.engine import compose_file
+from manager.engine import compose_file, compose_name
 from manager.errors import writing_to
 from manager.fleet.project import Project
 from manager.util import atomic_file
@@ -37,7 +37,7 @@ def write(project: Project) -> bool:
 def _present(fleet: Fleet) -> str:
     """Return the present file's text; empty without one, and for one of another fleet."""
     text = _text_of(fleet)
-    return text if compose_file.name_of(text) == fleet.name else ""
+    return text if compose_name.name_of(text) == fleet.name else ""
 
 
 def _text_of(fleet: Fleet) -> str:

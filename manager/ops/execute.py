@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Event
 from types import MappingProxyType
@@ -258,12 +258,25 @@ def _start(action: Action, context: ExecutionContext) -> None:
     spec = context.specs.get(action.instance)
     if spec is not None and not action.as_it_was:
         instance_folders.use_staged_env(spec, context.fleet)
+        _mend_limits(spec, context)
     state_dir = context.fleet.instance_state_dir(action.instance)
     # On a full disk, the previous run's last state may not even be "stopped": it must not be taken for this
     # one's.
     if action.is_fresh or not supervisor_state.is_final(state_dir):
         supervisor_state.reset(state_dir)
     _engine_start(action.instance, context.containers[action.instance].id, context)
+
+
+def _mend_limits(spec: InstanceSpec, context: ExecutionContext) -> None:
+    """Undo a `docker update`: without its restart policy a bot stays down after a reboot.
+
+    The bot starts even if this fails, as it would have without being asked.
+    """
+    container = context.containers[spec.id].id
+    with suppress(EngineError):
+        inspected = context.engine.inspect(container)
+        if container_config.were_updated(inspected, spec, context.fleet):
+            context.engine.update(container, container_config.limits(spec, context.fleet))
 
 
 def _engine_start(instance: str, container_id: str, context: ExecutionContext) -> None:

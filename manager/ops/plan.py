@@ -50,7 +50,9 @@ def start(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[Act
             actions.append(_left_ended(instance, status, plan_input.drift(instance)))
         elif container is not None and container.engine_state == "paused":
             actions.append(_left_paused(container, instance))
-        elif container is not None and _is_busy(plan_input, instance):
+        elif (
+            container is not None and _is_busy(plan_input, instance) and not _is_cut_off(plan_input, instance)
+        ):
             cause = Text("already running")
             if "config" in plan_input.drift(instance) and not plan_input.refusal(instance):
                 cause = Text("already running; `manager up {id}` applies the changed config", id=instance)
@@ -73,6 +75,8 @@ def restart(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[A
             actions.append(_moved(instance))
         elif "config" in plan_input.drift(instance) and not refused:
             actions.append(Action("recreate", instance, Text("config changed")))
+        elif _is_cut_off(plan_input, instance):
+            actions.append(off_network(instance))
         elif container.is_up:
             actions.append(Action("restart", instance, Text("requested"), as_it_was=refused))
         else:
@@ -160,6 +164,8 @@ def _up_one(plan_input: PlanInput, instance: str, *, is_named: bool, recreate: b
         return _moved(instance)
     if "config" in drift:
         return Action("recreate", instance, Text("config changed"))
+    if "network" in drift and not (recreate and "image" in drift):
+        return off_network(instance)
     if recreate and "image" in drift:
         if not is_named and plan_input.refused_image:
             return left_with_image(instance, *plan_input.refused_image)
@@ -188,6 +194,16 @@ def _up_one(plan_input: PlanInput, instance: str, *, is_named: bool, recreate: b
 def _moved(instance: str) -> Action:
     """Recreate a container that mounts folders by their old path, and cannot be started again."""
     return Action("recreate", instance, Text("moved"), keeps_image=True)
+
+
+def off_network(instance: str) -> Action:
+    """Recreate a container without its network: no start connects it again."""
+    return Action("recreate", instance, Text("not on its network"), keeps_image=True)
+
+
+def _is_cut_off(plan_input: PlanInput, instance: str) -> bool:
+    """Return whether it is not on its network, and may be recreated for that."""
+    return "network" in plan_input.drift(instance) and not plan_input.refusal(instance)
 
 
 def _left_paused(container: Container, instance: str) -> Action:

@@ -130,12 +130,12 @@ def _require_image(snapshot: FleetSnapshot) -> None:
 
 
 def _ensure_network(engine: Engine, fleet: Fleet) -> None:
-    if engine.has_network(fleet.network):
+    if engine.network_id(fleet.network):
         return
     try:
         engine.create_network(fleet.network, of_network(fleet.name), NETWORK_OPTIONS)
     except EngineError as error:
-        if engine.has_network(fleet.network):
+        if engine.network_id(fleet.network):
             return
         if "address pool" in str(error):
             raise EngineError(

@@ -31,6 +31,7 @@ CAUSES: Mapping[Drift, Text] = {
     "config": Text("config changed"),
     "image": Text("new image"),
     "environment": Text("environment changed"),
+    "network": Text("not on its network"),
 }
 
 

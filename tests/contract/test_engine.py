@@ -201,19 +201,19 @@ def test_an_end_is_waited_for(world: World, engine: Engine) -> None:
 
 
 def test_a_networks_life(world: World, engine: Engine) -> None:
-    assert not engine.has_network(world.name)
+    assert not engine.network_id(world.name)
     engine.create_network(world.name, {"of": "a test"}, {"com.docker.network.bridge.enable_icc": "false"})
-    assert engine.has_network(world.name)
-    assert not engine.has_network(world.name[:-1])
+    assert engine.network_id(world.name)
+    assert not engine.network_id(world.name[:-1])
     with pytest.raises(EngineError):
         engine.create_network(world.name, {}, {})
     container = world.running(HostConfig={"NetworkMode": world.name})
     engine.remove_network_if_empty(world.name)
-    assert engine.has_network(world.name)
+    assert engine.network_id(world.name)
     engine.discard(container)
     engine.remove_network_if_empty(world.name)
     engine.remove_network_if_empty(world.name)  # gone already, which is no error
-    assert not engine.has_network(world.name)
+    assert not engine.network_id(world.name)
 
 
 # What keeps a container from being started
@@ -244,6 +244,26 @@ def test_a_network_that_is_gone_keeps_its_containers_down(world: World, engine: 
     with pytest.raises(NotFound, match=r"network .* not found"):
         engine.start(container)
     engine.create_network(world.name, {}, {})
+    engine.start(container)  # one that never ran is content with a network of the same name
+    engine.stop(container, 0)
+    before = engine.network_id(world.name)
+    (row,) = engine.containers([world.filter])
+    assert row["HostConfig"]["NetworkMode"] == world.name
+    assert row["NetworkSettings"]["Networks"][world.name]["NetworkID"] == before
+    engine.remove_network_if_empty(world.name)
+    engine.create_network(world.name, {}, {})
+    assert engine.network_id(world.name) not in ("", before)
+    with pytest.raises(NotFound, match=r"network .* not found"):  # and one that ran is not
+        engine.start(container)
+
+
+def test_limits_and_restart_policy_can_be_changed(world: World, engine: Engine) -> None:
+    container = world.create("one", STAYS, HostConfig={"Memory": 64 << 20, "MemorySwap": 64 << 20})
+    limits = {"Memory": 96 << 20, "MemorySwap": 96 << 20, "NanoCpus": 500_000_000, "PidsLimit": 77}
+    engine.update(container, {**limits, "RestartPolicy": {"Name": "unless-stopped"}})
+    host = engine.inspect(container)["HostConfig"]
+    assert {name: host[name] for name in limits} == limits
+    assert host["RestartPolicy"]["Name"] == "unless-stopped"
 
 
 def test_an_image_gives_its_labels_to_its_containers(world: World, engine: Engine) -> None:

@@ -72,6 +72,9 @@ class FakeContainer:
     health: str = ""
     lines: list[tuple[Stream, float, bytes]] = field(default_factory=list)
     exited: Callable[[int], None] = lambda _code: None
+    is_connected: bool = True
+    network_id: str = ""
+    """Of the network that it was started in."""
 
     @property
     def is_up(self) -> bool:
@@ -124,6 +127,10 @@ class FakeContainer:
             "State": self.state,
             "Status": self._status(round(now - self.since)),
             "Mounts": self.mounts,
+            "HostConfig": {"NetworkMode": self.network},
+            "NetworkSettings": {
+                "Networks": {self.network: {"NetworkID": self.network_id}} if self.is_connected else {}
+            },
         }
 
     def _status(self, age: int) -> str:

@@ -60,7 +60,7 @@ class FakeEngine(Engine):
         self._containers: dict[str, FakeContainer] = {}
         self._names: dict[str, str] = {}
         """Of every container that there ever was, by its id."""
-        self._networks: set[str] = {"bridge", "host", "none"}
+        self._networks: dict[str, str] = {name: name for name in ("bridge", "host", "none")}
         self._streams: list[FakeEvents] = []
         self._told: list[float] = []
         self._hooks: list[Hook] = []
@@ -141,7 +141,11 @@ class FakeEngine(Engine):
 
     def lose_network(self, name: str) -> None:
         """Have a network pruned."""
-        self._networks.discard(name)
+        self._networks.pop(name, None)
+
+    def disconnect(self, name: str) -> None:
+        """Have a container without its network, as `docker network disconnect -f` leaves it."""
+        self.find(name).is_connected = False
 
     def states(self) -> dict[str, str]:
         """Return name → state of every container."""
@@ -234,21 +238,22 @@ class FakeEngine(Engine):
         with self._asked("info", is_change=False):
             return {"ID": "FAKE", "SecurityOptions": ["name=rootless"] if self.rootless else []}
 
-    def has_network(self, name: str) -> bool:
-        with self._asked("has_network", name, is_change=False), self._lock:
-            return name in self._networks
+    def network_id(self, name: str) -> str:
+        with self._asked("network_id", name, is_change=False), self._lock:
+            return self._networks.get(name, "")
 
     def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
         with self._asked("create_network", name), self._lock:
             if name in self._networks:
                 raise refusal(409, f"network with name {name} already exists")
-            self._networks.add(name)
+            self._made += 1
+            self._networks[name] = _digest("network", self._made)
 
     def remove_network_if_empty(self, name: str) -> None:
         try:
             with self._asked("remove_network", name), self._lock:
                 if not any(each.is_up and each.network == name for each in self._containers.values()):
-                    self._networks.discard(name)
+                    self._networks.pop(name, None)
         except EngineError:
             return
 
@@ -284,12 +289,20 @@ class FakeEngine(Engine):
                 found = self.find(container)
                 if found.is_up:
                     return
-                if found.network not in self._networks:
-                    raise refusal(404, f"network {found.network} not found")
+                if found.is_connected:
+                    at = self._networks.get(found.network, "")
+                    if not at or found.network_id not in ("", at):  # it never forgets which one it was in
+                        raise refusal(404, f"network {found.network_id or found.network} not found")
+                    found.network_id = at
                 self._require_free_ports(found)
                 found.state, found.exit_code, found.since = "running", 0, self._now()
                 self._tell(found, "start")
             found.program.start(found)
+
+    def update(self, container: str, limits: Mapping[str, Any]) -> None:
+        with self._asked("update", container), self._lock:
+            found = self.find(container)
+            found.body = {**found.body, "HostConfig": {**(found.body.get("HostConfig") or {}), **limits}}
 
     def stop(self, container: str, timeout: int) -> None:
         with self._asked("stop", container):

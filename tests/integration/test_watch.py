@@ -98,6 +98,24 @@ def test_a_persons_word_is_no_alert(fleet: Project, receiver: Receiver) -> None:
         assert watch.process.poll() is None
 
 
+def test_a_bot_that_takes_too_much_disk_is_stopped_and_the_others_go_on(
+    fleet: Project, receiver: Receiver
+) -> None:
+    with (fleet.folder / "config" / "fleet.toml").open("a") as stream:
+        stream.write("[disk]\ninstance_mb = 5\n")
+    (fleet.folder / "volumes" / "database" / "bp_sol_01" / "cache").write_bytes(os.urandom(6_000_000))
+    with watching(fleet):
+        eventually(
+            lambda: receiver.said("bp_sol_01 was stopped, because its folders take 6", "limit of 5 MB"),
+            what="the stop",
+        )
+        assert fleet.states() == {"bp_sol_01": "stopped", "bp_eth_01": "running"}
+        fleet.manager("up")
+        assert fleet.states()["bp_sol_01"] == "stopped", "until a person starts it"
+    rows = {row["id"]: row["folders_bytes"] for row in fleet.manager("stats", "--json").json}
+    assert rows["bp_sol_01"] > 6_000_000 > rows["bp_eth_01"] > 0
+
+
 def test_a_broken_receiver_is_tried_again_and_the_daily_report_comes(
     fleet: Project, receiver: Receiver
 ) -> None:

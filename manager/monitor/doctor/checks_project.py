@@ -38,6 +38,7 @@ def check_all(facts: Facts) -> Iterator[Finding]:
     yield from ports(facts.files)
     yield from owners(facts.files)
     yield from dotenv(facts.files)
+    yield from compose_yaml(facts.files)
     yield from secrets(facts.files)
     yield from lock(facts.files)
     yield from stale(facts.files.stale)
@@ -142,6 +143,19 @@ def dotenv(files: ProjectFacts) -> Iterator[Finding]:
         yield ok("dotenv", Text("{path} is readable by its owner only", path=files.dotenv.path))
 
 
+def compose_yaml(files: ProjectFacts) -> Iterator[Finding]:
+    """Check that `docker compose` in this folder acts on this fleet and no other."""
+    if files.compose_name not in ("", files.fleet):
+        yield fail(
+            "compose-name",
+            Text(
+                "compose.yaml is that of fleet {other}: `docker compose` here stops the bots of that fleet",
+                other=files.compose_name,
+            ),
+            Text("run `manager compose`"),
+        )
+
+
 def secrets(files: ProjectFacts) -> Iterator[Finding]:
     """Check that the folders are 0700 and the env files 0400, as `up` creates them."""
     exposed = [item for item in files.secrets if item.mode & 0o077]
@@ -201,7 +215,11 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
         yield fail("old-daemon", Text("{why}", why=text), Text("see docs/migration.md"))
     yield from _counted(
         "drift",
-        [instance.id for instance in facts.instances if {"config", "environment"} & {*instance.drift}],
+        [
+            instance.id
+            for instance in facts.instances
+            if {"config", "environment", "network"} & {*instance.drift}
+        ],
         Text("differ from their configs"),
         Text("run `manager plan` to see the differences, `manager up` to apply them"),
     )
@@ -210,6 +228,12 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
         [instance.id for instance in facts.instances if "image" in instance.drift],
         Text("run an older image"),
         Text("run `manager up --recreate` or `manager upgrade`"),
+    )
+    yield from _counted(
+        "limits",
+        facts.updated,
+        Text("have other limits or another restart policy than their configs say (`docker update`)"),
+        Text("`manager restart ID` restores them"),
     )
     yield from checks_supervisors.check_all(facts)
     yield from _counted(

@@ -128,6 +128,8 @@ class ProjectFacts(NamedTuple):
     data: OwnedPath | None = None
     bot_uid: int | None = None
     dotenv: OwnedPath | None = None
+    compose_name: str = ""
+    """The project's name in a rendered compose.yaml; empty without one."""
     secrets: tuple[OwnedPath, ...] = ()
     databases: tuple[OwnedPath, ...] = ()
     stale: tuple[StaleFile, ...] = ()
@@ -141,6 +143,8 @@ class FleetFacts(NamedTuple):
     image: str
     image_contract: str | None
     instances: tuple[InstanceFacts, ...] = ()
+    updated: tuple[str, ...] = ()
+    """Instances whose limits or restart policy were changed by `docker update`, and which."""
     orphans: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()

@@ -12,7 +12,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from manager.engine import compose_name, container_config
+from manager.engine.client import Engine
 from manager.engine.container_config import binds
+from manager.errors import NotFound
 from manager.fleet import display, host, lock, old_daemon_guard
 from manager.fleet.env_file import ENV_FILE, STAGED_FILE
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
@@ -53,6 +56,7 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
         data=_owned(project, fleet.data_dir),
         bot_uid=_bot_uid(fleet.data_dir),
         dotenv=_owned(project, fleet.dotenv_file),
+        compose_name=compose_name.name_in(fleet.compose_file),
         secrets=tuple(_secrets(project)),
         databases=tuple(_owned_all(project, (fleet.database_dir(spec.id) for spec in specs))),
         stale=tuple(_stale(project, snapshot)),
@@ -61,8 +65,8 @@ def probe_files(project: Project, snapshot: FleetSnapshot | None) -> ProjectFact
     )
 
 
-def probe_fleet(snapshot: FleetSnapshot) -> FleetFacts:
-    """Return the facts about the fleet's containers."""
+def probe_fleet(snapshot: FleetSnapshot, engine: Engine) -> FleetFacts:
+    """Return the facts about the fleet's containers, at one inspect call each."""
     return FleetFacts(
         image=snapshot.project.fleet.image_name,
         image_contract=None if snapshot.image == NO_IMAGE else snapshot.image.contract,
@@ -81,6 +85,7 @@ def probe_fleet(snapshot: FleetSnapshot) -> FleetFacts:
             for instance, view in snapshot.views.items()
             if (container := view.container) is not None
         ),
+        updated=tuple(_updated(snapshot, engine)),
         orphans=tuple(snapshot.plan_input.orphans),
         unexpected=tuple(container.name for container in snapshot.observed.strays),
         foreign=tuple(str(problem) for problem in snapshot.foreign()),
@@ -89,6 +94,17 @@ def probe_fleet(snapshot: FleetSnapshot) -> FleetFacts:
             for problem in old_daemon_guard.still_running(snapshot, snapshot.project.specs).values()
         ),
     )
+
+
+def _updated(snapshot: FleetSnapshot, engine: Engine) -> Iterator[str]:
+    """Yield the instances whose limits or restart policy are not those that they were made with."""
+    for instance, view in snapshot.views.items():
+        if view.spec is None or view.container is None or "config" in view.drift:
+            continue
+        with suppress(NotFound):
+            inspected = engine.inspect(view.container.id)
+            if names := container_config.were_updated(inspected, view.spec, snapshot.project.fleet):
+                yield f"{instance} ({', '.join(names)})"
 
 
 def database_folders(project: Project) -> set[Path]:

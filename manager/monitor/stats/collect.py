@@ -9,6 +9,7 @@ from manager.fleet import doing
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text, _
+from manager.monitor.disk import usage as disk_usage
 from manager.monitor.stats import reports
 from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
 from manager.monitor.stats.sampler import Sampler
@@ -29,10 +30,11 @@ def collect(snapshot: FleetSnapshot, views: Iterable[Instance], meter: Sampler) 
     time.sleep(BETWEEN_SAMPLES_S if running else 0)
     usages = meter.measure(running)
     bot_reports = reports.fetch_reports(addresses(snapshot, selected))
+    sizes = disk_usage.read(snapshot.project.fleet, selected)
     return [
         with_best_report(
             view, usages.get(view.container.id) if view.container else None, bot_reports.get(view.id)
-        )
+        )._replace(disk=sizes.get(view.id))
         for view in selected
     ]
 

@@ -41,6 +41,21 @@ def _up(row: InstanceStats) -> str:
     return "" if row.up_since is None else age(time.time() - row.up_since)
 
 
+def _size(row: InstanceStats) -> str:
+    """Return what its folders take, `>` if they have too many files to be counted in time."""
+    if row.disk is None:
+        return ""
+    return ("" if row.disk.is_whole else ">") + memory_size(row.disk.size)
+
+
+def _growth(row: InstanceStats) -> str:
+    """Return what its folders have gained within the last hour."""
+    if row.disk is None or row.disk.growth is None:
+        return ""
+    sign = "-" if row.disk.growth < 0 else "+"
+    return f"{sign}{memory_size(abs(row.disk.growth))}"
+
+
 def _as_of(row: InstanceStats) -> str:
     """Return the age of the last report of a bot that does not answer now."""
     if row.as_of is None or (row.report.pnl is None and row.report.position is None):
@@ -123,6 +138,22 @@ COLUMNS: Sequence[Column[InstanceStats]] = (
         lambda row: _pair(_of_usage(row, "read"), _of_usage(row, "written")),
         lambda row: _both(row, "read", "written"),
         priority=17,
+        align="right",
+    ),
+    Column(
+        "size",
+        mark("SIZE"),
+        _size,
+        lambda row: row.disk.size if row.disk else None,
+        priority=10,
+        align="right",
+    ),
+    Column(
+        "growth",
+        mark("GROWTH"),
+        _growth,
+        lambda row: row.disk.growth if row.disk else None,
+        priority=11,
         align="right",
     ),
     Column(

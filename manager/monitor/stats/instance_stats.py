@@ -12,6 +12,7 @@ from manager.fleet import display, doing
 from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
+from manager.monitor.disk.usage import DiskUse
 from manager.monitor.stats.usage import Usage
 
 STATES_BY_URGENCY: Sequence[State] = (
@@ -33,13 +34,15 @@ NO_REPORT = Report()
 class InstanceStats(NamedTuple):
     """One instance at one moment. `usage` is None where nothing runs, or where it cannot be measured.
 
-    `as_of`: when the report was made, where it is the last one of a bot that does not answer now.
+    `as_of`: when the report was made, where it is the last one of a bot that does not answer now. `disk` is
+    None where it could not be measured in time.
     """
 
     view: Instance
     usage: Usage | None = None
     report: Report = NO_REPORT
     as_of: float | None = None
+    disk: DiskUse | None = None
 
     @property
     def id(self) -> str:
@@ -149,6 +152,9 @@ def stats_object(row: InstanceStats) -> dict[str, Any]:
         "network_sent_bytes": sample and sample.sent,
         "disk_read_bytes": sample and sample.read,
         "disk_written_bytes": sample and sample.written,
+        "folders_bytes": row.disk and row.disk.size,
+        "folders_files": row.disk and row.disk.files,
+        "folders_growth_bytes": row.disk and row.disk.growth,
         "restarts": row.restarts,
         "uptime_s": None if started is None else max(0, int(time.time() - started)),
         "pnl": None if report.pnl is None else format(report.pnl, "f"),

@@ -15,6 +15,8 @@ from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
+from manager.monitor.disk import usage as disk_usage
+from manager.monitor.disk.usage import DiskUse
 from manager.monitor.stats import reports
 from manager.monitor.stats.collect import addresses
 from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
@@ -22,6 +24,9 @@ from manager.monitor.stats.sampler import Sampler
 
 REPORT_EVERY_S = 10.0
 """A P&L is not needed in every observation, and an answer costs a bot some milliseconds."""
+
+SIZES_EVERY_S = 30.0
+"""Files may have to be counted for it; `watch` does that every minute."""
 
 RETRY_S = 3.0
 """Delay after a bot has not answered: it may only have been busy."""
@@ -51,6 +56,8 @@ class Source:
         self._meter = Sampler(session.engine().statistics)
         self._reports: dict[str, tuple[float, Report]] = {}
         self._ask_at: dict[str, float] = {}
+        self._sizes: Mapping[str, DiskUse] = {}
+        self._measure_at = 0.0
 
     def look(self) -> Snapshot:
         """Return the fleet now. Raises ManagerError: no engine, a project that cannot be read."""
@@ -60,12 +67,15 @@ class Source:
             view.container.id for view in views if view.container and view.container.is_up
         )
         self._ask(snapshot, views)
+        if time.monotonic() >= self._measure_at:
+            self._sizes = disk_usage.read(snapshot.project.fleet, views)
+            self._measure_at = time.monotonic() + SIZES_EVERY_S
         rows = [
             with_best_report(
                 view,
                 used.get(view.container.id) if view.container else None,
                 self._reports[view.id][1] if view.id in self._reports else None,
-            )
+            )._replace(disk=self._sizes.get(view.id))
             for view in views
         ]
         problems = [*snapshot.foreign(), *snapshot.project.problems]

@@ -35,6 +35,7 @@ InstanceKind = Literal[
     "cancel",
     "account_loss",
     "logs",
+    "growth",
 ]
 MachineKind = Literal["disk", "inodes", "engine", "fleet_loss", "limits"]
 Kind = Literal[InstanceKind, MachineKind]

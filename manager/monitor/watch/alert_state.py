@@ -18,7 +18,7 @@ Tone = Literal["bad", "good", "news"]
 WAITING: frozenset[Kind] = frozenset({"down", "unhealthy"})
 """Conditions that another manager at work causes temporarily."""
 
-PASSING: frozenset[Kind] = frozenset({"oom", "account_loss", "logs"})
+PASSING: frozenset[Kind] = frozenset({"oom", "account_loss", "logs", "growth"})
 """Events rather than states: they do not prevent an instance from being well."""
 
 NEVER_REMINDED: frozenset[Kind] = frozenset({"completed", "oom", "account_loss", "fleet_loss", "logs"})

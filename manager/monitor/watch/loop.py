@@ -15,6 +15,7 @@ from manager.config import bot_environment
 from manager.errors import EngineError, ManagerError
 from manager.fleet import halt_mark, supervisor_state
 from manager.fleet.bot_report import Report
+from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text, _
 from manager.monitor.history.recorder import Recorder
@@ -23,6 +24,7 @@ from manager.monitor.watch.addresses import Address
 from manager.monitor.watch.alert_rules import MACHINE, Condition, Disk
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import Questions
+from manager.monitor.watch.disk_guard import DiskGuard
 from manager.monitor.watch.heartbeat import Heartbeat
 from manager.monitor.watch.loss_halts import LossHalts
 from manager.monitor.watch.loss_limits import Breach
@@ -64,6 +66,7 @@ class Watch:
         self._questions = Questions()
         self._recorder = Recorder(self._observer.fleet, console.warning)
         self._loss_halts = LossHalts(session.chosen_dir, self._notifier.was_told)
+        self._disk_guard = DiskGuard(self._observer.fleet, self._stop_for_disk)
         self._heartbeat = Heartbeat(console.warning)
         self._exceeded: dict[tuple[str, str, str], Breach] = {}
         self._disk: Disk | None = None
@@ -88,6 +91,7 @@ class Watch:
             self._observer.close()
             self._questions.close()
             self._recorder.close()
+            self._disk_guard.close()
             self._heartbeat.close()
             if self._metrics:
                 self._metrics.close()
@@ -127,7 +131,7 @@ class Watch:
             self._questions.ask_if_due(views, observer.fleet)
         breaches = self._breaches()
         halts = self._loss_halts.carry_out(breaches, is_asked=observer.fleet.limits.on_loss == "halt")
-        for alert in halts:
+        for alert in [*halts, *self._guard_disk()]:
             notifier.add(alert, now)
         notifier.note(
             [*self._faults(now), *(breach.condition for breach in breaches), *self._blind()],
@@ -177,9 +181,30 @@ class Watch:
             for view in views.values()
             if view.mode == "live" and not view.is_bot_up
         }
+        conditions += self._disk_guard.conditions(observer.fleet, views)
         return conditions + alert_rules.of_instances(
             views, history, self._questions.answers, rules, now, reported
         )
+
+    def _guard_disk(self) -> list[Alert]:
+        """Stop the bot that fills the disk; not while the engine is away, when no stop is possible."""
+        observer = self._observer
+        if observer.why_away:
+            return []
+        return self._disk_guard.look(observer.fleet, observer.snapshot.views)
+
+    def _stop_for_disk(self, instance: str) -> None:
+        """Stop an instance as `manager stop` does. Raises ManagerError."""
+        session = Session(self._session.chosen_dir)
+        try:
+            result = apply.apply(session, changes.stop(Selection([instance])), self._on_event)
+            self._on_result(result)
+        finally:
+            session.close()
+        for outcome in result.outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+        self._observer.look()
 
     def _recover_crashed(self) -> None:
         """Start again what an engine crash stopped (engine_recovery.py), under the fleet's lock."""

@@ -31,6 +31,7 @@ KIND_WORDS: Mapping[Kind, str] = {
     "cancel": mark("orders not cancelled"),
     "account_loss": mark("account's loss limit"),
     "logs": mark("log files at their limit"),
+    "growth": mark("disk use"),
     "fleet_loss": mark("fleet's loss limit"),
     "limits": mark("loss limits not watched"),
     "disk": mark("disk"),

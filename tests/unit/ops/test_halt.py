@@ -203,7 +203,8 @@ def test_the_stops_of_many_live_bots_are_spread_and_starts_have_that_much_longer
     names = ["a", "b", "c"]
     up = [row(desk, name, labels={labels.MODE: "live", labels.EXCHANGE: "backpack"}) for name in names]
     engine: Any = Stopping(desk, up, [row(desk, name, "exited") for name in names])
-    starts, moments, events = Starts(project.read(desk).fleet), [], []
+    starts, moments = Starts(project.read(desk).fleet), []
+    events: list[Any] = []
     engine.stop = lambda *_args: moments.append(time.monotonic())
     halted = halt.bring_down(engine.look(), names, engine.look, engine, starts, events.append)
     gaps = [after - before for before, after in itertools.pairwise(moments)]

@@ -1,0 +1,136 @@
+"""Decide what the sizes of folders, and of the disk, mean: growth, and which bot fills the disk. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from manager.config.fleet import DiskRules
+from manager.util.formatting import MB
+
+WINDOW_S = 3600.0
+"""Growth is what was added within this time: a flood is seen at once, a steady growth within the hour."""
+TREND_S = 20.0
+"""The disk must lose space for so long before its end is predicted: a VACUUM of gigabytes takes less."""
+AHEAD_S = 120.0
+"""So long before the end a bot is stopped: a stop takes 50 s, in which it goes on writing."""
+LATELY_S = 120.0
+MIN_GROWTH, MIN_FILES = 64 * MB, 5_000
+"""A bot that has added less does not fill a disk; on a small disk a hundredth of it counts."""
+
+Why = Literal["size", "files", "space", "inodes"]
+
+
+class Sample(NamedTuple):
+    """Hold what an instance's folders took at one moment. `at`: Unix time."""
+
+    at: float
+    size: int
+    files: int
+    is_whole: bool = True
+
+
+class Free(NamedTuple):
+    """Hold what the disk had free at one moment. `at`: monotonic seconds. Totals of 0 are not known."""
+
+    at: float
+    space: int
+    inodes: int
+    total_space: int
+    total_inodes: int
+
+
+class Excess(NamedTuple):
+    """Name a bot that is to be stopped.
+
+    `why`: its folders exceed their limit (`size`, `files`), or it fills the disk (`space`, `inodes`).
+    `amount`: what it has, or has added; `limit`: the setting, or what is still free.
+    """
+
+    instance: str
+    why: Why
+    amount: int
+    limit: int
+
+
+def recent(samples: Sequence[Sample], now: float) -> list[Sample]:
+    """Return the samples of the last hour, and none of a future that a stepping clock has left."""
+    return [sample for sample in samples if now - WINDOW_S <= sample.at <= now]
+
+
+def growth(samples: Sequence[Sample]) -> Sample | None:
+    """Return what was added within the window, `at` being the seconds; None if that is not known.
+
+    What was counted in part at first says nothing; at last, it was at least as much.
+    """
+    whole = [sample for sample in samples[:-1] if sample.is_whole]
+    return _between(whole[0], samples[-1]) if whole else None
+
+
+def _between(first: Sample, last: Sample) -> Sample:
+    return Sample(last.at - first.at, last.size - first.size, last.files - first.files)
+
+
+def is_ending(free: Sequence[Free], rules: DiskRules) -> tuple[bool, bool]:
+    """Return whether space and inodes are below what is to be kept free, or soon will be."""
+    if not free:
+        return False, False
+    last = free[-1]
+    kept_space = min(rules.keep_free_mb * MB, last.total_space // 20)
+    kept_inodes = last.total_inodes * rules.keep_free_inodes_percent // 100
+    before = next((sample for sample in reversed(free) if last.at - sample.at >= TREND_S), None)
+    seconds = last.at - before.at if before else 1.0
+    space_rate = (before.space - last.space) / seconds if before else 0.0
+    inode_rate = (before.inodes - last.inodes) / seconds if before else 0.0
+    return (
+        bool(kept_space) and last.space - space_rate * AHEAD_S < kept_space,
+        bool(kept_inodes) and last.inodes - inode_rate * AHEAD_S < kept_inodes,
+    )
+
+
+def excesses(
+    samples: Mapping[str, Sequence[Sample]],
+    free: Sequence[Free],
+    rules: DiskRules,
+    *,
+    ending: tuple[bool, bool],
+) -> list[Excess]:
+    """Return the bots to stop: each that exceeds its limit, and the one that fills a disk that ends."""
+    found = []
+    for instance, of_instance in samples.items():
+        if not of_instance:
+            continue
+        size, files = of_instance[-1].size, of_instance[-1].files
+        if rules.instance_mb and size > rules.instance_mb * MB:
+            found.append(Excess(instance, "size", size, rules.instance_mb * MB))
+        elif rules.instance_files and files > rules.instance_files:
+            found.append(Excess(instance, "files", files, rules.instance_files))
+    if found or not free:
+        return found
+    last = free[-1]
+    if ending[0] and (culprit := _fastest(samples, "size", min(MIN_GROWTH, last.total_space // 100))):
+        return [Excess(culprit[0], "space", culprit[1], last.space)]
+    if ending[1] and (culprit := _fastest(samples, "files", min(MIN_FILES, last.total_inodes // 100))):
+        return [Excess(culprit[0], "inodes", culprit[1], last.inodes)]
+    return []
+
+
+def _fastest(
+    samples: Mapping[str, Sequence[Sample]], what: Literal["size", "files"], least: int
+) -> tuple[str, int] | None:
+    """Return the instance that has added most lately, if that is half of all that was added, and a lot."""
+    added = {
+        instance: max(0, getattr(latest, what))
+        for instance, of_instance in samples.items()
+        if (latest := _lately(of_instance)) is not None
+    }
+    if not added:
+        return None
+    instance, most = max(added.items(), key=lambda item: item[1])
+    return (instance, most) if most >= max(least, 1) and 2 * most >= sum(added.values()) else None
+
+
+def _lately(samples: Sequence[Sample]) -> Sample | None:
+    """Return what was added within two minutes, or since the sample before the last one."""
+    late = [sample for sample in samples if samples[-1].at - sample.at <= LATELY_S]
+    return growth(late if len(late) > 1 else samples[-2:])

@@ -1,0 +1,52 @@
+"""Keep the sizes of the last hour in `state/disk.json`, for a restarted watch and for `stats`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from manager.monitor.disk.growth import LATELY_S, Sample
+from manager.util import atomic_file, strict_json
+
+SCHEMA = 1
+MAX_BYTES = 16_000_000
+SPACING_S = 300.0
+"""Between the samples that are kept, but for those of the last minutes."""
+
+Samples = Mapping[str, Sequence[Sample]]
+
+
+def load(path: Path) -> dict[str, list[Sample]]:
+    """Return the samples; none if there is no file that can be used: they are gathered again."""
+    try:
+        content = strict_json.read(path, MAX_BYTES)
+        if not isinstance(content, dict) or content["schema"] != SCHEMA:
+            return {}
+        return {
+            str(instance): [
+                Sample(float(at), int(size), int(files), bool(is_whole))
+                for at, size, files, is_whole in samples
+            ]
+            for instance, samples in content["instances"].items()
+        }
+    except (strict_json.JsonFault, TypeError, ValueError, KeyError, AttributeError):
+        return {}
+
+
+def save(path: Path, samples: Samples) -> None:
+    """Write the file atomically. Raises OSError."""
+    content = {
+        "schema": SCHEMA,
+        "instances": {name: list(map(list, found)) for name, found in samples.items()},
+    }
+    atomic_file.replace_bytes(path, atomic_file.encode_json(content), 0o644, durable=False)
+
+
+def thinned(samples: Sequence[Sample]) -> list[Sample]:
+    """Return fewer samples of the same time: a file of an hour is written every minute."""
+    kept: list[Sample] = []
+    for sample in samples:
+        is_late = samples[-1].at - sample.at <= LATELY_S
+        if is_late or not kept or sample.at - kept[-1].at >= SPACING_S or sample is samples[-2]:
+            kept.append(sample)
+    return kept

@@ -1,0 +1,173 @@
+"""Measure the disk and each instance's folders in the background, and stop the bot that fills the disk."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from manager.config.fleet import Fleet
+from manager.errors import ManagerError
+from manager.fleet.instance import Instance
+from manager.i18n import Text
+from manager.monitor.disk import folders, growth, record
+from manager.monitor.disk.growth import Excess, Free, Sample
+from manager.monitor.watch import change_detector
+from manager.monitor.watch.alert_rules import Condition
+from manager.monitor.watch.alert_state import Alert
+from manager.util.formatting import MB, age, file_size
+
+MEASURE_EVERY_S = 60.0
+URGENT_EVERY_S = 3.0
+"""While the disk comes to its end."""
+MEASURE_WITHIN_S = 20.0
+"""For one instance. One with so many files is measured in part, which is enough to exceed a limit."""
+AGAIN_S = 30.0
+"""After a stop that failed."""
+
+Stop = Callable[[str], None]
+"""Stop an instance gracefully, and for good. Raises ManagerError."""
+
+
+class DiskGuard:
+    """Follow the disk's free space each second, and the sizes of folders each minute."""
+
+    def __init__(self, fleet: Fleet, stop: Stop) -> None:
+        self._stop = stop
+        self._free: deque[Free] = deque(maxlen=90)
+        self._samples = {
+            instance: growth.recent(samples, time.time())
+            for instance, samples in record.load(fleet.disk_file).items()
+        }
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk")
+        self._measuring: Future[dict[str, Sample]] | None = None
+        self._next = self._measured_at = 0.0
+        self._retry_at: dict[str, float] = {}
+        self._is_over = False
+
+    def close(self) -> None:
+        """End the thread; a measurement that is under way ends by itself."""
+        self._is_over = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def look(self, fleet: Fleet, views: Mapping[str, Instance]) -> list[Alert]:
+        """Measure what is due. Returns what was stopped."""
+        disk = change_detector.disk(fleet.data_dir)
+        if disk is not None:
+            free = Free(time.monotonic(), disk.free, disk.inodes_free, disk.size, disk.inodes)
+            self._free.append(free)
+        ending = growth.is_ending(self._free, fleet.disk)
+        if any(ending):
+            self._next = min(self._next, self._measured_at + URGENT_EVERY_S)
+        if self._measuring is None and time.monotonic() >= self._next:
+            self._measuring = self._pool.submit(self._measure, fleet, dict(views))
+        if self._measuring is None or not self._measuring.done():
+            return []
+        measured, self._measuring = self._measuring.result(), None
+        self._measured_at = time.monotonic()
+        self._next = self._measured_at + MEASURE_EVERY_S
+        self._keep(fleet, measured)
+        running = {
+            name: found for name, found in self._samples.items() if name in views and _runs(views[name])
+        }
+        alerts = []
+        for excess in growth.excesses(running, self._free, fleet.disk, ending=ending):
+            if time.monotonic() >= self._retry_at.get(excess.instance, 0.0):
+                self._retry_at[excess.instance] = time.monotonic() + AGAIN_S
+                alerts.append(self._stopped(excess))
+        return alerts
+
+    def conditions(self, fleet: Fleet, views: Mapping[str, Instance]) -> list[Condition]:
+        """Return the conditions of instances whose folders grow."""
+        found = []
+        for instance in views:
+            added = growth.growth(self._samples.get(instance, ()))
+            if added is not None and (text := _growing(instance, added, fleet)):
+                found.append(Condition(instance, "growth", text))
+        return found
+
+    def _measure(self, fleet: Fleet, views: Mapping[str, Instance]) -> dict[str, Sample]:
+        found = {}
+        for view in views.values():
+            if self._is_over:
+                break
+            found[view.id] = folders.measure(fleet, view, MEASURE_WITHIN_S)
+        return found
+
+    def _keep(self, fleet: Fleet, measured: Mapping[str, Sample]) -> None:
+        now = time.time()
+        self._samples = {
+            instance: record.thinned(growth.recent([*self._samples.get(instance, ()), sample], now))
+            for instance, sample in measured.items()
+        }
+        try:
+            record.save(fleet.disk_file, self._samples)
+        except OSError:  # on a full disk the rule goes by what is in memory
+            return
+
+    def _stopped(self, excess: Excess) -> Alert:
+        try:
+            self._stop(excess.instance)
+        except ManagerError as error:
+            text = Text(
+                "{id} cannot be stopped, although {why}: {error}",
+                id=excess.instance,
+                why=_why(excess),
+                error=error,
+            )
+        else:
+            text = Text(
+                "{id} was stopped, because {why}; `manager start {id}` starts it again",
+                id=excess.instance,
+                why=_why(excess),
+            )
+        return Alert(excess.instance, "growth", "bad", text)
+
+
+def _runs(view: Instance) -> bool:
+    return view.container is not None and view.container.is_up
+
+
+def _growing(instance: str, added: Sample, fleet: Fleet) -> Text | None:
+    within = age(added.at)
+    if fleet.disk.growth_mb and added.size >= fleet.disk.growth_mb * MB:
+        return Text(
+            "{id}: its folders have grown by {size} within {time}",
+            id=instance,
+            size=file_size(added.size),
+            time=within,
+        )
+    if fleet.disk.growth_files and added.files >= fleet.disk.growth_files:
+        return Text(
+            "{id} has created {count} files within {time}", id=instance, count=added.files, time=within
+        )
+    return None
+
+
+def _why(excess: Excess) -> Text:
+    match excess.why:
+        case "size":
+            return Text(
+                "its folders take {size}, more than the limit of {limit}",
+                size=file_size(excess.amount),
+                limit=file_size(excess.limit),
+            )
+        case "files":
+            return Text(
+                "its folders have {count} files, more than the limit of {limit}",
+                count=excess.amount,
+                limit=excess.limit,
+            )
+        case "space":
+            return Text(
+                "its folders have grown by {size} and the disk has only {free} free",
+                size=file_size(excess.amount),
+                free=file_size(excess.limit),
+            )
+        case "inodes":
+            return Text(
+                "it has created {count} files and the disk has only {free} inodes free",
+                count=excess.amount,
+                free=excess.limit,
+            )

@@ -1,0 +1,144 @@
+"""The guard of the disk, on real folders: what it says, and whom it stops."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from manager.config.fleet import DiskRules, Fleet
+from manager.errors import ManagerError
+from manager.fleet.instance import Instance
+from manager.monitor.watch import change_detector, disk_guard
+from manager.monitor.watch.alert_rules import Disk
+from manager.monitor.watch.alert_state import Alert
+from manager.monitor.watch.disk_guard import DiskGuard
+from manager.util.formatting import GB, MB
+from tests.unit.monitor.watch.test_alert_rules import a_view
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk_guard, "MEASURE_EVERY_S", 0.0)
+
+
+@pytest.fixture
+def stopped() -> list[str]:
+    return []
+
+
+def a_fleet(folder: Path, **rules: int) -> Fleet:
+    fleet = Fleet("desk", folder, folder / "volumes", disk=DiskRules(**rules))
+    fleet.database_dir("bp_sol_01").mkdir(parents=True, exist_ok=True)
+    fleet.state_dir.mkdir(exist_ok=True)
+    return fleet
+
+
+@contextmanager
+def guarding(fleet: Fleet, stop: Callable[[str], None]) -> Iterator[Callable[[], list[Alert]]]:
+    """Yield a function that looks until the next measurement is done."""
+    views: dict[str, Instance] = {"bp_sol_01": a_view()}
+
+    def look() -> list[Alert]:
+        deadline = time.monotonic() + 20
+        before = guard._measured_at
+        while True:
+            alerts = guard.look(fleet, views)
+            if guard._measured_at != before:
+                return alerts
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    with closing(DiskGuard(fleet, stop)) as guard:
+        look.guard = guard  # type: ignore[attr-defined]
+        look.views = views  # type: ignore[attr-defined]
+        yield look
+
+
+def write(fleet: Fleet, size: int) -> None:
+    with (fleet.database_dir("bp_sol_01") / "data").open("ab") as stream:
+        stream.write(os.urandom(size))
+
+
+def test_a_bot_over_its_limit_is_stopped_once_and_named(tmp_path: Path, stopped: list[str]) -> None:
+    fleet = a_fleet(tmp_path, instance_mb=3)
+    with guarding(fleet, stopped.append) as look:
+        write(fleet, MB)
+        assert look() == []
+        write(fleet, 3 * MB)
+        (alert,) = look()
+        assert str(alert.text).startswith("bp_sol_01 was stopped, because its folders take 4")
+        assert str(alert.text).endswith(
+            "more than the limit of 3 MB; `manager start bp_sol_01` starts it again"
+        )
+        assert look() == [], "not twice within half a minute"
+    assert stopped == ["bp_sol_01"]
+
+
+def test_a_bot_that_does_not_run_is_not_stopped(tmp_path: Path, stopped: list[str]) -> None:
+    fleet = a_fleet(tmp_path, instance_mb=1)
+    write(fleet, 3 * MB)
+    with guarding(fleet, stopped.append) as look:
+        look.views["bp_sol_01"] = a_view("stopped", "exited")  # type: ignore[attr-defined]
+        assert look() == []
+    assert stopped == []
+
+
+def test_a_stop_that_fails_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk_guard, "AGAIN_S", 0.0)
+
+    def stop(_instance: str) -> None:
+        raise ManagerError("the engine is away")
+
+    fleet = a_fleet(tmp_path, instance_files=2)
+    for number in range(5):
+        (fleet.database_dir("bp_sol_01") / str(number)).touch()
+    with guarding(fleet, stop) as look:
+        for _again in range(2):
+            (alert,) = look()
+            assert str(alert.text) == (
+                "bp_sol_01 cannot be stopped, although its folders have 5 files, more than the limit of 2:"
+                " the engine is away"
+            )
+
+
+def test_a_disk_that_ends_is_measured_at_once_and_its_bot_stopped(
+    tmp_path: Path, stopped: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_guard, "MEASURE_EVERY_S", 3600.0)
+    monkeypatch.setattr(disk_guard, "URGENT_EVERY_S", 0.0)
+    free = 20 * GB
+    monkeypatch.setattr(change_detector, "disk", lambda path: Disk(str(path), free, GB, 10**6, 2 * 10**6))
+    fleet = a_fleet(tmp_path)
+    with guarding(fleet, stopped.append) as look:
+        look()
+        free = 10 * MB  # less than 5 % of a disk of a GB
+        write(fleet, 12 * MB)
+        (alert,) = look()
+    assert stopped == ["bp_sol_01"]
+    assert "its folders have grown by 12" in str(alert.text)
+    assert "the disk has only 10 MB free" in str(alert.text)
+
+
+def test_growth_is_a_condition_also_after_a_restart_of_watch(tmp_path: Path, stopped: list[str]) -> None:
+    fleet = a_fleet(tmp_path, growth_mb=2, growth_files=100)
+    with guarding(fleet, stopped.append) as look:
+        look()
+    write(fleet, 3 * MB)
+    with guarding(fleet, stopped.append) as look:
+        look()
+        guard: DiskGuard = look.guard  # type: ignore[attr-defined]
+        (condition,) = guard.conditions(fleet, look.views)  # type: ignore[attr-defined]
+        assert str(condition.text).startswith("bp_sol_01: its folders have grown by 3")
+        for number in range(200):
+            (fleet.database_dir("bp_sol_01") / str(number)).touch()
+        few = fleet._replace(disk=DiskRules(growth_mb=0, growth_files=100))
+        look()
+        (condition,) = guard.conditions(few, look.views)  # type: ignore[attr-defined]
+        assert str(condition.text).startswith("bp_sol_01 has created 201 files within ")
+        assert guard.conditions(fleet._replace(disk=DiskRules()), look.views) == []  # type: ignore[attr-defined]
+    assert stopped == []
