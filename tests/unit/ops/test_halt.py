@@ -198,7 +198,7 @@ def test_the_stops_of_many_live_bots_are_spread_and_starts_have_that_much_longer
     desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stop_turns, "STOPS_A_MINUTE", {"backpack": 240})
-    monkeypatch.setattr(stop_turns, "AT_ONCE", 0.01)
+    monkeypatch.setattr(stop_turns, "AT_ONCE", 0.0)
     monkeypatch.setattr(stop_for_good, "STARTS_END_WITHIN_S", 0.1)
     names = ["a", "b", "c"]
     up = [row(desk, name, labels={labels.MODE: "live", labels.EXCHANGE: "backpack"}) for name in names]
@@ -209,7 +209,7 @@ def test_the_stops_of_many_live_bots_are_spread_and_starts_have_that_much_longer
     halted = halt.bring_down(engine.look(), names, engine.look, engine, starts, events.append)
     gaps = [after - before for before, after in itertools.pairwise(moments)]
     assert min(gaps) >= 0.1
-    assert moments[-1] - moments[0] >= 0.25
+    assert moments[-1] - moments[0] >= 0.4
     assert "spread over 0 s" in str(next(event.message for event in events if isinstance(event, Warned)))
     assert halted.is_complete
     assert not starts.are_too_slow, "the limit passed while the stops waited for their turns"
