@@ -418,7 +418,7 @@ class CcxtExchange:
         # ccxt quotes the address with its query, which holds nothing but parameters and the signature.
         text = QUERY.sub("", " ".join(str(err).split()))[:300]
         status, errors = _http_status(err), self._errors
-        if status == 418 or isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded):
+        if status in (418, 429) or isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded):
             cause = "banned" if status == 418 else "rate_limited"
             return UnreachableError(text, cause=cause, retry_after=self._retry_after())
         if status == 503 or isinstance(err, errors.OnMaintenance) or "MAINTENANCE" in text:
