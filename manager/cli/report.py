@@ -226,7 +226,7 @@ PLANNED: Mapping[Kind, str] = {
 
 def action_line(action: Action) -> str:
     """Return `bp_sol_01: recreate: config changed`."""
-    return f"{action.instance}: {_(PLANNED[action.kind])}: {action.cause}"
+    return replace_unprintable(f"{action.instance}: {_(PLANNED[action.kind])}: {action.cause}")
 
 
 def position_text(position: Position | None) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from manager.config.dotenv import NAME
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.config.steering import belongs_to, is_known_address, steered_by
@@ -43,6 +44,7 @@ def refusals(file: str, raw: Mapping[str, Any], config: InstanceConfig, fleet: F
         *((scalar.path, scalar.text) for scalar in scalar_values(config.exchange_config, "exchange_config")),
         *((f"environment.{name}", text) for name, text in config.environment.items()),
     ]
+    yield from _unprintable(file, config)
     yield from _outside(file, raw)
     yield from _names(file, texts, config, fleet)
     yield from _steering(file, texts, config)
@@ -52,6 +54,20 @@ def refusals(file: str, raw: Mapping[str, Any], config: InstanceConfig, fleet: F
                 file,
                 f"environment.{name}",
                 "contains a credential in clear text; write ${{NAME}} here and NAME=… in .env",
+            )
+
+
+def _unprintable(file: str, config: InstanceConfig) -> Iterator[Problem]:
+    """Yield names that would move a terminal's cursor, or read backwards, wherever they are shown."""
+    for key in ("log_dir", "db_path"):
+        if not (getattr(config.daemon_config, key) or "").isprintable():
+            yield Problem.at(file, f"daemon_config.{key}", "must not contain control characters")
+    for name in config.environment:
+        if not NAME.fullmatch(name):
+            yield Problem.at(
+                file,
+                f"environment.{name}",
+                "must be a variable's name, of A-Z a-z 0-9 _, not beginning with a digit",
             )
 
 

@@ -124,7 +124,10 @@ def decoded(text: str) -> Answer:
 
 
 def _order(raw: Mapping[str, Any]) -> str:
-    return replace_unprintable(f"{raw.get('side')} {raw.get('quantity')} @ {raw.get('price')}")[:80]
+    side, quantity, price = (
+        "?" if raw.get(key) is None else raw[key] for key in ("side", "quantity", "price")
+    )
+    return replace_unprintable(f"{side} {quantity} @ {price}")[:80]
 
 
 def _create(name: str, definition: Mapping[str, Any], engine: Engine) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from manager.errors import ManagerError
 from manager.i18n import _
+from manager.util.sanitize import escape_unprintable, replace_unprintable
 
 if TYPE_CHECKING:
     from manager.util.text_table import Columns, Item
@@ -40,9 +41,13 @@ def say(text: object = "", end: str = "\n") -> None:
 
 
 def warn(text: object) -> None:
-    """Print a line on standard error, so that it does not end up in the output that a script reads."""
+    """Print a line on standard error, so that it does not end up in the output that a script reads.
+
+    Messages quote files of other people, so control characters are replaced.
+    """
+    lines = [replace_unprintable(line) for line in str(text).split("\n")]
     try:
-        print(text, file=sys.stderr, flush=True)
+        print("\n".join(lines), file=sys.stderr, flush=True)
     except BrokenPipeError:
         discard_output(sys.stderr)
 
@@ -65,9 +70,9 @@ def warning(text: object) -> None:
 
 
 def say_json(value: object) -> None:
-    """Print JSON on standard output; escape non-ASCII characters where its encoding is not Unicode."""
+    """Print JSON on standard output, escaping what is not printable or not in its encoding."""
     is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    say(json.dumps(value, indent=2, ensure_ascii=not is_unicode))
+    say(escape_unprintable(json.dumps(value, indent=2, ensure_ascii=not is_unicode)))
 
 
 def has_colour() -> bool:

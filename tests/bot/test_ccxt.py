@@ -16,7 +16,7 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
 from gridbot.exchanges.ccxt_exchange import CcxtExchange, load
 from gridbot.model.errors import ConfigError, KeysError, RejectedError, UnauthorizedError, UnreachableError
-from gridbot.model.types import Order, Side
+from gridbot.model.types import Fill, Order, Side
 from tests.bot.bots import GRID, RUN
 from tests.fake_exchange.book import Book
 from tests.fake_exchange.faults import Fault, Faults
@@ -182,6 +182,7 @@ def test_an_order_there_and_back() -> None:
         assert found is not None
         assert (found.open, found.filled) == (False, D("0.1"))
         [fill] = exchange.fills(0)
+        assert isinstance(fill, Fill)
         assert (fill.client_id, fill.price, fill.qty, fill.fee, fill.fee_currency) == (
             4_294_967_295,
             D(149),

@@ -128,6 +128,15 @@ def test_an_order_that_was_sent_last_is_waited_for(path: Path) -> None:
     assert ask(path, [there(2, client_id, "145")])[0] == {"open_orders": 0, "others": 1, "orders": []}
 
 
+@pytest.mark.parametrize(("qty", "filled"), [(Decimal(1), None), (None, Decimal(0)), (None, None)])
+def test_a_quantity_that_the_exchange_does_not_say_is_null(
+    path: Path, qty: Decimal | None, filled: Decimal | None
+) -> None:
+    order = ExchangeOrder("1", record(path), Side.BUY, Decimal(144), qty, filled, open=True)
+    found, _ = ask(path, [order])
+    assert found["orders"] == [{"id": "1", "side": "buy", "price": "144", "quantity": None}]
+
+
 def test_the_position_is_the_exchanges_without_what_others_hold(path: Path) -> None:
     record(path)
     store = Store(path, durable=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -12,7 +13,16 @@ import pytest
 
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import DatabaseError, ExchangeError, RejectedError, UnreachableError
-from gridbot.model.types import ExchangeOrder, Fill, Funding, Market, Order, OrderRequest, Side
+from gridbot.model.types import (
+    ExchangeOrder,
+    Fill,
+    Funding,
+    Market,
+    Order,
+    OrderRequest,
+    Side,
+    UnreadableFill,
+)
 from gridbot.store import history
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
@@ -36,7 +46,8 @@ class There:
     has_cancel_all: bool = False
     listed: list[ExchangeOrder] = field(default_factory=list)
     past: list[ExchangeOrder] = field(default_factory=list)
-    executed: list[Fill] = field(default_factory=list)
+    executed: list[Fill | UnreadableFill] = field(default_factory=list)
+    has_no_history: bool = False
     cancelled: list[str | None] = field(default_factory=list)
     since: list[float] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -100,9 +111,11 @@ class There:
             )
             yield mine, next(known, None)
 
-    def fills(self, since: float) -> list[Fill]:
+    def fills(self, since: float) -> list[Fill | UnreadableFill]:
         self.since.append(since)
-        return [fill for fill in self.executed if fill.at >= since]
+        if self.has_no_history:
+            raise UnreachableError("no history")
+        return [fill for fill in self.executed if isinstance(fill, UnreadableFill) or fill.at >= since]
 
     def channels(self, most: int) -> list[Exchange]:
         return [self]
@@ -404,3 +417,100 @@ def test_old_samples_thin_out(store: Store) -> None:
     assert db.execute("SELECT count(*) FROM equity WHERE at > ?", (NOW - day,)).fetchone() == (300,)
     assert db.execute("SELECT count(*) FROM equity WHERE at < ?", (NOW - day,)).fetchone()[0] in (10, 11)
     db.close()
+
+
+UNREADABLE = UnreadableFill("1", "7", None, "no price")
+
+
+def total(order: Order, filled: str | None, *, is_open: bool = False) -> ExchangeOrder:
+    known = None if filled is None else D(filled)
+    fee = None if known is None else known * D("0.01")
+    return replace(shown(order, is_open=is_open), filled=known, average=D(98), fee=fee)
+
+
+def confirmed(store: Store) -> Order:
+    order = new(store)
+    store.confirm(order.client_id, "7")
+    return order
+
+
+def test_an_order_with_an_unreadable_trade_is_counted_by_its_total_and_only_by_it(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    order = confirmed(store)
+    there = There(listed=[total(order, "0.6", is_open=True)])
+    there.executed = [executed(order, "2", "0.2"), UNREADABLE]
+    reconciler = Reconciler(store, there, PERP)
+    with caplog.at_level("WARNING"):
+        for _ in range(3):
+            reconciler.run(NOW + 2)
+    assert [record.message for record in caplog.records] == ["no price: its order's own total is counted"]
+    assert store.ledger.position == D("0.6")
+    # 0.2 at 99, and the rest so that all of it was bought at 98 on average
+    assert (store.ledger.cost, store.ledger.fees) == (D("58.8"), D("0.006"))
+    there.executed = [executed(order, "1", "0.4"), executed(order, "2", "0.2"), executed(order, "3", "0.4")]
+    there.listed, there.past = [], [total(order, "1")]
+    reconciler.run(NOW + 3)
+    assert store.ledger.position == D("0.6"), "a trade that can be read now is part of the total"
+    reconciler.run(NOW + 3 + LOST_AFTER_S + 1)
+    assert (store.ledger.position, state(store, order)) == (D(1), "filled")
+
+
+def test_a_level_whose_fill_is_unknown_stays_shut_until_it_is_known(store: Store) -> None:
+    order, other = confirmed(store), new(store, "L2", price="98")
+    there = There(past=[total(order, None)], executed=[UNREADABLE], listed=[shown(other, "8")])
+    reconciler = Reconciler(store, there, PERP)
+    for now in (NOW + 2, NOW + 2 * LOST_AFTER_S):
+        result = reconciler.run(now)
+        assert (result.uncertain_slots, result.ended) == ({"L1"}, {order.client_id})
+        assert (state(store, order), state(store, other)) == ("open", "open")
+    there.past = [total(order, "0.3")]
+    reconciler.run(NOW + 2 * LOST_AFTER_S + 1)
+    assert (store.ledger.position, state(store, order)) == (D("0.3"), "canceled")
+
+
+def test_an_ended_order_whose_fill_nobody_says_is_closed_by_its_trades_when_they_must_be_listed(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    order = confirmed(store)
+    there = There(past=[total(order, None)], executed=[executed(order, "1", "0.4")])
+    reconciler = Reconciler(store, there, PERP)
+    assert reconciler.run(NOW).unsettled == 1
+    assert reconciler.run(NOW + LOST_AFTER_S - 1).unsettled == 1
+    assert len([record for record in caplog.records if "nobody says" in record.message]) == 1
+    assert reconciler.run(NOW + LOST_AFTER_S + 1).unsettled == 0
+    assert (store.ledger.position, state(store, order)) == (D("0.4"), "canceled")
+
+
+def test_trades_that_are_never_listed_are_counted_by_the_orders_total(store: Store) -> None:
+    order = confirmed(store)
+    reconciler = Reconciler(store, There(past=[total(order, "1")]), PERP)
+    assert reconciler.run(NOW).unsettled == 1
+    assert reconciler.run(NOW + LOST_AFTER_S + 1).unsettled == 0
+    assert (store.ledger.position, state(store, order)) == (D(1), "filled")
+
+
+def test_an_unreadable_trade_of_another_program_shuts_nothing(store: Store) -> None:
+    order = confirmed(store)
+    there = There(listed=[shown(order)], executed=[UnreadableFill("9", "foreign", None, "no price")])
+    result = Reconciler(store, there, PERP).run(NOW)
+    assert (result.uncertain_slots, result.unsettled, store.ledger.position) == (set(), 0, D(0))
+
+
+def test_cancelling_ends_soon_where_only_a_fill_is_unknown(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridbot.trading.cancel.FILLS_WITHIN_S", 0.1)
+    order = confirmed(store)
+    there = There(past=[total(order, None)])
+    began = time.monotonic()
+    assert cancel_own_orders(store, there, PERP, 30.0) == (0, True)
+    assert time.monotonic() - began < 5
+    assert (there.cancelled, state(store, order)) == ([], "open"), "the next run still looks for its fill"
+
+
+def test_a_history_that_does_not_answer_keeps_no_order_from_being_cancelled(store: Store) -> None:
+    order = confirmed(store)
+    there = There(listed=[shown(order)], has_no_history=True)
+    assert cancel_own_orders(store, there, PERP, 0.2) == (1, False)
+    assert "7" in there.cancelled

@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -198,6 +199,64 @@ def test_clients_that_send_byte_by_byte_do_not_keep_health_out(bot: Bot) -> None
     finally:
         for one in held:
             one.close()
+
+
+@pytest.fixture(scope="module")
+def open_bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
+    """A bot that listens as in its container: on every address."""
+    started = Bot(tmp_path_factory.mktemp("open"), (*GRID, "--interval", "0.2"), {"WEB_HOST": "0.0.0.0"})
+    started.wait_healthy()
+    yield started
+    started.kill()
+
+
+SLOW = {
+    "silent": b"",
+    "in the middle of a header": b"GET /health HTTP/1.0\r\nX: ",
+    "in the middle of a body": b"POST /api/pause HTTP/1.0\r\nContent-Length: 99\r\n\r\n",
+    "reading nothing": b"GET / HTTP/1.0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW)
+@pytest.mark.parametrize("source", ["127.0.0.2", "127.0.0.1"])
+def test_slow_clients_do_not_keep_the_supervisors_probe_out(open_bot: Bot, source: str, sent: bytes) -> None:
+    """48 of them, each back as soon as it is disconnected: from outside of the container, and inside."""
+    over = threading.Event()
+    threads = [
+        threading.Thread(target=hold, args=(open_bot.port, source, sent, over), daemon=True)
+        for _ in range(48)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(1)
+        answers = []
+        for _ in range(20):
+            answers.append(open_bot.get("/health")[0])
+            time.sleep(0.1)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert answers == [200] * 20
+
+
+def hold(port: int, source: str, sent: bytes, over: threading.Event) -> None:
+    """Be a slow client again and again."""
+    while not over.is_set():
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            client.settimeout(5)
+            try:
+                client.bind((source, 0))
+                client.connect(("127.0.0.1", port))
+                client.sendall(sent)
+                while not over.wait(0.2):
+                    if "GET / " not in sent.decode():
+                        client.sendall(b"x")
+            except OSError:
+                continue
 
 
 def test_a_request_has_a_total_time(bot: Bot) -> None:

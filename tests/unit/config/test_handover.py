@@ -186,3 +186,18 @@ def test_all_that_a_config_gives_is_told() -> None:
         "LEVEL": "DEBUG",
         "ID": "${ID:-7}",
     }
+
+
+UNPRINTABLE = ("\n", "\x1b[2J", "\x7f", "\x9b", "\u202e", "\u2066", "\u200f", "\U000e0041")
+
+
+@pytest.mark.parametrize("character", UNPRINTABLE)
+def test_names_that_are_shown_are_printable(character: str) -> None:
+    (refusal,) = refusals(daemon_config={"log_dir": f"logs/a{character}b"})
+    assert refusal == "daemon_config.log_dir: must not contain control characters"
+    (refusal,) = refusals(daemon_config={"db_path": f"database/a{character}.db"})
+    assert refusal == "daemon_config.db_path: must not contain control characters"
+    (refusal,) = refusals(environment={f"A{character}B": "x"})
+    assert "must be a variable's name" in refusal
+    loaded = loader.load_value(a_config(f"a{character}b"), FILE, a_fleet(), {}, {}, {})
+    assert "must be 1 to 63 characters" in str(loaded.problems[0])

@@ -118,6 +118,8 @@ def test_an_answer_is_believed_only_where_its_types_are_right() -> None:
     good = '{"open_orders": 1, "others": 2, "orders": [{"side": "buy", "price": "144", "quantity": "0.1"}]}'
     assert open_orders.decoded(good) == Answer(1, 2, ("buy 0.1 @ 144",))
     assert open_orders.decoded('{"open_orders": 0}') == Answer(0)
+    unknown = '{"open_orders": 1, "orders": [{"side": "buy", "price": "144", "quantity": null}]}'
+    assert open_orders.decoded(unknown).orders == ("buy ? @ 144",)
     held = open_orders.decoded('{"open_orders": 0, "position": "-0.6", "base": "SOL"}').position
     assert held == Position(Decimal("-0.6"), "SOL", is_of_exchange=True)
     for bad in ('"NaN"', "true", "[]", '"1e999"'):

@@ -138,9 +138,18 @@ def _answer(ours: list[ExchangeOrder], others: int) -> dict[str, Any]:
         {
             "id": order.exchange_id,
             "side": order.side.value,
-            "price": None if order.price is None else as_text(order.price),
-            "quantity": as_text(order.qty - order.filled),
+            "price": _as_text_or_null(order.price),
+            "quantity": _as_text_or_null(_remaining(order)),
         }
         for order in ours[:MAX_LISTED]
     ]
     return {"open_orders": len(ours), "others": others, "orders": named}
+
+
+def _remaining(order: ExchangeOrder) -> Decimal | None:
+    """Return what is still open of `order`, None where the exchange doesn't say."""
+    return None if order.qty is None or order.filled is None else order.qty - order.filled
+
+
+def _as_text_or_null(value: Decimal | None) -> str | None:
+    return None if value is None else as_text(value)

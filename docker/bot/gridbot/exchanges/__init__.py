@@ -1,9 +1,16 @@
 """Exchanges, real and simulated, behind one interface.
 
-exchange       the interface
-ccxt_exchange  a real exchange, through ccxt
-venues         addresses, credentials and signers of each exchange
-paper          a simulated account
-price_sources  prices for it: synthetic, live, replayed
-recording  prices with times from a CSV file
+exchange          the interface
+ccxt_exchange     a real exchange, through ccxt
+answers           ccxt's answers as this bot's types
+answers_apex      what apex does otherwise
+answers_aster     what aster does otherwise
+answers_backpack  what backpack does otherwise
+answers_lighter   what lighter does otherwise
+answers_paradex   what paradex does otherwise
+answer_readers    which exchange has which of them
+venues            addresses, credentials and signers of each exchange
+paper             a simulated account
+price_sources     prices for it: synthetic, live, replayed
+recording         prices with times from a CSV file
 """

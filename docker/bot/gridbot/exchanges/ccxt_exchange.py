@@ -14,6 +14,8 @@ from typing import Any
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
+from gridbot.exchanges.answer_readers import READERS
+from gridbot.exchanges.answers import decimal as _decimal
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import (
     ConfigError,
@@ -24,7 +26,7 @@ from gridbot.model.errors import (
     UnauthorizedError,
     UnreachableError,
 )
-from gridbot.model.types import ZERO, ExchangeOrder, Fill, Funding, Market, Order, Side
+from gridbot.model.types import ZERO, ExchangeOrder, Fill, Funding, Market, Order, UnreadableFill
 
 DEFAULT_TIMEOUT_S = 10.0
 # Name resolution has no timeout of its own; a call that is shorter than this is not stuck.
@@ -109,6 +111,8 @@ class CcxtExchange:
                 options[credential.removeprefix("options.")] = value
             else:
                 config[credential] = value
+        if self._id == "aster":  # else a market order's quantity is sent as an amount of the quote currency
+            options["createOrder"] = {"quoteOrderQty": False}
         if self._id == "lighter" and credentials:
             options["libraryPath"] = env.get(venues.LIGHTER_LIBRARY)
             auth = {
@@ -119,6 +123,10 @@ class CcxtExchange:
             }
             options["auths"] = {options["accountIndex"]: {options["apiKeyIndex"]: auth}}
         self._api = load(settings.exchange)(config)
+        self._api.sort_by_2 = _sort_by_2
+        self._answers = READERS[self._id](self._id, options.get("accountIndex"))
+        if self._id == "lighter" and credentials:
+            self._keep_key_index(int(options["apiKeyIndex"]))
         self._errors = importlib.import_module("ccxt.base.errors")
         self._rate_limit = self._api.rateLimit = _number(env, "GRIDBOT_RATE_LIMIT_MS", self._api.rateLimit)
         url = venues.base_url(settings.exchange, env)
@@ -129,6 +137,14 @@ class CcxtExchange:
         self.has_cancel_all = bool(self._api.has.get("cancelAllOrders"))
         self._raw: dict[str, Any] | None = None
         self._clock_offset, self._clock_read_at = 0.0, -CLOCK_EVERY_S
+
+    def _keep_key_index(self, index: int) -> None:
+        """Sign with the API key that was set; ccxt replaces the indices 0 to 3 by 254."""
+
+        def keep(params: Mapping[str, Any], _method: str, *names: str) -> list[Any]:
+            return [index, {key: value for key, value in params.items() if key not in names}]
+
+        self._api.handle_api_key_index = keep
 
     def market(self) -> Market:
         """Load the market's rules. Raises RefusedError for a symbol that the exchange doesn't have."""
@@ -219,7 +235,7 @@ class CcxtExchange:
         # ccxt paces its calls by the same clock, and would wait for as long as it was set back.
         self._api.lastRestRequestTimestamp = 0
 
-    def place(self, order: Order) -> str:
+    def place(self, order: Order) -> str | None:
         params: dict[str, Any] = {"clientOrderId": self._client_id(order)}
         if order.post_only:
             params["postOnly"] = True
@@ -239,6 +255,8 @@ class CcxtExchange:
         )
         exchange_id = answer.get("id") if isinstance(answer, dict) else None
         if not exchange_id:
+            if self._venue.answers_without_id:
+                return None
             raise UnreachableError(f"{self._id} answered an order without an id")
         return str(exchange_id)
 
@@ -262,7 +280,7 @@ class CcxtExchange:
         self._call(self._api.cancel_all_orders, self._symbol, json=False)
 
     def open_orders(self) -> list[ExchangeOrder]:
-        return [self._order(raw) for raw in self._list(self._api.fetch_open_orders, self._symbol)]
+        return self._orders(self._list(self._api.fetch_open_orders, self._symbol))
 
     def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
         if self._venue.lookup == "client_id":
@@ -285,21 +303,35 @@ class CcxtExchange:
             raw = self._call(self._api.fetch_order, order.exchange_id or "", self._symbol, params)
         except NotFoundError:
             return None
-        return self._order(raw)
+        except UnauthorizedError:
+            raise
+        except RejectedError:
+            # Refused for a reason that doesn't say whether the order exists: the lists know.
+            return _match_order(order, [*self.open_orders(), *self._history({})])
+        if raw.get("id") is None:
+            return _match_order(order, [*self.open_orders(), *self._history({})])
+        return self._answers.order(raw, self._loaded())
+
+    def _orders(self, answers: Sequence[Mapping[str, Any]]) -> list[ExchangeOrder]:
+        market = self._loaded()
+        return [self._answers.order(raw, market) for raw in answers if self._answers.is_of(raw, market)]
 
     def _history(self, params: dict[str, Any]) -> list[ExchangeOrder]:
         fetch = self._api.fetch_orders if self._api.has["fetchOrders"] else self._api.fetch_closed_orders
         limit = PAGE if self._id == "backpack" else 100
-        return [self._order(raw) for raw in self._list(fetch, self._symbol, None, limit, params)]
+        return self._orders(self._list(fetch, self._symbol, None, limit, params))
 
-    def fills(self, since: float) -> list[Fill]:
+    def fills(self, since: float) -> list[Fill | UnreadableFill]:
         # `since` may be this machine's time; asking from earlier only lists more.
         since -= self._clock_ahead()
-        fills: list[Fill] = []
+        fills: list[Fill | UnreadableFill] = []
         for page in range(MOST_PAGES):
             params = {"offset": page * PAGE} if self._id == "backpack" and page else {}
             raw = self._list(self._api.fetch_my_trades, self._symbol, int(since * 1000), PAGE, params)
-            fills += [self._fill(trade) for trade in raw]
+            market = self._loaded()
+            fills += [
+                self._answers.fill(trade, market) for trade in raw if self._answers.is_of(trade, market)
+            ]
             if len(raw) < PAGE or self._id != "backpack":
                 break
         return fills
@@ -330,64 +362,37 @@ class CcxtExchange:
         if not self._settings.perp:
             return None
         total = ZERO
+        market = self._loaded()
         for raw in self._call(self._api.fetch_positions, [self._symbol]):
-            net = _decimal((raw.get("info") or {}).get("netQuantity"))
+            if not self._answers.is_of(raw, market):
+                continue
+            net = self._answers.position(raw)
             if net is None:
-                size = (_decimal(raw.get("contracts")) or ZERO) * (
-                    _decimal(raw.get("contractSize")) or Decimal(1)
-                )
-                net = -abs(size) if raw.get("side") == "short" else abs(size)
+                raise UnreachableError(f"{self._id} answered a position without its size or side")
             total += net
         return total
 
     @property
     def _symbol(self) -> str:
+        return str(self._loaded()["symbol"])
+
+    def _loaded(self) -> dict[str, Any]:
+        """Return ccxt's description of the market."""
         if self._raw is None:
             self.market()
         assert self._raw is not None
-        return str(self._raw["symbol"])
+        return self._raw
 
     def _find_market(self, markets: Mapping[str, Any]) -> dict[str, Any]:
         symbol = self._settings.symbol
-        found = [raw for raw in markets.values() if symbol in (raw["id"], raw["symbol"])]
-        if found:  # aster's spot markets and perpetuals share their ids
-            return dict(
-                next((raw for raw in found if bool(raw["contract"]) == self._settings.perp), found[0])
-            )
+        if found := venues.find_market(symbol, markets.values(), perp=self._settings.perp):
+            return found
         near = sorted(str(raw["id"]) for raw in markets.values() if str(raw["id"])[:3] == symbol[:3])[:5]
         hint = f"; it has {', '.join(near)}" if near else ""
         raise RefusedError(f"--symbol: {self._id} has no market {symbol}{hint}")
 
     def _client_id(self, order: Order) -> int | str:
         return order.client_id if self._id in ("backpack", "lighter") else str(order.client_id)
-
-    def _order(self, raw: Mapping[str, Any]) -> ExchangeOrder:
-        client = str(raw.get("clientOrderId") or "")
-        return ExchangeOrder(
-            exchange_id=str(raw["id"]),
-            client_id=int(client) if client.isascii() and client.isdigit() else None,
-            side=Side(raw["side"]),
-            price=_decimal(raw.get("price")),
-            qty=_decimal(raw.get("amount")) or ZERO,
-            filled=_decimal(raw.get("filled")) or ZERO,
-            open=raw.get("status") == "open",
-        )
-
-    def _fill(self, raw: Mapping[str, Any]) -> Fill:
-        info, fee = raw.get("info") or {}, raw.get("fee") or {}
-        client = str(info.get("clientId") or info.get("client_id") or info.get("clientOrderId") or "")
-        return Fill(
-            trade_id=str(raw["id"]),
-            exchange_id=str(raw["order"]),
-            client_id=int(client) if client.isascii() and client.isdigit() else None,
-            side=Side(raw["side"]),
-            price=_decimal(raw["price"]) or ZERO,
-            qty=_decimal(raw["amount"]) or ZERO,
-            fee=_decimal(fee.get("cost")) or ZERO,
-            fee_currency=str(fee.get("currency") or ""),
-            at=(raw.get("timestamp") or 0) / 1000,
-            maker=raw.get("takerOrMaker") != "taker",
-        )
 
     def _list(self, function: Callable[..., Any], *args: Any) -> list[Any]:
         answer = self._call(function, *args)
@@ -427,7 +432,7 @@ class CcxtExchange:
             return UnauthorizedError(text, cause="unauthorized")
         if not isinstance(err, errors.ExchangeError) or (status is not None and status >= 500):
             return UnreachableError(text, cause="unreachable")
-        if isinstance(err, errors.OrderNotFound):
+        if isinstance(err, errors.OrderNotFound) or self._answers.is_missing_order(text):
             return NotFoundError(text)
         if status is None and type(err.__context__).__name__ in NETWORK_FAULTS:
             return UnreachableError(text, cause="unreachable")
@@ -447,6 +452,15 @@ class CcxtExchange:
         headers = self._api.last_response_headers or {}
         text = str(headers.get("Retry-After") or "")
         return float(text) if text.isascii() and text.isdigit() else None
+
+
+def _sort_by_2(answers: list[Any], first: str, second: str, descending: bool = False) -> list[Any]:
+    """Sort as ccxt does, which raises TypeError where one of several times is left out."""
+
+    def key(answer: Mapping[str, Any]) -> tuple[Any, str]:
+        return answer[first] or 0, str(answer[second] or "")
+
+    return sorted(answers, key=key, reverse=descending)
 
 
 def _match_order(order: Order, orders: Sequence[ExchangeOrder]) -> ExchangeOrder | None:
@@ -474,7 +488,14 @@ def _with_base_url(urls: Any, base: str) -> Any:
     if isinstance(urls, dict):
         return {name: _with_base_url(value, base) for name, value in urls.items()}
     parts = str(urls).split("/", 3)
-    return f"{base}/{parts[3]}" if len(parts) > 3 else base
+    if len(parts) < 4:
+        return base
+    path, own = parts[3].split("/"), base.split("/")[3:]
+    # A base that was written with the version has the beginning of the path already.
+    shared = max(
+        (n for n in range(len(path) + 1) if own[len(own) - n :] == path[:n] and n <= len(own)), default=0
+    )
+    return "/".join([base, *path[shared:]])
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:
@@ -487,7 +508,3 @@ def _number(env: Mapping[str, str], name: str, default: float) -> float:
     if not 0 < value < 1e6:
         raise ConfigError(f"{name}: must be a number above 0, not {text}")
     return value
-
-
-def _decimal(value: Any) -> Decimal | None:
-    return None if value is None else Decimal(str(value))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from gridbot.model.types import ExchangeOrder, Fill, Funding, Market, Order
+from gridbot.model.types import ExchangeOrder, Fill, Funding, Market, Order, UnreadableFill
 
 
 class Exchange(Protocol):
@@ -39,8 +39,11 @@ class Exchange(Protocol):
     def funding(self, since: float) -> list[Funding] | None:
         """Return the account's funding payments on this market from `since` on, None where unknown."""
 
-    def place(self, order: Order) -> str:
-        """Send `order` and return the exchange's id of it. After UnreachableError it may exist too."""
+    def place(self, order: Order) -> str | None:
+        """Send `order` and return the exchange's id of it, None where only the open orders will tell.
+
+        After UnreachableError the order may exist too.
+        """
 
     def cancel(self, order: Order) -> None:
         """Cancel an open order. An order that is no longer open is not an error."""
@@ -60,7 +63,7 @@ class Exchange(Protocol):
         Results that precede a failing call are yielded before it raises.
         """
 
-    def fills(self, since: float) -> list[Fill]:
+    def fills(self, since: float) -> Sequence[Fill | UnreadableFill]:
         """Return the account's executions on this market from `since` (seconds since the epoch) on."""
 
     def channels(self, most: int) -> list[Exchange]:

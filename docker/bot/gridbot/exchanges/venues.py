@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from gridbot.model.errors import ConfigError, KeysError
 
@@ -23,7 +26,8 @@ class Venue:
     call of its own). `lists_history`: several are first looked for in one list. `channels`: how many calls
     may be under way at once. `most_in_batch`: how many ids one batch cancellation may name, by the exchange's
     documents; 1 where there is none. `batch_is_for_perps`: the call that ccxt makes for spot is another one,
-    which cancels every order of the market.
+    which cancels every order of the market. `answers_without_id`: a new order's id is not in the answer, only
+    in the list of open orders.
     """
 
     host: str
@@ -34,6 +38,7 @@ class Venue:
     channels: int = 4
     most_in_batch: int = 1
     batch_is_for_perps: bool = False
+    answers_without_id: bool = False
 
 
 def _names(exchange: str, *suffixes: str) -> tuple[str, ...]:
@@ -80,6 +85,7 @@ VENUES: Mapping[str, Venue] = {
         optional={},
         lookup="history",
         channels=1,  # its nonces count one after the other
+        answers_without_id=True,
     ),
     "apex": Venue(
         host="omni.apex.exchange",
@@ -101,10 +107,43 @@ def base_url(exchange: str, env: Mapping[str, str] = os.environ) -> str | None:
     for name in (*_names(exchange.upper(), "API_URL", "BASE_URL"), "BASE_URL"):
         if env.get(name):
             url = env[name].rstrip("/")
+            if name == "BASE_URL" and _is_of_another(exchange, url):
+                continue
             if not url.startswith(("https://", "http://")):
                 raise ConfigError(f"{name}: must begin with https:// or http://")
             return url
     return None
+
+
+def _is_of_another(exchange: str, url: str) -> bool:
+    """Tell whether a shared BASE_URL is another exchange's: signed calls never go there."""
+    host = urlsplit(url).hostname
+    return any(venue.host == host for name, venue in VENUES.items() if name != exchange)
+
+
+def find_market(symbol: str, markets: Iterable[Mapping[str, Any]], *, perp: bool) -> dict[str, Any] | None:
+    """Return the market of `symbol`, by id, ccxt's symbol, or as other bots write it: SOLUSDT, BTC.
+
+    Of a spot market and a perpetual that share an id, the one of the run's kind is meant. Raises ConfigError
+    naming both meanings where two markets are left.
+    """
+    known = list(markets)
+    exact = [one for one in known if symbol in (one["id"], one["symbol"], one.get("id2"))]
+    plain = _plain(symbol)
+    loose = [one for one in known if plain in (_plain(one["id"]), _plain(f"{one['base']}{one['quote']}"))]
+    base = [one for one in known if one.get("base") == symbol and bool(one.get("contract")) == perp]
+    for found in (exact, loose, base):
+        of_kind = [one for one in found if bool(one.get("contract")) == perp] or found
+        if len(of_kind) > 1:
+            both = " or ".join(sorted(str(one["symbol"]) for one in of_kind)[:4])
+            raise ConfigError(f"--symbol: {symbol} may be {both}; write the one that is meant")
+        if of_kind:
+            return dict(of_kind[0])
+    return None
+
+
+def _plain(symbol: Any) -> str:
+    return "".join(letter for letter in str(symbol) if letter.isalnum()).upper()
 
 
 def credentials(exchange: str, env: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -114,11 +153,24 @@ def credentials(exchange: str, env: Mapping[str, str] = os.environ) -> dict[str,
         value = next((env[name] for name in names if env.get(name)), None)
         if value is not None:
             values[credential] = value
+            if exchange == "aster" and credential == "privateKey":
+                _require_wallet_key(value, env)
         elif credential in venue.keys:
             missing.append(names[0] if len(names) == 1 else f"{names[0]} (or {', '.join(names[1:])})")
     if missing:
         raise KeysError(f"live trading on {exchange} needs {'; '.join(missing)} in the environment")
     return values
+
+
+def _require_wallet_key(value: str, env: Mapping[str, str]) -> None:
+    """Refuse what can't be the wallet's private key, 64 hexadecimal digits with or without 0x."""
+    if env.get("ASTER_PRIVATE_KEY") == value or re.fullmatch(r"(0x)?[0-9a-fA-F]{64}", value):
+        return
+    name = "ASTER_SECRET" if env.get("ASTER_SECRET") == value else "ASTER_SECRET_KEY"
+    raise KeysError(
+        f"{name}: is not the wallet's private key (64 hexadecimal digits); if it is an API key's secret, this"
+        " bot can't sign with it: set the wallet's private key as ASTER_PRIVATE_KEY"
+    )
 
 
 def require_signing_library(exchange: str, env: Mapping[str, str] = os.environ) -> None:

@@ -125,16 +125,19 @@ class Order:
 class ExchangeOrder:
     """Hold an order as the exchange reports it, of this bot or of another program.
 
-    `client_id` is None where it isn't a number.
+    `client_id` is None where it isn't a number, `qty`, `filled`, `average` (the price of its fills) and `fee`
+    (what they cost so far, in the quote currency) where the exchange doesn't say.
     """
 
     exchange_id: str
     client_id: int | None
     side: Side
     price: Decimal | None
-    qty: Decimal
-    filled: Decimal
+    qty: Decimal | None
+    filled: Decimal | None
     open: bool
+    average: Decimal | None = None
+    fee: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +163,13 @@ class Fill:
     fee_currency: str
     at: float
     maker: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableFill:
+    """Hold an execution whose listing lacks something that a `Fill` needs; `why` says what."""
+
+    trade_id: str | None
+    exchange_id: str | None
+    client_id: int | None
+    why: str

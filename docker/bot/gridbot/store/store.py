@@ -24,6 +24,9 @@ from gridbot.store.ledger import Ledger, apply_fill, position_change
 from gridbot.store.order_reader import OrderReader
 from gridbot.store.samples import Samples
 
+# A fill that is the difference of an order's totals has an id of its own that begins so.
+TOTAL = "total:"
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -268,6 +271,23 @@ class Store(OrderReader):
                 self._move_cell(row["cell"], position_change(fill, market.base))
         self.ledger = ledger
         return True
+
+    def booked(self, client_id: int) -> tuple[Decimal, Decimal]:
+        """Return the value and the fees, in the quote currency, of an order's booked fills."""
+        rows = self._db.execute(
+            "SELECT price, qty, fee FROM trades WHERE client_id = ?", (client_id,)
+        ).fetchall()
+        return (
+            sum((Decimal(row["price"]) * Decimal(row["qty"]) for row in rows), ZERO),
+            sum((Decimal(row["fee"]) for row in rows), ZERO),
+        )
+
+    def is_counted_by_total(self, exchange_id: str) -> bool:
+        """Tell whether a fill of this order was booked as a difference of its totals."""
+        row = self._db.execute(
+            "SELECT 1 FROM trades WHERE exchange_id = ? AND trade_id LIKE ?", (exchange_id, f"{TOTAL}%")
+        ).fetchone()
+        return row is not None
 
     def _move_cell(self, cell: int, change: Decimal) -> None:
         key = (self.run_id, self.generation, cell)

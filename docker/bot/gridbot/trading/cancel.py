@@ -19,11 +19,13 @@ from gridbot.model.errors import THROTTLED, ExchangeError, RejectedError, Unreac
 from gridbot.model.types import Market, Order
 from gridbot.runtime.log import log
 from gridbot.store.store import Store
-from gridbot.trading.reconcile import Reconciler
+from gridbot.trading.reconcile import Reconciler, Reconciliation
 from gridbot.trading.retry import RetryPauses
 
 # After a crash something is wrong anyway, and the supervisor waits to start the bot again.
 CRASH_WITHIN_S = 10.0
+# What ended orders have filled may be listed a little later.
+FILLS_WITHIN_S = 5.0
 PAUSE_S = (0.05, 0.2, 0.5, 1.0)
 # Between attempts at an exchange that refuses; what it asks for comes on top.
 REFUSED_FIRST_S = 1.0
@@ -52,21 +54,30 @@ def cancel_own_orders(
     exchange.shorten_timeouts()
     reconciler = Reconciler(store, exchange, market)
     sender, pauses = _Sender(exchange, deadline), RetryPauses(REFUSED_FIRST_S, REFUSED_CAP_S)
-    rounds = 0
+    rounds, ended_at = 0, 0.0
     while True:
         refusal: ExchangeError | None = None
         try:
-            result = reconciler.run(time.time())
+            result = reconciler.read_orders()
+            failure = _settle(reconciler, result)
             orders = [*result.reopened, *store.live_orders()]
-            if not orders:
+            open_or_unknown = [order for order in orders if order.client_id not in result.ended]
+            if not orders and failure is None:
                 return 0, True
-            known = [order for order in orders if order.exchange_id is not None]
+            if not open_or_unknown and failure is None:
+                # Only what they have filled is not known yet. That keeps no stop waiting for long.
+                ended_at = ended_at or time.monotonic()
+                if time.monotonic() - ended_at >= FILLS_WITHIN_S:
+                    return 0, True
+            known = [order for order in open_or_unknown if order.exchange_id is not None]
             refusal = sender.cancel(known, everything=is_exclusive and result.others == 0)
+            if failure is not None:
+                raise failure
         except ExchangeError as err:
             log.warning("cannot confirm that all orders are cancelled: %s", err)
             if not store.live_orders():
                 return 0, False
-            refusal = err if err.cause in THROTTLED else None
+            refusal = err if err.cause in THROTTLED else refusal
         pause = PAUSE_S[min(rounds, len(PAUSE_S) - 1)]
         if refusal is not None:
             exchange.slow_down()
@@ -91,6 +102,15 @@ def ask_patiently(
             if err.cause not in THROTTLED or time.monotonic() + pause >= deadline:
                 raise
         sleep(pause)
+
+
+def _settle(reconciler: Reconciler, result: Reconciliation) -> ExchangeError | None:
+    """Complete the pass. A history that doesn't answer keeps no order from being cancelled."""
+    try:
+        reconciler.settle(result, time.time())
+    except ExchangeError as err:
+        return err
+    return None
 
 
 class _Sender:

@@ -279,6 +279,7 @@ class Engine:
                 self._cancel(order, now)
         if self._watch.condition is not None:
             place = ()
+        place = tuple(request for request in place if request.slot not in result.uncertain_slots)
         if self.paused:
             self._refusals.clear()
         elif self._refusals.is_active:
@@ -329,7 +330,8 @@ class Engine:
             return []
         finally:
             self.shared.record_tick()
-        self.store.confirm(order.client_id, exchange_id)
+        if exchange_id is not None:
+            self.store.confirm(order.client_id, exchange_id)
         if self._refusals.is_active:
             log.info("the exchange accepts orders again")
             self._backoff.clear()

@@ -3,17 +3,22 @@
 An order of the exchange belongs to this bot when its id is stored, or when it has the client id of a stored
 order *and* that order's side and price. The client id alone is not enough, because another program may use
 the same number.
+
+An order with an execution that cannot be read is counted by its own total, as the exchange gives it with the
+order: from then on its single executions are not booked, or they would count twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from gridbot.exchanges.exchange import Exchange
-from gridbot.model.types import Fill, Market, Order
-from gridbot.store.ledger import Ledger
-from gridbot.store.store import Store
+from gridbot.model.types import ExchangeOrder, Fill, Market, Order, UnreadableFill, as_text
+from gridbot.runtime.log import log
+from gridbot.store.ledger import COST_STEP, Ledger
+from gridbot.store.store import TOTAL, Store
 
 # Histories are read from this long before the last known trade: exchanges list executions late and out of
 # order.
@@ -29,7 +34,8 @@ class Reconciliation:
 
     `trades` are newly stored fills with their orders and the ledger after each. `reopened` are orders of this
     bot that the store has closed but that are open at the exchange. `others` counts the open orders that are
-    not this bot's.
+    not this bot's. `ended` are the client ids of unsettled orders that are no longer open, and
+    `uncertain_slots` the slots of orders whose fill is not known.
     """
 
     trades: list[tuple[Fill, Order, Ledger]] = field(default_factory=list)
@@ -37,6 +43,10 @@ class Reconciliation:
     unsettled: int = 0
     others: int = 0
     foreign_ids: set[int] = field(default_factory=set)
+    ended: set[int] = field(default_factory=set)
+    uncertain_slots: set[str] = field(default_factory=set)
+    listed: dict[int, ExchangeOrder] = field(default_factory=dict)
+    missing: list[Order] = field(default_factory=list)
 
 
 class Reconciler:
@@ -45,15 +55,104 @@ class Reconciler:
     def __init__(self, store: Store, exchange: Exchange, market: Market) -> None:
         self._store, self._exchange, self._market = store, exchange, market
         self._missing_since: dict[int, float] = {}
+        self._named: set[object] = set()
+        self._explained: set[UnreadableFill] = set()
 
     def run(self, now: float) -> Reconciliation:
         """Run one pass. Raises ExchangeError; what was stored before stays stored."""
-        result, missing = _read_orders(self._store, self._exchange)
-        _read_trades(self._store, self._exchange, self._market, missing, result)
-        since = self._missing_since
-        self._missing_since = {order.client_id: since.get(order.client_id, now) for order in missing}
-        self._settle(missing, now, result)
+        result = self.read_orders()
+        self.settle(result, now)
         return result
+
+    def read_orders(self) -> Reconciliation:
+        """Begin a pass: read the open orders."""
+        return _read_orders(self._store, self._exchange)
+
+    def settle(self, result: Reconciliation, now: float) -> None:
+        """Complete a pass: read the trades, and close what has ended."""
+        unreadable = _read_trades(self._store, self._exchange, self._market, result)
+        since = self._missing_since
+        self._missing_since = {order.client_id: since.get(order.client_id, now) for order in result.missing}
+        self._count_unreadable(unreadable, now, result)
+        self._settle(result.missing, now, result)
+
+    def _count_unreadable(
+        self, unreadable: Sequence[UnreadableFill], now: float, result: Reconciliation
+    ) -> None:
+        """Look up by its order's total what each of these executions did."""
+        for trade in unreadable:
+            if trade in self._explained:
+                continue
+            orders = self._orders_of(trade)
+            if not orders:
+                self._explained.add(trade)  # another program's
+                continue
+            self._name(trade, f"{trade.why}: its order's own total is counted", now)
+            unexplained = [order for order in orders if not self._count_total(order, result)]
+            result.uncertain_slots |= {
+                order.slot for order in unexplained if trade.exchange_id or not order.live
+            }
+            if not unexplained:
+                self._explained.add(trade)
+
+    def _orders_of(self, trade: UnreadableFill) -> list[Order]:
+        """Return the order of an execution; each one it may be of where it doesn't say."""
+        store = self._store
+        order = store.order_by_exchange_id(trade.exchange_id) if trade.exchange_id else None
+        if order is None and trade.client_id is not None:
+            order = store.order(trade.client_id)
+            if order is not None and order.exchange_id not in (None, trade.exchange_id):
+                order = None
+        if order is not None:
+            return [order]
+        return [] if trade.exchange_id or trade.client_id is not None else store.live_orders()
+
+    def _count_total(self, order: Order, result: Reconciliation) -> bool:
+        """Book what the exchange says of `order` beyond what is booked. Return whether it has ended."""
+        exchange_order = result.listed.get(order.client_id)
+        if exchange_order is None:
+            [(_, exchange_order)] = self._exchange.find([order])
+        if exchange_order is None or not order.matches(exchange_order):
+            return False
+        if exchange_order.filled is None:
+            return False
+        self._book_total(order, exchange_order, result)
+        return not exchange_order.open
+
+    def _book_total(self, order: Order, there: ExchangeOrder, result: Reconciliation) -> bool:
+        """Book what an order's total has beyond its booked fills, as one fill. Return whether it could."""
+        store = self._store
+        current = store.order(order.client_id)
+        assert current is not None
+        if there.filled is None or there.filled <= current.filled:
+            return there.filled is not None
+        if there.average is None or there.fee is None:
+            return False
+        qty = there.filled - current.filled
+        value, fee = store.booked(order.client_id)
+        fill = Fill(
+            trade_id=f"{TOTAL}{there.exchange_id}:{as_text(there.filled)}",
+            exchange_id=there.exchange_id,
+            client_id=order.client_id,
+            side=order.side,
+            price=((there.average * there.filled - value) / qty).quantize(COST_STEP),
+            qty=qty,
+            fee=max((there.fee - fee).quantize(COST_STEP), Decimal(0)),
+            fee_currency=self._market.quote,
+            at=store.last_trade_time() or order.created_at,
+        )
+        if order.exchange_id is None:
+            store.set_exchange_id(order.client_id, there.exchange_id)
+        if store.add_trade(fill, order, self._market):
+            result.trades.append((fill, order, store.ledger))
+        return True
+
+    def _name(self, key: object, text: str, now: float) -> None:
+        """Log and store `text` the first time that it is said of `key`."""
+        if key not in self._named:
+            self._named.add(key)
+            log.warning(text)
+            self._store.samples.add_error(now, "unknown", text)
 
     def _settle(self, missing: Sequence[Order], now: float, result: Reconciliation) -> None:
         """Close or confirm orders that are live in the store but not among the open orders."""
@@ -77,9 +176,33 @@ class Reconciler:
                 continue
             if order.exchange_id != exchange_order.exchange_id or order.state == "new":
                 store.confirm(order.client_id, exchange_order.exchange_id)
-            if exchange_order.open or exchange_order.filled > order.filled:
-                continue  # listed late, or its trades are: the next pass will see them
-            store.close_order(order.client_id, "canceled")
+            if exchange_order.open:
+                continue  # listed late: the next pass will see it
+            if exchange_order.filled is None or exchange_order.filled > order.filled:
+                # Its trades are listed late, or its fill is not said. When they must have been listed, what
+                # the exchange says of it counts, and without that what its trades say.
+                result.ended.add(order.client_id)
+                if exchange_order.filled is None:
+                    self._name(
+                        order.client_id,
+                        f"{_label(order)} has ended, and nobody says how much of it"
+                        f" was filled: nothing is placed at {order.slot} until its trades say it",
+                        now,
+                    )
+                is_due = now - self._missing_since[order.client_id] > LOST_AFTER_S
+                if (
+                    not is_due
+                    or (
+                        exchange_order.filled is not None
+                        and not self._book_total(order, exchange_order, result)
+                    )
+                    or order.slot in result.uncertain_slots
+                ):
+                    continue
+            total = store.order(order.client_id)
+            assert total is not None
+            store.close_order(order.client_id, "filled" if total.remaining <= 0 else "canceled")
+            result.ended.discard(order.client_id)
             result.unsettled -= 1
 
     def _is_lost(self, order: Order, now: float) -> bool:
@@ -90,8 +213,13 @@ class Reconciler:
         return now - self._missing_since[order.client_id] > LOST_AFTER_S
 
 
-def _read_orders(store: Store, exchange: Exchange) -> tuple[Reconciliation, list[Order]]:
-    """Read the open orders. Return a result, and the live orders that are not among them."""
+def _label(order: Order) -> str:
+    name = order.exchange_id or order.client_id
+    return f"order {name} ({order.side} {as_text(order.qty)} @ {as_text(order.price)})"
+
+
+def _read_orders(store: Store, exchange: Exchange) -> Reconciliation:
+    """Read the open orders, and which live orders are not among them."""
     result = Reconciliation()
     listed = exchange.open_orders()
     live = {order.client_id: order for order in store.live_orders()}
@@ -104,6 +232,7 @@ def _read_orders(store: Store, exchange: Exchange) -> tuple[Reconciliation, list
                 result.foreign_ids.add(exchange_order.client_id)
             continue
         seen.add(order.client_id)
+        result.listed[order.client_id] = exchange_order
         if not order.live:
             # Given up as never accepted, and here it is: its id is needed to cancel it and to know its
             # trades.
@@ -112,24 +241,31 @@ def _read_orders(store: Store, exchange: Exchange) -> tuple[Reconciliation, list
         elif order.state == "new" or order.exchange_id != exchange_order.exchange_id:
             store.confirm(order.client_id, exchange_order.exchange_id)
 
-    return result, [order for order in live.values() if order.client_id not in seen]
+    result.missing = [order for order in live.values() if order.client_id not in seen]
+    return result
 
 
 def _read_trades(
-    store: Store, exchange: Exchange, market: Market, missing: Sequence[Order], result: Reconciliation
-) -> None:
+    store: Store, exchange: Exchange, market: Market, result: Reconciliation
+) -> list[UnreadableFill]:
+    """Store the trades of this bot's orders. Return those that can't be read."""
     last = store.last_trade_time()
-    starts = [order.created_at for order in missing] + ([last] if last is not None else [])
+    starts = [order.created_at for order in result.missing] + ([last] if last is not None else [])
     if not starts:
         starts = [order.created_at for order in store.live_orders()]
     if not starts:
-        return
-    for fill in sorted(exchange.fills(min(starts) - OVERLAP_S), key=lambda fill: fill.at):
+        return []
+    executions = exchange.fills(min(starts) - OVERLAP_S)
+    fills = [execution for execution in executions if isinstance(execution, Fill)]
+    for fill in sorted(fills, key=lambda fill: fill.at):
         order = store.order_by_exchange_id(fill.exchange_id)
         if order is None and fill.client_id is not None:
             candidate = store.order(fill.client_id)
             if candidate is not None and candidate.exchange_id is None and candidate.side is fill.side:
                 order = candidate
                 store.set_exchange_id(order.client_id, fill.exchange_id)
-        if order is not None and store.add_trade(fill, order, market):
+        if order is None or store.is_counted_by_total(fill.exchange_id):
+            continue
+        if store.add_trade(fill, order, market):
             result.trades.append((fill, order, store.ledger))
+    return [execution for execution in executions if isinstance(execution, UnreadableFill)]

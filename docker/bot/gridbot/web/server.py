@@ -43,10 +43,58 @@ HEADERS = {
 }
 # More concurrent requests than this are dropped, because each takes a thread's memory.
 MAX_REQUESTS = 32
-# A client has this long for a whole request, however slowly its bytes come.
+# The supervisor asks from inside of the container, where nobody outside has one of these addresses. It has
+# slots of its own; without a container, everybody on the machine shares them.
+INSIDE = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+MAX_INSIDE = 16
+# A client has this long for a whole request, however slowly its bytes come,
 REQUEST_SECONDS = 3
+# and this long for request and answer, however slowly it reads.
+EXCHANGE_SECONDS = 10
 UNKNOWN_NAME = {"error": "this name is not one of BOT_WEB_HOSTS; add it there in .env, and restart the bot"}
 ACTIONS = ("/api/pause", "/api/resume", "/api/stop")
+
+
+class Slots:
+    """Hold the connections that are served at the same time, a bounded number of them."""
+
+    def __init__(self, most: int) -> None:
+        self._free = threading.BoundedSemaphore(most)
+        # Oldest first: when each was accepted, and whether its request is still incomplete.
+        self._connections: dict[socket.socket, tuple[float, bool]] = {}
+
+    def take(self, request: socket.socket) -> bool:
+        """Take a slot, if need be the slowest client's: one that has not sent its request, or the oldest."""
+        if not self._free.acquire(blocking=False):
+            held = list(self._connections.items())
+            incomplete = [connection for connection, (_accepted, is_incomplete) in held if is_incomplete]
+            self._disconnect(next(iter([*incomplete, *(connection for connection, _state in held)]), None))
+            if not self._free.acquire(timeout=0.5):
+                return False
+        self._connections[request] = time.monotonic(), True
+        return True
+
+    def release(self, request: socket.socket) -> None:
+        """Give the slot back."""
+        self._connections.pop(request, None)
+        self._free.release()
+
+    def is_complete(self, request: socket.socket) -> None:
+        """Note that the client has sent its whole request."""
+        if request in self._connections:
+            self._connections[request] = self._connections[request][0], False
+
+    def end_late(self, now: float) -> None:
+        """Disconnect the clients whose time is over."""
+        for request, (accepted, is_incomplete) in list(self._connections.items()):
+            if now - accepted > (REQUEST_SECONDS if is_incomplete else EXCHANGE_SECONDS):
+                self._disconnect(request)
+
+    def _disconnect(self, request: socket.socket | None) -> None:
+        if request is not None:
+            self._connections.pop(request, None)
+            with contextlib.suppress(OSError):  # it was closed meanwhile
+                request.shutdown(socket.SHUT_RDWR)
 
 
 class Server(ThreadingHTTPServer):
@@ -58,48 +106,33 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, settings: Settings, shared: SharedState, stop: StopSignal) -> None:
         self.settings, self.shared, self.stop = settings, shared, stop
-        self.slots = threading.BoundedSemaphore(MAX_REQUESTS)
+        self.inside, self.outside = Slots(MAX_INSIDE), Slots(MAX_REQUESTS)
         # Names besides addresses and localhost under which requests are answered, comma-separated.
         self.hosts = {
             name.strip().lower() for name in os.environ.get("BOT_WEB_HOSTS", "").split(",") if name.strip()
         }
-        # Connections whose request is not complete, oldest first, and when each was accepted.
-        self.incomplete: dict[socket.socket, float] = {}
         super().__init__((settings.web_host, settings.web_port), Handler)
 
+    def slots_of(self, client_address: Any) -> Slots:
+        """Return the slots that this client may take."""
+        return self.inside if client_address[0] in INSIDE else self.outside
+
     def process_request(self, request: Any, client_address: Any) -> None:
-        if not self.slots.acquire(blocking=False) and not self._take_slot():
+        if not self.slots_of(client_address).take(request):
             self.shutdown_request(request)
             return
-        self.incomplete[request] = time.monotonic()
         super().process_request(request, client_address)
 
-    def _take_slot(self) -> bool:
-        """Disconnect the slowest client, so that idle ones cannot keep the health check out."""
-        oldest = next(iter(list(self.incomplete)), None)
-        if oldest is None:
-            return False
-        self._disconnect(oldest)
-        return self.slots.acquire(timeout=0.5)
-
-    def _disconnect(self, request: socket.socket) -> None:
-        self.incomplete.pop(request, None)
-        with contextlib.suppress(OSError):  # it was closed meanwhile
-            request.shutdown(socket.SHUT_RDWR)
-
     def service_actions(self) -> None:
-        """Disconnect the clients whose time for a request is over."""
-        now = time.monotonic()
-        for request, accepted in list(self.incomplete.items()):
-            if now - accepted > REQUEST_SECONDS:
-                self._disconnect(request)
+        """Disconnect the clients whose time is over."""
+        for slots in (self.inside, self.outside):
+            slots.end_late(time.monotonic())
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self.incomplete.pop(request, None)
-            self.slots.release()
+            self.slots_of(client_address).release(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore clients that disconnect."""
@@ -109,13 +142,13 @@ class Handler(BaseHTTPRequestHandler):
     """Answer one request."""
 
     server: Server
-    timeout = REQUEST_SECONDS  # also bounds how long a client takes to read its answer
+    timeout = REQUEST_SECONDS
     server_version = "gridbot"
     sys_version = ""
 
     def do_GET(self) -> None:
         """Answer a read."""
-        self.server.incomplete.pop(self.connection, None)
+        self._note_complete()
         if not self._may_read():
             self._json(403, UNKNOWN_NAME)
             return
@@ -163,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length") or "0"
         if length.isdigit() and int(length) <= 4096:
             self.rfile.read(int(length))
-        self.server.incomplete.pop(self.connection, None)
+        self._note_complete()
         refusal = self._refusal()
         if refusal is not None:
             self._json(*refusal)
@@ -195,6 +228,9 @@ class Handler(BaseHTTPRequestHandler):
         if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
             return 401, {"error": "the token is wrong or missing"}
         return None
+
+    def _note_complete(self) -> None:
+        self.server.slots_of(self.client_address).is_complete(self.connection)
 
     def _may_read(self) -> bool:
         """Return whether no foreign web page can be the one that asks.

@@ -1,0 +1,177 @@
+"""Read ccxt's answers into this bot's types. What they leave out is unknown, never 0 or the text "None".
+
+A value that the bot can do without is None. An execution that lacks one it needs is an `UnreadableFill`, and
+for an order `UnreachableError` is raised: nothing is decided then.
+Each exchange's own deviations are a subclass in a module of its own, which looks the missing value up in the
+raw answer (`info`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from math import prod
+from typing import Any, TypeVar
+
+from gridbot.model.errors import UnreachableError
+from gridbot.model.types import ExchangeOrder, Fill, Side, UnreadableFill
+
+Raw = Mapping[str, Any]
+T = TypeVar("T")
+FINAL = ("closed", "filled", "canceled", "cancelled", "expired", "rejected")
+
+
+def decimal(value: Any) -> Decimal | None:
+    """Return `value` as an exact number, None for one that is left out, empty or no number."""
+    if value is None or value == "":
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def text(value: Any) -> str | None:
+    """Return an id as text, None for one that is left out."""
+    return None if value is None or value in ("", "None") else str(value)
+
+
+class Answers:
+    """Read answers as ccxt documents them."""
+
+    def __init__(self, exchange: str, account: str | None = None) -> None:
+        """`account` is the account's number, where the exchange names both sides of a trade by it."""
+        self._exchange, self._account = exchange, account
+
+    def is_of(self, raw: Raw, market: Raw) -> bool:
+        """Tell whether an order, trade or position is of `market`; ccxt doesn't filter every list."""
+        names = {_letters(market.get(key)) for key in ("symbol", "id", "id2")} - {""}
+        symbol = _letters(self._symbol(raw))
+        return not symbol or symbol in names
+
+    def is_missing_order(self, message: str) -> bool:
+        """Tell whether the exchange's refusal says that it knows no such order."""
+        return "ORDER_NOT_FOUND" in message.upper().replace(" ", "_")
+
+    def order(self, raw: Raw, market: Raw) -> ExchangeOrder:
+        """Read an order. Raises UnreachableError where its id or side is unknown."""
+        status = str(raw.get("status") or "")
+        filled = self._filled(raw)
+        average = decimal(raw.get("average")) or decimal(raw.get("price"))
+        return ExchangeOrder(
+            exchange_id=self._need(text(raw.get("id")), "an order's id"),
+            client_id=number(raw.get("clientOrderId")),
+            side=self._need(side_of(raw.get("side")), "an order's side"),
+            price=decimal(raw.get("price")),
+            qty=decimal(raw.get("amount")),
+            filled=filled,
+            # A state that is not known to be final may be an open one.
+            open=not status.startswith(FINAL),
+            average=average,
+            fee=_product(average, filled, decimal(market.get("maker"))),
+        )
+
+    def fill(self, raw: Raw, market: Raw) -> Fill | UnreadableFill:
+        """Read an execution, as far as it says what it did."""
+        try:
+            return self._read_fill(raw, market)
+        except UnreachableError as err:
+            return self._unreadable(raw, str(err))
+
+    def _unreadable(self, raw: Raw, why: str) -> UnreadableFill:
+        """Return what is known of an execution: whose it is, where that is said."""
+        try:
+            side = self._side(raw)
+        except UnreachableError:
+            # Whose it is may depend on the side, as at lighter.
+            return UnreadableFill(text(raw.get("id")), text(raw.get("order")), None, why)
+        return UnreadableFill(text(raw.get("id")), self._order_id(raw, side), self._client_id(raw, side), why)
+
+    def _read_fill(self, raw: Raw, market: Raw) -> Fill:
+        maker = self._is_maker(raw)
+        price = self._need(decimal(raw.get("price")), "a trade's price")
+        qty = self._need(decimal(raw.get("amount")), "a trade's quantity")
+        side = self._side(raw)
+        fee, currency = self._fee(raw)
+        if fee is None:
+            rate = decimal(market.get("maker" if maker else "taker"))
+            fee = price * qty * self._need(rate, "a trade's fee")
+            currency = None
+        return Fill(
+            trade_id=self._need(text(raw.get("id")), "a trade's id"),
+            exchange_id=self._need(self._order_id(raw, side), "a trade's order"),
+            client_id=self._client_id(raw, side),
+            side=side,
+            price=price,
+            qty=qty,
+            fee=fee,
+            fee_currency=currency or str(market.get("settle") or market.get("quote") or ""),
+            at=float(self._need(decimal(raw.get("timestamp")), "a trade's time")) / 1000,
+            maker=maker,
+        )
+
+    def position(self, raw: Raw) -> Decimal | None:
+        """Return a position, below 0 for a short one; None where it is unknown."""
+        size = decimal(raw.get("contracts"))
+        contract = decimal(raw.get("contractSize"))
+        return signed(None if size is None else size * (1 if contract is None else contract), raw.get("side"))
+
+    def _need(self, value: T | None, what: str) -> T:
+        if value is None:
+            raise UnreachableError(f"{self._exchange} answered without {what}")
+        return value
+
+    def _symbol(self, raw: Raw) -> Any:
+        return raw.get("symbol")
+
+    def _filled(self, raw: Raw) -> Decimal | None:
+        return decimal(raw.get("filled"))
+
+    def _side(self, raw: Raw) -> Side:
+        return self._need(side_of(raw.get("side")), "a trade's side")
+
+    def _order_id(self, raw: Raw, side: Side) -> str | None:  # noqa: ARG002 (lighter's needs it)
+        return text(raw.get("order"))
+
+    def _client_id(self, raw: Raw, side: Side) -> int | None:  # noqa: ARG002
+        info = raw.get("info") or {}
+        return number(info.get("clientId") or info.get("client_id") or info.get("clientOrderId"))
+
+    def _fee(self, raw: Raw) -> tuple[Decimal | None, str | None]:
+        fee = raw.get("fee") or {}
+        return decimal(fee.get("cost")), text(fee.get("currency"))
+
+    def _is_maker(self, raw: Raw) -> bool:
+        return raw.get("takerOrMaker") == "maker"
+
+
+def side_of(value: Any) -> Side | None:
+    """Return a side, None for one that is left out or is no side."""
+    name = str(value or "").lower()
+    return Side(name) if name in ("buy", "sell") else None
+
+
+def _product(*factors: Decimal | None) -> Decimal | None:
+    """Return the product, None where a factor is unknown."""
+    known = [factor for factor in factors if factor is not None]
+    return prod(known, start=Decimal(1)) if len(known) == len(factors) else None
+
+
+def _letters(value: Any) -> str:
+    return "".join(letter for letter in str(value or "") if letter.isalnum() or letter == ":").upper()
+
+
+def number(value: Any) -> int | None:
+    """Return a client id, None for one that is no number."""
+    digits = str(value or "")
+    return int(digits) if digits.isascii() and digits.isdigit() else None
+
+
+def signed(size: Decimal | None, side: Any) -> Decimal | None:
+    """Return `size` with the sign of a side, None where either is unknown."""
+    if not size:
+        return size
+    sides = {"long": 1, "buy": 1, "short": -1, "sell": -1}
+    sign = sides.get(str(side or "").lower())
+    return None if sign is None else abs(size) * sign
