@@ -61,7 +61,10 @@ def bot_argv(config: InstanceConfig) -> tuple[str, ...]:
             )
     else:
         arguments += _options(QUOTE_OPTIONS, strategy)
-    return (*arguments, *_options(RUN_OPTIONS, strategy))
+    arguments += _options(RUN_OPTIONS, strategy)
+    if strategy.exclusive_account:
+        arguments.append("--exclusive-account")
+    return tuple(arguments)
 
 
 def number_text(value: float) -> str:

@@ -260,6 +260,13 @@ class StrategyConfig(Section):
     interval: Positive | None = Field(
         default=None, description=mark("seconds between two updates of the market data")
     )
+    exclusive_account: bool | None = Field(
+        default=None,
+        description=mark(
+            "whether nothing else trades on the account; a stop may then cancel all orders of the market "
+            "with one call, if every order listed is the bot's own"
+        ),
+    )
     spread: NotNegative | None = Field(
         default=None, description=mark("the distance between our bid and ask, in percent of the price")
     )

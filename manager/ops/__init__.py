@@ -6,7 +6,7 @@ definition_diff                                 what a changed config changes, o
 apply                                           runs one changing command, from snapshot to result
 events, result                                  its progress events, and its result
 prepare, preflight, desired_state               what is created, checked and recorded before any action
-execute, stop, wait                             carry actions out, and wait for instances
+execute, stop, stop_turns, wait                 carry actions out, spread stops, and wait for instances
 rollout, rollback, rollback_store               an upgrade, and undoing it
 halt, open_orders, stop_for_good                the kill switch, and what `stop` and `down` share with it
 instance_folders, bot_user                      what a container mounts, and who owns it

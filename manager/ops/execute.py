@@ -23,6 +23,7 @@ from manager.i18n import Text, mark
 from manager.ops import instance_folders, rollback_store
 from manager.ops.action import Action, Outcome
 from manager.ops.stop import stop
+from manager.ops.stop_turns import StopTurns
 from manager.util.interrupts import note_interrupts
 from manager.util.threads import TaskGroup
 
@@ -52,6 +53,8 @@ class ExecutionContext(NamedTuple):
     """Wait for the fleet's network: containers can be created before it exists, but not started."""
     called_off_since: Mapping[str, CalledOffBy] = MappingProxyType({})
     """Instances that were stopped or removed since this command was given: it does not start them."""
+    turns: StopTurns = StopTurns()
+    """By these the stops of live bots are spread; new ones for each run."""
 
 
 def run(
@@ -64,7 +67,9 @@ def run(
     `on_done` are raised at the end.
     """
     interrupted, called_off = Event(), context.called_off
-    context = context._replace(called_off=lambda: INTERRUPTED if interrupted.is_set() else called_off())
+    context = context._replace(
+        called_off=lambda: INTERRUPTED if interrupted.is_set() else called_off(), turns=StopTurns()
+    )
     with note_interrupts(interrupted.set):
         return _run(list(actions), context, on_done)
 
@@ -325,7 +330,9 @@ def _stop(instance: str, context: ExecutionContext) -> Outcome[Action] | None:
     """Stop the container if it is up; return how its bot stopped."""
     container = context.containers.get(instance)
     stopped = (
-        stop(container, context.fleet, context.engine) if container is not None and container.is_up else None
+        stop(container, context.fleet, context.engine, context.turns)
+        if container is not None and container.is_up
+        else None
     )
     if stopped is not None and (error := stopped.error) is not None:
         raise type(error)(mark("cannot stop {id}: {why}"), id=instance, why=str(error)) from error

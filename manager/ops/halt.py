@@ -35,6 +35,7 @@ from manager.ops.events import Warned
 from manager.ops.open_orders import Answer
 from manager.ops.stop import stop
 from manager.ops.stop_for_good import Marked, Starts
+from manager.ops.stop_turns import StopTurns, exchange_of, longest
 from manager.util.threads import TaskGroup
 
 ASKED_AT_ONCE = 8
@@ -294,21 +295,25 @@ def bring_down(
     starts: Starts,
     on_event: OnHaltEvent,
 ) -> Halted:
-    """Stop all that is up, at once.
+    """Stop all that is up, at once, or as fast as the exchanges take the cancellations of live bots.
 
     Observe again and stop what has come up, until every earlier start has ended.
     """
-    fleet = snapshot.project.fleet
+    fleet, turns = snapshot.project.fleet, StopTurns()
     seen: dict[str, Container] = {}
     stopped: dict[str, Outcome[Action]] = {}
 
     def stop_one(container: Container) -> tuple[Container, Outcome[Action]]:
-        return container, stop(container, fleet, engine)
+        return container, stop(container, fleet, engine, turns)
 
     while True:
         present = containers(snapshot, chosen)
         seen |= {container.id: container for container in present}
-        up = [container for container in present if container.is_up]
+        # those without a turn first: who waits holds one of the calls
+        up = sorted((each for each in present if each.is_up), key=lambda each: bool(exchange_of(each)))
+        if (spread := longest(up)) > 0:
+            starts.extend(spread)
+            on_event(Warned(_spread_text(spread)))
         for container, outcome in TaskGroup([partial(stop_one, container) for container in up], MOST_CALLS):
             stopped[container.id] = outcome
             on_event(ContainerStopped(container, outcome, fleet))
@@ -321,6 +326,14 @@ def bring_down(
             return Halted(snapshot, seen, stopped)
         if starts.are_too_slow:
             return Halted(snapshot, seen, stopped, is_complete=have_ended)
+
+
+def _spread_text(seconds: float) -> Text:
+    return Text(
+        "the stops are spread over {seconds:.0f} s, so that no exchange bans this address while orders are "
+        "cancelled",
+        seconds=seconds,
+    )
 
 
 def _has_failed(outcome: Outcome[Action] | None) -> bool:

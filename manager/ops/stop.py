@@ -11,12 +11,17 @@ from manager.errors import ManagerError, NotFound
 from manager.fleet import bot_report, supervisor_state
 from manager.i18n import Text
 from manager.ops.action import Action, Outcome
+from manager.ops.stop_turns import StopTurns
 
 SIGKILLED = 137
 
 
-def stop(container: Container, fleet: Fleet, engine: Engine) -> Outcome[Action]:
-    """Stop the container and return how its bot stopped. Never raises ManagerError: it is in the outcome."""
+def stop(container: Container, fleet: Fleet, engine: Engine, turns: StopTurns) -> Outcome[Action]:
+    """Stop the container in its turn and return how its bot stopped.
+
+    Never raises ManagerError: it is in the outcome.
+    """
+    turns.wait(container)
     began = time.monotonic()
     killed, error = False, None
     try:

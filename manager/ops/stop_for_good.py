@@ -43,6 +43,10 @@ class Starts:
         """Return whether the time limit has passed."""
         return time.monotonic() > self._deadline
 
+    def extend(self, seconds: float) -> None:
+        """Allow this much more time: the stops themselves are spread over it."""
+        self._deadline += seconds
+
     def error(self) -> ManagerError:
         """Return the error for that."""
         pids = ", ".join(str(pid) for pid in sorted(self._unaware))

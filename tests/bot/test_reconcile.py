@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gridbot.exchanges.exchange import Exchange
-from gridbot.model.errors import DatabaseError, RejectedError, UnreachableError
+from gridbot.model.errors import DatabaseError, ExchangeError, RejectedError, UnreachableError
 from gridbot.model.types import (
     ExchangeOrder,
     Fill,
@@ -42,12 +42,18 @@ class There:
     price_is_firm: bool = True
     settle_s: float = 8.0
     max_client_id: int = 2**32 - 1
+    most_in_batch: int = 1
+    has_cancel_all: bool = False
     listed: list[ExchangeOrder] = field(default_factory=list)
     past: list[ExchangeOrder] = field(default_factory=list)
     executed: list[Fill | UnreadableFill] = field(default_factory=list)
     has_no_history: bool = False
     cancelled: list[str | None] = field(default_factory=list)
     since: list[float] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    # Raised by the next calls that cancel, one each.
+    refusals: list[ExchangeError] = field(default_factory=list)
+    slowed: int = 0
     broken: bool = False
     stubborn: bool = False
     hurried: bool = False
@@ -68,6 +74,25 @@ class There:
         raise RejectedError("not here")
 
     def cancel(self, order: Order) -> None:
+        self._called("one")
+        self._cancel(order)
+
+    def cancel_batch(self, orders: Sequence[Order]) -> None:
+        self._called(f"batch of {len(orders)}")
+        for order in orders:
+            self._cancel(order)
+
+    def cancel_all(self) -> None:
+        self._called("all")
+        self.past += [replace(o, open=False) for o in self.listed]
+        self.listed = []
+
+    def _called(self, what: str) -> None:
+        self.calls.append(what)
+        if self.refusals:
+            raise self.refusals.pop(0)
+
+    def _cancel(self, order: Order) -> None:
         self.cancelled.append(order.exchange_id)
         if not self.stubborn:
             gone = [o for o in self.listed if o.exchange_id == order.exchange_id]
@@ -97,6 +122,9 @@ class There:
 
     def shorten_timeouts(self) -> None:
         self.hurried = True
+
+    def slow_down(self) -> None:
+        self.slowed += 1
 
     def position(self) -> Decimal | None:
         return None

@@ -13,12 +13,12 @@ from typing import Any
 from gridbot.exchanges.ccxt_exchange import load
 from tests.fake_exchange.book import Book, BookFill, BookOrder, RefusalError
 
-PATHS = ("/fapi/", "/sapi/")
+PATHS = ("/fapi/v3/", "/api/v3/")
 PUBLIC = {
     "/fapi/v3/exchangeInfo",
-    "/sapi/v3/exchangeInfo",
+    "/api/v3/exchangeInfo",
     "/fapi/v3/time",
-    "/sapi/v3/time",
+    "/api/v3/time",
     "/fapi/v3/premiumIndex",
     "/fapi/v3/ticker/24hr",
 }
@@ -57,6 +57,8 @@ def answer(book: Book, method: str, path: str, params: dict[str, Any]) -> Any:
     match method, name:
         case "GET", "openOrders":
             return [_order(order, perpetual=perpetual) for order in book.open_orders()]
+        case "GET", "allOrders":
+            return [_order(order, perpetual=perpetual) for order in book.orders.values()][-500:]
         case "GET", "order":
             return _order(_find(book, params), perpetual=perpetual)
         case "DELETE", "order":

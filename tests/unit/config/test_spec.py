@@ -43,6 +43,13 @@ def test_grid_argv_takes_the_first_key_and_skips_what_is_not_there() -> None:
     )
 
 
+@pytest.mark.parametrize(("declared", "is_passed"), [(True, True), (False, False), (None, False)])
+def test_only_a_declared_exclusive_account_is_passed(declared: bool | None, is_passed: bool) -> None:
+    """Containers of configs that do not declare it keep their arguments."""
+    spec = a_spec(strategy_config={"exclusive_account": declared})
+    assert ("--exclusive-account" in spec.command) is is_passed
+
+
 def test_standard_argv() -> None:
     spec = a_spec(
         metadata={"strategy": "standard", "market_type": None},

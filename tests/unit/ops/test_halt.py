@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,9 @@ from manager.fleet.bot_report import Position
 from manager.fleet.selection import Selection
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
-from manager.ops import halt, open_orders, plan
+from manager.ops import halt, open_orders, plan, stop_for_good, stop_turns
 from manager.ops.action import Action, Outcome
+from manager.ops.events import Warned
 from manager.ops.halt import HaltOutcome
 from manager.ops.open_orders import Answer
 from manager.ops.stop_for_good import Starts
@@ -191,6 +194,27 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def row(desk: Path, instance: str, state: str = "running", **changes: Any) -> dict[str, Any]:
     own = {labels.COMPOSE_WORKING_DIR: str(desk), **changes.pop("labels", {})}
     return a_row(instance, state, Mounts=[], labels=own, **changes)
+
+
+def test_the_stops_of_many_live_bots_are_spread_and_starts_have_that_much_longer(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stop_turns, "STOPS_A_MINUTE", {"backpack": 240})
+    monkeypatch.setattr(stop_turns, "AT_ONCE", 0.0)
+    monkeypatch.setattr(stop_for_good, "STARTS_END_WITHIN_S", 0.1)
+    names = ["a", "b", "c"]
+    up = [row(desk, name, labels={labels.MODE: "live", labels.EXCHANGE: "backpack"}) for name in names]
+    engine: Any = Stopping(desk, up, [row(desk, name, "exited") for name in names])
+    starts, moments = Starts(project.read(desk).fleet), []
+    events: list[Any] = []
+    engine.stop = lambda *_args: moments.append(time.monotonic())
+    halted = halt.bring_down(engine.look(), names, engine.look, engine, starts, events.append)
+    gaps = [after - before for before, after in itertools.pairwise(moments)]
+    assert min(gaps) >= 0.1
+    assert moments[-1] - moments[0] >= 0.4
+    assert "spread over 0 s" in str(next(event.message for event in events if isinstance(event, Warned)))
+    assert halted.is_complete
+    assert not starts.are_too_slow, "the limit passed while the stops waited for their turns"
 
 
 def test_what_another_manager_has_just_started_ran_too(desk: Path) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 import sys
+import time
 from collections.abc import Sequence
 
 from gridbot.cli.open_orders import query_open_orders
@@ -20,7 +21,7 @@ from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import EXIT_CRASH, BotError, ConfigError, DatabaseError, ExchangeError
 from gridbot.runtime import log as logs
 from gridbot.store.store import Store
-from gridbot.trading.cancel import cancel_own_orders
+from gridbot.trading.cancel import ask_patiently, cancel_own_orders
 from gridbot.trading.session import cancel_orders_of_earlier_run
 
 
@@ -74,7 +75,15 @@ def _cancel(settings: Settings, exchange: Exchange) -> bool:
             return cancel_orders_of_earlier_run(settings, store, last, os.environ) and not _is_any_open(
                 settings, exchange
             )
-        left, is_confirmed = cancel_own_orders(store, exchange, exchange.market(), settings.stop_within)
+        began = time.monotonic()
+        market = ask_patiently(exchange.market, settings.stop_within)
+        left, is_confirmed = cancel_own_orders(
+            store,
+            exchange,
+            market,
+            began + settings.stop_within - time.monotonic(),
+            is_exclusive=settings.exclusive_account,
+        )
         return is_confirmed and left == 0
     finally:
         store.close()

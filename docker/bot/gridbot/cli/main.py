@@ -163,7 +163,9 @@ def _shut_down(
         if stop.requested_at is not None:
             within = max(within - (time.monotonic() - stop.requested_at), 1.0)
         deadline = time.monotonic() + within
-        left, confirmed = cancel_own_orders(store, exchange, market, within)
+        left, confirmed = cancel_own_orders(
+            store, exchange, market, within, is_exclusive=settings.exclusive_account
+        )
         write_report(left, confirmed=confirmed)
         held = _position_at_exchange(settings, store, exchange, deadline - time.monotonic())
     finally:

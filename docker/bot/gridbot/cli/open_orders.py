@@ -34,6 +34,8 @@ from gridbot.trading.position_watch import OTHERS
 
 MAX_LISTED = 50
 RETRY_S = (0.5, 1.0, 2.0)
+# A caller waits for this command. When the exchange asks for more, no answer is the answer.
+MOST_WAIT_S = 10.0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -110,8 +112,11 @@ def _fetch_open_orders(exchange: Exchange, sleep: Callable[[float], None]) -> li
     for pause in RETRY_S:
         try:
             return exchange.open_orders()
-        except UnreachableError:
-            sleep(pause)
+        except UnreachableError as err:
+            asked = err.retry_after or 0.0
+            if asked > MOST_WAIT_S:
+                raise
+            sleep(pause + asked)
     return exchange.open_orders()
 
 

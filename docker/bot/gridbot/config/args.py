@@ -72,6 +72,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
         grid_mode=options.grid_mode,
         grid_type=options.grid_type,
         boundary_check=options.boundary_check,
+        exclusive_account=options.exclusive_account,
         boundary_action=options.boundary_action,
         boundary_tolerance=options.boundary_tolerance,
         max_range_moves=options.max_range_moves,
@@ -212,6 +213,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--inventory-skew", type=to_decimal, default=ZERO, help="0-1: how far the position shifts both quotes"
+    )
+    add(
+        "--exclusive-account",
+        action="store_true",
+        help="nothing else trades on the account: a stop may cancel all orders of the market with one call",
     )
     add("--replay", type=Path, metavar="FILE", help="paper mode: prices from a CSV file, one row a tick")
     return parser

@@ -44,6 +44,9 @@ SLIPPAGE = Decimal("0.03")
 # The exchange is asked this often what time it is; smaller differences than the second are the call's own.
 CLOCK_EVERY_S = 600.0
 CLOCK_TOLERANCE_S = 1.0
+# A refused client doubles the time between its calls, to the first at least, and not beyond the second: a
+# stop must end some time.
+SLOWED_MS, SLOWEST_MS = 200.0, 2000.0
 NETWORK_FAULTS = (
     "Timeout",
     "ConnectionError",
@@ -129,6 +132,9 @@ class CcxtExchange:
         url = venues.base_url(settings.exchange, env)
         if url:
             self._api.urls["api"] = _with_base_url(self._api.urls["api"], url)
+        by_id = self._api.has.get("cancelOrders") and (settings.perp or not self._venue.batch_is_for_perps)
+        self.most_in_batch = self._venue.most_in_batch if by_id else 1
+        self.has_cancel_all = bool(self._api.has.get("cancelAllOrders"))
         self._raw: dict[str, Any] | None = None
         self._clock_offset, self._clock_read_at = 0.0, -CLOCK_EVERY_S
 
@@ -265,13 +271,23 @@ class CcxtExchange:
             if "RESOURCE_NOT_FOUND" not in str(err):
                 raise
 
+    def cancel_batch(self, orders: Sequence[Order]) -> None:
+        # Aster's documents name them as numbers.
+        ids = [int(str(o.exchange_id)) if self._id == "aster" else str(o.exchange_id) for o in orders]
+        self._call(self._api.cancel_orders, ids, self._symbol)
+
+    def cancel_all(self) -> None:
+        self._call(self._api.cancel_all_orders, self._symbol, json=False)
+
     def open_orders(self) -> list[ExchangeOrder]:
         return self._orders(self._list(self._api.fetch_open_orders, self._symbol))
 
     def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
         if self._venue.lookup == "client_id":
+            # One list tells of most of several orders; each one that it lacks is asked for.
+            listed = self._history({}) if self._venue.lists_history and len(orders) > 1 else []
             for order in orders:
-                yield order, self._find_one(order)
+                yield order, _match_order(order, listed) or self._find_one(order)
             return
         # One list for all of them; an old one may be further back than that list goes.
         recent = self._history({})
@@ -338,6 +354,10 @@ class CcxtExchange:
     def shorten_timeouts(self) -> None:
         self._api.timeout = min(self._api.timeout, int(SHORT_TIMEOUT_S * 1000))
 
+    def slow_down(self) -> None:
+        self._rate_limit = max(min(max(self._rate_limit * 2, SLOWED_MS), SLOWEST_MS), self._rate_limit)
+        self.channels(1)
+
     def position(self) -> Decimal | None:
         if not self._settings.perp:
             return None
@@ -403,7 +423,7 @@ class CcxtExchange:
         # ccxt quotes the address with its query, which holds nothing but parameters and the signature.
         text = QUERY.sub("", " ".join(str(err).split()))[:300]
         status, errors = _http_status(err), self._errors
-        if status == 418 or isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded):
+        if status in (418, 429) or isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded):
             cause = "banned" if status == 418 else "rate_limited"
             return UnreachableError(text, cause=cause, retry_after=self._retry_after())
         if status == 503 or isinstance(err, errors.OnMaintenance) or "MAINTENANCE" in text:

@@ -16,12 +16,16 @@ class Exchange(Protocol):
     prices come from: `live`, `synthetic` or `replay`. An order that was sent and that neither the open orders
     nor the history know after `settle_s` seconds was never accepted and never will be.
     `price_is_firm`: `price()` is no single trade's price, and a run may end by one look at it.
+    `most_in_batch`: how many orders one `cancel_batch` takes, 1 where the exchange has no such call.
+    `has_cancel_all`: `cancel_all` may be called.
     """
 
     name: str
     price_is_firm: bool
     settle_s: float
     max_client_id: int
+    most_in_batch: int
+    has_cancel_all: bool
 
     def market(self) -> Market:
         """Return the rules of the run's market."""
@@ -44,6 +48,12 @@ class Exchange(Protocol):
     def cancel(self, order: Order) -> None:
         """Cancel an open order. An order that is no longer open is not an error."""
 
+    def cancel_batch(self, orders: Sequence[Order]) -> None:
+        """Cancel these orders, by their ids, with one call. Those that are no longer open are no error."""
+
+    def cancel_all(self) -> None:
+        """Cancel every open order of the account on this market, whoever has placed it."""
+
     def open_orders(self) -> list[ExchangeOrder]:
         """Return all open orders of the account on this market, of other programs too."""
 
@@ -61,6 +71,9 @@ class Exchange(Protocol):
 
     def shorten_timeouts(self) -> None:
         """Use short timeouts from now on."""
+
+    def slow_down(self) -> None:
+        """Leave more time between two calls from now on, because the exchange has refused some."""
 
     def position(self) -> Decimal | None:
         """Return the account's position on a perpetual, None where the exchange has no such figure."""

@@ -41,6 +41,8 @@ class PaperExchange:
 
     settle_s = 0.0
     max_client_id = 2**32 - 1
+    most_in_batch = 1
+    has_cancel_all = False
 
     def __init__(
         self,
@@ -112,6 +114,13 @@ class PaperExchange:
             known = self._reports[order.client_id]
             self._reports[order.client_id] = self._report(order, known.exchange_id, Decimal(0), is_open=False)
 
+    def cancel_batch(self, orders: Sequence[Order]) -> None:
+        for order in orders:
+            self.cancel(order)
+
+    def cancel_all(self) -> None:
+        self.cancel_batch(list(self._orders.values()))
+
     def open_orders(self) -> list[ExchangeOrder]:
         return [self._reports[client_id] for client_id in self._orders]
 
@@ -135,6 +144,9 @@ class PaperExchange:
 
     def shorten_timeouts(self) -> None:
         """Do nothing, because no call here takes time."""
+
+    def slow_down(self) -> None:
+        """Do nothing, because no call here is refused."""
 
     def position(self) -> Decimal | None:
         return None

@@ -23,15 +23,21 @@ class Venue:
 
     A credential `options.x` goes to ccxt's options. `optional` ones are read when they are there. `lookup`
     says how an order is found again by its client id: `history` (a list of recent orders) or `client_id` (a
-    call of its own). `channels`: how many calls may be under way at once. `answers_without_id`: a new order's
-    id is not in the answer, only in the list of open orders.
+    call of its own). `lists_history`: several are first looked for in one list. `channels`: how many calls
+    may be under way at once. `most_in_batch`: how many ids one batch cancellation may name, by the exchange's
+    documents; 1 where there is none. `batch_is_for_perps`: the call that ccxt makes for spot is another one,
+    which cancels every order of the market. `answers_without_id`: a new order's id is not in the answer, only
+    in the list of open orders.
     """
 
     host: str
     keys: Mapping[str, tuple[str, ...]]
     optional: Mapping[str, tuple[str, ...]]
     lookup: str
+    lists_history: bool = False
     channels: int = 4
+    most_in_batch: int = 1
+    batch_is_for_perps: bool = False
     answers_without_id: bool = False
 
 
@@ -54,6 +60,9 @@ VENUES: Mapping[str, Venue] = {
         keys={"privateKey": _names("ASTER", "PRIVATE_KEY", "SECRET", "SECRET_KEY")},
         optional={"options.signerAddress": _names("ASTER", "SIGNER_ADDRESS")},
         lookup="client_id",
+        lists_history=True,
+        most_in_batch=10,
+        batch_is_for_perps=True,
     ),
     "paradex": Venue(
         host="api.prod.paradex.trade",
@@ -63,6 +72,8 @@ VENUES: Mapping[str, Venue] = {
         },
         optional={},
         lookup="client_id",
+        lists_history=True,
+        most_in_batch=50,
     ),
     "lighter": Venue(
         host="mainnet.zklighter.elliot.ai",

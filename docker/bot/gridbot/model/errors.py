@@ -5,6 +5,9 @@ from __future__ import annotations
 EXIT_COMPLETED = 0
 EXIT_CRASH = 1
 
+# Causes of an `ExchangeError` with which the exchange asks to be called less, or not at all for a while.
+THROTTLED = ("rate_limited", "banned")
+
 
 class BotError(Exception):
     """End the bot with `exit_code`. The text is the one line that the user reads."""

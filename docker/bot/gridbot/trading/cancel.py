@@ -1,23 +1,39 @@
-"""Cancel this bot's orders before the exit, until the exchange lists none of them."""
+"""Cancel this bot's orders before the exit, until the exchange lists none of them.
+
+Many bots stop at the same time and share one address, so this is done with few calls, and an exchange that
+refuses some is left alone for as long as it asks: who goes on is banned, and then nobody's orders can be
+cancelled.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Event
+from typing import TypeVar
 
 from gridbot.exchanges.exchange import Exchange
-from gridbot.model.errors import ExchangeError
+from gridbot.model.errors import THROTTLED, ExchangeError, RejectedError, UnreachableError
 from gridbot.model.types import Market, Order
 from gridbot.runtime.log import log
 from gridbot.store.store import Store
 from gridbot.trading.reconcile import Reconciler, Reconciliation
+from gridbot.trading.retry import RetryPauses
 
 # After a crash something is wrong anyway, and the supervisor waits to start the bot again.
 CRASH_WITHIN_S = 10.0
 # What ended orders have filled may be listed a little later.
 FILLS_WITHIN_S = 5.0
 PAUSE_S = (0.05, 0.2, 0.5, 1.0)
+# Between attempts at an exchange that refuses; what it asks for comes on top.
+REFUSED_FIRST_S = 1.0
+REFUSED_CAP_S = 15.0
+# A batch that fails as often as this is given up for single calls: the exchange may not have it any more.
+MOST_FAILED_BATCHES = 2
+
+Answer = TypeVar("Answer")
 
 
 def cancel_own_orders(
@@ -26,13 +42,21 @@ def cancel_own_orders(
     market: Market,
     within: float,
     sleep: Callable[[float], None] = time.sleep,
+    *,
+    is_exclusive: bool = False,
 ) -> tuple[int, bool]:
-    """Cancel all live orders. Return how many are left, and whether the exchange confirmed that count."""
+    """Cancel all live orders. Return how many are left, and whether the exchange confirmed that count.
+
+    `is_exclusive`: nobody else trades on the account. Then all orders of the market may be cancelled with one
+    call, if the exchange lists none but this bot's.
+    """
     deadline = time.monotonic() + within
     exchange.shorten_timeouts()
     reconciler = Reconciler(store, exchange, market)
+    sender, pauses = _Sender(exchange, deadline), RetryPauses(REFUSED_FIRST_S, REFUSED_CAP_S)
     rounds, ended_at = 0, 0.0
     while True:
+        refusal: ExchangeError | None = None
         try:
             result = reconciler.read_orders()
             failure = _settle(reconciler, result)
@@ -45,19 +69,39 @@ def cancel_own_orders(
                 ended_at = ended_at or time.monotonic()
                 if time.monotonic() - ended_at >= FILLS_WITHIN_S:
                     return 0, True
-            _cancel_all(
-                exchange, [order for order in open_or_unknown if order.exchange_id is not None], deadline
-            )
+            known = [order for order in open_or_unknown if order.exchange_id is not None]
+            refusal = sender.cancel(known, everything=is_exclusive and result.others == 0)
             if failure is not None:
                 raise failure
         except ExchangeError as err:
             log.warning("cannot confirm that all orders are cancelled: %s", err)
             if not store.live_orders():
                 return 0, False
-        if time.monotonic() >= deadline:
+            refusal = err if err.cause in THROTTLED else refusal
+        pause = PAUSE_S[min(rounds, len(PAUSE_S) - 1)]
+        if refusal is not None:
+            exchange.slow_down()
+            pause = pauses.after(refusal)
+        if time.monotonic() + (pause if refusal is not None else 0.0) >= deadline:
             return len(store.live_orders()), False
-        sleep(PAUSE_S[min(rounds, len(PAUSE_S) - 1)])
+        sleep(pause)
         rounds += 1
+
+
+def ask_patiently(
+    call: Callable[[], Answer], within: float, sleep: Callable[[float], None] = time.sleep
+) -> Answer:
+    """Return the answer of `call`, with pauses while the exchange refuses it. Raises ExchangeError."""
+    deadline = time.monotonic() + within
+    pauses = RetryPauses(REFUSED_FIRST_S, REFUSED_CAP_S)
+    while True:
+        try:
+            return call()
+        except ExchangeError as err:
+            pause = pauses.after(err)
+            if err.cause not in THROTTLED or time.monotonic() + pause >= deadline:
+                raise
+        sleep(pause)
 
 
 def _settle(reconciler: Reconciler, result: Reconciliation) -> ExchangeError | None:
@@ -69,22 +113,85 @@ def _settle(reconciler: Reconciler, result: Reconciliation) -> ExchangeError | N
     return None
 
 
-def _cancel_all(exchange: Exchange, orders: list[Order], deadline: float) -> None:
-    """Cancel in parallel where the exchange allows it, because 199 calls in a row take too long."""
-    channels = exchange.channels(len(orders))
-    parts = [orders[i :: len(channels)] for i in range(len(channels))]
+class _Sender:
+    """Send cancellations with as few calls as the exchange allows."""
 
-    def cancel(channel: Exchange, part: list[Order]) -> None:
-        for order in part:
-            if time.monotonic() >= deadline:
-                return
-            try:
-                channel.cancel(order)
-            except ExchangeError as err:
-                log.warning("cannot cancel order %s: %s", order.exchange_id, err)
+    def __init__(self, exchange: Exchange, deadline: float) -> None:
+        self._exchange, self._deadline = exchange, deadline
+        self._failed_batches = 0
+        self._refused, self._was_refused = Event(), False
+        self._refusal: UnreachableError | None = None
 
-    if len(channels) == 1:
-        cancel(channels[0], orders)
-        return
-    with ThreadPoolExecutor(len(channels)) as pool:
-        list(pool.map(cancel, channels, parts))
+    def cancel(self, orders: Sequence[Order], *, everything: bool) -> ExchangeError | None:
+        """Cancel `orders`, which are all of the market if `everything`.
+
+        Return why the exchange refuses calls, None if it does not. No other failure matters: what is still
+        listed afterwards is cancelled again.
+        """
+        self._refused.clear()
+        self._refusal = None
+        size = self._exchange.most_in_batch if self._failed_batches < MOST_FAILED_BATCHES else 1
+        is_done = (
+            everything
+            and self._exchange.has_cancel_all
+            and len(orders) > size
+            and (self._succeeds("all orders", self._exchange.cancel_all) or self._refused.is_set())
+        )
+        if is_done:
+            return self._refusal
+        self._send([orders[i : i + size] for i in range(0, len(orders), size)])
+        return self._refusal
+
+    def _send(self, parts: Sequence[Sequence[Order]]) -> None:
+        """Send in parallel where the exchange allows it, because 199 calls in a row take too long.
+
+        Not after a refusal: each of the calls under way would be one more.
+        """
+        channels = self._exchange.channels(1 if self._was_refused else len(parts))
+        if len(channels) == 1:
+            self._send_in_turn(channels[0], parts)
+            return
+        with ThreadPoolExecutor(len(channels)) as pool:
+            shares = [parts[i :: len(channels)] for i in range(len(channels))]
+            list(pool.map(self._send_in_turn, channels, shares))
+
+    def _send_in_turn(self, channel: Exchange, parts: Sequence[Sequence[Order]]) -> None:
+        for part in parts:
+            singles: Sequence[Order] = part
+            if len(part) > 1 and not self._is_over():
+                singles = part if self._is_batch_rejected(channel, part) else ()
+            for order in singles:
+                if self._is_over():
+                    return
+                self._succeeds(f"order {order.exchange_id}", partial(channel.cancel, order))
+
+    def _is_batch_rejected(self, channel: Exchange, part: Sequence[Order]) -> bool:
+        """Cancel them with one call, and tell whether the exchange has refused to do that."""
+        try:
+            channel.cancel_batch(part)
+        except RejectedError as err:
+            log.warning("cannot cancel %d orders with one call: %s", len(part), err)
+            self._failed_batches = MOST_FAILED_BATCHES
+            return True
+        except ExchangeError as err:
+            self._note(f"{len(part)} orders", err)
+            self._failed_batches += not self._refused.is_set()
+        return False
+
+    def _succeeds(self, what: str, call: Callable[[], None]) -> bool:
+        try:
+            call()
+        except ExchangeError as err:
+            self._note(what, err)
+            return False
+        return True
+
+    def _note(self, what: str, err: ExchangeError) -> None:
+        log.warning("cannot cancel %s: %s", what, err)
+        if isinstance(err, UnreachableError) and err.cause in THROTTLED:
+            self._refusal = err
+            self._was_refused = True
+            self._refused.set()
+
+    def _is_over(self) -> bool:
+        return self._refused.is_set() or time.monotonic() >= self._deadline

@@ -33,13 +33,15 @@ class Reconciliation:
     """Hold the result of one pass.
 
     `trades` are newly stored fills with their orders and the ledger after each. `reopened` are orders of this
-    bot that the store has closed but that are open at the exchange. `ended` are the client ids of unsettled
-    orders that are no longer open, and `uncertain_slots` the slots of orders whose fill is not known.
+    bot that the store has closed but that are open at the exchange. `others` counts the open orders that are
+    not this bot's. `ended` are the client ids of unsettled orders that are no longer open, and
+    `uncertain_slots` the slots of orders whose fill is not known.
     """
 
     trades: list[tuple[Fill, Order, Ledger]] = field(default_factory=list)
     reopened: list[Order] = field(default_factory=list)
     unsettled: int = 0
+    others: int = 0
     foreign_ids: set[int] = field(default_factory=set)
     ended: set[int] = field(default_factory=set)
     uncertain_slots: set[str] = field(default_factory=set)
@@ -225,6 +227,7 @@ def _read_orders(store: Store, exchange: Exchange) -> Reconciliation:
     for exchange_order in listed:
         order = store.find_own(exchange_order)
         if order is None:
+            result.others += 1
             if exchange_order.client_id is not None:
                 result.foreign_ids.add(exchange_order.client_id)
             continue

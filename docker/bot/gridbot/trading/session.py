@@ -198,7 +198,13 @@ def cancel_orders_of_earlier_run(settings: Settings, store: Store, last: Run, en
     log.warning("cancelling %d orders left on %s %s", len(orders), exchange_name, symbol)
     old = replace(settings, exchange=exchange_name, symbol=symbol, perp=kind == "perp")
     exchange = CcxtExchange(old, venues.credentials(exchange_name, env), env)
-    left, is_confirmed = cancel_own_orders(store, exchange, assumed_market(old), settings.stop_within)
+    left, is_confirmed = cancel_own_orders(
+        store,
+        exchange,
+        assumed_market(old),
+        settings.stop_within,
+        is_exclusive=settings.exclusive_account,
+    )
     if left:
         raise RefusedError(f"{left} orders of this database are still open on {exchange_name} {symbol}")
     return is_confirmed
