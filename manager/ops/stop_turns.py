@@ -24,7 +24,10 @@ STOPS_A_MINUTE: Mapping[str, float] = {
 where orders are cancelled in batches (Aster's weigh 19), 22 elsewhere. No figure: no spread."""
 
 AT_ONCE = 0.25
-"""The share of a minute's stops that need not wait: a small fleet is stopped at once."""
+"""The share of a minute's stops that need not wait."""
+
+LEAST_AT_ONCE = 4
+"""A small fleet is stopped at once: a bot that trades on weighs more than some refused requests."""
 
 MOST_S = 120.0
 """A bot trades until it is stopped, which weighs more than a refused request after so long."""
@@ -57,7 +60,7 @@ class StopTurns:
 def turn(exchange: str, before: int) -> float:
     """Return the seconds after the first stop at which one with `before` others before it has its turn."""
     a_minute = STOPS_A_MINUTE[exchange]
-    at_once = max(int(a_minute * AT_ONCE), 1)
+    at_once = max(int(a_minute * AT_ONCE), LEAST_AT_ONCE)
     return min(max(before - at_once + 1, 0) * 60 / a_minute, MOST_S)
 
 

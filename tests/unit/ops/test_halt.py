@@ -201,6 +201,7 @@ def test_the_stops_of_many_live_bots_are_spread_and_starts_have_that_much_longer
 ) -> None:
     monkeypatch.setattr(stop_turns, "STOPS_A_MINUTE", {"backpack": 240})
     monkeypatch.setattr(stop_turns, "AT_ONCE", 0.0)
+    monkeypatch.setattr(stop_turns, "LEAST_AT_ONCE", 1)
     monkeypatch.setattr(stop_for_good, "STARTS_END_WITHIN_S", 0.1)
     names = ["a", "b", "c"]
     up = [row(desk, name, labels={labels.MODE: "live", labels.EXCHANGE: "backpack"}) for name in names]

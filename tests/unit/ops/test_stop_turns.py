@@ -10,7 +10,7 @@ from manager.ops import stop_turns
 from manager.ops.stop_turns import MOST_S, STOPS_A_MINUTE, StopTurns, longest, turn
 from tests.builders import a_container
 
-BURST = {exchange: max(int(a_minute / 4), 1) for exchange, a_minute in STOPS_A_MINUTE.items()}
+BURST = {exchange: max(int(a_minute / 4), 4) for exchange, a_minute in STOPS_A_MINUTE.items()}
 
 
 def bot(exchange: str = "aster", mode: str = "live") -> Container:
@@ -38,7 +38,7 @@ def test_no_minute_sees_more_stops_than_the_exchange_takes(exchange: str) -> Non
     assert due[: BURST[exchange]] == [0.0] * BURST[exchange]
     for start in (at for at in due if at + 60 < MOST_S):
         in_a_minute = sum(start <= at < start + 60 for at in due)
-        assert in_a_minute <= STOPS_A_MINUTE[exchange] * 1.25 + 1
+        assert in_a_minute <= STOPS_A_MINUTE[exchange] + BURST[exchange] + 1
 
 
 def test_no_bot_waits_longer_than_the_limit() -> None:
@@ -48,6 +48,7 @@ def test_no_bot_waits_longer_than_the_limit() -> None:
 def test_a_small_fleet_is_stopped_at_once() -> None:
     assert longest([bot("backpack")] * 17) == 0
     assert longest([bot("backpack")] * 18) > 0
+    assert longest([bot(exchange) for exchange in STOPS_A_MINUTE] * 4) == 0
 
 
 def test_two_hundred_bots_are_spread_over_what_the_slowest_exchange_needs() -> None:
