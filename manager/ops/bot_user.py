@@ -32,17 +32,12 @@ class BotUser(NamedTuple):
 
 
 def bot_user(fleet: Fleet, variables: Mapping[str, str], engine: Engine) -> BotUser:
-    """Return BOTFLEET_UID and BOTFLEET_GID if set, otherwise the data folder's owner.
+    """Return the user of `configured_user`, unless the engine is rootless: there the container's root is the
+    user outside, who owns everything.
 
-    Under a rootless engine, the container's root is the user outside, who owns everything. Raises
-    ManagerError for an engine under which no bot can write.
+    Raises ManagerError for an engine under which no bot can write.
     """
-    try:
-        ownership.make_folder(fleet.data_dir)
-    except OSError as error:
-        raise ManagerError(
-            "cannot create the data folder {path}: {why}", path=fleet.data_dir, why=error.strerror or error
-        ) from error
+    user = configured_user(fleet, variables)
     modes = engine.security_modes()
     if "userns" in modes:
         raise ManagerError(
@@ -57,6 +52,20 @@ def bot_user(fleet: Fleet, variables: Mapping[str, str], engine: Engine) -> BotU
                 " run the manager as that user"
             )
         return BotUser(0, 0, (os.geteuid(), os.getegid()))
+    return user
+
+
+def configured_user(fleet: Fleet, variables: Mapping[str, str]) -> BotUser:
+    """Return BOTFLEET_UID and BOTFLEET_GID if set, otherwise the data folder's owner. Asks no engine.
+
+    Raises ManagerError if the data folder cannot be created.
+    """
+    try:
+        ownership.make_folder(fleet.data_dir)
+    except OSError as error:
+        raise ManagerError(
+            "cannot create the data folder {path}: {why}", path=fleet.data_dir, why=error.strerror or error
+        ) from error
     uid, gid = host.bot_owner(fleet.data_dir)
     uid = _number(variables, UID_VARIABLE, uid)
     gid = _number(variables, GID_VARIABLE, gid)

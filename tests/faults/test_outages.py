@@ -82,17 +82,17 @@ OUTAGES = (
 
 
 class Desk:
-    """Two fleets, of the bundled bot and of an old one, and an exchange for each of their bots."""
+    """A fleet for each bundled bot, since a fleet has one address of an exchange, and one of the old bots."""
 
-    def __init__(self, bundled: Project, old: Project, exchanges: dict[str, FakeExchange]) -> None:
+    def __init__(self, bundled: dict[str, Project], old: Project, exchanges: dict[str, FakeExchange]) -> None:
         self.bundled, self.old, self.exchanges = bundled, old, exchanges
 
-    def both(self, act: Callable[[Project], Any]) -> list[Any]:
+    def all(self, act: Callable[[Project], Any]) -> list[Any]:
         with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(act, (self.bundled, self.old)))
+            return list(pool.map(act, (*self.bundled.values(), self.old)))
 
     def ps(self) -> dict[str, dict[str, Any]]:
-        return {each: found for fleet in self.both(Project.ps) for each, found in fleet.items()}
+        return {each: found for fleet in self.all(Project.ps) for each, found in fleet.items()}
 
     def faults(self, instance: str) -> Recorded:
         found = self.exchanges[instance].faults
@@ -100,7 +100,7 @@ class Desk:
         return found
 
     def restarts(self, instance: str) -> dict[str, Any]:
-        fleet = self.bundled if instance in BUNDLED else self.old
+        fleet = self.bundled.get(instance, self.old)
         return dict(fleet.supervisor(instance)["restarts"])
 
     def answered_since(self, instance: str, moment: float) -> float | None:
@@ -122,31 +122,19 @@ def desk(tmp_path: Path, fault_image: str, is_long: bool) -> Iterator[Desk]:
             )
             for each in instances
         }
-        bundled = stack.enter_context(a_project(tmp_path / "bundled", built("bot")))
+        bundled = {each: stack.enter_context(a_project(tmp_path / each, built("bot"))) for each in BUNDLED}
         old = stack.enter_context(new_project(tmp_path / "old", fault_image))
         quick = {
             "GRIDBOT_RETRY_CAP": str(RETRY_CAP_S),
             "GRIDBOT_OUT_OF_REACH": "0.3",
             "GRIDBOT_RATE_LIMIT_MS": "2",
         }
-        secrets: dict[str, str] = {}
-        for number, each in enumerate(BUNDLED):
-            key, secret = f"BACKPACK_KEY_{number}", f"BACKPACK_SECRET_{number}"
-            secrets |= {key: exchanges[each].key, secret: exchanges[each].secret}
-            bundled.add(
-                each,
-                number,
-                mode="live",
-                strategy_config=MESH,
-                exchange_config={"api_key": f"${{{key}}}", "secret_key": f"${{{secret}}}"},
-                environment={
-                    **quick,
-                    "BACKPACK_API_URL": exchanges[each].url,
-                    "BACKPACK_KEY": f"${{{key}}}",
-                    "BACKPACK_SECRET": f"${{{secret}}}",
-                },
-            )
-        (bundled.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in secrets.items()))
+        for each, fleet in bundled.items():
+            env = {**quick, **exchanges[each].env}
+            (fleet.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in env.items()))
+            settings = fleet.folder / "config" / "fleet.toml"
+            settings.write_text(settings.read_text().replace('"GRIDBOT_*"', '"GRIDBOT_*", "*_API_URL"'))
+            fleet.add(each, 0, mode="live", strategy_config=MESH)
         for number, each in enumerate([*OLD, SICK]):
             bots.add(
                 old,
@@ -157,7 +145,7 @@ def desk(tmp_path: Path, fault_image: str, is_long: bool) -> Iterator[Desk]:
                 environment={"FAULT_EXCHANGE": exchanges[each].url},
             )
         made = Desk(bundled, old, exchanges)
-        made.both(lambda fleet: fleet.manager("up", "--wait"))
+        made.all(lambda fleet: fleet.manager("up", "--wait"))
         for each in BUNDLED:
             wait_for_orders(exchanges[each], each)
         yield made

@@ -23,7 +23,7 @@ def foreign_image() -> str:
 def foreign(project: Project, foreign_image: str) -> Project:
     """A project whose fleet runs the foreign bot."""
     with (project.folder / "config" / "fleet.toml").open("a") as settings:
-        settings.write('bot_dir = "my-bot"\n')
+        settings.write('bot_dir = "my-bot"\nconfig_variables = ["BACKPACK_*"]\n')
     project.docker("tag", foreign_image, f"{project.name}-bot:local")
     return project
 

@@ -169,11 +169,12 @@ def set_alerts(project: Project) -> None:
 def desk(project: Project, fake: FakeExchange) -> Iterator[Desk]:
     """One bot that trades live, with its six orders in the market."""
     set_alerts(project)
+    settings = project.folder / "config" / "fleet.toml"
+    settings.write_text(settings.read_text().replace('"GRIDBOT_*"', '"GRIDBOT_*", "BOT_WEB_TOKEN"'))
     with (project.folder / ".env").open("a") as env:
-        env.write(f"DESK_TOKEN={TOKEN}\n")
+        env.write(f"BOT_WEB_TOKEN={TOKEN}\n")
     daemon = {"max_restart_attempts": 0}
-    environment = {"BOT_WEB_TOKEN": "${DESK_TOKEN}"}
-    project.add(BOT, 0, mode="live", strategy_config=MESH, daemon_config=daemon, environment=environment)
+    project.add(BOT, 0, mode="live", strategy_config=MESH, daemon_config=daemon)
     project.manager("up", "--wait")
     eventually(lambda: len(fake.book.own_open()) == 6, what="six orders")
     with watched(project) as made:

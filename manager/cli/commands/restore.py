@@ -88,7 +88,7 @@ def _carry_out(
         held.wait_for_engine()
         ids = [action.instance for action in actions if action.instance]
         with instance_locks.hold_instance_locks(fleet, dict.fromkeys(ids), _up(session, whole, ids)):
-            restoring.perform(whole, actions, _owner(session, whole), on_done)
+            restoring.perform(whole, actions, _owner(whole), on_done)
     return done
 
 
@@ -115,15 +115,12 @@ def _up(session: Session, whole: Plan, ids: list[str]) -> list[str]:
     ]
 
 
-def _owner(session: Session, whole: Plan) -> tuple[int, int]:
-    """Return (uid, gid) of the bots on the host.
-
-    Only root can change owners; others need not ask the engine.
-    """
+def _owner(whole: Plan) -> tuple[int, int]:
+    """Return (uid, gid) of the bots on the host. Only root can change owners, and no engine is needed."""
     if os.geteuid() != 0:
         return os.geteuid(), os.getegid()
     whole.fleet.data_dir.mkdir(parents=True, exist_ok=True)
-    return bot_user.bot_user(whole.fleet, whole.project.variables, session.engine()).owner
+    return bot_user.configured_user(whole.fleet, whole.project.variables).owner
 
 
 def _say_what_is_left(session: Session, whole: Plan, *, as_json: bool) -> None:
