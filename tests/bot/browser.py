@@ -38,6 +38,17 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.driver.get(url)
 
+    def open_until(self, is_drawn: Callable[[], object], url: str, width: int, *, dark: bool = False) -> None:
+        """Open a page and wait until it is drawn; once more if Chromium gave up one of its files because
+        another test's container came or went (see `complaints`).
+        """
+        self.open(url, width, dark=dark)
+        try:
+            self.wait(is_drawn, 10.0)
+        except AssertionError:
+            self.open(url, width, dark=dark)
+            self.wait(is_drawn)
+
     def run(self, script: str, *args: object) -> Any:
         return self.driver.execute_script(f"return {script}", *args)
 

@@ -73,8 +73,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, bot: Bot) -> Browser:
-    browser.open(f"http://127.0.0.1:{bot.port}/", 1280)
-    browser.wait(lambda: browser.count("#price-plot path.line") == 1)
+    url = f"http://127.0.0.1:{bot.port}/"
+    browser.open_until(lambda: browser.count("#price-plot path.line") == 1, url, 1280)
     return browser
 
 
@@ -114,8 +114,12 @@ def test_it_updates_by_itself(page: Browser, bot: Bot, fake: FakeExchange) -> No
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("dark", [False, True])
 def test_both_widths_and_both_themes(page: Browser, bot: Bot, width: int, dark: bool, tmp_path: Path) -> None:
-    page.open(f"http://127.0.0.1:{bot.port}/", width, dark=dark)
-    page.wait(lambda: page.count("#price-plot path.line") == 1 and page.count("#trade-rows td.n"))
+    page.open_until(
+        lambda: page.count("#price-plot path.line") == 1 and page.count("#trade-rows td.n"),
+        f"http://127.0.0.1:{bot.port}/",
+        width,
+        dark=dark,
+    )
     assert page.run("document.documentElement.scrollWidth") <= width
     ground = page.run("getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).map(Number)")
     text = page.run("getComputedStyle(document.documentElement).color.match(/\\d+/g).map(Number)")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from gridbot.model.errors import ExchangeError, RejectedError, UnauthorizedError
 from gridbot.model.types import Order, Side
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
+from gridbot.trading import loop
 from gridbot.trading.outage import Outage
 from gridbot.trading.refusals import MIN_REFUSALS, PARTIAL_AFTER_S, Refusals
 from gridbot.trading.retry import BAN_LIMIT_S, RETRY_AFTER_LIMIT_S, RetryPauses, wait
@@ -198,3 +202,27 @@ def test_maintenance_is_an_outage_whatever_its_status(market: tuple[FakeExchange
     assert isinstance(caught.value, UnreachableError), "nobody knows what became of the order"
     assert caught.value.cause == "maintenance"
     fake.refusal = None
+
+
+def test_the_pause_that_was_asked_for_begins_with_the_answer_and_not_with_the_tick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "publish", lambda *_args: None)
+    stop, moments = StopSignal(), list[tuple[float, float]]()
+
+    def tick() -> None:
+        began = time.monotonic()
+        if len(moments) == 2:
+            stop.set("enough")
+            return
+        time.sleep(0.4)
+        moments.append((began, time.monotonic()))
+        raise UnreachableError("418", cause="banned", retry_after=0.5)
+
+    settings = args.parse(GRID, {"GRIDBOT_RETRY_CAP": "0.01"})
+    engine: Any = SimpleNamespace(
+        settings=settings, shared=SharedState(1.0), tick=tick, record_failure=lambda *_args, **_more: None
+    )
+    loop.run_loop(engine, stop, Any)  # type: ignore[arg-type]
+    (_began, answered), (again, _answered) = moments
+    assert again - answered >= 0.5

@@ -57,7 +57,8 @@ def run_loop(engine: Engine, stop: StopSignal, report_file: ReportFile) -> RunEn
                 raise KeysError(f"{settings.exchange} doesn't accept the keys: {err}") from err
             outage.record(err, time.time())
             engine.record_failure(err, first=failures == 1)
-            pause = pauses.after(err)
+            # The exchange counts from its answer, which may come long after the beginning.
+            began, pause = time.monotonic(), pauses.after(err)
         except CompletedError as err:
             return RunEnd(EXIT_COMPLETED, str(err), completed=True, condition=err.condition)
         except EndOfDataError:
