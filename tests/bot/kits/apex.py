@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from tests.bot.kits.kit import Kit, Refusal
@@ -42,7 +41,13 @@ class Apex(Kit):
             price = str(self.book.price)
             return {"data": [{"symbol": "SOLUSDT", "lastPrice": price, "markPrice": price}]}
         if name == "order" and method == "POST":
-            return {"data": _order(self._place(params))}
+            return {
+                "data": _order(
+                    self.place(
+                        params, int(params["clientId"]), is_post_only=params["timeInForce"] == "POST_ONLY"
+                    )
+                )
+            }
         if name == "delete-order":
             return {"data": self.book.cancel(str(params["id"])).id}
         if name == "order":
@@ -62,16 +67,6 @@ class Apex(Kit):
             side = "SHORT" if size < 0 else "LONG"
             return {"data": {"positions": [{"symbol": "SOL-USDT", "side": side, "size": str(abs(size))}]}}
         raise AssertionError((path, method, params))
-
-    def _place(self, params: dict[str, Any]) -> BookOrder:
-        return self.book.place(
-            "Bid" if params["side"] == "BUY" else "Ask",
-            params["type"].title(),
-            Decimal(params["price"]),
-            Decimal(params["size"]),
-            int(params["clientId"]),
-            post_only=params["timeInForce"] == "POST_ONLY",
-        )
 
 
 def _order(order: BookOrder) -> dict[str, Any]:

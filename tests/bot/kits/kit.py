@@ -100,6 +100,17 @@ class Kit:
         """Return the orders that are no longer open."""
         return [order for order in self.book.orders.values() if not order.open]
 
+    def place(self, params: dict[str, Any], client_id: int, *, is_post_only: bool) -> BookOrder:
+        """Carry an order out that gives side, type, price and size in these words."""
+        return self.book.place(
+            "Bid" if params["side"] == "BUY" else "Ask",
+            params["type"].title(),
+            Decimal(params["price"]),
+            Decimal(params["size"]),
+            client_id,
+            post_only=is_post_only,
+        )
+
     def find(self, order_id: Any, client_id: Any = None) -> BookOrder:
         """Return an order. Raises RefusalError."""
         for order in self.book.orders.values():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from tests.bot.kits.kit import Kit, Refusal
@@ -30,7 +29,11 @@ class Paradex(Kit):
             price = str(self.book.price)
             return {"results": [{"symbol": "SOL-USD-PERP", "last_traded_price": price, "mark_price": price}]}
         if path == "orders" and method == "POST":
-            return _order(self._place(params))
+            return _order(
+                self.place(
+                    params, int(params["client_id"]), is_post_only=params.get("instruction") == "POST_ONLY"
+                )
+            )
         if path.startswith("orders/") and "history" not in path:
             order = self.find(params.get("order_id"), params.get("client_id"))
             return _order(self.book.cancel(order.id) if method == "DELETE" else order)
@@ -47,16 +50,6 @@ class Paradex(Kit):
             position = {"id": "1", "market": "SOL-USD-PERP", "status": "OPEN", "size": str(size)}
             return {"results": [{**position, "side": "SHORT" if size < 0 else "LONG"}]}
         raise AssertionError((path, method, params))
-
-    def _place(self, params: dict[str, Any]) -> BookOrder:
-        return self.book.place(
-            "Bid" if params["side"] == "BUY" else "Ask",
-            params["type"].title(),
-            Decimal(params["price"]),
-            Decimal(params["size"]),
-            int(params["client_id"]),
-            post_only=params.get("instruction") == "POST_ONLY",
-        )
 
 
 def _order(order: BookOrder) -> dict[str, Any]:
