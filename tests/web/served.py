@@ -17,7 +17,7 @@ from manager.errors import ManagerError
 from manager.fleet.bot_report import Report
 from manager.fleet.session import Session
 from manager.fleet.supervisor_state import Condition, SupervisorState
-from manager.monitor.history import store
+from manager.monitor.history import database, writing
 from manager.monitor.history.model import Event, Sample, Span
 from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
 from manager.web import address, server
@@ -174,11 +174,11 @@ def write_history(
     """A day of samples for each instance, evenly spaced up to now; with a hole in the middle if asked."""
     fleet, now = session.project().fleet, time.time()
     fleet.state_dir.mkdir(parents=True, exist_ok=True)
-    db, _aside = store.open_for_writing(fleet.history_file)
+    db, _aside = database.open_for_writing(fleet.history_file)
     begin = now - 86_400
     hole = Span(begin + 40_000, begin + 50_000) if gap else Span(now, now)
     for span in (Span(begin, hole.begin), Span(hole.end, now)):
-        store.put_watched(db, span)
+        writing.put_watched(db, span)
     for instance, values in pnl.items():
         step = 86_400 / max(1, len(values) - 1)
         samples = [
@@ -187,8 +187,8 @@ def write_history(
             )
             for number, value in enumerate(values)
         ]
-        store.add_samples(db, instance, [each for each in samples if not hole.begin < each.at < hole.end])
-        store.add_events(
+        writing.add_samples(db, instance, [each for each in samples if not hole.begin < each.at < hole.end])
+        writing.add_events(
             db,
             [
                 Event(now - 7200, instance, "exit", "exit code 1"),

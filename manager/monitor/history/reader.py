@@ -15,9 +15,9 @@ from manager.config.fleet import Fleet
 from manager.fleet import bot_report, supervisor_state
 from manager.fleet.selection import no_instance
 from manager.i18n import Text
-from manager.monitor.history import curve, fill, spool_reader, store
+from manager.monitor.history import curve, database, fill, queries, spool_reader
+from manager.monitor.history.database import NotOurs
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
-from manager.monitor.history.store import NotOurs
 
 UNWATCHED_S = 180.0
 
@@ -87,21 +87,21 @@ def _stored(fleet: Fleet, chosen: Sequence[str], since: float, *, trades: bool) 
     )
     path = fleet.history_file
     try:
-        with store.reading(path) as db:
+        with database.reading(path) as db:
             histories = {
                 instance: InstanceHistory(
                     instance,
-                    store.pnl_samples(db, instance, since),
-                    store.covered(db, instance),
-                    store.events(db, instance, since),
-                    store.runs(db, instance),
-                    store.trades(db, [instance], since) if trades else [],
+                    queries.pnl_samples(db, instance, since),
+                    queries.covered(db, instance),
+                    queries.events(db, instance, since),
+                    queries.runs(db, instance),
+                    queries.trades(db, [instance], since) if trades else [],
                 )
                 if not chosen or instance in chosen
                 else InstanceHistory(instance)
-                for instance in store.instances(db)
+                for instance in queries.instances(db)
             }
-            return _Stored(histories, store.watched(db), store.fact(db, "spool"), None)
+            return _Stored(histories, queries.watched(db), queries.fact(db, "spool"), None)
     except FileNotFoundError:
         return _Stored({}, [], None, nothing)
     except NotOurs:

@@ -19,7 +19,7 @@ from manager.errors import ManagerError
 from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.i18n import Text
-from manager.monitor.history import curve, fill, sampling, spool_reader, store
+from manager.monitor.history import curve, database, fill, queries, sampling, spool_reader, writing
 from manager.monitor.history.curve import Day
 from manager.monitor.history.model import Sample, Span
 
@@ -180,7 +180,7 @@ class Writer:
         if self._db is not None and (not path.exists() or path.stat().st_ino != self._inode):
             self._forget()
         if self._db is None:
-            self._db, aside = store.open_for_writing(path)
+            self._db, aside = database.open_for_writing(path)
             self._inode = path.stat().st_ino
         return self._db, aside
 
@@ -193,25 +193,25 @@ class Writer:
 
     def _write(self, db: sqlite3.Connection, seen: Seen) -> None:
         now = seen.now
-        intake = spool_reader.read(self._fleet.event_spool_file, store.fact(db, "spool"))
+        intake = spool_reader.read(self._fleet.event_spool_file, queries.fact(db, "spool"))
         added: dict[str, Sample] = {}
         exits: dict[str, float] = {}
-        with store.transaction(db):
+        with database.transaction(db):
             for instance, view in seen.views.items():
                 before, last_exit = self._before(db, instance)
                 sample = sampling.sample(view, seen.answers.get(instance), now)
                 events = sampling.events(view, before, sample, last_exit)
-                store.add_events(db, events)
+                writing.add_events(db, events)
                 for event in events:
                     if event.what == "exit":
                         exits[instance] = event.at
                 if sampling.is_due(before, sample):
-                    store.add_samples(db, instance, [sample])
+                    writing.add_samples(db, instance, [sample])
                     added[instance] = sample
-            store.add_events(db, intake.events)
-            store.put_fact(db, "spool", intake.places)
+            writing.add_events(db, intake.events)
+            writing.put_fact(db, "spool", intake.places)
             watched = self._watched_until(now)
-            store.put_watched(db, watched)
+            writing.put_watched(db, watched)
         self._last |= added  # after the commit
         self._exits |= exits
         self._watched = watched
@@ -222,8 +222,8 @@ class Writer:
 
     def _before(self, db: sqlite3.Connection, instance: str) -> tuple[Sample | None, float | None]:
         if instance not in self._last:
-            self._last[instance] = store.last_sample(db, instance)
-            self._exits[instance] = store.last_exit(db, instance)
+            self._last[instance] = queries.last_sample(db, instance)
+            self._exits[instance] = queries.last_exit(db, instance)
         return self._last[instance], self._exits[instance]
 
     def _watched_until(self, now: float) -> Span:
@@ -244,32 +244,32 @@ class Writer:
     def _fill_next(self, db: sqlite3.Connection) -> None:
         instance, now = self._to_fill.popleft(), time.time()
         self._filled_at[instance] = now
-        samples = store.samples(db, instance)
+        samples = queries.samples(db, instance)
         quote = next((sample.quote for sample in reversed(samples) if sample.quote), None)
-        spans = fill.missing(samples, store.covered(db, instance), now)
+        spans = fill.missing(samples, queries.covered(db, instance), now)
         filled = fill.read(self._fleet, instance, spans, quote, self._fleet.state_dir)
-        with store.transaction(db):
+        with database.transaction(db):
             for record in filled.records:
-                store.add_samples(db, instance, record.equity)
-                store.put_filled(db, instance, fill.known_spans(record, now))
-                store.add_trades(db, record.trades)
-                store.put_runs(db, instance, record.runs)
-            store.put_fact(db, f"fill {instance}", {"at": now, "why": str(filled.why or "")})
+                writing.add_samples(db, instance, record.equity)
+                writing.put_filled(db, instance, fill.known_spans(record, now))
+                writing.add_trades(db, record.trades)
+                writing.put_runs(db, instance, record.runs)
+            writing.put_fact(db, f"fill {instance}", {"at": now, "why": str(filled.why or "")})
 
     def _tidy(self, db: sqlite3.Connection, now: float) -> None:
         rules = self._fleet.history
-        with store.transaction(db):
-            for instance in store.instances(db):
-                dropped = sampling.superfluous(store.samples(db, instance), now)
-                store.drop_samples(db, instance, dropped)
-        store.prune(db, now - rules.keep_days * DAY_S, rules.max_mb << 20)
+        with database.transaction(db):
+            for instance in queries.instances(db):
+                dropped = sampling.superfluous(queries.samples(db, instance), now)
+                writing.drop_samples(db, instance, dropped)
+        writing.prune(db, now - rules.keep_days * DAY_S, rules.max_mb << 20)
         self._tidied_at = now
 
     def _days_of_today(self, db: sqlite3.Connection, now: float) -> Mapping[str, list[Day]]:
         """Return this day's P&L of all that were sampled today, removed ones too."""
         begin, today = curve.day_start(now), curve.day_of(now)
         today_of = {}
-        for instance in store.instances(db, begin):
-            samples, covered = store.samples(db, instance, begin), store.covered(db, instance)
+        for instance in queries.instances(db, begin):
+            samples, covered = queries.samples(db, instance, begin), queries.covered(db, instance)
             today_of[instance] = [day for day in curve.days(samples, covered, now) if day.day == today]
         return today_of

@@ -14,7 +14,7 @@ import pytest
 from manager.cli.main import main
 from manager.config.fleet import Fleet
 from manager.errors import OK, USAGE
-from manager.monitor.history import store
+from manager.monitor.history import database, writing
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
 from manager.util import console
 from tests.builders import a_config, write_config
@@ -31,7 +31,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     fleet.state_dir.mkdir(parents=True)
     now = time.time()
     begin = now - 7200
-    db, _aside = store.open_for_writing(fleet.history_file)
+    db, _aside = database.open_for_writing(fleet.history_file)
     for instance, quote, sign in (("bp_sol_01", "USDC", 1), ("gone_02", "USDT", -1)):
         samples = [
             Sample(
@@ -47,11 +47,11 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
             )
             for number in range(120)
         ]
-        store.add_samples(db, instance, samples)
-    store.put_watched(db, Span(begin, now))
+        writing.add_samples(db, instance, samples)
+    writing.put_watched(db, Span(begin, now))
     reason = {"code": "exit_code", "params": {"code": 3}}
-    store.add_events(db, [Event(now - 60, "bp_sol_01", "exit", "exit code 3", reason)])
-    store.put_runs(db, "bp_sol_01", [Run(begin, None, "", "live")])
+    writing.add_events(db, [Event(now - 60, "bp_sol_01", "exit", "exit code 3", reason)])
+    writing.put_runs(db, "bp_sol_01", [Run(begin, None, "", "live")])
     trade = Trade(
         begin,
         "bp_sol_01",
@@ -67,7 +67,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         "USDC",
         True,
     )
-    store.add_trades(db, [trade, trade._replace(instance="gone_02", at=begin + 1, trade_id="t2")])
+    writing.add_trades(db, [trade, trade._replace(instance="gone_02", at=begin + 1, trade_id="t2")])
     db.close()
     monkeypatch.setattr(console, "terminal_width", lambda: None)
 

@@ -24,7 +24,7 @@ from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import State, Status
-from manager.monitor.history import curve, reader, store, summary
+from manager.monitor.history import curve, database, queries, reader, summary
 from manager.monitor.history.model import STATE_CODE, Event, Span
 from manager.monitor.history.recorder import Recorder, Seen, Writer
 from tests.builders import a_container, a_spec
@@ -93,8 +93,8 @@ def test_what_a_watch_missed_is_filled_up_from_the_bots_database(fleet: Fleet, b
     assert (filled[0].kind, filled[0].quote, filled[0].base) == ("live", "USDC", "SOL")
     assert [run.kind for run in one.runs] == ["live"]
     assert one.trades == [], "nobody has asked for them"
-    with store.reading(fleet.history_file) as db:
-        trades = store.trades(db, ["bp_sol_01"])
+    with database.reading(fleet.history_file) as db:
+        trades = queries.trades(db, ["bp_sol_01"])
     assert [trade.trade_id for trade in trades] == ["t0", "t1", "t2"]
     assert trades[0].fee == Decimal("0.01")
     gaps = [
@@ -170,18 +170,18 @@ def test_a_watch_that_starts_again_says_nothing_twice(fleet: Fleet) -> None:
     event_spool.note(fleet, [event_spool.happened("up", "bp_sol_01", "create", "asked for", is_done=True)])
     Writer(fleet).write(seen(now, a_view("5")))
     Writer(fleet).write(seen(now + 10, a_view("5")))
-    with store.reading(fleet.history_file) as db:
-        assert [each.what for each in store.events(db, None)] == ["command"]
-        assert len(store.samples(db, "bp_sol_01")) == 1
-        assert store.watched(db) == [Span(now, now), Span(now + 10, now + 10)]
+    with database.reading(fleet.history_file) as db:
+        assert [each.what for each in queries.events(db, None)] == ["command"]
+        assert len(queries.samples(db, "bp_sol_01")) == 1
+        assert queries.watched(db) == [Span(now, now), Span(now + 10, now + 10)]
 
 
 def test_a_watch_that_was_away_did_not_watch(fleet: Fleet) -> None:
     writer, now = Writer(fleet), time.time() - 4000
     for seconds in (0, 60, 120, 2000, 2060):
         writer.write(seen(now + seconds, a_view("5")))
-    with store.reading(fleet.history_file) as db:
-        assert store.watched(db) == [Span(now, now + 120), Span(now + 2000, now + 2060)]
+    with database.reading(fleet.history_file) as db:
+        assert queries.watched(db) == [Span(now, now + 120), Span(now + 2000, now + 2060)]
 
 
 def test_the_pnl_of_today_is_known_to_the_limits(fleet: Fleet) -> None:
@@ -197,8 +197,8 @@ def test_a_history_that_somebody_takes_away_begins_anew(fleet: Fleet) -> None:
     for path in fleet.state_dir.glob("history.db*"):
         path.unlink()
     assert writer.write(seen(time.time() - 200, a_view("6"))).why == ""
-    with store.reading(fleet.history_file) as db:
-        assert [each.pnl for each in store.samples(db, "bp_sol_01")] == [Decimal(6)]
+    with database.reading(fleet.history_file) as db:
+        assert [each.pnl for each in queries.samples(db, "bp_sol_01")] == [Decimal(6)]
 
 
 def test_a_damaged_file_is_named_and_a_newer_one_left_alone(fleet: Fleet) -> None:

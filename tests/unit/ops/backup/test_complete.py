@@ -12,7 +12,8 @@ import pytest
 from manager.cli.main import main
 from manager.errors import FAILED, OK
 from manager.fleet import project as projects
-from manager.monitor.history import store
+from manager.monitor.history import database as history_file
+from manager.monitor.history import queries, writing
 from manager.ops.backup import archive, databases, make, rehearse, restore
 from manager.ops.backup.archive import ArchiveError
 from tests.unit.ops.backup.test_restore import a_project, backup_of, database, restored
@@ -33,8 +34,8 @@ def backups(desk: Path) -> list[str]:
 def with_history(desk: Path) -> None:
     path = projects.read(desk).fleet.history_file
     path.parent.mkdir(parents=True, exist_ok=True)
-    db, _aside = store.open_for_writing(path)
-    store.put_fact(db, "one", 1)
+    db, _aside = history_file.open_for_writing(path)
+    writing.put_fact(db, "one", 1)
     db.close()
 
 
@@ -98,8 +99,8 @@ def test_the_fleets_history_is_in_it_and_comes_back_where_there_is_none(desk: Pa
     (fresh / "volumes" / "state").mkdir(parents=True)
     (fresh / "volumes" / "state" / "history.db-wal").write_bytes(b"of one that is gone")
     assert "new volumes/state/history.db" in restored(made.path, fresh, tmp_path / "work")
-    with store.reading(fresh / "volumes" / "state" / "history.db") as db:
-        assert store.fact(db, "one") == 1
+    with history_file.reading(fresh / "volumes" / "state" / "history.db") as db:
+        assert queries.fact(db, "one") == 1
     assert list((fresh / "volumes" / "state").glob("history.db.before-restore-*-wal"))
     assert "same volumes/state/history.db" in restored(made.path, desk, tmp_path / "work2")
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from manager.monitor.history import store
+from manager.monitor.history import database, queries, writing
+from manager.monitor.history.database import HistoryTooNew, NotOurs
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
-from manager.monitor.history.store import HistoryTooNew, NotOurs
 
 SAMPLE = Sample(
     100.5,
@@ -58,43 +58,43 @@ def path(tmp_path: Path) -> Path:
 
 
 def opened(path: Path) -> sqlite3.Connection:
-    return store.open_for_writing(path)[0]
+    return database.open_for_writing(path)[0]
 
 
 def test_what_is_written_is_read_back_exactly(path: Path) -> None:
     db = opened(path)
-    with store.transaction(db):
-        store.add_samples(db, "bp_sol_01", [SAMPLE, SAMPLE])
-        store.add_events(db, [Event(101.0, "bp_sol_01", "exit", "exit code 1", {"code": "exit_code"})])
-        store.add_trades(db, [TRADE, TRADE])
-        store.put_runs(db, "bp_sol_01", [Run(50.25, None, "", "live")])
-        store.put_runs(db, "bp_sol_01", [Run(50.25, 200.0, "its duration is over", "live")])
-        store.put_watched(db, Span(90.0, 95.0))
-        store.put_watched(db, Span(90.0, 110.0))
-        store.put_filled(db, "bp_sol_01", [Span(10.0, 20.0)])
-    with store.reading(path) as reader:
-        assert store.samples(reader, "bp_sol_01") == [SAMPLE]
-        assert store.last_sample(reader, "bp_sol_01") == SAMPLE
-        assert store.events(reader, "bp_sol_01") == [
+    with database.transaction(db):
+        writing.add_samples(db, "bp_sol_01", [SAMPLE, SAMPLE])
+        writing.add_events(db, [Event(101.0, "bp_sol_01", "exit", "exit code 1", {"code": "exit_code"})])
+        writing.add_trades(db, [TRADE, TRADE])
+        writing.put_runs(db, "bp_sol_01", [Run(50.25, None, "", "live")])
+        writing.put_runs(db, "bp_sol_01", [Run(50.25, 200.0, "its duration is over", "live")])
+        writing.put_watched(db, Span(90.0, 95.0))
+        writing.put_watched(db, Span(90.0, 110.0))
+        writing.put_filled(db, "bp_sol_01", [Span(10.0, 20.0)])
+    with database.reading(path) as reader:
+        assert queries.samples(reader, "bp_sol_01") == [SAMPLE]
+        assert queries.last_sample(reader, "bp_sol_01") == SAMPLE
+        assert queries.events(reader, "bp_sol_01") == [
             Event(101.0, "bp_sol_01", "exit", "exit code 1", {"code": "exit_code"})
         ]
-        assert store.trades(reader, ["bp_sol_01"]) == [TRADE]
-        assert store.runs(reader, "bp_sol_01") == [Run(50.25, 200.0, "its duration is over", "live")]
-        assert store.covered(reader, "bp_sol_01") == [Span(10.0, 20.0), Span(90.0, 110.0)]
-        assert store.covered(reader, "another") == [Span(90.0, 110.0)]
-        assert store.instances(reader) == ["bp_sol_01"]
+        assert queries.trades(reader, ["bp_sol_01"]) == [TRADE]
+        assert queries.runs(reader, "bp_sol_01") == [Run(50.25, 200.0, "its duration is over", "live")]
+        assert queries.covered(reader, "bp_sol_01") == [Span(10.0, 20.0), Span(90.0, 110.0)]
+        assert queries.covered(reader, "another") == [Span(90.0, 110.0)]
+        assert queries.instances(reader) == ["bp_sol_01"]
 
 
 def test_samples_begin_with_the_last_one_before(path: Path) -> None:
     db = opened(path)
-    store.add_samples(db, "a", [SAMPLE._replace(at=float(at)) for at in (10, 20, 30, 40)])
-    assert [each.at for each in store.samples(db, "a", 25)] == [20, 30, 40]
-    assert [each.at for each in store.samples(db, "a", 20)] == [10, 20, 30, 40]
-    assert [each.at for each in store.samples(db, "a", 99)] == [40]
-    assert [each.at for each in store.samples(db, "a", 5)] == [10, 20, 30, 40]
+    writing.add_samples(db, "a", [SAMPLE._replace(at=float(at)) for at in (10, 20, 30, 40)])
+    assert [each.at for each in queries.samples(db, "a", 25)] == [20, 30, 40]
+    assert [each.at for each in queries.samples(db, "a", 20)] == [10, 20, 30, 40]
+    assert [each.at for each in queries.samples(db, "a", 99)] == [40]
+    assert [each.at for each in queries.samples(db, "a", 5)] == [10, 20, 30, 40]
     for since in (5, 20, 25, 99):
-        every = store.samples(db, "a", since)
-        assert store.pnl_samples(db, "a", since) == [
+        every = queries.samples(db, "a", since)
+        assert queries.pnl_samples(db, "a", since) == [
             Sample(
                 each.at,
                 "",
@@ -114,13 +114,13 @@ def test_samples_begin_with_the_last_one_before(path: Path) -> None:
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
 def test_a_damaged_file_is_put_aside_and_a_new_history_begins(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(NotOurs), store.reading(path):
+    with pytest.raises(NotOurs), database.reading(path):
         pass
-    db, aside = store.open_for_writing(path)
+    db, aside = database.open_for_writing(path)
     assert aside is not None
     assert aside.read_bytes() == content
-    store.add_samples(db, "a", [SAMPLE])
-    assert store.instances(db) == ["a"]
+    writing.add_samples(db, "a", [SAMPLE])
+    assert queries.instances(db) == ["a"]
 
 
 def test_another_programs_database_is_put_aside_whole(path: Path) -> None:
@@ -129,7 +129,7 @@ def test_another_programs_database_is_put_aside_whole(path: Path) -> None:
     other.execute("CREATE TABLE t (x)")
     other.execute("INSERT INTO t VALUES (1)")
     other.commit()
-    _db, aside = store.open_for_writing(path)
+    _db, aside = database.open_for_writing(path)
     assert aside is not None
     other.close()
     assert sqlite3.connect(aside).execute("SELECT x FROM t").fetchall() == [(1,)]
@@ -137,33 +137,33 @@ def test_another_programs_database_is_put_aside_whole(path: Path) -> None:
 
 def test_a_folder_in_its_place_is_put_aside(path: Path) -> None:
     path.mkdir()
-    _db, aside = store.open_for_writing(path)
+    _db, aside = database.open_for_writing(path)
     assert aside is not None
     assert aside.is_dir()
 
 
 def test_a_page_that_was_overwritten_is_noticed(path: Path) -> None:
     db = opened(path)
-    store.add_samples(db, "a", [SAMPLE._replace(at=float(at)) for at in range(5000)])
+    writing.add_samples(db, "a", [SAMPLE._replace(at=float(at)) for at in range(5000)])
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
     with path.open("r+b") as stream:
         for page in range(3, 40):
             stream.seek(page * 4096)
             stream.write(b"\xa5" * 4096)
-    _db, aside = store.open_for_writing(path)
+    _db, aside = database.open_for_writing(path)
     assert aside is not None
 
 
 def test_a_newer_managers_file_stays_as_it_is(path: Path) -> None:
     db = opened(path)
     db.execute("CREATE TABLE later (x)")
-    db.execute(f"PRAGMA user_version={store.VERSION + 1}")
+    db.execute(f"PRAGMA user_version={database.VERSION + 1}")
     db.close()
     before = path.read_bytes()
     with pytest.raises(HistoryTooNew, match="was written by a newer version of botfleet"):
-        store.open_for_writing(path)
-    with pytest.raises(HistoryTooNew), store.reading(path):
+        database.open_for_writing(path)
+    with pytest.raises(HistoryTooNew), database.reading(path):
         pass
     assert path.read_bytes() == before
     assert not list(path.parent.glob("*aside*"))
@@ -171,31 +171,32 @@ def test_a_newer_managers_file_stays_as_it_is(path: Path) -> None:
 
 def test_a_full_disk_loses_the_turn_and_nothing_before_it(path: Path) -> None:
     db = opened(path)
-    with store.transaction(db):
-        store.add_samples(db, "a", [SAMPLE])
+    with database.transaction(db):
+        writing.add_samples(db, "a", [SAMPLE])
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     db.execute(f"PRAGMA max_page_count={pages + 1}")  # SQLite's own SQLITE_FULL, as a full disk gives it
-    with pytest.raises(sqlite3.OperationalError, match="full"), store.transaction(db):
-        store.add_samples(db, "b", [SAMPLE._replace(at=float(at)) for at in range(10_000)])
-    assert store.instances(db) == ["a"]
+    with pytest.raises(sqlite3.OperationalError, match="full"), database.transaction(db):
+        writing.add_samples(db, "b", [SAMPLE._replace(at=float(at)) for at in range(10_000)])
+    assert queries.instances(db) == ["a"]
     db.execute("PRAGMA max_page_count=1000000")
-    with store.transaction(db):
-        store.add_samples(db, "b", [SAMPLE])
-    assert store.instances(db) == ["a", "b"]
+    with database.transaction(db):
+        writing.add_samples(db, "b", [SAMPLE])
+    assert queries.instances(db) == ["a", "b"]
 
 
 def test_a_killed_writer_loses_nothing_that_was_committed(path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from decimal import Decimal\n"
-        "from manager.monitor.history import store; from manager.monitor.history.model import Sample\n"
-        "db, _ = store.open_for_writing(Path(sys.argv[1])); number = len(store.samples(db, 'a'))\n"
+        "from manager.monitor.history import database, queries, writing\n"
+        "from manager.monitor.history.model import Sample\n"
+        "db, _ = database.open_for_writing(Path(sys.argv[1])); number = len(queries.samples(db, 'a'))\n"
         "while True:\n"
-        "    with store.transaction(db):\n"
-        "        store.add_samples(db, 'a', [Sample(float(number), 'running', pnl=Decimal(number))])\n"
-        "        store.put_fact(db, 'count', number + 1)\n"
+        "    with database.transaction(db):\n"
+        "        writing.add_samples(db, 'a', [Sample(float(number), 'running', pnl=Decimal(number))])\n"
+        "        writing.put_fact(db, 'count', number + 1)\n"
         "    number += 1; print(number, flush=True)\n"
     )
-    root = Path(store.__file__).resolve().parents[3]
+    root = Path(database.__file__).resolve().parents[3]
     told = 0
     for _time in range(5):
         writer = subprocess.Popen(
@@ -208,39 +209,39 @@ def test_a_killed_writer_loses_nothing_that_was_committed(path: Path) -> None:
         told = max([told, *map(int, writer.stdout.read().split())])
         writer.wait()
         writer.stdout.close()
-        with store.reading(path) as db:
-            count = len(store.samples(db, "a"))
+        with database.reading(path) as db:
+            count = len(queries.samples(db, "a"))
             assert count >= told
-            assert store.fact(db, "count") == count
-    _db, aside = store.open_for_writing(path)
+            assert queries.fact(db, "count") == count
+    _db, aside = database.open_for_writing(path)
     assert aside is None
 
 
 def test_age_and_size_are_bounded_and_trades_stay(path: Path) -> None:
     db = opened(path)
-    store.add_trades(db, [TRADE])
-    with store.transaction(db):
-        store.add_samples(db, "a", [SAMPLE._replace(at=1000.0 * at) for at in range(40_000)])
-        store.add_events(db, [Event(5.0, "a", "exit")])
-    store.prune(db, 1_000_000.0, 1 << 30)
-    assert store.samples(db, "a")[0].at == 1_000_000.0
-    assert store.events(db, "a") == []
-    store.prune(db, 0.0, 1 << 20)
-    kept = store.samples(db, "a")
-    assert store._used(db) <= 1 << 20
+    writing.add_trades(db, [TRADE])
+    with database.transaction(db):
+        writing.add_samples(db, "a", [SAMPLE._replace(at=1000.0 * at) for at in range(40_000)])
+        writing.add_events(db, [Event(5.0, "a", "exit")])
+    writing.prune(db, 1_000_000.0, 1 << 30)
+    assert queries.samples(db, "a")[0].at == 1_000_000.0
+    assert queries.events(db, "a") == []
+    writing.prune(db, 0.0, 1 << 20)
+    kept = queries.samples(db, "a")
+    assert writing._used(db) <= 1 << 20
     assert kept[-1].at == 39_999_000.0
     assert len(kept) > 1000
-    assert store.trades(db, ["bp_sol_01"]) == [TRADE]
+    assert queries.trades(db, ["bp_sol_01"]) == [TRADE]
     for _time in range(20):
-        store.prune(db, 0.0, 1 << 20)
+        writing.prune(db, 0.0, 1 << 20)
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert path.stat().st_size < 2 << 20
 
 
 def test_a_reader_beside_the_writer_waits_for_nobody(path: Path) -> None:
     db = opened(path)
-    store.add_samples(db, "a", [SAMPLE])
-    with store.transaction(db):
-        store.add_samples(db, "b", [SAMPLE])
-        with store.reading(path) as reader:
-            assert store.instances(reader) == ["a"]
+    writing.add_samples(db, "a", [SAMPLE])
+    with database.transaction(db):
+        writing.add_samples(db, "b", [SAMPLE])
+        with database.reading(path) as reader:
+            assert queries.instances(reader) == ["a"]

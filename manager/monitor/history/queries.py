@@ -1,0 +1,190 @@
+"""Read the rows of the fleet's history."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from manager.monitor.history.model import Event, Run, Sample, Span, Trade
+
+
+def fact(db: sqlite3.Connection, name: str) -> Any:
+    """Return what `put_fact` has remembered; None for nothing."""
+    row = db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+    try:
+        return None if row is None else json.loads(row[0])
+    except ValueError:
+        return None
+
+
+def instances(db: sqlite3.Connection, since: float | None = None) -> list[str]:
+    """Return all that anything is known of; with `since`, those that have samples from then on."""
+    if since is not None:
+        rows = db.execute("SELECT DISTINCT instance FROM samples WHERE at >= ?", (since,))
+    else:
+        rows = db.execute(
+            "SELECT instance FROM samples UNION SELECT instance FROM trades UNION SELECT instance FROM runs"
+        )
+    return sorted(row[0] for row in rows)
+
+
+def samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[Sample]:
+    """Return an instance's samples, oldest first, with the last one before `since`: what is earned begins
+    there.
+    """
+    rows = db.execute(
+        "SELECT at, state, doing, kind, run, start, quote, base, pnl, realized, fees, position, price,"
+        " trades, from_bot"
+        " FROM samples WHERE instance = ?1 AND at >= coalesce((SELECT max(at) FROM samples WHERE instance ="
+        " ?1 AND"
+        " at < ?2), ?2) ORDER BY at",
+        (instance, since),
+    )
+    return [_sample(row) for row in rows]
+
+
+def pnl_samples(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[Sample]:
+    """Return the samples as `samples` does, with only what P&L is computed from: a fleet has very many."""
+    rows = db.execute(
+        "SELECT at, kind, run, start, quote, base, pnl, trades, from_bot FROM samples WHERE instance = ?1"
+        " AND at >= coalesce((SELECT max(at) FROM samples WHERE instance = ?1 AND at < ?2), ?2) ORDER BY at",
+        (instance, since),
+    )
+    return [
+        Sample(
+            at,
+            "",
+            kind=kind,
+            run=run,
+            start=start,
+            quote=quote,
+            base=base,
+            pnl=_amount(pnl),
+            trades=trades,
+            from_bot=bool(from_bot),
+        )
+        for at, kind, run, start, quote, base, pnl, trades, from_bot in rows
+    ]
+
+
+def last_sample(db: sqlite3.Connection, instance: str) -> Sample | None:
+    """Return an instance's newest sample that was not filled in."""
+    row = db.execute(
+        "SELECT at, state, doing, kind, run, start, quote, base, pnl, realized, fees, position, price,"
+        " trades, from_bot"
+        " FROM samples WHERE instance = ? AND NOT from_bot ORDER BY at DESC LIMIT 1",
+        (instance,),
+    ).fetchone()
+    return _sample(row) if row else None
+
+
+def last_exit(db: sqlite3.Connection, instance: str) -> float | None:
+    """Return when the last exit was that is known."""
+    row = db.execute(
+        "SELECT max(at) FROM events WHERE instance = ? AND what = 'exit'", (instance,)
+    ).fetchone()
+    return None if row[0] is None else float(row[0])
+
+
+def events(db: sqlite3.Connection, instance: str | None, since: float = 0.0) -> list[Event]:
+    """Return the events of an instance, of all for None, oldest first."""
+    rows = db.execute(
+        "SELECT at, instance, what, text, reason FROM events WHERE at >= ?1 AND (?2 IS NULL OR instance ="
+        " ?2)"
+        " ORDER BY at, id",
+        (since, instance),
+    )
+    return [
+        Event(at, of, what, text, None if reason is None else json.loads(reason))
+        for at, of, what, text, reason in rows
+    ]
+
+
+def trades(db: sqlite3.Connection, chosen: Sequence[str], since: float = 0.0) -> list[Trade]:
+    """Return the trades of these instances, oldest first."""
+    marks = ",".join("?" * len(chosen))
+    rows = db.execute(
+        "SELECT at, instance, exchange, symbol, kind, trade_id, order_id, side, price, quantity, fee,"
+        " fee_currency,"
+        f" is_maker, position, realized FROM trades WHERE at >= ? AND instance IN ({marks})"
+        " ORDER BY at, trade_id",
+        (since, *chosen),
+    )
+    return [_trade(row) for row in rows]
+
+
+def _trade(row: Sequence[Any]) -> Trade:
+    at, instance, exchange, symbol, kind, trade_id, order_id, side, *amounts = row
+    price, quantity, fee, fee_currency, is_maker, position, realized = amounts
+    return Trade(
+        at,
+        instance,
+        exchange,
+        symbol,
+        kind,
+        trade_id,
+        order_id,
+        side,
+        Decimal(price),
+        Decimal(quantity),
+        Decimal(fee),
+        fee_currency,
+        bool(is_maker),
+        _amount(position),
+        _amount(realized),
+    )
+
+
+def runs(db: sqlite3.Connection, instance: str) -> list[Run]:
+    """Return an instance's runs, oldest first."""
+    rows = db.execute(
+        "SELECT began, ended, why, kind FROM runs WHERE instance = ? ORDER BY began", (instance,)
+    )
+    return [Run(*row) for row in rows]
+
+
+def watched(db: sqlite3.Connection) -> list[Span]:
+    """Return when a watch ran, oldest first."""
+    return [Span(*row) for row in db.execute("SELECT begin, end FROM watched ORDER BY begin")]
+
+
+def covered(db: sqlite3.Connection, instance: str) -> list[Span]:
+    """Return when it is known what the instance did, by begin."""
+    rows = db.execute(
+        "SELECT begin, end FROM watched UNION ALL SELECT begin, end FROM filled WHERE instance = ? ORDER BY"
+        " 1, 2",
+        (instance,),
+    )
+    return [Span(*row) for row in rows]
+
+
+def _sample(row: Sequence[Any]) -> Sample:
+    at, state, doing, kind, run, start, quote, base, *amounts, trades, from_bot = row
+    pnl, realized, fees, position, price = map(_amount, amounts)
+    return Sample(
+        at,
+        state,
+        doing,
+        kind,
+        run,
+        start,
+        quote,
+        base,
+        pnl,
+        realized,
+        fees,
+        position,
+        price,
+        trades,
+        bool(from_bot),
+    )
+
+
+def _amount(text: str | None) -> Decimal | None:
+    try:
+        return None if text is None else Decimal(text)
+    except InvalidOperation:
+        return None
