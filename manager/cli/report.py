@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from manager.cli.notices import say_problems
 from manager.config import handover
-from manager.fleet import display
+from manager.fleet import causes
 from manager.fleet.bot_report import Position
 from manager.i18n import Text, _, mark
 from manager.ops import plan
@@ -158,7 +158,7 @@ def say_result(result: Result, *, as_json: bool, with_problems: bool = False) ->
             )
     for instance in result.late:
         view = result.snapshot.views[instance]
-        why = display.note(view) or Text("cause unknown")
+        why = causes.note(view) or Text("cause unknown")
         console.error(Text("{id} is {state}: {why}", id=instance, state=Text(view.status.state), why=why))
     if result.engine_error is not None:
         raise result.engine_error

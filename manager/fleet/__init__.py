@@ -10,7 +10,7 @@ state_file, upgrade_records                what only the manager knows
 import_records                             what was imported from the old system
 event_spool                                what commands did, for the history
 halt_mark, start_lock                      what prevents bots from being started; starts in progress
-display, status_json                       output for users and programs
+display, causes, list_table, status_json   output for users and programs
 instances_json, instances_json_refresh     the export for programs of the old system
 lock, host, time_zone                      the host, and other managers on it
 old_daemon, old_daemon_guard               the old system's processes on it

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from manager.fleet import amounts, doing
+from manager.fleet import amounts, causes, doing
 from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
-from manager.fleet.supervisor_state import Cancel, SupervisorState
-from manager.i18n import Text, _, mark
+from manager.i18n import _, mark
 from manager.util import formatting, text_table
 from manager.util.console import has_colour
 from manager.util.text_table import Column, Table
-
-STAMP = re.compile(r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?\]?[\s:|-]*")
-LEVEL = re.compile(r"[\[(]?(DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL)[\])]?[\s:|-]+")
-"""Time stamp and level begin a log line, and do not explain why a bot ended."""
-
-LIST_RULE = "-" * 116
 
 
 def ps_table(views: Sequence[Instance], width: int | None = None) -> Table:
@@ -65,22 +57,6 @@ def ps_objects(views: Iterable[Instance]) -> list[dict[str, Any]]:
     return [_ps_object(view) for view in views]
 
 
-def list_table(views: Iterable[Instance], pids: Mapping[str, int]) -> str:
-    """Return the old system's `list`, byte-identical in Chinese."""
-    rows = listed(views, pids)
-    if not rows:
-        return _("no running instances")
-    columns = [column for column in LIST_COLUMNS if column.name in {*LIST_WIDTHS, "started"}]
-    *heads, last = text_table.headings(columns)
-    head = "".join(f"{text:<{width}} " for text, width in zip(heads, LIST_WIDTHS.values(), strict=True))
-    return "\n".join([head + last, LIST_RULE, *(_list_row(columns, row) for row in rows)])
-
-
-def listed(views: Iterable[Instance], pids: Mapping[str, int]) -> list[Listed]:
-    """Return the rows of `manager list`: the instances that have a container, with their bots' pids."""
-    return [(view, pids.get(view.id, 0)) for view in views if view.container is not None]
-
-
 def since(view: Instance) -> float | None:
     """Return when the present state began, if known: the bot's start or end, else the container's
     creation.
@@ -94,95 +70,6 @@ def since(view: Instance) -> float | None:
         if supervisor.last_exit is not None:
             return supervisor.last_exit.at
     return float(view.container.created)
-
-
-def note(view: Instance) -> str:
-    """Return why it is in its state, and how it differs from its config."""
-    now, supervisor = time.time(), view.supervisor
-    activity = doing.activity(view, now)
-    parts = []
-    detail = f"({_(view.status.detail)})" if view.status.detail else ""
-    is_down = view.status.state in {"stopped", "missing"}
-    reason = activity.message(now)
-    if is_down and view.saved.halted:
-        parts.append(_("halted"))
-    elif is_down and view.saved.wish == "stopped":
-        parts.append(_("stopped by a user"))
-    elif reason is not None and not _says_more(view):
-        parts.append(str(reason))
-        if activity.doing in doing.ENDS and not is_down:
-            parts.append(str(doing.ending(view)))
-    elif view.status.why is not None:
-        parts.append(cause(view))
-    elif supervisor is not None and supervisor.last_exit and supervisor.restarts_total:
-        parts.append(str(Text("last exit: {why}", why=supervisor.last_exit.message)))
-    if view.status.state == "restarting" and supervisor is not None and supervisor.next_restart_at:
-        parts.append(str(_next_restart(supervisor, supervisor.next_restart_at)))
-    if supervisor is not None and view.status.state == "failed" and supervisor.cancel is not None:
-        parts.append(str(cancel_text(supervisor.cancel)))
-    if view.drift:
-        parts.append(str(Text("drifted: {what}", what=", ".join(_(drift) for drift in view.drift))))
-    if view.is_rolled_back:
-        parts.append(_("rolled back"))
-    return " ".join(filter(None, (detail, "; ".join(parts))))
-
-
-def _says_more(view: Instance) -> bool:
-    """Return whether the reason for the state matters more than what the bot was doing."""
-    return view.status.state not in {"running", "completed", "stopped", "missing", "orphan"}
-
-
-def cancel_text(cancel: Cancel) -> Text:
-    """Return the progress of cancelling a failed live bot's orders."""
-    match cancel.state:
-        case "confirmed":
-            return Text("its orders are cancelled")
-        case "running":
-            return Text("its orders are being cancelled")
-        case _:
-            why = cancel.message or Text("cause unknown")
-            return Text("its orders are NOT cancelled yet: {why} (try {count})", why=why, count=cancel.tries)
-
-
-def cause(view: Instance) -> str:
-    """Return why it is in its state, with the last message of a failed bot; empty if there is no reason."""
-    supervisor, why = view.supervisor, str(view.status.why or "")
-    if (
-        view.status.state not in {"failed", "restarting"}
-        or supervisor is None
-        or supervisor.last_exit is None
-    ):
-        return why
-    last = last_words(view)
-    return f"{why}: {last}" if last else why
-
-
-def last_words(view: Instance) -> str:
-    """Return why the bot ended: its final report's reason, else its last log line without stamp and level."""
-    kept, supervisor = view.report, view.supervisor
-    if (
-        kept is not None
-        and kept.has_ended
-        and not kept.is_previous
-        and kept.report.is_final
-        and kept.report.reason
-    ):
-        return kept.report.reason
-    lines = (
-        supervisor.last_exit.stderr_tail
-        if supervisor is not None and supervisor.last_exit is not None
-        else ()
-    )
-    return next((words for line in reversed(lines) if (words := without_stamp(line))), "")
-
-
-def without_stamp(line: str) -> str:
-    """Return a log line without time stamp and level, or the whole line if nothing else is in it."""
-    text = line.strip()
-    rest = STAMP.match(text)
-    words = text[rest.end() :] if rest else text
-    level = LEVEL.match(words)
-    return (words[level.end() :] if level else words) or text
 
 
 def pnl_text(report: Report) -> str:
@@ -201,16 +88,6 @@ def position_text(report: Report) -> str:
 def mode_text(mode: str | None) -> str:
     """Return the mode, with real money in capitals."""
     return _("LIVE") if mode == "live" else _(mode) if mode else ""
-
-
-def _next_restart(supervisor: SupervisorState, at: float) -> Text:
-    seconds = max(0, round(at - time.time()))
-    return Text(
-        "restart {count} of {most} in {seconds} s",
-        count=supervisor.restarts_in_a_row,
-        most=supervisor.restarts_max,
-        seconds=seconds,
-    )
 
 
 def _since_text(view: Instance) -> str:
@@ -241,7 +118,7 @@ PS_COLUMNS: Sequence[Column[Instance]] = (
         priority=6,
     ),
     Column("since", mark("SINCE"), _since_text, priority=5),
-    Column("note", mark("NOTE"), lambda view: note(view)),
+    Column("note", mark("NOTE"), lambda view: causes.note(view)),
 )
 """Columns of `ps`. On a narrow terminal the strategy is dropped first; mode, state and doing stay."""
 
@@ -356,35 +233,6 @@ def is_well(view: Instance) -> bool:
     code.
     """
     return view.status.is_running and doing.severity(view) != "bad"
-
-
-Listed = tuple[Instance, int]
-"""An instance that has a container, and its bot's pid; 0 if it has none."""
-
-
-def _config_file(row: Listed) -> str:
-    return row[0].container.config_file if row[0].container else ""
-
-
-LIST_COLUMNS: Sequence[Column[Listed]] = (
-    Column("id", mark("Instance ID"), lambda row: row[0].id),
-    Column("state", mark("State"), lambda row: _(row[0].status.state)),
-    Column("pid", "PID", lambda row: str(row[1] or "")),
-    Column("web", mark("Web port"), lambda row: str(row[0].web_port or "")),
-    Column("config", mark("Config file"), _config_file),
-    Column("started", mark("Started"), lambda row: formatting.date_and_time(since(row[0]) or 0.0)),
-)
-"""Columns of `list`. The old system's own table has a light instead of the state."""
-
-LIST_WIDTHS: Mapping[str, int] = {"id": 20, "pid": 10, "web": 10, "config": 40}
-
-
-def _list_row(columns: Sequence[Column[Listed]], row: Listed) -> str:
-    light = "🟢" if is_well(row[0]) else "🔴"
-    instance, *texts, started = text_table.cells(columns, row)
-    _instance, *widths = LIST_WIDTHS.values()
-    middle = " ".join(f"{text or '-':<{width}}" for text, width in zip(texts, widths, strict=True))
-    return f"{light} {instance:<18} {middle} {started}"
 
 
 STATE_WORDS = (

@@ -8,6 +8,7 @@ events, result                                  its progress events, and its res
 prepare, preflight, desired_state               what is created, checked and recorded before any action
 execute, stop, stop_turns, wait                 carry actions out, spread stops, and wait for instances
 rollout, rollback, rollback_store               an upgrade, and undoing it
+rollout_events, rollout_result                  its progress events, and its result
 halt, open_orders, stop_for_good                the kill switch, and what `stop` and `down` share with it
 instance_folders, bot_user                      what a container mounts, and who owns it
 compose_yaml                                    the rendered compose.yaml, and what stays of an earlier one

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from manager.errors import FAILED, OK, TIMED_OUT, ConfigError, ManagerError, TimedOut, worst_exit_code
+from manager.errors import ConfigError, ManagerError, TimedOut
 from manager.fleet import doing, event_spool, instances_json_refresh, lock, upgrade_records
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
@@ -18,9 +18,18 @@ from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
 from manager.ops import desired_state, plan, preflight, rollback_store, rollout_plan, untrusted, wait
 from manager.ops.action import Action, Outcome
-from manager.ops.events import ActionDone, Event, LeftAlone, Warned
+from manager.ops.events import ActionDone, LeftAlone, Warned
 from manager.ops.rollback import account_problem, restore_old, valid
+from manager.ops.rollout_events import (
+    BatchStarted,
+    HealthyAfter,
+    OnRolloutEvent,
+    Ready,
+    Stopping,
+    WaitsFor,
+)
 from manager.ops.rollout_plan import Watched
+from manager.ops.rollout_result import Result, RolloutAction, RolloutKind
 from manager.util import formatting
 from manager.util.polling import wait_until
 
@@ -49,84 +58,6 @@ class Order(NamedTuple):
 
     batches: Sequence[Sequence[Action]]
     left: Sequence[Action]
-
-
-RolloutKind = Literal["upgrade", "rolled back", "not reached", "leave"]
-
-
-class RolloutAction(NamedTuple):
-    """Describe what a roll-out did with one instance, and why."""
-
-    kind: RolloutKind
-    instance: str
-    cause: Text | ManagerError
-
-
-class Result(NamedTuple):
-    """Hold the result of a roll-out.
-
-    `killed`: bots that did not stop in time. `stopped`: why it was ended early.
-    """
-
-    snapshot: FleetSnapshot
-    outcomes: Sequence[Outcome[RolloutAction]]
-    killed: Sequence[Outcome[Action]] = ()
-    stopped: Text | ManagerError | None = None
-
-    @property
-    def exit_code(self) -> int:
-        """Return the command's exit code."""
-        codes = [exit_code_of(outcome) for outcome in self.outcomes]
-        codes += [TIMED_OUT for _outcome in self.killed]
-        if isinstance(self.stopped, ManagerError):
-            codes.append(self.stopped.exit_code)
-        return worst_exit_code(codes)
-
-
-def exit_code_of(outcome: Outcome[RolloutAction]) -> int:
-    """Return the exit code of one instance's outcome: one that was rolled back was not upgraded."""
-    if outcome.error is not None:
-        return outcome.error.exit_code
-    return FAILED if outcome.action.kind == "rolled back" else OK
-
-
-class BatchStarted(NamedTuple):
-    """Report that a batch has started. Number 1 is the canary."""
-
-    number: int
-    batches: int
-    instances: Sequence[str]
-
-
-class Stopping(NamedTuple):
-    """Report that a bot is being stopped, which may take a minute."""
-
-    action: Action
-
-
-class HealthyAfter(NamedTuple):
-    """Report that an upgraded instance is healthy, and is still watched."""
-
-    instance: str
-    seconds: float
-
-
-class Ready(NamedTuple):
-    """Report that an upgraded instance has been healthy for long enough."""
-
-    instance: str
-
-
-class WaitsFor(NamedTuple):
-    """An upgraded instance runs, but cannot trade. `most`: seconds for which this is waited out."""
-
-    instance: str
-    why: Text
-    most: float
-
-
-RolloutEvent = Event | BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor
-OnRolloutEvent = Callable[[RolloutEvent], object]
 
 
 def planned(session: Session, request: Request, on_event: OnRolloutEvent) -> Order:

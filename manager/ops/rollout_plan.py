@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from manager.errors import Problem, UsageError
-from manager.fleet import display
+from manager.fleet import causes
 from manager.fleet.instance import Instance
 from manager.fleet.snapshot import Drift, PlanInput
 from manager.fleet.upgrade_records import UpgradeRecord
@@ -194,7 +194,7 @@ class Watched(NamedTuple):
             and supervisor.container == view.container.id
         )
         if state in GIVEN_UP or (supervisor is not None and is_its and supervisor.restarts_total):
-            why = display.cause(view) or Text(state)
+            why = causes.cause(view) or Text(state)
             return self._replace(result=Text("it is {state} ({why})", state=Text(state), why=why))
         if (
             state == "running"
@@ -211,7 +211,7 @@ class Watched(NamedTuple):
         if since is not None and now - since >= ready:
             return self._replace(healthy_since=since, result="ready")
         if now > deadline and since is None:
-            why = display.cause(view) or Text(state)
+            why = causes.cause(view) or Text(state)
             return self._replace(
                 healthy_since=None, result=Text("it was not healthy in time ({why})", why=why)
             )

@@ -13,7 +13,7 @@ from typing import Any
 
 from manager import __version__
 from manager.config.fleet import Fleet
-from manager.fleet import display, doing
+from manager.fleet import causes, display, doing
 from manager.fleet.bot_report import Report
 from manager.i18n import _
 from manager.monitor.history import money as rates
@@ -48,7 +48,7 @@ def instance(row: InstanceStats, fleet: Fleet, figures: OfInstance) -> dict[str,
         "state_text": _(view.status.state),
         "doing_text": display.doing_text(view),
         "mode_text": display.mode_text(view.mode),
-        "note": display.note(view),
+        "note": causes.note(view),
         "is_live": row.is_live,
         "is_up": view.is_bot_up,
         "mode_mismatch": str(mode_mismatch(row)) if row.has_mode_mismatch else None,

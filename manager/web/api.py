@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from fastapi.security import APIKeyCookie, APIKeyHeader
 
 from manager import __version__, i18n
-from manager.fleet import display
+from manager.fleet import causes
 from manager.i18n import Text
 from manager.monitor.history import summary
 from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
@@ -187,7 +187,7 @@ def _detail(desk: Desk, row: InstanceStats) -> dict[str, Any]:
         "instance": answers.instance(row, desk.lookout.latest.fleet, of_instance),
         "report": None if row.report is NO_REPORT else answers.report_object(row.report),
         "report_is_previous": kept is not None and kept.is_previous,
-        "last_words": display.last_words(row.view),
+        "last_words": causes.last_words(row.view),
         "exits": [event for event in events if event["what"] == "exit"],
         "events": events[-LAST_EVENTS:],
     }

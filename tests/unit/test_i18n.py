@@ -21,7 +21,7 @@ from manager import i18n
 from manager.cli import argparse_i18n
 from manager.cli import parsers as command_parsers
 from manager.errors import ManagerError, Problem
-from manager.fleet import display, supervisor_state
+from manager.fleet import display, list_table, supervisor_state
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import Status
@@ -290,16 +290,16 @@ def views(tmp_path: Path) -> list[Instance]:
 
 
 def test_list_in_chinese_is_the_old_table_byte_for_byte(chinese: None, views: list[Instance]) -> None:
-    assert display.list_table(views, {"bp_sol_01": 12345, "bp_eth_02": 12346}) == OLD_TABLE
+    assert list_table.list_table(views, {"bp_sol_01": 12345, "bp_eth_02": 12346}) == OLD_TABLE
 
 
 def test_list_with_nothing_in_it(chinese: None) -> None:
-    assert display.list_table([], {}) == "沒有運行中的實例"
+    assert list_table.list_table([], {}) == "沒有運行中的實例"
 
 
 def test_list_in_english_has_the_same_form(views: list[Instance]) -> None:
     i18n.use("en")
-    lines = display.list_table(views, {"bp_sol_01": 12345}).splitlines()
+    lines = list_table.list_table(views, {"bp_sol_01": 12345}).splitlines()
     assert lines[0] == f"{'Instance ID':<20} {'PID':<10} {'Web port':<10} {'Config file':<40} Started"
     assert lines[1] == "-" * 116
     assert lines[2] == OLD_TABLE.splitlines()[2]

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from manager.cli.notices import after_showing, one_output, say_foreign, say_strays
 from manager.errors import BAD_CONFIG
-from manager.fleet import display, doing, instances_json, instances_json_refresh
+from manager.fleet import display, doing, instances_json, instances_json_refresh, list_table
 from manager.fleet.selection import Selection, selected
 from manager.fleet.session import Session
 from manager.util import console
@@ -22,9 +22,9 @@ def list_(session: Session, args: Namespace) -> int:
     if args.json:
         console.say_json([{**row, "pid": pids.bots.get(row["id"], 0)} for row in display.ps_objects(views)])
     elif args.format:
-        console.say(console.table(display.LIST_COLUMNS, display.listed(views, pids.bots), args.format))
+        console.say(console.table(list_table.LIST_COLUMNS, list_table.listed(views, pids.bots), args.format))
     else:
-        console.say(display.list_table(views, pids.bots))
+        console.say(list_table.list_table(views, pids.bots))
     say_strays(snapshot)
     instances_json_refresh.refresh(session, snapshot, pids, console.warning)
     return after_showing(snapshot) if is_ours else BAD_CONFIG

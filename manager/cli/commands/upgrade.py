@@ -14,15 +14,15 @@ from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops import rollout
 from manager.ops.action import Outcome
-from manager.ops.rollout import (
+from manager.ops.rollout_events import (
     BatchStarted,
     HealthyAfter,
     Ready,
-    RolloutAction,
-    RolloutKind,
+    RolloutEvent,
     Stopping,
     WaitsFor,
 )
+from manager.ops.rollout_result import Result, RolloutAction, RolloutKind, exit_code_of
 from manager.util import console
 
 RESULTS: Mapping[RolloutKind, str] = {
@@ -49,7 +49,7 @@ def upgrade(session: Session, args: Namespace) -> int:
     )
     with report.Reporter(as_json=args.json) as reporter:
 
-        def on_event(event: rollout.RolloutEvent) -> None:
+        def on_event(event: RolloutEvent) -> None:
             if not isinstance(event, BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor):
                 reporter(event)
             elif not args.json:
@@ -108,7 +108,7 @@ def _say_order(order: rollout.Order, *, as_json: bool) -> int:
     return OK
 
 
-def _say_result(result: rollout.Result, *, as_json: bool) -> int:
+def _say_result(result: Result, *, as_json: bool) -> int:
     """Print the result. Returns the exit code."""
     if as_json:
         by_id = sorted(result.outcomes, key=lambda outcome: outcome.action.instance)
@@ -117,7 +117,7 @@ def _say_result(result: rollout.Result, *, as_json: bool) -> int:
         _summarise(result)
     for killed in result.killed:
         console.error(report.killed_text(killed))
-    failed = [outcome for outcome in result.outcomes if rollout.exit_code_of(outcome)]
+    failed = [outcome for outcome in result.outcomes if exit_code_of(outcome)]
     for outcome in failed:
         word = Text(WORDS[_word(outcome)])
         console.error(
@@ -130,7 +130,7 @@ def _say_result(result: rollout.Result, *, as_json: bool) -> int:
     return result.exit_code
 
 
-def _summarise(result: rollout.Result) -> None:
+def _summarise(result: Result) -> None:
     if all(outcome.action.kind == "leave" for outcome in result.outcomes):
         console.say(_("nothing to upgrade"))
     for word in ("upgraded", "not reached"):

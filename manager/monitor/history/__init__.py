@@ -5,7 +5,9 @@ sampling        instances → samples; which ones are thinned out with age (pure
 curve           samples → gaps, P&L per day, drawdown, sparkline (pure)
 summary         all of it for one instance, and as JSON (pure)
 money           sums over currencies, by stated rates (pure)
-store           the SQLite file
+database        the SQLite file: opened, checked, put aside when damaged
+writing         the rows that `watch` adds and removes
+queries         the rows that are read
 spool_reader    the lines that commands have left
 bot_database    what a bot's own database knows
 fill            what `watch` missed, from those

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import groupby, pairwise
 
-from manager.fleet import display, doing
+from manager.fleet import causes, doing
 from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.monitor.history.model import STATE_CODE, Event, Sample
@@ -86,7 +86,7 @@ def _state_event(view: Instance, now: Sample) -> Event:
     is_calm = supervisor is None or (now.state == "running" and now.doing == "trading")
     why, cause = (None, None) if is_calm or supervisor is None else (supervisor.why, supervisor.reason)
     words = [now.state, *([now.doing] if now.doing else [])]
-    last = display.last_words(view) if now.state in {"failed", "restarting"} else ""
+    last = causes.last_words(view) if now.state in {"failed", "restarting"} else ""
     params = {"state": now.state, "doing": now.doing, "why": why, "cause": cause, "last": last}
     text = ": ".join(part for part in (", ".join(words), why, last) if part)
     return Event(now.at, view.id, "state", text, {"code": STATE_CODE, "params": params})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from manager.config.fleet import Fleet
-from manager.fleet import amounts, display
+from manager.fleet import amounts, causes, display
 from manager.i18n import Text, _, mark
 from manager.monitor.stats.collect import mode_mismatch
 from manager.monitor.stats.instance_stats import InstanceStats
@@ -80,5 +80,5 @@ def detail(row: InstanceStats, fleet: Fleet) -> str:
         facts.append(str(Text("trades: {count}", count=report.trades)))
     if view.web_port is not None:
         facts.append(fleet.web_address(view.web_port))
-    why = str(mode_mismatch(row)) if row.has_mode_mismatch else display.note(view)
+    why = str(mode_mismatch(row)) if row.has_mode_mismatch else causes.note(view)
     return "  ".join(fact for fact in facts if fact) + "\n" + why

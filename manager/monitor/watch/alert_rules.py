@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from manager.config.fleet import Alerts
-from manager.fleet import display, doing
+from manager.fleet import causes, doing
 from manager.fleet.doing import Activity
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
@@ -125,7 +125,7 @@ def _with_orders(condition: Condition, view: Instance, left: int | None) -> Cond
         return condition
     if cancel is not None and condition.kind == "failed":
         return condition._replace(
-            text=Text("{what}; {orders}", what=condition.text, orders=display.cancel_text(cancel))
+            text=Text("{what}; {orders}", what=condition.text, orders=causes.cancel_text(cancel))
         )
     where = {"exchange": view.exchange or "?", "symbol": view.symbol or "?"}
     if left is None:
@@ -157,7 +157,7 @@ def _of_instance(
             yield Condition(
                 view.id,
                 "failed",
-                Text("{id} failed: {why}", id=view.id, why=display.cause(view) if view.report else why),
+                Text("{id} failed: {why}", id=view.id, why=causes.cause(view) if view.report else why),
                 _last_lines(view),
             )
             yield from _cancelling(view)
@@ -235,7 +235,7 @@ def _cancelling(view: Instance) -> Iterator[Condition]:
     """Yield the condition of a failed live bot whose orders are still open."""
     cancel = view.supervisor.cancel if view.supervisor is not None else None
     if cancel is not None and cancel.state == "failing" and cancel.tries >= CANCEL_TRIES:
-        text = Text("{id}: {orders}", id=view.id, orders=display.cancel_text(cancel))
+        text = Text("{id}: {orders}", id=view.id, orders=causes.cancel_text(cancel))
         yield Condition(view.id, "cancel", text)
 
 

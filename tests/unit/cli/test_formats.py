@@ -12,7 +12,7 @@ from manager.cli import completion, parsers
 from manager.cli.command_table import COMMANDS, FORMAT
 from manager.cli.main import main
 from manager.errors import OK, USAGE
-from manager.fleet import display
+from manager.fleet import display, list_table
 from manager.util import drawn_table, text_table
 from tests.builders import a_config, write_config
 from tests.fleet import ROOT
@@ -75,7 +75,7 @@ def test_heads_are_in_the_language_in_use() -> None:
     i18n.use("zh-TW")
     try:
         assert text_table.headings(display.PS_COLUMNS)[:3] == ["ID", "模式", "狀態"]
-        assert text_table.headings(display.LIST_COLUMNS)[:3] == ["實例ID", "狀態", "PID"]
+        assert text_table.headings(list_table.LIST_COLUMNS)[:3] == ["實例ID", "狀態", "PID"]
     finally:
         i18n.use("en")
 

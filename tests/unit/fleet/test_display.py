@@ -10,7 +10,7 @@ import pytest
 
 from manager.cli import main
 from manager.engine import labels
-from manager.fleet import display, status
+from manager.fleet import display, list_table, status
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.util import formatting
@@ -27,7 +27,7 @@ def a_view(
 
 def test_the_list_is_the_old_one_with_english_heads() -> None:
     started = datetime(2025, 11, 30, 19, 0, 0).timestamp()
-    assert display.list_table(
+    assert list_table.list_table(
         [a_view(created=started), a_view("bp_eth_02", "exited", started + 60)], {"bp_sol_01": 12345}
     ) == (
         "Instance ID          PID        Web port   Config file                              Started\n"
@@ -37,7 +37,7 @@ def test_the_list_is_the_old_one_with_english_heads() -> None:
         + "\n🔴 bp_eth_02          -          5001       config/active/bp_eth_02.json             2025-11-30"
         " 19:01:00"
     )
-    assert display.list_table([], {}) == "no running instances"
+    assert list_table.list_table([], {}) == "no running instances"
 
 
 def test_ps_objects_have_at_least_the_promised_keys() -> None:
@@ -75,7 +75,7 @@ def test_a_running_orphan_is_shown_as_running() -> None:
     found = status.derive_status(container, None, configured=False, uptime=UPTIME)
     view = a_view()._replace(status=found)
     assert (found.state, found.underlying, found.is_running) == ("orphan", "running", True)
-    assert "🟢 bp_sol_01" in display.list_table([view], {})
+    assert "🟢 bp_sol_01" in list_table.list_table([view], {})
     stopped = status.derive_status(a_container(state="exited"), None, configured=False, uptime=UPTIME)
     assert not stopped.is_running
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from manager.fleet import bot_report, condition_messages, display, doing, supervisor_state
+from manager.fleet import bot_report, causes, condition_messages, display, doing, supervisor_state
 from manager.fleet.bot_report import KeptReport
 from manager.fleet.doing import Severity
 from manager.fleet.instance import Instance
@@ -79,7 +79,7 @@ def test_total(tmp_path: Path, state: State, code: str | None) -> None:
             view = a_view(tmp_path, state, report, health)
             assert doing.activity(view, NOW).doing in {*get_args(doing.Doing), None}
             assert doing.severity(view, NOW) in get_args(Severity)
-            display.note(view)
+            causes.note(view)
 
 
 @pytest.mark.parametrize(
@@ -137,10 +137,10 @@ def test_a_degraded_bot_is_what_its_health_says(
 
 def test_what_an_ended_bot_has_left_is_said(tmp_path: Path) -> None:
     report = last("stopped_out", "4.5", params={"by": "stop_loss", "limit": "50", "value": "-51.2"})
-    note = display.note(a_view(tmp_path, "completed", report, why="exit code 0"))
+    note = causes.note(a_view(tmp_path, "completed", report, why="exit code 0"))
     assert note == "stop loss 50 reached: -51.2; position left: 4.5 SOL"
     unexplained = a_view(tmp_path, "completed", None, why="exit code 0 (no report)")
-    assert display.note(unexplained) == "exit code 0 (no report)"
+    assert causes.note(unexplained) == "exit code 0 (no report)"
 
 
 @pytest.mark.parametrize("key", condition_messages.SENTENCES)
@@ -214,8 +214,8 @@ def test_a_dead_bots_reason_is_whole_and_without_stamp_and_level(tmp_path: Path)
         f"ERROR: {sentence}",
         sentence,
     ):
-        assert display.without_stamp(line) == sentence
-    assert display.without_stamp("2026-11-28 04:12:03") == "2026-11-28 04:12:03"
+        assert causes.without_stamp(line) == sentence
+    assert causes.without_stamp("2026-11-28 04:12:03") == "2026-11-28 04:12:03"
     exit_ = {
         "code": 4,
         "signal": None,
@@ -226,17 +226,17 @@ def test_a_dead_bots_reason_is_whole_and_without_stamp_and_level(tmp_path: Path)
         "stderr_tail": [f"2026-11-28 04:12:03 ERROR {sentence}", " "],
     }
     view = a_view(tmp_path, "failed", None, why="exit code 4", last_exit=exit_)
-    assert display.note(view) == f"exit code 4: {sentence}"
+    assert causes.note(view) == f"exit code 4: {sentence}"
     own = view._replace(report=last(None, reason="cannot use the database"))
-    assert display.note(own) == "exit code 4: cannot use the database"
+    assert causes.note(own) == "exit code 4: cannot use the database"
 
 
 def test_how_far_a_failed_live_bots_orders_are_cancelled(tmp_path: Path) -> None:
     cancel = {"state": "failing", "open_orders_left": None, "tries": 3, "why": "exit code 1", "reason": None}
     view = a_view(tmp_path, "failed", None, why="exit code 4", cancel=cancel)
-    assert display.note(view) == "exit code 4; its orders are NOT cancelled yet: exit code 1 (try 3)"
+    assert causes.note(view) == "exit code 4; its orders are NOT cancelled yet: exit code 1 (try 3)"
     done = a_view(tmp_path, "failed", None, why="exit code 4", cancel={**cancel, "state": "confirmed"})
-    assert display.note(done) == "exit code 4; its orders are cancelled"
+    assert causes.note(done) == "exit code 4; its orders are cancelled"
 
 
 def test_worst_first_and_live_before_paper(tmp_path: Path) -> None:
@@ -261,6 +261,6 @@ def test_the_reason_of_a_health_probe_is_the_conditions_sentence(tmp_path: Path)
     health = {"code": "ledger_differs", "params": {"ledger": "1", "account": "2"}, "since": NOW}
     reason = {"code": "degraded", "params": {"condition": "ledger_differs"}}
     view = a_view(tmp_path, "running", None, health, why="degraded: ledger_differs", reason=reason)
-    assert display.note(view) == "the account holds 2, but its trades make 1"
+    assert causes.note(view) == "the account holds 2, but its trades make 1"
     assert not display.is_well(view)
     assert str(view.status.why) == str(Text("degraded: ledger_differs"))

@@ -1,0 +1,116 @@
+"""Say why an instance is in its state: the note of `ps`, causes, a bot's last words. Pure."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from manager.fleet import doing
+from manager.fleet.instance import Instance
+from manager.fleet.supervisor_state import Cancel, SupervisorState
+from manager.i18n import Text, _
+
+STAMP = re.compile(r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?\]?[\s:|-]*")
+
+
+LEVEL = re.compile(r"[\[(]?(DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL)[\])]?[\s:|-]+")
+"""Time stamp and level begin a log line, and do not explain why a bot ended."""
+
+
+def note(view: Instance) -> str:
+    """Return why it is in its state, and how it differs from its config."""
+    now, supervisor = time.time(), view.supervisor
+    activity = doing.activity(view, now)
+    parts = []
+    detail = f"({_(view.status.detail)})" if view.status.detail else ""
+    is_down = view.status.state in {"stopped", "missing"}
+    reason = activity.message(now)
+    if is_down and view.saved.halted:
+        parts.append(_("halted"))
+    elif is_down and view.saved.wish == "stopped":
+        parts.append(_("stopped by a user"))
+    elif reason is not None and not _says_more(view):
+        parts.append(str(reason))
+        if activity.doing in doing.ENDS and not is_down:
+            parts.append(str(doing.ending(view)))
+    elif view.status.why is not None:
+        parts.append(cause(view))
+    elif supervisor is not None and supervisor.last_exit and supervisor.restarts_total:
+        parts.append(str(Text("last exit: {why}", why=supervisor.last_exit.message)))
+    if view.status.state == "restarting" and supervisor is not None and supervisor.next_restart_at:
+        parts.append(str(_next_restart(supervisor, supervisor.next_restart_at)))
+    if supervisor is not None and view.status.state == "failed" and supervisor.cancel is not None:
+        parts.append(str(cancel_text(supervisor.cancel)))
+    if view.drift:
+        parts.append(str(Text("drifted: {what}", what=", ".join(_(drift) for drift in view.drift))))
+    if view.is_rolled_back:
+        parts.append(_("rolled back"))
+    return " ".join(filter(None, (detail, "; ".join(parts))))
+
+
+def _says_more(view: Instance) -> bool:
+    """Return whether the reason for the state matters more than what the bot was doing."""
+    return view.status.state not in {"running", "completed", "stopped", "missing", "orphan"}
+
+
+def cancel_text(cancel: Cancel) -> Text:
+    """Return the progress of cancelling a failed live bot's orders."""
+    match cancel.state:
+        case "confirmed":
+            return Text("its orders are cancelled")
+        case "running":
+            return Text("its orders are being cancelled")
+        case _:
+            why = cancel.message or Text("cause unknown")
+            return Text("its orders are NOT cancelled yet: {why} (try {count})", why=why, count=cancel.tries)
+
+
+def cause(view: Instance) -> str:
+    """Return why it is in its state, with the last message of a failed bot; empty if there is no reason."""
+    supervisor, why = view.supervisor, str(view.status.why or "")
+    if (
+        view.status.state not in {"failed", "restarting"}
+        or supervisor is None
+        or supervisor.last_exit is None
+    ):
+        return why
+    last = last_words(view)
+    return f"{why}: {last}" if last else why
+
+
+def last_words(view: Instance) -> str:
+    """Return why the bot ended: its final report's reason, else its last log line without stamp and level."""
+    kept, supervisor = view.report, view.supervisor
+    if (
+        kept is not None
+        and kept.has_ended
+        and not kept.is_previous
+        and kept.report.is_final
+        and kept.report.reason
+    ):
+        return kept.report.reason
+    lines = (
+        supervisor.last_exit.stderr_tail
+        if supervisor is not None and supervisor.last_exit is not None
+        else ()
+    )
+    return next((words for line in reversed(lines) if (words := without_stamp(line))), "")
+
+
+def without_stamp(line: str) -> str:
+    """Return a log line without time stamp and level, or the whole line if nothing else is in it."""
+    text = line.strip()
+    rest = STAMP.match(text)
+    words = text[rest.end() :] if rest else text
+    level = LEVEL.match(words)
+    return (words[level.end() :] if level else words) or text
+
+
+def _next_restart(supervisor: SupervisorState, at: float) -> Text:
+    seconds = max(0, round(at - time.time()))
+    return Text(
+        "restart {count} of {most} in {seconds} s",
+        count=supervisor.restarts_in_a_row,
+        most=supervisor.restarts_max,
+        seconds=seconds,
+    )
