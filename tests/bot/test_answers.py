@@ -212,7 +212,12 @@ def test_lighter_timer_that_cancels_all_is_set_and_ended(seconds: int, scheduled
     world, signed = World("lighter"), list[dict[str, Any]]()
     world.api.load_account = lambda *_, **__: None
     world.api.fetch_nonce = lambda *_, **__: 7
-    world.api.lighter_sign_cancel_all_orders = lambda _signer, raw: signed.append(raw) or (16, "{}")
+
+    def sign(_signer: object, raw: dict[str, Any]) -> tuple[int, str]:
+        signed.append(raw)
+        return 16, "{}"
+
+    world.api.lighter_sign_cancel_all_orders = sign
     world.answers({"code": 200, "tx_hash": "ab"}).cancel_all_after(seconds)
     [raw] = signed
     assert (raw["time_in_force"], raw["api_key_index"]) == (scheduled, 2)
