@@ -2,6 +2,7 @@
 
 models, loader, validation_messages, flat_format    one config: its rules, its problems, its old flat form
 fleet_settings, fleet                               config/fleet.toml, and every path of the fleet
+request_limits                                      what each exchange allows, from the table of the bot
 dotenv, variables, bot_environment                  `.env`, `${NAME}`, and the variables that a bot receives
 credential_values, account_names                    what cannot be a credential; a second account's names
 handover, steering                                  what a config may give to its bot

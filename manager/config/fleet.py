@@ -142,6 +142,8 @@ class Fleet(NamedTuple):
     limits: Limits = Limits()
     history: HistoryRules = HistoryRules()
     disk: DiskRules = DiskRules()
+    requests: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
+    """`[requests.EXCHANGE]`: exchange, and what it changes in the table of request limits."""
 
     @property
     def image_name(self) -> str:

@@ -1,6 +1,8 @@
 """Change a fleet: plans as data, then effects.
 
 action, changes, plan, rollout_plan             what to do, and why: pure
+request_budget                                  what bots ask of their exchanges, and what they may: pure
+request_plan                                    holds a command's plan to it
 untrusted                                       keeps a config that is refused from being applied: pure
 definition_diff                                 what a changed config changes, old → new
 apply                                           runs one changing command, from snapshot to result
