@@ -1,7 +1,8 @@
 """Run one command on one host, by OpenSSH's own client: its keys, its agent, its known hosts.
 
 Nothing is asked for: a host whose key is not known is refused, and so is a login that needs a password. One
-connection serves all commands of a minute. No secret is ever an argument.
+connection serves all commands of a minute. No secret is ever an argument. BOTFLEET_SSH_CONFIG names another
+configuration than ~/.ssh/config.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -21,6 +23,8 @@ from manager.util.sanitize import replace_unprintable
 
 CONNECT_S = 10
 KEPT_S = 60
+LONGEST_FOLDER = 49
+"""A socket's path has at most 107 bytes, and ssh puts 58 behind the folder: a hash, and a suffix at first."""
 SSH_FAILED = 255
 """What ssh itself ends with; no command of the manager does."""
 RUN = (
@@ -57,12 +61,12 @@ def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> lis
         "ConnectTimeout": str(CONNECT_S),
         "ServerAliveInterval": "5",
         "ServerAliveCountMax": "3",
-        "ControlMaster": "auto",
-        "ControlPath": str(_sockets() / "%C"),
-        "ControlPersist": str(KEPT_S),
+        **_kept_connection(),
     }
+    config = os.environ.get("BOTFLEET_SSH_CONFIG")
     return [
         ssh,
+        *(["-F", config] if config else []),
         *(word for name, value in options.items() for word in ("-o", f"{name}={value}")),
         "-tt" if on_terminal else "-T",
         *(["-p", str(host.port)] if host.port else []),
@@ -109,11 +113,24 @@ def unreachable(host: Host, err: str) -> Unreachable:
     return Unreachable("host {name} ({url}) cannot be reached: {why}", name=host.name, url=host.url, why=why)
 
 
-def _sockets() -> Path:
-    """Return the folder of the kept connections, for this user alone. Paths of sockets have to be short."""
-    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"botfleet-ssh-{os.geteuid()}"
+def _kept_connection() -> dict[str, str]:
+    """Return the options that keep a connection for the next command; none where no path is short enough."""
+    for parent in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()):
+        folder = Path(parent or "/nonexistent", f"botfleet-ssh-{os.geteuid()}")
+        if len(os.fsencode(folder)) <= LONGEST_FOLDER and folder.parent.is_dir():
+            _make_private(folder)
+            return {
+                "ControlMaster": "auto",
+                "ControlPath": str(folder / "%C"),
+                "ControlPersist": str(KEPT_S),
+            }
+    return {"ControlMaster": "no", "ControlPath": "none"}
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that only this user may enter. Raises ManagerError for one of somebody else's."""
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
-    if not folder.is_dir() or folder.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+    is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
+    if not is_ours:
         raise ManagerError("{path} is not a folder of this user alone; remove it", path=folder)
-    return folder
