@@ -5,6 +5,7 @@ fleet_settings, fleet                               config/fleet.toml, and every
 dotenv, variables, bot_environment                  `.env`, `${NAME}`, and the variables that a bot receives
 credential_values                                   what cannot be a credential
 handover, steering                                  what a config may give to its bot
+verification                                        which exchanges no live bot may trade on unasked
 spec, bot_argv                                      what determines a container
 loaded, cache                                       the loaded configs, and their cache between commands
 templates, dotted_keys, json_schema                 new configs, and the schema for editors
