@@ -33,7 +33,11 @@ QUOTE_OPTIONS = (
     ("--stop-loss", ("stop_loss",)),
     ("--take-profit", ("take_profit",)),
 )
-RUN_OPTIONS = (("--duration", ("duration",)), ("--interval", ("interval",)))
+RUN_OPTIONS = (
+    ("--duration", ("duration",)),
+    ("--interval", ("interval",)),
+    ("--cancel-all-after", ("cancel_all_after",)),
+)
 
 Options = tuple[tuple[str, tuple[str, ...]], ...]
 

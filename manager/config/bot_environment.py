@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from manager.config import credential_values, verification
+from manager.config.account_names import aliases
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.config.variables import (
@@ -46,6 +47,11 @@ def env_file_values(
         value = variables.get(variable.name, "") or variable.default
         if value is not None:
             given[variable.name] = value
+    for variable in spec.variables:
+        if variable.read_as and given.get(variable.name):
+            for other in aliases(variable.read_as, spec.exchange):
+                given.pop(other, None)
+            given[variable.read_as] = given[variable.name]
     for name, text in spec.literals.items():
         try:
             given[name] = expand(text, variables)
@@ -80,7 +86,9 @@ def _secret_references(name: str, spec: InstanceSpec) -> Iterator[str]:
 
 
 def _is_secret_of(name: str, spec: InstanceSpec) -> bool:
-    return is_secret(name) or any(variable.secret and variable.name == name for variable in spec.variables)
+    return is_secret(name) or any(
+        variable.secret and name in {variable.name, variable.read_as} for variable in spec.variables
+    )
 
 
 def credential_problems(

@@ -267,6 +267,13 @@ class StrategyConfig(Section):
             "with one call, if every order listed is the bot's own"
         ),
     )
+    cancel_all_after: Annotated[int, Field(ge=300, le=1_296_000)] | None = Field(
+        default=None,
+        description=mark(
+            "seconds of silence after which the exchange cancels every order of the account; only Lighter has"
+            " this, and it needs exclusive_account"
+        ),
+    )
     spread: NotNegative | None = Field(
         default=None, description=mark("the distance between our bid and ask, in percent of the price")
     )
@@ -295,6 +302,15 @@ class StrategyConfig(Section):
                 "grid_upper_price must be above grid_lower_price, {upper} is not above {lower}",
                 upper=f"{upper:g}",
                 lower=f"{lower:g}",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _whole_account_needs_consent(self) -> Self:
+        if self.cancel_all_after is not None and not self.exclusive_account:
+            raise Fault(
+                "cancel_all_after cancels the orders of everything that trades on the account, so it needs"
+                " exclusive_account: true"
             )
         return self
 

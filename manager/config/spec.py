@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from manager.config.account_names import read_as
 from manager.config.bot_argv import bot_argv, number_text
 from manager.config.fleet import DEFAULT_LOG_DAY_MB, Fleet
 from manager.config.variables import is_secret, references, scalar_values
@@ -38,11 +39,15 @@ BOT_ID = 10001
 
 
 class Variable(NamedTuple):
-    """A variable that the bot receives. `default` is the one in the config, or None."""
+    """A variable that the bot receives. `default` is the one in the config, or None.
+
+    `read_as`: the name under which the bot reads its value, if that is another one: a second account's.
+    """
 
     name: str
     default: str | None
     secret: bool
+    read_as: str | None = None
 
 
 class InstanceSpec(NamedTuple):
@@ -191,4 +196,9 @@ def _variables(config: InstanceConfig, fleet: Fleet) -> tuple[Variable, ...]:
             first = variables.setdefault(name, Variable(name, default, is_known))
             if scalar.is_secret:
                 variables[name] = first._replace(secret=True)
+    if fleet.is_bundled_bot:
+        for key, value in config.exchange_config.items():
+            if isinstance(value, str) and (given := read_as(config.metadata.exchange, key, value)):
+                name = next(references(value))[0]
+                variables[name] = variables[name]._replace(read_as=given)
     return tuple(variables.values())

@@ -334,18 +334,20 @@ def assemble(
 def _reread(
     project: Project, spec: InstanceSpec, for_all: Mapping[str, str], values: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Return the variables of a live bot that its env file has as earlier versions read them from .env."""
-    if not project.reread or spec.mode != "live":
+    """Return the variables of a live bot that its env file has as earlier versions read or named them."""
+    is_renamed = any(variable.read_as for variable in spec.variables)
+    if not (project.reread or is_renamed) or spec.mode != "live":
         return ()
     given = env_of(project.fleet.secrets_dir(spec.id) / env_file.ENV_FILE) or {}
     for_all = {name: project.reread.get(name, value) for name, value in for_all.items()}
+    spec = spec._replace(variables=tuple(each._replace(read_as=None) for each in spec.variables))
     before = bot_environment.env_file_values(
         spec, project.fleet, for_all, {**project.variables, **project.reread}
     )
     return tuple(
         name
-        for name, value in sorted(before.items())
-        if value != values.get(name) and given.get(name) == value
+        for name in sorted({*before, *values})
+        if before.get(name) != values.get(name) and given.get(name) == before.get(name)
     )
 
 

@@ -220,6 +220,23 @@ def test_lighter_fill_is_of_the_own_side(own: str, side: Side, client: int) -> N
     assert fill.fee == D(1000) * D("0.0002" if maker else "0.0005")
 
 
+@pytest.mark.parametrize(("seconds", "scheduled"), [(600, 1), (0, 2)])
+def test_lighter_timer_that_cancels_all_is_set_and_ended(seconds: int, scheduled: int) -> None:
+    world, signed = World("lighter"), list[dict[str, Any]]()
+    world.api.load_account = lambda *_, **__: None
+    world.api.fetch_nonce = lambda *_, **__: 7
+
+    def sign(_signer: object, raw: dict[str, Any]) -> tuple[int, str]:
+        signed.append(raw)
+        return 16, "{}"
+
+    world.api.lighter_sign_cancel_all_orders = sign
+    world.answers({"code": 200, "tx_hash": "ab"}).cancel_all_after(seconds)
+    [raw] = signed
+    assert (raw["time_in_force"], raw["api_key_index"]) == (scheduled, 2)
+    assert (raw["time"] > 0) == bool(seconds)
+
+
 @pytest.mark.parametrize("index", ["0", "3", "4", "254"])
 def test_lighter_signs_with_the_key_that_was_set(monkeypatch: pytest.MonkeyPatch, index: str) -> None:
     monkeypatch.setitem(KEYS["lighter"], "options.apiKeyIndex", index)

@@ -223,6 +223,7 @@ def test_the_pause_that_was_asked_for_begins_with_the_answer_and_not_with_the_ti
     engine: Any = SimpleNamespace(
         settings=settings, shared=SharedState(1.0), tick=tick, record_failure=lambda *_args, **_more: None
     )
-    loop.run_loop(engine, stop, Any)  # type: ignore[arg-type]
+    switch: Any = SimpleNamespace(renew=lambda: None)
+    loop.run_loop(engine, stop, Any, switch)  # type: ignore[arg-type]
     (_began, answered), (again, _answered) = moments
     assert again - answered >= 0.5

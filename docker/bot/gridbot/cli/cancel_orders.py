@@ -22,6 +22,7 @@ from gridbot.model.errors import EXIT_CRASH, BotError, ConfigError, DatabaseErro
 from gridbot.runtime import log as logs
 from gridbot.store.store import Store
 from gridbot.trading.cancel import ask_patiently, cancel_own_orders
+from gridbot.trading.dead_man_switch import DeadManSwitch
 from gridbot.trading.session import cancel_orders_of_earlier_run
 
 
@@ -84,7 +85,10 @@ def _cancel(settings: Settings, exchange: Exchange) -> bool:
             began + settings.stop_within - time.monotonic(),
             is_exclusive=settings.exclusive_account,
         )
-        return is_confirmed and left == 0
+        if is_confirmed and left == 0:
+            DeadManSwitch(settings, exchange).end()
+            return True
+        return False
     finally:
         store.close()
 

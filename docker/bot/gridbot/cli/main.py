@@ -24,6 +24,7 @@ from gridbot.runtime.stop_signal import StopSignal
 from gridbot.store.store import Store
 from gridbot.strategies.strategy import make_strategy
 from gridbot.trading.cancel import CRASH_WITHIN_S, cancel_own_orders
+from gridbot.trading.dead_man_switch import DeadManSwitch
 from gridbot.trading.engine import Engine
 from gridbot.trading.loop import RunEnd, run_loop, stopped
 from gridbot.trading.position_watch import own_position
@@ -97,7 +98,7 @@ def _trade(
         )
     engine = _engine(settings, store, session, shared, stop)
     try:
-        end = run_loop(engine, stop, report_file)
+        end = run_loop(engine, stop, report_file, DeadManSwitch(settings, session.exchange))
     except BotError as err:
         log.error("%s", err)
         end = RunEnd(err.exit_code, str(err))
@@ -167,6 +168,8 @@ def _shut_down(
             store, exchange, market, within, is_exclusive=settings.exclusive_account
         )
         write_report(left, confirmed=confirmed)
+        if confirmed and left == 0:
+            DeadManSwitch(settings, exchange).end()
         held = _position_at_exchange(settings, store, exchange, deadline - time.monotonic())
     finally:
         if end.completed:

@@ -25,6 +25,8 @@ from gridbot.model.types import ZERO, as_text
 EXCHANGES = ("backpack", "aster", "paradex", "lighter", "apex")
 BOUNDARY_ACTIONS = ("emergency_close", "adjust_range", "stop_only")
 MIN_INTERVAL_S = 0.05
+CANCEL_ALL_AFTER_S = (300, 1_296_000)
+"""Lighter's own bounds: 5 minutes to 15 days. The other exchanges have no such call."""
 MAX_LEVELS = 200
 
 
@@ -73,6 +75,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
         grid_type=options.grid_type,
         boundary_check=options.boundary_check,
         exclusive_account=options.exclusive_account,
+        cancel_all_after=options.cancel_all_after,
         boundary_action=options.boundary_action,
         boundary_tolerance=options.boundary_tolerance,
         max_range_moves=options.max_range_moves,
@@ -105,6 +108,8 @@ def _check(settings: Settings, *, given_upper: bool, given_lower: bool) -> None:
         raise ConfigError("--max-position: must be above 0")
     if settings.interval < MIN_INTERVAL_S:
         raise ConfigError(f"--interval: must be at least {MIN_INTERVAL_S} s")
+    if settings.cancel_all_after:
+        _check_cancel_all_after(settings)
     if settings.is_grid:
         if not (given_upper and given_lower):
             raise ConfigError("--grid-upper and --grid-lower: a grid needs both")
@@ -219,8 +224,31 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="nothing else trades on the account: a stop may cancel all orders of the market with one call",
     )
+    add(
+        "--cancel-all-after",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help="lighter, live: it cancels all orders of the account when this bot has been silent for so long"
+        " (default 0: off)",
+    )
     add("--replay", type=Path, metavar="FILE", help="paper mode: prices from a CSV file, one row a tick")
     return parser
+
+
+def _check_cancel_all_after(settings: Settings) -> None:
+    if settings.exchange != "lighter":
+        raise ConfigError(f"--cancel-all-after: {settings.exchange} has no such call, only lighter has")
+    if not CANCEL_ALL_AFTER_S[0] <= settings.cancel_all_after <= CANCEL_ALL_AFTER_S[1]:
+        raise ConfigError(
+            f"--cancel-all-after: must be 0 or {CANCEL_ALL_AFTER_S[0]}-{CANCEL_ALL_AFTER_S[1]} s,"
+            f" not {settings.cancel_all_after}"
+        )
+    if not settings.exclusive_account:
+        raise ConfigError(
+            "--cancel-all-after: it cancels the orders of everything that trades on the account, so it needs"
+            " --exclusive-account"
+        )
 
 
 def to_decimal(text: str) -> Decimal:

@@ -71,6 +71,7 @@ class Settings:
     retry_cap: float = RETRY_CAP_S
     others_position: Decimal | None = None
     exclusive_account: bool = False
+    cancel_all_after: int = 0
 
     @property
     def is_grid(self) -> bool:

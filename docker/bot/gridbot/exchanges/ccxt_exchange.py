@@ -288,6 +288,9 @@ class CcxtExchange:
     def cancel_all(self) -> None:
         self._call(self._api.cancel_all_orders, self._symbol, json=False)
 
+    def cancel_all_after(self, seconds: int) -> None:
+        self._call(self._api.cancel_all_orders_after, seconds * 1000, json=False)
+
     def open_orders(self) -> list[ExchangeOrder]:
         return self._orders(self._list(self._api.fetch_open_orders, self._symbol))
 

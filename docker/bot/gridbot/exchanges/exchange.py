@@ -54,6 +54,9 @@ class Exchange(Protocol):
     def cancel_all(self) -> None:
         """Cancel every open order of the account on this market, whoever has placed it."""
 
+    def cancel_all_after(self, seconds: int) -> None:
+        """Have all orders of the account cancelled in `seconds` unless called again; 0 ends that."""
+
     def open_orders(self) -> list[ExchangeOrder]:
         """Return all open orders of the account on this market, of other programs too."""
 

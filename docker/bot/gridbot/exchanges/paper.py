@@ -121,6 +121,9 @@ class PaperExchange:
     def cancel_all(self) -> None:
         self.cancel_batch(list(self._orders.values()))
 
+    def cancel_all_after(self, seconds: int) -> None:
+        """Do nothing: these orders end with this process."""
+
     def open_orders(self) -> list[ExchangeOrder]:
         return [self._reports[client_id] for client_id in self._orders]
 

@@ -11,6 +11,7 @@ from gridbot.model.errors import EXIT_COMPLETED, ExchangeError, KeysError, Unaut
 from gridbot.runtime.log import log
 from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.stop_signal import StopSignal
+from gridbot.trading.dead_man_switch import DeadManSwitch
 from gridbot.trading.engine import CompletedError, Engine
 from gridbot.trading.outage import Outage
 from gridbot.trading.retry import RetryPauses, wait
@@ -33,7 +34,7 @@ class RunEnd:
     condition: Condition | None = None
 
 
-def run_loop(engine: Engine, stop: StopSignal, report_file: ReportFile) -> RunEnd:
+def run_loop(engine: Engine, stop: StopSignal, report_file: ReportFile, switch: DeadManSwitch) -> RunEnd:
     """Tick until the run is complete or a stop is requested. Raises BotError.
 
     An exchange that is away never ends the loop. It pauses for longer and longer until an answer comes.
@@ -45,6 +46,7 @@ def run_loop(engine: Engine, stop: StopSignal, report_file: ReportFile) -> RunEn
         began, pause = time.monotonic(), settings.interval
         try:
             engine.tick()
+            switch.renew()
             if failures:
                 log.info("the exchange answers again")
                 outage.clear()

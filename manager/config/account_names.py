@@ -1,0 +1,62 @@
+"""Give a second account's credentials to the bundled bot under the names that it reads. Pure.
+
+`"api_key": "${BP2_KEY}"` means that this bot's API key is the value of BP2_KEY. The bot reads BACKPACK_KEY.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from manager.config.steering import belongs_to
+from manager.config.variables import REFERENCE
+
+GROUPS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "backpack": (("KEY", "API_KEY"), ("SECRET", "SECRET_KEY", "API_SECRET")),
+    "aster": (("PRIVATE_KEY", "SECRET", "SECRET_KEY"), ("SIGNER_ADDRESS",)),
+    "paradex": (
+        ("WALLET_ADDRESS", "ACCOUNT_ADDRESS", "ADDRESS"),
+        ("PRIVATE_KEY", "SECRET", "SECRET_KEY"),
+    ),
+    "lighter": (
+        ("PRIVATE_KEY", "API_KEY_PRIVATE_KEY", "SECRET", "SECRET_KEY"),
+        ("ACCOUNT_INDEX",),
+        ("API_KEY_INDEX", "KEY_INDEX"),
+    ),
+    "apex": (
+        ("KEY", "API_KEY"),
+        ("SECRET", "SECRET_KEY", "API_SECRET"),
+        ("PASSPHRASE", "PASSWORD", "API_PASSPHRASE"),
+        ("SEEDS", "ZK_SEEDS", "OMNI_KEY"),
+        ("ACCOUNT_ID",),
+    ),
+}
+"""Exchange → for each credential, what follows the exchange's name in the variables that the bundled bot
+reads it from. Of several that are set, the bot takes the first.
+"""
+
+
+def read_as(exchange: str, key: str, text: str) -> str | None:
+    """Return the variable that the bot reads this key of exchange_config from; None if that is the one named.
+
+    `text`: the key's value in the config. Only a whole `${NAME}` stands for one credential.
+    """
+    match = REFERENCE.fullmatch(text)
+    if match is None or belongs_to(match[1], exchange):
+        return None
+    group = _group(exchange, key.upper())
+    return group[0] if group else None
+
+
+def aliases(name: str, exchange: str) -> tuple[str, ...]:
+    """Return the other names of this variable's credential, under which the bot must not find another
+    account's.
+    """
+    prefix = f"{exchange.upper()}_"
+    return tuple(other for other in _group(exchange, name.removeprefix(prefix)) if other != name)
+
+
+def _group(exchange: str, suffix: str) -> tuple[str, ...]:
+    for group in GROUPS.get(exchange.lower(), ()):
+        if suffix.removeprefix(f"{exchange.upper()}_") in group:
+            return tuple(f"{exchange.upper()}_{each}" for each in group)
+    return ()
