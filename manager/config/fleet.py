@@ -231,6 +231,11 @@ class Fleet(NamedTuple):
         return self.state_dir / "history.db"
 
     @property
+    def bot_options_file(self) -> Path:
+        """Return the file in which `manager build` keeps which options a bot of the user's own has."""
+        return self.state_dir / "bot_options.json"
+
+    @property
     def disk_file(self) -> Path:
         """Return the file in which `manager watch` keeps the sizes of the instances' folders."""
         return self.state_dir / "disk.json"

@@ -14,5 +14,6 @@ rollout_events, rollout_result                  its progress events, and its res
 halt, open_orders, stop_for_good                the kill switch, and what `stop` and `down` share with it
 instance_folders, bot_user                      what a container mounts, and who owns it
 compose_yaml                                    the rendered compose.yaml, and what stays of an earlier one
+build_probe                                     tries a bot of the user's own before its image is used
 backup/, migrate/                               backup and restore; import from the old system
 """
