@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ import pytest
 
 from gridbot.model.errors import UnreachableError
 from gridbot.runtime.pace import MOST_PAUSE_S, MOST_WAIT_S, Pace
+from tests.bot.bots import GRID, BotFactory
+from tests.fake_exchange.book import Book
+from tests.fake_exchange.limits import Limits, Rules, Scope, Window
+from tests.fake_exchange.server import FakeExchange
 
 NOW = 1_764_500_000.0
 
@@ -182,3 +187,24 @@ def test_a_ban_until_2099_is_not_believed(world: World) -> None:
     world.tell(banned_until=4_070_908_800)
     world.pace.read()
     assert world.call() == 0
+
+
+def test_a_live_bot_keeps_to_its_share_and_trades(start_bot: BotFactory, tmp_path: Path) -> None:
+    """Ten ticks a second would be 1,200 requests a minute, and its share is 120."""
+    limits = Limits(Rules((Window(Scope.ADDRESS, 60, 150),), ban_after=5))
+    share = tmp_path / "requests.json"
+    share.write_text(json.dumps({"a_minute": 120, "for_cancels": 12, "tick": 2}))
+    with FakeExchange(Book(), limits=limits) as fake:
+        bot = start_bot(
+            *GRID, "--interval", "0.1", TRADING_MODE="live", BOTFLEET_REQUESTS=str(share), **fake.env
+        )
+        bot.wait_for(lambda: len(fake.book.own_open()) == 20, within=60)
+        began, before = time.monotonic(), limits.requests
+        time.sleep(10)
+        a_minute = (limits.requests - before) * 60 / (time.monotonic() - began)
+        assert 60 < a_minute < 150
+        assert (limits.refused, limits.bans) == (0, 0)
+        stopped = time.monotonic()
+        assert bot.stop() == 0
+        assert time.monotonic() - stopped < 20, "the cancels waited for nothing"
+        assert fake.book.own_open() == []
