@@ -7,6 +7,7 @@ completion                          candidates for shell completion
 carry_out, report                   run a changing command, and print its progress and result
 confirm                             confirmation before a fleet with live bots is stopped
 notices                             warnings that several commands print
+engine_side                         the process of `manager serve` that watches and acts
 commands/                           the commands
 """
 
