@@ -6,6 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 has_browser() { command -v chromedriver >/dev/null && { command -v chromium || command -v google-chrome; } >/dev/null; }
+has_command() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
 has_faketime() { command -v faketime >/dev/null; }
 
 TOOLS=.venv/test-tools
@@ -21,6 +22,10 @@ unpack_prometheus() {
   say "some tests need Prometheus; unpacking Debian's packages into $TOOLS"
   has_package prometheus || apt_update
   (cd "$folder" && apt-get -qq download prometheus prometheus-alertmanager >log 2>&1) || status=$?
+  # From Debian 13 on, promtool is a package of its own.
+  if [ "$status" = 0 ] && ! dpkg -c "$folder"/prometheus_*.deb | grep -q /promtool; then
+    (cd "$folder" && apt-get -qq download promtool >log 2>&1) || status=$?
+  fi
   if [ "$status" = 0 ]; then
     for package in "$folder"/*.deb; do dpkg -x "$package" "$TOOLS"; done
   else
@@ -32,6 +37,9 @@ unpack_prometheus() {
 has_prometheus || ! is_debian_like || unpack_prometheus
 
 packages=()
+# A minimal Debian has neither; the engines and disks of the fault tests are made with them.
+has_command ip || packages+=(iproute2)
+has_command mkfs.ext4 || packages+=(e2fsprogs)
 has_faketime || packages+=(faketime)
 # Ubuntu's chromium packages fetch a snap, which does not run everywhere; a person there decides.
 if has_browser; then

@@ -12,6 +12,7 @@ from manager.i18n import Text
 from manager.ops import apply, definition_diff
 from manager.ops.action import Change
 from manager.ops.result import Planned
+from manager.util import console
 from manager.util.moment import Moment
 
 
@@ -64,7 +65,19 @@ def show_plan(session: Session, change: Change, *, as_json: bool) -> int:
     """Print what the change would do. Returns the exit code."""
     with report.Reporter(as_json=as_json) as reporter:
         planned = apply.planned(session, change, reporter)
-        return report.say_plan(planned, _changes(session, planned), as_json=as_json)
+        code = report.say_plan(planned, _changes(session, planned), as_json=as_json)
+        if not as_json:
+            _say_requests(planned)
+        return code
+
+
+def _say_requests(planned: Planned) -> None:
+    """Print what the exchanges are asked for afterwards; what is nearly too much was warned of."""
+    from manager.ops import request_budget, request_plan
+
+    for load in request_plan.loads_after(planned.snapshot, planned.actions):
+        if load.used < request_budget.WARN_AT:
+            console.say(load.text())
 
 
 def _changes(session: Session, planned: Planned) -> dict[str, list[Text]]:

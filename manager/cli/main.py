@@ -141,7 +141,12 @@ def _apply_instance_id(args: argparse.Namespace) -> None:
 
 
 def _complain(text: str) -> None:
-    sys.stdout.flush()
+    from manager.util import console
+
+    try:
+        sys.stdout.flush()
+    except OSError:  # a full disk: what could not be written cannot be written at the end either
+        console.discard_output(sys.stdout)
     print(text, file=sys.stderr, flush=True)
 
 

@@ -2,10 +2,11 @@
 
 models, loader, validation_messages, flat_format    one config: its rules, its problems, its old flat form
 fleet_settings, fleet                               config/fleet.toml, and every path of the fleet
+request_limits                                      what each exchange allows, from the table of the bot
 dotenv, variables, bot_environment                  `.env`, `${NAME}`, and the variables that a bot receives
 credential_values, account_names                    what cannot be a credential; a second account's names
 handover, steering                                  what a config may give to its bot
-spec, bot_argv                                      what determines a container
+spec, bot_argv, bot_options                         what determines a container, and what a bot's help names
 loaded, cache                                       the loaded configs, and their cache between commands
 templates, dotted_keys, json_schema                 new configs, and the schema for editors
 """

@@ -123,6 +123,9 @@ def _fleet(raw: dict[str, Any]) -> Fleet:
         "limits": Limits(Decimal(of_fleet), Decimal(of_account), on_loss),
         "history": HistoryRules(*raw["history"]),
         "disk": DiskRules(*raw["disk"]),
+        "requests": tuple(
+            (exchange, tuple((key, value) for key, value in changed)) for exchange, changed in raw["requests"]
+        ),
     }
     return Fleet(**{**_with_tuples(raw), **{name: Path(raw[name]) for name in PATHS}, **nested})
 

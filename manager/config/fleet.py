@@ -142,6 +142,8 @@ class Fleet(NamedTuple):
     limits: Limits = Limits()
     history: HistoryRules = HistoryRules()
     disk: DiskRules = DiskRules()
+    requests: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
+    """`[requests.EXCHANGE]`: exchange, and what it changes in the table of request limits."""
 
     @property
     def image_name(self) -> str:
@@ -227,6 +229,11 @@ class Fleet(NamedTuple):
     def history_file(self) -> Path:
         """Return the SQLite file of the fleet's history, which `manager watch` writes."""
         return self.state_dir / "history.db"
+
+    @property
+    def bot_options_file(self) -> Path:
+        """Return the file in which `manager build` keeps which options a bot of the user's own has."""
+        return self.state_dir / "bot_options.json"
 
     @property
     def disk_file(self) -> Path:

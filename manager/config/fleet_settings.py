@@ -163,6 +163,21 @@ class HistoryTable(_Table):
     max_mb: Annotated[int, Field(ge=1, le=100_000)] = HistoryRules().max_mb
 
 
+Requests = Annotated[float, Field(ge=0, le=1_000_000, strict=False)]
+
+
+class RequestsTable(_Table):
+    """`[requests.EXCHANGE]`: see `request_limits.ExchangeLimits`."""
+
+    address: Requests | None = None
+    account: Requests | None = None
+    tick: Requests | None = None
+    start: Requests | None = None
+
+
+REQUEST_KEYS = set(RequestsTable.model_fields)
+
+
 Megabytes = Annotated[int, Field(ge=0, le=100_000_000)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
@@ -200,6 +215,7 @@ class FleetFile(_Table):
     limits: LimitsTable = LimitsTable()
     history: HistoryTable = HistoryTable()
     disk: DiskTable = DiskTable()
+    requests: dict[str, RequestsTable] = Field(default_factory=dict)
     defaults: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("name")
@@ -271,6 +287,10 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         limits=Limits(**settings.limits.model_dump(include=set(Limits._fields))),
         history=HistoryRules(**settings.history.model_dump(include=set(HistoryRules._fields))),
         disk=DiskRules(**settings.disk.model_dump(include=set(DiskRules._fields))),
+        requests=tuple(
+            (exchange.lower(), tuple(table.model_dump(exclude_none=True, include=REQUEST_KEYS).items()))
+            for exchange, table in sorted(settings.requests.items())
+        ),
         **settings.container.model_dump(),
     )
 
@@ -304,6 +324,7 @@ def _unknown(file: str, settings: FleetFile) -> list[Problem]:
         (settings.limits, "limits."),
         (settings.history, "history."),
         (settings.disk, "disk."),
+        *((table, f"requests.{exchange}.") for exchange, table in settings.requests.items()),
     )
     for table, prefix in tables:
         for key in table.model_extra or {}:

@@ -33,7 +33,11 @@ BASE_LABEL = "botfleet.base=bookworm"
 INPUTS_LABEL = "botfleet.inputs"
 BASE_SCRIPT = Path("scripts", "base-image.sh")
 BUNDLED_BOT = Path("docker", "bot")
-BESIDE_RUN: Mapping[str, str] = {"open_orders.py": "OPEN_ORDERS", "cancel_orders.py": "CANCEL_ORDERS"}
+BESIDE_RUN: Mapping[str, str] = {
+    "open_orders.py": "OPEN_ORDERS",
+    "cancel_orders.py": "CANCEL_ORDERS",
+    "close_position.py": "CLOSE_POSITION",
+}
 """Programs beside a bot's run.py (docker/README.md) → the build argument that is empty if the file is
 missing.
 """
@@ -70,12 +74,14 @@ def build_image(
     bot_dir: Path | None,
     no_cache: bool = False,
     say: Say,
+    try_bot: Callable[[str], None] | None = None,
 ) -> str:
     """Build `tag` from our Dockerfile and `docker/`, with the bundled bot or the one in `bot_dir`. Returns
     its id.
 
     An image whose label shows that it was made from the same files is kept: a new id would look like a new
-    version of every bot. `no_cache` builds everything again, including the base.
+    version of every bot. `no_cache` builds everything again, including the base. `try_bot` is called with the
+    new image's name before it becomes `tag`, and may raise to prevent that.
     """
     ours = bundle.build_folder(project_dir)
     bot = (bot_dir or ours / BUNDLED_BOT).resolve()
@@ -98,13 +104,24 @@ def build_image(
             base = _base(engine, ours / BASE_SCRIPT, lines, fresh=no_cache, say=say)
             say(_("building image {tag} on {base}").format(tag=tag, base=base))
             options = [f"--secret=id={name},src={file}" for name, file in secrets.items()]
-            options += [f"--build-arg=BASE={base}", f"--label={INPUTS_LABEL}={inputs}", f"--tag={tag}"]
+            options += [f"--build-arg=BASE={base}", f"--label={INPUTS_LABEL}={inputs}"]
             options += [
                 f"--build-arg={argument}="
                 for program, argument in BESIDE_RUN.items()
                 if not (bot / program).is_file()
             ]
-            _build(cli, context, [*options, "--no-cache"] if no_cache else options)
+            fresh = ["--no-cache"] if no_cache else []
+            if try_bot is not None:
+                trial = f"{tag.partition(':')[0]}:trial"
+                try:
+                    _build(cli, context, [*options, f"--tag={trial}", *fresh])
+                    say(_("trying the bot in the new image"))
+                    try_bot(trial)
+                    _build(cli, context, [*options, f"--tag={tag}"])
+                finally:
+                    engine.untag(trial)
+            else:
+                _build(cli, context, [*options, f"--tag={tag}", *fresh])
     return str(engine.image(tag)["Id"])
 
 

@@ -7,6 +7,7 @@ bot_report, amounts                        what a bot reports of its trading, an
 supervisor_state, env_file                 the files that an instance's container reads and writes
 supervisor_messages, supervisor_sentences  supervisors' reasons: by codes, and the sentences of old ones
 state_file, upgrade_records                what only the manager knows
+bot_options_file                           which options the user's own bot has
 import_records                             what was imported from the old system
 event_spool                                what commands did, for the history
 halt_mark, start_lock                      what prevents bots from being started; starts in progress

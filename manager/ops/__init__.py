@@ -1,6 +1,8 @@
 """Change a fleet: plans as data, then effects.
 
 action, changes, plan, rollout_plan             what to do, and why: pure
+request_budget                                  what bots ask of their exchanges, and what they may: pure
+request_plan                                    holds a command's plan to it
 untrusted                                       keeps a config that is refused from being applied: pure
 definition_diff                                 what a changed config changes, old → new
 apply                                           runs one changing command, from snapshot to result
@@ -10,7 +12,9 @@ execute, stop, stop_turns, wait                 carry actions out, spread stops,
 rollout, rollback, rollback_store               an upgrade, and undoing it
 rollout_events, rollout_result                  its progress events, and its result
 halt, open_orders, stop_for_good                the kill switch, and what `stop` and `down` share with it
+close, oneoff                                   close positions; run a program of an image once
 instance_folders, bot_user                      what a container mounts, and who owns it
 compose_yaml                                    the rendered compose.yaml, and what stays of an earlier one
+build_probe                                     tries a bot of the user's own before its image is used
 backup/, migrate/                               backup and restore; import from the old system
 """

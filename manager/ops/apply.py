@@ -231,6 +231,10 @@ def _plan(
     without_held = snapshot._replace(plan_input=held.without(snapshot.plan_input))
     actions = _on_networks(session, snapshot, change.planner(without_held, others))
     actions = untrusted.settle(without_held.plan_input, actions, is_restart=change.command == "restart")
+    if change.command != "watch" and any(action.starts for action in actions):  # what ran may run again
+        from manager.ops import request_plan  # a no-op does without it
+
+        actions = request_plan.within_limits(snapshot, actions, on_event)
     if change.needs_sound_configs:
         _name_untrusted(snapshot, others, actions, on_event)
     return snapshot, [*_ours(snapshot, actions), *left], others, held

@@ -364,7 +364,9 @@ def test_events_are_told_as_they_happen(world: World, engine: Engine, events: Ev
     assert told(events, 2) == ["create", "start"]
     until(lambda: engine.output(container, "stderr", 5))
     engine.stop(container, 20)
-    assert told(events, 3) == ["kill", "die", "stop"]
+    # Engines differ in which of the last two they tell first (20.10: die, 26.1: stop).
+    first, *others = told(events, 3)
+    assert (first, sorted(others)) == ("kill", ["die", "stop"])
     engine.remove(container)
     assert told(events, 1) == ["destroy"]
     assert select.select([events], [], [], 0)[0] == []

@@ -18,6 +18,7 @@ import pytest
 from tests.fake_exchange.server import FakeExchange
 from tests.fleet import bridge_address
 from tests.integration.conftest import Project, eventually
+from tests.terminal import on_terminal
 
 pytestmark = pytest.mark.engine
 
@@ -128,3 +129,19 @@ def test_a_halt_that_is_killed_in_the_middle_forgets_nothing(project: Project) -
     project.manager("resume", "--wait")
     assert project.states() == {"a": "running", "b": "running", "c": "stopped"}
     assert "nothing is halted" in project.manager("resume").out
+
+
+def test_what_ends_live_bots_asks_on_a_terminal_and_the_kill_switch_does_not(desk: Project) -> None:
+    before = desk.ids()
+    for command in ("stop", "restart", "down"):
+        drawn, code = on_terminal(desk, command, until="[yes/no]", press=b"no\n")
+        assert "live_01" in drawn
+        assert "paper_01" not in drawn
+        assert code != 0
+        assert desk.ids() == before, f"{command} did what it was told not to"
+    drawn, code = on_terminal(desk, "stop", until="[yes/no]", press=b"yes\n")
+    assert (code, desk.states()) == (0, {"live_01": "stopped", "paper_01": "stopped"})
+    desk.manager("start", "--wait")
+    drawn, code = on_terminal(desk, "halt")
+    assert "[yes/no]" not in drawn
+    assert (code, desk.states()) == (0, {"live_01": "stopped", "paper_01": "stopped"})

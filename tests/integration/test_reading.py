@@ -7,13 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import pty
 import select
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +18,7 @@ import pytest
 from tests.faults import bots
 from tests.faults.conftest import build_fault_image
 from tests.fleet import Project, a_project, eventually
+from tests.terminal import on_terminal
 
 pytestmark = pytest.mark.engine
 
@@ -161,28 +157,3 @@ def test_into_a_container_and_to_its_page(fleet: Project) -> None:
     environ = {"PATH": str(fleet.folder)}
     fleet.manager("start")
     assert "needs the docker command" in fleet.manager("exec", "bot_01", "ls", environ=environ, code=1).err
-
-
-def on_terminal(fleet: Project, *args: str, until: str = "", timeout: float = 60) -> tuple[str, int]:
-    """What a command draws on a terminal, and its exit code; Ctrl-C is pressed once `until` is there."""
-    environ = {**os.environ, **fleet.environ, "NO_COLOR": "1", "COLUMNS": "100", "LINES": "30"}
-    pid, terminal = pty.fork()
-    if pid == 0:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever runs the tests in the background ignores it
-        os.chdir(fleet.folder)
-        os.execve(sys.executable, fleet.command(*args), environ)
-    drawn, deadline, pressed = b"", time.monotonic() + timeout, not until
-    while True:
-        if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
-            pytest.fail(f"no end within {timeout} s: {drawn!r}")
-        if select.select([terminal], [], [], 0.2)[0]:
-            try:
-                drawn += os.read(terminal, 65536)
-            except OSError:
-                break
-        if not pressed and until.encode() in drawn:
-            pressed = True
-            os.write(terminal, b"\x03")
-    os.close(terminal)
-    return drawn.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
@@ -118,15 +119,15 @@ def test_it_ends_when_told_although_somebody_listens(
 ) -> None:
     client = serve.client()
     event = client.get("/api/v1/instances")[2]["event"]
-    headers = [f"Cookie: {client.cookie}", f"X-Botfleet-Token: {client.token}", f"Last-Event-ID: {event}"]
-    words = [word for header in headers for word in ("-H", header)]
-    listening = subprocess.Popen(
-        ["curl", "-sN", f"http://127.0.0.1:{serve.port}/api/v1/events", *words], stdout=subprocess.DEVNULL
-    )
-    time.sleep(1)
+    listening = http.client.HTTPConnection("127.0.0.1", serve.port, timeout=20)
+    headers = {"Cookie": client.cookie, "X-Botfleet-Token": client.token, "Last-Event-ID": event}
+    listening.request("GET", "/api/v1/events", headers=headers)
+    answer = listening.getresponse()
+    assert answer.status == 200
     began = time.monotonic()
     assert serve.end(number) == 0
     assert time.monotonic() - began < 10
     assert serve.output.read_text().splitlines()[-1] == "serve has stopped"
-    listening.wait(10)
+    answer.read()  # to its end
+    listening.close()
     assert desk.states()["live_01"] == "running"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from manager.errors import OK, ImageMissing
+from manager.fleet import bot_options_file
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.util import console
@@ -54,11 +55,22 @@ def _build(
         # ours.
         session.observe().require_ours()
     folder = bot or (fleet.project_dir / fleet.bot_dir if fleet.bot_dir else None)
+    engine = session.engine()
+
+    def try_bot(image: str) -> None:
+        from manager.ops import build_probe
+
+        specs = [] if tag else session.project().specs.values()
+        options = build_probe.probe(engine, image, fleet.name, specs, console.warning)
+        if not tag:
+            bot_options_file.save(fleet, options)
+
     return build_image(
-        session.engine(),
+        engine,
         fleet.project_dir,
         tag=tag or fleet.image_name,
         bot_dir=Path(folder) if folder else None,
         no_cache=no_cache,
         say=say,
+        try_bot=try_bot if folder else None,
     )

@@ -9,6 +9,7 @@ from manager.cli.notices import say_problems
 from manager.config import handover
 from manager.config.spec import config_hash
 from manager.errors import BAD_CONFIG, OK
+from manager.fleet import bot_options_file
 from manager.fleet.project import Project
 from manager.fleet.selection import no_instance
 from manager.fleet.session import Session
@@ -33,7 +34,10 @@ def config(session: Session, args: Namespace) -> int:
     say_problems(project)
     for refusal in project.refusals:
         console.error(refusal)
-    if project.problems or project.refusals:
+    lacking = list(bot_options_file.problems(project.specs.values(), project.fleet)) if args.check else []
+    for problem in lacking:
+        console.error(problem)
+    if project.problems or project.refusals or lacking:
         return BAD_CONFIG
     if args.check:
         console.say(Text("{count} configs are valid", count=len(project.specs)))

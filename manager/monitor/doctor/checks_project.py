@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from manager.engine.labels import is_contract, is_known_contract
 from manager.i18n import Text
-from manager.monitor.doctor import checks_supervisors
+from manager.monitor.doctor import checks_requests, checks_supervisors
 from manager.monitor.doctor.facts import ClientFacts, Facts, FleetFacts, ProjectFacts, StaleFile
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
 from manager.util.formatting import MB
@@ -236,6 +236,7 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
         Text("`manager restart ID` restores them"),
     )
     yield from checks_supervisors.check_all(facts)
+    yield from checks_requests.check_all(facts.requests)
     yield from _counted(
         "orphans", facts.orphans, Text("have no config"), Text("run `manager down --remove-orphans`")
     )

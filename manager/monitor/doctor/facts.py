@@ -138,6 +138,14 @@ class ProjectFacts(NamedTuple):
     lock_held_s: float = 0.0
 
 
+class RequestLoad(NamedTuple):
+    """What the configured bots ask of an exchange. `used`: the part of its limit; `text` says all of it."""
+
+    exchange: str
+    used: float
+    text: Text
+
+
 class FleetFacts(NamedTuple):
     """The fleet as the engine has it. `image_contract` is None where there is no image."""
 
@@ -150,6 +158,7 @@ class FleetFacts(NamedTuple):
     unexpected: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     old_daemon: tuple[str, ...] = ()
+    requests: tuple[RequestLoad, ...] = ()
 
 
 class Facts(NamedTuple):

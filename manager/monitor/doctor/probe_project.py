@@ -26,9 +26,11 @@ from manager.monitor.doctor.facts import (
     InstanceFacts,
     OwnedPath,
     ProjectFacts,
+    RequestLoad,
     StaleFile,
     WebPort,
 )
+from manager.ops import request_plan
 from manager.util import formatting
 from manager.util.atomic_file import LEFTOVER_S
 
@@ -92,6 +94,9 @@ def probe_fleet(snapshot: FleetSnapshot, engine: Engine) -> FleetFacts:
         old_daemon=tuple(
             str(problem)
             for problem in old_daemon_guard.still_running(snapshot, snapshot.project.specs).values()
+        ),
+        requests=tuple(
+            RequestLoad(load.exchange, load.used, load.text()) for load in request_plan.loads_of_all(snapshot)
         ),
     )
 

@@ -16,7 +16,9 @@ from tests.builders import a_config, write_config
 VARIABLES = {"BACKPACK_KEY": "k", "BACKPACK_SECRET": "s"}
 
 
-def run(folder: Path, stdout: IO[bytes], *words: str) -> subprocess.CompletedProcess[bytes]:
+def run(
+    folder: Path, stdout: IO[bytes], *words: str, unbuffered: str = ""
+) -> subprocess.CompletedProcess[bytes]:
     write_config(folder, a_config())
     return subprocess.run(
         [
@@ -30,16 +32,22 @@ def run(folder: Path, stdout: IO[bytes], *words: str) -> subprocess.CompletedPro
             "config",
             *words,
         ],
-        env={**os.environ, **VARIABLES, "XDG_CACHE_HOME": str(folder / "cache")},
+        env={
+            **os.environ,
+            **VARIABLES,
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "PYTHONUNBUFFERED": unbuffered,
+        },
         stdout=stdout,
         stderr=subprocess.PIPE,
         check=False,
     )
 
 
-def test_a_full_disk_is_no_bug(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_no_bug(tmp_path: Path, unbuffered: str) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = run(tmp_path, full, "--check")
+        done = run(tmp_path, full, "--check", unbuffered=unbuffered)
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
     assert b"No space left" in done.stderr

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from manager.monitor.doctor import checks_engine, checks_host, checks_project, checks_supervisors
+from manager.i18n import Text
+from manager.monitor.doctor import (
+    checks_engine,
+    checks_host,
+    checks_project,
+    checks_requests,
+    checks_supervisors,
+)
 from manager.monitor.doctor.facts import (
     ClientFacts,
     Disk,
@@ -18,6 +25,7 @@ from manager.monitor.doctor.facts import (
     InstanceFacts,
     OwnedPath,
     ProjectFacts,
+    RequestLoad,
     StaleFile,
     WebPort,
 )
@@ -339,3 +347,8 @@ def test_a_package_that_is_missing() -> None:
     )
     assert "make clean" in str(in_checkout.remedy)
     assert "pipx reinstall" in str(from_wheel.remedy)
+
+
+def test_the_request_limits() -> None:
+    loads = [RequestLoad("aster", used, Text("aster")) for used in (0.1, 0.8, 1.0, 1.01)]
+    assert [finding.level for finding in checks_requests.check_all(loads)] == ["ok", "warn", "warn", "fail"]

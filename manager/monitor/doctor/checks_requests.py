@@ -1,0 +1,26 @@
+"""Check that the exchanges allow what the bots ask for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from manager.i18n import Text
+from manager.monitor.doctor.facts import RequestLoad
+from manager.monitor.doctor.findings import Finding, fail, ok, warn
+from manager.ops.request_budget import WARN_AT
+
+
+def check_all(loads: Iterable[RequestLoad]) -> Iterator[Finding]:
+    """Judge each limit by the part of it that is used when all configured bots run."""
+    for load in loads:
+        remedy = Text(
+            "raise the interval of its bots, or correct the limit in config/fleet.toml under"
+            " [requests.{exchange}]",
+            exchange=load.exchange,
+        )
+        if load.used > 1:
+            yield fail("requests", load.text, remedy)
+        elif load.used >= WARN_AT:
+            yield warn("requests", load.text, remedy)
+        else:
+            yield ok("requests", load.text)

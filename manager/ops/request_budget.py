@@ -1,0 +1,241 @@
+"""Compute how many requests a minute the bots make, and how many each may: pure.
+
+ccxt paces each process alone, but an exchange counts by address and by account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from manager.config import bot_environment
+from manager.config.request_limits import ExchangeLimits, RequestTable
+from manager.config.spec import InstanceSpec
+from manager.engine import labels
+from manager.engine.containers import Container
+from manager.fleet.observe import FleetSnapshot
+from manager.i18n import Text
+from manager.ops.action import Action
+
+Scope = Literal["address", "account"]
+
+WARN_AT = 0.8
+SHARED = 0.8
+"""The part of a limit that is shared out for ticks and orders; what is left is for cancels and bursts."""
+FOR_CANCELS = 0.1
+"""The part that is kept for cancels alone."""
+PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+"""Who sends its requests through a proxy has that one's address."""
+MARKET = "GRIDBOT_MARKET"
+NO_LIMIT = ExchangeLimits()
+
+
+class Caller(NamedTuple):
+    """Hold one bot as an exchange sees it. `account`: one of its members; empty on paper."""
+
+    instance: str
+    exchange: str
+    is_live: bool
+    a_minute: float
+    account: str = ""
+    address: str = ""
+
+
+class Load(NamedTuple):
+    """Hold the requests of all who share one limit. `instances`: they, in order of their ids."""
+
+    exchange: str
+    scope: Scope
+    instances: tuple[str, ...]
+    a_minute: float
+    limit: float
+    is_proxy: bool = False
+
+    @property
+    def used(self) -> float:
+        """Return the part of the limit that is used; above 1 it is exceeded."""
+        return self.a_minute / self.limit
+
+    def text(self) -> Text:
+        """Return the load as a sentence."""
+        params = {
+            "exchange": self.exchange,
+            "used": f"{self.a_minute:,.0f}",
+            "limit": f"{self.limit:,.0f}",
+            "percent": f"{self.used:.0%}",
+            "count": len(self.instances),
+            "id": self.instances[0],
+        }
+        if self.scope == "account":
+            return Text(
+                "{exchange}: the account of {id} and its bots ({count}) makes {used} requests a minute of"
+                " {limit} ({percent})",
+                **params,
+            )
+        if self.is_proxy:
+            return Text(
+                "{exchange}: the bots ({count}) behind the proxy of {id} make {used} requests a minute of"
+                " {limit} ({percent})",
+                **params,
+            )
+        return Text(
+            "{exchange}: the bots ({count}) on this address make {used} requests a minute of {limit}"
+            " ({percent})",
+            **params,
+        )
+
+
+class Share(NamedTuple):
+    """Hold what one bot may ask for, in requests a minute."""
+
+    a_minute: float
+    for_cancels: float
+
+
+def callers(snapshot: FleetSnapshot, table: RequestTable) -> dict[str, Caller]:
+    """Return what each instance asks for when it runs: as configured, else as its container was made."""
+    project = snapshot.project
+    account_of = {
+        instance: members[0]
+        for members in bot_environment.accounts(project.specs.values(), project.fleet, project.variables)
+        for instance in members
+    }
+    asking = {
+        instance: _as_configured(spec, snapshot.env_values.get(instance, {}), account_of, table)
+        for instance, spec in project.specs.items()
+    }
+    for instance, container in snapshot.observed.containers.items():
+        if instance not in asking:
+            asking[instance] = _as_made(container, table)
+    return {instance: caller for instance, caller in sorted(asking.items()) if caller.a_minute}
+
+
+def _as_configured(
+    spec: InstanceSpec, values: Mapping[str, str], account_of: Mapping[str, str], table: RequestTable
+) -> Caller:
+    exchange, is_live = spec.exchange.lower(), spec.mode == "live"
+    tick = table.exchanges.get(exchange, NO_LIMIT).tick if is_live else table.paper_tick
+    if not is_live and values.get(MARKET) in {"synthetic", "replay"}:
+        tick = 0.0
+    return Caller(
+        spec.id,
+        exchange,
+        is_live,
+        tick * 60 / interval_of(spec.command, table.interval),
+        account_of.get(spec.id, ""),
+        next((values[name] for name in PROXIES if values.get(name)), ""),
+    )
+
+
+def _as_made(container: Container, table: RequestTable) -> Caller:
+    exchange, is_live = container.labels.get(labels.EXCHANGE, "").lower(), container.mode == "live"
+    tick = table.exchanges.get(exchange, NO_LIMIT).tick if is_live else table.paper_tick
+    account = container.instance if is_live else ""
+    return Caller(container.instance, exchange, is_live, tick * 60 / table.interval, account)
+
+
+def interval_of(command: Sequence[str], default: float) -> float:
+    """Return the seconds between two ticks, from the bot's arguments."""
+    for index, word in enumerate(command):
+        name, equals, value = word.partition("=")
+        if name == "--interval":
+            text = value if equals else command[index + 1] if index + 1 < len(command) else ""
+            try:
+                return max(float(text), 0.1)
+            except ValueError:
+                return default
+    return default
+
+
+def loads(asking: Iterable[Caller], table: RequestTable) -> list[Load]:
+    """Return the load on every limit that some of these share, the most used one first."""
+    groups: dict[tuple[str, Scope, str], list[Caller]] = {}
+    for caller in asking:
+        for key in _limits_of(caller, table):
+            groups.setdefault(key, []).append(caller)
+    found = [
+        Load(
+            exchange,
+            scope,
+            tuple(caller.instance for caller in members),
+            sum(caller.a_minute for caller in members),
+            _limit(table, exchange, scope),
+            is_proxy=scope == "address" and bool(of),
+        )
+        for (exchange, scope, of), members in groups.items()
+    ]
+    return sorted(found, key=lambda load: (-load.used, load.exchange, load.instances))
+
+
+def _limits_of(caller: Caller, table: RequestTable) -> Iterator[tuple[str, Scope, str]]:
+    if _limit(table, caller.exchange, "address"):
+        yield caller.exchange, "address", caller.address
+    if caller.is_live and _limit(table, caller.exchange, "account"):
+        yield caller.exchange, "account", caller.account
+
+
+def _limit(table: RequestTable, exchange: str, scope: Scope) -> float:
+    limits = table.exchanges.get(exchange, NO_LIMIT)
+    return limits.address if scope == "address" else limits.account
+
+
+def refuse(
+    asking: Mapping[str, Caller], up: Collection[str], actions: Iterable[Action], table: RequestTable
+) -> list[Action]:
+    """Return the actions, without the starts of live bots that would exceed a limit.
+
+    What is up goes on, and is started again when it has to be: it counts first. Then the starts count, in
+    their order, bots on paper last: these are never refused.
+    """
+    counted = [caller for instance, caller in asking.items() if instance in up]
+    settled: list[Action] = []
+    for action in actions:
+        caller = asking.get(action.instance)
+        if caller is None or not caller.is_live or not action.starts or action.instance in up:
+            settled.append(action)
+            continue
+        too_much = [
+            load
+            for load in loads([*counted, caller], table)
+            if load.used > 1 and action.instance in load.instances
+        ]
+        if not too_much:
+            counted.append(caller)
+            settled.append(action)
+            continue
+        cause = Text(
+            "it would exceed the request limit, {load}; raise its interval, use another address, or correct"
+            " the limit in config/fleet.toml under [requests.{exchange}]",
+            load=too_much[0].text(),
+            exchange=caller.exchange,
+        )
+        settled.append(Action("leave", action.instance, cause, is_refused=True))
+    return settled
+
+
+def running_after(up: Collection[str], actions: Iterable[Action]) -> set[str]:
+    """Return the instances that run once these actions are done."""
+    running = set(up)
+    for action in actions:
+        if action.starts:
+            running.add(action.instance)
+        elif action.kind in {"stop", "remove"}:
+            running.discard(action.instance)
+    return running
+
+
+def shares(asking: Iterable[Caller], table: RequestTable) -> dict[str, Share]:
+    """Return what each of these may ask for: its part of the tightest of its limits.
+
+    Parts are as what each asks for. A bot whose exchange has no limit has no share.
+    """
+    all_of_them = list(asking)
+    by_instance = {caller.instance: caller for caller in all_of_them}
+    result: dict[str, Share] = {}
+    for load in loads(all_of_them, table):
+        for instance in load.instances:
+            part = load.limit * by_instance[instance].a_minute / load.a_minute
+            before = result.get(instance)
+            if before is None or before.a_minute > part * SHARED:
+                result[instance] = Share(part * SHARED, part * FOR_CANCELS)
+    return result

@@ -1,0 +1,71 @@
+"""The dated table of request limits, and what a fleet overrides."""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gridbot.config.settings import DEFAULT_INTERVAL_S
+from gridbot.exchanges.venues import VENUES
+from manager.config import fleet_settings, request_limits
+from manager.errors import ConfigError
+from tests.builders import a_fleet
+from tests.fake_exchange import limits as fake
+
+TABLE = Path(__file__).resolve().parents[3] / request_limits.TABLE
+
+
+def test_every_exchange_of_the_bot_is_in_it_with_a_date_and_a_source() -> None:
+    raw = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    assert raw.pop("bot")["interval"] == DEFAULT_INTERVAL_S
+    assert set(VENUES) <= set(raw)
+    for exchange, values in raw.items():
+        assert isinstance(values["read"], datetime.date), exchange
+        assert values["source"], exchange
+        assert values.get("address") or values.get("account"), exchange
+
+
+def test_it_is_what_the_fake_exchange_enforces() -> None:
+    exchanges = request_limits.load(a_fleet()).exchanges
+    for name, rules in (("aster", fake.ASTER), ("paradex", fake.PARADEX), ("lighter", fake.LIGHTER)):
+        of_address = [
+            window.most * 60 / window.seconds
+            for window in rules.windows
+            if window.scope is fake.Scope.ADDRESS
+        ]
+        assert exchanges[name].address == min(of_address)
+
+
+def a_fleet_file(folder: Path, text: str) -> Path:
+    (folder / "config").mkdir()
+    path = folder / "config" / "fleet.toml"
+    path.write_text('name = "desk"\n' + text)
+    return path
+
+
+def test_a_fleet_overrides_single_keys_and_adds_exchanges(tmp_path: Path) -> None:
+    a_fleet_file(tmp_path, "[requests.Aster]\naddress = 1000\n[requests.kraken]\naccount = 60\n")
+    fleet, _defaults = fleet_settings.load(tmp_path)
+    exchanges = request_limits.load(fleet).exchanges
+    assert (exchanges["aster"].address, exchanges["aster"].start) == (1000, 24)
+    assert (exchanges["kraken"].address, exchanges["kraken"].account, exchanges["kraken"].tick) == (0, 60, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[requests.aster]\naddress = -1\n", "requests.aster.address"),
+        (
+            "[requests.aster]\nadress = 1\n",
+            "aster.adress: is not a known key; did you mean address?",
+        ),
+        ("[requests]\naster = 5\n", "requests.aster"),
+    ],
+)
+def test_a_wrong_key_is_named(tmp_path: Path, text: str, words: str) -> None:
+    a_fleet_file(tmp_path, text)
+    with pytest.raises(ConfigError, match=words.replace("?", r"\?")):
+        fleet_settings.load(tmp_path)
