@@ -186,6 +186,10 @@ class CcxtExchange:
             min_notional=_decimal((limits.get("cost") or {}).get("min")) or ZERO,
         )
 
+    def known_markets(self) -> tuple[Mapping[str, Any], str]:
+        """Return ccxt's descriptions of all markets, and its symbol of this one."""
+        return self._api.markets, self._symbol
+
     def price(self) -> Decimal:
         ticker = self._call(self._api.fetch_ticker, self._symbol)
         bid, ask, last, mark = (_decimal(ticker.get(key)) for key in ("bid", "ask", "last", "markPrice"))
