@@ -57,6 +57,7 @@ class Book:
     """Thread-safe. `history_lag` hides fills and ended orders from the history for that many seconds.
 
     `exclusive`: only the bot trades on this account, so cancelling all orders is no violation.
+    `maker_points`: the fee that the account's page says, in basis points.
     """
 
     symbol: str = "SOL_USDC_PERP"
@@ -67,6 +68,9 @@ class Book:
     history_lag: float = 0.0
     seed: int = 0
     exclusive: bool = False
+    equity: Decimal = Decimal(10000)
+    leverage: Decimal = Decimal(20)
+    maker_points: Decimal = Decimal(2)
     mark: Decimal | None = None
     funding: list[tuple[float, Decimal]] | None = None
     orders: dict[str, BookOrder] = field(default_factory=dict)

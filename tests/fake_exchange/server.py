@@ -27,6 +27,8 @@ from tests.fake_exchange.limits import TOO_MANY_REQUESTS, Limits, Refusal
 
 INSTRUCTIONS = {
     ("GET", "/api/v1/capital"): "balanceQuery",
+    ("GET", "/api/v1/capital/collateral"): "collateralQuery",
+    ("GET", "/api/v1/account"): "accountQuery",
     ("GET", "/api/v1/position"): "positionQuery",
     ("GET", "/api/v1/order"): "orderQuery",
     ("POST", "/api/v1/order"): "orderExecute",
@@ -191,7 +193,16 @@ class FakeExchange:
                 case "GET", "/api/v1/position":
                     return _positions(book)
                 case "GET", "/api/v1/capital":
-                    return {"USDC": {"available": "10000", "locked": "0", "staked": "0"}}
+                    return {"USDC": {"available": str(book.equity), "locked": "0", "staked": "0"}}
+                case "GET", "/api/v1/capital/collateral":
+                    return {"netEquity": str(book.equity), "netEquityAvailable": str(book.equity)}
+                case "GET", "/api/v1/account":
+                    return {
+                        "futuresMakerFee": str(book.maker_points),
+                        "spotMakerFee": str(book.maker_points),
+                        "leverageLimit": str(book.leverage),
+                        "liquidating": False,
+                    }
                 case "GET", "/wapi/v1/history/orders":
                     return _order_history(book, params)
                 case "GET", "/wapi/v1/history/fills":

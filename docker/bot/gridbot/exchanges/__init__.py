@@ -9,6 +9,7 @@ answers_backpack  what backpack does otherwise
 answers_lighter   what lighter does otherwise
 answers_paradex   what paradex does otherwise
 answer_readers    which exchange has which of them
+account_facts     what a run with real money depends on
 venues            addresses, credentials and signers of each exchange
 paper             a simulated account
 price_sources     prices for it: synthetic, live, replayed
