@@ -16,23 +16,19 @@ from manager.config.spec import SECRETS_AT, InstanceSpec
 from manager.engine import container_config, labels
 from manager.engine.client import Engine
 from manager.engine.container_config import HostContext
-from manager.errors import ManagerError, NameTaken
+from manager.errors import ManagerError
 from manager.fleet import preflight_messages
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.preflight_messages import Line
 from manager.i18n import Text
-from manager.ops import bot_user, instance_folders, prepare
-from manager.util.sanitize import replace_unprintable
+from manager.ops import bot_user, instance_folders, oneoff, prepare
 from manager.util.threads import TaskGroup
 
 ANSWER_WITHIN_S = 60
 """Loading ccxt takes seconds on a busy machine, and each of ten calls up to 4 s."""
 AT_ONCE = 4
 """Each loads ccxt, and each exchange counts the requests of all."""
-MARGIN_S = 15
-"""Time for the container to start, and for its end to be noticed."""
 MOST_LINES = 50
-MOST_WORDS = 300
 
 
 class LiveCheck(NamedTuple):
@@ -90,14 +86,13 @@ def _check_one(
         with instance_folders.scratch_env(spec, fleet, place.owner, values) as folder:
             definition = body(container_config.body(spec, fleet, place), spec.id, fleet.name, program, folder)
             name = f"{fleet.container_name(spec.id)}-preflight"
-            code, out, err = _run(engine, name, definition)
+            ended = oneoff.run_defined(engine, name, definition, ANSWER_WITHIN_S, MOST_LINES)
     except ManagerError as error:
         return LiveCheck(spec.id, why=Text("{why}", why=error))
-    if code != 0:
-        return LiveCheck(
-            spec.id, why=Text("{why}", why=err or Text("the query exited with code {code}", code=code))
-        )
-    lines = decoded(out)
+    if ended.code != 0:
+        why = ended.message or Text("the query exited with code {code}", code=ended.code)
+        return LiveCheck(spec.id, why=Text("{why}", why=why))
+    lines = decoded(ended.answer)
     return LiveCheck(spec.id, lines, None if lines else Text("its answer cannot be parsed"))
 
 
@@ -113,23 +108,6 @@ def body(made: Mapping[str, Any], instance: str, fleet: str, program: str, secre
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": host,
     }
-
-
-def _run(engine: Engine, name: str, definition: Mapping[str, Any]) -> tuple[int, str, str]:
-    """Return the exit code, the lines of stdout, and the last one of stderr. Raises ManagerError."""
-    try:
-        container = engine.create(name, definition)
-    except NameTaken:  # by what a killed manager has left
-        engine.discard(name)
-        container = engine.create(name, definition)
-    try:
-        engine.start(container)
-        code = engine.wait(container, ANSWER_WITHIN_S + MARGIN_S)
-        out = engine.output(container, "stdout", MOST_LINES)
-        last = [line.strip() for line in engine.output(container, "stderr", 5).splitlines() if line.strip()]
-        return code, out, replace_unprintable(last[-1])[:MOST_WORDS] if last else ""
-    finally:
-        engine.discard(container)
 
 
 def decoded(text: str) -> tuple[Line, ...]:

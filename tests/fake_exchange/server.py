@@ -193,7 +193,14 @@ class FakeExchange:
                 case "GET", "/api/v1/position":
                     return _positions(book)
                 case "GET", "/api/v1/capital":
-                    return {"USDC": {"available": str(book.equity), "locked": "0", "staked": "0"}}
+                    return {
+                        "USDC": {"available": str(book.equity), "locked": "0", "staked": "0"},
+                        "SOL": {
+                            "available": str(book.balance + book.position()),
+                            "locked": "0",
+                            "staked": "0",
+                        },
+                    }
                 case "GET", "/api/v1/capital/collateral":
                     return {"netEquity": str(book.equity), "netEquityAvailable": str(book.equity)}
                 case "GET", "/api/v1/account":
@@ -335,6 +342,7 @@ def _place(book: Book, params: dict[str, Any]) -> BookOrder:
         params.get("clientId"),
         post_only=bool(params.get("postOnly")),
         reduce_only=bool(params.get("reduceOnly")),
+        immediate=params.get("timeInForce") == "IOC",
     )
 
 
@@ -407,7 +415,7 @@ def _order(order: BookOrder) -> dict[str, Any]:
         "quantity": str(order.qty),
         "side": order.side,
         "status": order.status,
-        "symbol": "SOL_USDC_PERP",
+        "symbol": order.symbol,
         "timeInForce": "GTC",
     }
 

@@ -192,6 +192,7 @@ def test_a_halt_in_the_middle_of_an_upgrade_holds(desk: Desk) -> None:
         $ resume
         bp_eth_02: started (not running, 0.0 s)
         bp_sol_01: started (not running, 0.0 s)
+        1 of the instances run an older image; `manager upgrade` upgrades them: bp_sol_01
           engine: start bp_eth_02
           engine: start bp_sol_01
         $ upgrade

@@ -11,7 +11,7 @@ import pytest
 
 from manager.engine import labels
 from manager.engine.container_config import HostContext, body
-from manager.ops import instance_folders, live_checks
+from manager.ops import instance_folders, live_checks, oneoff
 from tests.builders import a_fleet, a_spec
 from tests.fakes.desk import IMAGE, Desk
 
@@ -56,13 +56,13 @@ def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the one-offs are given: their definition and the env file that they find. The answer is BAD."""
     seen: list[dict[str, Any]] = []
 
-    def run(_engine: object, name: str, definition: dict[str, Any]) -> tuple[int, str, str]:
+    def run(_engine: object, name: str, definition: dict[str, Any], *_limits: int) -> oneoff.Ended:
         (mount,) = definition["HostConfig"]["Mounts"]
         path = Path(mount["Source"]) / "env.json"
         seen.append({"name": name, "env": json.loads(path.read_text()), "mode": path.stat().st_mode & 0o777})
-        return 0, f"{json.dumps(OK)}\n{json.dumps(BAD)}", ""
+        return oneoff.Ended(0, f"{json.dumps(OK)}\n{json.dumps(BAD)}", "")
 
-    monkeypatch.setattr(live_checks, "_run", run)
+    monkeypatch.setattr(oneoff, "run_defined", run)
     desk.engine.add_image(
         IMAGE, {labels.SUPERVISOR: str(labels.NEWEST_CONTRACT), labels.PREFLIGHT: "/check it"}
     )

@@ -1,0 +1,18 @@
+"""A bot ended, its image was built anew, and `start` ran the old one again: it says so, and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.desk import Desk
+
+HINT = "of the instances run an older image; `manager upgrade` upgrades them: "
+
+
+@pytest.mark.parametrize("command", ["start", "restart", "up"])
+def test_what_is_started_on_the_image_it_had_is_named(desk: Desk, command: str) -> None:
+    desk.play("up")
+    desk.new_image()
+    desk.play("stop bp_sol_01")
+    assert f"2 {HINT}bp_eth_02, bp_sol_01" in desk.play(f"{command} bp_sol_01")
+    assert f"1 {HINT}bp_eth_02" in desk.play("up --recreate bp_sol_01")
