@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gridbot.config import args
 from gridbot.config.settings import Settings
-from gridbot.exchanges import venues
+from gridbot.exchanges import venues, verification
 from gridbot.exchanges.account_facts import read_facts
 from gridbot.model.check import Check
 from gridbot.model.errors import (
@@ -42,6 +42,7 @@ def check_all(settings: Settings) -> list[Check]:
     """Ask the exchange and return the checks. Raises BotError or ExchangeError where it cannot be asked."""
     from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
+    verification.require_verified(settings)
     venues.require_signing_library(settings.exchange)
     exchange = CcxtExchange(settings, venues.credentials(settings.exchange))
     exchange.shorten_timeouts()
