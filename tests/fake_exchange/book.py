@@ -61,6 +61,7 @@ class Book:
     `depth`: what an immediate order finds at the price. `balance`: what the account holds of a spot market's
     base currency beyond its trades. `exclusive`: only the bot trades on this account, so cancelling all
     orders is no violation.
+    `maker_points`: the fee that the account's page says, in basis points.
     """
 
     symbol: str = "SOL_USDC_PERP"
@@ -71,6 +72,9 @@ class Book:
     history_lag: float = 0.0
     seed: int = 0
     exclusive: bool = False
+    equity: Decimal = Decimal(10000)
+    leverage: Decimal = Decimal(20)
+    maker_points: Decimal = Decimal(2)
     depth: Decimal | None = None
     balance: Decimal = ZERO
     mark: Decimal | None = None

@@ -28,6 +28,7 @@ from gridbot.trading.cancel import CRASH_WITHIN_S, cancel_own_orders
 from gridbot.trading.dead_man_switch import DeadManSwitch
 from gridbot.trading.engine import Engine
 from gridbot.trading.fill_watch import FillWatch
+from gridbot.trading.first_order import require_sound
 from gridbot.trading.loop import RunEnd, run_loop, stopped
 from gridbot.trading.position_watch import own_position
 from gridbot.trading.session import Session, StopRequestedError, open_session
@@ -101,6 +102,7 @@ def _trade(
             settings, store, request.exchange, market, stopped(stop), stop, report_file, lambda _: last_report
         )
     engine = _engine(settings, store, session, shared, stop)
+    require_sound(settings, store, session, os.environ)
     watch = FillWatch(stop)
     try:
         watch.open(settings, session.exchange)

@@ -228,6 +228,31 @@ class CcxtExchange:
                 payments.append(Funding(str(raw.get("id") or f"{self._symbol}@{at}"), at / 1000, amount))
         return payments
 
+    @property
+    def id(self) -> str:
+        """Return the exchange's name."""
+        return self._id
+
+    @property
+    def market_symbol(self) -> str:
+        """Return the market's name in ccxt."""
+        return self._symbol
+
+    @property
+    def market_answer(self) -> Mapping[str, Any]:
+        """Return the market as ccxt describes it."""
+        return self._loaded()
+
+    def ask(self, method: str, *args: Any) -> Any:
+        """Call a method of ccxt and return its answer. Raises ExchangeError."""
+        return self._call(getattr(self._api, method), *args)
+
+    def clock_offset(self) -> float | None:
+        """Return by how many seconds the exchange's clock is ahead of this machine's, None where unknown."""
+        began = time.time()
+        there = self._exchange_time() if self._api.has.get("fetchTime") else None
+        return None if there is None else there - (began + time.time()) / 2
+
     def _clock_ahead(self) -> float:
         """Return by how many seconds this machine's clock is ahead of the exchange's, 0 when it is not."""
         now = time.monotonic()

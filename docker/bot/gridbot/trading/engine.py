@@ -120,6 +120,7 @@ class Engine:
         is_funded = settings.live and settings.perp
         self.funding: Decimal | None = (store.funding or None) if is_funded else ZERO
         self.unsettled = 0
+        self.order_latency: float | None = None
 
     def tick(self) -> None:
         """Read the market once and act on it. Raises ExchangeError (retry later) or CompletedError (stop)."""
@@ -207,6 +208,7 @@ class Engine:
             unsettled=self.unsettled,
             account_position=self._watch.account,
             grid=self.strategy.describe() if self.price is not None else None,
+            order_latency=self.order_latency,
         )
 
     def _apply_pause_request(self) -> None:
@@ -340,8 +342,10 @@ class Engine:
         if backoff and now < backoff.until and not self._refusals.is_active:
             return []
         order = self.store.new_order(request, self._clock(), self._foreign, self.exchange.max_client_id)
+        began = time.monotonic()
         try:
             exchange_id = self.exchange.place(order)
+            self.order_latency = time.monotonic() - began
         except RejectedError as err:
             self.store.close_order(order.client_id, "rejected", str(err))
             self._refusals.record(err, now)
