@@ -17,4 +17,5 @@ instance_folders, bot_user                      what a container mounts, and who
 compose_yaml                                    the rendered compose.yaml, and what stays of an earlier one
 build_probe                                     tries a bot of the user's own before its image is used
 backup/, migrate/                               backup and restore; import from the old system
+hosts/                                          other machines, by OpenSSH
 """

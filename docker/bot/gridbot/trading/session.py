@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from gridbot.config.settings import Settings
-from gridbot.exchanges import venues
+from gridbot.exchanges import venues, verification
 from gridbot.exchanges.exchange import Exchange
 from gridbot.exchanges.paper import PaperExchange
 from gridbot.exchanges.price_sources import LivePrices, ReplayPrices, assumed_market, synthetic_prices
@@ -109,6 +109,7 @@ def _choose_exchange(
     if settings.live:
         from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
+        verification.require_verified(settings, env)
         venues.require_signing_library(settings.exchange, env)
         return CcxtExchange(settings, venues.credentials(settings.exchange, env), env, on_call, pace)
     if settings.replay:
