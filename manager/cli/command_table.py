@@ -56,6 +56,7 @@ METRICS = option(
     metavar="HOST:PORT",
 )
 LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
+HOSTS = flag("--hosts", text=mark("here and on all hosts of config/hosts.toml"))
 JSON = flag("--json", text=mark("print JSON"))
 WORST_FIRST = option(
     "--sort",
@@ -211,6 +212,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (
                 *SELECTING,
                 JSON,
+                HOSTS,
                 flag(
                     "--close-positions",
                     text=mark("then also close what each instance itself holds, as `close` does"),
@@ -254,6 +256,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (
                 *SELECTING,
                 JSON,
+                HOSTS,
                 FORMAT,
                 option(
                     "--state",
@@ -332,7 +335,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "stats": Command(
             "stats.stats",
             mark("show what each instance uses, and what its bot reports"),
-            (*SELECTING, JSON, FORMAT, WORST_FIRST),
+            (*SELECTING, JSON, FORMAT, WORST_FIRST, HOSTS),
             ("stats", "stats bp_sol_01 bp_eth_01", "stats --format tsv > stats.tsv", "stats --json"),
         ),
         "top": Command(
@@ -378,6 +381,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             mark("show the bots' output"),
             (
                 *SELECTING,
+                HOSTS,
                 flag("-f", "--follow", text=mark("follow the output")),
                 option(
                     "-n",
@@ -584,6 +588,36 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
                 flag("--remove", text=mark("stop the service and remove the unit")),
             ),
             ("install-service", "install-service --print"),
+        ),
+    },
+    mark("other machines"): {
+        "host add": Command(
+            "host.add",
+            mark("check another machine and add it to config/hosts.toml"),
+            (
+                option("name", text=mark("its name here"), metavar="NAME"),
+                option(
+                    "url",
+                    text=mark("where its project folder is: ssh://USER@HOST:PORT/FOLDER"),
+                    metavar="URL",
+                ),
+            ),
+            ("host add tokyo ssh://trader@tokyo.example/srv/desk", "--host tokyo ps", "ps --hosts"),
+        ),
+        "host list": Command(
+            "host.list_", mark("show the machines of config/hosts.toml"), (JSON, FORMAT), ("host list",)
+        ),
+        "host check": Command(
+            "host.check",
+            mark("check login, clock, manager, folder and engine of other machines"),
+            (option("names", text=mark("hosts (default: all)"), nargs="*", metavar="NAME"),),
+            ("host check", "host check tokyo"),
+        ),
+        "host remove": Command(
+            "host.remove",
+            mark("forget a machine; what runs there goes on"),
+            (option("name", text=mark("its name here"), metavar="NAME"),),
+            ("host remove tokyo",),
         ),
     },
     mark("configs and files"): {
