@@ -21,7 +21,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from tests import ports
+from tests import managers, ports
 from tests.builders import a_config, write_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,15 +87,19 @@ class Project:
         self, *args: str, code: int | None = 0, environ: Mapping[str, str] | None = None, timeout: float = 120
     ) -> Done:
         """Runs the command line in the project; `code` is the exit code it must have (None: any)."""
-        done = subprocess.run(
-            self.command(*args),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            cwd=self.folder,
-            env={**os.environ, **self.environ, **(environ or {})},
-        )
+        variables = {**os.environ, **self.environ, **(environ or {})}
+        if managers.can_run(variables):
+            done = managers.run(args, self.folder, variables, timeout)
+        else:
+            done = subprocess.run(
+                self.command(*args),
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+                cwd=self.folder,
+                env=variables,
+            )
         found = Done(done.returncode, done.stdout, done.stderr)
         assert code is None or found.code == code, f"{args} ended with {found.code}\n{found.out}\n{found.err}"
         return found

@@ -1,4 +1,4 @@
-"""The real engine on each exchange's own shapes, 200 ticks with each fault alone.
+"""The real engine on each exchange's own shapes, 80 ticks with each fault alone; 200 with --long.
 
 Always: one order at a level, and no position beyond max_position. At the end: account and ledger agree, and
 nothing is left in the market.
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import cases
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.kit import Kit, Run
 from tests.bot.kits.paradex import Paradex
@@ -25,12 +26,12 @@ FAULTS = (
     "answer lost",
     "rejected",
 )
-TICKS = 200
+TICKS = 200 if cases.is_long else 80
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("kind", KITS, ids=lambda kind: kind.name)
-def test_account_and_ledger_agree_after_200_ticks(kind: type[Kit], fault: str | None, tmp_path: Path) -> None:
+def test_account_and_ledger_agree_after_a_walk(kind: type[Kit], fault: str | None, tmp_path: Path) -> None:
     kit = kind()
     kit.fault = fault
     kit.book.partial_fills = 0.7 if fault == "partial fills" else 0.0
