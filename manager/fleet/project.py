@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from manager.config import bot_environment, cache, dotenv
+from manager.config import bot_environment, cache, dotenv, verification
 from manager.config.dotenv import Dotenv
 from manager.config.fleet import Fleet
 from manager.config.loaded import LoadedConfigs, is_config
@@ -143,7 +143,8 @@ def read(project_dir: Path) -> Project:
 
     Raises ConfigError only for faults of the whole fleet; those of single files are in `problems`.
     """
-    fleet, saved, env, loaded = _on_disk(project_dir.resolve())
+    fleet, saved, env, read_files = _on_disk(project_dir.resolve())
+    loaded = verification.with_refusals(read_files, fleet)
     variables = merge_environment(env.variables, os.environ)
     specs = _with_ports(loaded.specs, fleet, saved, {})
     env_faults = [

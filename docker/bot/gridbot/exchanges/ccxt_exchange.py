@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
 from gridbot.exchanges.answer_readers import READERS
+from gridbot.exchanges.answers import Listed, Page
 from gridbot.exchanges.answers import decimal as _decimal
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import (
@@ -130,7 +132,7 @@ class CcxtExchange:
         self._errors = importlib.import_module("ccxt.base.errors")
         self._rate_limit = self._api.rateLimit = _number(env, "GRIDBOT_RATE_LIMIT_MS", self._api.rateLimit)
         url = venues.base_url(settings.exchange, env)
-        if url:
+        if url and not self._is_own(url):
             self._api.urls["api"] = _with_base_url(self._api.urls["api"], url)
         by_id = self._api.has.get("cancelOrders") and (settings.perp or not self._venue.batch_is_for_perps)
         self.most_in_batch = self._venue.most_in_batch if by_id else 1
@@ -145,6 +147,13 @@ class CcxtExchange:
             return [index, {key: value for key, value in params.items() if key not in names}]
 
         self._api.handle_api_key_index = keep
+
+    def _is_own(self, url: str) -> bool:
+        """Tell whether an address is the exchange's own, which may have a host for each kind of market."""
+        own = (self._api.implode_hostname(address) for address in self._api.urls["api"].values())
+        return url.startswith("https://") and urlsplit(url).hostname in {
+            urlsplit(one).hostname for one in own
+        }
 
     def market(self) -> Market:
         """Load the market's rules. Raises RefusedError for a symbol that the exchange doesn't have."""
@@ -236,7 +245,7 @@ class CcxtExchange:
         self._api.lastRestRequestTimestamp = 0
 
     def place(self, order: Order) -> str | None:
-        params: dict[str, Any] = {"clientOrderId": self._client_id(order)}
+        params = {"clientOrderId": self._client_id(order), **self._order_params()}
         if order.post_only:
             params["postOnly"] = True
         if order.reduce_only:
@@ -259,6 +268,10 @@ class CcxtExchange:
                 return None
             raise UnreachableError(f"{self._id} answered an order without an id")
         return str(exchange_id)
+
+    def _order_params(self) -> dict[str, Any]:
+        """Return what every order bears besides: nothing, for a bot that trades."""
+        return {}
 
     def cancel(self, order: Order) -> None:
         try:
@@ -305,7 +318,8 @@ class CcxtExchange:
         try:
             raw = self._call(self._api.fetch_order, order.exchange_id or "", self._symbol, params)
         except NotFoundError:
-            return None
+            known = self._answers.history_of(order) if self._venue.finds_open_only else None
+            return _match_order(order, self._history(known)) if known is not None else None
         except UnauthorizedError:
             raise
         except RejectedError:
@@ -326,17 +340,21 @@ class CcxtExchange:
 
     def fills(self, since: float) -> list[Fill | UnreadableFill]:
         # `since` may be this machine's time; asking from earlier only lists more.
-        since -= self._clock_ahead()
+        start = int((since - self._clock_ahead()) * 1000)
+        market = self._loaded()
         fills: list[Fill | UnreadableFill] = []
-        for page in range(MOST_PAGES):
-            params = {"offset": page * PAGE} if self._id == "backpack" and page else {}
-            raw = self._list(self._api.fetch_my_trades, self._symbol, int(since * 1000), PAGE, params)
-            market = self._loaded()
+        page: Page | None = self._answers.first_page(start)
+        for _ in range(MOST_PAGES):
+            if page is None:
+                break
+            most = self._answers.most_on_page
+            raw = self._list(self._api.fetch_my_trades, self._symbol, page.since, most, dict(page.params))
             fills += [
                 self._answers.fill(trade, market) for trade in raw if self._answers.is_of(trade, market)
             ]
-            if len(raw) < PAGE or self._id != "backpack":
-                break
+            answer = self._api.last_json_response
+            listed = Listed(raw, answer if isinstance(answer, dict) else {}, self._api.milliseconds())
+            page = self._answers.next_page(page, listed)
         return fills
 
     def channels(self, most: int) -> list[Exchange]:
@@ -431,7 +449,9 @@ class CcxtExchange:
             return UnreachableError(text, cause=cause, retry_after=self._retry_after())
         if status == 503 or isinstance(err, errors.OnMaintenance) or "MAINTENANCE" in text:
             return UnreachableError(text, cause="maintenance", retry_after=self._retry_after())
-        if isinstance(err, errors.AuthenticationError):
+        said, is_refused_order = self._answers.cause_of(text), self._answers.is_refused_order(text)
+        is_unauthorized = isinstance(err, errors.AuthenticationError) and not is_refused_order
+        if is_unauthorized or status == 401 or said == "unauthorized":
             return UnauthorizedError(text, cause="unauthorized")
         if not isinstance(err, errors.ExchangeError) or (status is not None and status >= 500):
             return UnreachableError(text, cause="unreachable")
@@ -439,7 +459,7 @@ class CcxtExchange:
             return NotFoundError(text)
         if status is None and type(err.__context__).__name__ in NETWORK_FAULTS:
             return UnreachableError(text, cause="unreachable")
-        return RejectedError(text, cause=self._cause_of_rejection(err, text))
+        return RejectedError(text, cause=said or self._cause_of_rejection(err, text))
 
     def _cause_of_rejection(self, err: Exception, text: str) -> str:
         if isinstance(err, self._errors.InsufficientFunds):
