@@ -32,6 +32,7 @@ class BookOrder:
     post_only: bool = False
     foreign: bool = False
     filled: Decimal = ZERO
+    last_filled: Decimal = ZERO
     quote_filled: Decimal = ZERO
     status: str = "New"
     kind: str = "Limit"
@@ -86,6 +87,7 @@ class Book:
         self._ids = itertools.count(4_000_000_001)
         self._fill_ids = itertools.count(9_000_001)
         self._random = random.Random(self.seed)
+        self.on_fill: Callable[[BookOrder], None] = lambda _order: None
 
     def place(
         self,
@@ -197,8 +199,10 @@ class Book:
         fee = (price * qty * rate).quantize(Decimal("1e-6"))
         self.fills.append(BookFill(next(self._fill_ids), order, price, qty, fee, self.clock(), maker))
         order.filled += qty
+        order.last_filled = qty
         order.quote_filled += qty * price
         order.status = "Filled" if order.filled >= order.qty else "PartiallyFilled"
+        self.on_fill(order)
 
     def _watch(self, new: BookOrder) -> None:
         """The invariant of the whole exercise: one open order of the bot at one price."""

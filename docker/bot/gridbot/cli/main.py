@@ -18,6 +18,7 @@ from gridbot.model.errors import EXIT_COMPLETED, EXIT_CRASH, BotError, ExchangeE
 from gridbot.model.types import Market, as_text
 from gridbot.runtime import log as logs
 from gridbot.runtime.log import log
+from gridbot.runtime.pace import Pace
 from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
@@ -26,6 +27,7 @@ from gridbot.strategies.strategy import make_strategy
 from gridbot.trading.cancel import CRASH_WITHIN_S, cancel_own_orders
 from gridbot.trading.dead_man_switch import DeadManSwitch
 from gridbot.trading.engine import Engine
+from gridbot.trading.fill_watch import FillWatch
 from gridbot.trading.loop import RunEnd, run_loop, stopped
 from gridbot.trading.position_watch import own_position
 from gridbot.trading.session import Session, StopRequestedError, open_session
@@ -88,8 +90,10 @@ def _serve(settings: Settings, stop: StopSignal, report_file: ReportFile) -> int
 def _trade(
     settings: Settings, store: Store, shared: SharedState, stop: StopSignal, report_file: ReportFile
 ) -> int:
+    share = os.environ.get("BOTFLEET_REQUESTS")
+    pace = Pace(Path(share) if share else None, stop.is_set)
     try:
-        session = open_session(settings, store, os.environ, shared, stop, report_file)
+        session = open_session(settings, store, os.environ, shared, stop, report_file, pace)
     except StopRequestedError as request:
         last_report = request.report
         market = assumed_market(settings)
@@ -97,14 +101,17 @@ def _trade(
             settings, store, request.exchange, market, stopped(stop), stop, report_file, lambda _: last_report
         )
     engine = _engine(settings, store, session, shared, stop)
+    watch = FillWatch(stop)
     try:
-        end = run_loop(engine, stop, report_file, DeadManSwitch(settings, session.exchange))
+        watch.open(settings, session.exchange)
+        end = run_loop(engine, stop, report_file, DeadManSwitch(settings, session.exchange), pace, watch)
     except BotError as err:
         log.error("%s", err)
         end = RunEnd(err.exit_code, str(err))
     except Exception as err:  # noqa: BLE001 - orders have to be cancelled whatever went wrong
         log.exception("the bot crashed")
         end = RunEnd(EXIT_CRASH, _crash(err))
+    watch.close()
 
     def report(condition: Condition | None) -> dict[str, Any]:
         return build_report(settings, store, engine.view(), condition or shared.condition)

@@ -4,6 +4,7 @@ session    choose exchange and market, begin or resume the run
 loop       tick after tick, through outages
 engine     one tick: read, record, decide, act
 position_watch  compare the account's position with the bot's own
+fill_watch  wake the loop when a websocket tells of a fill
 second_look  one print of a price ends no run
 reconcile  match recorded orders and trades with the exchange's
 outage     an exchange that does not answer

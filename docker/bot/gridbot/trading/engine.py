@@ -142,6 +142,25 @@ class Engine:
         self._store_sample(price, now)
         self.has_ticked = True
 
+    def react(self) -> None:
+        """Look for new executions alone, and place at once what they call for.
+
+        That is one call before the order instead of three; the next tick reads everything. It does so now
+        where nothing new is listed, or the bot is not just trading. Raises as `tick` does.
+        """
+        is_trading = self._closing is None and not self.paused and not self._refusals.is_active
+        if not (self.has_ticked and is_trading and self.price and self._watch.condition is None):
+            self.tick()
+            return
+        result = self._reconciler.read_fills()
+        for fill, order, ledger_after in result.trades:
+            self._log_fill(fill, order, ledger_after)
+        if result.trades:
+            # The market is where it has just traded, and no more at the last tick's price.
+            self._act(result, result.trades[-1][0].price, self._clock())
+        else:
+            self.tick()
+
     def record_failure(self, err: ExchangeError, *, first: bool) -> None:
         """Store and log that a tick failed."""
         now = self._clock()
