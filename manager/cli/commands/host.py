@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from manager.cli.notices import one_output
 from manager.errors import FAILED, OK, UsageError
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
@@ -45,6 +46,7 @@ def check(session: Session, args: Namespace) -> int:
 
 def list_(session: Session, args: Namespace) -> int:
     """Print the hosts."""
+    one_output(args)
     hosts = list(registry.load(session.project_dir()).values())
     if args.json:
         console.say_json([{"name": host.name, "url": host.url} for host in hosts])

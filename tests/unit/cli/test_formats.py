@@ -37,6 +37,7 @@ def test_every_table_has_it() -> None:
         "history",
         "doctor",
         "backup list",
+        "host list",
         "new",
     ]
 
@@ -48,7 +49,9 @@ def test_an_unknown_format_names_all(capsys: pytest.CaptureFixture[str]) -> None
     assert f"must be one of {', '.join(drawn_table.formats())}, not “word”" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["ps", "list", "stats", "history", "doctor", "backup list", "new --list"])
+@pytest.mark.parametrize(
+    "command", ["ps", "list", "stats", "history", "doctor", "backup list", "host list", "new --list"]
+)
 def test_a_table_is_no_json(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command.split(), "--format", "tsv", "--json"]) == USAGE
     assert "--format cannot be used with --json" in capsys.readouterr().err
