@@ -22,6 +22,7 @@ from manager.monitor.history import summary
 from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
 from manager.web import answers, figures, models, words
 from manager.web.api_actions import routes_of_actions
+from manager.web.api_logs import routes_of_logs
 from manager.web.desk import Desk
 from manager.web.guard import TOKEN_HEADER, cookie_of
 from manager.web.problems import MEDIA_TYPE, problem
@@ -39,6 +40,8 @@ FILES = {
             "dom.js",
             "rows.js",
             "detail.js",
+            "logs.js",
+            "bulk.js",
             "actions.js",
             "charts.js",
             "stream.js",
@@ -72,7 +75,7 @@ def the_app(desk: Desk, cookie_name: str) -> FastAPI:
         Security(APIKeyCookie(name=cookie_name, auto_error=False)),
         Security(APIKeyHeader(name=TOKEN_HEADER, auto_error=False)),
     ]
-    for router in (_reading(desk), routes_of_actions(desk)):
+    for router in (_reading(desk), routes_of_actions(desk), routes_of_logs(desk)):
         app.include_router(router, prefix="/api/v1", dependencies=needed, responses=ERRORS)
     return app
 

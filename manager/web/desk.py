@@ -14,6 +14,7 @@ from manager.web import answers
 from manager.web.actions import Actions
 from manager.web.feed import Feed
 from manager.web.figures import FigureReader
+from manager.web.log_tails import Tails
 from manager.web.looks import READ_WITHIN_S, Look, Lookout, Observer, Readers
 from manager.web.sign_in import Door, Secrets
 
@@ -41,6 +42,7 @@ class Desk:
         self.lookout = Lookout(first, look or Observer(session).look, self.readers, self._publish)
         self.figures = FigureReader(session, self.readers)
         self.actions = Actions(session.chosen_dir, self.lookout.thread.at_once)
+        self.tails = Tails(session.chosen_dir)
         self.is_ending = False
         self._on_sign_in = on_sign_in
         self._looked = threading.Condition()

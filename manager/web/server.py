@@ -57,6 +57,7 @@ def serve(session: Session, host: str, port: int, say: Callable[[object], object
     try:
         Server(desk, cookie_name).run(sockets=[listening])
     finally:
+        desk.tails.close()
         listening.close()
 
 
