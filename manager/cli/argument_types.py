@@ -109,6 +109,13 @@ def number(text: str) -> float:
     return int(value) if value.is_integer() else value
 
 
+def percentage(text: str) -> str:
+    """Return a percentage above 0 and below 100, as it was written."""
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,6})?", text) or float(text) == 0:
+        raise argparse.ArgumentTypeError(_("must be a percentage above 0 and below 100"))
+    return text
+
+
 def whole(low: int, high: int) -> Callable[[str], int]:
     """Return an argparse type for whole numbers within bounds."""
 

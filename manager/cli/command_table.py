@@ -108,6 +108,14 @@ RETENTION = (
 )
 FORCE = flag("--force", text=mark("ignore the lock that another manager holds"))
 YES = flag("-y", "--yes", text=mark("do not ask for confirmation before stopping a fleet with live bots"))
+CLOSE_YES = flag("-y", "--yes", text=mark("do not ask before positions are closed"))
+PRICE_BOUND = option(
+    "--price-bound",
+    text=mark("accept no price that is worse than the market's by more than this percentage (default: 1)"),
+    type=argument_types.percentage,
+    default="1",
+    metavar="PERCENT",
+)
 CHANGING = (*SELECTING, JSON, LOCK_WAIT, DRY_RUN)
 
 GROUPS: Mapping[str, Mapping[str, Command]] = {
@@ -200,8 +208,31 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "halt": Command(
             "halt.halt",
             mark("kill switch: stop everything at once, and verify that no orders are left"),
-            (*SELECTING, JSON),
-            ("halt", "halt bp_sol_01", "halt --json"),
+            (
+                *SELECTING,
+                JSON,
+                flag(
+                    "--close-positions",
+                    text=mark("then also close what each instance itself holds, as `close` does"),
+                ),
+                PRICE_BOUND,
+                CLOSE_YES,
+            ),
+            ("halt", "halt bp_sol_01", "halt --json", "halt --close-positions"),
+        ),
+        "close": Command(
+            "close.close",
+            mark("close what halted or stopped instances hold themselves, at a bounded price"),
+            (
+                option("ids", text=mark("instances"), nargs="+", metavar="ID"),
+                CONFIG,
+                INSTANCE_ID,
+                JSON,
+                LOCK_WAIT,
+                PRICE_BOUND,
+                CLOSE_YES,
+            ),
+            ("close bp_sol_01", "close bp_sol_01 --price-bound 0.5 --yes"),
         ),
         "resume": Command(
             "resume.resume",

@@ -186,15 +186,15 @@ def killed_text(outcome: Outcome[Action]) -> Text:
 
 def _say_drift(snapshot: FleetSnapshot, actions: Sequence[Action]) -> None:
     """Print who runs an older image, because a new one does not restart anything by itself."""
-    renewed = {
+    settled = {
         action.instance
         for action in actions
-        if action.kind not in {"start", "restart", "leave"} and not action.keeps_image
+        if action.kind not in {"start", "restart"} and not action.keeps_image
     }
     behind = [
         instance
         for instance, view in snapshot.views.items()
-        if "image" in view.drift and not view.is_rolled_back and instance not in renewed
+        if "image" in view.drift and not view.is_rolled_back and instance not in settled
     ]
     if behind:
         console.say(

@@ -33,7 +33,11 @@ BASE_LABEL = "botfleet.base=bookworm"
 INPUTS_LABEL = "botfleet.inputs"
 BASE_SCRIPT = Path("scripts", "base-image.sh")
 BUNDLED_BOT = Path("docker", "bot")
-BESIDE_RUN: Mapping[str, str] = {"open_orders.py": "OPEN_ORDERS", "cancel_orders.py": "CANCEL_ORDERS"}
+BESIDE_RUN: Mapping[str, str] = {
+    "open_orders.py": "OPEN_ORDERS",
+    "cancel_orders.py": "CANCEL_ORDERS",
+    "close_position.py": "CLOSE_POSITION",
+}
 """Programs beside a bot's run.py (docker/README.md) → the build argument that is empty if the file is
 missing.
 """

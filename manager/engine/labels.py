@@ -34,6 +34,11 @@ OPEN_ORDERS = "botfleet.open-orders"
 
 Empty or missing: none.
 """
+CLOSE_POSITION = "botfleet.close-position"
+"""On an image and its containers: the program that closes the position of a bot that is down.
+
+Empty or missing: none.
+"""
 
 ASKED_FOR = "botfleet.asked-for"
 """On a one-off container: the instance it works for.

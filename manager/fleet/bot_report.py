@@ -100,14 +100,14 @@ def parse_report(raw: Mapping[str, Any]) -> Report:
     orders = raw.get("open_orders")
     contract = raw.get("contract")
     return Report(
-        pnl=_amount(raw.get("pnl")),
+        pnl=amount(raw.get("pnl")),
         quote=_currency(raw.get("quote")),
-        position=_amount(raw.get("position")),
+        position=amount(raw.get("position")),
         base=_currency(raw.get("base")),
         open_orders=len(orders) if isinstance(orders, list) else _count(orders),
         trades=_count(raw.get("trades")),
         mode=mode if (mode := raw.get("mode")) in ("paper", "live") else None,
-        tick_age=None if (age := _amount(raw.get("last_tick_age"))) is None else float(age),
+        tick_age=None if (age := amount(raw.get("last_tick_age"))) is None else float(age),
         is_paused=raw.get("paused") is True,
         contract=contract if type(contract) is int and 0 < contract < 1000 else None,
         at=_time(raw.get("at")),
@@ -115,16 +115,16 @@ def parse_report(raw: Mapping[str, Any]) -> Report:
         condition=supervisor_state.condition(raw.get("condition")),
         reason=_text(raw.get("reason")),
         market=market if (market := raw.get("market")) in MARKETS else None,
-        price=_amount(raw.get("price")),
-        entry_price=_amount(raw.get("entry_price")),
-        realized=_amount(raw.get("realized")),
-        unrealized=_amount(raw.get("unrealized")),
-        fees=_amount(raw.get("fees")),
-        funding=_amount(raw.get("funding")),
+        price=amount(raw.get("price")),
+        entry_price=amount(raw.get("entry_price")),
+        realized=amount(raw.get("realized")),
+        unrealized=amount(raw.get("unrealized")),
+        fees=amount(raw.get("fees")),
+        funding=amount(raw.get("funding")),
         last_fill=_time(raw.get("last_fill")),
         lower=_bound(raw, "lower"),
         upper=_bound(raw, "upper"),
-        position_at_exchange=_amount(raw.get("position_at_exchange")),
+        position_at_exchange=amount(raw.get("position_at_exchange")),
         run_began=_time(raw.get("run_began")),
     )
 
@@ -171,12 +171,12 @@ def position_left(state_dir: Path) -> Position | None:
 
 def position_at_exchange(answer: Mapping[str, Any]) -> Position | None:
     """Return the position in the answer of a program that has asked the exchange."""
-    amount = _amount(answer.get("position"))
+    held = amount(answer.get("position"))
     base = _currency(answer.get("base")) or ""
-    return None if amount is None else Position(amount, base, is_of_exchange=True)
+    return None if held is None else Position(held, base, is_of_exchange=True)
 
 
-def _amount(value: Any) -> Decimal | None:
+def amount(value: Any) -> Decimal | None:
     """Return a finite decimal of reasonable size, given as a number or a string; else None."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -198,7 +198,7 @@ def _amount(value: Any) -> Decimal | None:
 
 def _bound(raw: Mapping[str, Any], name: str) -> Decimal | None:
     bounds = raw.get("range")
-    return _amount(bounds.get(name)) if isinstance(bounds, dict) else None
+    return amount(bounds.get(name)) if isinstance(bounds, dict) else None
 
 
 def _count(value: Any) -> int | None:

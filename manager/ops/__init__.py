@@ -12,6 +12,7 @@ execute, stop, stop_turns, wait                 carry actions out, spread stops,
 rollout, rollback, rollback_store               an upgrade, and undoing it
 rollout_events, rollout_result                  its progress events, and its result
 halt, open_orders, stop_for_good                the kill switch, and what `stop` and `down` share with it
+close, oneoff                                   close positions; run a program of an image once
 instance_folders, bot_user                      what a container mounts, and who owns it
 compose_yaml                                    the rendered compose.yaml, and what stays of an earlier one
 build_probe                                     tries a bot of the user's own before its image is used

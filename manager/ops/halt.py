@@ -29,7 +29,7 @@ from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection, no_instance
 from manager.fleet.session import Session
 from manager.i18n import Text
-from manager.ops import desired_state, open_orders, stop_for_good
+from manager.ops import desired_state, oneoff, open_orders, stop_for_good
 from manager.ops.action import Action, Outcome
 from manager.ops.events import Warned
 from manager.ops.open_orders import Answer
@@ -359,7 +359,7 @@ def ask(halted: Halted, chosen: Collection[str], engine: Engine, on_event: OnHal
     if not live:
         return answers
     with suppress(EngineError):  # what a killed manager has left hinders nobody
-        open_orders.sweep(fleet, engine)
+        oneoff.sweep(fleet, engine)
 
     def ask_one(container: Container) -> tuple[Container, Answer]:
         return container, open_orders.ask(container, fleet, engine)

@@ -1,35 +1,25 @@
-"""Ask the exchange, from a one-off container, for the open orders of an instance whose bot is down.
-
-The one-off is made from the instance's container (image, user, network, folders, argv) and not from its
-config, which may be invalid or changed. It gets credentials as the bot does, in its secrets folder. It
-limits its own run time, and is always removed.
-"""
+"""Ask the exchange, from a one-off container, for the open orders of an instance whose bot is down."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
-from manager.config.spec import DATA_AT, SECRETS_AT
 from manager.engine import labels
 from manager.engine.client import Engine
 from manager.engine.containers import Container
-from manager.errors import EngineError, ManagerError, NameTaken
+from manager.errors import ManagerError
 from manager.fleet import bot_report
 from manager.fleet.bot_report import Position
 from manager.i18n import Text
+from manager.ops import oneoff
 from manager.util.sanitize import replace_unprintable
 
 ANSWER_WITHIN_S = 45
 """Loading ccxt takes seconds on a busy machine, a lost answer 8 s, and each of two calls up to 3 × 4 s."""
-FOLDERS = (DATA_AT, SECRETS_AT)
-MARGIN_S = 15
-"""Time for the container to start, and for its end to be noticed."""
 MOST_NAMED = 20
-MOST_WORDS = 300
 
 
 class Answer(NamedTuple):
@@ -56,57 +46,14 @@ def ask(container: Container, fleet: Fleet, engine: Engine) -> Answer:
                 "its image has no program for this (docker/README.md: {label})", label=labels.OPEN_ORDERS
             ),
         )
-    name = f"{container.name}-orders"
     try:
-        container_id = _create(
-            name, body(engine.inspect(container.id), container.instance, fleet.name, program), engine
-        )
-        try:
-            engine.start(container_id)
-            code = engine.wait(container_id, ANSWER_WITHIN_S + MARGIN_S)
-            if code == 0:
-                return decoded(engine.output(container_id, "stdout", 1))
-            message = _last_line(engine.output(container_id, "stderr", 5))
-            return Answer(
-                None, why=Text("{why}", why=message or Text("the query exited with code {code}", code=code))
-            )
-        finally:
-            engine.discard(container_id)
+        ended = oneoff.run(container, fleet, engine, program, "orders", ANSWER_WITHIN_S)
     except ManagerError as error:
         return Answer(None, why=Text("{why}", why=error))
-
-
-def sweep(fleet: Fleet, engine: Engine) -> None:
-    """Remove the one-offs of a manager that was killed."""
-    for row in engine.containers(labels.oneoff_filter(fleet.name)):
-        with suppress(EngineError):
-            engine.discard(row["Id"])
-
-
-def body(inspected: Mapping[str, Any], instance: str, fleet: str, program: str) -> dict[str, Any]:
-    """Return the one-off's definition: the instance's own, without port, restart and health check. Pure.
-
-    Of its folders only two are mounted.
-    """
-    config, host = inspected["Config"], inspected["HostConfig"]
-    own = dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
-    own |= {"BOTFLEET_ONCE": str(ANSWER_WITHIN_S), "BOTFLEET_BOT_COMMAND": program}
-    return {
-        "Image": inspected["Image"],
-        "Hostname": config.get("Hostname", ""),
-        "User": config.get("User", ""),
-        "Cmd": config.get("Cmd"),
-        "Env": [f"{name}={value}" for name, value in own.items()],
-        "Labels": labels.of_oneoff(fleet, instance),
-        "Healthcheck": {"Test": ["NONE"]},
-        "HostConfig": {
-            **host,
-            "Binds": [entry for entry in host.get("Binds") or () if entry.split(":")[1] in FOLDERS],
-            "Mounts": [entry for entry in host.get("Mounts") or () if entry.get("Target") in FOLDERS],
-            "PortBindings": {},
-            "RestartPolicy": {"Name": "no"},
-        },
-    }
+    if ended.code == 0:
+        return decoded(ended.answer)
+    why = ended.message or Text("the query exited with code {code}", code=ended.code)
+    return Answer(None, why=Text("{why}", why=why))
 
 
 def decoded(text: str) -> Answer:
@@ -128,16 +75,3 @@ def _order(raw: Mapping[str, Any]) -> str:
         "?" if raw.get(key) is None else raw[key] for key in ("side", "quantity", "price")
     )
     return replace_unprintable(f"{side} {quantity} @ {price}")[:80]
-
-
-def _create(name: str, definition: Mapping[str, Any], engine: Engine) -> str:
-    try:
-        return engine.create(name, definition)
-    except NameTaken:  # by what a killed manager has left
-        engine.discard(name)
-        return engine.create(name, definition)
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return replace_unprintable(lines[-1])[:MOST_WORDS] if lines else ""

@@ -35,6 +35,7 @@ class BookOrder:
     quote_filled: Decimal = ZERO
     status: str = "New"
     kind: str = "Limit"
+    symbol: str = "SOL_USDC_PERP"
 
     @property
     def open(self) -> bool:
@@ -56,7 +57,9 @@ class BookFill:
 class Book:
     """Thread-safe. `history_lag` hides fills and ended orders from the history for that many seconds.
 
-    `exclusive`: only the bot trades on this account, so cancelling all orders is no violation.
+    `depth`: what an immediate order finds at the price. `balance`: what the account holds of a spot market's
+    base currency beyond its trades. `exclusive`: only the bot trades on this account, so cancelling all
+    orders is no violation.
     """
 
     symbol: str = "SOL_USDC_PERP"
@@ -67,6 +70,8 @@ class Book:
     history_lag: float = 0.0
     seed: int = 0
     exclusive: bool = False
+    depth: Decimal | None = None
+    balance: Decimal = ZERO
     mark: Decimal | None = None
     funding: list[tuple[float, Decimal]] | None = None
     orders: dict[str, BookOrder] = field(default_factory=dict)
@@ -91,6 +96,7 @@ class Book:
         post_only: bool = False,
         reduce_only: bool = False,
         foreign: bool = False,
+        immediate: bool = False,
     ) -> BookOrder:
         with self.lock:
             if side not in ("Bid", "Ask") or kind not in ("Limit", "Market"):
@@ -107,7 +113,16 @@ class Book:
             if reduce_only and (position == 0 or (position > 0) == (side == "Bid")):
                 raise RefusalError("INVALID_ORDER", "reduce only order would increase the position")
             order = BookOrder(
-                str(next(self._ids)), client_id, side, price, qty, self.clock(), post_only, foreign, kind=kind
+                str(next(self._ids)),
+                client_id,
+                side,
+                price,
+                qty,
+                self.clock(),
+                post_only,
+                foreign,
+                kind=kind,
+                symbol=self.symbol,
             )
             if kind == "Market":
                 self.orders[order.id] = order
@@ -120,11 +135,14 @@ class Book:
             crosses = self._passed(order, self.price, touch=False)
             if crosses and post_only:
                 raise RefusalError("INVALID_ORDER", "Order would immediately match and take")
-            if not foreign:
+            if not foreign and not immediate:
                 self._watch(order)
             self.orders[order.id] = order
             if crosses:
-                self._fill(order, self.price, qty, maker=False)
+                most = qty if self.depth is None or not immediate else min(qty, self.depth)
+                self._fill(order, self.price, min(most, abs(position)) if reduce_only else most, maker=False)
+            if immediate and order.open:
+                order.status = "Cancelled"
             return order
 
     def cancel(self, order_id: str) -> BookOrder:

@@ -191,7 +191,14 @@ class FakeExchange:
                 case "GET", "/api/v1/position":
                     return _positions(book)
                 case "GET", "/api/v1/capital":
-                    return {"USDC": {"available": "10000", "locked": "0", "staked": "0"}}
+                    return {
+                        "USDC": {"available": "10000", "locked": "0", "staked": "0"},
+                        "SOL": {
+                            "available": str(book.balance + book.position()),
+                            "locked": "0",
+                            "staked": "0",
+                        },
+                    }
                 case "GET", "/wapi/v1/history/orders":
                     return _order_history(book, params)
                 case "GET", "/wapi/v1/history/fills":
@@ -324,6 +331,7 @@ def _place(book: Book, params: dict[str, Any]) -> BookOrder:
         params.get("clientId"),
         post_only=bool(params.get("postOnly")),
         reduce_only=bool(params.get("reduceOnly")),
+        immediate=params.get("timeInForce") == "IOC",
     )
 
 
@@ -396,7 +404,7 @@ def _order(order: BookOrder) -> dict[str, Any]:
         "quantity": str(order.qty),
         "side": order.side,
         "status": order.status,
-        "symbol": "SOL_USDC_PERP",
+        "symbol": order.symbol,
         "timeInForce": "GTC",
     }
 

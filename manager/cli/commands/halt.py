@@ -6,16 +6,19 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from manager.cli.commands.close import close_positions, closing_object
 from manager.cli.notices import say_problems
 from manager.cli.report import position_object, position_text
 from manager.engine import labels
 from manager.engine.containers import Container
+from manager.errors import worst_exit_code
 from manager.fleet import supervisor_state
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops import halt as halting
+from manager.ops.close import Closing
 from manager.ops.events import Warned
 from manager.ops.halt import ContainerStopped, ExchangeAnswered, HaltOutcome, MayTrade
 from manager.ops.open_orders import Answer
@@ -47,9 +50,8 @@ def halt(session: Session, args: Namespace) -> int:
                 console.say(_answer_line(container, answer))
 
     result = halting.halt(session, on_event, Selection(args.ids, args.config))
-    if args.json:
-        console.say_json([_object(outcome) for outcome in result.outcomes])
-    elif result.outcomes:
+    closed: dict[str, Closing] = {}
+    if not args.json and result.outcomes:
         console.say(console.table(COLUMNS, result.outcomes))
     for outcome in result.outcomes:
         _say_what_is_wrong(outcome, result.snapshot)
@@ -59,7 +61,17 @@ def halt(session: Session, args: Namespace) -> int:
     for error in (result.unsaved, result.unfinished):
         if error is not None:
             console.error(error)
-    return result.exit_code
+    if args.close_positions:
+        found = close_positions(session, result.snapshot, _down(result), args, "halt")
+        closed = {each.instance: each for each in found}
+    if args.json:
+        console.say_json([_object(outcome, closed) for outcome in result.outcomes])
+    return worst_exit_code([result.exit_code, *(each.exit_code for each in closed.values())])
+
+
+def _down(result: halting.Result) -> list[str]:
+    """Return the halted instances, each once."""
+    return list(dict.fromkeys(outcome.instance for outcome in result.outcomes))
 
 
 def _say_what_is_wrong(outcome: HaltOutcome, snapshot: FleetSnapshot) -> None:
@@ -162,8 +174,9 @@ COLUMNS: Sequence[Column[HaltOutcome]] = (
 )
 
 
-def _object(outcome: HaltOutcome) -> dict[str, Any]:
+def _object(outcome: HaltOutcome, closed: Mapping[str, Closing]) -> dict[str, Any]:
     stopped, answer = outcome.stopped, outcome.answer
+    closing = closed.get(outcome.instance)
     return {
         "id": outcome.instance,
         "container": outcome.container.name if outcome.container else None,
@@ -180,6 +193,7 @@ def _object(outcome: HaltOutcome) -> dict[str, Any]:
         "orders": list(answer.orders) if answer else [],
         **position_object(outcome.position),
         "why": str(answer.why) if answer and answer.why else None,
+        **({"closing": closing_object(closing)} if closing else {}),
     }
 
 

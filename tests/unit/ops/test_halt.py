@@ -20,7 +20,7 @@ from manager.fleet.bot_report import Position
 from manager.fleet.selection import Selection
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
-from manager.ops import halt, open_orders, plan, stop_for_good, stop_turns
+from manager.ops import halt, oneoff, open_orders, plan, stop_for_good, stop_turns
 from manager.ops.action import Action, Outcome
 from manager.ops.events import Warned
 from manager.ops.halt import HaltOutcome
@@ -149,7 +149,7 @@ def test_the_one_off_is_the_instance_without_port_restart_and_the_bots_folders()
         "Config": {key: made[key] for key in ("Hostname", "User", "Cmd", "Env", "Labels")},
         "HostConfig": made["HostConfig"],
     }
-    asking = open_orders.body(inspected, spec.id, fleet.name, "/ask it")
+    asking = oneoff.body(inspected, spec.id, fleet.name, "/ask it", 45)
     assert asking["Cmd"] == list(spec.command)
     assert set(asking["Env"]) - set(made["Env"]) == {"BOTFLEET_ONCE=45", "BOTFLEET_BOT_COMMAND=/ask it"}
     assert "botfleet.instance" not in asking["Labels"]

@@ -2,6 +2,7 @@
 
 exchange          the interface
 ccxt_exchange     a real exchange, through ccxt
+closing           the same for closing a position: orders that never rest
 answers           ccxt's answers as this bot's types
 answers_apex      what apex does otherwise
 answers_aster     what aster does otherwise

@@ -236,7 +236,7 @@ class CcxtExchange:
         self._api.lastRestRequestTimestamp = 0
 
     def place(self, order: Order) -> str | None:
-        params: dict[str, Any] = {"clientOrderId": self._client_id(order)}
+        params = {"clientOrderId": self._client_id(order), **self._order_params()}
         if order.post_only:
             params["postOnly"] = True
         if order.reduce_only:
@@ -259,6 +259,10 @@ class CcxtExchange:
                 return None
             raise UnreachableError(f"{self._id} answered an order without an id")
         return str(exchange_id)
+
+    def _order_params(self) -> dict[str, Any]:
+        """Return what every order bears besides: nothing, for a bot that trades."""
+        return {}
 
     def cancel(self, order: Order) -> None:
         try:

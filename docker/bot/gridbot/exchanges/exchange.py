@@ -80,3 +80,10 @@ class Exchange(Protocol):
 
     def position(self) -> Decimal | None:
         """Return the account's position on a perpetual, None where the exchange has no such figure."""
+
+
+class ClosingExchange(Exchange, Protocol):
+    """An exchange of which every order is filled at once, as far as the book gives, or cancelled."""
+
+    def held(self) -> Decimal:
+        """Return what the account holds of a spot market's base currency and can sell."""

@@ -39,6 +39,13 @@ class OrderReader:
         rows = self._db.execute(f"SELECT {ORDER_COLUMNS} FROM orders WHERE {LIVE} ORDER BY created_at")
         return [_order(row) for row in rows]
 
+    def orders_of_slot(self, slot: str, since: float) -> list[Order]:
+        """Return the orders that this slot had from `since` on."""
+        rows = self._db.execute(
+            f"SELECT {ORDER_COLUMNS} FROM orders WHERE slot = ? AND created_at >= ?", (slot, since)
+        )
+        return [_order(row) for row in rows]
+
     def find_own(self, exchange_order: ExchangeOrder) -> Order | None:
         """Return the stored order that `exchange_order` is, None for an order of another program."""
         order = self.order_by_exchange_id(exchange_order.exchange_id)

@@ -10,6 +10,7 @@ outage     an exchange that does not answer
 refusals   an exchange that refuses every order
 retry      growing, jittered pauses
 cancel     cancel this bot's orders before the exit
+close      close what the record of a stopped bot holds
 dead_man_switch  let the exchange cancel all orders when the bot falls silent
 status     the report and the status as JSON
 backtest  run a strategy over recorded prices

@@ -23,7 +23,7 @@ from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
 from gridbot.store.ledger import Ledger, opening_ledger
-from gridbot.store.store import Run, Store
+from gridbot.store.store import CLOSING, Run, Store
 from gridbot.trading.cancel import cancel_own_orders
 from gridbot.trading.outage import Outage
 from gridbot.trading.retry import RetryPauses, wait
@@ -164,7 +164,9 @@ def _open_run(settings: Settings, store: Store, exchange: Exchange, env: Mapping
     """Resume the unfinished run if it matches, else begin a run with the last one's position."""
     identity, source = settings.identity, exchange.name
     run = store.unfinished_run()
-    if run is not None and (run.identity, run.source) == (identity, source) and source != "replay":
+    is_the_same = run is not None and (run.identity, run.source) == (identity, source) and source != "replay"
+    # A position that was closed, or half closed, from outside leaves cells that hold nothing any more.
+    if run is not None and is_the_same and not store.fact(CLOSING):
         return run
     last = store.last_run()
     ledger = Ledger()

@@ -1,0 +1,248 @@
+"""Close what stopped bots hold: look at each, and when a person has agreed, let a program of its image do it.
+
+The program (docker/README.md) runs in a one-off container, as the question for open orders does. It has the
+record; here it is only decided who may be closed at all, and the answers are checked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from functools import partial
+from typing import Any, NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.engine import labels
+from manager.engine.client import Engine
+from manager.engine.containers import Container
+from manager.errors import FAILED, OK, EngineError, ManagerError
+from manager.fleet import bot_report, event_spool, supervisor_state
+from manager.fleet.bot_report import Position
+from manager.fleet.observe import FleetSnapshot
+from manager.i18n import Text
+from manager.ops import oneoff
+from manager.util.sanitize import replace_unprintable
+from manager.util.threads import TaskGroup
+
+LOOK_WITHIN_S, CLOSE_WITHIN_S = 100, 240
+"""After these the supervisor kills the program, which itself gives up earlier: it waits for what became of an
+order whose answer was lost.
+"""
+AT_ONCE = 8
+"""Each program loads an exchange's client: 80 MB, and half a second of a core."""
+SIDES = ("buy", "sell")
+
+
+class Look(NamedTuple):
+    """Hold what closing would do: trade `quantity` on `side`, at `price` or better.
+
+    `position`: what record and account agree on. `account`: a name by which a person knows it.
+    """
+
+    position: Position
+    side: str
+    quantity: Decimal
+    price: Decimal
+    market_price: Decimal
+    quote: str
+    account: str
+
+
+class Done(NamedTuple):
+    """Hold what was closed. `position`: what is left, as the exchange says; None if unknown.
+
+    `is_done`: nothing is left that an order could be of. `why` not, if so.
+    """
+
+    position: Position | None
+    closed: Decimal
+    average_price: Decimal | None
+    is_done: bool
+    why: str
+
+
+class Closing(NamedTuple):
+    """Hold one instance's part. `why`: what keeps it from being closed."""
+
+    instance: str
+    container: Container | None
+    mode: str
+    exchange: str = "?"
+    symbol: str = "?"
+    look: Look | None = None
+    done: Done | None = None
+    why: Text | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Return whether there is something to close, and nothing that keeps it from being closed."""
+        return self.why is None and self.done is None and self.look is not None and bool(self.look.quantity)
+
+    @property
+    def position(self) -> Position | None:
+        """Return what it holds now, as the exchange has just said; None if unknown."""
+        if self.done is not None:
+            return self.done.position
+        return self.look.position if self.look else None
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 only if nothing is held that could be closed."""
+        is_well = self.why is None and not self.is_wanted and (self.done is None or self.done.is_done)
+        return OK if is_well else FAILED
+
+
+OnClosing = Callable[[Closing], object]
+
+
+def look(
+    snapshot: FleetSnapshot, chosen: Sequence[str], engine: Engine, share: Decimal, on_look: OnClosing
+) -> list[Closing]:
+    """Return what closing each instance would do, or what keeps it from being closed. Sends no order."""
+    fleet = snapshot.project.fleet
+    found = [_candidate(snapshot, instance) for instance in chosen]
+    to_ask = [each for each in found if each.why is None and each.mode == "live"]
+    if to_ask:
+        with suppress(EngineError):  # what a killed manager has left hinders nobody
+            oneoff.sweep(fleet, engine)
+
+    def ask(each: Closing) -> Closing:
+        answer = _run(each, fleet, engine, ["look", format(share, "f")], LOOK_WITHIN_S)
+        if isinstance(answer, Text):
+            return each._replace(why=answer)
+        seen = parsed_look(answer)
+        return each._replace(look=seen, why=None if seen else _unusable())
+
+    asked = {each.instance: each for each in TaskGroup([partial(ask, each) for each in to_ask], AT_ONCE)}
+    found = [asked.get(each.instance, each) for each in found]
+    for each in found:
+        on_look(each)
+    return found
+
+
+def close(
+    fleet: Fleet, found: Sequence[Closing], engine: Engine, command: str, on_done: OnClosing
+) -> list[Closing]:
+    """Close those that are wanted, at the bounds that their looks have named, and note it in the history.
+
+    One market's bots take turns: each compares the account's position with its own.
+    """
+    turns: dict[tuple[str, str], list[Closing]] = defaultdict(list)
+    for each in found:
+        if each.is_wanted:
+            turns[each.exchange, each.symbol].append(each)
+
+    def close_in_turn(group: Sequence[Closing]) -> list[Closing]:
+        results = []
+        for each in group:
+            results.append(_close(each, fleet, engine))
+            event_spool.note(fleet, [_event(command, results[-1])])
+            on_done(results[-1])
+        return results
+
+    tasks = [partial(close_in_turn, group) for group in turns.values()]
+    closed = {each.instance: each for group in TaskGroup(tasks, AT_ONCE) for each in group}
+    return [closed.get(each.instance, each) for each in found]
+
+
+def _candidate(snapshot: FleetSnapshot, instance: str) -> Closing:
+    """Return the instance, with what keeps it from being asked at all."""
+    container = snapshot.observed.containers.get(instance)
+    view = snapshot.views.get(instance)
+    own = container.labels if container else {}
+    mode = (container.mode if container else view.mode if view else None) or ""
+    each = Closing(
+        instance,
+        container,
+        mode,
+        own.get(labels.EXCHANGE) or (view and view.exchange) or "?",
+        own.get(labels.SYMBOL) or (view and view.symbol) or "?",
+    )
+    if mode != "live":
+        return each
+    state_dir = snapshot.project.fleet.instance_state_dir(instance)
+    if not snapshot.plan_input.is_stopped_by_wish(instance) or supervisor_state.has_bot(state_dir):
+        return each._replace(
+            why=Text("it is neither halted nor stopped: run `manager halt {id}`", id=instance)
+        )
+    if container is None:
+        return each._replace(why=Text("it has no container to close it from"))
+    if not container.labels.get(labels.CLOSE_POSITION):
+        return each._replace(
+            why=Text(
+                "its image has no program for this (docker/README.md: {label})", label=labels.CLOSE_POSITION
+            )
+        )
+    return each
+
+
+def _close(each: Closing, fleet: Fleet, engine: Engine) -> Closing:
+    assert each.look is not None
+    terms = ["close", each.look.side, format(each.look.quantity, "f"), format(each.look.price, "f")]
+    answer = _run(each, fleet, engine, terms, CLOSE_WITHIN_S)
+    if isinstance(answer, Text):
+        return each._replace(why=answer, look=None)
+    done = parsed_done(answer)
+    return each._replace(done=done) if done else each._replace(why=_unusable(), look=None)
+
+
+def _run(
+    each: Closing, fleet: Fleet, engine: Engine, words: Sequence[str], within_s: int
+) -> Mapping[str, Any] | Text:
+    """Return the program's answer, or why there is none."""
+    assert each.container is not None
+    program = " ".join([each.container.labels[labels.CLOSE_POSITION], *words])
+    try:
+        ended = oneoff.run(each.container, fleet, engine, program, "close", within_s)
+    except ManagerError as error:
+        return Text("{why}", why=error)
+    if ended.code != 0:
+        message = ended.message or Text("the program exited with code {code}", code=ended.code)
+        return Text("{why}", why=message)
+    try:
+        answer = json.loads(ended.answer)
+    except (ValueError, RecursionError):
+        return _unusable()
+    return answer if isinstance(answer, dict) else _unusable()
+
+
+def _unusable() -> Text:
+    return Text("its answer cannot be parsed")
+
+
+def parsed_look(answer: Mapping[str, Any]) -> Look | None:
+    """Return the answer to `look`; None if a value is missing or is none. It comes from the bot's image."""
+    position = bot_report.position_at_exchange(answer)
+    quantity, price, market_price = (
+        bot_report.amount(answer.get(key)) for key in ("quantity", "price", "market_price")
+    )
+    side = answer.get("side")
+    if position is None or quantity is None or price is None or market_price is None or side not in SIDES:
+        return None
+    if not 0 <= quantity <= position.amount.copy_abs() or price <= 0:
+        return None
+    quote, account = (replace_unprintable(str(answer.get(key) or ""))[:40] for key in ("quote", "account"))
+    return Look(position, side, quantity, price, market_price, quote, account)
+
+
+def parsed_done(answer: Mapping[str, Any]) -> Done | None:
+    """Return the answer to `close`; None if a value is missing or is none."""
+    closed, is_done = bot_report.amount(answer.get("closed")), answer.get("done")
+    position = bot_report.position_at_exchange(answer)
+    if closed is None or closed < 0 or not isinstance(is_done, bool) or (is_done and position is None):
+        return None
+    why = replace_unprintable(str(answer.get("why") or ""))[:300]
+    return Done(position, closed, bot_report.amount(answer.get("average_price")), is_done, why)
+
+
+def _event(command: str, each: Closing) -> event_spool.SpooledEvent:
+    """Return what the history keeps: how much was closed, and what is left."""
+    done = each.done
+    left = "?" if done is None or done.position is None else str(done.position)
+    at = f" @ {done.average_price:f}" if done and done.average_price is not None else ""
+    what = f"close {done.closed:f}{at}, {left} left" if done else f"close, {left} left"
+    why = (done.why if done else None) or each.why
+    return event_spool.happened(command, each.instance, what, why, is_done=each.exit_code == OK)

@@ -1,0 +1,99 @@
+"""Run a program of an instance's image once, in a container made from the instance's own.
+
+The one-off is made from the instance's container (image, user, network, folders, argv) and not from its
+config, which may be invalid or changed. It gets credentials as the bot does, in its secrets folder. It
+limits its own run time, and is always removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.config.spec import DATA_AT, SECRETS_AT
+from manager.engine import labels
+from manager.engine.client import Engine
+from manager.engine.containers import Container
+from manager.errors import EngineError, NameTaken
+from manager.util.sanitize import replace_unprintable
+
+FOLDERS = (DATA_AT, SECRETS_AT)
+MARGIN_S = 15
+"""Time for the container to start, and for its end to be noticed."""
+MOST_WORDS = 300
+
+
+class Ended(NamedTuple):
+    """Hold how the program ended: its exit code, and the last line of each output."""
+
+    code: int
+    answer: str
+    message: str
+
+
+def run(
+    container: Container, fleet: Fleet, engine: Engine, program: str, purpose: str, within_s: int
+) -> Ended:
+    """Run `program`, a command line to which the bot's options are appended. Raises ManagerError.
+
+    `purpose` names the container; `within_s` is when its supervisor kills the program.
+    """
+    definition = body(engine.inspect(container.id), container.instance, fleet.name, program, within_s)
+    container_id = _create(f"{container.name}-{purpose}", definition, engine)
+    try:
+        engine.start(container_id)
+        code = engine.wait(container_id, within_s + MARGIN_S)
+        answer = engine.output(container_id, "stdout", 1)
+        return Ended(code, answer, _last_line(engine.output(container_id, "stderr", 5)))
+    finally:
+        engine.discard(container_id)
+
+
+def sweep(fleet: Fleet, engine: Engine) -> None:
+    """Remove the one-offs of a manager that was killed."""
+    for row in engine.containers(labels.oneoff_filter(fleet.name)):
+        with suppress(EngineError):
+            engine.discard(row["Id"])
+
+
+def body(
+    inspected: Mapping[str, Any], instance: str, fleet: str, program: str, within_s: int
+) -> dict[str, Any]:
+    """Return the one-off's definition: the instance's own, without port, restart and health check. Pure.
+
+    Of its folders only two are mounted.
+    """
+    config, host = inspected["Config"], inspected["HostConfig"]
+    own = dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
+    own |= {"BOTFLEET_ONCE": str(within_s), "BOTFLEET_BOT_COMMAND": program}
+    return {
+        "Image": inspected["Image"],
+        "Hostname": config.get("Hostname", ""),
+        "User": config.get("User", ""),
+        "Cmd": config.get("Cmd"),
+        "Env": [f"{name}={value}" for name, value in own.items()],
+        "Labels": labels.of_oneoff(fleet, instance),
+        "Healthcheck": {"Test": ["NONE"]},
+        "HostConfig": {
+            **host,
+            "Binds": [entry for entry in host.get("Binds") or () if entry.split(":")[1] in FOLDERS],
+            "Mounts": [entry for entry in host.get("Mounts") or () if entry.get("Target") in FOLDERS],
+            "PortBindings": {},
+            "RestartPolicy": {"Name": "no"},
+        },
+    }
+
+
+def _create(name: str, definition: Mapping[str, Any], engine: Engine) -> str:
+    try:
+        return engine.create(name, definition)
+    except NameTaken:  # by what a killed manager has left
+        engine.discard(name)
+        return engine.create(name, definition)
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return replace_unprintable(lines[-1])[:MOST_WORDS] if lines else ""

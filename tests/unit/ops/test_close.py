@@ -1,0 +1,286 @@
+"""Closing positions: who may be closed, what is asked before, what an answer is worth, and the exit code."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.cli import argument_types
+from manager.cli.commands import close as command
+from manager.engine import labels
+from manager.engine.containers import observe
+from manager.errors import FAILED, OK, UsageError
+from manager.fleet import event_spool, project, state_file
+from manager.fleet import observe as observing
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session
+from manager.fleet.state_file import FleetState
+from manager.ops import close
+from manager.util import prompt
+from tests.builders import FLEET_NAME, a_row
+
+LOOK = {
+    "position": "0.6",
+    "base": "SOL",
+    "quote": "USDC",
+    "side": "sell",
+    "quantity": "0.6",
+    "market_price": "150",
+    "price": "148.5",
+    "account": "BACKPACK_KEY …k4s=",
+}
+DONE = {
+    "position": "0",
+    "base": "SOL",
+    "closed": "0.6",
+    "average_price": "149.97",
+    "done": True,
+    "why": None,
+}
+HELD = {"look": (0, LOOK), "close": (0, DONE)}
+PROGRAM = "/venv/python /app/close_position.py"
+
+
+class Answering:
+    """An engine that runs one-offs: per instance, each word's exit code with what is printed."""
+
+    def __init__(self, answers: Mapping[str, Mapping[str, tuple[int, Any]]]) -> None:
+        self.answers = answers
+        self.programs: list[str] = []
+        self.made: dict[str, tuple[int, Any]] = {}
+        self.removed: list[str] = []
+
+    def containers(self, _filters: list[str]) -> list[dict[str, Any]]:
+        return []
+
+    def inspect(self, _container: str) -> dict[str, Any]:
+        return {"Image": "sha256:one", "Config": {"Env": ["A=1"]}, "HostConfig": {}}
+
+    def create(self, name: str, definition: Mapping[str, Any]) -> str:
+        program = next(entry for entry in definition["Env"] if entry.startswith("BOTFLEET_BOT_COMMAND="))
+        self.programs.append(program.partition("=")[2])
+        instance = definition["Labels"][labels.ASKED_FOR]
+        self.made[name] = self.answers[instance][program.split()[2]]
+        return name
+
+    def start(self, container: str) -> None: ...
+
+    def wait(self, container: str, _timeout: int) -> int:
+        return self.made[container][0]
+
+    def output(self, container: str, stream: str, _lines: int) -> str:
+        code, said = self.made[container]
+        text = said if isinstance(said, str) else json.dumps(said)
+        return text if (stream == "stdout") == (code == 0) else ""
+
+    def discard(self, container: str) -> None:
+        self.removed.append(container)
+
+
+class Desk(Session):
+    """A project whose engine lists these rows."""
+
+    def __init__(self, folder: Path, rows: list[dict[str, Any]], engine: Answering) -> None:
+        super().__init__(folder)
+        self.rows, self.answering = rows, engine
+
+    def observe(self) -> FleetSnapshot:
+        return observing.assemble(self.project(), observe(self.rows, FLEET_NAME), observing.NO_IMAGE)
+
+    def engine(self, parallelism: int = 8) -> Any:
+        return self.answering
+
+
+def row(folder: Path, instance: str, state: str = "exited", **own: str) -> dict[str, Any]:
+    own = {
+        labels.COMPOSE_WORKING_DIR: str(folder),
+        labels.MODE: "live",
+        labels.EXCHANGE: "backpack",
+        labels.SYMBOL: "SOL_USDC_PERP",
+        labels.CLOSE_POSITION: PROGRAM,
+        **own,
+    }
+    return a_row(instance, state, Mounts=[], labels=own)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "fleet.toml").write_text(f'name = "{FLEET_NAME}"\n')
+    return tmp_path
+
+
+def halted(folder: Path, *instances: str) -> None:
+    fleet = project.read(folder).fleet
+    fleet.state_file.parent.mkdir(parents=True, exist_ok=True)
+    state_file.save(fleet.state_file, FleetState(FLEET_NAME).with_halted(instances, []))
+
+
+def options(*ids: str, **given: Any) -> Namespace:
+    return Namespace(
+        **{
+            "ids": list(ids),
+            "config": [],
+            "json": True,
+            "yes": True,
+            "price_bound": "1",
+            "lock_wait": 0.0,
+            **given,
+        }
+    )
+
+
+def run(
+    folder: Path, capsys: pytest.CaptureFixture[str], engine: Answering, *ids: str, **given: Any
+) -> tuple[int, dict[str, dict[str, Any]], str]:
+    rows = given.pop("rows", None) or [row(folder, each) for each in engine.answers]
+    code = command.close(Desk(folder, rows, engine), options(*ids, **given))
+    said = capsys.readouterr()
+    return (
+        code,
+        {each["id"]: each for each in json.loads(said.out)} if given.get("json", True) else {},
+        said.err,
+    )
+
+
+def test_a_position_is_looked_at_and_closed_at_the_bounds_that_were_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    halted(folder, "a")
+    engine = Answering({"a": HELD})
+    code, found, err = run(folder, capsys, engine, "a", price_bound="0.5")
+    assert (code, err) == (OK, "")
+    assert engine.programs == [f"{PROGRAM} look 0.005", f"{PROGRAM} close sell 0.6 148.5"]
+    assert engine.removed == [f"{FLEET_NAME}-a-close"] * 2
+    assert found["a"] == {
+        "id": "a",
+        "mode": "live",
+        "exchange": "backpack",
+        "symbol": "SOL_USDC_PERP",
+        "account": "BACKPACK_KEY …k4s=",
+        "side": "sell",
+        "quantity": "0.6",
+        "price_bound": "148.5",
+        "closed": "0.6",
+        "average_price": "149.97",
+        "done": True,
+        "position": "0",
+        "base": "SOL",
+        "position_from": "exchange",
+        "why": None,
+    }
+    spool = project.read(folder).fleet.event_spool_file.read_bytes().splitlines()
+    [event] = [event_spool.parsed(line) for line in spool]
+    assert event is not None
+    assert (event.command, event.instance, event.is_done) == ("close", "a", True)
+    assert event.what == "close 0.6 @ 149.97, 0 SOL left"
+
+
+def test_what_keeps_one_from_being_closed_is_named_and_the_others_are_closed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    halted(folder, "held", "differs", "old", "up", "half", "flat", "garbled")
+    differs = "record and account differ: this bot's trades make 1 SOL, the account holds 1.4"
+    engine = Answering(
+        {
+            "held": HELD,
+            "differs": {"look": (4, differs)},
+            "half": {
+                "look": (0, LOOK),
+                "close": (0, {**DONE, "position": "0.2", "closed": "0.4", "done": False, "why": "the book"}),
+            },
+            "flat": {"look": (0, {**LOOK, "position": "0", "quantity": "0"})},
+            "garbled": {"look": (0, "[" * 10_000)},
+        }
+    )
+    rows = [row(folder, each) for each in ("held", "differs", "half", "flat", "garbled", "stray")]
+    rows += [row(folder, "old", **{labels.CLOSE_POSITION: ""}), row(folder, "up", "running")]
+    rows += [row(folder, "paper", **{labels.MODE: "paper"})]
+    names = [each["Labels"][labels.INSTANCE] for each in rows]
+    code, found, err = run(folder, capsys, engine, *names, rows=rows)
+    assert code == FAILED
+    assert {each for each in found if found[each]["done"]} == {"held", "flat", "paper"}
+    assert differs in found["differs"]["why"]
+    assert "botfleet.close-position" in found["old"]["why"]
+    assert "neither halted nor stopped" in found["up"]["why"]
+    assert "neither halted nor stopped" in found["stray"]["why"]
+    assert found["garbled"]["why"] == "its answer cannot be parsed"
+    assert (found["half"]["position"], found["half"]["why"]) == ("0.2", "the book")
+    for each in ("differs", "old", "up", "stray", "half", "garbled"):
+        assert f"{each}: its position is not closed" in err
+    assert sorted(engine.programs) == [
+        *[f"{PROGRAM} close sell 0.6 148.5"] * 2,
+        *[f"{PROGRAM} look 0.01"] * 5,
+    ]
+
+
+def test_a_pipe_without_yes_is_refused_before_anything_is_asked(folder: Path) -> None:
+    halted(folder, "a")
+    engine = Answering({"a": HELD})
+    with pytest.raises(UsageError, match="say --yes"):
+        command.close(Desk(folder, [row(folder, "a")], engine), options("a", yes=False))
+    assert engine.programs == []
+
+
+def test_the_question_names_instance_account_amount_and_bound_and_no_means_no(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halted(folder, "a")
+    monkeypatch.setattr(prompt, "is_possible", lambda: True)
+    monkeypatch.setattr(prompt, "confirm", lambda _question: False)
+    engine = Answering({"a": HELD})
+    desk = Desk(folder, [row(folder, "a")], engine)
+    assert command.close(desk, options("a", yes=False, json=False)) == FAILED
+    said = capsys.readouterr()
+    assert (
+        "a: sell 0.6 SOL at backpack, SOL_USDC_PERP (account: BACKPACK_KEY …k4s=) at 148.5 USDC or better;"
+        " the market is at 150"
+    ) in said.out
+    assert "a: its position is not closed (it was not agreed to); left: 0.6 SOL" in said.err
+    assert engine.programs == [f"{PROGRAM} look 0.01"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"position": None},
+        {"quantity": "-1"},
+        {"quantity": "0.7"},
+        {"quantity": "NaN"},
+        {"price": "0"},
+        {"price": None},
+        {"side": "sell --x"},
+        {"side": None},
+        {"market_price": True},
+    ],
+)
+def test_a_look_is_believed_only_where_its_values_are_right(bad: dict[str, Any]) -> None:
+    good = close.parsed_look(LOOK)
+    assert good is not None
+    assert (good.quantity, good.price, good.side) == (Decimal("0.6"), Decimal("148.5"), "sell")
+    assert close.parsed_look({**LOOK, **bad}) is None
+
+
+@pytest.mark.parametrize(
+    "bad", [{"closed": None}, {"closed": "-1"}, {"done": "yes"}, {"done": True, "position": None}]
+)
+def test_a_result_is_believed_only_where_its_values_are_right(bad: dict[str, Any]) -> None:
+    assert close.parsed_done(DONE) is not None
+    assert close.parsed_done({**DONE, **bad}) is None
+    unknown = close.parsed_done({**DONE, "done": False, "position": None, "why": "\x1b[2J away"})
+    assert unknown is not None
+    assert (unknown.position, unknown.why.isprintable()) == (None, True)
+
+
+def test_a_price_bound_is_a_percentage() -> None:
+    assert [argument_types.percentage(text) for text in ("1", "0.25", "99.5")] == ["1", "0.25", "99.5"]
+    for text in ("0", "0.0", "100", "-1", "1e1", "", "nan"):
+        with pytest.raises(Exception, match="percentage"):
+            argument_types.percentage(text)
