@@ -8,6 +8,7 @@ desk                       what the routes need, together
 api_actions, actions       what a person may ask for, and the commands that carry it out
 looks, figures             threads that observe the fleet and its history while somebody reads the page
 answers, curves            an observation and a history as JSON
+log_tails, api_logs        what the bots print, as they print it
 feed                       what has changed since the last observation, for the events
 words                      the page's texts, for the catalogue
 page/                      what the browser loads
