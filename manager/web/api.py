@@ -57,7 +57,8 @@ LAST_EVENTS = 100
 POLL_S = 0.3
 KEEP_ALIVE_S = 15.0
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": models.Problem, "content": {MEDIA_TYPE: {}}} for status in (401, 403, 404, 422, 503)
+    status: {"model": models.Problem, "content": {MEDIA_TYPE: {}}}
+    for status in (400, 401, 403, 404, 409, 413, 421, 422, 500, 503)
 }
 
 
