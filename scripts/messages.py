@@ -14,6 +14,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -34,6 +35,7 @@ The error classes are found in the source; `at` is `Problem.at`.
 ERROR_BASE = "ManagerError"
 
 
+@cache
 def sources() -> dict[str, ast.Module]:
     """Return every module of the package, by its path from the project folder."""
     return {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 
 import pytest
 
@@ -25,9 +27,12 @@ def pytest_configure(config: pytest.Config) -> None:
     imported.
 
     A script's `make test &` hands down an ignored SIGINT, and then no manager that a test starts is
-    interrupted.
+    interrupted. Nor is a container's PYTHONDONTWRITEBYTECODE ours: the tests start some thousand Pythons, and
+    without .pyc files each of them compiles its source again.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     cases.is_long = config.getoption("--long")
     if config.pluginmanager.hasplugin("xdist") and not is_worker(config):
         config.option.testrunuid = fleet.RUN_ID

@@ -155,16 +155,19 @@ class Project:
 
 
 def eventually(check: Callable[[], Any], timeout: float = 60, what: str = "") -> Any:
-    """Waits until `check` gives something true; what it gave last is in the failure."""
+    """Waits until `check` gives something true; what it gave last is in the failure.
+
+    A check that starts a manager is made more rarely: what is waited for needs the core, too.
+    """
     deadline = time.monotonic() + timeout
     while True:
-        found = None
+        found, began = None, time.monotonic()
         with contextlib.suppress(OSError, ValueError, KeyError):
             found = check()
         if found:
             return found
         assert time.monotonic() < deadline, f"did not happen within {timeout} s: {what} (last: {found!r})"
-        time.sleep(0.1)
+        time.sleep(max(0.1, min(2 * (time.monotonic() - began), 1)))
 
 
 def built(name: str, *options: str) -> str:

@@ -17,6 +17,7 @@ TOGETHER = {
     "tests/upgrade/": "a fleet of an earlier commit",
     "tests/faults/test_engine_": "an engine of the tests' own",
     "tests/integration/test_bench.py": "a run of the benchmark",
+    "tests/integration/test_fleet_at_rest.py": "a fleet that no test changes",
 }
 """Beginnings of the ids of tests that share something dear."""
 FIRST = (*TOGETHER, "tests/faults/", "tests/integration/", "tests/bot/", "tests/supervisor/")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from manager.config import credential_values
+from manager.config import credential_values, verification
 from manager.config.account_names import aliases
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
@@ -42,7 +42,7 @@ def env_file_values(
 
     `for_all`: the result of `shared_variables`.
     """
-    given = dict(for_all)
+    given = {**for_all, **verification.consent(spec, fleet)}
     for variable in spec.variables:
         value = variables.get(variable.name, "") or variable.default
         if value is not None:

@@ -129,6 +129,8 @@ class Fleet(NamedTuple):
     parallelism: int = DEFAULT_PARALLELISM
     allow_shared_credentials: bool = False
     strict_configs: bool = False
+    accept_unverified: bool | tuple[str, ...] = False
+    """What is unverified of exchanges that live bots trade on: of all of them, or of these."""
     pids_limit: int = 256
     tmp_size_mb: int = 64
     log_max_size_mb: int = 10
@@ -161,6 +163,15 @@ class Fleet(NamedTuple):
         return name in self.alert_variables or any(
             fnmatchcase(name, pattern) for pattern in self.secret_variables
         )
+
+    @property
+    def accepted_exchanges(self) -> tuple[str, ...]:
+        """Return the exchanges that `accept_unverified` names."""
+        return () if isinstance(self.accept_unverified, bool) else self.accept_unverified
+
+    def accepts_unverified(self, exchange: str) -> bool:
+        """Return whether live bots may trade on this exchange although not all is verified."""
+        return self.accept_unverified is True or exchange in self.accepted_exchanges
 
     @property
     def is_bundled_bot(self) -> bool:

@@ -28,7 +28,7 @@ from manager.config.fleet import (
     Limits,
     Sums,
 )
-from manager.config.models import DaemonConfig, Fault, Mode
+from manager.config.models import BUNDLED_EXCHANGES, DaemonConfig, Fault, Mode
 from manager.config.variables import is_reference, references, select_variables
 from manager.errors import ConfigError, Problem
 from manager.util import strict_json
@@ -208,6 +208,7 @@ class FleetFile(_Table):
     parallelism: Annotated[int, Field(ge=1, le=256)] = DEFAULT_PARALLELISM
     allow_shared_credentials: bool = False
     strict_configs: bool = False
+    accept_unverified: bool | tuple[str, ...] = False
     container: ContainerTable = ContainerTable()
     backup: BackupTable = BackupTable()
     alerts: AlertsTable = AlertsTable()
@@ -217,6 +218,15 @@ class FleetFile(_Table):
     disk: DiskTable = DiskTable()
     requests: dict[str, RequestsTable] = Field(default_factory=dict)
     defaults: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("accept_unverified", mode="before")
+    @classmethod
+    def _exchanges(cls, value: object) -> object:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, list) and all(item in BUNDLED_EXCHANGES for item in value):
+            return tuple(value)
+        raise Fault("must be true, false or a list of exchanges: {known}", known=", ".join(BUNDLED_EXCHANGES))
 
     @field_validator("name")
     @classmethod
@@ -280,6 +290,7 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         parallelism=settings.parallelism,
         allow_shared_credentials=settings.allow_shared_credentials,
         strict_configs=settings.strict_configs,
+        accept_unverified=settings.accept_unverified,
         backup_keep=settings.backup.keep,
         backup_keep_days=settings.backup.keep_days,
         alerts=Alerts(**settings.alerts.model_dump(include=set(Alerts._fields))),

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from manager.config import bot_environment, cache, dotenv
+from manager.config import bot_environment, cache, dotenv, verification
 from manager.config.dotenv import Dotenv
 from manager.config.fleet import Fleet
 from manager.config.loaded import LoadedConfigs, is_config
@@ -235,7 +235,8 @@ def _on_disk(
     fleet, defaults = fleet_settings.load(project_dir)
     saved = state_file.load(fleet.state_file, fleet.name)
     env = dotenv.read(fleet.dotenv_file)
-    loaded = loader.load(fleet, defaults, merge_environment(env.variables, os.environ), saved.ids)
+    files = loader.load(fleet, defaults, merge_environment(env.variables, os.environ), saved.ids)
+    loaded = verification.with_refusals(files, fleet)
     cache.write(fleet, saved.ids, loaded, signature)
     return fleet, saved, env, loaded
 

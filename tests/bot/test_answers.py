@@ -171,11 +171,24 @@ def test_a_position_without_a_size_is_unknown() -> None:
         World("apex").answers({"data": {"positions": [raw]}}).position()
 
 
-def test_paradex_says_that_it_does_not_know_an_order() -> None:
-    answer = {"error": "CLIENT_ORDER_ID_NOT_FOUND", "message": "order not found"}
-    adapter = World("paradex")
-    adapter.api.authenticate_rest = lambda *_: "token"
-    assert [found for _, found in adapter.answers(answer, 404).find([an_order()])] == [None]
+@pytest.mark.parametrize("is_in_history", [False, True])
+def test_paradex_finds_an_ended_order_in_its_history_alone(is_in_history: bool) -> None:
+    world = World("paradex")
+    world.api.authenticate_rest = lambda *_: "token"
+    ended = {"id": "77", "client_id": "42", "market": IDS["paradex"], "side": "SELL", "price": "143.2"}
+    ended |= {"size": "0.3", "remaining_size": "0", "status": "CLOSED", "created_at": "1790000000000"}
+
+    def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        answer: Any = {"error": "CLIENT_ORDER_ID_NOT_FOUND", "message": "order not found"}
+        if "history" in url:
+            answer = {"results": [ended] if is_in_history else []}
+        world.api.last_json_response = answer
+        world.api.handle_errors(404, "", url, method, {}, world.api.json(answer), answer, {}, None)
+        return answer
+
+    world.api.fetch = fetch
+    [(_, found)] = world.adapter.find([an_order()])
+    assert (found.filled if found else None) == (D("0.3") if is_in_history else None)
 
 
 def test_paradex_short_position_with_a_signed_size() -> None:
@@ -255,6 +268,17 @@ def test_a_base_that_has_the_version_does_not_get_it_twice(url: str, base: str) 
     assert _with_base_url(url, base) == "https://a/" + url.split("/", 3)[3]
 
 
+@pytest.mark.parametrize(
+    ("exchange", "base"),
+    [("aster", "https://fapi.asterdex.com"), ("paradex", "https://api.prod.paradex.trade/v1")],
+)
+def test_an_exchanges_own_address_changes_nothing(exchange: str, base: str) -> None:
+    """Aster has a second host for spot, to which its calls have to go."""
+    settings = args.parse([exchange if word == "backpack" else word for word in GRID], {})
+    own = CcxtExchange(settings, None, {})._api.urls["api"]
+    assert CcxtExchange(settings, None, {f"{exchange.upper()}_BASE_URL": base})._api.urls["api"] == own
+
+
 def test_signed_calls_do_not_go_to_another_exchange() -> None:
     env = {"BASE_URL": "https://api.backpack.exchange/"}
     assert venues.base_url("aster", env) is None
@@ -262,14 +286,16 @@ def test_signed_calls_do_not_go_to_another_exchange() -> None:
 
 
 @pytest.mark.parametrize("name", ["ASTER_SECRET", "ASTER_SECRET_KEY"])
-def test_a_secret_that_cannot_be_a_wallets_key_is_refused_with_both_meanings(name: str) -> None:
-    for secret in ("a" * 63, "0x" + "1" * 63, "z" * 64):
+def test_a_secret_that_may_be_an_api_keys_is_refused_with_both_meanings(name: str) -> None:
+    # The example of a secret in Aster's own document has 64 hexadecimal digits, like a wallet's key.
+    for secret in (KEY.removeprefix("0x"), "a" * 63, "0x" + "1" * 63, "z" * 64):
         with pytest.raises(
-            KeysError, match=f"{name}: is not the wallet's.*API key's secret.*ASTER_PRIVATE_KEY"
+            KeysError, match=f"{name}: may be a wallet's.*or an API key's secret.*ASTER_PRIVATE_KEY"
         ):
             venues.credentials("aster", {name: secret})
+    assert venues.credentials("aster", {name: KEY}) == {"privateKey": KEY}
     for key in (KEY, KEY.removeprefix("0x")):
-        assert venues.credentials("aster", {name: key}) == {"privateKey": key}
+        assert venues.credentials("aster", {"ASTER_PRIVATE_KEY": key}) == {"privateKey": key}
 
 
 def market(base: str, quote: str, id_: str, *, contract: bool) -> dict[str, Any]:

@@ -196,7 +196,7 @@ def test_an_order_there_and_back() -> None:
 
 
 def test_more_fills_than_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gridbot.exchanges.ccxt_exchange.PAGE", 10)
+    monkeypatch.setattr("gridbot.exchanges.answers_backpack.Backpack.most_on_page", 10)
     with FakeExchange() as fake:
         for _ in range(35):
             fake.book.place("Bid", "Market", None, D("0.1"))

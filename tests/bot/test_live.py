@@ -189,11 +189,22 @@ def test_a_perpetual_is_no_spot_market(start_bot: BotFactory, fake: FakeExchange
 )
 def test_a_missing_signing_library_is_named(start_bot: BotFactory, exchange: str, library: str) -> None:
     argv = [exchange if word == "backpack" else word for word in MESH]
-    bot = start_bot(*argv, TRADING_MODE="live")
+    bot = start_bot(*argv, TRADING_MODE="live", GRIDBOT_ACCEPT_UNVERIFIED="1")
     assert bot.wait_end() == 2
     [line] = bot.output().splitlines()
     assert f"live trading on {exchange} needs" in line
     assert library in line
+
+
+@pytest.mark.parametrize("exchange", ["aster", "paradex", "lighter", "apex"])
+def test_an_exchange_that_is_not_verified_refuses_live_in_one_line(
+    start_bot: BotFactory, exchange: str
+) -> None:
+    bot = start_bot(*[exchange if word == "backpack" else word for word in MESH], TRADING_MODE="live")
+    assert bot.wait_end() == 2
+    [line] = bot.output().splitlines()
+    assert f"live trading on {exchange} perp is refused: the signature of requests" in line
+    assert f"set GRIDBOT_ACCEPT_UNVERIFIED={exchange}" in line
 
 
 # paper on live prices

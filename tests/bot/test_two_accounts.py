@@ -45,7 +45,7 @@ def test_each_trades_on_its_own_account(fake: FakeExchange, tmp_path: Path) -> N
         bots[1].wait_for(lambda: len(other.book.own_open()) == len(fake.book.own_open()) == 6)
         other.book.move(Decimal(148))
         bots[1].wait_for(lambda: bots[1].status().get("position") == "0.1")
-        assert (other.book.position(), fake.book.position()) == (Decimal("0.1"), 0)
+        assert (other.book.position(), fake.book.position()) == (Decimal("0.1"), Decimal(0))
         assert bots[0].status()["position"] == "0"
         assert [bot.stop() for bot in bots] == [0, 0]
         assert fake.book.own_open() == other.book.own_open() == []

@@ -78,6 +78,8 @@ class Book:
     fills: list[BookFill] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     clock: Callable[[], float] = time.time
+    maker_fee: Decimal = Decimal("0.0002")
+    taker_fee: Decimal = Decimal("0.0005")
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
@@ -191,7 +193,7 @@ class Book:
         return distance >= 0 if touch else distance > 0
 
     def _fill(self, order: BookOrder, price: Decimal, qty: Decimal, *, maker: bool) -> None:
-        rate = Decimal("0.0002") if maker else Decimal("0.0005")
+        rate = self.maker_fee if maker else self.taker_fee
         fee = (price * qty * rate).quantize(Decimal("1e-6"))
         self.fills.append(BookFill(next(self._fill_ids), order, price, qty, fee, self.clock(), maker))
         order.filled += qty

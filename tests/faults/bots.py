@@ -15,6 +15,10 @@ from typing import Any
 
 from tests.fleet import Project, eventually
 
+SETTLED_S = 10.0
+"""A process older than this executes no other program; the bots' were started by their supervisors' forks."""
+LOOK_S = 0.005
+
 
 def add(project: Project, instance: str, port: int | None, how: str = "well", **sections: Any) -> None:
     """The config of a bot that lives as `how` says (bot/run.py); its symbol is its own, so that it can be
@@ -40,7 +44,7 @@ def pids(project: Project, instance: str) -> list[int]:
     """The host pids of all processes that run this instance's bot, whatever container or engine they are
     in.
     """
-    return [pid for found, pid in _running() if found == symbol(project, instance)]
+    return [pid for found, pid in Processes().bots() if found == symbol(project, instance)]
 
 
 def said(project: Project, container: str) -> str:
@@ -76,16 +80,18 @@ class Watched:
 @contextmanager
 def watched(project: Project) -> Iterator[Watched]:
     """Counts the bots of each of the project's instances, all the time."""
-    seen, ended = Watched(), threading.Event()
+    seen, ended, processes = Watched(), threading.Event(), Processes()
     prefix = f"{project.name}_"
 
     def look() -> None:
         while not ended.is_set():
-            now = Counter(each.removeprefix(prefix) for each, _pid in _running() if each.startswith(prefix))
+            now = Counter(
+                each.removeprefix(prefix) for each, _pid in processes.bots() if each.startswith(prefix)
+            )
             for each, count in now.items():
                 seen.most[each] = max(seen.most[each], count)
             seen.looks += 1
-            time.sleep(0.005)
+            time.sleep(LOOK_S)
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
@@ -96,15 +102,33 @@ def watched(project: Project) -> Iterator[Watched]:
         watcher.join()
 
 
-def _running() -> Iterator[tuple[str, int]]:
-    """(symbol, pid) of every bot on this machine."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"/app/run.py" in words and b"--symbol" in words:
-            yield words[words.index(b"--symbol") + 1].decode(), int(process.name)
+class Processes:
+    """All processes of this machine, for whoever looks again and again.
+
+    Reading 200 command lines takes 8 ms: who did it all the time would leave the bots no core.
+    """
+
+    def __init__(self) -> None:
+        self._first_seen: dict[str, float] = {}
+
+    def bots(self) -> Iterator[tuple[str, int]]:
+        """(symbol, pid) of every bot on this machine; what has long been another program is not read
+        again.
+        """
+        now = time.monotonic()
+        with os.scandir("/proc") as entries:
+            pids = [entry.name for entry in entries if entry.name.isdigit()]
+        self._first_seen = {pid: self._first_seen.get(pid, now) for pid in pids}
+        for pid in pids:
+            if now - self._first_seen[pid] > SETTLED_S:
+                continue
+            try:
+                words = Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"/app/run.py" in words and b"--symbol" in words:
+                self._first_seen[pid] = now  # it is read as long as it lives: a zombie is no bot
+                yield words[words.index(b"--symbol") + 1].decode(), int(pid)
 
 
 def parent(pid: int) -> int:

@@ -63,8 +63,9 @@ class Desk(NamedTuple):
             env={**os.environ, **self.project.environ, **self.environ},
         )
 
-    def alive(self) -> list[str]:
-        return [each for each in INSTANCES if bots.pids(self.project, each)]
+    def alive(self, processes: bots.Processes) -> list[str]:
+        running = {symbol for symbol, _pid in processes.bots()}
+        return [each for each in INSTANCES if bots.symbol(self.project, each) in running]
 
     def change_configs(self, number: int) -> None:
         for each in INSTANCES:
@@ -159,16 +160,19 @@ def run_round(desk: Desk, number: int, chance: random.Random, command: tuple[str
     done = desk.project.manager(*command, code=None, environ=desk.environ, timeout=400)
     took = time.monotonic() - began
     seen: set[str] = set()
+    processes = bots.Processes()
     deadline = None
     while deadline is None or time.monotonic() < deadline:
-        seen.update(desk.alive())
+        seen.update(desk.alive(processes))
         if deadline is None and all(each.poll() is not None for each in others):
             deadline = time.monotonic() + SETTLE_S
         time.sleep(0.05)
     if command[0] == "down":
         return Round(kind.__name__, done.code, sorted(seen), [], took)
     desk.manager("up")
-    return Round(kind.__name__, done.code, sorted(seen), sorted(set(desk.alive()) - seen), took)
+    return Round(
+        kind.__name__, done.code, sorted(seen), sorted(set(desk.alive(bots.Processes())) - seen), took
+    )
 
 
 @contextlib.contextmanager

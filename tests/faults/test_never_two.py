@@ -44,7 +44,7 @@ def started(project: Project, *args: str) -> subprocess.Popen[str]:
 def test_a_manager_killed_at_any_moment_is_mended_by_the_next(
     fleet: Project, note: Note, is_long: bool
 ) -> None:
-    times = 100 if is_long else 8
+    times = 100 if is_long else 4
     commands = (["up"], ["restart"], ["down"], ["up"])
     dice = random.Random(4)
     killed_in: Counter[str] = Counter()

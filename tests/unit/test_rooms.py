@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -29,6 +30,12 @@ def sources() -> dict[str, str]:
         ".".join(path.relative_to(ROOT).with_suffix("").parts): path.read_text(encoding="utf-8")
         for path in sorted((ROOT / "manager").rglob("*.py"))
     }
+
+
+@cache
+def parsed(source: str) -> ast.Module:
+    """Return a module's tree; several tests read them all."""
+    return ast.parse(source)
 
 
 def room_of(module: str) -> str | None:
@@ -75,7 +82,7 @@ def faults(modules: Sources) -> list[str]:
     graph: dict[str, set[str]] = {}
     parts: dict[str, set[str]] = {}
     for module, source in modules.items():
-        tree = ast.parse(source)
+        tree = parsed(source)
         if module.endswith(".__init__"):
             for node in loaded_at_once(tree.body):
                 found.append(f"{module}:{node.lineno} imports something, which every command would pay for")
@@ -137,7 +144,7 @@ def test_nothing_below_cli_prints_or_parses_arguments() -> None:
     for module, source in sources().items():
         if room_of(module) not in {"monitor", "ops", "fleet", "engine", "config"}:
             continue
-        tree = ast.parse(source)
+        tree = parsed(source)
         if module not in PRINTERS:
             found += [f"{module}:{line} prints" for line in printing(tree)]
         imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]

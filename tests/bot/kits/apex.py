@@ -1,4 +1,7 @@
-"""Apex's shapes. Unverified: known from ccxt 4.5.90's parser and comments only."""
+"""Apex's shapes. Unverified: known from ccxt 4.5.90's parser, comments and recorded answers only.
+
+No list is of one market alone: another one's orders, executions and positions are among them.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,16 @@ class Apex(Kit):
         "id2": "SOLUSDT",
         "quoteId": "58",
         "contractSize": 0.1,
+    }
+    refusals: ClassVar[dict[str, Refusal]] = {
+        "rate_limited": Refusal(429, {"code": 429, "msg": "too many requests"}),
+        "maintenance": Refusal(503, {"code": 503, "msg": "service unavailable"}),
+        "unauthorized": Refusal(200, {"code": 20006, "msg": "apikey sign error"}),
+        "insufficient_funds": Refusal(
+            200, {"code": 3, "msg": "not enough", "key": "ORDER_POSSIBLE_LEAD_TO_ACCOUNT_LIQUIDATED"}
+        ),
+        "below_minimum": Refusal(200, {"code": 3, "msg": "too small", "key": "ORDER_SIZE_LESS_THAN_MINIMUM"}),
+        "unreachable": Refusal(500, {"code": 500, "msg": "internal error"}),
     }
 
     def replace_signing(self) -> None:
@@ -55,24 +68,27 @@ class Apex(Kit):
         if "client" in name and method == "GET":
             return {"data": _order(self.find(None, params["id"]))}
         if name == "open-orders":
-            return {"data": [_order(order) for order in self.book.open_orders()]}
+            return {"data": [OTHER, *(_order(order) for order in self.book.open_orders())]}
         if name == "history-orders":
-            return {"data": {"orders": [_order(order) for order in self.ended()]}}
+            return {"data": {"orders": [OTHER, *(_order(order) for order in self.ended())]}}
         if name == "fills":
-            return {"data": {"orders": [_fill(fill) for fill in self.fills()]}}
+            most, start = int(params["limit"]), int(params.get("page", 0)) * int(params["limit"])
+            found = [OTHER_FILL, *(_fill(fill) for fill in self.fills()[::-1])]
+            return {"data": {"orders": found[start : start + most], "totalSize": str(len(found))}}
         if name == "funding":
             return {"data": {"fundingValues": []}}
         if name == "account":
             size = self.book.position()
             side = "SHORT" if size < 0 else "LONG"
-            return {"data": {"positions": [{"symbol": "SOL-USDT", "side": side, "size": str(abs(size))}]}}
+            own = {"symbol": "SOL-USDT", "side": side, "size": str(abs(size))}
+            return {"data": {"positions": [{"symbol": "ETH-USDT", "side": "LONG", "size": "2"}, own]}}
         raise AssertionError((path, method, params))
 
 
 def _order(order: BookOrder) -> dict[str, Any]:
     return {
         "id": order.id,
-        "clientId": str(order.client_id),
+        "clientId": str(order.client_id or ""),
         "symbol": "SOL-USDT",
         "side": "BUY" if order.side == "Bid" else "SELL",
         "type": "LIMIT",
@@ -98,3 +114,30 @@ def _fill(fill: BookFill) -> dict[str, Any]:
         "direction": "MAKER" if fill.maker else "TAKER",
         "createdAt": int(fill.at * 1000),
     }
+
+
+OTHER = {
+    "id": "77",
+    "clientId": "1",
+    "symbol": "ETH-USDT",
+    "side": "BUY",
+    "type": "LIMIT",
+    "price": "149",
+    "size": "0.1",
+    "status": "OPEN",
+    "cumMatchFillSize": "0",
+    "cumSuccessFillSize": "0",
+    "createdAt": 1790000000000,
+}
+OTHER_FILL = {
+    "id": "78",
+    "orderId": "77",
+    "clientId": "1",
+    "symbol": "ETH-USDT",
+    "side": "BUY",
+    "size": "0.1",
+    "price": "149",
+    "fee": "0.1",
+    "direction": "MAKER",
+    "createdAt": 4102444800000,
+}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from gridbot.config import args
@@ -24,6 +26,7 @@ from tests.fake_exchange.book import Book, BookFill, BookOrder, RefusalError
 
 MAX_POSITION = Decimal("0.5")
 LATE_S = 5.0
+UNLUCKY = 0.3
 
 
 class Refusal(Exception):
@@ -34,32 +37,66 @@ class Refusal(Exception):
         self.status, self.body = status, body
 
 
+class StatusError(Exception):
+    """What the HTTP client raises for a status of 400 and above."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.response = SimpleNamespace(status_code=status)
+
+
 class Kit:
-    """Subclasses give `name`, `symbol` (as users write it), `keys`, `market`, and carry requests out."""
+    """Subclasses give `name`, `symbol` (as users write it), `keys`, `market`, and carry requests out.
+
+    `refusals`: what the exchange answers for each cause that the bot distinguishes.
+    """
 
     name = symbol = ""
     keys: ClassVar[dict[str, str]] = {}
     quote = "USDT"
     market: ClassVar[dict[str, Any]] = {}
+    perp = True
+    maker_fee, taker_fee = Decimal("0.0002"), Decimal("0.0005")
+    refusals: ClassVar[Mapping[str, Refusal]] = {}
 
     def __init__(self, seed: int = 1) -> None:
         self.now = time.time()
-        self.book = Book(seed=seed, lot=Decimal("0.1"), clock=lambda: self.now)
+        self.book = Book(
+            seed=seed,
+            lot=Decimal("0.1"),
+            clock=lambda: self.now,
+            maker_fee=self.maker_fee,
+            taker_fee=self.taker_fee,
+        )
+        # Other programs' orders, one with a client id that the bot will use too.
+        self.others = [
+            self.book.place("Bid", "Limit", Decimal(130), Decimal(1), 1, foreign=True),
+            self.book.place("Ask", "Limit", Decimal(170), Decimal(1), None, foreign=True),
+        ]
         self.random = random.Random(seed)
         self.fault: str | None = None
         own = {"backpack": self.name, "SOL_USDC_PERP": self.symbol}
         words = [own.get(word, word) for word in GRID]
+        if not self.perp:
+            words[words.index("perp_grid")] = "grid"
+            words += ["--market-type", "spot", "--grid-type", "long"]
         env = {"TRADING_MODE": "live", "GRIDBOT_OTHERS_POSITION": "0", "DB_PATH": "-"}
         self.settings = args.parse([*words, "--max-position", str(MAX_POSITION)], env)
         self.adapter = CcxtExchange(self.settings, self.keys, {})
         self.adapter._clock_read_at = float("inf")
+        # A further client would be one of the real exchange's.
+        self.adapter.channels = lambda most: [self.adapter]  # type: ignore[method-assign]
         api = self.api = self.adapter._api
-        symbol = f"SOL/{self.quote}:{self.quote}"
-        market = {"symbol": symbol, "base": "SOL", "quote": self.quote, "settle": self.quote, "type": "swap"}
-        kind = {"swap": True, "spot": False, "contract": True, "linear": True, "inverse": False}
+        pair = f"SOL/{self.quote}"
+        market = {"symbol": pair, "base": "SOL", "quote": self.quote, "type": "spot"}
+        kind = {"swap": self.perp, "spot": not self.perp, "contract": self.perp}
+        if self.perp:
+            market |= {"symbol": f"{pair}:{self.quote}", "settle": self.quote, "type": "swap"}
+            kind |= {"linear": True, "inverse": False}
         steps = {"precision": {"amount": 0.1, "price": 0.01}, "info": {}}
-        api.set_markets([api.safe_market_structure({**market, **kind, **steps, **self.market})])
-        self.adapter._raw = api.markets[symbol]
+        found = api.safe_market_structure({**market, **kind, **steps, **self.market})
+        api.set_markets([found])
+        self.adapter._raw = api.markets[found["symbol"]]
         api.rateLimit, api.last_json_response = 0, {}
         api.sign = lambda path, _api, method, params, *_: {
             "url": json.dumps([path, params]),
@@ -84,6 +121,10 @@ class Kit:
     def is_write(self, path: str, method: str) -> bool:
         """Tell whether a request places or cancels an order."""
         return method in ("POST", "DELETE")
+
+    def is_cancel(self, path: str, params: dict[str, Any], method: str) -> bool:
+        """Tell whether a request cancels an order."""
+        return method == "DELETE" or "delete" in path
 
     def fills(self) -> list[BookFill]:
         """Return the executions in the order and as late as the fault says."""
@@ -112,7 +153,7 @@ class Kit:
         )
 
     def find(self, order_id: Any, client_id: Any = None) -> BookOrder:
-        """Return an order. Raises RefusalError."""
+        """Return an order of the account, found by one of its ids. Raises RefusalError."""
         for order in self.book.orders.values():
             if order.id == str(order_id or "") or (client_id and str(order.client_id) == str(client_id)):
                 return order
@@ -121,23 +162,36 @@ class Kit:
     def _fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         errors = self.adapter._errors
         path, params = json.loads(url)
-        unlucky = self.is_write(path, method) and self.random.random() < 0.3
+        is_write = self.is_write(path, method)
+        unlucky = is_write and self.random.random() < UNLUCKY
         if self.fault == "request lost" and unlucky:
             raise errors.NetworkError("connection reset")
-        status = 200
+        refusal = None if is_write else self.refusals.get(self.fault or "")
+        if refusal is not None and self.random.random() < UNLUCKY / 6:
+            return self._read(url, method, refusal)
         try:
-            if self.fault == "rejected" and unlucky and "cancel" not in path:
+            if self.fault == "rejected" and unlucky and not self.is_cancel(path, params, method):
                 raise RefusalError("INSUFFICIENT_FUNDS", "insufficient margin")
             answer = self.answer(path, method, params)
         except RefusalError as err:
-            refusal = self.refusal(err)
-            status, answer = refusal.status, refusal.body
+            return self._read(url, method, self.refusal(err))
         if self.fault == "answer lost" and unlucky:
             raise errors.RequestTimeout("timed out")
-        self.api.last_json_response = answer
-        text = json.dumps(answer)
-        self.api.handle_errors(status, "", url, method, {}, text, answer, {}, None)
-        return answer
+        return self._read(url, method, Refusal(200, answer))
+
+    def _read(self, url: str, method: str, answer: Refusal) -> Any:
+        """Read an answer as ccxt's own `fetch` does."""
+        self.api.last_json_response = answer.body
+        text = json.dumps(answer.body)
+        try:
+            if answer.status >= 400:
+                raise StatusError(answer.status)
+        except StatusError:
+            self.api.handle_errors(answer.status, "", url, method, {}, text, answer.body, {}, None)
+            self.api.handle_http_status_code(answer.status, "", url, method, text)
+        else:
+            self.api.handle_errors(answer.status, "", url, method, {}, text, answer.body, {}, None)
+        return answer.body
 
 
 class Run:
@@ -185,9 +239,9 @@ class Run:
         for after in (2.0, 20.0, 61.0, 2.0, 2.0):
             self.tick(after)
         assert self.store.ledger.position == self.kit.book.position()
-        assert self.kit.adapter.position() == self.kit.book.position()
+        assert self.kit.adapter.position() == (self.kit.book.position() if self.market.perp else None)
         fees = sum((fill.fee for fill in self.kit.book.fills), ZERO)
         assert self.store.ledger.fees == fees
         assert cancel_own_orders(self.store, self.kit.adapter, self.market, 10.0) == (0, True)
-        assert self.kit.book.open_orders() == []
+        assert self.kit.book.open_orders() == self.kit.others
         self.store.close()

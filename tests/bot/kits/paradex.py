@@ -1,7 +1,13 @@
-"""Paradex's shapes. Unverified: known from ccxt 4.5.90's parser and comments only."""
+"""Paradex's shapes, from its own document: openapi.json of github.com/tradeparadex/paradex-docs, 2026-08-20.
+
+As documented there: a cancelled order answers with nothing (204), an order is found by an id only while it is
+new or open, an order that the risk check refuses is accepted first and closed then, and the side of an
+execution is called the taker's.
+"""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from tests.bot.kits.kit import Kit, Refusal
@@ -9,12 +15,28 @@ from tests.fake_exchange.book import BookFill, BookOrder, RefusalError
 
 
 class Paradex(Kit):
-    """An order says what remains, and an unknown one is an invalid one to ccxt."""
+    """An order says what remains, and an unknown one is an invalid one to ccxt.
+
+    `names_taker`: the side of an execution is the taker's, as documented, and not the account's.
+    """
 
     name, symbol = "paradex", "SOL-USD-PERP"
     keys: ClassVar[dict[str, str]] = {"walletAddress": "0x1", "privateKey": "0x" + "1" * 64}
     quote = "USDC"
     market: ClassVar[dict[str, Any]] = {"id": "SOL-USD-PERP", "contractSize": 1.0}
+    names_taker = False
+    refusals: ClassVar[dict[str, Refusal]] = {
+        "rate_limited": Refusal(429, {"error": "RATE_LIMIT_EXCEEDED", "message": "rate limit exceeded"}),
+        "maintenance": Refusal(503, {"error": "SERVICE_UNAVAILABLE", "message": "try again later"}),
+        "unauthorized": Refusal(401, {"error": "INVALID_TOKEN", "message": "token is expired"}),
+        "other": Refusal(400, {"error": "VALIDATION_ERROR", "message": "price: not a multiple of the tick"}),
+        "below_minimum": Refusal(400, {"error": "ORDER_SIZE_TOO_SMALL", "message": "below min notional"}),
+        "unreachable": Refusal(500, {"error": "INTERNAL_ERROR", "message": "internal error"}),
+    }
+
+    def __init__(self, seed: int = 1) -> None:
+        self.reasons: dict[str, str] = {}
+        super().__init__(seed)
 
     def replace_signing(self) -> None:
         self.api.authenticate_rest = lambda *_: "token"
@@ -29,33 +51,73 @@ class Paradex(Kit):
             price = str(self.book.price)
             return {"results": [{"symbol": "SOL-USD-PERP", "last_traded_price": price, "mark_price": price}]}
         if path == "orders" and method == "POST":
-            return _order(
-                self.place(
-                    params, int(params["client_id"]), is_post_only=params.get("instruction") == "POST_ONLY"
-                )
-            )
-        if path.startswith("orders/") and "history" not in path:
+            return self._order(self._create(params))
+        if path == "orders/batch":
+            return {"results": [self._cancelled_item(one) for one in params["order_ids"]]}
+        if path.startswith("orders/"):
             order = self.find(params.get("order_id"), params.get("client_id"))
-            return _order(self.book.cancel(order.id) if method == "DELETE" else order)
+            if method == "DELETE":
+                self.book.cancel(order.id)
+                return ""
+            if not order.open:
+                raise RefusalError("RESOURCE_NOT_FOUND", "Order not found", 404)
+            return self._order(order)
         if path == "orders":
-            return {"results": [_order(order) for order in self.book.open_orders()]}
+            return {"results": [self._order(order) for order in self.book.open_orders()]}
         if "history" in path:
-            return {"results": [_order(order) for order in self.ended()]}
+            wanted = params.get("client_id")
+            found = [o for o in self.book.orders.values() if wanted in (None, str(o.client_id))]
+            return {"results": [self._order(o) for o in reversed(found)][: int(params["page_size"])]}
         if path == "fills":
-            return {"results": [_fill(fill) for fill in self.fills()]}
+            most, start = int(params["page_size"]), int(params.get("cursor", 0))
+            fills = self.fills()[::-1]
+            more = str(start + most) if len(fills) > start + most else None
+            return {"results": [self._fill(fill) for fill in fills[start : start + most]], "next": more}
         if path == "funding/payments":
             return {"results": []}
         if path == "positions":
             size = self.book.position()
             position = {"id": "1", "market": "SOL-USD-PERP", "status": "OPEN", "size": str(size)}
-            return {"results": [{**position, "side": "SHORT" if size < 0 else "LONG"}]}
+            other = {"id": "2", "market": "ETH-USD-PERP", "status": "OPEN", "size": "2", "side": "LONG"}
+            return {"results": [other, {**position, "side": "SHORT" if size < 0 else "LONG"}]}
         raise AssertionError((path, method, params))
+
+    def _create(self, params: dict[str, Any]) -> BookOrder:
+        client_id, is_post_only = int(params["client_id"]), params.get("instruction") == "POST_ONLY"
+        try:
+            return self.place(params, client_id, is_post_only=is_post_only)
+        except RefusalError as err:
+            if "match and take" not in err.message:
+                raise
+            side = "Bid" if params["side"] == "BUY" else "Ask"
+            price, size = Decimal(params["price"]), Decimal(params["size"])
+            order = BookOrder(str(len(self.reasons) + 1), client_id, side, price, size, self.now, True)
+            order.status = "Cancelled"
+            self.book.orders[order.id], self.reasons[order.id] = order, "POST_ONLY_WOULD_CROSS"
+            return order
+
+    def _cancelled_item(self, order_id: str) -> dict[str, Any]:
+        try:
+            self.book.cancel(order_id)
+        except RefusalError:
+            return {"id": order_id, "status": "ALREADY_CLOSED"}
+        return {"id": order_id, "market": "SOL-USD-PERP", "status": "QUEUED_FOR_CANCELLATION"}
+
+    def _order(self, order: BookOrder) -> dict[str, Any]:
+        reason = "USER_CANCELED" if order.status == "Cancelled" else ""
+        return _order(order) | {"cancel_reason": self.reasons.get(order.id, reason)}
+
+    def _fill(self, fill: BookFill) -> dict[str, Any]:
+        is_bid = fill.order.side == "Bid"
+        if self.names_taker and fill.maker:
+            is_bid = not is_bid
+        return _fill(fill) | {"side": "BUY" if is_bid else "SELL"}
 
 
 def _order(order: BookOrder) -> dict[str, Any]:
     return {
         "id": order.id,
-        "client_id": str(order.client_id),
+        "client_id": str(order.client_id or ""),
         "market": "SOL-USD-PERP",
         "side": "BUY" if order.side == "Bid" else "SELL",
         "type": "LIMIT",
@@ -63,7 +125,6 @@ def _order(order: BookOrder) -> dict[str, Any]:
         "size": str(order.qty),
         "remaining_size": str(order.qty - order.filled),
         "status": "OPEN" if order.open else "CLOSED",
-        "cancel_reason": "USER_CANCELED" if order.status == "Cancelled" else "",
         "avg_fill_price": str(order.quote_filled / order.filled) if order.filled else "",
         "created_at": int(order.at * 1000),
     }
@@ -75,7 +136,6 @@ def _fill(fill: BookFill) -> dict[str, Any]:
         "order_id": fill.order.id,
         "client_id": str(fill.order.client_id),
         "market": "SOL-USD-PERP",
-        "side": "BUY" if fill.order.side == "Bid" else "SELL",
         "size": str(fill.qty),
         "price": str(fill.price),
         "fee": str(fill.fee),
@@ -83,3 +143,9 @@ def _fill(fill: BookFill) -> dict[str, Any]:
         "liquidity": "MAKER" if fill.maker else "TAKER",
         "created_at": int(fill.at * 1000),
     }
+
+
+class ParadexNamesTaker(Paradex):
+    """The same, with the taker's side on every execution."""
+
+    names_taker = True

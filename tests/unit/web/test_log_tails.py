@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from manager.errors import Locked
-from manager.web import log_tails
-from manager.web.log_tails import Lines, Tails, Wanted
+from manager.web.engine_side import log_tails
+from manager.web.engine_side.log_tails import Lines, Tails, Wanted
 
 PRINT = "import sys, time; [print(line, flush=True) for line in sys.argv[1:]]; time.sleep(60)"
 

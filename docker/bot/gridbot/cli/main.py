@@ -18,6 +18,7 @@ from gridbot.model.errors import EXIT_COMPLETED, EXIT_CRASH, BotError, ExchangeE
 from gridbot.model.types import Market, as_text
 from gridbot.runtime import log as logs
 from gridbot.runtime.log import log
+from gridbot.runtime.pace import Pace
 from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
@@ -88,8 +89,10 @@ def _serve(settings: Settings, stop: StopSignal, report_file: ReportFile) -> int
 def _trade(
     settings: Settings, store: Store, shared: SharedState, stop: StopSignal, report_file: ReportFile
 ) -> int:
+    share = os.environ.get("BOTFLEET_REQUESTS")
+    pace = Pace(Path(share) if share else None, stop.is_set)
     try:
-        session = open_session(settings, store, os.environ, shared, stop, report_file)
+        session = open_session(settings, store, os.environ, shared, stop, report_file, pace)
     except StopRequestedError as request:
         last_report = request.report
         market = assumed_market(settings)
@@ -98,7 +101,7 @@ def _trade(
         )
     engine = _engine(settings, store, session, shared, stop)
     try:
-        end = run_loop(engine, stop, report_file, DeadManSwitch(settings, session.exchange))
+        end = run_loop(engine, stop, report_file, DeadManSwitch(settings, session.exchange), pace)
     except BotError as err:
         log.error("%s", err)
         end = RunEnd(err.exit_code, str(err))

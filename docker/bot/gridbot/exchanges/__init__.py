@@ -10,6 +10,7 @@ answers_backpack  what backpack does otherwise
 answers_lighter   what lighter does otherwise
 answers_paradex   what paradex does otherwise
 answer_readers    which exchange has which of them
+verification      what is known of each exchange's answers, and which of them refuse live
 venues            addresses, credentials and signers of each exchange
 paper             a simulated account
 price_sources     prices for it: synthetic, live, replayed

@@ -8,13 +8,16 @@ raw answer (`info`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from math import prod
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from gridbot.model.errors import UnreachableError
-from gridbot.model.types import ExchangeOrder, Fill, Side, UnreadableFill
+from gridbot.model.types import ExchangeOrder, Fill, Order, Side, UnreadableFill
 
 Raw = Mapping[str, Any]
 T = TypeVar("T")
@@ -37,12 +40,33 @@ def text(value: Any) -> str | None:
     return None if value is None or value in ("", "None") else str(value)
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Say what to ask for one page of executions: from when on (milliseconds), and what else."""
+
+    since: int
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Hold what a page of executions had: as ccxt gives them, the exchange's answer, and the time there."""
+
+    trades: Sequence[Raw]
+    answer: Mapping[str, Any]
+    now: int
+
+
 class Answers:
     """Read answers as ccxt documents them.
 
     `usual_maker_fee` is the rate that counts where neither an execution nor the market says one.
+    `most_on_page`: how many executions one call is asked for. `causes`: a word of the exchange's refusals ->
+    why it refuses, where ccxt's class of the error doesn't say it.
     """
 
+    causes: Mapping[str, str] = MappingProxyType({})
+    most_on_page = 1000
     usual_maker_fee: Decimal | None = None
 
     def __init__(self, exchange: str, account: str | None = None) -> None:
@@ -59,6 +83,27 @@ class Answers:
         """Tell whether the exchange's refusal says that it knows no such order."""
         return "ORDER_NOT_FOUND" in message.upper().replace(" ", "_")
 
+    def cause_of(self, message: str) -> str | None:
+        """Return why the exchange refuses, None where its words don't tell."""
+        found = (why for word, why in self.causes.items() if re.search(rf"\b{word}\b", message))
+        return next(found, None)
+
+    def is_refused_order(self, message: str) -> bool:  # noqa: ARG002
+        """Tell whether what ccxt takes for bad credentials is a refused order."""
+        return False
+
+    def first_page(self, since: int) -> Page:
+        """Return the first page of the executions from `since` on."""
+        return Page(since)
+
+    def next_page(self, page: Page, listed: Listed) -> Page | None:  # noqa: ARG002
+        """Return the page after `page`, which held `listed`; None after the last one."""
+        return None
+
+    def history_of(self, order: Order) -> dict[str, Any] | None:  # noqa: ARG002
+        """Return what to ask the history for to find one order that has ended, None where it can't."""
+        return None
+
     def order(self, raw: Raw, market: Raw) -> ExchangeOrder:
         """Read an order. Raises UnreachableError where its id or side is unknown."""
         filled = self._filled(raw)
@@ -72,7 +117,7 @@ class Answers:
             filled=filled,
             open=self._is_open(raw),
             average=average,
-            fee=_product(average, filled, self._maker_rate(market)),
+            fee=product(average, filled, self._maker_rate(market)),
         )
 
     def fill(self, raw: Raw, market: Raw) -> Fill | UnreadableFill:
@@ -163,7 +208,7 @@ def side_of(value: Any) -> Side | None:
     return Side(name) if name in ("buy", "sell") else None
 
 
-def _product(*factors: Decimal | None) -> Decimal | None:
+def product(*factors: Decimal | None) -> Decimal | None:
     """Return the product, None where a factor is unknown."""
     known = [factor for factor in factors if factor is not None]
     return prod(known, start=Decimal(1)) if len(known) == len(factors) else None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
-from gridbot.exchanges.answers import Answers, Raw, decimal, signed, text
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, signed, text
 from gridbot.model.types import Side
 
 
@@ -13,6 +14,20 @@ class Apex(Answers):
     """Read apex's: ccxt leaves out fills, orders and fees, and takes the smallest order for a contract."""
 
     usual_maker_fee = Decimal("0.0002")  # unverified: ccxt 4.5.90's default for its orders
+    causes = MappingProxyType(
+        {
+            "apikey sign error": "unauthorized",
+            "ORDER_POSSIBLE_LEAD_TO_ACCOUNT_LIQUIDATED": "insufficient_funds",
+        }
+    )
+
+    most_on_page = 100
+
+    def next_page(self, page: Page, listed: Listed) -> Page | None:
+        found = (listed.answer.get("data") or {}).get("orders") or []
+        if len(found) < self.most_on_page:
+            return None
+        return Page(page.since, {"page": page.params.get("page", 0) + 1})
 
     def _symbol(self, raw: Raw) -> Any:
         # ccxt gives what it can't place the market that was asked for.

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gridbot.exchanges.answers import Answers, Raw, decimal
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal
+
+# One answer covers no more than this; a start that is further back would hide what is newest.
+WINDOW_MS = 7 * 86_400_000
 
 
 class Aster(Answers):
-    """Read aster's: without a notional ccxt loses the sign of a position."""
+    """Read aster's: without a notional ccxt loses the sign of a position; a week of executions at a time."""
+
+    def first_page(self, since: int) -> Page:
+        return _window(since)
+
+    def next_page(self, page: Page, listed: Listed) -> Page | None:
+        if len(listed.trades) >= self.most_on_page:
+            # The same moment again: an execution of it may be on either page.
+            return _window(max(int(trade["timestamp"]) for trade in listed.trades))
+        following = page.since + WINDOW_MS
+        return _window(following) if following <= listed.now else None
 
     def position(self, raw: Raw) -> Decimal | None:
         net = decimal((raw.get("info") or {}).get("positionAmt"))
         return super().position(raw) if net is None else net
+
+
+def _window(since: int) -> Page:
+    return Page(since, {"until": since + WINDOW_MS})

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gridbot.exchanges.answers import Answers, Raw, decimal
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal
 
 
 class Backpack(Answers):
-    """Read backpack's: its position is a signed quantity."""
+    """Read backpack's: its position is a signed quantity, and its pages are told apart by an offset."""
 
-    usual_maker_fee = Decimal("0.0002")  # unverified: of perpetuals, at the lowest tier
+    # support.backpack.exchange, fee schedule, 2026-11-28: of perpetuals and of spot, at the lowest tier.
+    usual_maker_fee = Decimal("0.0002")
+    spot_maker_fee = Decimal("0.0008")
+
+    def next_page(self, page: Page, listed: Listed) -> Page | None:
+        if len(listed.trades) < self.most_on_page:
+            return None
+        return Page(page.since, {"offset": page.params.get("offset", 0) + self.most_on_page})
 
     def position(self, raw: Raw) -> Decimal | None:
         net = decimal((raw.get("info") or {}).get("netQuantity"))
         return super().position(raw) if net is None else net
+
+    def _maker_rate(self, market: Raw) -> Decimal | None:
+        known = decimal(market.get("maker"))
+        if known is not None or market.get("contract"):
+            return super()._maker_rate(market)
+        return self.spot_maker_fee

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from gridbot.exchanges.answers import Answers, Raw, number, text
+from decimal import Decimal
+from types import MappingProxyType
+
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, number, product, text
 from gridbot.model.types import Side
 
 
 class Lighter(Answers):
-    """Read lighter's: a trade names both sides by account, order and client id, and bears no fee."""
+    """Read lighter's: a trade names both sides by account, order and client id.
+
+    Its pages begin with the newest execution, and each names the next one.
+    """
+
+    causes = MappingProxyType(
+        {
+            "20013": "unauthorized",
+            "21706": "below_minimum",
+            "21739": "insufficient_funds",
+        }
+    )
+
+    def next_page(self, page: Page, listed: Listed) -> Page | None:
+        times = [one.get("timestamp") for one in listed.answer.get("trades") or []]
+        cursor = text(listed.answer.get("next_cursor"))
+        if cursor is None or all(at is not None and at < page.since for at in times):
+            return None
+        return Page(page.since, {"cursor": cursor})
 
     def _side(self, raw: Raw) -> Side:
         info = raw.get("info") or {}
@@ -22,6 +43,13 @@ class Lighter(Answers):
     def _client_id(self, raw: Raw, side: Side) -> int | None:
         key = "ask_client_id" if side is Side.SELL else "bid_client_id"
         return number((raw.get("info") or {}).get(key))
+
+    def _fee(self, raw: Raw) -> tuple[Decimal | None, str | None]:
+        info = raw.get("info") or {}
+        millionths = decimal(info.get("maker_fee" if self._is_maker(raw) else "taker_fee"))
+        price, qty = decimal(raw.get("price")), decimal(raw.get("amount"))
+        # Unverified: its SDK names no unit; ccxt gives its own fee in millionths.
+        return product(price, qty, millionths, Decimal("1e-6")), None
 
     def _is_maker(self, raw: Raw) -> bool:
         maker_sells = (raw.get("info") or {}).get("is_maker_ask")

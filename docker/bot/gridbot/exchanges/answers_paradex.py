@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
 
-from gridbot.exchanges.answers import Answers, Raw, decimal
+from gridbot.exchanges.answers import Answers, Listed, Page, Raw, decimal, text
+from gridbot.model.types import Order
 
 
 class Paradex(Answers):
     """Read paradex's: ccxt takes an unknown order for an invalid one."""
 
+    causes = MappingProxyType({"NOT_ENOUGH_MARGIN": "insufficient_funds"})
+
     def is_missing_order(self, message: str) -> bool:
         return "ORDER_ID_NOT_FOUND" in message
+
+    def is_refused_order(self, message: str) -> bool:
+        return "VALIDATION_ERROR" in message
+
+    def next_page(self, page: Page, listed: Listed) -> Page | None:
+        cursor = text(listed.answer.get("next"))
+        return Page(page.since, {"cursor": cursor}) if cursor and listed.trades else None
+
+    def history_of(self, order: Order) -> dict[str, Any] | None:
+        return {"client_id": str(order.client_id)}
 
     def _filled(self, raw: Raw) -> Decimal | None:
         # ccxt takes a remaining size of 0 for an unknown one.

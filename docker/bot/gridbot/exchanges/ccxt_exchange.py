@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
 from gridbot.exchanges.answer_readers import READERS
+from gridbot.exchanges.answers import Listed, Page
 from gridbot.exchanges.answers import decimal as _decimal
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import (
@@ -27,6 +29,7 @@ from gridbot.model.errors import (
     UnreachableError,
 )
 from gridbot.model.types import ZERO, ExchangeOrder, Fill, Funding, Market, Order, UnreadableFill
+from gridbot.runtime.pace import Pace
 
 DEFAULT_TIMEOUT_S = 10.0
 # Name resolution has no timeout of its own; a call that is shorter than this is not stuck.
@@ -88,9 +91,14 @@ class CcxtExchange:
         credentials: Mapping[str, str] | None,
         env: Mapping[str, str] = os.environ,
         on_call: Callable[[float], None] = _ignore,
+        pace: Pace | None = None,
     ) -> None:
-        """Make a client. `on_call` is told, around each call, how many seconds it may still take."""
+        """Make a client. `on_call` is told, around each call, how many seconds it may still take.
+
+        `pace`: the bot's share of the exchange's requests; none for programs that only cancel or look.
+        """
         self._on_call = on_call
+        self._pace = Pace() if pace is None else pace
         self._venue = venues.VENUES[settings.exchange]
         self._id = settings.exchange
         self._settings, self._credentials, self._env = settings, credentials, env
@@ -130,7 +138,7 @@ class CcxtExchange:
         self._errors = importlib.import_module("ccxt.base.errors")
         self._rate_limit = self._api.rateLimit = _number(env, "GRIDBOT_RATE_LIMIT_MS", self._api.rateLimit)
         url = venues.base_url(settings.exchange, env)
-        if url:
+        if url and not self._is_own(url):
             self._api.urls["api"] = _with_base_url(self._api.urls["api"], url)
         by_id = self._api.has.get("cancelOrders") and (settings.perp or not self._venue.batch_is_for_perps)
         self.most_in_batch = self._venue.most_in_batch if by_id else 1
@@ -145,6 +153,13 @@ class CcxtExchange:
             return [index, {key: value for key, value in params.items() if key not in names}]
 
         self._api.handle_api_key_index = keep
+
+    def _is_own(self, url: str) -> bool:
+        """Tell whether an address is the exchange's own, which may have a host for each kind of market."""
+        own = (self._api.implode_hostname(address) for address in self._api.urls["api"].values())
+        return url.startswith("https://") and urlsplit(url).hostname in {
+            urlsplit(one).hostname for one in own
+        }
 
     def market(self) -> Market:
         """Load the market's rules. Raises RefusedError for a symbol that the exchange doesn't have."""
@@ -266,7 +281,7 @@ class CcxtExchange:
 
     def cancel(self, order: Order) -> None:
         try:
-            self._call(self._api.cancel_order, order.exchange_id, self._symbol, json=False)
+            self._cancel(self._api.cancel_order, order.exchange_id, self._symbol, json=False)
         except UnauthorizedError:
             raise
         except RejectedError:
@@ -278,13 +293,13 @@ class CcxtExchange:
     def cancel_batch(self, orders: Sequence[Order]) -> None:
         # Aster's documents name them as numbers.
         ids = [int(str(o.exchange_id)) if self._id == "aster" else str(o.exchange_id) for o in orders]
-        self._call(self._api.cancel_orders, ids, self._symbol)
+        self._cancel(self._api.cancel_orders, ids, self._symbol)
 
     def cancel_all(self) -> None:
-        self._call(self._api.cancel_all_orders, self._symbol, json=False)
+        self._cancel(self._api.cancel_all_orders, self._symbol, json=False)
 
     def cancel_all_after(self, seconds: int) -> None:
-        self._call(self._api.cancel_all_orders_after, seconds * 1000, json=False)
+        self._cancel(self._api.cancel_all_orders_after, seconds * 1000, json=False)
 
     def open_orders(self) -> list[ExchangeOrder]:
         return self._orders(self._list(self._api.fetch_open_orders, self._symbol))
@@ -309,7 +324,8 @@ class CcxtExchange:
         try:
             raw = self._call(self._api.fetch_order, order.exchange_id or "", self._symbol, params)
         except NotFoundError:
-            return None
+            known = self._answers.history_of(order) if self._venue.finds_open_only else None
+            return _match_order(order, self._history(known)) if known is not None else None
         except UnauthorizedError:
             raise
         except RejectedError:
@@ -330,23 +346,27 @@ class CcxtExchange:
 
     def fills(self, since: float) -> list[Fill | UnreadableFill]:
         # `since` may be this machine's time; asking from earlier only lists more.
-        since -= self._clock_ahead()
+        start = int((since - self._clock_ahead()) * 1000)
+        market = self._loaded()
         fills: list[Fill | UnreadableFill] = []
-        for page in range(MOST_PAGES):
-            params = {"offset": page * PAGE} if self._id == "backpack" and page else {}
-            raw = self._list(self._api.fetch_my_trades, self._symbol, int(since * 1000), PAGE, params)
-            market = self._loaded()
+        page: Page | None = self._answers.first_page(start)
+        for _ in range(MOST_PAGES):
+            if page is None:
+                break
+            most = self._answers.most_on_page
+            raw = self._list(self._api.fetch_my_trades, self._symbol, page.since, most, dict(page.params))
             fills += [
                 self._answers.fill(trade, market) for trade in raw if self._answers.is_of(trade, market)
             ]
-            if len(raw) < PAGE or self._id != "backpack":
-                break
+            answer = self._api.last_json_response
+            listed = Listed(raw, answer if isinstance(answer, dict) else {}, self._api.milliseconds())
+            page = self._answers.next_page(page, listed)
         return fills
 
     def channels(self, most: int) -> list[Exchange]:
         count = max(min(most, self._venue.channels), 1)
         while len(self._channels) < count - 1:
-            client = CcxtExchange(self._settings, self._credentials, self._env, self._on_call)
+            client = CcxtExchange(self._settings, self._credentials, self._env, self._on_call, self._pace)
             client._api.set_markets(self._api.markets)
             client._raw = self._raw
             client._clock_read_at = self._clock_read_at
@@ -359,6 +379,7 @@ class CcxtExchange:
         return list(used)
 
     def shorten_timeouts(self) -> None:
+        self._pace.release()
         self._api.timeout = min(self._api.timeout, int(SHORT_TIMEOUT_S * 1000))
 
     def slow_down(self) -> None:
@@ -409,9 +430,18 @@ class CcxtExchange:
             raise UnreachableError(f"{self._id} answered something that is not a list")
         return answer
 
-    def _call(self, function: Callable[..., Any], *args: Any, json: bool = True) -> Any:
-        self._on_call(max(2 * self._api.timeout / 1000, MIN_CALL_S))
+    def _cancel(self, function: Callable[..., Any], *args: Any, json: bool = True) -> Any:
+        return self._call(function, *args, json=json, is_cancel=True)
+
+    def _call(
+        self, function: Callable[..., Any], *args: Any, json: bool = True, is_cancel: bool = False
+    ) -> Any:
+        def expect() -> None:
+            self._on_call(max(2 * self._api.timeout / 1000, MIN_CALL_S))
+
         try:
+            self._pace.before_call(getattr(function, "__name__", ""), expect, is_cancel=is_cancel)
+            expect()
             answer = function(*args)
             if json and self._api.last_json_response is None:
                 raise UnreachableError(f"{self._id} answered something that is not JSON")
@@ -435,7 +465,9 @@ class CcxtExchange:
             return UnreachableError(text, cause=cause, retry_after=self._retry_after())
         if status == 503 or isinstance(err, errors.OnMaintenance) or "MAINTENANCE" in text:
             return UnreachableError(text, cause="maintenance", retry_after=self._retry_after())
-        if isinstance(err, errors.AuthenticationError):
+        said, is_refused_order = self._answers.cause_of(text), self._answers.is_refused_order(text)
+        is_unauthorized = isinstance(err, errors.AuthenticationError) and not is_refused_order
+        if is_unauthorized or status == 401 or said == "unauthorized":
             return UnauthorizedError(text, cause="unauthorized")
         if not isinstance(err, errors.ExchangeError) or (status is not None and status >= 500):
             return UnreachableError(text, cause="unreachable")
@@ -443,7 +475,7 @@ class CcxtExchange:
             return NotFoundError(text)
         if status is None and type(err.__context__).__name__ in NETWORK_FAULTS:
             return UnreachableError(text, cause="unreachable")
-        return RejectedError(text, cause=self._cause_of_rejection(err, text))
+        return RejectedError(text, cause=said or self._cause_of_rejection(err, text))
 
     def _cause_of_rejection(self, err: Exception, text: str) -> str:
         if isinstance(err, self._errors.InsufficientFunds):

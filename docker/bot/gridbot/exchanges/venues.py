@@ -27,7 +27,7 @@ class Venue:
     may be under way at once. `most_in_batch`: how many ids one batch cancellation may name, by the exchange's
     documents; 1 where there is none. `batch_is_for_perps`: the call that ccxt makes for spot is another one,
     which cancels every order of the market. `answers_without_id`: a new order's id is not in the answer, only
-    in the list of open orders.
+    in the list of open orders. `finds_open_only`: a single order is found only while it is open.
     """
 
     host: str
@@ -39,6 +39,7 @@ class Venue:
     most_in_batch: int = 1
     batch_is_for_perps: bool = False
     answers_without_id: bool = False
+    finds_open_only: bool = False
 
 
 def _names(exchange: str, *suffixes: str) -> tuple[str, ...]:
@@ -74,6 +75,7 @@ VENUES: Mapping[str, Venue] = {
         lookup="client_id",
         lists_history=True,
         most_in_batch=50,
+        finds_open_only=True,
     ),
     "lighter": Venue(
         host="mainnet.zklighter.elliot.ai",
@@ -163,13 +165,13 @@ def credentials(exchange: str, env: Mapping[str, str] = os.environ) -> dict[str,
 
 
 def _require_wallet_key(value: str, env: Mapping[str, str]) -> None:
-    """Refuse what can't be the wallet's private key, 64 hexadecimal digits with or without 0x."""
-    if env.get("ASTER_PRIVATE_KEY") == value or re.fullmatch(r"(0x)?[0-9a-fA-F]{64}", value):
+    """Refuse what may be an API key's secret: that has 64 hexadecimal digits too, and no 0x before them."""
+    if env.get("ASTER_PRIVATE_KEY") == value or re.fullmatch(r"0x[0-9a-fA-F]{64}", value):
         return
     name = "ASTER_SECRET" if env.get("ASTER_SECRET") == value else "ASTER_SECRET_KEY"
     raise KeysError(
-        f"{name}: is not the wallet's private key (64 hexadecimal digits); if it is an API key's secret, this"
-        " bot can't sign with it: set the wallet's private key as ASTER_PRIVATE_KEY"
+        f"{name}: may be a wallet's private key, or an API key's secret, with which this bot can't sign; set"
+        " the wallet's private key as ASTER_PRIVATE_KEY"
     )
 
 

@@ -9,6 +9,7 @@ from gridbot.exchanges.price_sources import EndOfDataError
 from gridbot.model.condition import Code, Condition
 from gridbot.model.errors import EXIT_COMPLETED, ExchangeError, KeysError, UnauthorizedError
 from gridbot.runtime.log import log
+from gridbot.runtime.pace import Pace
 from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.stop_signal import StopSignal
 from gridbot.trading.dead_man_switch import DeadManSwitch
@@ -34,7 +35,9 @@ class RunEnd:
     condition: Condition | None = None
 
 
-def run_loop(engine: Engine, stop: StopSignal, report_file: ReportFile, switch: DeadManSwitch) -> RunEnd:
+def run_loop(
+    engine: Engine, stop: StopSignal, report_file: ReportFile, switch: DeadManSwitch, pace: Pace
+) -> RunEnd:
     """Tick until the run is complete or a stop is requested. Raises BotError.
 
     An exchange that is away never ends the loop. It pauses for longer and longer until an answer comes.
@@ -67,7 +70,7 @@ def run_loop(engine: Engine, stop: StopSignal, report_file: ReportFile, switch: 
             condition = Condition(Code.FINISHED, "the replay is over", {"by": "replay"})
             return RunEnd(EXIT_COMPLETED, "the replay is over", completed=True, condition=condition)
         publish(engine, outage, report_file)
-        wait(shared, stop, max(pause - (time.monotonic() - began), 0))
+        wait(shared, stop, max(pause - (time.monotonic() - began), pace.pause(), 0))
     return stopped(stop)
 
 

@@ -266,6 +266,8 @@ def _read_trades(
                 store.set_exchange_id(order.client_id, fill.exchange_id)
         if order is None or store.is_counted_by_total(fill.exchange_id):
             continue
-        if store.add_trade(fill, order, market):
-            result.trades.append((fill, order, store.ledger))
+        # An execution has its order's side; some exchanges name the taker's.
+        own = replace(fill, side=order.side)
+        if store.add_trade(own, order, market):
+            result.trades.append((own, order, store.ledger))
     return [execution for execution in executions if isinstance(execution, UnreadableFill)]

@@ -6,23 +6,23 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
-from manager.errors import ManagerError
-from manager.web import models
-from manager.web.desk import Desk
-from manager.web.log_tails import Lines
-from manager.web.sign_in import Session
+from manager.web.protocol import Refusal
+from manager.web.web_side import models
+from manager.web.web_side.counter import Counter
+from manager.web.web_side.link import EngineSideAway
+from manager.web.web_side.sign_in import Session
 
 POLL_S = 0.3
 KEEP_ALIVE_S = 15.0
 MOST_NAMED = 100
 
 
-def routes_of_logs(desk: Desk) -> APIRouter:
+def routes_of_logs(counter: Counter) -> APIRouter:
     """Return the routes below /api/v1."""
     router = APIRouter()
 
@@ -38,23 +38,21 @@ def routes_of_logs(desk: Desk) -> APIRouter:
             list[models.InstanceId] | None, Query(max_length=MOST_NAMED, description="all of them without it")
         ] = None,
     ) -> StreamingResponse:
-        wanted = [desk.known_row(each).id for each in instance or ()]
         session: Session = request.state.session
-        of_fleet = len(desk.lookout.latest.rows)
 
-        def after(last_id: str) -> Lines:
-            return desk.tails.after(wanted, of_fleet, last_id)
+        def after(last_id: str) -> Any:
+            return counter.link.ask("logs", instances=instance or [], after=last_id)
 
         last_id = request.headers.get("last-event-id", "")[:64]
         first = after(last_id)  # what cannot be read is a problem now, rather than an empty stream
-        stream = _events(after, first, lambda: not desk.is_ending and desk.door.lasts(session))
+        stream = _events(after, first, lambda: not counter.is_ending and counter.door.lasts(session))
         return StreamingResponse(stream, media_type="text/event-stream")
 
     return router
 
 
 async def _events(
-    after: Callable[[str], Lines], first: Lines, may_read: Callable[[], bool]
+    after: Callable[[str], Any], first: Any, may_read: Callable[[], bool]
 ) -> AsyncIterator[str]:
     """Yield the lines as text, until the reader goes, or its session or the server ends."""
     yield "retry: 2000\n\n" + _text(first)
@@ -62,10 +60,10 @@ async def _events(
     while may_read():
         await asyncio.sleep(POLL_S)
         try:
-            new = await asyncio.to_thread(after, last.id)
-        except (ManagerError, OSError):
+            new = await asyncio.to_thread(after, last["id"])
+        except (EngineSideAway, Refusal, OSError):
             return  # the browser asks again, and is told why then
-        if new.lines or new.id != last.id or new.is_live != last.is_live:
+        if new["lines"] or new["id"] != last["id"] or new["is_live"] != last["is_live"]:
             said_at = time.monotonic()
             yield _text(new)
         elif time.monotonic() - said_at > KEEP_ALIVE_S:
@@ -74,6 +72,6 @@ async def _events(
         last = new
 
 
-def _text(lines: Lines) -> str:
-    data = json.dumps({"lines": lines.lines, "is_live": lines.is_live})
-    return f"id: {lines.id}\nevent: {lines.name}\ndata: {data}\n\n"
+def _text(lines: Any) -> str:
+    data = json.dumps({"lines": lines["lines"], "is_live": lines["is_live"]})
+    return f"id: {lines['id']}\nevent: {lines['name']}\ndata: {data}\n\n"

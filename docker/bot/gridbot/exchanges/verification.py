@@ -1,0 +1,51 @@
+"""Refuse live trading where an exchange's answers are not known well enough.
+
+`verification.toml` says what is known of each.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gridbot.config.settings import Settings
+from gridbot.model.errors import ConfigError
+
+FILE = Path(__file__).with_suffix(".toml")
+CONSENT = "GRIDBOT_ACCEPT_UNVERIFIED"
+
+
+@cache
+def table() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """Return what is known, by exchange and kind of market."""
+    with FILE.open("rb") as file:
+        return tomllib.load(file)
+
+
+def require_verified(settings: Settings, env: Mapping[str, str] = os.environ) -> None:
+    """Check that a live run may begin. Raises ConfigError saying why not and what to do."""
+    if not settings.live:
+        return
+    kind = "perp" if settings.perp else "spot"
+    known = table().get(settings.exchange, {}).get(kind)
+    if known is None or not known["kit"]:
+        raise ConfigError(
+            f"live trading on {settings.exchange} {kind} is refused: its conformance kit is not green;"
+            " trade it on paper"
+        )
+    if known["unverified"] and not is_accepted(settings.exchange, env):
+        raise ConfigError(
+            f"live trading on {settings.exchange} {kind} is refused:"
+            f" {', '.join(known['unverified'])} unverified; if you accept that,"
+            f" set {CONSENT}={settings.exchange} (in a fleet: accept_unverified in config/fleet.toml)"
+        )
+
+
+def is_accepted(exchange: str, env: Mapping[str, str]) -> bool:
+    """Tell whether the environment accepts what is unverified of `exchange`: by its name, or 1 for all."""
+    accepted = {word.strip() for word in env.get(CONSENT, "").split(",")}
+    return bool(accepted & {exchange, "1", "true"})

@@ -1,0 +1,94 @@
+"""Refuse live instances on exchanges whose answers the bundled bot does not know well enough. Pure.
+
+What is known is a file of the bot, `docker/bot/gridbot/exchanges/verification.toml`, which the bot itself
+reads before a live run. A refusal never concerns a container that exists.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from manager.config.fleet import Fleet
+from manager.config.loaded import LoadedConfigs, LoadedFile
+from manager.config.spec import InstanceSpec
+from manager.errors import Problem
+from manager.util import bundle
+
+CONSENT = "GRIDBOT_ACCEPT_UNVERIFIED"
+"""The variable that tells the bot what config/fleet.toml accepts."""
+
+Table = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+def with_refusals(loaded: LoadedConfigs, fleet: Fleet, table: Table | None = None) -> LoadedConfigs:
+    """Return the configs with a refusal for each live instance of an exchange that is not known well enough.
+
+    `table`: the bot's, unless it is given. It is read only for a fleet with a live instance.
+    """
+    if not any(_is_concerned(file.spec, fleet) for file in loaded.files):
+        return loaded
+    known = read() if table is None else table
+    return loaded._replace(files=tuple(_checked(file, fleet, known) for file in loaded.files))
+
+
+def read() -> Table:
+    """Return the bot's table."""
+    import tomllib  # only for a fleet that trades live
+
+    return tomllib.loads(file().read_text(encoding="utf-8"))
+
+
+def file() -> Path:
+    """Return the path of the bot's table."""
+    return bundle.folder().joinpath("docker", "bot", "gridbot", "exchanges", "verification.toml")
+
+
+def consent(spec: InstanceSpec, fleet: Fleet) -> dict[str, str]:
+    """Return the variable that tells this instance's bot what is accepted, if anything is."""
+    is_given = _is_concerned(spec, fleet) and fleet.accepts_unverified(spec.exchange)
+    return {CONSENT: spec.exchange} if is_given else {}
+
+
+def _is_concerned(spec: InstanceSpec | None, fleet: Fleet) -> bool:
+    return fleet.is_bundled_bot and spec is not None and spec.mode == "live"
+
+
+def _checked(file: LoadedFile, fleet: Fleet, table: Table) -> LoadedFile:
+    if file.spec is None or not _is_concerned(file.spec, fleet):
+        return file
+    return file._replace(refusals=(*file.refusals, *_refusals(file.spec, fleet, table)))
+
+
+def _refusals(spec: InstanceSpec, fleet: Fleet, table: Table) -> Iterator[Problem]:
+    kind = _kind(spec)
+    known = table.get(spec.exchange, {}).get(kind)
+    if known is None or not known["kit"]:
+        yield Problem.at(
+            spec.config_file,
+            "metadata.exchange",
+            "{exchange} {kind} cannot be traded live: its conformance kit is not green; set mode to paper",
+            exchange=spec.exchange,
+            kind=kind,
+        )
+    elif known["unverified"] and not fleet.accepts_unverified(spec.exchange):
+        yield Problem.at(
+            spec.config_file,
+            "metadata.exchange",
+            "{exchange} {kind} is traded live only if you accept what is unverified ({what}); then write in "
+            "config/fleet.toml: {line}",
+            exchange=spec.exchange,
+            kind=kind,
+            what=", ".join(known["unverified"]),
+            line=f"accept_unverified = {json.dumps([*fleet.accepted_exchanges, spec.exchange])}",
+        )
+
+
+def _kind(spec: InstanceSpec) -> str:
+    """Return the kind of market as the bot takes it, which does not look at the symbol."""
+    words = list(spec.command)
+    if "--market-type" in words[:-1]:
+        return words[words.index("--market-type") + 1]
+    return "perp" if spec.strategy == "perp_grid" else "spot"

@@ -1,0 +1,104 @@
+"""docs/exchanges.md says what the code does: every row of its tables is tried."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot.config import args
+from gridbot.exchanges import venues, verification
+from gridbot.exchanges.ccxt_exchange import CcxtExchange
+from gridbot.model.errors import ConfigError
+from tests.bot.bots import GRID
+
+PAGES = ("exchanges.md", "exchanges.zh-TW.md")
+DOCS = Path(__file__).parents[2] / "docs"
+CODE = re.compile(r"`([^`]+)`")
+
+
+def rows(page: str, columns: int, table: int) -> list[list[str]]:
+    """Return the rows of the `table`-th table with so many columns."""
+    found: list[list[list[str]]] = []
+    for line in (DOCS / page).read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("|"):
+            found.append([])
+        elif len(cells) == columns:
+            found[-1].append(cells)
+    return [table[2:] for table in found if table][table]
+
+
+def market(base: str, quote: str, id_: str, settle: str = "", **more: str) -> dict[str, Any]:
+    symbol = f"{base}/{quote}:{settle}" if settle else f"{base}/{quote}"
+    return {"id": id_, "symbol": symbol, "base": base, "quote": quote, "contract": bool(settle), **more}
+
+
+LISTED = {
+    "backpack": [market("SOL", "USDC", "SOL_USDC"), market("SOL", "USDC", "SOL_USDC_PERP", "USDC")],
+    "aster": [
+        made
+        for base in ("SOL", "BTC")
+        for made in (
+            market(base, "USDT", f"{base}USDT"),
+            market(base, "USDT", f"{base}USDT", "USDT"),
+        )
+    ],
+    "paradex": [market("BTC", "USD", "BTC-USD-PERP", "USDC")],
+    "lighter": [market("BTC", "USDC", "1", "USDC"), market("ETH", "USDC", "2048")],
+    "apex": [
+        market("BTC", "USDT", "BTC-USDT", "USDT", id2="BTCUSDT"),
+        market("BTC", "USDC", "BTC-USDC", "USDC", id2="BTCUSDC"),
+    ],
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_verified(page: str) -> None:
+    written = {(exchange, kind): cells for exchange, kind, *cells in rows(page, 5, 0)}
+    table = verification.table()
+    assert set(written) == {(exchange, kind) for exchange, kinds in table.items() for kind in kinds}
+    for (exchange, kind), (kit, checked, unverified) in written.items():
+        known = table[exchange][kind]
+        assert (kit in ("green", "通過")) == known["kit"]
+        assert checked == str(known["checked"])
+        said = [] if unverified == "–" else re.split("; |；", unverified)
+        assert len(said) == len(known["unverified"])
+        if page == PAGES[0]:
+            assert said == known["unverified"]
+
+
+@pytest.mark.parametrize("row", [row for page in PAGES for row in rows(page, 4, 0)], ids=" ".join)
+def test_what_a_symbol_becomes(row: list[str]) -> None:
+    exchange, written, kind, becomes = row
+    symbols, [symbol] = CODE.findall(becomes), CODE.findall(written)
+    if len(symbols) > 1:
+        with pytest.raises(ConfigError, match=" or ".join(symbols)):
+            venues.find_market(symbol, LISTED[exchange], perp=kind == "perp")
+        return
+    found = venues.find_market(symbol, LISTED[exchange], perp=kind == "perp")
+    assert found is not None
+    assert [found["symbol"]] == symbols
+    assert found["contract"] == (kind == "perp")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_variable_is_listed_in_the_order_in_which_it_wins(page: str) -> None:
+    listed = [(exchange, tuple(CODE.findall(names))) for exchange, names, _ in rows(page, 3, 1)]
+    assert listed == [
+        (exchange, names)
+        for exchange, venue in venues.VENUES.items()
+        for names in (*venue.keys.values(), *venue.optional.values())
+    ]
+
+
+@pytest.mark.parametrize("row", [row for page in PAGES for row in rows(page, 3, 2)], ids=" ".join)
+def test_where_calls_go(row: list[str]) -> None:
+    exchange, written, goes_to = row
+    [text], [address] = CODE.findall(written), CODE.findall(goes_to)
+    name, _, value = text.partition("=")
+    settings = args.parse([exchange if word == "backpack" else word for word in GRID], {})
+    api = CcxtExchange(settings, None, {name: value})._api
+    assert api.implode_hostname(next(iter(api.urls["api"].values()))) == address
