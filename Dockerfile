@@ -71,12 +71,14 @@ ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 ARG OPEN_ORDERS="/opt/venv/bin/python -u /app/open_orders.py"
 # The program that cancels the orders of a live bot that was given up; empty for a bot that has none.
 ARG CANCEL_ORDERS="/opt/venv/bin/python -u /app/cancel_orders.py"
+# The program that checks a live run before its first order; empty for a bot that has none.
+ARG PREFLIGHT="/opt/venv/bin/python -u /app/preflight.py"
 ENV BOTFLEET_CANCEL_COMMAND="${CANCEL_ORDERS}"
 # The program that closes the position of a bot that is down, for `manager close`; empty for a bot that has none.
 ARG CLOSE_POSITION="/opt/venv/bin/python -u /app/close_position.py"
 # The number of the contract in docker/README.md; an image without it is not started.
 LABEL botfleet.supervisor=1 botfleet.open-orders="${OPEN_ORDERS}" \
-    botfleet.close-position="${CLOSE_POSITION}"
+    botfleet.close-position="${CLOSE_POSITION}" botfleet.preflight="${PREFLIGHT}"
 USER 10001:10001
 WORKDIR /app
 ENTRYPOINT ["/usr/bin/python3", "-I", "-S", "/opt/botfleet/supervisor"]

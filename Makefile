@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS :=
 # Tests that take many more cases with --long, besides tests/faults.
-LONG_FORMS := $(addprefix tests/bot/test_,grid.py kill.py ledger.py quotes.py) tests/web/test_schema.py
+LONG_FORMS := $(addprefix tests/bot/test_,grid.py kill.py kits.py ledger.py quotes.py) tests/web/test_schema.py
 # Most tests wait for an engine: more at once than there are cores.
 WORKERS := $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 3)))
 # What the tests build is then in the engine's cache. A tag of its own: a fleet that runs keeps its image while its code is tested.
@@ -21,7 +21,7 @@ help: ## show this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: $(VENV)/runtime.stamp engine image ## everything from nothing to a running fleet; again: nothing to do
+up: $(VENV)/runtime.stamp engine image ## everything from nothing to a running fleet and its page; again: nothing to do
 	@$(RUN) $(BIN)/manager up --wait
 	@$(RUN) $(BIN)/manager ps
 	@echo
@@ -29,8 +29,11 @@ up: $(VENV)/runtime.stamp engine image ## everything from nothing to a running f
 	@echo "web pages  http://127.0.0.1:PORT, with a port of the column WEB"
 	@echo "logs       $(BIN)/manager logs -f bp_sol_01"
 	@echo "stop       make down"
+	@echo
+	-@$(RUN) $(BIN)/manager serve --detach
 
-down: $(VENV)/runtime.stamp ## stop the fleet and remove its containers; logs and databases stay
+down: $(VENV)/runtime.stamp ## end the page, stop the fleet and remove its containers; logs and databases stay
+	@$(BIN)/manager serve stop
 	@$(RUN) $(BIN)/manager down
 
 engine: ## make sure that a Docker Engine answers; installs the distribution's where there is none

@@ -36,7 +36,7 @@ from tests.fake_exchange.server import FakeExchange  # noqa: E402
 
 COMMAND = (
     *("--exchange", "backpack", "--symbol", "SOL_USDC_PERP", "--strategy", "perp_grid"),
-    *("--grid-upper", "160", "--grid-lower", "140", "--grid-num", "10", "--quantity", "0.1"),
+    *("--grid-upper", "160", "--grid-lower", "140", "--quantity", "0.1"),
 )
 TICK = "/api/v1/orders"
 RULES = {"aster": ASTER, "paradex": PARADEX, "bybit": BYBIT}
@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--interval", type=float, default=5.0)
     parser.add_argument("--seconds", type=float, default=240.0, help="from the first request")
     parser.add_argument("--share", type=float, default=0.25, help="of the limits, for a larger fleet's part")
+    parser.add_argument("--levels", type=int, default=10, help="orders that each bot places first, and one")
     parser.add_argument("--rules", choices=sorted(RULES), default="aster")
     parser.add_argument("--only", choices=("without", "with"))
     options = parser.parse_args()
@@ -94,7 +95,7 @@ def _run(options: argparse.Namespace, *, has_shares: bool) -> None:
                 if instance in told:
                     request_files.write(fleet, instance, told[instance], time.time())
                     time.sleep(max(launched + told[instance].phase - time.monotonic(), 0.0))
-                processes.append(_bot(fleet, instance, fake.env_of(account), options.interval))
+                processes.append(_bot(fleet, instance, fake.env_of(account), options))
 
         starter = threading.Thread(target=start)
         starter.start()
@@ -125,7 +126,9 @@ def _allot(fleet: Fleet, instances: list[str], options: argparse.Namespace) -> d
     return request_budget.allot(callers, table)
 
 
-def _bot(fleet: Fleet, instance: str, keys: dict[str, str], interval: float) -> subprocess.Popen[bytes]:
+def _bot(
+    fleet: Fleet, instance: str, keys: dict[str, str], options: argparse.Namespace
+) -> subprocess.Popen[bytes]:
     folder = fleet.secrets_dir(instance)
     env = {
         "PATH": os.environ["PATH"],
@@ -139,7 +142,10 @@ def _bot(fleet: Fleet, instance: str, keys: dict[str, str], interval: float) -> 
     }
     with (folder / "bot.log").open("wb") as out:
         return subprocess.Popen(
-            [sys.executable, str(BOT / "run.py"), *COMMAND, "--interval", f"{interval:g}"],
+            [
+                *(sys.executable, str(BOT / "run.py"), *COMMAND),
+                *("--interval", f"{options.interval:g}", "--grid-num", str(options.levels)),
+            ],
             env=env | keys,
             cwd=folder,
             stdout=out,

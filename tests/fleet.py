@@ -21,7 +21,12 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from tests import ports
+from docker import APIClient
+from docker.errors import APIError, DockerException
+from requests.exceptions import RequestException
+
+from manager.engine.endpoint import local
+from tests import managers, ports
 from tests.builders import a_config, write_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,15 +92,19 @@ class Project:
         self, *args: str, code: int | None = 0, environ: Mapping[str, str] | None = None, timeout: float = 120
     ) -> Done:
         """Runs the command line in the project; `code` is the exit code it must have (None: any)."""
-        done = subprocess.run(
-            self.command(*args),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            cwd=self.folder,
-            env={**os.environ, **self.environ, **(environ or {})},
-        )
+        variables = {**os.environ, **self.environ, **(environ or {})}
+        if managers.can_run(variables):
+            done = managers.run(args, self.folder, variables, timeout)
+        else:
+            done = subprocess.run(
+                self.command(*args),
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+                cwd=self.folder,
+                env=variables,
+            )
         found = Done(done.returncode, done.stdout, done.stderr)
         assert code is None or found.code == code, f"{args} ended with {found.code}\n{found.out}\n{found.err}"
         return found
@@ -176,16 +185,20 @@ def built(name: str, *options: str) -> str:
     The tag has the run's id, so that another checkout on this machine does not put its own image under it.
     """
     tag = f"{IMAGES.removesuffix('*')}{name}:{RUN_ID}"
-    with build_lock().open("a") as lock:
+    with build_lock().open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        if tag in lock.read().split():
+            return tag
         command = [sys.executable, "-m", "manager", "build", "--tag", tag, *options]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=BUILD_S)
-    assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
+        lock.write(f"{tag}\n")
     return tag
 
 
 def build_lock() -> Path:
-    """Return the file that a worker locks while it builds."""
+    """Return the file that a worker locks while it builds; it lists what has been built."""
     return Path(tempfile.gettempdir(), f"bft-{RUN_ID}.lock")
 
 
@@ -240,13 +253,20 @@ def project_name() -> str:
 
 
 def remove_fleet(project: Project) -> None:
-    """Removes what bears the fleet's name, by label only."""
-    label = f"label=com.docker.compose.project={project.name}"
-    if found := project.docker("ps", "-aq", "--filter", label, check=False).split():
-        project.docker("rm", "-f", "-v", *found, check=False)
-    if networks := project.docker("network", "ls", "-q", "--filter", label, check=False).split():
-        project.docker("network", "rm", *networks, check=False)
-    kept = project.docker(
-        "images", "--format", "{{.Repository}}:{{.Tag}}", f"{project.name}-bot:rollback-*", check=False
-    )
-    project.docker("rmi", f"{project.name}-bot:local", *kept.split(), check=False)
+    """Removes what bears the fleet's name, by label only; an engine that is gone has nothing of it."""
+    endpoint = local({**os.environ, **project.environ})
+    mine = {"label": f"com.docker.compose.project={project.name}"}
+    with (
+        contextlib.suppress(DockerException, RequestException),
+        contextlib.closing(APIClient(f"unix://{endpoint.socket}", timeout=120)) as engine,
+    ):
+        for container in engine.containers(all=True, filters=mine):
+            with contextlib.suppress(APIError):
+                engine.remove_container(container["Id"], v=True, force=True)
+        for network in engine.networks(filters=mine):
+            with contextlib.suppress(APIError):
+                engine.remove_network(network["Id"])
+        for image in engine.images(name=f"{project.name}-bot"):
+            for tag in image["RepoTags"]:
+                with contextlib.suppress(APIError):
+                    engine.remove_image(tag)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from manager.cli import report
 from manager.errors import NotFound
@@ -14,6 +15,9 @@ from manager.ops.action import Change
 from manager.ops.result import Planned
 from manager.util import console
 from manager.util.moment import Moment
+
+if TYPE_CHECKING:
+    from manager.ops.live_checks import LiveCheck
 
 
 def carry_out(session: Session, change: Change, args: Namespace) -> int:
@@ -61,14 +65,27 @@ def run(
     return report.say_result(result, as_json=as_json, with_problems=not change.needs_sound_configs)
 
 
-def show_plan(session: Session, change: Change, *, as_json: bool) -> int:
-    """Print what the change would do. Returns the exit code."""
+def show_plan(session: Session, change: Change, *, as_json: bool, asks_exchanges: bool = False) -> int:
+    """Print what the change would do; with `asks_exchanges` also what live instances that it creates would
+    fail by.
+
+    Returns the exit code.
+    """
     with report.Reporter(as_json=as_json) as reporter:
         planned = apply.planned(session, change, reporter)
-        code = report.say_plan(planned, _changes(session, planned), as_json=as_json)
+        checks = _live_checks(session, planned) if asks_exchanges else []
+        code = report.say_plan(planned, _changes(session, planned), checks, as_json=as_json)
         if not as_json:
             _say_requests(planned)
         return code
+
+
+def _live_checks(session: Session, planned: Planned) -> list[LiveCheck]:
+    """Ask the exchanges of the live instances whose containers would be made."""
+    from manager.ops import live_checks, prepare
+
+    made = [action.instance for action in planned.actions if action.kind in prepare.NEW_CONTAINER]
+    return live_checks.check(planned.snapshot, session.engine(), made)
 
 
 def _say_requests(planned: Planned) -> None:

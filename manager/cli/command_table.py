@@ -245,8 +245,17 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "plan": Command(
             "plan.plan_",
             mark("show what `up` would do, and why"),
-            (*SELECTING, JSON, RECREATE, REMOVE_ORPHANS),
-            ("plan", "plan --recreate", "plan --json bp_sol_01"),
+            (
+                *SELECTING,
+                JSON,
+                RECREATE,
+                REMOVE_ORPHANS,
+                flag(
+                    "--live",
+                    text=mark("also ask the exchanges what the live instances that start would fail by"),
+                ),
+            ),
+            ("plan", "plan --live", "plan --recreate", "plan --json bp_sol_01"),
         ),
     },
     mark("inspect"): {
@@ -461,13 +470,17 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (
                 JSON,
                 FORMAT,
+                flag(
+                    "--live",
+                    text=mark("also ask the exchanges whether the live instances can trade at a profit"),
+                ),
                 option(
                     "--report",
                     text=mark("also write a report for bug reports, without credentials and names"),
                     metavar="FILE",
                 ),
             ),
-            ("doctor", "doctor --report report.txt"),
+            ("doctor", "doctor --live", "doctor --report report.txt"),
         ),
         "backup": Command(
             "backup.backup",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from manager.cli.notices import say_problems
 from manager.config import handover
+from manager.errors import FAILED
 from manager.fleet import causes
 from manager.fleet.bot_report import Position
 from manager.i18n import Text, _, mark
@@ -22,8 +23,13 @@ if TYPE_CHECKING:
     from manager.errors import Problem
     from manager.fleet.observe import FleetSnapshot
     from manager.ops.action import Action, Outcome
+    from manager.ops.live_checks import LiveCheck
     from manager.ops.result import Planned, Result
     from manager.util.progress_line import Progress
+
+
+LIVE_LEVELS = {"ok": mark("ok"), "warn": mark("warn"), "fail": mark("fail")}
+WORST_FIRST = ("fail", "warn", "ok")
 
 
 class Reporter:
@@ -82,11 +88,20 @@ class Reporter:
         self._end()
 
 
-def say_plan(planned: Planned, changes: Mapping[str, Sequence[Text]], *, as_json: bool) -> int:
-    """Print what would be done, and `changes`: what a changed config changes, by instance.
+def say_plan(
+    planned: Planned,
+    changes: Mapping[str, Sequence[Text]],
+    checks: Sequence[LiveCheck] = (),
+    *,
+    as_json: bool,
+) -> int:
+    """Print what would be done, `changes` (what a changed config changes, by instance), and what the
+    exchanges were asked.
 
     Returns the exit code.
     """
+    found = {check.instance: check for check in checks}
+    code = planned.exit_code or (0 if all(check.is_sound for check in checks) else FAILED)
     if as_json:
         console.say_json(
             [
@@ -94,12 +109,13 @@ def say_plan(planned: Planned, changes: Mapping[str, Sequence[Text]], *, as_json
                     **_action_object(action),
                     "changes": [str(change) for change in changes.get(action.instance, ())],
                     "literals": _literals(planned, action),
+                    **_live_object(found.get(action.instance)),
                 }
                 for action in planned.actions
             ]
         )
         _say_what_holds_back(planned.problems)
-        return planned.exit_code
+        return code
     for action in planned.actions:
         console.say(action_line(action))
         for change in changes.get(action.instance, ()):
@@ -107,11 +123,41 @@ def say_plan(planned: Planned, changes: Mapping[str, Sequence[Text]], *, as_json
         for name, text in _literals(planned, action).items():
             line = Text("its config gives the bot {name}={text}", name=name, text=text)
             console.say(f"    {replace_unprintable(str(line))}")
+        for said in _live_lines(found.get(action.instance)):
+            console.say(f"    {said}")
     _say_drift(planned.snapshot, planned.actions)
     if not plan.effective(planned.actions):
         console.say(_("nothing to do"))
     _say_what_holds_back(planned.problems)
-    return planned.exit_code
+    return code
+
+
+def _live_lines(check: LiveCheck | None) -> Iterator[str]:
+    """Yield what the exchange was asked for one instance, the worst first."""
+    if check is None:
+        return
+    if check.why is not None:
+        yield str(Text("cannot be checked at its exchange: {why}", why=check.why))
+    for line in sorted(check.lines, key=lambda line: WORST_FIRST.index(line.level)):
+        yield str(Text("{id}: {what}", id=_(LIVE_LEVELS[line.level]), what=line.text))
+        if line.remedy is not None:
+            yield f"    → {line.remedy}"
+
+
+def _live_object(check: LiveCheck | None) -> dict[str, Any]:
+    """Return the same for programs; nothing where the exchange was not asked."""
+    if check is None:
+        return {}
+    lines = [
+        {
+            "level": line.level,
+            "code": line.code,
+            "text": str(line.text),
+            "remedy": None if line.remedy is None else str(line.remedy),
+        }
+        for line in check.lines
+    ]
+    return {"live": {"checks": lines, "error": None if check.why is None else str(check.why)}}
 
 
 def _say_what_holds_back(problems: Sequence[Problem]) -> None:

@@ -222,6 +222,11 @@ class Fleet(NamedTuple):
         return self.data_dir / "secrets" / ".rollback"
 
     @property
+    def preflight_dir(self) -> Path:
+        """Return the folder of the env files of one-offs that check a run before its first order."""
+        return self.data_dir / "secrets" / ".preflight"
+
+    @property
     def lock_file(self) -> Path:
         """Return the lock held by the one manager that changes the fleet."""
         return self.state_dir / "fleet.lock"

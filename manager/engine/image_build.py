@@ -36,6 +36,7 @@ BUNDLED_BOT = Path("docker", "bot")
 BESIDE_RUN: Mapping[str, str] = {
     "open_orders.py": "OPEN_ORDERS",
     "cancel_orders.py": "CANCEL_ORDERS",
+    "preflight.py": "PREFLIGHT",
     "close_position.py": "CLOSE_POSITION",
 }
 """Programs beside a bot's run.py (docker/README.md) → the build argument that is empty if the file is

@@ -40,6 +40,9 @@ CLOSE_POSITION = "botfleet.close-position"
 Empty or missing: none.
 """
 
+PREFLIGHT = "botfleet.preflight"
+"""On an image: the program that checks a live run before its first order. Empty or missing: none."""
+
 ASKED_FOR = "botfleet.asked-for"
 """On a one-off container: the instance it works for.
 

@@ -3,6 +3,7 @@
 project, session, selection                project folder; one run of the manager; the chosen instances
 observe, snapshot, instance, status        one observation of the fleet, and what follows from it
 doing, condition_messages                  what a bot is doing, and how urgent it is
+preflight_messages                         what a live run would fail by, by codes
 bot_report, amounts                        what a bot reports of its trading, and how it is formatted
 supervisor_state, env_file                 the files that an instance's container reads and writes
 supervisor_messages, supervisor_sentences  supervisors' reasons: by codes, and the sentences of old ones

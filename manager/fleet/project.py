@@ -20,6 +20,9 @@ from manager.fleet import halt_mark, host, state_file
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
 
+RESERVED_ID = "web"
+"""The name of the fleet's page, beside the instances' ids."""
+
 
 class Project(NamedTuple):
     """Hold one project folder.
@@ -167,9 +170,21 @@ def read(project_dir: Path) -> Project:
             *loaded.warnings,
             *bot_environment.unset_variable_warnings(specs.values(), variables),
             *_outgoing_port_warnings(loaded.specs),
+            *_reserved_id_warnings(loaded.specs),
         ),
         reread={name: value for name, value in env.reread.items() if not os.environ.get(name)},
     )
+
+
+def _reserved_id_warnings(specs: Iterable[InstanceSpec]) -> Iterator[Problem]:
+    """Warn of the id that is the page's own name. A fleet that has one goes on with it."""
+    for spec in specs:
+        if spec.id.lower() == RESERVED_ID:
+            yield Problem.at(
+                spec.config_file,
+                "metadata.instance_id",
+                "the id `web` is reserved for the fleet's page; give new bots another one",
+            )
 
 
 def _outgoing_port_warnings(specs: Iterable[InstanceSpec]) -> Iterator[Problem]:

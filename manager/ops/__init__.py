@@ -11,6 +11,7 @@ prepare, preflight, desired_state               what is created, checked and rec
 execute, stop, stop_turns, wait                 carry actions out, spread stops, and wait for instances
 rollout, rollback, rollback_store               an upgrade, and undoing it
 rollout_events, rollout_result                  its progress events, and its result
+live_checks                                     what live instances would fail by, asked at their exchanges
 halt, open_orders, stop_for_good                the kill switch, and what `stop` and `down` share with it
 close, oneoff                                   close positions; run a program of an image once
 instance_folders, bot_user                      what a container mounts, and who owns it

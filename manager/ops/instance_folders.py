@@ -74,6 +74,27 @@ def use_staged_env(spec: InstanceSpec, fleet: Fleet) -> None:
         (folder / STAGED_FILE).replace(folder / ENV_FILE)
 
 
+@contextmanager
+def scratch_env(spec: InstanceSpec, fleet: Fleet, owner: Owner, values: Mapping[str, str]) -> Iterator[str]:
+    """Yield a folder with an env file of its own, beside those of the bots, and remove it afterwards.
+
+    Raises FolderError.
+    """
+    with _explained(spec.id):
+        instance_secrets = fleet.preflight_dir / spec.id
+        _own_folder(fleet.data_dir, str(instance_secrets.relative_to(fleet.data_dir)), 0o700, owner)
+        keep_from_git(fleet.preflight_dir.parent)
+        path = instance_secrets / ENV_FILE
+        atomic_file.write_atomically(path, dict(values), mode=0o400, owner=owner)
+    try:
+        yield str(instance_secrets)
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+            instance_secrets.rmdir()
+            fleet.preflight_dir.rmdir()
+
+
 def _is_in_use(path: Path, values: Mapping[str, str], owner: Owner) -> bool:
     """Return whether the env file has the same content, mode and owner that would be written."""
     wanted = atomic_file.encode_json(dict(values))

@@ -26,7 +26,7 @@ MOST_WORDS = 300
 
 
 class Ended(NamedTuple):
-    """Hold how the program ended: its exit code, and the last line of each output."""
+    """Hold how the program ended: its exit code, its answer, and the last line of stderr."""
 
     code: int
     answer: str
@@ -41,11 +41,18 @@ def run(
     `purpose` names the container; `within_s` is when its supervisor kills the program.
     """
     definition = body(engine.inspect(container.id), container.instance, fleet.name, program, within_s)
-    container_id = _create(f"{container.name}-{purpose}", definition, engine)
+    return run_defined(engine, f"{container.name}-{purpose}", definition, within_s)
+
+
+def run_defined(
+    engine: Engine, name: str, definition: Mapping[str, Any], within_s: int, most_lines: int = 1
+) -> Ended:
+    """Run a container of this definition to its end, and remove it. Raises ManagerError."""
+    container_id = _create(name, definition, engine)
     try:
         engine.start(container_id)
         code = engine.wait(container_id, within_s + MARGIN_S)
-        answer = engine.output(container_id, "stdout", 1)
+        answer = engine.output(container_id, "stdout", most_lines)
         return Ended(code, answer, _last_line(engine.output(container_id, "stderr", 5)))
     finally:
         engine.discard(container_id)

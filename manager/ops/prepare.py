@@ -56,7 +56,7 @@ def gather(
     as_user = bot_user.bot_user(fleet, project.variables, engine)
     if kinds & {"create", "recreate"}:
         _require_image(snapshot)
-    network = Deferred(partial(_ensure_network, engine, fleet)) if kinds & NEW_CONTAINER else None
+    network = Deferred(partial(ensure_network, engine, fleet)) if kinds & NEW_CONTAINER else None
     if network and kinds != {"create"}:
         network.result()  # before a bot is stopped that could then not be started
     if kinds & {"create", "recreate"}:
@@ -132,7 +132,8 @@ def _require_image(snapshot: FleetSnapshot) -> None:
         )
 
 
-def _ensure_network(engine: Engine, fleet: Fleet) -> None:
+def ensure_network(engine: Engine, fleet: Fleet) -> None:
+    """Create the fleet's network if it is missing. Raises EngineError."""
     if engine.network_id(fleet.network):
         return
     try:

@@ -20,8 +20,6 @@ from gridbot.config import args
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
-from gridbot.exchanges.closing import require_tested
-from gridbot.model.errors import RefusedError
 from gridbot.model.types import OrderRequest, Side
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
@@ -327,9 +325,11 @@ def test_nothing_is_closed_without_a_record_or_for_another_market(desk: Desk, tm
     assert desk.posts() == 0
 
 
-def test_an_exchange_whose_answers_no_test_holds_is_refused() -> None:
-    with pytest.raises(RefusedError, match="lighter: its answers are not held by tests"):
-        require_tested("lighter")
+def test_an_exchange_that_is_not_verified_is_refused(desk: Desk) -> None:
+    desk.options = ("--exchange", "lighter", "--symbol", "SOL", *MESH[4:])
+    refused = desk.run(*SELL, LIGHTER_SIGNER_LIBRARY=str(PROGRAM))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "set GRIDBOT_ACCEPT_UNVERIFIED=lighter" in refused.stderr
 
 
 @pytest.mark.parametrize("step", range(6))

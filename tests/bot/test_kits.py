@@ -1,4 +1,4 @@
-"""The real engine on each exchange's own shapes, 200 ticks with each fault alone.
+"""The real engine on each exchange's own shapes, 60 ticks with each fault alone; 200 with --long.
 
 Always: one order at a level, and no position beyond max_position. At the end: account and ledger agree, and
 nothing but other programs' orders is left in the market.
@@ -12,6 +12,7 @@ import pytest
 
 from gridbot.model.errors import ExchangeError
 from gridbot.model.types import Fill
+from tests import cases
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
 from tests.bot.kits.backpack import Backpack, BackpackSpot
@@ -34,7 +35,7 @@ FAULTS = (
     "unreachable",
 )
 FAILING = ("request lost", "answer lost", "rate_limited", "maintenance", "unreachable")
-TICKS = 200
+TICKS = 200 if cases.is_long else 60
 
 
 CASES = [
@@ -50,7 +51,7 @@ def _name(value: object) -> str:
 
 
 @pytest.mark.parametrize(("kind", "fault"), CASES, ids=_name)
-def test_account_and_ledger_agree_after_200_ticks(kind: type[Kit], fault: str | None, tmp_path: Path) -> None:
+def test_account_and_ledger_agree_after_a_walk(kind: type[Kit], fault: str | None, tmp_path: Path) -> None:
     kit = kind()
     kit.fault = fault
     kit.book.partial_fills = 0.7 if fault == "partial fills" else 0.0

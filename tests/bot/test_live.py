@@ -38,6 +38,8 @@ def test_a_round_trip(start_bot: BotFactory, fake: FakeExchange) -> None:
     bot = live(start_bot, fake)
     settled(bot, fake)
     assert bot.status()["mode"] == "live"
+    assert 0 < bot.status()["order_latency"] < 5
+    assert "gridbot_order_latency_seconds 0." in bot.get("/metrics")[1]
     for price in ("148", "146", "150", "154"):
         fake.book.move(Decimal(price))
         fills = len(fake.book.fills)

@@ -32,6 +32,7 @@ class BookOrder:
     post_only: bool = False
     foreign: bool = False
     filled: Decimal = ZERO
+    last_filled: Decimal = ZERO
     quote_filled: Decimal = ZERO
     status: str = "New"
     kind: str = "Limit"
@@ -60,6 +61,7 @@ class Book:
     `depth`: what an immediate order finds at the price. `balance`: what the account holds of a spot market's
     base currency beyond its trades. `exclusive`: only the bot trades on this account, so cancelling all
     orders is no violation.
+    `maker_points`: the fee that the account's page says, in basis points.
     """
 
     symbol: str = "SOL_USDC_PERP"
@@ -70,6 +72,9 @@ class Book:
     history_lag: float = 0.0
     seed: int = 0
     exclusive: bool = False
+    equity: Decimal = Decimal(10000)
+    leverage: Decimal = Decimal(20)
+    maker_points: Decimal = Decimal(2)
     depth: Decimal | None = None
     balance: Decimal = ZERO
     mark: Decimal | None = None
@@ -86,6 +91,7 @@ class Book:
         self._ids = itertools.count(4_000_000_001)
         self._fill_ids = itertools.count(9_000_001)
         self._random = random.Random(self.seed)
+        self.on_fill: Callable[[BookOrder], None] = lambda _order: None
 
     def place(
         self,
@@ -197,8 +203,10 @@ class Book:
         fee = (price * qty * rate).quantize(Decimal("1e-6"))
         self.fills.append(BookFill(next(self._fill_ids), order, price, qty, fee, self.clock(), maker))
         order.filled += qty
+        order.last_filled = qty
         order.quote_filled += qty * price
         order.status = "Filled" if order.filled >= order.qty else "PartiallyFilled"
+        self.on_fill(order)
 
     def _watch(self, new: BookOrder) -> None:
         """The invariant of the whole exercise: one open order of the bot at one price."""

@@ -27,6 +27,8 @@ from tests.fake_exchange.limits import TOO_MANY_REQUESTS, Limits, Refusal
 
 INSTRUCTIONS = {
     ("GET", "/api/v1/capital"): "balanceQuery",
+    ("GET", "/api/v1/capital/collateral"): "collateralQuery",
+    ("GET", "/api/v1/account"): "accountQuery",
     ("GET", "/api/v1/position"): "positionQuery",
     ("GET", "/api/v1/order"): "orderQuery",
     ("POST", "/api/v1/order"): "orderExecute",
@@ -192,12 +194,21 @@ class FakeExchange:
                     return _positions(book)
                 case "GET", "/api/v1/capital":
                     return {
-                        "USDC": {"available": "10000", "locked": "0", "staked": "0"},
+                        "USDC": {"available": str(book.equity), "locked": "0", "staked": "0"},
                         "SOL": {
                             "available": str(book.balance + book.position()),
                             "locked": "0",
                             "staked": "0",
                         },
+                    }
+                case "GET", "/api/v1/capital/collateral":
+                    return {"netEquity": str(book.equity), "netEquityAvailable": str(book.equity)}
+                case "GET", "/api/v1/account":
+                    return {
+                        "futuresMakerFee": str(book.maker_points),
+                        "spotMakerFee": str(book.maker_points),
+                        "leverageLimit": str(book.leverage),
+                        "liquidating": False,
                     }
                 case "GET", "/wapi/v1/history/orders":
                     return _order_history(book, params)

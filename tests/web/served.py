@@ -182,12 +182,10 @@ class Client:
         self.host = f"127.0.0.1:{served.port}"
 
     def sign_in(self, link: str) -> int:
-        status, headers, body = self.call(
-            "POST",
-            "/api/v1/session",
-            {"link": link.partition("#link=")[2]},
-            {"Origin": f"http://{self.host}"},
-        )
+        return self.sign_in_by(link=link.partition("#link=")[2])
+
+    def sign_in_by(self, **given: str) -> int:
+        status, headers, body = self.call("POST", "/api/v1/session", given, {"Origin": f"http://{self.host}"})
         if status == 200:
             self.token = body["token"]
             self.cookie = headers["set-cookie"].partition(";")[0]

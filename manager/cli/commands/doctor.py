@@ -17,7 +17,7 @@ from pathlib import Path
 from manager import __version__
 from manager.cli.notices import one_output
 from manager.config.variables import is_secret
-from manager.errors import FAILED, NO_ENGINE, OK, ConfigError, EngineError, writing_to
+from manager.errors import FAILED, NO_ENGINE, OK, ConfigError, EngineError, ManagerError, writing_to
 from manager.fleet import observe
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
@@ -26,6 +26,7 @@ from manager.i18n import Text, _, mark
 from manager.monitor.doctor import (
     checks_engine,
     checks_host,
+    checks_live,
     checks_project,
     probe_engine,
     probe_host,
@@ -34,6 +35,8 @@ from manager.monitor.doctor import (
 )
 from manager.monitor.doctor.facts import ClientFacts, Facts
 from manager.monitor.doctor.findings import Finding, Level
+from manager.ops import live_checks
+from manager.ops.live_checks import LiveCheck
 from manager.util import atomic_file, console
 from manager.util.text_table import Column
 
@@ -42,6 +45,7 @@ HEADS = {
     mark("machine"): checks_host.check_all,
     mark("project"): checks_project.check_all,
 }
+LIVE = mark("live instances")
 LEVELS: Mapping[Level, str] = {"ok": mark("ok"), "warn": mark("warn"), "fail": mark("fail")}
 COLOURS: dict[Level, str] = {"ok": "32", "warn": "33", "fail": "31"}
 MOST_SHOWN = 10
@@ -54,6 +58,8 @@ def doctor(session: Session, args: Namespace) -> int:
     one_output(args)
     facts, project, snapshot = _look(session)
     by_topic = {head: list(check(facts)) for head, check in HEADS.items()}
+    if args.live and snapshot is not None:
+        by_topic[LIVE] = list(checks_live.check_all(_live_checks(session, snapshot)))
     lines = [line for findings in by_topic.values() for line in findings]
     if args.json:
         console.say_json([_line_object(line) for line in lines])
@@ -95,6 +101,15 @@ def _look(session: Session) -> tuple[Facts, Project | None, FleetSnapshot | None
     if facts.engine is not None and facts.engine.root_dir and not facts.engine.is_rootless:
         facts = facts._replace(engine_disk=probe_host.disk(Path(facts.engine.root_dir)))
     return facts._replace(client=programs.client()), project, snapshot
+
+
+def _live_checks(session: Session, snapshot: FleetSnapshot) -> list[LiveCheck]:
+    """Ask the exchanges for every live instance. What keeps all from being asked is said of each."""
+    live = [instance for instance, spec in snapshot.project.specs.items() if spec.mode == "live"]
+    try:
+        return live_checks.check(snapshot, session.engine(), live)
+    except ManagerError as error:
+        return [LiveCheck(instance, why=Text("{why}", why=error)) for instance in sorted(live)]
 
 
 def _shown(by_topic: dict[str, list[Finding]], *, has_colour: bool) -> list[str]:

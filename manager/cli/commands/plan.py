@@ -11,4 +11,4 @@ from manager.fleet.session import Session
 
 def plan_(session: Session, args: Namespace) -> int:
     """Show what `up` would do, and why."""
-    return show_plan(session, change(args), as_json=args.json)
+    return show_plan(session, change(args), as_json=args.json, asks_exchanges=args.live)

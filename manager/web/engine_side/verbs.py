@@ -5,7 +5,6 @@ web side faces the network, and is not trusted.
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,6 +28,7 @@ EXITS_OF_DAYS = 30
 LAST_EVENTS = 100
 MAX_DAYS = 3650
 MAX_TEXT = 200
+BIGGEST = 2.0**53
 POLL_S = 0.3
 MOST_NAMED = 100
 
@@ -67,7 +67,9 @@ def _text(params: Params, name: str) -> str:
 
 def _number(params: Params, name: str, most: float) -> float:
     value = params.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refusal(422, name)
+    if not -BIGGEST < value < BIGGEST:  # NaN is not, either
         raise Refusal(422, name)
     return min(max(0.0, value), most)
 
@@ -165,7 +167,7 @@ def _actions(desk: Desk, _params: Params) -> Any:
 
 
 def _action(desk: Desk, params: Params) -> Any:
-    found = desk.actions.find(int(_number(params, "number", 2**53)))
+    found = desk.actions.find(int(_number(params, "number", BIGGEST)))
     if found is None:
         raise Refusal(404)
     return found._asdict()

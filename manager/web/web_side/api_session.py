@@ -74,6 +74,7 @@ class _Guesses:
                 return refusal
             found = access.role_of_password(counter.access, password)
             if found is None or not self._is_code(code):
+                counter.attempts.failed(peer)
                 return problem(403, Text("wrong password, or wrong code"))
             counter.attempts.succeeded(peer)
         return found

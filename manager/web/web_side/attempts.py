@@ -9,6 +9,7 @@ from collections.abc import Callable
 FREE = 5
 """So many wrong ones in a row cost nothing: a person mistypes."""
 FREE_OF_ALL = 50
+FIRST_PAUSE_S = 4.0
 LONGEST_S = 900.0
 MOST_ADDRESSES = 1000
 ALL = ""
@@ -36,6 +37,13 @@ class Attempts:
                 self._wrong.pop(next(each for each in self._wrong if each != ALL))
         return 0.0
 
+    def failed(self, address: str) -> None:
+        """Let the pause begin now: looking at a password takes a while itself."""
+        with self._lock:
+            for each in (address, ALL):
+                count, _at = self._wrong.get(each, (1, 0.0))
+                self._wrong[each] = (count, self._clock())
+
     def succeeded(self, address: str) -> None:
         """Forget the wrong ones of this address."""
         with self._lock:
@@ -47,7 +55,7 @@ class Attempts:
         count, at = self._wrong.get(address, (0, float("-inf")))
         if count < free:
             return float("-inf")
-        pause = min(LONGEST_S, 2.0 ** min(count - free, 20))
+        pause = min(LONGEST_S, FIRST_PAUSE_S * 2.0 ** min(count - free, 20))
         if self._clock() - at > LONGEST_S:
             self._wrong.pop(address, None)  # long ago: it may be somebody else
             return float("-inf")

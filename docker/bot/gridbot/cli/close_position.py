@@ -15,8 +15,8 @@ from typing import Any
 
 from gridbot.config import args
 from gridbot.config.settings import Settings
-from gridbot.exchanges import venues
-from gridbot.exchanges.closing import CcxtClosing, account_name, require_tested
+from gridbot.exchanges import venues, verification
+from gridbot.exchanges.closing import CcxtClosing, account_name
 from gridbot.model.errors import EXIT_CRASH, BotError, ConfigError, DatabaseError, ExchangeError
 from gridbot.model.types import Side
 from gridbot.runtime import log as logs
@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
         if not settings.live:
             raise ConfigError("TRADING_MODE: in paper mode no exchange has a position")
         venues.require_signing_library(settings.exchange)
-        require_tested(settings.exchange)
+        verification.require_verified(settings)
         if not settings.db_path.exists():
             raise DatabaseError(f"whose the position is cannot be told: there is no {settings.db_path}")
         answer = _carry_out(what, settings)

@@ -27,6 +27,8 @@ from gridbot.strategies.strategy import make_strategy
 from gridbot.trading.cancel import CRASH_WITHIN_S, cancel_own_orders
 from gridbot.trading.dead_man_switch import DeadManSwitch
 from gridbot.trading.engine import Engine
+from gridbot.trading.fill_watch import FillWatch
+from gridbot.trading.first_order import require_sound
 from gridbot.trading.loop import RunEnd, run_loop, stopped
 from gridbot.trading.position_watch import own_position
 from gridbot.trading.session import Session, StopRequestedError, open_session
@@ -100,14 +102,18 @@ def _trade(
             settings, store, request.exchange, market, stopped(stop), stop, report_file, lambda _: last_report
         )
     engine = _engine(settings, store, session, shared, stop)
+    require_sound(settings, store, session, os.environ)
+    watch = FillWatch(stop)
     try:
-        end = run_loop(engine, stop, report_file, DeadManSwitch(settings, session.exchange), pace)
+        watch.open(settings, session.exchange)
+        end = run_loop(engine, stop, report_file, DeadManSwitch(settings, session.exchange), pace, watch)
     except BotError as err:
         log.error("%s", err)
         end = RunEnd(err.exit_code, str(err))
     except Exception as err:  # noqa: BLE001 - orders have to be cancelled whatever went wrong
         log.exception("the bot crashed")
         end = RunEnd(EXIT_CRASH, _crash(err))
+    watch.close()
 
     def report(condition: Condition | None) -> dict[str, Any]:
         return build_report(settings, store, engine.view(), condition or shared.condition)

@@ -3,6 +3,7 @@
 exchange          the interface
 ccxt_exchange     a real exchange, through ccxt
 closing           the same for closing a position: orders that never rest
+stream            fills by websocket, as a reason to look
 answers           ccxt's answers as this bot's types
 answers_apex      what apex does otherwise
 answers_aster     what aster does otherwise
@@ -10,6 +11,7 @@ answers_backpack  what backpack does otherwise
 answers_lighter   what lighter does otherwise
 answers_paradex   what paradex does otherwise
 answer_readers    which exchange has which of them
+account_facts     what a run with real money depends on
 verification      what is known of each exchange's answers, and which of them refuse live
 venues            addresses, credentials and signers of each exchange
 paper             a simulated account

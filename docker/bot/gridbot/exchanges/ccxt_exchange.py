@@ -186,6 +186,10 @@ class CcxtExchange:
             min_notional=_decimal((limits.get("cost") or {}).get("min")) or ZERO,
         )
 
+    def known_markets(self) -> tuple[Mapping[str, Any], str]:
+        """Return ccxt's descriptions of all markets, and its symbol of this one."""
+        return self._api.markets, self._symbol
+
     def price(self) -> Decimal:
         ticker = self._call(self._api.fetch_ticker, self._symbol)
         bid, ask, last, mark = (_decimal(ticker.get(key)) for key in ("bid", "ask", "last", "markPrice"))
@@ -223,6 +227,31 @@ class CcxtExchange:
             if raw.get("symbol") in (None, self._symbol) and at >= start:
                 payments.append(Funding(str(raw.get("id") or f"{self._symbol}@{at}"), at / 1000, amount))
         return payments
+
+    @property
+    def id(self) -> str:
+        """Return the exchange's name."""
+        return self._id
+
+    @property
+    def market_symbol(self) -> str:
+        """Return the market's name in ccxt."""
+        return self._symbol
+
+    @property
+    def market_answer(self) -> Mapping[str, Any]:
+        """Return the market as ccxt describes it."""
+        return self._loaded()
+
+    def ask(self, method: str, *args: Any) -> Any:
+        """Call a method of ccxt and return its answer. Raises ExchangeError."""
+        return self._call(getattr(self._api, method), *args)
+
+    def clock_offset(self) -> float | None:
+        """Return by how many seconds the exchange's clock is ahead of this machine's, None where unknown."""
+        began = time.time()
+        there = self._exchange_time() if self._api.has.get("fetchTime") else None
+        return None if there is None else there - (began + time.time()) / 2
 
     def _clock_ahead(self) -> float:
         """Return by how many seconds this machine's clock is ahead of the exchange's, 0 when it is not."""

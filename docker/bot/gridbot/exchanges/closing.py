@@ -9,12 +9,9 @@ from typing import Any
 from gridbot.exchanges import venues
 from gridbot.exchanges.answers import decimal
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
-from gridbot.model.errors import RefusedError, UnreachableError
+from gridbot.model.errors import UnreachableError
 from gridbot.model.types import ZERO
 
-# Exchanges whose answers are held by tests: backpack and aster by the exchange of the tests, the others by
-# their kits.
-TESTED = ("backpack", "aster", "paradex", "apex")
 # ccxt hands apex's word on as it is.
 IMMEDIATE: Mapping[str, str] = {"apex": "IMMEDIATE_OR_CANCEL"}
 # Each exchange's credential that says whose account it is and is no secret.
@@ -46,14 +43,6 @@ class CcxtClosing(CcxtExchange):
         if amount is None:
             raise UnreachableError(f"{self._id} does not say how much {base} can be sold")
         return amount
-
-
-def require_tested(exchange: str) -> None:
-    """Check that this exchange's answers are held by tests. Raises RefusedError."""
-    if exchange not in TESTED:
-        raise RefusedError(
-            f"{exchange}: its answers are not held by tests yet, so no position is closed there by a program"
-        )
 
 
 def account_name(exchange: str, env: Mapping[str, str]) -> str:

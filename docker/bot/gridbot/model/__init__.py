@@ -1,6 +1,7 @@
 """Types that every room shares.
 
 types      side, market, order, fill, and rounding to a step
+check      one check before real money
 condition  what the bot is doing
 errors     exceptions and their exit codes
 """

@@ -193,6 +193,11 @@ class Store(OrderReader):
         assert order is not None
         return order
 
+    def has_ordered(self) -> bool:
+        """Tell whether this run has written down an order, whatever became of it."""
+        query = "SELECT 1 FROM orders WHERE run_id = ? LIMIT 1"
+        return self._db.execute(query, (self.run_id,)).fetchone() is not None
+
     def outdated_order_ids(self) -> set[int]:
         """Return the client ids of live orders that belong to an older grid or run."""
         rows = self._db.execute(

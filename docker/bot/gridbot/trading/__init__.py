@@ -1,9 +1,13 @@
 """The trading loop: session, then tick after tick, then the way out.
 
 session    choose exchange and market, begin or resume the run
+preflight    what makes a run with real money impossible, or a loss
+worst_case   what is held, and lost, at the end of the range
+first_order  let the pre-flight decide whether a live run begins
 loop       tick after tick, through outages
 engine     one tick: read, record, decide, act
 position_watch  compare the account's position with the bot's own
+fill_watch  wake the loop when a websocket tells of a fill
 second_look  one print of a price ends no run
 reconcile  match recorded orders and trades with the exchange's
 outage     an exchange that does not answer

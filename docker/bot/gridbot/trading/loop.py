@@ -14,6 +14,7 @@ from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.stop_signal import StopSignal
 from gridbot.trading.dead_man_switch import DeadManSwitch
 from gridbot.trading.engine import CompletedError, Engine
+from gridbot.trading.fill_watch import FillWatch
 from gridbot.trading.outage import Outage
 from gridbot.trading.retry import RetryPauses, wait
 from gridbot.trading.status import build_report
@@ -36,19 +37,30 @@ class RunEnd:
 
 
 def run_loop(
-    engine: Engine, stop: StopSignal, report_file: ReportFile, switch: DeadManSwitch, pace: Pace
+    engine: Engine,
+    stop: StopSignal,
+    report_file: ReportFile,
+    switch: DeadManSwitch,
+    pace: Pace,
+    watch: FillWatch,
 ) -> RunEnd:
     """Tick until the run is complete or a stop is requested. Raises BotError.
 
+    A fill that `watch` tells of is looked for at once, and every interval has its tick all the same.
     An exchange that is away never ends the loop. It pauses for longer and longer until an answer comes.
     """
     settings, shared = engine.settings, engine.shared
     outage, pauses = Outage(settings.out_of_reach), RetryPauses(settings.interval, settings.retry_cap)
     failures = unauthorized = 0
+    ticked_at = float("-inf")
     while not stop.is_set():
         began, pause = time.monotonic(), settings.interval
         try:
-            engine.tick()
+            if watch.take() and not failures and began - ticked_at < settings.interval:
+                engine.react()
+            else:
+                engine.tick()
+                ticked_at = began
             switch.renew()
             if failures:
                 log.info("the exchange answers again")
@@ -69,6 +81,7 @@ def run_loop(
         except EndOfDataError:
             condition = Condition(Code.FINISHED, "the replay is over", {"by": "replay"})
             return RunEnd(EXIT_COMPLETED, "the replay is over", completed=True, condition=condition)
+        watch.is_muted = failures > 0
         publish(engine, outage, report_file)
         wait(shared, stop, max(pause - (time.monotonic() - began), pace.pause(), 0))
     return stopped(stop)

@@ -68,6 +68,20 @@ class Reconciler:
         """Begin a pass: read the open orders."""
         return _read_orders(self._store, self._exchange)
 
+    def read_fills(self) -> Reconciliation:
+        """Read the executions alone, and close what they have filled.
+
+        Where one of them cannot be read nothing is known to be new: a whole pass looks up what it did.
+        """
+        result = Reconciliation()
+        if _read_trades(self._store, self._exchange, self._market, result):
+            return Reconciliation()
+        for _fill, order, _ledger in result.trades:
+            current = self._store.order(order.client_id)
+            if current is not None and current.remaining <= 0:
+                self._store.close_order(order.client_id, "filled")
+        return result
+
     def settle(self, result: Reconciliation, now: float) -> None:
         """Complete a pass: read the trades, and close what has ended."""
         unreadable = _read_trades(self._store, self._exchange, self._market, result)

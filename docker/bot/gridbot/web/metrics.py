@@ -53,6 +53,12 @@ def render(detailed: Mapping[str, Any]) -> str:
         "Deepest fall of the run's P&L below its highest point, in quote currency.",
         ({}, get("max_drawdown")),
     )
+    metric(
+        "order_latency_seconds",
+        "gauge",
+        "How long the exchange took to answer the last accepted order.",
+        ({}, get("order_latency")),
+    )
     metric("errors_total", "counter", "Errors in this bot's record.", ({}, get("errors_total")))
     metric("resident_memory_bytes", "gauge", "Memory of the bot's process.", ({}, _memory()))
     return "\n".join(lines) + "\n"

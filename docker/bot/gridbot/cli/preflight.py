@@ -1,0 +1,53 @@
+"""Print the pre-flight checks of a live run as JSON lines. Nothing is placed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from gridbot.config import args
+from gridbot.config.settings import Settings
+from gridbot.exchanges import venues, verification
+from gridbot.exchanges.account_facts import read_facts
+from gridbot.model.check import Check
+from gridbot.model.errors import (
+    EXIT_CRASH,
+    BotError,
+    ConfigError,
+    ExchangeError,
+    RefusedError,
+)
+from gridbot.trading.preflight import check_run, market_missing
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print one JSON object a line. Returns 0 when the checks were made, whatever they found."""
+    try:
+        settings = args.parse(argv, {**os.environ, "TRADING_MODE": "live"})
+        checks = check_all(settings)
+    except BotError as err:
+        print(err, file=sys.stderr)
+        return err.exit_code
+    except ExchangeError as err:
+        print(f"{settings.exchange} does not answer: {err}", file=sys.stderr)
+        return EXIT_CRASH
+    for check in checks:
+        print(json.dumps(check.as_json()))
+    return 0
+
+
+def check_all(settings: Settings) -> list[Check]:
+    """Ask the exchange and return the checks. Raises BotError or ExchangeError where it cannot be asked."""
+    from gridbot.exchanges.ccxt_exchange import CcxtExchange
+
+    verification.require_verified(settings)
+    venues.require_signing_library(settings.exchange)
+    exchange = CcxtExchange(settings, venues.credentials(settings.exchange))
+    exchange.shorten_timeouts()
+    try:
+        market = exchange.market()
+    except (RefusedError, ConfigError) as err:
+        return [market_missing(str(err))]
+    return check_run(settings, market, read_facts(exchange, market))

@@ -1,0 +1,146 @@
+"""Ask an exchange what a run with real money depends on: the key's permission, funds, leverage, fees, clock.
+
+Nothing is placed. What an exchange does not say is None: unknown, and never taken for good or for bad.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from gridbot.exchanges.answers import decimal
+from gridbot.exchanges.ccxt_exchange import CcxtExchange
+from gridbot.model.errors import THROTTLED, ExchangeError, NotFoundError, UnauthorizedError
+from gridbot.model.types import Market
+
+T = TypeVar("T")
+BASIS_POINTS = Decimal("1e-4")
+# Backpack numbers its orders far beyond this, so there is nothing to cancel.
+NO_ORDER = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """Hold what the exchange says of the account. `maker_fee` and `maintenance` are shares of the value.
+
+    `free`: what new positions may use, in the market's quote currency; on a spot market `held` is what is
+    there of the base currency. `clock_offset`: seconds by which the exchange's clock is ahead of this one.
+    """
+
+    price: Decimal | None = None
+    can_trade: bool | None = None
+    are_keys_refused: bool = False
+    refusal: str = ""
+    free: Decimal | None = None
+    held: Decimal | None = None
+    leverage: Decimal | None = None
+    maintenance: Decimal | None = None
+    maker_fee: Decimal | None = None
+    clock_offset: float | None = None
+
+
+def read_facts(exchange: CcxtExchange, market: Market) -> AccountFacts:
+    """Return what is known. A call that fails leaves its figures unknown. Raises no ExchangeError."""
+    can_trade, refusal = _known(lambda: _permission(exchange, market)) or (None, "")
+    if not can_trade and (refused := _refused_keys(exchange)):
+        return AccountFacts(are_keys_refused=True, refusal=refused)
+    account = _known(lambda: exchange.ask("privateGetApiV1Account")) if exchange.id == "backpack" else None
+    return AccountFacts(
+        price=_known(exchange.price),
+        can_trade=can_trade,
+        refusal=refusal,
+        free=_known(lambda: _free(exchange, market)),
+        held=None if market.perp else _known(lambda: _balance(exchange, market.base)),
+        leverage=_known(lambda: _leverage(exchange, account)) if market.perp else Decimal(1),
+        maintenance=_known(lambda: _maintenance(exchange)),
+        maker_fee=_known(lambda: _maker_fee(exchange, market, account)),
+        clock_offset=exchange.clock_offset(),
+    )
+
+
+def _known(ask: Callable[[], T | None]) -> T | None:
+    """Return the answer, asked for twice where none comes; None where it stays away."""
+    for is_last in (False, True):
+        try:
+            return ask()
+        except ExchangeError as err:
+            if is_last or err.cause in THROTTLED:
+                return None
+        except (LookupError, TypeError, AttributeError):
+            return None  # an answer of another shape
+    return None
+
+
+def _refused_keys(exchange: CcxtExchange) -> str:
+    """Return what the exchange says where it refuses the keys for reading too, else nothing."""
+    try:
+        exchange.open_orders()
+    except UnauthorizedError as err:
+        return str(err)
+    except ExchangeError:
+        return ""  # whatever is wrong, the keys are not known to be
+    return ""
+
+
+def _permission(exchange: CcxtExchange, market: Market) -> tuple[bool | None, str] | None:
+    """Return whether the key may trade, and what the exchange said where it may not."""
+    if exchange.id == "aster":
+        call = "fapiPrivateGetV3AccountWithJoinMargin" if market.perp else "sapiPrivateGetV3Account"
+        may = exchange.ask(call).get("canTrade")
+        return (may, "canTrade is false") if isinstance(may, bool) else None
+    if exchange.id != "backpack":
+        return None
+    # It has no call that lists a key's permissions. A cancellation needs the one that orders need.
+    try:
+        exchange.ask("cancel_order", NO_ORDER, exchange.market_symbol)
+    except UnauthorizedError as err:
+        return False, str(err)
+    except NotFoundError:
+        return True, ""
+    except ExchangeError as err:
+        if err.cause == "unauthorized":
+            return False, str(err)
+        if "RESOURCE_NOT_FOUND" in str(err):
+            return True, ""
+        raise
+    return None
+
+
+def _free(exchange: CcxtExchange, market: Market) -> Decimal | None:
+    if exchange.id == "backpack" and market.perp:
+        # What is lent counts as collateral, but not as available balance.
+        return decimal(exchange.ask("privateGetApiV1CapitalCollateral").get("netEquityAvailable"))
+    return _balance(exchange, market.quote)
+
+
+def _balance(exchange: CcxtExchange, currency: str) -> Decimal | None:
+    """Return the free balance, 0 where the account's balances are listed without this currency."""
+    balances = exchange.ask("fetch_balance")
+    return decimal((balances.get(currency) or {"free": 0}).get("free"))
+
+
+def _leverage(exchange: CcxtExchange, account: Any) -> Decimal | None:
+    if exchange.id == "backpack":
+        return decimal(account.get("leverageLimit"))
+    if exchange.id == "aster":
+        symbol = exchange.market_symbol
+        return decimal(exchange.ask("fetch_leverages", [symbol])[symbol].get("longLeverage"))
+    if exchange.id == "paradex":
+        return decimal(exchange.ask("fetch_leverage", exchange.market_symbol).get("longLeverage"))
+    return None
+
+
+def _maintenance(exchange: CcxtExchange) -> Decimal | None:
+    info = exchange.market_answer.get("info") or {}
+    return decimal((info.get("mmfFunction") or {}).get("base")) if exchange.id == "backpack" else None
+
+
+def _maker_fee(exchange: CcxtExchange, market: Market, account: Any) -> Decimal | None:
+    if exchange.id == "backpack":
+        points = decimal(account.get("futuresMakerFee" if market.perp else "spotMakerFee"))
+        return None if points is None else points * BASIS_POINTS
+    if exchange.id in ("aster", "paradex"):
+        return decimal(exchange.ask("fetch_trading_fee", exchange.market_symbol).get("maker"))
+    return None  # ccxt has constants for apex, and of lighter's fees those of a standard account

@@ -1,0 +1,141 @@
+"""Learn from the exchange's websocket that an order was filled, so that nobody waits for the next tick.
+
+What it tells is a reason to look, never a fact: fills are booked from the exchange's lists alone. A socket
+that is cut, never opens or stays silent makes the bot no worse than one without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import importlib.util
+import os
+import random
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+from gridbot.exchanges import venues
+from gridbot.runtime.log import log
+
+# Exchanges whose socket is held by tests. An image contains the client of these alone.
+STREAMS = ("backpack",)
+RETRY_FIRST_S, RETRY_CAP_S = 1.0, 60.0
+# A socket that answers no ping for twice as long is opened again.
+KEEP_ALIVE_MS = 15_000
+OFF = "off"
+# What Backpack calls the update of an order that was filled, in whole or in part.
+FILL = "orderFill"
+
+
+def stream_url(exchange: str, env: Mapping[str, str] = os.environ) -> str | None:
+    """Return the socket's address, "" for ccxt's own, None where no socket is opened.
+
+    A bot whose calls go to another address opens none unless it is told which.
+    """
+    if exchange not in STREAMS or env.get("GRIDBOT_STREAM") == OFF:
+        return None
+    if url := env.get(f"{exchange.upper()}_WS_URL"):
+        return url.rstrip("/")
+    return None if venues.base_url(exchange, env) else ""
+
+
+class FillStream:
+    """Watch this account's orders of one market in a thread, and call `wake` when one was filled."""
+
+    def __init__(
+        self, exchange: str, credentials: Mapping[str, str], url: str, wake: Callable[[], None]
+    ) -> None:
+        """`url` is the socket's address, empty for ccxt's own."""
+        self._exchange, self._url, self._wake = exchange, url, wake
+        self._config = {**credentials, "aiohttp_trust_env": True}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, markets: Mapping[str, Any], symbol: str) -> None:
+        """Begin to watch, in a thread that ends with the process."""
+        arguments = (markets, symbol)
+        threading.Thread(target=self._run, args=arguments, name="fill-stream", daemon=True).start()
+
+    def stop(self) -> None:
+        """Close the socket."""
+        if self._loop is not None and self._task is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def _run(self, markets: Mapping[str, Any], symbol: str) -> None:
+        try:
+            asyncio.run(self._watch(markets, symbol))
+        except Exception as err:  # noqa: BLE001 - whatever it is, the bot goes on without
+            log.warning("no fills by websocket, they are seen at the next tick: %s", err)
+
+    async def _watch(self, markets: Mapping[str, Any], symbol: str) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        failures = 0
+        while True:
+            client = _load(self._exchange)(self._config)
+            client.set_markets(markets)
+            client.streaming["keepAlive"] = KEEP_ALIVE_MS
+            if self._url:
+                client.urls["api"]["ws"] = dict.fromkeys(client.urls["api"]["ws"], self._url)
+            try:
+                while True:
+                    orders = await client.watch_orders(symbol)
+                    failures = 0
+                    self._look(orders)
+            except asyncio.CancelledError:
+                return
+            except Exception as err:  # noqa: BLE001 - ccxt raises what its parsers raise, too
+                if not failures:
+                    log.info("the websocket of %s is away, fills are seen at the next tick: %s", symbol, err)
+                failures += 1
+            finally:
+                with contextlib.suppress(Exception):
+                    await client.close()
+            pause = min(RETRY_FIRST_S * 2.0 ** min(failures, 10), RETRY_CAP_S)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+
+    def _look(self, orders: list[Mapping[str, Any]]) -> None:
+        """Wake the loop where one of these updates may be a fill.
+
+        Other updates are mostly the echo of what the bot itself has placed and cancelled.
+        """
+        if any((order.get("info") or {}).get("e", FILL) == FILL for order in orders):
+            self._wake()
+
+
+def _load(exchange: str) -> Any:
+    """Return ccxt's asynchronous class of one exchange without importing all others, as `load` does.
+
+    13 MB with aiohttp; `import ccxt.pro` would take ten times as much.
+    """
+    from gridbot.exchanges.ccxt_exchange import load
+
+    load(exchange)
+    package = sys.modules["ccxt"]
+    if not hasattr(package, "Exchange"):
+        errors = importlib.import_module("ccxt.base.errors")
+        package.__dict__.update({name: error for name, error in vars(errors).items() if name[0].isupper()})
+        package.__dict__["Exchange"] = importlib.import_module("ccxt.base.exchange").Exchange
+    asynchronous = _empty_package("async_support", package)
+    _empty_package("pro", package)
+    setattr(
+        asynchronous,
+        exchange,
+        getattr(importlib.import_module(f"ccxt.async_support.{exchange}"), exchange),
+    )
+    return getattr(importlib.import_module(f"ccxt.pro.{exchange}"), exchange)
+
+
+def _empty_package(name: str, parent: ModuleType) -> ModuleType:
+    full = f"ccxt.{name}"
+    if full not in sys.modules:
+        spec = importlib.util.find_spec(full)
+        if spec is None:
+            raise ModuleNotFoundError(f"this ccxt has no {full}")
+        sys.modules[full] = importlib.util.module_from_spec(spec)
+        setattr(parent, name, sys.modules[full])
+    return sys.modules[full]

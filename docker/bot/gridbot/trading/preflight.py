@@ -1,0 +1,316 @@
+"""Check, before the first order with real money, what makes a run impossible or a loss by construction. Pure.
+
+A figure that the exchange does not say makes a warning: neither good nor bad is assumed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from gridbot.config.settings import Settings
+from gridbot.exchanges.account_facts import AccountFacts
+from gridbot.model.check import Check, Level
+from gridbot.model.errors import ConfigError
+from gridbot.model.types import Market, as_text, floor_to
+from gridbot.strategies.grid import make_levels
+from gridbot.trading.worst_case import WorstCase, worst_cases
+
+# Of the gross profit of one grid; above this share most of the work is done for the exchange.
+FEES_WARN = Decimal("0.5")
+LIQUIDATION_WARN = Decimal("0.05")
+# Assumed where the exchange doesn't say it: what large markets have.
+MAINTENANCE = Decimal("0.025")
+CLOCK_WARN_S = 1.0
+KEYS_REFUSED = "keys_refused"
+
+
+def check_run(settings: Settings, market: Market, facts: AccountFacts) -> list[Check]:
+    """Return all checks, in the order in which a person would look."""
+    if facts.are_keys_refused:  # all else needs them
+        return [_keys_refused(facts.refusal), _market(market)]
+    checks = [*_keys(facts), _market(market)]
+    try:
+        levels = _levels(settings, market)
+    except ConfigError as err:
+        return [
+            *checks,
+            Check(
+                "levels_invalid",
+                Level.FAIL,
+                str(err),
+                "set fewer levels or a wider range",
+                {"error": str(err)},
+            ),
+            *_clock(facts),
+        ]
+    checks += _quantity(settings, market, levels or ([facts.price] if facts.price else []))
+    checks += _funds(settings, market, levels, facts)
+    checks += _profit(settings, levels, facts)
+    return [*checks, *_clock(facts)]
+
+
+def market_missing(error: str) -> Check:
+    """Return the check of a symbol that the exchange doesn't have, or has as another kind."""
+    return Check(
+        "symbol_missing", Level.FAIL, error, "correct metadata.symbol in the config", {"error": error}
+    )
+
+
+def _keys_refused(error: str) -> Check:
+    return Check(
+        KEYS_REFUSED,
+        Level.FAIL,
+        f"the keys are refused: {error}",
+        "correct the keys in .env",
+        {"error": error},
+    )
+
+
+def _levels(settings: Settings, market: Market) -> tuple[Decimal, ...]:
+    if not settings.is_grid:
+        return ()
+    return make_levels(
+        settings.grid_lower, settings.grid_upper, settings.grid_num, settings.grid_mode, market.tick
+    )
+
+
+def _keys(facts: AccountFacts) -> Iterator[Check]:
+    if facts.can_trade:
+        yield Check("keys_trade", Level.OK, "the keys may trade")
+    elif facts.can_trade is None:
+        yield Check(
+            "keys_unknown",
+            Level.WARN,
+            "whether the keys may trade is not known: the exchange doesn't say it",
+            "look at the key's permissions on the exchange's page",
+        )
+    else:
+        yield Check(
+            "keys_read_only",
+            Level.FAIL,
+            f"the keys may not trade: {facts.refusal}",
+            "make a key that may trade, and write it into .env",
+            {"error": facts.refusal},
+        )
+
+
+def _market(market: Market) -> Check:
+    tick, lot, value = as_text(market.tick), as_text(market.lot), as_text(market.min_notional)
+    return Check(
+        "symbol",
+        Level.OK,
+        f"{market.symbol}: tick {tick}, lot {lot}, smallest order {value} {market.quote}",
+        params={"symbol": market.symbol, "tick": tick, "lot": lot, "least": value, "quote": market.quote},
+    )
+
+
+def _quantity(settings: Settings, market: Market, prices: Sequence[Decimal]) -> Iterator[Check]:
+    qty = floor_to(settings.quantity, market.lot)
+    given, lot = as_text(settings.quantity), as_text(market.lot)
+    if qty < market.min_qty or qty <= 0:
+        least = as_text(max(market.min_qty, market.lot))
+        yield Check(
+            "quantity_small",
+            Level.FAIL,
+            f"quantity {given} is less than {market.symbol} allows: {least}",
+            f"set a quantity of at least {least}",
+            {"quantity": given, "least": least, "symbol": market.symbol},
+        )
+        return
+    if qty != settings.quantity:
+        yield Check(
+            "quantity_rounded",
+            Level.WARN,
+            f"quantity {given} is no multiple of the lot {lot}: {as_text(qty)} is traded",
+            f"set the quantity to {as_text(qty)}",
+            {"quantity": given, "lot": lot, "used": as_text(qty)},
+        )
+    if not prices:
+        return
+    small = [price for price in prices if qty * price < market.min_notional]
+    lowest, least = min(prices), as_text(market.min_notional)
+    if small:
+        needed = (market.min_notional / lowest / market.lot).to_integral_value(rounding="ROUND_CEILING")
+        enough = as_text(needed * market.lot)
+        yield Check(
+            "notional_small",
+            Level.FAIL,
+            f"{len(small)} levels are below the exchange's minimum of {least} {market.quote}:"
+            f" {as_text(qty)} at {as_text(lowest)} is {as_text(qty * lowest)}",
+            f"set a quantity of at least {enough}",
+            {
+                "count": str(len(small)),
+                "least": least,
+                "quote": market.quote,
+                "quantity": as_text(qty),
+                "price": as_text(lowest),
+                "value": as_text(qty * lowest),
+                "enough": enough,
+            },
+        )
+        return
+    value = as_text(qty * lowest)
+    yield Check(
+        "notional",
+        Level.OK,
+        f"the smallest order is {value} {market.quote}, the exchange's minimum {least}",
+        params={"value": value, "quote": market.quote, "least": least},
+    )
+
+
+def _funds(
+    settings: Settings, market: Market, levels: Sequence[Decimal], facts: AccountFacts
+) -> Iterator[Check]:
+    if facts.free is None or facts.price is None:
+        yield Check(
+            "funds_unknown",
+            Level.WARN,
+            "whether the funds suffice is not known: the exchange doesn't say what is free",
+            "compare the balance with max_position times the price, divided by the leverage",
+        )
+        return
+    leverage = facts.leverage or Decimal(1)
+    cases = worst_cases(settings, market, levels, facts.price)
+    if not cases:
+        return
+    worst = max(cases, key=lambda case: _needed(settings, case, leverage))
+    needed, free = _money(_needed(settings, worst, leverage)), _money(facts.free)
+    is_enough = _needed(settings, worst, leverage) <= facts.free
+    params = {
+        "needed": needed,
+        "free": free,
+        "quote": market.quote,
+        "leverage": "?" if facts.leverage is None else as_text(leverage),
+        "position": as_text(worst.qty),
+        "base": market.base,
+        "end": as_text(worst.end),
+    }
+    held = f"{as_text(worst.qty)} {market.base} at {as_text(worst.end)}"
+    if is_enough:
+        yield Check(
+            "funds",
+            Level.OK,
+            f"{free} {market.quote} is free, the worst case ({held}) needs {needed}",
+            params=params,
+        )
+    elif facts.leverage is None:
+        yield Check(
+            "leverage_unknown",
+            Level.WARN,
+            f"{free} {market.quote} is free, the worst case ({held}) needs {needed} without leverage;"
+            " the leverage is not known",
+            "look at the leverage on the exchange's page",
+            params,
+        )
+    else:
+        yield Check(
+            "funds_short",
+            Level.FAIL,
+            f"{free} {market.quote} is free, the worst case ({held}) needs {needed} at a leverage of"
+            f" {as_text(leverage)}",
+            "set a smaller quantity or max_position, a narrower range, or deposit more",
+            params,
+        )
+    if market.perp and settings.is_grid:
+        yield from _liquidation(cases, facts)
+
+
+def _needed(settings: Settings, case: WorstCase, leverage: Decimal) -> Decimal:
+    """Return the funds that a worst case needs: a stop loss ends the run before more than that is lost."""
+    loss = case.loss if settings.stop_loss is None else min(case.loss, settings.stop_loss)
+    return case.funds(leverage) - case.loss + loss
+
+
+def _liquidation(cases: Sequence[WorstCase], facts: AccountFacts) -> Iterator[Check]:
+    assert facts.free is not None
+    maintenance = facts.maintenance or MAINTENANCE
+    found: list[tuple[Decimal, Decimal, WorstCase]] = []
+    for case in cases:
+        price = case.liquidation(facts.free, maintenance)
+        if price > 0:
+            found.append((case.side.sign * (case.end - price) / case.end, price, case))
+    if not found:
+        yield Check("liquidation_none", Level.OK, "no price liquidates the account within reach")
+        return
+    distance, price, case = min(found, key=lambda each: each[0])
+    params = {"price": _money(price), "end": as_text(case.end), "percent": _percent(distance)}
+    at = f"liquidation at about {params['price']}"
+    if distance <= 0:
+        yield Check(
+            "liquidation_inside",
+            Level.FAIL,
+            f"{at}, before the grid's end {params['end']} is reached",
+            "set a smaller quantity or max_position, a narrower range, or deposit more",
+            params,
+        )
+        return
+    yield Check(
+        "liquidation",
+        Level.WARN if distance < LIQUIDATION_WARN else Level.OK,
+        f"{at}, {params['percent']} % beyond the grid's end {params['end']}",
+        "set a smaller max_position, or deposit more" if distance < LIQUIDATION_WARN else "",
+        params,
+    )
+
+
+def _profit(settings: Settings, levels: Sequence[Decimal], facts: AccountFacts) -> Iterator[Check]:
+    """Compare the narrowest cell, or the spread, with what buying and selling it costs as a maker."""
+    if settings.is_grid:
+        gross = min((high - low) / low for low, high in itertools.pairwise(levels))
+        cost_of = min(high / low for low, high in itertools.pairwise(levels)) + 1
+    else:
+        gross, cost_of = settings.spread / 100, Decimal(2)
+    spacing = _percent(gross)
+    if facts.maker_fee is None:
+        yield Check(
+            "fees_unknown",
+            Level.WARN,
+            f"the account's fees are not known; a grid earns {spacing} % before them",
+            f"make sure that twice the maker fee is far below {spacing} %",
+            {"gross": spacing},
+        )
+        return
+    fees = facts.maker_fee * cost_of
+    params = {"gross": spacing, "fees": _percent(fees), "net": _percent(gross - fees)}
+    text = f"a grid earns {spacing} % and pays {params['fees']} % in fees: {params['net']} % is left"
+    wider = "set fewer levels or a wider range" if settings.is_grid else "set a wider spread"
+    if gross <= fees:
+        yield Check("profit_below_fees", Level.FAIL, text, wider, params)
+    elif fees > gross * FEES_WARN:
+        yield Check("profit_small", Level.WARN, text, wider, params)
+    else:
+        yield Check("profit", Level.OK, text, params=params)
+
+
+def _clock(facts: AccountFacts) -> Iterator[Check]:
+    if facts.clock_offset is None:
+        yield Check(
+            "clock_unknown",
+            Level.WARN,
+            "the exchange doesn't say what time it is",
+            "make sure that this machine's clock is kept by NTP",
+        )
+        return
+    seconds = f"{abs(facts.clock_offset):.1f}"
+    if abs(facts.clock_offset) <= CLOCK_WARN_S:
+        yield Check("clock", Level.OK, f"the clocks differ by {seconds} s", params={"seconds": seconds})
+        return
+    side = "behind" if facts.clock_offset > 0 else "ahead"
+    of = "behind" if side == "behind" else "ahead of"
+    yield Check(
+        f"clock_{side}",
+        Level.WARN,
+        f"this machine's clock is {seconds} s {of} the exchange's",
+        "let NTP set the clock; the bot uses the exchange's meanwhile",
+        {"seconds": seconds},
+    )
+
+
+def _money(value: Decimal) -> str:
+    return as_text(round(value, 2))
+
+
+def _percent(share: Decimal) -> str:
+    return as_text(round(share * 100, 3))

@@ -1,0 +1,70 @@
+"""Compute what a strategy holds, and has lost, when the price goes through its whole range. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gridbot.config.settings import POSITION_ORDERS, Settings
+from gridbot.model.types import ZERO, Market, Side, floor_to
+from gridbot.strategies.grid import nearest_level
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCase:
+    """Hold the position of one side at the range's end: `cost` is what it was entered for."""
+
+    side: Side
+    qty: Decimal
+    cost: Decimal
+    end: Decimal
+
+    @property
+    def value(self) -> Decimal:
+        """Return the position's value at the range's end."""
+        return self.qty * self.end
+
+    @property
+    def loss(self) -> Decimal:
+        """Return what is lost by then, before fees, never below 0."""
+        return max((self.cost - self.value) * self.side.sign, ZERO)
+
+    def funds(self, leverage: Decimal) -> Decimal:
+        """Return what the account needs: the margin of the position, and its loss."""
+        return self.value / leverage + self.loss
+
+    def liquidation(self, funds: Decimal, maintenance: Decimal) -> Decimal:
+        """Return the price at which `funds` no longer cover the maintenance margin, 0 or less for none."""
+        sign = self.side.sign
+        return (self.cost - sign * funds) / (self.qty * (1 - sign * maintenance))
+
+
+def worst_cases(
+    settings: Settings, market: Market, levels: Sequence[Decimal], price: Decimal
+) -> list[WorstCase]:
+    """Return the worst case of each side that the strategy may take. Quotes have no range: they end here."""
+    qty = floor_to(settings.quantity, market.lot)
+    if not settings.is_grid:
+        most = settings.max_position or qty * POSITION_ORDERS
+        sides = tuple(Side) if market.perp else (Side.BUY,)
+        return [WorstCase(side, most, most * price, price) for side in sides]
+    most = settings.max_position or qty * (settings.grid_num - 1)
+    kind = settings.grid_type if market.perp else "long"
+    anchor = {"long": len(levels) - 1, "short": 0}.get(kind)
+    if anchor is None:
+        anchor = nearest_level(levels, price)
+    # A price that falls through the range meets the upper levels first, one that rises the lower ones.
+    entries = {Side.BUY: levels[:anchor][::-1], Side.SELL: levels[anchor + 1 :]}
+    ends = {Side.BUY: levels[0], Side.SELL: levels[-1]}
+    cases = []
+    for side, prices in entries.items():
+        held = cost = ZERO
+        for level in prices:
+            part = min(qty, most - held)
+            if part <= 0:
+                break
+            held, cost = held + part, cost + part * level
+        if held:
+            cases.append(WorstCase(side, held, cost, ends[side]))
+    return cases

@@ -1,0 +1,23 @@
+"""Check what the live instances would fail or lose by at their exchanges. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from manager.i18n import Text
+from manager.monitor.doctor.findings import Finding, fail
+from manager.ops.live_checks import LiveCheck
+
+
+def check_all(checks: Iterable[LiveCheck]) -> Iterator[Finding]:
+    """Say of each instance what its program has found. What could not be asked is a failure."""
+    for each in checks:
+        if each.why is not None:
+            yield fail(
+                "live",
+                Text("{id}: cannot be checked: {why}", id=each.instance, why=each.why),
+                Text("see that the exchange can be reached and the keys are in .env"),
+            )
+        for line in each.lines:
+            text = Text("{id}: {what}", id=each.instance, what=line.text)
+            yield Finding(line.level, f"live.{line.code}", text, line.remedy)

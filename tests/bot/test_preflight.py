@@ -1,0 +1,298 @@
+"""What makes a live run impossible, or a loss by construction, is said before its first order."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridbot.config.args import parse
+from gridbot.config.settings import Settings
+from gridbot.exchanges.account_facts import AccountFacts
+from gridbot.model.check import Check, Level
+from gridbot.model.types import Market, Side
+from gridbot.strategies.grid import make_levels
+from gridbot.trading.preflight import check_run
+from gridbot.trading.worst_case import WorstCase, worst_cases
+from tests.bot.bots import RUN, BotFactory
+from tests.bot.test_live import FAST, MESH, fake, live, settled
+from tests.bot.worlds import PERP, SPOT
+from tests.fake_exchange.server import FakeExchange
+
+__all__ = ["fake"]
+
+GOOD = AccountFacts(
+    price=Decimal(150),
+    can_trade=True,
+    free=Decimal(10000),
+    leverage=Decimal(10),
+    maintenance=Decimal("0.0125"),
+    maker_fee=Decimal("0.0002"),
+    clock_offset=0.1,
+)
+LIVE = {"TRADING_MODE": "live", "DB_PATH": "bot.db"}
+
+
+def run_of(*more: str) -> Settings:
+    return parse((*MESH, *more), LIVE)
+
+
+def found(settings: Settings, market: Market = PERP, **facts: Any) -> dict[str, Check]:
+    checks = check_run(settings, market, replace(GOOD, **facts))
+    by_code = {check.code: check for check in checks}
+    assert len(by_code) == len(checks), "one line each"
+    assert all(check.remedy for check in checks if check.level is not Level.OK), (
+        "nobody is left alone with it"
+    )
+    return by_code
+
+
+def cases_of(settings: Settings, market: Market = PERP) -> list[WorstCase]:
+    levels = make_levels(
+        settings.grid_lower, settings.grid_upper, settings.grid_num, settings.grid_mode, market.tick
+    )
+    return worst_cases(settings, market, levels, Decimal(150))
+
+
+def test_a_sound_run_has_nothing_but_ok() -> None:
+    checks = found(run_of())
+    assert list(checks) == [
+        "keys_trade",
+        "symbol",
+        "notional",
+        "funds",
+        "liquidation",
+        "profit",
+        "clock",
+    ]
+    assert {check.level for check in checks.values()} == {Level.OK}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        # 144 146 148 150 152 154 156 with 0.1 each, around 150
+        ((), [(Side.BUY, "0.3", "43.8", "144"), (Side.SELL, "0.3", "46.2", "156")]),
+        (("--grid-type", "long"), [(Side.BUY, "0.6", "89.4", "144")]),
+        (("--grid-type", "short"), [(Side.SELL, "0.6", "90.6", "156")]),
+        (("--grid-type", "long", "--max-position", "0.25"), [(Side.BUY, "0.25", "38.1", "144")]),
+    ],
+)
+def test_the_worst_case_is_the_whole_range_up_to_max_position(
+    options: Sequence[str], expected: list[tuple[Side, str, str, str]]
+) -> None:
+    cases = cases_of(run_of(*options))
+    assert cases == [WorstCase(side, *map(Decimal, amounts)) for side, *amounts in expected]
+
+
+def test_what_the_worst_case_needs_is_margin_and_loss() -> None:
+    (case,) = cases_of(run_of("--grid-type", "long"))
+    assert case.loss == Decimal("3.0")
+    assert case.funds(Decimal(1)) == case.cost, "without leverage all of it was paid"
+    assert case.funds(Decimal(10)) == Decimal("11.64")
+    # At that price the equity, 20 + 0.6 p - 89.4, is the maintenance margin, 0.0125 * 0.6 p.
+    price = case.liquidation(Decimal(20), Decimal("0.0125"))
+    assert abs(20 + case.qty * price - case.cost - Decimal("0.0125") * case.qty * price) < Decimal("1e-20")
+
+
+@pytest.mark.parametrize(
+    ("free", "codes"),
+    [
+        ("11.63", {"funds_short": Level.FAIL, "liquidation": Level.OK}),
+        ("11.64", {"funds": Level.OK, "liquidation": Level.OK}),
+        ("5", {"funds_short": Level.FAIL, "liquidation": Level.WARN}),
+        ("4", {"funds_short": Level.FAIL, "liquidation_inside": Level.FAIL}),
+        ("0", {"funds_short": Level.FAIL, "liquidation_inside": Level.FAIL}),
+    ],
+)
+def test_funds_and_the_distance_to_liquidation(free: str, codes: dict[str, Level]) -> None:
+    checks = found(run_of("--grid-type", "long"), free=Decimal(free))
+    assert {code: checks[code].level for code in checks if code[:4] in ("fund", "liqu")} == codes
+
+
+def test_a_stop_loss_limits_what_can_be_lost() -> None:
+    without = found(run_of("--grid-type", "long"), free=Decimal(10))
+    within = found(run_of("--grid-type", "long", "--stop-loss", "1"), free=Decimal(10))
+    assert without["funds_short"].params["needed"] == "11.64"
+    assert within["funds"].params["needed"] == "9.64"
+
+
+@pytest.mark.parametrize(
+    ("upper", "fee", "code"),
+    [
+        ("150.1165", "0.0002", "profit_below_fees"),  # 0.013 % against 0.04 %
+        ("150.42", "0.0002", "profit_small"),
+        ("156", "0.0002", "profit"),
+        ("150.1165", "0.00005", "profit_small"),
+        ("150.1165", "-0.0001", "profit"),
+    ],
+)
+def test_a_grid_has_to_earn_more_than_its_fees(upper: str, fee: str, code: str) -> None:
+    tick = replace(PERP, tick=Decimal("0.0001"))
+    settings = run_of("--grid-lower", "150", "--grid-upper", upper)
+    checks = found(settings, tick, maker_fee=Decimal(fee))
+    assert code in checks
+    assert (checks[code].level is Level.FAIL) == (code == "profit_below_fees")
+
+
+def test_the_issue_is_told_in_figures() -> None:
+    tick = replace(PERP, tick=Decimal("0.0001"))
+    settings = run_of("--grid-lower", "150", "--grid-upper", "150.117")
+    check = found(settings, tick)["profit_below_fees"]
+    assert check.params == {"gross": "0.013", "fees": "0.04", "net": "-0.027"}
+    assert check.text == "a grid earns 0.013 % and pays 0.04 % in fees: -0.027 % is left"
+
+
+def test_quotes_are_compared_with_their_fees_too() -> None:
+    argv = ("--exchange", "backpack", "--symbol", "SOL_USDC_PERP", "--strategy", "standard")
+    more = ("--market-type", "perp", "--quantity", "1", "--spread", "0.03")
+    checks = found(parse((*argv, *more), LIVE))
+    assert checks["profit_below_fees"].params["fees"] == "0.04"
+    assert checks["funds"].params["needed"] == "150"
+
+
+def test_the_minimum_notional_is_checked_at_every_level() -> None:
+    market = replace(PERP, min_notional=Decimal("14.7"))
+    check = found(run_of(), market)["notional_small"]
+    assert (check.level, check.params["count"], check.params["price"]) == (Level.FAIL, "2", "144")
+    enough = Decimal(check.params["enough"])
+    assert (enough - market.lot) * 144 < market.min_notional <= enough * 144
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "level"),
+    [
+        (("--quantity", "0.105"), "quantity_rounded", Level.WARN),
+        (("--quantity", "0.001"), "quantity_small", Level.FAIL),
+        (("--grid-lower", "155.99", "--grid-num", "7"), "levels_invalid", Level.FAIL),
+    ],
+)
+def test_tick_and_lot(options: Sequence[str], code: str, level: Level) -> None:
+    assert found(run_of(*options))[code].level is level
+
+
+def test_what_is_not_known_is_a_warning_and_neither_good_nor_bad() -> None:
+    checks = found(run_of(), can_trade=None, free=None, maker_fee=None, clock_offset=None)
+    unknown = {code for code, check in checks.items() if check.level is Level.WARN}
+    assert unknown == {"keys_unknown", "funds_unknown", "fees_unknown", "clock_unknown"}
+    assert Level.FAIL not in {check.level for check in checks.values()}
+    assert "funds" in found(run_of(), leverage=None), "they suffice without leverage, so with any"
+    assert found(run_of(), leverage=None, free=Decimal(20))["leverage_unknown"].level is Level.WARN
+
+
+@pytest.mark.parametrize(
+    ("offset", "code"), [(180.0, "clock_behind"), (-180.0, "clock_ahead"), (0.5, "clock")]
+)
+def test_the_clock(offset: float, code: str) -> None:
+    assert code in found(run_of(), clock_offset=offset)
+
+
+def test_a_spot_market_has_no_liquidation_and_needs_the_whole_price() -> None:
+    argv = ("--exchange", "backpack", "--symbol", "SOL_USDC", "--strategy", "grid", *MESH[6:])
+    checks = found(parse(argv, LIVE), SPOT, leverage=Decimal(1), free=Decimal(80))
+    assert checks["funds_short"].params["needed"] == "89.4"
+    assert not [code for code in checks if code.startswith("liquidation")]
+
+
+# over HTTP
+
+
+def ask(
+    folder: Path, fake: FakeExchange, *more: str, **env: str
+) -> tuple[int, dict[str, dict[str, Any]], str]:
+    done = subprocess.run(
+        [sys.executable, str(RUN.with_name("preflight.py")), *MESH, *more],
+        text=True,
+        capture_output=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "DB_PATH": str(folder / "bot.db"), **fake.env, **FAST, **env},
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.returncode, {line["code"]: line for line in lines}, done.stderr
+
+
+def test_the_program_asks_and_places_nothing(fake: FakeExchange, tmp_path: Path) -> None:
+    code, lines, err = ask(tmp_path, fake)
+    assert (code, err) == (0, "")
+    assert {line["level"] for line in lines.values()} == {"ok"}, lines
+    assert lines["funds"]["params"]["leverage"] == "20"
+    assert lines["funds"]["params"]["free"] == "10000"
+    assert fake.book.orders == {}
+    assert fake.book.violations == []
+    assert list(tmp_path.iterdir()) == [], "no database is made"
+
+
+def test_the_program_finds_what_is_wrong_with_the_account(fake: FakeExchange, tmp_path: Path) -> None:
+    fake.read_only = True
+    fake.book.equity, fake.book.maker_points = Decimal(1), Decimal(100)
+    code, lines, _err = ask(tmp_path, fake)
+    assert code == 0
+    assert {name for name, line in lines.items() if line["level"] == "fail"} == {
+        "keys_read_only",
+        "funds_short",
+        "liquidation_inside",
+        "profit_below_fees",
+    }
+
+
+def test_wrong_keys_are_told_from_keys_that_may_only_read(fake: FakeExchange, tmp_path: Path) -> None:
+    code, lines, _err = ask(tmp_path, fake, BACKPACK_SECRET="A" * 43 + "=")
+    assert code == 0
+    assert {name: line["level"] for name, line in lines.items()} == {"keys_refused": "fail", "symbol": "ok"}
+
+
+def test_no_answer_is_no_check(fake: FakeExchange, tmp_path: Path) -> None:
+    fake.faults.down = True
+    code, lines, err = ask(tmp_path, fake)
+    assert (code, lines) == (1, {})
+    assert "backpack does not answer" in err
+
+
+def test_a_symbol_that_is_not_there_is_a_line(fake: FakeExchange, tmp_path: Path) -> None:
+    _code, lines, _err = ask(tmp_path, fake, "--symbol", "SOLX_USDC_PERP")
+    assert [(name, line["level"]) for name, line in lines.items()] == [("symbol_missing", "fail")]
+
+
+# the bot itself
+
+
+def test_a_bot_refuses_its_first_order_and_says_why(start_bot: BotFactory, fake: FakeExchange) -> None:
+    fake.read_only = True
+    bot = live(start_bot, fake)
+    assert bot.wait_end() == 4
+    assert "pre-flight: the keys may not trade" in bot.output()
+    assert bot.last_words()["reason"].startswith("pre-flight: the keys may not trade")
+    assert fake.book.orders == {}
+    again = live(start_bot, fake)
+    assert again.wait_end() == 4, "that it was tried before makes it no run that goes on"
+    fake.read_only = False
+    third = live(start_bot, fake)
+    settled(third, fake)
+    assert third.stop() == 0
+
+
+def test_a_bot_that_has_begun_goes_on_and_is_warned(start_bot: BotFactory, fake: FakeExchange) -> None:
+    bot = live(start_bot, fake)
+    settled(bot, fake)
+    bot.kill()
+    fake.book.maker_points = Decimal(100)
+    again = live(start_bot, fake)
+    settled(again, fake)
+    assert "pre-flight: a grid earns" in again.output()
+    assert again.stop() == 0
+
+
+def test_a_person_may_begin_nevertheless(start_bot: BotFactory, fake: FakeExchange) -> None:
+    fake.book.maker_points = Decimal(100)
+    bot = live(start_bot, fake, GRIDBOT_PREFLIGHT="warn")
+    settled(bot, fake)
+    assert "pre-flight: a grid earns" in bot.output()
+    assert bot.stop() == 0

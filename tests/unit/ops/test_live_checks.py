@@ -1,0 +1,134 @@
+"""doctor --live and plan --live: a one-off asks for each live instance, also before its first start."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.engine import labels
+from manager.engine.container_config import HostContext, body
+from manager.ops import instance_folders, live_checks, oneoff
+from tests.builders import a_fleet, a_spec
+from tests.fakes.desk import IMAGE, Desk
+
+OK = {"level": "ok", "code": "keys_trade", "params": {}, "text": "x", "remedy": ""}
+BAD = {
+    "level": "fail",
+    "code": "profit_below_fees",
+    "params": {"gross": "0.013", "fees": "0.04", "net": "-0.027"},
+    "text": "x",
+    "remedy": "y",
+}
+
+
+def test_the_one_off_is_the_instance_without_port_restart_data_and_logs() -> None:
+    spec, fleet = a_spec(mode="live"), a_fleet()
+    made = body(spec, fleet, HostContext(10001, 10001, (10001, 10001), "sha256:one", ""))
+    asking = live_checks.body(made, spec.id, fleet.name, "/check it", "/keys")
+    assert asking["Cmd"] == list(spec.command)
+    assert set(asking["Env"]) - set(made["Env"]) == {"BOTFLEET_ONCE=60", "BOTFLEET_BOT_COMMAND=/check it"}
+    assert "botfleet.instance" not in asking["Labels"]
+    assert asking["HostConfig"]["Mounts"] == [
+        {"Type": "bind", "Source": "/keys", "Target": "/botfleet/secrets", "ReadOnly": True}
+    ]
+    assert asking["HostConfig"]["RestartPolicy"] == {"Name": "no"}
+    assert not asking["HostConfig"]["PortBindings"]
+    kept = ("ReadonlyRootfs", "CapDrop", "SecurityOpt", "NetworkMode", "Memory", "PidsLimit")
+    assert all(asking["HostConfig"][key] == made["HostConfig"][key] for key in kept)
+
+
+def test_one_line_that_cannot_be_parsed_makes_the_answer_unknown() -> None:
+    assert [line.code for line in live_checks.decoded(f"{json.dumps(OK)}\n{json.dumps(BAD)}")] == [
+        "keys_trade",
+        "profit_below_fees",
+    ]
+    for bad in ("1", "[]", "{", json.dumps({**BAD, "level": "fine"}), "[" * 100_000):
+        assert live_checks.decoded(f"{json.dumps(OK)}\n{bad}") == (), bad
+    assert live_checks.decoded("") == ()
+
+
+@pytest.fixture
+def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the one-offs are given: their definition and the env file that they find. The answer is BAD."""
+    seen: list[dict[str, Any]] = []
+
+    def run(_engine: object, name: str, definition: dict[str, Any], *_limits: int) -> oneoff.Ended:
+        (mount,) = definition["HostConfig"]["Mounts"]
+        path = Path(mount["Source"]) / "env.json"
+        seen.append({"name": name, "env": json.loads(path.read_text()), "mode": path.stat().st_mode & 0o777})
+        return oneoff.Ended(0, f"{json.dumps(OK)}\n{json.dumps(BAD)}", "")
+
+    monkeypatch.setattr(oneoff, "run_defined", run)
+    desk.engine.add_image(
+        IMAGE, {labels.SUPERVISOR: str(labels.NEWEST_CONTRACT), labels.PREFLIGHT: "/check it"}
+    )
+    return seen
+
+
+def test_plan_asks_only_when_told_to_and_only_for_what_it_creates(
+    desk: Desk, asked: list[dict[str, Any]]
+) -> None:
+    desk.config("bp_sol_01", 5002, mode="live")
+    assert "exit code" not in desk.play("plan")
+    assert asked == []
+    told = desk.play("plan --live")
+    assert "fail: a grid earns 0.013 % and pays 0.04 % in fees: -0.027 % is left" in told
+    assert told.endswith("exit code 1")
+    assert [(each["name"][-19:], each["mode"]) for each in asked] == [("bp_sol_01-preflight", 0o400)]
+    assert asked[0]["env"]["BACKPACK_KEY"] == "k"
+    assert not (desk.folder / "volumes" / "secrets" / ".preflight").exists(), "its keys are gone again"
+    assert not desk.states(), "a plan starts nothing"
+    desk.play("up")
+    asked.clear()
+    assert "exit code" not in desk.play("plan --live"), "it is there already"
+    assert asked == []
+
+
+def test_plan_has_the_checks_as_json(desk: Desk, asked: list[dict[str, Any]]) -> None:
+    desk.config("bp_sol_01", 5002, mode="live")
+    actions = {each["id"]: each for each in json.loads("\n".join(desk.run("plan --live --json")))}
+    assert "live" not in actions["bp_eth_02"], "it trades on paper"
+    assert [each["code"] for each in actions["bp_sol_01"]["live"]["checks"]] == [
+        "keys_trade",
+        "profit_below_fees",
+    ]
+    assert len(asked) == 1
+
+
+def test_doctor_asks_for_every_live_instance_and_fails(desk: Desk, asked: list[dict[str, Any]]) -> None:
+    desk.config("bp_sol_01", 5002, mode="live")
+    desk.play("up")
+    assert "live instances" not in desk.play("doctor")
+    lines = {each["check"]: each for each in json.loads("\n".join(desk.run("doctor --live --json")))}
+    assert desk.exit_code == 1
+    assert lines["live.profit_below_fees"]["level"] == "fail"
+    assert lines["live.profit_below_fees"]["text"].startswith("bp_sol_01: a grid earns 0.013 %")
+    assert lines["live.profit_below_fees"]["remedy"]
+    assert len(asked) == 1
+
+
+def test_an_image_without_the_program_is_said(desk: Desk) -> None:
+    desk.config("bp_sol_01", 5002, mode="live")
+    lines = [
+        each for each in json.loads("\n".join(desk.run("doctor --live --json"))) if each["check"] == "live"
+    ]
+    assert [each["level"] for each in lines] == ["fail"]
+    assert "has no program for this (docker/README.md: botfleet.preflight)" in lines[0]["text"]
+    assert "manager build" in desk.play("plan --live")
+    assert desk.exit_code != 0
+
+
+def test_the_scratch_folder_is_removed_when_the_query_fails(desk: Desk) -> None:
+    from manager.fleet import project
+
+    spec = project.read(desk.folder).specs["bp_sol_01"]
+    fleet = project.read(desk.folder).fleet
+    owner = (desk.folder.stat().st_uid, desk.folder.stat().st_gid)
+    with suppress(ZeroDivisionError), instance_folders.scratch_env(spec, fleet, owner, {"A": "b"}) as folder:
+        assert json.loads((Path(folder) / "env.json").read_text()) == {"A": "b"}
+        raise ZeroDivisionError
+    assert not Path(folder).exists()

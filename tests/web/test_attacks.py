@@ -1,0 +1,381 @@
+"""What an attacker tries: another site, another name, another program, guesses, paths, injected HTML."""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.web import access, protocol
+from manager.web.access import Access, Role
+from manager.web.address import Reach
+from manager.web.engine_side.listener import Listener
+from manager.web.web_side.attempts import FREE, FREE_OF_ALL, LONGEST_S, Attempts
+from tests.web.served import Client, Served, a_bot, serving
+
+PASSWORD = "correct horse battery"
+READ, HALT = "only for looking", "only for the worst case"
+HTML = "<img src=x onerror=alert(1)>"
+
+
+def some_access() -> tuple[Access, dict[Role, str]]:
+    known, tokens = Access(), dict[Role, str]()
+    passwords: dict[Role, str] = {"operate": PASSWORD, "read": READ, "halt": HALT}
+    for role, password in passwords.items():
+        known = access.with_password(known, role, password)
+        known, tokens[role] = access.with_token(known, f"program-{role}", role)
+    return known, tokens
+
+
+KNOWN, TOKENS = some_access()
+
+
+def bots() -> list[Any]:
+    return [
+        a_bot("bp_sol_01", pnl="1", quote="USDC"),
+        a_bot("bp_btc_01", mode="paper", pnl="1", quote=HTML, base=HTML),
+    ]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with serving(tmp_path, bots(), KNOWN) as running:
+        running.fleet.state_dir.mkdir(parents=True)
+        yield running
+
+
+def signed_in(served: Served) -> Client:
+    """By a link: a password takes a second of the processor."""
+    client = Client(served)
+    assert client.sign_in(served.links[-1]) == 200
+    return client
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One for all tests that change nothing."""
+    with serving(tmp_path_factory.mktemp("steady"), bots(), KNOWN) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "127.0.0.1.evil.example"}, 421),
+        ({"Host": "192.168.1.4"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "https://127.0.0.1"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"X-Botfleet-Token": "x"}, 401),
+        ({"Cookie": "botfleet-test=x"}, 401),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/api/v1/events"), ("POST", "/api/v1/halt"), ("DELETE", "/api/v1/session")]
+)
+def test_another_site_reaches_nothing(
+    steady: Served, headers: dict[str, str], status: int, method: str, path: str
+) -> None:
+    client = signed_in(steady)
+    body = None if method == "GET" else {"confirm": "halt"}
+    assert client.call(method, path, body, headers)[0] == status
+    assert client.get("/api/v1/actions")[2] == []
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:5001", "null", None])
+def test_no_upgrade_to_a_websocket_is_taken(steady: Served, origin: str | None) -> None:
+    client = signed_in(steady)
+    with socket.create_connection(("127.0.0.1", steady.port), timeout=10) as connection:
+        lines = [
+            "GET /api/v1/events HTTP/1.1",
+            f"Host: {client.host}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+            *([f"Origin: {origin}"] if origin else []),
+        ]
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        status = connection.recv(1000).split()[1]
+    assert status in {b"401", b"403"}
+
+
+def test_no_page_can_be_framed_and_the_cookie_is_closed_to_scripts_and_sites(served: Served) -> None:
+    client = Client(served)
+    _status, headers, _body = client.get("/")
+    assert headers["x-frame-options"] == "DENY"
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    _status, headers, _body = client.call("POST", "/api/v1/session", {"password": PASSWORD})
+    assert "httponly" in headers["set-cookie"].lower()
+    assert "samesite=strict" in headers["set-cookie"].lower()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/page/../api.py",
+        "/page/..%2f..%2faccess.py",
+        "/page/%2e%2e/index.html",
+        "/page//etc/passwd",
+        "/texts/../../../etc/passwd",
+        "/texts/..%2f..%2fmanager",
+        "/..%2f..%2fetc/passwd",
+        "/page/page.css%00.js",
+    ],
+)
+def test_no_path_leads_out(steady: Served, path: str) -> None:
+    status, _headers, body = Client(steady).get(path)
+    assert status == 404 or (status == 200 and path.startswith("/texts/") and isinstance(body, dict))
+
+
+@pytest.mark.parametrize("instance", ["..%2f..%2fetc%2fpasswd", "%00", "a%0d%0aX-Evil:1", HTML, "x" * 300])
+@pytest.mark.parametrize("suffix", ["", "/history", "/actions/stop"])
+def test_no_id_leads_out_or_becomes_html(steady: Served, instance: str, suffix: str) -> None:
+    path = f"/api/v1/instances/{instance.replace(' ', '%20')}{suffix}"
+    status, headers, _body = signed_in(steady).get(path)
+    assert status in {404, 422}
+    assert headers["content-type"] in {"application/problem+json", "application/json"}
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "x-evil" not in headers
+
+
+def test_html_of_a_bot_arrives_as_text_in_json(steady: Served) -> None:
+    steady.look()
+    _status, headers, answer = signed_in(steady).get("/api/v1/instances")
+    assert headers["content-type"] == "application/json"
+    assert HTML in json.dumps(answer)
+
+
+# ---- guesses
+
+
+def test_a_guesser_soon_waits_and_the_right_password_waits_too(served: Served) -> None:
+    client = Client(served)
+    statuses = [client.sign_in_by(password=f"wrong {number}") for number in range(FREE + 1)]
+    assert statuses == [403] * FREE + [429]
+    status, headers, _body = client.call("POST", "/api/v1/session", {"password": PASSWORD})
+    assert status == 429
+    time.sleep(int(headers["retry-after"]))
+    assert client.sign_in_by(password=PASSWORD) == 200
+    assert client.sign_in_by(password="wrong again") == 403
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_each_wrong_guess_doubles_the_wait_up_to_a_quarter_of_an_hour() -> None:
+    clock, waits = Clock(), []
+    attempts = Attempts(clock)
+    for _number in range(FREE + 15):
+        if wait := attempts.begin("a"):
+            waits.append(wait)
+            clock.now += wait
+            assert attempts.begin("a") == 0
+    assert waits[:4] == [4, 8, 16, 32]
+    assert waits[-1] == LONGEST_S
+    assert attempts.begin("b") == 0
+
+
+def test_many_addresses_are_one_guesser() -> None:
+    attempts = Attempts(Clock())
+    assert all(attempts.begin(f"10.0.0.{number}") == 0 for number in range(FREE_OF_ALL))
+    assert attempts.begin("10.1.1.1") > 0
+
+
+def test_a_one_time_code_works_once(tmp_path: Path) -> None:
+    known = KNOWN._replace(totp=access.new_totp())
+    with serving(tmp_path, bots(), known) as served:
+        client = Client(served)
+        assert client.get("/api/v1/session")[2] == {"password": True, "code": True}
+        code = access.code(known.totp, int(time.time() // access.CODE_S))
+        assert client.sign_in_by(password=PASSWORD) == 403
+        assert client.sign_in_by(password=PASSWORD, code="000000") == 403
+        assert client.sign_in_by(password=PASSWORD, code=code) == 200
+        assert client.sign_in_by(password=PASSWORD, code=code) == 403
+
+
+def test_codes_are_those_of_rfc_6238() -> None:
+    secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+    assert [access.code(secret, now // 30) for now in (59, 1111111109, 20000000000)] == [
+        "287082",
+        "081804",
+        "353130",
+    ]
+
+
+# ---- roles and programs
+
+
+@pytest.mark.parametrize(
+    ("password", "may_act", "may_halt"), [(READ, False, False), (HALT, False, True), (PASSWORD, True, True)]
+)
+def test_a_role_may_what_it_says(served: Served, password: str, may_act: bool, may_halt: bool) -> None:
+    client = Client(served)
+    assert client.sign_in_by(password=password) == 200
+    assert client.get("/api/v1/fleet")[0] == 200
+    acted = client.call("POST", "/api/v1/instances/bp_btc_01/actions", {"verb": "stop"})[0]
+    halted = client.call("POST", "/api/v1/halt", {"confirm": "halt"})[0]
+    assert (acted, halted) == (202 if may_act else 403, 202 if may_halt else 403)
+    assert client.call("DELETE", "/api/v1/session", "")[0] == 204
+
+
+@pytest.mark.parametrize(("role", "halted"), [("read", 403), ("halt", 202), ("operate", 202)])
+def test_a_program_has_a_token_with_a_role(served: Served, role: Role, halted: int) -> None:
+    program = {"Authorization": f"Bearer {TOKENS[role]}", "Cookie": "", "X-Botfleet-Token": ""}
+    client = Client(served)
+    assert client.call("GET", "/api/v1/fleet", None, program)[0] == 200
+    assert client.call("POST", "/api/v1/halt", {"confirm": "halt"}, program)[0] == halted
+
+
+@pytest.mark.parametrize("wrong", ["{}x", "{:.20}", "", "x", "botfleet_", "é"])
+def test_a_wrong_token_is_none(steady: Served, wrong: str) -> None:
+    headers = {"Authorization": f"Bearer {wrong.format(TOKENS['read'])}"}
+    assert Client(steady).call("GET", "/api/v1/fleet", None, headers)[0] == 401
+
+
+def test_no_password_opens_where_none_is_set(tmp_path: Path) -> None:
+    with serving(tmp_path, bots()) as served:
+        for password in ("", "x", PASSWORD):
+            assert Client(served).sign_in_by(password=password) == 403
+
+
+def test_the_file_has_no_password_and_no_token(tmp_path: Path) -> None:
+    access.save(tmp_path / "access.json", KNOWN)
+    content = (tmp_path / "access.json").read_text()
+    assert not any(secret in content for secret in (PASSWORD, READ, HALT, *TOKENS.values()))
+    assert (tmp_path / "access.json").stat().st_mode & 0o777 == 0o600
+    assert access.load(tmp_path / "access.json") == KNOWN
+
+
+# ---- other addresses
+
+
+def test_only_the_named_proxy_connects_and_says_who_asks(tmp_path: Path) -> None:
+    proxies = [ipaddress.ip_network("127.0.0.1")]
+    reach = Reach(False, "https", frozenset({"fleet.example"}), proxies)
+    with serving(tmp_path, bots(), KNOWN, reach) as served:
+        client = Client(served)
+        client.host = "fleet.example"
+        origin = {"Origin": "https://fleet.example", "X-Forwarded-For": "6.6.6.6, 203.0.113.7"}
+        status, headers, _body = client.call("POST", "/api/v1/session", {"password": PASSWORD}, origin)
+        assert status == 200
+        assert "secure" in headers["set-cookie"].lower()
+        assert "strict-transport-security" in headers
+        plain = {"Origin": "http://fleet.example"}
+        assert client.call("POST", "/api/v1/session", {"password": PASSWORD}, plain)[0] == 403
+        for number in range(FREE + 1):
+            forged = {"X-Forwarded-For": f"1.1.1.{number}, 203.0.113.8"}
+            status, _headers, _body = client.call("POST", "/api/v1/session", {"password": "wrong"}, forged)
+        assert status == 429
+    reach = reach._replace(proxies=[ipaddress.ip_network("10.0.0.0/8")])
+    (tmp_path / "other").mkdir()
+    with serving(tmp_path / "other", bots(), KNOWN, reach) as served:
+        assert Client(served).get("/")[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [
+        ("fleet.example", True),
+        ("FLEET.example:8800", True),
+        ("192.168.1.4:1", True),
+        ("[2001:db8::1]:1", True),
+        ("localhost", True),
+        ("evil.example", False),
+        ("fleet.example.evil.example", False),
+        ("192.168.1.4.evil.example", False),
+    ],
+)
+def test_beyond_loopback_names_are_named_and_digits_cannot_be_rebound(host: str, is_ours: bool) -> None:
+    assert Reach(False, "https", frozenset({"fleet.example"})).is_ours(host) is is_ours
+
+
+# ---- the socket between the sides
+
+
+def asked(served: Served, raw: bytes) -> Any:
+    path = f"/proc/self/fd/{served._folder}/engine.sock"
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(path)
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.makefile("rb").readline()
+    return json.loads(answer) if answer else None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        b"\n",
+        b"[]\n",
+        b"{}\n",
+        b"[" * 60000 + b"\n",
+        protocol.question("exec", "en", {"command": "id"}),
+        protocol.question("__class__", "en", {}),
+        protocol.question("fleet", "../../etc", {}),
+        protocol.line({"verb": ["fleet"], "language": "en", "params": {}}),
+        protocol.line({"verb": "fleet", "language": "en", "params": []}),
+    ],
+)
+def test_the_engine_side_has_a_closed_list_of_verbs(steady: Served, question: bytes) -> None:
+    assert asked(steady, question) == {"refusal": {"status": 400, "detail": ""}}
+
+
+@pytest.mark.parametrize(
+    ("verb", "params"),
+    [
+        ("act", {"instance": "bp_btc_01", "verb": "down", "by": "x"}),
+        ("act", {"instance": "bp_btc_01", "verb": "stop"}),
+        ("act", {"instance": ["bp_btc_01"], "verb": "stop", "by": "x"}),
+        ("act", {"instance": "x" * 999, "verb": "stop", "by": "x"}),
+        ("question", {"instance": "bp_btc_01", "verb": "rm"}),
+        ("history", {"instance": "bp_btc_01", "days": "30"}),
+        ("history", {"instance": "bp_btc_01", "days": 1e999}),
+        ("action", {"number": 10**400}),
+        ("action", {"number": True}),
+    ],
+)
+def test_the_engine_side_checks_every_parameter_itself(steady: Served, verb: str, params: Any) -> None:
+    assert asked(steady, protocol.question(verb, "en", params))["refusal"]["status"] == 422
+    assert steady.desk.actions.all() == []
+
+
+def test_too_long_a_question_is_not_answered(steady: Served) -> None:
+    assert asked(steady, b"x" * (protocol.MAX_QUESTION + 2)) is None
+
+
+def test_another_users_process_gets_no_answer() -> None:
+    """The peer is not this process's user: so this process is the stranger."""
+    listener = Listener.__new__(Listener)
+    listener._peer = os.geteuid() + 1
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        assert not listener.verify_request(ours, None)
+        listener._peer = os.geteuid()
+        assert listener.verify_request(ours, None)
+
+
+def test_a_slow_client_holds_up_nobody(steady: Served) -> None:
+    client = signed_in(steady)
+    idle = [http.client.HTTPConnection("127.0.0.1", steady.port) for _each in range(20)]
+    for connection in idle:
+        connection.connect()
+    assert client.get("/api/v1/fleet")[0] == 200
+    for connection in idle:
+        connection.close()
