@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS :=
 # Tests that take many more cases with --long, besides tests/faults.
-LONG_FORMS := $(addprefix tests/bot/test_,grid.py kill.py kits.py ledger.py quotes.py)
+LONG_FORMS := $(addprefix tests/bot/test_,grid.py kill.py kits.py ledger.py quotes.py) tests/web/test_schema.py
 # Most tests wait for an engine: more at once than there are cores.
 WORKERS := $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 3)))
 # What the tests build is then in the engine's cache. A tag of its own: a fleet that runs keeps its image while its code is tested.

@@ -105,6 +105,7 @@ class Served:
         self.port = ports.reserve()
         self.url = f"http://127.0.0.1:{self.port}"
         self.error: ManagerError | None = None
+        self.delivered_at: float | None = None
         self.pause = threading.Event()
         self.pause.set()
         self._server = Server(self.counter)
@@ -125,7 +126,8 @@ class Served:
         self.pause.wait(30)
         if self.error is not None:
             raise self.error
-        return Look(self.fleet, tuple(self.rows), (), Watching(is_alive=True, undelivered=0), time.time())
+        watching = Watching(is_alive=True, undelivered=0, delivered_at=self.delivered_at)
+        return Look(self.fleet, tuple(self.rows), (), watching, time.time())
 
     def look(self) -> None:
         """Look at once, rather than in some seconds."""
@@ -144,6 +146,7 @@ class Served:
         self._thread.join(10)
         assert not self._thread.is_alive()
         self.desk.is_ending = True
+        self.desk.tails.close()
         self.listener.shutdown()
         self.listener.server_close()
         os.close(self._folder)

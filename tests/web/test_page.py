@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +91,11 @@ def test_the_worst_comes_first_and_the_title_says_it(page: Browser) -> None:
     assert "1 need a person" in page.text("header")
     assert page.count(".range.out") == 1
     assert page.complaints() == []
+
+
+def test_the_chart_says_which_money_it_is_of(page: Browser) -> None:
+    page.wait(lambda: page.count(".chart .chip") >= 1)
+    assert page.count(".chart .chip[aria-pressed=true]") == 1
 
 
 def test_real_and_paper_money_are_not_added(page: Browser) -> None:
@@ -293,6 +301,90 @@ def test_paper_is_asked_once(page: Browser, served: Served) -> None:
     page.wait(lambda: page.count(".question [data-key=go]") == 1)
     press(page, "Restart bp_btc_01")
     page.wait(lambda: commands(served) == ["manager restart bp_btc_01"])
+
+
+def select(page: Browser, *bots: str) -> None:
+    for bot in bots:
+        page.run("(document.querySelector(arguments[0]).click(), 1)", f"[data-id={bot}] input[type=checkbox]")
+
+
+def test_several_bots_are_asked_about_at_once_and_done_one_after_the_other(
+    page: Browser, served: Served
+) -> None:
+    select(page, "bp_sol_01", "bp_btc_01", "bp_old_01")
+    press(page, "paper 2")  # nobody acts on what he does not see
+    page.wait(lambda: "2 selected" in page.text(".bulk"))
+    press(page, "all 4")
+    page.wait(lambda: "3 selected" in page.text(".bulk"))
+    press(page, "Stop…")
+    page.wait(lambda: page.count(".asked > li") == 3)
+    assert page.count(".asked input") == 1
+    go = page.driver.find_element("css selector", ".question button")
+    typed = page.driver.find_element("css selector", ".asked input")
+    typed.send_keys("bp_sol_0")
+    assert not go.is_enabled()
+    typed.send_keys("1")
+    go.click()
+    page.wait(lambda: page.text("dialog").count("it ended with exit code 5") == 3)
+    assert sorted(commands(served)) == [
+        "manager stop bp_btc_01",
+        "manager stop bp_old_01",
+        "manager stop bp_sol_01",
+    ]
+
+
+def test_a_log_is_followed_searched_and_tells_of_fills(
+    page: Browser, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [
+        {"id": "bp_sol_01", "line": "hello", "level": None, "fill": None},
+        {"id": "bp_btc_01", "line": HOSTILE, "level": "error", "fill": None},
+        {
+            "id": "bp_sol_01",
+            "line": "filled BUY 0.5 @ 161.05",
+            "level": "info",
+            "fill": {"side": "buy", "quantity": "0.5", "price": "161.05"},
+        },
+    ]
+    code = "import sys, time\nfor line in sys.argv[1:]: print(line, flush=True)\ntime.sleep(60)"
+    words = [json.dumps(line) for line in lines]
+    monkeypatch.setattr(
+        served.desk.tails,
+        "_start",
+        lambda _wanted: subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE),
+    )
+    press(page, "Log of all")
+    page.wait(lambda: page.count(".log li") == 3)
+    assert "bought 0.5 @ 161.05" in page.text(".log .fill-buy")
+    assert HOSTILE in page.text(".log .error")
+    press(page, "fills")
+    assert page.count(".log li") == 1
+    page.run("(document.querySelector('.log-view input').value = 'nothing like it', 1)")
+    page.run("document.querySelector('.log-view input').dispatchEvent(new Event('input'))")
+    assert page.count(".log li") == 0
+    press(page, "Close")
+    page.wait(lambda: not page.run("document.querySelector('dialog').open"))
+    assert page.complaints() == []
+    served.desk.tails.close()
+
+
+def test_bots_are_filtered_by_exchange_and_state(page: Browser) -> None:
+    choose = (
+        "((each, value) => { each.value = value; each.dispatchEvent(new Event('change')); return 1; })"
+        "(document.querySelector(`select[aria-label=${arguments[0]}]`), arguments[1])"
+    )
+    page.run(choose, "State", "stopped")
+    assert ids(page) == ["bp_old_01"]
+    page.run(choose, "State", "")
+    assert len(ids(page)) == 4
+    assert page.run("document.querySelector('select[aria-label=exchange]').hidden") is True
+
+
+def test_the_strip_says_when_the_last_alert_was_delivered(page: Browser, served: Served) -> None:
+    assert "no alert delivered yet" in page.text("header")
+    served.delivered_at = time.time() - 300
+    served.look()
+    page.wait(lambda: "last alert delivered 5 min ago" in page.text("header"))
 
 
 def test_nothing_is_loaded_from_elsewhere(page: Browser, served: Served) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from manager.monitor.metrics.families import Look
+from manager.util import formatting
 
 
 def targets(look: Look, host: str) -> list[dict[str, Any]]:
     """Return one target group per instance whose container publishes a web port, in order of their ids."""
     return [
         {
-            "targets": [f"{host}:{row.view.web_port}"],
+            "targets": [formatting.host_port(host, row.view.web_port)],
             "labels": {
                 "fleet": look.fleet,
                 "id": row.id,

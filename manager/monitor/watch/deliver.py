@@ -82,6 +82,7 @@ class Deliverer:
         self._next_try: dict[str, float] = {}
         self._changed = threading.Condition()
         self._is_ending = False
+        self._delivered_at: float | None = None
         self._thread: threading.Thread | None = None
 
     def put(self, message: Message, addresses: Sequence[Address]) -> None:
@@ -107,6 +108,12 @@ class Deliverer:
                 for name, box in self._boxes.items()
                 if (messages := (*self._under_way.get(name, ()), *box.waiting))
             }
+
+    @property
+    def delivered_at(self) -> float | None:
+        """Return the Unix time at which a receiver has last accepted a message; None before the first."""
+        with self._changed:
+            return self._delivered_at
 
     def close(self) -> None:
         """Try once more to send what is queued, for a limited time."""
@@ -148,6 +155,7 @@ class Deliverer:
         if answer.ok:
             self._fails.pop(name, None)
             self._next_try.pop(name, None)
+            self._delivered_at = time.time()
             return
         fails = self._fails[name] = self._fails.get(name, 0) + 1
         delay = RETRY_AFTER_S[min(fails, len(RETRY_AFTER_S)) - 1]

@@ -41,6 +41,7 @@ class Notifier:
         self._pending_since = self._pending_last = 0.0
         self._sent_at = float("-inf")
         self._deliverer = Deliverer(console.warning)
+        self._delivered_at = saved.delivered_at if saved else None
         self._left = self._waiting = saved.waiting if saved else store.NONE_WAITING
 
     def has_open(self, kind: str) -> bool:
@@ -136,7 +137,11 @@ class Notifier:
         if self._pending:
             return
         saved = store.Saved(
-            self._book, self.history, self._digest, {**self._left, **self._deliverer.waiting()}
+            self._book,
+            self.history,
+            self._digest,
+            {**self._left, **self._deliverer.waiting()},
+            self._deliverer.delivered_at or self._delivered_at,
         )
         is_urgent = at_once or saved.waiting != self._waiting
         if saved == self._saved or (time.monotonic() < self._next_save and not is_urgent):

@@ -27,12 +27,14 @@ class Saved(NamedTuple):
     """Hold the whole file.
 
     `digest`: day of the last daily report, ISO. `waiting`: unsent messages by address.
+    `delivered_at`: Unix time at which a receiver has last accepted a message; None where it is not known.
     """
 
     book: Mapping[Key, Open]
     history: History
     digest: str = ""
     waiting: Waiting = NONE_WAITING
+    delivered_at: float | None = None
 
 
 def load(path: Path) -> Saved | None:
@@ -49,9 +51,14 @@ def load(path: Path) -> Saved | None:
                 str(reference): tuple(map(_message, messages))
                 for reference, messages in content.get("waiting", {}).items()
             },
+            _time(content.get("delivered_at")),
         )
     except (strict_json.JsonFault, TypeError, ValueError, KeyError, AttributeError):
         return None
+
+
+def _time(raw: Any) -> float | None:
+    return None if raw is None else float(raw)
 
 
 def _message(raw: Any) -> Message:
@@ -69,5 +76,6 @@ def save(path: Path, saved: Saved) -> None:
         "instances": saved.history.as_json(),
         "digest": saved.digest,
         "waiting": dict(saved.waiting),
+        "delivered_at": saved.delivered_at,
     }
     atomic_file.write_atomically(path, content)

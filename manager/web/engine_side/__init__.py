@@ -7,5 +7,6 @@ desk                       what the verbs need, together
 actions                    the commands that carry out what a person asks, in child processes
 looks, figures             threads that observe the fleet and its history while somebody reads the page
 answers, curves            an observation and a history as JSON
+log_tails                  what the bots print, as they print it
 feed                       what has changed since the last observation, for the events
 """

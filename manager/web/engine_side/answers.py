@@ -84,7 +84,7 @@ def fleet(look: Look, figures: Figures) -> dict[str, Any]:
         "error": None if look.error is None else str(look.error),
         "error_since": look.error_at if look.error is not None else None,
         "problems": [str(problem) for problem in look.problems],
-        "watch": {"is_alive": look.watching.is_alive, "undelivered": look.watching.undelivered},
+        "watch": look.watching._asdict(),
         "counts": {
             "instances": len(rows),
             "live": sum(row.is_live for row in rows),

@@ -14,6 +14,7 @@ from manager.web.engine_side import answers
 from manager.web.engine_side.actions import Actions
 from manager.web.engine_side.feed import Feed
 from manager.web.engine_side.figures import FigureReader
+from manager.web.engine_side.log_tails import Tails
 from manager.web.engine_side.looks import READ_WITHIN_S, Look, Lookout, Observer, Readers
 
 FIRST_LOOK_WITHIN_S = 20.0
@@ -40,6 +41,7 @@ class Desk:
         self.figures = FigureReader(session, self.readers)
         self.actions = Actions(session.chosen_dir, self.lookout.thread.at_once)
         self.redeem = redeem
+        self.tails = Tails(session.chosen_dir)
         self.is_ending = False
         self._looked = threading.Condition()
         self._looked_at = float("-inf")

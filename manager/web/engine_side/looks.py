@@ -23,10 +23,13 @@ READ_WITHIN_S = 60.0
 
 
 class Watching(NamedTuple):
-    """Whether `manager watch` runs, and how many of its messages could not be delivered so far."""
+    """Whether `manager watch` runs, how many of its messages could not be delivered so far, and when the last
+    one was.
+    """
 
     is_alive: bool
     undelivered: int | None
+    delivered_at: float | None = None
 
 
 class Look(NamedTuple):
@@ -144,4 +147,6 @@ def watching(fleet: Fleet) -> Watching:
     """Return whether `manager watch` runs, by its lock, and what its file says of undelivered messages."""
     is_alive = lock.held_by(fleet.watch_lock_file) is not None
     saved = store.load(fleet.alert_state_file)
-    return Watching(is_alive, None if saved is None else sum(map(len, saved.waiting.values())))
+    if saved is None:
+        return Watching(is_alive, None)
+    return Watching(is_alive, sum(map(len, saved.waiting.values())), saved.delivered_at)

@@ -53,6 +53,7 @@ def run(
             _watch(project_dir, on_event, on_result, ending)
         ending.wait(TRY_AGAIN_S)
     desk.is_ending = True
+    desk.tails.close()
 
 
 class _Ending(threading.Event):

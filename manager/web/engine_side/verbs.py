@@ -30,6 +30,7 @@ MAX_DAYS = 3650
 MAX_TEXT = 200
 BIGGEST = 2.0**53
 POLL_S = 0.3
+MOST_NAMED = 100
 
 
 def answer(desk: Desk, raw: bytes) -> dict[str, Any]:
@@ -172,6 +173,15 @@ def _action(desk: Desk, params: Params) -> Any:
     return found._asdict()
 
 
+def _logs(desk: Desk, params: Params) -> Any:
+    """Return the log lines behind `after`, of the named instances, of all without any."""
+    named = params.get("instances")
+    if not isinstance(named, list) or len(named) > MOST_NAMED:
+        raise Refusal(422, "instances")
+    wanted = [desk.known_row(_text({"instance": each}, "instance")).id for each in named]
+    return desk.tails.after(wanted, len(desk.lookout.latest.rows), _text(params, "after"))._asdict()
+
+
 def _redeem(desk: Desk, params: Params) -> Any:
     return desk.redeem(_text(params, "link"))
 
@@ -188,5 +198,6 @@ VERBS: Mapping[str, Callable[[Desk, Params], Any]] = {
     "halt": _halt,
     "actions": _actions,
     "action": _action,
+    "logs": _logs,
     "redeem": _redeem,
 }

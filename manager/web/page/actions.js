@@ -56,7 +56,7 @@ async function askFirst(id, verb, name, place) {
 }
 
 /** Start a command and show its lines until it has ended. */
-async function run(place, begin) {
+export async function run(place, begin) {
   const output = el("pre", { class: "output", role: "log", "aria-live": "polite" });
   const verdict = el("p", { class: "verdict" });
   refill(place, output, verdict);

@@ -4,6 +4,7 @@ import { buttons } from "./actions.js";
 import { curve } from "./charts.js";
 import { el, refill } from "./dom.js";
 import { amount, moment, money, price, signClass, t } from "./format.js";
+import { logView } from "./logs.js";
 import { modeBadge, reasonOf, since, stateBadge } from "./rows.js";
 import { ask } from "./stream.js";
 
@@ -18,7 +19,7 @@ export async function openDetail(dialog, id, close) {
   const path = `instances/${encodeURIComponent(id)}`;
   try {
     const [detail, history] = await Promise.all([ask(path), ask(`${path}/history?days=${DAYS}`)]);
-    if (dialog.dataset.id === id) refill(dialog, head(id, close), ...content(detail, history));
+    if (dialog.dataset.id === id) refill(dialog, head(id, close), ...content(detail, history, dialog));
   } catch (error) {
     if (dialog.dataset.id === id) refill(dialog, head(id, close), el("p", { class: "bad" }, error.message));
   }
@@ -33,7 +34,7 @@ function head(id, close) {
   );
 }
 
-function content(detail, history) {
+function content(detail, history, dialog) {
   const each = detail.instance;
   const place = el("div", { class: "place" });
   return [
@@ -45,10 +46,23 @@ function content(detail, history) {
     words(t("Its last words"), detail.last_words ? [detail.last_words] : []),
     words(t("The end of its output at its last exit"), each.last_exit?.stderr_tail ?? []),
     events(t("Exits of the last 30 days"), detail.exits),
+    log(each.id, dialog),
     earned(history),
     events(t("What happened"), [...detail.events].reverse().slice(0, 30)),
     each.web_url ? el("p", {}, el("a", { href: each.web_url, rel: "noreferrer noopener", target: "_blank" }, t("Its own page, on the manager's machine"))) : "",
   ].filter(Boolean);
+}
+
+/** Return what opens the log: it is followed only while somebody wants to read it. */
+function log(id, dialog) {
+  const place = el("div", {});
+  const show = () => {
+    const view = logView([id]);
+    refill(place, view.element);
+    dialog.addEventListener("close", view.close, { once: true });
+  };
+  refill(place, el("button", { class: "chip", "data-key": "log", onclick: show }, t("Show its log")));
+  return el("section", {}, el("h3", {}, t("Log")), place);
 }
 
 function facts(each, detail) {

@@ -1,11 +1,13 @@
 // Start the page: sign in, load, follow the events, draw.
 
 import { haltButton } from "./actions.js";
+import { openBulk } from "./bulk.js";
 import { openDetail } from "./detail.js";
 import { el, refill } from "./dom.js";
 import { age, language, money, t, useTexts } from "./format.js";
+import { openLogs } from "./logs.js";
 import { isOfKind, Model } from "./model.js";
-import { boxes, botHeads, botRow, chartCard, needCard, renew } from "./rows.js";
+import { boxes, botHeads, botRow, chartCard, needCard, renew, since } from "./rows.js";
 import { signInForm } from "./sign_in.js";
 import { ask, signIn, signOut, SignedOut, speak, Stream } from "./stream.js";
 
@@ -144,6 +146,9 @@ function build() {
   places.needs = el("section", { class: "card needs" });
   places.chart = el("div", { class: "chart-place" });
   places.filters = el("div", { class: "chips filters" });
+  places.bulk = el("div", { class: "chips bulk" });
+  places.exchange = choice("exchange", t("exchange"));
+  places.state = choice("state", t("State"));
   places.list = el("ul", { class: "bots" });
   places.none = el("p", { class: "small" });
   places.search = el("input", {
@@ -174,7 +179,8 @@ function build() {
   const bots = el(
     "section",
     { class: "card all" },
-    el("div", { class: "head" }, el("h2", {}, t("All bots")), places.filters, el("div", { class: "tools" }, places.search, places.sort)),
+    el("div", { class: "head" }, el("h2", {}, t("All bots")), places.filters, el("div", { class: "tools" }, places.exchange, places.state, places.search, places.sort)),
+    places.bulk,
     botHeads(),
     places.list,
     places.none,
@@ -182,6 +188,28 @@ function build() {
   refill(parts.main, places.needs, places.boxes, places.chart, bots);
   places.search.value = model.filter.words;
   places.sort.value = model.filter.sort;
+}
+
+/** Return a choice among what the bots have of something. */
+function choice(name, title) {
+  return el("select", {
+    "aria-label": title,
+    "data-title": title,
+    onchange: (event) => {
+      model.filter[name] = event.target.value;
+      drawBots();
+    },
+  });
+}
+
+function drawChoice(element, chosen, values) {
+  element.hidden = values.length < 2 && !chosen;
+  const all = [...new Set(chosen ? [...values, chosen] : values)];
+  if (element.dataset.values !== all.join("\n")) {
+    element.dataset.values = all.join("\n");
+    refill(element, el("option", { value: "" }, `${element.dataset.title}: ${t("all")}`), ...all.map((value) => el("option", { value }, value)));
+  }
+  element.value = chosen;
 }
 
 function draw() {
@@ -260,18 +288,23 @@ function pill(kind, ...content) {
   return el("span", { class: `pill ${kind}` }, el("span", { class: "dot" }), ...content);
 }
 
+/** Return when a receiver has last accepted a message of watch's. */
+function delivered(at) {
+  return el("span", {}, "· ", ...(at === null ? [t("no alert delivered yet")] : [t("last alert delivered"), " ", since(at, true)]));
+}
+
 /** The one that is being held must not be replaced. */
 let halt = null;
 
 function drawStrip() {
   const { fleet } = model;
   const count = fleet.counts.need_person;
-  const { is_alive: isAlive, undelivered } = fleet.watch;
+  const { is_alive: isAlive, undelivered, delivered_at: deliveredAt } = fleet.watch;
   refill(
     parts.strip,
     el("h1", {}, fleet.name),
     count ? pill("bad", t("{count} need a person", { count })) : pill("well", t("nobody is needed")),
-    isAlive ? pill("well", t("watch runs")) : pill("warn", t("watch does not run: no alerts")),
+    isAlive ? pill("well", t("watch runs"), delivered(deliveredAt)) : pill("warn", t("watch does not run: no alerts")),
     undelivered ? pill("bad", t("{count} alerts are not delivered", { count: undelivered })) : "",
     fleet.error ? pill("bad", t("the fleet is out of sight")) : "",
     settings(),
@@ -326,7 +359,7 @@ function drawBanners() {
 function drawNeeds() {
   const found = model.needing();
   places.needs.hidden = !found.length;
-  refill(places.needs, el("h2", {}, t("Needs a person")), el("ul", {}, ...found.map((each) => needCard(each, open))));
+  refill(places.needs, el("h2", {}, t("Needs a person")), el("ul", {}, ...found.map((each) => needCard(each, open, openLog))));
   parts.main.classList.toggle("has-needs", Boolean(found.length));
 }
 
@@ -358,6 +391,8 @@ function drawFilters() {
     }),
   );
   refill(places.filters, ...found, ...tags);
+  drawChoice(places.exchange, filter.exchange, model.exchanges());
+  drawChoice(places.state, filter.state, model.states());
 }
 
 function drawBots() {
@@ -372,7 +407,7 @@ function drawBots() {
   shown.forEach((each, index) => {
     let row = rows.get(each.id);
     if (!row || row.of !== each) {
-      const element = botRow(each, open);
+      const element = botRow(each, open, select);
       if (row) replaceRow(row.element, element);
       row = { of: each, element };
       rows.set(each.id, row);
@@ -380,13 +415,44 @@ function drawBots() {
     const place = places.list.children[index];
     if (place !== row.element) places.list.insertBefore(row.element, place ?? null);
   });
+  drawBulk();
   places.none.textContent = shown.length ? "" : model.instances.size ? t("no instances match") : t("no instances: create a config in config/active with `manager new`");
 }
 
 function replaceRow(before, after) {
-  const hadFocus = before.contains(document.activeElement);
+  const focused = before.contains(document.activeElement) ? document.activeElement.tagName : "";
   before.replaceWith(after);
-  if (hadFocus) after.querySelector("button")?.focus({ preventScroll: true });
+  if (focused) after.querySelector(focused)?.focus({ preventScroll: true });
+}
+
+// ---- several bots
+
+const select = {
+  isSelected: (id) => model.selected.has(id),
+  choose: (id, isOn) => {
+    if (isOn) model.selected.add(id);
+    else model.selected.delete(id);
+    drawBulk();
+  },
+};
+
+function drawBulk() {
+  const shown = model.shown().map((each) => each.id);
+  const chosen = model.chosen();
+  const chip = (key, text, onclick) => el("button", { class: "chip", "data-key": `bulk ${key}`, onclick }, text);
+  const all = (isOn) => {
+    for (const id of shown) select.choose(id, isOn);
+    for (const box of places.list.querySelectorAll("input[type=checkbox]")) box.checked = isOn;
+  };
+  const names = { start: t("Start"), stop: t("Stop"), restart: t("Restart") };
+  const verbs = Object.entries(names).map(([verb, name]) => chip(verb, `${name}…`, () => openBulk(parts.detail, verb, name, model.chosen())));
+  refill(
+    places.bulk,
+    chosen.length ? el("span", { class: "small" }, t("{count} selected", { count: chosen.length })) : "",
+    chosen.length ? verbs : "",
+    chosen.length ? chip("none", t("Select none"), () => all(false)) : shown.length ? chip("all", t("Select all"), () => all(true)) : "",
+    shown.length ? chip("log", chosen.length ? t("Log of these") : t("Log of all"), () => openLogs(parts.detail, t("Log"), model.chosen())) : "",
+  );
 }
 
 // ---- one bot
@@ -394,6 +460,10 @@ function replaceRow(before, after) {
 function open(id) {
   history.pushState(null, "", `#bot=${encodeURIComponent(id)}`);
   openDetail(parts.detail, id, close);
+}
+
+function openLog(id) {
+  openLogs(parts.detail, id, [id]);
 }
 
 function close() {

@@ -5,7 +5,8 @@ export class Model {
     this.fleet = null;
     this.instances = new Map();
     this.curves = null;
-    this.filter = { kind: "all", words: "", tag: "", sort: "worst" };
+    this.filter = { kind: "all", words: "", tag: "", exchange: "", state: "", sort: "worst" };
+    this.selected = new Set();
     this.isConnected = false;
     this.lostAt = null;
   }
@@ -40,11 +41,31 @@ export class Model {
     return [...new Set([...this.instances.values()].flatMap((each) => each.tags))].sort();
   }
 
+  /** Return every exchange. */
+  exchanges() {
+    return [...new Set([...this.instances.values()].map((each) => each.exchange).filter(Boolean))].sort();
+  }
+
+  /** Return every state, as a person reads it. */
+  states() {
+    return [...new Set([...this.instances.values()].map(stateOf))].sort();
+  }
+
+  /** Return what is selected and shown: nobody acts on what he does not see. */
+  chosen() {
+    return this.shown().map((each) => each.id).filter((id) => this.selected.has(id));
+  }
+
   /** Return what the filter lets through, in the chosen order. */
   shown() {
     const words = this.filter.words.toLowerCase().split(/\s+/).filter(Boolean);
+    const { kind, tag, exchange, state } = this.filter;
     const found = this.worstFirst().filter(
-      (each) => isOfKind(each, this.filter.kind) && (!this.filter.tag || each.tags.includes(this.filter.tag)),
+      (each) =>
+        isOfKind(each, kind) &&
+        (!tag || each.tags.includes(tag)) &&
+        (!exchange || each.exchange === exchange) &&
+        (!state || stateOf(each) === state),
     );
     const matching = found.filter((each) => words.every((word) => facts(each).includes(word)));
     const order = ORDERS[this.filter.sort];
@@ -80,6 +101,11 @@ export function isOfKind(instance, kind) {
   if (kind === "live") return instance.is_live;
   if (kind === "paper") return !instance.is_live;
   return kind === "all" || instance.needs_person;
+}
+
+/** Return what it does, or else its state, in the reader's words. */
+export function stateOf(each) {
+  return each.state === "running" && each.doing_text ? each.doing_text : each.state_text;
 }
 
 function facts(each) {

@@ -3,7 +3,7 @@
 import { curve, rangeBar, sparkline } from "./charts.js";
 import { el } from "./dom.js";
 import { age, amount, moment, money, price, signClass, t } from "./format.js";
-import { todayOf } from "./model.js";
+import { stateOf, todayOf } from "./model.js";
 
 /** Return an age that goes on by itself: main.js writes it again every second. */
 export function since(unix, isAgo = false) {
@@ -30,8 +30,7 @@ export function modeBadge(each) {
 
 /** Return the mark of state and doing, in the colour of its urgency. */
 export function stateBadge(each) {
-  const isWell = each.state === "running" && each.doing_text;
-  return el("span", { class: `badge state ${each.severity}` }, isWell ? each.doing_text : each.state_text);
+  return el("span", { class: `badge state ${each.severity}` }, stateOf(each));
 }
 
 function signed(text, unit = "") {
@@ -124,7 +123,7 @@ export function chartCard(curves, chosen, choose) {
   const chips = curves.curves.map((each) =>
     el(
       "button",
-      { class: "chip", "aria-pressed": each === one, "data-key": `curve ${key(each)}`, onclick: () => choose(key(each)) },
+      { class: "chip", "aria-pressed": String(each === one), "data-key": `curve ${key(each)}`, onclick: () => choose(key(each)) },
       `${t(each.kind)} ${each.quote}`,
     ),
   );
@@ -143,7 +142,7 @@ export function chartCard(curves, chosen, choose) {
 }
 
 /** Return the card of a bot that needs a person. */
-export function needCard(each, open) {
+export function needCard(each, open, openLog) {
   return el(
     "li",
     { class: `need ${each.severity}` },
@@ -156,6 +155,7 @@ export function needCard(each, open) {
     ),
     el("p", {}, reasonOf(each)),
     each.position !== null && Number(each.position) !== 0 ? line(t("position: {amount}", { amount: amount(each.position, each.base) })) : "",
+    el("div", { class: "chips" }, el("button", { class: "chip", "data-key": `log ${each.id}`, onclick: () => openLog(each.id) }, t("Log"))),
   );
 }
 
@@ -164,15 +164,26 @@ export function reasonOf(each) {
   return each.mode_mismatch || each.note || each.doing_why || each.why || t("no reason was given");
 }
 
-/** Return the row of a bot. */
-export function botRow(each, open) {
+/** Return the row of a bot. `select`: how it is chosen for an action. */
+export function botRow(each, open, select) {
   const today = todayOf(each);
   const isOld = !each.is_up;
   const label = each.range && each.price !== null ? t("price {price}, range {lower} to {upper}", { price: price(each.price), lower: price(each.range.lower), upper: price(each.range.upper) }) : "";
   return el(
     "li",
     { class: `bot ${each.severity}${isOld ? " off" : ""}`, "data-id": each.id },
-    el("span", { class: "c-state" }, stateBadge(each)),
+    el(
+      "span",
+      { class: "c-state" },
+      el("input", {
+        type: "checkbox",
+        "aria-label": t("select {id}", { id: each.id }),
+        "data-key": `select ${each.id}`,
+        checked: select.isSelected(each.id),
+        onchange: (event) => select.choose(each.id, event.target.checked),
+      }),
+      stateBadge(each),
+    ),
     el(
       "button",
       { class: "c-name", "data-key": `bot ${each.id}`, onclick: () => open(each.id) },

@@ -42,8 +42,10 @@ export async function signOut() {
 
 /** Read events for ever, each once, across lost connections. `on` gets: event, open, lost, signedOut. */
 export class Stream {
-  constructor(lastId, on) {
+  constructor(lastId, on, path = "events") {
     this.lastId = lastId;
+    this.path = path;
+    this.isOver = false;
     this.on = on;
     this.failures = 0;
     this.abort = null;
@@ -56,15 +58,23 @@ export class Stream {
     if (document.visibilityState === "visible") this.wake?.();
   }
 
+  /** Read no more. */
+  stop() {
+    this.isOver = true;
+    this.abort?.abort();
+    this.wake?.();
+  }
+
   /** Read until the session ends. */
   async run() {
-    for (;;) {
+    while (!this.isOver) {
       try {
         await this.read();
       } catch (error) {
         if (error instanceof SignedOut) return this.on.signedOut();
         this.failures += 1;
       }
+      if (this.isOver) return;
       this.on.lost();
       const pause = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
       await new Promise((go) => {
@@ -77,7 +87,7 @@ export class Stream {
   async read() {
     this.abort = new AbortController();
     const more = { "Last-Event-ID": this.lastId, Accept: "text/event-stream" };
-    const answer = await fetch("/api/v1/events", {
+    const answer = await fetch(`/api/v1/${this.path}`, {
       headers: headers(more),
       cache: "no-store",
       signal: this.abort.signal,

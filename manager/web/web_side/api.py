@@ -18,6 +18,7 @@ from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
 from manager import __version__, i18n
 from manager.web.web_side import models, words
 from manager.web.web_side.api_actions import routes_of_actions
+from manager.web.web_side.api_logs import routes_of_logs
 from manager.web.web_side.api_session import routes_of_sessions
 from manager.web.web_side.counter import Counter
 from manager.web.web_side.guard import TOKEN_HEADER
@@ -38,6 +39,8 @@ FILES = {
             "rows.js",
             "sign_in.js",
             "detail.js",
+            "logs.js",
+            "bulk.js",
             "actions.js",
             "charts.js",
             "stream.js",
@@ -50,7 +53,8 @@ FILES = {
 KEEP_ALIVE_S = 15.0
 AWAY_S = 1.0
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": models.Problem, "content": {MEDIA_TYPE: {}}} for status in (401, 403, 404, 422, 503)
+    status: {"model": models.Problem, "content": {MEDIA_TYPE: {}}}
+    for status in (400, 401, 403, 404, 409, 413, 421, 422, 500, 503)
 }
 
 
@@ -70,7 +74,7 @@ def the_app(counter: Counter) -> FastAPI:
         Security(APIKeyHeader(name=TOKEN_HEADER, auto_error=False)),
         Security(HTTPBearer(auto_error=False)),
     ]
-    for router in (_reading(counter), routes_of_actions(counter)):
+    for router in (_reading(counter), routes_of_actions(counter), routes_of_logs(counter)):
         app.include_router(router, prefix="/api/v1", dependencies=needed, responses=ERRORS)
     return app
 

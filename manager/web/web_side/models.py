@@ -147,10 +147,13 @@ class Instances(Answer):
 
 
 class Watch(Answer):
-    """Whether `manager watch` runs, and how many of its messages wait for delivery."""
+    """Whether `manager watch` runs, how many of its messages wait for delivery, and when the last was
+    delivered.
+    """
 
     is_alive: bool
     undelivered: int | None
+    delivered_at: Time
 
 
 class Counts(Answer):

@@ -144,6 +144,11 @@ def test_targets_are_the_bots_ports_in_order() -> None:
     ]
 
 
+def test_a_target_of_an_ipv6_address_is_one_that_prometheus_can_read() -> None:
+    found = targets(Look("desk", "1", [InstanceStats(a_view())], NOW), "::1")
+    assert found[0]["targets"] == ["[::1]:5001"]
+
+
 def test_amounts_keep_their_sign() -> None:
     row = InstanceStats(a_view(pnl=str(Decimal("-0.00000001"))))
     row = with_best_report(row.view, None, None)

@@ -1,0 +1,59 @@
+// Do the same with several bots: one command of the manager's after the other, each asked for first.
+
+import { run } from "./actions.js";
+import { el, refill } from "./dom.js";
+import { t } from "./format.js";
+import { ask } from "./stream.js";
+
+/** Ask about all of them, then start, stop or restart one after the other. */
+export async function openBulk(dialog, verb, name, instances) {
+  const close = () => dialog.close();
+  const title = t("{verb} {count} bots", { verb: name, count: instances.length });
+  const head = () => el("div", { class: "head" }, el("h2", {}, title), el("button", { class: "chip", "data-key": "close", onclick: close }, t("Close")));
+  dialog.dataset.id = "";
+  refill(dialog, head(), el("p", { class: "small" }, "…"));
+  if (!dialog.open) dialog.showModal();
+  let questions;
+  try {
+    questions = await Promise.all(instances.map((id) => ask(`${pathOf(id)}/${verb}`)));
+  } catch (error) {
+    refill(dialog, head(), el("p", { class: "bad" }, error.message));
+    return;
+  }
+  const go = el("button", { class: "chip" }, title);
+  const typed = new Map();
+  const check = () => {
+    go.disabled = [...typed].some(([id, input]) => input.value !== id);
+  };
+  const asked = instances.map((id, index) => {
+    const { sentences, needs_id: needsId } = questions[index];
+    if (!needsId) return el("li", {}, el("strong", {}, id), el("p", { class: "small" }, sentences.join(" ")));
+    const input = el("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: id, oninput: check });
+    typed.set(id, input);
+    return el(
+      "li",
+      {},
+      el("strong", {}, id),
+      el("p", { class: "small" }, sentences.join(" ")),
+      el("label", {}, t("type {id} to confirm", { id }), input),
+    );
+  });
+  if (typed.size) go.classList.add("danger");
+  check();
+  const act = async (event) => {
+    event.preventDefault();
+    if (go.disabled) return;
+    const confirmed = new Map([...typed].map(([id, input]) => [id, input.value]));
+    const places = instances.map(() => el("div", { class: "place" }));
+    refill(dialog, head(), ...instances.flatMap((id, index) => [el("h3", {}, id), places[index]]));
+    for (const [index, id] of instances.entries()) {
+      const body = JSON.stringify({ verb, confirm: confirmed.get(id) ?? "" });
+      await run(places[index], () => ask(pathOf(id), { method: "POST", body }));
+    }
+  };
+  refill(dialog, head(), el("form", { class: "question", onsubmit: act }, el("ul", { class: "asked" }, ...asked), el("div", { class: "chips" }, go)));
+}
+
+function pathOf(id) {
+  return `instances/${encodeURIComponent(id)}/actions`;
+}
