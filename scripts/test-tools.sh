@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure of what some tests need besides an engine: Chromium with its driver, a clock that can be made to step, and
-# Prometheus with its Alertmanager. These two are only unpacked: their packages would start them as services.
+# Prometheus with its Alertmanager and an OpenSSH server. These are only unpacked: installing them would start services.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -36,10 +36,29 @@ unpack_prometheus() {
 
 has_prometheus || ! is_debian_like || unpack_prometheus
 
+has_sshd() { PATH=$TOOLS/usr/sbin:/usr/sbin:$PATH command -v sshd >/dev/null; }
+
+unpack_sshd() {
+  local folder status=0
+  folder=$(mktemp -d)
+  say "some tests need OpenSSH's server; unpacking Debian's package into $TOOLS"
+  has_package openssh-server || apt_update
+  (cd "$folder" && apt-get -qq download openssh-server libwrap0 >log 2>&1) || status=$?
+  if [ "$status" = 0 ]; then
+    for package in "$folder"/*.deb; do dpkg -x "$package" "$TOOLS"; done
+  else
+    say 'cannot get openssh-server: the tests that need it will be skipped'
+  fi
+  rm -rf "$folder"
+}
+
+has_sshd || ! is_debian_like || unpack_sshd
+
 packages=()
 # A minimal Debian has neither; the engines and disks of the fault tests are made with them.
 has_command ip || packages+=(iproute2)
 has_command mkfs.ext4 || packages+=(e2fsprogs)
+has_command ssh || packages+=(openssh-client)
 has_faketime || packages+=(faketime)
 # Ubuntu's chromium packages fetch a snap, which does not run everywhere; a person there decides.
 if has_browser; then

@@ -9,8 +9,8 @@ because each import is resident memory in every container of the fleet (`typing`
     that failed
     policy, health, settings    pure decisions
     reasons, state, status, text     what is written for the manager and the engine
-    halt_mark, environment, report, lock, files, anchor, bot, probe, host, clock, retention    one external
-    resource each
+    halt_mark, turn, environment, report, lock, files, anchor, bot, probe, host, clock,
+    retention                   one external resource each
     run, streams, output, dated, day_budget, journal    where the bot's and our own lines go
     loop                        descriptors, timers and signals
     once                        runs a program that answers a question, instead of a bot

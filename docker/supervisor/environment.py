@@ -14,6 +14,9 @@ from supervisor.settings import PREFIX
 REPORT = PREFIX + "REPORT"
 """The variable that names the file of the bot's report."""
 
+REQUESTS = PREFIX + "REQUESTS"
+"""The variable that names the file of the bot's share of its exchange's requests."""
+
 FIXED = ("DB_PATH", "ENABLE_DATABASE", "TRADING_MODE", "WEB_HOST", "WEB_PORT")
 """The container's own value counts, which everybody can see: no env.json makes a paper bot trade live."""
 
@@ -62,7 +65,7 @@ def for_bot(
     fixed = {name: container[name] for name in FIXED if name in container}
     merged = {**container, **variables, **fixed}
     bot = {name: value for name, value in merged.items() if not name.startswith(PREFIX)}
-    return {**bot, PREFIX + "INSTANCE": instance, REPORT: paths.report_file}
+    return {**bot, PREFIX + "INSTANCE": instance, REPORT: paths.report_file, REQUESTS: paths.requests_file}
 
 
 def web_port(bot: Mapping[str, str]) -> int:

@@ -155,7 +155,7 @@ class Supervisor:
             record.in_a_row, record.since_healthy = counts
             self._runner.in_outage = True
             self._journal.log("the outage goes on in which the last bot ended: restarts are not counted")
-        self._runner.start()
+        self._runner.begin()
 
     def _use_time_zone(self) -> None:
         """Set the time zone of the first log lines.
@@ -206,7 +206,7 @@ class Supervisor:
         self._lock.kill_leftovers(self._journal.log)  # no bot may place what is being cancelled
         variables = environment.load(self._paths.env_file)
         program = environment.for_bot(self._environ, variables, self._settings.instance, self._paths)
-        del program[environment.REPORT]
+        del program[environment.REPORT], program[environment.REQUESTS]
         return Bot(self._settings.cancel_command, program)
 
     def _on_stop(self) -> None:

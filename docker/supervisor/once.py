@@ -30,7 +30,7 @@ def run(arguments: list[str], paths: Paths, environ: Mapping[str, str]) -> int:
     except (SettingsError, environment.BadEnvironmentError) as err:
         return _fail(str(err))
     bot = environment.for_bot(environ, variables, settings.instance, paths)
-    del bot[environment.REPORT]
+    del bot[environment.REPORT], bot[environment.REQUESTS]
     try:
         return subprocess.run(settings.command, env=bot, timeout=seconds, check=False).returncode & 0xFF
     except subprocess.TimeoutExpired:

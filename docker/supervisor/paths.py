@@ -20,5 +20,6 @@ class Paths:
         self.report_file = run + "/report.json"  # written by the bot: a tmpfs, which no full disk refuses
         self.report_copy = state + "/report.json"
         self.env_file = secrets + "/env.json"
+        self.requests_file = secrets + "/requests.json"
         self.halt_mark = secrets + "/halted"
         self.verdict_file = run + "/verdict"

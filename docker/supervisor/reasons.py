@@ -38,6 +38,8 @@ SENTENCES = {
     "connection_failed": "{error}",
     "http_status": "{status} {detail}",
     "degraded": "degraded: {condition}",
+    # why the bot is not started yet
+    "waiting_turn": "waiting its turn",
     # why there is nothing to run
     "halted": "halted",
     "instance_missing": "BOTFLEET_INSTANCE is not set: this image is started by the manager or its"
@@ -57,7 +59,7 @@ SENTENCES = {
 Its placeholders are the code's parameters; `cause` is a reason of its own.
 """
 
-UNSPOKEN = {"halted": ("by", "nonce")}
+UNSPOKEN = {"halted": ("by", "nonce"), "waiting_turn": ("seconds",)}
 """Parameters that are not in the sentence of their code."""
 
 _SINGULAR = {

@@ -5,7 +5,7 @@
 import time
 from collections.abc import Mapping
 
-from supervisor import environment, halt_mark, host, policy
+from supervisor import environment, halt_mark, host, policy, turn
 from supervisor.anchor import Anchor
 from supervisor.bot import Bot, signal_name
 from supervisor.health import Health, ProbeResult
@@ -63,6 +63,18 @@ class BotRunner:
         self._run: Run | None = None
         self._health = Health(0.0, settings.health_interval, timings)
         self._probe: Probe | None = None
+
+    def begin(self) -> None:
+        """Start the first bot of this container, when it is its turn."""
+        wait = turn.wait_s(self._paths.requests_file, time.time())
+        if not wait or self._find_halt_mark():
+            self.start()
+            return
+        self._record.next_due = time.monotonic() + wait
+        self._journal.log(f"waiting {wait:.1f} s for its turn: other bots of this exchange start too")
+        self._loop.after("restart", wait, self.start)
+        self._status.enter("starting", Reason("waiting_turn", seconds=round(wait, 1)))
+        self._watch_files()
 
     def start(self) -> None:
         """Start the bot with a newly read environment, unless there is a halt mark."""

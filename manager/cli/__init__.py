@@ -5,8 +5,10 @@ command_table, parsers              all commands with their options, and the par
 argument_types, argparse_i18n       types of option values; translation of argparse's texts
 completion                          candidates for shell completion
 carry_out, report                   run a changing command, and print its progress and result
+elsewhere                           a command on another machine, or on all of them
 confirm                             confirmation before a fleet with live bots is stopped
 notices                             warnings that several commands print
+engine_side                         the process of `manager serve` that watches and acts
 commands/                           the commands
 """
 

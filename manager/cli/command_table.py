@@ -56,6 +56,7 @@ METRICS = option(
     metavar="HOST:PORT",
 )
 LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
+HOSTS = flag("--hosts", text=mark("here and on all hosts of config/hosts.toml"))
 JSON = flag("--json", text=mark("print JSON"))
 WORST_FIRST = option(
     "--sort",
@@ -211,6 +212,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (
                 *SELECTING,
                 JSON,
+                HOSTS,
                 flag(
                     "--close-positions",
                     text=mark("then also close what each instance itself holds, as `close` does"),
@@ -254,6 +256,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (
                 *SELECTING,
                 JSON,
+                HOSTS,
                 FORMAT,
                 option(
                     "--state",
@@ -332,7 +335,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "stats": Command(
             "stats.stats",
             mark("show what each instance uses, and what its bot reports"),
-            (*SELECTING, JSON, FORMAT, WORST_FIRST),
+            (*SELECTING, JSON, FORMAT, WORST_FIRST, HOSTS),
             ("stats", "stats bp_sol_01 bp_eth_01", "stats --format tsv > stats.tsv", "stats --json"),
         ),
         "top": Command(
@@ -378,6 +381,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             mark("show the bots' output"),
             (
                 *SELECTING,
+                HOSTS,
                 flag("-f", "--follow", text=mark("follow the output")),
                 option(
                     "-n",
@@ -516,17 +520,57 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         ),
         "serve": Command(
             "serve.serve",
-            mark("run in the foreground: the fleet's page in a browser, and its API, on this machine only"),
+            mark("the fleet's page in a browser, and its API; watches the fleet as `watch` does"),
             (
                 option(
+                    "what",
+                    text=mark("of the one that runs: end it, say its address, or print a link that signs in"),
+                    nargs="?",
+                    choices=("stop", "status", "link"),
+                ),
+                option(
                     "--listen",
-                    text=mark("the address (default: 127.0.0.1:8800)"),
+                    text=mark("the address (default: 127.0.0.1:8800, or the next port that is free)"),
                     type=argument_types.listen_address,
-                    default=("127.0.0.1", 8800),
                     metavar="HOST:PORT",
                 ),
+                flag("--detach", text=mark("run in the background")),
+                option(
+                    "--name",
+                    text=mark("a name of the page for browsers, such as fleet.example.org"),
+                    action="append",
+                    default=[],
+                    metavar="NAME",
+                ),
+                option("--tls-cert", text=mark("the certificate, with its chain"), metavar="FILE"),
+                option("--tls-key", text=mark("the certificate's key"), metavar="FILE"),
+                option(
+                    "--behind-proxy",
+                    text=mark(
+                        "only a reverse proxy of this address connects, and it speaks TLS with browsers"
+                    ),
+                    action="append",
+                    default=[],
+                    metavar="CIDR",
+                ),
+                flag("--set-password", text=mark("ask for the password of a role, and store its hash")),
+                flag("--set-code", text=mark("print a secret for one-time codes, which passwords then need")),
+                option("--add-token", text=mark("print a new token for a program"), metavar="NAME"),
+                option(
+                    "--remove-token",
+                    text=mark("no longer accept a program's token"),
+                    action="append",
+                    default=[],
+                    metavar="NAME",
+                ),
+                option(
+                    "--role",
+                    text=mark("of a password or token: look only, look and halt, or everything"),
+                    choices=("read", "halt", "operate"),
+                    default="operate",
+                ),
             ),
-            ("serve", "serve --listen 127.0.0.1:8080"),
+            ("serve", "serve --detach", "serve link", "serve stop", "serve --listen 127.0.0.1:8080"),
         ),
         "alert test": Command(
             "alert.alert_test",
@@ -539,10 +583,41 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             mark("run `manager watch` as a systemd service that starts at boot"),
             (
                 METRICS,
+                flag("--serve", text=mark("run `manager serve`, which watches too and has the page")),
                 flag("--print", text=mark("only print the unit")),
                 flag("--remove", text=mark("stop the service and remove the unit")),
             ),
             ("install-service", "install-service --print"),
+        ),
+    },
+    mark("other machines"): {
+        "host add": Command(
+            "host.add",
+            mark("check another machine and add it to config/hosts.toml"),
+            (
+                option("name", text=mark("its name here"), metavar="NAME"),
+                option(
+                    "url",
+                    text=mark("where its project folder is: ssh://USER@HOST:PORT/FOLDER"),
+                    metavar="URL",
+                ),
+            ),
+            ("host add tokyo ssh://trader@tokyo.example/srv/desk", "--host tokyo ps", "ps --hosts"),
+        ),
+        "host list": Command(
+            "host.list_", mark("show the machines of config/hosts.toml"), (JSON, FORMAT), ("host list",)
+        ),
+        "host check": Command(
+            "host.check",
+            mark("check login, clock, manager, folder and engine of other machines"),
+            (option("names", text=mark("hosts (default: all)"), nargs="*", metavar="NAME"),),
+            ("host check", "host check tokyo"),
+        ),
+        "host remove": Command(
+            "host.remove",
+            mark("forget a machine; what runs there goes on"),
+            (option("name", text=mark("its name here"), metavar="NAME"),),
+            ("host remove tokyo",),
         ),
     },
     mark("configs and files"): {

@@ -78,7 +78,7 @@ def main(argv: Sequence[str], given_at: Moment | None = None) -> int:
     args = parsers.parser(_command_asked(words)).parse_args(words)
     if args.lang:
         i18n.use(args.lang)
-    return guarded(lambda: _run(args, given_at))
+    return guarded(lambda: _run(args, given_at, argv))
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -118,13 +118,17 @@ def _command_asked(words: Sequence[str]) -> str | None:
     return words[0] if words and words[0] in COMMANDS else None
 
 
-def _run(args: argparse.Namespace, given_at: Moment | None) -> int:
+def _run(args: argparse.Namespace, given_at: Moment | None, argv: Sequence[str]) -> int:
     from manager.fleet.session import Session
 
     module, _dot, function = COMMANDS[args.command].function.partition(".")
     _apply_instance_id(args)
     session = Session(Path(args.project_dir) if args.project_dir else None, given_at)
     try:
+        if args.host is not None or getattr(args, "hosts", False):
+            from manager.cli import elsewhere
+
+            return elsewhere.run(session, args, argv)
         return int(
             getattr(importlib.import_module(f"manager.cli.commands.{module}"), function)(session, args)
         )

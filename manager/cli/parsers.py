@@ -78,7 +78,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     argparse_i18n.translate()
     root = Parser(
         prog="manager",
-        usage=_("manager [--project-dir DIR] [--lang LANG] COMMAND …"),
+        usage=_("manager [--project-dir DIR] [--lang LANG] [--host NAME] COMMAND …"),
         description=_("Runs a fleet of trading bots: one config, one Docker container.")
         + "\n\n"
         + _overview(),
@@ -95,6 +95,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
         "--project-dir", metavar="DIR", help=_("the folder that holds config/ (default: here or above)")
     )
     _add_language(root, None)
+    _add_host(root, None)
     commands = root.add_subparsers(
         dest="command", metavar="COMMAND", required=True, prog="manager", help=argparse.SUPPRESS
     )
@@ -116,6 +117,7 @@ def _add_command(commands: Any, name: str, command: Command) -> None:
     for add in command.options:
         add(added)
     _add_language(added, argparse.SUPPRESS)
+    _add_host(added, argparse.SUPPRESS)
 
 
 def _overview() -> str:
@@ -131,6 +133,13 @@ def _overview() -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}{_('.')}"
+
+
+def _add_host(command: argparse.ArgumentParser, default: str | None) -> None:
+    """Add `--host`, which may precede or follow the command's name."""
+    command.add_argument(
+        "--host", default=default, metavar="NAME", help=_("run the command on this host of config/hosts.toml")
+    )
 
 
 def _add_language(command: argparse.ArgumentParser, default: str | None) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from manager import __version__
+from manager.config import verification
 from manager.config.fleet import Alerts, DiskRules, Fleet, HistoryRules, Limits, Sums
 from manager.config.loaded import LoadedConfigs, LoadedFile, resembles_config
 from manager.config.spec import InstanceSpec, Variable
@@ -83,7 +84,7 @@ def signature(project_dir: Path) -> list[Any]:
     """Return a value that changes with every file that is read, this program, and the number of cores."""
     config = project_dir / "config"
     program = [__version__, source_stamp.stamp("config")]
-    stamps: list[Any] = [program, os.cpu_count(), _stamp(config / "fleet.toml")]
+    stamps: list[Any] = [program, os.cpu_count(), _stamp(config / "fleet.toml"), _stamp(verification.file())]
     try:
         with os.scandir(config / "active") as entries:
             stamps += sorted(_stamp(entry) for entry in entries if resembles_config(entry.name))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
+from manager.errors import ConfigError, Problem
 from manager.util import bundle
 
 TABLE = "docker/bot/requests.toml"
@@ -37,10 +38,17 @@ def load(fleet: Fleet) -> RequestTable:
     """Return the limits that count for this fleet.
 
     A bot folder from before there was a table has none: the one that came with the manager is then read.
+    Raises ConfigError.
     """
     own = bundle.build_folder(fleet.project_dir) / TABLE
     path = own if own.is_file() else bundle.folder() / TABLE
-    raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        return _table(tomllib.loads(path.read_text(encoding="utf-8")), fleet)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError([Problem.at(TABLE, "", "cannot be used: {why}", why=str(error)[:200])]) from error
+
+
+def _table(raw: dict[str, Any], fleet: Fleet) -> RequestTable:
     of_the_bot = raw.pop(OF_THE_BOT)
     changed = {exchange: dict(values) for exchange, values in fleet.requests}
     return RequestTable(

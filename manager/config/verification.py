@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from manager.config.fleet import Fleet
@@ -18,8 +19,6 @@ from manager.util import bundle
 
 CONSENT = "GRIDBOT_ACCEPT_UNVERIFIED"
 """The variable that tells the bot what config/fleet.toml accepts."""
-
-FILE = ("docker", "bot", "gridbot", "exchanges", "verification.toml")
 
 Table = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -39,7 +38,12 @@ def read() -> Table:
     """Return the bot's table."""
     import tomllib  # only for a fleet that trades live
 
-    return tomllib.loads(bundle.folder().joinpath(*FILE).read_text(encoding="utf-8"))
+    return tomllib.loads(file().read_text(encoding="utf-8"))
+
+
+def file() -> Path:
+    """Return the path of the bot's table."""
+    return bundle.folder().joinpath("docker", "bot", "gridbot", "exchanges", "verification.toml")
 
 
 def consent(spec: InstanceSpec, fleet: Fleet) -> dict[str, str]:

@@ -143,8 +143,7 @@ def read(project_dir: Path) -> Project:
 
     Raises ConfigError only for faults of the whole fleet; those of single files are in `problems`.
     """
-    fleet, saved, env, read_files = _on_disk(project_dir.resolve())
-    loaded = verification.with_refusals(read_files, fleet)
+    fleet, saved, env, loaded = _on_disk(project_dir.resolve())
     variables = merge_environment(env.variables, os.environ)
     specs = _with_ports(loaded.specs, fleet, saved, {})
     env_faults = [
@@ -236,7 +235,8 @@ def _on_disk(
     fleet, defaults = fleet_settings.load(project_dir)
     saved = state_file.load(fleet.state_file, fleet.name)
     env = dotenv.read(fleet.dotenv_file)
-    loaded = loader.load(fleet, defaults, merge_environment(env.variables, os.environ), saved.ids)
+    files = loader.load(fleet, defaults, merge_environment(env.variables, os.environ), saved.ids)
+    loaded = verification.with_refusals(files, fleet)
     cache.write(fleet, saved.ids, loaded, signature)
     return fleet, saved, env, loaded
 

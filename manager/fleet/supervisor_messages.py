@@ -45,6 +45,8 @@ SENTENCES: Mapping[str, str] = {
     "connection_failed": "{error}",
     "http_status": "{status} {detail}",
     "degraded": mark("degraded: {condition}"),
+    # why the bot is not started yet
+    "waiting_turn": mark("waiting its turn"),
     # why there is nothing to run
     "halted": mark("halted"),
     "instance_missing": mark(

@@ -2,7 +2,7 @@
 
 action, changes, plan, rollout_plan             what to do, and why: pure
 request_budget                                  what bots ask of their exchanges, and what they may: pure
-request_plan                                    holds a command's plan to it
+request_plan, request_files                     holds a command's plan to it, and tells each bot its share
 untrusted                                       keeps a config that is refused from being applied: pure
 definition_diff                                 what a changed config changes, old → new
 apply                                           runs one changing command, from snapshot to result
@@ -17,4 +17,5 @@ instance_folders, bot_user                      what a container mounts, and who
 compose_yaml                                    the rendered compose.yaml, and what stays of an earlier one
 build_probe                                     tries a bot of the user's own before its image is used
 backup/, migrate/                               backup and restore; import from the old system
+hosts/                                          other machines, by OpenSSH
 """

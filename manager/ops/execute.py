@@ -53,6 +53,8 @@ class ExecutionContext(NamedTuple):
     """Wait for the fleet's network: containers can be created before it exists, but not started."""
     called_off_since: Mapping[str, CalledOffBy] = MappingProxyType({})
     """Instances that were stopped or removed since this command was given: it does not start them."""
+    give_turn: Callable[[str], None] = lambda _instance: None
+    """Tell a bot, just before its container is started, when its start is due."""
     turns: StopTurns = StopTurns()
     """By these the stops of live bots are spread; new ones for each run."""
 
@@ -282,6 +284,7 @@ def _mend_limits(spec: InstanceSpec, context: ExecutionContext) -> None:
 def _engine_start(instance: str, container_id: str, context: ExecutionContext) -> None:
     """Start it, checking before and after that it was not called off. A halt waits for both checks."""
     with start_lock.under_way(context.fleet):
+        context.give_turn(instance)
         try:
             context.engine.start(container_id, before=lambda: _require_not_called_off(instance, context))
         except EngineError as error:

@@ -16,7 +16,7 @@ from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
-from manager.ops import bot_user, execute
+from manager.ops import bot_user, execute, request_files, request_plan
 from manager.ops.action import Action
 from manager.util.threads import Deferred
 
@@ -81,6 +81,8 @@ def gather(
             api_version=api_version,
         )
 
+    files = request_files.of_plan(snapshot, request_plan.running_after(snapshot, todo))
+    files.write_all({action.instance for action in todo})
     context = execute.ExecutionContext(
         engine,
         fleet,
@@ -91,6 +93,7 @@ def gather(
         called_off,
         steps,
         called_off_since=called_off_since,
+        give_turn=files.give_turn,
     )
     return context._replace(await_network=network.result) if network else context
 

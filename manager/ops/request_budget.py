@@ -24,6 +24,12 @@ SHARED = 0.8
 """The part of a limit that is shared out for ticks and orders; what is left is for cancels and bursts."""
 FOR_CANCELS = 0.1
 """The part that is kept for cancels alone."""
+AT_ONCE = 0.25
+"""The share of a minute's starts that need not wait."""
+LEAST_AT_ONCE = 4
+"""A small fleet is started at once."""
+MOST_WAIT_S = 600.0
+"""As the supervisor's own limit: a larger fleet is refused some requests rather than started later."""
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 """Who sends its requests through a proxy has that one's address."""
 MARKET = "GRIDBOT_MARKET"
@@ -239,3 +245,52 @@ def shares(asking: Iterable[Caller], table: RequestTable) -> dict[str, Share]:
             if before is None or before.a_minute > part * SHARED:
                 result[instance] = Share(part * SHARED, part * FOR_CANCELS)
     return result
+
+
+class Allotment(NamedTuple):
+    """Hold what one bot is told: its share, and when it is its turn if all bots are started at one moment.
+
+    `tick`: what its tick weighs. `limits`: those that its start counts towards, with the starts a minute that
+    each allows.
+    """
+
+    share: Share
+    phase: float
+    tick: float
+    weights: Mapping[str, float]
+    limits: tuple[tuple[tuple[str, Scope, str], float], ...] = ()
+
+
+def allot(asking: Iterable[Caller], table: RequestTable) -> dict[str, Allotment]:
+    """Return what each of these is told, for them to run together.
+
+    A bot on paper starts with one cheap request, and waits for no turn.
+    """
+    all_of_them = list(asking)
+    allowed, before = shares(all_of_them, table), dict[tuple[str, Scope, str], int]()
+    result: dict[str, Allotment] = {}
+    for caller in all_of_them:
+        if (share := allowed.get(caller.instance)) is None:
+            continue
+        limits, phase = tuple(_starts(caller, table)) if caller.is_live else (), 0.0
+        for key, a_minute in limits:
+            phase = max(phase, turn(before.get(key, 0), a_minute))
+            before[key] = before.get(key, 0) + 1
+        known = table.exchanges[caller.exchange]
+        tick = known.tick if caller.is_live else table.paper_tick
+        result[caller.instance] = Allotment(share, phase, tick, known.weights, limits)
+    return result
+
+
+def _starts(caller: Caller, table: RequestTable) -> Iterator[tuple[tuple[str, Scope, str], float]]:
+    """Yield the limits that the bot's start counts towards, and how many starts a minute each allows."""
+    start = table.exchanges[caller.exchange].start
+    for exchange, scope, of in _limits_of(caller, table):
+        if start:
+            yield (exchange, scope, of), _limit(table, exchange, scope) * SHARED / start
+
+
+def turn(before: int, a_minute: float) -> float:
+    """Return the seconds after the first start at which one with `before` others before it has its turn."""
+    at_once = max(int(a_minute * AT_ONCE), LEAST_AT_ONCE)
+    return min(max(before - at_once + 1, 0) * 60 / a_minute, MOST_WAIT_S)

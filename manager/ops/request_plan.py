@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from manager.config import request_limits
 from manager.fleet.observe import FleetSnapshot
@@ -26,7 +26,7 @@ def within_limits(snapshot: FleetSnapshot, actions: Sequence[Action], on_event: 
 def loads_after(snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Load]:
     """Return the load on each limit once these actions are done."""
     table = request_limits.load(snapshot.project.fleet)
-    running = request_budget.running_after(up(snapshot), actions)
+    running = running_after(snapshot, actions)
     asking = request_budget.callers(snapshot, table)
     return request_budget.loads((asking[each] for each in asking if each in running), table)
 
@@ -35,6 +35,11 @@ def loads_of_all(snapshot: FleetSnapshot) -> list[Load]:
     """Return the load on each limit when everything runs."""
     table = request_limits.load(snapshot.project.fleet)
     return request_budget.loads(request_budget.callers(snapshot, table).values(), table)
+
+
+def running_after(snapshot: FleetSnapshot, actions: Iterable[Action]) -> set[str]:
+    """Return the instances whose bots run once these actions are done."""
+    return request_budget.running_after(up(snapshot), actions)
 
 
 def up(snapshot: FleetSnapshot) -> set[str]:

@@ -1,14 +1,11 @@
 """Serve the fleet's page and its API over HTTP (`manager serve`). Needs the packages of the extra `web`.
 
-server                     start and end: the socket, the threads, the printed address
-address                    where it may listen, and which names lead there
-sign_in, guard             one-time links and sessions; what every request is checked for
-api, models, problems      the routes under /api/v1, the shapes of their answers, errors as problem+json
-desk                       what the routes need, together
-api_actions, actions       what a person may ask for, and the commands that carry it out
-looks, figures             threads that observe the fleet and its history while somebody reads the page
-answers, curves            an observation and a history as JSON
-feed                       what has changed since the last observation, for the events
-words                      the page's texts, for the catalogue
+keeper                     `manager serve`: starts the two sides, and starts each again when it ends
+engine_side/               watches and acts; has the engine's socket
+web_side/                  answers browsers and programs; has neither that socket nor secrets
+protocol, lifeline         what the two say to each other; how they end with their keeper
+options, address           where it may listen, and which names lead there
+access, rights             who may sign in: passwords, codes, tokens; the web side's user
+places, links, running     its files; links that sign in once; whether one runs, and how to end it
 page/                      what the browser loads
 """

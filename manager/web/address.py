@@ -1,50 +1,53 @@
-"""Decide where `serve` may listen and which names lead there, and open the socket."""
+"""Decide which addresses need what, which names of a request's Host lead here, and whose request it is."""
 
 from __future__ import annotations
 
 import ipaddress
-import socket
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from manager.errors import ManagerError, UsageError
-from manager.util import formatting
-
-NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 """Of a request's Host. A web page can make any other name lead here, and would then read the answers."""
 
 
-def require_loopback(host: str, port: int) -> None:
-    """Raise UsageError for an address that other machines reach: there is no password and no TLS yet."""
-    if host == "localhost":
-        return
+class Reach(NamedTuple):
+    """From where the page is reached. `names`: further names of its address, in lower case."""
+
+    is_loopback: bool = True
+    scheme: str = "http"
+    names: frozenset[str] = frozenset()
+    proxies: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network] = ()
+
+    def is_ours(self, host_header: str) -> bool:
+        """Return whether a Host header names this server, at any port: it may be forwarded by SSH.
+
+        Beyond loopback an address in digits is ours as well: only a name can be made to lead elsewhere.
+        """
+        name = name_of(host_header)
+        if name in LOOPBACK_NAMES or name in self.names:
+            return True
+        return not self.is_loopback and ip_of(name) is not None
+
+    def is_proxy(self, peer: str) -> bool:
+        """Return whether a connection comes from a named reverse proxy."""
+        address = ip_of(peer)
+        return address is not None and any(address in network for network in self.proxies)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address to listen on."""
+    address = ip_of(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def ip_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return an address in digits; None for anything else. IPv4 within IPv6 is IPv4."""
     try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(text)
     except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise UsageError(
-            "`manager serve` listens on this machine only, not on {host}: keep 127.0.0.1, and from elsewhere"
-            " use `ssh -L {port}:127.0.0.1:{port} THIS_MACHINE`",
-            host=host,
-            port=port,
-        )
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """Return a socket that listens there. Raises ManagerError if the address is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind((host, port))
-        opened.listen(128)
-    except OSError as error:
-        opened.close()
-        raise ManagerError(
-            "cannot listen on {address}: {why}; choose another with --listen HOST:PORT",
-            address=formatting.host_port(host, port),
-            why=error.strerror or error,
-        ) from error
-    return opened
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
 
 
 def name_of(host_header: str) -> str:
@@ -53,8 +56,3 @@ def name_of(host_header: str) -> str:
     if bracket:
         return name.lstrip("[").lower()
     return host_header.partition(":")[0].lower()
-
-
-def is_ours(host_header: str) -> bool:
-    """Return whether a Host header names this machine's loopback, at any port: it may be forwarded by SSH."""
-    return name_of(host_header) in NAMES

@@ -13,6 +13,7 @@ from gridbot.config import args
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import ExchangeError, RejectedError, UnauthorizedError, UnreachableError
 from gridbot.model.types import Order, Side
+from gridbot.runtime.pace import Pace
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
 from gridbot.trading import loop
@@ -225,6 +226,6 @@ def test_the_pause_that_was_asked_for_begins_with_the_answer_and_not_with_the_ti
         settings=settings, shared=SharedState(1.0), tick=tick, record_failure=lambda *_args, **_more: None
     )
     switch: Any = SimpleNamespace(renew=lambda: None)
-    loop.run_loop(engine, stop, Any, switch, FillWatch(stop))  # type: ignore[arg-type]
+    loop.run_loop(engine, stop, Any, switch, Pace(), FillWatch(stop))  # type: ignore[arg-type]
     (_began, answered), (again, _answered) = moments
     assert again - answered >= 0.5

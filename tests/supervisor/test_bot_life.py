@@ -63,6 +63,7 @@ def test_the_bot_gets_its_arguments_and_environment(box: Box) -> None:
     assert own == {
         "BOTFLEET_INSTANCE": "bp_sol_01",
         "BOTFLEET_REPORT": str(box.root / "run/report.json"),
+        "BOTFLEET_REQUESTS": str(box.root / "secrets/requests.json"),
     }
     assert environ["BACKPACK_KEY"] == "k"
     assert environ["SHARED"] == "file"

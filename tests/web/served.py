@@ -1,9 +1,13 @@
-"""The real server over a fleet without an engine: the test says what it sees; the history is a real file."""
+"""Both sides of the server over a fleet without an engine, joined by their socket.
+
+The test says what it sees; the history is a real file.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import threading
 import time
@@ -20,13 +24,23 @@ from manager.fleet.supervisor_state import Condition, SupervisorState
 from manager.monitor.history import database, writing
 from manager.monitor.history.model import Event, Sample, Span
 from manager.monitor.stats.instance_stats import InstanceStats, with_best_report
-from manager.web import address, server
-from manager.web.desk import Desk
-from manager.web.looks import Look, Watching
+from manager.web import keeper, links
+from manager.web.access import Access
+from manager.web.address import Reach
+from manager.web.engine_side.desk import Desk
+from manager.web.engine_side.listener import Listener
+from manager.web.engine_side.looks import Look, Watching
+from manager.web.options import Options
+from manager.web.web_side.counter import Counter
+from manager.web.web_side.link import Link
+from manager.web.web_side.server import Server
+from manager.web.web_side.sign_in import Door
 from tests import ports
 from tests.builders import a_config, some_figures, write_config
 
 COOKIE = "botfleet-test"
+NO_ACCESS = Access()
+LOOPBACK = Reach()
 
 
 def a_project(folder: Path, name: str = "desk") -> Session:
@@ -70,23 +84,42 @@ AMOUNTS = {"pnl", "position", "price", "lower", "upper", "realized", "unrealized
 class Served:
     """One running server. `rows` and `error` are what its next look sees, which waits for `pause`."""
 
-    def __init__(self, session: Session, rows: Sequence[InstanceStats]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        rows: Sequence[InstanceStats],
+        access: Access = NO_ACCESS,
+        reach: Reach = LOOPBACK,
+    ) -> None:
         self.rows = list(rows)
         self.links: list[str] = []
-        self.desk = Desk(session, self.new_link, self._look)
         self.fleet = session.project().fleet
+        folder = session.project_dir()
+        self._link_file = folder / "link"
+        self.desk = Desk(session, self._redeem, self._look)
+        self.listener = Listener(folder / "engine.sock", self.desk, os.geteuid())
+        # as the real one, it reaches the socket by a path that is short
+        self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+        link = Link(f"/proc/self/fd/{self._folder}/engine.sock")
+        self.counter = Counter(link, Door(), access, reach, COOKIE)
         self.port = ports.reserve()
         self.url = f"http://127.0.0.1:{self.port}"
         self.error: ManagerError | None = None
         self.pause = threading.Event()
         self.pause.set()
-        self._server = server.Server(self.desk, COOKIE)
-        self._socket = address.listening("127.0.0.1", self.port)
+        self._server = Server(self.counter)
+        self._socket = keeper.listening(Options(("127.0.0.1", self.port)))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
 
     def new_link(self) -> str:
-        self.links.append(f"{self.url}/#link={self.desk.door.new_link()}")
+        self.links.append(f"{self.url}/#link={links.new(self._link_file)}")
         return self.links[-1]
+
+    def _redeem(self, link: str) -> bool:
+        if not links.redeem(self._link_file, link):
+            return False
+        self.new_link()
+        return True
 
     def _look(self) -> Look:
         self.pause.wait(30)
@@ -101,6 +134,7 @@ class Served:
     def begin(self) -> None:
         self.new_link()
         self.desk.begin()
+        self.listener.begin()
         self._thread.start()
         while not self._server.started:
             time.sleep(0.01)
@@ -109,11 +143,20 @@ class Served:
         self._server.handle_exit(signal.SIGTERM, None)
         self._thread.join(10)
         assert not self._thread.is_alive()
+        self.desk.is_ending = True
+        self.listener.shutdown()
+        self.listener.server_close()
+        os.close(self._folder)
 
 
 @contextmanager
-def serving(folder: Path, rows: Sequence[InstanceStats]) -> Iterator[Served]:
-    served = Served(a_project(folder), rows)
+def serving(
+    folder: Path,
+    rows: Sequence[InstanceStats],
+    access: Access = NO_ACCESS,
+    reach: Reach = LOOPBACK,
+) -> Iterator[Served]:
+    served = Served(a_project(folder), rows, access, reach)
     served.begin()
     try:
         yield served

@@ -15,7 +15,7 @@ import pytest
 
 from manager.errors import EngineUnreachable
 from manager.monitor.stats.instance_stats import InstanceStats
-from manager.web.guard import HEADERS
+from manager.web.web_side.guard import HEADERS
 from tests.web.served import Client, Served, a_bot, serving, write_history
 
 ROUTES = (

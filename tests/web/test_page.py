@@ -189,7 +189,7 @@ def test_a_session_that_ends_leaves_nothing_on_the_page(page: Browser, served: S
 
 
 def test_a_session_that_expires_while_the_page_is_open_is_said(page: Browser, served: Served) -> None:
-    served.desk.door._sessions.clear()
+    served.counter.door._sessions.clear()
     page.wait(lambda: "the session is over" in page.text("main"))
     assert "bp_sol_01" not in page.run("document.documentElement.outerHTML")
 

@@ -1,27 +1,218 @@
-"""Run `serve`: the fleet's page and its API, in the foreground."""
+"""Run `serve`: the fleet's page and its API, in the foreground or in the background."""
 
 from __future__ import annotations
 
+import getpass
+import os
+import subprocess
+import sys
+import time
 from argparse import Namespace
 from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from manager.errors import OK, ManagerError
+from manager.errors import FAILED, OK, Locked, ManagerError, TimedOut, UsageError
+from manager.fleet import lock
 from manager.fleet.session import Session
-from manager.i18n import _
-from manager.util import console
+from manager.i18n import Text, _
+from manager.monitor.top.commands import manager
+from manager.util import console, prompt
+
+if TYPE_CHECKING:
+    from manager.web.options import Options
+    from manager.web.places import Places
+    from manager.web.running import Running
 
 NEEDED = ("fastapi", "uvicorn")
+READY_WITHIN_S = 60.0
+POLL_S = 0.1
+LAST_LINES = 5
+LEAST_PASSWORD = 10
 
 
 def serve(session: Session, args: Namespace) -> int:
-    """Serve the page until Ctrl-C or SIGTERM."""
+    """Serve the page, or do to the one that runs what is asked."""
     if not all(map(find_spec, NEEDED)):
         raise ManagerError(
             "`manager serve` needs the packages of the extra `web`: pip install 'botfleet[web]'"
         )
-    from manager.web import server  # most of a second, needed by this command alone
+    from manager.web import places
 
-    host, port = args.listen
-    server.serve(session, host, port, console.say)
+    at = places.of(session.project().fleet)
+    if args.set_password or args.set_code or args.add_token or args.remove_token:
+        return _set_access(at, args)
+    match args.what:
+        case "stop":
+            return _stop(at)
+        case "status":
+            return _status(at)
+        case "link":
+            return _link(at)
+    options = _options(args)
+    return _detach(session, at, options) if args.detach else _run(session, at, options)
+
+
+def _options(args: Namespace) -> Options:
+    from manager.web.options import Options
+
+    cert, key = (None if each is None else Path(each).absolute() for each in (args.tls_cert, args.tls_key))
+    return Options(args.listen, tuple(args.name), cert, key, tuple(args.behind_proxy))
+
+
+def _run(session: Session, at: Places, options: Options) -> int:
+    """Run until Ctrl-C or SIGTERM."""
+    from manager.web import keeper, links, running
+    from manager.web.running import Running
+
+    is_detached = os.getsid(0) == os.getpid() and not sys.stdout.isatty()
+    engine_side = [sys.executable, "-P", "-m", "manager.cli.engine_side"]
+    stamp = running.stamp()  # before anything is loaded late
+    try:
+        with lock.held(at.lock, "serve"):
+            kept = keeper.Keeper(
+                keeper.Setting(at, options, session.chosen_dir, engine_side, is_detached=is_detached)
+            )
+
+            def say() -> None:
+                console.say(Text("the fleet's page: {url}", url=kept.url))
+                if not is_detached:
+                    console.say(links.invitation(at.link, kept.url))
+                is_own = is_detached and "INVOCATION_ID" not in os.environ
+                running.write(
+                    at, Running(os.getpid(), kept.url, kept.port, stamp, options.words(), is_detached=is_own)
+                )
+
+            kept.run(say)
+    except Locked as error:
+        holder = error.text.params["holder"]
+        raise Locked(
+            "{holder} already serves this fleet: see `manager serve status`", holder=holder
+        ) from error
     console.say(_("serve has stopped"))
     return OK
+
+
+def _detach(session: Session, at: Places, options: Options) -> int:
+    """Start it in the background, unless it runs with the present code and these options."""
+    from manager.util import ownership
+    from manager.web import access, running
+    from manager.web import options as rules
+
+    rules.require_allowed(options, access.load(at.access))
+    words = options.words()
+    if (found := running.find(at)) is not None:
+        words = words or list(found.words)
+        is_present = found.stamp == running.stamp()
+        if is_present and words == list(found.words):
+            console.say(Text("the fleet's page: {url} (it runs already)", url=found.url))
+            return OK
+        if not found.is_detached:
+            console.warning(
+                Text("`manager serve` (pid {pid}) runs with other code or options: restart it", pid=found.pid)
+            )
+            return OK
+    running.end(at)
+    ownership.make_folder(at.folder)
+    descriptor = os.open(at.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        process = subprocess.Popen(
+            manager(session.chosen_dir, "serve", *words),
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            start_new_session=True,
+        )
+    finally:
+        os.close(descriptor)
+    return _say_link(at, _started(at, process))
+
+
+def _started(at: Places, process: subprocess.Popen[bytes]) -> Running:
+    """Return the one that was started, once it answers. Raises ManagerError with its last words."""
+    from manager.web import running
+
+    deadline = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < deadline:
+        found = running.find(at)
+        if found is not None and found.pid == process.pid:
+            return found
+        if process.poll() is not None:
+            lines = at.log.read_text(errors="replace").strip().splitlines()[-LAST_LINES:]
+            raise ManagerError("`manager serve` did not start: {why}", why="; ".join(lines))
+        time.sleep(POLL_S)
+    raise TimedOut("`manager serve` did not start within {seconds} s: see {file}", seconds=60, file=at.log)
+
+
+def _say_link(at: Places, found: Running) -> int:
+    from manager.web import links
+
+    console.say(Text("the fleet's page: {url}", url=found.url))
+    console.say(links.invitation(at.link, found.url))
+    return OK
+
+
+def _stop(at: Places) -> int:
+    from manager.web import running
+
+    console.say(_("serve has stopped") if running.end(at) else _("serve does not run"))
+    return OK
+
+
+def _status(at: Places) -> int:
+    from manager.web import running
+
+    found = running.find(at)
+    if found is None:
+        console.say(_("serve does not run"))
+        return FAILED
+    console.say(Text("serve runs (pid {pid}): {url}", pid=found.pid, url=found.url))
+    if found.stamp != running.stamp():
+        console.say(_("it runs the code of another version: `manager serve --detach` replaces it"))
+    return OK
+
+
+def _link(at: Places) -> int:
+    from manager.web import running
+
+    found = running.find(at)
+    if found is None:
+        raise ManagerError("serve does not run: start it with `manager serve`")
+    return _say_link(at, found)
+
+
+def _set_access(at: Places, args: Namespace) -> int:
+    """Change who may sign in. The web side is started again with it; sessions go on."""
+    from manager.web import access, running
+
+    known = access.load(at.access)
+    if args.set_password:
+        known = access.with_password(known, args.role, _asked_password())
+        console.say(Text("the password of the role {role} is set", role=args.role))
+    if args.set_code:
+        known = known._replace(totp=access.new_totp())
+        console.say(_("add this to your authenticator; a password then needs its code too:"))
+        console.say(f"otpauth://totp/botfleet?secret={known.totp}&issuer=botfleet")
+    for name in args.remove_token:
+        if name not in known.tokens:
+            raise UsageError("no token {name}", name=name)
+        known = known._replace(tokens={key: each for key, each in known.tokens.items() if key != name})
+    if args.add_token:
+        known, token = access.with_token(known, args.add_token, args.role)
+        console.say(Text("the token {name}, which is not shown again:", name=args.add_token))
+        console.say(token)
+    access.save(at.access, known)
+    running.tell_access(at)
+    return OK
+
+
+def _asked_password() -> str:
+    """Return what was typed twice."""
+    if not prompt.is_possible():
+        raise UsageError("--set-password asks for the password at a terminal")
+    password = getpass.getpass(f"{_('password')}: ")
+    if len(password) < LEAST_PASSWORD:
+        raise UsageError("a password has at least {count} characters", count=LEAST_PASSWORD)
+    if getpass.getpass(f"{_('once more')}: ") != password:
+        raise UsageError("the two are not the same: nothing is changed")
+    return password

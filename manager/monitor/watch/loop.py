@@ -30,6 +30,7 @@ from manager.monitor.watch.loss_halts import LossHalts
 from manager.monitor.watch.loss_limits import Breach
 from manager.monitor.watch.notifier import Notifier
 from manager.monitor.watch.observer import FleetObserver
+from manager.monitor.watch.request_keeper import RequestKeeper
 from manager.ops import apply, changes
 from manager.ops.events import OnEvent
 from manager.ops.result import Result
@@ -68,6 +69,7 @@ class Watch:
         self._loss_halts = LossHalts(session.chosen_dir, self._notifier.was_told)
         self._disk_guard = DiskGuard(self._observer.fleet, self._stop_for_disk)
         self._heartbeat = Heartbeat(console.warning)
+        self._requests = RequestKeeper(console.error)
         self._exceeded: dict[tuple[str, str, str], Breach] = {}
         self._disk: Disk | None = None
         self._next_disk = self._next_recovery = 0.0
@@ -120,6 +122,8 @@ class Watch:
         if has_looked := observer.look_if_due():
             notifier.look(observer.snapshot.views, now)
             self._recorder.record(observer.snapshot.views, self._questions.reports, now)
+            if not observer.is_busy():  # else the command that runs tells the bots their shares
+                self._requests.look(observer.snapshot, now)
         self._recorder.go_on()
         if not observer.why_away and not self._loss_halts.is_halting:
             self._recover_crashed()

@@ -31,7 +31,7 @@ Description=botfleet: watches the fleet {name}
 [Service]
 Type=exec
 WorkingDirectory={folder}
-ExecStart={python} -m manager --project-dir {project} watch{options}
+ExecStart={python} -m manager --project-dir {project}{options}
 {environment}Restart=on-failure
 RestartSec=10
 # Only the main process is told to end: a message that is being sent has a moment more.
@@ -91,16 +91,24 @@ class Unit(NamedTuple):
         return self.path.name
 
 
-def unit_of(fleet: Fleet, metrics: tuple[str, int] | None = None) -> Unit:
-    """Return the unit for this fleet: the system's for root, else the user's."""
+def unit_of(fleet: Fleet, metrics: tuple[str, int] | None = None, command: str = "watch") -> Unit:
+    """Return the unit for this fleet: the system's for root, else the user's. `command`: watch or serve."""
     is_user = os.geteuid() != 0
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     folder = config / "systemd" / "user" if is_user else SYSTEM_FOLDER
     variables = {name: os.environ[name] for name in PASSED if os.environ.get(name)}
     variables["MANAGER_LANG"] = i18n.language()
     options = ["--metrics", formatting.host_port(*metrics)] if metrics else []
-    text = unit_text(fleet.name, fleet.project_dir, Path(sys.executable), variables, options, is_user=is_user)
+    text = unit_text(
+        fleet.name, fleet.project_dir, Path(sys.executable), variables, [command, *options], is_user=is_user
+    )
     return Unit(folder / f"botfleet-watch-{fleet.name}.service", text, is_user)
+
+
+def watches(fleet: Fleet) -> bool:
+    """Return whether a unit is installed that runs `manager watch` for this fleet."""
+    lines = (_content(unit_of(fleet).path) or "").splitlines()
+    return any(line.startswith("ExecStart=") and " watch" in line.rpartition('"')[2] for line in lines)
 
 
 def unit_text(
@@ -108,7 +116,7 @@ def unit_text(
     project_dir: Path,
     python: Path,
     variables: Mapping[str, str],
-    options: Sequence[str] = (),
+    words: Sequence[str] = ("watch",),
     *,
     is_user: bool,
 ) -> str:
@@ -119,7 +127,7 @@ def unit_text(
         folder=_literal(str(project_dir)),
         python=_quoted(str(python)),
         project=_quoted(str(project_dir)),
-        options="".join(f" {option}" for option in options),
+        options="".join(f" {word}" for word in words),
         environment="".join(
             f"Environment={_quoted(f'{variable}={value}', dollars=False)}\n"
             for variable, value in variables.items()

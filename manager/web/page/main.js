@@ -6,6 +6,7 @@ import { el, refill } from "./dom.js";
 import { age, language, money, t, useTexts } from "./format.js";
 import { isOfKind, Model } from "./model.js";
 import { boxes, botHeads, botRow, chartCard, needCard, renew } from "./rows.js";
+import { signInForm } from "./sign_in.js";
 import { ask, signIn, signOut, SignedOut, speak, Stream } from "./stream.js";
 
 const STALE_S = 15;
@@ -49,7 +50,7 @@ async function useLink() {
   if (!found) return "";
   history.replaceState(null, "", "/");
   try {
-    await signIn(found[1]);
+    await signIn({ link: found[1] });
     return "";
   } catch (error) {
     return error.message;
@@ -67,24 +68,7 @@ function showSignIn(why) {
   refill(parts.detail);
   rows.clear();
   parts.main.className = "";
-  const input = el("input", { type: "text", autocomplete: "off", "aria-label": t("the link"), placeholder: "http://…/#link=…" });
-  const enter = (event) => {
-    event.preventDefault();
-    const link = input.value.split("#link=").at(-1).trim();
-    signIn(link).then(begin, (error) => showSignIn(error.message));
-  };
-  refill(
-    parts.main,
-    el(
-      "form",
-      { class: "card sign-in", onsubmit: enter },
-      el("h2", {}, t("Not signed in")),
-      el("p", {}, t("Open the link that `manager serve` has printed in its terminal, or paste it here. It works once; a new one is printed then.")),
-      input,
-      el("button", { class: "chip" }, t("Sign in")),
-      why ? el("p", { class: "bad" }, why) : "",
-    ),
-  );
+  refill(parts.main, signInForm(why, begin, showSignIn));
 }
 
 // ---- loading

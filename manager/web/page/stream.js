@@ -28,9 +28,9 @@ export async function ask(path, options = {}) {
   return content;
 }
 
-/** Sign in with the secret of a printed link. */
-export async function signIn(link) {
-  const made = await ask("session", { method: "POST", body: JSON.stringify({ link }) });
+/** Sign in with the secret of a printed link, or with a password and its code. */
+export async function signIn(given) {
+  const made = await ask("session", { method: "POST", body: JSON.stringify(given) });
   localStorage.setItem(TOKEN, made.token);
 }
 

@@ -1,4 +1,4 @@
-"""Lighter's shapes, from its own SDK: openapi.json of github.com/elliottech/lighter-python, 2026-04.
+"""Lighter's shapes, from its own SDK: openapi.json of github.com/elliottech/lighter-python, commit 051d1ba.
 
 What an order becomes after `sendTx` has accepted it is known only from the list of statuses there: a
 post-only order that would take ends as `canceled-post-only`. Codes of errors are known from ccxt 4.5.90

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from manager.config import cache, loader
+from manager.config import cache, loader, verification
 from manager.config.spec import config_hash
 from manager.engine import compose_hash, endpoint
 from manager.fleet import project
@@ -48,6 +48,26 @@ def test_an_unchanged_folder_is_not_loaded_again(tmp_path: Path, monkeypatch: py
     before = project.read(tmp_path)
     monkeypatch.delattr(loader, "load")
     assert project.read(tmp_path) == before
+
+
+def test_another_table_of_what_is_verified_is_seen_though_no_config_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lighter = {"exchange": "lighter", "symbol": "SOL"}
+    write_config(tmp_path, a_config(mode="live", metadata=lighter, exchange_config=None))
+
+    def refusals() -> list[str]:
+        return [str(problem.text) for problem in project.read(tmp_path).refusals]
+
+    [why] = refusals()
+    assert why.startswith("lighter perp is traded live only if you accept")
+    with monkeypatch.context() as patched:
+        patched.delattr(loader, "load")
+        assert refusals() == [why]
+    table = tmp_path / "verification.toml"
+    table.write_text("[lighter.perp]\nkit = true\nunverified = []\n")
+    monkeypatch.setattr(verification, "file", lambda: table)
+    assert refusals() == []
 
 
 def test_amounts_of_the_settings_are_exact_from_the_cache(

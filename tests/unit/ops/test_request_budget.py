@@ -105,3 +105,23 @@ def test_shares_follow_what_each_asks_for_and_keep_the_limit() -> None:
 )
 def test_the_interval_is_the_bots_own(command: list[str], seconds: float) -> None:
     assert interval_of(command, 2.0) == seconds
+
+
+def test_starts_are_spread_and_a_few_need_not_wait() -> None:
+    table = RequestTable({"aster": ExchangeLimits(address=2400, start=24)})
+    told = request_budget.allot(bots("aster", 200).values(), table)
+    phases = [each.phase for each in told.values()]
+    a_minute = 0.8 * 2400 / 24
+    assert phases == sorted(phases)
+    assert phases[:20] == [0.0] * 20
+    for at in phases:
+        starts_within = sum(at <= phase < at + 60 for phase in phases)
+        assert starts_within <= a_minute * 1.25 + 1
+    assert phases[-1] == pytest.approx((200 - 20) * 60 / a_minute)
+
+
+def test_bots_on_paper_do_not_wait_nor_keep_others_waiting() -> None:
+    on_paper = bots("aster", 300, is_live=False)
+    told = request_budget.allot([*on_paper.values(), *bots("aster", 3).values()], TABLE)
+    assert {each.phase for each in told.values()} == {0.0}
+    assert told["aster_000"].share.a_minute < 0.8 * 2400 / 300

@@ -62,6 +62,7 @@ def test_the_supervisors_own_variables_are_not_the_bots() -> None:
         "MODE": "live",
         "BOTFLEET_INSTANCE": "bp_sol_01",
         "BOTFLEET_REPORT": "/run/botfleet/report.json",
+        "BOTFLEET_REQUESTS": "/botfleet/secrets/requests.json",
     }
 
 

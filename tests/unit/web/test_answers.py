@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from manager.fleet.bot_report import parse_report
-from manager.web import answers
-from manager.web.figures import Figures
-from manager.web.looks import Look
-from manager.web.models import Fleet as FleetAnswer
-from manager.web.models import Instance as InstanceAnswer
+from manager.web.engine_side import answers
+from manager.web.engine_side.figures import Figures
+from manager.web.engine_side.looks import Look
+from manager.web.web_side.models import Fleet as FleetAnswer
+from manager.web.web_side.models import Instance as InstanceAnswer
 from tests.builders import a_fleet, some_figures
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from manager.monitor.history.curve import Point
 from manager.monitor.history.model import Span
-from manager.web import curves
+from manager.web.engine_side import curves
 
 AT = curves.moments(0, 4000, 5)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from manager.web.feed import KEPT, Event, Feed
+from manager.web.engine_side.feed import KEPT, Event, Feed
 
 
 def bot(instance: str, **facts: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`manager serve` listens on this machine only, and costs no other command anything."""
+"""`manager serve` listens where it may, and costs no other command anything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 
 from manager.cli.main import main
 from manager.errors import USAGE, ManagerError, UsageError
-from manager.web import address
+from manager.web import access, address, keeper
+from manager.web.access import Access
+from manager.web.options import Options, require_allowed
 from tests.builders import a_config, write_config
 
 
@@ -22,24 +24,80 @@ def test_an_address_that_others_reach_is_refused_with_what_to_do(
 ) -> None:
     write_config(tmp_path, a_config())
     shown = f"[{host}]" if ":" in host else host
-    assert main(["--project-dir", str(tmp_path), "serve", "--listen", f"{shown}:8800"]) == USAGE
-    said = capsys.readouterr().err
-    assert f"not on {host}" in said
-    assert "ssh -L" in said
+    for more in ([], ["--detach"]):
+        assert main(["--project-dir", str(tmp_path), "serve", "--listen", f"{shown}:8800", *more]) == USAGE
+        said = capsys.readouterr().err
+        assert f"{host} can be reached from other machines, and needs TLS" in said
+        assert "ssh -L" in said
+
+
+WITH_PASSWORD = access.with_password(Access(), "operate", "a long password")
+HERE = Path(__file__)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
-def test_loopback_is_allowed(host: str) -> None:
-    address.require_loopback(host, 1)
+def test_loopback_needs_nothing(host: str) -> None:
+    require_allowed(Options((host, 1)), Access())
     with pytest.raises(UsageError):
-        address.require_loopback(f"x{host}", 1)
+        require_allowed(Options((f"x{host}", 1)), Access())
 
 
-def test_a_port_that_is_taken_is_named() -> None:
-    with address.listening("127.0.0.1", 0) as taken:
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (Options(("0.0.0.0", 1), tls_cert=HERE), "belong together"),
+        (Options(("0.0.0.0", 1), tls_key=HERE), "belong together"),
+        (Options(("0.0.0.0", 1), tls_cert=HERE, tls_key=HERE.with_name("none")), "none: does not exist"),
+        (Options(("0.0.0.0", 1), ("a",), HERE, HERE, ("10.0.0.1",)), "leave --tls-cert away"),
+        (Options(("0.0.0.0", 1), behind_proxy=("10.0.0.1",)), "needs --name"),
+        (Options(("0.0.0.0", 1), ("a",), behind_proxy=("nginx",)), "nginx: not an address"),
+        (Options(("0.0.0.0", 1), ("a",), behind_proxy=("10.0.0.1/8",)), "not an address"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options: Options, why: str) -> None:
+    with pytest.raises(ManagerError, match=why):
+        require_allowed(options, WITH_PASSWORD)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(("0.0.0.0", 1), tls_cert=HERE, tls_key=HERE),
+        Options(("127.0.0.1", 1), ("fleet.example",), behind_proxy=("127.0.0.1",)),
+    ],
+)
+def test_what_others_reach_needs_a_password(options: Options) -> None:
+    require_allowed(options, WITH_PASSWORD)
+    with pytest.raises(ManagerError, match="--set-password"):
+        require_allowed(options, Access())
+
+
+def test_a_chosen_port_that_is_taken_is_named() -> None:
+    with keeper.listening(Options(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ManagerError, match=f"cannot listen on 127.0.0.1:{port}: .*--listen HOST:PORT"):
-            address.listening("127.0.0.1", port)
+            keeper.listening(Options(("127.0.0.1", port)))
+
+
+def test_options_are_a_command_line_again() -> None:
+    options = Options(("::1", 9), ("a", "b"), HERE, HERE, ("10.0.0.0/8",))
+    assert " ".join(options.words()) == (
+        f"--listen [::1]:9 --name a --name b --tls-cert {HERE} --tls-key {HERE} --behind-proxy 10.0.0.0/8"
+    )
+    assert Options().words() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        (Options(), "http://127.0.0.1:8800"),
+        (Options(("::1", 1)), "http://[::1]:8800"),
+        (Options(("0.0.0.0", 1), ("fleet.example",), HERE, HERE), "https://fleet.example:8800"),
+        (Options(None, ("fleet.example",), behind_proxy=("127.0.0.1",)), "https://fleet.example"),
+    ],
+)
+def test_the_printed_address_is_the_browsers(options: Options, url: str) -> None:
+    assert options.url(8800) == url
 
 
 @pytest.mark.parametrize(
@@ -63,7 +121,8 @@ import importlib, sys
 from manager.cli.command_table import COMMANDS
 for command in COMMANDS.values():
     importlib.import_module("manager.cli.commands." + command.function.partition(".")[0])
-print([each for each in ("fastapi", "uvicorn", "starlette", "manager.web.server") if each in sys.modules])
+heavy = ("fastapi", "uvicorn", "starlette", "manager.web.web_side.server", "manager.web.keeper")
+print([each for each in heavy if each in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -1,10 +1,15 @@
-"""A link works once, a session needs both secrets and ends."""
+"""A link works once; a session needs both secrets, ends, and survives a restart."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from manager.web.sign_in import MAX_SESSIONS, SESSION_S, Door
+from manager.web import links
+from manager.web.web_side.sign_in import MAX_SESSIONS, SESSION_S, Door
 
 
 class Clock:
@@ -22,32 +27,45 @@ def clock() -> Clock:
 
 @pytest.fixture
 def door(clock: Clock) -> Door:
-    return Door(clock)
+    return Door(clock=clock)
 
 
-def test_a_link_works_once(door: Door) -> None:
-    link = door.new_link()
-    assert door.sign_in(link) is not None
-    assert door.sign_in(link) is None
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[int]:
+    descriptor = os.open(tmp_path / "sessions.json", os.O_RDWR | os.O_CREAT, 0o600)
+    yield descriptor
+    os.close(descriptor)
 
 
-def test_only_the_newest_link_works(door: Door) -> None:
-    older, newer = door.new_link(), door.new_link()
-    assert door.sign_in(older) is None
-    assert door.sign_in(newer) is not None
+def test_a_link_works_once(tmp_path: Path) -> None:
+    link = links.new(tmp_path / "link")
+    assert links.redeem(tmp_path / "link", link)
+    assert not links.redeem(tmp_path / "link", link)
+
+
+def test_only_the_newest_link_works(tmp_path: Path) -> None:
+    older, newer = (links.new(tmp_path / "link") for _each in range(2))
+    assert not links.redeem(tmp_path / "link", older)
+    assert links.redeem(tmp_path / "link", newer)
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "\x00", "é", "a" * 43])
-def test_without_a_link_nobody_comes_in(door: Door, wrong: str) -> None:
-    assert door.sign_in(wrong) is None  # no link was ever made: the empty one is none either
-    door.new_link()
-    assert door.sign_in(wrong) is None
+def test_without_a_link_nobody_comes_in(tmp_path: Path, wrong: str) -> None:
+    assert not links.redeem(tmp_path / "link", wrong)  # no link was ever made: the empty one is none either
+    links.new(tmp_path / "link")
+    assert not links.redeem(tmp_path / "link", wrong)
+
+
+def test_the_file_of_the_link_is_of_no_use_to_its_reader(tmp_path: Path) -> None:
+    link = links.new(tmp_path / "link")
+    content = (tmp_path / "link").read_text()
+    assert link not in content
+    assert not links.redeem(tmp_path / "link", content.strip())
+    assert (tmp_path / "link").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_session_needs_both_of_its_own_secrets(door: Door) -> None:
-    one, other = door.sign_in(door.new_link()), door.sign_in(door.new_link())
-    assert one is not None
-    assert other is not None
+    one, other = door.open_session("operate"), door.open_session("read")
     session = door.session(one.cookie, one.token)
     assert session is not None
     assert session.number == 1
@@ -62,9 +80,7 @@ def test_a_session_needs_both_of_its_own_secrets(door: Door) -> None:
 
 
 def test_a_session_ends_by_itself_and_by_signing_out(door: Door, clock: Clock) -> None:
-    one, other = door.sign_in(door.new_link()), door.sign_in(door.new_link())
-    assert one is not None
-    assert other is not None
+    one, other = door.open_session("operate"), door.open_session("operate")
     first, second = door.session(one.cookie, one.token), door.session(other.cookie, other.token)
     assert first is not None
     assert second is not None
@@ -79,6 +95,41 @@ def test_a_session_ends_by_itself_and_by_signing_out(door: Door, clock: Clock) -
 
 
 def test_sessions_are_bounded_and_the_oldest_goes(door: Door) -> None:
-    made = [door.sign_in(door.new_link()) for _each in range(MAX_SESSIONS + 1)]
-    known = [door.session(each.cookie, each.token) is not None for each in made if each]
+    made = [door.open_session("operate") for _each in range(MAX_SESSIONS + 1)]
+    known = [door.session(each.cookie, each.token) is not None for each in made]
     assert known == [False, *[True] * MAX_SESSIONS]
+
+
+def test_sessions_survive_a_restart_and_no_secret_is_in_their_file(kept: int, clock: Clock) -> None:
+    before = Door(kept, clock)
+    one, gone = before.open_session("halt"), before.open_session("operate")
+    before.sign_out(gone.cookie)
+    content = os.pread(kept, 1 << 20, 0).decode()
+    assert one.cookie not in content
+    assert one.token not in content
+    after = Door(kept, clock)
+    session = after.session(one.cookie, one.token)
+    assert session is not None
+    assert (session.number, session.role) == (1, "halt")
+    assert after.session(gone.cookie, gone.token) is None
+    assert after.session(after.open_session("read").cookie, "") is None
+    clock.now += SESSION_S
+    assert Door(kept, clock).session(one.cookie, one.token) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"count": 1, "sessions": {"x": ["a"]}}',
+        b'{"count": 1, "sessions": {"x": [1, 0, "", 9e9, "root", ""]}}',
+        b"[" * 50000,
+    ],
+)
+def test_a_broken_file_of_sessions_signs_everybody_out(kept: int, content: bytes) -> None:
+    os.pwrite(kept, content, 0)
+    door = Door(kept)
+    made = door.open_session("operate")
+    assert Door(kept).session(made.cookie, made.token) is not None

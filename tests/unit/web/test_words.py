@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from manager import i18n
-from manager.web import api, words
+from manager.web.web_side import api, words
 
 PAGE = api.PAGE_DIR
 TEXT = re.compile(r'\bt\(\s*"((?:[^"\\]|\\.)*)"')

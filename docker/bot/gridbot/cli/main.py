@@ -18,6 +18,7 @@ from gridbot.model.errors import EXIT_COMPLETED, EXIT_CRASH, BotError, ExchangeE
 from gridbot.model.types import Market, as_text
 from gridbot.runtime import log as logs
 from gridbot.runtime.log import log
+from gridbot.runtime.pace import Pace
 from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
@@ -89,8 +90,10 @@ def _serve(settings: Settings, stop: StopSignal, report_file: ReportFile) -> int
 def _trade(
     settings: Settings, store: Store, shared: SharedState, stop: StopSignal, report_file: ReportFile
 ) -> int:
+    share = os.environ.get("BOTFLEET_REQUESTS")
+    pace = Pace(Path(share) if share else None, stop.is_set)
     try:
-        session = open_session(settings, store, os.environ, shared, stop, report_file)
+        session = open_session(settings, store, os.environ, shared, stop, report_file, pace)
     except StopRequestedError as request:
         last_report = request.report
         market = assumed_market(settings)
@@ -101,7 +104,8 @@ def _trade(
     watch = FillWatch(stop)
     try:
         watch.open(settings, session.exchange)
-        end = run_loop(engine, stop, report_file, DeadManSwitch(settings, session.exchange), watch)
+        switch = DeadManSwitch(settings, session.exchange)
+        end = run_loop(engine, stop, report_file, switch, pace, watch)
     except BotError as err:
         log.error("%s", err)
         end = RunEnd(err.exit_code, str(err))

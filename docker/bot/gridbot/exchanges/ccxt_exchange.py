@@ -29,6 +29,7 @@ from gridbot.model.errors import (
     UnreachableError,
 )
 from gridbot.model.types import ZERO, ExchangeOrder, Fill, Funding, Market, Order, UnreadableFill
+from gridbot.runtime.pace import Pace
 
 DEFAULT_TIMEOUT_S = 10.0
 # Name resolution has no timeout of its own; a call that is shorter than this is not stuck.
@@ -90,9 +91,14 @@ class CcxtExchange:
         credentials: Mapping[str, str] | None,
         env: Mapping[str, str] = os.environ,
         on_call: Callable[[float], None] = _ignore,
+        pace: Pace | None = None,
     ) -> None:
-        """Make a client. `on_call` is told, around each call, how many seconds it may still take."""
+        """Make a client. `on_call` is told, around each call, how many seconds it may still take.
+
+        `pace`: the bot's share of the exchange's requests; none for programs that only cancel or look.
+        """
         self._on_call = on_call
+        self._pace = Pace() if pace is None else pace
         self._venue = venues.VENUES[settings.exchange]
         self._id = settings.exchange
         self._settings, self._credentials, self._env = settings, credentials, env
@@ -279,7 +285,7 @@ class CcxtExchange:
 
     def cancel(self, order: Order) -> None:
         try:
-            self._call(self._api.cancel_order, order.exchange_id, self._symbol, json=False)
+            self._cancel(self._api.cancel_order, order.exchange_id, self._symbol, json=False)
         except UnauthorizedError:
             raise
         except RejectedError:
@@ -291,13 +297,13 @@ class CcxtExchange:
     def cancel_batch(self, orders: Sequence[Order]) -> None:
         # Aster's documents name them as numbers.
         ids = [int(str(o.exchange_id)) if self._id == "aster" else str(o.exchange_id) for o in orders]
-        self._call(self._api.cancel_orders, ids, self._symbol)
+        self._cancel(self._api.cancel_orders, ids, self._symbol)
 
     def cancel_all(self) -> None:
-        self._call(self._api.cancel_all_orders, self._symbol, json=False)
+        self._cancel(self._api.cancel_all_orders, self._symbol, json=False)
 
     def cancel_all_after(self, seconds: int) -> None:
-        self._call(self._api.cancel_all_orders_after, seconds * 1000, json=False)
+        self._cancel(self._api.cancel_all_orders_after, seconds * 1000, json=False)
 
     def open_orders(self) -> list[ExchangeOrder]:
         return self._orders(self._list(self._api.fetch_open_orders, self._symbol))
@@ -364,7 +370,7 @@ class CcxtExchange:
     def channels(self, most: int) -> list[Exchange]:
         count = max(min(most, self._venue.channels), 1)
         while len(self._channels) < count - 1:
-            client = CcxtExchange(self._settings, self._credentials, self._env, self._on_call)
+            client = CcxtExchange(self._settings, self._credentials, self._env, self._on_call, self._pace)
             client._api.set_markets(self._api.markets)
             client._raw = self._raw
             client._clock_read_at = self._clock_read_at
@@ -377,6 +383,7 @@ class CcxtExchange:
         return list(used)
 
     def shorten_timeouts(self) -> None:
+        self._pace.release()
         self._api.timeout = min(self._api.timeout, int(SHORT_TIMEOUT_S * 1000))
 
     def slow_down(self) -> None:
@@ -427,9 +434,18 @@ class CcxtExchange:
             raise UnreachableError(f"{self._id} answered something that is not a list")
         return answer
 
-    def _call(self, function: Callable[..., Any], *args: Any, json: bool = True) -> Any:
-        self._on_call(max(2 * self._api.timeout / 1000, MIN_CALL_S))
+    def _cancel(self, function: Callable[..., Any], *args: Any, json: bool = True) -> Any:
+        return self._call(function, *args, json=json, is_cancel=True)
+
+    def _call(
+        self, function: Callable[..., Any], *args: Any, json: bool = True, is_cancel: bool = False
+    ) -> Any:
+        def expect() -> None:
+            self._on_call(max(2 * self._api.timeout / 1000, MIN_CALL_S))
+
         try:
+            self._pace.before_call(getattr(function, "__name__", ""), expect, is_cancel=is_cancel)
+            expect()
             answer = function(*args)
             if json and self._api.last_json_response is None:
                 raise UnreachableError(f"{self._id} answered something that is not JSON")

@@ -3,5 +3,6 @@
 shared_state  state passed between the loop and the web threads
 report_file   the report for the supervisor
 stop_signal   SIGTERM as an object that wakes the loop
+pace          this bot's share of its exchange's requests
 log           output format
 """

@@ -9,6 +9,7 @@ from gridbot.exchanges.price_sources import EndOfDataError
 from gridbot.model.condition import Code, Condition
 from gridbot.model.errors import EXIT_COMPLETED, ExchangeError, KeysError, UnauthorizedError
 from gridbot.runtime.log import log
+from gridbot.runtime.pace import Pace
 from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.stop_signal import StopSignal
 from gridbot.trading.dead_man_switch import DeadManSwitch
@@ -36,7 +37,12 @@ class RunEnd:
 
 
 def run_loop(
-    engine: Engine, stop: StopSignal, report_file: ReportFile, switch: DeadManSwitch, watch: FillWatch
+    engine: Engine,
+    stop: StopSignal,
+    report_file: ReportFile,
+    switch: DeadManSwitch,
+    pace: Pace,
+    watch: FillWatch,
 ) -> RunEnd:
     """Tick until the run is complete or a stop is requested. Raises BotError.
 
@@ -75,9 +81,10 @@ def run_loop(
         except EndOfDataError:
             condition = Condition(Code.FINISHED, "the replay is over", {"by": "replay"})
             return RunEnd(EXIT_COMPLETED, "the replay is over", completed=True, condition=condition)
-        watch.is_muted = failures > 0
         publish(engine, outage, report_file)
-        wait(shared, stop, max(pause - (time.monotonic() - began), 0))
+        share_pause = pace.pause()
+        watch.is_muted = failures > 0 or share_pause > 0
+        wait(shared, stop, max(pause - (time.monotonic() - began), share_pause, 0))
     return stopped(stop)
 
 

@@ -19,6 +19,7 @@ from gridbot.exchanges.price_sources import LivePrices, ReplayPrices, assumed_ma
 from gridbot.model.errors import ConfigError, ExchangeError, RefusedError, UnreachableError
 from gridbot.model.types import Market, as_text
 from gridbot.runtime.log import log
+from gridbot.runtime.pace import Pace
 from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.shared_state import SharedState
 from gridbot.runtime.stop_signal import StopSignal
@@ -58,12 +59,13 @@ def open_session(
     shared: SharedState,
     stop: StopSignal,
     report_file: ReportFile,
+    pace: Pace,
 ) -> Session:
     """Load the market and begin or resume the run, however long the exchange is away.
 
     Raises BotError or StopRequestedError.
     """
-    exchange = _choose_exchange(settings, store, env, shared.record_tick)
+    exchange = _choose_exchange(settings, store, env, shared.record_tick, pace)
     outage, pauses = Outage(0.0), RetryPauses(RETRY_FIRST_S, settings.retry_cap)
     is_known = _is_ledger_known(settings, store)
     attempts = 0
@@ -98,14 +100,18 @@ def _is_ledger_known(settings: Settings, store: Store) -> bool:
 
 
 def _choose_exchange(
-    settings: Settings, store: Store, env: Mapping[str, str], on_call: Callable[[float], None]
+    settings: Settings,
+    store: Store,
+    env: Mapping[str, str],
+    on_call: Callable[[float], None],
+    pace: Pace,
 ) -> Exchange:
     if settings.live:
         from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
         verification.require_verified(settings, env)
         venues.require_signing_library(settings.exchange, env)
-        return CcxtExchange(settings, venues.credentials(settings.exchange, env), env, on_call)
+        return CcxtExchange(settings, venues.credentials(settings.exchange, env), env, on_call, pace)
     if settings.replay:
         return PaperExchange(lambda: assumed_market(settings), ReplayPrices(settings.replay))
     source = settings.source
@@ -118,25 +124,25 @@ def _choose_exchange(
                 " (GRIDBOT_MARKET=live begins one on live prices)"
             )
     if source == "auto" and is_reachable(settings, env):
-        live = _live_prices(settings, env, on_call)
+        live = _live_prices(settings, env, on_call, pace)
         try:
             live.price()
             return live
         except ExchangeError as err:
             log.info("no live prices: %s", err)
     elif source == "live":
-        return _live_prices(settings, env, on_call)
+        return _live_prices(settings, env, on_call, pace)
     start = store.samples.last_price() if run is not None and run.source == "synthetic" else None
     market = assumed_market(settings)
     return PaperExchange(lambda: market, synthetic_prices(settings, market, start, settings.instance))
 
 
 def _live_prices(
-    settings: Settings, env: Mapping[str, str], on_call: Callable[[float], None]
+    settings: Settings, env: Mapping[str, str], on_call: Callable[[float], None], pace: Pace
 ) -> PaperExchange:
     from gridbot.exchanges.ccxt_exchange import CcxtExchange
 
-    public = CcxtExchange(settings, None, env, on_call)
+    public = CcxtExchange(settings, None, env, on_call, pace)
     return PaperExchange(public.market, LivePrices(public.price))
 
 

@@ -38,10 +38,12 @@ PAGE_TEXTS = (
     mark("nothing has been sampled yet"),
     mark("not signed in"),
     mark("the link"),
+    mark("password"),
+    mark("one-time code"),
     mark("Not signed in"),
     mark(
         "Open the link that `manager serve` has printed in its terminal, or paste it here. It works once;"
-        " a new one is printed then."
+        " `manager serve link` prints a new one."
     ),
     mark("Sign in"),
     mark("the session is over"),

@@ -1,4 +1,4 @@
-"""Hold what the routes need: the session, the sign-in, the threads that observe, a feed for each language."""
+"""Hold what the verbs need: the session, the threads that observe, a feed for each language."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from manager import i18n
 from manager.errors import TimedOut, UsageError
 from manager.fleet.session import Session
 from manager.monitor.stats.instance_stats import InstanceStats
-from manager.web import answers
-from manager.web.actions import Actions
-from manager.web.feed import Feed
-from manager.web.figures import FigureReader
-from manager.web.looks import READ_WITHIN_S, Look, Lookout, Observer, Readers
-from manager.web.sign_in import Door, Secrets
+from manager.web.engine_side import answers
+from manager.web.engine_side.actions import Actions
+from manager.web.engine_side.feed import Feed
+from manager.web.engine_side.figures import FigureReader
+from manager.web.engine_side.looks import READ_WITHIN_S, Look, Lookout, Observer, Readers
 
 FIRST_LOOK_WITHIN_S = 20.0
 NEW_LOOK_WITHIN_S = 2.0
@@ -25,24 +24,23 @@ FRESH_S = 15.0
 
 
 class Desk:
-    """`on_sign_in` is called after each, because the link is then used up."""
+    """`redeem` says whether a link's secret signs in, and uses it up."""
 
     def __init__(
         self,
         session: Session,
-        on_sign_in: Callable[[], object],
+        redeem: Callable[[str], bool],
         look: Callable[[], Look] | None = None,
     ) -> None:
         """Raises ManagerError: a project that cannot be read. `look`: observes the fleet."""
         self.session = session
-        self.door = Door()
         self.readers = Readers()
         first = Look(session.project().fleet)
         self.lookout = Lookout(first, look or Observer(session).look, self.readers, self._publish)
         self.figures = FigureReader(session, self.readers)
         self.actions = Actions(session.chosen_dir, self.lookout.thread.at_once)
+        self.redeem = redeem
         self.is_ending = False
-        self._on_sign_in = on_sign_in
         self._looked = threading.Condition()
         self._looked_at = float("-inf")
         self._feeds: dict[str, Feed] = {}
@@ -53,13 +51,6 @@ class Desk:
         """Start the threads."""
         self.lookout.thread.begin()
         self.figures.thread.begin()
-
-    def sign_in(self, link: str) -> Secrets | None:
-        """Return the secrets of a new session; None for a link that does not work."""
-        made = self.door.sign_in(link)
-        if made is not None:
-            self._on_sign_in()
-        return made
 
     def note_reader(self) -> None:
         """Note that somebody reads now, in the language that is spoken."""

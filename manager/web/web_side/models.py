@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from manager.web.protocol import ActionVerb
+
 Amount = str | None
 Time = float | None
 InstanceId = Annotated[str, Path(max_length=200, description="the instance's id")]
@@ -306,7 +308,7 @@ class Question(Answer):
 class Asked(BaseModel):
     """An action to carry out. `confirm`: the instance's id, needed for one that trades real money."""
 
-    verb: Literal["start", "stop", "restart"]
+    verb: ActionVerb
     confirm: str = Field("", max_length=200)
 
 
@@ -328,9 +330,11 @@ class Action(Answer):
 
 
 class SignIn(BaseModel):
-    """The secret of the printed link."""
+    """The secret of the printed link, or a password, with a one-time code where one is asked for."""
 
-    link: str = Field(max_length=200)
+    link: str = Field("", max_length=200)
+    password: str = Field("", max_length=1000)
+    code: str = Field("", max_length=10)
 
 
 class SignedIn(Answer):

@@ -20,8 +20,8 @@ from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Currency
 from manager.monitor.stats.collect import mode_mismatch
 from manager.monitor.stats.instance_stats import InstanceStats, stats_object, sum_up
-from manager.web.figures import DAY_S, Figures, OfInstance
-from manager.web.looks import Look
+from manager.web.engine_side.figures import DAY_S, Figures, OfInstance
+from manager.web.engine_side.looks import Look
 
 ZERO = Decimal(0)
 NO_FIGURES = OfInstance()

@@ -11,17 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.fleet import event_spool
 from manager.i18n import Text
 from manager.monitor.top.commands import Running
-from manager.util import formatting
 from manager.util.sanitize import replace_unprintable
-from manager.web.sign_in import Session
 
-Verb = Literal["start", "stop", "restart"]
 KEPT = 50
 MAX_LINES = 2000
 POLL_S = 0.2
@@ -47,10 +44,10 @@ class Actions:
         self._numbers = itertools.count(1)
         self._actions: dict[int, Action] = {}
 
-    def begin(self, verb: str, instance: str, concerned: Sequence[str], fleet: Fleet, by: Session) -> Action:
+    def begin(self, verb: str, instance: str, concerned: Sequence[str], fleet: Fleet, by: str) -> Action:
         """Start the command, and return it; one that already runs is returned instead.
 
-        `concerned`: the instances in whose history it is noted. Raises OSError.
+        `concerned`: the instances in whose history it is noted. `by`: who asked. Raises OSError.
         """
         with self._lock:
             if (same := self._same(verb, instance)) is not None:
@@ -61,12 +58,7 @@ class Actions:
             for number in list(self._actions)[:-KEPT]:
                 if self._actions[number].exit_code is not None:
                     del self._actions[number]
-        who = Text(
-            "asked on the page, by session {number} of {when}",
-            number=by.number,
-            when=formatting.date_and_time(by.signed_in_at),
-        )
-        notes = _Notes(fleet, concerned, verb, str(who))
+        notes = _Notes(fleet, concerned, verb, by)
         notes.write(is_done=True)
         threading.Thread(target=self._follow, args=(action, running, notes), daemon=True).start()
         return action

@@ -16,9 +16,9 @@ from manager.monitor.history import curve, reader, summary
 from manager.monitor.history.curve import Currency
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.history.summary import Line
-from manager.web import curves
-from manager.web.curves import Moment
-from manager.web.looks import Readers, Repeated, as_error
+from manager.web.engine_side import curves
+from manager.web.engine_side.curves import Moment
+from manager.web.engine_side.looks import Readers, Repeated, as_error
 
 EVERY_S = 60.0
 DAY_S = 86_400.0

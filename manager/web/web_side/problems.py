@@ -10,11 +10,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from manager.errors import ConfigError, EngineUnreachable, Locked, ManagerError, UsageError
+from manager.errors import ManagerError
 from manager.i18n import Text
+from manager.web.protocol import Refusal, status_of
 
 MEDIA_TYPE = "application/problem+json"
-STATUS_OF = ((UsageError, 404), (EngineUnreachable, 503), (Locked, 409), (ConfigError, 500))
 
 
 def problem(status: int, detail: object = "", **more: object) -> JSONResponse:
@@ -25,17 +25,16 @@ def problem(status: int, detail: object = "", **more: object) -> JSONResponse:
     return JSONResponse(content, status, media_type=MEDIA_TYPE)
 
 
-def status_of(error: ManagerError) -> int:
-    """Return the HTTP status of an error of the manager's."""
-    return next((status for kind, status in STATUS_OF if isinstance(error, kind)), 500)
-
-
 def install(app: FastAPI) -> None:
     """Make the app answer every error this way."""
 
     @app.exception_handler(ManagerError)
     def of_manager(_request: Request, error: ManagerError) -> JSONResponse:
         return problem(status_of(error), error)
+
+    @app.exception_handler(Refusal)
+    def of_engine_side(_request: Request, refusal: Refusal) -> JSONResponse:
+        return problem(refusal.status, refusal.detail)
 
     @app.exception_handler(HTTPException)
     def of_http(_request: Request, error: HTTPException) -> JSONResponse:

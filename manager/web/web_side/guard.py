@@ -10,15 +10,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from manager import i18n
 from manager.i18n import Text
-from manager.web import address
-from manager.web.problems import problem
-from manager.web.sign_in import Door, Session
+from manager.web.access import Access, program_of_token
+from manager.web.address import Reach
+from manager.web.web_side.problems import problem
+from manager.web.web_side.sign_in import Door, Session
 
 TOKEN_HEADER = "X-Botfleet-Token"
 API = "/api/"
-SIGN_IN = ("POST", "/api/v1/session")
+SIGN_IN = frozenset({("GET", "/api/v1/session"), ("POST", "/api/v1/session")})
+SIGN_OUT = ("DELETE", "/api/v1/session")
+HALT_PATH = "/api/v1/halt"
 READING = frozenset({"GET", "HEAD"})
 MAX_BODY = 1 << 16
+MAX_PEER = 64
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
@@ -34,10 +38,11 @@ HEADERS = {
 
 
 class Guard:
-    """Wrap the app. The session that was found is `scope["state"]["session"]`."""
+    """Wrap the app. The session that was found is `scope["state"]["session"]`, who asks `…["peer"]`."""
 
-    def __init__(self, app: ASGIApp, door: Door, cookie_name: str) -> None:
-        self._app, self._door, self._cookie_name = app, door, cookie_name
+    def __init__(self, app: ASGIApp, door: Door, access: Access, reach: Reach, cookie_name: str) -> None:
+        self._app, self._door, self._access, self._reach = app, door, access, reach
+        self._cookie_name = cookie_name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a refusal, or let the request through."""
@@ -53,6 +58,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 answered = MutableHeaders(scope=message)
                 answered.update(HEADERS)
+                if self._reach.scheme == "https":
+                    answered["Strict-Transport-Security"] = "max-age=31536000"
                 answered.setdefault("Cache-Control", "no-store")
             await send(message)
 
@@ -62,11 +69,16 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host, origins = headers.getlist("host"), headers.getlist("origin")
-        if len(host) != 1 or not address.is_ours(host[0]):
-            return problem(421, Text("open this page as localhost or 127.0.0.1"))
+        peer = (scope.get("client") or ("", 0))[0]
+        if self._reach.proxies and not self._reach.is_proxy(peer):
+            return problem(403, Text("this address is for the reverse proxy of --behind-proxy only"))
+        if len(host) != 1 or not self._reach.is_ours(host[0]):
+            return problem(
+                421, Text("this is not a name of this page: open it as it was printed; see --name")
+            )
         is_api = scope["path"].startswith(API)
         is_reading = scope["method"] in READING
-        if any(origin != f"http://{host[0]}" for origin in origins):
+        if any(origin != f"{self._reach.scheme}://{host[0]}" for origin in origins):
             return problem(403, Text("another site's page may not call this one"))
         if is_api and headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
             return problem(403, Text("another site's page may not call this one"))
@@ -74,17 +86,41 @@ class Guard:
             size = headers.get("content-length", "")
             if not size.isdecimal() or int(size) > MAX_BODY:
                 return problem(413, Text("a request has a length, of at most {count} bytes", count=MAX_BODY))
-        if not is_api or (scope["method"], scope["path"]) == SIGN_IN:
+        state = scope.setdefault("state", {})
+        state["peer"] = self._behind(peer, headers)
+        if not is_api or (scope["method"], scope["path"]) in SIGN_IN:
             return None
         session = self._session(headers)
         if session is None:
             return problem(401, Text("not signed in: open the link that `manager serve` has printed"))
-        scope.setdefault("state", {})["session"] = session
+        if not session.may(permission := needed(scope["method"], scope["path"])):
+            return problem(
+                403, Text("this sign-in may not do that: it needs the role {role}", role=permission)
+            )
+        state["session"] = session
         return None
 
+    def _behind(self, peer: str, headers: Headers) -> str:
+        """Return who asks: behind a named proxy, the last address that it has added."""
+        if not self._reach.proxies:
+            return peer
+        forwarded = ",".join(headers.getlist("x-forwarded-for")).split(",")[-1].strip()
+        return forwarded[:MAX_PEER] or peer
+
     def _session(self, headers: Headers) -> Session | None:
+        kind, _space, token = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            program = program_of_token(self._access, token.strip())
+            return program and Session(0, 0.0, "", float("inf"), program[1], program[0])
         cookie = cookie_of(headers.get("cookie", ""), self._cookie_name)
         return self._door.session(cookie, headers.get(TOKEN_HEADER, ""))
+
+
+def needed(method: str, path: str) -> str:
+    """Return the permission that a request needs."""
+    if method in READING or (method, path) == SIGN_OUT:
+        return "read"
+    return "halt" if path == HALT_PATH else "operate"
 
 
 def language_of(header: str) -> str:

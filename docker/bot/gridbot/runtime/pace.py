@@ -1,0 +1,210 @@
+"""Keep to this bot's share of its exchange's requests, which other bots behind the same address have too.
+
+The manager writes the share into a file that no bot can write to (docker/README.md). Without a usable file
+nothing waits here, and ccxt's own pace is all there is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gridbot.model.errors import UnreachableError
+
+MAX_BYTES = 4096
+# So many seconds of the share may be used at once. All bots' bursts together then fit into what the manager
+# does not share out.
+BURST_S = 5.0
+CANCEL_BURST_S = 20.0
+# Orders that were cancelled beyond the share are paid back by later ticks, up to this many seconds' worth.
+MOST_DEBT_S = 60.0
+# Whatever the file says: no request and no tick waits for longer, and no ban is believed for longer.
+MOST_WAIT_S = 60.0
+MOST_PAUSE_S = 300.0
+MOST_BAN_S = 86400.0
+STEP_S = 0.1
+LEAST_A_MINUTE, MOST_A_MINUTE, MOST_WEIGHT = 0.1, 1e6, 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Hold what the file says. Requests are counted per minute, `tick` and `weights` in requests."""
+
+    a_minute: float
+    for_cancels: float = 0.0
+    tick: float = 2.0
+    weights: Mapping[str, float] = field(default_factory=dict)
+    banned_until: float = 0.0
+
+
+class Pace:
+    """Space requests by a token bucket, with a second one for cancels. Thread-safe.
+
+    A cancel waits for nobody: beyond its reserve it takes what the next ticks would have had.
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        is_stopping: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._path, self._is_stopping = path, is_stopping
+        self._clock, self._wall, self._sleep = clock, wall, sleep
+        self._lock = threading.Lock()
+        self._seen: tuple[int, int, int] | None = None
+        self._is_released = False
+        self._tokens = self._reserve = 0.0
+        self._filled_at = clock()
+        self.share: Share | None = None
+        self.read()
+
+    def read(self) -> None:
+        """Read the file if it is another one than before. One that cannot be used is as none."""
+        if self._path is None:
+            return
+        try:
+            status = self._path.lstat()
+            seen = status.st_mtime_ns, status.st_ino, status.st_size
+            if seen == self._seen:
+                return
+            self._seen, share = seen, parse(_content(self._path))
+        except OSError:
+            self._seen, share = None, None
+        with self._lock:
+            self._fill()
+            is_first, self.share = self.share is None, share
+            if share is not None and is_first:
+                self._tokens, self._reserve = _most(share), _most_for_cancels(share)
+
+    def release(self) -> None:
+        """Let nothing wait any more: orders are to be cancelled."""
+        self._is_released = True
+
+    def pause(self) -> float:
+        """Return the seconds until the share has room for a whole tick, so that it is not interrupted."""
+        self.read()
+        with self._lock:
+            self._fill()
+            share = self.share
+            if share is None or self._is_released:
+                return 0.0
+            missing = min(share.tick, _most(share)) - self._tokens
+            return min(max(missing * 60 / share.a_minute, 0.0), MOST_PAUSE_S)
+
+    def before_call(self, name: str, on_wait: Callable[[], object], *, is_cancel: bool = False) -> None:
+        """Wait until this request may be sent. Raises UnreachableError while the address is banned.
+
+        `on_wait` is called while it waits, to show that the bot is alive.
+        """
+        share = self.share
+        if share is None:
+            return
+        weight = min(share.weights.get(name, 1.0), _most(share))
+        if is_cancel or self._must_hurry():
+            self._take_for_cancel(weight)
+            return
+        if name != "create_order":  # its outcome would be unknown; the tick began before the ban
+            self._require_no_ban(share)
+        deadline = self._clock() + MOST_WAIT_S
+        while not self._take(weight) and self._clock() < deadline and not self._must_hurry():
+            on_wait()
+            self._sleep(STEP_S)
+
+    def _must_hurry(self) -> bool:
+        return self._is_released or self._is_stopping()
+
+    def _take(self, weight: float) -> bool:
+        with self._lock:
+            self._fill()
+            if self._tokens < weight:
+                return False
+            self._tokens -= weight
+            return True
+
+    def _take_for_cancel(self, weight: float) -> None:
+        with self._lock:
+            self._fill()
+            if self._reserve >= weight:
+                self._reserve -= weight
+            elif self.share is not None:
+                debt = -self.share.a_minute * MOST_DEBT_S / 60
+                self._tokens = max(self._tokens - weight, min(debt, self._tokens))
+
+    def _fill(self) -> None:
+        now, share = self._clock(), self.share
+        passed, self._filled_at = now - self._filled_at, now
+        if share is not None:
+            self._tokens = min(self._tokens + passed * share.a_minute / 60, _most(share))
+            self._reserve = min(self._reserve + passed * share.for_cancels / 60, _most_for_cancels(share))
+
+    def _require_no_ban(self, share: Share) -> None:
+        left = share.banned_until - self._wall()
+        if 0 < left <= MOST_BAN_S:
+            raise UnreachableError(
+                "the exchange has banned this address: another bot was told so",
+                cause="rate_limited",
+                retry_after=left,
+            )
+
+
+def parse(content: bytes) -> Share | None:
+    """Return what a file says, None if it cannot be used."""
+    try:
+        raw = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(raw, dict):
+        return None
+    share = _number(raw.get("a_minute"), LEAST_A_MINUTE, MOST_A_MINUTE)
+    for_cancels = _number(raw.get("for_cancels", 0), 0.0, MOST_A_MINUTE)
+    tick = _number(raw.get("tick", 2), 0.0, MOST_WEIGHT)
+    banned_until = _number(raw.get("banned_until", 0), 0.0, 1e12)
+    weights = raw.get("weights", {})
+    if share is None or for_cancels is None or tick is None or banned_until is None:
+        return None
+    if not isinstance(weights, dict):
+        return None
+    known = {name: _number(weight, 1.0, MOST_WEIGHT) for name, weight in weights.items()}
+    return Share(
+        share,
+        for_cancels,
+        tick,
+        {name: weight for name, weight in known.items() if weight is not None},
+        banned_until,
+    )
+
+
+def _number(value: Any, least: float, most: float) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if least <= value <= most else None  # false for NaN too
+
+
+def _most(share: Share) -> float:
+    return max(share.a_minute * BURST_S / 60, share.tick, 1.0)
+
+
+def _most_for_cancels(share: Share) -> float:
+    return max(share.for_cancels * CANCEL_BURST_S / 60, 1.0)
+
+
+def _content(path: Path) -> bytes:
+    """Return the content of a regular file, cut after the most that can be valid. Never blocks."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
+        content = os.read(descriptor, MAX_BYTES + 1)
+        return content if len(content) <= MAX_BYTES else b""
+    finally:
+        os.close(descriptor)

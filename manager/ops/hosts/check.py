@@ -1,0 +1,84 @@
+"""Check what a host needs before it is added: a login, its project folder, its manager, engine and clock."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from manager import __version__
+from manager.errors import ManagerError
+from manager.i18n import Text
+from manager.ops.hosts import ssh
+from manager.ops.hosts.registry import Host
+
+CLOCK_MOST_S = 2.0
+"""Signed requests to exchanges are refused from a few seconds on."""
+WITHIN_S = 30.0
+VERSION = re.compile(r"botfleet (\S+)")
+
+
+class Finding(NamedTuple):
+    """Hold one line of the check. `is_ok`: None for a warning."""
+
+    is_ok: bool | None
+    text: Text
+
+
+def check(host: Host) -> Iterator[Finding]:
+    """Yield what is found, and end at the first failure that makes the next checks pointless."""
+    try:
+        asked_at = time.time()
+        done = ssh.ended(host, ssh.shell(host, ["date", "+%s.%N"]), WITHIN_S)
+        took = time.time() - asked_at
+    except ManagerError as error:
+        yield Finding(False, Text("ssh: {why}", why=error))
+        return
+    yield Finding(True, Text("ssh: logged in, {ms} ms", ms=round(took * 1000)))
+    yield _clock(done.out, asked_at + took / 2, took)
+    version = ssh.run(host, ["--version"], WITHIN_S)
+    match = VERSION.search(version.out)
+    if match is None:
+        why = (version.err.strip().splitlines() or ["-"])[-1]
+        yield Finding(
+            False,
+            Text(
+                "manager: there is none in {folder} ({why}); install botfleet there",
+                folder=host.folder,
+                why=why,
+            ),
+        )
+        return
+    is_same = match[1] == __version__
+    yield Finding(
+        True if is_same else None,
+        Text("manager: {there}", there=match[1])
+        if is_same
+        else Text(
+            "manager: {there}, here {here}; bring both to one version", there=match[1], here=__version__
+        ),
+    )
+    listed = ssh.run(host, ["ps", "--json"], WITHIN_S)
+    if listed.code not in (0, 1):
+        why = (listed.err.strip().splitlines() or ["-"])[-1]
+        yield Finding(False, Text("folder and engine: {why}", why=why))
+        return
+    yield Finding(True, Text("folder and engine: `manager ps` answers in {folder}", folder=host.folder))
+
+
+def _clock(text: str, here: float, took: float) -> Finding:
+    try:
+        apart = float(text.strip()) - here
+    except ValueError:
+        return Finding(None, Text("clock: unknown ({what})", what=text.strip()[:40]))
+    off = f"{apart:+.1f}"
+    if abs(apart) > CLOCK_MOST_S + took:
+        return Finding(
+            None,
+            Text(
+                "clock: {seconds} s from this machine's: exchanges refuse requests of a wrong clock",
+                seconds=off,
+            ),
+        )
+    return Finding(True, Text("clock: {seconds} s from this machine's", seconds=off))

@@ -1,0 +1,136 @@
+"""Run one command on one host, by OpenSSH's own client: its keys, its agent, its known hosts.
+
+Nothing is asked for: a host whose key is not known is refused, and so is a login that needs a password. One
+connection serves all commands of a minute. No secret is ever an argument. BOTFLEET_SSH_CONFIG names another
+configuration than ~/.ssh/config.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from manager.errors import EngineUnreachable, ManagerError
+from manager.ops.hosts.registry import Host
+from manager.util.sanitize import replace_unprintable
+
+CONNECT_S = 10
+KEPT_S = 60
+LONGEST_FOLDER = 49
+"""A socket's path has at most 107 bytes, and ssh puts 58 behind the folder: a hash, and a suffix at first."""
+SSH_FAILED = 255
+"""What ssh itself ends with; no command of the manager does."""
+RUN = (
+    'cd -- "$0" && if [ -x .venv/bin/manager ]; then exec .venv/bin/manager "$@"; else exec manager "$@"; fi'
+)
+"""Run the manager of the host's project folder: of its checkout, else the installed one."""
+
+
+class Unreachable(EngineUnreachable):
+    """Signal that a host did not answer, or did not let us in."""
+
+
+class Done(NamedTuple):
+    """Hold what a command on a host did."""
+
+    code: int
+    out: str
+    err: str
+
+
+def command(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> list[str]:
+    """Return the whole ssh command that runs `manager WORDS` there. Raises ManagerError without ssh."""
+    return shell(host, ["sh", "-c", RUN, host.folder, *words], on_terminal=on_terminal)
+
+
+def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> list[str]:
+    """Return the ssh command that runs any words there."""
+    ssh = shutil.which("ssh")
+    if ssh is None:
+        raise ManagerError("ssh is missing: install OpenSSH's client (apt-get install openssh-client)")
+    options = {
+        "BatchMode": "yes",
+        "StrictHostKeyChecking": "yes",
+        "ConnectTimeout": str(CONNECT_S),
+        "ServerAliveInterval": "5",
+        "ServerAliveCountMax": "3",
+        **_kept_connection(),
+    }
+    config = os.environ.get("BOTFLEET_SSH_CONFIG")
+    return [
+        ssh,
+        *(["-F", config] if config else []),
+        *(word for name, value in options.items() for word in ("-o", f"{name}={value}")),
+        "-tt" if on_terminal else "-T",
+        *(["-p", str(host.port)] if host.port else []),
+        *(["-l", host.user] if host.user else []),
+        "--",
+        host.address,
+        shlex.join(words),
+    ]
+
+
+def run(host: Host, words: Sequence[str], timeout: float, stdin: bytes = b"") -> Done:
+    """Run `manager WORDS` there. Raises Unreachable."""
+    return ended(host, command(host, words), timeout, stdin)
+
+
+def ended(host: Host, ssh_command: Sequence[str], timeout: float, stdin: bytes = b"") -> Done:
+    """Run an ssh command to its end. Raises Unreachable."""
+    try:
+        done = subprocess.run(
+            ssh_command,
+            input=stdin,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            start_new_session=True,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unreachable(
+            "host {name} ({url}) did not answer within {limit} s",
+            name=host.name,
+            url=host.url,
+            limit=round(timeout),
+        ) from error
+    out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+    if done.returncode == SSH_FAILED:
+        raise unreachable(host, err)
+    return Done(done.returncode, out, err)
+
+
+def unreachable(host: Host, err: str) -> Unreachable:
+    """Return the error for what ssh said when it failed."""
+    lines = [line.strip() for line in err.splitlines() if line.strip()]
+    why = replace_unprintable(lines[-1]) if lines else "ssh gave no reason"
+    return Unreachable("host {name} ({url}) cannot be reached: {why}", name=host.name, url=host.url, why=why)
+
+
+def _kept_connection() -> dict[str, str]:
+    """Return the options that keep a connection for the next command; none where no path is short enough."""
+    for parent in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()):
+        folder = Path(parent or "/nonexistent", f"botfleet-ssh-{os.geteuid()}")
+        if len(os.fsencode(folder)) <= LONGEST_FOLDER and folder.parent.is_dir():
+            _make_private(folder)
+            return {
+                "ControlMaster": "auto",
+                "ControlPath": str(folder / "%C"),
+                "ControlPersist": str(KEPT_S),
+            }
+    return {"ControlMaster": "no", "ControlPath": "none"}
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that only this user may enter. Raises ManagerError for one of somebody else's."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
+    if not is_ours:
+        raise ManagerError("{path} is not a folder of this user alone; remove it", path=folder)

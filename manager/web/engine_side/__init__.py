@@ -1,0 +1,11 @@
+"""The side that has the engine's socket: it watches, observes for the page, and starts commands.
+
+process                    what runs in it: watch's loop, the listener
+listener                   the Unix socket: who may connect, and one thread for each connection
+verbs                      the closed list of what may be asked, and the check of every parameter
+desk                       what the verbs need, together
+actions                    the commands that carry out what a person asks, in child processes
+looks, figures             threads that observe the fleet and its history while somebody reads the page
+answers, curves            an observation and a history as JSON
+feed                       what has changed since the last observation, for the events
+"""

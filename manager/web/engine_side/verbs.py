@@ -1,0 +1,190 @@
+"""Answer the questions of the web side. The list is closed, and every parameter is checked here as well: the
+web side faces the network, and is not trusted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from manager import i18n
+from manager.errors import ManagerError
+from manager.fleet import causes
+from manager.i18n import Text
+from manager.monitor.history import summary
+from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
+from manager.monitor.top import confirm
+from manager.web.engine_side import answers, figures
+from manager.web.engine_side.desk import Desk
+from manager.web.engine_side.figures import DAY_S
+from manager.web.engine_side.looks import as_error
+from manager.web.protocol import ACTION_VERBS, EVENTS_WAIT_S, HALT, Refusal, status_of
+
+Params = Mapping[str, Any]
+
+EXITS_OF_DAYS = 30
+LAST_EVENTS = 100
+MAX_DAYS = 3650
+MAX_TEXT = 200
+POLL_S = 0.3
+
+
+def answer(desk: Desk, raw: bytes) -> dict[str, Any]:
+    """Return the answer to one question, or a refusal. Never raises."""
+    try:
+        asked = json.loads(raw)
+        verb, language, params = asked["verb"], asked["language"], asked["params"]
+        function = VERBS[verb]
+        if not isinstance(params, dict) or not i18n.is_known(str(language)):
+            return _refusal(400)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return _refusal(400)
+    with i18n.speaking(language):
+        try:
+            return {"answer": function(desk, params)}
+        except Refusal as refusal:
+            return _refusal(refusal.status, refusal.detail)
+        except ManagerError as error:
+            return _refusal(status_of(error), error)
+        except Exception as problem:  # noqa: BLE001 - a bug in one answer must not end the others
+            return _refusal(500, as_error(problem))
+
+
+def _refusal(status: int, detail: object = "") -> dict[str, Any]:
+    return {"refusal": {"status": status, "detail": str(detail)}}
+
+
+def _text(params: Params, name: str) -> str:
+    value = params.get(name)
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise Refusal(422, name)
+    return value
+
+
+def _number(params: Params, name: str, most: float) -> float:
+    value = params.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Refusal(422, name)
+    return min(max(0.0, value), most)
+
+
+def _fleet(desk: Desk, _params: Params) -> Any:
+    return desk.feed().state()[0]
+
+
+def _instances(desk: Desk, _params: Params) -> Any:
+    fleet, members, event = desk.feed().state()
+    return {"looked_at": fleet["looked_at"], "event": event, "instances": members}
+
+
+def _instance(desk: Desk, params: Params) -> Any:
+    row = desk.known_row(_text(params, "instance"))
+    since = time.time() - EXITS_OF_DAYS * DAY_S
+    one, whole = figures.of_history(desk.session, row.id, since, is_seen=True)
+    events = summary.as_object(one, whole, since)["events"]
+    kept = row.view.report
+    of_instance = desk.figures.latest.instances.get(row.id, answers.NO_FIGURES)
+    return {
+        "instance": answers.instance(row, desk.lookout.latest.fleet, of_instance),
+        "report": None if row.report is NO_REPORT else answers.report_object(row.report),
+        "report_is_previous": kept is not None and kept.is_previous,
+        "last_words": causes.last_words(row.view),
+        "exits": [event for event in events if event["what"] == "exit"],
+        "events": events[-LAST_EVENTS:],
+    }
+
+
+def _history(desk: Desk, params: Params) -> Any:
+    instance = _text(params, "instance")
+    since = time.time() - _number(params, "days", MAX_DAYS) * DAY_S
+    one, whole = figures.of_history(desk.session, instance, since, is_seen=desk.row(instance) is not None)
+    return summary.as_object(one, whole, since)
+
+
+def _curves(desk: Desk, _params: Params) -> Any:
+    desk.readers.note()
+    return answers.curves(desk.figures.latest)
+
+
+def _events(desk: Desk, params: Params) -> Any:
+    """Return what is new behind `after`; waits for it a while."""
+    feed = desk.feed()
+    after = _text(params, "after") or feed.last_id
+    deadline = time.monotonic() + _number(params, "wait", EVENTS_WAIT_S)
+    while not (found := feed.after(after)) and time.monotonic() < deadline and not desk.is_ending:
+        time.sleep(POLL_S)
+    desk.note_reader()
+    return {"events": [event._asdict() for event in found], "last_id": found[-1].id if found else after}
+
+
+def _question(desk: Desk, params: Params) -> Any:
+    row = desk.known_row(_text(params, "instance"))
+    verb = next((each for each in ACTION_VERBS if each == params.get("verb")), None)
+    if verb is None:
+        raise Refusal(422, "verb")
+    return {"sentences": confirm.before(verb, row), "needs_id": _needs_id(desk, row)}
+
+
+def _act(desk: Desk, params: Params) -> Any:
+    row = desk.known_row(_text(params, "instance"))
+    verb = next((each for each in ACTION_VERBS if each == params.get("verb")), None)
+    if verb is None:
+        raise Refusal(422, "verb")
+    if row.id.startswith("-"):  # a command line would take it for an option
+        raise Refusal(403, Text("no instance {id}", id=row.id))
+    if _needs_id(desk, row) and params.get("confirm") != row.id:
+        raise Refusal(409, Text("{id} trades real money: type its id to confirm", id=row.id))
+    return _begun(desk, verb, row.id, [row.id], _text(params, "by"))
+
+
+def _halt(desk: Desk, params: Params) -> Any:
+    return _begun(desk, HALT, "", [row.id for row in desk.lookout.latest.rows], _text(params, "by"))
+
+
+def _begun(desk: Desk, verb: str, instance: str, concerned: list[str], by: str) -> Any:
+    desk.readers.note()
+    try:
+        begun = desk.actions.begin(verb, instance, concerned, desk.lookout.latest.fleet, by)
+    except OSError as error:
+        why = error.strerror or error
+        raise Refusal(500, Text("cannot run {verb} {id}: {why}", verb=verb, id=instance, why=why)) from error
+    return begun._asdict()
+
+
+def _needs_id(desk: Desk, row: InstanceStats) -> bool:
+    """Return whether the id has to be typed: it trades real money, or nobody can see now whether it does."""
+    return row.is_live or not desk.is_fresh()
+
+
+def _actions(desk: Desk, _params: Params) -> Any:
+    return [each._asdict() for each in desk.actions.all()]
+
+
+def _action(desk: Desk, params: Params) -> Any:
+    found = desk.actions.find(int(_number(params, "number", 2**53)))
+    if found is None:
+        raise Refusal(404)
+    return found._asdict()
+
+
+def _redeem(desk: Desk, params: Params) -> Any:
+    return desk.redeem(_text(params, "link"))
+
+
+VERBS: Mapping[str, Callable[[Desk, Params], Any]] = {
+    "fleet": _fleet,
+    "instances": _instances,
+    "instance": _instance,
+    "history": _history,
+    "curves": _curves,
+    "events": _events,
+    "question": _question,
+    "act": _act,
+    "halt": _halt,
+    "actions": _actions,
+    "action": _action,
+    "redeem": _redeem,
+}

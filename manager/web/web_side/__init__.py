@@ -1,0 +1,11 @@
+"""The side that speaks HTTP: without the engine's socket or secrets, as another user where root starts it.
+
+process                    what runs in it; gives up root's rights before it answers anybody
+server                     the app with its guard, under uvicorn
+sign_in, guard             who may come in, sessions; what every request is checked for
+attempts                   how often somebody may guess a password
+counter                    what the routes need, together
+link                       the connection with the engine side, and its last answers when that is away
+api…, models, problems     the routes under /api/v1, the shapes of their answers, errors as problem+json
+words                      the page's texts, for the catalogue
+"""

@@ -1,0 +1,185 @@
+"""Route the requests: the page's files, and the API under /api/v1. guard.py has checked who asks, and has
+selected the reader's language. What is answered comes from the engine side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query, Request, Security
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
+
+from manager import __version__, i18n
+from manager.web.web_side import models, words
+from manager.web.web_side.api_actions import routes_of_actions
+from manager.web.web_side.api_session import routes_of_sessions
+from manager.web.web_side.counter import Counter
+from manager.web.web_side.guard import TOKEN_HEADER
+from manager.web.web_side.link import EngineSideAway
+from manager.web.web_side.problems import MEDIA_TYPE, problem
+from manager.web.web_side.sign_in import Session
+
+PAGE_DIR = Path(__file__).parent.with_name("page")
+FILES = {
+    "page.css": "text/css",
+    "icon.svg": "image/svg+xml",
+    **dict.fromkeys(
+        (
+            "start.js",
+            "main.js",
+            "model.js",
+            "dom.js",
+            "rows.js",
+            "sign_in.js",
+            "detail.js",
+            "actions.js",
+            "charts.js",
+            "stream.js",
+            "format.js",
+        ),
+        "text/javascript",
+    ),
+}
+"""What the browser loads: named one by one, so that no path leads anywhere else."""
+KEEP_ALIVE_S = 15.0
+AWAY_S = 1.0
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": models.Problem, "content": {MEDIA_TYPE: {}}} for status in (401, 403, 404, 422, 503)
+}
+
+
+def the_app(counter: Counter) -> FastAPI:
+    """Return the app without its guard."""
+    app = FastAPI(
+        title="botfleet",
+        version=__version__,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # it loads its script from a CDN
+        redoc_url=None,
+    )
+    app.include_router(_page())
+    app.include_router(routes_of_sessions(counter))
+    needed = [
+        Security(APIKeyCookie(name=counter.cookie_name, auto_error=False)),
+        Security(APIKeyHeader(name=TOKEN_HEADER, auto_error=False)),
+        Security(HTTPBearer(auto_error=False)),
+    ]
+    for router in (_reading(counter), routes_of_actions(counter)):
+        app.include_router(router, prefix="/api/v1", dependencies=needed, responses=ERRORS)
+    return app
+
+
+def _page() -> APIRouter:
+    """Return the routes of the page's files, which are read now: later their folder may not be readable."""
+    router = APIRouter(include_in_schema=False)
+    contents = {name: (PAGE_DIR / name).read_bytes() for name in FILES}
+    index = (PAGE_DIR / "index.html").read_bytes()
+
+    @router.get("/")
+    def page() -> Response:
+        return Response(index, media_type="text/html")
+
+    @router.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(contents["icon.svg"], media_type=FILES["icon.svg"])
+
+    @router.get("/page/{name}")
+    def file(name: str) -> Response:
+        if name not in FILES:
+            return problem(404)
+        return Response(contents[name], media_type=FILES[name], headers={"Cache-Control": "no-cache"})
+
+    @router.get("/texts/{language}")
+    def texts(language: str) -> JSONResponse:
+        with i18n.speaking(language):
+            return JSONResponse(words.catalogue())
+
+    return router
+
+
+def _reading(counter: Counter) -> APIRouter:
+    router = APIRouter()
+    ask = counter.link.ask
+
+    @router.get("/fleet", response_model=models.Fleet, summary="Counts and sums of the fleet")
+    def fleet() -> Any:
+        return ask("fleet")
+
+    @router.get("/instances", response_model=models.Instances, summary="All instances, worst first")
+    def instances() -> Any:
+        return ask("instances")
+
+    @router.get(
+        "/instances/{instance_id}",
+        response_model=models.Detail,
+        summary="One instance with its last report, its exits and the reason of its state",
+    )
+    def instance(instance_id: models.InstanceId) -> Any:
+        return ask("instance", instance=instance_id)
+
+    @router.get(
+        "/instances/{instance_id}/history",
+        response_model=models.History,
+        summary="What an instance earned, day by day, and what happened to it; removed ones too",
+    )
+    def history(
+        instance_id: models.InstanceId,
+        days: Annotated[float, Query(gt=0, le=3650, description="how far back")] = 30,
+    ) -> Any:
+        return ask("history", instance=instance_id, days=days)
+
+    @router.get("/curves", response_model=models.Curves, summary="The fleet's P&L over the last day")
+    def curves() -> Any:
+        return ask("curves")
+
+    @router.get(
+        "/events",
+        summary="What changes, as server-sent events; Last-Event-ID gets what was missed",
+        responses={200: {"content": {"text/event-stream": {}}}},
+        response_class=StreamingResponse,
+    )
+    def events(request: Request) -> StreamingResponse:
+        session: Session = request.state.session
+        last_id = request.headers.get("last-event-id", "")[:64]
+        stream = _events(counter, last_id, lambda: counter.door.lasts(session))
+        return StreamingResponse(stream, media_type="text/event-stream")
+
+    return router
+
+
+async def _events(counter: Counter, last_id: str, may_read: Callable[[], bool]) -> AsyncIterator[str]:
+    """Yield the events behind `last_id` as text, until the reader goes, or its session or the server ends.
+
+    While the engine side is away, one event says so; then everything is read again.
+    """
+    yield "retry: 2000\n\n"
+    said_at, is_away = time.monotonic(), False
+    while not counter.is_ending and may_read():
+        try:
+            answer = await counter.link.events(last_id)
+        except EngineSideAway:
+            old = None if is_away else counter.link.fleet_without_engine_side()
+            if old is not None:
+                yield _event("look", {"fleet": old, "changed": {}, "removed": []})
+                said_at = time.monotonic()
+            is_away = True
+            await asyncio.sleep(AWAY_S)
+        else:
+            is_away, last_id = False, answer["last_id"]
+            for event in answer["events"]:
+                said_at = time.monotonic()
+                yield _event(event["name"], event["data"], event["id"])
+        if time.monotonic() - said_at > KEEP_ALIVE_S:
+            said_at = time.monotonic()
+            yield ": still there\n\n"
+
+
+def _event(name: str, data: Any, number: str = "") -> str:
+    head = f"id: {number}\n" if number else ""
+    return f"{head}event: {name}\ndata: {json.dumps(data)}\n\n"

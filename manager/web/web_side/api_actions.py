@@ -1,0 +1,56 @@
+"""Route what changes something: the engine side starts one of the manager's own commands for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from manager.web.protocol import ActionVerb
+from manager.web.web_side import models
+from manager.web.web_side.counter import Counter, who
+
+
+def routes_of_actions(counter: Counter) -> APIRouter:
+    """Return the routes below /api/v1."""
+    router = APIRouter()
+    ask = counter.link.ask
+
+    @router.get(
+        "/instances/{instance_id}/actions/{verb}",
+        response_model=models.Question,
+        summary="What a person should know before an action: what `top` asks",
+    )
+    def question(instance_id: models.InstanceId, verb: ActionVerb) -> Any:
+        return ask("question", instance=instance_id, verb=verb)
+
+    @router.post(
+        "/instances/{instance_id}/actions",
+        response_model=models.Action,
+        status_code=202,
+        summary="Start, stop or restart one instance, as `manager VERB ID` does",
+    )
+    def act(instance_id: models.InstanceId, asked: models.Asked, request: Request) -> Any:
+        by = who(request.state.session)
+        return ask("act", instance=instance_id, verb=asked.verb, confirm=asked.confirm, by=by)
+
+    @router.post(
+        "/halt",
+        response_model=models.Action,
+        status_code=202,
+        summary="The kill switch: stop everything at once, as `manager halt` does",
+    )
+    def halt(_asked: models.HaltAsked, request: Request) -> Any:
+        return ask("halt", by=who(request.state.session))
+
+    @router.get("/actions", response_model=list[models.Action], summary="The last actions, the newest first")
+    def actions() -> Any:
+        return ask("actions")
+
+    @router.get(
+        "/actions/{number}", response_model=models.Action, summary="One action and what it has printed"
+    )
+    def action(number: int) -> Any:
+        return ask("action", number=number)
+
+    return router

@@ -1,0 +1,34 @@
+"""Hold what the routes need, together."""
+
+from __future__ import annotations
+
+from manager.i18n import Text
+from manager.util import formatting
+from manager.web.access import Access
+from manager.web.address import Reach
+from manager.web.web_side.attempts import Attempts
+from manager.web.web_side.link import Link
+from manager.web.web_side.sign_in import Door, Session
+
+
+class Counter:
+    """Where browsers and programs are attended to. `is_ending`: event streams end."""
+
+    def __init__(self, link: Link, door: Door, access: Access, reach: Reach, cookie_name: str) -> None:
+        self.link, self.door, self.access, self.reach = link, door, access, reach
+        self.cookie_name = cookie_name
+        self.attempts = Attempts()
+        self.is_ending = False
+
+
+def who(session: Session) -> str:
+    """Return how the history names who asked."""
+    if session.program:
+        return str(Text("asked by the program {name}, by its token", name=session.program))
+    return str(
+        Text(
+            "asked on the page, by session {number} of {when}",
+            number=session.number,
+            when=formatting.date_and_time(session.signed_in_at),
+        )
+    )

@@ -1,0 +1,81 @@
+"""Ask the engine side. When it is away, its last answers remain, and say so."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from typing import Any
+
+from manager import i18n
+from manager.i18n import Text
+from manager.web import protocol
+from manager.web.protocol import Refusal
+
+KEPT = frozenset({"fleet", "instances", "curves"})
+"""What the page needs to be there at all. Of no other answer an old one is of use."""
+MAX_ANSWER = 1 << 26
+
+
+class EngineSideAway(Refusal):
+    """Say that the engine side does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__(503, Text("the part of `manager serve` that watches the fleet does not answer now"))
+
+
+class Link:
+    """Ask over the socket at `path`, which may be relative to the working folder."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._last: dict[tuple[str, str], Any] = {}
+        self._away_since: float | None = None
+
+    def ask(self, verb: str, /, **params: Any) -> Any:
+        """Return the answer. Raises Refusal; EngineSideAway where there is none, not even an old one."""
+        key = (verb, i18n.language())
+        try:
+            answer = self._ask(protocol.question(verb, key[1], params))
+        except (OSError, ValueError) as error:
+            self._away_since = self._away_since or time.time()
+            if key in self._last:
+                return self._aged(verb, self._last[key])
+            raise EngineSideAway from error
+        self._away_since = None
+        if verb in KEPT:
+            self._last[key] = answer
+        return answer
+
+    async def events(self, after: str) -> Any:
+        """Return what is new behind that event. Raises EngineSideAway."""
+        params = {"after": after, "wait": protocol.EVENTS_WAIT_S}
+        try:
+            async with asyncio.timeout(protocol.ANSWER_WITHIN_S):
+                reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_ANSWER)
+                try:
+                    writer.write(protocol.question("events", i18n.language(), params))
+                    return protocol.answer(await reader.readline())
+                finally:
+                    writer.close()
+        except (OSError, ValueError) as error:
+            self._away_since = self._away_since or time.time()
+            raise EngineSideAway from error
+
+    def fleet_without_engine_side(self) -> Any:
+        """Return the fleet as it was last seen, with the error; None if it never was."""
+        last = self._last.get(("fleet", i18n.language()))
+        return None if last is None else self._aged("fleet", last)
+
+    def _aged(self, verb: str, answer: Any) -> Any:
+        if verb != "fleet":
+            return answer
+        return {**answer, "error": EngineSideAway().detail, "error_since": self._away_since}
+
+    def _ask(self, question: bytes) -> Any:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(protocol.ANSWER_WITHIN_S)
+            connection.connect(self._path)
+            connection.sendall(question)
+            with connection.makefile("rb") as stream:
+                return protocol.answer(stream.readline())

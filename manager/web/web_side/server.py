@@ -1,0 +1,60 @@
+"""Run the web side under uvicorn."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from manager.web.web_side import api, problems
+from manager.web.web_side.counter import Counter
+from manager.web.web_side.guard import Guard
+
+LAST_REQUESTS_S = 3
+
+
+class Server(uvicorn.Server):
+    """Serve the counter's app. Event streams, which would go on for ever, end when it is told to end."""
+
+    def __init__(
+        self,
+        counter: Counter,
+        tls: Sequence[str] = (),
+        on_start: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`tls`: the files of certificate and key, read by `config.load()`."""
+        cert, key = tls or (None, None)
+        config = uvicorn.Config(
+            guarded_app(counter),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            timeout_graceful_shutdown=LAST_REQUESTS_S,
+            ssl_certfile=cert,
+            ssl_keyfile=key,
+        )
+        super().__init__(config)
+        self._counter, self._on_start = counter, on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        self._on_start()
+
+    def handle_exit(self, _sig: int, _frame: FrameType | None) -> None:
+        """End at the first signal when the last requests are answered, at a second one at once."""
+        self.force_exit = self.should_exit
+        self._counter.is_ending = self.should_exit = True
+
+
+def guarded_app(counter: Counter) -> ASGIApp:
+    """Return the whole app: behind its guard, with every error as a problem."""
+    app = api.the_app(counter)
+    problems.install(app)
+    return Guard(app, counter.door, counter.access, counter.reach, counter.cookie_name)

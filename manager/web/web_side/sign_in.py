@@ -1,0 +1,121 @@
+"""Keep sessions, and give each what it may do. Only hashes are kept, in a file that survives a restart.
+
+A session is proved by two secrets. A browser sends the cookie to every port of a host, so to each bot's own
+page too; the token is kept in the page's own storage, which belongs to one port.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from manager.web.access import PERMISSIONS, Role
+
+SESSION_S = 24 * 3600.0
+MAX_SESSIONS = 100
+SECRET_BYTES = 32
+MAX_FILE = 1 << 20
+
+
+class Session(NamedTuple):
+    """A signed-in browser or program, with times in Unix time.
+
+    `number` is its name in the history, `program` that of a program's token.
+    """
+
+    number: int
+    signed_in_at: float
+    token_hash: str
+    expires_at: float
+    role: Role
+    program: str = ""
+
+    def may(self, permission: str) -> bool:
+        """Return whether its role has the permission."""
+        return permission in PERMISSIONS[self.role]
+
+
+class Secrets(NamedTuple):
+    """What a browser receives once, at its sign-in."""
+
+    cookie: str
+    token: str
+
+
+class Door:
+    """Give out sessions. `file`: a descriptor of the file that keeps them; None keeps them in memory."""
+
+    def __init__(self, file: int | None = None, clock: Callable[[], float] = time.time) -> None:
+        self._clock, self._file = clock, file
+        self._lock = threading.Lock()
+        self._sessions: dict[str, Session] = {}
+        self._count = 0
+        self._load()
+
+    def open_session(self, role: Role) -> Secrets:
+        """Return a new session's secrets."""
+        made = Secrets(secrets.token_urlsafe(SECRET_BYTES), secrets.token_urlsafe(SECRET_BYTES))
+        with self._lock:
+            self._drop_expired()
+            self._count += 1
+            now = self._clock()
+            session = Session(self._count, now, hash_of(made.token), now + SESSION_S, role)
+            self._sessions[hash_of(made.cookie)] = session
+            self._save()
+        return made
+
+    def session(self, cookie: str, token: str) -> Session | None:
+        """Return the session that both secrets belong to, while it lasts."""
+        with self._lock:
+            session = self._sessions.get(hash_of(cookie))
+        if session is None or session.expires_at <= self._clock():
+            return None
+        return session if secrets.compare_digest(session.token_hash, hash_of(token)) else None
+
+    def lasts(self, session: Session) -> bool:
+        """Return whether a session has neither expired nor signed out. A program's never does."""
+        if session.program:
+            return True
+        with self._lock:
+            return session.expires_at > self._clock() and session in self._sessions.values()
+
+    def sign_out(self, cookie: str) -> None:
+        """End a session."""
+        with self._lock:
+            self._sessions.pop(hash_of(cookie), None)
+            self._save()
+
+    def _drop_expired(self) -> None:
+        now = self._clock()
+        kept = [(key, each) for key, each in self._sessions.items() if each.expires_at > now]
+        self._sessions = dict(kept[-(MAX_SESSIONS - 1) :])
+
+    def _load(self) -> None:
+        """Read what was kept. A file that was not written to its end signs everybody out."""
+        if self._file is None:
+            return
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            kept: dict[str, Any] = json.loads(os.pread(self._file, MAX_FILE, 0))
+            sessions = {key: Session(*each) for key, each in kept["sessions"].items()}
+            if all(each.role in PERMISSIONS for each in sessions.values()):
+                self._sessions, self._count = sessions, int(kept["count"])
+
+    def _save(self) -> None:
+        if self._file is None:
+            return
+        content = json.dumps({"count": self._count, "sessions": self._sessions}).encode()
+        with suppress(OSError):  # a full disk: then a restart signs out
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, content, 0)
+
+
+def hash_of(secret: str) -> str:
+    """Return what is compared and kept: looking it up takes as long for a wrong one as for a near one."""
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()

@@ -1,0 +1,126 @@
+"""Two machines, each with a manager and a fleet of its own; the second is reached by OpenSSH."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from manager.errors import FAILED, NO_ENGINE, USAGE
+from tests import sshd_here
+from tests.fleet import ROOT, Project, a_project, eventually
+from tests.sshd_here import Sshd
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(sshd_here.server() is None, reason="OpenSSH's server is not installed"),
+]
+
+
+@pytest.fixture
+def tokyo(tmp_path: Path, bot_image: str) -> Iterator[Project]:
+    """The other machine's project: another folder and another fleet, with a manager in it."""
+    with a_project(tmp_path / "另一台 tokyo" / "project", bot_image) as made:
+        bin_folder = made.folder / ".venv" / "bin"
+        bin_folder.mkdir(parents=True)
+        script = f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m manager "$@"\n'
+        (bin_folder / "manager").write_text(script)
+        (bin_folder / "manager").chmod(0o755)
+        made.add("bp_sol_01", 0)
+        made.manager("up", "--wait")
+        yield made
+
+
+@pytest.fixture
+def sshd(tmp_path: Path, project: Project) -> Iterator[Sshd]:
+    with sshd_here.running(tmp_path / "s") as made:
+        project.environ.update(made.environ)
+        yield made
+
+
+def test_one_manager_sees_and_halts_both_and_a_dead_link_is_never_called_stopped(
+    project: Project, tokyo: Project, sshd: Sshd
+) -> None:
+    project.add("bp_eth_01", 0)
+    project.manager("up", "--wait")
+    added = project.manager("host", "add", "tokyo", sshd.url(tokyo.folder))
+    assert "tokyo: ok: ssh: logged in" in added.out
+    assert "tokyo: ok: folder and engine" in added.out
+    assert [each["name"] for each in project.manager("host", "list", "--json").json] == ["tokyo"]
+
+    there = project.manager("ps", "--json", "--host", "tokyo").json
+    assert [each["id"] for each in there] == ["bp_sol_01"]
+    assert (
+        project.manager("--host", "tokyo", "status", "nobody", code=None).code
+        == tokyo.manager("status", "nobody", code=None).code
+    ), "exit codes are the other manager's"
+    both = {(row["host"], row["id"]): row for row in project.manager("ps", "--hosts", "--json").json}
+    assert {key: row["state"] for key, row in both.items()} == {
+        ("here", "bp_eth_01"): "running",
+        ("tokyo", "bp_sol_01"): "running",
+    }
+    assert "== tokyo" in project.manager("stats", "--hosts").out
+
+    sshd.stop()
+    table = project.manager("ps", "--hosts", code=FAILED)
+    assert "unreachable (running" in table.out
+    assert "bp_eth_01" in table.out
+    assert "host tokyo" in table.err
+    cut = {row["host"]: row for row in project.manager("ps", "--hosts", "--json", code=FAILED).json}
+    assert (cut["tokyo"]["state"], cut["tokyo"]["last_state"]) == ("unreachable", "running")
+    assert cut["tokyo"]["seen_ago_s"] is not None
+    assert project.manager("ps", "--host", "tokyo", code=None).code == NO_ENGINE
+    halted = project.manager("halt", "--hosts", code=FAILED)
+    assert "host tokyo" in halted.err
+    assert project.states() == {"bp_eth_01": "stopped"}
+    assert tokyo.states() == {"bp_sol_01": "running"}
+
+    sshd.start()
+    assert "== tokyo" in project.manager("halt", "--hosts").out
+    assert tokyo.states() == {"bp_sol_01": "stopped"}
+    project.manager("host", "remove", "tokyo")
+    assert json.loads(project.manager("host", "list", "--json").out) == []
+
+
+def test_logs_of_both_are_followed_under_their_names(project: Project, tokyo: Project, sshd: Sshd) -> None:
+    project.add("bp_eth_01", 0)
+    project.manager("up", "--wait")
+    project.manager("host", "add", "tokyo", sshd.url(tokyo.folder))
+    output = project.folder / "followed"
+    with output.open("wb") as stream:
+        following = subprocess.Popen(
+            project.command("logs", "-f", "--hosts"),
+            cwd=project.folder,
+            env={**os.environ, **project.environ},
+            stdout=stream,
+        )
+    try:
+        eventually(
+            lambda: (
+                {line.split()[0] for line in output.read_text().splitlines() if line} >= {"here", "tokyo"}
+            ),
+            what="lines of both",
+        )
+    finally:
+        following.terminate()
+        following.wait(20)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://x/y", "ssh://x", "ssh://-oProxyCommand=x/y", "ssh://a:pw@x/y", "ssh://x y/z", "tokyo", ""]
+)
+def test_what_is_no_address_is_refused(project: Project, url: str) -> None:
+    project.manager("host", "add", "tokyo", "--", url, code=USAGE)
+
+
+def test_a_host_whose_key_is_not_known_is_not_added(project: Project, tokyo: Project, sshd: Sshd) -> None:
+    (sshd.folder / "known_hosts").write_text("")
+    refused = project.manager("host", "add", "tokyo", sshd.url(tokyo.folder), code=FAILED)
+    assert "Host key verification failed" in refused.out
+    assert "tokyo was not added" in refused.err
+    assert not (project.folder / "config" / "hosts.toml").exists()

@@ -1,0 +1,121 @@
+"""An OpenSSH server of the tests' own: on the loopback, with keys of its own, ended afterwards."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests import ports
+from tests.fleet import ROOT, eventually
+
+TOOLS = ROOT / ".venv" / "test-tools"
+"""Where scripts/test-tools.sh unpacks it: installing Debian's package would start it."""
+
+
+def server() -> str | None:
+    """Return the path of sshd, the tests' own first; None where it is missing."""
+    return shutil.which("sshd", path=str(TOOLS / "usr" / "sbin")) or shutil.which("sshd", path="/usr/sbin")
+
+
+class Sshd:
+    """One that runs. `config`: of the client, with its key and the server's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port, self.folder, self.config = ports.reserve(), folder, folder / "ssh_config"
+        self._runtime = tempfile.TemporaryDirectory(prefix="bft-")  # a socket's path has to be short
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True)
+        for name in ("host_key", "client_key"):
+            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
+            subprocess.run(command, check=True)
+        host_key = (folder / "host_key.pub").read_text()
+        (folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {host_key}")
+        settings = {
+            "Port": self.port,
+            "ListenAddress": "127.0.0.1",
+            "HostKey": folder / "host_key",
+            "AuthorizedKeysFile": folder / "client_key.pub",
+            "PidFile": "none",
+            "PasswordAuthentication": "no",
+            "UsePAM": "no",
+            "StrictModes": "no",
+            "PermitRootLogin": "prohibit-password",
+        }
+        (folder / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+        self.config.write_text(
+            f"Host *\n  UserKnownHostsFile {folder}/known_hosts\n  GlobalKnownHostsFile /dev/null\n"
+            f"  IdentityFile {folder}/client_key\n  IdentitiesOnly yes\n  UpdateHostKeys no\n"
+        )
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables with which a manager reaches it, by connections of its own."""
+        return {"BOTFLEET_SSH_CONFIG": str(self.config), "XDG_RUNTIME_DIR": self._runtime.name}
+
+    def url(self, folder: Path) -> str:
+        return f"ssh://{pwd.getpwuid(os.geteuid()).pw_name}@127.0.0.1:{self.port}{folder}"
+
+    def start(self) -> None:
+        libraries = os.pathsep.join(map(str, TOOLS.glob("**/lib/*-linux-gnu")))
+        environ = {**os.environ, "LD_LIBRARY_PATH": libraries}
+        serve = [str(server()), "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        log = (self.folder / "sshd.log").open("ab")
+        self._process = subprocess.Popen([*_with_its_user(self.folder), *serve], env=environ, stderr=log)
+        eventually(self._answers, timeout=10, what="an answer of sshd")
+
+    def stop(self) -> None:
+        """End it with the connections it has: the link is cut."""
+        if self._process is None:
+            return
+        subprocess.run(["pkill", "-KILL", "-f", f"{self.folder}/sshd_config"], check=False)
+        self._process.kill()
+        self._process.wait()
+        for name in Path(self._runtime.name).glob("botfleet-ssh-*/*"):
+            subprocess.run(["pkill", "-KILL", "-f", f"ssh: {name}"], check=False)
+            name.unlink(missing_ok=True)
+
+    def clean(self) -> None:
+        """Remove what it has outside of its folder."""
+        self._runtime.cleanup()
+
+    def _answers(self) -> bool:
+        command = [
+            "ssh",
+            "-F",
+            str(self.config),
+            "-o",
+            "BatchMode=yes",
+            "-p",
+            str(self.port),
+            "127.0.0.1",
+            "true",
+        ]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _with_its_user(folder: Path) -> list[str]:
+    """Return what lets root start it: it asks for the user `sshd`, which only an installed one has made."""
+    if os.geteuid() != 0:
+        return []
+    users = folder / "passwd"
+    users.write_text(Path("/etc/passwd").read_text() + "sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin\n")
+    script = f'mkdir -p /run/sshd; mount --bind "{users}" /etc/passwd; exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, "sh"]
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Sshd]:
+    """Start one."""
+    sshd = Sshd(folder)
+    sshd.start()
+    try:
+        yield sshd
+    finally:
+        sshd.stop()
+        sshd.clean()

@@ -1,0 +1,115 @@
+"""`watch` keeps the bots' shares, and tells of bans: a liar cannot hold the others up for long."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.fleet.session import Session
+from manager.fleet.supervisor_state import Condition
+from manager.monitor.watch.request_keeper import ALONE_S, Claim, RequestKeeper, find_claims
+from manager.ops.request_budget import Caller
+from manager.ops.request_files import FILE, MOST_BANNED_S
+from tests.fakes.desk import Desk, a_desk
+from tests.unit.ops.test_flows_requests import limits
+
+NOW = 1_764_500_000.0
+HERE, THERE = ("aster", ""), ("aster", "proxy")
+
+
+def running(count: int, address: str = "") -> dict[str, Caller]:
+    return {
+        (name := f"b{number}{address}"): Caller(name, "aster", True, 24.0, name, address)
+        for number in range(count)
+    }
+
+
+def claims(*instances: str, until: float = NOW + 600) -> dict[str, Claim]:
+    return {instance: Claim(instance, until) for instance in instances}
+
+
+@pytest.fixture
+def keeper() -> RequestKeeper:
+    return RequestKeeper(print)
+
+
+def test_a_ban_that_two_report_is_told_to_all_of_their_address(keeper: RequestKeeper) -> None:
+    bots = running(5) | running(5, "proxy")
+    assert keeper.bans(bots, claims("b0", "b1"), NOW) == {HERE: NOW + 600}
+    assert keeper.bans(bots, claims("b0proxy", "b1proxy"), NOW) == {THERE: NOW + 600}
+    assert keeper.bans(bots, {}, NOW + 30) == {}
+
+
+def test_nobody_bans_the_others_until_2099(keeper: RequestKeeper) -> None:
+    for until in (4_070_908_800.0, float("inf")):
+        assert keeper.bans(running(5), claims("b0", "b1", until=until), NOW) == {HERE: NOW + MOST_BANNED_S}
+    assert keeper.bans(running(5), claims("b0", "b1", until=float("nan")), NOW) == {}
+
+
+def test_a_single_one_is_believed_for_two_minutes_and_not_again(keeper: RequestKeeper) -> None:
+    bots, liar = running(5), claims("b0", until=NOW + 1e9)
+    assert keeper.bans(bots, liar, NOW) == {HERE: NOW + ALONE_S}
+    assert keeper.bans(bots, liar, NOW + 60) == {HERE: NOW + ALONE_S}
+    for after in (ALONE_S, 600, 3000, 100_000):
+        assert keeper.bans(bots, liar, NOW + after) == {}
+    assert keeper.bans(bots, claims("b0", "b3", until=NOW + 1000), NOW + 600) == {HERE: NOW + 1000}
+
+
+def test_taking_a_lie_back_does_not_make_it_news(keeper: RequestKeeper) -> None:
+    bots, believed = running(5), 0.0
+    for second in range(0, 3600, 10):
+        liar = claims("b0", until=NOW + 1e9) if second // 60 % 2 == 0 else {}
+        believed += 10 * bool(keeper.bans(bots, liar, NOW + second))
+    assert believed <= ALONE_S
+
+
+@pytest.mark.parametrize("until", [None, "soon", True, [], {}])
+def test_a_report_without_a_time_is_none(desk: Desk, until: Any) -> None:
+    desk.run("up")
+    views = dict(Session(desk.folder).observe().views)
+    view = views["bp_sol_01"]
+    assert view.supervisor is not None
+    told = Condition("exchange_away", {"cause": "banned", "retry_at": until})
+    supervisor = view.supervisor._replace(health_condition=told)
+    assert find_claims({"bp_sol_01": view._replace(supervisor=supervisor)}) == {}
+    told = Condition("exchange_away", {"cause": "banned", "retry_at": NOW})
+    supervisor = view.supervisor._replace(health_condition=told, bot_pid=8)
+    assert find_claims({"bp_sol_01": view._replace(supervisor=supervisor)}) == claims("bp_sol_01", until=NOW)
+
+
+def test_shares_follow_who_runs_and_a_ban_is_told_and_taken_back(desk: Desk) -> None:
+    limits(desk, 2000)
+    desk.run("up")
+    keeper, session = RequestKeeper(print), Session(desk.folder)
+
+    def told(instance: str = "bp_eth_02") -> dict[str, Any]:
+        content = json.loads((desk.folder / "volumes/secrets" / instance / FILE).read_text())
+        assert isinstance(content, dict)
+        return content
+
+    keeper.look(session.observe(), NOW)
+    assert told()["a_minute"] == 800
+    snapshot = session.observe()
+    views = dict(snapshot.views)
+    supervisor = views["bp_sol_01"].supervisor
+    assert supervisor is not None
+    banned = Condition("exchange_away", {"cause": "banned", "retry_at": NOW + 60})
+    views["bp_sol_01"] = views["bp_sol_01"]._replace(supervisor=supervisor._replace(health_condition=banned))
+    keeper.look(snapshot._replace(views=views), NOW + 1)
+    assert told()["banned_until"] == NOW + 60
+    assert "banned_until" not in told("bp_sol_01"), "it knows itself"
+    keeper.look(session.observe(), NOW + 2)
+    assert "banned_until" not in told()
+    desk.run("stop bp_sol_01")
+    keeper.look(session.observe(), NOW + 3)
+    assert told()["a_minute"] == 1600
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Two live bots on a fake engine."""
+    with a_desk(tmp_path, monkeypatch, capsys) as desk:
+        yield desk

@@ -1,0 +1,97 @@
+"""Other machines: what is an address, what ssh is told, and what is shown of one that does not answer."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from manager.cli import elsewhere
+from manager.errors import ConfigError, UsageError
+from manager.ops.hosts import everywhere, last_seen, registry, ssh
+from manager.ops.hosts.everywhere import Answer
+from manager.ops.hosts.ssh import Done, Unreachable
+from tests.builders import a_fleet
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ssh://tokyo.example/srv/desk",
+        "ssh://trader@tokyo.example/srv/desk",
+        "ssh://trader@10.0.0.2:2222/srv/交易 desk",
+        "ssh://trader@[fd00::2]:22/srv/desk",
+    ],
+)
+def test_an_address_is_kept_as_it_was_given(url: str, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    host = registry.parse("tokyo", url)
+    assert host.url == url
+    registry.save(tmp_path, {"tokyo": host})
+    assert registry.load(tmp_path) == {"tokyo": host}
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("tokyo", "ssh://-oProxyCommand=reboot/x"),
+        ("tokyo", "ssh://-l@host/x"),
+        ("tokyo", "ssh://user:password@host/x"),
+        ("tokyo", "ssh://host"),
+        ("tokyo", "ssh://host/"),
+        ("tokyo", "ssh://host:99999/x"),
+        ("tokyo", "https://host/x"),
+        ("tokyo", "ssh://host/x\u202e"),
+        ("here", "ssh://host/x"),
+        ("-tokyo", "ssh://host/x"),
+        ("../x", "ssh://host/x"),
+    ],
+)
+def test_what_is_no_address_or_no_name_is_refused(name: str, url: str) -> None:
+    with pytest.raises(UsageError):
+        registry.parse(name, url)
+
+
+@pytest.mark.parametrize("text", ["tokyo = 1", "tokyo = 'http://x'", "tokyo", "\x00"])
+def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config").mkdir()
+    registry.path(tmp_path).write_text(text)
+    with pytest.raises(ConfigError, match=r"config/hosts\.toml"):
+        registry.load(tmp_path)
+
+
+def test_nothing_that_a_person_types_reaches_the_other_shell_as_code() -> None:
+    host = registry.parse("tokyo", "ssh://trader@tokyo.example/srv/a'b $(reboot)")
+    words = ["logs", "bp; reboot", "--grep", "$(reboot)`x`"]
+    *options, line = ssh.command(host, words)
+    assert options[-2:] == ["--", "tokyo.example"]
+    assert shlex.split(line) == ["sh", "-c", ssh.RUN, "/srv/a'b $(reboot)", *words]
+    assert {"BatchMode=yes", "StrictHostKeyChecking=yes"} <= set(options)
+
+
+def test_options_of_this_machine_are_not_passed_on() -> None:
+    line = ["--project-dir", "/x", "--host", "tokyo", "ps", "--lang=en", "--hosts", "--state", "running"]
+    assert list(elsewhere.passed_on(line))[2:] == ["ps", "--state", "running"]
+    line = ["exec", "bp_1", "--host=tokyo", "--", "tool", "--host", "other"]
+    assert list(elsewhere.passed_on(line))[2:] == ["exec", "bp_1", "--", "tool", "--host", "other"]
+
+
+def test_a_machine_that_does_not_answer_is_shown_as_it_was_last_seen(tmp_path: Path) -> None:
+    fleet = a_fleet(data_dir=tmp_path)
+    answer = Answer("tokyo", Done(1, json.dumps([{"id": "a", "state": "running", "doing": "trading"}]), ""))
+    [row] = everywhere.rows(fleet, [answer], 0.0)
+    assert (row.values["state"], row.age) == ("running", None)
+    seen = last_seen.load(fleet, "tokyo")
+    assert seen is not None
+    [row] = everywhere.rows(fleet, [Answer("tokyo", error=Unreachable("x"))], seen.at + 90)
+    assert (row.values["state"], row.values["last_state"], row.age) == ("unreachable", "running", 90)
+    [row] = everywhere.rows(fleet, [Answer("paris", error=Unreachable("x"))], 0.0)
+    assert (row.host, row.values["id"], row.values["state"]) == ("paris", "?", "unreachable")
+
+
+@pytest.mark.parametrize("out", ["", "{}", "not json", '["x"]', "null"])
+def test_an_answer_that_is_none_is_not_believed(tmp_path: Path, out: str) -> None:
+    rows = everywhere.rows(a_fleet(data_dir=tmp_path), [Answer("tokyo", Done(0, out, ""))], 0.0)
+    assert [row.values["state"] for row in rows] == ["unreachable"]
