@@ -50,6 +50,7 @@ class FakeSocket:
 
     def __exit__(self, *exc: object) -> None:
         self.fake.book.on_fill = lambda _order: None
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _run(self) -> None:
@@ -61,11 +62,11 @@ class FakeSocket:
     async def _serve(self) -> None:
         app = web.Application()
         app.router.add_get("/", self._connect)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
-        self.port = runner.addresses[0][1]
+        self.port = self._runner.addresses[0][1]
 
     async def _connect(self, request: web.Request) -> web.StreamResponse:
         if self.refuses:

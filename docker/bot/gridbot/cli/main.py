@@ -106,7 +106,8 @@ def _trade(
     watch = FillWatch(stop)
     try:
         watch.open(settings, session.exchange)
-        end = run_loop(engine, stop, report_file, DeadManSwitch(settings, session.exchange), pace, watch)
+        switch = DeadManSwitch(settings, session.exchange)
+        end = run_loop(engine, stop, report_file, switch, pace, watch)
     except BotError as err:
         log.error("%s", err)
         end = RunEnd(err.exit_code, str(err))

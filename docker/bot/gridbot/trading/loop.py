@@ -81,9 +81,10 @@ def run_loop(
         except EndOfDataError:
             condition = Condition(Code.FINISHED, "the replay is over", {"by": "replay"})
             return RunEnd(EXIT_COMPLETED, "the replay is over", completed=True, condition=condition)
-        watch.is_muted = failures > 0
         publish(engine, outage, report_file)
-        wait(shared, stop, max(pause - (time.monotonic() - began), pace.pause(), 0))
+        share_pause = pace.pause()
+        watch.is_muted = failures > 0 or share_pause > 0
+        wait(shared, stop, max(pause - (time.monotonic() - began), share_pause, 0))
     return stopped(stop)
 
 
