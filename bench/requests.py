@@ -39,6 +39,7 @@ COMMAND = (
     *("--grid-upper", "160", "--grid-lower", "140", "--quantity", "0.1"),
 )
 TICK = "/api/v1/orders"
+FILLS = "/wapi/v1/history/fills"
 RULES = {"aster": ASTER, "paradex": PARADEX, "bybit": BYBIT}
 LOOK_S = 15.0
 
@@ -81,11 +82,13 @@ def _run(options: argparse.Namespace, *, has_shares: bool) -> None:
         for window in rules.windows
         if window.scope is Scope.ADDRESS
     )
-    limits = Recorder(replace(rules, windows=windows))
+    # The fake speaks as Backpack: a list of executions weighs there what it weighs at the other exchange.
+    of_fills = int(_table(options).exchanges["backpack"].weights.get("fetch_my_trades", 1))
+    limits = Recorder(replace(rules, windows=windows, weights={("GET", FILLS): of_fills}))
     with tempfile.TemporaryDirectory() as name, FakeExchange(limits=limits) as fake:
         fleet = Fleet("bench", Path(name), Path(name))
         accounts = {f"bot_{number:03}": fake.add_account() for number in range(options.bots)}
-        told = _allot(fleet, list(accounts), options) if has_shares else {}
+        told = _allot(list(accounts), options) if has_shares else {}
         processes: list[subprocess.Popen[bytes]] = []
         launched = time.monotonic()
 
@@ -115,15 +118,24 @@ def _run(options: argparse.Namespace, *, has_shares: bool) -> None:
         _sum_up(limits, ended, options.bots)
 
 
-def _allot(fleet: Fleet, instances: list[str], options: argparse.Namespace) -> dict[str, Allotment]:
+def _allot(instances: list[str], options: argparse.Namespace) -> dict[str, Allotment]:
     """Return what the manager tells these bots, of limits that are scaled as the exchange's are."""
-    known = request_limits.load(fleet).exchanges[options.rules]
-    table = RequestTable({"backpack": known._replace(address=known.address * options.share, account=0)})
-    a_minute = known.tick * 60 / options.interval
+    table = _table(options)
+    tick = table.exchanges["backpack"].tick
+    a_minute = tick * 60 / options.interval
     callers = [Caller(instance, "backpack", True, a_minute, instance) for instance in instances]
     for load in request_budget.loads(callers, table):
         print(f"  {load.text()}")
-    return request_budget.allot(callers, table)
+    told = request_budget.allot(callers, table)
+    promised = max(options.interval, max(tick * 60 / each.share.a_minute for each in told.values()))
+    print(f"  the shares promise a tick every {promised:.1f} s")
+    return told
+
+
+def _table(options: argparse.Namespace) -> RequestTable:
+    """Return the bot's table for the exchange whose rules count, scaled as the fake's limits are."""
+    known = request_limits.load(Fleet("bench", ROOT, ROOT)).exchanges[options.rules]
+    return RequestTable({"backpack": known._replace(address=known.address * options.share, account=0)})
 
 
 def _bot(

@@ -20,7 +20,7 @@ class ExchangeLimits(NamedTuple):
 
     address: float = 0.0
     account: float = 0.0
-    tick: float = 2.0
+    tick: float = 3.0
     start: float = 20.0
     weights: Mapping[str, float] = {}
     read: str = ""

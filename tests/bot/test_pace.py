@@ -6,16 +6,17 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gridbot.model.errors import UnreachableError
-from gridbot.runtime.pace import MOST_PAUSE_S, MOST_WAIT_S, Pace
+from gridbot.runtime.pace import HURRY_S, MOST_PAUSE_S, MOST_WAIT_S, Pace
 from tests.bot.bots import GRID, BotFactory
 from tests.fake_exchange.book import Book
-from tests.fake_exchange.limits import Limits, Rules, Scope, Window
+from tests.fake_exchange.limits import Limits, Refusal, Rules, Scope, Window
 from tests.fake_exchange.server import FakeExchange
 
 NOW = 1_764_500_000.0
@@ -96,6 +97,37 @@ def test_nothing_waits_once_orders_are_to_be_cancelled(world: World) -> None:
     world.pace.release()
     assert sum(world.call("fetch_open_orders") for _ in range(50)) == 0
     assert world.pace.pause() == 0
+
+
+def test_a_position_that_is_to_be_closed_waits_for_nothing_for_a_minute(world: World) -> None:
+    for _ in range(5):
+        world.call()
+    world.pace.hurry()
+    assert sum(world.call(name) for name in ("fetch_ticker", "fetch_open_orders", "create_order") * 5) == 0
+    assert world.pace.pause() == 0
+    world.now += HURRY_S
+    for _ in range(5):
+        world.call()
+    assert world.call() > 0, "an exchange that refuses to close it is not asked for ever"
+
+
+def test_a_limit_leaves_out_what_the_share_made_wait_up_to_a_limit_of_its_own(world: World) -> None:
+    is_over = world.pace.limit(5, 20)
+    calls = 0
+    while not is_over():
+        world.call()
+        calls += 1
+    assert calls == pytest.approx(20 + 5, abs=2)
+    is_over = world.pace.limit(5, 20)
+    world.now += 5.1
+    assert is_over(), "the exchange itself was slow"
+
+
+@pytest.mark.parametrize(("a_minute", "seconds"), [(None, 30), (600, 30), (12, 100), (2, 300)])
+def test_looks_are_rarer_with_a_small_share(world: World, a_minute: float | None, seconds: float) -> None:
+    world.tell(a_minute=a_minute)
+    world.pace.read()
+    assert world.pace.spacing("fetch_positions", 30, 300) == pytest.approx(seconds)
 
 
 def test_a_stop_ends_a_wait(world: World) -> None:
@@ -187,6 +219,36 @@ def test_a_ban_until_2099_is_not_believed(world: World) -> None:
     world.tell(banned_until=4_070_908_800)
     world.pace.read()
     assert world.call() == 0
+
+
+def test_a_tick_takes_what_the_table_says_and_orders_come_many_in_a_tick(
+    start_bot: BotFactory, tmp_path: Path
+) -> None:
+    """With 60 a minute a tick of three calls comes every three seconds, whatever the interval."""
+    share = tmp_path / "requests.json"
+    share.write_text(json.dumps({"a_minute": 60, "for_cancels": 12, "tick": 3}))
+    ticks = Counted(Rules(()))
+    with FakeExchange(Book(), limits=ticks) as fake:
+        bot = start_bot(
+            *GRID, "--interval", "0.1", TRADING_MODE="live", BOTFLEET_REQUESTS=str(share), **fake.env
+        )
+        bot.wait_for(lambda: len(fake.book.own_open()) == 20, within=90)
+        assert ticks.good < 4, "20 orders were placed in few ticks"
+        ticks.good, began = 0, time.monotonic()
+        bot.wait_for(lambda: ticks.good >= 8, within=60)
+        gap = (time.monotonic() - began) / 8
+        assert 2.4 < gap < 3.8
+
+
+@dataclass
+class Counted(Limits):
+    """Limits that count the questions for the open orders."""
+
+    good: int = 0
+
+    def next(self, address: str, account: str | None, method: str, path: str) -> Refusal | None:
+        self.good += (method, path) == ("GET", "/api/v1/orders")
+        return super().next(address, account, method, path)
 
 
 def test_a_live_bot_keeps_to_its_share_and_trades(start_bot: BotFactory, tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ from gridbot.exchanges.paper import PaperExchange
 from gridbot.model.condition import Code
 from gridbot.model.errors import RejectedError
 from gridbot.model.types import Order
+from gridbot.runtime.pace import Pace
 from gridbot.runtime.shared_state import SharedState
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.strategies.strategy import make_strategy
 from gridbot.trading.engine import Engine
-from gridbot.trading.position_watch import LOOK_EVERY_S, SECOND_LOOK_S
+from gridbot.trading.position_watch import LOOK_EVERY_S, MOST_LOOK_EVERY_S, SECOND_LOOK_S
 from tests.bot.worlds import PERP
 
 D = Decimal
@@ -68,7 +69,7 @@ class Account(PaperExchange):
 class Bench:
     """An engine on that account, ticked by hand."""
 
-    def __init__(self, store: Store, more: str = "", **env: str) -> None:
+    def __init__(self, store: Store, more: str = "", pace: Pace | None = None, **env: str) -> None:
         settings = args.parse(f"{LINE} {more}".split(), LIVE | env)
         self.prices, self.store = Prices(), store
         self.account = Account(self.prices)
@@ -83,6 +84,7 @@ class Bench:
             SharedState(1.0),
             lambda: False,
             lambda: self.prices.now,
+            pace,
         )
 
     def tick(self, after: float = 2.0, price: str | None = None) -> Code:
@@ -121,6 +123,19 @@ def test_a_difference_seen_twice_stops_placing_until_both_agree(store: Store) ->
     bench.account.others = D(0)
     assert bench.tick(SECOND_LOOK_S) is Code.TRADING
     assert len(bench.account.placed) > placed
+
+
+def test_with_a_small_share_looks_are_rarer_but_a_difference_is_confirmed_as_soon(
+    store: Store, tmp_path: Path
+) -> None:
+    share = tmp_path / "requests.json"
+    share.write_text('{"a_minute": 2}')
+    bench = Bench(store, pace=Pace(share))
+    bench.tick()
+    bench.account.others = D("1.5")
+    assert bench.tick(MOST_LOOK_EVERY_S - 1) is Code.TRADING
+    assert bench.tick(SECOND_LOOK_S) is Code.TRADING, "seen for the first time"
+    assert bench.tick(SECOND_LOOK_S) is Code.LEDGER_DIFFERS
 
 
 def test_up_to_one_order_apart_is_no_difference(store: Store) -> None:

@@ -39,6 +39,12 @@ def test_it_is_what_the_fake_exchange_enforces() -> None:
         assert exchanges[name].address == min(of_address)
 
 
+def test_a_tick_weighs_what_its_three_calls_do() -> None:
+    for name, limits in request_limits.load(a_fleet()).exchanges.items():
+        calls = ("fetch_ticker", "fetch_open_orders", "fetch_my_trades")
+        assert limits.tick == sum(limits.weights.get(call, 1) for call in calls), name
+
+
 def a_fleet_file(folder: Path, text: str) -> Path:
     (folder / "config").mkdir()
     path = folder / "config" / "fleet.toml"
@@ -51,7 +57,7 @@ def test_a_fleet_overrides_single_keys_and_adds_exchanges(tmp_path: Path) -> Non
     fleet, _defaults = fleet_settings.load(tmp_path)
     exchanges = request_limits.load(fleet).exchanges
     assert (exchanges["aster"].address, exchanges["aster"].start) == (1000, 24)
-    assert (exchanges["kraken"].address, exchanges["kraken"].account, exchanges["kraken"].tick) == (0, 60, 2)
+    assert (exchanges["kraken"].address, exchanges["kraken"].account, exchanges["kraken"].tick) == (0, 60, 3)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`plan` and `up` keep to the exchanges' request limits: both bots ask Backpack for 60 requests a minute."""
+"""`plan` and `up` keep to the exchanges' request limits: both bots ask Backpack for 90 requests a minute."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def limits(desk: Desk, account: int) -> None:
 
 
 def test_what_would_exceed_the_limit_is_not_started(desk: Desk) -> None:
-    limits(desk, 100)
+    limits(desk, 150)
     desk.goes("""
         $ up
         bp_sol_01: left alone: it would exceed the request limit, backpack: the account of bp_eth_02 and its bots (2)\
- makes 120 requests a minute of 100 (120%); raise its interval, use another address, or correct the limit in\
+ makes 180 requests a minute of 150 (120%); raise its interval, use another address, or correct the limit in\
  config/fleet.toml under [requests.backpack]
         bp_eth_02: created (no container, 0.0 s)
           engine: create_network desk_default
@@ -31,18 +31,18 @@ def test_what_would_exceed_the_limit_is_not_started(desk: Desk) -> None:
 def test_what_runs_is_left_alone_when_the_limit_falls(desk: Desk) -> None:
     limits(desk, 2000)
     desk.play("up")
-    limits(desk, 100)
+    limits(desk, 150)
     desk.run("restart")
     assert desk.exit_code == 0
     assert desk.states() == {"bp_eth_02": "running", "bp_sol_01": "running"}
 
 
 def test_the_plan_says_what_is_asked_for_and_warns_at_80_percent(desk: Desk) -> None:
-    limits(desk, 400)
-    said = "backpack: the account of bp_eth_02 and its bots (2) makes 120 requests a minute of 400 (30%)"
+    limits(desk, 600)
+    said = "backpack: the account of bp_eth_02 and its bots (2) makes 180 requests a minute of 600 (30%)"
     assert said in desk.run("plan")
-    limits(desk, 150)
-    warned = [line for line in desk.run("plan") if "of 150 (80%)" in line]
+    limits(desk, 225)
+    warned = [line for line in desk.run("plan") if "of 225 (80%)" in line]
     assert len(warned) == 1
     assert warned[0].startswith("warning: ")
     assert desk.exit_code == 0

@@ -101,7 +101,7 @@ def _trade(
         return _shut_down(
             settings, store, request.exchange, market, stopped(stop), stop, report_file, lambda _: last_report
         )
-    engine = _engine(settings, store, session, shared, stop)
+    engine = _engine(settings, store, session, shared, stop, pace)
     require_sound(settings, store, session, os.environ)
     watch = FillWatch(stop)
     try:
@@ -123,7 +123,7 @@ def _trade(
 
 
 def _engine(
-    settings: Settings, store: Store, session: Session, shared: SharedState, stop: StopSignal
+    settings: Settings, store: Store, session: Session, shared: SharedState, stop: StopSignal, pace: Pace
 ) -> Engine:
     log.info(
         "%s %s on %s, %s prices, tick %s, lot %s",
@@ -136,7 +136,8 @@ def _engine(
     )
     strategy = make_strategy(settings, session.market, store)
     return Engine(
-        settings, session.run, store, session.exchange, session.market, strategy, shared, stop.is_set
+        *(settings, session.run, store, session.exchange, session.market, strategy, shared, stop.is_set),
+        pace=pace,
     )
 
 

@@ -29,6 +29,11 @@ MOST_DEBT_S = 60.0
 MOST_WAIT_S = 60.0
 MOST_PAUSE_S = 300.0
 MOST_BAN_S = 86400.0
+# A position that has to be closed waits for nothing for so long. An exchange that goes on refusing to close
+# it is then asked at the share's pace again.
+HURRY_S = 60.0
+# A look that is repeated takes at most this part of the share.
+PART_FOR_LOOKS = 0.05
 STEP_S = 0.1
 LEAST_A_MINUTE, MOST_A_MINUTE, MOST_WEIGHT = 0.1, 1e6, 1000.0
 
@@ -39,7 +44,7 @@ class Share:
 
     a_minute: float
     for_cancels: float = 0.0
-    tick: float = 2.0
+    tick: float = 3.0
     weights: Mapping[str, float] = field(default_factory=dict)
     banned_until: float = 0.0
 
@@ -63,6 +68,8 @@ class Pace:
         self._lock = threading.Lock()
         self._seen: tuple[int, int, int] | None = None
         self._is_released = False
+        self._hurries_until = float("-inf")
+        self._waited_s = 0.0
         self._tokens = self._reserve = 0.0
         self._filled_at = clock()
         self.share: Share | None = None
@@ -90,13 +97,38 @@ class Pace:
         """Let nothing wait any more: orders are to be cancelled."""
         self._is_released = True
 
+    def hurry(self) -> None:
+        """Let nothing wait for HURRY_S, to close a position. Later ticks pay for it, as for cancels."""
+        self._hurries_until = self._clock() + HURRY_S
+
+    def limit(self, own_s: float, most_s: float) -> Callable[[], bool]:
+        """Return a function that tells whether `own_s` are over from now on.
+
+        What calls wait for the share does not count towards them; with it, `most_s` is the limit.
+        """
+        began, waited = self._clock(), self._waited_s
+
+        def is_over() -> bool:
+            spent = self._clock() - began
+            return spent > most_s or spent - (self._waited_s - waited) > own_s
+
+        return is_over
+
+    def spacing(self, name: str, least_s: float, most_s: float) -> float:
+        """Return how many seconds apart repeated calls of `name` are to be, for the share to be ticks'."""
+        share = self.share
+        if share is None:
+            return least_s
+        a_call = share.weights.get(name, 1.0) * 60 / share.a_minute
+        return min(max(a_call / PART_FOR_LOOKS, least_s), most_s)
+
     def pause(self) -> float:
         """Return the seconds until the share has room for a whole tick, so that it is not interrupted."""
         self.read()
         with self._lock:
             self._fill()
             share = self.share
-            if share is None or self._is_released:
+            if share is None or self._may_not_wait():
                 return 0.0
             missing = min(share.tick, _most(share)) - self._tokens
             return min(max(missing * 60 / share.a_minute, 0.0), MOST_PAUSE_S)
@@ -115,13 +147,18 @@ class Pace:
             return
         if name != "create_order":  # its outcome would be unknown; the tick began before the ban
             self._require_no_ban(share)
-        deadline = self._clock() + MOST_WAIT_S
+        began = self._clock()
+        deadline = began + MOST_WAIT_S
         while not self._take(weight) and self._clock() < deadline and not self._must_hurry():
             on_wait()
             self._sleep(STEP_S)
+        self._waited_s += self._clock() - began
 
     def _must_hurry(self) -> bool:
-        return self._is_released or self._is_stopping()
+        return self._may_not_wait() or self._is_stopping()
+
+    def _may_not_wait(self) -> bool:
+        return self._is_released or self._clock() < self._hurries_until
 
     def _take(self, weight: float) -> bool:
         with self._lock:
@@ -167,7 +204,7 @@ def parse(content: bytes) -> Share | None:
         return None
     share = _number(raw.get("a_minute"), LEAST_A_MINUTE, MOST_A_MINUTE)
     for_cancels = _number(raw.get("for_cancels", 0), 0.0, MOST_A_MINUTE)
-    tick = _number(raw.get("tick", 2), 0.0, MOST_WEIGHT)
+    tick = _number(raw.get("tick", 3), 0.0, MOST_WEIGHT)
     banned_until = _number(raw.get("banned_until", 0), 0.0, 1e12)
     weights = raw.get("weights", {})
     if share is None or for_cancels is None or tick is None or banned_until is None:

@@ -15,6 +15,7 @@ from gridbot.model.condition import PAUSED, TRADING, Code, Condition
 from gridbot.model.errors import ExchangeError, RejectedError, UnauthorizedError
 from gridbot.model.types import ZERO, Fill, Market, Order, OrderRequest, Side, as_text, floor_to
 from gridbot.runtime.log import log
+from gridbot.runtime.pace import Pace
 from gridbot.runtime.shared_state import SharedState
 from gridbot.store import ledger
 from gridbot.store.ledger import Ledger
@@ -35,6 +36,9 @@ FUNDING_EVERY_S = 600.0
 # A tick places orders for at most this long, so that a slow exchange doesn't keep it from looking at its
 # fills.
 ACT_FOR_S = 5.0
+# The same limit where orders also wait for the share of the requests: a tick costs requests too, so that a
+# small share places more orders in one long tick than in many.
+ACT_AT_MOST_S = 60.0
 
 
 class CompletedError(Exception):
@@ -88,6 +92,7 @@ class Engine:
         shared: SharedState,
         stopping: Callable[[], bool],
         clock: Callable[[], float] = time.time,
+        pace: Pace | None = None,
     ) -> None:
         self.settings, self.run, self.store, self.exchange, self.market = (
             settings,
@@ -103,7 +108,10 @@ class Engine:
         self.paused = run.paused
         self._reconciler = Reconciler(store, exchange, market)
         self._stopping, self._clock = stopping, clock
+        self._pace = Pace() if pace is None else pace
         self._closing = _Closing.load(run.closing) if run.closing else None
+        if self._closing is not None:
+            self._pace.hurry()
         self._refusals = Refusals(settings.retry_cap)
         self._left: Condition | None = None
         self._backoff: dict[str, _Backoff] = {}
@@ -114,7 +122,7 @@ class Engine:
         self._prepared = False
         self._foreign: set[int] = set()
         self._outage_logged_at = 0.0
-        self._watch = PositionWatch(settings, exchange, store, market.base)
+        self._watch = PositionWatch(settings, exchange, store, market.base, self._pace)
         self._second_look, self._range_look = SecondLook(exchange), SecondLook(exchange)
         self._funding_read_at: float | None = None
         is_funded = settings.live and settings.perp
@@ -252,6 +260,7 @@ class Engine:
             log.warning("%s: %s", condition.reason, effect)
             self._closing = _Closing(condition, flatten)
             self.store.set_run(closing=self._closing.dump())
+            self._pace.hurry()
 
     def _limit_reached(self, price: Decimal) -> Condition | None:
         return risk.pnl_limit_reached(self.settings, self.store.pnl(price))
@@ -294,9 +303,9 @@ class Engine:
         elif not cancel:
             plan = self.strategy.plan(live, price)
             cancel, place = list(plan.cancel), plan.place
-        deadline = time.monotonic() + ACT_FOR_S
+        is_over = self._pace.limit(ACT_FOR_S, ACT_AT_MOST_S)
         for order in cancel:
-            if order.exchange_id is not None and not self._out_of_time(deadline):
+            if order.exchange_id is not None and not (self._stopping() or is_over()):
                 self._cancel(order, now)
         if self._watch.condition is not None:
             place = ()
@@ -308,7 +317,7 @@ class Engine:
         placed = [
             order
             for request in place
-            if not self._out_of_time(deadline)
+            if not (self._must_not_place() or is_over())
             for order in self._place(request, now)
         ]
         self._log_placed(placed)
@@ -373,8 +382,9 @@ class Engine:
         )
         self.store.samples.add_error(now, "rejected", why)
 
-    def _out_of_time(self, deadline: float) -> bool:
-        return self._stopping() or time.monotonic() > deadline
+    def _must_not_place(self) -> bool:
+        """Tell whether a stop or a pause was asked for while orders were being placed."""
+        return self._stopping() or (self.shared.pause_requested is True and not self.paused)
 
     def _count_time(self, now: float) -> None:
         """Count trading time across restarts. An outage or a suspended machine counts as one interval."""

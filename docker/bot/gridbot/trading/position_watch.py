@@ -9,9 +9,12 @@ from gridbot.exchanges.exchange import Exchange
 from gridbot.model.condition import Code, Condition
 from gridbot.model.types import ZERO, as_text
 from gridbot.runtime.log import log
+from gridbot.runtime.pace import Pace
 from gridbot.store.store import Store
 
 LOOK_EVERY_S = 30.0
+# With a small share of the requests looks are rarer, so that ticks are not; but never rarer than this.
+MOST_LOOK_EVERY_S = 300.0
 # Histories list an execution later than the position shows it; so a difference counts when it is still there
 # after this long.
 SECOND_LOOK_S = 5.0
@@ -43,8 +46,8 @@ class PositionWatch:
     means that this bot's record is wrong, or that somebody trades beside it: nothing is placed any more.
     """
 
-    def __init__(self, settings: Settings, exchange: Exchange, store: Store, base: str) -> None:
-        self._base = base
+    def __init__(self, settings: Settings, exchange: Exchange, store: Store, base: str, pace: Pace) -> None:
+        self._base, self._pace = base, pace
         self._settings, self._exchange, self._store = settings, exchange, store
         self._looked_at: float | None = None
         self._differs_since: float | None = None
@@ -65,7 +68,9 @@ class PositionWatch:
         """Compare both when it is time to. Raises ExchangeError."""
         if not self._settings.live:
             return
-        pause = LOOK_EVERY_S if self._differs_since is None else SECOND_LOOK_S
+        pause = self._pace.spacing("fetch_positions", LOOK_EVERY_S, MOST_LOOK_EVERY_S)
+        if self._differs_since is not None:
+            pause = SECOND_LOOK_S
         if self._looked_at is not None and 0 <= now - self._looked_at < pause:
             return
         account = self._exchange.position()
