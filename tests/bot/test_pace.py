@@ -224,16 +224,15 @@ def test_a_ban_until_2099_is_not_believed(world: World) -> None:
 def test_a_tick_takes_what_the_table_says_and_orders_come_many_in_a_tick(
     start_bot: BotFactory, tmp_path: Path
 ) -> None:
-    """With 60 a minute a tick of three calls comes every three seconds, whatever the interval."""
+    """With 60 a minute a tick of three calls comes every three seconds, and an order weighs as much here."""
     share = tmp_path / "requests.json"
-    share.write_text(json.dumps({"a_minute": 60, "for_cancels": 12, "tick": 3}))
+    share.write_text(json.dumps({"a_minute": 60, "tick": 3, "weights": {"create_order": 3}}))
     ticks = Counted(Rules(()))
     with FakeExchange(Book(), limits=ticks) as fake:
-        bot = start_bot(
-            *GRID, "--interval", "0.1", TRADING_MODE="live", BOTFLEET_REQUESTS=str(share), **fake.env
-        )
-        bot.wait_for(lambda: len(fake.book.own_open()) == 20, within=90)
-        assert ticks.good < 4, "20 orders were placed in few ticks"
+        argv = (*GRID, "--interval", "0.1", "--grid-num", "11")
+        bot = start_bot(*argv, TRADING_MODE="live", BOTFLEET_REQUESTS=str(share), **fake.env)
+        bot.wait_for(lambda: len(fake.book.own_open()) == 10, within=90)
+        assert ticks.good < 4, "ten orders were placed in few ticks"
         ticks.good, began = 0, time.monotonic()
         bot.wait_for(lambda: ticks.good >= 8, within=60)
         gap = (time.monotonic() - began) / 8

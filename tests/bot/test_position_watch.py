@@ -175,6 +175,21 @@ def test_one_print_far_away_ends_no_run(store: Store) -> None:
     assert [bench.tick(1.1), bench.engine.condition().params["by"]] == [Code.STOPPED_OUT, "stop_loss"]
 
 
+def test_a_position_is_closed_without_waiting_for_the_share(store: Store, tmp_path: Path) -> None:
+    share = tmp_path / "requests.json"
+    share.write_text('{"a_minute": 2}')
+    pace = Pace(share)
+    bench = Bench(store, "--stop-loss 1", pace)
+    for _ in range(3):
+        pace.before_call("fetch_ticker", lambda: None)
+    bench.tick()
+    assert pace.pause() > 60
+    bench.tick(price="75")
+    bench.tick(1.1)
+    assert bench.engine.condition().params["by"] == "stop_loss"
+    assert pace.pause() == 0
+
+
 def test_a_mark_price_is_the_second_look(store: Store) -> None:
     bench = Bench(store)
     bench.tick()
