@@ -191,7 +191,8 @@ def refuse(
     """Return the actions, without the starts of live bots that would exceed a limit.
 
     What is up goes on, and is started again when it has to be: it counts first. Then the starts count, in
-    their order, bots on paper last: these are never refused.
+    their order, bots on paper last: these are never refused. Nor is a bot that is alone with its limits: its
+    share slows it down, and it keeps nobody else from trading.
     """
     counted = [caller for instance, caller in asking.items() if instance in up]
     settled: list[Action] = []
@@ -203,7 +204,7 @@ def refuse(
         too_much = [
             load
             for load in loads([*counted, caller], table)
-            if load.used > 1 and action.instance in load.instances
+            if load.used > 1 and action.instance in load.instances and len(load.instances) > 1
         ]
         if not too_much:
             counted.append(caller)

@@ -73,6 +73,14 @@ def test_what_runs_counts_before_what_would_start() -> None:
     assert settled.kind == "leave"
 
 
+def test_a_bot_alone_with_its_limit_is_slowed_down_and_not_refused() -> None:
+    asking = bots("paradex", 2, 700.0)
+    settled = refuse(asking, set(), starts(asking), RequestTable({"paradex": ExchangeLimits(account=600)}))
+    assert [action.kind for action in settled] == ["create", "create"], "each on its own account"
+    settled = refuse(asking, set(), starts(asking), RequestTable({"paradex": ExchangeLimits(address=600)}))
+    assert [action.kind for action in settled] == ["create", "leave"]
+
+
 def test_bots_on_paper_and_other_exchanges_are_never_refused() -> None:
     on_paper = bots("aster", 300, is_live=False)
     elsewhere = bots("kraken", 300)
