@@ -10,6 +10,7 @@ supervisor_messages, supervisor_sentences  supervisors' reasons: by codes, and t
 state_file, upgrade_records                what only the manager knows
 bot_options_file                           which options the user's own bot has
 import_records                             what was imported from the old system
+closed_report                              what closing has left, in the report of a stopped bot
 event_spool                                what commands did, for the history
 halt_mark, start_lock                      what prevents bots from being started; starts in progress
 display, causes, list_table, status_json   output for users and programs

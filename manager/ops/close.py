@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
@@ -19,7 +20,7 @@ from manager.engine import labels
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import FAILED, OK, EngineError, ManagerError
-from manager.fleet import bot_report, event_spool, supervisor_state
+from manager.fleet import bot_report, closed_report, event_spool, supervisor_state
 from manager.fleet.bot_report import Position
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
@@ -114,6 +115,10 @@ def look(
         if isinstance(answer, Text):
             return each._replace(why=answer)
         seen = parsed_look(answer)
+        state_dir = fleet.instance_state_dir(each.instance)
+        # A manager that was killed while a program closed has not kept what it closed.
+        if seen and seen.position.amount != _kept_position(state_dir):
+            closed_report.keep(state_dir, seen.position.amount, _figures(answer))
         return each._replace(look=seen, why=None if seen else _unusable())
 
     asked = {each.instance: each for each in TaskGroup([partial(ask, each) for each in to_ask], AT_ONCE)}
@@ -182,10 +187,14 @@ def _candidate(snapshot: FleetSnapshot, instance: str) -> Closing:
 def _close(each: Closing, fleet: Fleet, engine: Engine) -> Closing:
     assert each.look is not None
     terms = ["close", each.look.side, format(each.look.quantity, "f"), format(each.look.price, "f")]
+    state_dir = fleet.instance_state_dir(each.instance)
+    closed_report.keep(state_dir, None, {})  # until the program has answered, whoever is killed meanwhile
     answer = _run(each, fleet, engine, terms, CLOSE_WITHIN_S)
     if isinstance(answer, Text):
         return each._replace(why=answer, look=None)
     done = parsed_done(answer)
+    if done and done.position is not None:
+        closed_report.keep(state_dir, done.position.amount, _figures(answer))
     return each._replace(done=done) if done else each._replace(why=_unusable(), look=None)
 
 
@@ -207,6 +216,17 @@ def _run(
     except (ValueError, RecursionError):
         return _unusable()
     return answer if isinstance(answer, dict) else _unusable()
+
+
+def _kept_position(state_dir: Path) -> Decimal | None:
+    kept = bot_report.read_kept(state_dir)
+    return kept.report.position if kept else None
+
+
+def _figures(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the program says of its record beside the position; optional."""
+    figures = answer.get("report")
+    return figures if isinstance(figures, dict) else {}
 
 
 def _unusable() -> Text:

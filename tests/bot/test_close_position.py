@@ -125,7 +125,10 @@ def spot(tmp_path: Path) -> Iterator[Desk]:
 
 
 def test_a_look_says_what_would_be_done_and_sends_nothing(desk: Desk) -> None:
-    assert desk.answer("look", "0.01") == {
+    answer = desk.answer("look", "0.01")
+    report = answer.pop("report")
+    assert (report["position"], report["entry_price"], report["unrealized"]) == ("1", "150", "0.00000000")
+    assert answer == {
         "position": "1",
         "base": "SOL",
         "quote": "USDC",
@@ -141,6 +144,9 @@ def test_a_look_says_what_would_be_done_and_sends_nothing(desk: Desk) -> None:
 def test_a_position_is_closed_in_slices_as_the_book_gives(desk: Desk) -> None:
     desk.fake.book.depth = Decimal("0.4")
     answer = desk.answer(*SELL)
+    report = answer.pop("report")
+    assert (report["position"], report["entry_price"], report["price"]) == ("0", None, "150")
+    assert report["pnl"] == f"{-Decimal(report['fees']):.8f}", "bought and sold at 150"
     assert answer == {
         "position": "0",
         "base": "SOL",

@@ -21,10 +21,11 @@ class FakeSocket:
     """`with FakeSocket(fake) as socket:` sends what happens in `fake.book`, `delay` seconds later.
 
     `refuses`: no socket opens. `is_silent`: they stay open, and nothing is sent or answered any more.
+    `address`: where it listens; one of this machine's bridges, for bots in containers.
     """
 
-    def __init__(self, fake: FakeExchange, delay: float = 0.0) -> None:
-        self.fake, self.delay = fake, delay
+    def __init__(self, fake: FakeExchange, delay: float = 0.0, address: str = "127.0.0.1") -> None:
+        self.fake, self.delay, self.address = fake, delay, address
         self.refuses = self.is_silent = False
         self.subscribed: list[list[str]] = []
         self.sent = 0
@@ -36,7 +37,7 @@ class FakeSocket:
     @property
     def env(self) -> dict[str, str]:
         """The variable that makes the bot listen here."""
-        return {"BACKPACK_WS_URL": f"ws://127.0.0.1:{self.port}"}
+        return {"BACKPACK_WS_URL": f"ws://{self.address}:{self.port}"}
 
     def cut(self) -> None:
         """Close every socket, as a network does that goes away."""
@@ -64,7 +65,7 @@ class FakeSocket:
         app.router.add_get("/", self._connect)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, self.address, 0)
         await site.start()
         self.port = self._runner.addresses[0][1]
 

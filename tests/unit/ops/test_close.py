@@ -183,6 +183,41 @@ def test_a_position_is_looked_at_and_closed_at_the_bounds_that_were_named(
     assert event.what == "close 0.6 @ 149.97, 0 SOL left"
 
 
+def kept(folder: Path) -> dict[str, Any]:
+    """Return what the kept report of `a` says."""
+    content = (project.read(folder).fleet.instance_state_dir("a") / "report.json").read_text()
+    return dict(json.loads(content)["report"])
+
+
+@pytest.mark.parametrize(
+    ("answers", "position", "pnl"),
+    [
+        ({"close": (0, {**DONE, "report": {"pnl": "3.5", "realized": ["x"]}})}, "0", "3.5"),
+        ({"close": (0, DONE)}, "0", None),
+        ({"close": (0, {**DONE, "position": None, "done": False})}, None, None),
+        ({"close": (137, "")}, None, None),
+        ({"look": (0, {**LOOK, "position": "0", "quantity": "0", "report": {"pnl": 7}})}, "0", 7),
+        ({"look": (1, "")}, "0.6", "1"),
+    ],
+)
+def test_the_kept_report_says_what_is_left_and_never_the_old_position(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    answers: dict[str, tuple[int, Any]],
+    position: str | None,
+    pnl: object,
+) -> None:
+    halted(folder, "a")
+    report = {"contract": 2, "at": 5, "position": "0.6", "pnl": "1", "realized": "2", "reason": "SIGTERM"}
+    state_dir = project.read(folder).fleet.instance_state_dir("a")
+    state_dir.mkdir(parents=True, exist_ok=True)
+    (state_dir / "report.json").write_text(json.dumps({"schema": 1, "run_ended": True, "report": report}))
+    run(folder, capsys, Answering({"a": {**HELD, **answers}}), "a")
+    found = kept(folder)
+    assert (found["position"], found["pnl"], found["reason"]) == (position, pnl, "SIGTERM")
+    assert found["realized"] == (None if position != "0.6" else "2")
+
+
 def test_what_keeps_one_from_being_closed_is_named_and_the_others_are_closed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

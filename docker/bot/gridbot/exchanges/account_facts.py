@@ -16,6 +16,8 @@ from gridbot.model.errors import THROTTLED, ExchangeError, NotFoundError, Unauth
 from gridbot.model.types import Market
 
 T = TypeVar("T")
+# The unit of Backpack's fees; a rebate is negative
+# (https://docs.backpack.exchange/#tag/Account/operation/get_account, 2025-09-02).
 BASIS_POINTS = Decimal("1e-4")
 # Backpack numbers its orders far beyond this, so there is nothing to cancel.
 NO_ORDER = "1"

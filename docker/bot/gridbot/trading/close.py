@@ -63,6 +63,7 @@ class Closed:
     value: Decimal = ZERO
     why: str | None = None
     rest_is_tradable: bool = False
+    report: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the program prints it."""
@@ -74,6 +75,7 @@ class Closed:
             "average_price": as_text(round(self.value / self.qty, 8)) if self.qty else None,
             "done": self.position is not None and not self.rest_is_tradable,
             "why": self.why,
+            "report": self.report,
         }
 
 
@@ -117,6 +119,7 @@ class Closer:
             "quantity": as_text(self._tradable(position, bound)),
             "market_price": as_text(price),
             "price": as_text(bound),
+            "report": self._figures(price),
         }
 
     def close(self, terms: Terms) -> Closed:
@@ -146,6 +149,7 @@ class Closer:
             done.qty, done.value = self._booked_since(began)
             done.why = str(err)
             return done
+        done.report = self._figures(done.value / done.qty if done.qty else None)
         self._end_closing()
         return done
 
@@ -193,6 +197,21 @@ class Closer:
         return sum((o.filled for o in orders), ZERO), sum(
             (self.store.booked(o.client_id)[0] for o in orders), ZERO
         )
+
+    def _figures(self, price: Decimal | None) -> dict[str, Any]:
+        """Return what the bot's report would say of the record now. `price` values what is left."""
+        ledger = self.store.ledger
+        return {
+            "position": as_text(ledger.position),
+            "entry_price": as_text(round(ledger.average_price, 8)) if ledger.position else None,
+            "price": as_text(round(price, 8)) if price is not None else None,
+            "pnl": f"{self.store.pnl(price):.8f}" if price is not None else None,
+            "unrealized": f"{ledger.unrealized(price):.8f}" if price is not None else None,
+            "realized": f"{ledger.realized:.8f}",
+            "fees": f"{ledger.fees:.8f}",
+            "trades": ledger.trades,
+            "last_fill": self.store.last_fill_time(),
+        }
 
     # record and account
 
