@@ -24,7 +24,7 @@ unpack_prometheus() {
   has_package prometheus || apt_update
   (cd "$folder" && apt-get -qq download prometheus prometheus-alertmanager >log 2>&1) || status=$?
   # From Debian 13 on, promtool is a package of its own.
-  if [ "$status" = 0 ] && ! dpkg -c "$folder"/prometheus_*.deb | grep -q /promtool; then
+  if [ "$status" = 0 ] && ! dpkg -c "$folder"/prometheus_*.deb | grep /promtool >/dev/null; then
     (cd "$folder" && apt-get -qq download promtool >log 2>&1) || status=$?
   fi
   if [ "$status" = 0 ]; then

@@ -1,7 +1,9 @@
 """Parse the command line: arguments → one function in commands/ → an exit code.
 
 main                                the entry point, and the only place that catches errors
-command_table, parsers              all commands with their options, and the parsers built from them
+command_table, fleet_commands,
+  upkeep_commands, command_options  all commands with their options
+parsers                             the parsers built from them
 argument_types, argparse_i18n       types of option values; translation of argparse's texts
 completion                          candidates for shell completion
 carry_out, report                   run a changing command, and print its progress and result

@@ -10,7 +10,8 @@ from typing import Any
 
 from manager import __version__
 from manager.cli import argparse_i18n, argument_types
-from manager.cli.command_table import COMMANDS, GROUPS, Command
+from manager.cli.command_options import Command
+from manager.cli.command_table import COMMANDS, GROUPS
 from manager.errors import USAGE
 from manager.i18n import Text, _, mark
 

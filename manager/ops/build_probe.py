@@ -6,7 +6,9 @@ never for longer than a moment.
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -24,6 +26,8 @@ HELP_WITHIN_S = 60
 """A bot may load many packages before it prints its help, on a busy machine."""
 REFUSED_WITHIN_S = 10
 """A bot that does not accept its arguments says so as soon as it runs."""
+MOST_S = HELP_WITHIN_S + 30
+"""The container ends by then, also if the manager was killed."""
 BAD_USAGE = 2
 """The exit code of argparse, click and getopt for arguments that they do not accept."""
 MISSING_MODULE = re.compile(r"^(?:ModuleNotFoundError|ImportError): (.*)", re.MULTILINE)
@@ -89,8 +93,8 @@ def _run(
     engine: Engine, image: str, fleet: str, arguments: list[str], within: float
 ) -> tuple[int | None, str, str]:
     """Return exit code, standard output and standard error; the code is None for a bot that ran on."""
-    name = f"{fleet}-{NAME}"
-    engine.discard(name)  # of a manager that was killed
+    _sweep(engine, fleet)
+    name = f"{fleet}-{NAME}-{os.urandom(4).hex()}"  # several builds may run at once
     container = engine.create(name, body(engine.image(image), fleet, arguments))
     try:
         engine.start(container)
@@ -102,6 +106,13 @@ def _run(
         engine.discard(container)
 
 
+def _sweep(engine: Engine, fleet: str) -> None:
+    """Remove what killed managers have left. A younger one may be another build's."""
+    for row in engine.containers(labels.oneoff_filter(fleet)):
+        if row["Labels"].get(labels.ASKED_FOR) == NAME and time.time() - row["Created"] > MOST_S:
+            engine.discard(row["Id"])
+
+
 def body(image: Mapping[str, Any], fleet: str, arguments: list[str]) -> dict[str, Any]:
     """Return the definition of the container that tries the bot. Pure."""
     config = image["Config"]
@@ -111,7 +122,7 @@ def body(image: Mapping[str, Any], fleet: str, arguments: list[str]) -> dict[str
     return {
         "Image": image["Id"],
         "User": config.get("User", ""),
-        "Entrypoint": own.get("BOTFLEET_BOT_COMMAND", "").split(),
+        "Entrypoint": ["timeout", str(MOST_S), *own.get("BOTFLEET_BOT_COMMAND", "").split()],
         "Cmd": arguments,
         "Env": [f"{name}={value}" for name, value in own.items()],
         "Labels": labels.of_oneoff(fleet, NAME),

@@ -263,9 +263,9 @@ def test_aster_spot_sells_a_quantity() -> None:
     [("https://x/v1", "https://a/v1"), ("https://x/v1", "https://a"), ("https://x/api/v1", "https://a/api")],
 )
 def test_a_base_that_has_the_version_does_not_get_it_twice(url: str, base: str) -> None:
-    from gridbot.exchanges.ccxt_exchange import _with_base_url
+    from gridbot.exchanges.ccxt_client import with_base_url
 
-    assert _with_base_url(url, base) == "https://a/" + url.split("/", 3)[3]
+    assert with_base_url(url, base) == "https://a/" + url.split("/", 3)[3]
 
 
 @pytest.mark.parametrize(

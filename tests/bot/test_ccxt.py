@@ -14,7 +14,8 @@ import pytest
 from gridbot.config import args
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
-from gridbot.exchanges.ccxt_exchange import CcxtExchange, load
+from gridbot.exchanges.ccxt_client import load
+from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import ConfigError, KeysError, RejectedError, UnauthorizedError, UnreachableError
 from gridbot.model.types import Fill, Order, Side
 from tests.bot.bots import GRID, RUN
@@ -46,7 +47,7 @@ def test_one_exchange_is_imported_not_all() -> None:
     """The image leaves out what this doesn't need, and memory is what a fleet runs out of first."""
     code = (
         "import sys, json; sys.path.insert(0, sys.argv[1])\n"
-        "from gridbot.exchanges.ccxt_exchange import load; load('backpack')\n"
+        "from gridbot.exchanges.ccxt_client import load; load('backpack')\n"
         "peak = next(line for line in open('/proc/self/status') if line.startswith('VmHWM'))\n"
         "print(json.dumps([sorted(sys.modules), int(peak.split()[1])]))"
     )

@@ -10,7 +10,7 @@ import secrets
 from decimal import Decimal
 from typing import Any
 
-from gridbot.exchanges.ccxt_exchange import load
+from gridbot.exchanges.ccxt_client import load
 from tests.fake_exchange.book import Book, BookFill, BookOrder, RefusalError
 
 PATHS = ("/fapi/v3/", "/api/v3/")

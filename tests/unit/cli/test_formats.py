@@ -9,7 +9,8 @@ import pytest
 
 from manager import i18n
 from manager.cli import completion, parsers
-from manager.cli.command_table import COMMANDS, FORMAT
+from manager.cli.command_options import FORMAT
+from manager.cli.command_table import COMMANDS
 from manager.cli.main import main
 from manager.errors import OK, USAGE
 from manager.fleet import display, list_table

@@ -2,6 +2,8 @@
 
 exchange          the interface
 ccxt_exchange     a real exchange, through ccxt
+ccxt_client       ccxt's client of it: settings, keys, address
+ccxt_errors       ccxt's errors as this bot's
 closing           the same for closing a position: orders that never rest
 stream            fills by websocket, as a reason to look
 answers           ccxt's answers as this bot's types

@@ -5,16 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import re
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 from gridbot.config.settings import Settings
-from gridbot.exchanges import venues
+from gridbot.exchanges import ccxt_client, ccxt_errors, venues
 from gridbot.exchanges.answer_readers import READERS
 from gridbot.exchanges.answers import Listed, Page
 from gridbot.exchanges.answers import decimal as _decimal
@@ -31,16 +28,10 @@ from gridbot.model.errors import (
 from gridbot.model.types import ZERO, ExchangeOrder, Fill, Funding, Market, Order, UnreadableFill
 from gridbot.runtime.pace import Pace
 
-DEFAULT_TIMEOUT_S = 10.0
 # Name resolution has no timeout of its own; a call that is shorter than this is not stuck.
 MIN_CALL_S = 30.0
 SHORT_TIMEOUT_S = 4.0
-# Requests are signed with a time and a window; past it (and a margin for clocks) the exchange refuses them,
-# so an order that was not found by then never will be.
-WINDOW_MS = 5000
-SETTLE_MARGIN_S = 3.0
 PAGE = 1000
-QUERY = re.compile(r"(?<=[\w/])\?\S*=\S*")
 MOST_PAGES = 50
 # A market order bears a price on exchanges that have no other kind; this share beyond the current one.
 SLIPPAGE = Decimal("0.03")
@@ -50,28 +41,6 @@ CLOCK_TOLERANCE_S = 1.0
 # A refused client doubles the time between its calls, to the first at least, and not beyond the second: a
 # stop must end some time.
 SLOWED_MS, SLOWEST_MS = 200.0, 2000.0
-NETWORK_FAULTS = (
-    "Timeout",
-    "ConnectionError",
-    "SSLError",
-    "ProxyError",
-    "ChunkedEncodingError",
-    "ConnectionResetError",
-)
-
-
-def load(name: str) -> Any:
-    """Return ccxt's class of one exchange without importing all others.
-
-    ``import ccxt`` imports every exchange it knows (80 MB, 0.6 s here); an empty package object in its place
-    lets ``ccxt.backpack`` import what it needs and no more (42 MB, 0.2 s).
-    """
-    if "ccxt" not in sys.modules:
-        spec = importlib.util.find_spec("ccxt")
-        if spec is None:
-            raise ConfigError(f"trading on {name} needs the library ccxt: pip install ccxt")
-        sys.modules["ccxt"] = importlib.util.module_from_spec(spec)
-    return getattr(importlib.import_module(f"ccxt.{name}"), name)
 
 
 def _ignore(seconds: float) -> None:
@@ -103,63 +72,16 @@ class CcxtExchange:
         self._id = settings.exchange
         self._settings, self._credentials, self._env = settings, credentials, env
         self._channels: list[CcxtExchange] = []
-        window = int(_number(env, "GRIDBOT_RECV_WINDOW_MS", WINDOW_MS))
-        self.settle_s = window / 1000 + min(SETTLE_MARGIN_S, window / 1000)
-        timeout = _number(env, "GRIDBOT_EXCHANGE_TIMEOUT", DEFAULT_TIMEOUT_S)
-        options: dict[str, Any] = {"recvWindow": window, "builderFee": False}
-        config: dict[str, Any] = {
-            "timeout": int(timeout * 1000),
-            "requests_trust_env": True,
-            "enableLastJsonResponse": True,
-            "enableLastResponseHeaders": True,
-            "options": options,
-        }
-        for credential, value in (credentials or {}).items():
-            if credential.startswith("options."):
-                options[credential.removeprefix("options.")] = value
-            else:
-                config[credential] = value
-        if self._id == "aster":  # else a market order's quantity is sent as an amount of the quote currency
-            options["createOrder"] = {"quoteOrderQty": False}
-        if self._id == "lighter" and credentials:
-            options["libraryPath"] = env.get(venues.LIGHTER_LIBRARY)
-            auth = {
-                "signer": None,
-                "lighterPrivateKey": config["privateKey"],
-                "deadline": None,
-                "token": None,
-            }
-            options["auths"] = {options["accountIndex"]: {options["apiKeyIndex"]: auth}}
-        self._api = load(settings.exchange)(config)
-        self._api.sort_by_2 = _sort_by_2
-        self._answers = READERS[self._id](self._id, options.get("accountIndex"))
-        if self._id == "lighter" and credentials:
-            self._keep_key_index(int(options["apiKeyIndex"]))
+        self.settle_s = ccxt_client.settle_s(env)
+        self._api = ccxt_client.connect(settings, credentials, env)
+        self._answers = READERS[self._id](self._id, (credentials or {}).get("options.accountIndex"))
         self._errors = importlib.import_module("ccxt.base.errors")
-        self._rate_limit = self._api.rateLimit = _number(env, "GRIDBOT_RATE_LIMIT_MS", self._api.rateLimit)
-        url = venues.base_url(settings.exchange, env)
-        if url and not self._is_own(url):
-            self._api.urls["api"] = _with_base_url(self._api.urls["api"], url)
+        self._rate_limit = self._api.rateLimit
         by_id = self._api.has.get("cancelOrders") and (settings.perp or not self._venue.batch_is_for_perps)
         self.most_in_batch = self._venue.most_in_batch if by_id else 1
         self.has_cancel_all = bool(self._api.has.get("cancelAllOrders"))
         self._raw: dict[str, Any] | None = None
         self._clock_offset, self._clock_read_at = 0.0, -CLOCK_EVERY_S
-
-    def _keep_key_index(self, index: int) -> None:
-        """Sign with the API key that was set; ccxt replaces the indices 0 to 3 by 254."""
-
-        def keep(params: Mapping[str, Any], _method: str, *names: str) -> list[Any]:
-            return [index, {key: value for key, value in params.items() if key not in names}]
-
-        self._api.handle_api_key_index = keep
-
-    def _is_own(self, url: str) -> bool:
-        """Tell whether an address is the exchange's own, which may have a host for each kind of market."""
-        own = (self._api.implode_hostname(address) for address in self._api.urls["api"].values())
-        return url.startswith("https://") and urlsplit(url).hostname in {
-            urlsplit(one).hostname for one in own
-        }
 
     def market(self) -> Market:
         """Load the market's rules. Raises RefusedError for a symbol that the exchange doesn't have."""
@@ -476,59 +398,14 @@ class CcxtExchange:
                 raise UnreachableError(f"{self._id} answered something that is not JSON")
             return answer
         except self._errors.BaseError as err:
-            raise self._translate_error(err) from err
+            headers = self._api.last_response_headers or {}
+            raise ccxt_errors.translated(err, self._answers, headers) from err
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as err:
             raise UnreachableError(
                 f"cannot make sense of {self._id}'s answer: {type(err).__name__}: {err}"
             ) from err
         finally:
             self._on_call(0.0)
-
-    def _translate_error(self, err: Exception) -> ExchangeError:
-        """Translate ccxt's error. Only the exchange's own answer rejects; else the outcome is unknown."""
-        # ccxt quotes the address with its query, which holds nothing but parameters and the signature.
-        text = QUERY.sub("", " ".join(str(err).split()))[:300]
-        status, errors = _http_status(err), self._errors
-        if status in (418, 429) or isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded):
-            cause = "banned" if status == 418 else "rate_limited"
-            return UnreachableError(text, cause=cause, retry_after=self._retry_after())
-        if status == 503 or isinstance(err, errors.OnMaintenance) or "MAINTENANCE" in text:
-            return UnreachableError(text, cause="maintenance", retry_after=self._retry_after())
-        said, is_refused_order = self._answers.cause_of(text), self._answers.is_refused_order(text)
-        is_unauthorized = isinstance(err, errors.AuthenticationError) and not is_refused_order
-        if is_unauthorized or status == 401 or said == "unauthorized":
-            return UnauthorizedError(text, cause="unauthorized")
-        if not isinstance(err, errors.ExchangeError) or (status is not None and status >= 500):
-            return UnreachableError(text, cause="unreachable")
-        if isinstance(err, errors.OrderNotFound) or self._answers.is_missing_order(text):
-            return NotFoundError(text)
-        if status is None and type(err.__context__).__name__ in NETWORK_FAULTS:
-            return UnreachableError(text, cause="unreachable")
-        return RejectedError(text, cause=said or self._cause_of_rejection(err, text))
-
-    def _cause_of_rejection(self, err: Exception, text: str) -> str:
-        if isinstance(err, self._errors.InsufficientFunds):
-            return "insufficient_funds"
-        if "FORBIDDEN" in text:
-            return "unauthorized"
-        if any(word in text.upper() for word in ("NOTIONAL", "MINIMUM", "TOO SMALL")):
-            return "below_minimum"
-        return "other"
-
-    def _retry_after(self) -> float | None:
-        """Return the seconds of the last answer's Retry-After header, None without one."""
-        headers = self._api.last_response_headers or {}
-        text = str(headers.get("Retry-After") or "")
-        return float(text) if text.isascii() and text.isdigit() else None
-
-
-def _sort_by_2(answers: list[Any], first: str, second: str, descending: bool = False) -> list[Any]:
-    """Sort as ccxt does, which raises TypeError where one of several times is left out."""
-
-    def key(answer: Mapping[str, Any]) -> tuple[Any, str]:
-        return answer[first] or 0, str(answer[second] or "")
-
-    return sorted(answers, key=key, reverse=descending)
 
 
 def _match_order(order: Order, orders: Sequence[ExchangeOrder]) -> ExchangeOrder | None:
@@ -540,39 +417,3 @@ def _match_order(order: Order, orders: Sequence[ExchangeOrder]) -> ExchangeOrder
         elif exchange_order.client_id == order.client_id and order.matches(exchange_order):
             return exchange_order
     return None
-
-
-def _http_status(err: BaseException | None) -> int | None:
-    while err is not None:
-        response = getattr(err, "response", None)
-        if response is not None:
-            return int(response.status_code)
-        err = err.__context__
-    return None
-
-
-def _with_base_url(urls: Any, base: str) -> Any:
-    """Return ccxt's table of addresses with each host replaced by `base`."""
-    if isinstance(urls, dict):
-        return {name: _with_base_url(value, base) for name, value in urls.items()}
-    parts = str(urls).split("/", 3)
-    if len(parts) < 4:
-        return base
-    path, own = parts[3].split("/"), base.split("/")[3:]
-    # A base that was written with the version has the beginning of the path already.
-    shared = max(
-        (n for n in range(len(path) + 1) if own[len(own) - n :] == path[:n] and n <= len(own)), default=0
-    )
-    return "/".join([base, *path[shared:]])
-
-
-def _number(env: Mapping[str, str], name: str, default: float) -> float:
-    """Return a number above 0 from the environment. Raises ConfigError."""
-    text = env.get(name) or str(default)
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e6:
-        raise ConfigError(f"{name}: must be a number above 0, not {text}")
-    return value

@@ -112,7 +112,7 @@ def _load(exchange: str) -> Any:
 
     13 MB with aiohttp; `import ccxt.pro` would take ten times as much.
     """
-    from gridbot.exchanges.ccxt_exchange import load
+    from gridbot.exchanges.ccxt_client import load
 
     load(exchange)
     package = sys.modules["ccxt"]

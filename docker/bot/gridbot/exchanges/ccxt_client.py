@@ -1,0 +1,140 @@
+"""Make ccxt's client of one exchange: its settings, keys, address and clock window."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from gridbot.config.settings import Settings
+from gridbot.exchanges import venues
+from gridbot.model.errors import ConfigError
+
+DEFAULT_TIMEOUT_S = 10.0
+# Requests are signed with a time and a window; past it (and a margin for clocks) the exchange refuses them,
+# so an order that was not found by then never will be.
+WINDOW_MS = 5000
+SETTLE_MARGIN_S = 3.0
+
+
+def load(name: str) -> Any:
+    """Return ccxt's class of one exchange without importing all others.
+
+    ``import ccxt`` imports every exchange it knows (80 MB, 0.6 s here); an empty package object in its place
+    lets ``ccxt.backpack`` import what it needs and no more (42 MB, 0.2 s).
+    """
+    if "ccxt" not in sys.modules:
+        spec = importlib.util.find_spec("ccxt")
+        if spec is None:
+            raise ConfigError(f"trading on {name} needs the library ccxt: pip install ccxt")
+        sys.modules["ccxt"] = importlib.util.module_from_spec(spec)
+    return getattr(importlib.import_module(f"ccxt.{name}"), name)
+
+
+def connect(settings: Settings, credentials: Mapping[str, str] | None, env: Mapping[str, str]) -> Any:
+    """Return a client of the run's exchange, which signs if there are `credentials`. Raises ConfigError."""
+    name = settings.exchange
+    config, options = _config(name, credentials, env)
+    api = load(name)(config)
+    api.sort_by_2 = _sort_by_2
+    if name == "lighter" and credentials:
+        _keep_key_index(api, int(options["apiKeyIndex"]))
+    api.rateLimit = _number(env, "GRIDBOT_RATE_LIMIT_MS", api.rateLimit)
+    url = venues.base_url(name, env)
+    if url and not _is_own(api, url):
+        api.urls["api"] = with_base_url(api.urls["api"], url)
+    return api
+
+
+def settle_s(env: Mapping[str, str]) -> float:
+    """Return after how many seconds a request that was signed is accepted no more."""
+    window = _window_ms(env) / 1000
+    return window + min(SETTLE_MARGIN_S, window)
+
+
+def _window_ms(env: Mapping[str, str]) -> int:
+    return int(_number(env, "GRIDBOT_RECV_WINDOW_MS", WINDOW_MS))
+
+
+def _config(
+    name: str, credentials: Mapping[str, str] | None, env: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    options: dict[str, Any] = {"recvWindow": _window_ms(env), "builderFee": False}
+    config: dict[str, Any] = {
+        "timeout": int(_number(env, "GRIDBOT_EXCHANGE_TIMEOUT", DEFAULT_TIMEOUT_S) * 1000),
+        "requests_trust_env": True,
+        "enableLastJsonResponse": True,
+        "enableLastResponseHeaders": True,
+        "options": options,
+    }
+    for credential, value in (credentials or {}).items():
+        if credential.startswith("options."):
+            options[credential.removeprefix("options.")] = value
+        else:
+            config[credential] = value
+    if name == "aster":  # else a market order's quantity is sent as an amount of the quote currency
+        options["createOrder"] = {"quoteOrderQty": False}
+    if name == "lighter" and credentials:
+        options["libraryPath"] = env.get(venues.LIGHTER_LIBRARY)
+        auth = {
+            "signer": None,
+            "lighterPrivateKey": config["privateKey"],
+            "deadline": None,
+            "token": None,
+        }
+        options["auths"] = {options["accountIndex"]: {options["apiKeyIndex"]: auth}}
+    return config, options
+
+
+def _keep_key_index(api: Any, index: int) -> None:
+    """Sign with the API key that was set; ccxt replaces the indices 0 to 3 by 254."""
+
+    def keep(params: Mapping[str, Any], _method: str, *names: str) -> list[Any]:
+        return [index, {key: value for key, value in params.items() if key not in names}]
+
+    api.handle_api_key_index = keep
+
+
+def _is_own(api: Any, url: str) -> bool:
+    """Tell whether an address is the exchange's own, which may have a host for each kind of market."""
+    own = (api.implode_hostname(address) for address in api.urls["api"].values())
+    return url.startswith("https://") and urlsplit(url).hostname in {urlsplit(one).hostname for one in own}
+
+
+def _sort_by_2(answers: list[Any], first: str, second: str, descending: bool = False) -> list[Any]:
+    """Sort as ccxt does, which raises TypeError where one of several times is left out."""
+
+    def key(answer: Mapping[str, Any]) -> tuple[Any, str]:
+        return answer[first] or 0, str(answer[second] or "")
+
+    return sorted(answers, key=key, reverse=descending)
+
+
+def with_base_url(urls: Any, base: str) -> Any:
+    """Return ccxt's table of addresses with each host replaced by `base`."""
+    if isinstance(urls, dict):
+        return {name: with_base_url(value, base) for name, value in urls.items()}
+    parts = str(urls).split("/", 3)
+    if len(parts) < 4:
+        return base
+    path, own = parts[3].split("/"), base.split("/")[3:]
+    # A base that was written with the version has the beginning of the path already.
+    shared = max(
+        (n for n in range(len(path) + 1) if own[len(own) - n :] == path[:n] and n <= len(own)), default=0
+    )
+    return "/".join([base, *path[shared:]])
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    """Return a number above 0 from the environment. Raises ConfigError."""
+    text = env.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise ConfigError(f"{name}: must be a number above 0, not {text}")
+    return value

@@ -1,0 +1,78 @@
+"""Translate ccxt's errors: refused by the exchange, or an outcome that is unknown."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from gridbot.exchanges.answers import Answers
+from gridbot.model.errors import (
+    ExchangeError,
+    NotFoundError,
+    RejectedError,
+    UnauthorizedError,
+    UnreachableError,
+)
+
+QUERY = re.compile(r"(?<=[\w/])\?\S*=\S*")
+NETWORK_FAULTS = (
+    "Timeout",
+    "ConnectionError",
+    "SSLError",
+    "ProxyError",
+    "ChunkedEncodingError",
+    "ConnectionResetError",
+)
+
+
+def translated(err: Exception, answers: Answers, headers: Mapping[str, Any]) -> ExchangeError:
+    """Translate ccxt's error. Only the exchange's own answer rejects; else the outcome is unknown."""
+    # ccxt quotes the address with its query, which holds nothing but parameters and the signature.
+    text = QUERY.sub("", " ".join(str(err).split()))[:300]
+    status, errors = _http_status(err), importlib.import_module("ccxt.base.errors")
+    if status in (418, 429) or isinstance(err, errors.DDoSProtection | errors.RateLimitExceeded):
+        cause = "banned" if status == 418 else "rate_limited"
+        return UnreachableError(text, cause=cause, retry_after=_retry_after(headers))
+    if status == 503 or isinstance(err, errors.OnMaintenance) or "MAINTENANCE" in text:
+        return UnreachableError(text, cause="maintenance", retry_after=_retry_after(headers))
+    said, is_refused_order = answers.cause_of(text), answers.is_refused_order(text)
+    is_unauthorized = isinstance(err, errors.AuthenticationError) and not is_refused_order
+    if is_unauthorized or status == 401 or said == "unauthorized":
+        return UnauthorizedError(text, cause="unauthorized")
+    if not isinstance(err, errors.ExchangeError) or (status is not None and status >= 500):
+        return UnreachableError(text, cause="unreachable")
+    if isinstance(err, errors.OrderNotFound) or answers.is_missing_order(text):
+        return NotFoundError(text)
+    if status is None and type(err.__context__).__name__ in NETWORK_FAULTS:
+        return UnreachableError(text, cause="unreachable")
+    return RejectedError(
+        text,
+        cause=said or _cause_of_rejection(text, is_short_of_funds=isinstance(err, errors.InsufficientFunds)),
+    )
+
+
+def _cause_of_rejection(text: str, *, is_short_of_funds: bool) -> str:
+    if is_short_of_funds:
+        return "insufficient_funds"
+    if "FORBIDDEN" in text:
+        return "unauthorized"
+    if any(word in text.upper() for word in ("NOTIONAL", "MINIMUM", "TOO SMALL")):
+        return "below_minimum"
+    return "other"
+
+
+def _retry_after(headers: Mapping[str, Any]) -> float | None:
+    """Return the seconds of the last answer's Retry-After header, None without one."""
+    text = str(headers.get("Retry-After") or "")
+    return float(text) if text.isascii() and text.isdigit() else None
+
+
+def _http_status(err: BaseException | None) -> int | None:
+    while err is not None:
+        response = getattr(err, "response", None)
+        if response is not None:
+            return int(response.status_code)
+        err = err.__context__
+    return None

@@ -1,0 +1,117 @@
+"""Declare what commands are made of, and the options that several of them share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from manager.cli import argument_types
+from manager.i18n import _, mark
+
+Option = Callable[[argparse.ArgumentParser], None]
+
+
+class Command(NamedTuple):
+    """Describe one command: its function in cli/commands (`up.up`), its help text, its options.
+
+    `examples`: command lines without the leading `manager`.
+    """
+
+    function: str
+    text: str
+    options: tuple[Option, ...] = ()
+    examples: tuple[str, ...] = ()
+
+
+def option(*flags: str, text: str, **keywords: Any) -> Option:
+    """Declare an option or a positional argument, whose help is translated when a parser is built."""
+
+    def add(command: argparse.ArgumentParser) -> None:
+        command.add_argument(*flags, help=_(text), **keywords)
+
+    return add
+
+
+def flag(*flags: str, text: str) -> Option:
+    """Declare an option without a value."""
+    return option(*flags, text=text, action="store_true")
+
+
+IDS = option("ids", text=mark("instances (default: the whole fleet)"), nargs="*", metavar="ID")
+CONFIG = option(
+    "-c", "--config", text=mark("the config of the instance"), action="append", default=[], metavar="FILE"
+)
+INSTANCE_ID = option(
+    "--instance-id", text=mark("the instance's id; with --config: the id to run it under"), metavar="ID"
+)
+SELECTING = (IDS, CONFIG, INSTANCE_ID)
+METRICS = option(
+    "--metrics",
+    text=mark("also serve metrics for Prometheus at this address, under /metrics"),
+    type=argument_types.listen_address,
+    metavar="HOST:PORT",
+)
+LIST_OF: Mapping[str, Any] = {"action": "extend", "default": []}
+HOSTS = flag("--hosts", text=mark("here and on all hosts of config/hosts.toml"))
+JSON = flag("--json", text=mark("print JSON"))
+WORST_FIRST = option(
+    "--sort",
+    text=mark("worst: instances that need attention first, live before paper"),
+    choices=("id", "worst"),
+    default="id",
+)
+FORMAT = option(
+    "--format",
+    text=mark("print the table in this format, with nothing truncated: plain, github, html, tsv and others"),
+    type=argument_types.table_format,
+    metavar="FORMAT",
+)
+LOCK_WAIT = option(
+    "--lock-wait",
+    text=mark("wait for another manager to finish"),
+    type=argument_types.seconds,
+    default=0.0,
+    metavar="SECONDS",
+)
+DRY_RUN = flag("--dry-run", text=mark("show what would be done, without doing it"))
+RECREATE = flag("--recreate", text=mark("also recreate instances that run an older image"))
+REMOVE_ORPHANS = flag("--remove-orphans", text=mark("also remove containers that have no config"))
+WAITING = (
+    flag("--wait", text=mark("wait until the instances are healthy")),
+    option(
+        "--wait-timeout",
+        text=mark("default: 120"),
+        type=argument_types.seconds,
+        default=120.0,
+        metavar="SECONDS",
+    ),
+)
+BACKUPS_IN = option(
+    "--to", text=mark("the folder of the backups (default: backups/ in the data folder)"), metavar="DIR"
+)
+RETENTION = (
+    option(
+        "--keep",
+        text=mark("keep only the newest N, 0 for all"),
+        type=argument_types.whole(0, 100_000),
+        metavar="N",
+    ),
+    option(
+        "--keep-days",
+        text=mark("keep only those of the last D days, 0 for all"),
+        type=argument_types.whole(0, 100_000),
+        metavar="D",
+    ),
+)
+FORCE = flag("--force", text=mark("ignore the lock that another manager holds"))
+YES = flag("-y", "--yes", text=mark("do not ask for confirmation before stopping a fleet with live bots"))
+CLOSE_YES = flag("-y", "--yes", text=mark("do not ask before positions are closed"))
+PRICE_BOUND = option(
+    "--price-bound",
+    text=mark("accept no price that is worse than the market's by more than this percentage (default: 1)"),
+    type=argument_types.percentage,
+    default="1",
+    metavar="PERCENT",
+)
+CHANGING = (*SELECTING, JSON, LOCK_WAIT, DRY_RUN)
