@@ -124,6 +124,11 @@ UPKEEP_GROUPS: Mapping[str, Mapping[str, Command]] = {
                     default=[],
                     metavar="CIDR",
                 ),
+                option(
+                    "--bot-origin",
+                    text=mark("the origin of each bot's own page, such as https://{id}.bots.example"),
+                    metavar="URL",
+                ),
                 flag("--set-password", text=mark("ask for the password of a role, and store its hash")),
                 flag("--set-code", text=mark("print a secret for one-time codes, which passwords then need")),
                 option("--add-token", text=mark("print a new token for a program"), metavar="NAME"),

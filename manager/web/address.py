@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 """Of a request's Host. A web page can make any other name lead here, and would then read the answers."""
 
+ID = "{id}"
+LOOPBACK_BOTS = "{id}.localhost"
+"""Every browser takes these names for its own machine, without asking anybody."""
+LABEL = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
+
 
 class Reach(NamedTuple):
-    """From where the page is reached. `names`: further names of its address, in lower case."""
+    """From where the page is reached. `names`: further names of its address, in lower case.
+
+    `bot_origin`: the origin of each bot's own page, with {id}; empty where there is none.
+    """
 
     is_loopback: bool = True
     scheme: str = "http"
     names: frozenset[str] = frozenset()
     proxies: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network] = ()
+    bot_origin: str = ""
 
     def is_ours(self, host_header: str) -> bool:
         """Return whether a Host header names this server, at any port: it may be forwarded by SSH.
@@ -27,6 +37,27 @@ class Reach(NamedTuple):
         if name in LOOPBACK_NAMES or name in self.names:
             return True
         return not self.is_loopback and ip_of(name) is not None
+
+    def bot_of(self, host_header: str) -> str | None:
+        """Return the bot whose own page a Host header names, as its name has it: in lower case."""
+        name = name_of(host_header)
+        label, dot, parent = name.partition(".")
+        if not self.bot_origin or name in self.names or ip_of(name) is not None:
+            return None
+        is_bots = bool(dot) and parent == name_of(self.bot_origin.partition(ID + ".")[2])
+        return label if is_bots and LABEL.fullmatch(label) else None
+
+    def origin_of_bot(self, instance: str, host_header: str) -> str | None:
+        """Return the origin of a bot's own page, for a browser that has the fleet's at `host_header`.
+
+        None where there is none, or the id cannot be a part of a host's name.
+        """
+        if not self.bot_origin or not LABEL.fullmatch(instance.lower()):
+            return None
+        origin = self.bot_origin.replace(ID, instance.lower())
+        port = host_header.rpartition("]")[2].partition(":")[2]
+        # Loopback may be forwarded to another port; elsewhere the person has said the whole origin.
+        return f"{origin}:{port}" if self.is_loopback and port and origin.count(":") == 1 else origin
 
     def is_proxy(self, peer: str) -> bool:
         """Return whether a connection comes from a named reverse proxy."""

@@ -23,7 +23,7 @@ from manager import i18n
 from manager.errors import ManagerError, TimedOut, writing_to
 from manager.i18n import Text
 from manager.util import console, formatting, ownership
-from manager.web import access, address, options, rights, running
+from manager.web import access, options, rights, running
 from manager.web.access import Access
 from manager.web.options import DEFAULT_HOST, DEFAULT_PORT, Options
 from manager.web.places import Places
@@ -187,15 +187,15 @@ class Keeper:
 
     def _settings(self, known: Access) -> dict[str, Any]:
         chosen = self._setting.options
-        is_local = address.is_loopback(chosen.host) and not chosen.behind_proxy
         return {
             "folder": str(self._setting.at.folder),
             "uid": self._uid,
             "language": i18n.language(),
             "cookie_name": f"botfleet-{self.port}",
             "scheme": chosen.scheme,
-            "is_loopback": is_local,
+            "is_loopback": chosen.is_loopback,
             "names": [name.lower() for name in chosen.names],
+            "bot_origin": chosen.origin_of_bots,
             "proxies": list(chosen.behind_proxy),
             "tls": chosen.tls,
             "access": known.as_object(),

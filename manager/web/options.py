@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,7 @@ class Options(NamedTuple):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     behind_proxy: Sequence[str] = ()
+    bot_origin: str = ""
 
     @property
     def host(self) -> str:
@@ -41,6 +43,18 @@ class Options(NamedTuple):
         return "https" if self.tls_cert or self.behind_proxy else "http"
 
     @property
+    def is_loopback(self) -> bool:
+        """Return whether only browsers of this machine reach it, or those that SSH forwards."""
+        return address.is_loopback(self.host) and not self.behind_proxy
+
+    @property
+    def origin_of_bots(self) -> str:
+        """Return the origin of each bot's own page, with {id}; empty where there is none."""
+        if self.bot_origin:
+            return self.bot_origin.lower()
+        return f"{self.scheme}://{address.LOOPBACK_BOTS}" if self.is_loopback else ""
+
+    @property
     def tls(self) -> list[str]:
         """Return the files of certificate and key; none without TLS."""
         return [str(self.tls_cert), str(self.tls_key)] if self.tls_cert and self.tls_key else []
@@ -54,6 +68,7 @@ class Options(NamedTuple):
             words += ["--tls-cert", self.tls[0], "--tls-key", self.tls[1]]
         for proxy in self.behind_proxy:
             words += ["--behind-proxy", proxy]
+        words += ["--bot-origin", self.bot_origin] if self.bot_origin else []
         return words
 
     def url(self, port: int) -> str:
@@ -74,7 +89,9 @@ def require_allowed(options: Options, access: Access) -> None:
         _require_network(each)
     if options.behind_proxy and not options.names:
         raise UsageError("--behind-proxy needs --name: the name of the page for browsers")
-    is_reached = not address.is_loopback(options.host) or bool(options.behind_proxy)
+    if options.bot_origin:
+        _require_bot_origin(options)
+    is_reached = not options.is_loopback
     if is_reached and not (options.tls_cert or options.behind_proxy):
         raise UsageError(
             "{host} can be reached from other machines, and needs TLS: give --tls-cert and --tls-key, or"
@@ -92,6 +109,26 @@ def require_allowed(options: Options, access: Access) -> None:
     for file in (options.tls_cert, options.tls_key):
         if file is not None and not file.is_file():
             raise ManagerError("{path}: does not exist", path=file)
+
+
+def _require_bot_origin(options: Options) -> None:
+    pattern = rf"{options.scheme}://\{{id\}}((\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+)(:[0-9]{{1,5}})?"
+    found = re.fullmatch(pattern, options.bot_origin.lower())
+    if found is None:
+        raise UsageError(
+            "--bot-origin {text}: not an origin with the bot's id as the first part of its name, such as"
+            " {scheme}://{{id}}.bots.example",
+            text=options.bot_origin,
+            scheme=options.scheme,
+        )
+    for name in options.names:
+        if f".{name.lower()}".endswith(found[1]) or found[1].endswith(f".{name.lower()}"):
+            raise UsageError(
+                "--bot-origin {text}: {name} is the fleet's page, and a bot's could put cookies there; give"
+                " the bots a domain that is neither above nor below it",
+                text=options.bot_origin,
+                name=name,
+            )
 
 
 def _require_network(text: str) -> None:

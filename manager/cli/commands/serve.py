@@ -57,7 +57,7 @@ def _options(args: Namespace) -> Options:
     from manager.web.options import Options
 
     cert, key = (None if each is None else Path(each).absolute() for each in (args.tls_cert, args.tls_key))
-    return Options(args.listen, tuple(args.name), cert, key, tuple(args.behind_proxy))
+    return Options(args.listen, tuple(args.name), cert, key, tuple(args.behind_proxy), args.bot_origin or "")
 
 
 def _run(session: Session, at: Places, options: Options) -> int:

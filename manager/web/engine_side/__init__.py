@@ -8,5 +8,6 @@ actions                    the commands that carry out what a person asks, in ch
 looks, figures             threads that observe the fleet and its history while somebody reads the page
 answers, curves            an observation and a history as JSON
 log_tails                  what the bots print, as they print it
+bot_pages                  connections to the bots' own pages, by id
 feed                       what has changed since the last observation, for the events
 """

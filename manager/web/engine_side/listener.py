@@ -13,6 +13,7 @@ from typing import Any
 
 from manager.web import protocol
 from manager.web.engine_side import verbs
+from manager.web.engine_side.bot_pages import Opened
 from manager.web.engine_side.desk import Desk
 
 MODE = 0o600
@@ -78,4 +79,10 @@ class _Connection(socketserver.StreamRequestHandler):
             return
         assert isinstance(self.server, Listener)
         with suppress(OSError):
-            self.wfile.write(protocol.line(verbs.answer(self.server.desk, raw)))
+            answered = verbs.answer(self.server.desk, raw)
+            if isinstance(opened := answered.get("answer"), Opened):
+                with opened.connection:
+                    said = protocol.line({"answer": {"host": opened.host}})
+                    socket.send_fds(self.connection, [said], [opened.connection.fileno()])
+            else:
+                self.wfile.write(protocol.line(answered))

@@ -16,7 +16,7 @@ from manager.i18n import Text
 from manager.monitor.history import summary
 from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
 from manager.monitor.top import confirm
-from manager.web.engine_side import answers, figures
+from manager.web.engine_side import answers, bot_pages, figures
 from manager.web.engine_side.desk import Desk
 from manager.web.engine_side.figures import DAY_S
 from manager.web.engine_side.looks import as_error
@@ -182,6 +182,10 @@ def _logs(desk: Desk, params: Params) -> Any:
     return desk.tails.after(wanted, len(desk.lookout.latest.rows), _text(params, "after"))._asdict()
 
 
+def _bot_page(desk: Desk, params: Params) -> Any:
+    return bot_pages.connect(desk, _text(params, "instance"))
+
+
 def _redeem(desk: Desk, params: Params) -> Any:
     return desk.redeem(_text(params, "link"))
 
@@ -199,5 +203,6 @@ VERBS: Mapping[str, Callable[[Desk, Params], Any]] = {
     "actions": _actions,
     "action": _action,
     "logs": _logs,
+    "bot_page": _bot_page,
     "redeem": _redeem,
 }

@@ -49,7 +49,7 @@ function content(detail, history, dialog) {
     log(each.id, dialog),
     earned(history),
     events(t("What happened"), [...detail.events].reverse().slice(0, 30)),
-    each.web_url ? el("p", {}, el("a", { href: each.web_url, rel: "noreferrer noopener", target: "_blank" }, t("Its own page, on the manager's machine"))) : "",
+    each.web_url ? ownPage(each.id) : "",
   ].filter(Boolean);
 }
 
@@ -63,6 +63,21 @@ function log(id, dialog) {
   };
   refill(place, el("button", { class: "chip", "data-key": "log", onclick: show }, t("Show its log")));
   return el("section", {}, el("h3", {}, t("Log")), place);
+}
+
+/** Return what opens its own page, at an address that works once. */
+function ownPage(id) {
+  const place = el("p", {});
+  const open = async () => {
+    refill(place);
+    try {
+      const { url } = await ask(`instances/${encodeURIComponent(id)}/page`, { method: "POST", body: "" });
+      window.open(url, "_blank", "noopener,noreferrer");
+    } catch (error) {
+      refill(place, el("span", { class: "bad" }, error.message));
+    }
+  };
+  return el("section", {}, el("button", { class: "chip", "data-key": "own page", onclick: open }, t("Open its own page")), place);
 }
 
 function facts(each, detail) {

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 
 from manager.web.protocol import ActionVerb
 from manager.web.web_side import models
+from manager.web.web_side.bot_pages import url_of_page
 from manager.web.web_side.counter import Counter, who
 
 
@@ -33,6 +34,14 @@ def routes_of_actions(counter: Counter) -> APIRouter:
     def act(instance_id: models.InstanceId, asked: models.Asked, request: Request) -> Any:
         by = who(request.state.session)
         return ask("act", instance=instance_id, verb=asked.verb, confirm=asked.confirm, by=by)
+
+    @router.post(
+        "/instances/{instance_id}/page",
+        response_model=models.OwnPage,
+        summary="Open a bot's own page, at an origin of its own",
+    )
+    def page(instance_id: models.InstanceId, request: Request) -> Any:
+        return {"url": url_of_page(counter, instance_id, request)}
 
     @router.post(
         "/halt",

@@ -7,6 +7,8 @@ from manager.util import formatting
 from manager.web.access import Access
 from manager.web.address import Reach
 from manager.web.web_side.attempts import Attempts
+from manager.web.web_side.bot_connections import BotConnections
+from manager.web.web_side.bot_sessions import BotSessions
 from manager.web.web_side.link import Link
 from manager.web.web_side.sign_in import Door, Session
 
@@ -18,7 +20,14 @@ class Counter:
         self.link, self.door, self.access, self.reach = link, door, access, reach
         self.cookie_name = cookie_name
         self.attempts = Attempts()
+        self.bot_sessions = BotSessions(door)
+        self.bot_connections = BotConnections(link)
         self.is_ending = False
+
+    @property
+    def bot_cookie_name(self) -> str:
+        """Return the name of the cookie at each bot's origin. `__Host-`: no other host can set it."""
+        return f"{'__Host-' if self.reach.scheme == 'https' else ''}{self.cookie_name}-bot"
 
 
 def who(session: Session) -> str:

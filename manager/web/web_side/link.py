@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 from typing import Any
@@ -47,6 +48,26 @@ class Link:
             self._last[key] = answer
         return answer
 
+    def connect(self, instance: str) -> tuple[socket.socket, str]:
+        """Return a connection to a bot's own page, and the name it has there. Raises Refusal.
+
+        The engine side opens it, and hands it over: which port it is, is not for this side to say.
+        """
+        question = protocol.question("bot_page", i18n.language(), {"instance": instance})
+        found: list[int] = []
+        try:
+            with self._connection() as connection:
+                connection.sendall(question)
+                said, found, _flags, _address = socket.recv_fds(connection, protocol.MAX_QUESTION, 1)
+                with connection.makefile("rb") as stream:
+                    answer = protocol.answer(said if said.endswith(b"\n") else said + stream.readline())
+            return socket.socket(fileno=found.pop()), str(answer["host"])
+        except (OSError, ValueError, LookupError) as error:
+            raise EngineSideAway from error
+        finally:
+            for descriptor in found:
+                os.close(descriptor)
+
     async def events(self, after: str) -> Any:
         """Return what is new behind that event. Raises EngineSideAway."""
         params = {"after": after, "wait": protocol.EVENTS_WAIT_S}
@@ -73,9 +94,17 @@ class Link:
         return {**answer, "error": EngineSideAway().detail, "error_since": self._away_since}
 
     def _ask(self, question: bytes) -> Any:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(protocol.ANSWER_WITHIN_S)
-            connection.connect(self._path)
+        with self._connection() as connection:
             connection.sendall(question)
             with connection.makefile("rb") as stream:
                 return protocol.answer(stream.readline())
+
+    def _connection(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(protocol.ANSWER_WITHIN_S)
+            connection.connect(self._path)
+        except OSError:
+            connection.close()
+            raise
+        return connection

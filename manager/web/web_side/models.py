@@ -308,6 +308,12 @@ class Question(Answer):
     needs_id: bool = Field(description="whether the id has to be typed: real money")
 
 
+class OwnPage(Answer):
+    """Where a bot's own page is."""
+
+    url: str = Field(description="opens it once, within a minute, in one browser")
+
+
 class Asked(BaseModel):
     """An action to carry out. `confirm`: the instance's id, needed for one that trades real money."""
 

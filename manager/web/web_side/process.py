@@ -64,6 +64,7 @@ def _counter(settings: Any, sessions: int) -> Counter:
         settings["scheme"],
         frozenset(settings["names"]),
         [ipaddress.ip_network(each) for each in settings["proxies"]],
+        settings["bot_origin"],
     )
     known = access.of_object(settings["access"])
     return Counter(Link(SOCKET_NAME), Door(sessions), known, reach, settings["cookie_name"])

@@ -10,6 +10,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from manager.web.web_side import api, problems
+from manager.web.web_side.bot_pages import BotPages
+from manager.web.web_side.bot_upgrades import upgrades_of
 from manager.web.web_side.counter import Counter
 from manager.web.web_side.guard import Guard
 
@@ -33,7 +35,7 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             lifespan="off",
-            ws="none",
+            ws=upgrades_of(counter),
             proxy_headers=False,
             timeout_graceful_shutdown=LAST_REQUESTS_S,
             ssl_certfile=cert,
@@ -57,4 +59,5 @@ def guarded_app(counter: Counter) -> ASGIApp:
     """Return the whole app: behind its guard, with every error as a problem."""
     app = api.the_app(counter)
     problems.install(app)
-    return Guard(app, counter.door, counter.access, counter.reach, counter.cookie_name)
+    guard = Guard(app, counter.door, counter.access, counter.reach, counter.cookie_name)
+    return BotPages(guard, counter)

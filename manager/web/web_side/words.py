@@ -13,7 +13,7 @@ PAGE_TEXTS = (
     mark("The end of its output at its last exit"),
     mark("Exits of the last 30 days"),
     mark("What happened"),
-    mark("Its own page, on the manager's machine"),
+    mark("Open its own page"),
     mark("P&L of this run"),
     mark("realised"),
     mark("open"),

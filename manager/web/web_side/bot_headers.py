@@ -1,0 +1,95 @@
+"""Say what of a message's head passes between a browser and a bot's own page. Pure.
+
+The bot sees a request as if its port had been opened on this machine. Nothing of the fleet's sign-in reaches
+it, and what it answers concerns its own origin alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from manager.web.access import TOKEN_PREFIX
+
+Head = list[tuple[bytes, bytes]]
+
+OUR_COOKIES = ("botfleet-", "__host-botfleet-", "__secure-botfleet-")
+HOP_BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection"}
+    | {b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+)
+NOT_FOR_BOT = HOP_BY_HOP | {b"host", b"expect", b"forwarded", b"x-real-ip", b"x-botfleet-token"}
+NOT_FOR_BROWSER = HOP_BY_HOP | {b"clear-site-data", b"strict-transport-security", b"alt-svc"}
+"""These would concern other hosts and ports as well."""
+FORWARDED, CORS = b"x-forwarded-", b"access-control-"
+
+
+def cookie_of(headers: Iterable[tuple[bytes, bytes]], name: str) -> str:
+    """Return a cookie's value; empty without it. A bot's own cookies may have any form."""
+    for cookie in _cookies(headers):
+        if cookie.startswith(f"{name}="):
+            return cookie.partition("=")[2]
+    return ""
+
+
+def for_bot(headers: Head, origin: str, bot_host: str) -> Head:
+    """Return a request's head for the bot, without what says how its body is sent. Names are in lower case.
+
+    `origin`: of the bot's page for the browser; `bot_host`: host and port that the bot knows itself by.
+    """
+    dropped = NOT_FOR_BOT | _named_by_connection(headers)
+    found: Head = [(b"host", bot_host.encode())]
+    for name, value in headers:
+        if name in dropped or name.startswith(FORWARDED) or name == b"cookie":
+            continue
+        if name in {b"origin", b"referer"}:
+            if not _is_of(value, origin):
+                continue
+            value = f"http://{bot_host}".encode() + value[len(origin) :]
+        if name == b"authorization" and TOKEN_PREFIX.encode() in value:
+            continue
+        found.append((name, value))
+    if cookies := [each for each in _cookies(headers) if not _is_ours(each)]:
+        found.append((b"cookie", "; ".join(cookies).encode("latin-1")))
+    return found
+
+
+def for_browser(headers: Head, origin: str, bot_host: str) -> Head:
+    """Return an answer's head for the browser. Names are in lower case."""
+    dropped = NOT_FOR_BROWSER | _named_by_connection(headers)
+    inside = f"http://{bot_host}"
+    found: Head = []
+    for name, value in headers:
+        if name in dropped or name.startswith(CORS):
+            continue
+        if name == b"set-cookie":
+            parts = [part.strip() for part in value.decode("latin-1").split(";")]
+            if _is_ours(parts[0]):
+                continue
+            kept = [parts[0], *(part for part in parts[1:] if not part.lower().startswith("domain"))]
+            value = "; ".join(kept).encode("latin-1")
+        if name == b"location" and _is_of(value, inside):
+            value = origin.encode() + value[len(inside) :]
+        found.append((name, value))
+    return found
+
+
+def _named_by_connection(headers: Head) -> set[bytes]:
+    return {
+        each.strip().lower() for name, value in headers if name == b"connection" for each in value.split(b",")
+    }
+
+
+def _cookies(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    sent = (value.decode("latin-1") for name, value in headers if name == b"cookie")
+    return [each.strip() for value in sent for each in value.split(";") if each.strip()]
+
+
+def _is_ours(cookie: str) -> bool:
+    """Return whether a cookie is one of a fleet's page, of another fleet's too."""
+    return cookie.partition("=")[0].strip().lower().startswith(OUR_COOKIES)
+
+
+def _is_of(url: bytes, origin: str) -> bool:
+    """Return whether a URL belongs to the origin: what follows it begins a path, or nothing does."""
+    start = origin.encode()
+    return url == start or url.startswith((start + b"/", start + b"?", start + b"#"))

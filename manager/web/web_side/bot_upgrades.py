@@ -1,0 +1,159 @@
+"""Pass a WebSocket on to a bot's own page: its head is checked, and what follows passes as it is.
+
+uvicorn gives each upgrade to the protocol that it is configured with. The fleet's page has no WebSocket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+import h11
+from starlette.datastructures import Headers
+
+from manager.web.protocol import Refusal
+from manager.web.web_side import bot_headers, bot_pages
+from manager.web.web_side.bot_relay import CHUNK, HEAD_WITHIN_S, LOOK_S
+from manager.web.web_side.counter import Counter
+
+SWITCH = [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+def upgrades_of(counter: Counter) -> type[asyncio.Protocol]:
+    """Return the protocol that takes the upgrades."""
+
+    class Bound(_Upgrade):
+        def __init__(self, server_state: Any, **_others: Any) -> None:
+            super().__init__(counter, server_state.connections)
+
+    return Bound
+
+
+class _Upgrade(asyncio.StreamReaderProtocol, asyncio.Protocol):
+    def __init__(self, counter: Counter, connections: set[Any]) -> None:
+        super().__init__(asyncio.StreamReader(CHUNK), self._serve)
+        self._counter, self._connections = counter, connections
+        self._to_browser: asyncio.BaseTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._to_browser = transport
+        self._connections.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """End it: uvicorn ends."""
+        if self._to_browser is not None:
+            self._to_browser.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one upgrade, to its end."""
+        try:
+            await self._answer((reader, writer))
+        except Refusal as refusal:
+            head = f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\n"
+            writer.write(f"{head}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        except (OSError, EOFError, asyncio.LimitOverrunError, h11.ProtocolError, TimeoutError):
+            pass  # cut off on one end; the other one is closed
+        finally:
+            writer.close()
+
+    async def _answer(self, browser: Streams) -> None:
+        counter = self._counter
+        request = _parsed(await browser[0].readuntil(b"\r\n\r\n"))
+        raw = [(bytes(name), bytes(value)) for name, value in request.headers]
+        headers = Headers(raw=raw)
+        hosts = headers.getlist("host")
+        label = counter.reach.bot_of(hosts[0]) if len(hosts) == 1 else None
+        if label is None:
+            raise Refusal(403)
+        peer = (browser[1].get_extra_info("peername") or ("",))[0]
+        grant = bot_pages.admit(counter, label, headers, peer, is_upgrade=True)
+        async with counter.bot_connections.to(grant.instance) as (connection, host):
+            bot = await asyncio.open_connection(sock=connection)
+            try:
+                place = (bot_pages.own_origin(counter, headers), host)
+                await _switch(request, raw, place, browser, bot)
+
+                def may_go_on() -> bool:
+                    return not counter.is_ending and counter.bot_sessions.lasts(grant)
+
+                await _pass_both(browser, bot, may_go_on)
+            finally:
+                bot[1].close()
+
+
+async def _switch(
+    request: h11.Request,
+    raw: bot_headers.Head,
+    place: tuple[str, str],
+    browser: Streams,
+    bot: Streams,
+) -> None:
+    """Pass the upgrade on, and the bot's consent back. Raises Refusal without it."""
+    http = h11.Connection(h11.CLIENT)
+    head = [*bot_headers.for_bot(raw, *place), *SWITCH]
+    asked = h11.Request(method=request.method, target=request.target, headers=head)
+    bot[1].write(http.send(asked) or b"")
+    http.send(h11.EndOfMessage())
+    answer = await asyncio.wait_for(_first(http, bot[0]), HEAD_WITHIN_S)
+    if not isinstance(answer, h11.InformationalResponse):
+        raise Refusal(answer.status_code if answer.status_code in set(HTTPStatus) else 502)
+    said = [(bytes(name), bytes(value)) for name, value in answer.headers]
+    lines = [name + b": " + value for name, value in [*bot_headers.for_browser(said, *place), *SWITCH]]
+    start = [b"HTTP/1.1 101 Switching Protocols", *lines, b"", b""]
+    browser[1].write(b"\r\n".join(start) + http.trailing_data[0])
+
+
+async def _pass_both(browser: Streams, bot: Streams, may_go_on: Callable[[], bool]) -> None:
+    """Pass what either sends on, until one ends it, or the session ends."""
+    passing = [
+        asyncio.ensure_future(_pass(browser[0], bot[1])),
+        asyncio.ensure_future(_pass(bot[0], browser[1])),
+    ]
+    try:
+        while not any(each.done() for each in passing) and may_go_on():
+            await asyncio.wait(passing, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in passing:
+            each.cancel()
+
+
+def _parsed(head: bytes) -> h11.Request:
+    http = h11.Connection(h11.SERVER)
+    http.receive_data(head)
+    event = http.next_event()
+    if not isinstance(event, h11.Request):
+        raise Refusal(400)
+    return event
+
+
+async def _first(
+    http: h11.Connection, reader: asyncio.StreamReader
+) -> h11.InformationalResponse | h11.Response:
+    """Return the bot's answer. Raises h11.RemoteProtocolError."""
+    while True:
+        event = http.next_event()
+        if event is h11.NEED_DATA:
+            http.receive_data(await reader.read(CHUNK))
+        elif isinstance(event, h11.Response):
+            return event
+        elif isinstance(event, h11.InformationalResponse):
+            if event.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+                return event
+        else:
+            raise EOFError
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(CHUNK):
+            writer.write(data)
+            await writer.drain()

@@ -1,0 +1,420 @@
+"""Each bot's own page through the fleet's: it passes as it is, and nothing of it reaches further."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from manager.engine import labels
+from manager.monitor.stats.instance_stats import InstanceStats
+from manager.web.address import LOOPBACK_BOTS, Reach
+from manager.web.web_side import bot_sessions
+from tests.bot.browser import chromium
+from tests.web.bot_page import BotPage, a_bot_page
+from tests.web.served import COOKIE, Client, Served, a_bot, serving
+from tests.web.test_attacks import KNOWN, TOKENS
+
+BOTS = Reach(bot_origin=f"http://{LOOPBACK_BOTS}")
+BOT_COOKIE = f"{COOKIE}-bot"
+
+
+def with_page(row: InstanceStats, port: int | None) -> InstanceStats:
+    """A row whose container publishes this port."""
+    assert row.view.container is not None
+    said = {**row.view.container.labels, labels.WEB_PORT: "" if port is None else str(port)}
+    return row._replace(view=row.view._replace(container=row.view.container._replace(labels=said)))
+
+
+@pytest.fixture
+def bot() -> Iterator[BotPage]:
+    with a_bot_page() as page:
+        yield page
+
+
+@pytest.fixture
+def other() -> Iterator[BotPage]:
+    with a_bot_page() as page:
+        yield page
+
+
+@pytest.fixture
+def served(tmp_path: Path, bot: BotPage, other: BotPage) -> Iterator[Served]:
+    rows = [
+        with_page(a_bot("bp_sol_01", pnl="1", quote="USDC"), bot.port),
+        with_page(a_bot("bp_btc_01", pnl="1", quote="USDC"), other.port),
+        with_page(a_bot("bp_old_01", "stopped", code=None), bot.port),
+        with_page(a_bot("bp_no_page"), None),
+    ]
+    with serving(tmp_path, rows, KNOWN, BOTS) as running:
+        yield running
+
+
+def signed_in(served: Served) -> Client:
+    client = Client(served)
+    assert client.sign_in(served.links[-1]) == 200
+    return client
+
+
+def opened(fleet: Client, instance: str = "bp_sol_01") -> Client:
+    """A browser's place at the bot's origin, with the cookie of a code."""
+    status, _headers, body = fleet.call("POST", f"/api/v1/instances/{instance}/page", {})
+    assert status == 200, body
+    url = urlsplit(body["url"])
+    assert url.netloc == f"{instance}.localhost:{fleet.port}"
+    client = at(fleet, instance)
+    status, headers, content = client.get(
+        f"{url.path}?{url.query}", **{"Sec-Fetch-Site": "cross-site", "Cookie": ""}
+    )
+    assert status == 200, content
+    client.cookie, _semicolon, attributes = headers["set-cookie"].partition(";")
+    assert client.cookie.startswith(BOT_COOKIE)
+    assert "httponly" in attributes.lower()
+    assert "samesite=strict" in attributes.lower()
+    assert "domain" not in attributes.lower()
+    return client
+
+
+def at(fleet: Client, instance: str) -> Client:
+    client = Client(fleet)
+    client.host = f"{instance}.localhost:{fleet.port}"
+    return client
+
+
+def test_the_page_passes_and_neither_code_nor_sign_in_reaches_the_bot(served: Served, bot: BotPage) -> None:
+    fleet = signed_in(served)
+    page = opened(fleet)
+    assert bot.seen == []
+    cookies = f"{page.cookie}; own=1; {fleet.cookie}; __Host-botfleet-1-bot=x; theme=dark"
+    status, _headers, said = page.get(
+        "/said?a=1&b=%2f",
+        **{
+            "Cookie": cookies,
+            "X-Botfleet-Token": fleet.token,
+            "Authorization": f"Bearer {TOKENS['operate']}",
+            "Referer": f"http://{page.host}/there",
+            "X-Forwarded-For": "1.2.3.4",
+        },
+    )
+    assert status == 200
+    said = json.loads(said)
+    assert said["cookie"] == "own=1; theme=dark"
+    assert said["host"] == f"127.0.0.1:{bot.port}"
+    assert said["referer"] == f"http://127.0.0.1:{bot.port}/there"
+    assert not {"x-botfleet-token", "authorization", "x-forwarded-for"} & said.keys()
+    assert bot.seen[0][0] == "/said?a=1&b=%2f"
+    everything = json.dumps(bot.seen)
+    secrets = (fleet.token, fleet.cookie.partition("=")[2], page.cookie.partition("=")[2])
+    assert not [each for each in secrets if each in everything]
+
+
+def test_a_code_works_once_at_its_own_bot_and_not_for_long(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = signed_in(served)
+
+    def new() -> str:
+        url = urlsplit(fleet.call("POST", "/api/v1/instances/bp_sol_01/page", {})[2]["url"])
+        return f"{url.path}?{url.query}"
+
+    code = new()
+    assert at(fleet, "bp_sol_01").get(code)[0] == 200
+    assert at(fleet, "bp_sol_01").get(code)[0] == 403
+    code = new()
+    assert at(fleet, "bp_btc_01").get(code)[0] == 403
+    assert at(fleet, "bp_sol_01").get(code)[0] == 403
+    monkeypatch.setattr(bot_sessions, "CODE_S", -1.0)
+    assert at(fleet, "bp_sol_01").get(new())[0] == 403
+
+
+def test_a_cookie_opens_one_bot_and_ends_with_the_sign_in(
+    served: Served, bot: BotPage, other: BotPage
+) -> None:
+    fleet = signed_in(served)
+    page = opened(fleet)
+    stranger = at(fleet, "bp_btc_01")
+    stranger.cookie = page.cookie
+    assert stranger.get("/")[0] == 401
+    fleet_cookie = at(fleet, "bp_sol_01")
+    fleet_cookie.cookie = fleet.cookie
+    assert fleet_cookie.get("/", **{"X-Botfleet-Token": fleet.token})[0] == 401
+    at_fleet = Client(served)
+    at_fleet.cookie = page.cookie
+    assert at_fleet.get("/api/v1/fleet", **{"X-Botfleet-Token": fleet.token})[0] == 401
+    assert page.get("/")[0] == 200
+    assert fleet.call("DELETE", "/api/v1/session", {})[0] == 204
+    assert page.get("/")[0] == 401
+    assert len(bot.seen) == 1
+    assert other.seen == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://bp_btc_01.localhost"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_another_page_reaches_no_bot(served: Served, bot: BotPage, headers: dict[str, str]) -> None:
+    page = opened(signed_in(served))
+    assert page.get("/", **headers)[0] == 403
+    assert page.call("POST", "/", {}, headers)[0] == 403
+    assert bot.seen == []
+
+
+@pytest.mark.parametrize("instance", ["bp_sol_01", "bp_btc_01"])
+def test_a_bots_page_does_not_reach_the_fleet(served: Served, instance: str) -> None:
+    fleet = signed_in(served)
+    for headers in (
+        {"Origin": f"http://{instance}.localhost:{served.port}"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Host": f"{instance}.localhost:{served.port}"},
+    ):
+        assert fleet.call("POST", "/api/v1/halt", {"confirm": "halt"}, headers)[0] in {401, 403}
+        assert fleet.get("/api/v1/fleet", **headers)[0] in {401, 403}
+    assert fleet.get("/api/v1/actions")[2] == []
+
+
+def test_what_the_bot_answers_concerns_its_own_origin(served: Served) -> None:
+    page = opened(signed_in(served))
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    connection.request("GET", "/cookies", headers={"Host": page.host, "Cookie": page.cookie})
+    answer = connection.getresponse()
+    assert answer.headers.get_all("set-cookie") == ["own=1; Path=/"]
+    assert "clear-site-data" not in answer.headers
+    assert "access-control-allow-origin" not in answer.headers
+    connection.close()
+    _status, headers, _body = page.get("/away")
+    assert headers["location"] == f"http://{page.host}/there"
+
+
+def test_bodies_pass(served: Served, bot: BotPage) -> None:
+    page = opened(signed_in(served))
+    text = "x" * 200_000 + "end"
+    origin = f"http://{page.host}"
+    status, _headers, body = page.call("POST", "/", text, {"Origin": origin})
+    assert status == 200
+    assert body == json.dumps(text).encode()[::-1]
+    assert bot.seen[0][1]["origin"] == f"http://127.0.0.1:{bot.port}"
+
+
+def test_events_come_as_they_are_sent_and_the_bot_knows_when_nobody_reads(
+    served: Served, bot: BotPage
+) -> None:
+    page = opened(signed_in(served))
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    connection.request("GET", "/events", headers={"Host": page.host, "Cookie": page.cookie})
+    answer = connection.getresponse()
+    assert answer.read(13) == b"data: first\n\n"
+    bot.go_on.set()
+    assert answer.read(14) == b"data: second\n\n"
+    assert not bot.is_left.is_set()
+    answer.close()
+    connection.close()
+    assert bot.is_left.wait(10)
+
+
+def test_a_stream_ends_with_the_sign_in(served: Served, bot: BotPage) -> None:
+    fleet = signed_in(served)
+    page = opened(fleet)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    connection.request("GET", "/events", headers={"Host": page.host, "Cookie": page.cookie})
+    answer = connection.getresponse()
+    assert answer.read(13) == b"data: first\n\n"
+    fleet.call("DELETE", "/api/v1/session", {})
+    assert answer.read() == b""
+    bot.go_on.set()
+    connection.close()
+
+
+def upgraded(page: Client, **headers: str) -> tuple[socket.socket, bytes]:
+    """A socket after its upgrade, and the answer's head."""
+    sent = {
+        "Host": page.host,
+        "Cookie": page.cookie,
+        "Origin": f"http://{page.host}",
+        "Upgrade": "websocket",
+        "Connection": "keep-alive, Upgrade",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+        **headers,
+    }
+    lines = [f"{name}: {value}" for name, value in sent.items() if value]
+    connection = socket.create_connection(("127.0.0.1", page.port), timeout=10)
+    connection.sendall("\r\n".join(["GET /socket HTTP/1.1", *lines, "", ""]).encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        if not (byte := connection.recv(1)):
+            break
+        head += byte
+    return connection, head
+
+
+def test_a_websocket_passes_both_ways(served: Served, bot: BotPage) -> None:
+    fleet = signed_in(served)
+    page = opened(fleet)
+    connection, head = upgraded(page)
+    with connection:
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert b"sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head.lower().replace(
+            b"s3pplmbitxaq9kygzzhzrbk+xoo=", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        )
+        assert b"set-cookie" not in head.lower()
+        assert connection.recv(7) == b"\x81\x05hello"
+        sent = bytes(range(256)) * 4000
+        connection.sendall(sent)
+        got = b""
+        while len(got) < len(sent):
+            got += connection.recv(1 << 16)
+        assert got == sent
+        assert page.cookie not in json.dumps(bot.seen)
+        assert bot.seen[0][1]["origin"] == f"http://127.0.0.1:{bot.port}"
+        fleet.call("DELETE", "/api/v1/session", {})
+        assert connection.recv(1) == b""
+    assert bot.is_left.wait(10)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://evil.example"}, b"403"),
+        ({"Origin": "null"}, b"403"),
+        ({"Origin": ""}, b"403"),
+        ({"Sec-Fetch-Site": "cross-site"}, b"403"),
+        ({"Cookie": ""}, b"401"),
+        ({"Host": "evil.example"}, b"403"),
+        ({"Host": "127.0.0.1"}, b"403"),
+    ],
+)
+def test_another_page_gets_no_websocket(
+    served: Served, bot: BotPage, headers: dict[str, str], status: bytes
+) -> None:
+    connection, head = upgraded(opened(signed_in(served)), **headers)
+    with connection:
+        assert head.split()[1] == status
+    assert bot.seen == []
+
+
+def test_what_has_no_page_says_so(served: Served, bot: BotPage) -> None:
+    fleet = signed_in(served)
+
+    def refused(instance: str, **headers: str) -> int:
+        return fleet.call("POST", f"/api/v1/instances/{instance}/page", {}, headers)[0]
+
+    assert refused("bp_no_page") == 409
+    assert refused("bp_old_01") == 409
+    assert refused("nobody") == 404
+    bearer = {"Authorization": f"Bearer {TOKENS['read']}"}
+    assert refused("bp_sol_01", **bearer) == 403
+    page = opened(fleet)
+    served.rows[0] = with_page(a_bot("bp_sol_01", "stopped"), bot.port)
+    served.look()
+    status, headers, body = page.get("/")
+    assert status == 409
+    assert "text/html" in headers["content-type"]
+    assert b"bp_sol_01" in body
+
+
+def test_elsewhere_than_on_loopback_a_page_needs_an_origin(tmp_path: Path, bot: BotPage) -> None:
+    rows = [with_page(a_bot("bp_sol_01"), bot.port)]
+    with serving(tmp_path, rows, KNOWN) as running:
+        status, _headers, body = signed_in(running).call("POST", "/api/v1/instances/bp_sol_01/page", {})
+        assert status == 409
+        assert "--bot-origin 'https://{id}.bots.example'" in body["detail"]
+        assert at(Client(running), "bp_sol_01").get("/")[0] == 421
+
+
+HOSTILE = """<!doctype html><title>hostile</title><script>
+const results = [];
+const attempt = async (name, work) => {
+  try { results.push([name, await work()]); } catch (error) { results.push([name, "refused"]); }
+};
+(async () => {
+  const fleet = FLEET, other = OTHER;
+  for (const mode of ["cors", "no-cors"]) for (const path of ["/api/v1/fleet", "/api/v1/instances"])
+    await attempt("read", async () => (await fetch(fleet + path, { mode, credentials: "include" })).status);
+  await attempt("halt", async () => (await fetch(fleet + "/api/v1/halt",
+    { method: "POST", mode: "no-cors", credentials: "include", body: '{"confirm": "halt"}' })).status);
+  await attempt("other", async () => (await fetch(other + "/said",
+    { mode: "no-cors", credentials: "include" })).status);
+  await attempt("socket", () => new Promise((ok, no) => {
+    const socket = new WebSocket(other.replace("http", "ws") + "/socket");
+    socket.onopen = () => ok("open"); socket.onerror = no;
+  }));
+  await attempt("own socket", () => new Promise((ok, no) => {
+    const socket = new WebSocket(location.origin.replace("http", "ws") + "/socket");
+    socket.onmessage = (event) => ok(event.data); socket.onerror = no;
+  }));
+  await attempt("own", async () => (await fetch("/said")).status);
+  await attempt("own stream", () => new Promise((ok, no) => {
+    const events = new EventSource("/events");
+    events.onmessage = (event) => { ok(event.data); events.close(); }; events.onerror = no;
+  }));
+  await attempt("frame", () => new Promise((ok) => {
+    const frame = document.createElement("iframe");
+    frame.src = fleet + "/";
+    frame.onload = () => { try { ok(frame.contentDocument.title); } catch { ok("refused"); } };
+    document.body.append(frame);
+  }));
+  await attempt("opener", () => String(window.opener));
+  document.cookie = "botfleet-test=stolen; domain=localhost";
+  await attempt("cookies", () => document.cookie);
+  window.results = results;
+})();
+</script><body>"""
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium and chromedriver")
+def test_a_hostile_page_in_a_browser_that_is_signed_in(served: Served, bot: BotPage, other: BotPage) -> None:
+    fleet = f'"{served.url}"'
+    victim = f'"http://bp_btc_01.localhost:{served.port}"'
+    bot.html = HOSTILE.replace("FLEET", fleet).replace("OTHER", victim)
+    with chromium() as browser:
+
+        def open_page(instance: str) -> None:
+            """By the button in the bot's view."""
+            before = set(browser.driver.window_handles)
+            browser.run(f"document.querySelector('.bot[data-id={instance}] .c-name').click()")
+            browser.wait(lambda: browser.count("dialog[open] [data-key='own page']"))
+            browser.run("document.querySelector('[data-key=\"own page\"]').click()")
+            browser.wait(lambda: set(browser.driver.window_handles) - before)
+            [new] = set(browser.driver.window_handles) - before
+            browser.driver.switch_to.window(new)
+
+        browser.open(served.links[-1], 1280)
+        browser.wait(lambda: browser.count(".bot[data-id]") == len(served.rows))
+        first = browser.driver.current_window_handle
+        open_page("bp_btc_01")
+        browser.wait(lambda: browser.run("document.title") == "bot")
+        assert browser.run("location.href") == f"http://bp_btc_01.localhost:{served.port}/"
+        browser.driver.switch_to.window(first)
+        browser.run("document.querySelector('[data-key=close]').click()")
+        seen_before = len(other.seen)
+        open_page("bp_sol_01")
+        browser.wait(lambda: browser.run("window.results?.length"))
+        found = browser.run("window.results")
+    said = dict(found)
+    reads = [result for name, result in found if name == "read"]
+    assert set(reads) <= {"refused", 0}
+    assert said["halt"] in {"refused", 0}
+    assert said["other"] in {"refused", 0}
+    assert said["socket"] == "refused"
+    assert said["own socket"] == "hello"
+    assert said["own"] == 200
+    assert said["own stream"] == "first"
+    assert said["frame"] in {"refused", ""}
+    assert said["opener"] == "null"
+    assert "botfleet" not in said["cookies"]
+    assert len(other.seen) == seen_before
+    assert served.desk.actions.all() == []
+    assert COOKIE not in json.dumps([bot.seen, other.seen])
