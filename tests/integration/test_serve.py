@@ -82,9 +82,13 @@ def test_real_bots_are_seen_stopped_and_halted(desk: Project, fake: FakeExchange
     )
     assert (paper["doing"], paper["is_live"]) == ("trading", False)
     assert live["range"] == {"lower": "144", "upper": "156"}
-    fleet = client.get("/api/v1/fleet")[2]
-    assert fleet["counts"]["trading_live"] == 1
-    assert fleet["watch"] == {"is_alive": False, "undelivered": None, "delivered_at": None}
+    assert client.get("/api/v1/fleet")[2]["counts"]["trading_live"] == 1
+
+    def watched() -> bool:
+        watch = client.get("/api/v1/fleet")[2]["watch"]
+        return bool(watch == {"is_alive": True, "undelivered": 0, "delivered_at": None})
+
+    eventually(watched, what="serve watches the fleet itself where nobody else does")
     assert client.get("/api/v1/instances/live_01")[2]["report"]["contract"] == 2
 
     done = carried_out(client, "/api/v1/instances/paper_01/actions", {"verb": "stop"})
