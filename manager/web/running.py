@@ -15,6 +15,7 @@ from typing import NamedTuple
 import manager
 from manager.errors import TimedOut
 from manager.fleet import lock
+from manager.fleet.old_daemon import is_alive
 from manager.util import atomic_file
 from manager.web.places import Places
 
@@ -74,6 +75,8 @@ def end(at: Places) -> bool:
             raise TimedOut("`manager serve` (pid {pid}) does not end: kill -9 {pid}", pid=pid)
         time.sleep(POLL_S)
         note = lock.held_by(at.lock)
+    while isinstance(pid, int) and is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(POLL_S)  # it lets the lock go shortly before its end
     return True
 
 

@@ -70,10 +70,18 @@ class Browser:
         """Console messages of any level, none twice.
 
         A network interface that came or went (another test's container) makes Chromium give up requests to
-        loopback too; that is not the page's fault.
+        loopback too; that is not this page's fault. Nor is what the page of an earlier test said of a server
+        that has ended.
         """
         entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
-        return [str(entry["message"]) for entry in entries if "ERR_NETWORK_CHANGED" not in entry["message"]]
+        messages = [str(entry["message"]) for entry in entries]
+        here = str(self.run("location.origin"))
+        return [
+            text
+            for text in messages
+            if "ERR_NETWORK_CHANGED" not in text
+            and not ("ERR_CONNECTION_REFUSED" in text and not text.startswith(here))
+        ]
 
 
 @contextmanager

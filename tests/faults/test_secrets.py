@@ -17,12 +17,13 @@ from tests.fleet import Project
 
 pytestmark = pytest.mark.engine
 
+COMMON = f"mark3r{os.getpid()}"
+"""Each worker has its own, because the processes of all are looked at."""
 MARKERS = {
-    "FAULT_KEY": "mark3r-key-7d1f",
-    "FAULT_SECRET": "mark3r-secret-9a2c",
-    "FAULT_PHRASE": "mark3r-phrase-55e0",
+    "FAULT_KEY": f"{COMMON}-key-7d1f",
+    "FAULT_SECRET": f"{COMMON}-secret-9a2c",
+    "FAULT_PHRASE": f"{COMMON}-phrase-55e0",
 }
-COMMON = "mark3r"
 COMMANDS = (
     ["up", "--wait"],
     ["ps"],

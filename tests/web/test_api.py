@@ -192,6 +192,7 @@ def test_the_document_describes_every_route(reader: Client) -> None:
         "/api/v1/instances",
         "/api/v1/instances/{instance_id}",
         "/api/v1/instances/{instance_id}/history",
+        "/api/v1/instances/{instance_id}/page",
         "/api/v1/instances/{instance_id}/actions",
         "/api/v1/instances/{instance_id}/actions/{verb}",
         "/api/v1/halt",
