@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -140,7 +141,7 @@ def _ps(session: Session, hosts: Sequence[Host], words: Sequence[str], *, as_jso
 def _follow(folder: Path, hosts: Sequence[Host], words: Sequence[str]) -> int:
     """Follow all machines' logs, each line behind its machine's name, until Ctrl-C."""
     here = [sys.executable, "-m", "manager", "--project-dir", str(folder), *words]
-    commands = {registry.HERE: here, **{host.name: ssh.command(host, words) for host in hosts}}
+    commands = {registry.HERE: here, **{host.name: ssh.follow(host, words) for host in hosts}}
     width = max(map(len, commands))
     processes = {
         name: subprocess.Popen(
@@ -153,6 +154,7 @@ def _follow(folder: Path, hosts: Sequence[Host], words: Sequence[str]) -> int:
         assert process.stdout is not None
         readers.append(threading.Thread(target=_copy, args=(f"{name:<{width}} ", process.stdout)))
         readers[-1].start()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # none may stay, here or there
     try:
         for reader in readers:
             reader.join()
@@ -164,4 +166,4 @@ def _follow(folder: Path, hosts: Sequence[Host], words: Sequence[str]) -> int:
 
 def _copy(prefix: str, stream: IO[bytes]) -> None:
     for line in stream:
-        console.say(prefix + replace_unprintable(line.decode(errors="replace").rstrip("\n")))
+        console.say(prefix + replace_unprintable(line.decode(errors="replace").rstrip("\r\n")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -109,6 +110,18 @@ def test_logs_of_both_are_followed_under_their_names(project: Project, tokyo: Pr
     finally:
         following.terminate()
         following.wait(20)
+    eventually(lambda: not followers(tokyo) and not followers(project), what="the end of all that followed")
+
+
+def followers(project: Project) -> list[str]:
+    """The processes that follow this project's logs."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"-f" in words and (process / "cwd").readlink() == project.folder:
+                found.append(process.name)
+    return found
 
 
 @pytest.mark.parametrize(

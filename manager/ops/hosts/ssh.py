@@ -50,6 +50,16 @@ def command(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> l
     return shell(host, ["sh", "-c", RUN, host.folder, *words], on_terminal=on_terminal)
 
 
+def follow(host: Host, words: Sequence[str]) -> list[str]:
+    """Return the ssh command that runs `manager WORDS` there until it is ended here.
+
+    On a terminal of its own, which is hung up when the connection ends: without one it would go on there.
+    """
+    return shell(
+        host, ["sh", "-c", f"NO_COLOR=1; export NO_COLOR; {RUN}", host.folder, *words], on_terminal=True
+    )
+
+
 def shell(host: Host, words: Sequence[str], *, on_terminal: bool = False) -> list[str]:
     """Return the ssh command that runs any words there."""
     ssh = shutil.which("ssh")
