@@ -25,6 +25,10 @@ def watch(session: Session, args: Namespace) -> int:
         with lock.held(fleet.watch_lock_file, "watch"), report.Reporter() as reporter:
             Watch(session, reporter, say_result, args.metrics).run()
     except Locked as error:
-        raise Locked("{holder} already watches this fleet", holder=error.text.params["holder"]) from error
+        raise Locked(
+            "{holder} already watches this fleet, and sends its alerts; to watch here, end that one"
+            " (`manager serve stop` for the page's)",
+            holder=error.text.params["holder"],
+        ) from error
     console.say(_("watch has stopped"))
     return OK
