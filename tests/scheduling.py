@@ -20,7 +20,7 @@ TOGETHER = {
     "tests/integration/test_fleet_at_rest.py": "a fleet that no test changes",
 }
 """Beginnings of the ids of tests that share something dear."""
-FIRST = (*TOGETHER, "tests/faults/", "tests/integration/", "tests/web/", "tests/bot/", "tests/supervisor/")
+FIRST = (*TOGETHER, "tests/faults/", "tests/integration/", "tests/bot/", "tests/supervisor/")
 """Beginnings of ids, in the order in which they are handed out."""
 
 

@@ -9,7 +9,6 @@ itself, which the engine could use. BOTFLEET_ENGINE_CLIENT=sdk sends these throu
 from __future__ import annotations
 
 import os
-import select
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -29,6 +28,7 @@ from manager.errors import (
     UsageError,
     refusal,
 )
+from manager.util.readable import wait_readable
 
 CLIENT_VARIABLE = "BOTFLEET_ENGINE_CLIENT"
 CLIENTS = ("socket", "sdk")
@@ -273,7 +273,7 @@ class Engine:
         stream = self._events({"since": str(int(since)), "until": str(int(until))})
         try:
             while (left := deadline - time.monotonic()) > 0:
-                select.select([stream], [], [], left)
+                wait_readable(stream, left)
                 try:
                     if stream.values():
                         return True

@@ -2,6 +2,7 @@
 
 atomic_file, strict_json, ownership     files that users and other programs also read or write
 threads, polling, interrupts             concurrent work; waiting for what sends no event; Ctrl-C as a note
+readable                                waiting for a stream
 console, text_table, sanitize           lines, tables and untrusted text on a terminal
 drawn_table                             tables in the formats of tabulate
 progress_line, screen, prompt           live output and questions on a terminal

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -23,6 +22,7 @@ from manager import i18n
 from manager.errors import ManagerError, TimedOut, writing_to
 from manager.i18n import Text
 from manager.util import console, formatting, ownership
+from manager.util.readable import wait_readable
 from manager.web import access, options, rights, running
 from manager.web.access import Access
 from manager.web.options import DEFAULT_HOST, DEFAULT_PORT, Options
@@ -140,7 +140,7 @@ class Keeper:
     def _wait_until_ready(self, sides: Sequence[Side]) -> None:
         deadline, said = time.monotonic() + READY_WITHIN_S, set[bytes]()
         while len(said) < len(sides):
-            if select.select([self._is_ready], [], [], POLL_S)[0]:
+            if wait_readable(self._is_ready, POLL_S):
                 said.add(os.read(self._is_ready, 1))
             elif any(side.process.poll() is not None for side in sides):
                 raise ManagerError("`manager serve` cannot start: see the message above")

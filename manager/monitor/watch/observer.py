@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import time
 
 from manager.config.fleet import Fleet
@@ -16,6 +15,7 @@ from manager.fleet.session import Session
 from manager.monitor.watch import change_detector, engine_recovery
 from manager.monitor.watch.engine_recovery import EngineOutage
 from manager.util import console
+from manager.util.readable import wait_readable
 
 LOOK_S = 30.0
 """Interval of full observations without events: detects engines that do not answer, and missed changes."""
@@ -70,7 +70,7 @@ class FleetObserver:
         if stream is None:
             time.sleep(min(seconds, RECONNECT_S) if self.why_away else seconds)
             return
-        select.select([stream], [], [], seconds)
+        wait_readable(stream, seconds)
         try:
             if self._events and self._events.read():
                 self._look_within(SETTLE_S)

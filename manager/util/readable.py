@@ -1,0 +1,20 @@
+"""Wait for a stream, whatever number its descriptor has: `select` takes none above 1023."""
+
+from __future__ import annotations
+
+import select
+from typing import Protocol
+
+
+class HasDescriptor(Protocol):
+    """Anything that a poll takes."""
+
+    def fileno(self) -> int:
+        """Return its descriptor."""
+
+
+def wait_readable(stream: HasDescriptor | int, seconds: float) -> bool:
+    """Return whether the stream can be read, or has ended, within `seconds`."""
+    poll = select.poll()
+    poll.register(stream, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
