@@ -17,20 +17,22 @@ has_prometheus() {
     PATH=$TOOLS/usr/bin:$PATH command -v prometheus-alertmanager >/dev/null
 }
 
-unpack_prometheus() {
-  local folder status=0
+# unpack WHAT PACKAGE…: unpacks Debian's packages, which installing would start as services.
+unpack() {
+  local what=$1 folder status=0
+  shift
   folder=$(mktemp -d)
-  say "some tests need Prometheus; unpacking Debian's packages into $TOOLS"
-  has_package prometheus || apt_update
-  (cd "$folder" && apt-get -qq download prometheus prometheus-alertmanager >log 2>&1) || status=$?
+  say "some tests need $what; unpacking Debian's packages into $TOOLS"
+  has_package "$1" || apt_update
+  (cd "$folder" && apt-get -qq download "$@" >log 2>&1) || status=$?
   # From Debian 13 on, promtool is a package of its own.
-  if [ "$status" = 0 ] && ! dpkg -c "$folder"/prometheus_*.deb | grep /promtool >/dev/null; then
+  if [ "$status" = 0 ] && [ "$1" = prometheus ] && ! dpkg -c "$folder"/prometheus_*.deb | grep /promtool >/dev/null; then
     (cd "$folder" && apt-get -qq download promtool >log 2>&1) || status=$?
   fi
   if [ "$status" = 0 ]; then
     for package in "$folder"/*.deb; do dpkg -x "$package" "$TOOLS"; done
   else
-    say 'cannot get prometheus and prometheus-alertmanager: the tests that need them will be skipped'
+    say "cannot get $*: the tests that need them will be skipped"
   fi
   rm -rf "$folder"
 }
@@ -47,7 +49,7 @@ install_axe() {
   fi
 }
 
-has_prometheus || ! is_debian_like || unpack_prometheus
+has_prometheus || ! is_debian_like || unpack Prometheus prometheus prometheus-alertmanager
 if has_axe; then
   :
 elif has_command npm; then
@@ -58,21 +60,7 @@ fi
 
 has_sshd() { PATH=$TOOLS/usr/sbin:/usr/sbin:$PATH command -v sshd >/dev/null; }
 
-unpack_sshd() {
-  local folder status=0
-  folder=$(mktemp -d)
-  say "some tests need OpenSSH's server; unpacking Debian's package into $TOOLS"
-  has_package openssh-server || apt_update
-  (cd "$folder" && apt-get -qq download openssh-server libwrap0 >log 2>&1) || status=$?
-  if [ "$status" = 0 ]; then
-    for package in "$folder"/*.deb; do dpkg -x "$package" "$TOOLS"; done
-  else
-    say 'cannot get openssh-server: the tests that need it will be skipped'
-  fi
-  rm -rf "$folder"
-}
-
-has_sshd || ! is_debian_like || unpack_sshd
+has_sshd || ! is_debian_like || unpack "OpenSSH's server" openssh-server libwrap0
 
 packages=()
 # A minimal Debian has neither; the engines and disks of the fault tests are made with them.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
-from manager.errors import ManagerError
+from manager.errors import ManagerError, TimedOut
 from manager.ops.hosts import last_seen, ssh
 from manager.ops.hosts.registry import HERE, Host
 from manager.ops.hosts.ssh import Done
@@ -52,7 +52,10 @@ def _answer(call: tuple[str, Callable[[], Done]]) -> Answer:
 
 def _run_here(folder: Path, words: Sequence[str], timeout: float) -> Done:
     command = [sys.executable, "-m", "manager", "--project-dir", str(folder), *words]
-    done = subprocess.run(command, capture_output=True, timeout=timeout, check=False, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=timeout, check=False, text=True)
+    except subprocess.TimeoutExpired as error:
+        raise TimedOut("this machine did not answer within {limit} s", limit=round(timeout)) from error
     return Done(done.returncode, done.stdout, done.stderr)
 
 

@@ -95,3 +95,8 @@ def test_a_machine_that_does_not_answer_is_shown_as_it_was_last_seen(tmp_path: P
 def test_an_answer_that_is_none_is_not_believed(tmp_path: Path, out: str) -> None:
     rows = everywhere.rows(a_fleet(data_dir=tmp_path), [Answer("tokyo", Done(0, out, ""))], 0.0)
     assert [row.values["state"] for row in rows] == ["unreachable"]
+
+
+def test_this_machine_may_be_the_one_that_does_not_answer(tmp_path: Path) -> None:
+    [answer] = everywhere.run([], tmp_path, ["ps", "--json"], 0.001)
+    assert str(answer.error) == "this machine did not answer within 0 s"
