@@ -96,6 +96,7 @@ class Fleets:
                     self.findings.comparisons.pop()
                     raise AssertionError("a container was made anew, where nothing was to do")
         with self.findings.row(f"status of one, {size}"):
+            project.settle()  # the row above ends with a restart
             self._status(project)
         with self.findings.row(f"stats, {size}"):
             self._stats(project)

@@ -17,6 +17,7 @@ EXIT_CODE = re.compile(r"\((\d+)\)")
 ENGINE_COULD_NOT_START = 128
 """The exit code of a container that the engine could not start."""
 HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
+UP_SECONDS = re.compile(r"Up (?:(\d+) seconds?|Less than a second)")
 
 
 NOT_NETWORKS = frozenset({"", "default", "bridge", "host", "none"})
@@ -50,6 +51,12 @@ class Container(NamedTuple):
         """Return the engine's health status: healthy, unhealthy, starting, or None without a health check."""
         match = HEALTH.search(self.status)
         return match[1] if match else None
+
+    @property
+    def up_seconds(self) -> int | None:
+        """Return for how many full seconds it has run, where that is less than a minute; else None."""
+        match = UP_SECONDS.match(self.status)
+        return int(match[1] or 0) if match else None
 
     @property
     def exit_code(self) -> int | None:

@@ -75,6 +75,7 @@ def _of_container(container: Container, supervisor: SupervisorState | None, upti
                 supervisor is None
                 or supervisor.container != container.id
                 or supervisor.is_older_than_boot(uptime)
+                or _is_of_earlier_run(supervisor, container, uptime)
             ):
                 return _by_engine_health(container)
             return _by_supervisor(supervisor, uptime)
@@ -92,6 +93,18 @@ def _of_container(container: Container, supervisor: SupervisorState | None, upti
             return Status("failed", "dead", Text("the engine could not remove it"))
         case other:
             return Status("unhealthy", other, Text("engine state: {word}", word=other))
+
+
+def _is_of_earlier_run(supervisor: SupervisorState, container: Container, uptime: float) -> bool:
+    """Return whether a container that was just started again still shows what its last run left.
+
+    The engine rounds a container's age down to seconds. What says that the run has ended is taken for an
+    earlier run's from the whole second on: a bot that ends in its first second is the rarer case.
+    """
+    if container.up_seconds is None:
+        return False
+    margin = 0 if supervisor.state == "stopped" else 1
+    return uptime - supervisor.updated_uptime > container.up_seconds + margin
 
 
 def _by_supervisor(supervisor: SupervisorState, uptime: float) -> Status:

@@ -153,6 +153,27 @@ def test_without_a_state_file_the_engines_health_counts(status: str, expected: s
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "word", "age", "expected"),
+    [
+        ("Up Less than a second", "stopped", 0.4, "starting"),
+        ("Up 1 second", "stopped", 1.5, "starting"),
+        ("Up 4 seconds", "running", 5.5, "starting"),
+        ("Up 4 seconds", "stopping", 9, "starting"),
+        ("Up 4 seconds", "stopped", 3, "stopped"),
+        ("Up 4 seconds", "running", 3.9, "running"),
+        ("Up 2 minutes", "running", 9, "running"),
+        ("Up About a minute", "stopped", 3, "stopped"),
+    ],
+)
+def test_what_the_run_before_left_does_not_count_when_it_was_started_again(
+    tmp_path: Path, status: str, word: str, age: float, expected: str
+) -> None:
+    left = said(tmp_path, word, updated_uptime=UPTIME - age)
+    found = statuses.derive_status(a_container(Status=status), left, configured=True, uptime=UPTIME)
+    assert found.state == expected
+
+
 def test_missing() -> None:
     assert statuses.derive_status(None, None, configured=True, uptime=UPTIME).state == "missing"
 
