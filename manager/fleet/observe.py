@@ -247,7 +247,7 @@ def assemble(
     kept = frozenset(
         container.instance
         for container in observed.containers.values()
-        if container.config_file in project.loaded.broken_files
+        if container.config_file in project.loaded.kept_files
     )
     statuses = {
         instance: status.derive_status(

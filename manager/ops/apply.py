@@ -394,7 +394,7 @@ def _to_wait_for(
 ) -> list[str]:
     """Return the instances that should run: not those left as they are, unless failed, nor failed starts."""
     left = {action.instance for action in actions if action.kind == "leave"}
-    dead = {instance for instance in left if after.views[instance].status.state == "failed"}
+    dead = {each for each in left if each in after.views and after.views[each].status.state == "failed"}
     failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
     meant = after.plan_input.wanted if named is None else named
     return [instance for instance in meant if instance not in (left - dead) | failed]
