@@ -199,6 +199,11 @@ class Fleet(NamedTuple):
         return self.project_dir / "config" / "active"
 
     @property
+    def hosts_file(self) -> Path:
+        """Return the file that names the trader's other machines."""
+        return self.project_dir / "config" / "hosts.toml"
+
+    @property
     def dotenv_file(self) -> Path:
         """Return the file of credentials and other variables, beside compose.yaml as Compose expects it."""
         return self.project_dir / ".env"
