@@ -29,6 +29,6 @@ def of_accounts(
     """
     if not snapshot.project.fleet.hosts_file.exists():
         return list(actions)
-    from manager.ops.hosts import account_check
+    from manager.ops import account_check  # with the parser of hosts.toml and more
 
     return account_check.settle(snapshot, actions, dead_hosts, on_event)

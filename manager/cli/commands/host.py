@@ -65,10 +65,10 @@ def list_(session: Session, args: Namespace) -> int:
 
 def live(session: Session, _args: Namespace) -> int:
     """Tell the manager of another machine which accounts the live instances of this one trade on."""
-    from manager.ops.hosts import account_check
+    from manager.ops.hosts import account_looks
 
     key = "" if sys.stdin.isatty() else sys.stdin.read(MOST_KEY)
-    console.say_json(account_check.answer(session.observe(), key))
+    console.say_json(account_looks.answer(session.observe(), key))
     return OK
 
 

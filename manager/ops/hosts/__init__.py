@@ -6,5 +6,5 @@ check        what a host needs before it is added
 everywhere   one command on all of them at once; one that does not answer delays nobody
 last_seen    what each host showed last, for when it does not answer
 accounts     which accounts live instances trade on, as fingerprints
-account_check  keeps a live bot from starting on an account that another machine's may trade on
+account_looks  asks the other machines for them, and remembers the answers
 """

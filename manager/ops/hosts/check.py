@@ -11,7 +11,7 @@ from typing import NamedTuple
 from manager import __version__
 from manager.errors import ManagerError
 from manager.i18n import Text
-from manager.ops.hosts import account_check, accounts, ssh
+from manager.ops.hosts import account_looks, accounts, ssh
 from manager.ops.hosts.registry import Host
 
 CLOCK_MOST_S = 2.0
@@ -71,7 +71,7 @@ def check(host: Host) -> Iterator[Finding]:
 
 def _own_name(host: Host) -> Finding:
     """Compare the name that the machine has in `host` of configs. An earlier manager knows no such name."""
-    told = ssh.run(host, account_check.WORDS, WITHIN_S, account_check.new_key().hex().encode())
+    told = ssh.run(host, account_looks.WORDS, WITHIN_S, account_looks.new_key().hex().encode())
     try:
         name = accounts.look(json.loads(told.out), 0).name
     except ValueError:
