@@ -127,6 +127,8 @@ class Fleet(NamedTuple):
     variables: tuple[str, ...] = DEFAULT_PASSED_VARIABLES
     config_variables: tuple[str, ...] = ()
     """What configs may reference besides `variables` and their exchange's own; names or patterns."""
+    image_variables: tuple[str, ...] = ()
+    """What the image of the user's own bot allows configs to reference; from the image, not fleet.toml."""
     secret_variables: tuple[str, ...] = ()
     """What is a secret although its name does not tell; names or patterns."""
     parallelism: int = DEFAULT_PARALLELISM
@@ -265,6 +267,11 @@ class Fleet(NamedTuple):
     def bot_options_file(self) -> Path:
         """Return the file in which `manager build` keeps which options a bot of the user's own has."""
         return self.state_dir / "bot_options.json"
+
+    @property
+    def image_variables_file(self) -> Path:
+        """Return the file that remembers which variables the image of the user's own bot names."""
+        return self.state_dir / "image_variables.json"
 
     @property
     def disk_file(self) -> Path:

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 class Image(NamedTuple):
     """Hold the fleet's image: its id, and the contract version of its supervisor.
 
-    Both empty if there is no image.
+    Both empty if there is no image. `variables`: what its bot reads, if that is recorded.
     """
 
     id: str
     contract: str
+    variables: tuple[str, ...] = ()
 
 
 NO_IMAGE = Image("", "")
@@ -189,7 +190,12 @@ def look(project: Project, engine: Engine) -> FleetSnapshot:
     except NotFound:
         return look_at_containers(project, engine, NO_IMAGE)
     contract = ((image.get("Config") or {}).get("Labels") or {}).get(labels.SUPERVISOR, "")
-    return look_at_containers(project, engine, Image(str(image["Id"]), contract))
+    names: tuple[str, ...] = ()
+    if not project.fleet.is_bundled_bot:
+        from manager.engine import bot_variables  # with `ast`
+
+        names = bot_variables.in_labels(image)
+    return look_at_containers(project, engine, Image(str(image["Id"]), contract, names))
 
 
 def look_at_containers(project: Project, engine: Engine, image: Image) -> FleetSnapshot:
