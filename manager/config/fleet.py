@@ -252,6 +252,11 @@ class Fleet(NamedTuple):
         return self.state_dir / "bot_options.json"
 
     @property
+    def probed_file(self) -> Path:
+        """Return the file that names the engines whose containers were seen to write to the folders."""
+        return self.state_dir / "probed.json"
+
+    @property
     def disk_file(self) -> Path:
         """Return the file in which `manager watch` keeps the sizes of the instances' folders."""
         return self.state_dir / "disk.json"
