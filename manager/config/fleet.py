@@ -269,6 +269,11 @@ class Fleet(NamedTuple):
         return self.state_dir / "bot_options.json"
 
     @property
+    def probed_file(self) -> Path:
+        """Return the file that names the engines whose containers were seen to write to the folders."""
+        return self.state_dir / "probed.json"
+
+    @property
     def image_variables_file(self) -> Path:
         """Return the file that remembers which variables the image of the user's own bot names."""
         return self.state_dir / "image_variables.json"
