@@ -8,7 +8,7 @@ bot_report, amounts                        what a bot reports of its trading, an
 supervisor_state, env_file                 the files that an instance's container reads and writes
 supervisor_messages, supervisor_sentences  supervisors' reasons: by codes, and the sentences of old ones
 state_file, upgrade_records                what only the manager knows
-bot_options_file                           which options the user's own bot has
+bot_options_file, image_variables          which options the user's own bot has, and which variables it reads
 import_records                             what was imported from the old system
 closed_report                              what closing has left, in the report of a stopped bot
 event_spool                                what commands did, for the history
