@@ -1,7 +1,5 @@
 """The fleet's settings, and the path of each of its files on the host. Plain data, no effects."""
 
-from __future__ import annotations
-
 import os
 import re
 from decimal import Decimal
