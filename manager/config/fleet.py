@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -12,6 +13,8 @@ from manager.config.variables import references
 from manager.util import formatting
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
+HOST_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+"""The names of machines: in config/hosts.toml, and in a config's `host`."""
 
 DEFAULT_PARALLELISM = 64
 DEFAULT_LOG_DAY_MB = 256
@@ -150,6 +153,13 @@ class Fleet(NamedTuple):
     disk: DiskRules = DiskRules()
     requests: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
     """`[requests.EXCHANGE]`: exchange, and what it changes in the table of request limits."""
+    host: str = ""
+    """This machine's name in the `host` of configs; empty for the one that its system has."""
+
+    @property
+    def host_name(self) -> str:
+        """Return this machine's name in the `host` of configs."""
+        return self.host or os.uname().nodename.partition(".")[0].lower()
 
     @property
     def image_name(self) -> str:
@@ -191,6 +201,11 @@ class Fleet(NamedTuple):
     def config_dir(self) -> Path:
         """Return the folder of the instance configs."""
         return self.project_dir / "config" / "active"
+
+    @property
+    def hosts_file(self) -> Path:
+        """Return the file that names the trader's other machines."""
+        return self.project_dir / "config" / "hosts.toml"
 
     @property
     def dotenv_file(self) -> Path:

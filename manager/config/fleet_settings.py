@@ -20,6 +20,7 @@ from manager.config.fleet import (
     DEFAULT_LOG_DAY_MB,
     DEFAULT_PARALLELISM,
     DEFAULT_PASSED_VARIABLES,
+    HOST_PATTERN,
     NAME_PATTERN,
     Alerts,
     DiskRules,
@@ -220,6 +221,7 @@ class FleetFile(_Table):
     """Hold the whole file."""
 
     name: str | None = None
+    host: str = ""
     data_dir: str = "volumes"
     mode: Mode = "paper"
     image: str = ""
@@ -256,6 +258,13 @@ class FleetFile(_Table):
     def _valid_name(cls, value: str | None) -> str | None:
         if value is not None and not NAME_PATTERN.fullmatch(value):
             raise Fault("must match {pattern}", pattern=NAME_PATTERN.pattern)
+        return value
+
+    @field_validator("host")
+    @classmethod
+    def _valid_host(cls, value: str) -> str:
+        if value and not HOST_PATTERN.fullmatch(value):
+            raise Fault("must match {pattern}", pattern=HOST_PATTERN.pattern)
         return value
 
     @field_validator("image")
@@ -301,6 +310,7 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         raise ConfigError([Problem.at(file, "data_dir", "must be a folder")])
     return Fleet(
         name=settings.name or _name_of(project_dir, file),
+        host=settings.host,
         project_dir=project_dir,
         data_dir=(project_dir / settings.data_dir).resolve(),
         mode=settings.mode,

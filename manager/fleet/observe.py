@@ -66,7 +66,7 @@ class FleetSnapshot(NamedTuple):
         project, fleet = self.project, self.project.fleet
         chosen = [instance for instance in project.specs if named is None or instance in named]
         as_they_were = {
-            instance: self._trading_of(container)
+            instance: self.trading_of(container)
             for instance in chosen
             if not is_upgrade
             and (self.views[instance].is_rolled_back or instance in self.plan_input.untrusted)
@@ -95,12 +95,13 @@ class FleetSnapshot(NamedTuple):
     def trading(self, excepted: Collection[str]) -> list[bot_environment.LiveContainer]:
         """Return the containers that trade live, without those of these instances."""
         return [
-            self._trading_of(container)
+            self.trading_of(container)
             for container in (*self.observed.containers.values(), *self.observed.strays)
             if container.is_up and container.mode == "live" and container.instance not in excepted
         ]
 
-    def _trading_of(self, container: Container) -> bot_environment.LiveContainer:
+    def trading_of(self, container: Container) -> bot_environment.LiveContainer:
+        """Return a container as one that trades live, with the variables that it was given."""
         instance = container.instance
         return bot_environment.LiveContainer(
             instance,
@@ -253,7 +254,7 @@ def assemble(
     kept = frozenset(
         container.instance
         for container in observed.containers.values()
-        if container.config_file in project.loaded.broken_files
+        if container.config_file in project.loaded.kept_files
     )
     statuses = {
         instance: status.derive_status(

@@ -17,7 +17,7 @@ from manager.fleet.selection import require_known
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
-from manager.ops import desired_state, plan, preflight, stop_for_good, untrusted
+from manager.ops import desired_state, plan, preflight, start_checks, stop_for_good, untrusted
 from manager.ops.action import Action, Change, Outcome, has_started
 from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
 from manager.ops.preflight import HeldBack
@@ -253,9 +253,7 @@ def _plan(
     actions = _on_networks(session, snapshot, change.planner(without_held, others))
     actions = untrusted.settle(without_held.plan_input, actions, is_restart=change.command == "restart")
     if change.command != "watch" and any(action.starts for action in actions):  # what ran may run again
-        from manager.ops import request_plan  # a no-op does without it
-
-        actions = request_plan.within_limits(snapshot, actions, on_event)
+        actions = start_checks.settle(snapshot, actions, change.dead_hosts, on_event)
     if change.needs_sound_configs:
         _name_untrusted(snapshot, others, actions, on_event)
     return snapshot, [*_ours(snapshot, actions), *left], others, held
@@ -415,7 +413,7 @@ def _to_wait_for(
 ) -> list[str]:
     """Return the instances that should run: not those left as they are, unless failed, nor failed starts."""
     left = {action.instance for action in actions if action.kind == "leave"}
-    dead = {instance for instance in left if after.views[instance].status.state == "failed"}
+    dead = {each for each in left if each in after.views and after.views[each].status.state == "failed"}
     failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
     meant = after.plan_input.wanted if named is None else named
     return [instance for instance in meant if instance not in (left - dead) | failed]
