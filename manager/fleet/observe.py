@@ -14,7 +14,8 @@ from manager.engine import containers as engine_containers
 from manager.engine import labels
 from manager.engine.containers import Container, Observed
 from manager.errors import ConfigError, NotFound, Problem
-from manager.fleet import env_file, status, supervisor_state, time_zone
+from manager.fleet import definition_drift, env_file, status, supervisor_state, time_zone
+from manager.fleet.definition_drift import is_same_file
 from manager.fleet.instance import Instance
 from manager.fleet.project import Project
 from manager.fleet.snapshot import Desired, PlanInput
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
 class Image(NamedTuple):
     """Hold the fleet's image: its id, and the contract version of its supervisor.
 
-    Both empty if there is no image.
+    Both empty if there is no image. `variables`: what its bot reads, if that is recorded.
     """
 
     id: str
     contract: str
+    variables: tuple[str, ...] = ()
 
 
 NO_IMAGE = Image("", "")
@@ -153,10 +155,10 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
     source, database = container.data_source, fleet.database_dir(container.instance)
     if not source:
         there = container.project_dir
-        if not there or there == str(fleet.project_dir) or _is_same_file(Path(there), fleet.project_dir):
+        if not there or there == str(fleet.project_dir) or is_same_file(Path(there), fleet.project_dir):
             return None
         return Elsewhere(there, str(fleet.project_dir))
-    is_same = _is_same_file(Path(source), database)
+    is_same = is_same_file(Path(source), database)
     if is_same or (is_same is None and source == str(database)):
         return None
     is_named = supervisor is not None and supervisor.container == container.id
@@ -173,15 +175,6 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
     )
 
 
-def _is_same_file(there: Path, here: Path) -> bool | None:
-    """Return whether two paths lead to the same file; None if one of them cannot be read."""
-    try:
-        first, second = there.stat(), here.stat()
-    except OSError:
-        return None
-    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
-
-
 def look(project: Project, engine: Engine) -> FleetSnapshot:
     """Observe the fleet with two engine calls for any size: the list of containers and the image."""
     try:
@@ -189,7 +182,12 @@ def look(project: Project, engine: Engine) -> FleetSnapshot:
     except NotFound:
         return look_at_containers(project, engine, NO_IMAGE)
     contract = ((image.get("Config") or {}).get("Labels") or {}).get(labels.SUPERVISOR, "")
-    return look_at_containers(project, engine, Image(str(image["Id"]), contract))
+    names: tuple[str, ...] = ()
+    if not project.fleet.is_bundled_bot:
+        from manager.engine import bot_variables  # with `ast`
+
+        names = bot_variables.in_labels(image)
+    return look_at_containers(project, engine, Image(str(image["Id"]), contract, names))
 
 
 def look_at_containers(project: Project, engine: Engine, image: Image) -> FleetSnapshot:
@@ -261,6 +259,9 @@ def assemble(
                 supervisors.get(instance),
                 fleet.instance_state_dir(instance),
             ),
+            unwritten=definition_drift.unwritten(
+                observed.containers.get(instance), supervisors.get(instance), fleet
+            ),
         )
         for instance in supervisors
     }
@@ -299,7 +300,7 @@ def assemble(
         for container in observed.containers.values()
         if container.data_source
         and container.data_source != str(fleet.database_dir(container.instance))
-        and not _is_same_file(Path(container.data_source), fleet.database_dir(container.instance))
+        and not is_same_file(Path(container.data_source), fleet.database_dir(container.instance))
         and elsewhere(container, supervisors.get(container.instance), fleet) is None
     )
     plan_input = PlanInput(
@@ -314,6 +315,18 @@ def assemble(
         {
             instance: Text("{problem}", problem=problems[0])
             for instance, problems in project.loaded.refusals.items()
+        },
+        {
+            instance: made
+            for instance, container in observed.containers.items()
+            if (spec := project.specs.get(instance))
+            and instance not in moved
+            and elsewhere(container, supervisors.get(instance), fleet) is None
+            and (
+                made := definition_drift.drift(
+                    container, spec, supervisors.get(instance), fleet, project.variables
+                )
+            )
         },
     )
     views = {
