@@ -2,8 +2,8 @@
 upgrades, restores.
 
 One harness for this tree's manager and for that of an earlier commit, whose figures tell whether it proves
-anything: `python -m tests.faults.test_halt_races 71b0349 200` prints in how many of 200 rounds bots ran after
-its halt.
+anything: `PYTHONPATH=docker/bot python -m tests.faults.test_halt_races 71b0349 200` prints in how many of 200
+rounds bots ran after its halt.
 """
 
 from __future__ import annotations
