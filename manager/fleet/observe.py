@@ -14,7 +14,7 @@ from manager.engine import containers as engine_containers
 from manager.engine import labels
 from manager.engine.containers import Container, Observed
 from manager.errors import ConfigError, NotFound, Problem
-from manager.fleet import env_file, status, supervisor_state, time_zone
+from manager.fleet import env_file, status, supervisor_state, time_zone, tombstone
 from manager.fleet.instance import Instance
 from manager.fleet.project import Project
 from manager.fleet.snapshot import Desired, PlanInput
@@ -314,6 +314,7 @@ def assemble(
             instance: Text("{problem}", problem=problems[0])
             for instance, problems in project.loaded.refusals.items()
         },
+        tombstone.find_all(fleet, supervisors),
     )
     views = {
         instance: Instance(
@@ -325,6 +326,7 @@ def assemble(
             supervisors.get(instance),
             project.fleet_state.of(instance),
             plan_input.refusal(instance) is not None,
+            tombstone=plan_input.tombstones.get(instance),
         )
         for instance in statuses
     }

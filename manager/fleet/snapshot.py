@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from manager.engine.containers import Container
 from manager.fleet.state_file import FleetState, RejectedRevision
 from manager.fleet.status import ELSEWHERE, Status
+from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text
 
 Drift = Literal["config", "image", "environment", "network"]
@@ -44,6 +45,8 @@ class PlanInput(NamedTuple):
 
     untrusted: Mapping[str, Text] = MappingProxyType({})
     """Instance → why its config is refused: neither created from it nor given its variables."""
+    tombstones: Mapping[str, Tombstone] = MappingProxyType({})
+    """Instances that were moved to another machine: nothing starts them here."""
 
     @property
     def orphans(self) -> list[str]:

@@ -17,7 +17,7 @@ from manager.fleet.selection import require_known
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
-from manager.ops import desired_state, plan, preflight, stop_for_good, untrusted
+from manager.ops import desired_state, moved_away, plan, preflight, stop_for_good, untrusted
 from manager.ops.action import Action, Change, Outcome, has_started
 from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
 from manager.ops.preflight import HeldBack
@@ -231,6 +231,8 @@ def _plan(
     without_held = snapshot._replace(plan_input=held.without(snapshot.plan_input))
     actions = _on_networks(session, snapshot, change.planner(without_held, others))
     actions = untrusted.settle(without_held.plan_input, actions, is_restart=change.command == "restart")
+    if others is None or change.chooses_itself:
+        actions = moved_away.settle(without_held.plan_input, actions)
     if change.command != "watch" and any(action.starts for action in actions):  # what ran may run again
         from manager.ops import request_plan  # a no-op does without it
 
