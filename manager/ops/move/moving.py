@@ -15,13 +15,15 @@ from manager.config.fleet import Fleet
 from manager.errors import OK, ManagerError, UsageError
 from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text, mark
+from manager.ops.hosts.ssh import Done
 from manager.ops.move import journal as journals
 from manager.ops.move import staging
 from manager.ops.move.journal import ORDER, Journal, Step
 from manager.ops.move.sides import COPY_S, Side
 from manager.util import formatting
 
-HALT_S, START_S = 300.0, 300.0
+COMMAND_S = 600.0
+"""A halt that waits for the bots' last requests, behind a step of a move that was killed."""
 DISK_MARGIN = 64 << 20
 COPIES = 4
 """As the backup, its rehearsal, its restore, and what the archive itself needs."""
@@ -222,7 +224,7 @@ def _back(move: Move, journal: Journal) -> int:
     if journal.has_reached("bury"):
         move.source.step("dig-up", asked)
     if journal.did_run:
-        done = move.source.manager(["start", move.instance], START_S)
+        done = _commanded(move, move.source, "start")
         if done.code != OK:
             raise ManagerError(
                 "{id} belongs to {host} again, and could not be started: {why}",
@@ -236,7 +238,7 @@ def _back(move: Move, journal: Journal) -> int:
 
 
 def _halt(move: Move, _journal: Journal) -> None:
-    done = move.source.manager(["halt", move.instance], HALT_S)
+    done = _commanded(move, move.source, "halt")
     for line in done.out.splitlines():
         move.say(Text("{host}: {line}", host=move.source.name, line=line))
     if done.code != OK:
@@ -305,7 +307,7 @@ def _start(move: Move, journal: Journal) -> None:
     if not journal.did_run:
         move.say(Text("{id} did not run before, and is not started", id=move.instance))
         return
-    done = move.target.manager(["start", move.instance, "--wait"], START_S)
+    done = _commanded(move, move.target, "start")
     if done.code != OK:
         raise ManagerError("{why}", why=_last_line(done.err or done.out))
 
@@ -337,6 +339,12 @@ MEANING: Mapping[Step, Text] = {
     "start": Text("start it there, if it ran"),
     "clean": Text("remove the copies of the backup"),
 }
+
+
+def _commanded(move: Move, side: Side, command: str) -> Done:
+    """Have a side halt or start the instance; return what its manager said."""
+    answer = side.step(command, {"id": move.instance}, limit=COMMAND_S)
+    return Done(int(answer["code"]), str(answer["out"]), str(answer["err"]))
 
 
 def _request(move: Move, journal: Journal, more: Mapping[str, Any] | None = None) -> dict[str, Any]:

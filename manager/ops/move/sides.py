@@ -18,7 +18,6 @@ from manager import i18n
 from manager.errors import LOCKED, Locked, ManagerError, TimedOut
 from manager.ops.hosts import ssh
 from manager.ops.hosts.registry import HERE, Host
-from manager.ops.hosts.ssh import Done
 from manager.ops.move.steps import CHUNK, PROTOCOL
 from manager.util.sanitize import replace_unprintable
 
@@ -43,19 +42,6 @@ class Side(NamedTuple):
     def label(self) -> str:
         """Return what is written into the other side's tombstone."""
         return platform.node() or HERE if self.host is None else self.host.name
-
-    def manager(self, words: Sequence[str], limit: float) -> Done:
-        """Run a command of its manager. Raises ManagerError where it cannot be run at all."""
-        words = ["--lang", _language(), *words]
-        if self.host is not None:
-            return ssh.run(self.host, words, limit)
-        try:
-            done = subprocess.run(
-                self._command(words), capture_output=True, timeout=limit, check=False, start_new_session=True
-            )
-        except subprocess.TimeoutExpired as error:
-            raise self._too_late(limit) from error
-        return Done(done.returncode, *(text.decode(errors="replace") for text in (done.stdout, done.stderr)))
 
     def step(
         self,

@@ -9,11 +9,14 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from manager import i18n
 from manager.config import bot_environment
 from manager.config.fleet import Fleet
 from manager.config.models import ID_PATTERN
@@ -29,7 +32,8 @@ from manager.util import formatting
 
 PROTOCOL = 1
 """Of the requests and answers of two managers; raised when an older one would misunderstand."""
-LOCK_S = 120.0
+LOCK_S = 300.0
+"""A step of a move that was killed goes on to its end, and the next one waits for it."""
 CHUNK = 1 << 20
 
 Request = Mapping[str, Any]
@@ -90,6 +94,16 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
         "free": shutil.disk_usage(fleet.data_dir).free if fleet.data_dir.exists() else None,
         "bytes": _size(fleet.database_dir(instance)),
     }
+
+
+def halt(session: Session, instance: str, _request: Request, _streams: Streams) -> Answer:
+    """Halt the instance, as a person does."""
+    return _commanded(session, ["halt", instance])
+
+
+def start(session: Session, instance: str, _request: Request, _streams: Streams) -> Answer:
+    """Start the instance, as a person does, and wait until it is healthy."""
+    return _commanded(session, ["start", instance, "--wait"])
 
 
 def bury(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
@@ -250,6 +264,8 @@ def clean(session: Session, instance: str, _request: Request, _streams: Streams)
 Step = Callable[[Session, str, Request, Streams], Answer]
 STEPS: Mapping[str, Step] = {
     "look": look,
+    "halt": halt,
+    "start": start,
     "bury": bury,
     "pack": pack,
     "send": send,
@@ -262,6 +278,19 @@ STEPS: Mapping[str, Step] = {
     "dig-up": dig_up,
     "clean": clean,
 }
+
+
+def _commanded(session: Session, words: Sequence[str]) -> Answer:
+    """Run a command of this manager, while no other step of a move is at work. Returns what it said."""
+    place = ["--lang", i18n.language().replace("_", "-"), "--project-dir", str(session.project_dir())]
+    done = subprocess.run(
+        [sys.executable, "-m", "manager", *place, *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+    return {"code": done.returncode, "out": out, "err": err}
 
 
 def _require_newer(fleet: Fleet, instance: str, number: int, move: str = "") -> None:
