@@ -44,6 +44,9 @@ RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.pem,mode=0444 \
 # The files of this project and of the bot, as they will lie in the image.
 FROM base AS files
 ARG BOT=docker/bot
+# The bundled bot's package goes into the venv: python -I leaves the script's folder out of its path. Empty for a bot of
+# another's, which may import what lies beside its run.py.
+ARG PACKAGE=gridbot
 COPY ${BOT}/ /image/app/
 COPY docker/supervisor/ /image/opt/botfleet/supervisor/
 COPY docker/healthcheck /image/opt/botfleet/healthcheck
@@ -51,8 +54,11 @@ COPY docker/healthcheck /image/opt/botfleet/healthcheck
 RUN cd /image \
     && mkdir -p app/logs data botfleet/state botfleet/secrets run/botfleet \
     && find . -name __pycache__ -prune -exec rm -rf {} + \
+    && if [ -n "${PACKAGE}" ]; then \
+         site=opt/venv/lib/$(python3 -c 'import sys; print(f"python{sys.version_info[0]}.{sys.version_info[1]}")')/site-packages \
+         && mkdir -p "$site" && mv "app/${PACKAGE}" "$site/"; fi \
     && chmod -R u=rwX,go=rX . && chmod 0755 opt/botfleet/healthcheck && chmod 0700 botfleet/secrets \
-    && python3 -m compileall -q --invalidation-mode unchecked-hash -s /image opt/botfleet \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash -s /image opt \
     && { python3 -m compileall -q -j0 --invalidation-mode unchecked-hash -s /image app >/dev/null || true; } \
     && chown 10001:10001 app/logs data botfleet/state botfleet/secrets \
     && chmod 1777 run/botfleet  # a tmpfs takes its mode from the folder it covers, whatever its options say
@@ -65,17 +71,19 @@ ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
     HOME=/tmp \
     USER=bot \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
-    BOTFLEET_BOT_COMMAND="/opt/venv/bin/python -u /app/run.py"
+    PYTHONDONTWRITEBYTECODE=1
+# The bundled bot runs isolated: no variable and no file beside it changes what its interpreter loads.
+ARG PYTHON="/opt/venv/bin/python -I -u"
+ENV BOTFLEET_BOT_COMMAND="${PYTHON} /app/run.py"
 # The program that says which orders are open, for `manager halt`; empty for a bot that has none.
-ARG OPEN_ORDERS="/opt/venv/bin/python -u /app/open_orders.py"
+ARG OPEN_ORDERS="${PYTHON} /app/open_orders.py"
 # The program that cancels the orders of a live bot that was given up; empty for a bot that has none.
-ARG CANCEL_ORDERS="/opt/venv/bin/python -u /app/cancel_orders.py"
+ARG CANCEL_ORDERS="${PYTHON} /app/cancel_orders.py"
 # The program that checks a live run before its first order; empty for a bot that has none.
-ARG PREFLIGHT="/opt/venv/bin/python -u /app/preflight.py"
+ARG PREFLIGHT="${PYTHON} /app/preflight.py"
 ENV BOTFLEET_CANCEL_COMMAND="${CANCEL_ORDERS}"
 # The program that closes the position of a bot that is down, for `manager close`; empty for a bot that has none.
-ARG CLOSE_POSITION="/opt/venv/bin/python -u /app/close_position.py"
+ARG CLOSE_POSITION="${PYTHON} /app/close_position.py"
 # The number of the contract in docker/README.md; an image without it is not started.
 LABEL botfleet.supervisor=1 botfleet.open-orders="${OPEN_ORDERS}" \
     botfleet.close-position="${CLOSE_POSITION}" botfleet.preflight="${PREFLIGHT}"

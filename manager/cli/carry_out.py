@@ -6,7 +6,7 @@ import contextlib
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from manager.cli import report
+from manager.cli import confirm, report
 from manager.errors import NotFound
 from manager.fleet.session import Session
 from manager.i18n import Text
@@ -25,6 +25,7 @@ def carry_out(session: Session, change: Change, args: Namespace) -> int:
 
     Returns the exit code.
     """
+    change = change._replace(dead_hosts=confirm.dead_hosts(session, args))
     if args.dry_run:
         return show_plan(session, change, as_json=args.json)
     return run(

@@ -77,6 +77,13 @@ LOCK_WAIT = option(
 DRY_RUN = flag("--dry-run", text=mark("show what would be done, without doing it"))
 RECREATE = flag("--recreate", text=mark("also recreate instances that run an older image"))
 REMOVE_ORPHANS = flag("--remove-orphans", text=mark("also remove containers that have no config"))
+HOST_IS_DEAD = option(
+    "--host-is-dead",
+    text=mark("nothing trades any more on this host, which does not answer; at a terminal its name is asked"),
+    action="append",
+    default=[],
+    metavar="HOST",
+)
 WAITING = (
     flag("--wait", text=mark("wait until the instances are healthy")),
     option(

@@ -26,7 +26,9 @@ MOST_FILES = 2000
 
 Offer = tuple[str, str]
 
-GLOBAL_OPTIONS = ("--project-dir", "--lang", "--version", "--help")
+GLOBAL_OPTIONS = ("--project-dir", "--lang", "--host", "--version", "--help")
+VALUED = ("--project-dir", "--lang", "--host")
+"""Those of them that a value follows."""
 
 SCRIPTS = {
     "bash": """\
@@ -98,6 +100,8 @@ def offers(before: Sequence[str], current: str) -> list[Offer]:
     """Return the candidates for `current`, after the words before it."""
     project_dir, rest = _project_dir(before)
     if rest is None:
+        if before[-1] == "--host":
+            return _beginning(((name, "") for name in _hosts(project_dir)), current)
         return [(FILES, "")] if before[-1] == "--project-dir" else _beginning(_languages(), current)
     name, rest = _command(rest)
     if name not in COMMANDS:
@@ -119,6 +123,18 @@ def ids(project_dir: Path | None) -> list[str]:
     return sorted(instances)
 
 
+def _hosts(project_dir: Path | None) -> list[str]:
+    """Return the names of config/hosts.toml."""
+    from manager.ops.hosts import registry
+
+    try:
+        return list(
+            registry.load(project.find(Path.cwd()) if project_dir is None else project.at(project_dir))
+        )
+    except ManagerError:
+        return []
+
+
 def _project_dir(before: Sequence[str]) -> tuple[Path | None, list[str] | None]:
     """Return (the project folder given, the words after the global options; None if an option lacks its
     value).
@@ -126,7 +142,7 @@ def _project_dir(before: Sequence[str]) -> tuple[Path | None, list[str] | None]:
     folder, rest = None, list(before)
     while rest and rest[0].startswith("-"):
         option, equals, value = rest.pop(0).partition("=")
-        if option not in {"--project-dir", "--lang"}:
+        if option not in VALUED:
             continue
         if not equals:
             if not rest:
@@ -193,6 +209,8 @@ def _values(action: argparse.Action, current: str, project_dir: Path | None) -> 
     """Return the candidates for the value of an option or argument."""
     if action.metavar == "ID":
         return _beginning(((instance, "") for instance in ids(project_dir)), current)
+    if action.metavar == "HOST":
+        return _beginning(((name, "") for name in _hosts(project_dir)), current)
     if action.metavar in PATH_METAVARS:
         return [(FILES, "")]
     if action.metavar == "STATE":

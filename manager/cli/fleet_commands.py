@@ -12,6 +12,7 @@ from manager.cli.command_options import (
     CONFIG,
     FORCE,
     FORMAT,
+    HOST_IS_DEAD,
     HOSTS,
     INSTANCE_ID,
     JSON,
@@ -35,7 +36,7 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
         "up": Command(
             "up.up",
             mark("create and start the fleet as its configs describe"),
-            (*CHANGING, RECREATE, REMOVE_ORPHANS, *WAITING),
+            (*CHANGING, RECREATE, REMOVE_ORPHANS, HOST_IS_DEAD, *WAITING),
             ("up --wait", "up --dry-run", "up bp_sol_01"),
         ),
         "down": Command(
@@ -49,6 +50,7 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
             mark("start instances that do not run"),
             (
                 *CHANGING,
+                HOST_IS_DEAD,
                 *WAITING,
                 flag("-d", "--daemon", text=mark("accepted; instances always run in the background")),
             ),
@@ -63,7 +65,7 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
         "restart": Command(
             "restart.restart",
             mark("stop and start instances"),
-            (*CHANGING, *WAITING, YES),
+            (*CHANGING, HOST_IS_DEAD, *WAITING, YES),
             ("restart bp_sol_01 --wait",),
         ),
         "upgrade": Command(

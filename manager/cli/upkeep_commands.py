@@ -187,13 +187,19 @@ UPKEEP_GROUPS: Mapping[str, Mapping[str, Command]] = {
         "host check": Command(
             "host.check",
             mark("check login, clock, manager, folder and engine of other machines"),
-            (option("names", text=mark("hosts (default: all)"), nargs="*", metavar="NAME"),),
+            (option("names", text=mark("hosts (default: all)"), nargs="*", metavar="HOST"),),
             ("host check", "host check tokyo"),
+        ),
+        "host live": Command(
+            "host.live",
+            mark("tell another machine's manager, by fingerprints, which accounts are traded on here"),
+            (),
+            ("host live",),
         ),
         "host remove": Command(
             "host.remove",
             mark("forget a machine; what runs there goes on"),
-            (option("name", text=mark("its name here"), metavar="NAME"),),
+            (option("name", text=mark("its name here"), metavar="HOST"),),
             ("host remove tokyo",),
         ),
         "move": Command(

@@ -31,6 +31,7 @@ from manager.config.flat_format import convert_legacy, is_legacy
 from manager.config.loaded import is_config
 from manager.config.variables import merge_environment
 from manager.errors import Problem
+from manager.fleet import image_variables
 from manager.fleet import project as projects
 from manager.util import atomic_file, strict_json
 
@@ -218,7 +219,7 @@ class ConfigManager:
 
     def _validate_file(self, path: Path, file: str) -> ValidationResult:
         fleet, defaults = fleet_settings.load(self._project_dir)
-        loaded = loader.load_file(path, fleet, defaults, self._variables(), {})
+        loaded = loader.load_file(path, image_variables.with_known(fleet), defaults, self._variables(), {})
         errors, warnings = (
             [problem._replace(file=file) for problem in problems]
             for problems in ((*loaded.problems, *loaded.refusals), loaded.warnings)

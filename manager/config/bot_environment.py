@@ -168,6 +168,8 @@ def _shared_accounts(
 
     Each bot is named at least once, but not every pair is.
     """
+    if len(live) < 2:
+        return
     for_all = _passed_on(fleet, variables)
     seen: list[tuple[InstanceSpec, frozenset[str]]] = []
     reported: set[str] = set()
@@ -214,6 +216,49 @@ def accounts(
         else:
             groups.append((spec.exchange.lower(), credentials, [spec.id]))
     return [tuple(members) for _exchange, _credentials, members in groups]
+
+
+class Account(NamedTuple):
+    """Hold a market, and the account that a live instance trades on there.
+
+    `credentials`: their values. `given`: the values of all its variables. Both None if they cannot be read.
+    """
+
+    exchange: str
+    symbol: str
+    credentials: frozenset[str] | None
+    given: frozenset[str] | None
+
+
+def account_of(spec: InstanceSpec, fleet: Fleet, variables: Mapping[str, str]) -> Account:
+    """Return what a live instance would trade on, by its config."""
+    given = env_file_values(spec, fleet, _passed_on(fleet, variables), variables)
+    credentials = frozenset(_credentials(spec, given, variables))
+    return Account(spec.exchange, spec.symbol, credentials, frozenset(given.values()))
+
+
+def account_in(other: LiveContainer) -> Account:
+    """Return what a container trades on, by its env file: only the names tell what is a credential."""
+    if other.values is None:
+        return Account(other.exchange, other.symbol, None, None)
+    given = frozenset(value for value in other.values.values() if value)
+    return Account(other.exchange, other.symbol, _secrets(other.values), given)
+
+
+def is_same(mine: Account, theirs: Account) -> bool:
+    """Return whether both trade one market, apparently on one account. What cannot be read may be the same.
+
+    `theirs` is a container's, or its fingerprints with `mine` as fingerprints too.
+    """
+    if (mine.exchange.lower(), mine.symbol.lower()) != (theirs.exchange.lower(), theirs.symbol.lower()):
+        return False
+    if None in (mine.credentials, mine.given, theirs.credentials, theirs.given):
+        return True
+    assert mine.credentials is not None and mine.given is not None  # noqa: PT018 - told to mypy
+    assert theirs.credentials is not None and theirs.given is not None  # noqa: PT018
+    return bool(mine.credentials) and (
+        mine.credentials <= theirs.given or (bool(theirs.credentials) and theirs.credentials <= mine.given)
+    )
 
 
 class LiveContainer(NamedTuple):

@@ -81,10 +81,11 @@ def _file(project_dir: Path) -> Path:
 
 
 def signature(project_dir: Path) -> list[Any]:
-    """Return a value that changes with every file that is read, this program, and the number of cores."""
+    """Return a value that changes with each file that is read, this program, the machine's name and cores."""
     config = project_dir / "config"
     program = [__version__, source_stamp.stamp("config")]
-    stamps: list[Any] = [program, os.cpu_count(), _stamp(config / "fleet.toml"), _stamp(verification.file())]
+    machine = [os.cpu_count(), os.uname().nodename]
+    stamps: list[Any] = [program, machine, _stamp(config / "fleet.toml"), _stamp(verification.file())]
     try:
         with os.scandir(config / "active") as entries:
             stamps += sorted(_stamp(entry) for entry in entries if resembles_config(entry.name))

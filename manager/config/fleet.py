@@ -1,7 +1,6 @@
 """The fleet's settings, and the path of each of its files on the host. Plain data, no effects."""
 
-from __future__ import annotations
-
+import os
 import re
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -12,6 +11,8 @@ from manager.config.variables import references
 from manager.util import formatting
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
+HOST_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+"""The names of machines: in config/hosts.toml, and in a config's `host`."""
 
 DEFAULT_PARALLELISM = 64
 DEFAULT_LOG_DAY_MB = 256
@@ -124,6 +125,8 @@ class Fleet(NamedTuple):
     variables: tuple[str, ...] = DEFAULT_PASSED_VARIABLES
     config_variables: tuple[str, ...] = ()
     """What configs may reference besides `variables` and their exchange's own; names or patterns."""
+    image_variables: tuple[str, ...] = ()
+    """What the image of the user's own bot allows configs to reference; from the image, not fleet.toml."""
     secret_variables: tuple[str, ...] = ()
     """What is a secret although its name does not tell; names or patterns."""
     parallelism: int = DEFAULT_PARALLELISM
@@ -137,6 +140,8 @@ class Fleet(NamedTuple):
     log_max_files: int = 3
     log_day_mb: int = DEFAULT_LOG_DAY_MB
     engine_health_interval: int = 60
+    egress: bool | tuple[str, ...] = False
+    """True: neither this machine's services nor its provider's metadata are reached. A list: only these."""
     backup_keep: int = 0
     backup_keep_days: int = 0
     alerts: Alerts = Alerts()
@@ -146,6 +151,13 @@ class Fleet(NamedTuple):
     disk: DiskRules = DiskRules()
     requests: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
     """`[requests.EXCHANGE]`: exchange, and what it changes in the table of request limits."""
+    host: str = ""
+    """This machine's name in the `host` of configs; empty for the one that its system has."""
+
+    @property
+    def host_name(self) -> str:
+        """Return this machine's name in the `host` of configs."""
+        return self.host or os.uname().nodename.partition(".")[0].lower()
 
     @property
     def image_name(self) -> str:
@@ -187,6 +199,11 @@ class Fleet(NamedTuple):
     def config_dir(self) -> Path:
         """Return the folder of the instance configs."""
         return self.project_dir / "config" / "active"
+
+    @property
+    def hosts_file(self) -> Path:
+        """Return the file that names the trader's other machines."""
+        return self.project_dir / "config" / "hosts.toml"
 
     @property
     def dotenv_file(self) -> Path:
@@ -250,6 +267,21 @@ class Fleet(NamedTuple):
     def bot_options_file(self) -> Path:
         """Return the file in which `manager build` keeps which options a bot of the user's own has."""
         return self.state_dir / "bot_options.json"
+
+    @property
+    def probed_file(self) -> Path:
+        """Return the file that names the engines whose containers were seen to write to the folders."""
+        return self.state_dir / "probed.json"
+
+    @property
+    def image_variables_file(self) -> Path:
+        """Return the file that remembers which variables the image of the user's own bot names."""
+        return self.state_dir / "image_variables.json"
+
+    @property
+    def egress_file(self) -> Path:
+        """Return the file that notes that this fleet has firewall rules, with its proxies' addresses."""
+        return self.state_dir / "egress.json"
 
     @property
     def disk_file(self) -> Path:

@@ -20,6 +20,7 @@ from manager.config.fleet import (
     DEFAULT_LOG_DAY_MB,
     DEFAULT_PARALLELISM,
     DEFAULT_PASSED_VARIABLES,
+    HOST_PATTERN,
     NAME_PATTERN,
     Alerts,
     DiskRules,
@@ -56,6 +57,29 @@ class ContainerTable(_Table):
     log_max_files: Annotated[int, Field(ge=1, le=100)] = 3
     log_day_mb: Annotated[int, Field(ge=0, le=1_000_000)] = DEFAULT_LOG_DAY_MB
     engine_health_interval: Annotated[int, Field(ge=0, le=86400)] = 60
+    egress: bool | tuple[str, ...] = False
+
+    @field_validator("egress", mode="before")
+    @classmethod
+    def _targets(cls, value: object) -> object:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, list) and value and all(_is_target(item) for item in value):
+            return tuple(value)
+        raise Fault(
+            'must be true, false, or a list of IPv4 addresses and networks such as ["203.0.113.7:443", '
+            '"198.51.100.0/24"]'
+        )
+
+
+def _is_target(item: object) -> bool:
+    """Return whether it is `ADDRESS[/BITS][:PORT]`."""
+    address, colon, port = item.partition(":") if isinstance(item, str) else ("", "", "")
+    try:
+        ipaddress.IPv4Network(address, strict=False)
+    except ValueError:
+        return False
+    return not colon or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)
 
 
 class BackupTable(_Table):
@@ -197,6 +221,7 @@ class FleetFile(_Table):
     """Hold the whole file."""
 
     name: str | None = None
+    host: str = ""
     data_dir: str = "volumes"
     mode: Mode = "paper"
     image: str = ""
@@ -233,6 +258,13 @@ class FleetFile(_Table):
     def _valid_name(cls, value: str | None) -> str | None:
         if value is not None and not NAME_PATTERN.fullmatch(value):
             raise Fault("must match {pattern}", pattern=NAME_PATTERN.pattern)
+        return value
+
+    @field_validator("host")
+    @classmethod
+    def _valid_host(cls, value: str) -> str:
+        if value and not HOST_PATTERN.fullmatch(value):
+            raise Fault("must match {pattern}", pattern=HOST_PATTERN.pattern)
         return value
 
     @field_validator("image")
@@ -278,6 +310,7 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         raise ConfigError([Problem.at(file, "data_dir", "must be a folder")])
     return Fleet(
         name=settings.name or _name_of(project_dir, file),
+        host=settings.host,
         project_dir=project_dir,
         data_dir=(project_dir / settings.data_dir).resolve(),
         mode=settings.mode,

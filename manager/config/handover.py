@@ -114,7 +114,11 @@ def _names(
 
 def _is_allowed(name: str, exchange: str, fleet: Fleet) -> bool:
     patterns = (*fleet.variables, *fleet.config_variables)
-    return belongs_to(name, exchange) or any(fnmatchcase(name, pattern) for pattern in patterns)
+    return (
+        belongs_to(name, exchange)
+        or name in fleet.image_variables
+        or any(fnmatchcase(name, pattern) for pattern in patterns)
+    )
 
 
 def _steering(file: str, texts: list[tuple[str, str]], config: InstanceConfig) -> Iterator[Problem]:

@@ -27,7 +27,7 @@ class LoadedFile(NamedTuple):
     `described`: the config as it may be shown, credentials only as `${NAME}`. `refusals`: what it may not
     hand over to its bot, so that no container is created from it. `is_constant`: whether the file means the
     same regardless of the variables. `config_hash`: None where the file names no port, because the port is
-    hashed too.
+    hashed too. `elsewhere`: the other machine that the config belongs to, by its `host`.
     """
 
     file: str
@@ -38,6 +38,12 @@ class LoadedFile(NamedTuple):
     refusals: tuple[Problem, ...] = ()
     is_constant: bool = True
     config_hash: str | None = None
+    elsewhere: str = ""
+
+    @property
+    def own_spec(self) -> InstanceSpec | None:
+        """Return the spec, if there is one and it belongs to this machine."""
+        return None if self.elsewhere else self.spec
 
 
 class LoadedConfigs(NamedTuple):
@@ -50,8 +56,18 @@ class LoadedConfigs(NamedTuple):
 
     @property
     def specs(self) -> tuple[InstanceSpec, ...]:
-        """Return the valid specs; two of them may still conflict."""
-        return tuple(loaded.spec for loaded in self.files if loaded.spec is not None)
+        """Return this machine's valid specs; two of them may still conflict."""
+        return tuple(spec for loaded in self.files if (spec := loaded.own_spec) is not None)
+
+    @property
+    def elsewhere(self) -> dict[str, LoadedFile]:
+        """Map instance to config, for every config of another machine that has no namesake here."""
+        own = {spec.id for spec in self.specs}
+        return {
+            loaded.spec.id: loaded
+            for loaded in self.files
+            if loaded.elsewhere and loaded.spec is not None and loaded.spec.id not in own
+        }
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -67,24 +83,24 @@ class LoadedConfigs(NamedTuple):
     def refusals(self) -> dict[str, tuple[Problem, ...]]:
         """Map instance to what its config may not hand over, for every config that does."""
         return {
-            loaded.spec.id: loaded.refusals
+            spec.id: loaded.refusals
             for loaded in self.files
-            if loaded.spec is not None and loaded.refusals
+            if (spec := loaded.own_spec) is not None and loaded.refusals
         }
 
     @property
     def config_hashes(self) -> dict[str, str]:
         """Map instance to config hash, for every config that names its port."""
         return {
-            loaded.spec.id: loaded.config_hash
+            spec.id: loaded.config_hash
             for loaded in self.files
-            if loaded.spec is not None and loaded.config_hash is not None
+            if (spec := loaded.own_spec) is not None and loaded.config_hash is not None
         }
 
     def described(self, instance: str) -> dict[str, Any]:
         """Return an instance's config as it may be shown; empty for an instance without a config."""
         for loaded in self.files:
-            if loaded.spec is not None and loaded.spec.id == instance:
+            if (spec := loaded.own_spec) is not None and spec.id == instance:
                 return loaded.described or {}
         return {}
 
@@ -92,3 +108,10 @@ class LoadedConfigs(NamedTuple):
     def broken_files(self) -> frozenset[str]:
         """Return the files without a valid spec. A container that names one of them is not an orphan."""
         return frozenset(loaded.file for loaded in self.files if loaded.spec is None)
+
+    @property
+    def kept_files(self) -> frozenset[str]:
+        """Return the files of which a container is no orphan although it has no spec: broken, or pinned
+        elsewhere.
+        """
+        return self.broken_files | {loaded.file for loaded in self.files if loaded.elsewhere}

@@ -43,7 +43,7 @@ def load(
         ) from error
     files = tuple(load_file(path, fleet, defaults, variables, ids) for path in paths if is_config(path.name))
     ignored = tuple(_ignored(fleet, [path for path in paths if not is_config(path.name)]))
-    return LoadedConfigs(files, tuple(conflicts([loaded.spec for loaded in files if loaded.spec])), ignored)
+    return LoadedConfigs(files, tuple(conflicts(list(LoadedConfigs(files).specs))), ignored)
 
 
 def _ignored(fleet: Fleet, paths: list[Path]) -> Iterator[Problem]:
@@ -109,6 +109,7 @@ def load_value(
         refusals=tuple(handover.refusals(file, raw, config, fleet)),
         is_constant=is_constant,
         config_hash=None if built.web_port is None else spec.config_hash(built, fleet),
+        elsewhere=config.host if config.host and config.host != fleet.host_name else "",
     )
 
 

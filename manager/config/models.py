@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from manager.config.fleet import HOST_PATTERN
 from manager.i18n import Text, mark
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -336,6 +337,13 @@ class InstanceConfig(Section):
             "which defaults to paper"
         ),
     )
+    host: str | None = Field(
+        default=None,
+        description=mark(
+            "the machine that the instance belongs to; on any other one it is left alone. Without it, the "
+            "instance belongs to every machine that has this file"
+        ),
+    )
     bot_args: tuple[str, ...] | None = Field(
         default=None,
         exclude=True,
@@ -349,3 +357,10 @@ class InstanceConfig(Section):
             "additional variables for the bot, NAME to value; write credentials only as ${NAME}"
         ),
     )
+
+    @field_validator("host")
+    @classmethod
+    def _valid_host(cls, value: str | None) -> str | None:
+        if value is not None and not HOST_PATTERN.fullmatch(value):
+            raise Fault("must match {pattern}", pattern=HOST_PATTERN.pattern)
+        return value

@@ -28,7 +28,7 @@ def with_refusals(loaded: LoadedConfigs, fleet: Fleet, table: Table | None = Non
 
     `table`: the bot's, unless it is given. It is read only for a fleet with a live instance.
     """
-    if not any(_is_concerned(file.spec, fleet) for file in loaded.files):
+    if not any(_is_concerned(file.own_spec, fleet) for file in loaded.files):
         return loaded
     known = read() if table is None else table
     return loaded._replace(files=tuple(_checked(file, fleet, known) for file in loaded.files))
@@ -57,9 +57,10 @@ def _is_concerned(spec: InstanceSpec | None, fleet: Fleet) -> bool:
 
 
 def _checked(file: LoadedFile, fleet: Fleet, table: Table) -> LoadedFile:
-    if file.spec is None or not _is_concerned(file.spec, fleet):
+    spec = file.own_spec
+    if spec is None or not _is_concerned(spec, fleet):
         return file
-    return file._replace(refusals=(*file.refusals, *_refusals(file.spec, fleet, table)))
+    return file._replace(refusals=(*file.refusals, *_refusals(spec, fleet, table)))
 
 
 def _refusals(spec: InstanceSpec, fleet: Fleet, table: Table) -> Iterator[Problem]:

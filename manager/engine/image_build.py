@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from manager.engine import build_mirrors, docker_cli
+from manager.engine import bot_variables, build_mirrors, docker_cli, labels
 from manager.engine.client import Engine
 from manager.errors import EngineError, EngineUnreachable, ManagerError, NotFound, TimedOut
 from manager.i18n import _
@@ -42,6 +42,9 @@ BESIDE_RUN: Mapping[str, str] = {
 """Programs beside a bot's run.py (docker/README.md) → the build argument that is empty if the file is
 missing.
 """
+
+OWN_BOT: Mapping[str, str] = {"PYTHON": "/opt/venv/bin/python -u", "PACKAGE": ""}
+"""Build arguments for a bot of the user's own, which may import what lies beside its run.py."""
 
 PULL_TIMEOUT_S = 180  # 28 MB; a registry that is not there is refused by the engine itself within 15 s
 BUILD_TIMEOUT_S = 1800
@@ -91,13 +94,16 @@ def build_image(
     with TemporaryDirectory(prefix="botfleet-context-") as folder:
         context = Path(folder)
         kept_back = _assemble(ours, bot, context)
-        inputs = _digest(context)
+        names = bot_variables.find(bot) if bot_dir else ()
+        inputs = _digest(context, names)
         image = _image(engine, tag)
         if not no_cache and image and _labels(image).get(INPUTS_LABEL) == inputs:
             say(_("image {tag} is up to date").format(tag=tag))
             return str(image["Id"])
         for file in kept_back:
             say(_("not copied into the image, because it may contain keys: {file}").format(file=file))
+        if names:
+            say(_("configs may reference what this bot reads: {names}").format(names=", ".join(names)))
         cli = docker_cli.builder()
         settings = build_mirrors.from_environment(os.environ)
         with build_mirrors.as_files(settings) as secrets:
@@ -111,6 +117,9 @@ def build_image(
                 for program, argument in BESIDE_RUN.items()
                 if not (bot / program).is_file()
             ]
+            if bot_dir is not None:
+                options += [f"--build-arg={argument}={value}" for argument, value in OWN_BOT.items()]
+                options.append(f"--label={labels.VARIABLES}={','.join(names)}")
             fresh = ["--no-cache"] if no_cache else []
             if try_bot is not None:
                 trial = f"{tag.partition(':')[0]}:trial"
@@ -164,12 +173,12 @@ def _is_special(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
 
 
-def _digest(context: Path) -> str:
-    """Return a hash of the names, types and contents of all files.
+def _digest(context: Path, names: Sequence[str] = ()) -> str:
+    """Return a hash of the names, types and contents of all files, and of the variables that the bot reads.
 
     Timestamps and umasks differ between checkouts.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(",".join(names).encode())
     for path in sorted(context.rglob("*")):
         if path.is_symlink():
             kind, content = b"link", os.fsencode(path.readlink())

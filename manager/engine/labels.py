@@ -43,6 +43,9 @@ Empty or missing: none.
 PREFLIGHT = "botfleet.preflight"
 """On an image: the program that checks a live run before its first order. Empty or missing: none."""
 
+VARIABLES = "botfleet.variables"
+"""On an image: the variables that its bot reads, comma-separated. Configs may reference them."""
+
 ASKED_FOR = "botfleet.asked-for"
 """On a one-off container: the instance it works for.
 

@@ -14,7 +14,8 @@ from manager.engine import containers as engine_containers
 from manager.engine import labels
 from manager.engine.containers import Container, Observed
 from manager.errors import ConfigError, NotFound, Problem
-from manager.fleet import env_file, status, supervisor_state, time_zone, tombstone
+from manager.fleet import definition_drift, env_file, status, supervisor_state, time_zone, tombstone
+from manager.fleet.definition_drift import is_same_file
 from manager.fleet.instance import Instance
 from manager.fleet.project import Project
 from manager.fleet.snapshot import Desired, PlanInput
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
 class Image(NamedTuple):
     """Hold the fleet's image: its id, and the contract version of its supervisor.
 
-    Both empty if there is no image.
+    Both empty if there is no image. `variables`: what its bot reads, if that is recorded.
     """
 
     id: str
     contract: str
+    variables: tuple[str, ...] = ()
 
 
 NO_IMAGE = Image("", "")
@@ -65,7 +67,7 @@ class FleetSnapshot(NamedTuple):
         project, fleet = self.project, self.project.fleet
         chosen = [instance for instance in project.specs if named is None or instance in named]
         as_they_were = {
-            instance: self._trading_of(container)
+            instance: self.trading_of(container)
             for instance in chosen
             if not is_upgrade
             and (self.views[instance].is_rolled_back or instance in self.plan_input.untrusted)
@@ -94,12 +96,13 @@ class FleetSnapshot(NamedTuple):
     def trading(self, excepted: Collection[str]) -> list[bot_environment.LiveContainer]:
         """Return the containers that trade live, without those of these instances."""
         return [
-            self._trading_of(container)
+            self.trading_of(container)
             for container in (*self.observed.containers.values(), *self.observed.strays)
             if container.is_up and container.mode == "live" and container.instance not in excepted
         ]
 
-    def _trading_of(self, container: Container) -> bot_environment.LiveContainer:
+    def trading_of(self, container: Container) -> bot_environment.LiveContainer:
+        """Return a container as one that trades live, with the variables that it was given."""
         instance = container.instance
         return bot_environment.LiveContainer(
             instance,
@@ -152,10 +155,10 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
     source, database = container.data_source, fleet.database_dir(container.instance)
     if not source:
         there = container.project_dir
-        if not there or there == str(fleet.project_dir) or _is_same_file(Path(there), fleet.project_dir):
+        if not there or there == str(fleet.project_dir) or is_same_file(Path(there), fleet.project_dir):
             return None
         return Elsewhere(there, str(fleet.project_dir))
-    is_same = _is_same_file(Path(source), database)
+    is_same = is_same_file(Path(source), database)
     if is_same or (is_same is None and source == str(database)):
         return None
     is_named = supervisor is not None and supervisor.container == container.id
@@ -172,15 +175,6 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
     )
 
 
-def _is_same_file(there: Path, here: Path) -> bool | None:
-    """Return whether two paths lead to the same file; None if one of them cannot be read."""
-    try:
-        first, second = there.stat(), here.stat()
-    except OSError:
-        return None
-    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
-
-
 def look(project: Project, engine: Engine) -> FleetSnapshot:
     """Observe the fleet with two engine calls for any size: the list of containers and the image."""
     try:
@@ -188,7 +182,12 @@ def look(project: Project, engine: Engine) -> FleetSnapshot:
     except NotFound:
         return look_at_containers(project, engine, NO_IMAGE)
     contract = ((image.get("Config") or {}).get("Labels") or {}).get(labels.SUPERVISOR, "")
-    return look_at_containers(project, engine, Image(str(image["Id"]), contract))
+    names: tuple[str, ...] = ()
+    if not project.fleet.is_bundled_bot:
+        from manager.engine import bot_variables  # with `ast`
+
+        names = bot_variables.in_labels(image)
+    return look_at_containers(project, engine, Image(str(image["Id"]), contract, names))
 
 
 def look_at_containers(project: Project, engine: Engine, image: Image) -> FleetSnapshot:
@@ -247,7 +246,7 @@ def assemble(
     kept = frozenset(
         container.instance
         for container in observed.containers.values()
-        if container.config_file in project.loaded.broken_files
+        if container.config_file in project.loaded.kept_files
     )
     statuses = {
         instance: status.derive_status(
@@ -259,6 +258,9 @@ def assemble(
                 observed.containers.get(instance),
                 supervisors.get(instance),
                 fleet.instance_state_dir(instance),
+            ),
+            unwritten=definition_drift.unwritten(
+                observed.containers.get(instance), supervisors.get(instance), fleet
             ),
         )
         for instance in supervisors
@@ -298,7 +300,7 @@ def assemble(
         for container in observed.containers.values()
         if container.data_source
         and container.data_source != str(fleet.database_dir(container.instance))
-        and not _is_same_file(Path(container.data_source), fleet.database_dir(container.instance))
+        and not is_same_file(Path(container.data_source), fleet.database_dir(container.instance))
         and elsewhere(container, supervisors.get(container.instance), fleet) is None
     )
     plan_input = PlanInput(
@@ -314,7 +316,19 @@ def assemble(
             instance: Text("{problem}", problem=problems[0])
             for instance, problems in project.loaded.refusals.items()
         },
-        tombstone.find_all(fleet, supervisors),
+        {
+            instance: made
+            for instance, container in observed.containers.items()
+            if (spec := project.specs.get(instance))
+            and instance not in moved
+            and elsewhere(container, supervisors.get(instance), fleet) is None
+            and (
+                made := definition_drift.drift(
+                    container, spec, supervisors.get(instance), fleet, project.variables
+                )
+            )
+        },
+        tombstones=tombstone.find_all(fleet, supervisors),
     )
     views = {
         instance: Instance(

@@ -16,7 +16,7 @@ from manager.config.spec import InstanceSpec
 from manager.config.variables import merge_environment
 from manager.engine import containers, labels
 from manager.errors import ConfigError, Problem, UsageError
-from manager.fleet import halt_mark, host, state_file
+from manager.fleet import halt_mark, host, image_variables, state_file
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
 
@@ -242,12 +242,13 @@ def _on_disk(
     if known is not None:
         fleet, ids, loaded = known
         saved = state_file.load(fleet.state_file, fleet.name)
-        if dict(saved.ids) == ids:
+        if dict(saved.ids) == ids and fleet.image_variables == image_variables.load(fleet):
             return fleet, saved, dotenv.read(fleet.dotenv_file), loaded
     from manager.config import fleet_settings, loader  # pydantic: 0.1 s
 
     signature = cache.signature(project_dir)
     fleet, defaults = fleet_settings.load(project_dir)
+    fleet = image_variables.with_known(fleet)
     saved = state_file.load(fleet.state_file, fleet.name)
     env = dotenv.read(fleet.dotenv_file)
     files = loader.load(fleet, defaults, merge_environment(env.variables, os.environ), saved.ids)

@@ -45,8 +45,23 @@ def selected(selection: Selection, snapshot: FleetSnapshot) -> list[Instance]:
 
 def require_known(instance: str, snapshot: FleetSnapshot) -> None:
     """Raise UsageError for an id without config and container, suggesting a similar one."""
+    if instance not in snapshot.views and instance in snapshot.project.loaded.elsewhere:
+        raise pinned(instance, snapshot.project)
     if instance not in snapshot.views:
         raise no_instance(instance, snapshot.views)
+
+
+def pinned(instance: str, project: Project) -> UsageError:
+    """Return the error for an instance that belongs to another machine."""
+    config = project.loaded.elsewhere[instance]
+    return UsageError(
+        "{id} belongs to host {host} ({file}: host), and this is {here}; run the command there:"
+        " `manager --host {host} …`",
+        id=instance,
+        host=config.elsewhere,
+        file=config.file,
+        here=project.fleet.host_name,
+    )
 
 
 def no_instance(instance: str, known: Iterable[str]) -> UsageError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from manager.config.fleet import DEFAULT_PARALLELISM
 from manager.engine import labels
 from manager.errors import ConfigError
-from manager.fleet import observe
+from manager.fleet import image_variables, observe
 from manager.fleet import project as projects
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
@@ -69,7 +69,11 @@ class Session:
     def observe(self) -> FleetSnapshot:
         """Read the project and observe the engine."""
         project = self.project()
-        return observe.look(project, self.engine(project.fleet.parallelism))
+        snapshot = observe.look(project, self.engine(project.fleet.parallelism))
+        is_known = snapshot.image != observe.NO_IMAGE
+        if is_known and image_variables.save(project.fleet, snapshot.image.variables):
+            snapshot = observe.assemble(self.project(), snapshot.observed, snapshot.image)
+        return snapshot
 
     def look_again(
         self,

@@ -92,3 +92,5 @@ class Change(NamedTuple):
     """Whether the selection is what the command found to do, and not what a user named."""
     lifts_fleet_mark: HaltMark | None = None
     """The fleet's halt mark, if this command ends the halt of the whole fleet."""
+    dead_hosts: tuple[str, ...] = ()
+    """Other machines on which nothing trades any more, as a person has typed."""

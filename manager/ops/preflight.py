@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from manager.config.loaded import LoadedFile
 from manager.errors import ConfigError, Problem, UsageError
 from manager.fleet.observe import FleetSnapshot
+from manager.fleet.selection import pinned
 from manager.fleet.snapshot import PlanInput
 from manager.i18n import Text
 from manager.ops.action import Action
+
+
+def pinned_cause(instance: str, config: LoadedFile, snapshot: FleetSnapshot) -> Text:
+    """Return why an instance of another machine is left alone, and what to do if it is here after all."""
+    if instance not in snapshot.plan_input.containers:
+        return Text("belongs to host {host} ({file})", host=config.elsewhere, file=config.file)
+    return Text(
+        "belongs to host {host} ({file}), but its container is here: `manager down {id}` removes it",
+        host=config.elsewhere,
+        file=config.file,
+        id=instance,
+    )
 
 
 class HeldBack(NamedTuple):
@@ -32,6 +46,8 @@ class HeldBack(NamedTuple):
         return [Action("leave", instance, self._cause(snapshot, instance)) for instance in left]
 
     def _cause(self, snapshot: FleetSnapshot, instance: str) -> Text:
+        if pinned := snapshot.project.loaded.elsewhere.get(instance):
+            return pinned_cause(instance, pinned, snapshot)
         spec, container = snapshot.project.specs.get(instance), snapshot.plan_input.containers.get(instance)
         file = spec.config_file if spec else container.config_file if container else ""
         return Text("held back because of {file}", file=file)
@@ -49,6 +65,7 @@ def held_back(snapshot: FleetSnapshot, named: list[str] | None) -> HeldBack:
     if project.blocking_problems:
         raise ConfigError([*project.problems, *snapshot.conflicts(named)])
     held, conflicts = project.held_back | snapshot.plan_input.kept, list[Problem]()
+    held |= frozenset(project.loaded.elsewhere)
     while True:  # one that is held back goes on as it runs, and may then be in the way of another one
         others = [
             instance
@@ -88,6 +105,8 @@ def require_all_sound(snapshot: FleetSnapshot) -> None:
 
 def require_config(instance: str, snapshot: FleetSnapshot) -> None:
     """Raise UsageError for an instance that has a container and no config."""
+    if instance in snapshot.project.loaded.elsewhere:
+        raise pinned(instance, snapshot.project)
     if instance not in snapshot.plan_input.wanted:
         raise UsageError(
             "{id} has no config any more; `manager down {id}` removes its container", id=instance

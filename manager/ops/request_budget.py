@@ -6,6 +6,7 @@ ccxt paces each process alone, but an exchange counts by address and by account.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from manager.config import bot_environment
@@ -96,6 +97,13 @@ class Share(NamedTuple):
 
     a_minute: float
     for_cancels: float
+
+
+class Budgets(NamedTuple):
+    """Hold what the bots that run ask of each limit, and what each of them may."""
+
+    loads: Sequence[Load] = ()
+    shares: Mapping[str, Share] = MappingProxyType({})
 
 
 def callers(snapshot: FleetSnapshot, table: RequestTable) -> dict[str, Caller]:

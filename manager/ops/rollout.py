@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from manager.errors import ConfigError, ManagerError, TimedOut
+from manager.errors import ConfigError, ManagerError, Problem, TimedOut
 from manager.fleet import doing, event_spool, instances_json_refresh, lock, upgrade_records
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
@@ -23,6 +23,7 @@ from manager.ops import (
     preflight,
     rollback_store,
     rollout_plan,
+    start_checks,
     untrusted,
     wait,
 )
@@ -72,7 +73,7 @@ class Order(NamedTuple):
 def planned(session: Session, request: Request, on_event: OnRolloutEvent) -> Order:
     """Return the order in which instances would be upgraded. Raises ManagerError for every problem."""
     snapshot = _look(session, request, on_event)
-    return _order(request, snapshot, upgrade_records.load(snapshot.project.fleet))
+    return _order(request, snapshot, upgrade_records.load(snapshot.project.fleet), on_event)
 
 
 def upgrade(
@@ -84,7 +85,7 @@ def upgrade(
         held.wait_for_engine()
         snapshot = _look(session, request, on_event)
         rollout = _Rollout(session, request, held, snapshot, on_event)
-        return rollout.run(_order(request, snapshot, rollout.records))
+        return rollout.run(_order(request, snapshot, rollout.records, on_event))
 
 
 def _look(session: Session, request: Request, on_event: OnRolloutEvent) -> FleetSnapshot:
@@ -100,7 +101,12 @@ def _look(session: Session, request: Request, on_event: OnRolloutEvent) -> Fleet
     return snapshot
 
 
-def _order(request: Request, snapshot: FleetSnapshot, records: upgrade_records.Steps) -> Order:
+def _order(
+    request: Request,
+    snapshot: FleetSnapshot,
+    records: upgrade_records.Steps,
+    on_event: OnRolloutEvent,
+) -> Order:
     """Return the batches. Every problem is raised before the first instance is touched."""
     plan_input = snapshot.plan_input
     named = request.selection.named(snapshot.project)
@@ -116,6 +122,11 @@ def _order(request: Request, snapshot: FleetSnapshot, records: upgrade_records.S
         upgraded += [action.instance for action in batch]
         beside = snapshot.conflicts(upgraded, is_upgrade=True)
         problems += [problem for problem in beside if problem not in problems]
+    problems += [
+        Problem(snapshot.project.specs[action.instance].config_file, "exchange_config", action.cause)
+        for action in start_checks.of_accounts(snapshot, whole.todo, (), on_event)
+        if action.is_refused
+    ]
     if problems:
         raise ConfigError(problems)
     return Order(batches, whole.left)

@@ -28,7 +28,7 @@ from tests.faults import bots
 from tests.faults.conftest import SETTINGS, Note, build_fault_image, new_project
 from tests.fleet import Project, eventually
 from tests.sshd_here import Sshd
-from tests.two_machines import another, database, rows, runs
+from tests.two_machines import another, database, runs
 
 pytestmark = [
     pytest.mark.engine,
@@ -60,7 +60,7 @@ class Machines(NamedTuple):
 
     @property
     def step(self) -> str:
-        return str((self.journal or {"step": "done"})["step"])
+        return "done" if self.journal is None or self.journal["is_done"] else str(self.journal["step"])
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def rounds(machines: Machines, times: int, seed: int) -> Counter[str]:
             bots.tell(source, ID, "write")
             eventually(lambda source=source: written(source) > 0, what="rows")  # type: ignore[misc]
             kind = ("kill", "cut")[number % 2]
-            step = ORDER[(number // 2) % (len(ORDER) - 1)]
+            step = ORDER[(number // 2) % len(ORDER)]
             words = ["--from", "there"] if is_back else ["there"]
             failed_at = fail(machines, words, kind, step, dice.uniform(0, 0.6))
             assert not (runs(source) and runs(target)), (number, kind, step)
@@ -100,7 +100,6 @@ def rounds(machines: Machines, times: int, seed: int) -> Counter[str]:
             assert not runs(other), (number, kind, step, end)
             assert seen.most[ID] == 1, f"round {number}: {seen.most[ID]} bots at once"
             assert unbroken(where) >= unbroken(other), (number, kind, step, end)
-            assert rows(where, ID) >= rows(other, ID)
             is_back = where is machines.there
     assert seen.looks > times
     return done
@@ -135,7 +134,7 @@ def fail(machines: Machines, words: list[str], kind: str, step: str, delay: floa
 def finish(machines: Machines, words: list[str], end: str, source: Project, target: Project) -> Project:
     """End the move. Returns the machine that it has to be on then."""
     if machines.step == "done":
-        return target if machines.journal is not None and not runs(source) else source
+        return source if runs(source) else target
     if end == "back":
         called_off = machines.here.manager("move", ID, "--back", code=None)
         if called_off.code == 0:
@@ -149,18 +148,25 @@ def finish(machines: Machines, words: list[str], end: str, source: Project, targ
     return target
 
 
+def opened(project: Project) -> sqlite3.Connection:
+    """The instance's database, which only its bot may create."""
+    return sqlite3.connect(f"file:{database(project, ID)}?mode=ro", uri=True, timeout=30)
+
+
 def written(project: Project) -> int:
     with (
         contextlib.suppress(sqlite3.Error),
-        closing(sqlite3.connect(database(project, ID), timeout=30)) as found,
+        closing(opened(project)) as found,
     ):
         return int(found.execute("SELECT max(id) FROM fills").fetchone()[0] or 0)
     return 0
 
 
 def unbroken(project: Project) -> int:
-    """The last row: they count from 1, and none is missing."""
-    with closing(sqlite3.connect(database(project, ID), timeout=30)) as found:
+    """The last row: they count from 1, and none is missing. 0 where it has never been."""
+    if not database(project, ID).exists():
+        return 0
+    with closing(opened(project)) as found:
         most, count = found.execute("SELECT max(id), count(*) FROM fills").fetchone()
         assert most == count, f"{count} rows of {most}"
         assert found.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -76,8 +76,14 @@ def test_a_bot_that_takes_unknown_options_is_built_with_a_warning_and_what_it_re
 ) -> None:
     before = image_of(own)
     lenient = STRICT.format(more="", parse="parse_known_args").replace("--symbol", "--market")
-    run_py(own, lenient.replace("parse_known_args()", "parse_known_args()[0]"))
+    reads = "import os; os.getenv('THEIR_PHRASE')\n"
+    run_py(own, reads + lenient.replace("parse_known_args()", "parse_known_args()[0]"))
     done = own.manager("build")
+    assert "configs may reference what this bot reads: THEIR_PHRASE" in done.out
+    own.add("theirs", 0, metadata={"strategy": "martingale"}, exchange_config={"phrase": "${THEIR_PHRASE}"})
+    assert "does not allow" in own.manager("config", "--check", code=BAD_CONFIG).err
+    own.manager("ps")  # looks at the image
+    assert "1 configs are valid" in own.manager("config", "--check").out
     assert (
         "does not name, or requires, --symbol, --quantity; the bot accepts its arguments all the same"
         in done.err

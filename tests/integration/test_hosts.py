@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from manager.errors import FAILED, NO_ENGINE, USAGE
+from manager.errors import BAD_CONFIG, FAILED, NO_ENGINE, USAGE
 from tests import sshd_here
 from tests.fleet import ROOT, Project, a_project, eventually
 from tests.sshd_here import Sshd
 
+MESH = {"grid_upper_price": 156, "grid_lower_price": 144, "grid_num": 7, "order_quantity": 0.1}
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.skipif(sshd_here.server() is None, reason="OpenSSH's server is not installed"),
@@ -86,6 +87,36 @@ def test_one_manager_sees_and_halts_both_and_a_dead_link_is_never_called_stopped
     assert tokyo.states() == {"bp_sol_01": "stopped"}
     project.manager("host", "remove", "tokyo")
     assert json.loads(project.manager("host", "list", "--json").out) == []
+
+
+def test_no_two_live_bots_on_one_account_on_two_machines(
+    project: Project, tokyo: Project, sshd: Sshd
+) -> None:
+    keys = "BACKPACK_KEY=one\nBACKPACK_SECRET=two\n"
+    for each in (project, tokyo):
+        (each.folder / ".env").write_text(keys)
+        each.add("live_01", 0, mode="live", strategy_config=MESH)
+    tokyo.manager("down", "bp_sol_01")
+    (tokyo.folder / "config" / "active" / "bp_sol_01.json").unlink()
+    added = project.manager("host", "add", "tokyo", sshd.url(tokyo.folder))
+    assert "name: it calls itself" in added.out
+    tokyo.manager("up")
+
+    refused = project.manager("up", code=BAD_CONFIG)
+    assert "live_01: left alone: live_01 of host tokyo trades SOL_USDC_PERP live" in refused.out
+    assert project.states() == {"live_01": "missing"}
+    sshd.stop()
+    refused = project.manager("up", code=BAD_CONFIG)
+    assert "host tokyo does not answer" in refused.out
+    assert "--host-is-dead tokyo" in refused.out
+    sshd.start()
+    tokyo.manager("down")
+    project.manager("up")
+    project.manager("stop")
+    sshd.stop()
+    refused = project.manager("start", code=BAD_CONFIG)
+    assert "it had the same credentials" in refused.out
+    assert "live_01: started" in project.manager("start", "--host-is-dead", "tokyo").out
 
 
 def test_logs_of_both_are_followed_under_their_names(project: Project, tokyo: Project, sshd: Sshd) -> None:

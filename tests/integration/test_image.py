@@ -39,7 +39,7 @@ def bot(tmp_path: Path) -> Path:
     files = {
         "run.py": "from database import store\nprint(store.NAME)\n",
         "database/__init__.py": "",
-        "database/store.py": "NAME = 'a package of the bot'\n",
+        "database/store.py": "NAME = 'a package of the bot'\nimport os\nos.getenv('THEIR_PHRASE')\n",
         "logs/old.log": "x" * 1000,
         ".env": "API_SECRET=never-in-an-image-77\n",
         ".git/config": "[core]\n",
@@ -114,13 +114,13 @@ def test_the_image_keeps_its_contract(bot_image: str) -> None:
     assert config["User"] == "10001:10001"
     assert config["WorkingDir"] == "/app"
     assert config["Labels"]["botfleet.supervisor"] == "1"
-    assert config["Labels"]["botfleet.open-orders"] == "/opt/venv/bin/python -u /app/open_orders.py"
+    assert config["Labels"]["botfleet.open-orders"] == "/opt/venv/bin/python -I -u /app/open_orders.py"
     assert config["Entrypoint"][-1] == "/opt/botfleet/supervisor"
     assert config.get("Healthcheck") is None
     assert config.get("Volumes") is None
     environ = dict(line.split("=", 1) for line in config["Env"])
-    assert environ["BOTFLEET_BOT_COMMAND"] == "/opt/venv/bin/python -u /app/run.py"
-    assert environ["BOTFLEET_CANCEL_COMMAND"] == "/opt/venv/bin/python -u /app/cancel_orders.py"
+    assert environ["BOTFLEET_BOT_COMMAND"] == "/opt/venv/bin/python -I -u /app/run.py"
+    assert environ["BOTFLEET_CANCEL_COMMAND"] == "/opt/venv/bin/python -I -u /app/cancel_orders.py"
     assert environ["HOME"] == "/tmp"
     assert environ["PYTHONUNBUFFERED"] == "1"
 
@@ -144,13 +144,27 @@ def test_everything_is_there_and_readable_by_any_user(bot_image: str) -> None:
 
 
 def test_python_is_compiled_and_its_tools_are_left_out(bot_image: str) -> None:
-    compiled = (
-        "import run, sys; import gridbot; print(gridbot.__cached__); print(sys.flags.dont_write_bytecode)"
-    )
+    compiled = "import sys; import gridbot; print(gridbot.__cached__); print(sys.flags.dont_write_bytecode)"
     cached, dont_write = in_image(bot_image, "/opt/venv/bin/python", "-c", compiled).split()
     assert dont_write == "1"
     in_image(bot_image, "test", "-e", cached)
     in_image(bot_image, "sh", "-c", "! ls -d /opt/pip /opt/venv/lib/python3*/site-packages/pip 2>/dev/null")
+
+
+def test_the_bundled_bot_runs_isolated_and_what_lies_beside_it_is_not_loaded(bot_image: str) -> None:
+    environ = dict(line.split("=", 1) for line in config_of(bot_image)["Env"])
+    command = environ["BOTFLEET_BOT_COMMAND"]
+    hostile = (
+        "mkdir /dev/shm/x; cd /dev/shm/x;"
+        " echo 'print(\"code ran\")' | tee antigravity.py > sitecustomize.py;"
+        " export PYTHONPATH=/dev/shm/x PYTHONSTARTUP=/dev/shm/x/antigravity.py PYTHONINSPECT=1"
+        " PYTHONWARNINGS=all:0:antigravity.x:0:0 BROWSER='sh -c \"echo code ran\" %s';"
+    )
+    isolated = in_image(bot_image, "sh", "-c", f"{hostile} {command} --help 2>&1")
+    assert "--grid-upper" in isolated
+    assert "code ran" not in isolated
+    plain = in_image(bot_image, "sh", "-c", f"{hostile} {command.replace(' -I', '')} --help 2>&1 || true")
+    assert "code ran" in plain, "the attack is one"
 
 
 def test_the_bundled_bot_has_the_exchanges_it_knows(bot_image: str) -> None:
@@ -185,6 +199,8 @@ def test_a_bot_of_ones_own_is_copied_as_it_is_but_for_its_keys(tag: str, bot: Pa
     image, said = build(tag, bot)
     assert config_of(image)["Labels"]["botfleet.open-orders"] == "", "this bot cannot be asked"
     assert "BOTFLEET_CANCEL_COMMAND=" in config_of(image)["Env"], "nor can it cancel"
+    assert "BOTFLEET_BOT_COMMAND=/opt/venv/bin/python -u /app/run.py" in config_of(image)["Env"]
+    assert config_of(image)["Labels"]["botfleet.variables"] == "THEIR_PHRASE"
     assert f"not copied into the image, because it may contain keys: {bot / '.env'}" in said
     assert in_image(image, "/opt/venv/bin/python", "/app/run.py") == "a package of the bot\n"
     assert in_image(image, "/app/tool.sh") == "ran\n"

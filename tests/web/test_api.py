@@ -28,6 +28,7 @@ ROUTES = (
     "/api/v1/actions",
     "/api/v1/openapi.json",
     "/api/v1/nothing",
+    "/metrics",
 )
 LIVE = {
     "pnl": "10.5",
@@ -188,6 +189,7 @@ def test_the_document_describes_every_route(reader: Client) -> None:
     _status, _headers, document = reader.get("/api/v1/openapi.json")
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
+        "/metrics",
         "/api/v1/fleet",
         "/api/v1/instances",
         "/api/v1/instances/{instance_id}",

@@ -1,7 +1,8 @@
-"""Run `host add`, `host list`, `host check` and `host remove`: the trader's other machines."""
+"""Run `host add`, `host list`, `host check`, `host remove` and `host live`: the trader's other machines."""
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 
 from manager.cli.notices import one_output
@@ -15,6 +16,7 @@ from manager.ops.hosts.registry import Host
 from manager.util import console
 from manager.util.text_table import Column
 
+MOST_KEY = 200
 WORDS = {True: mark("ok"), None: mark("warning"), False: mark("FAILED")}
 
 
@@ -58,6 +60,15 @@ def list_(session: Session, args: Namespace) -> int:
             Column[Host]("address", mark("ADDRESS"), lambda host: host.url),
         ]
         console.say(console.table(columns, hosts, args.format))
+    return OK
+
+
+def live(session: Session, _args: Namespace) -> int:
+    """Tell the manager of another machine which accounts the live instances of this one trade on."""
+    from manager.ops.hosts import account_looks
+
+    key = "" if sys.stdin.isatty() else sys.stdin.read(MOST_KEY)
+    console.say_json(account_looks.answer(session.observe(), key))
     return OK
 
 

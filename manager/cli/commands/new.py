@@ -174,7 +174,7 @@ def _made(session: Session, port: int | None, template: Config, wanted: NewConfi
     from manager.config import fleet_settings, loader  # pydantic, 0.1 s
 
     project, containers = session.project(), _container_ports(session)
-    fleet, defaults = fleet_settings.load(project.fleet.project_dir)
+    fleet, (_settings, defaults) = project.fleet, fleet_settings.load(project.fleet.project_dir)
     path = fleet.config_dir / f"{wanted.id}.json"
     file = fleet.relative(path)
     if faults := list(loader.id_faults(file, wanted.id)):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from manager.cli import report
 from manager.errors import OK, Locked
 from manager.fleet import lock
 from manager.fleet.session import Session
-from manager.i18n import _
+from manager.i18n import Text, _
 from manager.ops.result import Result
 from manager.util import console
+
+if TYPE_CHECKING:
+    from manager.config.fleet import Fleet
+    from manager.monitor.metrics.server import MetricsServer
+    from manager.monitor.stats.sampler import Statistics
 
 
 def watch(session: Session, args: Namespace) -> int:
@@ -20,10 +26,17 @@ def watch(session: Session, args: Namespace) -> int:
     def say_result(result: Result) -> None:
         report.say_result(result, as_json=False)
 
+    def serve_metrics(fleet: Fleet, statistics: Statistics) -> MetricsServer:
+        from manager.monitor.metrics.server import MetricsServer  # 40 ms, needed by few
+
+        server = MetricsServer(args.metrics, fleet, statistics, console.warning)
+        console.say(Text("metrics at {url}", url=server.url))
+        return server
+
     fleet = session.project().fleet
     try:
         with lock.held(fleet.watch_lock_file, "watch"), report.Reporter() as reporter:
-            Watch(session, reporter, say_result, args.metrics).run()
+            Watch(session, reporter, say_result, serve_metrics if args.metrics else None).run()
     except Locked as error:
         raise Locked(
             "{holder} already watches this fleet, and sends its alerts; to watch here, end that one"

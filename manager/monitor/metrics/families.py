@@ -17,6 +17,7 @@ from manager.fleet.bot_report import Report
 from manager.fleet.doing import Doing
 from manager.fleet.status import State
 from manager.monitor.stats.instance_stats import InstanceStats
+from manager.ops.request_budget import Budgets
 
 LABELS = ("fleet", "id")
 NOT_RUNNING = "none"
@@ -25,25 +26,26 @@ PNL_KINDS = ("total", "realized", "unrealized", "fees", "funding")
 
 
 class Look(NamedTuple):
-    """The fleet as it was last seen. Times are Unix time.
+    """The fleet as it was last seen, at `at`; None before the first time. Times are Unix time.
 
     `why_away`: why the engine does not answer, empty while it does; the instances are then those of the last
     look. `last_ticks`: instance → when its bot's main loop last ran, as the bot itself answered.
-    `last_backup`: when the newest complete backup was made; None without one.
+    `last_backup`: when the newest complete backup was made; None without one. `budgets`: of requests.
     """
 
     fleet: str
     version: str
     rows: Sequence[InstanceStats]
-    at: float
+    at: float | None
     why_away: str = ""
     last_ticks: Mapping[str, float] = MappingProxyType({})
     last_backup: float | None = None
+    budgets: Budgets = Budgets()
 
 
 def families(look: Look) -> list[Metric]:
     """Return all metric families of a look. What is unknown has no sample, and is never 0."""
-    return [*_fleet(look), *_processes(look), *_usage(look), *_trading(look)]
+    return [*_fleet(look), *_requests(look), *_processes(look), *_usage(look), *_trading(look)]
 
 
 def _fleet(look: Look) -> Iterable[Metric]:
@@ -73,6 +75,30 @@ def _fleet(look: Look) -> Iterable[Metric]:
     )
 
 
+def _requests(look: Look) -> Iterable[Metric]:
+    keys = [(look.fleet, load.exchange, load.scope, load.instances[0]) for load in look.budgets.loads]
+    for name, about, values in (
+        (
+            "botfleet_requests_per_minute",
+            "What the bots that share a limit of an exchange ask for, by their intervals.",
+            [load.a_minute for load in look.budgets.loads],
+        ),
+        (
+            "botfleet_requests_limit_per_minute",
+            "What the exchange allows them together.",
+            [load.limit for load in look.budgets.loads],
+        ),
+    ):
+        yield _gauge(name, about, ("fleet", "exchange", "scope", "first_id"), zip(keys, values, strict=True))
+    shares = [look.budgets.shares.get(row.id) for row in look.rows]
+    yield _per_instance(
+        look,
+        "botfleet_instance_requests_share_per_minute",
+        "What the bot may ask for, of the limits that it shares.",
+        [share and share.a_minute for share in shares],
+    )
+
+
 def _processes(look: Look) -> Iterable[Metric]:
     yield _gauge(
         "botfleet_instance_info",
@@ -99,7 +125,7 @@ def _processes(look: Look) -> Iterable[Metric]:
     for row in look.rows:
         current = row.view.status.state
         state.add_metric(_labels(look, row), {name: name == current for name in get_args(State)})
-        doing_now = doing.activity(row.view, look.at).doing or NOT_RUNNING
+        doing_now = doing.activity(row.view, look.at or 0.0).doing or NOT_RUNNING
         activity.add_metric(
             _labels(look, row), {name: name == doing_now for name in (*get_args(Doing), NOT_RUNNING)}
         )
@@ -115,7 +141,7 @@ def _processes(look: Look) -> Iterable[Metric]:
         look,
         "botfleet_instance_severity",
         "How urgent its state is: 0 bad, 1 warning, 2 note, 3 calm, 4 off.",
-        [float(doing.URGENCY[doing.severity(row.view, look.at)]) for row in look.rows],
+        [float(doing.URGENCY[doing.severity(row.view, look.at or 0.0)]) for row in look.rows],
     )
     restarts = CounterMetricFamily(
         "botfleet_instance_restarts",

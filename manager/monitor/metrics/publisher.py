@@ -20,6 +20,7 @@ from manager.monitor.metrics.targets import targets
 from manager.monitor.stats.instance_stats import with_best_report
 from manager.monitor.stats.sampler import Sampler, Statistics
 from manager.ops.backup import retention
+from manager.ops.request_budget import Budgets
 from manager.util import atomic_file
 
 BACKUPS_EVERY_S = 60.0
@@ -40,7 +41,7 @@ class Publisher(Collector):
         self._sampler = Sampler(statistics)
         self._say = say
         self._said = ""
-        self._look = Look(fleet.name, manager.__version__, (), time.time())
+        self._look = Look(fleet.name, manager.__version__, (), None)
         self._targets: object = None
         self._last_backup: float | None = None
         self._next_backups = 0.0
@@ -49,7 +50,13 @@ class Publisher(Collector):
         """Return the families of the latest look; called by a scrape, in another thread."""
         return families.families(self._look)
 
-    def publish(self, fleet: Fleet, views: Mapping[str, Instance], answers: Mapping[str, Answer]) -> None:
+    def publish(
+        self,
+        fleet: Fleet,
+        views: Mapping[str, Instance],
+        answers: Mapping[str, Answer],
+        budgets: Budgets,
+    ) -> None:
         """Measure what the containers use, and replace the look.
 
         Raises EngineError where the engine has to be asked.
@@ -75,6 +82,7 @@ class Publisher(Collector):
             time.time(),
             last_ticks=last_ticks,
             last_backup=self._newest_backup(fleet),
+            budgets=budgets,
         )
         self._write_targets(fleet)
 

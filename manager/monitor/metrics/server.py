@@ -11,6 +11,7 @@ from manager.i18n import Text
 from manager.monitor.metrics.endpoint import PATH, Endpoint
 from manager.monitor.metrics.publisher import Answer, Publisher
 from manager.monitor.stats.sampler import Statistics
+from manager.ops.request_budget import Budgets
 from manager.util import formatting
 
 
@@ -36,9 +37,15 @@ class MetricsServer:
         """Return the address of the metrics."""
         return f"http://{formatting.host_port(self._host, self._endpoint.port)}{PATH}"
 
-    def publish(self, fleet: Fleet, views: Mapping[str, Instance], answers: Mapping[str, Answer]) -> None:
+    def publish(
+        self,
+        fleet: Fleet,
+        views: Mapping[str, Instance],
+        answers: Mapping[str, Answer],
+        budgets: Budgets,
+    ) -> None:
         """Take a new look."""
-        self._publisher.publish(fleet, views, answers)
+        self._publisher.publish(fleet, views, answers, budgets)
 
     def engine_is_away(self, why: str) -> None:
         """Keep the last look, and say that the engine does not answer."""

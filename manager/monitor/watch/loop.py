@@ -9,7 +9,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from manager.config import bot_environment
 from manager.errors import EngineError, ManagerError
@@ -25,6 +25,7 @@ from manager.monitor.watch.alert_rules import MACHINE, Condition, Disk
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import Questions
 from manager.monitor.watch.disk_guard import DiskGuard
+from manager.monitor.watch.egress_keeper import EgressKeeper
 from manager.monitor.watch.heartbeat import Heartbeat
 from manager.monitor.watch.loss_halts import LossHalts
 from manager.monitor.watch.loss_limits import Breach
@@ -37,8 +38,11 @@ from manager.ops.result import Result
 from manager.util import console
 
 if TYPE_CHECKING:
+    from manager.config.fleet import Fleet
+    from manager.fleet.instance import Instance
     from manager.monitor.metrics.publisher import Answer
-    from manager.monitor.metrics.server import MetricsServer
+    from manager.monitor.stats.sampler import Statistics
+    from manager.ops.request_budget import Budgets
 
 TICK_S = 1.0
 """Interval of checking the state files: most crashes inside containers cause no engine event."""
@@ -47,15 +51,37 @@ DISK_S = 30.0
 RECOVER_AGAIN_S = 5.0
 
 
+class Metrics(Protocol):
+    """What is given each look, and serves it to scrapes."""
+
+    def publish(
+        self,
+        fleet: Fleet,
+        views: Mapping[str, Instance],
+        answers: Mapping[str, Answer],
+        budgets: Budgets,
+    ) -> None:
+        """Take a new look. Raises EngineError where the engine has to be asked for the usage."""
+
+    def engine_is_away(self, why: str) -> None:
+        """Keep the last look, and say that the engine does not answer."""
+
+    def close(self) -> None:
+        """End: nobody watches any longer."""
+
+
 class Watch:
-    """Run `manager watch` once. `on_event`, `on_result` receive what is done to start bots again."""
+    """Run `manager watch` once. `on_event`, `on_result` receive what is done to start bots again.
+
+    `metrics` is begun when the fleet has been seen.
+    """
 
     def __init__(
         self,
         session: Session,
         on_event: OnEvent,
         on_result: Callable[[Result], object],
-        metrics_address: tuple[str, int] | None = None,
+        metrics: Callable[[Fleet, Statistics], Metrics] | None = None,
     ) -> None:
         self._session, self._on_event, self._on_result = session, on_event, on_result
         self._observer = FleetObserver(session)
@@ -70,11 +96,14 @@ class Watch:
         self._disk_guard = DiskGuard(self._observer.fleet, self._stop_for_disk)
         self._heartbeat = Heartbeat(console.warning)
         self._requests = RequestKeeper(console.error)
+        self._egress = EgressKeeper()
         self._exceeded: dict[tuple[str, str, str], Breach] = {}
         self._disk: Disk | None = None
         self._next_disk = self._next_recovery = 0.0
         self._is_ending = False
-        self._metrics = self._serve_metrics(metrics_address) if metrics_address else None
+        self._metrics = metrics and metrics(self._observer.fleet, session.engine().statistics)
+        if self._metrics:
+            self._publish(self._metrics, has_looked=True)
 
     def run(self) -> None:
         """Run until SIGTERM or Ctrl-C. Starts in progress are finished, new ones are not begun."""
@@ -125,6 +154,8 @@ class Watch:
             if not observer.is_busy():  # else the command that runs tells the bots their shares
                 self._requests.look(observer.snapshot, now)
         self._recorder.go_on()
+        if not observer.why_away and not observer.is_busy():
+            self._egress.look_if_due(self._session.engine(), observer.snapshot.project)
         if not observer.why_away and not self._loss_halts.is_halting:
             self._recover_crashed()
         if time.monotonic() >= self._next_disk:
@@ -178,7 +209,7 @@ class Watch:
     def _faults(self, now: float) -> list[Condition]:
         observer, rules = self._observer, self._observer.fleet.alerts
         is_low = self._notifier.has_open("disk") or self._notifier.has_open("inodes")
-        conditions = alert_rules.of_disk(self._disk, rules, is_low=is_low)
+        conditions = [*alert_rules.of_disk(self._disk, rules, is_low=is_low), *self._egress.conditions()]
         if observer.why_away:
             return [*conditions, alert_rules.of_engine(observer.why_away, rules)]
         views, history = observer.snapshot.views, self._notifier.history
@@ -237,18 +268,7 @@ class Watch:
         finally:
             session.close()
 
-    def _serve_metrics(self, address: tuple[str, int]) -> MetricsServer:
-        """Begin to serve metrics. Raises ManagerError if the address cannot be listened on."""
-        from manager.monitor.metrics.server import MetricsServer  # 40 ms, needed by few
-
-        observer = self._observer
-        server = MetricsServer(address, observer.fleet, self._session.engine().statistics, console.warning)
-        if not observer.why_away:
-            server.publish(observer.fleet, observer.snapshot.views, {})
-        console.say(Text("metrics at {url}", url=server.url))
-        return server
-
-    def _publish(self, metrics: MetricsServer, *, has_looked: bool) -> None:
+    def _publish(self, metrics: Metrics, *, has_looked: bool) -> None:
         """Give the latest look to the scrapes.
 
         An engine that goes away meanwhile is noticed by the next look.
@@ -257,8 +277,9 @@ class Watch:
         if observer.why_away:
             metrics.engine_is_away(observer.why_away)
         elif has_looked:
+            answers, budgets = self._answers(), self._requests.budgets
             with contextlib.suppress(EngineError):
-                metrics.publish(observer.fleet, observer.snapshot.views, self._answers())
+                metrics.publish(observer.fleet, observer.snapshot.views, answers, budgets)
 
     def _answers(self) -> Mapping[str, Answer]:
         """Return what the bots have answered, for metrics."""

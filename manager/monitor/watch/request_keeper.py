@@ -14,7 +14,7 @@ from manager.errors import ManagerError
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.ops import request_budget, request_files, request_plan
-from manager.ops.request_budget import Caller
+from manager.ops.request_budget import Budgets, Caller
 from manager.ops.request_files import MOST_BANNED_S
 
 AGAIN_S = 60.0
@@ -43,6 +43,7 @@ class RequestKeeper:
         self._known: object = None
         self._next = 0.0
         self._alone_since: dict[Place, float] = {}
+        self.budgets = Budgets()
 
     def look(self, snapshot: FleetSnapshot, now: float) -> None:
         """Write what has changed since the last look. Raises nothing."""
@@ -61,7 +62,12 @@ class RequestKeeper:
         asking = request_budget.callers(snapshot, table)
         running = {instance: asking[instance] for instance in asking if instance in up}
         bans = self.bans(running, claims, now)
-        for instance, allotment in request_budget.allot(running.values(), table).items():
+        allotted = request_budget.allot(running.values(), table)
+        self.budgets = Budgets(
+            request_budget.loads(running.values(), table),
+            {instance: allotment.share for instance, allotment in allotted.items()},
+        )
+        for instance, allotment in allotted.items():
             request_files.write(
                 snapshot.project.fleet,
                 instance,

@@ -5,4 +5,6 @@ ssh          one command on one of them, by OpenSSH's own client
 check        what a host needs before it is added
 everywhere   one command on all of them at once; one that does not answer delays nobody
 last_seen    what each host showed last, for when it does not answer
+accounts     which accounts live instances trade on, as fingerprints
+account_looks  asks the other machines for them, and remembers the answers
 """

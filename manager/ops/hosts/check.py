@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from manager import __version__
 from manager.errors import ManagerError
 from manager.i18n import Text
-from manager.ops.hosts import ssh
+from manager.ops.hosts import account_looks, accounts, ssh
 from manager.ops.hosts.registry import Host
 
 CLOCK_MOST_S = 2.0
@@ -65,6 +66,28 @@ def check(host: Host) -> Iterator[Finding]:
         yield Finding(False, Text("folder and engine: {why}", why=why))
         return
     yield Finding(True, Text("folder and engine: `manager ps` answers in {folder}", folder=host.folder))
+    yield _own_name(host)
+
+
+def _own_name(host: Host) -> Finding:
+    """Compare the name that the machine has in `host` of configs. An earlier manager knows no such name."""
+    told = ssh.run(host, account_looks.WORDS, WITHIN_S, account_looks.new_key().hex().encode())
+    try:
+        name = accounts.look(json.loads(told.out), 0).name
+    except ValueError:
+        why = (told.err.strip().splitlines() or ["-"])[-1]
+        return Finding(None, Text("accounts: cannot be asked ({why})", why=why))
+    if name == host.name:
+        return Finding(True, Text("name: {name}, there too", name=name))
+    return Finding(
+        None,
+        Text(
+            "name: it calls itself {theirs}, which `host` in configs has to say; write host = “{name}” in its"
+            " config/fleet.toml to have one name",
+            theirs=name,
+            name=host.name,
+        ),
+    )
 
 
 def _clock(text: str, here: float, took: float) -> Finding:

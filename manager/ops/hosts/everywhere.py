@@ -33,13 +33,21 @@ class Answer(NamedTuple):
 def run(hosts: Iterable[Host], here: Path, words: Sequence[str], timeout: float) -> list[Answer]:
     """Run `manager WORDS` on this machine and on each host; return the answers, this machine's first."""
     calls: list[tuple[str, Callable[[], Done]]] = [(HERE, lambda: _run_here(here, words, timeout))]
-    calls += [(host.name, _on(host, words, timeout)) for host in hosts]
-    with ThreadPoolExecutor(len(calls)) as pool:
+    return _all(calls + [(host.name, _on(host, words, timeout)) for host in hosts])
+
+
+def ask(hosts: Iterable[Host], words: Sequence[str], timeout: float, stdin: bytes = b"") -> list[Answer]:
+    """Run `manager WORDS` on each host, and nothing here; return the answers in order."""
+    return _all([(host.name, _on(host, words, timeout, stdin)) for host in hosts])
+
+
+def _all(calls: Sequence[tuple[str, Callable[[], Done]]]) -> list[Answer]:
+    with ThreadPoolExecutor(max(1, len(calls))) as pool:
         return list(pool.map(_answer, calls))
 
 
-def _on(host: Host, words: Sequence[str], timeout: float) -> Callable[[], Done]:
-    return lambda: ssh.run(host, words, timeout)
+def _on(host: Host, words: Sequence[str], timeout: float, stdin: bytes = b"") -> Callable[[], Done]:
+    return lambda: ssh.run(host, words, timeout, stdin)
 
 
 def _answer(call: tuple[str, Callable[[], Done]]) -> Answer:

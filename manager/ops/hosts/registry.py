@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from manager.config.fleet import HOST_PATTERN
 from manager.errors import ConfigError, ManagerError, Problem, UsageError
 from manager.util import atomic_file, ownership
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\]")
 HERE = "here"
@@ -44,7 +44,7 @@ def path(project_dir: Path) -> Path:
 
 def parse(name: str, url: str) -> Host:
     """Return the host of an address such as `ssh://trader@tokyo.example:22/srv/desk`. Raises UsageError."""
-    if not NAME.fullmatch(name) or name == HERE:
+    if not HOST_PATTERN.fullmatch(name) or name == HERE:
         raise UsageError(
             "{name} cannot be a host's name: a-z, 0-9, _ and -, and not {here}", name=name, here=HERE
         )

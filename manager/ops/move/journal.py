@@ -14,7 +14,7 @@ from manager.errors import ManagerError, writing_to
 from manager.ops.move import staging
 from manager.util import atomic_file, ownership, strict_json
 
-Step = Literal["halt", "bury", "pack", "copy", "keys", "put", "arrive", "start", "clean", "done"]
+Step = Literal["halt", "bury", "pack", "copy", "keys", "put", "arrive", "start", "clean"]
 ORDER: tuple[Step, ...] = get_args(Step)
 
 
@@ -27,6 +27,7 @@ class Journal(NamedTuple):
     generation: int
     did_run: bool
     step: Step
+    is_done: bool = False
 
     def has_reached(self, step: Step) -> bool:
         """Return whether the step was done, or may have been begun."""

@@ -52,7 +52,7 @@ def run(move: Move, *, is_dry: bool = False) -> int:
     """Begin a move, or finish one that was interrupted. Returns the exit code. Raises ManagerError."""
     with staging.locked(move.fleet, move.instance, "caller", 0.0):
         journal = journals.load(move.fleet, move.instance)
-        if journal is None or journal.step == "done":
+        if journal is None or journal.is_done:
             journal = _begun(move, journal)
         elif (journal.source, journal.target) != (move.source.name, move.target.name):
             raise UsageError(
@@ -65,7 +65,7 @@ def run(move: Move, *, is_dry: bool = False) -> int:
         else:
             move.say(Text("{id}: the move goes on at: {step}", id=move.instance, step=journal.step))
         if is_dry:
-            for step in ORDER[ORDER.index(journal.step) : -1]:
+            for step in ORDER[ORDER.index(journal.step) :]:
                 move.say(Text("{id}: would {what}", id=move.instance, what=MEANING[step]))
             return OK
         journals.save(move.fleet, move.instance, journal)
@@ -76,7 +76,7 @@ def back(fleet: Fleet, instance: str, side: Callable[[str], Side], say: Say) -> 
     """Call off a move that was not finished. Returns the exit code. Raises ManagerError."""
     with staging.locked(fleet, instance, "caller", 0.0):
         journal = journals.load(fleet, instance)
-        if journal is None or journal.step == "done":
+        if journal is None or journal.is_done:
             raise UsageError("no move of {id} is under way here", id=instance)
         return _back(Move(fleet, instance, side(journal.source), side(journal.target), say), journal)
 
@@ -153,14 +153,14 @@ def _why_not(
 
 
 def _go_on(move: Move, journal: Journal) -> int:
-    for step in ORDER[ORDER.index(journal.step) : -1]:
+    for step in ORDER[ORDER.index(journal.step) :]:
         journal = journal._replace(step=step)
         journals.save(move.fleet, move.instance, journal)
         try:
             DOING[step](move, journal)
         except ManagerError as error:
             raise _explained(move, journal, error) from error
-    journals.save(move.fleet, move.instance, journal._replace(step="done"))
+    journals.save(move.fleet, move.instance, journal._replace(is_done=True))
     move.say(
         Text(
             "{id} is on {host} now, generation {number}",

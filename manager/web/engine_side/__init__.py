@@ -9,5 +9,6 @@ looks, figures             threads that observe the fleet and its history while 
 answers, curves            an observation and a history as JSON
 log_tails                  what the bots print, as they print it
 bot_pages                  connections to the bots' own pages, by id
+exposition                 the last look as metrics, for Prometheus
 feed                       what has changed since the last observation, for the events
 """

@@ -12,6 +12,7 @@ from manager.fleet.session import Session
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.web.engine_side import answers
 from manager.web.engine_side.actions import Actions
+from manager.web.engine_side.exposition import Exposition
 from manager.web.engine_side.feed import Feed
 from manager.web.engine_side.figures import FigureReader
 from manager.web.engine_side.log_tails import Tails
@@ -40,6 +41,7 @@ class Desk:
         self.lookout = Lookout(first, look or Observer(session).look, self.readers, self._publish)
         self.figures = FigureReader(session, self.readers)
         self.actions = Actions(session.chosen_dir, self.lookout.thread.at_once)
+        self.exposition = Exposition(lambda: self.lookout.latest)
         self.redeem = redeem
         self.tails = Tails(session.chosen_dir)
         self.is_ending = False

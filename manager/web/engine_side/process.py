@@ -18,6 +18,7 @@ from manager.ops.result import Result
 from manager.util import console
 from manager.web import links, places
 from manager.web.engine_side.desk import Desk
+from manager.web.engine_side.exposition import Exposition
 from manager.web.engine_side.listener import Listener
 
 TRY_AGAIN_S = 10.0
@@ -50,7 +51,7 @@ def run(
     on_ready()
     while not ending.is_set():
         if not service.watches(fleet):  # its unit would find the lock taken, and fail for ever
-            _watch(project_dir, on_event, on_result, ending)
+            _watch(project_dir, on_event, on_result, desk.exposition, ending)
         ending.wait(TRY_AGAIN_S)
     desk.is_ending = True
     desk.tails.close()
@@ -70,13 +71,17 @@ class _Ending(threading.Event):
 
 
 def _watch(
-    project_dir: Path | None, on_event: OnEvent, on_result: Callable[[Result], object], ending: _Ending
+    project_dir: Path | None,
+    on_event: OnEvent,
+    on_result: Callable[[Result], object],
+    exposition: Exposition,
+    ending: _Ending,
 ) -> None:
     """Watch until told to end; return at once where somebody else watches, or nothing can be watched now."""
     session = Session(project_dir)
     try:
         with lock.held(session.project().fleet.watch_lock_file, "serve"):
-            Watch(session, on_event, on_result).run()
+            Watch(session, on_event, on_result, exposition.of_watch).run()
             ending.set()
     except Locked:
         pass

@@ -186,6 +186,12 @@ def _bot_page(desk: Desk, params: Params) -> Any:
     return bot_pages.connect(desk, _text(params, "instance"))
 
 
+def _metrics(desk: Desk, params: Params) -> Any:
+    desk.readers.note()  # where this process does not watch, the page's looks go on between scrapes
+    content, media_type = desk.exposition.text(_text(params, "accept"))
+    return {"content": content, "media_type": media_type}
+
+
 def _redeem(desk: Desk, params: Params) -> Any:
     return desk.redeem(_text(params, "link"))
 
@@ -204,5 +210,6 @@ VERBS: Mapping[str, Callable[[Desk, Params], Any]] = {
     "action": _action,
     "logs": _logs,
     "bot_page": _bot_page,
+    "metrics": _metrics,
     "redeem": _redeem,
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request, Security
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
 
 from manager import __version__, i18n
@@ -21,7 +21,7 @@ from manager.web.web_side.api_actions import routes_of_actions
 from manager.web.web_side.api_logs import routes_of_logs
 from manager.web.web_side.api_session import routes_of_sessions
 from manager.web.web_side.counter import Counter
-from manager.web.web_side.guard import TOKEN_HEADER
+from manager.web.web_side.guard import METRICS, TOKEN_HEADER
 from manager.web.web_side.link import EngineSideAway
 from manager.web.web_side.problems import MEDIA_TYPE, problem
 from manager.web.web_side.sign_in import Session
@@ -50,6 +50,7 @@ FILES = {
     ),
 }
 """What the browser loads: named one by one, so that no path leads anywhere else."""
+OPEN_METRICS = "application/openmetrics-text"
 KEEP_ALIVE_S = 15.0
 AWAY_S = 1.0
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -74,6 +75,7 @@ def the_app(counter: Counter) -> FastAPI:
         Security(APIKeyHeader(name=TOKEN_HEADER, auto_error=False)),
         Security(HTTPBearer(auto_error=False)),
     ]
+    app.include_router(_metrics(counter), dependencies=needed, responses=ERRORS)
     for router in (_reading(counter), routes_of_actions(counter), routes_of_logs(counter)):
         app.include_router(router, prefix="/api/v1", dependencies=needed, responses=ERRORS)
     return app
@@ -153,6 +155,24 @@ def _reading(counter: Counter) -> APIRouter:
         last_id = request.headers.get("last-event-id", "")[:64]
         stream = _events(counter, last_id, lambda: counter.door.lasts(session))
         return StreamingResponse(stream, media_type="text/event-stream")
+
+    return router
+
+
+def _metrics(counter: Counter) -> APIRouter:
+    router = APIRouter()
+
+    @router.get(
+        METRICS,
+        summary="Metrics of the last look, for Prometheus",
+        response_class=PlainTextResponse,
+        responses={200: {"content": {"application/openmetrics-text": {}}}},
+    )
+    def metrics(request: Request) -> Response:
+        accept = request.headers.get("accept", "")
+        is_open = OPEN_METRICS in accept
+        answer = counter.link.ask("metrics", accept=OPEN_METRICS if is_open else "")
+        return Response(answer["content"], media_type=answer["media_type"])
 
     return router
 

@@ -17,6 +17,7 @@ from manager.web.web_side.sign_in import Door, Session
 
 TOKEN_HEADER = "X-Botfleet-Token"
 API = "/api/"
+METRICS = "/metrics"
 SIGN_IN = frozenset({("GET", "/api/v1/session"), ("POST", "/api/v1/session")})
 SIGN_OUT = ("DELETE", "/api/v1/session")
 HALT_PATH = "/api/v1/halt"
@@ -76,7 +77,7 @@ class Guard:
             return problem(
                 421, Text("this is not a name of this page: open it as it was printed; see --name")
             )
-        is_api = scope["path"].startswith(API)
+        is_api = scope["path"].startswith(API) or scope["path"] == METRICS
         is_reading = scope["method"] in READING
         if any(origin != f"{self._reach.scheme}://{host[0]}" for origin in origins):
             return problem(403, Text("another site's page may not call this one"))

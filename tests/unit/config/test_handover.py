@@ -201,3 +201,12 @@ def test_names_that_are_shown_are_printable(character: str) -> None:
     assert "must be a variable's name" in refusal
     loaded = loader.load_value(a_config(f"a{character}b"), FILE, a_fleet(), {}, {}, {})
     assert "must be 1 to 63 characters" in str(loaded.problems[0])
+
+
+def test_the_image_of_ones_own_bot_allows_what_it_records_and_never_what_alerts_use() -> None:
+    own = {"exchange_config": {"phrase": "${WALLET_PHRASE}"}, "environment": {"X": "${TELEGRAM}"}}
+    allowing = a_fleet(image_variables=("WALLET_PHRASE", "TELEGRAM"), alerts=Alerts(urls=("${TELEGRAM}",)))
+    assert refusals(allowing, **own) == [
+        "environment.X: references TELEGRAM, which belongs to [alerts] of config/fleet.toml"
+    ]
+    assert len(refusals(a_fleet(), **own)) == 1

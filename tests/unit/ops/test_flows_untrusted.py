@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from manager.engine import labels
+from manager.errors import ManagerError
+from manager.ops import egress
 from tests.builders import FLEET_NAME
 from tests.fakes.desk import IMAGE, Desk
 
@@ -150,3 +153,34 @@ def test_a_plan_shows_what_a_config_gives_the_bot(desk: Desk) -> None:
     assert sol["literals"] == {"LEVEL": "DEBUG\x1b[2J", "ID": "${BACKPACK_ACCOUNT_ID:-7}"}
     (_eth, sol) = json.loads("\n".join(line for line in desk.run("config") if not line.startswith("warning")))
     assert sol["literals"] == {"LEVEL": "DEBUG\x1b[2J", "ID": "${BACKPACK_ACCOUNT_ID:-7}"}
+
+
+def test_what_the_image_records_is_allowed_at_once_and_no_longer_with_another_image(desk: Desk) -> None:
+    fleet_toml(desk)
+    desk.config("bp_sol_01", 5002, exchange_config={"phrase": "${WALLET_WORDS}"})
+    assert "config_variables = [" in desk.play("config --check")
+    labels_of = {labels.SUPERVISOR: "1", labels.VARIABLES: "WALLET_WORDS,LD_PRELOAD"}
+    desk.engine.add_image(IMAGE, labels_of)
+    said = desk.play("up")
+    assert "bp_sol_01: created" in said, said
+    assert "refused" not in desk.play("config --check")
+    desk.engine.add_image(IMAGE, {labels.SUPERVISOR: "1"})
+    said = desk.play("up")
+    assert "nothing to do" in said, "what runs is left alone"
+    assert "WALLET_WORDS, which config/fleet.toml does not allow" in said
+
+
+def test_where_egress_cannot_be_limited_nothing_is_started(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_engine: object, _project: object) -> bool:
+        raise ManagerError("cannot limit what bots reach")
+
+    monkeypatch.setattr(egress, "settle", refuse)
+    fleet_toml(desk, "[container]", "egress = true")
+    for words in ("up", "start bp_sol_01"):
+        said = desk.play(words)
+        assert "cannot limit what bots reach" in said
+        assert "engine: start" not in said
+        assert "exit code 1" in said
+    monkeypatch.undo()

@@ -1,0 +1,128 @@
+"""Ask other machines which accounts their live instances trade on, and remember what they answered."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.errors import ManagerError, UsageError, writing_to
+from manager.fleet import env_file
+from manager.fleet.observe import FleetSnapshot, env_of
+from manager.fleet.project import Project
+from manager.i18n import Text
+from manager.ops.hosts import accounts, everywhere
+from manager.ops.hosts.accounts import Look
+from manager.ops.hosts.registry import Host
+from manager.util import atomic_file, ownership, strict_json
+
+ASKING_S = 20.0
+"""One look at a fleet takes a second on a busy machine, and a connection across the world another."""
+WORDS = ("host", "live")
+MOST_SEEN_BYTES = 16_000_000
+
+
+class Found(NamedTuple):
+    """Hold what is known of a host. `why`: it does not answer now; `look` is then the last one."""
+
+    host: Host
+    look: Look | None
+    why: Text | None = None
+
+
+def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host]) -> list[Found]:
+    """Ask all hosts at once which accounts they trade on, and remember what they answer."""
+    found = []
+    for host, reply in zip(hosts, everywhere.ask(hosts, WORDS, ASKING_S, key.hex().encode()), strict=True):
+        if reply.done is None:
+            found.append(Found(host, _last(fleet, host, key), Text("{why}", why=reply.error)))
+            continue
+        try:
+            content = json.loads(reply.done.out)
+            look = accounts.look(content, time.time())
+        except ValueError:
+            lines = reply.done.err.strip().splitlines() or [reply.done.out.strip()[:80] or "-"]
+            why = Text("its manager says: {what}", what=lines[-1])
+            found.append(Found(host, _last(fleet, host, key), why))
+        else:
+            _remember(fleet, host, key, content, look.at)
+            found.append(Found(host, look))
+    return found
+
+
+def answer(snapshot: FleetSnapshot, key_text: str) -> dict[str, Any]:
+    """Return what another machine's manager asks for. Raises UsageError without its key."""
+    try:
+        key = bytes.fromhex(key_text.strip())
+    except ValueError:
+        key = b""
+    if len(key) != accounts.KEY_BYTES:
+        raise UsageError("`host live` is for the managers of other machines: it reads their key from stdin")
+    project = snapshot.project
+    return accounts.answer(key, project.fleet.host_name, snapshot.trading(()), _values(snapshot, project))
+
+
+def _values(snapshot: FleetSnapshot, project: Project) -> Iterable[str]:
+    """Yield every value that this machine has for its bots: of .env, of configs, and of env files."""
+    from manager.config import dotenv
+
+    yield from dotenv.read(project.fleet.dotenv_file).variables.values()
+    for values in snapshot.env_values.values():
+        yield from values.values()
+    for folder in (project.fleet.data_dir / "secrets").glob(f"*/{env_file.ENV_FILE}"):
+        yield from (env_of(folder) or {}).values()
+
+
+def new_key() -> bytes:
+    """Return a key for fingerprints."""
+    return secrets.token_bytes(accounts.KEY_BYTES)
+
+
+def key_of(fleet: Fleet) -> bytes:
+    """Return this machine's key for fingerprints, made at first use. Raises ManagerError."""
+    path = _folder(fleet) / "fingerprint.key"
+    with writing_to(path):
+        ownership.make_folder(path.parent)
+        with suppress(FileExistsError):
+            atomic_file.create(path, new_key(), 0o600)
+            ownership.give_to_folder_owner(path)
+        key = path.read_bytes()
+    if len(key) != accounts.KEY_BYTES:
+        raise ManagerError("{path} is damaged; remove it", path=path)
+    return key
+
+
+def _remember(fleet: Fleet, host: Host, key: bytes, content: Mapping[str, Any], at: float) -> None:
+    """Save an answer. A full disk only loses the memory."""
+    path = _file(fleet, host)
+    with suppress(OSError):
+        atomic_file.write_atomically(path, {"at": at, "of": _of(host, key), "answer": content}, 0o600)
+        ownership.give_to_folder_owner(path)
+
+
+def _last(fleet: Fleet, host: Host, key: bytes) -> Look | None:
+    """Return the last answer of a host; None if there is none, or of another address or key."""
+    try:
+        content: Any = strict_json.read(_file(fleet, host), MOST_SEEN_BYTES)
+        if content["of"] != _of(host, key):
+            return None
+        return accounts.look(content["answer"], float(content["at"]))
+    except (strict_json.JsonFault, OSError, TypeError, KeyError, ValueError):
+        return None
+
+
+def _of(host: Host, key: bytes) -> str:
+    return accounts.fingerprint(key, host.url)
+
+
+def _file(fleet: Fleet, host: Host) -> Path:
+    return _folder(fleet) / f"{host.name}.accounts.json"
+
+
+def _folder(fleet: Fleet) -> Path:
+    return fleet.state_dir / ".hosts"  # no instance's folder: ids begin with a letter or digit
