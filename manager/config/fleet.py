@@ -1,7 +1,5 @@
 """The fleet's settings, and the path of each of its files on the host. Plain data, no effects."""
 
-from __future__ import annotations
-
 import os
 import re
 from decimal import Decimal
@@ -269,6 +267,11 @@ class Fleet(NamedTuple):
     def bot_options_file(self) -> Path:
         """Return the file in which `manager build` keeps which options a bot of the user's own has."""
         return self.state_dir / "bot_options.json"
+
+    @property
+    def probed_file(self) -> Path:
+        """Return the file that names the engines whose containers were seen to write to the folders."""
+        return self.state_dir / "probed.json"
 
     @property
     def image_variables_file(self) -> Path:

@@ -148,10 +148,6 @@ class Engine:
         major, minor = str(self.version()["ApiVersion"]).split(".")
         return int(major), int(minor)
 
-    def security_modes(self) -> frozenset[str]:
-        """Return the engine's security options: `rootless`, `userns`, `seccomp`, …"""
-        return security_modes(self.info())
-
     def network_id(self, name: str) -> str:
         """Return the id of the network of exactly this name; empty if there is none."""
         return str(self.network(name).get("Id", ""))

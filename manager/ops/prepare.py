@@ -17,7 +17,7 @@ from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
-from manager.ops import bot_user, execute, request_files, request_plan
+from manager.ops import bot_user, execute, mount_probe, request_files, request_plan
 from manager.ops.action import Action
 from manager.util.threads import Deferred
 
@@ -54,7 +54,8 @@ def gather(
             _no_place,
             called_off,
         )
-    as_user = bot_user.bot_user(fleet, project.variables, engine)
+    info = engine.info()
+    as_user = bot_user.bot_user(fleet, project.variables, info)
     if kinds & {"create", "recreate"}:
         _require_image(snapshot)
     network = Deferred(partial(_ready_network, engine, project)) if kinds & NEW_CONTAINER else None
@@ -82,6 +83,9 @@ def gather(
             api_version=api_version,
         )
 
+    made = next((action.instance for action in todo if action.kind in {"create", "recreate"}), None)
+    if made is not None:
+        mount_probe.probe(engine, snapshot, project.specs[made], place(made), info)
     files = request_files.of_plan(snapshot, request_plan.running_after(snapshot, todo))
     files.write_all({action.instance for action in todo})
     context = execute.ExecutionContext(

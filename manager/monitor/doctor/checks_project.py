@@ -237,7 +237,7 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
         [
             instance.id
             for instance in facts.instances
-            if {"config", "environment", "network"} & {*instance.drift}
+            if {"config", "environment", "network", "mounts", "user", "other image"} & {*instance.drift}
         ],
         Text("differ from their configs"),
         Text("run `manager plan` to see the differences, `manager up` to apply them"),

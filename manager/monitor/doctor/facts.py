@@ -42,6 +42,8 @@ class EngineFacts(NamedTuple):
     limits_pids: bool = True
     filters_bridge: bool = True
     warnings: tuple[str, ...] = ()
+    uses_selinux: bool = False
+    is_desktop: bool = False
 
 
 class Disk(NamedTuple):
