@@ -194,7 +194,15 @@ def _arguments(argv: Sequence[str]) -> tuple[Extent, Path]:
 def _shrunk(extent: Extent, largest: int) -> Extent:
     """Nothing larger than the largest size that was asked for."""
     sizes = sorted({1, largest, *(size for size in extent.growth if size < largest)})
-    return replace(extent, growth=sizes, sweep=min(extent.sweep, largest), idle=min(extent.idle, largest))
+    return replace(
+        extent,
+        growth=sizes,
+        sweep=min(extent.sweep, largest),
+        idle=min(extent.idle, largest),
+        rolled=min(extent.rolled, largest),
+        halted=min(extent.halted, largest),
+        page=(largest, min(extent.page[1], largest), extent.page[2]),
+    )
 
 
 def _numbers(text: str) -> list[int]:
