@@ -4,8 +4,6 @@ One row contains everything: labels identify the container, state and status tex
 needed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple

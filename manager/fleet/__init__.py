@@ -16,6 +16,6 @@ event_spool                                what commands did, for the history
 halt_mark, start_lock                      what prevents bots from being started; starts in progress
 display, causes, list_table, status_json   output for users and programs
 instances_json, instances_json_refresh     the export for programs of the old system
-lock, host, time_zone                      the host, and other managers on it
+lock, host, process_info, time_zone        the host, its processes, and other managers on it
 old_daemon, old_daemon_guard               the old system's processes on it
 """

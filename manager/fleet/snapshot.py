@@ -1,7 +1,5 @@
 """Define what decisions are based on: desired state, actual state, and the user's requests. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple

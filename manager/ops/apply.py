@@ -81,6 +81,8 @@ def apply(
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
         if change.command == "up":
             _own_compose_yaml(snapshot.project, on_event)
+        if not is_stop:
+            _limit_egress(session, change, snapshot.project, on_event)
         theirs = {instance: mark for instance, mark in marks.items() if instance not in held_back.instances}
         _lift(change, snapshot, actions, named, theirs)
         called_off = (
@@ -98,6 +100,8 @@ def apply(
             with _network_removed(session, fleet.network) if is_all else nullcontext():
                 after = _look_after(session, snapshot, outcomes)
                 instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
+            if is_all:
+                _limit_egress(session, change, snapshot.project, on_event)
         except EngineUnreachable as error:  # what was done before is said all the same
             return Result(snapshot, actions, outcomes, unsaved=unsaved, engine_error=error, problems=problems)
     if healthy_within is None:
@@ -110,6 +114,23 @@ def apply(
         session, after, instances_json.find_pids(after), lambda why: on_event(Warned(why))
     )
     return Result(after, actions, outcomes, late, unsaved, problems=problems)
+
+
+def _limit_egress(session: Session, change: Change, project: Project, on_event: OnEvent) -> None:
+    """Put the firewall rules in force before anything is started, and remove them with the fleet.
+
+    `watch` starts what ran, rules or not: a bot that is down cannot manage its orders. It alerts of it.
+    """
+    from manager.ops import egress
+
+    try:
+        egress.settle(session.engine(), project)
+    except EngineUnreachable:
+        raise
+    except ManagerError as error:
+        if change.needs_sound_configs and change.command != "watch":
+            raise
+        on_event(Warned(error.text))
 
 
 def _own_compose_yaml(project: Project, on_event: OnEvent) -> None:

@@ -13,6 +13,7 @@ from manager.engine.labels import NEWEST_CONTRACT, SUPERVISOR, is_contract, is_k
 from manager.errors import EngineError, ImageMissing, ManagerError
 from manager.fleet import lock, upgrade_records
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
+from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
@@ -57,7 +58,7 @@ def gather(
     as_user = bot_user.bot_user(fleet, project.variables, info)
     if kinds & {"create", "recreate"}:
         _require_image(snapshot)
-    network = Deferred(partial(ensure_network, engine, fleet)) if kinds & NEW_CONTAINER else None
+    network = Deferred(partial(_ready_network, engine, project)) if kinds & NEW_CONTAINER else None
     if network and kinds != {"create"}:
         network.result()  # before a bot is stopped that could then not be started
     if kinds & {"create", "recreate"}:
@@ -100,6 +101,15 @@ def gather(
         give_turn=files.give_turn,
     )
     return context._replace(await_network=network.result) if network else context
+
+
+def _ready_network(engine: Engine, project: Project) -> None:
+    """Have the fleet's network, and what limits it, before a container starts in it. Raises ManagerError."""
+    ensure_network(engine, project.fleet)
+    if project.fleet.egress is not False:
+        from manager.ops import egress
+
+        egress.settle(engine, project)
 
 
 def _own_hash(instance: str, snapshot: FleetSnapshot) -> str:

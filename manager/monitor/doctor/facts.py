@@ -148,6 +148,14 @@ class RequestLoad(NamedTuple):
     text: Text
 
 
+class EgressFacts(NamedTuple):
+    """The firewall rules of `[container] egress`. `why`: why they are not in force, or not known to be."""
+
+    is_in_force: bool
+    has_ipv6: bool
+    why: str = ""
+
+
 class FleetFacts(NamedTuple):
     """The fleet as the engine has it. `image_contract` is None where there is no image."""
 
@@ -161,6 +169,7 @@ class FleetFacts(NamedTuple):
     foreign: tuple[str, ...] = ()
     old_daemon: tuple[str, ...] = ()
     requests: tuple[RequestLoad, ...] = ()
+    egress: EgressFacts | None = None
 
 
 class Facts(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +25,8 @@ from tests.bot.bots import GRID
 from tests.fake_exchange.book import Book, BookFill, BookOrder, RefusalError
 
 MAX_POSITION = Decimal("0.5")
-LATE_S = 5.0
+# Ticks as far apart as a bot on an exchange with limits has them, and listings late by more than two.
+TICK_S, LATE_S = 5.0, 12.0
 UNLUCKY = 0.3
 
 
@@ -99,12 +100,14 @@ class Kit:
         self.adapter._raw = api.markets[found["symbol"]]
         api.rateLimit, api.last_json_response = 0, {}
         api.sign = lambda path, _api, method, params, *_: {
-            "url": json.dumps([path, params]),
+            "url": (path, dict(params)),
             "method": method,
             "body": None,
             "headers": None,
         }
         api.fetch = self._fetch
+        for name in ("parse_order", "parse_trade"):
+            setattr(api, name, _remembering(getattr(api, name)))
         self.replace_signing()
 
     def replace_signing(self) -> None:
@@ -159,28 +162,32 @@ class Kit:
                 return order
         raise RefusalError("RESOURCE_NOT_FOUND", "Order not found", 404)
 
-    def _fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+    def _fetch(
+        self, url: tuple[str, dict[str, Any]], method: str = "GET", headers: Any = None, body: Any = None
+    ) -> Any:
         errors = self.adapter._errors
-        path, params = json.loads(url)
+        path, params = url
         is_write = self.is_write(path, method)
         unlucky = is_write and self.random.random() < UNLUCKY
         if self.fault == "request lost" and unlucky:
             raise errors.NetworkError("connection reset")
         refusal = None if is_write else self.refusals.get(self.fault or "")
         if refusal is not None and self.random.random() < UNLUCKY / 6:
-            return self._read(url, method, refusal)
+            return self._read(path, method, refusal)
         try:
             if self.fault == "rejected" and unlucky and not self.is_cancel(path, params, method):
                 raise RefusalError("INSUFFICIENT_FUNDS", "insufficient margin")
             answer = self.answer(path, method, params)
         except RefusalError as err:
-            return self._read(url, method, self.refusal(err))
+            return self._read(path, method, self.refusal(err))
         if self.fault == "answer lost" and unlucky:
             raise errors.RequestTimeout("timed out")
-        return self._read(url, method, Refusal(200, answer))
+        self.api.last_json_response = answer
+        self.api.handle_errors(200, "", path, method, {}, "", answer, {}, None)
+        return answer
 
     def _read(self, url: str, method: str, answer: Refusal) -> Any:
-        """Read an answer as ccxt's own `fetch` does."""
+        """Read a refusal as ccxt's own `fetch` does."""
         self.api.last_json_response = answer.body
         text = json.dumps(answer.body)
         try:
@@ -192,6 +199,19 @@ class Kit:
         else:
             self.api.handle_errors(answer.status, "", url, method, {}, text, answer.body, {}, None)
         return answer.body
+
+
+def _remembering(parse: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Return ccxt's own `parse`, called once for each answer: most of a list is as it was a tick ago."""
+    known: dict[str, dict[str, Any]] = {}
+
+    def parse_once(raw: Any, market: Any = None) -> dict[str, Any]:
+        key = f"{raw!r} {market and market['symbol']}"
+        if key not in known:
+            known[key] = parse(raw, market)
+        return dict(known[key])
+
+    return parse_once
 
 
 class Run:
@@ -216,7 +236,7 @@ class Run:
         )
         self.market = market
 
-    def tick(self, after: float = 2.0) -> None:
+    def tick(self, after: float = TICK_S) -> None:
         self.kit.now += after
         try:
             self.engine.tick()
@@ -236,7 +256,7 @@ class Run:
     def end(self) -> None:
         """Let everything be listed, compare account and ledger, and stop."""
         self.kit.fault = None
-        for after in (2.0, 20.0, 61.0, 2.0, 2.0):
+        for after in (TICK_S, 20.0, 61.0, TICK_S, TICK_S):
             self.tick(after)
         assert self.store.ledger.position == self.kit.book.position()
         assert self.kit.adapter.position() == (self.kit.book.position() if self.market.perp else None)

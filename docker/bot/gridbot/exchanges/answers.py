@@ -8,6 +8,7 @@ raw answer (`info`).
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,9 +76,10 @@ class Answers:
 
     def is_of(self, raw: Raw, market: Raw) -> bool:
         """Tell whether an order, trade or position is of `market`; ccxt doesn't filter every list."""
-        names = {_letters(market.get(key)) for key in ("symbol", "id", "id2")} - {""}
-        symbol = _letters(self._symbol(raw))
-        return not symbol or symbol in names
+        symbol = _letters(str(self._symbol(raw) or ""))
+        return not symbol or symbol in {
+            _letters(str(market.get(key) or "")) for key in ("symbol", "id", "id2")
+        }
 
     def is_missing_order(self, message: str) -> bool:
         """Tell whether the exchange's refusal says that it knows no such order."""
@@ -214,8 +216,9 @@ def product(*factors: Decimal | None) -> Decimal | None:
     return prod(known, start=Decimal(1)) if len(known) == len(factors) else None
 
 
-def _letters(value: Any) -> str:
-    return "".join(letter for letter in str(value or "") if letter.isalnum() or letter == ":").upper()
+@functools.lru_cache(maxsize=256)
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name if letter.isalnum() or letter == ":").upper()
 
 
 def number(value: Any) -> int | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from decimal import Decimal
+from typing import Any
 
 from gridbot.model.types import ExchangeOrder, Order, Side
 from gridbot.store.database import LIVE
@@ -12,6 +14,7 @@ ORDER_COLUMNS = (
     "client_id, slot, cell, side, price, qty, filled, state, exchange_id, post_only, market, reduce_only,"
     " created_at"
 )
+ORDER_NAMES = ORDER_COLUMNS.split(", ")
 
 
 class OrderReader:
@@ -64,6 +67,13 @@ class OrderReader:
 
 
 def _order(row: sqlite3.Row) -> Order:
+    return _order_of(tuple(row))
+
+
+@functools.lru_cache(maxsize=256)
+def _order_of(values: tuple[Any, ...]) -> Order:
+    """Return the order of a row; every tick reads rows that have mostly not changed since the last."""
+    row = dict(zip(ORDER_NAMES, values, strict=True))
     return Order(
         client_id=row["client_id"],
         slot=row["slot"],

@@ -57,6 +57,8 @@ class Reconciler:
         self._missing_since: dict[int, float] = {}
         self._named: set[object] = set()
         self._explained: set[UnreadableFill] = set()
+        # Executions of the last listing that are booked: most of the next one's.
+        self._booked: frozenset[Fill] = frozenset()
 
     def run(self, now: float) -> Reconciliation:
         """Run one pass. Raises ExchangeError; what was stored before stays stored."""
@@ -74,7 +76,7 @@ class Reconciler:
         Where one of them cannot be read nothing is known to be new: a whole pass looks up what it did.
         """
         result = Reconciliation()
-        if _read_trades(self._store, self._exchange, self._market, result):
+        if self._read_trades(result):
             return Reconciliation()
         for _fill, order, _ledger in result.trades:
             current = self._store.order(order.client_id)
@@ -84,11 +86,46 @@ class Reconciler:
 
     def settle(self, result: Reconciliation, now: float) -> None:
         """Complete a pass: read the trades, and close what has ended."""
-        unreadable = _read_trades(self._store, self._exchange, self._market, result)
+        unreadable = self._read_trades(result)
         since = self._missing_since
         self._missing_since = {order.client_id: since.get(order.client_id, now) for order in result.missing}
         self._count_unreadable(unreadable, now, result)
         self._settle(result.missing, now, result)
+
+    def _read_trades(self, result: Reconciliation) -> list[UnreadableFill]:
+        """Store the trades of this bot's orders. Return those that can't be read."""
+        store = self._store
+        last = store.last_trade_time()
+        starts = [order.created_at for order in result.missing] + ([last] if last is not None else [])
+        if not starts:
+            starts = [order.created_at for order in store.live_orders()]
+        if not starts:
+            return []
+        executions = self._exchange.fills(min(starts) - OVERLAP_S)
+        fills = [execution for execution in executions if isinstance(execution, Fill)]
+        booked = self._booked.intersection(fills)
+        for fill in sorted(set(fills) - booked, key=lambda fill: fill.at):
+            if self._book(fill, result):
+                booked |= {fill}
+        self._booked = booked
+        return [execution for execution in executions if isinstance(execution, UnreadableFill)]
+
+    def _book(self, fill: Fill, result: Reconciliation) -> bool:
+        """Store a fill of one of this bot's orders. Return False for one that is not known to be that."""
+        store = self._store
+        order = store.order_by_exchange_id(fill.exchange_id)
+        if order is None and fill.client_id is not None:
+            candidate = store.order(fill.client_id)
+            if candidate is not None and candidate.exchange_id is None and candidate.side is fill.side:
+                order = candidate
+                store.set_exchange_id(order.client_id, fill.exchange_id)
+        if order is None:
+            return False
+        # An execution has its order's side; some exchanges name the taker's.
+        own = replace(fill, side=order.side)
+        if not store.is_counted_by_total(fill.exchange_id) and store.add_trade(own, order, self._market):
+            result.trades.append((own, order, store.ledger))
+        return True
 
     def _count_unreadable(
         self, unreadable: Sequence[UnreadableFill], now: float, result: Reconciliation
@@ -237,9 +274,10 @@ def _read_orders(store: Store, exchange: Exchange) -> Reconciliation:
     result = Reconciliation()
     listed = exchange.open_orders()
     live = {order.client_id: order for order in store.live_orders()}
+    confirmed = {order.exchange_id: order for order in live.values() if order.exchange_id is not None}
     seen: set[int] = set()
     for exchange_order in listed:
-        order = store.find_own(exchange_order)
+        order = confirmed.get(exchange_order.exchange_id) or store.find_own(exchange_order)
         if order is None:
             result.others += 1
             if exchange_order.client_id is not None:
@@ -257,31 +295,3 @@ def _read_orders(store: Store, exchange: Exchange) -> Reconciliation:
 
     result.missing = [order for order in live.values() if order.client_id not in seen]
     return result
-
-
-def _read_trades(
-    store: Store, exchange: Exchange, market: Market, result: Reconciliation
-) -> list[UnreadableFill]:
-    """Store the trades of this bot's orders. Return those that can't be read."""
-    last = store.last_trade_time()
-    starts = [order.created_at for order in result.missing] + ([last] if last is not None else [])
-    if not starts:
-        starts = [order.created_at for order in store.live_orders()]
-    if not starts:
-        return []
-    executions = exchange.fills(min(starts) - OVERLAP_S)
-    fills = [execution for execution in executions if isinstance(execution, Fill)]
-    for fill in sorted(fills, key=lambda fill: fill.at):
-        order = store.order_by_exchange_id(fill.exchange_id)
-        if order is None and fill.client_id is not None:
-            candidate = store.order(fill.client_id)
-            if candidate is not None and candidate.exchange_id is None and candidate.side is fill.side:
-                order = candidate
-                store.set_exchange_id(order.client_id, fill.exchange_id)
-        if order is None or store.is_counted_by_total(fill.exchange_id):
-            continue
-        # An execution has its order's side; some exchanges name the taker's.
-        own = replace(fill, side=order.side)
-        if store.add_trade(own, order, market):
-            result.trades.append((own, order, store.ledger))
-    return [execution for execution in executions if isinstance(execution, UnreadableFill)]
