@@ -1,4 +1,4 @@
-"""Probes `GET /health`, one at a time, inside the loop."""
+"""Probes the bot's `GET /health`, one at a time, inside the loop."""
 
 import errno
 import json
@@ -12,7 +12,6 @@ from supervisor.loop import READ, WRITE, Loop
 from supervisor.reasons import Reason
 from supervisor.text import plain
 
-PATH = "/health"
 MAX_REPLY = 65536  # bytes; what follows is not read
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 _LENGTH = re.compile(rb"\r?\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r?\n", re.IGNORECASE)
@@ -113,12 +112,12 @@ class Probe:
     connection.
     """
 
-    def __init__(self, loop: Loop, port: int, timeout: float, report: Report) -> None:
+    def __init__(self, loop: Loop, port: int, path: str, timeout: float, report: Report) -> None:
         self._loop = loop
         self._report = report
         self._timeout = timeout
         self._reply = b""
-        self._request = f"GET {PATH} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
+        self._request = f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         loop.after("probe timeout", timeout, self._timed_out)
         error = self._socket.connect_ex(("127.0.0.1", port))

@@ -49,6 +49,7 @@ SENTENCES = {
     "setting_not_positive": "{name}: must be a number above 0, to {high:g}, not {value!r}",
     "setting_not_whole": "{name}: must be a whole number from {low} to {high}, not {value!r}",
     "setting_not_exit_codes": "{name}: must be exit codes from 0 to 255, comma-separated, not {value!r}",
+    "setting_not_path": "{name}: must be a path such as /health, not {value!r}",
     "locked": "{path} is held by another supervisor: no second bot is started here",
     "locked_by": "{path} is held by another supervisor, of container {container}: no second bot is started"
     " here",

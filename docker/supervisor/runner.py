@@ -188,7 +188,9 @@ class BotRunner:
         self._loop.after("probe", self._timings.quick_probe, self._start_probe)
 
     def _start_probe(self) -> None:
-        self._probe = Probe(self._loop, self._port, self._timings.probe_timeout, self._probed)
+        self._probe = Probe(
+            self._loop, self._port, self._settings.health_path, self._timings.probe_timeout, self._probed
+        )
 
     def _probed(self, result: ProbeResult) -> None:
         now = time.monotonic()

@@ -25,6 +25,7 @@ class Settings:
     max_restarts = 3
     restart_delay = 60.0
     health_interval = 30.0
+    health_path = "/health"
     unhealthy_probes = 5  # 0: never restart a bot because of its probes
     stop_timeout = 45.0
     log_cleanup_interval = 86400.0
@@ -51,6 +52,7 @@ def parse(environ: Mapping[str, str], arguments: list[str]) -> Settings:
     settings.max_restarts = read.whole("MAX_RESTARTS", settings.max_restarts, 0, 1000)
     settings.restart_delay = read.number("RESTART_DELAY", settings.restart_delay, 0, DAY_S)
     settings.health_interval = read.number("HEALTH_INTERVAL", settings.health_interval, 0.1, 3600)
+    settings.health_path = read.path("HEALTH_PATH", settings.health_path)
     settings.unhealthy_probes = read.whole("UNHEALTHY_PROBES", settings.unhealthy_probes, 0, 100000)
     settings.stop_timeout = read.number("STOP_TIMEOUT", settings.stop_timeout, 0, DAY_S)
     settings.log_cleanup_interval = read.number(
@@ -100,6 +102,12 @@ class _Reader:
         if not (_is_whole(text) and low <= int(text) <= high):
             raise SettingsError("setting_not_whole", name=PREFIX + name, low=low, high=high, value=text[:40])
         return int(text)
+
+    def path(self, name: str, default: str) -> str:
+        text = self.text(name, default)
+        if not (text.startswith("/") and text.isascii() and text.isprintable() and " " not in text):
+            raise SettingsError("setting_not_path", name=PREFIX + name, value=text[:40])
+        return text
 
     def exit_codes(self, name: str) -> frozenset[int] | None:
         text = self.text(name, "")

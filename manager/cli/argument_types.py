@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import get_args
 
 from manager import i18n
@@ -37,6 +38,18 @@ def _one_of(allowed: Sequence[str], text: str, *, is_list: bool = True) -> list[
     return values
 
 
+def _as_shown(allowed: Sequence[str], text: str, also: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """Return the items of a list in which a word may be as `ps` prints it to this reader."""
+    shown = {**{_(word).lower(): word for word in allowed}, **also}
+    found = [shown.get(value.lower(), value.lower()) for value in words(text)]
+    if unknown := [value for value in found if value not in allowed]:
+        names = [word if _(word) == word else f"{word} ({_(word)})" for word in allowed]
+        raise argparse.ArgumentTypeError(
+            _("must be one of {allowed}, not “{value}”").format(allowed=", ".join(names), value=unknown[0])
+        )
+    return found
+
+
 def all_states() -> tuple[str, ...]:
     """Return every state that `ps` shows."""
     from manager.fleet.status import State
@@ -45,7 +58,7 @@ def all_states() -> tuple[str, ...]:
 
 
 def states(text: str) -> list[str]:
-    return _one_of(all_states(), text)
+    return _as_shown(all_states(), text)
 
 
 def table_format(text: str) -> str:
@@ -56,7 +69,7 @@ def table_format(text: str) -> str:
 
 
 def modes(text: str) -> list[str]:
-    return _one_of(("paper", "live"), text)
+    return _as_shown(("paper", "live"), text, {_("LIVE").lower(): "live"})
 
 
 def count(text: str) -> int:

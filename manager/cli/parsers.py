@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -52,12 +53,35 @@ def _columns() -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """Print usage errors in one line, and exit with our exit code."""
+    """Print usage errors in one line, with the word that was probably meant, and exit with our exit code."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            is_command = isinstance(action, argparse._SubParsersAction)
+            near = _nearest(str(value), COMMANDS if is_command else map(str, action.choices))
+            if is_command or near:
+                raise argparse.ArgumentError(None, str(_no_such_word(str(value), near)))
+        super()._check_value(action, value)
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.print_usage(sys.stderr)
         text = Text("{prog}: {why}; see `{prog} --help`", prog=self.prog, why=message)
         self.exit(USAGE, f"{text}\n")
+
+
+def _nearest(value: str, known: Iterable[str]) -> str:
+    """Return the word that was probably meant: one with its letters exchanged, else the most similar."""
+    import difflib
+
+    words = list(known)
+    exchanged = [word for word in words if sorted(word) == sorted(value)]
+    return next(iter(exchanged or difflib.get_close_matches(value, words, n=1)), "")
+
+
+def _no_such_word(value: str, near: str) -> Text:
+    if near:
+        return Text("there is no {value}; did you mean {near}?", value=value, near=near)
+    return Text("there is no command {value}", value=value)
 
 
 def words(argv: list[str]) -> list[str]:

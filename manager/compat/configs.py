@@ -5,6 +5,7 @@ Configs are not validated differently here: the results are those of `manager co
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import logging
@@ -33,7 +34,7 @@ from manager.config.variables import merge_environment
 from manager.errors import Problem
 from manager.fleet import image_variables
 from manager.fleet import project as projects
-from manager.util import atomic_file, strict_json
+from manager.util import atomic_file, ownership, strict_json
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,9 @@ class ConfigManager:
         self.templates_dir = self.config_dir / "templates"
         self.active_dir = self.config_dir / "active"
         self.archived_dir = self.config_dir / "archived"
+        for folder in (self.templates_dir, self.active_dir, self.archived_dir):
+            with contextlib.suppress(OSError):  # what is written there says why it cannot be
+                ownership.make_folder(folder)
 
     @property
     def _project_dir(self) -> Path:

@@ -67,7 +67,49 @@ class TradingBotDaemon:
     ) -> None:
         i18n.use_environment()
         self.config_file = Path(config_file)
-        self.instance_id = instance_id
+        self._given_id = instance_id
+
+    @property
+    def instance_id(self) -> str:
+        """Return the id: the given one, else that of the config file; its name, if it is no config."""
+        if self._given_id is not None:
+            return self._given_id
+        try:
+            return self._session().project().instance_of(str(self.config_file))
+        except ManagerError:
+            return self.config_file.stem
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Return the file's daemon_config; empty for an invalid file.
+
+        Variables are not expanded: it never contains a credential.
+        """
+        try:
+            loaded = self._session().project().loaded.described(self.instance_id)
+        except ManagerError:
+            return {}
+        daemon: dict[str, Any] = loaded.get("daemon_config", {})
+        return {**daemon, "log_dir": str(self.log_dir)} if daemon else {}
+
+    @property
+    def log_dir(self) -> Path:
+        """Return the instance's log folder."""
+        instance = self.instance_id
+        try:
+            found = self._session().project()
+        except ManagerError:
+            return Path("logs") / instance
+        spec = found.specs.get(instance)
+        return found.fleet.data_dir / (spec.log_dir if spec else f"logs/{instance}")
+
+    @property
+    def registry(self) -> InstanceRegistry:
+        """Return the registry of the file's project."""
+        try:
+            return InstanceRegistry(self._session().project().fleet.export_file)
+        except ManagerError:
+            return InstanceRegistry()
 
     def start(self, daemonize: bool = True) -> bool:
         """Start the instance. Returns whether it runs, even if it ran before.
@@ -103,7 +145,7 @@ class TradingBotDaemon:
     def list_instances(self) -> list[dict[str, Any]]:
         """Print the table of all instances, and return their records."""
         self.run("list")
-        registry = InstanceRegistry(self._session().project().fleet.export_file)
+        registry = self.registry
         try:
             return registry.list_instances(include_dead=True)
         finally:
@@ -120,7 +162,7 @@ class TradingBotDaemon:
 
     def _change(self, command: str) -> int:
         """Carry out one changing command, as the command line does. Raises ManagerError."""
-        selection, new_id = Selection(files=[str(self.config_file)]), self.instance_id
+        selection, new_id = Selection(files=[str(self.config_file)]), self._given_id
         if new_id is not None and (command == "stop" or self._is_by_id()):  # only a start gives an id
             selection, new_id = Selection([new_id]), None
         session = self._session()
@@ -132,13 +174,13 @@ class TradingBotDaemon:
     def _is_by_id(self) -> bool:
         """Return whether only the id counts, as in the old system without a default config file."""
         is_default = str(self.config_file) == DEFAULT_CONFIG
-        return self.instance_id is not None and is_default and not self.config_file.exists()
+        return self._given_id is not None and is_default and not self.config_file.exists()
 
     def _run(self, command: str) -> bool:
         return self.run(command) == 0
 
     def _selection(self) -> list[str]:
-        options = [] if self.instance_id is None else ["--instance-id", self.instance_id]
+        options = [] if self._given_id is None else ["--instance-id", self._given_id]
         if self._is_by_id():
             return options
         return ["--config", str(self.config_file), *options]
@@ -159,7 +201,7 @@ class TradingBotDaemon:
         return Session(self._project_dir())
 
     def _instance(self, snapshot: FleetSnapshot) -> str:
-        instance = self.instance_id or snapshot.project.instance_of(str(self.config_file))
+        instance = self._given_id or snapshot.project.instance_of(str(self.config_file))
         require_known(instance, snapshot)
         return instance
 

@@ -14,6 +14,7 @@ from manager.config.loader import GRIDS, OWN_FILES
 from manager.config.models import (
     BUNDLED_EXCHANGES,
     BUNDLED_STRATEGIES,
+    HEALTH_PATH_PATTERN,
     ID_PATTERN,
     WORD_PATTERN,
     DaemonConfig,
@@ -48,6 +49,7 @@ _OWN = "|".join(name.replace(".", r"\.") for name in sorted(OWN_FILES))
 PATTERNS = {
     "instance_id": f"^{ID_PATTERN.pattern}$",
     **dict.fromkeys(("exchange", "symbol", "strategy"), f"^{WORD_PATTERN.pattern}$"),
+    "health_path": f"^{HEALTH_PATH_PATTERN.pattern}$",
     "log_dir": rf"^(\./)?logs((?!/({_OWN})(/|$))({_PART})+)?/*$",
     "db_path": rf"^(\./)?database({_PART}){{1,2}}/*$",
 }

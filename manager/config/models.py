@@ -104,6 +104,9 @@ class Metadata(Section):
         return value
 
 
+HEALTH_PATH_PATTERN = re.compile(r"/[!-~]{0,199}")
+
+
 class DaemonConfig(Section):
     """Configure how the instance runs. Times in seconds, sizes in MiB, CPU in percent of one core."""
 
@@ -147,6 +150,10 @@ class DaemonConfig(Section):
     health_check_interval: Annotated[float, Field(ge=1, le=300)] = Field(
         default=30, description=mark("seconds between two probes of the bot's /health")
     )
+    health_path: str = Field(
+        default="/health",
+        description=mark("the path that is probed; a bot that answers 200 there is healthy"),
+    )
     unhealthy_probes: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=5,
         description=mark("consecutive failed probes before an unresponsive bot is restarted; 0: never"),
@@ -175,6 +182,13 @@ class DaemonConfig(Section):
             "never"
         ),
     )
+
+    @field_validator("health_path")
+    @classmethod
+    def _valid_path(cls, value: str) -> str:
+        if not HEALTH_PATH_PATTERN.fullmatch(value):
+            raise Fault("must be a path such as /health, without spaces")
+        return value
 
     @field_validator("log_dir", "db_path")
     @classmethod

@@ -178,6 +178,8 @@ def _supervisor_settings(config: InstanceConfig, fleet: Fleet) -> dict[str, str]
         fleet.log_day_mb != DEFAULT_LOG_DAY_MB
     ):  # the default is in no container: it would recreate all of them
         settings["BOTFLEET_LOG_DAY_LIMIT"] = str(fleet.log_day_mb)
+    if daemon.health_path != "/health":
+        settings["BOTFLEET_HEALTH_PATH"] = daemon.health_path
     if daemon.crash_exit_codes is not None:
         settings["BOTFLEET_CRASH_EXIT_CODES"] = ",".join(map(str, daemon.crash_exit_codes))
     if daemon.completion != "exit":

@@ -72,6 +72,20 @@ def since(view: Instance) -> float | None:
     return float(view.container.created)
 
 
+def started_at(view: Instance) -> float:
+    """Return when its bot was last started, also if it has ended since; its container's creation, if none
+    was.
+    """
+    supervisor, container = view.supervisor, view.container
+    assert container is not None
+    if supervisor is not None and supervisor.container == container.id:
+        if supervisor.bot_started_at:
+            return supervisor.bot_started_at
+        if (last := supervisor.last_exit) is not None and last.ran_s is not None:
+            return last.at - last.ran_s
+    return float(container.created)
+
+
 def pnl_text(report: Report) -> str:
     """Return the P&L, marked if its prices are not a market's, because then it is no trading result."""
     if report.pnl is None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
-from manager.fleet import host
+from manager.fleet import display, host
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
@@ -142,17 +142,13 @@ def records(snapshot: FleetSnapshot, pids: Pids, before: Mapping[str, Any]) -> d
 
 def _record(view: Instance, fleet: Fleet, pids: Pids, before: object) -> Record:
     assert view.container is not None
-    supervisor = view.supervisor
-    started = (
-        supervisor.bot_started_at if supervisor and supervisor.bot_started_at else view.container.created
-    )
     record: Record = {
         "config_file": view.container.config_file,
         "pid": pids.lasting(view.id),
         "bot_pid": pids.bots.get(view.id, 0),
         "log_dir": fleet.relative(fleet.data_dir / view.log_dir),
         "web_port": view.container.web_port,
-        "started_at": formatting.iso(started),
+        "started_at": formatting.iso(display.started_at(view)),
         "status": view.status.state,
         "registered_at": view.saved.registered_at or formatting.iso(view.container.created),
     }

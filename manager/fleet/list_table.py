@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from manager.fleet.display import is_well, since
+from manager.fleet.display import is_well, started_at
 from manager.fleet.instance import Instance
 from manager.i18n import _, mark
 from manager.util import formatting, text_table
@@ -43,7 +43,7 @@ LIST_COLUMNS: Sequence[Column[Listed]] = (
     Column("pid", "PID", lambda row: str(row[1] or "")),
     Column("web", mark("Web port"), lambda row: str(row[0].web_port or "")),
     Column("config", mark("Config file"), _config_file),
-    Column("started", mark("Started"), lambda row: formatting.date_and_time(since(row[0]) or 0.0)),
+    Column("started", mark("Started"), lambda row: formatting.date_and_time(started_at(row[0]))),
 )
 """Columns of `list`. The old system's own table has a light instead of the state."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from manager.errors import ManagerError, UsageError
@@ -68,12 +69,19 @@ def no_instance(instance: str, known: Iterable[str]) -> UsageError:
     """Return the error for an unknown id, suggesting the most similar ones."""
     import difflib
 
-    near = difflib.get_close_matches(instance, list(known), n=SUGGESTIONS)
+    ids = list(known)
+    near = [other for other in ids if _with_plain_numbers(other) == _with_plain_numbers(instance)]
+    near = near or difflib.get_close_matches(instance, ids, n=SUGGESTIONS)
     if near:
         return UsageError(
             "there is no instance {id}; did you mean {near}?", id=instance, near=" / ".join(near)
         )
     return UsageError("there is no instance {id}; `manager ps` lists them", id=instance)
+
+
+def _with_plain_numbers(instance: str) -> str:
+    """Return the id as a hurried person types it: `bp_eth_3` for `BP_ETH_03`."""
+    return re.sub(r"0+(?=[0-9])", "", instance.lower())
 
 
 def require_running(instance: Instance) -> None:

@@ -59,6 +59,7 @@ SENTENCES: Mapping[str, str] = {
     "setting_not_exit_codes": mark(
         "{name}: must be exit codes from 0 to 255, comma-separated, not {value!r}"
     ),
+    "setting_not_path": mark("{name}: must be a path such as /health, not {value!r}"),
     "locked": mark("{path} is held by another supervisor: no second bot is started here"),
     "locked_by": mark(
         "{path} is held by another supervisor, of container {container}: no second bot is started here"

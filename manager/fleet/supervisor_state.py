@@ -86,6 +86,7 @@ class LastExit(NamedTuple):
     why: str
     stderr_tail: tuple[str, ...]
     reason: object = None
+    ran_s: float | None = None
 
     @property
     def message(self) -> Text:
@@ -366,6 +367,7 @@ def _last_exit(raw: Any) -> LastExit:
         why=_text(raw["why"]),
         stderr_tail=tuple(_text(line) for line in list(raw.get("stderr_tail", ()))[:MAX_LINES]),
         reason=raw.get("reason"),
+        ran_s=None if raw.get("ran_s") is None else _number(raw["ran_s"]),
     )
 
 

@@ -145,7 +145,7 @@ class Supervisor:
             if self.record.state not in {"failed", "completed"}:
                 self.record.state, self.record.why = "stopped", None
                 self.record.last_exit = self._exit(0, killed=False)
-            self.record.bot_pid = None
+            self.record.bot_pid = self.record.bot_started_at = None
             self._save()
         self.release()
         self.bots.living.pop(container.name, None)
@@ -169,6 +169,7 @@ class Supervisor:
             "oom": False,
             "killed": killed,
             "at": self.clock.time(),
+            "ran_s": self.clock.time() - self._started_at,
             "why": f"exit code {code}",
             "stderr_tail": [],
         }

@@ -183,3 +183,19 @@ def test_the_growth_starts_anew_after_a_healthy_spell(box: Box) -> None:
         box.until("running", total=total, since_healthy=0)
     pauses = [line.rsplit(" in ", 1)[1] for line in box.daemon_log.splitlines() if "restart 1 of 3" in line]
     assert pauses == ["0.1 s"] * 3
+
+
+def test_another_path_is_probed_where_a_program_has_no_health(box: Box) -> None:
+    """A Datasette answers 404 on /health."""
+    box.bot("""
+def reply(request):
+    return GOOD if request.startswith(b"GET /-/versions.json ") else answer("404 Not Found", "{}")
+with socket.create_server(("127.0.0.1", int(os.environ["WEB_PORT"]))) as server:
+    while True:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(reply(connection.recv(4096)))
+""")
+    box.set(health_path="/-/versions.json")
+    box.start()
+    box.until("running")

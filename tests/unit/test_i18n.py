@@ -202,7 +202,7 @@ def test_a_language_we_do_not_have_is_a_usage_error(args: list[str]) -> None:
 def test_usage_errors_are_translated() -> None:
     done = run("manager", "--lang", "zh-TW", "dance")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "無效的選擇：'dance'" in done.stderr
+    assert "沒有 dance 這個指令" in done.stderr
     assert "需要一個引數" in run("manager", "--lang", "zh-TW", "up", "--lock-wait").stderr
     done = run("manager.daemon_manager", "dance", MANAGER_LANG="zh-TW")
     assert done.returncode == 2

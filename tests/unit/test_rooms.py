@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("compat", "cli", "web", "monitor", "ops", "fleet", "engine", "config", "util", "errors", "i18n")
 """From the top down; the last two are single modules that every room may import."""
-ENTRANCES = ("__main__", "config_manager", "daemon_manager", "instance_manager")
+ENTRANCES = ("__main__", "config_manager", "daemon_manager", "exceptions", "instance_manager")
 """Modules of manager/ itself, above all rooms: the names that callers and `python -m` use."""
 
 EARLIER_NAMES = ("manager.watch.__init__", "manager.watch.send")

@@ -283,3 +283,26 @@ def test_the_foreground_in_a_thread(desk: Path, commands: Commands, monkeypatch:
     thread.start()
     thread.join(30)
     assert results == [True]
+
+
+def test_what_scripts_read_of_the_old_class(desk: Path) -> None:
+    found = TradingBotDaemon(desk / CONFIG)
+    assert found.instance_id == "bp_sol_01"
+    assert found.config["web_port"] == 5001
+    assert found.log_dir == desk / "volumes" / "logs" / "bp_sol_01"
+    assert str(found.log_dir) == found.config["log_dir"]
+    assert found.registry.list_instances() == []
+    assert TradingBotDaemon(desk / CONFIG, "mine").instance_id == "mine"
+
+
+def test_of_a_file_that_is_no_config_they_read_its_name(desk: Path) -> None:
+    (desk / "config/active/bad.json").write_text("{")
+    found = TradingBotDaemon(desk / "config/active/bad.json")
+    assert (found.instance_id, found.config) == ("bad", {})
+
+
+def test_the_errors_have_the_old_modules_name() -> None:
+    from manager import config_manager, exceptions
+
+    assert exceptions.ConfigLoadError is config_manager.ConfigLoadError
+    assert set(exceptions.__all__) <= set(config_manager.__all__)

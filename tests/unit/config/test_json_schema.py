@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import regress
 from jsonschema import Draft202012Validator
 
 from manager import i18n
@@ -194,18 +195,41 @@ def test_the_command_has_two_words() -> None:
     assert words(["config", "bp_sol_01"]) == ["config", "bp_sol_01"]
 
 
-def test_every_pattern_is_also_an_ecma_regular_expression() -> None:
-    """Editors and check-jsonschema compile patterns as ECMA's with the flag `u`, where needless escapes
-    are errors.
+@pytest.mark.parametrize("is_bundled_bot", [True, False])
+def test_the_schema_is_valid_and_its_patterns_are_ecmas(is_bundled_bot: bool) -> None:
+    """Editors and check-jsonschema compile patterns by an ECMA engine with the flag `u`, to which `\\-` is an
+    error.
     """
-    schema = config_schema(is_bundled_bot=True)
+    schema = config_schema(is_bundled_bot=is_bundled_bot)
     Draft202012Validator.check_schema(schema)
     found = list(patterns(schema))
     assert len(found) > 10
     for pattern in found:
-        for escaped in re.findall(r"\\(.)", pattern):
-            assert escaped in "^$\\.*+?()[]{}|/dDsSwWbBnrtvfx", f"\\{escaped} in {pattern}"
-        assert not re.search(r"\(\?P|\(\?[a-zA-Z]|\\x(?![0-9a-f]{2})", pattern), pattern
+        regress.Regex(pattern, "u")  # the engine of check-jsonschema
+    with pytest.raises(regress.RegressError):
+        regress.Regex(r"^[a-z]\-$", "u")
+
+
+@pytest.mark.parametrize("name", [*GOOD, *BAD])
+def test_an_ecma_engine_finds_in_each_text_what_python_finds(name: str) -> None:
+    value = {**GOOD, **BAD}[name]
+    for pattern in set(patterns(config_schema(is_bundled_bot=True))):
+        ecma = regress.Regex(pattern, "u")
+        for text in sorted(set(texts(value))):
+            assert bool(ecma.find(text)) == bool(re.search(pattern, text)), (pattern, text)
+
+
+def texts(value: object) -> Iterator[str]:
+    """Yield every text and key in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for inner in value.values():
+            yield from texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner)
 
 
 def patterns(schema: object) -> Iterator[str]:
