@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import growth, idle, images, plot, report
+from bench import growth, idle, images, plot, report, start
 from bench.engine import Api, socket_path
 from bench.facts import facts
 from bench.fleets import Fleets, parallelism_table
@@ -37,9 +37,11 @@ class Extent:
     peers: bool = False
     bundled: bool = True
     calm: float = CALM_S
+    quick: int = 3
+    """Rounds of a quick row for each round of a slow one."""
 
 
-SMALLEST = Extent([2], 1, [1], 1, [1, 2], 1, 0.5, 1, bundled=False, calm=0.2)
+SMALLEST = Extent([2], 1, [1], 1, [1], 1, 0.2, 1, bundled=False, calm=0.1, quick=1)
 """For CI: that every row works. Its figures mean nothing."""
 NORMAL = Extent([10, 40], 3, [1, 5, 10, 20, 40], 10, [1, 2, 4, 8, 16], 10, 60.0, 50)
 FULL = Extent(
@@ -54,7 +56,9 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(number, signal.default_int_handler)
     api = Api(socket_path())
     findings, about = Findings(), [*facts(api), ("command", shlex.join(["python", "-m", "bench", *argv]))]
-    widest = max(*extent.sizes, *extent.growth, extent.sweep, extent.idle) * (2 if extent.peers else 1)
+    widest = max(start.SIZE, *extent.sizes, *extent.growth, extent.sweep, extent.idle) * (
+        2 if extent.peers else 1
+    )
     try:
         compileall.compile_dir(ROOT / "manager", quiet=1)  # as after anybody's first command
         with workshop(widest, extent.calm) as shop:
@@ -76,7 +80,9 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
         rounds = min(extent.rounds, 3)
         table, best = parallelism_table(shop, api, extent.sweep, rounds, extent.degrees)
         findings.tables.append(table)
-    fleets = Fleets(shop, api, findings, extent.rounds, best, extent.peers)
+    with findings.row("short commands"):
+        start.rows(shop, findings, extent.rounds * extent.quick)
+    fleets = Fleets(shop, api, findings, extent.rounds, best, extent.peers, extent.rounds * extent.quick)
     for size in extent.sizes:
         with findings.row(f"fleets of {size}"):
             fleets.measure(size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,8 +18,6 @@ from bench.shell import run
 
 LONGEST_LOOP = 10
 """`docker run` one after the other takes half a second a container: only for small fleets."""
-QUICK_ROUNDS = 3
-"""Rounds of a quick row for each round of a slow one."""
 
 
 @dataclass
@@ -33,6 +30,8 @@ class Fleets:
     rounds: int
     parallelism: int = floor.BEST_GUESS
     with_peers: bool = False
+    quick_rounds: int = 1
+    """Rounds of a row that takes less than some seconds."""
     calls: dict[str, dict[int, Counter[str]]] = field(default_factory=dict)
 
     def measure(self, size: int) -> None:
@@ -95,9 +94,7 @@ class Fleets:
                 if project.container_ids() != before:
                     self.findings.comparisons.pop()
                     raise AssertionError("a container was made anew, where nothing was to do")
-        with self.findings.row(f"status of one, {size}"):
-            project.settle()  # the row above ends with a restart
-            self._status(project)
+        project.settle()  # the row above ends with a restart
         with self.findings.row(f"stats, {size}"):
             self._stats(project)
         if self.with_peers:
@@ -116,27 +113,9 @@ class Fleets:
         theirs: Contender,
         limit: float | None = None,
     ) -> None:
-        samples = alternating({"ours": ours, "theirs": theirs}, self.rounds * QUICK_ROUNDS)
+        samples = alternating({"ours": ours, "theirs": theirs}, self.quick_rounds)
         self.findings.comparisons.append(
             Comparison(work, size, samples["ours"], against, samples["theirs"], limit)
-        )
-
-    def _status(self, project: Project) -> None:
-        contenders: dict[str, Contender] = {
-            "ours": _runner(project.manager)("status", project.ids[0]),
-            "bare": lambda: run([sys.executable, "-c", "pass"]).seconds,
-        }
-        samples = alternating(contenders, self.rounds * QUICK_ROUNDS)
-        self.findings.comparisons.append(
-            Comparison(
-                "status of one",
-                project.size,
-                samples["ours"],
-                "python -c pass",
-                samples["bare"],
-                0.15,
-                is_difference=True,
-            )
         )
 
     def _stats(self, project: Project) -> None:

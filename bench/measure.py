@@ -31,7 +31,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of the main table. `limit` bounds ours ÷ theirs, or ours − theirs when `is_difference`."""
+    """One row of the main table. `limit` bounds ours ÷ theirs."""
 
     work: str
     size: int | None
@@ -39,12 +39,9 @@ class Comparison:
     against: str
     theirs: Samples
     limit: float | None = None
-    is_difference: bool = False
 
     @property
     def result(self) -> float:
-        if self.is_difference:
-            return self.ours.median - self.theirs.median
         return self.ours.median / self.theirs.median
 
     @property

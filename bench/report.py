@@ -38,19 +38,13 @@ def _comparisons(comparisons: Sequence[Comparison]) -> str:
             _samples(comparison.ours),
             comparison.against,
             _samples(comparison.theirs),
-            f"**{comparison.result:.2f} s**"
-            if comparison.is_difference
-            else f"**{comparison.result:.2f} ×**",
-            ""
-            if comparison.limit is None
-            else f"≤ {comparison.limit:.2f}{' s' if comparison.is_difference else ''}",
+            f"**{comparison.result:.2f} ×**",
+            "" if comparison.limit is None else f"≤ {comparison.limit:.2f}",
             {True: "met", False: "missed", None: ""}[comparison.is_met],
         ]
         for comparison in comparisons
     ]
-    words = (
-        "Ratio: ours ÷ theirs, less than 1 is faster than they are; where it is in seconds, ours − theirs."
-    )
+    words = "Ratio: ours ÷ theirs, less than 1 is faster than they are."
     heads = ["work", "N", "ours", "against", "theirs", "ratio", "aim", ""]
     return _table(Table("Side by side", heads, rows, words))
 

@@ -1,11 +1,13 @@
 """A bot that does nothing, cheaply: answers every request as healthy, exits at once on SIGTERM.
 
 With BENCH_LINES it first writes that many lines, as fast as they are taken, and says how long that took.
+Its `--help` ends, too: `manager build` asks for it.
 """
 
 import os
 import signal
 import socket
+import sys
 import time
 
 ANSWER_BODY = b'{"status":"healthy","running":true,"timestamp":0}'
@@ -39,6 +41,9 @@ def serve(port: int) -> None:
                     pass
 
 
+if sys.argv[1:] == ["--help"]:
+    print("usage: run.py, without arguments")
+    sys.exit()
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 write_lines(int(os.environ.get("BENCH_LINES", "0"))) if os.environ.get("BENCH_LINES") else None
 serve(int(os.environ["WEB_PORT"]))

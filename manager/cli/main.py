@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib
 import io
 import os
@@ -24,9 +23,6 @@ from manager.util.moment import Moment
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
 
-OBJECTS_BEFORE_COLLECTION = 50_000
-"""Collecting garbage while modules are loaded finds none, and costs each command 4 ms."""
-
 COMPLETE = "__complete"
 """Called by the shells' completion scripts, not by users."""
 
@@ -39,7 +35,6 @@ def entry_point() -> None:
 
     Characters that the terminal cannot show are escaped, so that they cause no error.
     """
-    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     _open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

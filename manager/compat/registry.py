@@ -16,13 +16,12 @@ from typing import Any, TypeVar
 
 from manager import i18n
 from manager.errors import ConfigError, EngineUnreachable, Problem
-from manager.fleet import instances_json, lock
+from manager.fleet import instances_json, lock, process_info
 from manager.fleet import project as projects
 from manager.fleet.instances_json import OLD_PLACE, OWN_KEYS, Record
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.old_daemon_guard import registries
 from manager.fleet.session import Session
-from manager.fleet.status_json import process_info
 from manager.i18n import Text
 from manager.util import atomic_file, formatting
 
@@ -318,7 +317,7 @@ def _is_alive(record: object) -> bool:
 
 def _with_process(listed: Record) -> Record:
     pid = listed.get("bot_pid") or listed["pid"]
-    details = process_info(pid) if listed["is_alive"] and type(pid) is int else None
+    details = process_info.of(pid) if listed["is_alive"] and type(pid) is int else None
     if details is None:
         return listed
     keys = ("name", "status", "cpu_percent", "num_threads", "create_time")

@@ -157,6 +157,8 @@ def _shared_accounts(
 
     Each bot is named at least once, but not every pair is.
     """
+    if len(live) < 2:
+        return
     for_all = _passed_on(fleet, variables)
     seen: list[tuple[InstanceSpec, frozenset[str]]] = []
     reported: set[str] = set()

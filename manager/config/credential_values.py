@@ -6,18 +6,18 @@ import re
 
 from manager.i18n import mark
 
-PLACEHOLDER = re.compile(
-    r"""
+PLACEHOLDER = r"""(?xi)
     your[-_ ].* | .*[-_ ]here | change[-_ ]?(?:me|this) | (?:replace|enter|insert|paste)[-_ ].*
     | <.*> | \[.*\] | \{.*\} | \$.*
     | x{3,} | \*{2,} | \.{2,} | … | -+ | _+
     | todo | tbd | none | null | undefined | placeholder
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-"""What templates of `.env` have instead of a credential: `your_api_key_here`, `<KEY>`, `changeme`, `xxx`."""
+"""
+"""What templates of `.env` have instead of a credential: `your_api_key_here`, `<KEY>`, `changeme`, `xxx`.
 
-PHRASE = re.compile(r"mnemonic|seed|phrase|pass", re.IGNORECASE)
+Compiled when a value is checked, which most commands never do.
+"""
+
+PHRASE = r"(?i)mnemonic|seed|phrase|pass"
 """Variables whose value a person may have chosen, or that consists of words."""
 
 PEM = "-----BEGIN "
@@ -25,7 +25,7 @@ PEM = "-----BEGIN "
 
 def is_placeholder(value: str, name: str) -> bool:
     """Return whether the value stands for one that is still to be filled in."""
-    return value == name or PLACEHOLDER.fullmatch(value.strip()) is not None
+    return value == name or re.fullmatch(PLACEHOLDER, value.strip()) is not None
 
 
 def unusual_in(value: str, name: str) -> str | None:
@@ -36,7 +36,7 @@ def unusual_in(value: str, name: str) -> str | None:
         return None
     if value != value.strip():
         return mark("a blank at its beginning or end")
-    if PHRASE.search(name):
+    if re.search(PHRASE, name):
         return None
     if any(character.isspace() for character in value):
         return mark("a blank")

@@ -1,7 +1,5 @@
 """The fleet's settings, and the path of each of its files on the host. Plain data, no effects."""
 
-from __future__ import annotations
-
 import os
 import re
 from decimal import Decimal
@@ -142,6 +140,8 @@ class Fleet(NamedTuple):
     log_max_files: int = 3
     log_day_mb: int = DEFAULT_LOG_DAY_MB
     engine_health_interval: int = 60
+    egress: bool | tuple[str, ...] = False
+    """True: neither this machine's services nor its provider's metadata are reached. A list: only these."""
     backup_keep: int = 0
     backup_keep_days: int = 0
     alerts: Alerts = Alerts()
@@ -269,9 +269,19 @@ class Fleet(NamedTuple):
         return self.state_dir / "bot_options.json"
 
     @property
+    def probed_file(self) -> Path:
+        """Return the file that names the engines whose containers were seen to write to the folders."""
+        return self.state_dir / "probed.json"
+
+    @property
     def image_variables_file(self) -> Path:
         """Return the file that remembers which variables the image of the user's own bot names."""
         return self.state_dir / "image_variables.json"
+
+    @property
+    def egress_file(self) -> Path:
+        """Return the file that notes that this fleet has firewall rules, with its proxies' addresses."""
+        return self.state_dir / "egress.json"
 
     @property
     def disk_file(self) -> Path:

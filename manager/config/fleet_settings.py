@@ -57,6 +57,29 @@ class ContainerTable(_Table):
     log_max_files: Annotated[int, Field(ge=1, le=100)] = 3
     log_day_mb: Annotated[int, Field(ge=0, le=1_000_000)] = DEFAULT_LOG_DAY_MB
     engine_health_interval: Annotated[int, Field(ge=0, le=86400)] = 60
+    egress: bool | tuple[str, ...] = False
+
+    @field_validator("egress", mode="before")
+    @classmethod
+    def _targets(cls, value: object) -> object:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, list) and value and all(_is_target(item) for item in value):
+            return tuple(value)
+        raise Fault(
+            'must be true, false, or a list of IPv4 addresses and networks such as ["203.0.113.7:443", '
+            '"198.51.100.0/24"]'
+        )
+
+
+def _is_target(item: object) -> bool:
+    """Return whether it is `ADDRESS[/BITS][:PORT]`."""
+    address, colon, port = item.partition(":") if isinstance(item, str) else ("", "", "")
+    try:
+        ipaddress.IPv4Network(address, strict=False)
+    except ValueError:
+        return False
+    return not colon or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)
 
 
 class BackupTable(_Table):

@@ -18,16 +18,17 @@ SUSPECT_WORDS = frozenset(
 )
 """Words of names that mark a secret without being one of `SECRET_WORDS`, which are refused in clear text."""
 
-SUSPECT_VALUE = re.compile(
-    r"""://[^/\s:@]*:[^/\s@]+@            # an address with a password
+SUSPECT_VALUE = r"""(?x)
+    ://[^/\s:@]*:[^/\s@]+@            # an address with a password
     | -----BEGIN
     | \b(ghp|gho|ghs|github_pat|glpat|xox[abprs]|sk|pk|rk)[_-][A-Za-z0-9_-]{16,}
     | \bAKIA[A-Z0-9]{12,} | \beyJ[\w-]{8,}\.[\w-]{8,}\.
     | \b\d{6,}:[\w-]{30,}                # a Telegram bot's token
     | \b(0x)?[0-9a-fA-F]{64,}\b         # a private key
-    """,
-    re.VERBOSE,
-)
+"""
+"""Compiled at its first use, because most commands have none."""
+
+WILDCARDS = frozenset("*?[")
 
 NOT_CREDENTIALS = frozenset({"BOT_WEB_TOKEN"})
 """The bundled bot's web page asks for this token; it grants access to no account."""
@@ -55,7 +56,7 @@ def looks_secret(name: str, value: str) -> bool:
     if name in NOT_CREDENTIALS or "PROXY" in name.upper():
         return False
     words = set(re.split(r"[^a-z0-9]+", name.lower()))
-    return is_secret(name) or bool(words & SUSPECT_WORDS) or SUSPECT_VALUE.search(value) is not None
+    return is_secret(name) or bool(words & SUSPECT_WORDS) or re.search(SUSPECT_VALUE, value) is not None
 
 
 class ScalarValue(NamedTuple):
@@ -112,10 +113,12 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
 
 def select_variables(patterns: tuple[str, ...], variables: Mapping[str, str]) -> dict[str, str]:
     """Return the non-empty variables that match a name or pattern (`HTTP_PROXY`, `*_API_URL`)."""
+    names = {pattern for pattern in patterns if not set(pattern) & WILDCARDS}
+    wild = [pattern for pattern in patterns if pattern not in names]
     return {
         name: value
         for name, value in variables.items()
-        if value and any(fnmatchcase(name, pattern) for pattern in patterns)
+        if value and (name in names or any(fnmatchcase(name, pattern) for pattern in wild))
     }
 
 

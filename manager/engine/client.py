@@ -148,17 +148,17 @@ class Engine:
         major, minor = str(self.version()["ApiVersion"]).split(".")
         return int(major), int(minor)
 
-    def security_modes(self) -> frozenset[str]:
-        """Return the engine's security options: `rootless`, `userns`, `seccomp`, …"""
-        return security_modes(self.info())
-
     def network_id(self, name: str) -> str:
         """Return the id of the network of exactly this name; empty if there is none."""
+        return str(self.network(name).get("Id", ""))
+
+    def network(self, name: str) -> dict[str, Any]:
+        """Return the description of the network of exactly this name; empty if there is none."""
         try:
             network = self._read(f"/networks/{name}")
         except NotFound:
-            return ""
-        return str(network["Id"]) if network["Name"] == name else ""
+            return {}
+        return dict(network) if network["Name"] == name else {}
 
     def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
         """Create a bridge network. If two managers race for it, one gets EngineError."""

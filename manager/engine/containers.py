@@ -4,8 +4,6 @@ One row contains everything: labels identify the container, state and status tex
 needed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -21,6 +19,13 @@ UP_SECONDS = re.compile(r"Up (?:(\d+) seconds?|Less than a second)")
 
 
 NOT_NETWORKS = frozenset({"", "default", "bridge", "host", "none"})
+
+
+class Mount(NamedTuple):
+    """Hold one folder of the host in a container."""
+
+    source: str
+    is_writable: bool
 
 
 class Container(NamedTuple):
@@ -40,6 +45,10 @@ class Container(NamedTuple):
     where the engine does not say."""
     network: str = ""
     """The name of the network that it was made for."""
+    mounts: Mapping[str, Mount] | None = None
+    """Place in the container → what is mounted there. None where the engine does not say."""
+    image_name: str = ""
+    """The image that it was made from: its name, or the id where the name belongs to another image now."""
 
     @property
     def is_off_network(self) -> bool:
@@ -153,7 +162,19 @@ def _container(row: Mapping[str, Any]) -> Container:
         data_source=_source(row.get("Mounts") or [], spec.DATA_AT),
         networks=_networks(row),
         network=_own_network(row),
+        mounts=_mounts(row),
+        image_name=str(row.get("Image") or ""),
     )
+
+
+def _mounts(row: Mapping[str, Any]) -> dict[str, Mount] | None:
+    mounts = row.get("Mounts")
+    if not isinstance(mounts, list):
+        return None
+    return {
+        str(mount.get("Destination", "")): Mount(str(mount.get("Source", "")), bool(mount.get("RW", True)))
+        for mount in mounts
+    }
 
 
 def _networks(row: Mapping[str, Any]) -> dict[str, str] | None:

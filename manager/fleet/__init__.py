@@ -1,6 +1,7 @@
 """Describe the fleet as it is: configs, containers, supervisors and desired states → one snapshot.
 
 project, session, selection                project folder; one run of the manager; the chosen instances
+definition_drift                           in what a container was made otherwise than its spec says
 observe, snapshot, instance, status        one observation of the fleet, and what follows from it
 doing, condition_messages                  what a bot is doing, and how urgent it is
 preflight_messages                         what a live run would fail by, by codes
@@ -15,6 +16,6 @@ event_spool                                what commands did, for the history
 halt_mark, start_lock                      what prevents bots from being started; starts in progress
 display, causes, list_table, status_json   output for users and programs
 instances_json, instances_json_refresh     the export for programs of the old system
-lock, host, time_zone                      the host, and other managers on it
+lock, host, process_info, time_zone        the host, its processes, and other managers on it
 old_daemon, old_daemon_guard               the old system's processes on it
 """

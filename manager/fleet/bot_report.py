@@ -3,8 +3,6 @@
 A bot may be slow, broken or hostile: every value is bounded and checked; a missing one is None, never 0.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -10,10 +10,8 @@ from manager.fleet.instance import Instance
 from manager.fleet.supervisor_state import Cancel, SupervisorState
 from manager.i18n import Text, _
 
-STAMP = re.compile(r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?\]?[\s:|-]*")
-
-
-LEVEL = re.compile(r"[\[(]?(DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL)[\])]?[\s:|-]+")
+STAMP = r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?\]?[\s:|-]*"
+LEVEL = r"[\[(]?(DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL)[\])]?[\s:|-]+"
 """Time stamp and level begin a log line, and do not explain why a bot ended."""
 
 
@@ -100,9 +98,9 @@ def last_words(view: Instance) -> str:
 def without_stamp(line: str) -> str:
     """Return a log line without time stamp and level, or the whole line if nothing else is in it."""
     text = line.strip()
-    rest = STAMP.match(text)
+    rest = re.match(STAMP, text)
     words = text[rest.end() :] if rest else text
-    level = LEVEL.match(words)
+    level = re.match(LEVEL, words)
     return (words[level.end() :] if level else words) or text
 
 

@@ -258,6 +258,9 @@ STATE_WORDS = (
     mark("image"),
     mark("environment"),
     mark("network"),
+    mark("mounts"),
+    mark("user"),
+    mark("other image"),
     mark("paper"),
     mark("live"),
     # markets whose prices are no market's

@@ -14,7 +14,8 @@ from manager.engine import containers as engine_containers
 from manager.engine import labels
 from manager.engine.containers import Container, Observed
 from manager.errors import ConfigError, NotFound, Problem
-from manager.fleet import env_file, status, supervisor_state, time_zone
+from manager.fleet import definition_drift, env_file, status, supervisor_state, time_zone
+from manager.fleet.definition_drift import is_same_file
 from manager.fleet.instance import Instance
 from manager.fleet.project import Project
 from manager.fleet.snapshot import Desired, PlanInput
@@ -154,10 +155,10 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
     source, database = container.data_source, fleet.database_dir(container.instance)
     if not source:
         there = container.project_dir
-        if not there or there == str(fleet.project_dir) or _is_same_file(Path(there), fleet.project_dir):
+        if not there or there == str(fleet.project_dir) or is_same_file(Path(there), fleet.project_dir):
             return None
         return Elsewhere(there, str(fleet.project_dir))
-    is_same = _is_same_file(Path(source), database)
+    is_same = is_same_file(Path(source), database)
     if is_same or (is_same is None and source == str(database)):
         return None
     is_named = supervisor is not None and supervisor.container == container.id
@@ -172,15 +173,6 @@ def elsewhere(container: Container, supervisor: SupervisorState | None, fleet: F
         if is_labelled
         else Elsewhere(source, str(database))
     )
-
-
-def _is_same_file(there: Path, here: Path) -> bool | None:
-    """Return whether two paths lead to the same file; None if one of them cannot be read."""
-    try:
-        first, second = there.stat(), here.stat()
-    except OSError:
-        return None
-    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
 
 
 def look(project: Project, engine: Engine) -> FleetSnapshot:
@@ -267,6 +259,9 @@ def assemble(
                 supervisors.get(instance),
                 fleet.instance_state_dir(instance),
             ),
+            unwritten=definition_drift.unwritten(
+                observed.containers.get(instance), supervisors.get(instance), fleet
+            ),
         )
         for instance in supervisors
     }
@@ -305,7 +300,7 @@ def assemble(
         for container in observed.containers.values()
         if container.data_source
         and container.data_source != str(fleet.database_dir(container.instance))
-        and not _is_same_file(Path(container.data_source), fleet.database_dir(container.instance))
+        and not is_same_file(Path(container.data_source), fleet.database_dir(container.instance))
         and elsewhere(container, supervisors.get(container.instance), fleet) is None
     )
     plan_input = PlanInput(
@@ -320,6 +315,18 @@ def assemble(
         {
             instance: Text("{problem}", problem=problems[0])
             for instance, problems in project.loaded.refusals.items()
+        },
+        {
+            instance: made
+            for instance, container in observed.containers.items()
+            if (spec := project.specs.get(instance))
+            and instance not in moved
+            and elsewhere(container, supervisors.get(instance), fleet) is None
+            and (
+                made := definition_drift.drift(
+                    container, spec, supervisors.get(instance), fleet, project.variables
+                )
+            )
         },
     )
     views = {

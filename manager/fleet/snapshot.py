@@ -1,17 +1,16 @@
 """Define what decisions are based on: desired state, actual state, and the user's requests. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from manager.engine.containers import Container
+from manager.fleet.definition_drift import Made
 from manager.fleet.state_file import FleetState, RejectedRevision
 from manager.fleet.status import ELSEWHERE, Status
 from manager.i18n import Text
 
-Drift = Literal["config", "image", "environment", "network"]
+Drift = Literal["config", "image", "environment", "network", "mounts", "user", "other image"]
 
 
 class Desired(NamedTuple):
@@ -44,6 +43,9 @@ class PlanInput(NamedTuple):
 
     untrusted: Mapping[str, Text] = MappingProxyType({})
     """Instance → why its config is refused: neither created from it nor given its variables."""
+
+    made: Mapping[str, tuple[Made, ...]] = MappingProxyType({})
+    """Instance → in what its container was made otherwise than its config says."""
 
     @property
     def orphans(self) -> list[str]:
@@ -95,6 +97,8 @@ class PlanInput(NamedTuple):
             drift.append("environment")
         if container.is_off_network:
             drift.append("network")
+        if "config" not in drift:  # else the new config is the reason
+            drift += self.made.get(instance, ())
         return drift
 
     def refusal(self, instance: str) -> RejectedRevision | None:

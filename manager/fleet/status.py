@@ -48,11 +48,12 @@ def derive_status(
     configured: bool,
     uptime: float,
     elsewhere: str | None = None,
+    unwritten: str = "",
 ) -> Status:
     """Return the instance's status. `uptime`: of the host, in seconds, to detect a silent supervisor.
 
     `elsewhere`: the id of another container that runs its bot, such as a Compose one-off, or one of another
-    engine.
+    engine. `unwritten`: the folder to which its supervisor should have written by now.
     """
     if elsewhere is not None:
         why = Text(
@@ -61,7 +62,15 @@ def derive_status(
         return Status("unhealthy", ELSEWHERE, why)
     if container is None:
         return Status("missing")
-    known = _of_container(container, supervisor, uptime)
+    if unwritten:
+        why = Text(
+            "its supervisor cannot write to {folder}; `docker logs {container}` says why",
+            folder=unwritten,
+            container=container.name,
+        )
+        known = Status("unhealthy", "silent", why)
+    else:
+        known = _of_container(container, supervisor, uptime)
     if configured:
         return known
     why = known.why or Text("not used by any config")

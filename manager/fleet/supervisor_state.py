@@ -4,8 +4,6 @@ A bot can write into the same folder, so nothing here waits, follows a symlink, 
 trusts a type.
 """
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import json

@@ -3,6 +3,8 @@
 action, changes, plan, rollout_plan             what to do, and why: pure
 request_budget                                  what bots ask of their exchanges, and what they may: pure
 request_plan, request_files                     holds a command's plan to it, and tells each bot its share
+made_anew                                       recreates what a start would not mend
+egress                                          the firewall rules that limit what bots reach
 start_checks, account_check                     what may not start: beyond limits, an account in use there
 untrusted                                       keeps a config that is refused from being applied: pure
 definition_diff                                 what a changed config changes, old → new
@@ -17,6 +19,7 @@ halt, open_orders, stop_for_good                the kill switch, and what `stop`
 close, account_parts                            close positions, and what others of one account hold
 oneoff                                          runs a program of an image once
 instance_folders, bot_user                      what a container mounts, and who owns it
+mount_probe                                     tries once whether a container can write there
 compose_yaml                                    the rendered compose.yaml, and what stays of an earlier one
 build_probe                                     tries a bot of the user's own before its image is used
 backup/, migrate/                               backup and restore; import from the old system

@@ -17,7 +17,7 @@ from manager.fleet.selection import require_known
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
-from manager.ops import desired_state, plan, preflight, start_checks, stop_for_good, untrusted
+from manager.ops import desired_state, made_anew, plan, preflight, start_checks, stop_for_good, untrusted
 from manager.ops.action import Action, Change, Outcome, has_started
 from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
 from manager.ops.preflight import HeldBack
@@ -81,6 +81,8 @@ def apply(
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
         if change.command == "up":
             _own_compose_yaml(snapshot.project, on_event)
+        if not is_stop:
+            _limit_egress(session, change, snapshot.project, on_event)
         theirs = {instance: mark for instance, mark in marks.items() if instance not in held_back.instances}
         _lift(change, snapshot, actions, named, theirs)
         called_off = (
@@ -98,6 +100,8 @@ def apply(
             with _network_removed(session, fleet.network) if is_all else nullcontext():
                 after = _look_after(session, snapshot, outcomes)
                 instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
+            if is_all:
+                _limit_egress(session, change, snapshot.project, on_event)
         except EngineUnreachable as error:  # what was done before is said all the same
             return Result(snapshot, actions, outcomes, unsaved=unsaved, engine_error=error, problems=problems)
     if healthy_within is None:
@@ -110,6 +114,23 @@ def apply(
         session, after, instances_json.find_pids(after), lambda why: on_event(Warned(why))
     )
     return Result(after, actions, outcomes, late, unsaved, problems=problems)
+
+
+def _limit_egress(session: Session, change: Change, project: Project, on_event: OnEvent) -> None:
+    """Put the firewall rules in force before anything is started, and remove them with the fleet.
+
+    `watch` starts what ran, rules or not: a bot that is down cannot manage its orders. It alerts of it.
+    """
+    from manager.ops import egress
+
+    try:
+        egress.settle(session.engine(), project)
+    except EngineUnreachable:
+        raise
+    except ManagerError as error:
+        if change.needs_sound_configs and change.command != "watch":
+            raise
+        on_event(Warned(error.text))
 
 
 def _own_compose_yaml(project: Project, on_event: OnEvent) -> None:
@@ -229,38 +250,13 @@ def _plan(
     left = held.actions(snapshot, named)
     others = None if named is None else [instance for instance in named if instance not in held.instances]
     without_held = snapshot._replace(plan_input=held.without(snapshot.plan_input))
-    actions = _on_networks(session, snapshot, change.planner(without_held, others))
+    actions = made_anew.settle(session, snapshot, change.planner(without_held, others))
     actions = untrusted.settle(without_held.plan_input, actions, is_restart=change.command == "restart")
     if change.command != "watch" and any(action.starts for action in actions):  # what ran may run again
         actions = start_checks.settle(snapshot, actions, change.dead_hosts, on_event)
     if change.needs_sound_configs:
         _name_untrusted(snapshot, others, actions, on_event)
     return snapshot, [*_ours(snapshot, actions), *left], others, held
-
-
-def _on_networks(session: Session, snapshot: FleetSnapshot, actions: Sequence[Action]) -> list[Action]:
-    """Recreate what cannot be started because the network it ran in was removed, one engine call for all.
-
-    The engine knows a container's network by its id: a new one of the same name is another one to it.
-    """
-    starts = [action for action in actions if action.kind == "start" and not action.as_it_was]
-    if not starts:
-        return list(actions)
-    network = snapshot.project.fleet.network
-    present = session.engine().network_id(network)
-    stale = {
-        action.instance
-        for action in starts
-        if (networks := snapshot.plan_input.containers[action.instance].networks) is not None
-        and (known := networks.get(network, ""))
-        and known != present
-    }
-    return [
-        plan.off_network(action.instance)._replace(is_fresh=action.is_fresh)
-        if action.instance in stale and action.instance in snapshot.plan_input.wanted
-        else action
-        for action in actions
-    ]
 
 
 def _name_untrusted(

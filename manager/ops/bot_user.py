@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
 from manager.config.spec import BOT_ID
+from manager.engine.client import security_modes
 from manager.errors import ManagerError, writing_to
 from manager.fleet import host
+from manager.fleet.definition_drift import UID_VARIABLE
 from manager.util import atomic_file, ownership
 
-if TYPE_CHECKING:
-    from manager.engine.client import Engine
-
-UID_VARIABLE, GID_VARIABLE = "BOTFLEET_UID", "BOTFLEET_GID"
+GID_VARIABLE = "BOTFLEET_GID"
 PLACE_VARIABLE = "COMPOSE_FILE"
 UNKNOWN_TO_COMPOSE = frozenset(":'\r\n")
 EXPANDED_BY_COMPOSE = frozenset('$\\"#`')
@@ -31,14 +30,14 @@ class BotUser(NamedTuple):
     owner: tuple[int, int]
 
 
-def bot_user(fleet: Fleet, variables: Mapping[str, str], engine: Engine) -> BotUser:
+def bot_user(fleet: Fleet, variables: Mapping[str, str], info: Mapping[str, Any]) -> BotUser:
     """Return the user of `configured_user`, unless the engine is rootless: there the container's root is the
     user outside, who owns everything.
 
-    Raises ManagerError for an engine under which no bot can write.
+    `info`: the engine's own description. Raises ManagerError for an engine under which no bot can write.
     """
     user = configured_user(fleet, variables)
-    modes = engine.security_modes()
+    modes = security_modes(info)
     if "userns" in modes:
         raise ManagerError(
             "the engine maps the users of containers to others (userns-remap), who may not write to the bots'"

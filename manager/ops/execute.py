@@ -224,7 +224,7 @@ def _create(instance: str, context: ExecutionContext, image_id: str | None = Non
         created = context.engine.create(name, body)
     try:
         context.await_network()
-    except EngineError as error:
+    except ManagerError as error:
         context.engine.discard(created)
         raise type(error)(mark("cannot start {id}: {why}"), id=instance, why=str(error)) from error
     _engine_start(instance, created, context)

@@ -73,7 +73,7 @@ def _program(snapshot: FleetSnapshot, engine: Engine) -> str:
 
 
 def _place(snapshot: FleetSnapshot, engine: Engine) -> HostContext:
-    as_user = bot_user.bot_user(snapshot.project.fleet, snapshot.project.variables, engine)
+    as_user = bot_user.bot_user(snapshot.project.fleet, snapshot.project.variables, engine.info())
     return HostContext(as_user.uid, as_user.gid, as_user.owner, snapshot.image.id, "")
 
 

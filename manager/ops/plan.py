@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from manager.engine.containers import Container
 from manager.fleet.snapshot import Drift, PlanInput
@@ -10,6 +10,16 @@ from manager.fleet.state_file import RejectedRevision
 from manager.fleet.status import Status
 from manager.i18n import Text
 from manager.ops.action import Action
+
+CAUSES: Mapping[Drift, Text] = {
+    "config": Text("config changed"),
+    "image": Text("new image"),
+    "environment": Text("environment changed"),
+    "network": Text("not on its network"),
+    "mounts": Text("not with its folders"),
+    "user": Text("not as its user"),
+    "other image": Text("not from the fleet's image"),
+}
 
 
 def up(
@@ -51,7 +61,9 @@ def start(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[Act
         elif container is not None and container.engine_state == "paused":
             actions.append(_left_paused(container, instance))
         elif (
-            container is not None and _is_busy(plan_input, instance) and not _is_cut_off(plan_input, instance)
+            container is not None
+            and _is_busy(plan_input, instance)
+            and (plan_input.refusal(instance) or not _made_otherwise(plan_input, instance, is_named=True))
         ):
             cause = Text("already running")
             if "config" in plan_input.drift(instance) and not plan_input.refusal(instance):
@@ -74,9 +86,9 @@ def restart(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[A
         elif instance in plan_input.moved and not refused:
             actions.append(_moved(instance))
         elif "config" in plan_input.drift(instance) and not refused:
-            actions.append(Action("recreate", instance, Text("config changed")))
-        elif _is_cut_off(plan_input, instance):
-            actions.append(off_network(instance))
+            actions.append(Action("recreate", instance, CAUSES["config"]))
+        elif not refused and (cause := _made_otherwise(plan_input, instance, is_named=True)):
+            actions.append(_mended(instance, cause, plan_input.drift(instance)))
         elif container.is_up:
             actions.append(Action("restart", instance, Text("requested"), as_it_was=refused))
         else:
@@ -163,13 +175,15 @@ def _up_one(plan_input: PlanInput, instance: str, *, is_named: bool, recreate: b
     if instance in plan_input.moved and not refused:
         return _moved(instance)
     if "config" in drift:
-        return Action("recreate", instance, Text("config changed"))
-    if "network" in drift and not (recreate and "image" in drift):
-        return off_network(instance)
+        return Action("recreate", instance, CAUSES["config"])
+    if (cause := _made_otherwise(plan_input, instance, drift, is_named=is_named)) and not (
+        recreate and "image" in drift
+    ):
+        return _mended(instance, cause, drift)
     if recreate and "image" in drift:
         if not is_named and plan_input.refused_image:
             return left_with_image(instance, *plan_input.refused_image)
-        return Action("recreate", instance, Text("new image"))
+        return Action("recreate", instance, CAUSES["image"])
     if container.engine_state in {"dead", "removing"}:
         if refused:
             return _created(plan_input, instance)
@@ -187,8 +201,16 @@ def _up_one(plan_input: PlanInput, instance: str, *, is_named: bool, recreate: b
             "restart", instance, Text("was {state}", state=Text(status.state)), as_it_was=bool(refused)
         )
     if "environment" in drift:
-        return Action("restart", instance, Text("environment changed"))
-    return left_refused(instance, refused) if refused else None
+        return Action("restart", instance, CAUSES["environment"])
+    if refused:
+        return left_refused(instance, refused)
+    if cause := _made_otherwise(plan_input, instance, drift, is_named=True):
+        return Action(
+            "leave",
+            instance,
+            Text("{cause}; `manager restart {id}` makes its container anew", cause=cause, id=instance),
+        )
+    return None
 
 
 def _moved(instance: str) -> Action:
@@ -198,12 +220,38 @@ def _moved(instance: str) -> Action:
 
 def off_network(instance: str) -> Action:
     """Recreate a container without its network: no start connects it again."""
-    return Action("recreate", instance, Text("not on its network"), keeps_image=True)
+    return Action("recreate", instance, CAUSES["network"], keeps_image=True)
 
 
-def _is_cut_off(plan_input: PlanInput, instance: str) -> bool:
-    """Return whether it is not on its network, and may be recreated for that."""
-    return "network" in plan_input.drift(instance) and not plan_input.refusal(instance)
+def as_another_user(instance: str) -> Action:
+    """Recreate a container that was made for another user: no start changes its user."""
+    return Action("recreate", instance, CAUSES["user"], keeps_image=True)
+
+
+MADE_OTHERWISE: Sequence[Drift] = ("network", "mounts", "user", "other image")
+"""What no start mends: why a container is made anew."""
+MENDED_UNASKED = frozenset({"network", "mounts"})
+"""With these a bot does not work as it should. Another user or image was somebody's choice: it runs."""
+
+
+def _made_otherwise(
+    plan_input: PlanInput, instance: str, drift: list[Drift] | None = None, *, is_named: bool
+) -> Text | None:
+    """Return why a container must be made anew, although its config is as it was."""
+    drift = plan_input.drift(instance) if drift is None else drift
+    is_up = plan_input.is_up(instance)
+    return next(
+        (
+            CAUSES[kind]
+            for kind in MADE_OTHERWISE
+            if kind in drift and (is_named or not is_up or kind in MENDED_UNASKED)
+        ),
+        None,
+    )
+
+
+def _mended(instance: str, cause: Text, drift: list[Drift]) -> Action:
+    return Action("recreate", instance, cause, keeps_image="other image" not in drift)
 
 
 def _left_paused(container: Container, instance: str) -> Action:

@@ -13,10 +13,11 @@ from manager.engine.labels import NEWEST_CONTRACT, SUPERVISOR, is_contract, is_k
 from manager.errors import EngineError, ImageMissing, ManagerError
 from manager.fleet import lock, upgrade_records
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
+from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
-from manager.ops import bot_user, execute, request_files, request_plan
+from manager.ops import bot_user, execute, mount_probe, request_files, request_plan
 from manager.ops.action import Action
 from manager.util.threads import Deferred
 
@@ -53,10 +54,11 @@ def gather(
             _no_place,
             called_off,
         )
-    as_user = bot_user.bot_user(fleet, project.variables, engine)
+    info = engine.info()
+    as_user = bot_user.bot_user(fleet, project.variables, info)
     if kinds & {"create", "recreate"}:
         _require_image(snapshot)
-    network = Deferred(partial(ensure_network, engine, fleet)) if kinds & NEW_CONTAINER else None
+    network = Deferred(partial(_ready_network, engine, project)) if kinds & NEW_CONTAINER else None
     if network and kinds != {"create"}:
         network.result()  # before a bot is stopped that could then not be started
     if kinds & {"create", "recreate"}:
@@ -81,6 +83,9 @@ def gather(
             api_version=api_version,
         )
 
+    made = next((action.instance for action in todo if action.kind in {"create", "recreate"}), None)
+    if made is not None:
+        mount_probe.probe(engine, snapshot, project.specs[made], place(made), info)
     files = request_files.of_plan(snapshot, request_plan.running_after(snapshot, todo))
     files.write_all({action.instance for action in todo})
     context = execute.ExecutionContext(
@@ -96,6 +101,15 @@ def gather(
         give_turn=files.give_turn,
     )
     return context._replace(await_network=network.result) if network else context
+
+
+def _ready_network(engine: Engine, project: Project) -> None:
+    """Have the fleet's network, and what limits it, before a container starts in it. Raises ManagerError."""
+    ensure_network(engine, project.fleet)
+    if project.fleet.egress is not False:
+        from manager.ops import egress
+
+        egress.settle(engine, project)
 
 
 def _own_hash(instance: str, snapshot: FleetSnapshot) -> str:

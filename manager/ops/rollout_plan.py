@@ -12,7 +12,7 @@ from manager.fleet.snapshot import Drift, PlanInput
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
 from manager.ops.action import Action
-from manager.ops.plan import left_refused, left_stopped, left_with_image, left_without_container
+from manager.ops.plan import CAUSES, left_refused, left_stopped, left_with_image, left_without_container
 
 BATCHES = 10
 """Without --batch, a tenth of the fleet is upgraded at a time, after the canary."""
@@ -27,12 +27,6 @@ A roll-out holds the fleet's lock, and nothing else can be changed meanwhile.
 """
 
 INTERRUPTED = Text("its upgrade was interrupted")
-CAUSES: Mapping[Drift, Text] = {
-    "config": Text("config changed"),
-    "image": Text("new image"),
-    "environment": Text("environment changed"),
-    "network": Text("not on its network"),
-}
 
 
 class Plan(NamedTuple):

@@ -45,6 +45,8 @@ class Bots:
         self.fates: dict[str, Fate] = {}
         self.living: dict[str, Supervisor] = {}
         """Container's name → its supervisor, of those that run."""
+        self.shell = (0, "")
+        """Exit code and standard error of each script that is run in a container."""
         clock.listeners.append(self._beat)
 
     def fate(self, instance: str, **changes: Any) -> None:
@@ -53,6 +55,10 @@ class Bots:
 
     def __call__(self, body: Mapping[str, Any]) -> Program:
         mounts = (body.get("HostConfig") or {}).get("Mounts") or ()
+        if str((body.get("Entrypoint") or [""])[0]) == "sh":
+            return Shell(*self.shell)
+        if str(body.get("User")) == "0:0":
+            return Idle()  # root without its rights: it writes to no folder of the bots'
         if all(mount["Target"] != STATE_AT for mount in mounts):
             return Idle()  # a stranger
         return Supervisor(self, self._clock, str(body.get("Hostname", "")))
@@ -67,6 +73,18 @@ class Bots:
             supervisor.release()
 
 
+class Shell(Idle):
+    """Runs a script to its end."""
+
+    def __init__(self, code: int, err: str) -> None:
+        self._code, self._err = code, err
+
+    def start(self, container: FakeContainer) -> None:
+        """End at once."""
+        container.print("stderr", self._err, 0.0)
+        container.end(self._code)
+
+
 @dataclass
 class Supervisor:
     """One container's."""
@@ -79,6 +97,7 @@ class Supervisor:
     _folder: Path | None = None
     _lock: int | None = None
     _started_at: float = 0.0
+    _uid: int = 0
 
     def start(self, container: FakeContainer) -> None:
         """Take the lock, start the bot, and say so."""
@@ -89,6 +108,7 @@ class Supervisor:
         self._lock = os.open(self._folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.bots.living[container.name] = self
+        self._uid = int(str(container.body.get("User") or "0").partition(":")[0])
         self._started_at = self.clock.time()
         self.record = Record(self.instance, container.id)
         self.record.bot_pid, self.record.bot_started_at = BOT_PID, self._started_at
@@ -158,3 +178,5 @@ class Supervisor:
         assert self._folder is not None
         content = self.record.as_json(self.clock.time(), self.clock.uptime())
         (self._folder / STATE_FILE).write_text(json.dumps(content))
+        if os.geteuid() == 0:
+            os.chown(self._folder / STATE_FILE, self._uid, -1)

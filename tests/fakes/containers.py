@@ -105,7 +105,12 @@ class FakeContainer:
         """Return its folders, as list and inspection show them."""
         mounts = (self.body.get("HostConfig") or {}).get("Mounts") or ()
         return [
-            {"Type": mount["Type"], "Source": mount.get("Source", ""), "Destination": mount["Target"]}
+            {
+                "Type": mount["Type"],
+                "Source": mount.get("Source", ""),
+                "Destination": mount["Target"],
+                "RW": not mount.get("ReadOnly"),
+            }
             for mount in mounts
         ]
 

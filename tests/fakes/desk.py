@@ -21,6 +21,7 @@ import pytest
 from manager.cli.main import main
 from manager.engine import client, compose_hash, labels
 from manager.fleet import host, lock, supervisor_state
+from manager.ops import mount_probe
 from manager.util import atomic_file, threads
 from tests.builders import FLEET_NAME, a_config, write_config
 from tests.fakes.bots import Bots
@@ -84,6 +85,8 @@ class Desk:
         self.bots = Bots(self.clock)
         self.engine = FakeEngine(self.bots, self.clock.time)
         self.exit_code = 0
+        self.is_engine_new = False
+        """Whether no container of it was ever seen to write to the folders."""
         self.ports_in_use: set[int] = set()
         """Ports of the host, as a probe before the deed finds them."""
         (folder / "config").mkdir()
@@ -179,6 +182,8 @@ def a_desk(
     desk = Desk(folder, capsys)
     monkeypatch.setattr(client, "Engine", lambda *_parallelism: desk.engine)
     monkeypatch.setattr(compose_hash, "PLUGIN_DIRS", ())
+    is_known = mount_probe.is_known
+    monkeypatch.setattr(mount_probe, "is_known", lambda *facts: not desk.is_engine_new or is_known(*facts))
     monkeypatch.setattr(host, "is_port_free", lambda _address, port: port not in desk.ports_in_use)
     monkeypatch.setattr(psutil, "process_iter", lambda _facts: iter(()))  # who has a port
     monkeypatch.setattr(psutil, "net_connections", lambda _kind: [])

@@ -68,6 +68,7 @@ class FakeEngine(Engine):
         self._made = 0
         self.modes = ["seccomp,profile=builtin"]
         """Its security options, as `info` has them."""
+        self.system = "Debian GNU/Linux 12"
         self.ports_taken: set[int] = set()
         """Ports of the host that some other program has."""
         self.calls: list[str] = []
@@ -237,7 +238,8 @@ class FakeEngine(Engine):
 
     def info(self) -> dict[str, Any]:
         with self._asked("info", is_change=False):
-            return {"ID": "FAKE", "SecurityOptions": [f"name={mode}" for mode in self.modes]}
+            options = [f"name={mode}" for mode in self.modes]
+            return {"ID": "FAKE", "OperatingSystem": self.system, "SecurityOptions": options}
 
     def network_id(self, name: str) -> str:
         with self._asked("network_id", name, is_change=False), self._lock:

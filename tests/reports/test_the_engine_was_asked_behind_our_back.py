@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from manager.config.spec import DATA_AT, LOGS_AT
 from tests.fakes.desk import ETH, SOL, Desk
+from tests.fakes.engine import FakeEngine
 
 
 @pytest.fixture
@@ -81,3 +87,121 @@ def test_a_restart_changes_nothing_of_a_container_that_nobody_touched(fleet: Des
     printed = fleet.play("restart")
     assert "engine: update" not in printed
     assert ETH in fleet.engine.states()
+
+
+def _without_data(fleet: Desk) -> None:
+    _changed(fleet, lambda mounts: [each for each in mounts if each["Target"] != DATA_AT])
+
+
+def _read_only(fleet: Desk) -> None:
+    _changed(fleet, lambda mounts: [{**each, "ReadOnly": True} for each in mounts])
+
+
+def _elsewhere(fleet: Desk) -> None:
+    other = fleet.folder / "other"
+    other.mkdir()
+    _changed(
+        fleet,
+        lambda mounts: [
+            {**each, "Source": str(other)} if each["Target"] == LOGS_AT else each for each in mounts
+        ],
+    )
+
+
+def _changed(fleet: Desk, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+    found = fleet.engine.find(SOL)
+    host = found.body["HostConfig"]
+    found.body = {**found.body, "HostConfig": {**host, "Mounts": change(list(host["Mounts"]))}}
+
+
+@pytest.mark.parametrize("change", [_without_data, _read_only, _elsewhere])
+@pytest.mark.parametrize("command", ["up", "start", "restart bp_sol_01"])
+def test_a_container_with_other_folders_is_made_anew_by(
+    fleet: Desk, change: Callable[[Desk], None], command: str
+) -> None:
+    change(fleet)
+    assert "drifted: mounts" in fleet.play("ps")
+    assert "bp_sol_01: recreate: not with its folders" in fleet.play("plan")
+    printed = fleet.play(command)
+    assert "bp_sol_01: recreated (not with its folders" in printed
+    assert "bp_eth_02: recreated" not in printed
+    assert "drifted" not in fleet.play("ps")
+
+
+def test_a_mount_more_or_the_same_folder_by_another_path_is_no_drift(fleet: Desk) -> None:
+    link = fleet.folder / "link"
+    link.symlink_to(fleet.folder / "volumes")
+    own = {"Type": "bind", "Source": str(fleet.folder), "Target": "/own"}
+    _changed(
+        fleet,
+        lambda mounts: [
+            *({**each, "Source": each["Source"].replace("/volumes/", "/link/")} for each in mounts),
+            own,
+        ],
+    )
+    assert "drifted" not in fleet.play("ps")
+    assert "nothing to do" in fleet.play("plan")
+
+
+@pytest.mark.parametrize("command", ["start", "restart", "restart bp_sol_01"])
+def test_a_supervisor_that_cannot_write_is_named_and_made_for_its_user_again_by(
+    fleet: Desk, command: str
+) -> None:
+    """`user: "0:0"` in a file of Compose's: root without its rights cannot write to the bots' folders."""
+    body = dict(fleet.engine.find(SOL).body)
+    fleet.engine.discard(SOL)
+    fleet.engine.start(fleet.engine.create(SOL, {**body, "User": "0:0"}))
+    fleet.clock.sleep(30)
+    assert (
+        "its supervisor cannot write to DIR/volumes/state/bp_sol_01; `docker logs desk-bp_sol_01` says why"
+        in fleet.play("ps")
+    )
+    if command == "start":
+        fleet.play("stop")
+    printed = fleet.play(command)
+    assert "bp_sol_01: recreated (not as its user" in printed
+    assert "bp_eth_02: recreated" not in printed
+    assert fleet.engine.inspect(SOL)["Config"]["User"] != "0:0"
+
+
+def _as_root(fleet: Desk) -> None:
+    state = fleet.folder / "volumes" / "state" / "bp_sol_01"
+    os.chown(state, (state / "supervisor.json").stat().st_uid + 1, -1)
+
+
+def _from_another_image(fleet: Desk) -> None:
+    found = fleet.engine.find(SOL)
+    found.body = {**found.body, "Image": "my-own-bot:local"}
+
+
+@pytest.mark.parametrize(
+    ("change", "word", "cause"),
+    [
+        (_from_another_image, "other image", "not from the fleet's image"),
+        pytest.param(
+            _as_root,
+            "user",
+            "not as its user",
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user"),
+        ),
+    ],
+)
+def test_a_running_bot_of_another_user_or_image_is_named_and_mended_when_a_person_asks(
+    fleet: Desk, change: Callable[[Desk], None], word: str, cause: str
+) -> None:
+    """Whoever made it so may have meant it: `up` alone recreates nothing that trades."""
+    change(fleet)
+    assert f"drifted: {word}" in fleet.play("ps")
+    assert (
+        f"bp_sol_01: left alone: {cause}; `manager restart bp_sol_01` makes its container anew"
+        in fleet.play("plan")
+    )
+    assert "recreated" not in fleet.play("up")
+    assert f"bp_sol_01: recreated ({cause}" in fleet.play("restart bp_sol_01")
+
+
+def test_what_is_drifted_is_seen_without_an_inspection(fleet: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    _without_data(fleet)
+    monkeypatch.delattr(FakeEngine, "inspect")
+    assert "drifted: mounts" in fleet.play("ps")
+    assert "recreate: not with its folders" in fleet.play("plan")

@@ -75,7 +75,7 @@ def _prepare(session: Session, snapshot: FleetSnapshot) -> None:
     """
     project, containers = snapshot.project, snapshot.observed.containers
     held = project.held_back
-    user = bot_user.bot_user(project.fleet, project.variables, session.engine())
+    user = bot_user.bot_user(project.fleet, project.variables, session.engine().info())
     bot_user.compose_variables(project.fleet, project.variables, user)
     bot_user.save_compose_path(project.fleet)
     for instance, spec in project.specs.items():

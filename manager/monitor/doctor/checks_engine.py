@@ -71,6 +71,26 @@ def version(engine: EngineFacts) -> Finding:
                 "a reboot"
             ),
         )
+    if engine.is_desktop:
+        return warn(
+            "engine",
+            Text(
+                "Docker Engine {version} of Docker Desktop, on which botfleet is not tested",
+                version=engine.version,
+            ),
+            Text(
+                "share the project folder with it (Settings, Resources, File sharing), or use Docker Engine"
+            ),
+        )
+    if engine.uses_selinux:
+        return warn(
+            "engine",
+            Text(
+                "Docker Engine {version} with SELinux, on which botfleet is not tested",
+                version=engine.version,
+            ),
+            Text("run `chcon -R -t container_file_t volumes` if no bot can write to its folders"),
+        )
     return ok("engine", text)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from manager.engine.labels import is_contract, is_known_contract
 from manager.i18n import Text
 from manager.monitor.doctor import checks_requests, checks_supervisors
-from manager.monitor.doctor.facts import ClientFacts, Facts, FleetFacts, ProjectFacts, StaleFile
+from manager.monitor.doctor.facts import ClientFacts, EgressFacts, Facts, FleetFacts, ProjectFacts, StaleFile
 from manager.monitor.doctor.findings import Finding, fail, ok, warn
 from manager.util.formatting import MB
 
@@ -44,6 +44,25 @@ def check_all(facts: Facts) -> Iterator[Finding]:
     yield from stale(facts.files.stale)
     if facts.fleet is not None:
         yield from fleet(facts.fleet)
+        if facts.fleet.egress is not None:
+            yield egress(facts.fleet.egress)
+
+
+def egress(facts: EgressFacts) -> Finding:
+    """Check that the firewall limits what the bots reach, as config/fleet.toml asks."""
+    if not facts.is_in_force:
+        return fail(
+            "egress",
+            Text("[container] egress is not in force: {why}", why=facts.why),
+            Text("run `manager up` as root, and keep `manager watch` running as root"),
+        )
+    if facts.has_ipv6:
+        return warn(
+            "egress",
+            Text("the fleet's network has IPv6, which [container] egress does not limit"),
+            Text("run `manager down`, remove the network, and let `manager up` create it without IPv6"),
+        )
+    return ok("egress", Text("bots reach only what [container] egress allows"))
 
 
 def packages(client: ClientFacts) -> Finding:
@@ -218,7 +237,7 @@ def fleet(facts: FleetFacts) -> Iterator[Finding]:
         [
             instance.id
             for instance in facts.instances
-            if {"config", "environment", "network"} & {*instance.drift}
+            if {"config", "environment", "network", "mounts", "user", "other image"} & {*instance.drift}
         ],
         Text("differ from their configs"),
         Text("run `manager plan` to see the differences, `manager up` to apply them"),

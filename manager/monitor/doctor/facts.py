@@ -42,6 +42,8 @@ class EngineFacts(NamedTuple):
     limits_pids: bool = True
     filters_bridge: bool = True
     warnings: tuple[str, ...] = ()
+    uses_selinux: bool = False
+    is_desktop: bool = False
 
 
 class Disk(NamedTuple):
@@ -146,6 +148,14 @@ class RequestLoad(NamedTuple):
     text: Text
 
 
+class EgressFacts(NamedTuple):
+    """The firewall rules of `[container] egress`. `why`: why they are not in force, or not known to be."""
+
+    is_in_force: bool
+    has_ipv6: bool
+    why: str = ""
+
+
 class FleetFacts(NamedTuple):
     """The fleet as the engine has it. `image_contract` is None where there is no image."""
 
@@ -159,6 +169,7 @@ class FleetFacts(NamedTuple):
     foreign: tuple[str, ...] = ()
     old_daemon: tuple[str, ...] = ()
     requests: tuple[RequestLoad, ...] = ()
+    egress: EgressFacts | None = None
 
 
 class Facts(NamedTuple):

@@ -90,6 +90,8 @@ def parse_answers(version: Mapping[str, Any], info: Mapping[str, Any], now: floa
         log_driver=str(info.get("LoggingDriver", "?")),
         live_restore=bool(info.get("LiveRestoreEnabled")),
         cgroup=str(info.get("CgroupVersion") or "1"),
+        uses_selinux="selinux" in security_modes(info),
+        is_desktop="Docker Desktop" in str(info.get("OperatingSystem", "")),
         is_rootless="rootless" in security_modes(info),
         maps_users="userns" in security_modes(info),
         cores=int(info.get("NCPU") or 1),

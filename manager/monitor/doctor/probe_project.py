@@ -22,6 +22,7 @@ from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.project import Project
 from manager.fleet.supervisor_state import LOCK_FILE
 from manager.monitor.doctor.facts import (
+    EgressFacts,
     FleetFacts,
     InstanceFacts,
     OwnedPath,
@@ -98,7 +99,17 @@ def probe_fleet(snapshot: FleetSnapshot, engine: Engine) -> FleetFacts:
         requests=tuple(
             RequestLoad(load.exchange, load.used, load.text()) for load in request_plan.loads_of_all(snapshot)
         ),
+        egress=_egress(snapshot.project, engine),
     )
+
+
+def _egress(project: Project, engine: Engine) -> EgressFacts | None:
+    if project.fleet.egress is False:
+        return None
+    from manager.ops import egress
+
+    found = egress.look(engine, project)
+    return EgressFacts(found.is_in_force, found.has_ipv6, str(found.why or ""))
 
 
 def _updated(snapshot: FleetSnapshot, engine: Engine) -> Iterator[str]:

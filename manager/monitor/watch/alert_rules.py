@@ -37,7 +37,7 @@ InstanceKind = Literal[
     "logs",
     "growth",
 ]
-MachineKind = Literal["disk", "inodes", "engine", "fleet_loss", "limits"]
+MachineKind = Literal["disk", "inodes", "engine", "fleet_loss", "limits", "egress"]
 Kind = Literal[InstanceKind, MachineKind]
 
 MACHINE = ""

@@ -25,6 +25,7 @@ NEVER_REMINDED: frozenset[Kind] = frozenset({"completed", "oom", "account_loss",
 """Conditions that need no reminder, because nothing can be done about them."""
 
 BACK: Mapping[Kind, str] = {
+    "egress": mark("the egress rules are in force again"),
     "disk": mark("there is enough disk space again"),
     "inodes": mark("there are enough inodes again"),
     "engine": mark("the Docker Engine is back after {time}"),

@@ -25,6 +25,7 @@ from manager.monitor.watch.alert_rules import MACHINE, Condition, Disk
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import Questions
 from manager.monitor.watch.disk_guard import DiskGuard
+from manager.monitor.watch.egress_keeper import EgressKeeper
 from manager.monitor.watch.heartbeat import Heartbeat
 from manager.monitor.watch.loss_halts import LossHalts
 from manager.monitor.watch.loss_limits import Breach
@@ -95,6 +96,7 @@ class Watch:
         self._disk_guard = DiskGuard(self._observer.fleet, self._stop_for_disk)
         self._heartbeat = Heartbeat(console.warning)
         self._requests = RequestKeeper(console.error)
+        self._egress = EgressKeeper()
         self._exceeded: dict[tuple[str, str, str], Breach] = {}
         self._disk: Disk | None = None
         self._next_disk = self._next_recovery = 0.0
@@ -152,6 +154,8 @@ class Watch:
             if not observer.is_busy():  # else the command that runs tells the bots their shares
                 self._requests.look(observer.snapshot, now)
         self._recorder.go_on()
+        if not observer.why_away and not observer.is_busy():
+            self._egress.look_if_due(self._session.engine(), observer.snapshot.project)
         if not observer.why_away and not self._loss_halts.is_halting:
             self._recover_crashed()
         if time.monotonic() >= self._next_disk:
@@ -205,7 +209,7 @@ class Watch:
     def _faults(self, now: float) -> list[Condition]:
         observer, rules = self._observer, self._observer.fleet.alerts
         is_low = self._notifier.has_open("disk") or self._notifier.has_open("inodes")
-        conditions = alert_rules.of_disk(self._disk, rules, is_low=is_low)
+        conditions = [*alert_rules.of_disk(self._disk, rules, is_low=is_low), *self._egress.conditions()]
         if observer.why_away:
             return [*conditions, alert_rules.of_engine(observer.why_away, rules)]
         views, history = observer.snapshot.views, self._notifier.history

@@ -34,6 +34,7 @@ KIND_WORDS: Mapping[Kind, str] = {
     "growth": mark("disk use"),
     "fleet_loss": mark("fleet's loss limit"),
     "limits": mark("loss limits not watched"),
+    "egress": mark("egress rules"),
     "disk": mark("disk"),
     "inodes": mark("inodes"),
     "engine": mark("engine"),

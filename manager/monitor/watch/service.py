@@ -48,7 +48,8 @@ Wants=network-online.target
 """
 """Not Requires: the unit that watches the engine must outlive it."""
 
-SYSTEM_HARDENING = """\
+ADDRESS_FAMILIES = "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"
+SYSTEM_HARDENING = f"""\
 # It needs the engine's socket, the data folder and the host's /proc, and nothing else of what root may do.
 OOMScoreAdjust=-500
 NoNewPrivileges=yes
@@ -59,7 +60,7 @@ ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+{ADDRESS_FAMILIES}
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
@@ -102,6 +103,8 @@ def unit_of(fleet: Fleet, metrics: tuple[str, int] | None = None, command: str =
     text = unit_text(
         fleet.name, fleet.project_dir, Path(sys.executable), variables, [command, *options], is_user=is_user
     )
+    if fleet.egress is not False:  # iptables speaks netlink
+        text = text.replace(ADDRESS_FAMILIES, f"{ADDRESS_FAMILIES} AF_NETLINK")
     return Unit(folder / f"botfleet-watch-{fleet.name}.service", text, is_user)
 
 

@@ -17,13 +17,14 @@ from manager.config.spec import InstanceSpec
 from manager.config.variables import merge_environment
 from manager.errors import Problem, UsageError
 from manager.fleet import import_records, old_daemon
+from manager.fleet.definition_drift import UID_VARIABLE
 from manager.fleet.import_records import Import, Stamp
 from manager.fleet.old_daemon import OldSystem, Running
 from manager.fleet.project import Project
 from manager.fleet.state_file import FleetState
 from manager.i18n import Text
 from manager.ops import instance_folders
-from manager.ops.bot_user import GID_VARIABLE, UID_VARIABLE
+from manager.ops.bot_user import GID_VARIABLE
 from manager.util import strict_json
 from manager.util.time_parse import is_day
 

@@ -39,6 +39,14 @@ def test_the_data_folder_may_be_the_old_systems(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ('name = "Desk"', "config/fleet.toml: name: must match [a-z0-9][a-z0-9_-]*"),
+        *(
+            (
+                f"[container]\negress = {value}",
+                "config/fleet.toml: container.egress: must be true, false, or a list of IPv4 addresses and"
+                ' networks such as ["203.0.113.7:443", "198.51.100.0/24"]',
+            )
+            for value in ("1", "[]", '["a.example"]', '["1.2.3.4:0"]', '["1.2.3.4:x"]', '["::1"]', '"on"')
+        ),
         ("[backup]\nkeep = -1", "config/fleet.toml: backup.keep: must be 0-100000, not -1"),
         (
             "[limits]\nfleet_daily_loss = 10",

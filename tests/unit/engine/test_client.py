@@ -62,5 +62,5 @@ def test_the_deadline_is_for_the_whole_call(dribbling: str) -> None:
 
 def test_the_fake_has_every_method_of_the_client() -> None:
     public = [name for name in vars(Engine) if not name.startswith("_")]
-    inherited = {"api_version", "security_modes"}  # by other methods
+    inherited = {"api_version"}  # by other methods
     assert [name for name in public if name not in vars(FakeEngine)] == sorted(inherited)

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from manager.engine import labels
+from manager.errors import ManagerError
+from manager.ops import egress
 from tests.builders import FLEET_NAME
 from tests.fakes.desk import IMAGE, Desk
 
@@ -166,3 +168,19 @@ def test_what_the_image_records_is_allowed_at_once_and_no_longer_with_another_im
     said = desk.play("up")
     assert "nothing to do" in said, "what runs is left alone"
     assert "WALLET_WORDS, which config/fleet.toml does not allow" in said
+
+
+def test_where_egress_cannot_be_limited_nothing_is_started(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_engine: object, _project: object) -> bool:
+        raise ManagerError("cannot limit what bots reach")
+
+    monkeypatch.setattr(egress, "settle", refuse)
+    fleet_toml(desk, "[container]", "egress = true")
+    for words in ("up", "start bp_sol_01"):
+        said = desk.play(words)
+        assert "cannot limit what bots reach" in said
+        assert "engine: start" not in said
+        assert "exit code 1" in said
+    monkeypatch.undo()

@@ -19,6 +19,7 @@ from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.session import Session
 from manager.ops import bot_user, instance_folders
 from tests.builders import a_config, a_row, write_config
+from tests.fakes.engine import FakeEngine
 
 UNFILTERED: dict[str, Any] = {
     "group": False,
@@ -42,7 +43,7 @@ class Looking(Session):
         return observing.assemble(self.project(), observe(self.rows, "desk"), NO_IMAGE)
 
     def engine(self, parallelism: int = 8) -> Any:
-        return None
+        return FakeEngine()
 
 
 def options(**given: Any) -> Namespace:

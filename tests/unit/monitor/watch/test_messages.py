@@ -164,6 +164,15 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path, is_user: bool) -> No
         assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_unit_may_speak_to_the_firewall_only_where_egress_is_limited() -> None:
+    plain, limited = (service.unit_of(a_fleet(egress=egress)).text for egress in (False, True))
+    if "RestrictAddressFamilies" in plain:  # the system's unit, of root
+        assert "AF_INET6\n" in plain
+        assert "AF_INET6 AF_NETLINK\n" in limited
+    else:
+        assert plain == limited
+
+
 def test_a_queue_that_nobody_takes_from_is_bounded_and_said() -> None:
     said: list[str] = []
     deliverer = Deliverer(said.append)

@@ -1,0 +1,118 @@
+"""Compare a container with its spec in what the engine's list and its own files say: mounts, image, user.
+
+Each is changed only by whoever makes the container anew: Compose with an override file, `docker run` by hand.
+It costs no engine call.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from manager.config.fleet import Fleet
+from manager.config.spec import InstanceSpec
+from manager.engine.container_config import binds
+from manager.engine.containers import Container
+from manager.fleet import supervisor_state
+from manager.fleet.supervisor_state import SupervisorState
+
+Made = Literal["mounts", "user", "other image"]
+
+UID_VARIABLE = "BOTFLEET_UID"
+WRITES_WITHIN_S = 20
+"""A supervisor writes its first state within a second; on a busy machine within some."""
+UNMAPPED_UID = 65534
+"""What the kernel calls an owner that this user namespace does not know."""
+
+
+def drift(
+    container: Container,
+    spec: InstanceSpec,
+    supervisor: SupervisorState | None,
+    fleet: Fleet,
+    variables: Mapping[str, str],
+) -> tuple[Made, ...]:
+    """Return in what it was made otherwise than its spec says. Its config is as it was, and its folder is
+    ours.
+    """
+    found: list[Made] = []
+    if not _has_mounts(container, spec, fleet):
+        found.append("mounts")
+    if supervisor is not None and supervisor.container == container.id:
+        state_dir = fleet.instance_state_dir(container.instance)
+        if _is_another_user(state_dir, variables.get(UID_VARIABLE, "")):
+            found.append("user")
+    if _is_another_image(container.image_name, fleet.image_name):
+        found.append("other image")
+    return tuple(found)
+
+
+def unwritten(container: Container | None, supervisor: SupervisorState | None, fleet: Fleet) -> str:
+    """Return the folder to which its supervisor should have written by now, and has not; empty if there is
+    none.
+    """
+    if container is None or container.engine_state != "running" or container.health == "healthy":
+        return ""
+    is_young = container.up_seconds is not None and container.up_seconds < WRITES_WITHIN_S
+    if is_young or (supervisor is not None and supervisor.container == container.id):
+        return ""
+    folder = fleet.instance_state_dir(container.instance)
+    path = folder / supervisor_state.STATE_FILE
+    is_seen = os.access(folder, os.R_OK | os.X_OK) and (supervisor is not None or not path.exists())
+    return str(folder) if is_seen else ""
+
+
+def _has_mounts(container: Container, spec: InstanceSpec, fleet: Fleet) -> bool:
+    """Return whether it has the folders of its spec, each with its rights. More are somebody's own."""
+    if container.mounts is None:
+        return True
+    for bind in binds(spec):
+        mount = container.mounts.get(bind.target)
+        if mount is None or mount.is_writable is bind.read_only:
+            return False
+        wanted = fleet.data_dir / bind.source
+        if mount.source != str(wanted) and is_same_file(Path(mount.source), wanted) is False:
+            return False
+    return True
+
+
+def is_same_file(there: Path, here: Path) -> bool | None:
+    """Return whether two paths lead to the same file; None if one of them cannot be read."""
+    try:
+        first, second = there.stat(), here.stat()
+    except OSError:
+        return None
+    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+
+
+def _is_another_user(state_dir: Path, configured: str) -> bool:
+    """Return whether its supervisor writes as another user than the folder was made for.
+
+    The kernel says who: the list does not, and an inspect is a call for each instance.
+    """
+    try:
+        writes_as = os.lstat(state_dir / supervisor_state.STATE_FILE).st_uid
+        owner = os.stat(state_dir).st_uid  # noqa: PTH116
+    except OSError:
+        return False
+    if configured.isascii() and configured.isdigit():
+        owner = int(configured)
+    is_rootless = writes_as == os.geteuid() != 0
+    return writes_as not in {owner, UNMAPPED_UID} and not is_rootless
+
+
+def _is_another_image(made_from: str, wanted: str) -> bool:
+    """Return whether it was made from an image of another name. The engine shows an id where the name has
+    moved on.
+    """
+    if not made_from or made_from.startswith("sha256:") or "@" in made_from:
+        return False
+    return _repository(made_from) != _repository(wanted)
+
+
+def _repository(image: str) -> str:
+    name = image.removeprefix("docker.io/").removeprefix("library/").partition("@")[0]
+    head, colon, tag = name.rpartition(":")
+    return head if colon and "/" not in tag else name

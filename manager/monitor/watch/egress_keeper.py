@@ -1,0 +1,52 @@
+"""Keep the firewall rules of `[container] egress` in force.
+
+A reboot, or another firewall that loads its own, drops them.
+"""
+
+from __future__ import annotations
+
+import time
+
+from manager.engine.client import Engine
+from manager.errors import EngineError, ManagerError
+from manager.fleet.project import Project
+from manager.i18n import Text, _
+from manager.monitor.watch.alert_rules import MACHINE, Condition
+from manager.util import console
+
+EVERY_S = 60.0
+
+
+class EgressKeeper:
+    """Set the rules again where they are missing; say why where that is not possible."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._why: Text | None = None
+
+    def look_if_due(self, engine: Engine, project: Project) -> None:
+        """Look once a minute. Costs one call of iptables, and nothing where `egress` is off."""
+        from manager.ops import egress
+
+        if not egress.concerns(project.fleet):
+            self._why = None
+            return
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + EVERY_S
+        try:
+            has_changed = egress.settle(engine, project)
+        except EngineError:
+            return  # an alert of its own
+        except ManagerError as error:
+            self._why = error.text
+            return
+        self._why = None
+        if has_changed:
+            console.say(_("the firewall's rules for [container] egress were set anew"))
+
+    def conditions(self) -> list[Condition]:
+        """Return that bots may reach what they should not, if so."""
+        if self._why is None:
+            return []
+        return [Condition(MACHINE, "egress", Text("{why}", why=self._why))]

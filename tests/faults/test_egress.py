@@ -1,0 +1,198 @@
+"""`[container] egress` on an engine of the test's own, with a machine beside it, in network namespaces."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.faults import bots
+from tests.faults.conftest import Note, new_project
+from tests.faults.engines import OwnEngine, needs_root
+from tests.fleet import Project, eventually
+from tests.receiver import watching
+
+pytestmark = [pytest.mark.engine, needs_root]
+
+HOST, METADATA, NEAR, FAR = "10.99.0.1", "169.254.169.254", "203.0.113.7", "198.51.100.9"
+PORT, OTHER_PORT = 4711, 4712
+PROBE = """
+import socket, sys
+for each in sys.argv[1:]:
+    host, port = each.rsplit(":", 1)
+    try:
+        socket.create_connection((host, int(port)), 5).close()
+        print(each, "open")
+    except OSError as error:
+        print(each, "refused")
+"""
+LISTEN = """
+import selectors, socket, sys
+seen = selectors.DefaultSelector()
+for port in map(int, sys.argv[1:]):
+    one = socket.create_server(("0.0.0.0", port))
+    seen.register(one, selectors.EVENT_READ)
+print("ready", flush=True)
+while True:
+    for key, _events in seen.select():
+        key.fileobj.accept()[0].close()
+"""
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
+def inside(namespace: str, *command: str) -> list[str]:
+    return ["nsenter", f"--net=/var/run/netns/{namespace}", *command]
+
+
+@contextmanager
+def listening(namespace: str) -> Iterator[None]:
+    """Two ports of every address in a namespace."""
+    command = inside(namespace, "python3", "-c", LISTEN, str(PORT), str(OTHER_PORT))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def outside(engine: OwnEngine) -> Iterator[None]:
+    """A machine beyond the engine's: a metadata service, and two addresses of the world."""
+    there = f"{engine.namespace}-o"
+    ip("netns", "add", there)
+    try:
+        ip(
+            "-n",
+            engine.namespace,
+            "link",
+            "add",
+            "out0",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "in0",
+            "netns",
+            there,
+        )
+        ip("-n", engine.namespace, "address", "add", f"{HOST}/24", "dev", "out0")
+        ip("-n", engine.namespace, "link", "set", "out0", "up")
+        for address in ("10.99.0.2/24", f"{METADATA}/32", f"{NEAR}/32", f"{FAR}/32"):
+            ip("-n", there, "address", "add", address, "dev", "in0")
+        ip("-n", there, "link", "set", "in0", "up")
+        ip("-n", engine.namespace, "route", "add", "default", "via", "10.99.0.2")
+        with listening(there), listening(engine.namespace):
+            yield
+    finally:
+        ip("netns", "delete", there)
+
+
+@dataclass
+class There(Project):
+    """A fleet on that engine, with a manager in the engine's namespace."""
+
+    namespace: str = ""
+
+    def command(self, *args: str) -> list[str]:
+        return inside(self.namespace, sys.executable, "-m", "manager", *args)
+
+    def says(self, *words: str, code: int | None = 0) -> str:
+        done = subprocess.run(
+            self.command(*words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            env={**os.environ, **self.environ},
+        )
+        assert code in (None, done.returncode), done.stdout
+        return done.stdout
+
+    def egress(self, value: str) -> None:
+        settings = self.folder / "config" / "fleet.toml"
+        text = settings.read_text().partition("[container]")[0]
+        text = text.replace('["GRIDBOT_*"]', '["GRIDBOT_*", "HTTPS_PROXY"]')
+        settings.write_text(f"{text}[container]\negress = {value}\n")
+
+    def reached(self, instance: str, *places: str) -> set[str]:
+        """Return the places that a bot reaches."""
+        return opened(self.docker("exec", self.container(instance), "python3", "-c", PROBE, *places))
+
+    def rules(self) -> str:
+        command = inside(self.namespace, "iptables", "-S")
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def opened(said: str) -> set[str]:
+    return {line.split()[0] for line in said.splitlines() if line.endswith(" open")}
+
+
+@contextmanager
+def a_fleet(folder: Path, image: str, engine: OwnEngine) -> Iterator[There]:
+    with new_project(folder, image, environ=engine.environ) as made:
+        yield There(made.folder, made.name, made.first_port, made.environ, engine.namespace)
+
+
+def test_bots_reach_what_is_allowed_and_fleets_leave_each_others_rules_alone(
+    tmp_path: Path, engine: OwnEngine, outside: None, fault_image: str, note: Note
+) -> None:
+    metadata, near, far = (f"{each}:{PORT}" for each in (METADATA, NEAR, FAR))
+    every = (f"{HOST}:{PORT}", metadata, near, far)
+    with (
+        a_fleet(tmp_path / "one", fault_image, engine) as one,
+        a_fleet(tmp_path / "two", fault_image, engine) as two,
+    ):
+        bots.add(one, "one", 0)
+        bots.add(two, "two", 1)
+        one.says("up", "--wait")
+        clean = one.rules()
+        assert one.reached("one", *every) == set(every), "what an engine lets through by itself"
+
+        one.egress("true")
+        assert "[container] egress is not in force" in one.says("doctor", code=None)
+        one.says("up")
+        assert one.reached("one", *every) == {near, far}
+        assert "bots reach only what [container] egress allows" in one.says("doctor", code=None)
+        two.egress(f'["{near}", "{FAR}/24"]')
+        two.says("up", "--wait")
+        assert two.reached("two", *every, f"{NEAR}:{OTHER_PORT}") == {near, far}
+        page = f"127.0.0.1:{two.first_port + 1}"
+        seen = subprocess.run(inside(engine.namespace, "python3", "-c", PROBE, page), capture_output=True)
+        assert opened(seen.stdout.decode()) == {page}, "this machine reaches the bots as before"
+
+        proxy = f"{HOST}:{OTHER_PORT}"
+        one.environ["HTTPS_PROXY"] = f"http://u:p@{proxy}"
+        one.says("up")
+        assert one.reached("one", *every, proxy) == {near, far, proxy}, "a proxy in use is exempt"
+
+        for chain in ("INPUT", "DOCKER-USER"):  # as after a reboot, or another firewall's reload
+            subprocess.run(inside(engine.namespace, "iptables", "-F", chain), check=True)
+        assert one.reached("one", metadata) == {metadata}
+        with watching(one):
+            eventually(lambda: one.reached("one", *every) == {near, far}, what="watch sets them again")
+
+        one.egress("false")
+        one.says("up")
+        assert one.reached("one", *every) == set(every)
+        assert two.name in two.rules(), "the other fleet's rules are still there"
+        two.says("down")
+        assert "BOTFLEET" not in two.rules(), "nothing is left"
+        assert clean.count("\n-A INPUT") == two.rules().count("\n-A INPUT")
+    note(
+        "a bot reaches for this machine's services, the metadata address, other addresses",
+        "connections from its container, with `[container] egress` off, true, a list",
+        3,
+        "what is allowed, and no more; `watch` and `up` set dropped rules again; off leaves nothing",
+    )

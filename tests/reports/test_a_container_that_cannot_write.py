@@ -1,0 +1,67 @@
+"""Where containers cannot write to the folders, bots only restarted: the first `up` tries it, and says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from manager.ops.mount_probe import CANNOT_WRITE
+from tests.fakes.desk import Desk
+
+DENIED = "sh: can't create /data/.botfleet-probe: Permission denied\n"
+
+
+@pytest.fixture
+def new(desk: Desk) -> Desk:
+    """A fleet on an engine that never made a container of it."""
+    desk.is_engine_new = True
+    return desk
+
+
+def test_it_is_tried_once_for_each_engine_and_folder(new: Desk) -> None:
+    first = new.play("up")
+    assert first.count("engine: create desk-mount-probe-") == 1
+    assert first.count("engine: discard desk-mount-probe-") == 1
+    new.play("down")
+    assert "mount-probe" not in new.play("up")
+
+
+def test_what_cannot_be_written_ends_the_first_up_before_any_bot_is_made(new: Desk) -> None:
+    new.bots.shell = (CANNOT_WRITE, DENIED)
+    printed = new.play("up")
+    assert "a container cannot write to the bots' folders: can't create DIR/volumes/database/" in printed
+    assert ": Permission denied; uid " in printed
+    assert "must be allowed to write to DIR/volumes: look at its owner and its file system" in printed
+    assert printed.count("error:") == 1
+    assert new.states() == {}
+    new.bots.shell = (0, "")
+    assert "mount-probe" in new.play("up")  # what failed is tried again
+    assert set(new.states().values()) == {"running"}
+
+
+def test_with_selinux_the_label_is_named(new: Desk) -> None:
+    new.engine.modes = ["seccomp,profile=builtin", "selinux"]
+    new.bots.shell = (CANNOT_WRITE, DENIED)
+    assert "run `chcon -R -t container_file_t DIR/volumes`" in new.play("up")
+
+
+def test_with_docker_desktop_its_sharing_is_named(new: Desk) -> None:
+    new.engine.system = "Docker Desktop"
+    new.bots.shell = (CANNOT_WRITE, DENIED)
+    assert "share DIR/volumes with Docker Desktop" in new.play("up")
+
+
+def test_where_a_bot_has_written_nothing_is_tried(desk: Desk) -> None:
+    """A fleet of an earlier version: its bots run, and no `up` of this one makes a container more."""
+    desk.play("up")
+    desk.is_engine_new = True
+    desk.config("bp_btc_03", 5003)
+    assert "mount-probe" not in desk.play("up")
+    desk.play("down")
+    assert "mount-probe" not in desk.play("up")
+
+
+@pytest.mark.parametrize("code", [1, 126, 127])
+def test_an_image_that_has_no_shell_prevents_no_bot(new: Desk, code: int) -> None:
+    new.bots.shell = (code, "sh: not found\n")
+    new.play("up")
+    assert set(new.states().values()) == {"running"}

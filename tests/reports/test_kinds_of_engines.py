@@ -1,0 +1,89 @@
+"""Engines that nobody here has: their `info` as documentation shows it, written down by us, not recorded.
+
+So what is held here is that each is told apart and answered in one line, and not that bots run there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from manager.monitor.doctor import checks_engine, probe_engine
+
+COMMON = {
+    "ID": "7TRN:IPZB",
+    "Driver": "overlay2",
+    "LoggingDriver": "json-file",
+    "LiveRestoreEnabled": True,
+    "MemoryLimit": True,
+    "PidsLimit": True,
+    "BridgeNfIptables": True,
+    "NCPU": 4,
+    "MemTotal": 8 << 30,
+}
+SELINUX = {
+    **COMMON,
+    "OperatingSystem": "Fedora Linux 40 (Server Edition)",
+    "CgroupDriver": "systemd",
+    "CgroupVersion": "2",
+    "SecurityOptions": ["name=seccomp,profile=builtin", "name=selinux", "name=cgroupns"],
+}
+DESKTOP = {
+    **COMMON,
+    "OperatingSystem": "Docker Desktop",
+    "Driver": "overlayfs",
+    "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
+    "CgroupVersion": "2",
+    "Labels": ["com.docker.desktop.address=unix:///home/u/.docker/desktop/docker-cli.sock"],
+    "SecurityOptions": ["name=seccomp,profile=unconfined", "name=cgroupns"],
+}
+CGROUP_V2 = {
+    **COMMON,
+    "OperatingSystem": "Ubuntu 24.04.1 LTS",
+    "CgroupDriver": "systemd",
+    "CgroupVersion": "2",
+    "SecurityOptions": ["name=apparmor", "name=seccomp,profile=builtin", "name=cgroupns"],
+}
+ROOTLESS_V2 = {
+    **CGROUP_V2,
+    "MemoryLimit": False,
+    "PidsLimit": False,
+    "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless", "name=cgroupns"],
+}
+USERNS = {
+    **COMMON,
+    "OperatingSystem": "Debian GNU/Linux 12 (bookworm)",
+    "CgroupVersion": "2",
+    "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns", "name=userns"],
+}
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        (CGROUP_V2, []),
+        (SELINUX, ["warn engine: Docker Engine 27.3.1 with SELinux, on which botfleet is not tested"]),
+        (
+            DESKTOP,
+            ["warn engine: Docker Engine 27.3.1 of Docker Desktop, on which botfleet is not tested"],
+        ),
+        (
+            ROOTLESS_V2,
+            [
+                "warn engine: Docker Engine 27.3.1, rootless",
+                "fail cgroup: cgroup version 2: memory or process limits are not enforced",
+            ],
+        ),
+        (
+            USERNS,
+            ["fail engine: Docker Engine 27.3.1 with userns-remap: no bot can write to its folders"],
+        ),
+    ],
+    ids=["cgroup v2", "selinux", "docker desktop", "rootless without delegation", "userns-remap"],
+)
+def test_each_kind_is_named_in_one_line(info: Mapping[str, Any], expected: list[str]) -> None:
+    facts = probe_engine.parse_answers({"Version": "27.3.1", "ApiVersion": "1.47"}, info, 0.0)
+    found = [checks_engine.version(facts), checks_engine.storage(facts), checks_engine.limits(facts)]
+    assert [f"{line.level} {line.check}: {line.text}" for line in found if line.level != "ok"] == expected

@@ -1,0 +1,141 @@
+"""Firewall rules are set, looked at and removed: on a firewall and an engine in memory."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from manager.engine import egress_rules
+from manager.engine.client import Engine
+from manager.errors import ManagerError
+from manager.fleet.project import Project
+from manager.ops import egress
+from tests.builders import a_fleet
+
+BRIDGE = "br-0123456789ab"
+
+
+class Firewall:
+    """What iptables -S and iptables-restore do, as far as whole lines go."""
+
+    def __init__(self) -> None:
+        self.lines = ["-P INPUT ACCEPT", "-N DOCKER-USER", "-A DOCKER-USER -j RETURN"]
+        self.writes = 0
+
+    def __call__(self, words: list[str], text: str) -> str:
+        if words == ["iptables", "-S"]:
+            return "\n".join(self.lines)
+        assert words == ["iptables-restore", "--noflush"]
+        self.writes += 1
+        for line in text.splitlines():
+            verb, _blank, rest = line.partition(" ")
+            if verb.startswith(":"):
+                self.lines = [each for each in self.lines if not each.startswith(f"-A {verb[1:]} ")]
+                self.lines += [each for each in (f"-N {verb[1:]}",) if each not in self.lines]
+            elif verb == "-A":
+                self.lines.append(line)
+            elif verb == "-I":
+                chain, _one, rule = rest.split(" ", 2)
+                self.lines.append(f"-A {chain} {rule}")
+            elif verb == "-D":
+                self.lines.remove(f"-A {rest}")
+            elif verb == "-F":
+                self.lines = [each for each in self.lines if not each.startswith(f"-A {rest} ")]
+            elif verb == "-X":
+                self.lines.remove(f"-N {rest}")
+        return ""
+
+
+@pytest.fixture(autouse=True)
+def _interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, BRIDGE), (3, "br-aaaaaaaaaaaa")])
+    monkeypatch.setattr(egress, "resolvers", lambda: ("9.9.9.9",))
+
+
+def engine(network_id: str = "0123456789abcdef") -> Engine:
+    network = {"Id": network_id, "Name": "desk_default", "Options": {}} if network_id else {}
+    return cast(Engine, SimpleNamespace(network=lambda _name: network))
+
+
+def project(folder: Path, chosen: Any, variables: dict[str, str] | None = None) -> Project:
+    fleet = a_fleet(data_dir=folder, project_dir=folder, egress=chosen)
+    return cast(Project, SimpleNamespace(fleet=fleet, variables=variables or {}))
+
+
+def test_rules_are_set_once_follow_the_network_and_go_when_switched_off(tmp_path: Path) -> None:
+    firewall = Firewall()
+    before = list(firewall.lines)
+    on, off = project(tmp_path, True), project(tmp_path, False)
+    assert not egress.settle(engine(), off, firewall)
+    assert firewall.writes == 0
+    assert not egress.look(engine(), on, firewall).is_in_force
+    assert egress.settle(engine(), on, firewall)
+    assert egress.look(engine(), on, firewall).is_in_force
+    assert not egress.settle(engine(), on, firewall), "nothing to do"
+    assert egress.settle(engine("a" * 64), on, firewall), "another network of the same name"
+    assert BRIDGE not in "".join(firewall.lines)
+    assert egress.settle(engine(), off, firewall)
+    assert firewall.lines == before
+    assert not egress.settle(engine(), off, firewall)
+
+
+def test_without_a_network_nothing_is_set_and_what_was_is_removed(tmp_path: Path) -> None:
+    firewall = Firewall()
+    before = list(firewall.lines)
+    on = project(tmp_path, ("203.0.113.7",))
+    assert not egress.settle(engine(""), on, firewall)
+    egress.settle(engine(), on, firewall)
+    assert egress.settle(engine(""), on, firewall)
+    assert firewall.lines == before
+
+
+def test_a_proxy_whose_name_is_not_resolved_for_a_while_stays_exempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firewall = Firewall()
+    found = {"proxy.example": ["10.0.0.9", "127.0.0.1"]}
+
+    def resolve(host: str, *_rest: object) -> list[Any]:
+        if host not in found:
+            raise OSError
+        return [(0, 0, 0, "", (address, 0)) for address in found[host]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    here = project(tmp_path, True, {"HTTPS_PROXY": "http://me:secret@proxy.example:3128"})
+    assert egress.settle(engine(), here, firewall)
+    assert "--ctorigdst 10.0.0.9/32 --ctorigdstport 3128" in "".join(firewall.lines)
+    assert "127.0.0.1" not in "".join(firewall.lines)
+    found.clear()
+    assert not egress.settle(engine(), here, firewall)
+    assert "secret" not in here.fleet.egress_file.read_text()
+    found["proxy.example"] = ["10.0.0.10"]
+    assert egress.settle(engine(), here, firewall)
+    assert "10.0.0.9/" not in "".join(firewall.lines)
+
+
+def test_an_engine_elsewhere_or_without_its_chain_is_an_error_and_nothing_is_changed(tmp_path: Path) -> None:
+    on = project(tmp_path, True)
+    firewall = Firewall()
+    with pytest.raises(ManagerError, match="is not on this machine"):
+        egress.settle(engine("f" * 64), on, firewall)
+    firewall.lines.remove("-N DOCKER-USER")
+    with pytest.raises(ManagerError, match="keeps no chain DOCKER-USER"):
+        egress.settle(engine(), on, firewall)
+    assert firewall.writes == 0
+    assert not on.fleet.egress_file.exists()
+    assert "is not on this machine" in str(egress.look(engine("f" * 64), on, firewall).why)
+
+
+def test_resolvers_on_loopback_are_not_those_that_containers_ask(tmp_path: Path) -> None:
+    first, second = tmp_path / "one", tmp_path / "two"
+    first.write_text("# a\nnameserver 127.0.0.53\nnameserver ::1\nsearch x\n")
+    second.write_text("nameserver 192.0.2.1\nnameserver 192.0.2.1\nnameserver fe80::1%eth0\nnameserver\n")
+    monkeypatched = egress_rules.Allowed(resolvers=("192.0.2.1",))
+    assert RESOLVERS((first, second, tmp_path / "none")) == monkeypatched.resolvers
+
+
+RESOLVERS = egress.resolvers
