@@ -59,11 +59,21 @@ class Report(NamedTuple):
     """Final, live: what the exchange says that the bot has left."""
     run_began: float | None = None
     """When the run began that P&L and trades are of; it goes on through restarts."""
+    maker_share: Decimal | None = None
+    reject_rate: Decimal | None = None
+    max_drawdown: Decimal | None = None
+    profit_per_grid: Decimal | None = None
+    apr: Decimal | None = None
+    order_latency: Decimal | None = None
 
     @property
     def is_artificial(self) -> bool:
         """Return whether its prices are not a market's: then its P&L is no trading result."""
         return self.market not in (None, "live")
+
+
+FIGURES = ("maker_share", "reject_rate", "max_drawdown", "profit_per_grid", "apr", "order_latency")
+"""How the run goes: shares of 1, amounts in `quote`, seconds."""
 
 
 class KeptReport(NamedTuple):
@@ -124,6 +134,7 @@ def parse_report(raw: Mapping[str, Any]) -> Report:
         upper=_bound(raw, "upper"),
         position_at_exchange=amount(raw.get("position_at_exchange")),
         run_began=_time(raw.get("run_began")),
+        **{name: amount(raw.get(name)) for name in FIGURES},
     )
 
 

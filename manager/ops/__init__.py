@@ -16,7 +16,8 @@ rollout, rollback, rollback_store               an upgrade, and undoing it
 rollout_events, rollout_result                  its progress events, and its result
 live_checks                                     what live instances would fail by, asked at their exchanges
 halt, open_orders, stop_for_good                the kill switch, and what `stop` and `down` share with it
-close, oneoff                                   close positions; run a program of an image once
+close, account_parts                            close positions, and what others of one account hold
+oneoff                                          runs a program of an image once
 instance_folders, bot_user                      what a container mounts, and who owns it
 mount_probe                                     tries once whether a container can write there
 compose_yaml                                    the rendered compose.yaml, and what stays of an earlier one

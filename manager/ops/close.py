@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from manager.config.fleet import Fleet
 from manager.engine import labels
 from manager.engine.client import Engine
 from manager.engine.containers import Container
@@ -24,7 +23,7 @@ from manager.fleet import bot_report, closed_report, event_spool, supervisor_sta
 from manager.fleet.bot_report import Position
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
-from manager.ops import oneoff
+from manager.ops import account_parts, oneoff
 from manager.util.sanitize import replace_unprintable
 from manager.util.threads import TaskGroup
 
@@ -111,7 +110,7 @@ def look(
             oneoff.sweep(fleet, engine)
 
     def ask(each: Closing) -> Closing:
-        answer = _run(each, fleet, engine, ["look", format(share, "f")], LOOK_WITHIN_S)
+        answer = _run(each, snapshot, engine, ["look", format(share, "f")], LOOK_WITHIN_S)
         if isinstance(answer, Text):
             return each._replace(why=answer)
         seen = parsed_look(answer)
@@ -129,12 +128,13 @@ def look(
 
 
 def close(
-    fleet: Fleet, found: Sequence[Closing], engine: Engine, command: str, on_done: OnClosing
+    snapshot: FleetSnapshot, found: Sequence[Closing], engine: Engine, command: str, on_done: OnClosing
 ) -> list[Closing]:
     """Close those that are wanted, at the bounds that their looks have named, and note it in the history.
 
     One market's bots take turns: each compares the account's position with its own.
     """
+    fleet = snapshot.project.fleet
     turns: dict[tuple[str, str], list[Closing]] = defaultdict(list)
     for each in found:
         if each.is_wanted:
@@ -143,7 +143,7 @@ def close(
     def close_in_turn(group: Sequence[Closing]) -> list[Closing]:
         results = []
         for each in group:
-            results.append(_close(each, fleet, engine))
+            results.append(_close(each, snapshot, engine))
             event_spool.note(fleet, [_event(command, results[-1])])
             on_done(results[-1])
         return results
@@ -184,12 +184,12 @@ def _candidate(snapshot: FleetSnapshot, instance: str) -> Closing:
     return each
 
 
-def _close(each: Closing, fleet: Fleet, engine: Engine) -> Closing:
+def _close(each: Closing, snapshot: FleetSnapshot, engine: Engine) -> Closing:
     assert each.look is not None
     terms = ["close", each.look.side, format(each.look.quantity, "f"), format(each.look.price, "f")]
-    state_dir = fleet.instance_state_dir(each.instance)
+    state_dir = snapshot.project.fleet.instance_state_dir(each.instance)
     closed_report.keep(state_dir, None, {})  # until the program has answered, whoever is killed meanwhile
-    answer = _run(each, fleet, engine, terms, CLOSE_WITHIN_S)
+    answer = _run(each, snapshot, engine, terms, CLOSE_WITHIN_S)
     if isinstance(answer, Text):
         return each._replace(why=answer, look=None)
     done = parsed_done(answer)
@@ -199,13 +199,18 @@ def _close(each: Closing, fleet: Fleet, engine: Engine) -> Closing:
 
 
 def _run(
-    each: Closing, fleet: Fleet, engine: Engine, words: Sequence[str], within_s: int
+    each: Closing, snapshot: FleetSnapshot, engine: Engine, words: Sequence[str], within_s: int
 ) -> Mapping[str, Any] | Text:
     """Return the program's answer, or why there is none."""
     assert each.container is not None
+    others = account_parts.of_others(snapshot, each.container)
+    if isinstance(others, Text):
+        return others
+    variables = {} if others is None else {account_parts.VARIABLE: format(others, "f")}
+    fleet = snapshot.project.fleet
     program = " ".join([each.container.labels[labels.CLOSE_POSITION], *words])
     try:
-        ended = oneoff.run(each.container, fleet, engine, program, "close", within_s)
+        ended = oneoff.run(each.container, fleet, engine, program, "close", within_s, variables)
     except ManagerError as error:
         return Text("{why}", why=error)
     if ended.code != 0:

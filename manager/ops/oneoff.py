@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
@@ -34,13 +35,21 @@ class Ended(NamedTuple):
 
 
 def run(
-    container: Container, fleet: Fleet, engine: Engine, program: str, purpose: str, within_s: int
+    container: Container,
+    fleet: Fleet,
+    engine: Engine,
+    program: str,
+    purpose: str,
+    within_s: int,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Ended:
     """Run `program`, a command line to which the bot's options are appended. Raises ManagerError.
 
-    `purpose` names the container; `within_s` is when its supervisor kills the program.
+    `purpose` names the container; `within_s` is when its supervisor kills the program. `variables` are what
+    it reads beside the bot's own.
     """
-    definition = body(engine.inspect(container.id), container.instance, fleet.name, program, within_s)
+    inspected = engine.inspect(container.id)
+    definition = body(inspected, container.instance, fleet.name, program, within_s, variables)
     return run_defined(engine, f"{container.name}-{purpose}", definition, within_s)
 
 
@@ -66,7 +75,12 @@ def sweep(fleet: Fleet, engine: Engine) -> None:
 
 
 def body(
-    inspected: Mapping[str, Any], instance: str, fleet: str, program: str, within_s: int
+    inspected: Mapping[str, Any],
+    instance: str,
+    fleet: str,
+    program: str,
+    within_s: int,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the one-off's definition: the instance's own, without port, restart and health check. Pure.
 
@@ -74,6 +88,7 @@ def body(
     """
     config, host = inspected["Config"], inspected["HostConfig"]
     own = dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
+    own |= variables
     own |= {"BOTFLEET_ONCE": str(within_s), "BOTFLEET_BOT_COMMAND": program}
     return {
         "Image": inspected["Image"],

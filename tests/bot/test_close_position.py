@@ -23,6 +23,7 @@ from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.types import OrderRequest, Side
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
+from gridbot.trading.position_watch import OTHERS
 from gridbot.trading.reconcile import Reconciler
 from tests.bot.bots import RUN, BotFactory
 from tests.bot.test_live import FAST, MESH, live, settled
@@ -255,6 +256,27 @@ def test_two_bots_on_one_account_close_their_own_part(fake: FakeExchange, tmp_pa
     assert one.answer(*SELL, GRIDBOT_OTHERS_POSITION="0.6")["position"] == "0"
     held = (fake.book.position(), one.ledger, two.ledger)
     assert held == (Decimal("0.6"), Decimal(0), Decimal("-0.4"))
+
+
+def test_what_other_bots_of_the_fleet_hold_by_their_records_is_taken_off(
+    fake: FakeExchange, tmp_path: Path
+) -> None:
+    one, two = Desk(tmp_path / "one", fake), Desk(tmp_path / "two", fake)
+    one.trade(Side.BUY, "1")
+    store = two.open()
+    try:
+        store.begin_run(two.settings.identity, "live", {}, Ledger())
+        store.set_fact(OTHERS, "1")  # the other's part as it was when this one began
+    finally:
+        store.close()
+    two.trade(Side.BUY, "0.4")
+    refused = one.run(*SELL, OTHER_BOTS_POSITION="0.3")
+    assert refused.returncode == 4
+    assert "this bot's trades make 1 SOL, the account holds 1.4, of which 0.3 is others'" in refused.stderr
+    assert one.answer(*SELL, OTHER_BOTS_POSITION="0.4")["position"] == "0"
+    left = two.answer("close", "sell", "0.4", "148.5", OTHER_BOTS_POSITION="0")
+    assert left["position"] == "0"
+    assert [fake.book.position(), one.ledger, two.ledger] == [Decimal(0)] * 3
 
 
 def test_open_orders_and_a_running_bot_keep_it_from_closing(

@@ -44,6 +44,12 @@ REPORT_KEYS = {
     "trades",
     "last_fill",
     "run_began",
+    "maker_share",
+    "reject_rate",
+    "max_drawdown",
+    "profit_per_grid",
+    "apr",
+    "order_latency",
 }
 QUICK = FAST | {"GRIDBOT_OUT_OF_REACH": "0.3", "GRIDBOT_RETRY_CAP": "0.6"}
 FUNDS = RefusalError("INSUFFICIENT_FUNDS", "Insufficient funds")

@@ -398,7 +398,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
 
 
 def test_figures_of_a_run(store: Store) -> None:
-    assert history.figures(store.path) == {"maker_share": None, "reject_rate": None, "max_drawdown": None}
+    assert set(history.figures(store.path).values()) == {None}
     order, refused = new(store), new(store, "L2")
     store.close_order(refused.client_id, "rejected")
     run(
@@ -407,7 +407,21 @@ def test_figures_of_a_run(store: Store) -> None:
     for at, price in enumerate(("100", "104", "95", "99", "98")):
         store.samples.add_equity(store.run_id, NOW + at, D(price), store.ledger)
     # One unit bought at 99: P&L 1, 5, -4, 0, -1.
-    assert history.figures(store.path) == {"maker_share": 0.5, "reject_rate": 0.5, "max_drawdown": 9.0}
+    found = history.figures(store.path)
+    assert (found["maker_share"], found["reject_rate"], found["max_drawdown"]) == (0.5, 0.5, 9.0)
+    assert (found["profit_per_grid"], found["apr"]) == (None, None), "nothing is closed, and no hour is over"
+    sale = replace(new(store, "L3"), side=Side.SELL)
+    fees = store.ledger.fees
+    for number, qty in enumerate(("0.4", "0.6")):
+        fill = replace(executed(sale, f"s{number}", qty), side=Side.SELL, price=D(101), fee=D("0.1"))
+        assert store.add_trade(fill, sale, PERP)
+    store.set_run(ran_s=7200.0)
+    store.samples.add_equity(store.run_id, NOW + 9, D(101), store.ledger)
+    found = history.figures(store.path)
+    # One unit bought at 99 and sold at 101 by two trades: 2 less all fees; 99 was never held at 100.
+    profit = 2 - float(fees) - 0.2
+    assert found["profit_per_grid"] == pytest.approx(profit / 2)
+    assert found["apr"] == pytest.approx(profit / 100 * 365 * 86400 / 7200)
 
 
 def test_old_samples_thin_out(store: Store) -> None:

@@ -46,7 +46,7 @@ def close_positions(
     session: Session, snapshot: FleetSnapshot, chosen: Sequence[str], args: Namespace, command: str
 ) -> list[Closing]:
     """Look, ask, and close. The caller holds the fleet's lock, or has halted the instances."""
-    fleet, engine = snapshot.project.fleet, session.engine()
+    engine = session.engine()
     share = Decimal(args.price_bound) / 100
 
     def say(each: Closing) -> None:
@@ -56,7 +56,7 @@ def close_positions(
     found = closing.look(snapshot, chosen, engine, share, say)
     wanted = [each for each in found if each.is_wanted]
     if wanted and _is_agreed(wanted, args):
-        found = closing.close(fleet, found, engine, command, say)
+        found = closing.close(snapshot, found, engine, command, say)
     if not args.json:
         console.say(console.table(COLUMNS, [each for each in found if each.mode == "live"]))
     for each in found:

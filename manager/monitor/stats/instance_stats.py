@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from manager.fleet import display, doing
+from manager.fleet import bot_report, display, doing
 from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
@@ -170,6 +170,7 @@ def stats_object(row: InstanceStats) -> dict[str, Any]:
         "fees": _exact(report.fees),
         "funding": _exact(report.funding),
         "entry_price": _exact(report.entry_price),
+        **{name: _exact(getattr(report, name)) for name in bot_report.FIGURES},
     }
 
 

@@ -127,6 +127,12 @@ class Instance(Answer):
     fees: Amount
     funding: Amount
     entry_price: Amount
+    maker_share: Amount
+    reject_rate: Amount
+    max_drawdown: Amount
+    profit_per_grid: Amount
+    apr: Amount
+    order_latency: Amount
     state_text: str = Field(description="the state in the reader's language")
     doing_text: str
     mode_text: str

@@ -18,6 +18,7 @@ from manager.engine.containers import observe
 from manager.errors import FAILED, OK, UsageError
 from manager.fleet import event_spool, project, state_file
 from manager.fleet import observe as observing
+from manager.fleet.env_file import ENV_FILE
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState
@@ -53,6 +54,7 @@ class Answering:
     def __init__(self, answers: Mapping[str, Mapping[str, tuple[int, Any]]]) -> None:
         self.answers = answers
         self.programs: list[str] = []
+        self.others: list[str] = []
         self.made: dict[str, tuple[int, Any]] = {}
         self.removed: list[str] = []
 
@@ -65,6 +67,7 @@ class Answering:
     def create(self, name: str, definition: Mapping[str, Any]) -> str:
         program = next(entry for entry in definition["Env"] if entry.startswith("BOTFLEET_BOT_COMMAND="))
         self.programs.append(program.partition("=")[2])
+        self.others.append(next((e for e in definition["Env"] if e.startswith("OTHER_BOTS_POSITION")), ""))
         instance = definition["Labels"][labels.ASKED_FOR]
         self.made[name] = self.answers[instance][program.split()[2]]
         return name
@@ -254,6 +257,53 @@ def test_what_keeps_one_from_being_closed_is_named_and_the_others_are_closed(
         *[f"{PROGRAM} close sell 0.6 148.5"] * 2,
         *[f"{PROGRAM} look 0.01"] * 5,
     ]
+
+
+def on_account(folder: Path, instance: str, key: str, report: Mapping[str, Any] | None) -> None:
+    """Give an instance the env file and the kept report of a bot that has traded with this key."""
+    fleet = project.read(folder).fleet
+    secrets, state_dir = fleet.secrets_dir(instance), fleet.instance_state_dir(instance)
+    secrets.mkdir(parents=True, exist_ok=True)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    (secrets / ENV_FILE).write_text(json.dumps({"BACKPACK_KEY": key, "BACKPACK_SECRET": f"secret of {key}"}))
+    if report is not None:
+        (state_dir / "report.json").write_text(json.dumps({"schema": 1, "run_ended": True, "report": report}))
+
+
+def test_bots_on_one_account_are_closed_each_with_the_others_part_taken_off(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    halted(folder, "a", "b", "elsewhere")
+    for instance, key, position in (("a", "k1", "0.6"), ("b", "k1", "-0.2"), ("elsewhere", "k2", "7")):
+        on_account(folder, instance, key, {"contract": 2, "position": position, "mode": "live"})
+    engine = Answering({"a": HELD, "b": HELD, "elsewhere": HELD})
+    rows = [row(folder, each) for each in ("a", "b", "elsewhere")]
+    assert run(folder, capsys, engine, "a", rows=rows)[0] == OK
+    assert engine.others == ["OTHER_BOTS_POSITION=-0.2"] * 2
+    # What closing has left counts for the next one; the other account's bot has none beside it.
+    engine.others.clear()
+    assert run(folder, capsys, engine, "b", "elsewhere", rows=rows)[0] == OK
+    assert sorted(engine.others) == ["", "", "OTHER_BOTS_POSITION=0", "OTHER_BOTS_POSITION=0"]
+
+
+def test_nothing_is_closed_beside_a_bot_whose_part_of_the_account_is_unknown(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    halted(folder, "a", "b")
+    on_account(folder, "a", "k1", {"contract": 2, "position": "0.6", "mode": "live"})
+    for report in (None, {"contract": 2, "position": None, "mode": "live"}):
+        on_account(folder, "b", "k1", report)
+        engine = Answering({"a": HELD})
+        rows = [row(folder, "a"), row(folder, "b")]
+        code, found, err = run(folder, capsys, engine, "a", rows=rows)
+        assert (code, engine.programs) == (FAILED, [])
+        assert "b trades on the same account" in found["a"]["why"]
+        assert "`manager status b`" in err
+    # Paper trades are no part of any account.
+    on_account(folder, "b", "k1", {"contract": 2, "position": "3", "mode": "paper"})
+    engine = Answering({"a": HELD})
+    assert run(folder, capsys, engine, "a", rows=[row(folder, "a"), row(folder, "b")])[0] == OK
+    assert engine.others == ["OTHER_BOTS_POSITION=0"] * 2
 
 
 def test_a_pipe_without_yes_is_refused_before_anything_is_asked(folder: Path) -> None:

@@ -70,6 +70,7 @@ class Settings:
     stop_within: float = STOP_WITHIN_S
     retry_cap: float = RETRY_CAP_S
     others_position: Decimal | None = None
+    other_bots_position: Decimal | None = None
     exclusive_account: bool = False
     cancel_all_after: int = 0
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ POINTS = 480
 # Fills of one side at one price that would be drawn on top of each other are merged.
 FILL_BUCKETS = 160
 MOST_FILLS = 1500
+YEAR_S, APR_AFTER_S = 365 * 86400, 3600
 
 
 def chart_data(path: Path, hours: float) -> dict[str, Any]:
@@ -86,10 +89,24 @@ def figures(path: Path) -> dict[str, float | None]:
     """Return how the latest run goes: shares of 1, the drawdown in the quote currency; None is unknown yet.
 
     `max_drawdown` is the deepest fall of the P&L below its highest point, also where that was the start.
+    `profit_per_grid` is the mean profit of a trade that closed something, after all fees; `apr` the profit a
+    year as a share of what the largest position was worth at the run's first price, None under an hour.
     """
     with open_for_reading(path) as db:
-        run = db.execute("SELECT id FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+        run = db.execute("SELECT id, ran_s, ledger FROM runs ORDER BY id DESC LIMIT 1").fetchone()
         run_id = run["id"] if run else 0
+        ledger = json.loads(run["ledger"]) if run else {}
+        closing = db.execute(
+            "SELECT count(*) FROM (SELECT realized, lag(realized, 1, '0') OVER (ORDER BY rowid) AS before"
+            " FROM trades WHERE run_id = ?) WHERE realized != before",
+            (run_id,),
+        ).fetchone()[0]
+        most = db.execute(
+            "SELECT max(abs(position)) * (SELECT price FROM equity WHERE run_id = ?1 ORDER BY at LIMIT 1)"
+            " AS capital, (SELECT pnl FROM equity WHERE run_id = ?1 ORDER BY at DESC LIMIT 1) AS pnl"
+            " FROM equity WHERE run_id = ?1",
+            (run_id,),
+        ).fetchone()
         maker = db.execute("SELECT avg(maker) AS share FROM trades WHERE run_id = ?", (run_id,)).fetchone()
         refused = db.execute(
             "SELECT avg(state = 'rejected') AS share FROM orders WHERE run_id = ?", (run_id,)
@@ -103,6 +120,14 @@ def figures(path: Path) -> dict[str, float | None]:
         "maker_share": maker["share"],
         "reject_rate": refused["share"],
         "max_drawdown": drawdown["most"],
+        "profit_per_grid": (
+            float((Decimal(ledger["realized"]) - Decimal(ledger["fees"])) / closing) if closing else None
+        ),
+        "apr": (
+            most["pnl"] / most["capital"] * YEAR_S / run["ran_s"]
+            if run and run["ran_s"] >= APR_AFTER_S and most["capital"]
+            else None
+        ),
     }
 
 

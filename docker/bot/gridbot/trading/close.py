@@ -258,15 +258,20 @@ class Closer:
     def _others(self, account: Decimal) -> Decimal:
         """Return what others hold in the account, and what this bot leaves alone.
 
-        Of a spot account that is what it holds beyond the record when closing begins.
+        Where other bots of the fleet trade on it, their records say what they hold, and what the run found
+        at its beginning counts no more: their part has changed since. Of a spot account it is what it holds
+        beyond the record when closing begins, and at least those bots' part.
         """
+        bots = self.settings.other_bots_position
         if self.settings.others_position is not None:
-            return self.settings.others_position
+            return self.settings.others_position + (bots or ZERO)
         if self._market.perp:
+            if bots is not None:
+                return bots
             return Decimal(self.store.fact(OTHERS) or 0)
         if begun := self.store.fact(CLOSING):
             return Decimal(json.loads(begun)["others"])
-        return max(account - self.store.ledger.position, ZERO)
+        return max(account - self.store.ledger.position, bots or ZERO)
 
     def _begin_closing(self) -> None:
         if not self.store.fact(CLOSING):

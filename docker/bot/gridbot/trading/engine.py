@@ -17,7 +17,7 @@ from gridbot.model.types import ZERO, Fill, Market, Order, OrderRequest, Side, a
 from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
 from gridbot.runtime.shared_state import SharedState
-from gridbot.store import ledger
+from gridbot.store import history, ledger
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Run, Store
 from gridbot.strategies import risk
@@ -30,6 +30,9 @@ from gridbot.trading.status import MarketView, build_status
 
 SAMPLE_EVERY_S = 2.0
 SUMMARY_EVERY_S = 60.0
+# How the run goes is read from all of its record: not this often where that takes longer than a moment, so
+# that it costs no more than the second's inverse of a core.
+FIGURES_EVERY_S, FIGURES_REST = 60.0, 10_000.0
 # Pauses after the first, second, … rejection of an order in one slot.
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 FUNDING_EVERY_S = 600.0
@@ -129,6 +132,8 @@ class Engine:
         self.funding: Decimal | None = (store.funding or None) if is_funded else ZERO
         self.unsettled = 0
         self.order_latency: float | None = None
+        self._figures: dict[str, float | None] = {}
+        self._figures_due = 0.0
 
     def tick(self) -> None:
         """Read the market once and act on it. Raises ExchangeError (retry later) or CompletedError (stop)."""
@@ -203,6 +208,7 @@ class Engine:
             price_at=self.price_at,
             price_range=self.strategy.price_range(),
             funding=self.funding,
+            figures={**self._figures, "order_latency": self.order_latency},
         )
 
     def status(self, report: dict[str, Any]) -> dict[str, Any]:
@@ -398,6 +404,10 @@ class Engine:
             self.store.set_run(ran_s=self._ran_s)
             self.store.samples.thin_out(now)
             self._sampled_at = now
+        if now >= self._figures_due:
+            began = time.monotonic()
+            self._figures = history.figures(self.store.path)
+            self._figures_due = now + max(FIGURES_EVERY_S, FIGURES_REST * (time.monotonic() - began))
         if now - self._summary_logged_at >= SUMMARY_EVERY_S:
             self._summary_logged_at = now
             orders = self.store.live_orders()

@@ -7,7 +7,8 @@ Amounts are exact numbers as text, and None where they are unknown. Times are se
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -30,6 +31,7 @@ class MarketView:
     price_at: float | None = None
     price_range: tuple[Decimal, Decimal] | None = None
     funding: Decimal | None = None
+    figures: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def build_report(
@@ -65,6 +67,7 @@ def build_report(
         "trades": None if ledger is None else ledger.trades,
         "last_fill": store.last_fill_time() if ledger else None,
         "run_began": round(store.run_began, 3) if ledger and store.run_began else None,
+        **{name: None if value is None else round(value, 8) for name, value in view.figures.items()},
     }
 
 

@@ -54,6 +54,18 @@ def render(detailed: Mapping[str, Any]) -> str:
         ({}, get("max_drawdown")),
     )
     metric(
+        "profit_per_grid",
+        "gauge",
+        "Mean profit of a trade that closed something, after fees, in quote currency.",
+        ({}, get("profit_per_grid")),
+    )
+    metric(
+        "apr",
+        "gauge",
+        "Profit a year as a share of the largest position's value; absent in the run's first hour.",
+        ({}, get("apr")),
+    )
+    metric(
         "order_latency_seconds",
         "gauge",
         "How long the exchange took to answer the last accepted order.",

@@ -9,7 +9,7 @@ import pytest
 
 from manager import i18n
 from manager.fleet import amounts
-from manager.fleet.bot_report import Report
+from manager.fleet.bot_report import FIGURES, Report, parse_report
 from manager.fleet.state_file import InstanceState, Wish
 from manager.monitor.stats import columns, instance_stats
 from manager.monitor.stats.columns import COLUMNS
@@ -208,3 +208,10 @@ def test_heads_and_states_are_translated(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def ids(rows: list[InstanceStats]) -> list[str]:
     return [row.id for row in rows]
+
+
+def test_how_a_run_goes_is_told_as_the_bot_reports_it() -> None:
+    raw = {"maker_share": 0.75, "reject_rate": 0, "max_drawdown": "12.5", "apr": "NaN", "order_latency": None}
+    row = some_figures()._replace(report=parse_report(raw))
+    told = instance_stats.stats_object(row)
+    assert [told[name] for name in FIGURES] == ["0.75", "0", "12.5", None, None, None]

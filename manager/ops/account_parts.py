@@ -1,0 +1,73 @@
+"""Tell what the other bots of the fleet hold on the account and market of an instance, by their records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+
+from manager.config import bot_environment
+from manager.engine.containers import Container
+from manager.fleet import bot_report, supervisor_state
+from manager.fleet.observe import FleetSnapshot
+from manager.i18n import Text
+
+VARIABLE = "OTHER_BOTS_POSITION"
+"""By which a program learns the sum (docker/README.md)."""
+RECENT_S = 30.0
+"""A bot that runs may have traded since a report that is older."""
+
+
+def of_others(snapshot: FleetSnapshot, container: Container) -> Decimal | Text | None:
+    """Return the sum of what they hold; None if no other bot trades there; else what is not known."""
+    total: Decimal | None = None
+    for instance in sorted(set(_on_the_account(snapshot, container))):
+        part = _part(snapshot, instance)
+        if part is None:
+            return Text(
+                "{other} trades on the same account, and how much of the position is its own is not known:"
+                " run `manager status {other}`",
+                other=instance,
+            )
+        total = part + (total or Decimal())
+    return total
+
+
+def _on_the_account(snapshot: FleetSnapshot, container: Container) -> Iterator[str]:
+    """Yield the instances that trade this market live, apparently on the same account.
+
+    One whose account cannot be read is none of them: what it holds makes record and account differ.
+    """
+    project = snapshot.project
+    mine = bot_environment.account_in(snapshot.trading_of(container))
+    if mine.credentials is None:
+        return
+    present = [*snapshot.observed.containers.values(), *snapshot.observed.strays]
+    for other in present:
+        if other.instance != container.instance and other.mode == "live":
+            theirs = bot_environment.account_in(snapshot.trading_of(other))
+            if theirs.credentials is not None and bot_environment.is_same(mine, theirs):
+                yield other.instance
+    # A position outlives its container.
+    for instance in project.specs.keys() - {other.instance for other in present}:
+        spec = project.specs[instance]
+        if spec.mode == "live":
+            theirs = bot_environment.account_of(spec, project.fleet, project.variables)
+            if bot_environment.is_same(mine, theirs):
+                yield instance
+
+
+def _part(snapshot: FleetSnapshot, instance: str) -> Decimal | None:
+    """Return what an instance's record says that it holds; None if that is not known."""
+    state_dir = snapshot.project.fleet.instance_state_dir(instance)
+    if not (state_dir / supervisor_state.REPORT_FILE).exists():
+        return None if snapshot.observed.containers.get(instance) else Decimal()  # has it never run?
+    kept = bot_report.read_kept(state_dir)
+    if kept is None:
+        return None
+    if kept.report.mode == "paper":
+        return Decimal()
+    if not kept.has_ended and supervisor_state.has_bot(state_dir):
+        is_recent = kept.at is not None and abs(time.time() - kept.at) <= RECENT_S
+        return kept.report.position if is_recent else None
+    return kept.report.position
