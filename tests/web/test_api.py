@@ -97,7 +97,7 @@ def test_the_strip_adds_nothing_that_cannot_be_added(reader: Client) -> None:
         ("paper", "USDC", "1000", None),
     ]
     assert fleet["totals"] == []
-    assert fleet["exposure"] == [{"base": "SOL", "net": "0.2"}]
+    assert [(each["base"], each["net"]) for each in fleet["exposure"]] == [("SOL", "0.2")]
     assert abs(fleet["looked_at"] - time.time()) < 30
 
 
@@ -176,6 +176,20 @@ def test_an_unknown_bot_is_a_problem(reader: Client, instance: str) -> None:
         assert status in {404, 422}
         assert headers["content-type"] == "application/problem+json"
         assert problem["status"] == status
+
+
+def test_a_history_has_what_was_realised_and_what_happened(tmp_path: Path) -> None:
+    with serving(tmp_path, some_bots()) as served:
+        write_history(served.desk.session, {"bp_sol_01": ["0", "5", "3", "9"]})
+        _status, _headers, found = signed_in(served).get("/api/v1/instances/bp_sol_01/history?days=1")
+        assert [(mark["what"], mark["text"]) for mark in found["marks"]] == [("exit", "exit code 1")]
+        assert found["realized"] == []  # these samples do not say
+        served.desk.figures.read_again()
+        [curve] = signed_in(served).get("/api/v1/curves")[2]["curves"]
+        assert (curve["drawdown"], len(curve["marks"])) == ("2", 1)
+        served.look()
+        [usdc] = [each for each in signed_in(served).get("/api/v1/fleet")[2]["pnl"] if each["in_all"]]
+        assert (usdc["kind"], usdc["quote"], usdc["in_all"]) == ("live", "USDC", "9")
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "x", "nan", "inf", "99999"])

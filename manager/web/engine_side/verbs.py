@@ -16,7 +16,7 @@ from manager.i18n import Text
 from manager.monitor.history import summary
 from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
 from manager.monitor.top import confirm
-from manager.web.engine_side import answers, bot_pages, figures
+from manager.web.engine_side import answers, bot_pages, config_changes, figures, marks, realized
 from manager.web.engine_side.desk import Desk
 from manager.web.engine_side.figures import DAY_S
 from manager.web.engine_side.looks import as_error
@@ -95,6 +95,7 @@ def _instance(desk: Desk, params: Params) -> Any:
         "report": None if row.report is NO_REPORT else answers.report_object(row.report),
         "report_is_previous": kept is not None and kept.is_previous,
         "last_words": causes.last_words(row.view),
+        "changes": config_changes.of_instance(desk, row),
         "exits": [event for event in events if event["what"] == "exit"],
         "events": events[-LAST_EVENTS:],
     }
@@ -104,7 +105,12 @@ def _history(desk: Desk, params: Params) -> Any:
     instance = _text(params, "instance")
     since = time.time() - _number(params, "days", MAX_DAYS) * DAY_S
     one, whole = figures.of_history(desk.session, instance, since, is_seen=desk.row(instance) is not None)
-    return summary.as_object(one, whole, since)
+    marked = marks.of_instance(one, since, whole.now)
+    return {
+        **summary.as_object(one, whole, since),
+        "realized": realized.curves_of(one),
+        "marks": [mark._asdict() for mark in marked],
+    }
 
 
 def _curves(desk: Desk, _params: Params) -> Any:
