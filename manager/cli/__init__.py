@@ -2,7 +2,7 @@
 
 main                                the entry point, and the only place that catches errors
 command_table, fleet_commands,
-  upkeep_commands, command_options  all commands with their options
+  upkeep_commands, host_commands, command_options  all commands with their options
 parsers                             the parsers built from them
 argument_types, argparse_i18n       types of option values; translation of argparse's texts
 completion                          candidates for shell completion

@@ -1,0 +1,79 @@
+"""Declare the commands about other machines."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+
+from manager.cli.command_options import DRY_RUN, FORMAT, JSON, Command, flag, option
+from manager.i18n import mark
+
+HOST_GROUPS: Mapping[str, Mapping[str, Command]] = {
+    mark("other machines"): {
+        "host add": Command(
+            "host.add",
+            mark("check another machine and add it to config/hosts.toml"),
+            (
+                option("name", text=mark("its name here"), metavar="NAME"),
+                option(
+                    "url",
+                    text=mark("where its project folder is: ssh://USER@HOST:PORT/FOLDER"),
+                    metavar="URL",
+                ),
+            ),
+            ("host add tokyo ssh://trader@tokyo.example/srv/desk", "--host tokyo ps", "ps --hosts"),
+        ),
+        "host list": Command(
+            "host.list_", mark("show the machines of config/hosts.toml"), (JSON, FORMAT), ("host list",)
+        ),
+        "host check": Command(
+            "host.check",
+            mark("check login, clock, manager, folder and engine of other machines"),
+            (option("names", text=mark("hosts (default: all)"), nargs="*", metavar="HOST"),),
+            ("host check", "host check tokyo"),
+        ),
+        "host deploy": Command(
+            "host.deploy",
+            mark("bring this manager and the fleet's image to other machines; what runs there goes on"),
+            (
+                option("names", text=mark("hosts"), nargs="+", metavar="HOST"),
+                option(
+                    "--url",
+                    text=mark("of a machine that is not added yet: ssh://USER@HOST:PORT/FOLDER; then add it"),
+                    metavar="URL",
+                ),
+            ),
+            ("host deploy tokyo", "host deploy tokyo --url ssh://trader@tokyo.example/srv/desk"),
+        ),
+        "host live": Command(
+            "host.live",
+            mark("tell another machine's manager, by fingerprints, which accounts are traded on here"),
+            (),
+            ("host live",),
+        ),
+        "host remove": Command(
+            "host.remove",
+            mark("forget a machine; what runs there goes on"),
+            (option("name", text=mark("its name here"), metavar="HOST"),),
+            ("host remove tokyo",),
+        ),
+        "move": Command(
+            "move.move",
+            mark("move an instance to another machine, with its data; never does it run on both"),
+            (
+                option("id", text=mark("the instance"), nargs="?", metavar="ID"),
+                option("to", text=mark("the machine that it is moved to"), nargs="?", metavar="HOST"),
+                option(
+                    "--from",
+                    text=mark("bring it from this machine to here"),
+                    dest="from_",
+                    metavar="HOST",
+                ),
+                flag("--back", text=mark("call off a move that was not finished")),
+                DRY_RUN,
+                option("--side", text=argparse.SUPPRESS),
+            ),
+            ("move bp_sol_01 tokyo", "move bp_sol_01 --from tokyo", "move bp_sol_01 --back"),
+        ),
+    },
+}
