@@ -56,7 +56,7 @@ faults: $(VENV)/dev.stamp ## the long form: faults as often as tests/faults/READ
 fresh: ## try both commands on fresh machines, with a table; ROW=debian12-cli for one, ONLY=up without the tests
 	@scripts/fresh.sh
 
-bench: $(VENV)/runtime.stamp ## measure, into bench/results.md; ARGS="--full" for everything, "--sizes 3 --rounds 1" for a look
+bench: $(VENV)/dev.stamp ## measure, into bench/results.md; ARGS="--full" for everything, "--sizes 3 --rounds 1" for a look
 	@scripts/engine.sh --with-compose
 	@$(RUN) $(BIN)/python -m bench $(ARGS)
 

@@ -7,11 +7,12 @@ import compileall
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import growth, idle, images, plot, report, start
+from bench import growth, idle, images, page, plot, report, start, tasks
 from bench.engine import Api, socket_path
 from bench.facts import facts
 from bench.fleets import Fleets, parallelism_table
@@ -39,11 +40,42 @@ class Extent:
     calm: float = CALM_S
     quick: int = 3
     """Rounds of a quick row for each round of a slow one."""
+    rolled: int = 40
+    """The fleet that is upgraded and backed up."""
+    halted: int = 50
+    orders: int = 13
+    """Bots that cancel so many orders each."""
+    fills: int = 10
+    interval: float = 1.0
+    """Seconds between two ticks of the bot whose fills are measured."""
+    ticks: int = 100_000
+    page: tuple[int, int, int] = (200, 10, 10)
+    """Instances of the page, how many of them are up, and for how many looks it is read."""
 
 
-SMALLEST = Extent([2], 1, [1], 1, [1], 1, 0.2, 1, bundled=False, calm=0.1, quick=1)
+SMALLEST = Extent(
+    [2],
+    1,
+    [1],
+    1,
+    [1],
+    1,
+    0.2,
+    1,
+    bundled=False,
+    calm=0.1,
+    quick=1,
+    rolled=1,
+    halted=1,
+    orders=1,
+    fills=1,
+    interval=0.2,
+    ticks=1000,
+    page=(1, 1, 1),
+)
 """For CI: that every row works. Its figures mean nothing."""
-NORMAL = Extent([10, 40], 3, [1, 5, 10, 20, 40], 10, [1, 2, 4, 8, 16], 10, 60.0, 50)
+NORMAL = Extent([40], 3, [1, 10, 30], 10, [4, 8], 10, 15.0, 50, calm=1.0, fills=6, page=(200, 10, 5))
+"""At most ten minutes where an interpreter starts within 20 ms."""
 FULL = Extent(
     [10, 40, 100], 5, [1, 5, 10, 25, 50, 100, 150, 200], 40, [1, 2, 4, 8, 16], 50, 240.0, 200, peers=True
 )
@@ -55,16 +87,19 @@ def main(argv: Sequence[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # both, even where we were started with them ignored
         signal.signal(number, signal.default_int_handler)
     api = Api(socket_path())
+    started = time.monotonic()
     findings, about = Findings(), [*facts(api), ("command", shlex.join(["python", "-m", "bench", *argv]))]
-    widest = max(start.SIZE, *extent.sizes, *extent.growth, extent.sweep, extent.idle) * (
-        2 if extent.peers else 1
-    )
+    widest = max(
+        start.SIZE, *extent.sizes, *extent.growth, extent.sweep, extent.idle, extent.rolled, extent.page[0]
+    ) * (2 if extent.peers else 1)
     try:
         compileall.compile_dir(ROOT / "manager", quiet=1)  # as after anybody's first command
         with workshop(widest, extent.calm) as shop:
             about.append(("run", shop.run_id))
             shop.build(shop.image, BOT)
             _measure(extent, shop, api, findings, out)
+        minutes, seconds = divmod(round(time.monotonic() - started), 60)
+        about.insert(-1, ("took", f"{minutes} min {seconds} s"))
     except KeyboardInterrupt:
         print("interrupted; everything of the benchmark is removed", file=sys.stderr)
         return 130
@@ -95,6 +130,19 @@ def _measure(extent: Extent, shop: Workshop, api: Api, findings: Findings, out: 
         findings.tables.extend(idle.tables(shop, api, extent.idle, extent.window))
     with findings.row("image and start"):
         findings.tables.append(images.table(shop, api, extent.rounds, bundled=extent.bundled))
+    with findings.row("whole tasks"):
+        tasks.tables(
+            shop,
+            findings,
+            fleet=extent.rolled,
+            halted=extent.halted,
+            orders=extent.orders,
+            fills=extent.fills,
+            ticks=extent.ticks,
+            interval=extent.interval,
+        )
+    with findings.row("the fleet's page"):
+        findings.tables.append(page.table(shop, *extent.page))
     with findings.row("output through the supervisor"):
         findings.comparisons.extend(images.pump(shop, api, extent.megabytes, extent.rounds))
 
@@ -117,7 +165,7 @@ def _arguments(argv: Sequence[str]) -> tuple[Extent, Path]:
     extents.set_defaults(extent=NORMAL)
     for extent, name, text in (
         (SMALLEST, "--smallest", "every row once, as small as it can be: for a test of the benchmark itself"),
-        (FULL, "--full", "everything, in about an hour; else about ten minutes"),
+        (FULL, "--full", "everything, in about an hour and a half; else at most ten minutes"),
     ):
         extents.add_argument(name, dest="extent", action="store_const", const=extent, help=text)
     add = parser.add_argument
@@ -146,7 +194,15 @@ def _arguments(argv: Sequence[str]) -> tuple[Extent, Path]:
 def _shrunk(extent: Extent, largest: int) -> Extent:
     """Nothing larger than the largest size that was asked for."""
     sizes = sorted({1, largest, *(size for size in extent.growth if size < largest)})
-    return replace(extent, growth=sizes, sweep=min(extent.sweep, largest), idle=min(extent.idle, largest))
+    return replace(
+        extent,
+        growth=sizes,
+        sweep=min(extent.sweep, largest),
+        idle=min(extent.idle, largest),
+        rolled=min(extent.rolled, largest),
+        halted=min(extent.halted, largest),
+        page=(largest, min(extent.page[1], largest), extent.page[2]),
+    )
 
 
 def _numbers(text: str) -> list[int]:

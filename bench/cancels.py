@@ -15,9 +15,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 BOT = ROOT / "docker" / "bot"
@@ -37,6 +39,16 @@ COMMAND = (
 LOOKS_S = 5.0
 
 
+class Look(NamedTuple):
+    """The exchange at one moment, in seconds from the first request."""
+
+    after: float
+    left: int
+    requests: int
+    refused: int
+    bans: int
+
+
 def main() -> None:
     """Print the orders left every five seconds, and what the exchange refused."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -47,33 +59,48 @@ def main() -> None:
     parser.add_argument("--bot", type=Path, default=BOT, help="a folder with cancel_orders.py")
     parser.add_argument("--unspread", action="store_true", help="start all at once")
     options = parser.parse_args()
-    windows = tuple(replace(w, most=max(int(w.most * options.share), 1)) for w in ASTER.windows)
+    for look in left_over_time(
+        options.bots,
+        options.orders,
+        options.seconds,
+        options.share,
+        options.bot,
+        is_spread=not options.unspread,
+    ):
+        print(
+            f"{look.after:5.0f} s: {look.left:4} orders left, {look.requests:5} requests,"
+            f" {look.refused:5} refused, {look.bans} bans",
+            flush=True,
+        )
+
+
+def left_over_time(
+    bots: int, orders: int, seconds: float, share: float = 1.0, bot: Path = BOT, *, is_spread: bool = True
+) -> Iterator[Look]:
+    """Cancel the orders of so many bots; yield a look every five seconds, the last one with none left."""
+    windows = tuple(replace(w, most=max(int(w.most * share), 1)) for w in ASTER.windows)
     limits = Limits(replace(ASTER, windows=windows))
     with tempfile.TemporaryDirectory() as folder, FakeExchange(limits=limits) as fake:
-        accounts = [fake.add_account() for _ in range(options.bots)]
+        accounts = [fake.add_account() for _ in range(bots)]
         for number, account in enumerate(accounts):
-            _place(Path(folder) / f"{number}.db", account, options.orders)
+            _place(Path(folder) / f"{number}.db", account, orders)
         processes: list[subprocess.Popen[bytes]] = []
 
         def start() -> None:
             launched = time.monotonic()
             for number, account in enumerate(accounts):
-                due = 0.0 if options.unspread else turn("aster", int(number / options.share))
+                due = turn("aster", int(number / share)) if is_spread else 0.0
                 time.sleep(max(launched + due - time.monotonic(), 0.0))
-                processes.append(_cancel(options.bot, fake, account, Path(folder) / f"{number}.db"))
+                processes.append(_cancel(bot, fake, account, Path(folder) / f"{number}.db"))
 
         starter = threading.Thread(target=start)
         starter.start()
         while not limits.requests:
             time.sleep(0.1)
         began = time.monotonic()
-        while (now := time.monotonic() - began) < options.seconds + LOOKS_S:
+        while (now := time.monotonic() - began) < seconds + LOOKS_S:
             left = sum(len(account.book.own_open()) for account in accounts)
-            print(
-                f"{now:5.0f} s: {left:4} orders left, {limits.requests:5} requests,"
-                f" {limits.refused:5} refused, {limits.bans} bans",
-                flush=True,
-            )
+            yield Look(now, left, limits.requests, limits.refused, limits.bans)
             if left == 0:
                 break
             time.sleep(LOOKS_S)
@@ -89,7 +116,7 @@ def _place(record: Path, account: Account, count: int) -> None:
     store.begin_run("aster SOLUSDT perp live", "live", {}, Ledger())
     for number in range(count):
         price, qty = Decimal(100 + number), Decimal("0.1")
-        order = store.new_order(OrderRequest(f"L{number}", Side.BUY, price, qty, cell=1), 0.0)
+        order = store.new_order(OrderRequest(f"L{number}", Side.BUY, price, qty, cell=1), time.time())
         store.confirm(order.client_id, account.book.place("Bid", "Limit", price, qty, order.client_id).id)
     store.close()
 

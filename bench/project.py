@@ -161,6 +161,16 @@ class Workshop:
         chosen = [] if bot is None else ["--bot", str(bot)]
         run([MANAGER, "--project-dir", str(ROOT), "build", *chosen, "--tag", tag])
 
+    def variant(self) -> str:
+        """Makes an image with the same content and another id; returns its tag."""
+        tag = f"{PREFIX}{self.run_id}-variant:local"
+        self.tags.insert(0, tag)
+        made = self.folder / "variant"
+        made.mkdir(exist_ok=True)
+        (made / "Dockerfile").write_text(f"FROM {self.image}\nLABEL variant={self.run_id}\n")
+        run(["docker", "build", "--quiet", "--tag", tag, made])
+        return tag
+
     def clean(self) -> None:
         """Removes containers, networks, image tags and folders; a second interruption does not keep it
         from that.

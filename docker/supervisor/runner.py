@@ -128,7 +128,7 @@ class BotRunner:
             self._run.process.kill()
 
     def _find_halt_mark(self) -> bool:
-        self._halt = halt_mark.read(self._paths.halt_mark)
+        self._halt = halt_mark.read(self._paths.tombstone) or halt_mark.read(self._paths.halt_mark)
         return self._halt is not None
 
     def _keep_anchor(self) -> None:

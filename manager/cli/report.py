@@ -64,8 +64,10 @@ class Reporter:
                     self._progress.done(outcome.action.instance, line)
             case ActionsEnded():
                 self._end()
-            case Healthy(instance, url):
+            case Healthy(instance, url, None):
                 console.say(Text("{id}: healthy, {url}", id=instance, url=url))
+            case Healthy(instance, url, trouble):
+                console.say(Text("{id}: running, {url}: {trouble}", id=instance, url=url, trouble=trouble))
 
     def _begin(self, ids: Sequence[str]) -> None:
         if sys.stdout.isatty():

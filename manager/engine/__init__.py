@@ -1,6 +1,7 @@
 """Talk to Docker: calls, what is sent, and what comes back.
 
-client, http_socket, docker_sdk, streams        the engine: one call per method
+client, http_socket, http_logs, docker_sdk,
+  streams                                       the engine: one call per method
 endpoint                                        the choice of the engine
 labels, containers                              the registry of the fleet, on its containers
 container_config, compose_file, compose_hash    a spec in the formats of the engine and of Compose

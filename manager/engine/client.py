@@ -1,8 +1,8 @@
 """Call the Docker Engine. One engine call per method; every failure is one of our errors.
 
 There are two ways to it, and each can do everything. The Docker SDK (docker_sdk.py) serves every kind of
-endpoint, and whatever takes long or streams: logs, pulls, imports. Short calls to a local socket use it
-directly (http_socket.py): the SDK takes 0.2 s to load and, for each call, five times the CPU of the call
+endpoint, and pulls and imports, which take long. Short calls and logs use a local socket directly
+(http_socket.py, http_logs.py): the SDK takes 0.2 s to load and, for each call, five times the CPU of the call
 itself, which the engine could use. BOTFLEET_ENGINE_CLIENT=sdk sends these through the SDK too.
 """
 
@@ -313,7 +313,20 @@ class Engine:
             **{stream: str(int(stream in streams)) for stream in STREAMS},
             **{name: f"{at:.9f}" for name, at in (("since", since), ("until", until)) if at is not None},
         }
-        return self._sdk.frames(f"/containers/{container}/logs", query, follow=follow)
+        return self._frames(f"/containers/{container}/logs", query, follow=follow)
+
+    def _frames(self, api: str, query: Mapping[str, str], *, follow: bool) -> Iterator[tuple[Stream, bytes]]:
+        if self._socket is None:
+            yield from self._sdk.frames(api, query, follow=follow)
+            return
+        from manager.engine import http_logs
+
+        try:
+            yield from http_logs.frames(self._socket, api, query, follow=follow)
+        except http_socket.NoAnswer as error:
+            raise no_answer(error, self.endpoint, error) from error
+        except http_socket.ApiError as error:
+            raise refusal(error.status, error.why) from error
 
     def _read(self, api: str, query: Mapping[str, Any] | None = None) -> Any:
         return self._call("GET", api, query)

@@ -13,24 +13,19 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from struct import Struct
 from threading import Lock, Thread
 from typing import IO, TYPE_CHECKING, Any
 
 from manager.engine import http_socket
 from manager.engine.endpoint import Endpoint
 from manager.engine.http_socket import CALL_TIMEOUT_S
-from manager.engine.streams import STREAMS, Stream
+from manager.engine.streams import READ_AHEAD, Stream, read_frames
 from manager.errors import EngineError, EngineSlow, EngineUnreachable, TimedOut, refusal
 from manager.util import bundle
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-FRAME_HEAD = Struct(">BxxxL")
-"""Precedes each frame of a log: the stream's number and the frame's size."""
-STDERR = 2
-READ_AHEAD = 1 << 16
 MOST_LINES = 1000
 
 
@@ -146,13 +141,10 @@ class Sdk:
             with answer:
                 if answer.status_code >= 400:
                     raise refusal(answer.status_code, _message(answer))
-                # live lines must not wait for a full buffer; with one, present lines are read in a third of
-                # the time
+                # live lines must not wait for a full buffer
                 answer.raw.auto_close = False  # the buffer does that
                 source = answer.raw if follow else io.BufferedReader(answer.raw, READ_AHEAD)
-                while len(head := source.read(FRAME_HEAD.size)) == FRAME_HEAD.size:
-                    number, size = FRAME_HEAD.unpack(head)
-                    yield STREAMS[number == STDERR], source.read(size)
+                yield from read_frames(source)
 
     @property
     def _client(self) -> APIClient:

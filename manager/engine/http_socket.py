@@ -1,6 +1,7 @@
 """Call the engine's API over its local socket: JSON in and out, in a fifth of the SDK's time.
 
-HTTP/1.0 and JSON only. Logs, and other kinds of endpoints, are handled by the SDK (docker_sdk.py).
+HTTP/1.0 and JSON only. Logs are read by http_logs.py; other kinds of endpoints are handled by the SDK
+(docker_sdk.py).
 """
 
 from __future__ import annotations
@@ -68,12 +69,17 @@ def call(
 
 
 def _request(method: str, api: str, query: Mapping[str, Any] | None, content: bytes = b"") -> bytes:
-    words = "&".join(f"{name}={quote(word(value), safe='')}" for name, value in (query or {}).items())
     head = (
-        f"{method} {api}{'?' if words else ''}{words} HTTP/1.0\r\nHost: localhost\r\n"
+        f"{method} {target(api, query)} HTTP/1.0\r\nHost: localhost\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content
+
+
+def target(api: str, query: Mapping[str, Any] | None) -> str:
+    """Return the path of a call with its query."""
+    words = "&".join(f"{name}={quote(word(value), safe='')}" for name, value in (query or {}).items())
+    return f"{api}?{words}" if words else api
 
 
 class Stream:

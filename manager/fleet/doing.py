@@ -199,7 +199,7 @@ def _of_doing(view: Instance, doing: Doing, state: State) -> Severity:
 
 
 def _worse(first: Severity, second: Severity) -> Severity:
-    return min(first, second, key=URGENCY.__getitem__)
+    return first if URGENCY[first] <= URGENCY[second] else second
 
 
 def position_left(view: Instance) -> Decimal | None:

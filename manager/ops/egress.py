@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import shutil
 import socket
-import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -152,6 +150,9 @@ def resolvers(files: Iterable[Path] = RESOLVER_FILES) -> tuple[str, ...]:
 
 def iptables(words: list[str], text: str) -> str:
     """Run a program of the firewall and return its output. Raises ManagerError."""
+    import shutil  # with its archives' formats, which an `up` without limits need not load
+    import subprocess
+
     program, *rest = words
     path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}")
     if path is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from manager.i18n import Text
 from manager.ops.action import Action, Outcome
 
 
@@ -71,12 +72,15 @@ class ActionsEnded(_Event):
 
 
 class Healthy(_Event):
-    """Report that an instance is healthy. `url`: its web page, empty if it has none."""
+    """Report that an instance is healthy. `url`: its web page, empty if it has none.
 
-    __slots__ = __match_args__ = ("instance", "url")
+    `trouble`: why its bot cannot trade now, although nothing is wrong with it; None if it can.
+    """
 
-    def __init__(self, instance: str, url: str) -> None:
-        self.instance, self.url = instance, url
+    __slots__ = __match_args__ = ("instance", "url", "trouble")
+
+    def __init__(self, instance: str, url: str, trouble: Text | None = None) -> None:
+        self.instance, self.url, self.trouble = instance, url, trouble
 
 
 Event = Warned | LeftAlone | ActionsStarted | ActionDone | ActionsEnded | Healthy

@@ -6,11 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 from manager.fleet import supervisor_state
+from manager.i18n import Text
 from manager.ops.events import Healthy, OnEvent
 from manager.util.polling import wait_until
 
 if TYPE_CHECKING:
     from manager.config.fleet import Fleet
+    from manager.fleet.instance import Instance
     from manager.fleet.observe import FleetSnapshot
     from manager.fleet.session import Session
 
@@ -42,14 +44,26 @@ def until_healthy(
             if instance not in settled and view.status.state in SETTLED:
                 settled.add(instance)
                 if view.status.state == "running":
-                    fleet = snapshot.project.fleet
-                    on_event(Healthy(instance, fleet.web_address(view.web_port) if view.web_port else ""))
+                    on_event(_healthy(snapshot.project.fleet, view))
         return settled.issuperset(ids)
 
     wait_until(are_settled, time.monotonic() + timeout, POLL_S)
     return snapshot, [
         instance for instance in ids if snapshot.views[instance].status.state not in {"running", "completed"}
     ]
+
+
+def _healthy(fleet: Fleet, view: Instance) -> Healthy:
+    """Return what is said of a running instance; its bot may have been told that the exchange is away."""
+    url = fleet.web_address(view.web_port) if view.web_port else ""
+    if view.supervisor is None or view.supervisor.health_condition is None:
+        return Healthy(view.id, url)
+    from manager.fleet import doing  # with decimal, which a healthy fleet does without
+
+    activity = doing.activity(view)
+    return Healthy(
+        view.id, url, activity.message(time.time()) or Text(doing.DOING_WORDS[activity.doing or "unknown"])
+    )
 
 
 def until_heard(fleet: Fleet, ids: list[str]) -> None:

@@ -6,7 +6,7 @@ A question is {"verb", "language", "params"}; an answer {"answer"} or {"refusal"
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from manager.errors import ConfigError, EngineUnreachable, Locked, ManagerError, UsageError
 
@@ -17,8 +17,8 @@ EVENTS_WAIT_S = 5.0
 ANSWER_WITHIN_S = 60.0
 STATUS_OF = ((UsageError, 404), (EngineUnreachable, 503), (Locked, 409), (ConfigError, 500))
 
-ActionVerb = Literal["start", "stop", "restart"]
-ACTION_VERBS: tuple[ActionVerb, ...] = ("start", "stop", "restart")
+ActionVerb = Literal["start", "stop", "restart", "upgrade"]
+ACTION_VERBS: tuple[ActionVerb, ...] = get_args(ActionVerb)
 HALT = "halt"
 
 

@@ -37,6 +37,16 @@ TABLES = {
     "Engine calls",
     "Growth",
     "Image and start",
+    "Whole tasks",
+    "Halt",
+    "The fleet's page",
+}
+TASKS = {
+    "fill → counter order, websocket",
+    "fill → counter order, polling",
+    "backtest",
+    "upgrade of 1",
+    "backup of 1",
 }
 NEED_ROOT = {"Memory of an idle instance", "CPU of an idle instance"}
 
@@ -73,6 +83,11 @@ def test_every_table_has_rows(report: tuple[str, Path]) -> None:
     assert titles - {"Rows that are not here"} == expected
     for title in expected:
         assert _rows(text, title), title
+
+
+def test_every_task_is_measured(report: tuple[str, Path]) -> None:
+    assert {row[0] for row in _rows(report[0], "Whole tasks")} == TASKS
+    assert _rows(report[0], "Halt")[-1][1] == "0", "no order is left"
 
 
 def test_a_fleet_at_rest_has_no_resident_manager(report: tuple[str, Path]) -> None:

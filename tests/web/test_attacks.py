@@ -78,6 +78,7 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
         ({"X-Botfleet-Token": "x"}, 401),
+        ({"X-Botfleet-Token": ""}, 401),
         ({"Cookie": "botfleet-test=x"}, 401),
     ],
 )
@@ -119,6 +120,27 @@ def test_no_page_can_be_framed_and_the_cookie_is_closed_to_scripts_and_sites(ser
     _status, headers, _body = client.call("POST", "/api/v1/session", {"password": PASSWORD})
     assert "httponly" in headers["set-cookie"].lower()
     assert "samesite=strict" in headers["set-cookie"].lower()
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/page/main.js", "/api/v1/fleet", "/metrics", "/texts/en", "/nothing", "/api/v1/session"]
+)
+def test_every_answer_forbids_frames_sniffing_and_other_sites(steady: Served, path: str) -> None:
+    _status, headers, _body = signed_in(steady).get(path)
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_what_a_form_of_another_site_can_send_is_no_command(steady: Served, kind: str) -> None:
+    """A browser sends these without asking first, with the cookie where SameSite is not known."""
+    client = signed_in(steady)
+    forged = {"Content-Type": kind, "X-Botfleet-Token": ""}
+    assert client.call("POST", "/api/v1/halt", {"confirm": "halt"}, forged)[0] == 401
+    assert client.call("POST", "/api/v1/halt", {"confirm": "halt"}, {**forged, "Origin": "null"})[0] == 403
+    assert client.get("/api/v1/actions")[2] == []
 
 
 @pytest.mark.parametrize(

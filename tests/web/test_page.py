@@ -74,11 +74,12 @@ def ids(page: Browser) -> list[str]:
     return list(page.run("[...document.querySelectorAll('.bot[data-id]')].map((each) => each.dataset.id)"))
 
 
-def press(page: Browser, text: str) -> None:
+def press(page: Browser, text: str, within: str = "body") -> None:
     assert page.run(
-        "[...document.querySelectorAll('button')].filter((each) => each.textContent.startsWith(arguments[0]))"
-        ".map((each) => each.click()).length",
+        "[...document.querySelectorAll(`${arguments[1]} button`)]"
+        ".filter((each) => each.textContent.startsWith(arguments[0])).map((each) => each.click()).length",
         text,
+        within,
     )
 
 
@@ -275,7 +276,7 @@ def test_the_halt_button_survives_every_redrawing_while_it_is_held(page: Browser
 def test_real_money_is_stopped_only_with_the_id_typed(page: Browser, served: Served) -> None:
     page.run("document.querySelector('[data-id=bp_sol_01] .c-name').click()")
     page.wait(lambda: page.count("dialog .actions") == 1)
-    press(page, "Stop…")
+    press(page, "Stop…", "dialog")
     page.wait(lambda: "It trades real money" in page.text(".question"))
     typed = page.driver.find_element("css selector", ".question input")
     go = page.driver.find_element("css selector", ".question [data-key=go]")
@@ -292,15 +293,47 @@ def test_real_money_is_stopped_only_with_the_id_typed(page: Browser, served: Ser
 def test_paper_is_asked_once(page: Browser, served: Served) -> None:
     page.run("document.querySelector('[data-id=bp_btc_01] .c-name').click()")
     page.wait(lambda: page.count("dialog .actions") == 1)
-    press(page, "Restart…")
+    press(page, "Restart…", "dialog")
     page.wait(lambda: "It trades on paper" in page.text(".question"))
     assert page.count(".question input") == 0
     press(page, "Cancel")
     assert commands(served) == []
-    press(page, "Restart…")
+    press(page, "Restart…", "dialog")
     page.wait(lambda: page.count(".question [data-key=go]") == 1)
     press(page, "Restart bp_btc_01")
     page.wait(lambda: commands(served) == ["manager restart bp_btc_01"])
+
+
+def test_a_bot_shows_what_an_upgrade_would_change_and_marks_what_happened(
+    browser: Browser, tmp_path: Path
+) -> None:
+    row = a_bot("bp_sol_01", position="0.2", price="150", pnl="10.5", **LIVE)
+    gone = a_bot("bp_sol_02", code="stopped_out", position="-500", price="200", pnl="1", **LIVE)
+    rows = [row._replace(view=row.view._replace(drift=("image",))), gone]
+    with serving(tmp_path, rows) as served:
+        write_history(served.desk.session, {"bp_sol_01": ["0", "5", "3", "9"]})
+        page = opened(browser, served)
+        assert "without a bot: −500 SOL (bp_sol_02)" in page.text(".boxes")
+        page.wait(lambda: "all runs, stopped bots too: +9.00 USDC" in page.text(".boxes"))
+        page.wait(lambda: "deepest fall in 24 h: −2.00 USDC" in page.text(".boxes"))
+        page.wait(lambda: page.count(".chart .event-mark") == 1)
+        page.run("document.querySelector('.chart .event-mark').click()")
+        page.wait(lambda: "bp_sol_01: exit exit code 1" in page.text(".chart .said"))
+        page.run("document.querySelector('[data-id=bp_sol_01] .c-name').click()")
+        page.wait(lambda: page.count("dialog .changes li") == 1)
+        assert page.text("dialog .changes li") == "new image"
+        assert page.count("dialog .event-mark") == 1
+        press(page, "7 d")
+        page.wait(lambda: page.text("dialog [aria-pressed=true]") == "7 d")
+        press(page, "Upgrade…", "dialog")
+        page.wait(lambda: "unless it stays healthy, it is put back" in page.text(".question"))
+        assert page.complaints() == []
+
+
+def test_a_card_of_what_needs_a_person_leads_to_the_question(page: Browser, served: Served) -> None:
+    page.run("(document.querySelector('.needs [data-key^=\"act stop\"]').click(), 1)")
+    page.wait(lambda: "It trades real money" in page.text(".question"))
+    assert commands(served) == []
 
 
 def select(page: Browser, *bots: str) -> None:
@@ -316,7 +349,7 @@ def test_several_bots_are_asked_about_at_once_and_done_one_after_the_other(
     page.wait(lambda: "2 selected" in page.text(".bulk"))
     press(page, "all 4")
     page.wait(lambda: "3 selected" in page.text(".bulk"))
-    press(page, "Stop…")
+    press(page, "Stop…", ".bulk")
     page.wait(lambda: page.count(".asked > li") == 3)
     assert page.count(".asked input") == 1
     go = page.driver.find_element("css selector", ".question button")

@@ -38,6 +38,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     said = {"pnl": "10.5", "quote": "USDC", "base": "SOL"}
     with serving(tmp_path, [a_bot("bp_sol_01", **said), a_bot("bp_old_01", "stopped", code=None)]) as running:
         write_history(running.desk.session, {"bp_sol_01": ["0", "5"]})
+        running.look()  # before it, /metrics says 503
         yield running
 
 

@@ -267,6 +267,16 @@ def points(samples: Sequence[Sample], steps: Iterable[Step]) -> list[Point]:
     return points
 
 
+def of_runs(run_ends: Iterable[Sample]) -> dict[Currency, Decimal]:
+    """Return what all runs together have earned, by what can be added up."""
+    sums: dict[Currency, Decimal] = {}
+    for sample in run_ends:
+        if sample.pnl is not None and sample.quote is not None:
+            key = (sample.kind, sample.quote)
+            sums[key] = sums.get(key, ZERO) + sample.pnl
+    return sums
+
+
 def drawdown(curve: Sequence[Point]) -> Drawdown | None:
     """Return the largest fall; None for a curve that never falls."""
     worst: Drawdown | None = None

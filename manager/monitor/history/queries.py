@@ -81,6 +81,29 @@ def last_sample(db: sqlite3.Connection, instance: str) -> Sample | None:
     return _sample(row) if row else None
 
 
+def run_ends(db: sqlite3.Connection, instance: str) -> list[Sample]:
+    """Return the last sample with a P&L of each run, the newest first: a look-up a run, however many samples.
+
+    A bot that does not say when its runs began has one.
+    """
+    found: list[Sample] = []
+    before = float("inf")
+    while True:
+        row = db.execute(
+            "SELECT at, state, doing, kind, run, start, quote, base, pnl, realized, fees, position, price,"
+            " trades, from_bot"
+            " FROM samples WHERE instance = ? AND at < ? AND pnl IS NOT NULL ORDER BY at DESC LIMIT 1",
+            (instance, before),
+        ).fetchone()
+        if row is None:
+            return found
+        sample = _sample(row)
+        found.append(sample)
+        if sample.run is None or sample.run >= before:
+            return found
+        before = sample.run
+
+
 def last_exit(db: sqlite3.Connection, instance: str) -> float | None:
     """Return when the last exit was that is known."""
     row = db.execute(

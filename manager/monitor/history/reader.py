@@ -23,7 +23,10 @@ UNWATCHED_S = 180.0
 
 
 class InstanceHistory(NamedTuple):
-    """All that is known of one instance, oldest first. `why`: why its database could not be read."""
+    """All that is known of one instance, oldest first. `why`: why its database could not be read.
+
+    `run_ends`: the last sample of each run, the newest first.
+    """
 
     instance: str
     samples: Sequence[Sample] = ()
@@ -31,6 +34,7 @@ class InstanceHistory(NamedTuple):
     events: Sequence[Event] = ()
     runs: Sequence[Run] = ()
     trades: Sequence[Trade] = ()
+    run_ends: Sequence[Sample] = ()
     why: Text | None = None
 
 
@@ -50,15 +54,21 @@ class _Stored(NamedTuple):
 
 
 def read(
-    fleet: Fleet, configured: Iterable[str], chosen: Sequence[str], since: float, *, trades: bool = False
+    fleet: Fleet,
+    configured: Iterable[str],
+    chosen: Sequence[str],
+    since: float,
+    *,
+    trades: bool = False,
+    run_ends: bool = False,
 ) -> FleetHistory:
     """Read the history of the chosen instances, of all for none. Writes nothing.
 
-    `trades`: read every bot's database for them, whatever is stored. Raises UsageError for an unknown
-    instance, HistoryTooNew.
+    `trades`: read every bot's database for them, whatever is stored. `run_ends`: also what each run has ended
+    with. Raises UsageError for an unknown instance, HistoryTooNew.
     """
     now = time.time()
-    stored = _stored(fleet, chosen, since, trades=trades)
+    stored = _stored(fleet, chosen, since, trades=trades, run_ends=run_ends)
     known = sorted({*stored.histories, *configured, *_with_database(fleet)})
     for instance in chosen:
         if instance not in known:
@@ -78,7 +88,7 @@ def read(
     return FleetHistory(read, [stored.note] if stored.note else [], now)
 
 
-def _stored(fleet: Fleet, chosen: Sequence[str], since: float, *, trades: bool) -> _Stored:
+def _stored(fleet: Fleet, chosen: Sequence[str], since: float, *, trades: bool, run_ends: bool) -> _Stored:
     """Read what is shown of the chosen instances, of all for none; of the others only that they are known."""
     nothing = Text(
         "nothing has been sampled, because `manager watch` has never run here: what follows is from the"
@@ -91,11 +101,12 @@ def _stored(fleet: Fleet, chosen: Sequence[str], since: float, *, trades: bool) 
             histories = {
                 instance: InstanceHistory(
                     instance,
-                    queries.pnl_samples(db, instance, since),
+                    (queries.samples if chosen else queries.pnl_samples)(db, instance, since),
                     queries.covered(db, instance),
                     queries.events(db, instance, since),
                     queries.runs(db, instance),
                     queries.trades(db, [instance], since) if trades else [],
+                    queries.run_ends(db, instance) if run_ends else [],
                 )
                 if not chosen or instance in chosen
                 else InstanceHistory(instance)

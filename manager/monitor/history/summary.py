@@ -197,8 +197,13 @@ def _line_object(line: Line) -> Mapping[str, Any]:
         "starts": line.starts,
         "exits": line.exits,
         "as_of": line.as_of,
-        "points": [[point.at, format(point.pnl, "f"), point.after_gap] for point in _few(line.points)],
+        "points": points_object(line.points),
     }
+
+
+def points_object(points: Sequence[Point]) -> list[list[Any]]:
+    """Return points, or a selection of them: time, amount, whether what was before is not known."""
+    return [[point.at, format(point.pnl, "f"), point.after_gap] for point in _few(points)]
 
 
 def _few(points: Sequence[Point]) -> list[Point]:

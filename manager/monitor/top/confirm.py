@@ -14,6 +14,7 @@ ASKED: Mapping[str, str] = {
     "start": mark("Start {id}?"),
     "stop": mark("Stop {id}?"),
     "restart": mark("Restart {id}?"),
+    "upgrade": mark("Upgrade {id}?"),
 }
 REAL_MONEY = mark("It trades real money: {where}.")
 ON_PAPER = mark("It trades on paper: {where}.")
@@ -23,18 +24,25 @@ ORDERS_CANCELLED = mark("Its bot cancels its open orders; its position is kept."
 ORDERS_LEFT = mark("Its bot is not running: orders that it may have left at the exchange stay there.")
 STAYS_STOPPED = mark("It stays stopped until you start it.")
 STARTS_AGAIN = mark("Then it starts and places orders, with its current config.")
+UPGRADED = mark(
+    "Then it starts in the current image, with its current config; unless it stays healthy, it is put back."
+)
+NOTHING_TO_UPGRADE = mark("It has the current image and config: nothing is done.")
 
 
 def before(verb: str, row: InstanceStats) -> list[str]:
-    """Return the confirmation before an instance is started, stopped or restarted: what trades there,
-    what will happen.
+    """Return the confirmation before an instance is started, stopped, restarted or upgraded: what trades
+    there, what will happen.
     """
     view, report = row.view, row.report
     where = " ".join(word for word in (view.exchange, view.symbol) if word)
     sentences = [
         str(Text(ASKED[verb], id=row.id)),
         str(Text(REAL_MONEY if row.is_live else ON_PAPER, where=where)),
-        " ".join(_(sentence) for sentence in _consequences(verb, is_up=row.view.is_bot_up)),
+        " ".join(
+            _(sentence)
+            for sentence in _consequences(verb, is_up=view.is_bot_up, has_drifted=bool(view.drift))
+        ),
     ]
     known = [
         "" if report.open_orders is None else str(Text("open orders: {count}", count=report.open_orders)),
@@ -50,9 +58,11 @@ def before(verb: str, row: InstanceStats) -> list[str]:
     return sentences
 
 
-def _consequences(verb: str, *, is_up: bool) -> list[str]:
+def _consequences(verb: str, *, is_up: bool, has_drifted: bool) -> list[str]:
     if verb == "start":
         return [PLACES_ORDERS] if not is_up else [RUNS_ALREADY]
+    if verb == "upgrade":
+        return [ORDERS_CANCELLED if is_up else ORDERS_LEFT, UPGRADED] if has_drifted else [NOTHING_TO_UPGRADE]
     return [ORDERS_CANCELLED if is_up else ORDERS_LEFT, STAYS_STOPPED if verb == "stop" else STARTS_AGAIN]
 
 

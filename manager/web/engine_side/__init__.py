@@ -6,7 +6,8 @@ verbs                      the closed list of what may be asked, and the check o
 desk                       what the verbs need, together
 actions                    the commands that carry out what a person asks, in child processes
 looks, figures             threads that observe the fleet and its history while somebody reads the page
-answers, curves            an observation and a history as JSON
+answers, curves            an observation and a history as JSON; with realized, marks and exposure
+config_changes             what a restart would change
 log_tails                  what the bots print, as they print it
 bot_pages                  connections to the bots' own pages, by id
 exposition                 the last look as metrics, for Prometheus

@@ -20,6 +20,8 @@ from manager.monitor.history import money as rates
 from manager.monitor.history.curve import Currency
 from manager.monitor.stats.collect import mode_mismatch
 from manager.monitor.stats.instance_stats import InstanceStats, stats_object, sum_up
+from manager.web.engine_side import curves as curves_of
+from manager.web.engine_side.exposure import exposure
 from manager.web.engine_side.figures import DAY_S, Figures, OfInstance
 from manager.web.engine_side.looks import Look
 
@@ -34,8 +36,8 @@ def needs_person(row: InstanceStats) -> bool:
 
 def instances(look: Look, figures: Figures) -> list[dict[str, Any]]:
     """Return all instances, worst first."""
-    rows = sorted(look.rows, key=lambda row: (not needs_person(row), doing.by_urgency(row.view)))
-    return [instance(row, look.fleet, figures.instances.get(row.id, NO_FIGURES)) for row in rows]
+    found = [instance(row, look.fleet, figures.instances.get(row.id, NO_FIGURES)) for row in look.rows]
+    return sorted(found, key=lambda each: (not each["needs_person"], each["urgency"], each["id"].lower()))
 
 
 def instance(row: InstanceStats, fleet: Fleet, figures: OfInstance) -> dict[str, Any]:
@@ -60,6 +62,10 @@ def instance(row: InstanceStats, fleet: Fleet, figures: OfInstance) -> dict[str,
         "reported_at": _reported_at(row),
         "is_artificial": report.is_artificial,
         "web_url": fleet.web_address(view.web_port) if view.web_port and view.is_bot_up else None,
+        "in_all": [
+            {"kind": kind, "quote": quote, "pnl": _exact(pnl)}
+            for (kind, quote), pnl in sorted(figures.in_all.items())
+        ],
         "today": [
             {
                 "kind": line.kind,
@@ -96,7 +102,7 @@ def fleet(look: Look, figures: Figures) -> dict[str, Any]:
         },
         "pnl": _pnl(rows, figures),
         "totals": _totals(look, figures),
-        "exposure": _exposure(rows),
+        "exposure": exposure(rows),
         "figures_at": figures.at,
         "notes": [str(note) for note in figures.notes],
     }
@@ -108,7 +114,13 @@ def curves(figures: Figures) -> dict[str, Any]:
         "begin": None if figures.at is None else figures.at - DAY_S,
         "end": figures.at,
         "curves": [
-            {"kind": kind, "quote": quote, "values": [_exact(value) for value in values]}
+            {
+                "kind": kind,
+                "quote": quote,
+                "values": [_exact(value) for value in values],
+                "drawdown": _exact(curves_of.deepest_fall(values)),
+                "marks": [mark._asdict() for mark in figures.marks.get((kind, quote), ())],
+            }
             for (kind, quote), values in figures.curves.items()
         ],
         "notes": [str(note) for note in figures.notes],
@@ -135,19 +147,32 @@ def _is_trading(row: InstanceStats) -> bool:
 
 
 def _pnl(rows: Sequence[InstanceStats], figures: Figures) -> list[dict[str, Any]]:
-    """Return the P&L of each kind and currency: of the bots' runs, and of today. None is added to another."""
-    runs = sum_up(rows)
+    """Return the P&L of each kind and currency: of the bots' runs, of all there were, and of today.
+
+    None is added to another.
+    """
+    runs, in_all = sum_up(rows), _in_all(figures)
     today, uncertain = _today(figures)
     return [
         {
             "kind": kind,
             "quote": quote,
             "run": _exact(runs.pnl.get((kind, quote))),
+            "in_all": _exact(in_all.get((kind, quote))),
             "today": _exact(today.get((kind, quote))),
             "is_uncertain": (kind, quote) in uncertain,
         }
-        for kind, quote in sorted({*runs.pnl, *today}, key=lambda each: (each[0] != "live", *each))
+        for kind, quote in sorted({*runs.pnl, *in_all, *today}, key=lambda each: (each[0] != "live", *each))
     ]
+
+
+def _in_all(figures: Figures) -> Mapping[Currency, Decimal]:
+    """Return what all runs of all instances have earned, also of those that are stopped or removed."""
+    found: dict[Currency, Decimal] = {}
+    for each in figures.instances.values():
+        for key, pnl in each.in_all.items():
+            found[key] = found.get(key, ZERO) + pnl
+    return found
 
 
 def _today(figures: Figures) -> tuple[Mapping[Currency, Decimal], set[Currency]]:
@@ -189,15 +214,6 @@ def _totals(look: Look, figures: Figures) -> list[dict[str, Any]]:
     return found
 
 
-def _exposure(rows: Sequence[InstanceStats]) -> list[dict[str, Any]]:
-    """Return what the live bots hold, by asset, as their last reports say. Unknown positions are counted."""
-    net: dict[str, Decimal] = {}
-    for row in rows:
-        if row.is_live and row.report.position and row.report.base and not row.report.is_artificial:
-            net[row.report.base] = net.get(row.report.base, ZERO) + row.report.position
-    return [{"base": base, "net": _exact(amount)} for base, amount in sorted(net.items())]
-
-
 def _range(report: Report) -> dict[str, str | None] | None:
     if report.lower is None or report.upper is None or report.lower >= report.upper:
         return None
@@ -218,7 +234,7 @@ def _trend(row: InstanceStats, figures: OfInstance) -> list[str | None]:
     kind = report.market if report.is_artificial else row.view.mode
     for key in ((kind or "", report.quote or ""), *figures.trends):
         if key in figures.trends:
-            return [_exact(value) for value in figures.trends[key]]
+            return list(figures.trends[key])
     return []
 
 

@@ -50,6 +50,16 @@ def values(curve: Sequence[Moment]) -> list[Decimal | None]:
     return [moment.earned if moment.is_known else None for moment in curve]
 
 
+def deepest_fall(curve: Iterable[Decimal | None]) -> Decimal:
+    """Return the largest fall from a high, over what is known."""
+    high, fall = None, ZERO
+    for value in curve:
+        if value is not None:
+            high = value if high is None or value > high else high
+            fall = max(fall, high - value)
+    return fall
+
+
 def together(curves: Iterable[Sequence[Moment]]) -> list[Decimal | None]:
     """Return the sum: an instance that is out of sight counts as it was last seen, unknown where all are."""
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from manager.monitor.history.summary import Line
 from manager.web.engine_side import curves
 from manager.web.engine_side.curves import Moment
 from manager.web.engine_side.looks import Readers, Repeated, as_error
+from manager.web.engine_side.marks import Mark, newest, of_instance
 
 EVERY_S = 60.0
 DAY_S = 86_400.0
@@ -27,10 +28,11 @@ CURVE_VALUES = 145
 
 
 class OfInstance(NamedTuple):
-    """What one instance earned: today and over a day, by kind and currency."""
+    """What one instance earned: today, in all its runs, and over a day, by kind and currency."""
 
     lines: Sequence[Line] = ()
-    trends: Mapping[Currency, Sequence[Decimal | None]] = MappingProxyType({})
+    in_all: Mapping[Currency, Decimal] = MappingProxyType({})
+    trends: Mapping[Currency, Sequence[str | None]] = MappingProxyType({})
 
 
 class Figures(NamedTuple):
@@ -39,6 +41,7 @@ class Figures(NamedTuple):
     at: float | None = None
     instances: Mapping[str, OfInstance] = MappingProxyType({})
     curves: Mapping[Currency, Sequence[Decimal | None]] = MappingProxyType({})
+    marks: Mapping[Currency, Sequence[Mark]] = MappingProxyType({})
     notes: Sequence[Text] = ()
 
 
@@ -60,7 +63,7 @@ class FigureReader:
         now = time.time()
         try:
             project = self._session.project()
-            whole = reader.read(project.fleet, project.specs, [], since(now))
+            whole = reader.read(project.fleet, project.specs, [], since(now), run_ends=True)
             self._figures = figures(whole)
         except Exception as problem:  # noqa: BLE001 - a bug must not end the readings, and is said on the page
             self._figures = self._figures._replace(notes=(Text("{why}", why=as_error(problem)),))
@@ -76,16 +79,25 @@ def figures(whole: FleetHistory) -> Figures:
     end = whole.now
     found: dict[str, OfInstance] = {}
     by_currency: dict[Currency, list[list[Moment]]] = defaultdict(list)
+    marks: dict[Currency, list[Mark]] = defaultdict(list)
     for one in whole.instances:
         lines = [line for line in summary.lines(one, whole, since(end)) if line.quote is not None]
-        trends: dict[Currency, Sequence[Decimal | None]] = {}
+        of_one = of_instance(one, end - DAY_S, end)
+        trends: dict[Currency, Sequence[str | None]] = {}
         for line in lines:
             key = (line.kind, line.quote or "")
-            trends[key] = curves.values(_curve(one, line, end, TREND_VALUES))
+            trends[key] = _exact(curves.values(_curve(one, line, end, TREND_VALUES)))
             by_currency[key].append(_curve(one, line, end, CURVE_VALUES))
-        found[one.instance] = OfInstance(lines, trends)
+            marks[key].extend(of_one)
+        found[one.instance] = OfInstance(lines, curve.of_runs(one.run_ends), trends)
     totals = {key: curves.together(members) for key, members in sorted(by_currency.items())}
-    return Figures(end, found, totals, whole.notes)
+    marked = {key: newest(members) for key, members in marks.items()}
+    return Figures(end, found, totals, marked, whole.notes)
+
+
+def _exact(values: Iterable[Decimal | None]) -> list[str | None]:
+    """Return amounts as every look tells them: that many are written once a reading."""
+    return [None if value is None else format(value, "f") for value in values]
 
 
 def _curve(one: InstanceHistory, line: Line, end: float, count: int) -> list[Moment]:

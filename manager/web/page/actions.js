@@ -8,21 +8,25 @@ const HOLD_MS = 1500;
 const POLL_MS = 500;
 const TRIES = 20;
 
-/** Return the buttons of what can be done with a bot. */
-export function buttons(each, place) {
-  const verbs = each.is_up ? ["restart", "stop"] : ["start"];
-  const names = { start: t("Start"), stop: t("Stop"), restart: t("Restart") };
-  return el(
-    "div",
-    { class: "chips actions" },
-    ...verbs.map((verb) =>
-      el("button", { class: "chip", "data-key": `act ${verb}`, onclick: () => askFirst(each.id, verb, names[verb], place()) }, `${names[verb]}…`),
-    ),
-  );
+/** Return the commands that have a button, with their names. */
+export function verbNames() {
+  return { start: t("Start"), stop: t("Stop"), restart: t("Restart"), upgrade: t("Upgrade") };
+}
+
+/** Return the commands that a bot can be given now. */
+function verbsOf(each) {
+  return [...(each.is_up ? ["restart", "stop"] : ["start"]), ...(each.drifted ? ["upgrade"] : [])];
+}
+
+/** Return a button for each of them, which calls `choose` with the verb. */
+export function verbButtons(each, choose) {
+  const names = verbNames();
+  return verbsOf(each).map((verb) => el("button", { class: "chip", "data-key": `act ${verb} ${each.id}`, onclick: () => choose(verb) }, `${names[verb]}…`));
 }
 
 /** Show the question; for real money the id has to be typed. */
-async function askFirst(id, verb, name, place) {
+export async function askFirst(id, verb, place) {
+  const name = verbNames()[verb];
   refill(place, el("p", { class: "small" }, "…"));
   const path = `instances/${encodeURIComponent(id)}/actions`;
   let question;

@@ -44,17 +44,30 @@ export function sparkline(values, width = 96, height = 26) {
   return picture;
 }
 
-/** Return the fleet's or a bot's P&L over time: its line, zero, and grey where nobody looked. */
-export function curve(values, width = 720, height = 190) {
+/** Return the fleet's or a bot's P&L over time: its line, zero, and grey where nobody looked.
+ *
+ * `other`: a second line on the same scale; `times`: {begin, end, outages}, which are shaded.
+ */
+export function curve(values, other = [], times = null, width = 720, height = 190) {
   const points = numbers(values);
+  const seconds = numbers(other);
   const picture = svg("svg", { class: "curve", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" });
   if (points.length < 2) return picture;
-  const y = scale(points, height, 8);
+  const y = scale([...points, ...seconds], height, 8);
   const x = (index) => (index / (points.length - 1)) * width;
   const half = width / (points.length - 1) / 2;
   for (const stretch of stretches(points.map((value) => (value === null ? 0 : null)))) {
     const begin = x(stretch[0][0]) - half;
     picture.append(svg("rect", { class: "gap", x: begin, y: 0, width: x(stretch.at(-1)[0]) + half - begin, height }));
+  }
+  for (const outage of times?.outages ?? []) {
+    const share = (at) => Math.min(1, Math.max(0, (at - times.begin) / (times.end - times.begin)));
+    const [from, to] = [share(outage.at), share(outage.until)].map((part) => part * width);
+    picture.append(svg("rect", { class: "outage", x: from, y: 0, width: Math.max(2, to - from), height }));
+  }
+  for (const stretch of stretches(seconds)) {
+    const line = stretch.map(([index, value]) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`);
+    picture.append(svg("polyline", { class: "line second", points: line.join(" ") }));
   }
   for (const stretch of stretches(points)) {
     if (stretch.length === 1) stretch.push([stretch[0][0] + 0.5, stretch[0][1]]);

@@ -1,25 +1,25 @@
 // Show one bot: its last report, its last words, its exits, its history. It works when the bot is dead.
 
-import { buttons } from "./actions.js";
-import { curve } from "./charts.js";
+import { askFirst, verbButtons } from "./actions.js";
 import { el, refill } from "./dom.js";
-import { amount, moment, money, price, signClass, t } from "./format.js";
+import { amount, moment, money, price, t } from "./format.js";
+import { earned, RANGES } from "./earned.js";
 import { logView } from "./logs.js";
 import { modeBadge, reasonOf, since, stateBadge } from "./rows.js";
 import { ask } from "./stream.js";
 
-const DAYS = 30;
-const VALUES = 145;
-
-/** Fill the dialog with a bot and show it. */
-export async function openDetail(dialog, id, close) {
+/** Fill the dialog with a bot and show it; with `verb`, ask about that command at once. */
+export async function openDetail(dialog, id, close, verb = "") {
   refill(dialog, head(id, close), el("p", { class: "small" }, "…"));
   if (!dialog.open) dialog.showModal();
   dialog.dataset.id = id;
   const path = `instances/${encodeURIComponent(id)}`;
   try {
-    const [detail, history] = await Promise.all([ask(path), ask(`${path}/history?days=${DAYS}`)]);
-    if (dialog.dataset.id === id) refill(dialog, head(id, close), ...content(detail, history, dialog));
+    const [detail, history] = await Promise.all([ask(path), ask(`${path}/history?days=${RANGES.at(-1)}`)]);
+    if (dialog.dataset.id !== id) return;
+    const place = el("div", { class: "place" });
+    refill(dialog, head(id, close), ...content(detail, history, dialog, place));
+    if (verb) askFirst(id, verb, place);
   } catch (error) {
     if (dialog.dataset.id === id) refill(dialog, head(id, close), el("p", { class: "bad" }, error.message));
   }
@@ -34,20 +34,20 @@ function head(id, close) {
   );
 }
 
-function content(detail, history, dialog) {
+function content(detail, history, dialog, place) {
   const each = detail.instance;
-  const place = el("div", { class: "place" });
   return [
     el("p", { class: "badges" }, stateBadge(each), modeBadge(each), el("span", {}, each.state_text), each.since ? since(Date.parse(each.since) / 1000) : ""),
     each.needs_person || each.note ? el("p", { class: `reason ${each.severity}` }, reasonOf(each)) : "",
-    buttons(each, () => place),
+    el("div", { class: "chips actions" }, ...verbButtons(each, (verb) => askFirst(each.id, verb, place))),
     place,
+    changes(detail.changes),
     facts(each, detail),
     words(t("Its last words"), detail.last_words ? [detail.last_words] : []),
     words(t("The end of its output at its last exit"), each.last_exit?.stderr_tail ?? []),
     events(t("Exits of the last 30 days"), detail.exits),
     log(each.id, dialog),
-    earned(history),
+    earned(each.id, history),
     events(t("What happened"), [...detail.events].reverse().slice(0, 30)),
     each.web_url ? ownPage(each.id) : "",
   ].filter(Boolean);
@@ -84,6 +84,7 @@ function facts(each, detail) {
   const report = detail.report;
   const known = [
     [t("P&L of this run"), money(each.pnl), each.quote],
+    [t("P&L of all its runs"), inAll(each), ""],
     [t("realised"), money(each.realized), each.quote],
     [t("open"), money(each.unrealized), each.quote],
     [t("fees"), amount(each.fees), each.quote],
@@ -108,6 +109,17 @@ function facts(each, detail) {
   );
 }
 
+/** Return what each currency's runs have earned together. */
+function inAll(each) {
+  return each.in_all.map(({ kind, quote, pnl }) => `${t(kind)} ${money(pnl)} ${quote}`).join(", ") || null;
+}
+
+/** Return what a restart or an upgrade would change, old → new. */
+function changes(lines) {
+  if (!lines.length) return "";
+  return el("section", { class: "changes" }, el("h3", {}, t("A restart or an upgrade would change")), el("ul", {}, ...lines.map((each) => el("li", {}, each))));
+}
+
 function words(title, lines) {
   const said = lines.filter((each) => each.trim());
   if (!said.length) return "";
@@ -118,43 +130,4 @@ function events(title, found) {
   if (!found.length) return "";
   const items = found.map((each) => el("li", {}, el("time", {}, moment(each.at)), ` ${t(each.what)} `, el("span", {}, each.text)));
   return el("section", {}, el("h3", {}, title), el("ul", { class: "events" }, ...items));
-}
-
-function earned(history) {
-  const parts = history.pnl.filter((each) => each.points.length);
-  return el(
-    "section",
-    {},
-    el("h3", {}, t("What it earned in the last 30 days")),
-    history.why_not_complete ? el("p", { class: "small" }, history.why_not_complete) : "",
-    ...parts.flatMap((each) => [
-      el(
-        "p",
-        {},
-        `${t(each.kind)}: `,
-        el("span", { class: `amount ${signClass(each.pnl)}` }, `${money(each.pnl)} ${each.quote}`),
-        each.drawdown ? ` · ${t("deepest fall {amount}", { amount: `${money(`-${each.drawdown}`)} ${each.quote}` })}` : "",
-        each.uncertain ? ` · ${t("a part is missing, or of another day")}` : "",
-      ),
-      curve(even(each.points)),
-      el("div", { class: "axis" }, el("span", {}, moment(each.points[0][0])), el("span", {}, moment(each.points.at(-1)[0]))),
-    ]),
-    parts.length ? "" : el("p", { class: "small" }, t("nothing has been sampled yet")),
-  );
-}
-
-/** Return values at even distances out of [time, P&L, follows a gap], null within gaps. */
-function even(points) {
-  const [begin, end] = [points[0][0], points.at(-1)[0]];
-  if (end <= begin) return [];
-  const values = [];
-  let index = 0;
-  for (let number = 0; number < VALUES; number += 1) {
-    const at = begin + ((end - begin) * number) / (VALUES - 1);
-    while (index + 1 < points.length && points[index + 1][0] <= at) index += 1;
-    const next = points[index + 1];
-    const isGap = next !== undefined && next[2] && at > points[index][0];
-    values.push(isGap ? null : Number(points[index][1]) - Number(points[0][1]));
-  }
-  return values;
 }

@@ -1,49 +1,23 @@
 // Start the page: sign in, load, follow the events, draw.
 
-import { haltButton } from "./actions.js";
-import { openBulk } from "./bulk.js";
+import { drawBanners } from "./banners.js";
 import { openDetail } from "./detail.js";
 import { el, refill } from "./dom.js";
-import { age, language, money, t, useTexts } from "./format.js";
+import { t } from "./format.js";
+import { drawFilters, makeFilters } from "./filters.js";
+import { drawBots, forgetRows } from "./list.js";
 import { openLogs } from "./logs.js";
-import { isOfKind, Model } from "./model.js";
-import { boxes, botHeads, botRow, chartCard, needCard, renew, since } from "./rows.js";
+import { boxes, botHeads, chartCard, needCard, renew } from "./rows.js";
+import { paint, preferredLanguage, settings, speakIn } from "./settings.js";
 import { signInForm } from "./sign_in.js";
-import { ask, signIn, signOut, SignedOut, speak, Stream } from "./stream.js";
+import { model, parts, places, session, setting } from "./state.js";
+import { ask, signIn, signOut, SignedOut, Stream } from "./stream.js";
+import { drawStrip, drawTitle, hideHalt } from "./strip.js";
 
-const STALE_S = 15;
-const CURVES_MS = 60000;
-const LANGUAGES = { en: "EN", "zh-TW": "中文" };
-const THEMES = ["auto", "light", "dark"];
-
-const parts = Object.fromEntries(["strip", "halt", "banners", "main", "detail"].map((id) => [id, document.getElementById(id)]));
-const model = new Model();
-const rows = new Map();
-let stream = null;
 let chosenCurve = null;
-let isSignedIn = false;
 
-const setting = {
-  get: (name, fallback) => localStorage.getItem(`botfleet-${name}`) ?? fallback,
-  set: (name, value) => localStorage.setItem(`botfleet-${name}`, value),
-};
-
-async function speakIn(tag) {
-  const answer = await fetch(`/texts/${tag}`);
-  useTexts(tag, await answer.json());
-  speak(tag);
-}
-
-function preferredLanguage() {
-  const first = setting.get("language", navigator.language || "en");
-  return first.toLowerCase().startsWith("zh") ? "zh-TW" : "en";
-}
-
-function paint() {
-  const root = document.documentElement;
-  root.dataset.theme = setting.get("theme", "auto");
-  root.dataset.rises = setting.get("rises", language() === "zh-TW" ? "red" : "green");
-}
+/** When the figures were read that the curves are of, or are being loaded of. */
+let curvesOf = null;
 
 // ---- sign-in
 
@@ -60,15 +34,14 @@ async function useLink() {
 }
 
 function showSignIn(why) {
-  isSignedIn = false;
+  session.isOn = false;
   document.title = t("not signed in");
-  refill(parts.strip, el("h1", {}, "botfleet"), settings());
+  refill(parts.strip, el("h1", {}, "botfleet"), settings(CHANGES));
   refill(parts.banners);
-  refill(parts.halt);
-  halt = null;
+  hideHalt();
   if (parts.detail.open) parts.detail.close();
   refill(parts.detail);
-  rows.clear();
+  forgetRows();
   parts.main.className = "";
   refill(parts.main, signInForm(why, begin, showSignIn));
 }
@@ -82,10 +55,14 @@ async function load() {
 }
 
 async function loadCurves() {
+  curvesOf = model.fleet.figures_at;
   try {
     model.curves = await ask("curves");
+    if (!session.isOn) return;
     drawCurves();
+    refill(places.boxes, ...boxes(model.fleet, model.curves));
   } catch (error) {
+    curvesOf = null;
     if (error instanceof SignedOut) showSignIn("");
   }
 }
@@ -93,10 +70,10 @@ async function loadCurves() {
 async function begin() {
   try {
     const event = await load();
-    isSignedIn = true;
+    session.isOn = true;
     build();
+    drawCurves();
     draw();
-    loadCurves();
     follow(event);
   } catch (error) {
     if (error instanceof SignedOut) showSignIn("");
@@ -110,24 +87,24 @@ function showFailure(error) {
 }
 
 function follow(event) {
-  if (stream) {
-    stream.lastId = event;
+  if (session.stream) {
+    session.stream.lastId = event;
     return;
   }
-  stream = new Stream(event, {
+  session.stream = new Stream(event, {
     open: () => connected(true),
     lost: () => connected(false),
     signedOut: () => {
-      stream = null;
+      session.stream = null;
       showSignIn(t("the session is over"));
     },
     event: async (name, data) => {
-      if (name === "reset") stream.lastId = await load();
+      if (name === "reset") session.stream.lastId = await load();
       else model.apply(data);
       draw();
     },
   });
-  stream.run();
+  session.stream.run();
 }
 
 function connected(isOn) {
@@ -138,43 +115,16 @@ function connected(isOn) {
 
 // ---- drawing
 
-const places = {};
-
 /** Make what stays: the rest is filled in again and again. */
 function build() {
   places.boxes = el("div", { class: "boxes" });
   places.needs = el("section", { class: "card needs" });
   places.chart = el("div", { class: "chart-place" });
-  places.filters = el("div", { class: "chips filters" });
   places.bulk = el("div", { class: "chips bulk" });
-  places.exchange = choice("exchange", t("exchange"));
-  places.state = choice("state", t("State"));
+  makeFilters(listBots);
   places.list = el("ul", { class: "bots" });
   places.none = el("p", { class: "small" });
-  places.search = el("input", {
-    type: "search",
-    "aria-label": t("search"),
-    placeholder: t("search"),
-    oninput: (event) => {
-      model.filter.words = event.target.value;
-      drawBots();
-    },
-  });
-  places.sort = el(
-    "select",
-    {
-      "aria-label": t("order"),
-      onchange: (event) => {
-        model.filter.sort = event.target.value;
-        drawBots();
-      },
-    },
-    el("option", { value: "worst" }, t("worst first")),
-    el("option", { value: "today" }, t("lowest today first")),
-    el("option", { value: "pnl" }, t("lowest of the run first")),
-    el("option", { value: "id" }, t("by name")),
-  );
-  rows.clear();
+  forgetRows();
   parts.main.className = "fleet";
   const bots = el(
     "section",
@@ -186,174 +136,44 @@ function build() {
     places.none,
   );
   refill(parts.main, places.needs, places.boxes, places.chart, bots);
-  places.search.value = model.filter.words;
-  places.sort.value = model.filter.sort;
-}
-
-/** Return a choice among what the bots have of something. */
-function choice(name, title) {
-  return el("select", {
-    "aria-label": title,
-    "data-title": title,
-    onchange: (event) => {
-      model.filter[name] = event.target.value;
-      drawBots();
-    },
-  });
-}
-
-function drawChoice(element, chosen, values) {
-  element.hidden = values.length < 2 && !chosen;
-  const all = [...new Set(chosen ? [...values, chosen] : values)];
-  if (element.dataset.values !== all.join("\n")) {
-    element.dataset.values = all.join("\n");
-    refill(element, el("option", { value: "" }, `${element.dataset.title}: ${t("all")}`), ...all.map((value) => el("option", { value }, value)));
-  }
-  element.value = chosen;
 }
 
 function draw() {
-  if (!isSignedIn) return;
-  drawStrip();
+  if (!session.isOn) return;
+  drawStrip(settings(CHANGES));
   drawBanners();
   drawNeeds();
-  refill(places.boxes, ...boxes(model.fleet));
-  drawFilters();
-  drawBots();
-}
-
-function settings() {
-  const next = { en: "zh-TW", "zh-TW": "en" }[language()];
-  const theme = setting.get("theme", "auto");
-  const rises = document.documentElement.dataset.rises;
-  const names = { auto: t("as the system"), light: t("light"), dark: t("dark") };
-  return el(
-    "div",
-    { class: "settings" },
-    el("button", { class: "chip", lang: next, "data-key": "language", onclick: () => changeLanguage(next) }, LANGUAGES[next]),
-    el(
-      "button",
-      {
-        class: "chip",
-        "data-key": "theme",
-        title: t("colours: {which}", { which: names[theme] }),
-        "aria-label": t("colours: {which}", { which: names[theme] }),
-        onclick: () => change("theme", THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]),
-      },
-      { auto: "◐", light: "☀", dark: "☾" }[theme],
-    ),
-    el(
-      "button",
-      {
-        class: "chip",
-        "data-key": "rises",
-        title: rises === "red" ? t("profits are red") : t("profits are green"),
-        "aria-label": rises === "red" ? t("profits are red") : t("profits are green"),
-        onclick: () => change("rises", rises === "red" ? "green" : "red"),
-      },
-      el("span", { class: "up" }, "▲"),
-      el("span", { class: "down" }, "▼"),
-    ),
-    isSignedIn
-      ? el("button", { class: "chip", "data-key": "leave", onclick: leave }, t("Sign out"))
-      : "",
-  );
+  refill(places.boxes, ...boxes(model.fleet, model.curves));
+  drawFilters(listBots);
+  listBots();
+  if (model.fleet.figures_at !== curvesOf && document.visibilityState === "visible") loadCurves();
 }
 
 function change(name, value) {
   setting.set(name, value);
   paint();
   draw();
-  if (!isSignedIn) showSignIn("");
+  if (!session.isOn) showSignIn("");
 }
 
 async function changeLanguage(tag) {
   setting.set("language", tag);
   await speakIn(tag);
   paint();
-  if (!isSignedIn) return showSignIn("");
-  if (stream) stream.lastId = await load();
-  stream?.abort?.abort();
+  if (!session.isOn) return showSignIn("");
+  if (session.stream) session.stream.lastId = await load();
+  session.stream?.abort?.abort();
   build();
+  drawCurves();
+  curvesOf = null;
   draw();
-  loadCurves();
 }
+
+const CHANGES = { speak: changeLanguage, set: change, leave };
 
 async function leave() {
   await signOut().catch(() => {});
   location.assign("/");
-}
-
-function pill(kind, ...content) {
-  return el("span", { class: `pill ${kind}` }, el("span", { class: "dot" }), ...content);
-}
-
-/** Return when a receiver has last accepted a message of watch's. */
-function delivered(at) {
-  return el("span", {}, "· ", ...(at === null ? [t("no alert delivered yet")] : [t("last alert delivered"), " ", since(at, true)]));
-}
-
-/** The one that is being held must not be replaced. */
-let halt = null;
-
-function drawStrip() {
-  const { fleet } = model;
-  const count = fleet.counts.need_person;
-  const { is_alive: isAlive, undelivered, delivered_at: deliveredAt } = fleet.watch;
-  refill(
-    parts.strip,
-    el("h1", {}, fleet.name),
-    count ? pill("bad", t("{count} need a person", { count })) : pill("well", t("nobody is needed")),
-    isAlive ? pill("well", t("watch runs"), delivered(deliveredAt)) : pill("warn", t("watch does not run: no alerts")),
-    undelivered ? pill("bad", t("{count} alerts are not delivered", { count: undelivered })) : "",
-    fleet.error ? pill("bad", t("the fleet is out of sight")) : "",
-    settings(),
-  );
-  drawHalt();
-  drawTitle();
-}
-
-function drawHalt() {
-  if (halt?.lang === language()) return;
-  halt = { lang: language(), element: haltButton(model, parts.detail) };
-  refill(parts.halt, halt.element);
-}
-
-function drawTitle() {
-  const { fleet } = model;
-  const count = fleet.counts.need_person;
-  const today = fleet.pnl.filter((each) => each.kind === "live" && each.today !== null);
-  const total = fleet.totals.find((each) => each.kind === "live" && !each.missing.length);
-  const sum = today.length === 1 ? money(today[0].today) : total ? money(total.today) : "";
-  const isStale = model.ageOfLook(Date.now() / 1000) > STALE_S || !model.isConnected;
-  document.title = [isStale ? "?" : "", count ? `⚠ ${count}` : "", sum, fleet.name].filter(Boolean).join(" · ");
-}
-
-function banner(kind, text) {
-  return el("p", { class: `banner ${kind}` }, text);
-}
-
-function drawBanners() {
-  if (!isSignedIn || !model.fleet) return;
-  const now = Date.now() / 1000;
-  const { fleet } = model;
-  const found = [];
-  const seen = model.ageOfLook(now);
-  const isStale = seen === null || seen > STALE_S;
-  if (!model.isConnected && model.lostAt !== null) {
-    found.push(banner("bad", t("`manager serve` does not answer: what follows is {age} old", { age: age(seen ?? 0) })));
-  } else if (fleet.error) {
-    found.push(banner("bad", t("{why} What follows is {age} old.", { why: fleet.error, age: seen === null ? "?" : age(seen) })));
-  } else if (isStale) {
-    found.push(banner("warn", t("what follows is {age} old", { age: age(seen ?? 0) })));
-  }
-  for (const problem of fleet.problems) found.push(banner("warn", problem));
-  for (const note of fleet.notes) found.push(banner("note", note));
-  document.body.classList.toggle("stale", isStale || !model.isConnected);
-  const said = found.map((each) => each.textContent).join("\n");
-  if (parts.banners.dataset.said === said) return;
-  parts.banners.dataset.said = said;
-  refill(parts.banners, ...found);
 }
 
 function drawNeeds() {
@@ -371,95 +191,15 @@ function drawCurves() {
   refill(places.chart, chartCard(model.curves, chosenCurve, choose));
 }
 
-function drawFilters() {
-  const { filter } = model;
-  const all = [...model.instances.values()];
-  const kinds = { all: t("all"), live: t("live"), paper: t("paper"), needs: t("needs a person") };
-  const chip = (key, isOn, text, onclick) => el("button", { class: "chip", "aria-pressed": String(isOn), "data-key": key, onclick }, text);
-  const found = Object.entries(kinds).map(([kind, name]) =>
-    chip(`kind ${kind}`, filter.kind === kind, `${name} ${all.filter((each) => isOfKind(each, kind)).length}`, () => {
-      filter.kind = kind;
-      drawFilters();
-      drawBots();
-    }),
-  );
-  const tags = model.tags().map((tag) =>
-    chip(`tag ${tag}`, filter.tag === tag, `#${tag}`, () => {
-      filter.tag = filter.tag === tag ? "" : tag;
-      drawFilters();
-      drawBots();
-    }),
-  );
-  refill(places.filters, ...found, ...tags);
-  drawChoice(places.exchange, filter.exchange, model.exchanges());
-  drawChoice(places.state, filter.state, model.states());
-}
-
-function drawBots() {
-  const shown = model.shown();
-  const kept = new Set(shown.map((each) => each.id));
-  for (const [id, row] of rows) {
-    if (!kept.has(id)) {
-      row.element.remove();
-      rows.delete(id);
-    }
-  }
-  shown.forEach((each, index) => {
-    let row = rows.get(each.id);
-    if (!row || row.of !== each) {
-      const element = botRow(each, open, select);
-      if (row) replaceRow(row.element, element);
-      row = { of: each, element };
-      rows.set(each.id, row);
-    }
-    const place = places.list.children[index];
-    if (place !== row.element) places.list.insertBefore(row.element, place ?? null);
-  });
-  drawBulk();
-  places.none.textContent = shown.length ? "" : model.instances.size ? t("no instances match") : t("no instances: create a config in config/active with `manager new`");
-}
-
-function replaceRow(before, after) {
-  const focused = before.contains(document.activeElement) ? document.activeElement.tagName : "";
-  before.replaceWith(after);
-  if (focused) after.querySelector(focused)?.focus({ preventScroll: true });
-}
-
-// ---- several bots
-
-const select = {
-  isSelected: (id) => model.selected.has(id),
-  choose: (id, isOn) => {
-    if (isOn) model.selected.add(id);
-    else model.selected.delete(id);
-    drawBulk();
-  },
-};
-
-function drawBulk() {
-  const shown = model.shown().map((each) => each.id);
-  const chosen = model.chosen();
-  const chip = (key, text, onclick) => el("button", { class: "chip", "data-key": `bulk ${key}`, onclick }, text);
-  const all = (isOn) => {
-    for (const id of shown) select.choose(id, isOn);
-    for (const box of places.list.querySelectorAll("input[type=checkbox]")) box.checked = isOn;
-  };
-  const names = { start: t("Start"), stop: t("Stop"), restart: t("Restart") };
-  const verbs = Object.entries(names).map(([verb, name]) => chip(verb, `${name}…`, () => openBulk(parts.detail, verb, name, model.chosen())));
-  refill(
-    places.bulk,
-    chosen.length ? el("span", { class: "small" }, t("{count} selected", { count: chosen.length })) : "",
-    chosen.length ? verbs : "",
-    chosen.length ? chip("none", t("Select none"), () => all(false)) : shown.length ? chip("all", t("Select all"), () => all(true)) : "",
-    shown.length ? chip("log", chosen.length ? t("Log of these") : t("Log of all"), () => openLogs(parts.detail, t("Log"), model.chosen())) : "",
-  );
+function listBots() {
+  drawBots(open);
 }
 
 // ---- one bot
 
-function open(id) {
+function open(id, verb = "") {
   history.pushState(null, "", `#bot=${encodeURIComponent(id)}`);
-  openDetail(parts.detail, id, close);
+  openDetail(parts.detail, id, close, verb);
 }
 
 function openLog(id) {
@@ -484,7 +224,7 @@ window.addEventListener("hashchange", async () => {
 
 function showHash() {
   const found = location.hash.match(/^#bot=(.+)$/);
-  if (found && isSignedIn) openDetail(parts.detail, decodeURIComponent(found[1]), close);
+  if (found && session.isOn) openDetail(parts.detail, decodeURIComponent(found[1]), close);
   else if (parts.detail.open) parts.detail.close();
 }
 
@@ -492,13 +232,10 @@ function showHash() {
 
 setInterval(() => {
   document.querySelectorAll("[data-since]").forEach(renew);
-  if (!isSignedIn || !model.fleet) return;
+  if (!session.isOn || !model.fleet) return;
   drawBanners();
   drawTitle();
 }, 1000);
-setInterval(() => {
-  if (isSignedIn && document.visibilityState === "visible") loadCurves();
-}, CURVES_MS);
 
 /** A container that comes or goes changes the machine's network, and browsers then give up requests. */
 for (let isReady = false; !isReady; ) {
@@ -513,5 +250,5 @@ window.dispatchEvent(new Event("botfleet-started"));
 paint();
 const refused = await useLink();
 await begin();
-if (refused && !isSignedIn) showSignIn(refused);
+if (refused && !session.isOn) showSignIn(refused);
 showHash();

@@ -1,7 +1,9 @@
 // Draw the strip, the cards of what needs a person, and the bots.
 
+import { verbButtons } from "./actions.js";
 import { curve, rangeBar, sparkline } from "./charts.js";
 import { el } from "./dom.js";
+import { markRow, outagesOf } from "./marks.js";
 import { age, amount, moment, money, price, signClass, t } from "./format.js";
 import { stateOf, todayOf } from "./model.js";
 
@@ -52,9 +54,9 @@ function sums(fleet, kind, name) {
   return { parts, total };
 }
 
-function sumBox(fleet, kind, name, title, nothing) {
+function sumBox(fleet, kind, name, title, nothing, more) {
   const { parts, total } = sums(fleet, kind, name);
-  if (!parts.length) return box(title, el("span", { class: "amount flat" }, "–"), line(nothing));
+  if (!parts.length) return box(title, el("span", { class: "amount flat" }, "–"), line(nothing), more);
   const big = parts.map((each) => el("div", {}, signed(each[name], each.quote)));
   const small = [];
   if (total && total[name] !== null && parts.length > 1) {
@@ -64,19 +66,46 @@ function sumBox(fleet, kind, name, title, nothing) {
   if (name === "today" && parts.some((each) => each.is_uncertain)) {
     small.push(line(t("a part is missing, or of another day")));
   }
-  return box(title, big, small);
+  return box(title, big, [...small, ...more]);
+}
+
+/** Return how deep the live P&L has fallen over the last day, by currency. */
+function falls(curves) {
+  const falls = (curves?.curves ?? []).filter((each) => each.kind === "live" && Number(each.drawdown) > 0);
+  const amounts = falls.map((each) => `${money(`-${each.drawdown}`)} ${each.quote}`);
+  return amounts.length ? [line(t("deepest fall in 24 h: {amount}", { amount: amounts.join(", ") }))] : [];
+}
+
+/** Return what all runs have earned, those of stopped bots too. */
+function inAll(fleet) {
+  const parts = fleet.pnl.filter((each) => each.kind === "live" && each.in_all !== null);
+  if (!parts.length) return [];
+  return [line(t("all runs, stopped bots too:"), " ", ...parts.map((each) => [signed(each.in_all, each.quote), " "]))];
+}
+
+/** Return what the live bots hold by asset, with what no bot trades any more. */
+function exposureBox(exposure) {
+  const held = exposure.map((each) => {
+    const worth = each.values.map(({ quote, value }) => `${money(value)} ${quote}`).join(", ");
+    return el("div", { class: "held" }, signedAmount(each.net, each.base), worth ? el("small", {}, ` ${worth}`) : "");
+  });
+  const gone = exposure
+    .filter((each) => each.bots_gone.length)
+    .map((each) =>
+      el("p", { class: "small gone" }, t("without a bot: {amount} ({ids})", { amount: `${Number(each.without_bot) > 0 ? "+" : ""}${amount(each.without_bot, each.base)}`, ids: each.bots_gone.join(", ") })),
+    );
+  return box(t("Live positions"), held.length ? held : t("none"), ...gone, line(t("as the bots last reported")));
 }
 
 /** Return the boxes below the strip: real money first, paper apart. */
-export function boxes(fleet) {
+export function boxes(fleet, curves) {
   const { counts } = fleet;
   const states = Object.entries(counts.states).map(([state, count]) => `${count} ${t(state)}`);
   const found = [];
   if (counts.live) {
-    found.push(sumBox(fleet, "live", "today", t("Live P&L today"), todayUnknown(fleet)));
-    found.push(sumBox(fleet, "live", "run", t("Live P&L of the present runs"), t("no live bot has reported yet")));
-    const held = fleet.exposure.map((each) => el("div", {}, signedAmount(each.net, each.base)));
-    found.push(box(t("Live positions"), held.length ? held : t("none"), line(t("as the bots last reported"))));
+    found.push(sumBox(fleet, "live", "today", t("Live P&L today"), todayUnknown(fleet), falls(curves)));
+    found.push(sumBox(fleet, "live", "run", t("Live P&L of the present runs"), t("no live bot has reported yet"), inAll(fleet)));
+    found.push(exposureBox(fleet.exposure));
   }
   if (counts.paper) found.push(...paperBoxes(fleet));
   found.push(
@@ -116,7 +145,7 @@ function todayUnknown(fleet) {
 /** Return the chart of one kind and currency over the last day. */
 export function chartCard(curves, chosen, choose) {
   if (!curves || !curves.curves.length) {
-    return el("section", { class: "card chart" }, el("h2", {}, t("P&L over the last 24 h")), line(curves?.notes[0] ?? t("nothing has been sampled yet")));
+    return el("section", { class: "card chart" }, el("h2", {}, t("P&L over the last 24 h")), line(curves?.notes[0] ?? (curves?.end ? t("nothing has been sampled yet") : t("the history is being read"))));
   }
   const key = (each) => `${each.kind} ${each.quote}`;
   const one = curves.curves.find((each) => key(each) === chosen) ?? curves.curves.find((each) => each.kind === "live") ?? curves.curves[0];
@@ -133,8 +162,9 @@ export function chartCard(curves, chosen, choose) {
     "section",
     { class: "card chart" },
     el("div", { class: "head" }, el("h2", {}, t("P&L over the last 24 h")), el("div", { class: "chips" }, ...chips)),
-    el("p", { class: "now" }, signed(last ?? null, one.quote), el("small", {}, ` ${t("lowest {low}, highest {high}", { low: known.length ? money(Math.min(0, ...known)) : "–", high: known.length ? money(Math.max(0, ...known)) : "–" })}`)),
-    curve(one.values),
+    el("p", { class: "now" }, signed(last ?? null, one.quote), el("small", {}, ` ${t("lowest {low}, highest {high}", { low: known.length ? money(Math.min(0, ...known)) : "–", high: known.length ? money(Math.max(0, ...known)) : "–" })}`, Number(one.drawdown) > 0 ? ` · ${t("deepest fall {amount}", { amount: money(`-${one.drawdown}`) })}` : "")),
+    curve(one.values, [], { begin: curves.begin, end: curves.end, outages: outagesOf(one.marks) }),
+    markRow(one.marks, curves.begin, curves.end),
     el("div", { class: "axis" }, el("span", {}, moment(curves.begin)), el("span", {}, moment(curves.end))),
     known.length < one.values.length ? line(t("grey: nobody looked, nothing is known")) : "",
     ...curves.notes.map((note) => line(note)),
@@ -155,7 +185,7 @@ export function needCard(each, open, openLog) {
     ),
     el("p", {}, reasonOf(each)),
     each.position !== null && Number(each.position) !== 0 ? line(t("position: {amount}", { amount: amount(each.position, each.base) })) : "",
-    el("div", { class: "chips" }, el("button", { class: "chip", "data-key": `log ${each.id}`, onclick: () => openLog(each.id) }, t("Log"))),
+    el("div", { class: "chips" }, el("button", { class: "chip", "data-key": `log ${each.id}`, onclick: () => openLog(each.id) }, t("Log")), ...verbButtons(each, (verb) => open(each.id, verb))),
   );
 }
 

@@ -52,6 +52,14 @@ class Today(Answer):
     is_uncertain: bool = Field(description="a part is missing, or may belong to another day")
 
 
+class InAll(Answer):
+    """What all runs have earned, of one kind and currency."""
+
+    kind: str
+    quote: str
+    pnl: Amount
+
+
 class Range(Answer):
     """The bounds of the bot's range, as it reports them."""
 
@@ -134,6 +142,7 @@ class Instance(Answer):
     reported_at: Time
     is_artificial: bool = Field(description="whether its prices are no market's: P&L is then no result")
     web_url: str | None
+    in_all: list[InAll] = Field(description="P&L of all its runs, as the history has them")
     today: list[Today]
     trend: list[Amount] = Field(description="P&L over the last day, evenly spaced; null: nobody looked")
 
@@ -169,11 +178,14 @@ class Counts(Answer):
 
 
 class Pnl(Answer):
-    """P&L of one kind and currency: nothing is added to another. `run`: of the bots' present or last runs."""
+    """P&L of one kind and currency: nothing is added to another. `run`: of the bots' present or last runs,
+    `in_all`: of all runs, those of stopped and removed instances too.
+    """
 
     kind: str
     quote: str
     run: Amount
+    in_all: Amount
     today: Amount
     is_uncertain: bool
 
@@ -188,11 +200,25 @@ class Total(Answer):
     missing: list[str]
 
 
+class Value(Answer):
+    """What a position is worth, in one currency."""
+
+    quote: str
+    value: Amount
+
+
 class Exposure(Answer):
-    """What the live bots hold of one asset."""
+    """What the live bots hold of one asset. `values`: at the prices of their last reports."""
 
     base: str
     net: Amount
+    long: Amount
+    short: Amount
+    without_bot: Amount = Field(
+        description="the part of it that no bot trades: its bot is down, or has ended"
+    )
+    bots_gone: list[str] = Field(description="whose positions these are")
+    values: list[Value]
 
 
 class Fleet(Answer):
@@ -213,12 +239,24 @@ class Fleet(Answer):
     notes: list[str]
 
 
+class Mark(Answer):
+    """What happened on a curve: a start after another, an exit, or an outage up to `until`."""
+
+    at: float
+    what: Literal["start", "exit", "outage"]
+    instance: str
+    text: str
+    until: Time
+
+
 class Curve(Answer):
-    """P&L since the begin, evenly spaced; null: nobody looked."""
+    """P&L since the begin, evenly spaced; null: nobody looked. `drawdown`: its deepest fall."""
 
     kind: str
     quote: str
     values: list[Amount]
+    drawdown: Amount
+    marks: list[Mark]
 
 
 class Curves(Answer):
@@ -247,6 +285,7 @@ class Detail(Answer):
     report: dict[str, Any] | None
     report_is_previous: bool = Field(description="whether the report is an earlier run's")
     last_words: str
+    changes: list[str] = Field(description="what a restart would change: its config old → new, its image")
     exits: list[Event]
     events: list[Event] = Field(description="the last hundred events of any kind")
 
@@ -267,6 +306,14 @@ class HistoryPnl(Answer):
     exits: int
     as_of: Time
     points: list[tuple[float, str, bool]] = Field(description="time, P&L, whether it follows a gap")
+
+
+class Realized(Answer):
+    """What was realised over time, of one kind and currency: the rest of the P&L is of open positions."""
+
+    kind: str
+    quote: str
+    points: list[tuple[float, str, bool]]
 
 
 class Day(Answer):
@@ -299,6 +346,8 @@ class History(Answer):
     days: list[Day]
     runs: list[Run]
     events: list[Event]
+    realized: list[Realized]
+    marks: list[Mark]
 
 
 class Question(Answer):

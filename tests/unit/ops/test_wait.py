@@ -10,9 +10,15 @@ from typing import Any
 
 import pytest
 
+from manager.cli.report import Reporter
+from manager.engine import labels
+from manager.fleet import supervisor_state
+from manager.fleet.instance import Instance
+from manager.fleet.state_file import InstanceState
+from manager.fleet.status import Status
 from manager.fleet.supervisor_state import STATE_FILE
 from manager.ops import wait
-from tests.builders import a_fleet, a_supervisor_file
+from tests.builders import a_container, a_fleet, a_supervisor_file
 
 
 def say(data_dir: Path, instance: str, **words: Any) -> None:
@@ -43,3 +49,32 @@ def test_silence_is_waited_out_only_for_a_moment(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(wait, "HEARD_WITHIN_S", 0.1)
     wait.until_heard(a_fleet(data_dir=tmp_path), ["a"])
     wait.until_heard(a_fleet(data_dir=tmp_path), [])
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (None, "a: healthy, http://127.0.0.1:5001"),
+        (
+            {"code": "exchange_away", "params": {"cause": "unreachable"}},
+            "a: running, http://127.0.0.1:5001: the exchange does not answer",
+        ),
+        ({"code": "exchange_away", "params": {}}, "a: running, http://127.0.0.1:5001: exchange away"),
+    ],
+)
+def test_a_running_bot_that_cannot_trade_is_not_called_healthy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], condition: object, expected: str
+) -> None:
+    health = {
+        "ok": True,
+        "checked_at": 1_764_500_060.0,
+        "failures": 0,
+        "detail": "200",
+        "condition": condition,
+    }
+    (tmp_path / STATE_FILE).write_text(json.dumps(a_supervisor_file(health=health)))
+    supervisor = supervisor_state.read(tmp_path)
+    container = a_container(instance="a", labels={labels.WEB_PORT: "5001"})
+    view = Instance("a", Status("running"), (), None, container, supervisor, InstanceState())
+    Reporter()(wait._healthy(a_fleet(data_dir=tmp_path), view))
+    assert capsys.readouterr().out.startswith(expected)

@@ -30,6 +30,13 @@ def test_an_instance_that_came_later_is_unknown_before() -> None:
     assert curves.values(found) == [None, None, Decimal(0), Decimal(1), Decimal(1)]
 
 
+def test_the_deepest_fall_is_from_a_high_and_over_gaps() -> None:
+    known = [Decimal(each) for each in (1, 5, 2, 4)]
+    assert curves.deepest_fall([*known, None, Decimal(-1), Decimal(9)]) == Decimal(6)
+    assert curves.deepest_fall([None, Decimal(3), Decimal(4)]) == 0
+    assert curves.deepest_fall([]) == 0
+
+
 def test_without_a_point_all_is_unknown() -> None:
     assert curves.values(curves.of_instance([], [Span(0, 4000)], AT)) == [None] * 5
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from manager.monitor.history import database, queries, writing
+from manager.monitor.history import curve, database, queries, writing
 from manager.monitor.history.database import HistoryTooNew, NotOurs
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
 
@@ -245,3 +245,27 @@ def test_a_reader_beside_the_writer_waits_for_nobody(path: Path) -> None:
         writing.add_samples(db, "b", [SAMPLE])
         with database.reading(path) as reader:
             assert queries.instances(reader) == ["a"]
+
+
+def test_the_end_of_each_run_is_found_without_reading_all(tmp_path: Path) -> None:
+    db, _aside = database.open_for_writing(tmp_path / "history.db")
+    runs: dict[float, list[str | None]] = {0.0: ["1", "5"], 100.0: ["-2", None], 200.0: ["3", "4"]}
+    samples = [
+        Sample(
+            run + number,
+            "running",
+            run=run,
+            kind="live",
+            quote="USDC",
+            pnl=None if pnl is None else Decimal(pnl),
+        )
+        for run, amounts in runs.items()
+        for number, pnl in enumerate(amounts, start=1)
+    ]
+    writing.add_samples(db, "a", samples)
+    ends = queries.run_ends(db, "a")
+    assert [end.pnl for end in ends] == [Decimal("4"), Decimal("-2"), Decimal("5")]
+    assert curve.of_runs(ends) == {("live", "USDC"): Decimal("7")}
+    assert queries.run_ends(db, "b") == []
+    writing.add_samples(db, "b", [sample._replace(run=None) for sample in samples])
+    assert [end.pnl for end in queries.run_ends(db, "b")] == [Decimal("4")]

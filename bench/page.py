@@ -1,0 +1,115 @@
+"""What the fleet's page costs while it is read: CPU of a look, size of an update, memory of both sides."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from bench.measure import Table
+from bench.project import Project, Workshop
+from manager.fleet import project as projects
+from manager.web import places, running
+from tests import ports
+
+SIDES = {
+    "manager.cli.engine_side": "the side with the engine",
+    "manager.web.web_side.process": "the web side",
+}
+TICK = os.sysconf("SC_CLK_TCK")
+WITHIN_S = 60.0
+
+
+def table(shop: Workshop, size: int, up: int, looks: int) -> Table:
+    """A page of `size` instances, `up` of them running, read by one browser for so many looks."""
+    project = shop.project(size)
+    project.manager("up", *project.ids[:up])
+    token = project.manager("serve", "--add-token", "bench").out.split()[-1]
+    port = ports.reserve()
+    address = f"http://127.0.0.1:{port}"
+    project.manager("serve", "--detach", "--listen", f"127.0.0.1:{port}")
+    try:
+        whole = _whole(address, token, size)
+        pids = _sides(project)
+        with _get(f"{address}/api/v1/events", token) as stream:
+            _next_look(stream)  # the first one may hold all that came before
+            before = {side: _cpu_s(pid) for side, pid in pids.items()}
+            updates = [_next_look(stream) for _look in range(looks)]
+            cpu = {side: _cpu_s(pid) - before[side] for side, pid in pids.items()}
+        memory = {side: _pss_mb(pid) for side, pid in pids.items()}
+    finally:
+        project.manager("serve", "stop")
+        project.remove_containers()
+    rows = [
+        ["all instances, at first", f"{whole / 1000:.1f} kB"],
+        ["an update", f"{statistics.median(updates) / 1000:.1f} kB"],
+        *([f"a look, {side}", f"{1000 * cpu[side] / looks:.0f} ms of CPU"] for side in pids),
+        *([f"memory, {side}", f"{memory[side]:.0f} MB PSS"] for side in pids),
+    ]
+    words = f"{size} instances, {up} of them up, read by one browser for {looks} looks, one every 3 s."
+    words += " These bots report nothing, so that an update is the least there is."
+    return Table("The fleet's page", ["what", "figure"], rows, words)
+
+
+def _get(url: str, token: str) -> Any:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    return urllib.request.urlopen(request, timeout=WITHIN_S)
+
+
+def _whole(address: str, token: str, size: int) -> int:
+    """Wait for the first look; return the bytes of all its instances."""
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        with _get(f"{address}/api/v1/instances", token) as answer:
+            content = answer.read()
+        if len(json.loads(content)["instances"]) == size:
+            return len(content)
+        time.sleep(0.2)
+    raise TimeoutError(f"the page did not show {size} instances within {WITHIN_S:.0f} s")
+
+
+def _next_look(stream: Any) -> int:
+    """Return the bytes of the next event that is a look."""
+    is_look, size = False, 0
+    for line in stream:
+        size += len(line)
+        is_look = is_look or line.startswith(b"event: look")
+        if not line.strip():
+            if is_look:
+                return size
+            size = 0
+    raise ConnectionError("the page's events have ended")
+
+
+def _sides(project: Project) -> dict[str, int]:
+    """Return the pids of both sides of this project's page."""
+    keeper = running.find(places.of(projects.read(project.folder).fleet))
+    if keeper is None:
+        raise ProcessLookupError("the page does not run")
+    found: dict[str, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _parent(entry) == keeper.pid:
+            words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            found |= {name: int(entry.name) for module, name in SIDES.items() if module in words}
+    return found
+
+
+def _parent(process: Path) -> int:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def _pss_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024

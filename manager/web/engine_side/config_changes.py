@@ -1,0 +1,29 @@
+"""Tell what a restart or an upgrade would change of an instance: config old → new, image and the like."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from manager.errors import EngineError
+from manager.monitor.stats.instance_stats import InstanceStats
+from manager.ops import definition_diff, plan
+from manager.web.engine_side.desk import Desk
+
+
+def of_instance(desk: Desk, row: InstanceStats) -> list[str]:
+    """Return one line for each difference, at one call to the engine where its config has changed."""
+    drift = row.view.drift
+    found = [str(cause) for what, cause in plan.CAUSES.items() if what in drift and what != "config"]
+    if "config" in drift:
+        found += _of_config(desk, row) or [str(plan.CAUSES["config"])]
+    return found
+
+
+def _of_config(desk: Desk, row: InstanceStats) -> list[str]:
+    view = row.view
+    if view.spec is None or view.container is None:
+        return []
+    with suppress(EngineError):  # removed meanwhile; or an engine that is away, which the page says anyway
+        before = desk.session.engine().inspect(view.container.id)
+        return [str(line) for line in definition_diff.changes(before, view.spec, desk.lookout.latest.fleet)]
+    return []

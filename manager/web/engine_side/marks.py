@@ -1,0 +1,79 @@
+"""Find what belongs on a curve: starts and exits of the bot, and times in which it could not trade. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+from manager.fleet.doing import STATE_SEVERITY
+from manager.monitor.history.model import STATE_CODE, Event
+from manager.monitor.history.reader import InstanceHistory
+from manager.monitor.history.summary import event_text
+
+What = Literal["start", "exit", "outage"]
+
+AWAY = "exchange away"
+MOST = 200
+"""More cannot be told apart on a curve: the newest ones stay."""
+
+
+class Mark(NamedTuple):
+    """One moment, or a time up to `until`; None while it goes on."""
+
+    at: float
+    what: What
+    instance: str
+    text: str = ""
+    until: float | None = None
+
+
+def of_instance(one: InstanceHistory, begin: float, end: float) -> list[Mark]:
+    """Return the marks of one instance between these moments, oldest first."""
+    found = [*_starts(one), *_exits(one.events), *_outages(one.events)]
+    shown = [mark for mark in found if mark.at <= end and (mark.until or mark.at) >= begin]
+    shown += [mark for mark in found if mark.what == "outage" and mark.until is None and mark.at < begin]
+    return newest(shown)
+
+
+def newest(marks: Iterable[Mark]) -> list[Mark]:
+    """Return the newest marks, as many as can be told apart, oldest first."""
+    return sorted(marks, key=lambda mark: mark.at)[-MOST:]
+
+
+def _starts(one: InstanceHistory) -> Iterator[Mark]:
+    """Yield each start of the bot's process that followed another."""
+    known: float | None = None
+    for sample in one.samples:
+        if sample.start is None or sample.start == known:
+            continue
+        if known is not None:
+            yield Mark(sample.start, "start", one.instance)
+        known = sample.start
+
+
+def _exits(events: Sequence[Event]) -> Iterator[Mark]:
+    for event in events:
+        if event.what == "exit":
+            yield Mark(event.at, "exit", event.instance, event_text(event))
+
+
+def _outages(events: Sequence[Event]) -> Iterator[Mark]:
+    """Yield the times in which the bot, or its exchange, was away."""
+    begun: Event | None = None
+    for event in events:
+        if event.what != "state":
+            continue
+        if begun is not None:
+            yield Mark(begun.at, "outage", begun.instance, event_text(begun), event.at)
+        begun = event if _is_outage(event) else None
+    if begun is not None:
+        yield Mark(begun.at, "outage", begun.instance, event_text(begun))
+
+
+def _is_outage(event: Event) -> bool:
+    reason: Any = event.reason if isinstance(event.reason, dict) else {}
+    params = reason.get("params")
+    if reason.get("code") != STATE_CODE or not isinstance(params, dict):
+        return False
+    severity = STATE_SEVERITY.get(params.get("state", ""))
+    return params.get("doing") == AWAY or severity in {"bad", "warn"}

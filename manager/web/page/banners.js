@@ -1,0 +1,34 @@
+// Say what is stale, and how old it is.
+
+import { el, refill } from "./dom.js";
+import { age, t } from "./format.js";
+import { model, parts, session } from "./state.js";
+import { STALE_S } from "./strip.js";
+
+function banner(kind, text) {
+  return el("p", { class: `banner ${kind}` }, text);
+}
+
+/** Draw the lines above everything, where they have changed. */
+export function drawBanners() {
+  if (!session.isOn || !model.fleet) return;
+  const now = Date.now() / 1000;
+  const { fleet } = model;
+  const found = [];
+  const seen = model.ageOfLook(now);
+  const isStale = seen === null || seen > STALE_S;
+  if (!model.isConnected && model.lostAt !== null) {
+    found.push(banner("bad", t("`manager serve` does not answer: what follows is {age} old", { age: age(seen ?? 0) })));
+  } else if (fleet.error) {
+    found.push(banner("bad", t("{why} What follows is {age} old.", { why: fleet.error, age: seen === null ? "?" : age(seen) })));
+  } else if (isStale) {
+    found.push(banner("warn", t("what follows is {age} old", { age: age(seen ?? 0) })));
+  }
+  for (const problem of fleet.problems) found.push(banner("warn", problem));
+  for (const note of fleet.notes) found.push(banner("note", note));
+  document.body.classList.toggle("stale", isStale || !model.isConnected);
+  const said = found.map((each) => each.textContent).join("\n");
+  if (parts.banners.dataset.said === said) return;
+  parts.banners.dataset.said = said;
+  refill(parts.banners, ...found);
+}

@@ -1,0 +1,65 @@
+// Mark what happened on a curve: starts, exits, outages; each says more when it is chosen.
+
+import { el, refill } from "./dom.js";
+import { moment, t } from "./format.js";
+
+const MOST_SAID = 8;
+const NARROW = "(max-width: 899px)";
+
+/** Return a row of marks below a curve from `begin` to `end`; those that are near each other are one. */
+export function markRow(marks, begin, end) {
+  if (!marks.length || !(end > begin)) return "";
+  const columns = window.matchMedia(NARROW).matches ? 12 : 24;
+  const said = el("div", { class: "said", "aria-live": "polite" });
+  const buttons = [...grouped(marks, begin, end, columns)].map(([column, members]) => {
+    const lines = textsOf(members);
+    const isBad = members.some((each) => each.what !== "start");
+    const button = el(
+      "button",
+      {
+        class: `event-mark ${isBad ? "bad" : ""}`,
+        title: lines.join("\n"),
+        "aria-label": lines.join("; "),
+        onclick: () => refill(said, ...lines.map((line) => el("p", { class: "small" }, line))),
+      },
+      "▲",
+      members.length > 1 ? el("small", {}, members.length) : "",
+    );
+    button.style.gridColumn = String(column + 1);
+    return button;
+  });
+  return el("div", { class: "mark-place" }, el("div", { class: "mark-row" }, ...buttons), el("p", { class: "small" }, t("▲ starts, exits, outages: select one to read it")), said);
+}
+
+/** Return the times of the outages among the marks, joined where several overlap: a curve shades them. */
+export function outagesOf(marks) {
+  const found = [];
+  for (const { what, at, until } of marks) {
+    if (what !== "outage") continue;
+    const end = until ?? Infinity;
+    const last = found.at(-1);
+    if (last && at <= last.until) last.until = Math.max(last.until, end);
+    else found.push({ at, until: end });
+  }
+  return found;
+}
+
+function grouped(marks, begin, end, columns) {
+  const found = new Map();
+  for (const each of marks) {
+    const share = Math.min(1, Math.max(0, (each.at - begin) / (end - begin)));
+    const column = Math.min(columns - 1, Math.floor(share * columns));
+    found.set(column, [...(found.get(column) ?? []), each]);
+  }
+  return found;
+}
+
+function textsOf(members) {
+  const names = { start: t("started again"), exit: t("exit"), outage: t("outage") };
+  const lines = members.slice(-MOST_SAID).map((each) => {
+    const time = each.until === null ? moment(each.at) : `${moment(each.at)} – ${moment(each.until)}`;
+    return [`${time} ${each.instance}:`, names[each.what], each.text].filter(Boolean).join(" ");
+  });
+  const more = members.length - lines.length;
+  return more ? [t("and {count} earlier ones", { count: more }), ...lines] : lines;
+}

@@ -1,0 +1,62 @@
+// Draw the strip, the kill switch, and the tab's title: look, or go on.
+
+import { haltButton } from "./actions.js";
+import { el, refill } from "./dom.js";
+import { language, money, t } from "./format.js";
+import { since } from "./rows.js";
+import { model, parts } from "./state.js";
+
+export const STALE_S = 15;
+
+function pill(kind, ...content) {
+  return el("span", { class: `pill ${kind}` }, el("span", { class: "dot" }), ...content);
+}
+
+/** Return when a receiver has last accepted a message of watch's. */
+function delivered(at) {
+  return el("span", {}, "· ", ...(at === null ? [t("no alert delivered yet")] : [t("last alert delivered"), " ", since(at, true)]));
+}
+
+/** The one that is being held must not be replaced. */
+let halt = null;
+
+/** Draw the strip and the title. `settings`: its buttons. */
+export function drawStrip(settings) {
+  const { fleet } = model;
+  const count = fleet.counts.need_person;
+  const { is_alive: isAlive, undelivered, delivered_at: deliveredAt } = fleet.watch;
+  refill(
+    parts.strip,
+    el("h1", {}, fleet.name),
+    count ? pill("bad", t("{count} need a person", { count })) : pill("well", t("nobody is needed")),
+    isAlive ? pill("well", t("watch runs"), delivered(deliveredAt)) : pill("warn", t("watch does not run: no alerts")),
+    undelivered ? pill("bad", t("{count} alerts are not delivered", { count: undelivered })) : "",
+    fleet.error ? pill("bad", t("the fleet is out of sight")) : "",
+    settings,
+  );
+  drawHalt();
+  drawTitle();
+}
+
+function drawHalt() {
+  if (halt?.lang === language()) return;
+  halt = { lang: language(), element: haltButton(model, parts.detail) };
+  refill(parts.halt, halt.element);
+}
+
+/** Write the title of the browser's tab. */
+export function drawTitle() {
+  const { fleet } = model;
+  const count = fleet.counts.need_person;
+  const today = fleet.pnl.filter((each) => each.kind === "live" && each.today !== null);
+  const total = fleet.totals.find((each) => each.kind === "live" && !each.missing.length);
+  const sum = today.length === 1 ? money(today[0].today) : total ? money(total.today) : "";
+  const isStale = model.ageOfLook(Date.now() / 1000) > STALE_S || !model.isConnected;
+  document.title = [isStale ? "?" : "", count ? `⚠ ${count}` : "", sum, fleet.name].filter(Boolean).join(" · ");
+}
+
+/** Take the kill switch away: nobody is signed in. */
+export function hideHalt() {
+  halt = null;
+  refill(parts.halt);
+}

@@ -1,0 +1,36 @@
+"""What the live bots hold: by asset, with what no bot trades any more named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from manager.web.engine_side.exposure import exposure
+from tests.web.served import a_bot
+
+SOL: dict[str, Any] = {"base": "SOL", "quote": "USDC", "price": "150"}
+
+
+def test_long_and_short_are_netted_and_both_said() -> None:
+    [sol] = exposure([a_bot("a", position="0.5", **SOL), a_bot("b", position="-0.2", **SOL)])
+    assert (sol["net"], sol["long"], sol["short"], sol["without_bot"]) == ("0.3", "0.5", "0.2", "0")
+    assert sol["values"] == [{"quote": "USDC", "value": "45.0"}]
+    assert sol["bots_gone"] == []
+
+
+def test_a_position_whose_bot_is_down_or_has_ended_is_without_a_bot() -> None:
+    rows = [
+        a_bot("up", position="1", **SOL),
+        a_bot("down", "failed", position="-3", **SOL),
+        a_bot("over", code="stopped_out", position="2", **SOL),
+    ]
+    [sol] = exposure(rows)
+    assert (sol["net"], sol["without_bot"], sol["bots_gone"]) == ("0", "-1", ["down", "over"])
+
+
+def test_without_a_price_nothing_is_said_of_the_worth() -> None:
+    rows = [a_bot("a", position="1", **SOL), a_bot("b", position="1", base="SOL", quote="USDC")]
+    assert exposure(rows)[0]["values"] == []
+
+
+def test_paper_and_bots_without_a_position_are_not_in_it() -> None:
+    assert exposure([a_bot("a", mode="paper", position="1", **SOL), a_bot("b", position="0", **SOL)]) == []
