@@ -211,6 +211,10 @@ def test_a_networks_life(world: World, engine: Engine) -> None:
     engine.create_network(world.name, {"of": "a test"}, {"com.docker.network.bridge.enable_icc": "false"})
     assert engine.network_id(world.name)
     assert not engine.network_id(world.name[:-1])
+    network = engine.network(world.name)
+    assert (network["Id"], network["Name"]) == (engine.network_id(world.name), world.name)
+    assert not network["EnableIPv6"]
+    assert engine.network(world.name[:-1]) == {}
     with pytest.raises(EngineError):
         engine.create_network(world.name, {}, {})
     container = world.running(HostConfig={"NetworkMode": world.name})

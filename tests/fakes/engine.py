@@ -245,6 +245,10 @@ class FakeEngine(Engine):
         with self._asked("network_id", name, is_change=False), self._lock:
             return self._networks.get(name, "")
 
+    def network(self, name: str) -> dict[str, Any]:
+        network_id = self.network_id(name)
+        return {"Id": network_id, "Name": name, "EnableIPv6": False} if network_id else {}
+
     def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
         with self._asked("create_network", name), self._lock:
             if name in self._networks:
