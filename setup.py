@@ -22,6 +22,7 @@ PATTERNS = (
     "docker/healthcheck",
     "docker/supervisor/**/*",
     "docker/bot/**/*",
+    "requirements.lock",
     "scripts/base-image.sh",
     "scripts/engine.sh",
     "scripts/in-docker-group.sh",

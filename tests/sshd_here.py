@@ -47,6 +47,11 @@ class Sshd:
             "StrictModes": "no",
             "PermitRootLogin": "prohibit-password",
         }
+        packages = " ".join(
+            f'{name}="{value}"' for name, value in os.environ.items() if name.startswith("PIP_")
+        )
+        if packages:  # where this machine has its packages from
+            settings["SetEnv"] = packages
         (folder / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         self.config.write_text(
             f"Host *\n  UserKnownHostsFile {folder}/known_hosts\n  GlobalKnownHostsFile /dev/null\n"

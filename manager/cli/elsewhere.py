@@ -25,7 +25,7 @@ from manager.util.text_table import Column
 
 OWN_OPTIONS = ("--host", "--project-dir", "--lang")
 """Options of this machine's command line, which take a value, and are not passed on."""
-LOCAL = frozenset({"host add", "host list", "host check", "host remove", "init", "open"})
+LOCAL = frozenset({"host add", "host list", "host check", "host remove", "host deploy", "init", "open"})
 """Commands that concern this machine."""
 
 

@@ -189,6 +189,19 @@ UPKEEP_GROUPS: Mapping[str, Mapping[str, Command]] = {
             (option("names", text=mark("hosts (default: all)"), nargs="*", metavar="HOST"),),
             ("host check", "host check tokyo"),
         ),
+        "host deploy": Command(
+            "host.deploy",
+            mark("bring this manager and the fleet's image to other machines; what runs there goes on"),
+            (
+                option("names", text=mark("hosts"), nargs="+", metavar="HOST"),
+                option(
+                    "--url",
+                    text=mark("of a machine that is not added yet: ssh://USER@HOST:PORT/FOLDER; then add it"),
+                    metavar="URL",
+                ),
+            ),
+            ("host deploy tokyo", "host deploy tokyo --url ssh://trader@tokyo.example/srv/desk"),
+        ),
         "host live": Command(
             "host.live",
             mark("tell another machine's manager, by fingerprints, which accounts are traded on here"),

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from manager.errors import BAD_CONFIG, FAILED, NO_ENGINE, USAGE
+from manager.errors import BAD_CONFIG, FAILED, NO_ENGINE, USAGE, ManagerError
+from manager.ops.hosts import deploy, registry
+from manager.ops.hosts.package import Package, digest_of
 from tests import sshd_here
 from tests.fleet import ROOT, Project, a_project, eventually
 from tests.sshd_here import Sshd
@@ -117,6 +122,80 @@ def test_no_two_live_bots_on_one_account_on_two_machines(
     refused = project.manager("start", code=BAD_CONFIG)
     assert "it had the same credentials" in refused.out
     assert "live_01: started" in project.manager("start", "--host-is-dead", "tokyo").out
+
+
+def docker(*words: str, stdin: bytes = b"") -> str:
+    done = subprocess.run(["docker", *words], input=stdin, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+def a_package(folder: Path) -> Package:
+    """A package whose `manager` is this checkout's, and that needs no other one: these take minutes."""
+    folder.mkdir()
+    lock, wheel = folder / "requirements.lock", folder / "botfleet-0-py3-none-any.whl"
+    lock.write_text("")
+    module = (
+        f"import os, sys\nos.environ['PYTHONPATH'] = {str(ROOT)!r}\ndef main():\n"
+        f"    os.execv({sys.executable!r}, [{sys.executable!r}, '-m', 'manager', *sys.argv[1:]])\n"
+    )
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("stand_in.py", module)
+        info = "botfleet-0.dist-info"
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: botfleet\nVersion: 0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/entry_points.txt", "[console_scripts]\nmanager = stand_in:main\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return Package(wheel, lock, digest_of(wheel, lock))
+
+
+def test_deploy_installs_once_and_switches_in_one_step(
+    tmp_path: Path, sshd: Sshd, bot_image: str, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in sshd.environ.items():
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "大阪 osaka" / "desk"
+    host = registry.parse("osaka", sshd.url(folder))
+    package = a_package(tmp_path / "1")
+    assert deploy.install(host, package)
+    assert not deploy.install(host, package)
+    assert deploy.facts(host)["image"] == {"name": "desk-bot:local", "id": ""}
+    (there := folder / ".botfleet" / "next").mkdir()
+    (there / "complete").touch()
+    (there / "venv").symlink_to(f"../{package.digest}/venv")
+    assert deploy.install(host, package._replace(digest="next")), "installed before, and now in use again"
+    assert (folder / ".venv").readlink() == Path(".botfleet", "next", "venv")
+
+    name = f"{project.name}-deployed:local"
+    image = docker("image", "inspect", "--format", "{{.Id}}", bot_image)
+    assert deploy.send_image(host, image, name)
+    try:
+        assert not deploy.send_image(host, image, name)
+        assert docker("image", "inspect", "--format", "{{.Id}}", name) == image
+    finally:
+        docker("image", "rm", name)
+
+    (folder / ".venv").unlink()
+    (folder / ".venv").mkdir()
+    with pytest.raises(ManagerError, match="the environment of a checkout"):
+        deploy.install(host, package)
+
+
+def test_an_image_goes_through_the_connection(
+    tmp_path: Path, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in sshd.environ.items():
+        monkeypatch.setenv(name, value)
+    host = registry.parse("osaka", sshd.url(tmp_path))
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(Path(__file__), "file")
+    image = docker("import", "-", stdin=archive.getvalue())
+    try:
+        deploy.transfer(host, image)
+        with pytest.raises(ManagerError, match="the image was not loaded"):
+            deploy.transfer(host, "sha256:" + "0" * 64)
+    finally:
+        docker("image", "rm", image)
 
 
 def test_logs_of_both_are_followed_under_their_names(project: Project, tokyo: Project, sshd: Sshd) -> None:

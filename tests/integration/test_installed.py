@@ -19,6 +19,7 @@ from typing import NamedTuple
 import pytest
 
 from manager import __version__
+from manager.ops.hosts.package import digest_of
 from tests.fleet import ROOT, RUN_ID
 
 SOURCES = (
@@ -31,6 +32,7 @@ SOURCES = (
     "Dockerfile",
     "README.md",
     "LICENSE",
+    "requirements.lock",
 )
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 BUNDLED = ("Dockerfile", "docker/supervisor", "docker/bot", "docker/healthcheck")
@@ -173,6 +175,17 @@ def test_the_version_is_that_of_the_checkout(manager: Path, tmp_path: Path) -> N
     assert run(manager, "--version", cwd=tmp_path) == f"botfleet {__version__}\n"
     where = run(manager.with_name("python"), "-c", "import manager; print(manager.__file__)", cwd=tmp_path)
     assert where.startswith(str(manager.parents[1]))
+
+
+def test_it_can_be_packed_again_for_another_machine(built: Built, manager: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib; from manager.ops.hosts import package;"
+        " made = package.make(pathlib.Path(sys.argv[1])); print(made.digest, made.wheel)"
+    )
+    said = run(manager.with_name("python"), "-c", program, tmp_path, cwd=tmp_path).strip()
+    digest, _space, wheel = said.partition(" ")
+    assert digest == digest_of(built.wheel, ROOT / "requirements.lock")
+    assert {*names_in(Path(wheel))} == {*names_in(built.wheel)}
 
 
 def test_a_new_folder_is_sound_and_trades_on_paper(manager: Path, tmp_path: Path) -> None:

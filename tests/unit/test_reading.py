@@ -275,6 +275,11 @@ def test_what_is_offered(desk: Path) -> None:
     assert offered("--lang", "z") == ["zh-TW"]
     assert offered("completion", "f") == ["fish"]
     assert offered("nonsense", "") == []
+    (desk / "config" / "hosts.toml").write_text('tokyo = "ssh://tokyo/srv"\nosaka = "ssh://osaka/srv"\n')
+    assert offered("--host", "t") == ["tokyo"]
+    assert offered("--host", "tokyo", "logs", "bp_eth") == ["bp_eth_02"]
+    assert offered("up", "--host-is-dead", "") == ["tokyo", "osaka"]
+    assert offered("host", "deploy", "tokyo", "") == ["osaka"]
 
 
 def test_nothing_is_offered_and_nothing_said_outside_a_project(

@@ -11,7 +11,7 @@ from manager.config.spec import config_hash
 from manager.errors import BAD_CONFIG, OK
 from manager.fleet import bot_options_file
 from manager.fleet.project import Project
-from manager.fleet.selection import no_instance
+from manager.fleet.selection import no_instance, pinned
 from manager.fleet.session import Session
 from manager.i18n import Text
 from manager.util import console
@@ -22,6 +22,8 @@ def config(session: Session, args: Namespace) -> int:
     project = session.project()
     named = project.select(args.ids, args.config)
     for instance in named or ():
+        if instance in project.loaded.elsewhere:
+            raise pinned(instance, project)
         if (
             instance not in project.specs and not project.problems
         ):  # else its file may be one that cannot be loaded

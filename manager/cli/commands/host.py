@@ -1,12 +1,15 @@
-"""Run `host add`, `host list`, `host check`, `host remove` and `host live`: the trader's other machines."""
+"""Run `host add`, `host list`, `host check`, `host remove`, `host deploy`, `host live`: other machines."""
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from manager.cli.notices import one_output
-from manager.errors import FAILED, OK, UsageError
+from manager.errors import FAILED, OK, ImageMissing, ManagerError, NotFound, UsageError, worst_exit_code
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
 from manager.ops.hosts import check as checks
@@ -15,6 +18,9 @@ from manager.ops.hosts.check import Finding
 from manager.ops.hosts.registry import Host
 from manager.util import console
 from manager.util.text_table import Column
+
+if TYPE_CHECKING:
+    from manager.ops.hosts.package import Package
 
 MOST_KEY = 200
 WORDS = {True: mark("ok"), None: mark("warning"), False: mark("FAILED")}
@@ -70,6 +76,61 @@ def live(session: Session, _args: Namespace) -> int:
     key = "" if sys.stdin.isatty() else sys.stdin.read(MOST_KEY)
     console.say_json(account_looks.answer(session.observe(), key))
     return OK
+
+
+def deploy(session: Session, args: Namespace) -> int:
+    """Bring this manager and the fleet's image to other machines. Nothing that runs there is touched."""
+    from manager.ops.hosts import package
+
+    folder = session.project_dir()
+    if args.url is not None:
+        if len(args.names) != 1:
+            raise UsageError("--url belongs to one host")
+        hosts = [registry.parse(args.names[0], args.url)]
+    else:
+        hosts = [registry.get(folder, name) for name in args.names]
+    with tempfile.TemporaryDirectory(prefix="botfleet-") as temporary:
+        made = package.make(Path(temporary))
+        codes = [_deploy(session, host, made) for host in hosts]
+    if args.url is not None and codes == [OK]:
+        codes.append(add(session, Namespace(name=args.names[0], url=args.url)))
+    return worst_exit_code(codes)
+
+
+def _deploy(session: Session, host: Host, made: Package) -> int:
+    from manager.ops.hosts import deploy as deployment
+
+    try:
+        image_id = _image_id(session)
+        is_new = deployment.install(host, made)
+        what = Text("installed") if is_new else Text("there already")
+        console.say(Text("{host}: package {digest}: {what}", host=host.name, digest=made.digest, what=what))
+        name = str(deployment.facts(host)["image"]["name"])
+        is_new_image = deployment.send_image(host, image_id, name)
+        what = Text("loaded as {name}", name=name) if is_new_image else Text("there already")
+        short = image_id.removeprefix("sha256:")[:12]
+        console.say(Text("{host}: image {digest}: {what}", host=host.name, digest=short, what=what))
+    except ManagerError as error:
+        console.error(error)
+        return error.exit_code
+    if is_new or is_new_image:
+        console.say(
+            Text(
+                "{host}: what runs there goes on; `manager --host {host} upgrade` rolls out the image",
+                host=host.name,
+            )
+        )
+    return OK
+
+
+def _image_id(session: Session) -> str:
+    name = session.project().fleet.image_name
+    try:
+        return str(session.engine().image(name)["Id"])
+    except NotFound as error:
+        raise ImageMissing(
+            "the image {image} does not exist; build it with `manager build`", image=name
+        ) from error
 
 
 def remove(session: Session, args: Namespace) -> int:

@@ -186,7 +186,11 @@ def _lock_holder(path: Path) -> tuple[str, float]:
 
 def _stale(project: Project, snapshot: FleetSnapshot | None) -> Iterator[StaleFile]:
     fleet = project.fleet
-    known = {*project.specs, *(snapshot.observed.containers if snapshot else ())}
+    known = {
+        *project.specs,
+        *project.loaded.elsewhere,
+        *(snapshot.observed.containers if snapshot else ()),
+    }
     used = {bind.source for spec in project.specs.values() for bind in binds(spec)}
     yield from _leftovers(project, known)
     if project.loaded.broken_files:  # a broken file's instance is unknown

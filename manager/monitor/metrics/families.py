@@ -16,6 +16,7 @@ from manager.fleet import doing
 from manager.fleet.bot_report import Report
 from manager.fleet.doing import Doing
 from manager.fleet.status import State
+from manager.monitor.metrics.other_hosts import HostSeen
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.ops.request_budget import Budgets
 
@@ -31,6 +32,7 @@ class Look(NamedTuple):
     `why_away`: why the engine does not answer, empty while it does; the instances are then those of the last
     look. `last_ticks`: instance → when its bot's main loop last ran, as the bot itself answered.
     `last_backup`: when the newest complete backup was made; None without one. `budgets`: of requests.
+    `hosts`: the other machines.
     """
 
     fleet: str
@@ -41,11 +43,12 @@ class Look(NamedTuple):
     last_ticks: Mapping[str, float] = MappingProxyType({})
     last_backup: float | None = None
     budgets: Budgets = Budgets()
+    hosts: Sequence[HostSeen] = ()
 
 
 def families(look: Look) -> list[Metric]:
     """Return all metric families of a look. What is unknown has no sample, and is never 0."""
-    return [*_fleet(look), *_requests(look), *_processes(look), *_usage(look), *_trading(look)]
+    return [*_fleet(look), *_hosts(look), *_requests(look), *_processes(look), *_usage(look), *_trading(look)]
 
 
 def _fleet(look: Look) -> Iterable[Metric]:
@@ -72,6 +75,35 @@ def _fleet(look: Look) -> Iterable[Metric]:
         "When the newest complete backup of the fleet was made.",
         ("fleet",),
         [((look.fleet,), look.last_backup)],
+    )
+
+
+def _hosts(look: Look) -> Iterable[Metric]:
+    """Yield what is known of other machines; nothing for a fleet without any."""
+    if not look.hosts:
+        return
+    keys = ("fleet", "host")
+    yield _gauge(
+        "botfleet_host_up",
+        "Whether the other machine answered when it was asked last.",
+        keys,
+        [((look.fleet, host.name), float(host.is_up)) for host in look.hosts],
+    )
+    yield _gauge(
+        "botfleet_host_last_seen_timestamp_seconds",
+        "When the other machine answered last.",
+        keys,
+        [((look.fleet, host.name), host.at) for host in look.hosts],
+    )
+    yield _gauge(
+        "botfleet_host_instances",
+        "How many instances of the other machine were in which state when it answered last.",
+        (*keys, "state"),
+        [
+            ((look.fleet, host.name, state), float(count))
+            for host in look.hosts
+            for state, count in sorted(host.states.items())
+        ],
     )
 
 

@@ -16,6 +16,7 @@ from manager.fleet.bot_report import Report
 from manager.fleet.instance import Instance
 from manager.monitor.metrics import families
 from manager.monitor.metrics.families import Look
+from manager.monitor.metrics.other_hosts import OtherHosts
 from manager.monitor.metrics.targets import targets
 from manager.monitor.stats.instance_stats import with_best_report
 from manager.monitor.stats.sampler import Sampler, Statistics
@@ -45,6 +46,7 @@ class Publisher(Collector):
         self._targets: object = None
         self._last_backup: float | None = None
         self._next_backups = 0.0
+        self._hosts = OtherHosts()
 
     def collect(self) -> Iterable[Metric]:
         """Return the families of the latest look; called by a scrape, in another thread."""
@@ -83,6 +85,7 @@ class Publisher(Collector):
             last_ticks=last_ticks,
             last_backup=self._newest_backup(fleet),
             budgets=budgets,
+            hosts=self._hosts.latest(fleet),
         )
         self._write_targets(fleet)
 

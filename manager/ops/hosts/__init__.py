@@ -6,5 +6,7 @@ check        what a host needs before it is added
 everywhere   one command on all of them at once; one that does not answer delays nobody
 last_seen    what each host showed last, for when it does not answer
 accounts     which accounts live instances trade on, as fingerprints
+package      this manager as a wheel, for another machine
+deploy       brings it and the fleet's image there
 account_looks  asks the other machines for them, and remembers the answers
 """

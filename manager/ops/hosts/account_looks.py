@@ -64,7 +64,8 @@ def answer(snapshot: FleetSnapshot, key_text: str) -> dict[str, Any]:
     if len(key) != accounts.KEY_BYTES:
         raise UsageError("`host live` is for the managers of other machines: it reads their key from stdin")
     project = snapshot.project
-    return accounts.answer(key, project.fleet.host_name, snapshot.trading(()), _values(snapshot, project))
+    told = accounts.answer(key, project.fleet.host_name, snapshot.trading(()), _values(snapshot, project))
+    return {**told, "image": {"name": project.fleet.image_name, "id": snapshot.image.id}}
 
 
 def _values(snapshot: FleetSnapshot, project: Project) -> Iterable[str]:

@@ -15,6 +15,7 @@ from manager.errors import BAD_CONFIG, OK, USAGE
 from manager.ops.hosts import accounts, registry, ssh
 from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import Done, Unreachable
+from manager.util import prompt
 from tests.builders import FLEET_NAME
 from tests.fakes.desk import Desk
 
@@ -99,6 +100,18 @@ def test_a_host_that_was_never_seen_may_trade_on_anything(desk: Desk, tokyo: Tok
     assert "bp_sol_01: created" in desk.play("up --host-is-dead tokyo")
     assert "there is no host paris" in desk.play("start bp_sol_01 --host-is-dead paris")
     assert desk.exit_code == USAGE
+
+
+@pytest.mark.parametrize(("typed", "code"), [("tokyo", OK), ("yes", USAGE), ("", USAGE)])
+def test_at_a_terminal_its_name_is_typed_again(
+    desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+) -> None:
+    tokyo.is_away = True
+    monkeypatch.setattr(prompt, "is_possible", lambda: True)
+    monkeypatch.setattr(prompt, "ask", lambda _question: typed)
+    desk.play("up --host-is-dead tokyo")
+    assert desk.exit_code == code
+    assert ("bp_sol_01" in desk.states()) is (code == OK)
 
 
 def test_the_last_look_counts(desk: Desk, tokyo: Tokyo) -> None:

@@ -38,7 +38,7 @@ def test_the_others_start_and_it_is_named_once(frankfurt: Desk) -> None:
     assert "bp_sol_01" not in (frankfurt.folder / "compose.yaml").read_text()
 
 
-@pytest.mark.parametrize("command", ["up", "start", "restart", "up --dry-run", "upgrade"])
+@pytest.mark.parametrize("command", ["up", "start", "restart", "up --dry-run", "upgrade", "config"])
 def test_who_names_it_is_told_where_it_belongs(frankfurt: Desk, command: str) -> None:
     said = frankfurt.play(f"{command} bp_sol_01")
     assert (

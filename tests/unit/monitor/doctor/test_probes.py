@@ -80,6 +80,7 @@ def test_all_packages_are_there() -> None:
 
 def test_stale_files_are_named_with_their_size_and_left(tmp_path: Path) -> None:
     write_config(tmp_path, a_config("bp_sol_01"))
+    write_config(tmp_path, a_config("bp_far_01", host="tokyo"), "bp_far_01")
     data = tmp_path / "volumes"
     stale = {
         data / "database" / "bp_old_01" / "bp_old_01.db": "unconfigured",
@@ -91,6 +92,7 @@ def test_stale_files_are_named_with_their_size_and_left(tmp_path: Path) -> None:
     }
     fine = [
         data / "database" / "bp_sol_01" / "bp_sol_01.db",
+        data / "database" / "bp_far_01" / "bp_far_01.db",
         data / "state" / "bp_sol_01" / "supervisor.lock",
         data / "state" / "rollouts" / "note",
         data / "secrets" / "bp_sol_01" / "env.json",

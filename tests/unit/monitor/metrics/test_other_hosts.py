@@ -1,0 +1,66 @@
+"""The trader's other machines in the metrics: asked aside, and one that is away keeps what it had."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from manager.config.fleet import Fleet
+from manager.monitor.metrics import families
+from manager.monitor.metrics.families import Look
+from manager.monitor.metrics.other_hosts import HostSeen, OtherHosts, ask
+from manager.ops.hosts import registry, ssh
+from manager.ops.hosts.registry import Host
+from manager.ops.hosts.ssh import Done, Unreachable
+from tests.fleet import eventually
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    (tmp_path / "config").mkdir()
+    names = ("here-too", "osaka", "tokyo")
+    registry.save(tmp_path, {name: registry.parse(name, f"ssh://{name}/srv/desk") for name in names})
+    return Fleet("desk", tmp_path, tmp_path / "volumes", host="here-too")
+
+
+def test_a_machine_that_is_away_keeps_its_last_states(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = {"osaka"}
+
+    def run(host: Host, _words: Iterable[str], _timeout: float, _stdin: bytes = b"") -> Done:
+        if host.name in away:
+            raise Unreachable("{name}", name=host.name)
+        rows = [
+            {"id": "a", "state": "running"},
+            {"id": "b", "state": "running"},
+            {"id": "c", "state": "failed"},
+        ]
+        return Done(0, json.dumps(rows), "")
+
+    monkeypatch.setattr(ssh, "run", run)
+    osaka, tokyo = ask(fleet)
+    assert osaka == HostSeen("osaka", False, None, {})
+    assert (tokyo.is_up, tokyo.states) == (True, {"running": 2, "failed": 1})
+    away.add("tokyo")
+    assert ask(fleet)[1] == tokyo._replace(is_up=False)
+
+    hosts = OtherHosts()
+    assert hosts.latest(fleet) == (), "nobody waits for it"
+    eventually(lambda: len(hosts.latest(fleet)) == 2, timeout=30, what="the answers")
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in families.families(Look("desk", "1", (), 0.0, hosts=hosts.latest(fleet)))
+        for sample in family.samples
+        if "_host_" in sample.name
+    }
+    assert found == {
+        ("botfleet_host_up", "desk", "osaka"): 0,
+        ("botfleet_host_up", "desk", "tokyo"): 0,
+        ("botfleet_host_last_seen_timestamp_seconds", "desk", "tokyo"): tokyo.at,
+        ("botfleet_host_instances", "desk", "tokyo", "failed"): 1,
+        ("botfleet_host_instances", "desk", "tokyo", "running"): 2,
+    }
+    registry.path(fleet.project_dir).unlink()
+    assert hosts.latest(fleet) == ()
