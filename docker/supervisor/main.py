@@ -155,7 +155,7 @@ class Supervisor:
             record.in_a_row, record.since_healthy = counts
             self._runner.in_outage = True
             self._journal.log("the outage goes on in which the last bot ended: restarts are not counted")
-        self._runner.begin()
+        self._runner.begin(state.load_start(self._paths.state_file, record.container))
 
     def _use_time_zone(self) -> None:
         """Set the time zone of the first log lines.

@@ -22,4 +22,5 @@ class Paths:
         self.env_file = secrets + "/env.json"
         self.requests_file = secrets + "/requests.json"
         self.halt_mark = secrets + "/halted"
+        self.tombstone = secrets + "/moved"
         self.verdict_file = run + "/verdict"

@@ -64,9 +64,12 @@ class BotRunner:
         self._health = Health(0.0, settings.health_interval, timings)
         self._probe: Probe | None = None
 
-    def begin(self) -> None:
-        """Start the first bot of this container, when it is its turn."""
-        wait = turn.wait_s(self._paths.requests_file, time.time())
+    def begin(self, started_before: float | None) -> None:
+        """Start the first bot since the container was started, when it is its turn.
+
+        `started_before`: when the container's last bot was started.
+        """
+        wait = turn.wait_s(self._paths.requests_file, time.time(), started_before)
         if not wait or self._find_halt_mark():
             self.start()
             return
@@ -125,7 +128,7 @@ class BotRunner:
             self._run.process.kill()
 
     def _find_halt_mark(self) -> bool:
-        self._halt = halt_mark.read(self._paths.halt_mark)
+        self._halt = halt_mark.read(self._paths.tombstone) or halt_mark.read(self._paths.halt_mark)
         return self._halt is not None
 
     def _keep_anchor(self) -> None:

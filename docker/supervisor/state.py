@@ -155,6 +155,13 @@ def load_outage(path: str, container: str) -> tuple[int, int] | None:
     return (in_a_row, since_healthy) if since_healthy > in_a_row or has_refused else None
 
 
+def load_start(path: str, container: str) -> float | None:
+    """Return when this container's last bot was started; None if the state file does not say."""
+    old = load(path)
+    at = old.get("bot_started_at") if old is not None and old.get("container") == container else None
+    return at if isinstance(at, float) else None
+
+
 def _get(value: object, *path: str) -> object:
     """Return a member of a member of a JSON object, None where there is none."""
     for name in path:

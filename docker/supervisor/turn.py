@@ -14,11 +14,12 @@ MOST_S = 600.0  # no file keeps a bot from starting for longer
 GIVEN_FOR_S = 120.0  # the manager starts a container within this time after it has given the turn
 
 
-def wait_s(path: str, now: float) -> float:
+def wait_s(path: str, now: float, started_before: float | None = None) -> float:
     """Return the seconds until the bot may start: 0 without a file, or with one that cannot be used.
 
-    `now`: seconds since the epoch. A turn that the manager has just given counts. Otherwise the engine, or a
-    person at it, has started the container, perhaps with all others: then the phase counts.
+    `now`: seconds since the epoch. A turn that the manager has just given counts, once. Otherwise the engine,
+    or a person at it, has started the container, perhaps with all others: then the phase counts.
+    `started_before`: when this container's last bot was started.
     """
     try:
         content = json.loads(files.read_small(path, MAX_BYTES, follow=False))
@@ -27,10 +28,10 @@ def wait_s(path: str, now: float) -> float:
     if not isinstance(content, dict):
         return 0.0
     given, turn = _number(content.get("turn_given")), _number(content.get("turn"))
-    if given is not None and turn is not None and 0 <= now - given <= GIVEN_FOR_S:
-        wait = turn - now
-    else:
-        wait = _number(content.get("phase")) or 0.0
+    is_new = given is not None and 0 <= now - given <= GIVEN_FOR_S
+    if is_new and started_before is not None and given is not None:
+        is_new = started_before < given  # else the engine came back soon after that start
+    wait = turn - now if is_new and turn is not None else _number(content.get("phase")) or 0.0
     return wait if 0 < wait <= MOST_S else 0.0
 
 

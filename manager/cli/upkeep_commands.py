@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 
 from manager.cli import argument_types
@@ -213,6 +214,24 @@ UPKEEP_GROUPS: Mapping[str, Mapping[str, Command]] = {
             mark("forget a machine; what runs there goes on"),
             (option("name", text=mark("its name here"), metavar="HOST"),),
             ("host remove tokyo",),
+        ),
+        "move": Command(
+            "move.move",
+            mark("move an instance to another machine, with its data; never does it run on both"),
+            (
+                option("id", text=mark("the instance"), nargs="?", metavar="ID"),
+                option("to", text=mark("the machine that it is moved to"), nargs="?", metavar="HOST"),
+                option(
+                    "--from",
+                    text=mark("bring it from this machine to here"),
+                    dest="from_",
+                    metavar="HOST",
+                ),
+                flag("--back", text=mark("call off a move that was not finished")),
+                DRY_RUN,
+                option("--side", text=argparse.SUPPRESS),
+            ),
+            ("move bp_sol_01 tokyo", "move bp_sol_01 --from tokyo", "move bp_sol_01 --back"),
         ),
     },
     mark("configs and files"): {

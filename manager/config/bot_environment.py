@@ -142,6 +142,17 @@ def unset_variable_warnings(specs: Iterable[InstanceSpec], variables: Mapping[st
     ]
 
 
+def named_variables(spec: InstanceSpec, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return what an instance's config names, and is set: variable and value. On paper, nothing secret."""
+    names = {variable.name for variable in spec.variables}
+    names |= {name for text in spec.literals.values() for name, _default in references(text)}
+    return {
+        name: value
+        for name in sorted(names)
+        if (value := variables.get(name, "")) and (spec.mode == "live" or not looks_secret(name, value))
+    }
+
+
 def _unset(spec: InstanceSpec, variables: Mapping[str, str]) -> Iterator[str]:
     named = [(variable.name, variable.default) for variable in spec.variables]
     named += [reference for text in spec.literals.values() for reference in references(text)]

@@ -195,6 +195,7 @@ class RequestsTable(_Table):
 
     address: Requests | None = None
     account: Requests | None = None
+    orders: Requests | None = None
     tick: Requests | None = None
     start: Requests | None = None
 

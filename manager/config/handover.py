@@ -6,6 +6,7 @@ A refusal never concerns a container that exists: it goes on with what it was gi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ from manager.i18n import Text
 if TYPE_CHECKING:
     from manager.config.models import InstanceConfig
 
+ZONE = re.compile(r"(?!.*\.\.)[A-Za-z0-9<][A-Za-z0-9_+\-<>,./:]*|")
+"""A time zone's name, or the rules of one; the C library would open any other as a file."""
 SECTIONS = ("exchange_config", "environment")
 """The sections that may reference variables."""
 
@@ -128,11 +131,19 @@ def _steering(file: str, texts: list[tuple[str, str]], config: InstanceConfig) -
         for name, default in references(text):
             if default and (what := steered_by(name)) and not is_known_address(default, exchange):
                 yield _steers(file, path, name, what)
+            if default and "TZ" in (name, path.rpartition(".")[2]) and not ZONE.fullmatch(default):
+                yield _no_zone(file, path)
     for name, text in config.environment.items():
         match = REFERENCE.fullmatch(text)
         is_passed_on = match is not None and match[1] == name
+        if name == "TZ" and match is None and not ZONE.fullmatch(text):
+            yield _no_zone(file, "environment.TZ")
         if not is_passed_on and (what := steered_by(name)) and not is_known_address(text, exchange):
             yield _steers(file, f"environment.{name}", name, what)
+
+
+def _no_zone(file: str, path: str) -> Problem:
+    return Problem.at(file, path, "must be a time zone such as Europe/Berlin, and no path to a file")
 
 
 def _steers(file: str, path: str, name: str, what: str) -> Problem:

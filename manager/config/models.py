@@ -99,6 +99,8 @@ class Metadata(Section):
     def _one_word(cls, value: str) -> str:
         if not (WORD_PATTERN.fullmatch(value) and value.isprintable()):
             raise Fault("must be a single word without spaces")
+        if value.startswith("-"):
+            raise Fault("must not begin with -, which begins an option of the bot")
         return value
 
 

@@ -20,6 +20,7 @@ class ExchangeLimits(NamedTuple):
 
     address: float = 0.0
     account: float = 0.0
+    orders: float = 0.0
     tick: float = 3.0
     start: float = 20.0
     weights: Mapping[str, float] = {}
@@ -62,6 +63,8 @@ def _table(raw: dict[str, Any], fleet: Fleet) -> RequestTable:
 
 
 def _limits(raw: Mapping[str, Any]) -> ExchangeLimits:
-    numbers = {name: float(raw[name]) for name in ("address", "account", "tick", "start") if name in raw}
+    numbers = {
+        name: float(raw[name]) for name in ("address", "account", "orders", "tick", "start") if name in raw
+    }
     weights = {name: float(weight) for name, weight in raw.get("weights", {}).items()}
     return ExchangeLimits(**numbers, weights=weights, read=str(raw.get("read", "")))

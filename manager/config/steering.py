@@ -29,6 +29,8 @@ STEERING: Mapping[str, tuple[str, ...]] = {
     mark("where programs and files are found"): (
         *("PATH", "CDPATH", "HOME", "XDG_*", "TMPDIR", "TMP", "TEMP", "NETRC", "BROWSER", "EDITOR", "VISUAL"),
         *("PAGER", "*_PAGER", "*_EDITOR", "*_BROWSER", "*_COMMAND", "*_CMD", "*_EXEC", "GIT_*", "SSH_*"),
+        *("TERMINFO*", "TERMCAP", "KUBECONFIG", "AWS_*", "GOOGLE_APPLICATION_CREDENTIALS", "DOCKER_*"),
+        *("PIP_*", "UV_*"),
     ),
     mark("whom connections trust"): (
         *("SSL*", "CURL_*", "*_CA_BUNDLE", "*_CA", "*_CAFILE", "*_CERT", "*_CERTS", "*_CERT_*"),
@@ -38,7 +40,18 @@ STEERING: Mapping[str, tuple[str, ...]] = {
     mark("addresses"): (
         *("URL", "URI", "HOST", "ENDPOINT", "SERVER", "*_URL", "*_URLS", "*_URI", "*_HOST", "*_HOSTS"),
         *("*_ENDPOINT", "*_ENDPOINTS", "*_SERVER", "*_SERVERS", "*_RPC", "*_WS", "*_URL_*", "*_DOMAIN"),
-        *("BASEURL", "*_BASEURL", "APIURL", "*_APIURL", "HOSTALIASES", "LOCALDOMAIN", "RES_*", "RESOLV_*"),
+        *(
+            "DSN",
+            "*_DSN",
+            "BASEURL",
+            "*_BASEURL",
+            "APIURL",
+            "*_APIURL",
+            "HOSTALIASES",
+            "LOCALDOMAIN",
+            "RES_*",
+            "RESOLV_*",
+        ),
     ),
 }
 """What is steered → patterns of upper-case names. A name counts in any case, because `http_proxy` works."""

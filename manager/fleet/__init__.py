@@ -13,7 +13,7 @@ bot_options_file, image_variables          which options the user's own bot has,
 import_records                             what was imported from the old system
 closed_report                              what closing has left, in the report of a stopped bot
 event_spool                                what commands did, for the history
-halt_mark, start_lock                      what prevents bots from being started; starts in progress
+halt_mark, start_lock, tombstone           what prevents bots from being started; starts in progress
 display, causes, list_table, status_json   output for users and programs
 instances_json, instances_json_refresh     the export for programs of the old system
 lock, host, process_info, time_zone        the host, its processes, and other managers on it

@@ -23,7 +23,9 @@ def note(view: Instance) -> str:
     detail = f"({_(view.status.detail)})" if view.status.detail else ""
     is_down = view.status.state in {"stopped", "missing"}
     reason = activity.message(now)
-    if is_down and view.saved.halted:
+    if is_down and view.tombstone is not None:
+        parts.append(str(view.tombstone.short))
+    elif is_down and view.saved.halted:
         parts.append(_("halted"))
     elif is_down and view.saved.wish == "stopped":
         parts.append(_("stopped by a user"))

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from manager.config.fleet import Fleet
-from manager.fleet import env_file
+from manager.fleet import env_file, tombstone
 from manager.fleet.state_file import FleetState, Halted
 from manager.util import atomic_file, moment, ownership
 from manager.util.moment import Moment
 
-By = Literal["halt", "stop", "down"]
+By = Literal["halt", "stop", "down", "moved"]
+"""`moved` is no mark of its own: an instance with a tombstone counts as marked."""
 
 MARK = "halted"
 FLEET_MARK = ".halted"
@@ -55,7 +56,11 @@ class HaltMark(NamedTuple):
 
 
 def find(fleet: Fleet, instance: str) -> HaltMark | None:
-    """Return what prevents this instance's start: its own mark, or the fleet's unless lifted for it."""
+    """Return what prevents this instance's start: that it was moved away, its own mark, or the fleet's unless
+    lifted for it.
+    """
+    if (stone := tombstone.find(fleet, instance)) is not None:
+        return HaltMark(f"moved.{stone.move}", "moved", did_run=stone.did_run)
     folder = fleet.secrets_dir(instance)
     own_mark, of_all = _read(folder / MARK) or _read(folder / LIFTING), of_fleet(fleet)
     if of_all is not None and _lifted(folder) == of_all.identity:
@@ -97,7 +102,12 @@ def make_of_fleet(fleet: Fleet) -> None:
 
 
 def lift(fleet: Fleet, instance: str, mark: HaltMark) -> bool:
-    """Remove the mark that was read; return whether none is left. Raises OSError."""
+    """Remove the mark that was read; return whether none is left. Raises OSError.
+
+    The mark of an instance that was moved away stays: supervisors of earlier versions know no tombstone.
+    """
+    if tombstone.find(fleet, instance) is not None:
+        return False
     folder = fleet.secrets_dir(instance)
     _remove(folder, MARK, mark)
     if mark.of_all:
@@ -146,7 +156,7 @@ def overlaid(state: FleetState, fleet: Fleet, instances: Iterable[str]) -> Fleet
     changed = {}
     for instance, mark in marks.items():
         saved = state.of(instance)
-        if mark.by == "stop":
+        if mark.by in ("stop", "moved"):
             changed[instance] = saved._replace(wish="stopped")
         elif mark.by == "halt" and saved.halted is None and saved.wish == "run":
             did_run = mark.did_run is not False

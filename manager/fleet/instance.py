@@ -10,6 +10,7 @@ from manager.engine.containers import Container
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import Status
 from manager.fleet.supervisor_state import SupervisorState
+from manager.fleet.tombstone import Tombstone
 
 if TYPE_CHECKING:
     from manager.fleet.bot_report import KeptReport
@@ -29,6 +30,8 @@ class Instance(NamedTuple):
     """Whether its config and image were tried and rolled back."""
     report: KeptReport | None = None
     """Its bot's last report; read only by commands that show it."""
+    tombstone: Tombstone | None = None
+    """Where it went, if it was moved to another machine."""
 
     @property
     def is_bot_up(self) -> bool:

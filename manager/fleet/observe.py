@@ -14,7 +14,7 @@ from manager.engine import containers as engine_containers
 from manager.engine import labels
 from manager.engine.containers import Container, Observed
 from manager.errors import ConfigError, NotFound, Problem
-from manager.fleet import definition_drift, env_file, status, supervisor_state, time_zone
+from manager.fleet import definition_drift, env_file, status, supervisor_state, time_zone, tombstone
 from manager.fleet.definition_drift import is_same_file
 from manager.fleet.instance import Instance
 from manager.fleet.project import Project
@@ -328,6 +328,7 @@ def assemble(
                 )
             )
         },
+        tombstones=tombstone.find_all(fleet, supervisors),
     )
     views = {
         instance: Instance(
@@ -339,6 +340,7 @@ def assemble(
             supervisors.get(instance),
             project.fleet_state.of(instance),
             plan_input.refusal(instance) is not None,
+            tombstone=plan_input.tombstones.get(instance),
         )
         for instance in statuses
     }

@@ -8,6 +8,7 @@ from manager.engine.containers import Container
 from manager.fleet.definition_drift import Made
 from manager.fleet.state_file import FleetState, RejectedRevision
 from manager.fleet.status import ELSEWHERE, Status
+from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text
 
 Drift = Literal["config", "image", "environment", "network", "mounts", "user", "other image"]
@@ -43,9 +44,10 @@ class PlanInput(NamedTuple):
 
     untrusted: Mapping[str, Text] = MappingProxyType({})
     """Instance → why its config is refused: neither created from it nor given its variables."""
-
     made: Mapping[str, tuple[Made, ...]] = MappingProxyType({})
     """Instance → in what its container was made otherwise than its config says."""
+    tombstones: Mapping[str, Tombstone] = MappingProxyType({})
+    """Instances that were moved to another machine: nothing starts them here."""
 
     @property
     def orphans(self) -> list[str]:

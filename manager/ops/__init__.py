@@ -22,5 +22,6 @@ mount_probe                                     tries once whether a container c
 compose_yaml                                    the rendered compose.yaml, and what stays of an earlier one
 build_probe                                     tries a bot of the user's own before its image is used
 backup/, migrate/                               backup and restore; import from the old system
-hosts/                                          other machines, by OpenSSH
+hosts/, move/                                   other machines, by OpenSSH; moves an instance to one
+moved_away                                      leaves alone what was moved to another machine: pure
 """

@@ -17,7 +17,16 @@ from manager.fleet.selection import require_known
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
-from manager.ops import desired_state, made_anew, plan, preflight, start_checks, stop_for_good, untrusted
+from manager.ops import (
+    desired_state,
+    made_anew,
+    moved_away,
+    plan,
+    preflight,
+    start_checks,
+    stop_for_good,
+    untrusted,
+)
 from manager.ops.action import Action, Change, Outcome, has_started
 from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
 from manager.ops.preflight import HeldBack
@@ -252,6 +261,8 @@ def _plan(
     without_held = snapshot._replace(plan_input=held.without(snapshot.plan_input))
     actions = made_anew.settle(session, snapshot, change.planner(without_held, others))
     actions = untrusted.settle(without_held.plan_input, actions, is_restart=change.command == "restart")
+    if others is None or change.chooses_itself:
+        actions = moved_away.settle(without_held.plan_input, actions)
     if change.command != "watch" and any(action.starts for action in actions):  # what ran may run again
         actions = start_checks.settle(snapshot, actions, change.dead_hosts, on_event)
     if change.needs_sound_configs:

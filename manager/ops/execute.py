@@ -16,7 +16,7 @@ from manager.engine import container_config, port_holder
 from manager.engine.client import MOST_CALLS, Engine
 from manager.engine.containers import DEFAULT_STOP_TIMEOUT_S, Container
 from manager.errors import EngineError, ManagerError, NameTaken, NotFound
-from manager.fleet import halt_mark, host, start_lock, supervisor_state
+from manager.fleet import halt_mark, host, start_lock, supervisor_state, tombstone
 from manager.fleet.state_file import CalledOffBy
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text, mark
@@ -32,6 +32,7 @@ CALLED_OFF: Mapping[halt_mark.By, str] = {
     "halt": mark("it is halted; `manager resume` starts what ran"),
     "stop": mark("it was stopped meanwhile"),
     "down": mark("it was removed meanwhile"),
+    "moved": mark("it was moved to another machine; only another move brings it back"),
 }
 """By the origin of a halt mark: why an instance is not started."""
 
@@ -302,6 +303,8 @@ def _require_not_called_off(instance: str, context: ExecutionContext) -> None:
         raise ManagerError("{id} is not started: {why}", id=instance, why=why)
     if by := context.called_off_since.get(instance):
         raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[by]))
+    if stone := tombstone.find(context.fleet, instance):
+        raise ManagerError("{id} is not started: {why}", id=instance, why=stone.why)
     if halt := halt_mark.find(context.fleet, instance):
         raise ManagerError("{id} is not started: {why}", id=instance, why=Text(CALLED_OFF[halt.by]))
 

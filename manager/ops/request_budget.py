@@ -93,10 +93,14 @@ class Load(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Hold what one bot may ask for, in requests a minute."""
+    """Hold what one bot may ask for, in requests a minute.
+
+    `orders`: how many of them may place orders, where the exchange counts these by themselves; 0 is no limit.
+    """
 
     a_minute: float
     for_cancels: float
+    orders: float = 0.0
 
 
 class Budgets(NamedTuple):
@@ -253,7 +257,27 @@ def shares(asking: Iterable[Caller], table: RequestTable) -> dict[str, Share]:
             before = result.get(instance)
             if before is None or before.a_minute > part * SHARED:
                 result[instance] = Share(part * SHARED, part * FOR_CANCELS)
-    return result
+    return _with_orders(all_of_them, result, table)
+
+
+def _with_orders(
+    asking: Iterable[Caller], found: Mapping[str, Share], table: RequestTable
+) -> dict[str, Share]:
+    """Add each bot's part of the orders that its account may place: an equal one, since a grid of any size
+    may have to be placed anew.
+    """
+    accounts: dict[tuple[str, str], list[str]] = {}
+    for caller in asking:
+        if caller.is_live and table.exchanges.get(caller.exchange, NO_LIMIT).orders:
+            accounts.setdefault((caller.exchange, caller.account or caller.instance), []).append(
+                caller.instance
+            )
+    orders = {
+        instance: table.exchanges[exchange].orders * SHARED / len(members)
+        for (exchange, _account), members in accounts.items()
+        for instance in members
+    }
+    return {instance: share._replace(orders=orders.get(instance, 0.0)) for instance, share in found.items()}
 
 
 class Allotment(NamedTuple):

@@ -93,6 +93,8 @@ def write(
         "weights": dict(allotment.weights),
         "phase": round(allotment.phase, 1),
     }
+    if allotment.share.orders:
+        content["orders"] = round(allotment.share.orders, 3)
     if isinstance(announced, int | float) and now < announced:
         content["banned_until"] = round(min(announced, now + MOST_BANNED_S), 1)
     if turn is not None:

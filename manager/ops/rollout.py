@@ -18,6 +18,7 @@ from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
 from manager.ops import (
     desired_state,
+    moved_away,
     plan,
     preflight,
     rollback_store,
@@ -135,7 +136,9 @@ def _trusted(whole: rollout_plan.Plan, plan_input: PlanInput) -> rollout_plan.Pl
     """Return the plan without the instances whose config is refused, which are left as they are."""
     result = rollout_plan.Plan([], list(whole.left))
     for action in whole.todo:
-        if action.kind in {"create", "recreate"} and action.instance in plan_input.untrusted:
+        if action.instance in plan_input.tombstones:
+            result.left.extend(moved_away.settle(plan_input, [action]))
+        elif action.kind in {"create", "recreate"} and action.instance in plan_input.untrusted:
             result.left.append(untrusted.left(plan_input, action.instance))
         else:
             result.todo.extend(untrusted.settle(plan_input, [action]))

@@ -71,6 +71,19 @@ def test_a_heavy_call_weighs(world: World) -> None:
     assert world.call() == pytest.approx(1.0, abs=0.11)
 
 
+def test_orders_that_are_counted_apart_wait_for_their_own_share_and_nothing_else_does(world: World) -> None:
+    world.tell(a_minute=600, orders=30)
+    world.pace.read()
+    world.sleep(60)
+    assert sum(world.call("create_order") for _ in range(2)) == 0, "five seconds' worth at once"
+    assert world.call("create_order") == pytest.approx(1.0, abs=0.2)
+    assert world.call("fetch_ticker") == 0
+    assert world.call("cancel_order", is_cancel=True) == 0
+    assert sum(world.call("create_order") for _ in range(30)) == pytest.approx(60, abs=4)
+    world.pace.hurry()
+    assert world.call("create_order") == 0, "a position has to be closed"
+
+
 def test_a_cancel_waits_for_nothing_and_ticks_pay_for_it(world: World) -> None:
     for _ in range(5):
         world.call()

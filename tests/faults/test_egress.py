@@ -21,7 +21,7 @@ from tests.receiver import watching
 pytestmark = [pytest.mark.engine, needs_root]
 
 HOST, METADATA, NEAR, FAR = "10.99.0.1", "169.254.169.254", "203.0.113.7", "198.51.100.9"
-PORT, OTHER_PORT = 4711, 4712
+PORT, OTHER_PORT, PUBLISHED = 4711, 4712, 4713
 PROBE = """
 import socket, sys
 for each in sys.argv[1:]:
@@ -149,7 +149,9 @@ def test_bots_reach_what_is_allowed_and_fleets_leave_each_others_rules_alone(
     tmp_path: Path, engine: OwnEngine, outside: None, fault_image: str, note: Note
 ) -> None:
     metadata, near, far = (f"{each}:{PORT}" for each in (METADATA, NEAR, FAR))
-    every = (f"{HOST}:{PORT}", metadata, near, far)
+    every = (f"{HOST}:{PORT}", f"{HOST}:{PUBLISHED}", metadata, near, far)
+    listener = ("--entrypoint", "python3", fault_image, "-c", LISTEN, str(PORT))
+    other = engine.docker("run", "-d", "-p", f"{PUBLISHED}:{PORT}", *listener).strip()
     with (
         a_fleet(tmp_path / "one", fault_image, engine) as one,
         a_fleet(tmp_path / "two", fault_image, engine) as two,
@@ -189,6 +191,7 @@ def test_bots_reach_what_is_allowed_and_fleets_leave_each_others_rules_alone(
         assert two.name in two.rules(), "the other fleet's rules are still there"
         two.says("down")
         assert "BOTFLEET" not in two.rules(), "nothing is left"
+        engine.docker("rm", "-f", other)
         assert clean.count("\n-A INPUT") == two.rules().count("\n-A INPUT")
     note(
         "a bot reaches for this machine's services, the metadata address, other addresses",

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from manager.errors import EngineUnreachable
+from manager.monitor.history import database, writing
+from manager.monitor.history.model import Event
 from manager.monitor.stats.instance_stats import InstanceStats
 from manager.web.web_side.guard import HEADERS
 from tests.web.served import Client, Served, a_bot, serving, write_history
@@ -190,6 +192,21 @@ def test_a_history_has_what_was_realised_and_what_happened(tmp_path: Path) -> No
         served.look()
         [usdc] = [each for each in signed_in(served).get("/api/v1/fleet")[2]["pnl"] if each["in_all"]]
         assert (usdc["kind"], usdc["quote"], usdc["in_all"]) == ("live", "USDC", "9")
+
+
+def test_what_happened_is_told_in_the_readers_language(tmp_path: Path) -> None:
+    with serving(tmp_path, some_bots()) as served:
+        write_history(served.desk.session, {"bp_sol_01": ["0", "5"]})
+        params = {"state": "running", "doing": "exchange away", "why": None, "cause": None, "last": ""}
+        event = Event(time.time() - 600, "bp_sol_01", "state", "x", {"code": "state", "params": params})
+        db, _aside = database.open_for_writing(served.fleet.history_file)
+        writing.add_events(db, [event])
+        db.close()
+        reader = signed_in(served)
+        for path in ("", "/history?days=1"):
+            found = reader.get(f"/api/v1/instances/bp_sol_01{path}", **{"Accept-Language": "zh-TW"})[2]
+            [told] = [each for each in found["events"] if each["text"] != "" and each["at"] == event.at]
+            assert told["text"] == "執行中, 交易所失聯", path
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "x", "nan", "inf", "99999"])

@@ -46,6 +46,7 @@ def restore(session: Session, args: Namespace) -> int:
         whole = restoring.plan_restore(
             backup, project, list(dict.fromkeys(args.ids)) or None, formatting.stamp(time.time())
         )
+        restoring.require_not_older(whole)
         actions = whole.actions()
         if not args.json:
             console.say(Text("{file}: {what}", file=path, what=describe(backup.manifest)))

@@ -17,8 +17,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec
 from manager.errors import Locked, ManagerError
+from manager.fleet import tombstone
 from manager.fleet.project import Project
 from manager.i18n import Text
 from manager.ops.backup import archive, databases, retention, scan
@@ -128,7 +130,11 @@ class _BackupRun:
             is_complete=not self.faults and not any(saved.faults for saved in self.saved),
             files=dict(writer.files),
             instances={
-                saved.instance: {"config_file": configs.get(saved.instance), "faults": list(saved.faults)}
+                saved.instance: {
+                    "config_file": configs.get(saved.instance),
+                    "faults": list(saved.faults),
+                    **_moves(self.project.fleet, saved.instance),
+                }
                 for saved in self.saved
             },
             image=image,
@@ -231,6 +237,12 @@ class _BackupRun:
                 with suppress(archive.ArchiveError):
                     return kept.path, archive.read(kept.path)
         return None
+
+
+def _moves(fleet: Fleet, instance: str) -> dict[str, int]:
+    """Return what the manifest says of an instance that was moved to this machine."""
+    number = tombstone.generation(fleet, instance).number
+    return {"generation": number} if number else {}
 
 
 def _read_head(path: Path) -> bytes:

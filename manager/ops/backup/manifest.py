@@ -18,7 +18,8 @@ MAX_PATH = 1000
 class Manifest(NamedTuple):
     """Describe a backup's content.
 
-    `files`: member → {bytes, sha256, kind}, and a database's rows; `instances`: id → {config_file, faults}.
+    `files`: member → {bytes, sha256, kind}, and a database's rows; `instances`: id → {config_file, faults},
+    and the generation of one that was moved between machines.
     `is_whole`: the whole fleet was requested; `is_complete`: everything requested is in it.
     """
 
@@ -51,6 +52,10 @@ class Manifest(NamedTuple):
         """Return whether it backs up the whole fleet, so that older backups may be removed."""
         return self.is_whole and self.is_complete
 
+    def generation(self, instance: str) -> int:
+        """Return which generation of an instance is in it: how often it had been moved to another machine."""
+        return int(self.instances[instance].get("generation", 0))
+
     def database_members(self, instance: str) -> list[str]:
         """Return the members of an instance's database folder."""
         return [member for member in self.files if member.startswith(f"database/{instance}/")]
@@ -81,7 +86,9 @@ class Manifest(NamedTuple):
                 raise ValueError(path)
         for instance, facts in manifest.instances.items():
             config_file = facts["config_file"]
-            if not ID_PATTERN.fullmatch(instance) or not (config_file is None or is_allowed(config_file)):
+            is_number = isinstance(facts.get("generation", 0), int)
+            is_file = config_file is None or is_allowed(config_file)
+            if not (ID_PATTERN.fullmatch(instance) and is_file and is_number):
                 raise ValueError(instance)
         return manifest
 

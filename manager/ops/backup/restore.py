@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from manager.config import fleet_settings
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError
-from manager.fleet import state_file
+from manager.fleet import state_file, tombstone
 from manager.fleet.project import Project
 from manager.fleet.state_file import FleetState
 from manager.ops.action import Outcome
@@ -178,6 +178,22 @@ def plan_restore(backup: OpenBackup, project: Project, named: Collection[str] | 
     if named is None and SETTINGS in backup.small:
         fleet, _defaults = fleet_settings.load(fleet.project_dir, backup.small[SETTINGS])
     return Plan(backup, project, fleet, named, stamp)
+
+
+def require_not_older(plan: Plan) -> None:
+    """Raise ManagerError if an instance would get an older generation than this machine has, or had."""
+    manifest = plan.backup.manifest
+    for instance in manifest.instances if plan.named is None else plan.named:
+        here, saved = tombstone.newest(plan.fleet, instance), manifest.generation(instance)
+        if saved < here:
+            raise ManagerError(
+                "cannot restore {id}: {file} has generation {saved}, and this machine knows of generation"
+                " {here}: the instance was moved since, and has traded elsewhere; restore a later backup",
+                id=instance,
+                file=plan.backup.path,
+                saved=saved,
+                here="?" if here == tombstone.UNKNOWN else here,
+            )
 
 
 def perform(

@@ -14,6 +14,7 @@ from manager.errors import ManagerError
 from manager.fleet import causes
 from manager.i18n import Text
 from manager.monitor.history import summary
+from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
 from manager.monitor.top import confirm
 from manager.web.engine_side import answers, bot_pages, config_changes, figures, marks, realized
@@ -87,7 +88,7 @@ def _instance(desk: Desk, params: Params) -> Any:
     row = desk.known_row(_text(params, "instance"))
     since = time.time() - EXITS_OF_DAYS * DAY_S
     one, whole = figures.of_history(desk.session, row.id, since, is_seen=True)
-    events = summary.as_object(one, whole, since)["events"]
+    events = _history_object(one, whole, since)["events"]
     kept = row.view.report
     of_instance = desk.figures.latest.instances.get(row.id, answers.NO_FIGURES)
     return {
@@ -107,10 +108,17 @@ def _history(desk: Desk, params: Params) -> Any:
     one, whole = figures.of_history(desk.session, instance, since, is_seen=desk.row(instance) is not None)
     marked = marks.of_instance(one, since, whole.now)
     return {
-        **summary.as_object(one, whole, since),
+        **_history_object(one, whole, since),
         "realized": realized.curves_of(one),
         "marks": [mark._asdict() for mark in marked],
     }
+
+
+def _history_object(one: InstanceHistory, whole: FleetHistory, since: float) -> dict[str, Any]:
+    """Return an object of `history --json`, whose events are told in the reader's language."""
+    found = summary.as_object(one, whole, since)
+    told = zip(found["events"], one.events, strict=True)
+    return {**found, "events": [{**each, "text": summary.event_text(event)} for each, event in told]}
 
 
 def _curves(desk: Desk, _params: Params) -> Any:

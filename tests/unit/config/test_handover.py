@@ -37,10 +37,27 @@ STEERED = {
         "LIGHTER_SIGNER_LIBRARY",
         "OPENSSL_CONF",
     ],
-    "where programs and files are found": ["PATH", "HOME", "BROWSER", "TMPDIR", "NETRC", "GIT_SSH_COMMAND"],
+    "where programs and files are found": [
+        "PATH",
+        "HOME",
+        "BROWSER",
+        "TMPDIR",
+        "NETRC",
+        "GIT_SSH_COMMAND",
+        "AWS_CONFIG_FILE",
+        "TERMINFO",
+    ],
     "whom connections trust": ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"],
     "proxies": ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "PROXY", "BACKPACK_HTTPS_PROXY"],
-    "addresses": ["BACKPACK_API_URL", "BASE_URL", "API_BASE_URL", "WS_HOST", "RPC_ENDPOINT", "HOSTALIASES"],
+    "addresses": [
+        "BACKPACK_API_URL",
+        "BASE_URL",
+        "API_BASE_URL",
+        "WS_HOST",
+        "RPC_ENDPOINT",
+        "HOSTALIASES",
+        "SENTRY_DSN",
+    ],
     "how the manager and the bot work together": [
         *("TRADING_MODE", "WEB_PORT", "WEB_HOST", "DB_PATH", "ENABLE_DATABASE", "BOT_WEB_TOKEN"),
         *("BOT_WEB_HOSTS", "BOTFLEET_REPORT", "GRIDBOT_MARKET"),
@@ -210,3 +227,18 @@ def test_the_image_of_ones_own_bot_allows_what_it_records_and_never_what_alerts_
         "environment.X: references TELEGRAM, which belongs to [alerts] of config/fleet.toml"
     ]
     assert len(refusals(a_fleet(), **own)) == 1
+
+
+@pytest.mark.parametrize(
+    "zone", ["Europe/Berlin", "UTC", "EST5EDT,M3.2.0,M11.1.0", "<+08>-8", "", "${ZONE:-UTC}"]
+)
+def test_a_time_zone_is_a_name_or_its_rules(zone: str) -> None:
+    assert refusals(a_fleet(config_variables=("ZONE",)), environment={"TZ": zone}) == []
+
+
+@pytest.mark.parametrize(
+    "zone", ["/data/fifo", ":/data/fifo", "../../data/fifo", "a/../../data/fifo", "${TZ:-/data/fifo}"]
+)
+def test_a_time_zone_is_no_file_of_the_bot_s(zone: str) -> None:
+    refusal = refusals(a_fleet(config_variables=("TZ",)), environment={"TZ": zone})[0]
+    assert refusal == "environment.TZ: must be a time zone such as Europe/Berlin, and no path to a file"

@@ -133,3 +133,17 @@ def test_bots_on_paper_do_not_wait_nor_keep_others_waiting() -> None:
     told = request_budget.allot([*on_paper.values(), *bots("aster", 3).values()], TABLE)
     assert {each.phase for each in told.values()} == {0.0}
     assert told["aster_000"].share.a_minute < 0.8 * 2400 / 300
+
+
+def test_the_orders_of_an_account_are_shared_by_its_live_bots() -> None:
+    table = RequestTable({"aster": ExchangeLimits(address=2400, orders=1200)})
+    asking = [
+        *bots("aster", 10, account="aster_000").values(),
+        Caller("alone", "aster", True, 24.0, "alone"),
+        Caller("paper", "aster", False, 30.0),
+    ]
+    found = shares(asking, table)
+    assert found["aster_003"].orders == 1200 * request_budget.SHARED / 10
+    assert found["alone"].orders == 1200 * request_budget.SHARED
+    assert found["paper"].orders == 0
+    assert all(share.orders == 0 for share in shares(asking, TABLE).values())

@@ -24,6 +24,15 @@ def test_a_turn_counts_for_as_long_as_a_start_takes(tmp_path: Path) -> None:
     assert waits(file, content, NOW - 1) == 30, "a clock that was set back: it may be anything"
 
 
+def test_a_turn_counts_once_an_engine_that_comes_back_soon_after_starts_all_at_one_moment(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "requests.json"
+    file.write_text(json.dumps({"phase": 30, "turn_given": NOW, "turn": NOW + 10}))
+    assert wait_s(str(file), NOW + 60, NOW + 10.2) == 30
+    assert wait_s(str(file), NOW + 4, NOW - 500) == 6, "a start of before the turn was given"
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -40,13 +40,17 @@ LEAST_A_MINUTE, MOST_A_MINUTE, MOST_WEIGHT = 0.1, 1e6, 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Hold what the file says. Requests are counted per minute, `tick` and `weights` in requests."""
+    """Hold what the file says. Requests are counted per minute, `tick` and `weights` in requests.
+
+    `orders`: how many of a minute's requests may be orders, for exchanges that count them apart; 0: all.
+    """
 
     a_minute: float
     for_cancels: float = 0.0
     tick: float = 3.0
     weights: Mapping[str, float] = field(default_factory=dict)
     banned_until: float = 0.0
+    orders: float = 0.0
 
 
 class Pace:
@@ -70,7 +74,7 @@ class Pace:
         self._is_released = False
         self._hurries_until = float("-inf")
         self._waited_s = 0.0
-        self._tokens = self._reserve = 0.0
+        self._tokens = self._reserve = self._orders = 0.0
         self._filled_at = clock()
         self.share: Share | None = None
         self.read()
@@ -92,6 +96,7 @@ class Pace:
             is_first, self.share = self.share is None, share
             if share is not None and is_first:
                 self._tokens, self._reserve = _most(share), _most_for_cancels(share)
+                self._orders = _most_orders(share)
 
     def release(self) -> None:
         """Let nothing wait any more: orders are to be cancelled."""
@@ -149,7 +154,10 @@ class Pace:
             self._require_no_ban(share)
         began = self._clock()
         deadline = began + MOST_WAIT_S
-        while not self._take(weight) and self._clock() < deadline and not self._must_hurry():
+        is_order = name == "create_order"
+        while (
+            not self._take(weight, is_order=is_order) and self._clock() < deadline and not self._must_hurry()
+        ):
             on_wait()
             self._sleep(STEP_S)
         self._waited_s += self._clock() - began
@@ -160,12 +168,14 @@ class Pace:
     def _may_not_wait(self) -> bool:
         return self._is_released or self._clock() < self._hurries_until
 
-    def _take(self, weight: float) -> bool:
+    def _take(self, weight: float, *, is_order: bool) -> bool:
         with self._lock:
             self._fill()
-            if self._tokens < weight:
+            is_limited = is_order and self.share is not None and self.share.orders > 0
+            if self._tokens < weight or (is_limited and self._orders < 1):
                 return False
             self._tokens -= weight
+            self._orders -= is_limited
             return True
 
     def _take_for_cancel(self, weight: float) -> None:
@@ -183,6 +193,7 @@ class Pace:
         if share is not None:
             self._tokens = min(self._tokens + passed * share.a_minute / 60, _most(share))
             self._reserve = min(self._reserve + passed * share.for_cancels / 60, _most_for_cancels(share))
+            self._orders = min(self._orders + passed * share.orders / 60, _most_orders(share))
 
     def _require_no_ban(self, share: Share) -> None:
         left = share.banned_until - self._wall()
@@ -206,8 +217,9 @@ def parse(content: bytes) -> Share | None:
     for_cancels = _number(raw.get("for_cancels", 0), 0.0, MOST_A_MINUTE)
     tick = _number(raw.get("tick", 3), 0.0, MOST_WEIGHT)
     banned_until = _number(raw.get("banned_until", 0), 0.0, 1e12)
+    orders = _number(raw.get("orders", 0), 0.0, MOST_A_MINUTE)
     weights = raw.get("weights", {})
-    if share is None or for_cancels is None or tick is None or banned_until is None:
+    if share is None or for_cancels is None or tick is None or banned_until is None or orders is None:
         return None
     if not isinstance(weights, dict):
         return None
@@ -218,6 +230,7 @@ def parse(content: bytes) -> Share | None:
         tick,
         {name: weight for name, weight in known.items() if weight is not None},
         banned_until,
+        orders,
     )
 
 
@@ -233,6 +246,10 @@ def _most(share: Share) -> float:
 
 def _most_for_cancels(share: Share) -> float:
     return max(share.for_cancels * CANCEL_BURST_S / 60, 1.0)
+
+
+def _most_orders(share: Share) -> float:
+    return max(share.orders * BURST_S / 60, 1.0)
 
 
 def _content(path: Path) -> bytes:

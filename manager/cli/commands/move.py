@@ -1,0 +1,45 @@
+"""Run `move`: bring an instance to another machine, with its data and the variables that it needs."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from manager.errors import OK, UsageError
+from manager.fleet.session import Session
+from manager.i18n import Text
+from manager.ops.hosts import registry
+from manager.ops.hosts.registry import HERE
+from manager.util import console
+
+
+def move(session: Session, args: Namespace) -> int:
+    """Move an instance from here to a host, or from a host to here; or call an unfinished move off."""
+    from manager.ops.move import moving, steps
+    from manager.ops.move.sides import Side
+
+    if args.side is not None:
+        steps.run(session, args.side, steps.Streams(sys.stdin.buffer, sys.stdout.buffer))
+        return OK
+    folder = session.project_dir().resolve()
+
+    def side(name: str) -> Side:
+        return Side(folder, None if name == HERE else registry.get(folder, name))
+
+    named = [name for name in (args.to, args.from_) if name is not None]
+    if args.id is None or len(named) != (0 if args.back else 1):
+        raise UsageError(
+            "a move is `manager move ID HOST`, `manager move ID --from HOST`, or, to call one off,"
+            " `manager move ID --back`"
+        )
+    fleet = session.project().fleet
+    if args.back:
+        return moving.back(fleet, args.id, side, _say)
+    source, target = (side(HERE), side(args.to)) if args.to is not None else (side(args.from_), side(HERE))
+    if source == target:
+        raise UsageError("{id} is on this machine; name another one", id=args.id)
+    return moving.run(moving.Move(fleet, args.id, source, target, _say), is_dry=args.dry_run)
+
+
+def _say(text: Text) -> None:
+    console.say(text)

@@ -1,0 +1,156 @@
+"""Read and write which generation of an instance is here, and the tombstone of one that was moved away.
+
+`secrets/ID/generation` counts the machines that an instance has been moved to; without the file it is 0.
+`secrets/ID/moved` is the tombstone: whatever it contains, nothing starts the instance here. docker/README.md
+has the formats. The folder is mounted read-only, so that no bot removes it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.errors import writing_to
+from manager.i18n import Text
+from manager.util import atomic_file, ownership, strict_json
+
+MARK = "moved"
+GENERATION = "generation"
+MAX_BYTES = 4096
+MODE = 0o600
+UNKNOWN = 2**53
+"""The generation in a file that cannot be read: newer than any, so that nothing replaces what is there."""
+
+
+class Generation(NamedTuple):
+    """Hold which generation of an instance is here, and the move that brought it; empty before the first."""
+
+    number: int = 0
+    move: str = ""
+
+
+class Tombstone(NamedTuple):
+    """Hold where an instance went. `generation`: the one that it has there. `move`: identifies the move.
+
+    `is_arriving`: it is being moved to this machine, and is not complete here yet. `did_run`: before the
+    move.
+    """
+
+    generation: int
+    to: str
+    move: str
+    at: float = 0.0
+    is_arriving: bool = False
+    did_run: bool = True
+
+    @property
+    def why(self) -> Text:
+        """Return why nothing starts the instance here."""
+        if self.is_arriving:
+            return Text(
+                "its move to this machine is not finished; run `manager move` again where it was begun"
+            )
+        return Text(
+            "it was moved to {host} (generation {number}); only another move brings it back",
+            host=self.to,
+            number="?" if self.generation == UNKNOWN else self.generation,
+        )
+
+    @property
+    def short(self) -> Text:
+        """Return it in the few words of a table."""
+        return Text("arriving") if self.is_arriving else Text("moved to {host}", host=self.to)
+
+
+def find(fleet: Fleet, instance: str) -> Tombstone | None:
+    """Return the instance's tombstone. Anything of this name counts, even if it cannot be read."""
+    path = fleet.secrets_dir(instance) / MARK
+    try:
+        path.lstat()
+    except OSError:
+        return None
+    content = _content(path)
+    try:
+        return Tombstone(
+            int(content["generation"]),
+            str(content["to"]),
+            str(content["nonce"]),
+            float(content["at"]),
+            content["arriving"] is True,
+            content["ran"] is True,
+        )
+    except (KeyError, TypeError, ValueError):
+        return Tombstone(UNKNOWN, "?", "")
+
+
+def find_all(fleet: Fleet, instances: Iterable[str]) -> dict[str, Tombstone]:
+    """Return instance → tombstone, for those of the instances that have one."""
+    return {instance: found for instance in instances if (found := find(fleet, instance)) is not None}
+
+
+def generation(fleet: Fleet, instance: str) -> Generation:
+    """Return which generation of the instance is here."""
+    path = fleet.secrets_dir(instance) / GENERATION
+    try:
+        path.lstat()
+    except OSError:
+        return Generation()
+    content = _content(path)
+    try:
+        return Generation(int(content["generation"]), str(content["nonce"]))
+    except (KeyError, TypeError, ValueError):
+        return Generation(UNKNOWN)
+
+
+def newest(fleet: Fleet, instance: str) -> int:
+    """Return the newest generation that this machine knows of: the one that is here, or that went away."""
+    stone = find(fleet, instance)
+    return max(generation(fleet, instance).number, stone.generation if stone else 0)
+
+
+def bury(fleet: Fleet, instance: str, stone: Tombstone) -> None:
+    """Write the tombstone. Raises ManagerError."""
+    _write(
+        fleet,
+        instance,
+        MARK,
+        {
+            "generation": stone.generation,
+            "to": stone.to,
+            "nonce": stone.move,
+            "at": stone.at or round(time.time(), 3),
+            "by": "moved",
+            "arriving": stone.is_arriving,
+            "ran": stone.did_run,
+        },
+    )
+
+
+def settle(fleet: Fleet, instance: str, present: Generation) -> None:
+    """Write which generation is here from now on, and then remove the tombstone. Raises ManagerError."""
+    _write(fleet, instance, GENERATION, {"generation": present.number, "nonce": present.move})
+    path = fleet.secrets_dir(instance) / MARK
+    with writing_to(path):
+        path.unlink(missing_ok=True)
+        atomic_file.sync_folder(path.parent)
+
+
+def _write(fleet: Fleet, instance: str, name: str, value: dict[str, Any]) -> None:
+    folder = fleet.secrets_dir(instance)
+    with writing_to(folder / name):
+        ownership.make_folder(folder, 0o700)
+        owner = ownership.inherited_owner(folder / name)
+        atomic_file.write_atomically(folder / name, value, MODE, owner)
+        atomic_file.sync_folder(folder)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    with suppress(OSError, strict_json.JsonFault):
+        content = strict_json.parse_bytes(strict_json.read_bytes(path, MAX_BYTES, follow=False))
+        if isinstance(content, dict):
+            return content
+    return {}

@@ -1,0 +1,9 @@
+"""Move an instance to another machine: never two, never a row lost.
+
+moving    the command: one step after the other, each of which may be repeated
+journal   what the machine that moves remembers of a move: which step it was about to do
+sides     this machine or another one, asked for a step in the same way
+steps     what each side does
+staging   where a side keeps the backup that is moved
+dotenv_lines  adds the variables of an instance to .env
+"""

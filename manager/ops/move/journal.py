@@ -1,0 +1,67 @@
+"""Remember, on the machine that moves, which step of a move comes next: state/moves/ID.json.
+
+It is written before each step, so that it says what may have been begun. It stays when the move is done: it
+is this machine's record of where the instance is, and of its generation.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from manager.config.fleet import Fleet
+from manager.errors import ManagerError, writing_to
+from manager.ops.move import staging
+from manager.util import atomic_file, ownership, strict_json
+
+Step = Literal["halt", "bury", "pack", "copy", "keys", "put", "arrive", "start", "clean"]
+ORDER: tuple[Step, ...] = get_args(Step)
+
+
+class Journal(NamedTuple):
+    """Hold one move. `source`, `target`: the machines, as this one calls them. `step`: what is done next."""
+
+    move: str
+    source: str
+    target: str
+    generation: int
+    did_run: bool
+    step: Step
+    is_done: bool = False
+
+    def has_reached(self, step: Step) -> bool:
+        """Return whether the step was done, or may have been begun."""
+        return ORDER.index(self.step) >= ORDER.index(step)
+
+
+def load(fleet: Fleet, instance: str) -> Journal | None:
+    """Return the last move of an instance; None if there was none. Raises ManagerError for a damaged file."""
+    path = _file(fleet, instance)
+    try:
+        content: Any = strict_json.parse_bytes(strict_json.read_bytes(path, 10_000))
+        journal = Journal(**{name: content[name] for name in Journal._fields})
+        ORDER.index(journal.step)
+    except FileNotFoundError:
+        return None
+    except (OSError, strict_json.JsonFault, TypeError, KeyError, ValueError) as error:
+        raise ManagerError("cannot read {path}: {why}", path=path, why=error) from error
+    return journal
+
+
+def save(fleet: Fleet, instance: str, journal: Journal) -> None:
+    """Write it down. Raises ManagerError."""
+    path = _file(fleet, instance)
+    with writing_to(path):
+        ownership.make_folder(path.parent, staging.FOLDER_MODE)
+        atomic_file.write_atomically(path, journal._asdict(), 0o600, ownership.inherited_owner(path))
+
+
+def remove(fleet: Fleet, instance: str) -> None:
+    """Forget a move that was called off. Raises ManagerError."""
+    path = _file(fleet, instance)
+    with writing_to(path):
+        path.unlink(missing_ok=True)
+
+
+def _file(fleet: Fleet, instance: str) -> Path:
+    return staging.folder(fleet, instance).with_name(f"{instance}.json")

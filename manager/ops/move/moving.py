@@ -1,0 +1,357 @@
+"""Move an instance from one machine to another, step by step; each one is safe to repeat.
+
+Before the tombstone is written, a failure leads back by itself. From then on the instance starts nowhere
+until the move is run again, or called off by `--back`, which the other side has to confirm.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from manager.config.fleet import Fleet
+from manager.errors import OK, ManagerError, UsageError
+from manager.fleet.tombstone import Tombstone
+from manager.i18n import Text, mark
+from manager.ops.hosts.ssh import Done
+from manager.ops.move import journal as journals
+from manager.ops.move import staging
+from manager.ops.move.journal import ORDER, Journal, Step
+from manager.ops.move.sides import COPY_S, Side
+from manager.util import formatting
+
+COMMAND_S = 600.0
+"""A halt that waits for the bots' last requests, behind a step of a move that was killed."""
+DISK_MARGIN = 64 << 20
+COPIES = 4
+"""As the backup, its rehearsal, its restore, and what the archive itself needs."""
+
+Say = Callable[[Text], object]
+
+
+class Move(NamedTuple):
+    """Hold what a move needs. `fleet`: of this machine, which keeps the journal."""
+
+    fleet: Fleet
+    instance: str
+    source: Side
+    target: Side
+    say: Say
+
+    @property
+    def words(self) -> str:
+        """Return the command line that goes on with it."""
+        if self.target.host is None:
+            return f"manager move {self.instance} --from {self.source.name}"
+        return f"manager move {self.instance} {self.target.name}"
+
+
+def run(move: Move, *, is_dry: bool = False) -> int:
+    """Begin a move, or finish one that was interrupted. Returns the exit code. Raises ManagerError."""
+    with staging.locked(move.fleet, move.instance, "caller", 0.0):
+        journal = journals.load(move.fleet, move.instance)
+        if journal is None or journal.is_done:
+            journal = _begun(move, journal)
+        elif (journal.source, journal.target) != (move.source.name, move.target.name):
+            raise UsageError(
+                "{id} is being moved from {source} to {target}: finish that, or call it off with"
+                " `manager move {id} --back`",
+                id=move.instance,
+                source=journal.source,
+                target=journal.target,
+            )
+        else:
+            move.say(Text("{id}: the move goes on at: {step}", id=move.instance, step=journal.step))
+        if is_dry:
+            for step in ORDER[ORDER.index(journal.step) :]:
+                move.say(Text("{id}: would {what}", id=move.instance, what=MEANING[step]))
+            return OK
+        journals.save(move.fleet, move.instance, journal)
+        return _go_on(move, journal)
+
+
+def back(fleet: Fleet, instance: str, side: Callable[[str], Side], say: Say) -> int:
+    """Call off a move that was not finished. Returns the exit code. Raises ManagerError."""
+    with staging.locked(fleet, instance, "caller", 0.0):
+        journal = journals.load(fleet, instance)
+        if journal is None or journal.is_done:
+            raise UsageError("no move of {id} is under way here", id=instance)
+        return _back(Move(fleet, instance, side(journal.source), side(journal.target), say), journal)
+
+
+def _begun(move: Move, last: Journal | None) -> Journal:
+    """Look at both sides, and return a new move. Raises ManagerError if it cannot be made."""
+    salt = os.urandom(16).hex()
+    asked = {"id": move.instance, "salt": salt}
+    here = move.source.step("look", asked)
+    there = move.target.step("look", {**asked, "fingerprints": here["fingerprints"]})
+    stone = Tombstone(*here["stone"].values()) if here["stone"] else None
+    is_lost = stone is not None and stone.to == move.target.label and not stone.is_arriving
+    if stone is not None and is_lost and there["here_by"] != stone.move:  # it has a tombstone, and no journal
+        return Journal(
+            stone.move, move.source.name, move.target.name, stone.generation, stone.did_run, "pack"
+        )
+    if why := _why_not(move, here, there, stone):
+        raise ManagerError("{id} is not moved: {why}", id=move.instance, why=why)
+    number = 1 + max(here["newest"], there["newest"], last.generation if last else 0)
+    return Journal(
+        os.urandom(12).hex(), move.source.name, move.target.name, number, bool(here["ran"]), "halt"
+    )
+
+
+def _why_not(
+    move: Move, here: Mapping[str, Any], there: Mapping[str, Any], stone: Tombstone | None
+) -> Text | None:
+    source, target = move.source.name, move.target.name
+    if stone is not None:
+        return stone.why
+    if here["problems"]:
+        return Text("{problem}", problem=here["problems"][0])
+    if not here["is_known"]:
+        return Text("{host} has no valid config of it", host=source)
+    if here["pinned"]:
+        return Text(
+            "{file}: host: pins it to {pin}; take that out first", file=here["config"], pin=here["pinned"]
+        )
+    if there["is_up"]:
+        return Text("it runs on {host}", host=target)
+    if there["stone"] is None and (there["is_known"] or there["here"] or there["bytes"]):
+        return Text(
+            "{host} has an instance of this id of its own (generation {number})",
+            host=target,
+            number=there["here"],
+        )
+    if there["newest"] > here["here"]:
+        return Text(
+            "{host} knows of generation {there}, and {source} has generation {here}, which is older",
+            host=target,
+            source=source,
+            there=there["newest"],
+            here=here["here"],
+        )
+    if not there["has_image"]:
+        return Text("{host} has no image of the bot yet; run `manager build` there", host=target)
+    if there["unlike"]:
+        return Text(
+            "{names} in .env of {host} has another value than here",
+            names=", ".join(there["unlike"]),
+            host=target,
+        )
+    if other := there["ports"].get(str(here["port"])):
+        return Text("port {port} belongs to {other} on {host}", port=here["port"], other=other, host=target)
+    needed = COPIES * here["bytes"] + DISK_MARGIN
+    if there["free"] is not None and there["free"] < needed:
+        return Text(
+            "{host} has {free} of disk space, and the move needs {needed}",
+            host=target,
+            free=formatting.file_size(there["free"]),
+            needed=formatting.file_size(needed),
+        )
+    return None
+
+
+def _go_on(move: Move, journal: Journal) -> int:
+    for step in ORDER[ORDER.index(journal.step) :]:
+        journal = journal._replace(step=step)
+        journals.save(move.fleet, move.instance, journal)
+        try:
+            DOING[step](move, journal)
+        except ManagerError as error:
+            raise _explained(move, journal, error) from error
+    journals.save(move.fleet, move.instance, journal._replace(is_done=True))
+    move.say(
+        Text(
+            "{id} is on {host} now, generation {number}",
+            id=move.instance,
+            host=move.target.name,
+            number=journal.generation,
+        )
+    )
+    return OK
+
+
+def _explained(move: Move, journal: Journal, error: ManagerError) -> ManagerError:
+    """Return what to do about a failure; before the tombstone, after having gone back."""
+    if journal.has_reached("clean"):
+        return type(error)(
+            mark("{id} is moved; {why}; run `{words}` again"), id=move.instance, why=error, words=move.words
+        )
+    if journal.has_reached("start"):
+        return type(error)(
+            mark("{id} is on {host}, and does not run yet: {why}; run `{words}` again, or start it there"),
+            id=move.instance,
+            host=move.target.name,
+            why=error,
+            words=move.words,
+        )
+    if not journal.has_reached("pack"):
+        try:
+            _back(move, journal)
+        except ManagerError as another:
+            return type(error)(
+                mark(
+                    "{id} is not moved: {why}; going back failed too: {another}; run"
+                    " `manager move {id} --back`"
+                ),
+                id=move.instance,
+                why=error,
+                another=another,
+            )
+        return type(error)(
+            mark("{id} is not moved, and is as it was before: {why}"), id=move.instance, why=error
+        )
+    return type(error)(
+        mark("{id} runs nowhere now: {why}; run `{words}` again to go on, or `manager move {id} --back`"),
+        id=move.instance,
+        why=error,
+        words=move.words,
+    )
+
+
+def _back(move: Move, journal: Journal) -> int:
+    """Call it off: the target first, which must not accept it any more, then the source."""
+    asked = {
+        "id": move.instance,
+        "move": journal.move,
+        "generation": journal.generation,
+        "from": move.source.label,
+        "may_have_begun": journal.has_reached("put"),
+    }
+    if journal.has_reached("copy"):
+        move.target.step("forget", asked)
+    if journal.has_reached("bury"):
+        move.source.step("dig-up", asked)
+    if journal.did_run:
+        done = _commanded(move, move.source, "start")
+        if done.code != OK:
+            raise ManagerError(
+                "{id} belongs to {host} again, and could not be started: {why}",
+                id=move.instance,
+                host=move.source.name,
+                why=_last_line(done.err or done.out),
+            )
+    journals.remove(move.fleet, move.instance)
+    move.say(Text("{id}: the move was called off; it is on {host}", id=move.instance, host=move.source.name))
+    return OK
+
+
+def _halt(move: Move, _journal: Journal) -> None:
+    done = _commanded(move, move.source, "halt")
+    for line in done.out.splitlines():
+        move.say(Text("{host}: {line}", host=move.source.name, line=line))
+    if done.code != OK:
+        raise ManagerError(
+            "{host}: halt did not find it down and without orders: {why}",
+            host=move.source.name,
+            why=_last_line(done.err or done.out),
+        )
+
+
+def _bury(move: Move, journal: Journal) -> None:
+    asked = {"generation": journal.generation, "to": move.target.label, "did_run": journal.did_run}
+    move.source.step("bury", _request(move, journal, asked))
+    move.say(Text("{id}: tombstone on {host}", id=move.instance, host=move.source.name))
+
+
+def _pack(move: Move, journal: Journal) -> None:
+    packed = move.source.step("pack", _request(move, journal), limit=COPY_S)
+    move.say(
+        Text(
+            "{id}: backed up, {rows} rows, {size}",
+            id=move.instance,
+            rows=packed["rows"],
+            size=formatting.file_size(packed["bytes"]),
+        )
+    )
+    for what in packed["left_out"]:
+        move.say(Text("{id}: stays on {host}: {what}", id=move.instance, host=move.source.name, what=what))
+
+
+def _copy(move: Move, journal: Journal) -> None:
+    with tempfile.TemporaryFile(dir=staging.make(move.fleet, move.instance)) as content:
+        facts = move.source.step("send", _request(move, journal), target=content, limit=COPY_S)
+        content.seek(0)
+        move.target.step("receive", _request(move, journal, facts), payload=content, limit=COPY_S)
+    move.say(Text("{id}: copied to {host}", id=move.instance, host=move.target.name))
+
+
+def _keys(move: Move, journal: Journal) -> None:
+    values = move.source.step("give-keys", _request(move, journal))["values"]
+    added = move.target.step("take-keys", _request(move, journal, {"values": values}))["added"]
+    if added:
+        names = ", ".join(added)
+        move.say(
+            Text(
+                "{id}: written to .env of {host}: {names}",
+                id=move.instance,
+                host=move.target.name,
+                names=names,
+            )
+        )
+
+
+def _put(move: Move, journal: Journal) -> None:
+    asked = {"from": move.source.label, "did_run": journal.did_run}
+    rows = move.target.step("put", _request(move, journal, asked), limit=COPY_S)["rows"]
+    if rows is not None:
+        move.say(Text("{id}: restored, {rows} rows compared", id=move.instance, rows=rows))
+
+
+def _arrive(move: Move, journal: Journal) -> None:
+    move.target.step("arrive", _request(move, journal))
+
+
+def _start(move: Move, journal: Journal) -> None:
+    if not journal.did_run:
+        move.say(Text("{id} did not run before, and is not started", id=move.instance))
+        return
+    done = _commanded(move, move.target, "start")
+    if done.code != OK:
+        raise ManagerError("{why}", why=_last_line(done.err or done.out))
+
+
+def _clean(move: Move, journal: Journal) -> None:
+    for side in (move.target, move.source):
+        side.step("clean", _request(move, journal))
+
+
+DOING: Mapping[Step, Callable[[Move, Journal], None]] = {
+    "halt": _halt,
+    "bury": _bury,
+    "pack": _pack,
+    "copy": _copy,
+    "keys": _keys,
+    "put": _put,
+    "arrive": _arrive,
+    "start": _start,
+    "clean": _clean,
+}
+MEANING: Mapping[Step, Text] = {
+    "halt": Text("halt it, and see that no order is left at the exchange"),
+    "bury": Text("write the tombstone, after which nothing starts it there"),
+    "pack": Text("back up its data"),
+    "copy": Text("copy the backup"),
+    "keys": Text("write the variables that its config names, where they are missing"),
+    "put": Text("restore the backup, and compare every table's rows"),
+    "arrive": Text("make it the other machine's"),
+    "start": Text("start it there, if it ran"),
+    "clean": Text("remove the copies of the backup"),
+}
+
+
+def _commanded(move: Move, side: Side, command: str) -> Done:
+    """Have a side halt or start the instance; return what its manager said."""
+    answer = side.step(command, {"id": move.instance}, limit=COMMAND_S)
+    return Done(int(answer["code"]), str(answer["out"]), str(answer["err"]))
+
+
+def _request(move: Move, journal: Journal, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    own = {"id": move.instance, "move": journal.move, "generation": journal.generation}
+    return {**own, **(more or {})}
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "-"

@@ -1,0 +1,124 @@
+"""Ask this machine or another one for a step of a move, in the same way."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from manager import i18n
+from manager.errors import LOCKED, Locked, ManagerError, TimedOut
+from manager.ops.hosts import ssh
+from manager.ops.hosts.registry import HERE, Host
+from manager.ops.move.steps import CHUNK, PROTOCOL
+from manager.util.sanitize import replace_unprintable
+
+STEP_S = 300.0
+COPY_S = 3600.0
+"""For what grows with the database: 10 GB at 3 MB/s."""
+LONGEST_LINE = 1 << 20
+
+
+class Side(NamedTuple):
+    """Hold one of the two machines. `host`: None for this one, whose project folder is `folder`."""
+
+    folder: Path
+    host: Host | None = None
+
+    @property
+    def name(self) -> str:
+        """Return what this machine calls it."""
+        return HERE if self.host is None else self.host.name
+
+    @property
+    def label(self) -> str:
+        """Return what is written into the other side's tombstone."""
+        return platform.node() or HERE if self.host is None else self.host.name
+
+    def step(
+        self,
+        name: str,
+        request: dict[str, Any],
+        *,
+        payload: IO[bytes] | None = None,
+        target: IO[bytes] | None = None,
+        limit: float = STEP_S,
+    ) -> dict[str, Any]:
+        """Return the answer to one step. Raises ManagerError.
+
+        `payload` follows the request; what follows the answer goes to `target`.
+        """
+        command = self._command(["--lang", _language(), "move", "--side", name])
+        with tempfile.TemporaryFile(dir=self._scratch()) as out, tempfile.TemporaryFile() as err:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=out, stderr=err, start_new_session=True
+            )
+            timer = threading.Timer(limit, process.kill)
+            timer.start()
+            try:
+                assert process.stdin is not None
+                with suppress(BrokenPipeError):  # it says why on its standard error
+                    process.stdin.write(json.dumps({"protocol": PROTOCOL, **request}).encode() + b"\n")
+                    if payload is not None:
+                        shutil.copyfileobj(payload, process.stdin, CHUNK)
+                with suppress(BrokenPipeError):
+                    process.stdin.close()
+                process.wait()
+                is_late = not timer.is_alive()
+            finally:
+                timer.cancel()
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+            for stream in (out, err):
+                stream.seek(0)
+            if process.returncode != 0:
+                raise self._error(
+                    process.returncode, err.read().decode(errors="replace"), limit if is_late else None
+                )
+            answer = self._answer(out.readline(LONGEST_LINE))
+            if target is not None:
+                shutil.copyfileobj(out, target, CHUNK)
+        return answer
+
+    def _scratch(self) -> Path | None:
+        """Return a folder on this machine's own disk for what is sent; None for the usual one."""
+        folder = self.folder / "volumes" / "state"
+        return folder if folder.is_dir() else None
+
+    def _command(self, words: Sequence[str]) -> list[str]:
+        if self.host is not None:
+            return ssh.command(self.host, words)
+        return [sys.executable, "-m", "manager", "--project-dir", str(self.folder), *words]
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        with suppress(ValueError):
+            answer = json.loads(line)
+            if isinstance(answer, dict):
+                return answer
+        raise ManagerError("{host} gave no answer to a step of the move; run it again", host=self.name)
+
+    def _error(self, code: int, err: str, limit: float | None) -> ManagerError:
+        if limit is not None:
+            return self._too_late(limit)
+        if self.host is not None and code == ssh.SSH_FAILED:
+            return ssh.unreachable(self.host, err)
+        lines = [line.strip() for line in err.splitlines() if line.strip()]
+        why = replace_unprintable(lines[-1].partition(": ")[2] or lines[-1]) if lines else f"exit code {code}"
+        kind = Locked if code == LOCKED else ManagerError
+        return kind("{host}: {why}", host=self.name, why=why)
+
+    def _too_late(self, limit: float) -> TimedOut:
+        return TimedOut("{host} did not answer within {limit} s", host=self.name, limit=round(limit))
+
+
+def _language() -> str:
+    return i18n.language().replace("_", "-")

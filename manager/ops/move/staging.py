@@ -1,0 +1,83 @@
+"""Keep what a move brings and remembers on one machine, in state/moves/."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from manager.config.fleet import Fleet
+from manager.errors import Locked, writing_to
+from manager.util import atomic_file, ownership
+from manager.util.polling import wait_until
+
+FOLDER_MODE = 0o700
+"""Trades and positions are confidential."""
+BACKUP = "backup.tar.gz"
+RESTORED = "restored"
+"""Has the move whose data are in place."""
+
+
+def folder(fleet: Fleet, instance: str) -> Path:
+    """Return the folder of one instance's move on this machine."""
+    return fleet.state_dir / "moves" / instance
+
+
+def make(fleet: Fleet, instance: str) -> Path:
+    """Return the folder, made if it is missing. Raises ManagerError."""
+    path = folder(fleet, instance)
+    with writing_to(path):
+        ownership.make_folder(path.parent, FOLDER_MODE)
+        ownership.make_folder(path, FOLDER_MODE)
+    return path
+
+
+def clean(fleet: Fleet, instance: str) -> None:
+    """Remove it. Raises ManagerError."""
+    path = folder(fleet, instance)
+    with writing_to(path):
+        if path.exists():
+            shutil.rmtree(path)
+
+
+def is_restored(fleet: Fleet, instance: str, move: str) -> bool:
+    """Return whether this move's data are in place."""
+    try:
+        return (folder(fleet, instance) / RESTORED).read_text(encoding="ascii") == move
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def note_restored(fleet: Fleet, instance: str, move: str) -> None:
+    """Remember that this move's data are in place. Raises ManagerError."""
+    path = make(fleet, instance) / RESTORED
+    with writing_to(path):
+        atomic_file.replace_bytes(path, move.encode("ascii"), 0o600)
+
+
+@contextmanager
+def locked(fleet: Fleet, instance: str, name: str, wait: float) -> Iterator[None]:
+    """Hold one of the locks of an instance's moves. Raises Locked after `wait` seconds."""
+    parent = folder(fleet, instance).parent
+    path = parent / f".{instance}.{name}.lock"
+    with writing_to(path):
+        ownership.make_folder(parent, FOLDER_MODE)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+
+        def is_ours() -> bool:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        if not wait_until(is_ours, time.monotonic() + wait):
+            raise Locked("{id} is being moved by another command; wait until that has ended", id=instance)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,360 @@
+"""Carry out one side's part of a move.
+
+Each step may be repeated, and refuses what does not belong to its move.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from manager import i18n
+from manager.config import bot_environment
+from manager.config.fleet import Fleet
+from manager.config.models import ID_PATTERN
+from manager.errors import ManagerError, UsageError, writing_to
+from manager.fleet import halt_mark, lock, supervisor_state, tombstone
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session
+from manager.fleet.tombstone import Generation, Tombstone
+from manager.ops import bot_user
+from manager.ops.backup import instance_locks, make, rehearse, restore, verify
+from manager.ops.move import dotenv_lines, staging
+from manager.util import formatting
+
+PROTOCOL = 1
+"""Of the requests and answers of two managers; raised when an older one would misunderstand."""
+LOCK_S = 300.0
+"""A step of a move that was killed goes on to its end, and the next one waits for it."""
+CHUNK = 1 << 20
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+
+
+class Streams:
+    """Hold what follows a request, and where what follows the answer goes."""
+
+    def __init__(self, source: IO[bytes], target: IO[bytes]) -> None:
+        self.source, self.target = source, target
+        self.after: Path | None = None
+
+
+def run(session: Session, name: str, streams: Streams) -> None:
+    """Read a request, carry out the step, and write the answer. Raises ManagerError."""
+    request = json.loads(streams.source.readline(1 << 20))
+    instance = str(request["id"])
+    if name not in STEPS or not ID_PATTERN.fullmatch(instance):
+        raise UsageError("there is no step {name} of a move", name=name)
+    if request["protocol"] != PROTOCOL:
+        raise ManagerError("the manager here has another version; bring both machines to one version")
+    fleet = session.project().fleet
+    with staging.locked(fleet, instance, "side", LOCK_S):
+        answer = STEPS[name](session, instance, request, streams)
+        streams.target.write(json.dumps(answer).encode() + b"\n")
+        if streams.after is not None:
+            with streams.after.open("rb") as content:
+                shutil.copyfileobj(content, streams.target, CHUNK)
+        streams.target.flush()
+
+
+def look(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
+    """Say what this side has of the instance, and whether its .env has other values than the other side's."""
+    snapshot = session.observe()
+    project, fleet = snapshot.project, snapshot.project.fleet
+    spec, stone = project.specs.get(instance), tombstone.find(fleet, instance)
+    salt = str(request["salt"])
+    values = bot_environment.named_variables(spec, project.variables) if spec else {}
+    return {
+        "here": tombstone.generation(fleet, instance).number,
+        "here_by": tombstone.generation(fleet, instance).move,
+        "newest": tombstone.newest(fleet, instance),
+        "stone": stone._asdict() if stone else None,
+        "is_up": _is_in_use(snapshot, instance),
+        "ran": snapshot.plan_input.is_up(instance),
+        "is_known": spec is not None,
+        "config": spec.config_file if spec else None,
+        "pinned": _pin(fleet, spec.config_file) if spec else None,
+        "problems": [
+            str(problem) for problem in project.problems if spec and problem.concerns({spec.config_file})
+        ],
+        "has_image": bool(snapshot.image.id),
+        "port": next((each.web_port for each in project.loaded.specs if each.id == instance), None),
+        "ports": {str(other.web_port): other.id for other in project.specs.values() if other.id != instance},
+        "fingerprints": {name: dotenv_lines.fingerprint(salt, value) for name, value in values.items()},
+        "unlike": dotenv_lines.unlike(fleet.dotenv_file, salt, request.get("fingerprints", {})),
+        "free": shutil.disk_usage(fleet.data_dir).free if fleet.data_dir.exists() else None,
+        "bytes": _size(fleet.database_dir(instance)),
+    }
+
+
+def halt(session: Session, instance: str, _request: Request, _streams: Streams) -> Answer:
+    """Halt the instance, as a person does."""
+    return _commanded(session, ["halt", instance])
+
+
+def start(session: Session, instance: str, _request: Request, _streams: Streams) -> Answer:
+    """Start the instance, as a person does, and wait until it is healthy."""
+    return _commanded(session, ["start", instance, "--wait"])
+
+
+def bury(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
+    """Write the tombstone, if the instance is down and nothing newer is here."""
+    fleet = session.project().fleet
+    stone = Tombstone(request["generation"], request["to"], request["move"], did_run=request["did_run"])
+    with lock.held(fleet.lock_file, "move", LOCK_S) as held:
+        held.wait_for_engine()
+        present = tombstone.find(fleet, instance)
+        if present is not None and present.move == stone.move and not present.is_arriving:
+            return {}
+        _require_newer(fleet, instance, stone.generation)
+        _require_down(session.observe(), instance)
+        with writing_to(fleet.secrets_dir(instance)):
+            halt_mark.make(fleet, instance, "halt", did_run=stone.did_run)
+        tombstone.bury(fleet, instance, stone)
+    return {}
+
+
+def pack(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
+    """Back up what the instance has here."""
+    project = session.project()
+    _require_buried(project.fleet, instance, request["move"])
+    staging.clean(project.fleet, instance)
+    folder = staging.make(project.fleet, instance)
+    made = make.make(project, [instance], folder, None, lambda _saved: None)
+    if faults := made.saved[0].faults:
+        raise ManagerError("backup of {id} failed: {why}", id=instance, why="; ".join(faults))
+    path = folder / staging.BACKUP
+    with writing_to(path):
+        made.path.rename(path)
+    rows = sum(sum(facts.get("rows", {}).values()) for facts in made.manifest.files.values())
+    return {**_facts(path), "rows": rows, "left_out": [f"{name}: {why}" for name, why in made.left_out]}
+
+
+def send(session: Session, instance: str, request: Request, streams: Streams) -> Answer:
+    """Have the backup follow the answer."""
+    fleet = session.project().fleet
+    _require_buried(fleet, instance, request["move"])
+    streams.after = staging.folder(fleet, instance) / staging.BACKUP
+    return _facts(streams.after)
+
+
+def receive(session: Session, instance: str, request: Request, streams: Streams) -> Answer:
+    """Write the backup that follows the request, and check that it is whole."""
+    fleet = session.project().fleet
+    if staging.is_restored(fleet, instance, request["move"]):
+        return {}
+    path = staging.make(fleet, instance) / staging.BACKUP
+    part, digest, left = path.with_suffix(".part"), hashlib.sha256(), int(request["bytes"])
+    with writing_to(part):
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            while left and (chunk := streams.source.read(min(CHUNK, left))):
+                digest.update(chunk)
+                stream.write(chunk)
+                left -= len(chunk)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if left or digest.hexdigest() != request["sha256"]:
+            part.unlink()
+            raise ManagerError("the backup of {id} did not arrive whole; run the move again", id=instance)
+        part.rename(path)
+    return {}
+
+
+def give_keys(session: Session, instance: str, _request: Request, _streams: Streams) -> Answer:
+    """Answer with the variables that the instance's config names, and no others."""
+    project = session.project()
+    spec = project.specs.get(instance)
+    return {"values": bot_environment.named_variables(spec, project.variables) if spec else {}}
+
+
+def take_keys(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
+    """Write what is missing of them to .env."""
+    fleet = session.project().fleet
+    _require_newer(fleet, instance, request["generation"], request["move"])
+    return {"added": dotenv_lines.add(fleet.dotenv_file, request["values"])}
+
+
+def put(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
+    """Restore the backup into place, with every table's rows compared before; nothing is started by it."""
+    project = session.project()
+    fleet, move = project.fleet, str(request["move"])
+    number = int(request["generation"])
+    path = staging.folder(fleet, instance) / staging.BACKUP
+    with lock.held(fleet.lock_file, "move", LOCK_S) as held:
+        held.wait_for_engine()
+        if tombstone.generation(fleet, instance).move == move:
+            return {"rows": None}
+        _require_newer(fleet, instance, number, move)
+        if staging.is_restored(fleet, instance, move):
+            return {"rows": None}
+        _require_down(session.observe(), instance)
+        rehearsed = rehearse.rehearse_restore(path)
+        stone = Tombstone(number, request["from"], move, is_arriving=True, did_run=request["did_run"])
+        tombstone.bury(fleet, instance, stone)
+        with writing_to(fleet.secrets_dir(instance)):
+            halt_mark.make(fleet, instance, "halt", did_run=stone.did_run)
+        with verify.workspace(path) as work:
+            backup = restore.open_backup(path, work)
+            plan = restore.plan_restore(backup, project, [instance], formatting.stamp(time.time()))
+            with instance_locks.hold_instance_locks(fleet, [instance], []):
+                restore.perform(plan, plan.actions(), _owner(session, fleet), lambda _outcome: None)
+        staging.note_restored(fleet, instance, move)
+    return {"rows": rehearsed.rows}
+
+
+def arrive(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
+    """Make this side the one that the instance belongs to."""
+    fleet, move = session.project().fleet, str(request["move"])
+    with lock.held(fleet.lock_file, "move", LOCK_S):
+        present, stone = tombstone.generation(fleet, instance), tombstone.find(fleet, instance)
+        if present.move != move:
+            is_next = stone is not None and stone.is_arriving and stone.move == move
+            if not (is_next and staging.is_restored(fleet, instance, move)):
+                raise ManagerError(
+                    "{id} cannot arrive: this move was called off, or its data are missing", id=instance
+                )
+        if present.move != move or (stone is not None and stone.move == move):
+            tombstone.settle(fleet, instance, Generation(int(request["generation"]), move))
+    return {}
+
+
+def forget(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
+    """Call off a move to this side: from now on it cannot arrive. Refused once it has."""
+    fleet, move = session.project().fleet, str(request["move"])
+    with lock.held(fleet.lock_file, "move", LOCK_S):
+        if tombstone.generation(fleet, instance).move == move:
+            raise ManagerError(
+                "{id} has arrived there already; run the same move again, to finish it", id=instance
+            )
+        number = int(request["generation"])
+        if tombstone.newest(fleet, instance) <= number and request["may_have_begun"]:
+            tombstone.bury(fleet, instance, Tombstone(number, request["from"], move, did_run=False))
+        staging.clean(fleet, instance)
+    return {}
+
+
+def dig_up(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
+    """Have the instance belong to this side again, after the other one has called the move off."""
+    fleet, move = session.project().fleet, str(request["move"])
+    with lock.held(fleet.lock_file, "move", LOCK_S):
+        stone = tombstone.find(fleet, instance)
+        if stone is not None and stone.move != move:
+            raise ManagerError("{id} is not brought back: {why}", id=instance, why=stone.why)
+        tombstone.settle(fleet, instance, Generation(int(request["generation"]), move))
+        staging.clean(fleet, instance)
+    return {}
+
+
+def clean(session: Session, instance: str, _request: Request, _streams: Streams) -> Answer:
+    """Remove what only the move needed."""
+    staging.clean(session.project().fleet, instance)
+    return {}
+
+
+Step = Callable[[Session, str, Request, Streams], Answer]
+STEPS: Mapping[str, Step] = {
+    "look": look,
+    "halt": halt,
+    "start": start,
+    "bury": bury,
+    "pack": pack,
+    "send": send,
+    "receive": receive,
+    "give-keys": give_keys,
+    "take-keys": take_keys,
+    "put": put,
+    "arrive": arrive,
+    "forget": forget,
+    "dig-up": dig_up,
+    "clean": clean,
+}
+
+
+def _commanded(session: Session, words: Sequence[str]) -> Answer:
+    """Run a command of this manager, while no other step of a move is at work. Returns what it said."""
+    place = ["--lang", i18n.language().replace("_", "-"), "--project-dir", str(session.project_dir())]
+    done = subprocess.run(
+        [sys.executable, "-m", "manager", *place, *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+    return {"code": done.returncode, "out": out, "err": err}
+
+
+def _require_newer(fleet: Fleet, instance: str, number: int, move: str = "") -> None:
+    """Raise ManagerError if this side knows of the generation, unless by this very move to it."""
+    stone = tombstone.find(fleet, instance)
+    is_own = stone is not None and stone.is_arriving and stone.move == move
+    newest = tombstone.newest(fleet, instance)
+    if newest >= number and not is_own:
+        raise ManagerError(
+            "{id}: this machine knows of generation {newest}, and the move is to make it {number}",
+            id=instance,
+            newest="?" if newest == tombstone.UNKNOWN else newest,
+            number=number,
+        )
+
+
+def _require_buried(fleet: Fleet, instance: str, move: str) -> None:
+    stone = tombstone.find(fleet, instance)
+    if stone is None or stone.move != move or stone.is_arriving:
+        raise ManagerError("{id} has no tombstone of this move here; nothing was done", id=instance)
+
+
+def _require_down(snapshot: FleetSnapshot, instance: str) -> None:
+    if _is_in_use(snapshot, instance):
+        raise ManagerError("{id} runs; nothing was done", id=instance)
+
+
+def _is_in_use(snapshot: FleetSnapshot, instance: str) -> bool:
+    """Return whether a container of the instance is up, or a supervisor of it holds its lock."""
+    containers = (*snapshot.observed.containers.values(), *snapshot.observed.strays)
+    is_up = any(container.instance == instance and container.is_up for container in containers)
+    return is_up or supervisor_state.is_locked(snapshot.project.fleet.instance_state_dir(instance))
+
+
+def _pin(fleet: Fleet, file: str) -> str | None:
+    """Return the machine that the config names."""
+    try:
+        content = json.loads((fleet.project_dir / file).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    pin = content.get("host") if isinstance(content, dict) else None
+    return pin if isinstance(pin, str) and pin else None
+
+
+def _facts(path: Path) -> Answer:
+    with writing_to(path), path.open("rb") as stream:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of all files, as far as they can be read."""
+    total = 0
+    for root, _folders, files in os.walk(folder):
+        for name in files:
+            try:
+                total += Path(root, name).lstat().st_size
+            except OSError:
+                continue
+    return total
+
+
+def _owner(session: Session, fleet: Fleet) -> tuple[int, int]:
+    """Return (uid, gid) of the bots' files."""
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    fleet.data_dir.mkdir(parents=True, exist_ok=True)
+    return bot_user.configured_user(fleet, session.project().variables).owner
