@@ -58,7 +58,7 @@ def _fills(count: int, interval: float) -> list[list[str]]:
                 f"fill → counter order, {name}",
                 f"{found['fill_to_order_sent_ms_median']} ms to its sending, "
                 f"{found['fill_to_order_at_exchange_ms_median']} ms to the exchange",
-                f"median of {count}, a tick every {interval:g} s, {1000 * RTT_S:.0f} ms there and back",
+                f"median of {count}, a tick every {interval:g} s, round trip {1000 * RTT_S:.0f} ms",
             ]
         )
     return rows
