@@ -180,10 +180,19 @@ class Workshop:
         for project in self.projects:
             with suppress(CommandFailed):
                 project.remove_containers()
-        for tag in self.tags:
+        for tag in [*self.tags, *self._kept_tags()]:
             with suppress(CommandFailed):
                 run(["docker", "rmi", tag], codes=(0, 1))
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _kept_tags(self) -> list[str]:
+        """Returns the tags by which `upgrade` keeps the images that `rollback` restores."""
+        chosen = f"reference={PREFIX}{self.run_id}-*"
+        with suppress(CommandFailed):
+            return run(
+                ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", chosen]
+            ).out.split()
+        return []
 
 
 @contextmanager
