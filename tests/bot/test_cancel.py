@@ -18,7 +18,7 @@ from gridbot.cli.open_orders import query_open_orders
 from gridbot.config import args
 from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.errors import ExchangeError, RejectedError, UnreachableError
-from gridbot.model.types import ExchangeOrder, Order, OrderRequest, Side
+from gridbot.model.types import ExchangeOrder, Fill, Order, OrderRequest, Side, UnreadableFill
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.trading.cancel import ask_patiently, cancel_own_orders
@@ -100,6 +100,21 @@ def test_all_are_not_cancelled_at_once_beside_an_order_of_somebody_else(
         there.listed.append(replace(there.listed[0], exchange_id="7", client_id=None))
     assert cancel_own_orders(store, there, PERP, within=5, is_exclusive=is_exclusive) == (0, True)
     assert there.calls == ["one"] * 3
+
+
+def test_what_rests_is_cancelled_before_any_history_is_asked_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = standing(store, 3, most_in_batch=10)
+    fills = there.fills
+
+    def noted(since: float) -> list[Fill | UnreadableFill]:
+        there.calls.append("fills")
+        return fills(since)
+
+    monkeypatch.setattr(there, "fills", noted)
+    assert cancel_own_orders(store, there, PERP, within=5) == (0, True)
+    assert there.calls[:2] == ["batch of 3", "fills"]
 
 
 # an exchange that refuses

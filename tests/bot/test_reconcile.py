@@ -27,7 +27,7 @@ from gridbot.store import history
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
 from gridbot.trading.cancel import cancel_own_orders
-from gridbot.trading.reconcile import LOST_AFTER_S, Reconciler
+from gridbot.trading.reconcile import COMPLETE_OVERLAP_S, LOST_AFTER_S, OVERLAP_S, Reconciler
 from tests.bot.worlds import PERP
 
 D = Decimal
@@ -311,6 +311,38 @@ def test_histories_are_read_from_before_the_last_trade_and_before_the_oldest_ope
     run(store, there)
     run(store, there)
     assert there.since == [NOW - 120, NOW + 1 - 120]
+
+
+LATER = 100 * 86_400
+"""Seconds; an exchange that takes one call for each week of a history takes fifteen for so long."""
+
+
+def test_the_history_of_an_old_order_is_read_from_when_all_of_it_was_known(store: Store) -> None:
+    order, other = new(store, "L1"), new(store, "L2", price="98")
+    there = There(listed=[shown(order), shown(other, "8")])
+    reconciler = Reconciler(store, there, PERP)
+    reconciler.run(NOW + LATER)
+    there.listed = [shown(other, "8")]
+    there.past = [shown(order, filled="1", is_open=False)]
+    there.executed = [replace(executed(order), at=NOW + LATER + 5)]
+    assert len(reconciler.run(NOW + LATER + 10).trades) == 1
+    a_day_before = NOW + LATER - COMPLETE_OVERLAP_S - OVERLAP_S
+    assert there.since == [a_day_before, a_day_before]
+    reconciler.run(NOW + 2 * LATER)  # the last trade is old now, and nothing else is missing
+    assert there.since[-1] == NOW + 2 * LATER - COMPLETE_OVERLAP_S - OVERLAP_S
+
+
+@pytest.mark.parametrize("counted", ["0.4", None])
+def test_the_history_is_read_from_the_beginning_while_not_all_is_booked(
+    store: Store, counted: str | None
+) -> None:
+    order = new(store)
+    there = There(listed=[replace(shown(order), filled=None if counted is None else D(counted))])
+    reconciler = Reconciler(store, there, PERP)
+    reconciler.run(NOW + LATER)
+    there.listed = []
+    reconciler.run(NOW + LATER + 10)
+    assert there.since == [NOW - OVERLAP_S] * 2
 
 
 # the record itself

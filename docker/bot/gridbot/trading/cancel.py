@@ -59,20 +59,28 @@ def cancel_own_orders(
         refusal: ExchangeError | None = None
         try:
             result = reconciler.read_orders()
-            failure = _settle(reconciler, result)
-            orders = [*result.reopened, *store.live_orders()]
-            open_or_unknown = [order for order in orders if order.client_id not in result.ended]
-            if not orders and failure is None:
-                return 0, True
-            if not open_or_unknown and failure is None:
-                # Only what they have filled is not known yet. That keeps no stop waiting for long.
-                ended_at = ended_at or time.monotonic()
-                if time.monotonic() - ended_at >= FILLS_WITHIN_S:
+            # First of all what is known to rest: the history, which comes next, may take many calls.
+            listed = [order for order in store.live_orders() if order.client_id in result.listed]
+            refusal = sender.cancel(
+                [*result.reopened, *listed], everything=is_exclusive and not result.others
+            )
+            if refusal is None:
+                failure = _settle(reconciler, result)
+                orders = [*result.reopened, *store.live_orders()]
+                open_or_unknown = [order for order in orders if order.client_id not in result.ended]
+                if not orders and failure is None:
                     return 0, True
-            known = [order for order in open_or_unknown if order.exchange_id is not None]
-            refusal = sender.cancel(known, everything=is_exclusive and result.others == 0)
-            if failure is not None:
-                raise failure
+                if not open_or_unknown and failure is None:
+                    # Only what they have filled is not known yet. That keeps no stop waiting for long.
+                    ended_at = ended_at or time.monotonic()
+                    if time.monotonic() - ended_at >= FILLS_WITHIN_S:
+                        return 0, True
+                unlisted = [order for order in open_or_unknown if order.client_id not in result.listed]
+                refusal = sender.cancel(
+                    [order for order in unlisted if order.exchange_id is not None], everything=False
+                )
+                if failure is not None:
+                    raise failure
         except ExchangeError as err:
             log.warning("cannot confirm that all orders are cancelled: %s", err)
             if not store.live_orders():
@@ -130,6 +138,8 @@ class _Sender:
         """
         self._refused.clear()
         self._refusal = None
+        if not orders:
+            return None
         size = self._exchange.most_in_batch if self._failed_batches < MOST_FAILED_BATCHES else 1
         is_done = (
             everything

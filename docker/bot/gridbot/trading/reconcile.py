@@ -23,6 +23,9 @@ from gridbot.store.store import TOTAL, Store
 # Histories are read from this long before the last known trade: exchanges list executions late and out of
 # order.
 OVERLAP_S = 120.0
+# From when on they are read where everything before is booked, in spite of what is listed even later: an
+# exchange may take one call for each week.
+COMPLETE_OVERLAP_S = 86_400.0
 # An order the exchange has confirmed once, and that now neither open orders nor history know, is given this
 # long.
 LOST_AFTER_S = 60.0
@@ -59,6 +62,9 @@ class Reconciler:
         self._explained: set[UnreadableFill] = set()
         # Executions of the last listing that are booked: most of the next one's.
         self._booked: frozenset[Fill] = frozenset()
+        # When an order's booked executions were last all that the exchange counted for it; under None, when
+        # that was so of every order.
+        self._complete_at: dict[int | None, float] = {}
 
     def run(self, now: float) -> Reconciliation:
         """Run one pass. Raises ExchangeError; what was stored before stays stored."""
@@ -86,19 +92,39 @@ class Reconciler:
 
     def settle(self, result: Reconciliation, now: float) -> None:
         """Complete a pass: read the trades, and close what has ended."""
+        self._note_complete(result, now)
         unreadable = self._read_trades(result)
         since = self._missing_since
         self._missing_since = {order.client_id: since.get(order.client_id, now) for order in result.missing}
         self._count_unreadable(unreadable, now, result)
         self._settle(result.missing, now, result)
 
+    def _note_complete(self, result: Reconciliation, now: float) -> None:
+        """Remember which orders the exchange lists with just what is booked."""
+        booked = {order.client_id: order.filled for order in self._store.live_orders()}
+        complete = {
+            client_id for client_id, there in result.listed.items() if there.filled == booked.get(client_id)
+        }
+        gone = {order.client_id for order in result.missing}
+        self._complete_at = {
+            key: at for key, at in self._complete_at.items() if key is None or key in booked.keys() | gone
+        } | dict.fromkeys(complete, now)
+        if booked.keys() <= complete:
+            self._complete_at[None] = now
+
+    def _read_from(self, key: int | None, otherwise: float) -> float:
+        """Return since when executions may not be booked yet: of one order, or of any."""
+        return max(otherwise, self._complete_at.get(key, 0.0) - COMPLETE_OVERLAP_S)
+
     def _read_trades(self, result: Reconciliation) -> list[UnreadableFill]:
         """Store the trades of this bot's orders. Return those that can't be read."""
         store = self._store
         last = store.last_trade_time()
-        starts = [order.created_at for order in result.missing] + ([last] if last is not None else [])
+        starts = [self._read_from(order.client_id, order.created_at) for order in result.missing]
+        if last is not None:
+            starts.append(self._read_from(None, last))
         if not starts:
-            starts = [order.created_at for order in store.live_orders()]
+            starts = [self._read_from(order.client_id, order.created_at) for order in store.live_orders()]
         if not starts:
             return []
         executions = self._exchange.fills(min(starts) - OVERLAP_S)
