@@ -109,6 +109,7 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
             mark("undo the last upgrade"),
             (
                 *CHANGING,
+                HOST_IS_DEAD,
                 option(
                     "--wait-timeout",
                     text=mark("default: 120"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from manager.config import bot_environment
 from manager.config.bot_environment import Account, LiveContainer
+from manager.config.fleet import Fleet
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
 from manager.ops.action import Action
@@ -14,80 +15,159 @@ from manager.ops.events import OnEvent, Warned
 from manager.ops.hosts import account_looks, accounts, registry
 from manager.ops.hosts.account_looks import Found
 from manager.ops.hosts.accounts import Look, Trading
+from manager.ops.hosts.registry import Host
 from manager.util import formatting
+
+COUNTS_S = 900.0
+"""How long a last look without the credentials counts: since then they may have been written there."""
 
 
 def settle(
     snapshot: FleetSnapshot, actions: Sequence[Action], dead_hosts: Sequence[str], on_event: OnEvent
 ) -> list[Action]:
     """Leave the live instances that may not start. Other machines are asked only if one would start."""
-    fleet = snapshot.project.fleet
     starting = {
         action.instance: account
         for action in actions
         if (account := _begins_on(snapshot, action)) is not None
     }
-    if not starting or fleet.allow_shared_credentials:
-        return list(actions)
-    hosts = [host for host in registry.load(fleet.project_dir).values() if host.name != fleet.host_name]
-    if not hosts:
-        return list(actions)
-    key = account_looks.key_of(fleet)
-    found = account_looks.ask(fleet, key, hosts)
-    mine = {instance: accounts.as_fingerprints(key, account) for instance, account in starting.items()}
-    now = time.time()
-    for line in _warnings(found, dead_hosts, now):
-        on_event(Warned(line))
+    refused = _refused(snapshot.project.fleet, starting, dead_hosts, on_event)
     return [
-        Action("leave", action.instance, why, is_refused=True)
-        if action.instance in mine and (why := _why_not(mine[action.instance], found, dead_hosts, now))
+        Action("leave", action.instance, refused[action.instance], is_refused=True)
+        if action.instance in refused
         else action
         for action in actions
     ]
 
 
+def of_rollbacks(
+    snapshot: FleetSnapshot,
+    olds: Iterable[LiveContainer],
+    dead_hosts: Sequence[str],
+    on_event: OnEvent,
+    *,
+    just_ran: bool = False,
+) -> dict[str, Text]:
+    """Return instance → why its old container may not start again.
+
+    Nothing is asked for an account that its instance trades on now, or, with `just_ran`, is upgraded on: the
+    old container was stopped for that a moment ago.
+    """
+    starting = {}
+    for old in olds:
+        account = bot_environment.account_in(old)
+        if old.values is None or not _goes_on(snapshot, old.instance, account, just_ran=just_ran):
+            starting[old.instance] = account
+    return _refused(snapshot.project.fleet, starting, dead_hosts, on_event)
+
+
+def _goes_on(snapshot: FleetSnapshot, instance: str, account: Account, *, just_ran: bool) -> bool:
+    project, plan_input = snapshot.project, snapshot.plan_input
+    spec, container = project.specs.get(instance), plan_input.containers.get(instance)
+    if just_ran:
+        configured = (
+            bot_environment.account_of(spec, project.fleet, project.variables)
+            if spec is not None and spec.mode == "live"
+            else None
+        )
+        return configured is not None and bot_environment.is_same(account, configured)
+    runs = container is not None and container.mode == "live" and plan_input.is_up(instance)
+    return runs and container is not None and _is_unchanged(account, snapshot.trading_of(container))
+
+
+def _refused(
+    fleet: Fleet, starting: Mapping[str, Account], dead_hosts: Sequence[str], on_event: OnEvent
+) -> dict[str, Text]:
+    """Ask other machines, if anything would start; return instance → why it may not."""
+    if not starting or fleet.allow_shared_credentials:
+        return {}
+    hosts = list(registry.load(fleet.project_dir).values())
+    if not hosts:
+        return {}
+    key = account_looks.key_of(fleet)
+    found = [each for each in account_looks.ask(fleet, key, hosts) if not each.is_here]
+    now = time.time()
+    for line in _warnings(found, dead_hosts, now):
+        on_event(Warned(line))
+    reasons = {
+        instance: _why_not(accounts.as_fingerprints(key, account), found, dead_hosts, now)
+        for instance, account in starting.items()
+    }
+    return {instance: why for instance, why in reasons.items() if why is not None}
+
+
 def _why_not(mine: Account, found: Iterable[Found], dead_hosts: Sequence[str], now: float) -> Text | None:
     """Return why a live bot may not start on this account; None if it may."""
-    for host, seen, why in found:
-        other = _same(mine, seen)
-        if why is None:
-            if other is not None:
-                return Text(
-                    "{other} of host {host} trades {symbol} live, apparently with the same credentials; run"
-                    " `manager --host {host} down {other}` first",
-                    other=other.instance,
-                    host=host.name,
-                    symbol=mine.symbol,
-                )
-        elif host.name in dead_hosts:
-            continue
-        elif seen is None:
-            return Text(
-                "host {host} does not answer and was never seen: it may trade on the same account ({why})."
-                " If nothing trades there any more, add --host-is-dead {host}",
-                host=host.name,
-                why=why,
-            )
-        elif other is not None:
-            return Text(
-                "host {host} does not answer ({why}), and {age} ago its {other} traded {symbol} live,"
-                " apparently with the same credentials. If nothing trades there any more, add"
-                " --host-is-dead {host}",
-                host=host.name,
-                why=why,
-                age=formatting.age(now - seen.at),
-                other=other.instance,
-                symbol=mine.symbol,
-            )
-        elif accounts.may_be_known(mine, seen):
-            return Text(
-                "host {host} does not answer ({why}), and {age} ago it had the same credentials: it may trade"
-                " with them. If nothing trades there any more, add --host-is-dead {host}",
-                host=host.name,
-                why=why,
-                age=formatting.age(now - seen.at),
-            )
+    for each in found:
+        host, seen = each.host, each.look
+        if each.why is None:
+            if (other := _same(mine, seen)) is not None:
+                return _in_use(mine, host, other)
+        elif (each.is_reached or host.name not in dead_hosts) and (
+            what := _may_trade(mine, seen, now)
+        ) is not None:
+            return _silent(each, what)
     return None
+
+
+def _in_use(mine: Account, host: Host, other: Trading) -> Text:
+    if other.is_up:
+        return Text(
+            "{other} of host {host} trades {symbol} live, apparently with the same credentials; run"
+            " `manager --host {host} down {other}` first",
+            other=other.instance,
+            host=host.name,
+            symbol=mine.symbol,
+        )
+    return Text(
+        "{other} of host {host} is down now, but may start again by itself and trade {symbol} live,"
+        " apparently with the same credentials; run `manager --host {host} down {other}` first",
+        other=other.instance,
+        host=host.name,
+        symbol=mine.symbol,
+    )
+
+
+def _may_trade(mine: Account, seen: Look | None, now: float) -> Text | None:
+    """Return why a host that does not tell may trade on this account; None if it most likely does not."""
+    if seen is None:
+        return Text("and was never seen: it may trade on the same account")
+    age = formatting.age(abs(now - seen.at))
+    if (other := _same(mine, seen)) is not None:
+        return Text(
+            "and {age} ago its {other} traded {symbol} live, apparently with the same credentials",
+            age=age,
+            other=other.instance,
+            symbol=mine.symbol,
+        )
+    if accounts.may_be_known(mine, seen):
+        return Text("and {age} ago it had the same credentials: it may trade with them", age=age)
+    if abs(now - seen.at) > COUNTS_S:  # a clock that was set back makes no look newer
+        return Text(
+            "and what it told {age} ago is too old to count: it may trade on the same account", age=age
+        )
+    return None
+
+
+def _silent(found: Found, what: Text) -> Text:
+    """Return what to do about a host that does not tell what it trades on."""
+    if found.is_reached:
+        return Text(
+            "host {host} runs, but its manager does not tell what it trades on ({why}), {what}. `manager"
+            " host check {host}` says what to mend there, `manager host deploy {host}` updates its manager,"
+            " `manager host remove {host}` forgets a host without bots; --host-is-dead does not count for one"
+            " that runs",
+            host=found.host.name,
+            why=found.why,
+            what=what,
+        )
+    return Text(
+        "host {host} does not answer ({why}), {what}. If nothing trades there any more, add"
+        " --host-is-dead {host}",
+        host=found.host.name,
+        why=found.why,
+        what=what,
+    )
 
 
 def _same(mine: Account, seen: Look | None) -> Trading | None:
@@ -97,14 +177,21 @@ def _same(mine: Account, seen: Look | None) -> Trading | None:
 
 def _warnings(found: Iterable[Found], dead_hosts: Sequence[str], now: float) -> Iterable[Text]:
     """Yield what a person should know of each host that does not answer."""
-    for host, seen, why in found:
-        if why is None and host.name in dead_hosts:
+    for each in found:
+        host, seen, is_dead = each.host, each.look, each.host.name in dead_hosts
+        if each.why is None and is_dead:
             yield Text("host {host} answers: --host-is-dead {host} counts for nothing", host=host.name)
-        elif why is not None and host.name not in dead_hosts and seen is not None:
+        elif each.is_reached and is_dead:
+            yield Text(
+                "ssh reaches host {host}: --host-is-dead {host} counts for nothing ({why})",
+                host=host.name,
+                why=each.why,
+            )
+        elif each.why is not None and not is_dead and seen is not None and abs(now - seen.at) <= COUNTS_S:
             yield Text(
                 "host {host} does not answer; what it had {age} ago counts",
                 host=host.name,
-                age=formatting.age(now - seen.at),
+                age=formatting.age(abs(now - seen.at)),
             )
 
 

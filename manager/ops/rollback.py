@@ -14,7 +14,7 @@ from manager.fleet.session import Session
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
-from manager.ops import desired_state, plan, rollout_plan, wait
+from manager.ops import desired_state, plan, rollout_plan, start_checks, wait
 from manager.ops.action import Action, Outcome, has_started
 from manager.ops.events import ActionDone, LeftAlone, OnEvent, Warned
 from manager.ops.result import Planned, Result
@@ -34,6 +34,7 @@ def rollback(
     *,
     lock_wait: float = 0.0,
     healthy_within: float = 120.0,
+    dead_hosts: Sequence[str] = (),
 ) -> Result:
     """Restore what was before the last upgrade, and wait until it is healthy. Raises ManagerError."""
     fleet = session.project().fleet
@@ -50,6 +51,7 @@ def rollback(
             for instance, record in together.items()
             if (problem := account_problem(instance, record, snapshot, together)) is not None
         ]
+        problems += elsewhere_problems(snapshot, together, dead_hosts, on_event).values()
         if problems:
             raise ConfigError(problems)
         for action in actions:
@@ -116,12 +118,12 @@ def account_problem(
     """Return why an old container must not run beside live ones, or ones rolled back with it; None if it
     may.
     """
-    if not _is_live(record):
+    if not is_live(record):
         return None
     with_it = [
         _trading(other, other_record, snapshot)
         for other, other_record in together.items()
-        if other != instance and _is_live(other_record)
+        if other != instance and is_live(other_record)
     ]
     mine = _trading(instance, record, snapshot)
     other_trading = bot_environment.find_shared_account(
@@ -143,7 +145,25 @@ def account_problem(
     )
 
 
-def _is_live(record: UpgradeRecord) -> bool:
+def elsewhere_problems(
+    snapshot: FleetSnapshot,
+    together: upgrade_records.Steps,
+    dead_hosts: Sequence[str],
+    on_event: OnEvent,
+    *,
+    just_ran: bool = False,
+) -> dict[str, Problem]:
+    """Return why old containers must not run, because another machine may trade on their accounts."""
+    olds = [_trading(instance, record, snapshot) for instance, record in together.items() if is_live(record)]
+    refused = start_checks.of_rollbacks(snapshot, olds, dead_hosts, on_event, just_ran=just_ran)
+    return {
+        instance: Problem.at(instance, "", "cannot be rolled back: {why}", why=why)
+        for instance, why in refused.items()
+    }
+
+
+def is_live(record: UpgradeRecord) -> bool:
+    """Return whether the old container traded live."""
     return record.label(labels.MODE) == "live"
 
 

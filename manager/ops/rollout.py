@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from manager.errors import ConfigError, ManagerError, Problem, TimedOut
@@ -29,7 +29,7 @@ from manager.ops import (
 )
 from manager.ops.action import Action, Outcome
 from manager.ops.events import ActionDone, LeftAlone, Warned
-from manager.ops.rollback import account_problem, restore_old, valid
+from manager.ops.rollback import account_problem, elsewhere_problems, is_live, restore_old, valid
 from manager.ops.rollout_events import (
     BatchStarted,
     HealthyAfter,
@@ -357,6 +357,7 @@ class _Rollout:
         first = next(iter(faults))
         self._stop(Text("{id}: {why}", id=first, why=faults[first]))
         todo = []
+        elsewhere = self._elsewhere(faults)
         for instance, why in faults.items():
             self._note_failed(instance, why)
             container, record = (
@@ -369,11 +370,23 @@ class _Rollout:
                 self.records.pop(instance)
                 self._save({instance: before[instance]} if instance in before else {})
                 self._note_failed(instance, Text("{why}; its old container was left running", why=why))
-            elif problem := account_problem(instance, record, self._snapshot):
+            elif problem := account_problem(instance, record, self._snapshot) or elsewhere.get(instance):
                 self._note_failed(instance, Text("{why}; {problem}", why=why, problem=problem))
             else:
                 todo.append(Action("rollback", instance, Text("{why}", why=why)))
         self._restore(todo, {instance: str(why) for instance, why in faults.items()})
+
+    def _elsewhere(self, faults: Iterable[str]) -> Mapping[str, Problem | ManagerError]:
+        """Return instance → why another machine may trade on its old account by now."""
+        live = {
+            instance: record
+            for instance in faults
+            if (record := self.records.get(instance)) is not None and is_live(record)
+        }
+        try:
+            return elsewhere_problems(self._snapshot, live, (), self._on_event, just_ran=True)
+        except ManagerError as error:
+            return dict.fromkeys(live, error)
 
     def _restore(self, todo: Sequence[Action], why: Mapping[str, str]) -> None:
         self._snapshot, outcomes = restore_old(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from manager.config.bot_environment import LiveContainer
 from manager.fleet.observe import FleetSnapshot
+from manager.i18n import Text
 from manager.ops.action import Action
 from manager.ops.events import OnEvent
 
@@ -32,3 +34,19 @@ def of_accounts(
     from manager.ops import account_check  # with the parser of hosts.toml and more
 
     return account_check.settle(snapshot, actions, dead_hosts, on_event)
+
+
+def of_rollbacks(
+    snapshot: FleetSnapshot,
+    olds: Iterable[LiveContainer],
+    dead_hosts: Sequence[str],
+    on_event: OnEvent,
+    *,
+    just_ran: bool = False,
+) -> dict[str, Text]:
+    """Return instance → why its old container may not start, as `of_accounts` does for configs."""
+    if not snapshot.project.fleet.hosts_file.exists():
+        return {}
+    from manager.ops import account_check
+
+    return account_check.of_rollbacks(snapshot, olds, dead_hosts, on_event, just_ran=just_ran)

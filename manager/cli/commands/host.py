@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manager.cli.notices import one_output
+from manager.config.fleet import Fleet
 from manager.errors import FAILED, OK, ImageMissing, ManagerError, NotFound, UsageError, worst_exit_code
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
@@ -30,13 +31,15 @@ def add(session: Session, args: Namespace) -> int:
     """Check a host and write it down. One that fails is not written."""
     folder = session.project_dir()
     host, hosts = registry.parse(args.name, args.url), registry.load(folder)
+    fleet = session.project().fleet
+    _require_other_name(fleet, host)
     if args.name in hosts and hosts[args.name] != host:
         raise UsageError(
             "{name} is {url} already; `manager host remove {name}` forgets it",
             name=args.name,
             url=hosts[args.name].url,
         )
-    if not _checked(host):
+    if not _checked(host, fleet):
         console.error(Text("{name} was not added", name=host.name))
         return FAILED
     registry.save(folder, {**hosts, host.name: host})
@@ -48,7 +51,8 @@ def check(session: Session, args: Namespace) -> int:
     """Check hosts that are known; all of them if none is named."""
     folder = session.project_dir()
     chosen = [registry.get(folder, name) for name in args.names] or list(registry.load(folder).values())
-    results = [_checked(host) for host in chosen]
+    fleet = session.project().fleet
+    results = [_checked(host, fleet) for host in chosen]
     return OK if all(results) else FAILED
 
 
@@ -87,6 +91,7 @@ def deploy(session: Session, args: Namespace) -> int:
         if len(args.names) != 1:
             raise UsageError("--url belongs to one host")
         hosts = [registry.parse(args.names[0], args.url)]
+        _require_other_name(session.project().fleet, hosts[0])
     else:
         hosts = [registry.get(folder, name) for name in args.names]
     with tempfile.TemporaryDirectory(prefix="botfleet-") as temporary:
@@ -143,9 +148,19 @@ def remove(session: Session, args: Namespace) -> int:
     return OK
 
 
-def _checked(host: Host) -> bool:
+def _require_other_name(fleet: Fleet, host: Host) -> None:
+    """Raise UsageError for this machine's own name, which `host` in configs would then have twice."""
+    if host.name == fleet.host_name:
+        raise UsageError(
+            "{name} is this machine's own name; choose another one for the host, or write another one for"
+            " this machine as `host` in config/fleet.toml",
+            name=host.name,
+        )
+
+
+def _checked(host: Host, fleet: Fleet) -> bool:
     is_sound = True
-    for finding in checks.check(host):
+    for finding in checks.check(host, fleet):
         _say(host, finding)
         is_sound = is_sound and finding.is_ok is not False
     return is_sound

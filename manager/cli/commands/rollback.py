@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from manager.cli import report
+from manager.cli import confirm, report
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.ops import rollback as rolling_back
@@ -15,8 +15,14 @@ def rollback(session: Session, args: Namespace) -> int:
     selection = Selection(args.ids, args.config)
     if args.dry_run:
         return report.say_plan(rolling_back.planned(session, selection), {}, as_json=args.json)
+    dead_hosts = confirm.dead_hosts(session, args)
     with report.Reporter(as_json=args.json) as reporter:
         result = rolling_back.rollback(
-            session, selection, reporter, lock_wait=args.lock_wait, healthy_within=args.wait_timeout
+            session,
+            selection,
+            reporter,
+            lock_wait=args.lock_wait,
+            healthy_within=args.wait_timeout,
+            dead_hosts=dead_hosts,
         )
     return report.say_result(result, as_json=args.json, with_problems=True)

@@ -53,10 +53,12 @@ class OtherHosts:
 
 
 def ask(fleet: Fleet) -> tuple[HostSeen, ...]:
-    """Ask all other machines at once. Raises ManagerError."""
-    from manager.ops.hosts import everywhere, last_seen, registry
+    """Ask all other machines at once, also which accounts they trade on. Raises ManagerError."""
+    from manager.ops.hosts import account_looks, everywhere, last_seen, registry
 
-    hosts = [host for host in registry.load(fleet.project_dir).values() if host.name != fleet.host_name]
+    hosts = list(registry.load(fleet.project_dir).values())
+    looks = account_looks.ask(fleet, account_looks.key_of(fleet), hosts)  # remembered for the next start
+    hosts = [look.host for look in looks if not look.is_here]
     answers = everywhere.ask(hosts, ["ps", "--json"], everywhere.READING_S)
     now, found = time.time(), []
     for answer in answers:

@@ -8,5 +8,7 @@ last_seen    what each host showed last, for when it does not answer
 accounts     which accounts live instances trade on, as fingerprints
 package      this manager as a wheel, for another machine
 deploy       brings it and the fleet's image there
+returning    which live bots are down, and start again without being asked for
+identity     tells this machine from others of the same name
 account_looks  asks the other machines for them, and remembers the answers
 """

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from manager.config.fleet import Fleet
-from manager.errors import ManagerError, UsageError, writing_to
+from manager.errors import UsageError
 from manager.fleet import env_file
 from manager.fleet.observe import FleetSnapshot, env_of
 from manager.fleet.project import Project
 from manager.i18n import Text
-from manager.ops.hosts import accounts, everywhere
+from manager.ops.hosts import accounts, everywhere, identity, returning, ssh
 from manager.ops.hosts.accounts import Look
 from manager.ops.hosts.registry import Host
 from manager.util import atomic_file, ownership, strict_json
@@ -28,19 +28,25 @@ MOST_SEEN_BYTES = 16_000_000
 
 
 class Found(NamedTuple):
-    """Hold what is known of a host. `why`: it does not answer now; `look` is then the last one."""
+    """Hold what is known of a host. `why`: it does not answer now; `look` is then the last one.
+
+    `is_reached`: ssh logs in all the same, so that it runs. `is_here`: it is this machine's own project.
+    """
 
     host: Host
     look: Look | None
     why: Text | None = None
+    is_reached: bool = False
+    is_here: bool = False
 
 
 def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host]) -> list[Found]:
     """Ask all hosts at once which accounts they trade on, and remember what they answer."""
-    found = []
+    found, here = [], accounts.identified(key, identity.of(fleet))
     for host, reply in zip(hosts, everywhere.ask(hosts, WORDS, ASKING_S, key.hex().encode()), strict=True):
         if reply.done is None:
-            found.append(Found(host, _last(fleet, host, key), Text("{why}", why=reply.error)))
+            is_reached = isinstance(reply.error, ssh.Silent) and ssh.lets_in(host)
+            found.append(Found(host, _last(fleet, host, key), Text("{why}", why=reply.error), is_reached))
             continue
         try:
             content = json.loads(reply.done.out)
@@ -48,10 +54,11 @@ def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host]) -> list[Found]:
         except ValueError:
             lines = reply.done.err.strip().splitlines() or [reply.done.out.strip()[:80] or "-"]
             why = Text("its manager says: {what}", what=lines[-1])
-            found.append(Found(host, _last(fleet, host, key), why))
+            found.append(Found(host, _last(fleet, host, key), why, is_reached=True))
         else:
             _remember(fleet, host, key, content, look.at)
-            found.append(Found(host, look))
+            is_here = bool(look.identity.own) and look.identity.own == here.own
+            found.append(Found(host, look, is_reached=True, is_here=is_here))
     return found
 
 
@@ -64,7 +71,14 @@ def answer(snapshot: FleetSnapshot, key_text: str) -> dict[str, Any]:
     if len(key) != accounts.KEY_BYTES:
         raise UsageError("`host live` is for the managers of other machines: it reads their key from stdin")
     project = snapshot.project
-    told = accounts.answer(key, project.fleet.host_name, snapshot.trading(()), _values(snapshot, project))
+    told = accounts.answer(
+        key,
+        project.fleet.host_name,
+        snapshot.trading(()),
+        _values(snapshot, project),
+        returning.returning(snapshot),
+        identity.of(project.fleet),
+    )
     return {**told, "image": {"name": project.fleet.image_name, "id": snapshot.image.id}}
 
 
@@ -86,16 +100,7 @@ def new_key() -> bytes:
 
 def key_of(fleet: Fleet) -> bytes:
     """Return this machine's key for fingerprints, made at first use. Raises ManagerError."""
-    path = _folder(fleet) / "fingerprint.key"
-    with writing_to(path):
-        ownership.make_folder(path.parent)
-        with suppress(FileExistsError):
-            atomic_file.create(path, new_key(), 0o600)
-            ownership.give_to_folder_owner(path)
-        key = path.read_bytes()
-    if len(key) != accounts.KEY_BYTES:
-        raise ManagerError("{path} is damaged; remove it", path=path)
-    return key
+    return identity.made_once(identity.folder(fleet) / "fingerprint.key")
 
 
 def _remember(fleet: Fleet, host: Host, key: bytes, content: Mapping[str, Any], at: float) -> None:
@@ -122,8 +127,4 @@ def _of(host: Host, key: bytes) -> str:
 
 
 def _file(fleet: Fleet, host: Host) -> Path:
-    return _folder(fleet) / f"{host.name}.accounts.json"
-
-
-def _folder(fleet: Fleet) -> Path:
-    return fleet.state_dir / ".hosts"  # no instance's folder: ids begin with a letter or digit
+    return identity.folder(fleet) / f"{host.name}.accounts.json"

@@ -11,29 +11,36 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from manager.config.bot_environment import Account, LiveContainer, account_in
+from manager.ops.hosts.identity import Identity
 
 KEY_BYTES = 32
 DIGITS = 32
+NOBODY = Identity()
 
 
 class Trading(NamedTuple):
-    """Hold one live instance that runs on another machine; its account consists of fingerprints."""
+    """Hold one live instance of another machine; its account consists of fingerprints.
+
+    `is_up`: whether it runs, and is not about to.
+    """
 
     instance: str
     account: Account
+    is_up: bool = True
 
 
 class Look(NamedTuple):
     """Hold what a machine answered.
 
     `at`: when, seconds since the epoch. `name`: its own name. `known`: the fingerprints of all values that
-    it has for its bots.
+    it has for its bots. `identity`: fingerprints too; empty ones are of an earlier version's manager.
     """
 
     at: float
     name: str
     live: tuple[Trading, ...]
     known: frozenset[str]
+    identity: Identity = NOBODY
 
 
 def fingerprint(key: bytes, value: str) -> str:
@@ -46,19 +53,39 @@ def fingerprints(key: bytes, values: Iterable[str]) -> list[str]:
     return sorted({fingerprint(key, value) for value in values if value})
 
 
-def answer(key: bytes, name: str, trading: Iterable[LiveContainer], values: Iterable[str]) -> dict[str, Any]:
-    """Return the answer of this machine as JSON. `values`: all that it has for its bots."""
+def answer(
+    key: bytes,
+    name: str,
+    trading: Iterable[LiveContainer],
+    values: Iterable[str],
+    returning: Iterable[LiveContainer] = (),
+    identity: Identity = NOBODY,
+) -> dict[str, Any]:
+    """Return the answer of this machine as JSON. `values`: all that it has for its bots.
+
+    `returning`: what is down, and may start at any moment.
+    """
     return {
         "host": name,
-        "live": [_plain(key, container) for container in trading],
+        **identified(key, identity)._asdict(),
+        "live": [
+            *(_plain(key, container, is_up=True) for container in trading),
+            *(_plain(key, container, is_up=False) for container in returning),
+        ],
         "known": fingerprints(key, values),
     }
 
 
-def _plain(key: bytes, container: LiveContainer) -> dict[str, Any]:
+def identified(key: bytes, identity: Identity) -> Identity:
+    """Return an identity as another machine tells its own."""
+    return Identity(*(fingerprint(key, part) if part else "" for part in identity))
+
+
+def _plain(key: bytes, container: LiveContainer, *, is_up: bool) -> dict[str, Any]:
     account = account_in(container)
     return {
         "id": container.instance,
+        "up": is_up,
         "exchange": account.exchange,
         "symbol": account.symbol,
         "credentials": None if account.credentials is None else fingerprints(key, account.credentials),
@@ -74,8 +101,9 @@ def look(content: Any, at: float) -> Look:
             str(content["host"]),
             tuple(map(_trading, content["live"])),
             frozenset(map(str, content["known"])),
+            Identity(str(content.get("own", "")), str(content.get("boot", ""))),
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(str(error)) from error
 
 
@@ -83,7 +111,8 @@ def _trading(raw: Mapping[str, Any]) -> Trading:
     credentials, given = (
         None if raw[name] is None else frozenset(map(str, raw[name])) for name in ("credentials", "given")
     )
-    return Trading(str(raw["id"]), Account(str(raw["exchange"]), str(raw["symbol"]), credentials, given))
+    account = Account(str(raw["exchange"]), str(raw["symbol"]), credentials, given)
+    return Trading(str(raw["id"]), account, raw.get("up") is not False)
 
 
 def as_fingerprints(key: bytes, account: Account) -> Account:

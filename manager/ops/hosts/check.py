@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from manager import __version__
+from manager.config.fleet import Fleet
 from manager.errors import ManagerError
 from manager.i18n import Text
-from manager.ops.hosts import account_looks, accounts, ssh
+from manager.ops.hosts import account_looks, accounts, identity, ssh
 from manager.ops.hosts.registry import Host
 
 CLOCK_MOST_S = 2.0
@@ -27,7 +28,7 @@ class Finding(NamedTuple):
     text: Text
 
 
-def check(host: Host) -> Iterator[Finding]:
+def check(host: Host, fleet: Fleet) -> Iterator[Finding]:
     """Yield what is found, and end at the first failure that makes the next checks pointless."""
     try:
         asked_at = time.time()
@@ -66,17 +67,32 @@ def check(host: Host) -> Iterator[Finding]:
         yield Finding(False, Text("folder and engine: {why}", why=why))
         return
     yield Finding(True, Text("folder and engine: `manager ps` answers in {folder}", folder=host.folder))
-    yield _own_name(host)
+    yield _own_name(host, fleet)
 
 
-def _own_name(host: Host) -> Finding:
+def _own_name(host: Host, fleet: Fleet) -> Finding:
     """Compare the name that the machine has in `host` of configs. An earlier manager knows no such name."""
-    told = ssh.run(host, account_looks.WORDS, WITHIN_S, account_looks.new_key().hex().encode())
+    key = account_looks.new_key()
+    told = ssh.run(host, account_looks.WORDS, WITHIN_S, key.hex().encode())
     try:
-        name = accounts.look(json.loads(told.out), 0).name
+        look = accounts.look(json.loads(told.out), 0)
     except ValueError:
         why = (told.err.strip().splitlines() or ["-"])[-1]
         return Finding(None, Text("accounts: cannot be asked ({why})", why=why))
+    name, here = look.name, accounts.identified(key, identity.of(fleet))
+    if here.own and look.identity.own == here.own:
+        return Finding(None, Text("name: {name} is this machine itself", name=host.name))
+    if name == fleet.host_name:
+        is_one_system = bool(here.boot) and look.identity.boot == here.boot
+        return Finding(
+            None if is_one_system else False,
+            Text(
+                "name: it calls itself {name}, as this machine does, so that `host` in configs means both;"
+                " write host = “{other}” in its config/fleet.toml",
+                name=name,
+                other=host.name,
+            ),
+        )
     if name == host.name:
         return Finding(True, Text("name: {name}, there too", name=name))
     return Finding(

@@ -37,6 +37,10 @@ class Unreachable(EngineUnreachable):
     """Signal that a host did not answer, or did not let us in."""
 
 
+class Silent(Unreachable):
+    """Signal that a command on a host did not end in time: the host may be away, or the command hangs."""
+
+
 class Done(NamedTuple):
     """Hold what a command on a host did."""
 
@@ -104,7 +108,7 @@ def ended(host: Host, ssh_command: Sequence[str], timeout: float, stdin: bytes =
             start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
-        raise Unreachable(
+        raise Silent(
             "host {name} ({url}) did not answer within {limit} s",
             name=host.name,
             url=host.url,
@@ -114,6 +118,14 @@ def ended(host: Host, ssh_command: Sequence[str], timeout: float, stdin: bytes =
     if done.returncode == SSH_FAILED:
         raise unreachable(host, err)
     return Done(done.returncode, out, err)
+
+
+def lets_in(host: Host) -> bool:
+    """Return whether ssh logs in at all."""
+    try:
+        return ended(host, shell(host, ["true"]), CONNECT_S).code == 0
+    except ManagerError:
+        return False
 
 
 def unreachable(host: Host, err: str) -> Unreachable:

@@ -5,23 +5,30 @@ from __future__ import annotations
 import io
 import json
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 
 from manager.config.bot_environment import LiveContainer, account_in, is_same
-from manager.errors import BAD_CONFIG, OK, USAGE
-from manager.ops.hosts import accounts, registry, ssh
+from manager.config.fleet import Fleet
+from manager.errors import BAD_CONFIG, OK, USAGE, EngineError
+from manager.fleet import lock
+from manager.fleet.session import Session
+from manager.ops.hosts import account_looks, accounts, check, identity, registry, ssh
+from manager.ops.hosts.accounts import NOBODY
+from manager.ops.hosts.identity import Identity
 from manager.ops.hosts.registry import Host
-from manager.ops.hosts.ssh import Done, Unreachable
-from manager.util import prompt
+from manager.ops.hosts.ssh import Done, Silent, Unreachable
+from manager.util import moment, prompt
 from tests.builders import FLEET_NAME
-from tests.fakes.desk import Desk
+from tests.fakes.desk import SOL, Desk
 
 KEYS = {"BACKPACK_KEY": "k", "BACKPACK_SECRET": "s"}
 OTHERS = {"BACKPACK_KEY": "another", "BACKPACK_SECRET": "one"}
 SYMBOL = "SOL_USDC_PERP"
+LIVE = LiveContainer("bp_sol_01", "x", "backpack", SYMBOL, KEYS)
 
 
 class Tokyo:
@@ -31,25 +38,38 @@ class Tokyo:
         self.live: list[LiveContainer] = []
         self.values: Iterable[str] = ()
         self.is_away = False
+        self.says = ""
+        """What its manager says instead of an answer."""
+        self.lets_in = False
+        self.returning: list[LiveContainer] = []
         self.asked = 0
+        self.osaka: Identity = NOBODY
+        """What this machine's entry answers, under its own name."""
 
     def runs(self, values: Mapping[str, str] | None, symbol: str = SYMBOL) -> None:
         self.live = [LiveContainer("bp_tokyo_01", "x", "backpack", symbol, values)]
         self.values = [*(values or {}).values()]
 
     def __call__(self, host: Host, words: Iterable[str], _timeout: float, stdin: bytes = b"") -> Done:
-        self.asked += 1
         assert tuple(words) == ("host", "live")
-        if self.is_away:
-            raise Unreachable("host {name} did not answer", name=host.name)
         key = bytes.fromhex(stdin.decode())
-        return Done(0, json.dumps(accounts.answer(key, "tokyo", self.live, self.values)), "")
+        if host.name == "osaka":
+            told = accounts.answer(key, "osaka", [LIVE], [], (), self.osaka)
+            return Done(0, json.dumps(told), "")
+        self.asked += 1
+        if self.is_away:
+            raise (Silent if self.lets_in else Unreachable)("host {name} did not answer", name=host.name)
+        if self.says:
+            return Done(2, "", f"usage: manager\n{self.says}\n")
+        told = accounts.answer(key, "tokyo", self.live, self.values, self.returning, Identity("tokyo's", "x"))
+        return Done(0, json.dumps(told), "")
 
 
 @pytest.fixture
 def tokyo(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Tokyo:
     made = Tokyo()
     monkeypatch.setattr(ssh, "run", made)
+    monkeypatch.setattr(ssh, "lets_in", lambda _host: made.lets_in)
     desk.config("bp_sol_01", 5002, mode="live")
     (desk.folder / "config" / "fleet.toml").write_text(
         f'name = "{FLEET_NAME}"\nimage = "desk-bot:local"\nhost = "osaka"\n'
@@ -58,7 +78,12 @@ def tokyo(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Tokyo:
         desk.folder,
         {name: registry.parse(name, f"ssh://trader@{name}/srv/desk") for name in ("osaka", "tokyo")},
     )
+    made.osaka = identity.of(fleet_of(desk))
     return made
+
+
+def fleet_of(desk: Desk) -> Fleet:
+    return Session(desk.folder).project().fleet
 
 
 def test_an_account_that_is_traded_on_there_starts_no_bot_here(desk: Desk, tokyo: Tokyo) -> None:
@@ -68,7 +93,7 @@ def test_an_account_that_is_traded_on_there_starts_no_bot_here(desk: Desk, tokyo
     assert "`manager --host tokyo down bp_tokyo_01`" in said
     assert desk.exit_code == BAD_CONFIG
     assert desk.states() == {"bp_eth_02": "running"}, "the other one is on paper"
-    assert tokyo.asked == 1, "this machine's own name is not asked"
+    assert tokyo.asked == 1
     assert "left alone" in desk.play("plan")
     assert "left alone" in desk.play("start bp_sol_01")
     tokyo.live = []
@@ -95,7 +120,8 @@ def test_what_cannot_be_read_there_may_be_the_same(desk: Desk, tokyo: Tokyo) -> 
 def test_a_host_that_was_never_seen_may_trade_on_anything(desk: Desk, tokyo: Tokyo) -> None:
     tokyo.is_away = True
     said = desk.play("up")
-    assert "bp_sol_01: left alone: host tokyo does not answer and was never seen" in said
+    assert "bp_sol_01: left alone: host tokyo does not answer (" in said
+    assert "and was never seen: it may trade on the same account" in said
     assert "add --host-is-dead tokyo" in said
     assert "bp_sol_01: created" in desk.play("up --host-is-dead tokyo")
     assert "there is no host paris" in desk.play("start bp_sol_01 --host-is-dead paris")
@@ -214,7 +240,12 @@ def test_what_is_kept_of_the_last_look_is_nobody_elses_to_read(desk: Desk, tokyo
     tokyo.runs({"BACKPACK_KEY": "telltale", "BACKPACK_SECRET": "telltale"})
     desk.play("up")
     kept = list((desk.folder / "volumes" / "state" / ".hosts").iterdir())
-    assert sorted(path.name for path in kept) == ["fingerprint.key", "tokyo.accounts.json"]
+    assert sorted(path.name for path in kept) == [
+        "fingerprint.key",
+        "machine.id",
+        "osaka.accounts.json",
+        "tokyo.accounts.json",
+    ]
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
     assert not [path for path in kept if b"telltale" in path.read_bytes()]
 
@@ -223,3 +254,162 @@ def test_what_is_kept_of_the_last_look_is_nobody_elses_to_read(desk: Desk, tokyo
 def test_what_is_no_answer_is_no_look(content: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         accounts.look(content, 0)
+
+
+def test_a_host_with_this_machines_name_is_asked_and_skipped_only_if_it_is_this_one(
+    desk: Desk, tokyo: Tokyo
+) -> None:
+    desk.play("up", "down bp_sol_01")
+    assert desk.exit_code == OK, "its own entry says that bp_sol_01 trades"
+    tokyo.osaka = Identity("another machine's", tokyo.osaka.boot)
+    assert f"bp_sol_01 of host osaka trades {SYMBOL} live" in desk.play("up")
+    tokyo.osaka = NOBODY
+    assert f"bp_sol_01 of host osaka trades {SYMBOL} live" in desk.play("up"), "an earlier manager"
+
+
+def test_this_machines_own_name_is_no_hosts(desk: Desk, tokyo: Tokyo) -> None:
+    for command in ("host add osaka", "host deploy osaka --url"):
+        assert "osaka is this machine's own name" in desk.play(f"{command} ssh://trader@elsewhere/srv/desk")
+        assert desk.exit_code == USAGE
+    assert tokyo.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("who", "is_ok", "says"),
+    [
+        (Identity("another's", "another"), False, "calls itself osaka, as this machine does"),
+        (NOBODY, False, "calls itself osaka, as this machine does"),
+        (None, None, "is this machine itself"),
+    ],
+)
+def test_two_machines_that_call_themselves_the_same_fail_the_check(
+    desk: Desk, tokyo: Tokyo, who: Identity | None, is_ok: bool | None, says: str
+) -> None:
+    if who is not None:
+        tokyo.osaka = who
+    host = registry.get(desk.folder, "osaka")
+    finding = check._own_name(host, fleet_of(desk))
+    assert finding.is_ok is is_ok
+    assert says in str(finding.text)
+
+
+def test_another_project_of_this_system_may_have_its_name(desk: Desk, tokyo: Tokyo) -> None:
+    tokyo.osaka = tokyo.osaka._replace(own="another project's")
+    assert check._own_name(registry.get(desk.folder, "osaka"), fleet_of(desk)).is_ok is None
+
+
+def test_a_copy_of_the_disk_is_another_machine(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = fleet_of(desk)
+    mine = identity.of(fleet)
+    assert mine == identity.of(fleet)
+    assert mine.own
+    (boot := desk.folder / "boot_id").write_text("another\n")
+    monkeypatch.setattr(moment, "BOOT_ID", boot)
+    assert identity.of(fleet).own not in {"", mine.own}
+
+
+def test_a_rollback_asks_too(desk: Desk, tokyo: Tokyo) -> None:
+    desk.play("up")
+    desk.config("bp_sol_01", 5002, mode="paper")
+    assert "bp_sol_01: ready" in desk.play("upgrade")
+    tokyo.runs(KEYS)
+    said = desk.play("rollback bp_sol_01")
+    assert "bp_sol_01: cannot be rolled back: bp_tokyo_01 of host tokyo trades" in said
+    assert desk.exit_code == BAD_CONFIG
+    assert "engine:" not in said
+    tokyo.is_away = True
+    assert "add --host-is-dead tokyo" in desk.play("rollback bp_sol_01")
+    assert "bp_sol_01: rolled back" in desk.play("rollback bp_sol_01 --host-is-dead tokyo")
+
+
+def test_a_rollback_on_the_account_that_it_trades_on_asks_nobody(desk: Desk, tokyo: Tokyo) -> None:
+    desk.play("up")
+    desk.new_image()
+    desk.play("upgrade bp_sol_01")
+    tokyo.asked, tokyo.is_away = 0, True
+    assert "bp_sol_01: rolled back" in desk.play("rollback bp_sol_01")
+    assert tokyo.asked == 0
+
+
+@pytest.mark.parametrize(("mode", "goes_back"), [("paper", False), ("live", True)])
+def test_what_a_roll_out_takes_back_is_asked_for_if_it_left_its_account(
+    desk: Desk, tokyo: Tokyo, mode: str, goes_back: bool
+) -> None:
+    desk.play("up")
+    desk.new_image()
+    desk.config("bp_sol_01", 5002, mode=mode)
+    desk.engine.after("create", lambda: tokyo.runs(KEYS), of=SOL)
+    desk.engine.fails("start", EngineError("no"), of=SOL)
+    said = desk.play("upgrade bp_sol_01")
+    assert ("bp_sol_01: rolled back" in said) is goes_back, said
+    assert ("cannot be rolled back: bp_tokyo_01 of host tokyo" in said) is not goes_back
+
+
+def told_by(desk: Desk) -> list[tuple[str, bool]]:
+    """What `host live` says of this machine's live bots: instance, and whether it runs."""
+    key = account_looks.new_key()
+    told = accounts.look(account_looks.answer(Session(desk.folder).observe(), key.hex()), 0)
+    mine = accounts.as_fingerprints(key, account_in(LIVE))
+    assert all(is_same(mine, other.account) for other in told.live)
+    return [(other.instance, other.is_up) for other in told.live]
+
+
+def test_what_fell_with_its_engine_is_told_and_what_a_person_stopped_is_not(desk: Desk) -> None:
+    desk.config("bp_sol_01", 5002, mode="live")
+    desk.play("up")
+    assert told_by(desk) == [("bp_sol_01", True)]
+    desk.engine.set_state(SOL, "exited", 137)
+    assert told_by(desk) == [("bp_sol_01", False)]
+    desk.play("stop bp_sol_01")
+    assert told_by(desk) == []
+    desk.play("start bp_sol_01", "halt bp_sol_01")
+    assert told_by(desk) == []
+
+
+def test_what_a_running_command_is_making_anew_is_told(desk: Desk) -> None:
+    desk.config("bp_sol_01", 5002, mode="live")
+    with lock.held(fleet_of(desk).lock_file, "up"):
+        assert told_by(desk) == [], "it was never started here"
+    desk.play("up")
+    desk.new_image()
+    told: list[list[tuple[str, bool]]] = []
+    desk.engine.after("remove", lambda: told.append(told_by(desk)), of=SOL)
+    desk.play("up --recreate")
+    assert told == [[("bp_sol_01", False)]]
+    desk.play("down bp_sol_01")
+    assert told_by(desk) == []
+
+
+def test_what_may_start_again_there_starts_no_bot_here(desk: Desk, tokyo: Tokyo) -> None:
+    tokyo.returning = [LIVE]
+    assert "bp_sol_01 of host tokyo is down now, but may start again by itself" in desk.play("up")
+    assert desk.exit_code == BAD_CONFIG
+
+
+@pytest.mark.parametrize("minutes", [14, 16, -16])
+def test_a_last_look_without_the_credentials_counts_for_a_quarter_of_an_hour(
+    desk: Desk, tokyo: Tokyo, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    tokyo.runs(OTHERS)
+    desk.play("up", "stop bp_sol_01")
+    tokyo.is_away = True
+    present = time.time
+    monkeypatch.setattr(time, "time", lambda: present() + 60 * minutes)
+    said = desk.play("start bp_sol_01")
+    assert ("bp_sol_01: started" in said) is (minutes == 14)
+    assert ("is too old to count" in said) is (minutes != 14)
+    assert "bp_sol_01: started" in desk.play("start bp_sol_01 --host-is-dead tokyo") or minutes == 14
+
+
+def test_a_host_that_runs_is_not_dead_because_its_manager_cannot_answer(desk: Desk, tokyo: Tokyo) -> None:
+    tokyo.says = "manager host: error: argument: invalid choice: 'live'"
+    said = desk.play("up --host-is-dead tokyo")
+    assert "host tokyo runs, but its manager does not tell" in said
+    assert "invalid choice: 'live'" in said
+    assert "`manager host deploy tokyo`" in said
+    assert "ssh reaches host tokyo: --host-is-dead tokyo counts for nothing" in said
+    assert desk.exit_code == BAD_CONFIG
+    tokyo.is_away, tokyo.lets_in = True, True
+    assert "host tokyo runs, but" in desk.play("up --host-is-dead tokyo"), "its manager hangs"
+    tokyo.lets_in = False
+    assert "bp_sol_01: created" in desk.play("up --host-is-dead tokyo")

@@ -12,7 +12,8 @@ from manager.config.fleet import Fleet
 from manager.monitor.metrics import families
 from manager.monitor.metrics.families import Look
 from manager.monitor.metrics.other_hosts import HostSeen, OtherHosts, ask
-from manager.ops.hosts import registry, ssh
+from manager.ops.hosts import account_looks, accounts, identity, registry, ssh
+from manager.ops.hosts.identity import Identity
 from manager.ops.hosts.registry import Host
 from manager.ops.hosts.ssh import Done, Unreachable
 from tests.fleet import eventually
@@ -29,9 +30,13 @@ def fleet(tmp_path: Path) -> Fleet:
 def test_a_machine_that_is_away_keeps_its_last_states(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     away = {"osaka"}
 
-    def run(host: Host, _words: Iterable[str], _timeout: float, _stdin: bytes = b"") -> Done:
+    def run(host: Host, words: Iterable[str], _timeout: float, stdin: bytes = b"") -> Done:
         if host.name in away:
             raise Unreachable("{name}", name=host.name)
+        if tuple(words) == account_looks.WORDS:
+            who = identity.of(fleet) if host.name == "here-too" else Identity(host.name, "")
+            key = bytes.fromhex(stdin.decode())
+            return Done(0, json.dumps(accounts.answer(key, "here-too", [], ["k"], (), who)), "")
         rows = [
             {"id": "a", "state": "running"},
             {"id": "b", "state": "running"},
@@ -43,7 +48,11 @@ def test_a_machine_that_is_away_keeps_its_last_states(fleet: Fleet, monkeypatch:
     osaka, tokyo = ask(fleet)
     assert osaka == HostSeen("osaka", False, None, {})
     assert (tokyo.is_up, tokyo.states) == (True, {"running": 2, "failed": 1})
+    key = account_looks.key_of(fleet)
     away.add("tokyo")
+    [look] = account_looks.ask(fleet, key, [registry.get(fleet.project_dir, "tokyo")])
+    assert look.look is not None, "the next start has a look that is a minute old at most"
+    assert look.look.known == {*accounts.fingerprints(key, ["k"])}
     assert ask(fleet)[1] == tokyo._replace(is_up=False)
 
     hosts = OtherHosts()
