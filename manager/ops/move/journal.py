@@ -14,7 +14,7 @@ from manager.errors import ManagerError, writing_to
 from manager.ops.move import staging
 from manager.util import atomic_file, ownership, strict_json
 
-Step = Literal["halt", "bury", "pack", "copy", "keys", "put", "arrive", "start", "clean"]
+Step = Literal["halt", "bury", "pack", "copy", "put", "keys", "arrive", "start", "clean"]
 ORDER: tuple[Step, ...] = get_args(Step)
 
 

@@ -86,7 +86,9 @@ def _begun(move: Move, last: Journal | None) -> Journal:
     salt = os.urandom(16).hex()
     asked = {"id": move.instance, "salt": salt}
     here = move.source.step("look", asked)
-    there = move.target.step("look", {**asked, "fingerprints": here["fingerprints"]})
+    there = move.target.step(
+        "look", {**asked, "fingerprints": here["fingerprints"], "config": here["config"]}
+    )
     stone = Tombstone(*here["stone"].values()) if here["stone"] else None
     is_lost = stone is not None and stone.to == move.target.label and not stone.is_arriving
     if stone is not None and is_lost and there["here_by"] != stone.move:  # it has a tombstone, and no journal
@@ -114,6 +116,15 @@ def _why_not(
     if here["pinned"]:
         return Text(
             "{file}: host: pins it to {pin}; take that out first", file=here["config"], pin=here["pinned"]
+        )
+    if here["lacks"]:
+        return Text("{host}: {why}", host=source, why=here["lacks"])
+    if other := there["config_of"]:
+        return Text(
+            "{file} belongs to another instance on {host} ({other}); rename one of the two files first",
+            file=here["config"],
+            host=target,
+            other=other,
         )
     if there["is_up"]:
         return Text("it runs on {host}", host=target)

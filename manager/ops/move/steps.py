@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from manager import i18n
-from manager.config import bot_environment
+from manager.config import bot_environment, dotenv
 from manager.config.fleet import Fleet
 from manager.config.models import ID_PATTERN
 from manager.errors import ManagerError, UsageError, writing_to
@@ -27,7 +27,7 @@ from manager.fleet.session import Session
 from manager.fleet.tombstone import Generation, Tombstone
 from manager.ops import bot_user
 from manager.ops.backup import instance_locks, make, rehearse, restore, verify
-from manager.ops.move import dotenv_lines, staging
+from manager.ops.move import dotenv_lines, fitting, staging
 from manager.util import formatting
 
 PROTOCOL = 1
@@ -73,7 +73,11 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
     spec, stone = project.specs.get(instance), tombstone.find(fleet, instance)
     salt = str(request["salt"])
     values = bot_environment.named_variables(spec, project.variables) if spec else {}
+    lacks = fitting.needs_database(project, instance) and not fitting.has_database(project, instance)
+    file = request.get("config")
     return {
+        "config_of": None if file is None else fitting.other_owner(project, instance, str(file)),
+        "lacks": str(fitting.no_database(project, instance)) if lacks else None,
         "here": tombstone.generation(fleet, instance).number,
         "here_by": tombstone.generation(fleet, instance).move,
         "newest": tombstone.newest(fleet, instance),
@@ -129,9 +133,13 @@ def pack(session: Session, instance: str, request: Request, _streams: Streams) -
     _require_buried(project.fleet, instance, request["move"])
     staging.clean(project.fleet, instance)
     folder = staging.make(project.fleet, instance)
-    made = make.make(project, [instance], folder, None, lambda _saved: None)
+    earlier = project.fleet.backup_dir
+    made = make.make(project, [instance], folder, None, lambda _saved: None, earlier)
     if faults := made.saved[0].faults:
         raise ManagerError("backup of {id} failed: {why}", id=instance, why="; ".join(faults))
+    if fitting.needs_database(project, instance) and not made.manifest.has_database(instance):
+        why = fitting.no_database(project, instance)
+        raise ManagerError("backup of {id} failed: {why}", id=instance, why=why)
     path = folder / staging.BACKUP
     with writing_to(path):
         made.path.rename(path)
@@ -178,10 +186,13 @@ def give_keys(session: Session, instance: str, _request: Request, _streams: Stre
 
 
 def take_keys(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
-    """Write what is missing of them to .env."""
-    fleet = session.project().fleet
+    """Write what is missing of them to .env, of what the config that has arrived names."""
+    project = session.project()
+    fleet = project.fleet
     _require_newer(fleet, instance, request["generation"], request["move"])
-    return {"added": dotenv_lines.add(fleet.dotenv_file, request["values"])}
+    present = dotenv.read(fleet.dotenv_file).variables
+    values = fitting.require_own_keys(project, instance, request["values"], present)
+    return {"added": dotenv_lines.add(fleet.dotenv_file, values)}
 
 
 def put(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
@@ -199,6 +210,9 @@ def put(session: Session, instance: str, request: Request, _streams: Streams) ->
             return {"rows": None}
         _require_down(session.observe(), instance)
         rehearsed = rehearse.rehearse_restore(path)
+        begun = tombstone.find(fleet, instance)
+        if begun is None or begun.move != move:  # else it was found fitting before, and may be there by half
+            fitting.require_fitting(session.project(), instance, rehearsed.manifest)
         stone = Tombstone(number, request["from"], move, is_arriving=True, did_run=request["did_run"])
         tombstone.bury(fleet, instance, stone)
         with writing_to(fleet.secrets_dir(instance)):
