@@ -280,7 +280,7 @@ class Fleet(NamedTuple):
 
     @property
     def egress_file(self) -> Path:
-        """Return the file that notes that this fleet has firewall rules, with its proxies' addresses."""
+        """Return the file that notes the firewall rules this fleet has, with its proxies' addresses."""
         return self.state_dir / "egress.json"
 
     @property

@@ -120,9 +120,15 @@ def is_in_force(listing: str, wanted: Mapping[str, list[str]], wanted_jumps: lis
     return sorted(found) == sorted(wanted_jumps)
 
 
-def has_any(listing: str, names: Chains) -> bool:
+def has_any(listing: str, names: Iterable[str]) -> bool:
     """Return whether a listing has one of these chains."""
     return any(f"-N {chain}" in listing.splitlines() for chain in names)
+
+
+def interfaces(listing: str, name: str) -> list[str]:
+    """Return the interfaces from which a listing jumps to this chain."""
+    found = [match for match in map(JUMP.fullmatch, listing.splitlines()) if match and match[3] == name]
+    return [words[words.index("-i") + 1] for match in found if "-i" in (words := match[2].split())]
 
 
 def replacement(listing: str, wanted: Mapping[str, list[str]], wanted_jumps: list[tuple[str, str]]) -> str:
@@ -133,7 +139,7 @@ def replacement(listing: str, wanted: Mapping[str, list[str]], wanted_jumps: lis
     return "\n".join([*lines, "COMMIT", ""])
 
 
-def removal(listing: str, names: Chains) -> str:
+def removal(listing: str, names: Iterable[str]) -> str:
     """Return the input of `iptables-restore --noflush` that leaves nothing of these chains."""
     present = [chain for chain in names if f"-N {chain}" in listing.splitlines()]
     lines = ["*filter", *_jumps_away(listing, present)]

@@ -4,7 +4,7 @@ action, changes, plan, rollout_plan             what to do, and why: pure
 request_budget                                  what bots ask of their exchanges, and what they may: pure
 request_plan, request_files                     holds a command's plan to it, and tells each bot its share
 made_anew                                       recreates what a start would not mend
-egress                                          the firewall rules that limit what bots reach
+egress, egress_record, egress_limiter           the firewall rules that limit what bots reach
 start_checks, account_check                     what may not start: beyond limits, an account in use there
 untrusted                                       keeps a config that is refused from being applied: pure
 definition_diff                                 what a changed config changes, old → new

@@ -28,6 +28,7 @@ from manager.ops import (
     untrusted,
 )
 from manager.ops.action import Action, Change, Outcome, has_started
+from manager.ops.egress_limiter import Limiter
 from manager.ops.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
 from manager.ops.preflight import HeldBack
 from manager.ops.result import Planned, Result
@@ -90,8 +91,9 @@ def apply(
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
         if change.command == "up":
             _own_compose_yaml(snapshot.project, on_event)
+        limit = _limiter(session, change, snapshot.project, on_event)
         if not is_stop:
-            _limit_egress(session, change, snapshot.project, on_event)
+            limit()
         theirs = {instance: mark for instance, mark in marks.items() if instance not in held_back.instances}
         _lift(change, snapshot, actions, named, theirs)
         called_off = (
@@ -100,9 +102,9 @@ def apply(
         unsaved = desired_state.save_wish(
             change, fleet, desired_state.state_change(change, snapshot, actions, named, called_off)
         )
-        outcomes = _carry_out(session, change, snapshot, actions, held, on_event, called_off)
+        outcomes = _carry_out(session, change, snapshot, actions, held, on_event, limit, called_off)
         if starts is not None:
-            more, unfinished = _until_nothing_starts(session, change, named, starts, held, on_event)
+            more, unfinished = _until_nothing_starts(session, change, named, starts, held, on_event, limit)
             outcomes, unsaved = outcomes + more, unsaved or unfinished
         is_all = change.command == "down" and named is None
         try:
@@ -110,7 +112,7 @@ def apply(
                 after = _look_after(session, snapshot, outcomes)
                 instances_json_refresh.write(after, lambda why: on_event(Warned(why)))
             if is_all:
-                _limit_egress(session, change, snapshot.project, on_event)
+                limit()
         except EngineUnreachable as error:  # what was done before is said all the same
             return Result(snapshot, actions, outcomes, unsaved=unsaved, engine_error=error, problems=problems)
     if healthy_within is None:
@@ -125,21 +127,12 @@ def apply(
     return Result(after, actions, outcomes, late, unsaved, problems=problems)
 
 
-def _limit_egress(session: Session, change: Change, project: Project, on_event: OnEvent) -> None:
-    """Put the firewall rules in force before anything is started, and remove them with the fleet.
-
-    `watch` starts what ran, rules or not: a bot that is down cannot manage its orders. It alerts of it.
+def _limiter(session: Session, change: Change, project: Project, on_event: OnEvent) -> Limiter:
+    """Return what puts the firewall rules in force before anything is started, and removes them with the
+    fleet. It only warns in `watch`, which alerts of it, and in commands that stop.
     """
-    from manager.ops import egress
-
-    try:
-        egress.settle(session.engine(), project)
-    except EngineUnreachable:
-        raise
-    except ManagerError as error:
-        if change.needs_sound_configs and change.command != "watch":
-            raise
-        on_event(Warned(error.text))
+    is_strict = change.needs_sound_configs and change.command != "watch"
+    return Limiter(session.engine(), project, lambda why: on_event(Warned(why)), is_strict=is_strict)
 
 
 def _own_compose_yaml(project: Project, on_event: OnEvent) -> None:
@@ -211,6 +204,7 @@ def _until_nothing_starts(
     starts: Starts,
     held: lock.Held,
     on_event: OnEvent,
+    limit: Limiter,
 ) -> tuple[list[Outcome[Action]], ManagerError | None]:
     """Stop what has come up, until every start in progress has ended. Returns the outcomes."""
     outcomes: list[Outcome[Action]] = []
@@ -221,7 +215,7 @@ def _until_nothing_starts(
         actions = _ours(snapshot, change.planner(snapshot, named))
         again = [action for action in plan.effective(actions) if _is_worth_it(action, outcomes)]
         if again:
-            outcomes += _carry_out(session, change, snapshot, again, held, on_event)
+            outcomes += _carry_out(session, change, snapshot, again, held, on_event, limit)
         elif have_ended:
             return outcomes, None
         elif starts.are_too_slow:
@@ -341,6 +335,7 @@ def _carry_out(
     actions: list[Action],
     held: lock.Held,
     on_event: OnEvent,
+    limit: Limiter,
     called_off: Mapping[str, CalledOffBy] = NOTHING,
 ) -> list[Outcome[Action]]:
     """Run the actions. `called_off`: what was stopped or removed since it was given."""
@@ -364,7 +359,7 @@ def _carry_out(
     todo = [action for action in todo if action.instance not in in_use]
     if not todo:
         return refused
-    context = prepare.gather(session, snapshot, todo, held, called_off_since=called_off)
+    context = prepare.gather(session, snapshot, todo, held, called_off_since=called_off, limit=limit)
     on_event(ActionsStarted(todo))
     try:
         outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))

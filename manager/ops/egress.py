@@ -6,11 +6,10 @@ Needs root, or sudo without a question. Rules do not survive a reboot, nor a fir
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,10 +18,10 @@ from manager.config.variables import select_variables
 from manager.engine import egress_rules
 from manager.engine.client import Engine
 from manager.engine.egress_rules import Allowed, Target
-from manager.errors import ManagerError, writing_to
+from manager.errors import ManagerError
 from manager.fleet.project import Project
-from manager.i18n import Text
-from manager.util import atomic_file, ownership, strict_json
+from manager.i18n import Text, mark
+from manager.ops import egress_record
 
 RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 """The engine takes the second one where the first names a resolver on loopback."""
@@ -31,7 +30,21 @@ LOCK_WAIT_S = "10"
 """Another program may hold the lock of the firewall's tables."""
 SYSTEM_FOLDERS = "/usr/sbin:/sbin"
 
+UNSET = mark(
+    "cannot limit what bots reach ([container] egress): {why}; run the command as root, or set egress = false"
+    " in config/fleet.toml"
+)
+LEFT = mark(
+    "the firewall rules that [container] egress set earlier remain, and go on limiting what bots reach:"
+    " {why}; run `manager up` or `manager down` as root once, which removes them (as does `manager watch` of"
+    " root)"
+)
+
 Run = Callable[[list[str], str], str]
+
+
+class FirewallFault(ManagerError):
+    """Signal that the firewall cannot be read or changed."""
 
 
 class Look(NamedTuple):
@@ -43,36 +56,30 @@ class Look(NamedTuple):
     why: Text | None = None
 
 
-def concerns(fleet: Fleet) -> bool:
-    """Return whether this fleet has, or had, rules of its own."""
-    return fleet.egress is not False or fleet.egress_file.exists()
-
-
 def settle(engine: Engine, project: Project, run: Run | None = None) -> bool:
     """Set the rules if they are not in force, or remove what was switched off. Return whether it did.
 
-    Nothing is done while the fleet's network does not exist: no container runs in it. Raises ManagerError.
+    Nothing is set while the fleet's network does not exist: no container runs in it. Raises ManagerError.
     """
     fleet, run = project.fleet, run or iptables
-    if not concerns(fleet):
-        return False
     names = egress_rules.chains(fleet.name)
     network = engine.network(fleet.network)
+    record = egress_record.load(fleet)
     if fleet.egress is False or not network:
-        if not fleet.egress_file.exists():
-            return False
-        listing = run(["iptables", "-S"], "")
-        if egress_rules.has_any(listing, names):
-            run(_restore(), egress_rules.removal(listing, names))
-        with suppress(OSError):
-            fleet.egress_file.unlink()
-        return True
+        return fleet.egress_file.exists() and _remove(fleet, record, run)
     interface = _interface(network)
-    hosts = _hosts(project)
-    wanted = egress_rules.rules(names, fleet.name, allowed_by(project, hosts))
+    wanted_hosts = _wanted_hosts(project)
+    hosts = egress_record.located(tuple({host for host, _port in wanted_hosts}), record.hosts)
+    wanted = egress_rules.rules(names, fleet.name, allowed_by(project, wanted_hosts, hosts))
     jumps = egress_rules.jumps(names, interface, fleet.name)
-    listing = run(["iptables", "-S"], "")
-    if egress_rules.is_in_force(listing, wanted, jumps):
+    with _advised(UNSET):
+        listing = run(["iptables", "-S"], "")
+    gone = _gone(listing, record.chains - set(names))
+    after = egress_record.Record(hosts, record.chains - gone | set(names))
+    if egress_rules.is_in_force(listing, wanted, jumps) and not gone:
+        if after.chains != record.chains or egress_record.is_worth_noting(record.hosts, hosts):
+            with suppress(ManagerError):  # the next look notes it
+                egress_record.save(fleet, after)
         return False
     if f"-N {egress_rules.ENGINE_CHAIN}" not in listing.splitlines():
         raise ManagerError(
@@ -80,11 +87,37 @@ def settle(engine: Engine, project: Project, run: Run | None = None) -> bool:
             " runs with iptables=false, or with nftables)",
             chain=egress_rules.ENGINE_CHAIN,
         )
-    _save(
-        fleet, {host: found for (host, _port), found in hosts.items()}
-    )  # before there is anything to remove
-    run(_restore(), egress_rules.replacement(listing, wanted, jumps))
+    # before there is anything to remove, and with what is only removed below
+    egress_record.save(fleet, after._replace(chains=after.chains | gone))
+    with _advised(UNSET):
+        if egress_rules.has_any(listing, gone):
+            run(_restore(), egress_rules.removal(listing, gone))
+        run(_restore(), egress_rules.replacement(listing, wanted, jumps))
+    if gone:
+        egress_record.save(fleet, after)
     return True
+
+
+def _remove(fleet: Fleet, record: egress_record.Record, run: Run) -> bool:
+    """Remove what this fleet has set, also under an earlier name, unless containers of that name may run."""
+    ours = record.chains | set(egress_rules.chains(fleet.name))
+    with _advised(LEFT):
+        listing = run(["iptables", "-S"], "")
+        others = ours - set(egress_rules.chains(fleet.name))
+        kept = frozenset() if fleet.egress is False else others - _gone(listing, others)
+        if egress_rules.has_any(listing, ours - kept):
+            run(_restore(), egress_rules.removal(listing, ours - kept))
+    if not kept:
+        egress_record.forget(fleet)
+    elif kept != record.chains:
+        egress_record.save(fleet, record._replace(chains=kept))
+    return bool(ours - kept)
+
+
+def _gone(listing: str, chains: Iterable[str]) -> frozenset[str]:
+    """Return the chains of an earlier name of the fleet that limit nothing: their network does not exist."""
+    present = {interface for _index, interface in socket.if_nameindex()}
+    return frozenset(chain for chain in chains if not present & set(egress_rules.interfaces(listing, chain)))
 
 
 def look(engine: Engine, project: Project, run: Run | None = None) -> Look:
@@ -99,8 +132,11 @@ def look(engine: Engine, project: Project, run: Run | None = None) -> Look:
     try:
         interface = _interface(network)
         names = egress_rules.chains(fleet.name)
-        wanted = egress_rules.rules(names, fleet.name, allowed_by(project, _hosts(project)))
-        listing = run(["iptables", "-S"], "")
+        wanted_hosts, hosts = _wanted_hosts(project), dict(egress_record.load(fleet).hosts)
+        hosts |= egress_record.located([host for host, _port in wanted_hosts if host not in hosts], {})
+        wanted = egress_rules.rules(names, fleet.name, allowed_by(project, wanted_hosts, hosts))
+        with _advised(UNSET):
+            listing = run(["iptables", "-S"], "")
     except ManagerError as error:
         return Look(is_wanted=True, has_ipv6=has_ipv6, why=error.text)
     jumps = egress_rules.jumps(names, interface, fleet.name)
@@ -113,27 +149,21 @@ def look(engine: Engine, project: Project, run: Run | None = None) -> Look:
     return Look(is_wanted=True, is_in_force=is_in_force, has_ipv6=has_ipv6, why=why)
 
 
-Hosts = Mapping[tuple[str, int | None], tuple[str, ...]]
-"""Host and port of a proxy → the host's addresses."""
-
-
-def allowed_by(project: Project, hosts: Hosts) -> Allowed:
-    """Return what the fleet's bots may reach."""
+def allowed_by(
+    project: Project, wanted: Iterable[tuple[str, int | None]], hosts: egress_record.Hosts
+) -> Allowed:
+    """Return what the fleet's bots may reach. `wanted`: the proxies, each with its port."""
     chosen = project.fleet.egress
-    proxies = {Target(f"{address}/32", port) for (_host, port), found in hosts.items() for address in found}
+    proxies = {Target(f"{address}/32", port) for host, port in wanted for address in hosts[host]}
     targets = None if isinstance(chosen, bool) else tuple(map(egress_rules.parse_target, chosen))
     ordered = sorted(proxies, key=lambda target: (target.network, target.port or 0))
     return Allowed(resolvers(), tuple(ordered), targets)
 
 
-def _hosts(project: Project) -> dict[tuple[str, int | None], tuple[str, ...]]:
-    """Resolve the proxies in use. One whose name cannot be resolved now is where it was."""
-    known = _known(project.fleet)
+def _wanted_hosts(project: Project) -> list[tuple[str, int | None]]:
+    """Return host and port of the proxies in use."""
     passed = select_variables(project.fleet.variables, project.variables)
-    return {
-        (host, port): _resolved(host) or known.get(host, ())
-        for host, port in dict.fromkeys(egress_rules.addresses_in(passed))
-    }
+    return list(dict.fromkeys(egress_rules.addresses_in(passed)))
 
 
 def resolvers(files: Iterable[Path] = RESOLVER_FILES) -> tuple[str, ...]:
@@ -143,41 +173,40 @@ def resolvers(files: Iterable[Path] = RESOLVER_FILES) -> tuple[str, ...]:
         with suppress(OSError):
             for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
                 words = line.split()
-                if len(words) > 1 and words[0] == "nameserver" and _is_outer(words[1]):
+                if len(words) > 1 and words[0] == "nameserver" and egress_record.is_outer(words[1]):
                     found[words[1]] = None
     return tuple(found)
 
 
 def iptables(words: list[str], text: str) -> str:
-    """Run a program of the firewall and return its output. Raises ManagerError."""
+    """Run a program of the firewall and return its output. Raises FirewallFault."""
     import shutil  # with its archives' formats, which an `up` without limits need not load
     import subprocess
 
     program, *rest = words
     path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}")
     if path is None:
-        raise ManagerError(
-            "cannot limit what bots reach ([container] egress): {program} is not installed", program=program
-        )
+        raise FirewallFault("{program} is not installed", program=program)
     command = [*([] if os.geteuid() == 0 else ["sudo", "-n"]), path, "-w", LOCK_WAIT_S, *rest]
     try:
         done = subprocess.run(
             command, input=text, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _failed(program, str(error)) from error
+        raise FirewallFault("{program}: {why}", program=program, why=str(error)) from error
     if done.returncode != 0:
-        raise _failed(program, (done.stderr.strip().splitlines() or ["?"])[-1])
+        why = (done.stderr.strip().splitlines() or ["?"])[-1]
+        raise FirewallFault("{program}: {why}", program=program, why=why)
     return done.stdout
 
 
-def _failed(program: str, why: str) -> ManagerError:
-    return ManagerError(
-        "cannot limit what bots reach ([container] egress): {program}: {why}; run the command as root, or"
-        " set egress = false in config/fleet.toml",
-        program=program,
-        why=why,
-    )
+@contextmanager
+def _advised(advice: str) -> Iterator[None]:
+    """Say what a fault of the firewall means here."""
+    try:
+        yield
+    except FirewallFault as fault:
+        raise ManagerError(advice, why=fault) from fault
 
 
 def _restore() -> list[str]:
@@ -195,38 +224,3 @@ def _interface(network: Mapping[str, Any]) -> str:
             network=str(network.get("Name", "")),
         )
     return name
-
-
-def _resolved(host: str) -> tuple[str, ...]:
-    try:
-        found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return ()
-    return tuple(sorted({str(entry[4][0]) for entry in found if _is_outer(str(entry[4][0]))}))
-
-
-def _is_outer(address: str) -> bool:
-    """Return whether it is an IPv4 address that means the same in a container."""
-    try:
-        return not ipaddress.IPv4Address(address).is_loopback
-    except ValueError:
-        return False
-
-
-def _known(fleet: Fleet) -> dict[str, tuple[str, ...]]:
-    """Return host → addresses as last resolved."""
-    try:
-        content: Any = strict_json.read(fleet.egress_file)
-        return {str(host): tuple(map(str, found)) for host, found in content["hosts"].items()}
-    except (strict_json.JsonFault, TypeError, KeyError, AttributeError, OSError):
-        return {}
-
-
-def _save(fleet: Fleet, hosts: Mapping[str, tuple[str, ...]]) -> None:
-    """Note that there are rules to remove one day. Raises ManagerError: else they would stay for ever."""
-    with writing_to(fleet.egress_file):
-        ownership.make_folder(fleet.state_dir)
-        atomic_file.write_atomically(
-            fleet.egress_file, {"hosts": {host: list(found) for host, found in hosts.items()}}
-        )
-        ownership.give_to_folder_owner(fleet.egress_file)

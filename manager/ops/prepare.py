@@ -13,12 +13,12 @@ from manager.engine.labels import NEWEST_CONTRACT, SUPERVISOR, is_contract, is_k
 from manager.errors import EngineError, ImageMissing, ManagerError
 from manager.fleet import lock, upgrade_records
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
-from manager.fleet.project import Project
 from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
 from manager.ops import bot_user, execute, mount_probe, request_files, request_plan
 from manager.ops.action import Action
+from manager.ops.egress_limiter import Limiter
 from manager.util.threads import Deferred
 
 NEW_CONTAINER = frozenset({"create", "recreate", "rollback"})
@@ -31,11 +31,13 @@ def gather(
     held: lock.Held,
     steps: upgrade_records.Steps = upgrade_records.NONE,
     called_off_since: Mapping[str, CalledOffBy] = NOTHING,
+    *,
+    limit: Limiter,
 ) -> execute.ExecutionContext:
     """Return everything that these actions need, in a few engine calls for any number. Raises ManagerError.
 
     `steps`: the records that the `rollback` actions restore. `called_off_since`: what was stopped or
-    removed since the command was given.
+    removed since the command was given. `limit`: what limits the fleet's network.
     """
     project, engine = snapshot.project, session.engine()
     fleet = project.fleet
@@ -58,9 +60,10 @@ def gather(
     as_user = bot_user.bot_user(fleet, project.variables, info)
     if kinds & {"create", "recreate"}:
         _require_image(snapshot)
-    network = Deferred(partial(_ready_network, engine, project)) if kinds & NEW_CONTAINER else None
-    if network and kinds != {"create"}:
-        network.result()  # before a bot is stopped that could then not be started
+    ready = partial(_ready_network, engine, fleet, limit)
+    network = Deferred(ready) if kinds & NEW_CONTAINER else None
+    if network and (kinds != {"create"} or (fleet.egress is not False and not limit.is_strict)):
+        network.result()  # before a bot is stopped that could then not be started; and for its warnings
     if kinds & {"create", "recreate"}:
         from manager.engine.compose_hash import service_hashes  # and with it `subprocess`
 
@@ -103,13 +106,11 @@ def gather(
     return context._replace(await_network=network.result) if network else context
 
 
-def _ready_network(engine: Engine, project: Project) -> None:
+def _ready_network(engine: Engine, fleet: Fleet, limit: Limiter) -> None:
     """Have the fleet's network, and what limits it, before a container starts in it. Raises ManagerError."""
-    ensure_network(engine, project.fleet)
-    if project.fleet.egress is not False:
-        from manager.ops import egress
-
-        egress.settle(engine, project)
+    ensure_network(engine, fleet)
+    if fleet.egress is not False:
+        limit()
 
 
 def _own_hash(instance: str, snapshot: FleetSnapshot) -> str:

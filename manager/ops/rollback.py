@@ -16,6 +16,7 @@ from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
 from manager.ops import desired_state, plan, rollout_plan, start_checks, wait
 from manager.ops.action import Action, Outcome, has_started
+from manager.ops.egress_limiter import Limiter
 from manager.ops.events import ActionDone, LeftAlone, OnEvent, Warned
 from manager.ops.result import Planned, Result
 
@@ -88,8 +89,8 @@ def restore_old(
 ) -> tuple[FleetSnapshot, list[Outcome[Action]]]:
     """Restore the old containers. Returns the fleet afterwards, and the outcomes.
 
-    `why`: by instance. The rejected revisions are saved first, so that the next `up` does not apply them
-    again.
+    `why`: by instance. The rejected revisions are saved before anything is done, so that the next `up` does
+    not apply them again.
     """
     if not todo:
         return snapshot, []
@@ -99,8 +100,11 @@ def restore_old(
         instance: RejectedRevision(records[instance].config_hash, records[instance].image_id, why[instance])
         for instance in (action.instance for action in todo)
     }
+    limit = Limiter(session.engine(), snapshot.project, lambda why: on_event(Warned(why)), is_strict=False)
+    context = prepare.gather(  # may fail: before anything is saved
+        session, snapshot, todo, held, records, limit=limit
+    )
     desired_state.save_state(snapshot.project.fleet, lambda state: state.with_refused(rejected))
-    context = prepare.gather(session, snapshot, todo, held, records)
     outcomes = execute.run(todo, context, lambda outcome: on_event(ActionDone(outcome)))
     fleet = snapshot.project.fleet
     back = [outcome.action.instance for outcome in outcomes if outcome.error is None]

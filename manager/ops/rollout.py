@@ -28,6 +28,7 @@ from manager.ops import (
     wait,
 )
 from manager.ops.action import Action, Outcome
+from manager.ops.egress_limiter import Limiter
 from manager.ops.events import ActionDone, LeftAlone, Warned
 from manager.ops.rollback import account_problem, elsewhere_problems, is_live, restore_old, valid
 from manager.ops.rollout_events import (
@@ -215,10 +216,11 @@ class _Rollout:
         from manager.ops import prepare
 
         self._require_same_image()
-        todo, before = plan.effective(batch), dict(self.records)
-        context = prepare.gather(
-            self._session, self._snapshot, todo, self._held
-        )  # may fail: before anything is kept
+        todo, before, project = plan.effective(batch), dict(self.records), self._snapshot.project
+        limit = Limiter(self._engine, project, lambda why: self._on_event(Warned(why)), is_strict=True)
+        context = prepare.gather(  # may fail: before anything is kept
+            self._session, self._snapshot, todo, self._held, limit=limit
+        )
         self._save(self._kept(batch))
         faults = self._execute(todo, context)
         self._snapshot = self._session.look_again(self._snapshot)

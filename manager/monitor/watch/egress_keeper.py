@@ -12,6 +12,7 @@ from manager.errors import EngineError, ManagerError
 from manager.fleet.project import Project
 from manager.i18n import Text, _
 from manager.monitor.watch.alert_rules import MACHINE, Condition
+from manager.ops import egress_limiter
 from manager.util import console
 
 EVERY_S = 60.0
@@ -26,14 +27,14 @@ class EgressKeeper:
 
     def look_if_due(self, engine: Engine, project: Project) -> None:
         """Look once a minute. Costs one call of iptables, and nothing where `egress` is off."""
-        from manager.ops import egress
-
-        if not egress.concerns(project.fleet):
+        if not egress_limiter.concerns(project.fleet):
             self._why = None
             return
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + EVERY_S
+        from manager.ops import egress
+
         try:
             has_changed = egress.settle(engine, project)
         except EngineError:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import socket
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,7 +17,7 @@ from manager.engine import egress_rules
 from manager.engine.client import Engine
 from manager.errors import ManagerError
 from manager.fleet.project import Project
-from manager.ops import egress
+from manager.ops import egress, egress_record
 from tests.builders import a_fleet
 
 BRIDGE = "br-0123456789ab"
@@ -112,9 +116,123 @@ def test_a_proxy_whose_name_is_not_resolved_for_a_while_stays_exempt(
     found.clear()
     assert not egress.settle(engine(), here, firewall)
     assert "secret" not in here.fleet.egress_file.read_text()
-    found["proxy.example"] = ["10.0.0.10"]
+
+
+@pytest.mark.parametrize(("hours", "is_kept"), [(0, True), (23, True), (25, False)])
+def test_an_address_of_a_proxy_stays_exempt_for_a_day_after_the_last_answer_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: float, is_kept: bool
+) -> None:
+    firewall, clock = Firewall(), [1_800_000_000.0]
+    answer = ["10.0.0.9"]
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *_any: [(0, 0, 0, "", (address, 0)) for address in answer]
+    )
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    here = project(tmp_path, True, {"HTTPS_PROXY": "http://proxy.example:3128"})
     assert egress.settle(engine(), here, firewall)
-    assert "10.0.0.9/" not in "".join(firewall.lines)
+    clock[0] += 20 * 3600
+    assert not egress.settle(engine(), here, firewall), "seen again, which is noted"
+    answer[:] = ["10.0.0.10"]
+    clock[0] += hours * 3600
+    assert egress.look(engine(), here, firewall).is_in_force, "as they were set"
+    assert egress.settle(engine(), here, firewall)
+    assert "10.0.0.10/32" in "".join(firewall.lines)
+    assert ("10.0.0.9/32" in "".join(firewall.lines)) is is_kept
+    assert not egress.settle(engine(), here, firewall), "in force"
+    assert egress.look(engine(), here, firewall).is_in_force
+
+
+def test_name_servers_that_do_not_answer_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def resolve(host: str, *_rest: object) -> list[Any]:
+        if host == "slow.example":
+            over.wait(60)
+        return [(0, 0, 0, "", ("10.0.0.9", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(egress_record, "RESOLVE_S", 0.2)
+    began = time.monotonic()
+    known = {"slow.example": {"10.0.0.1": 0.0}}
+    found = egress_record.located(("slow.example", "quick.example"), known)
+    assert time.monotonic() - began < 30
+    over.set()
+    assert {host: list(each) for host, each in found.items()} == {
+        "slow.example": ["10.0.0.1"],
+        "quick.example": ["10.0.0.9"],
+    }
+
+
+def renamed(project_: Project, name: str, chosen: Any) -> Project:
+    fleet = project_.fleet._replace(name=name, egress=chosen)
+    return cast(Project, SimpleNamespace(fleet=fleet, variables={}))
+
+
+def test_the_rules_of_a_renamed_fleet_go_with_its_network_or_when_switched_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firewall = Firewall()
+    before = list(firewall.lines)
+    first = project(tmp_path, True)
+    egress.settle(engine(), first, firewall)
+    old = egress_rules.chains(first.fleet.name)
+
+    second = renamed(first, "renamed", True)
+    assert egress.settle(engine("a" * 64), second, firewall)
+    assert egress_rules.has_any(firewall(["iptables", "-S"], ""), old), "its old containers may still run"
+    assert egress.settle(engine("a" * 64), renamed(first, "renamed", False), firewall)
+    assert firewall.lines == before
+
+    egress.settle(engine(), first, firewall)
+    egress.settle(engine("a" * 64), second, firewall)
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(3, "br-aaaaaaaaaaaa")])
+    assert egress.settle(engine("a" * 64), second, firewall)
+    assert not egress_rules.has_any(firewall(["iptables", "-S"], ""), old)
+    assert egress.look(engine("a" * 64), second, firewall).is_in_force
+    assert not egress.settle(engine("a" * 64), second, firewall)
+    assert egress.settle(engine(""), second, firewall)
+    assert firewall.lines == before
+    assert not first.fleet.egress_file.exists()
+
+
+def test_a_renamed_copy_of_a_folder_leaves_the_rules_of_the_original(tmp_path: Path) -> None:
+    firewall = Firewall()
+    (tmp_path / "one").mkdir()
+    first = project(tmp_path / "one", True)
+    egress.settle(engine(), first, firewall)
+    set_by_first = list(firewall.lines)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    copy = renamed(project(tmp_path / "two", True), "copy", False)
+    assert copy.fleet.egress_file.exists()
+    egress.settle(engine("a" * 64), copy, firewall)
+    assert firewall.lines == set_by_first
+
+
+def test_a_record_cannot_smuggle_anything_into_the_firewall(tmp_path: Path) -> None:
+    fleet = project(tmp_path, True).fleet
+    fleet.state_dir.mkdir(parents=True)
+    content: dict[str, object] = {
+        "folder": str(fleet.state_dir),
+        "chains": ["INPUT", "BOTFLEET-F-0123456789\n-F INPUT"],
+    }
+    content |= {"hosts": {"a": {"10.0.0.1": 5, "0.0.0.0/0 -j ACCEPT": 5}, "b": ["10.0.0.2", "x"]}}
+    fleet.egress_file.write_text(json.dumps(content))
+    record = egress_record.load(fleet)
+    assert record == egress_record.Record({"a": {"10.0.0.1": 5.0}, "b": {"10.0.0.2": 0.0}})
+
+
+def refuse(words: list[str], _text: str) -> str:
+    raise egress.FirewallFault("{program}: {why}", program=words[0], why="a password is required")
+
+
+def test_what_a_firewall_that_refuses_means_is_said_with_what_to_do(tmp_path: Path) -> None:
+    on, off = project(tmp_path, True), project(tmp_path, False)
+    with pytest.raises(ManagerError, match="a password is required; run the command as root, or set"):
+        egress.settle(engine(), on, refuse)
+    egress.settle(engine(), on, Firewall())
+    with pytest.raises(ManagerError, match=r"remain, .* as root once, which removes them"):
+        egress.settle(engine(), off, refuse)
+    assert off.fleet.egress_file.exists()
 
 
 def test_an_engine_elsewhere_or_without_its_chain_is_an_error_and_nothing_is_changed(tmp_path: Path) -> None:
