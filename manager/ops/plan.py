@@ -63,13 +63,18 @@ def start(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[Act
         elif (
             container is not None
             and _is_busy(plan_input, instance)
-            and (plan_input.refusal(instance) or not _made_otherwise(plan_input, instance, is_named=True))
+            and (
+                plan_input.refusal(instance)
+                or not _made_otherwise(plan_input, instance, is_named=named is not None)
+            )
         ):
             cause = Text("already running")
             if "config" in plan_input.drift(instance) and not plan_input.refusal(instance):
                 cause = Text("already running; `manager up {id}` applies the changed config", id=instance)
             actions.append(Action("leave", instance, cause))
-        elif action := _up_one(plan_input, instance, is_named=True, recreate=False):
+        elif action := _up_one(
+            plan_input, instance, is_named=True, recreate=False, mends_all=named is not None
+        ):
             actions.append(action)
     return _in_waves(plan_input, actions)
 
@@ -87,7 +92,7 @@ def restart(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[A
             actions.append(_moved(instance))
         elif "config" in plan_input.drift(instance) and not refused:
             actions.append(Action("recreate", instance, CAUSES["config"]))
-        elif not refused and (cause := _made_otherwise(plan_input, instance, is_named=True)):
+        elif not refused and (cause := _made_otherwise(plan_input, instance, is_named=named is not None)):
             actions.append(_mended(instance, cause, plan_input.drift(instance)))
         elif container.is_up:
             actions.append(Action("restart", instance, Text("requested"), as_it_was=refused))
@@ -111,7 +116,7 @@ def resume(plan_input: PlanInput, named: Iterable[str]) -> list[Action]:
             )
         elif halted == "down":
             actions.append(Action("leave", instance, Text("it did not run when it was halted")))
-        elif action := _up_one(plan_input, instance, is_named=True, recreate=False):
+        elif action := _up_one(plan_input, instance, is_named=True, recreate=False, mends_all=False):
             actions.append(action._replace(is_fresh=False))
     return _in_waves(plan_input, actions)
 
@@ -160,7 +165,11 @@ def effective(actions: Iterable[Action]) -> list[Action]:
     return [action for action in actions if action.kind != "leave"]
 
 
-def _up_one(plan_input: PlanInput, instance: str, *, is_named: bool, recreate: bool) -> Action | None:
+def _up_one(
+    plan_input: PlanInput, instance: str, *, is_named: bool, recreate: bool, mends_all: bool | None = None
+) -> Action | None:
+    """Plan what one instance needs. `mends_all`: also give up another user or image (default: if named)."""
+    mends_all = is_named if mends_all is None else mends_all
     container, refused = plan_input.containers.get(instance), plan_input.refusal(instance)
     drift = [] if refused else plan_input.drift(instance)
     status = plan_input.statuses.get(instance)
@@ -176,7 +185,7 @@ def _up_one(plan_input: PlanInput, instance: str, *, is_named: bool, recreate: b
         return _moved(instance)
     if "config" in drift:
         return Action("recreate", instance, CAUSES["config"])
-    if (cause := _made_otherwise(plan_input, instance, drift, is_named=is_named)) and not (
+    if (cause := _made_otherwise(plan_input, instance, drift, is_named=mends_all)) and not (
         recreate and "image" in drift
     ):
         return _mended(instance, cause, drift)
@@ -232,6 +241,8 @@ MADE_OTHERWISE: Sequence[Drift] = ("network", "mounts", "user", "other image")
 """What no start mends: why a container is made anew."""
 MENDED_UNASKED = frozenset({"network", "mounts"})
 """With these a bot does not work as it should. Another user or image was somebody's choice: it runs."""
+KEPT_UNASKED = frozenset({"other image"})
+"""It is started as it is, too: only a person who names the instance gets the fleet's image."""
 
 
 def _made_otherwise(
@@ -244,7 +255,8 @@ def _made_otherwise(
         (
             CAUSES[kind]
             for kind in MADE_OTHERWISE
-            if kind in drift and (is_named or not is_up or kind in MENDED_UNASKED)
+            if kind in drift
+            and (is_named or kind in MENDED_UNASKED or (not is_up and kind not in KEPT_UNASKED))
         ),
         None,
     )

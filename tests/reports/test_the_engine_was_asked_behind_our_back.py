@@ -200,6 +200,21 @@ def test_a_running_bot_of_another_user_or_image_is_named_and_mended_when_a_perso
     assert f"bp_sol_01: recreated ({cause}" in fleet.play("restart bp_sol_01")
 
 
+@pytest.mark.parametrize("command", ["start", "up", "resume bp_sol_01"])
+def test_a_bot_of_another_image_is_started_again_as_it_is_unless_it_is_named(
+    fleet: Desk, command: str
+) -> None:
+    _from_another_image(fleet)
+    assert "recreated" not in fleet.play("start")
+    fleet.play("halt bp_sol_01" if command.startswith("resume") else "stop bp_sol_01")
+    if command == "up":
+        fleet.play("start bp_eth_02")
+        fleet.engine.start(SOL)
+    printed = fleet.play(command)
+    assert "recreated" not in printed
+    assert fleet.engine.find(SOL).body["Image"] == "my-own-bot:local"
+
+
 def test_what_is_drifted_is_seen_without_an_inspection(fleet: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     _without_data(fleet)
     monkeypatch.delattr(FakeEngine, "inspect")

@@ -170,6 +170,21 @@ def test_what_the_image_records_is_allowed_at_once_and_no_longer_with_another_im
     assert "WALLET_WORDS, which config/fleet.toml does not allow" in said
 
 
+@pytest.mark.parametrize(("bot", "refused"), [("", True), ('bot_dir = "its-own"', False)])
+def test_an_image_from_elsewhere_does_not_choose_which_keys_it_is_given(
+    desk: Desk, bot: str, *, refused: bool
+) -> None:
+    if bot:
+        (desk.folder / "config" / "fleet.toml").write_text(f'name = "{FLEET_NAME}"\n{bot}\n')
+    else:
+        fleet_toml(desk)
+    desk.config("bp_sol_01", 5002, exchange_config={"token": "${GITHUB_PAT}"})
+    image = f"{FLEET_NAME}-bot:local" if bot else IMAGE
+    desk.engine.add_image(image, {labels.SUPERVISOR: "1", labels.VARIABLES: "GITHUB_PAT"})
+    desk.play("up")
+    assert ("GITHUB_PAT, which config/fleet.toml does not allow" in desk.play("config --check")) is refused
+
+
 def test_where_egress_cannot_be_limited_nothing_is_started(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
