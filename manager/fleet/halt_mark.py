@@ -207,7 +207,8 @@ def _make(folder: Path, name: str, by: By, did_run: bool | None, identity: str |
 
 
 def _content(by: By, did_run: bool | None, identity: str | None = None) -> bytes:
-    mark = {"nonce": identity or os.urandom(12).hex(), "at": round(time.time(), 3), "by": by, **moment.now()._asdict()}
+    nonce = identity or os.urandom(12).hex()
+    mark = {"nonce": nonce, "at": round(time.time(), 3), "by": by, **moment.now()._asdict()}
     if did_run is not None:
         mark["ran"] = did_run
     return json.dumps(mark).encode().ljust(SIZE - 1) + b"\n"
