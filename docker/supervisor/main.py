@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Mapping
 
-from supervisor import environment, host, retention, state
+from supervisor import environment, halt_mark, host, retention, state
 from supervisor.bot import Bot
 from supervisor.clock import LocalDate
 from supervisor.dated import DatedFile
@@ -194,6 +194,11 @@ class Supervisor:
         """Cancel the orders of a live bot that has failed, if the image has a program for it."""
         confirmed = self._status.record.is_cancel_confirmed
         if not self._settings.cancel_command or confirmed or self._environ.get("TRADING_MODE") != "live":
+            return
+        if halt_mark.read(self._paths.tombstone) is not None:
+            self._journal.log(
+                "the orders are not cancelled from here: this instance was moved to another machine"
+            )
             return
         from supervisor.cancel import OrderCancel  # memory that only a failed live bot needs
 

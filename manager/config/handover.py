@@ -115,6 +115,17 @@ def _names(
         )
 
 
+def why_not_taken(name: str, value: str, exchange: str, fleet: Fleet) -> Text | None:
+    """Return why another machine's value of a variable that a config references is not written to .env."""
+    if not NAME.fullmatch(name):
+        return Text("it is not a variable's name")
+    if name in fleet.alert_variables or not _is_allowed(name, exchange, fleet):
+        return Text("config/fleet.toml does not allow a config to reference it")
+    if (what := steered_by(name)) and not is_known_address(value, exchange):
+        return Text("it determines {what}", what=Text(what))
+    return None
+
+
 def _is_allowed(name: str, exchange: str, fleet: Fleet) -> bool:
     patterns = (*fleet.variables, *fleet.config_variables)
     return (

@@ -30,7 +30,7 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         *("PATH", "CDPATH", "HOME", "XDG_*", "TMPDIR", "TMP", "TEMP", "NETRC", "BROWSER", "EDITOR", "VISUAL"),
         *("PAGER", "*_PAGER", "*_EDITOR", "*_BROWSER", "*_COMMAND", "*_CMD", "*_EXEC", "GIT_*", "SSH_*"),
         *("TERMINFO*", "TERMCAP", "KUBECONFIG", "AWS_*", "GOOGLE_APPLICATION_CREDENTIALS", "DOCKER_*"),
-        *("PIP_*", "UV_*"),
+        *("COMPOSE_*", "PIP_*", "UV_*"),
     ),
     mark("whom connections trust"): (
         *("SSL*", "CURL_*", "*_CA_BUNDLE", "*_CA", "*_CAFILE", "*_CERT", "*_CERTS", "*_CERT_*"),

@@ -19,7 +19,7 @@ from manager.engine import labels
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import FAILED, OK, EngineError, ManagerError
-from manager.fleet import bot_report, closed_report, event_spool, supervisor_state
+from manager.fleet import bot_report, closed_report, event_spool, supervisor_state, tombstone
 from manager.fleet.bot_report import Position
 from manager.fleet.observe import FleetSnapshot
 from manager.i18n import Text
@@ -168,6 +168,8 @@ def _candidate(snapshot: FleetSnapshot, instance: str) -> Closing:
     )
     if mode != "live":
         return each
+    if stone := tombstone.find(snapshot.project.fleet, instance):
+        return each._replace(why=stone.why)  # its record is old, and another machine trades on the account
     state_dir = snapshot.project.fleet.instance_state_dir(instance)
     if not snapshot.plan_input.is_stopped_by_wish(instance) or supervisor_state.has_bot(state_dir):
         return each._replace(
@@ -208,6 +210,8 @@ def _run(
         return others
     variables = {} if others is None else {account_parts.VARIABLE: format(others, "f")}
     fleet = snapshot.project.fleet
+    if stone := tombstone.find(fleet, each.instance):  # it was moved while a person was asked
+        return stone.why
     program = " ".join([each.container.labels[labels.CLOSE_POSITION], *words])
     try:
         ended = oneoff.run(each.container, fleet, engine, program, "close", within_s, variables)

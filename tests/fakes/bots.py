@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,6 +179,9 @@ class Supervisor:
         assert self.record is not None
         assert self._folder is not None
         content = self.record.as_json(self.clock.time(), self.clock.uptime())
-        (self._folder / STATE_FILE).write_text(json.dumps(content))
+        # At once, as the real one does: another thread may remove what it has read.
+        new = self._folder / f"{STATE_FILE}.{threading.get_ident()}"
+        new.write_text(json.dumps(content))
         if os.geteuid() == 0:
-            os.chown(self._folder / STATE_FILE, self._uid, -1)
+            os.chown(new, self._uid, -1)
+        new.replace(self._folder / STATE_FILE)

@@ -158,6 +158,23 @@ def test_the_next_life_of_the_container_goes_on_with_it(live: Box) -> None:
     assert live.daemon_log.count("started the bot") == 2
 
 
+def test_what_was_moved_away_cancels_nothing_from_here(live: Box) -> None:
+    live.timings["cancel_retry"] = live.timings["cancel_retry_max"] = 3600
+    program(live, "sys.exit(1)")
+    life = live.start()
+    cancel(live, "failing")
+    assert life.stop() == 0
+    (live.root / "secrets/moved").write_text("{}")
+    program(live, '(HERE / "began").touch(); print(json.dumps({"open_orders_left": 0}))')
+    life = live.start()
+    eventually(lambda: "this instance was moved to another machine" in live.daemon_log)
+    assert life.stop() == 0
+    assert not (live.root / "began").exists()
+    (live.root / "secrets/moved").unlink()
+    live.start()
+    cancel(live, "confirmed")
+
+
 @pytest.mark.parametrize(
     "changes", [{"TRADING_MODE": "paper"}, {"BOTFLEET_CANCEL_COMMAND": ""}, {"TRADING_MODE": ""}]
 )

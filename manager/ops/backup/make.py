@@ -71,9 +71,16 @@ def known_instances(project: Project) -> list[str]:
 
 
 def make(
-    project: Project, ids: Iterable[str], folder: Path, image: dict[str, Any] | None, tell: OnSaved
+    project: Project,
+    ids: Iterable[str],
+    folder: Path,
+    image: dict[str, Any] | None,
+    tell: OnSaved,
+    earlier: Path | None = None,
 ) -> BackupResult:
     """Write a backup of these instances into `folder`. Raises ManagerError if there is no backup at all.
+
+    `earlier`: where to look for the fleet's earlier backups, if not in `folder`.
 
     What could not be saved is listed in the result and in the manifest, and makes the backup incomplete; the
     rest is saved.
@@ -83,7 +90,7 @@ def make(
         path = _free_path(folder, name)
         try:
             with _workspace(folder, name) as work:
-                run = _BackupRun(project, folder, work, tell)
+                run = _BackupRun(project, earlier or folder, work, tell)
                 atomic_file.replace(
                     path, lambda descriptor: run.write(descriptor, list(ids), image), FILE_MODE
                 )
@@ -105,8 +112,8 @@ def make(
 class _BackupRun:
     """State of one backup while it is written."""
 
-    def __init__(self, project: Project, folder: Path, work: Path, tell: OnSaved) -> None:
-        self.project, self.folder, self.work, self.tell = project, folder, work, tell
+    def __init__(self, project: Project, earlier: Path, work: Path, tell: OnSaved) -> None:
+        self.project, self.earlier, self.work, self.tell = project, earlier, work, tell
         self.saved: list[SavedInstance] = []
         self.left_out: list[tuple[str, Text]] = []
         self.faults: list[str] = []
@@ -231,8 +238,8 @@ class _BackupRun:
 
     @cached_property
     def _previous(self) -> tuple[Path, Manifest] | None:
-        """Return the newest full backup in the same folder that can be read, with what it has."""
-        for kept in retention.list_backups(self.folder, self.project.fleet.name):
+        """Return the newest earlier full backup that can be read, with what it has."""
+        for kept in retention.list_backups(self.earlier, self.project.fleet.name):
             if kept.is_full:
                 with suppress(archive.ArchiveError):
                     return kept.path, archive.read(kept.path)

@@ -13,12 +13,24 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, writing_to
+from manager.i18n import Text
 from manager.ops.move import staging
 from manager.util import atomic_file, ownership, strict_json
 
-Step = Literal["halt", "bury", "pack", "copy", "keys", "put", "arrive", "start", "clean"]
+Step = Literal["halt", "bury", "pack", "copy", "put", "keys", "arrive", "start", "clean"]
 MAX_BYTES = 10_000
 ORDER: tuple[Step, ...] = get_args(Step)
+MEANING: Mapping[Step, Text] = {
+    "halt": Text("halt it, and see that no order is left at the exchange"),
+    "bury": Text("write the tombstone, after which nothing starts it there"),
+    "pack": Text("back up its data"),
+    "copy": Text("copy the backup"),
+    "keys": Text("write the variables that its config names, where they are missing"),
+    "put": Text("restore the backup, and compare every table's rows"),
+    "arrive": Text("make it the other machine's"),
+    "start": Text("start it there, if it ran"),
+    "clean": Text("remove the copies of the backup"),
+}
 
 
 class Journal(NamedTuple):

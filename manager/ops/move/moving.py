@@ -56,7 +56,7 @@ def run(move: Move, *, is_dry: bool = False) -> int:
             move.say(Text("{id}: the move goes on at: {step}", id=move.instance, step=journal.step))
         if is_dry:
             for step in ORDER[ORDER.index(journal.step) :]:
-                move.say(Text("{id}: would {what}", id=move.instance, what=MEANING[step]))
+                move.say(Text("{id}: would {what}", id=move.instance, what=journals.MEANING[step]))
             return OK
         journals.save(move.fleet, move.instance, journal)
         return _go_on(bound.bound(move, journal), journal)
@@ -88,7 +88,9 @@ def _begun(move: Move, last: Journal | None) -> Journal:
     salt = os.urandom(16).hex()
     asked = {"id": move.instance, "salt": salt}
     here = move.source.step("look", asked)
-    there = move.target.step("look", {**asked, "fingerprints": here["fingerprints"]})
+    there = move.target.step(
+        "look", {**asked, "fingerprints": here["fingerprints"], "config": here["config"]}
+    )
     stone = Tombstone(*here["stone"].values()) if here["stone"] else None
     other = there if move.source.host is None else here
     host = bound.other(move).host
@@ -131,6 +133,15 @@ def _why_not(
     if here["pinned"]:
         return Text(
             "{file}: host: pins it to {pin}; take that out first", file=here["config"], pin=here["pinned"]
+        )
+    if here["lacks"]:
+        return Text("{host}: {why}", host=source, why=here["lacks"])
+    if other := there["config_of"]:
+        return Text(
+            "{file} belongs to another instance on {host} ({other}); rename one of the two files first",
+            file=here["config"],
+            host=target,
+            other=other,
         )
     if there["is_up"]:
         return Text("it runs on {host}", host=target)
@@ -358,17 +369,6 @@ DOING: Mapping[Step, Callable[[Move, Journal], Text | None]] = {
     "arrive": _arrive,
     "start": _start,
     "clean": _clean,
-}
-MEANING: Mapping[Step, Text] = {
-    "halt": Text("halt it, and see that no order is left at the exchange"),
-    "bury": Text("write the tombstone, after which nothing starts it there"),
-    "pack": Text("back up its data"),
-    "copy": Text("copy the backup"),
-    "keys": Text("write the variables that its config names, where they are missing"),
-    "put": Text("restore the backup, and compare every table's rows"),
-    "arrive": Text("make it the other machine's"),
-    "start": Text("start it there, if it ran"),
-    "clean": Text("remove the copies of the backup"),
 }
 
 

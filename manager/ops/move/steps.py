@@ -25,7 +25,7 @@ from manager.fleet.tombstone import Generation, Tombstone
 from manager.i18n import Text
 from manager.ops import bot_user
 from manager.ops.backup import instance_locks, make, rehearse, restore, verify
-from manager.ops.move import dotenv_lines, orders, staging
+from manager.ops.move import dotenv_lines, fitting, orders, staging
 from manager.ops.move.orders import Answer, Request
 from manager.util import formatting
 
@@ -74,7 +74,11 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
     spec, stone = project.specs.get(instance), tombstone.find(fleet, instance)
     salt = str(request["salt"])
     values = bot_environment.named_variables(spec, project.variables) if spec else {}
+    lacks = fitting.needs_database(project, instance) and not fitting.has_database(project, instance)
+    file = request.get("config")
     return {
+        "config_of": None if file is None else fitting.other_owner(project, instance, str(file)),
+        "lacks": str(fitting.no_database(project, instance)) if lacks else None,
         "here": tombstone.generation(fleet, instance).number,
         "here_by": tombstone.generation(fleet, instance).move,
         "newest": tombstone.newest(fleet, instance),
@@ -146,9 +150,13 @@ def pack(session: Session, instance: str, request: Request, _streams: Streams) -
     _require_buried(project.fleet, instance, request["move"])
     staging.clean(project.fleet, instance)
     folder = staging.make(project.fleet, instance)
-    made = make.make(project, [instance], folder, None, lambda _saved: None)
+    earlier = project.fleet.backup_dir
+    made = make.make(project, [instance], folder, None, lambda _saved: None, earlier)
     if faults := made.saved[0].faults:
         raise ManagerError("backup of {id} failed: {why}", id=instance, why="; ".join(faults))
+    if fitting.needs_database(project, instance) and not made.manifest.has_database(instance):
+        why = fitting.no_database(project, instance)
+        raise ManagerError("backup of {id} failed: {why}", id=instance, why=why)
     path = folder / staging.BACKUP
     with writing_to(path):
         made.path.rename(path)
@@ -195,8 +203,9 @@ def give_keys(session: Session, instance: str, _request: Request, _streams: Stre
 
 
 def take_keys(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
-    """Write what is missing of them to .env."""
-    fleet = session.project().fleet
+    """Write what is missing of them to .env, of what the config that has arrived names."""
+    project = session.project()
+    fleet = project.fleet
     _require_newer(fleet, instance, request["generation"], request["move"])
     present = dotenv.read(fleet.dotenv_file).variables
     if unlike := [
@@ -206,7 +215,8 @@ def take_keys(session: Session, instance: str, request: Request, _streams: Strea
             "{names} in .env has another value than on the machine that it comes from",
             names=", ".join(unlike),
         )
-    return {"added": dotenv_lines.add(fleet.dotenv_file, request["values"])}
+    values = fitting.require_own_keys(project, instance, request["values"], present)
+    return {"added": dotenv_lines.add(fleet.dotenv_file, values)}
 
 
 def put(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
@@ -222,13 +232,14 @@ def put(session: Session, instance: str, request: Request, _streams: Streams) ->
         _require_newer(fleet, instance, number, move)
         if staging.is_restored(fleet, instance, move):
             return {"rows": None}
-        snapshot = session.observe()
-        _require_down(snapshot, instance)
-        _require_room(snapshot, instance, request.get("port"))
+        _require_down(session.observe(), instance)
+        fitting.require_room(project, instance, request.get("port"))
         rehearsed = rehearse.rehearse_restore(path)
+        begun = tombstone.find(fleet, instance)
+        if begun is None or begun.move != move:  # else it was found fitting before, and may be there by half
+            fitting.require_fitting(session.project(), instance, rehearsed.manifest)
         stone = Tombstone(number, request["from"], move, is_arriving=True, did_run=request["did_run"])
-        present = tombstone.find(fleet, instance)
-        if present is None or present.move != move:  # else its mark was made, and another one is newer
+        if begun is None or begun.move != move:  # else its mark was made, and another one is newer
             orders.mark(fleet, instance, stone, request)
         tombstone.bury(fleet, instance, stone)
         with verify.workspace(path) as work:
@@ -336,16 +347,6 @@ def _require_buried(fleet: Fleet, instance: str, move: str) -> None:
 def _require_down(snapshot: FleetSnapshot, instance: str) -> None:
     if _is_in_use(snapshot, instance):
         raise ManagerError("{id} runs; nothing was done", id=instance)
-
-
-def _require_room(snapshot: FleetSnapshot, instance: str, port: int | None) -> None:
-    """Raise ManagerError if this side has an instance of that id by now, or its port belongs to another."""
-    fleet, specs = snapshot.project.fleet, snapshot.project.specs
-    if tombstone.find(fleet, instance) is None and (instance in specs or _size(fleet.database_dir(instance))):
-        raise ManagerError("{id}: this machine has an instance of this id of its own", id=instance)
-    for other in specs.values():
-        if port is not None and other.web_port == port and other.id != instance:
-            raise ManagerError("port {port} belongs to {other}", port=port, other=other.id)
 
 
 def _is_to_go_on(snapshot: FleetSnapshot, instance: str) -> bool:

@@ -16,12 +16,13 @@ from manager.cli.commands import close as command
 from manager.engine import labels
 from manager.engine.containers import observe
 from manager.errors import FAILED, OK, UsageError
-from manager.fleet import event_spool, project, state_file
+from manager.fleet import event_spool, project, state_file, tombstone
 from manager.fleet import observe as observing
 from manager.fleet.env_file import ENV_FILE
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.state_file import FleetState
+from manager.fleet.tombstone import Tombstone
 from manager.ops import close
 from manager.util import prompt
 from tests.builders import FLEET_NAME, a_row
@@ -184,6 +185,32 @@ def test_a_position_is_looked_at_and_closed_at_the_bounds_that_were_named(
     assert event is not None
     assert (event.command, event.instance, event.is_done) == ("close", "a", True)
     assert event.what == "close 0.6 @ 149.97, 0 SOL left"
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_what_was_moved_away_is_not_traded_for(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    is_late: bool,
+) -> None:
+    halted(folder, "a")
+    engine = Answering({"a": HELD})
+    fleet = project.read(folder).fleet
+
+    def bury(_wanted: object = None, _args: object = None) -> bool:
+        tombstone.bury(fleet, "a", Tombstone(2, "tokyo", "m"))
+        return True
+
+    if is_late:
+        monkeypatch.setattr(command, "_is_agreed", bury)
+    else:
+        bury()
+    code, found, err = run(folder, capsys, engine, "a", price_bound="0.5")
+    assert code == FAILED
+    assert engine.programs == ([f"{PROGRAM} look 0.005"] if is_late else [])
+    assert "it was moved to tokyo (generation 2)" in found["a"]["why"]
+    assert "a: " in err
 
 
 def kept(folder: Path) -> dict[str, Any]:

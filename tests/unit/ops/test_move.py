@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,23 @@ import pytest
 
 from manager.config import dotenv
 from manager.config.fleet import Fleet
+from manager.engine.containers import observe
 from manager.errors import Locked, ManagerError
+from manager.fleet import observe as observing
+from manager.fleet import project as projects
+from manager.fleet import tombstone
+from manager.fleet.observe import FleetSnapshot
+from manager.fleet.session import Session
+from manager.fleet.state_file import FleetState, InstanceState
 from manager.fleet.tombstone import Tombstone
+from manager.ops.backup.manifest import Manifest
 from manager.ops.hosts.registry import Host
-from manager.ops.move import dotenv_lines, journal, moving, staging
+from manager.ops.move import dotenv_lines, fitting, journal, moving, staging, steps
 from manager.ops.move.bound import Move
 from manager.ops.move.journal import Journal
 from manager.ops.move.sides import Side
+from tests.builders import a_config, write_config
+from tests.unit.ops.backup.test_restore import a_project, backup_of, database, remember
 
 ID = "bp_sol_01"
 TOKYO = Side(Path("/srv/desk"), Host("tokyo", "tokyo.example", None, None, "/srv/desk"))
@@ -24,6 +35,7 @@ HERE: dict[str, Any] = {
     "newest": 0,
     "is_known": True,
     "problems": [],
+    "lacks": None,
     "pinned": None,
     "config": "config/active/a.json",
     "port": 5001,
@@ -33,6 +45,7 @@ THERE: dict[str, Any] = {
     "here": 0,
     "newest": 0,
     "stone": None,
+    "config_of": None,
     "is_up": False,
     "is_known": False,
     "bytes": 0,
@@ -55,6 +68,8 @@ def fleet(tmp_path: Path) -> Fleet:
         ({"is_known": False}, {}, "no valid config"),
         ({"problems": ["a.json: web_port: bad"]}, {}, "web_port: bad"),
         ({"pinned": "osaka"}, {}, "pins it to osaka"),
+        ({"lacks": "is the disk mounted?"}, {}, "here: is the disk mounted?"),
+        ({}, {"config_of": "other"}, "a.json belongs to another instance on tokyo (other)"),
         ({}, {"is_up": True}, "it runs on tokyo"),
         ({}, {"is_known": True}, "of its own (generation 0)"),
         ({}, {"bytes": 7}, "of its own (generation 0)"),
@@ -128,3 +143,147 @@ def test_two_moves_of_one_instance_are_refused(fleet: Fleet) -> None:
             pass
         with staging.locked(fleet, "another", "caller", 0.0):
             pass
+
+
+def test_a_config_file_of_another_instance_is_not_replaced(tmp_path: Path) -> None:
+    write_config(tmp_path, a_config("y", 5001), "sol")
+    write_config(tmp_path, a_config("own", 5002), "own")
+    write_config(tmp_path, "{", "broken")
+    (tmp_path / "config" / "fleet.toml").write_text('name = "desk"\n')
+    project = projects.read(tmp_path)
+    project = project._replace(fleet_state=FleetState("desk").with_id("config/active/given.json", "z"))
+    owners = {
+        name: fitting.other_owner(project, "own", f"config/active/{name}.json")
+        for name in ("sol", "own", "broken", "given", "free", "../fleet", "a/b")
+    }
+    assert owners == {
+        "sol": "y",
+        "own": None,
+        "broken": "?",
+        "given": "z",
+        "free": None,
+        "../fleet": "?",
+        "a/b": "?",
+    }
+
+
+def a_backup(root: Path, *ids: str) -> tuple[Path, Manifest]:
+    """Another machine's project with these instances, and a backup of them."""
+    made = a_project(root / "another", *ids)
+    return made, backup_of(made).manifest
+
+
+def test_a_backup_of_more_or_of_another_or_without_its_database_is_not_put_into_place(tmp_path: Path) -> None:
+    _made, whole = a_backup(tmp_path, "x")
+    here = projects.read(a_project(tmp_path / "here", "y"))
+    fitting.require_fitting(here, "x", whole)
+    two = whole._replace(instances={**whole.instances, "y": whole.instances["x"]})
+    for wrong, instance in ((two, "x"), (whole, "y")):
+        with pytest.raises(ManagerError, match="is not of"):
+            fitting.require_fitting(here, instance, wrong)
+    (here.fleet.config_dir / "y.json").rename(here.fleet.config_dir / "x.json")
+    with pytest.raises(ManagerError, match=r"belongs to another instance here \(y\)"):
+        fitting.require_fitting(projects.read(here.fleet.project_dir), "x", whole)
+    empty = whole._replace(
+        files={name: facts for name, facts in whole.files.items() if "database/" not in name}
+    )
+    there = projects.read(a_project(tmp_path / "there", "x"))
+    fitting.require_fitting(there, "x", whole)
+    with pytest.raises(ManagerError, match="an older one is in"):
+        fitting.require_fitting(there, "x", empty)
+    database(there.fleet.project_dir, "x").unlink()
+    fitting.require_fitting(there, "x", empty)
+
+
+def test_put_refuses_before_anything_is_changed(tmp_path: Path) -> None:
+    other, _manifest = a_backup(tmp_path, "x")
+    here = a_project(tmp_path / "here", "y")
+    (here / "config/active/y.json").rename(here / "config/active/x.json")
+    before = (here / "config/active/x.json").read_bytes()
+    session = Quiet(here)
+    fleet = session.project().fleet
+    staging.make(fleet, "x")
+    backup_of(other).path.rename(staging.folder(fleet, "x") / staging.BACKUP)
+    request = {"move": "m", "generation": 1, "from": "another", "did_run": True}
+    with pytest.raises(ManagerError, match=r"belongs to another instance here \(y\)"):
+        steps.put(session, "x", request, steps.Streams(io.BytesIO(), io.BytesIO()))
+    assert (here / "config/active/x.json").read_bytes() == before
+    assert tombstone.find(fleet, "x") is None
+
+
+class Quiet(Session):
+    """A project with an engine on which nothing is."""
+
+    def observe(self) -> FleetSnapshot:
+        return observing.assemble(self.project(), observe([], "desk"), observing.NO_IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"BACKPACK_KEY": "k", "BACKPACK_SECRET": "a$b 'c'"}, None),
+        ({"BACKPACK_BASE_URL": "https://api.backpack.exchange"}, None),
+        ({"BACKPACK_BASE_URL": "https://evil.example"}, "it determines addresses"),
+        ({"HTTPS_PROXY": "http://evil.example"}, "it determines proxies"),
+        ({"DOCKER_HOST": "tcp://evil.example"}, "it determines where programs"),
+        ({"COMPOSE_FILE": "evil.yaml"}, "it determines where programs"),
+        ({"MINE": "x"}, "config/fleet.toml does not allow"),
+        ({"BACKPACK_API_KEY": "k"}, "does not name it"),
+        ({"BACKPACK_KEY": "k\nDOCKER_HOST=tcp://evil.example"}, "not one line"),
+        ({"BACKPACK_KEY": "k\rX=1"}, "not one line"),
+        ({"BACKPACK_KEY": 7}, "not one line"),
+        ({"X\nDOCKER_HOST": "tcp://evil.example"}, "does not name it"),
+        ({"DOCKER_HOST=tcp://evil.example #": "x"}, "does not name it"),
+    ],
+)
+def test_another_machine_writes_only_what_the_config_may_hand_over(
+    tmp_path: Path, values: dict[str, object], why: str | None
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "fleet.toml").write_text(
+        'name = "desk"\nconfig_variables = ["DOCKER_HOST", "HTTPS_PROXY", "COMPOSE_FILE"]\n'
+    )
+    names = ("BACKPACK_BASE_URL", "HTTPS_PROXY", "DOCKER_HOST", "COMPOSE_FILE", "MINE")
+    named = {name.lower(): f"${{{name}}}" for name in names}
+    write_config(tmp_path, a_config(ID, exchange_config=named, mode="live"))
+    request = {"move": "m", "generation": 1, "values": values}
+    session, dotenv_file = Quiet(tmp_path), tmp_path / ".env"
+    streams = steps.Streams(io.BytesIO(), io.BytesIO())
+    if why is None:
+        assert steps.take_keys(session, ID, request, streams) == {"added": sorted(values)}
+        assert dotenv.read(dotenv_file).variables == values
+        assert steps.take_keys(session, ID, request, streams) == {"added": []}
+    else:
+        with pytest.raises(ManagerError, match=why):
+            steps.take_keys(session, ID, request, streams)
+        assert not dotenv_file.exists()
+
+
+def test_a_live_instance_does_not_go_without_the_database_that_it_had(tmp_path: Path) -> None:
+    desk = a_project(tmp_path, "x")
+    config = a_config("x", mode="live")
+    write_config(desk, config, "x")
+    session = Quiet(desk)
+    streams = steps.Streams(io.BytesIO(), io.BytesIO())
+    fleet = session.project().fleet
+    tombstone.bury(fleet, "x", Tombstone(1, "tokyo", "m"))
+    look = {"salt": "s", "config": None}
+    assert steps.pack(session, "x", {"move": "m"}, streams)["rows"] == 1
+    database(desk, "x").unlink()
+    assert steps.pack(session, "x", {"move": "m"}, streams)["rows"] == 0, "it may have none yet"
+    assert steps.look(session, "x", look, streams)["lacks"] is None
+    remember(desk, x=InstanceState(registered_at="2026-01-01T00:00:00"))
+    with pytest.raises(ManagerError, match="has no database of it; is the disk mounted"):
+        steps.pack(session, "x", {"move": "m"}, streams)
+    assert "is the disk mounted" in str(steps.look(session, "x", look, streams)["lacks"])
+
+
+def test_an_instance_whose_earlier_backup_has_a_database_does_not_go_without(tmp_path: Path) -> None:
+    desk = a_project(tmp_path, "x")
+    session = Quiet(desk)
+    fleet = session.project().fleet
+    backup_of(desk).path.parent.rename(fleet.backup_dir)
+    tombstone.bury(fleet, "x", Tombstone(1, "tokyo", "m"))
+    database(desk, "x").unlink()
+    with pytest.raises(ManagerError, match="its database was in backup-desk-"):
+        steps.pack(session, "x", {"move": "m"}, steps.Streams(io.BytesIO(), io.BytesIO()))

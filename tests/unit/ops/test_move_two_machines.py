@@ -18,7 +18,7 @@ from manager.fleet.session import Session
 from manager.fleet.tombstone import Generation, Tombstone
 from manager.ops.backup import instance_locks, rehearse, restore, verify
 from manager.ops.hosts.registry import Host
-from manager.ops.move import journal, moving, orders, staging, steps
+from manager.ops.move import fitting, journal, moving, orders, staging, steps
 from manager.ops.move.bound import Move
 from manager.ops.move.sides import Side
 from manager.util import moment
@@ -144,7 +144,7 @@ class Desk(NamedTuple):
         return "".join(name for name, each in zip("ABC", (self.a, self.b, self.c), strict=True) if each.is_up)
 
 
-STEPS = ("halt", "bury", "pack", "send", "take-keys", "put", "arrive", "start", "clean")
+STEPS = ("halt", "bury", "pack", "send", "put", "take-keys", "arrive", "start", "clean")
 
 
 class Cut(ManagerError):
@@ -186,7 +186,11 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
     monkeypatch.setattr(orders, "commanded", commanded)
     monkeypatch.setattr(bot_environment, "named_variables", lambda *_more: {})
-    monkeypatch.setattr(rehearse, "rehearse_restore", lambda _path: SimpleNamespace(rows=1))
+    monkeypatch.setattr(rehearse, "rehearse_restore", lambda _path: SimpleNamespace(rows=1, manifest=None))
+    monkeypatch.setattr(fitting, "needs_database", lambda *_more: False)
+    monkeypatch.setattr(fitting, "other_owner", lambda *_more: None)
+    monkeypatch.setattr(fitting, "require_fitting", lambda *_more: None)
+    monkeypatch.setattr(fitting, "require_own_keys", lambda _project, _id, values, _present: values)
     monkeypatch.setattr(verify, "workspace", nothing)
     monkeypatch.setattr(instance_locks, "hold_instance_locks", nothing)
     monkeypatch.setattr(restore, "open_backup", lambda *_more: None)
@@ -397,7 +401,7 @@ def test_what_goes_on_later_is_checked_again(desk: Desk) -> None:
         desk.move(desk.a, "here", "tokyo", bury=kill)
     desk.a.commands.clear()
     with pytest.raises(Killed):
-        desk.move(desk.a, "here", "tokyo", **{"take-keys": kill})
+        desk.move(desk.a, "here", "tokyo", receive=kill)
     assert desk.a.commands == ["halt"]
     desk.b.is_known = True
     with pytest.raises(ManagerError, match="of its own"):
