@@ -35,6 +35,9 @@ LIFTING = ".halt-lifting"
 LIFTED = ".halt-lifted"
 """The nonce of the fleet's mark that no longer applies to this instance."""
 
+OF_MOVE = "BOTFLEET_MOVE"
+"""The variable with which a move has `manager halt` make the mark of this move: any other one is newer."""
+
 SIZE = 160
 """Size of every mark, padded with spaces, so that it can be overwritten in its block."""
 MODE = 0o600
@@ -69,6 +72,12 @@ def find(fleet: Fleet, instance: str) -> HaltMark | None:
     return mark._replace(of_all=of_all.identity) if mark is not None and of_all is not None else mark
 
 
+def own(fleet: Fleet, instance: str) -> HaltMark | None:
+    """Return this instance's own mark, whether it has a tombstone or not."""
+    folder = fleet.secrets_dir(instance)
+    return _read(folder / MARK) or _read(folder / LIFTING)
+
+
 def of_fleet(fleet: Fleet) -> HaltMark | None:
     """Return the mark for future instances."""
     root = _root(fleet)
@@ -91,9 +100,14 @@ def folders(fleet: Fleet) -> list[str]:
     return sorted(name for name in names if not name.startswith("."))
 
 
-def make(fleet: Fleet, instance: str, by: By, *, did_run: bool | None = None) -> None:
-    """Mark an instance, even if it is marked already. Raises OSError if no file can be created at all."""
-    _make(fleet.secrets_dir(instance), MARK, by, did_run)
+def make(
+    fleet: Fleet, instance: str, by: By, *, did_run: bool | None = None, identity: str | None = None
+) -> None:
+    """Mark an instance, even if it is marked already. Raises OSError if no file can be created at all.
+
+    `identity`: the move that makes it.
+    """
+    _make(fleet.secrets_dir(instance), MARK, by, did_run, identity or os.environ.get(OF_MOVE))
 
 
 def make_of_fleet(fleet: Fleet) -> None:
@@ -169,14 +183,14 @@ def _root(fleet: Fleet) -> Path:
     return fleet.data_dir / "secrets"
 
 
-def _make(folder: Path, name: str, by: By, did_run: bool | None) -> None:
+def _make(folder: Path, name: str, by: By, did_run: bool | None, identity: str | None = None) -> None:
     path = folder / name
     before = _read(path)
     if (
         before is not None and before.did_run
     ):  # halted twice: what ran before the first is what `resume` starts
         did_run = True
-    content = _content(by, did_run)
+    content = _content(by, did_run, identity)
     if _is_file(folder / READY):
         with suppress(OSError):
             _write_in_place(folder / READY, content)
@@ -192,8 +206,9 @@ def _make(folder: Path, name: str, by: By, did_run: bool | None) -> None:
     _link_env(folder, path)
 
 
-def _content(by: By, did_run: bool | None) -> bytes:
-    mark = {"nonce": os.urandom(12).hex(), "at": round(time.time(), 3), "by": by, **moment.now()._asdict()}
+def _content(by: By, did_run: bool | None, identity: str | None = None) -> bytes:
+    nonce = identity or os.urandom(12).hex()
+    mark = {"nonce": nonce, "at": round(time.time(), 3), "by": by, **moment.now()._asdict()}
     if did_run is not None:
         mark["ran"] = did_run
     return json.dumps(mark).encode().ljust(SIZE - 1) + b"\n"

@@ -178,7 +178,8 @@ def _lift(
     if change.command not in LIFTING:
         return
     if named is not None:  # `stop ID` too: what it names is stopped from now on, and no longer halted
-        lifted = {instance: marks[instance] for instance in named if instance in marks}
+        refused = {action.instance for action in actions if action.kind == "leave" and action.is_refused}
+        lifted = {instance: marks[instance] for instance in named if instance in marks.keys() - refused}
         if change.lifts_fleet_mark is not None:  # of those too that were stopped already when all were halted
             lifted |= {instance: mark for instance, mark in marks.items() if mark.by == "halt"}
     elif change.command == "up":

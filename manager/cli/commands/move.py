@@ -16,6 +16,7 @@ from manager.util import console
 def move(session: Session, args: Namespace) -> int:
     """Move an instance from here to a host, or from a host to here; or call an unfinished move off."""
     from manager.ops.move import moving, steps
+    from manager.ops.move.bound import Move
     from manager.ops.move.sides import Side
 
     if args.side is not None:
@@ -38,7 +39,7 @@ def move(session: Session, args: Namespace) -> int:
     source, target = (side(HERE), side(args.to)) if args.to is not None else (side(args.from_), side(HERE))
     if source == target:
         raise UsageError("{id} is on this machine; name another one", id=args.id)
-    return moving.run(moving.Move(fleet, args.id, source, target, _say), is_dry=args.dry_run)
+    return moving.run(Move(fleet, args.id, source, target, _say), is_dry=args.dry_run)
 
 
 def _say(text: Text) -> None:

@@ -55,6 +55,16 @@ def require_fitting(project: Project, instance: str, manifest: Manifest) -> None
         )
 
 
+def require_room(project: Project, instance: str, port: int | None) -> None:
+    """Raise ManagerError if this side has an instance of that id by now, or its port belongs to another."""
+    has_own = instance in project.specs or has_database(project, instance)
+    if has_own and tombstone.find(project.fleet, instance) is None:
+        raise ManagerError("{id}: this machine has an instance of this id of its own", id=instance)
+    for other in project.specs.values():
+        if port is not None and other.web_port == port and other.id != instance:
+            raise ManagerError("port {port} belongs to {other}", port=port, other=other.id)
+
+
 def has_database(project: Project, instance: str) -> bool:
     """Return whether a database is in the instance's folder; also if the folder cannot be searched."""
     try:

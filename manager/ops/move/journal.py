@@ -6,20 +6,40 @@ is this machine's record of where the instance is, and of its generation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
 
 from manager.config.fleet import Fleet
 from manager.errors import ManagerError, writing_to
+from manager.i18n import Text
 from manager.ops.move import staging
 from manager.util import atomic_file, ownership, strict_json
 
 Step = Literal["halt", "bury", "pack", "copy", "put", "keys", "arrive", "start", "clean"]
+MAX_BYTES = 10_000
 ORDER: tuple[Step, ...] = get_args(Step)
+MEANING: Mapping[Step, Text] = {
+    "halt": Text("halt it, and see that no order is left at the exchange"),
+    "bury": Text("write the tombstone, after which nothing starts it there"),
+    "pack": Text("back up its data"),
+    "copy": Text("copy the backup"),
+    "keys": Text("write the variables that its config names, where they are missing"),
+    "put": Text("restore the backup, and compare every table's rows"),
+    "arrive": Text("make it the other machine's"),
+    "start": Text("start it there, if it ran"),
+    "clean": Text("remove the copies of the backup"),
+}
 
 
 class Journal(NamedTuple):
-    """Hold one move. `source`, `target`: the machines, as this one calls them. `step`: what is done next."""
+    """Hold one move. `source`, `target`: the machines, as this one calls them. `step`: what is done next.
+
+    `url`, `machine`: of the other one, which must not be a third one of the same name later. `before_here`,
+    `before_there`: what was ordered on the source and on the target before. `is_found`: the first journal was
+    lost, and how far that had come is not known.
+    """
 
     move: str
     source: str
@@ -28,6 +48,12 @@ class Journal(NamedTuple):
     did_run: bool
     step: Step
     is_done: bool = False
+    url: str = ""
+    machine: str = ""
+    port: int | None = None
+    before_here: Mapping[str, Any] = MappingProxyType({})
+    before_there: Mapping[str, Any] = MappingProxyType({})
+    is_found: bool = False
 
     def has_reached(self, step: Step) -> bool:
         """Return whether the step was done, or may have been begun."""
@@ -38,8 +64,9 @@ def load(fleet: Fleet, instance: str) -> Journal | None:
     """Return the last move of an instance; None if there was none. Raises ManagerError for a damaged file."""
     path = _file(fleet, instance)
     try:
-        content: Any = strict_json.parse_bytes(strict_json.read_bytes(path, 10_000))
-        journal = Journal(**{name: content[name] for name in Journal._fields})
+        content: Any = strict_json.parse_bytes(strict_json.read_bytes(path, MAX_BYTES))
+        known = {name: content[name] for name in Journal._fields if name in content}
+        journal = Journal(**known)
         ORDER.index(journal.step)
     except FileNotFoundError:
         return None
@@ -53,7 +80,12 @@ def save(fleet: Fleet, instance: str, journal: Journal) -> None:
     path = _file(fleet, instance)
     with writing_to(path):
         ownership.make_folder(path.parent, staging.FOLDER_MODE)
-        atomic_file.write_atomically(path, journal._asdict(), 0o600, ownership.inherited_owner(path))
+        content = {
+            **journal._asdict(),
+            "before_here": dict(journal.before_here),
+            "before_there": dict(journal.before_there),
+        }
+        atomic_file.write_atomically(path, content, 0o600, ownership.inherited_owner(path))
 
 
 def remove(fleet: Fleet, instance: str) -> None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from manager.config.fleet import Fleet
-from manager.errors import OK, ManagerError, UsageError
+from manager.errors import FAILED, OK, ManagerError, UsageError
 from manager.fleet.tombstone import Tombstone
 from manager.i18n import Text, mark
 from manager.ops.hosts.ssh import Done
+from manager.ops.move import bound, staging
 from manager.ops.move import journal as journals
-from manager.ops.move import staging
+from manager.ops.move.bound import Move, Say
 from manager.ops.move.journal import ORDER, Journal, Step
 from manager.ops.move.sides import COPY_S, Side
 from manager.util import formatting
@@ -28,30 +29,16 @@ DISK_MARGIN = 64 << 20
 COPIES = 4
 """As the backup, its rehearsal, its restore, and what the archive itself needs."""
 
-Say = Callable[[Text], object]
-
-
-class Move(NamedTuple):
-    """Hold what a move needs. `fleet`: of this machine, which keeps the journal."""
-
-    fleet: Fleet
-    instance: str
-    source: Side
-    target: Side
-    say: Say
-
-    @property
-    def words(self) -> str:
-        """Return the command line that goes on with it."""
-        if self.target.host is None:
-            return f"manager move {self.instance} --from {self.source.name}"
-        return f"manager move {self.instance} {self.target.name}"
-
 
 def run(move: Move, *, is_dry: bool = False) -> int:
     """Begin a move, or finish one that was interrupted. Returns the exit code. Raises ManagerError."""
     with staging.locked(move.fleet, move.instance, "caller", 0.0):
         journal = journals.load(move.fleet, move.instance)
+        if journal is not None and not journal.is_done and bound.is_overtaken(move, journal):
+            move.say(
+                Text("{id}: it was moved otherwise since the last move was begun here", id=move.instance)
+            )
+            journal = journal._replace(is_done=True)
         if journal is None or journal.is_done:
             journal = _begun(move, journal)
         elif (journal.source, journal.target) != (move.source.name, move.target.name):
@@ -63,13 +50,16 @@ def run(move: Move, *, is_dry: bool = False) -> int:
                 target=journal.target,
             )
         else:
+            bound.require_same(move, journal)
+            if journal.step == "bury":  # what was checked at the halt may have been hours ago
+                journal = journal._replace(step="halt")
             move.say(Text("{id}: the move goes on at: {step}", id=move.instance, step=journal.step))
         if is_dry:
             for step in ORDER[ORDER.index(journal.step) :]:
-                move.say(Text("{id}: would {what}", id=move.instance, what=MEANING[step]))
+                move.say(Text("{id}: would {what}", id=move.instance, what=journals.MEANING[step]))
             return OK
         journals.save(move.fleet, move.instance, journal)
-        return _go_on(move, journal)
+        return _go_on(bound.bound(move, journal), journal)
 
 
 def back(fleet: Fleet, instance: str, side: Callable[[str], Side], say: Say) -> int:
@@ -78,7 +68,19 @@ def back(fleet: Fleet, instance: str, side: Callable[[str], Side], say: Say) -> 
         journal = journals.load(fleet, instance)
         if journal is None or journal.is_done:
             raise UsageError("no move of {id} is under way here", id=instance)
-        return _back(Move(fleet, instance, side(journal.source), side(journal.target), say), journal)
+        move = Move(fleet, instance, side(journal.source), side(journal.target), say)
+        bound.require_same(move, journal)
+        move = bound.bound(move, journal)
+        if bound.is_overtaken(move, journal):
+            journals.save(fleet, instance, journal._replace(is_done=True))
+            say(
+                Text(
+                    "{id}: it was moved otherwise since; this move counts no more, and nothing was started",
+                    id=instance,
+                )
+            )
+            return FAILED
+        return _back(move, journal)
 
 
 def _begun(move: Move, last: Journal | None) -> Journal:
@@ -90,17 +92,32 @@ def _begun(move: Move, last: Journal | None) -> Journal:
         "look", {**asked, "fingerprints": here["fingerprints"], "config": here["config"]}
     )
     stone = Tombstone(*here["stone"].values()) if here["stone"] else None
-    is_lost = stone is not None and stone.to == move.target.label and not stone.is_arriving
-    if stone is not None and is_lost and there["here_by"] != stone.move:  # it has a tombstone, and no journal
-        return Journal(
-            stone.move, move.source.name, move.target.name, stone.generation, stone.did_run, "pack"
+    other = there if move.source.host is None else here
+    host = bound.other(move).host
+    found = Journal(
+        os.urandom(12).hex(),
+        move.source.name,
+        move.target.name,
+        1 + max(here["newest"], there["newest"], last.generation if last else 0),
+        bool(here["ran"]),
+        "halt",
+        url=host.url if host else "",
+        machine=other["machine"],
+        port=here["port"],
+        before_here=here["orders"],
+        before_there=there["orders"],
+    )
+    if stone is not None and bound.has_lost_journal(move, stone, there, last):
+        return found._replace(
+            move=stone.move,
+            generation=stone.generation,
+            did_run=stone.did_run,
+            step="pack",
+            is_found=True,
         )
     if why := _why_not(move, here, there, stone):
         raise ManagerError("{id} is not moved: {why}", id=move.instance, why=why)
-    number = 1 + max(here["newest"], there["newest"], last.generation if last else 0)
-    return Journal(
-        os.urandom(12).hex(), move.source.name, move.target.name, number, bool(here["ran"]), "halt"
-    )
+    return found
 
 
 def _why_not(
@@ -164,11 +181,12 @@ def _why_not(
 
 
 def _go_on(move: Move, journal: Journal) -> int:
+    left_down: Text | None = None
     for step in ORDER[ORDER.index(journal.step) :]:
         journal = journal._replace(step=step)
         journals.save(move.fleet, move.instance, journal)
         try:
-            DOING[step](move, journal)
+            left_down = DOING[step](move, journal) or left_down
         except ManagerError as error:
             raise _explained(move, journal, error) from error
     journals.save(move.fleet, move.instance, journal._replace(is_done=True))
@@ -180,7 +198,9 @@ def _go_on(move: Move, journal: Journal) -> int:
             number=journal.generation,
         )
     )
-    return OK
+    if left_down is not None:
+        move.say(left_down)
+    return OK if left_down is None else FAILED
 
 
 def _explained(move: Move, journal: Journal, error: ManagerError) -> ManagerError:
@@ -228,14 +248,13 @@ def _back(move: Move, journal: Journal) -> int:
         "move": journal.move,
         "generation": journal.generation,
         "from": move.source.label,
-        "may_have_begun": journal.has_reached("put"),
     }
-    if journal.has_reached("copy"):
+    if journal.has_reached("copy") or journal.is_found:
         move.target.step("forget", asked)
-    if journal.has_reached("bury"):
-        move.source.step("dig-up", asked)
+    move.source.step("dig-up", asked)
+    why = ""
     if journal.did_run:
-        done = _commanded(move, move.source, "start")
+        done, why = _commanded(move, move.source, "resume", journal, journal.before_here)
         if done.code != OK:
             raise ManagerError(
                 "{id} belongs to {host} again, and could not be started: {why}",
@@ -245,11 +264,13 @@ def _back(move: Move, journal: Journal) -> int:
             )
     journals.remove(move.fleet, move.instance)
     move.say(Text("{id}: the move was called off; it is on {host}", id=move.instance, host=move.source.name))
-    return OK
+    if why:
+        move.say(Text("{id}: {why}; it was not started", id=move.instance, why=why))
+    return FAILED if why else OK
 
 
-def _halt(move: Move, _journal: Journal) -> None:
-    done = _commanded(move, move.source, "halt")
+def _halt(move: Move, journal: Journal) -> None:
+    done, _why = _commanded(move, move.source, "halt", journal, journal.before_here)
     for line in done.out.splitlines():
         move.say(Text("{host}: {line}", host=move.source.name, line=line))
     if done.code != OK:
@@ -261,7 +282,7 @@ def _halt(move: Move, _journal: Journal) -> None:
 
 
 def _bury(move: Move, journal: Journal) -> None:
-    asked = {"generation": journal.generation, "to": move.target.label, "did_run": journal.did_run}
+    asked = {"to": move.target.label, "did_run": journal.did_run, "before": dict(journal.before_here)}
     move.source.step("bury", _request(move, journal, asked))
     move.say(Text("{id}: tombstone on {host}", id=move.instance, host=move.source.name))
 
@@ -304,7 +325,12 @@ def _keys(move: Move, journal: Journal) -> None:
 
 
 def _put(move: Move, journal: Journal) -> None:
-    asked = {"from": move.source.label, "did_run": journal.did_run}
+    asked = {
+        "from": move.source.label,
+        "did_run": journal.did_run,
+        "port": journal.port,
+        "before": dict(journal.before_there),
+    }
     rows = move.target.step("put", _request(move, journal, asked), limit=COPY_S)["rows"]
     if rows is not None:
         move.say(Text("{id}: restored, {rows} rows compared", id=move.instance, rows=rows))
@@ -314,13 +340,18 @@ def _arrive(move: Move, journal: Journal) -> None:
     move.target.step("arrive", _request(move, journal))
 
 
-def _start(move: Move, journal: Journal) -> None:
+def _start(move: Move, journal: Journal) -> Text | None:
+    """Start it, unless either side was told otherwise since the move began. Returns why it was not."""
     if not journal.did_run:
         move.say(Text("{id} did not run before, and is not started", id=move.instance))
-        return
-    done = _commanded(move, move.target, "start")
+        return None
+    why = move.source.step("told", _request(move, journal, {"before": dict(journal.before_here)}))["why"]
+    done = Done(OK, "", "")
+    if not why:
+        done, why = _commanded(move, move.target, "start", journal, journal.before_there)
     if done.code != OK:
         raise ManagerError("{why}", why=_last_line(done.err or done.out))
+    return Text("{id}: {why}; it was not started", id=move.instance, why=why) if why else None
 
 
 def _clean(move: Move, journal: Journal) -> None:
@@ -328,7 +359,7 @@ def _clean(move: Move, journal: Journal) -> None:
         side.step("clean", _request(move, journal))
 
 
-DOING: Mapping[Step, Callable[[Move, Journal], None]] = {
+DOING: Mapping[Step, Callable[[Move, Journal], Text | None]] = {
     "halt": _halt,
     "bury": _bury,
     "pack": _pack,
@@ -339,23 +370,16 @@ DOING: Mapping[Step, Callable[[Move, Journal], None]] = {
     "start": _start,
     "clean": _clean,
 }
-MEANING: Mapping[Step, Text] = {
-    "halt": Text("halt it, and see that no order is left at the exchange"),
-    "bury": Text("write the tombstone, after which nothing starts it there"),
-    "pack": Text("back up its data"),
-    "copy": Text("copy the backup"),
-    "keys": Text("write the variables that its config names, where they are missing"),
-    "put": Text("restore the backup, and compare every table's rows"),
-    "arrive": Text("make it the other machine's"),
-    "start": Text("start it there, if it ran"),
-    "clean": Text("remove the copies of the backup"),
-}
 
 
-def _commanded(move: Move, side: Side, command: str) -> Done:
-    """Have a side halt or start the instance; return what its manager said."""
-    answer = side.step(command, {"id": move.instance}, limit=COMMAND_S)
-    return Done(int(answer["code"]), str(answer["out"]), str(answer["err"]))
+def _commanded(
+    move: Move, side: Side, command: str, journal: Journal, before: Mapping[str, Any]
+) -> tuple[Done, str]:
+    """Have a side halt or start the instance; return what its manager said, or why it was not started."""
+    answer = side.step(command, _request(move, journal, {"before": dict(before)}), limit=COMMAND_S)
+    if why := answer.get("why"):
+        return Done(OK, "", ""), str(why)
+    return Done(int(answer["code"]), str(answer["out"]), str(answer["err"])), ""
 
 
 def _request(move: Move, journal: Journal, more: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -28,10 +28,14 @@ LONGEST_LINE = 1 << 20
 
 
 class Side(NamedTuple):
-    """Hold one of the two machines. `host`: None for this one, whose project folder is `folder`."""
+    """Hold one of the two machines. `host`: None for this one, whose project folder is `folder`.
+
+    `machine`: which one it has to be, as it told in its first answer; empty before.
+    """
 
     folder: Path
     host: Host | None = None
+    machine: str = ""
 
     @property
     def name(self) -> str:
@@ -66,7 +70,8 @@ class Side(NamedTuple):
             try:
                 assert process.stdin is not None
                 with suppress(BrokenPipeError):  # it says why on its standard error
-                    process.stdin.write(json.dumps({"protocol": PROTOCOL, **request}).encode() + b"\n")
+                    asked = {"protocol": PROTOCOL, "machine": self.machine, **request}
+                    process.stdin.write(json.dumps(asked).encode() + b"\n")
                     if payload is not None:
                         shutil.copyfileobj(payload, process.stdin, CHUNK)
                 with suppress(BrokenPipeError):

@@ -18,6 +18,7 @@ from manager.util.polling import wait_until
 FOLDER_MODE = 0o700
 """Trades and positions are confidential."""
 BACKUP = "backup.tar.gz"
+MACHINE = ".machine"
 RESTORED = "restored"
 """Has the move whose data are in place."""
 
@@ -25,6 +26,16 @@ RESTORED = "restored"
 def folder(fleet: Fleet, instance: str) -> Path:
     """Return the folder of one instance's move on this machine."""
     return fleet.state_dir / "moves" / instance
+
+
+def machine(fleet: Fleet) -> str:
+    """Return what tells this project folder from any other one; made once. Raises ManagerError."""
+    path = fleet.state_dir / "moves" / MACHINE
+    with writing_to(path):
+        ownership.make_folder(path.parent, FOLDER_MODE)
+        if not path.exists():
+            atomic_file.replace_bytes(path, os.urandom(12).hex().encode("ascii"), 0o600)
+        return path.read_text(encoding="ascii", errors="replace")
 
 
 def make(fleet: Fleet, instance: str) -> Path:

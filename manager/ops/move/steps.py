@@ -9,14 +9,11 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from manager import i18n
 from manager.config import bot_environment, dotenv
 from manager.config.fleet import Fleet
 from manager.config.models import ID_PATTERN
@@ -25,19 +22,18 @@ from manager.fleet import halt_mark, lock, supervisor_state, tombstone
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.tombstone import Generation, Tombstone
+from manager.i18n import Text
 from manager.ops import bot_user
 from manager.ops.backup import instance_locks, make, rehearse, restore, verify
-from manager.ops.move import dotenv_lines, fitting, staging
+from manager.ops.move import dotenv_lines, fitting, orders, staging
+from manager.ops.move.orders import Answer, Request
 from manager.util import formatting
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Of the requests and answers of two managers; raised when an older one would misunderstand."""
 LOCK_S = 300.0
 """A step of a move that was killed goes on to its end, and the next one waits for it."""
 CHUNK = 1 << 20
-
-Request = Mapping[str, Any]
-Answer = dict[str, Any]
 
 
 class Streams:
@@ -57,6 +53,11 @@ def run(session: Session, name: str, streams: Streams) -> None:
     if request["protocol"] != PROTOCOL:
         raise ManagerError("the manager here has another version; bring both machines to one version")
     fleet = session.project().fleet
+    if request.get("machine") and request["machine"] != staging.machine(fleet):
+        raise ManagerError(
+            "this is not the machine that the move of {id} was begun with; add that one under its name again",
+            id=instance,
+        )
     with staging.locked(fleet, instance, "side", LOCK_S):
         answer = STEPS[name](session, instance, request, streams)
         streams.target.write(json.dumps(answer).encode() + b"\n")
@@ -83,7 +84,9 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
         "newest": tombstone.newest(fleet, instance),
         "stone": stone._asdict() if stone else None,
         "is_up": _is_in_use(snapshot, instance),
-        "ran": snapshot.plan_input.is_up(instance),
+        "ran": _is_to_go_on(snapshot, instance),
+        "machine": staging.machine(fleet),
+        "orders": orders.orders(fleet, instance),
         "is_known": spec is not None,
         "config": spec.config_file if spec else None,
         "pinned": _pin(fleet, spec.config_file) if spec else None,
@@ -100,14 +103,29 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
     }
 
 
-def halt(session: Session, instance: str, _request: Request, _streams: Streams) -> Answer:
-    """Halt the instance, as a person does."""
-    return _commanded(session, ["halt", instance])
+def halt(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
+    """Halt the instance, as a person does. A mark that somebody else has made meanwhile stays theirs."""
+    before = halt_mark.own(session.project().fleet, instance)
+    is_ours = before is None or before.identity in (request["move"], request["before"].get("own"))
+    return orders.commanded(session, ["halt", instance], move=request["move"] if is_ours else None)
 
 
-def start(session: Session, instance: str, _request: Request, _streams: Streams) -> Answer:
-    """Start the instance, as a person does, and wait until it is healthy."""
-    return _commanded(session, ["start", instance, "--wait"])
+def told(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
+    """Say whether this side was told since the move began that the instance is not to run."""
+    fleet = session.project().fleet
+    if tombstone.find(fleet, instance) is None:
+        return {"why": str(Text("it was moved otherwise meanwhile"))}
+    return {"why": orders.newer_order(fleet, instance, request)}
+
+
+def start(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
+    """Start the instance and wait until it is healthy, unless it was told otherwise since the move began."""
+    return orders.start(session, instance, request, "start")
+
+
+def resume(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
+    """Have the instance go on here as before the move, in the same way: what had ended stays so."""
+    return orders.start(session, instance, request, "resume")
 
 
 def bury(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
@@ -121,8 +139,7 @@ def bury(session: Session, instance: str, request: Request, _streams: Streams) -
             return {}
         _require_newer(fleet, instance, stone.generation)
         _require_down(session.observe(), instance)
-        with writing_to(fleet.secrets_dir(instance)):
-            halt_mark.make(fleet, instance, "halt", did_run=stone.did_run)
+        orders.mark(fleet, instance, stone, request)
         tombstone.bury(fleet, instance, stone)
     return {}
 
@@ -191,6 +208,13 @@ def take_keys(session: Session, instance: str, request: Request, _streams: Strea
     fleet = project.fleet
     _require_newer(fleet, instance, request["generation"], request["move"])
     present = dotenv.read(fleet.dotenv_file).variables
+    if unlike := [
+        name for name, value in request["values"].items() if present.get(name) and present[name] != value
+    ]:
+        raise ManagerError(
+            "{names} in .env has another value than on the machine that it comes from",
+            names=", ".join(unlike),
+        )
     values = fitting.require_own_keys(project, instance, request["values"], present)
     return {"added": dotenv_lines.add(fleet.dotenv_file, values)}
 
@@ -209,14 +233,15 @@ def put(session: Session, instance: str, request: Request, _streams: Streams) ->
         if staging.is_restored(fleet, instance, move):
             return {"rows": None}
         _require_down(session.observe(), instance)
+        fitting.require_room(project, instance, request.get("port"))
         rehearsed = rehearse.rehearse_restore(path)
         begun = tombstone.find(fleet, instance)
         if begun is None or begun.move != move:  # else it was found fitting before, and may be there by half
             fitting.require_fitting(session.project(), instance, rehearsed.manifest)
         stone = Tombstone(number, request["from"], move, is_arriving=True, did_run=request["did_run"])
+        if begun is None or begun.move != move:  # else its mark was made, and another one is newer
+            orders.mark(fleet, instance, stone, request)
         tombstone.bury(fleet, instance, stone)
-        with writing_to(fleet.secrets_dir(instance)):
-            halt_mark.make(fleet, instance, "halt", did_run=stone.did_run)
         with verify.workspace(path) as work:
             backup = restore.open_backup(path, work)
             plan = restore.plan_restore(backup, project, [instance], formatting.stamp(time.time()))
@@ -246,13 +271,14 @@ def forget(session: Session, instance: str, request: Request, _streams: Streams)
     """Call off a move to this side: from now on it cannot arrive. Refused once it has."""
     fleet, move = session.project().fleet, str(request["move"])
     with lock.held(fleet.lock_file, "move", LOCK_S):
-        if tombstone.generation(fleet, instance).move == move:
+        number, stone = int(request["generation"]), tombstone.find(fleet, instance)
+        is_others = stone is not None and stone.generation >= number and stone.move != move
+        has_arrived = tombstone.generation(fleet, instance).number >= number
+        if has_arrived or is_others or tombstone.newest(fleet, instance) > number:
             raise ManagerError(
                 "{id} has arrived there already; run the same move again, to finish it", id=instance
             )
-        number = int(request["generation"])
-        if tombstone.newest(fleet, instance) <= number and request["may_have_begun"]:
-            tombstone.bury(fleet, instance, Tombstone(number, request["from"], move, did_run=False))
+        tombstone.bury(fleet, instance, Tombstone(number, request["from"], move, did_run=False))
         staging.clean(fleet, instance)
     return {}
 
@@ -261,10 +287,12 @@ def dig_up(session: Session, instance: str, request: Request, _streams: Streams)
     """Have the instance belong to this side again, after the other one has called the move off."""
     fleet, move = session.project().fleet, str(request["move"])
     with lock.held(fleet.lock_file, "move", LOCK_S):
-        stone = tombstone.find(fleet, instance)
-        if stone is not None and stone.move != move:
+        stone, present = tombstone.find(fleet, instance), tombstone.generation(fleet, instance)
+        number = int(request["generation"])
+        if stone is not None and (stone.move != move or present.number > number):
             raise ManagerError("{id} is not brought back: {why}", id=instance, why=stone.why)
-        tombstone.settle(fleet, instance, Generation(int(request["generation"]), move))
+        if stone is not None:
+            tombstone.settle(fleet, instance, Generation(number, move))
         staging.clean(fleet, instance)
     return {}
 
@@ -279,7 +307,9 @@ Step = Callable[[Session, str, Request, Streams], Answer]
 STEPS: Mapping[str, Step] = {
     "look": look,
     "halt": halt,
+    "told": told,
     "start": start,
+    "resume": resume,
     "bury": bury,
     "pack": pack,
     "send": send,
@@ -292,19 +322,6 @@ STEPS: Mapping[str, Step] = {
     "dig-up": dig_up,
     "clean": clean,
 }
-
-
-def _commanded(session: Session, words: Sequence[str]) -> Answer:
-    """Run a command of this manager, while no other step of a move is at work. Returns what it said."""
-    place = ["--lang", i18n.language().replace("_", "-"), "--project-dir", str(session.project_dir())]
-    done = subprocess.run(
-        [sys.executable, "-m", "manager", *place, *words],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
-    return {"code": done.returncode, "out": out, "err": err}
 
 
 def _require_newer(fleet: Fleet, instance: str, number: int, move: str = "") -> None:
@@ -330,6 +347,12 @@ def _require_buried(fleet: Fleet, instance: str, move: str) -> None:
 def _require_down(snapshot: FleetSnapshot, instance: str) -> None:
     if _is_in_use(snapshot, instance):
         raise ManagerError("{id} runs; nothing was done", id=instance)
+
+
+def _is_to_go_on(snapshot: FleetSnapshot, instance: str) -> bool:
+    """Return whether it is up, and has neither completed nor failed for good."""
+    status = snapshot.plan_input.statuses.get(instance)
+    return snapshot.plan_input.is_up(instance) and not (status is not None and status.is_final)
 
 
 def _is_in_use(snapshot: FleetSnapshot, instance: str) -> bool:

@@ -22,6 +22,7 @@ from manager.fleet.tombstone import Tombstone
 from manager.ops.backup.manifest import Manifest
 from manager.ops.hosts.registry import Host
 from manager.ops.move import dotenv_lines, fitting, journal, moving, staging, steps
+from manager.ops.move.bound import Move
 from manager.ops.move.journal import Journal
 from manager.ops.move.sides import Side
 from tests.builders import a_config, write_config
@@ -85,13 +86,13 @@ def fleet(tmp_path: Path) -> Fleet:
 def test_it_is_refused_before_anything_is_done(
     fleet: Fleet, here: dict[str, Any], there: dict[str, Any], why: str | None
 ) -> None:
-    move = moving.Move(fleet, ID, Side(fleet.project_dir), TOKYO, lambda _text: None)
+    move = Move(fleet, ID, Side(fleet.project_dir), TOKYO, lambda _text: None)
     found = moving._why_not(move, {**HERE, **here}, {**THERE, **there}, None)
     assert (found is None) if why is None else (why in str(found))
 
 
 def test_what_went_away_is_not_moved_again(fleet: Fleet) -> None:
-    move = moving.Move(fleet, ID, Side(fleet.project_dir), TOKYO, lambda _text: None)
+    move = Move(fleet, ID, Side(fleet.project_dir), TOKYO, lambda _text: None)
     found = moving._why_not(move, HERE, THERE, Tombstone(2, "osaka", "m"))
     assert "moved to osaka (generation 2)" in str(found)
 

@@ -1,0 +1,415 @@
+"""Moves between two machines that fail, are called off, overtaken, or halted meanwhile: never two bots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, NamedTuple, cast
+
+import pytest
+
+from manager.config import bot_environment
+from manager.config.fleet import Fleet
+from manager.errors import FAILED, OK, ManagerError
+from manager.fleet import halt_mark, state_file, supervisor_state, tombstone
+from manager.fleet.session import Session
+from manager.fleet.tombstone import Generation, Tombstone
+from manager.ops.backup import instance_locks, rehearse, restore, verify
+from manager.ops.hosts.registry import Host
+from manager.ops.move import fitting, journal, moving, orders, staging, steps
+from manager.ops.move.bound import Move
+from manager.ops.move.sides import Side
+from manager.util import moment
+from manager.util.moment import Moment
+
+ID = "one"
+
+
+class Machine:
+    """One machine: real files, and a bot that is up or not."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.fleet = Fleet("desk", folder, folder / "volumes")
+        self.is_up = self.is_known = self.is_final = False
+        self.port: int | None = 5001
+        self.commands: list[str] = []
+
+    def project(self) -> Any:
+        spec = SimpleNamespace(id=ID, config_file="config/active/one.json", web_port=self.port)
+        specs = {ID: spec} if self.is_known else {}
+        loaded = SimpleNamespace(specs=list(specs.values()))
+        return SimpleNamespace(fleet=self.fleet, specs=specs, variables={}, problems=[], loaded=loaded)
+
+    def project_dir(self) -> Path:
+        return self.fleet.project_dir
+
+    def observe(self) -> Any:
+        status = SimpleNamespace(is_final=self.is_final)
+        container = SimpleNamespace(instance=ID, is_up=self.is_up)
+        return SimpleNamespace(
+            project=self.project(),
+            observed=SimpleNamespace(containers={ID: container}, strays=[]),
+            plan_input=SimpleNamespace(is_up=lambda _id: self.is_up, statuses={ID: status}),
+            image=SimpleNamespace(id="sha256:1"),
+        )
+
+    def commanded(self, words: list[str], move: str | None, given_at: Moment | None) -> dict[str, Any]:
+        """Halt or start it as the manager's own commands do."""
+        self.commands.append(words[0])
+        self.fleet.secrets_dir(ID).mkdir(parents=True, exist_ok=True)
+        if words[0] == "halt":
+            halt_mark.make(self.fleet, ID, "halt", did_run=self.is_up, identity=move)
+            self.is_up = False
+        elif tombstone.find(self.fleet, ID) is not None:
+            return {"code": 1, "out": "", "err": "it was moved"}
+        else:
+            mark = halt_mark.find(self.fleet, ID)
+            assert given_at is not None
+            if mark is not None:
+                halt_mark.lift(self.fleet, ID, mark)
+            state_file.update(self.fleet, lambda state: state.with_wish([ID], "run"))
+            self.is_up = True
+        return {"code": 0, "out": "", "err": ""}
+
+    def user_halts(self) -> None:
+        halt_mark.make(self.fleet, ID, "halt", did_run=self.is_up)
+        self.is_up = False
+
+    def user_stops(self) -> None:
+        if (mark := halt_mark.find(self.fleet, ID)) is not None:
+            halt_mark.lift(self.fleet, ID, mark)
+        state_file.update(self.fleet, lambda state: state.with_stopped([ID], moment.now()))
+        self.is_up = False
+
+
+class Link(NamedTuple):
+    """What one machine calls another: its real steps, without SSH."""
+
+    on: Machine
+    host: Host | None = None
+    machine: str = ""
+    at: Mapping[str, Callable[[], object]] = MappingProxyType({})
+
+    @property
+    def name(self) -> str:
+        return self.host.name if self.host else "here"
+
+    @property
+    def label(self) -> str:
+        return self.host.name if self.host else self.on.fleet.project_dir.name
+
+    def step(self, name: str, request: dict[str, Any], **_more: Any) -> dict[str, Any]:
+        if name in self.at:
+            self.at[name]()
+        if self.machine and self.machine != staging.machine(self.on.fleet):
+            raise ManagerError("this is not the machine")
+        if name in {"pack", "send"}:
+            steps._require_buried(self.on.fleet, ID, request["move"])
+            return {"rows": 1, "bytes": 1, "left_out": [], "sha256": ""}
+        if name == "receive":
+            return {}
+        return steps.STEPS[name](cast("Session", self.on), ID, request, cast("steps.Streams", None))
+
+
+class Desk(NamedTuple):
+    """Three machines, and what A's and B's managers call each other."""
+
+    a: Machine
+    b: Machine
+    c: Machine
+
+    def links(self, on: Machine, **at: Callable[[], object]) -> Callable[[str], Side]:
+        others = {"alpha": self.a, "tokyo": self.b, "osaka": self.c}
+
+        def link(name: str) -> Side:
+            if name == "here":
+                return cast("Side", Link(on, at=at))
+            host = Host(name, f"{name}.example", None, None, "/srv/desk")
+            return cast("Side", Link(others[name], host, at=at))
+
+        return link
+
+    def move(self, on: Machine, source: str, target: str, **at: Callable[[], object]) -> int:
+        link = self.links(on, **at)
+        return moving.run(Move(on.fleet, ID, link(source), link(target), lambda _text: None))
+
+    def back(self, on: Machine) -> int:
+        return moving.back(on.fleet, ID, self.links(on), lambda _text: None)
+
+    @property
+    def running(self) -> str:
+        return "".join(name for name, each in zip("ABC", (self.a, self.b, self.c), strict=True) if each.is_up)
+
+
+STEPS = ("halt", "bury", "pack", "send", "put", "take-keys", "arrive", "start", "clean")
+
+
+class Cut(ManagerError):
+    """The link is cut."""
+
+
+class Killed(BaseException):
+    """The manager is killed."""
+
+
+def cut() -> None:
+    raise Cut("the link was cut")
+
+
+def kill() -> None:
+    raise Killed
+
+
+@contextmanager
+def nothing(*_words: object) -> Iterator[None]:
+    yield
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    made = Desk(*(Machine(tmp_path / name) for name in ("alpha", "tokyo", "osaka")))
+    made.a.is_up = made.a.is_known = True
+
+    def perform(plan: Any, *_more: object) -> None:
+        plan.machine.is_known = True
+
+    def commanded(session: Any, words: list[str], **more: Any) -> dict[str, Any]:
+        found: dict[str, Any] = session.commanded(words, more.get("move"), more.get("given_at"))
+        return found
+
+    def plan_restore(_backup: object, project: Any, *_more: object) -> Any:
+        machine = next(each for each in made if each.fleet is project.fleet)
+        return SimpleNamespace(machine=machine, actions=list)
+
+    monkeypatch.setattr(orders, "commanded", commanded)
+    monkeypatch.setattr(bot_environment, "named_variables", lambda *_more: {})
+    monkeypatch.setattr(rehearse, "rehearse_restore", lambda _path: SimpleNamespace(rows=1, manifest=None))
+    monkeypatch.setattr(fitting, "needs_database", lambda *_more: False)
+    monkeypatch.setattr(fitting, "other_owner", lambda *_more: None)
+    monkeypatch.setattr(fitting, "require_fitting", lambda *_more: None)
+    monkeypatch.setattr(fitting, "require_own_keys", lambda _project, _id, values, _present: values)
+    monkeypatch.setattr(verify, "workspace", nothing)
+    monkeypatch.setattr(instance_locks, "hold_instance_locks", nothing)
+    monkeypatch.setattr(restore, "open_backup", lambda *_more: None)
+    monkeypatch.setattr(restore, "plan_restore", plan_restore)
+    monkeypatch.setattr(restore, "perform", perform)
+    monkeypatch.setattr(steps, "_owner", lambda *_more: (0, 0))
+    return made
+
+
+def test_there_and_back(desk: Desk) -> None:
+    assert desk.move(desk.a, "here", "tokyo") == OK
+    assert desk.running == "B"
+    assert desk.move(desk.a, "tokyo", "here") == OK
+    assert desk.running == "A"
+    assert tombstone.generation(desk.a.fleet, ID).number == 2
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("end", ["again", "back"])
+def test_a_move_that_is_killed_anywhere_is_ended_by_the_next(desk: Desk, step: str, end: str) -> None:
+    with pytest.raises(Killed):
+        desk.move(desk.a, "here", "tokyo", **{step: kill})
+    assert len(desk.running) <= 1
+    if end == "back":
+        if step not in {"start", "clean"}:
+            assert desk.back(desk.a) == OK
+            assert desk.running == "A"
+            return
+        with pytest.raises(ManagerError, match="has arrived there"):
+            desk.back(desk.a)
+    assert desk.move(desk.a, "here", "tokyo") == OK
+    assert desk.running == "B"
+
+
+def test_a_newer_instance_on_the_target_is_never_called_off(desk: Desk) -> None:
+    assert desk.move(desk.a, "here", "tokyo") == OK
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "tokyo", "here", pack=cut)
+    assert desk.back(desk.a) == OK
+    assert desk.running == "B"
+    with pytest.raises(ManagerError, match="moved to tokyo"):  # not taken for a move without its journal
+        desk.move(desk.a, "here", "tokyo")
+    with pytest.raises(ManagerError, match="no move of one"):
+        desk.back(desk.a)
+    assert desk.running == "B"
+
+
+def test_a_target_that_has_called_off_a_move_of_its_own_still_has_the_instance(desk: Desk) -> None:
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "here", "tokyo", start=cut)
+    desk.b.commanded(["start"], None, moment.now())
+    with pytest.raises(ManagerError):
+        desk.move(desk.b, "here", "osaka", receive=cut)
+    assert desk.back(desk.b) == OK
+    assert desk.running == "B"
+    with pytest.raises(ManagerError, match="has arrived there"):
+        desk.back(desk.a)
+    assert desk.running == "B"
+
+
+@pytest.mark.parametrize(
+    ("stone", "present"),
+    [
+        (None, Generation(1, "another")),
+        (None, Generation(2, "")),
+        (Tombstone(2, "osaka", "another"), Generation(1, "m")),
+        (Tombstone(1, "osaka", "another"), Generation()),
+    ],
+)
+def test_what_is_newer_or_of_another_move_is_not_forgotten(
+    desk: Desk, stone: Tombstone | None, present: Generation
+) -> None:
+    tombstone.settle(desk.b.fleet, ID, present)
+    if stone is not None:
+        tombstone.bury(desk.b.fleet, ID, stone)
+    asked = {"id": ID, "move": "m", "generation": 1, "from": "alpha"}
+    with pytest.raises(ManagerError, match="has arrived there"):
+        Link(desk.b).step("forget", asked)
+
+
+def test_what_was_forgotten_can_never_arrive(desk: Desk) -> None:
+    asked = {"id": ID, "move": "m", "generation": 1, "from": "alpha"}
+    Link(desk.b).step("forget", asked)
+    Link(desk.b).step("forget", asked)
+    assert tombstone.find(desk.b.fleet, ID) is not None
+    with pytest.raises(ManagerError, match="cannot arrive"):
+        Link(desk.b).step("arrive", asked)
+
+
+def test_another_machine_of_the_same_name_is_refused(desk: Desk) -> None:
+    with pytest.raises(Killed):
+        desk.move(desk.a, "here", "tokyo", start=kill)
+    swapped = desk._replace(b=desk.c)
+    with pytest.raises(ManagerError, match="not the machine"):
+        swapped.back(desk.a)
+    with pytest.raises(ManagerError, match="not the machine"):
+        swapped.move(desk.a, "here", "tokyo")
+    kept = journal.load(desk.a.fleet, ID)
+    assert kept is not None
+    journal.save(desk.a.fleet, ID, kept._replace(url="ssh://old.example/srv/desk"))
+    with pytest.raises(ManagerError, match=r"was ssh://old\.example"):
+        desk.back(desk.a)
+    with pytest.raises(ManagerError, match=r"was ssh://old\.example"):
+        desk.move(desk.a, "here", "tokyo")
+    assert not desk.running
+
+
+@pytest.mark.parametrize("step", ["bury", "pack", "put", "arrive", "told"])
+@pytest.mark.parametrize("by", ["user_halts", "user_stops", "of_all"])
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_a_halt_or_stop_meanwhile_is_not_undone(desk: Desk, step: str, by: str, side: str) -> None:
+    machine = getattr(desk, side)
+
+    def order() -> None:
+        machine.fleet.secrets_dir(ID).mkdir(parents=True, exist_ok=True)
+        if by == "of_all":
+            halt_mark.make_of_fleet(machine.fleet)
+        else:
+            getattr(machine, by)()
+
+    assert desk.move(desk.a, "here", "tokyo", **{step: order}) == FAILED
+    assert not desk.running
+    assert desk.b.commands == []
+    assert tombstone.generation(desk.b.fleet, ID).number == 1
+    kept = journal.load(desk.a.fleet, ID)
+    assert kept is not None
+    assert kept.is_done
+
+
+@pytest.mark.parametrize("by", ["user_halts", "user_stops"])
+def test_a_halt_before_the_move_is_called_off_or_run_again_is_not_undone(desk: Desk, by: str) -> None:
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "here", "tokyo", send=cut)
+    getattr(desk.a, by)()
+    assert desk.back(desk.a) == FAILED
+    assert not desk.running
+    assert desk.a.commands == ["halt"]
+
+
+def test_marks_and_wishes_of_before_the_move_do_not_keep_it_down(desk: Desk) -> None:
+    assert desk.move(desk.a, "here", "tokyo") == OK
+    assert desk.move(desk.a, "tokyo", "here") == OK
+    halt_mark.make_of_fleet(desk.b.fleet)  # since long ago: what is named starts all the same
+    state_file.update(desk.b.fleet, lambda state: state.with_stopped([ID], moment.now()))
+    assert desk.move(desk.a, "here", "tokyo") == OK
+    assert desk.running == "B"
+
+
+def test_what_has_ended_is_not_started_anew(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.a.is_final = True
+    assert desk.move(desk.a, "here", "tokyo") == OK
+    assert not desk.running
+    assert desk.b.commands == []
+
+
+def test_going_back_resumes_and_starts_nothing_that_has_ended(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ManagerError, match="as it was before"):
+        desk.move(desk.a, "here", "tokyo", bury=cut)
+    assert desk.a.commands == ["halt", "resume"]
+    assert desk.running == "A"
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "here", "tokyo", pack=cut)
+    monkeypatch.setattr(supervisor_state, "is_final", lambda _folder: True)
+    assert desk.back(desk.a) == FAILED
+    assert not desk.running
+
+
+def test_a_move_that_lost_counts_no_more(desk: Desk) -> None:
+    with pytest.raises(Killed):
+        desk.move(desk.a, "here", "tokyo", halt=kill)
+    assert desk.move(desk.b, "alpha", "here") == OK
+    assert desk.back(desk.a) == FAILED
+    assert desk.running == "B"
+    assert desk.move(desk.a, "tokyo", "here") == OK
+    assert desk.running == "A"
+
+
+def test_an_old_journal_does_not_lower_the_generation(desk: Desk) -> None:
+    with pytest.raises(Killed):
+        desk.move(desk.a, "here", "tokyo", halt=kill)
+    assert desk.move(desk.b, "alpha", "here") == OK
+    assert desk.move(desk.b, "here", "alpha") == OK
+    assert tombstone.generation(desk.a.fleet, ID).number == 2
+    Link(desk.a).step("dig-up", {"id": ID, "move": "old", "generation": 1})
+    assert tombstone.generation(desk.a.fleet, ID).number == 2
+    assert desk.move(desk.a, "here", "tokyo") == OK
+    assert desk.running == "B"
+    assert tombstone.generation(desk.b.fleet, ID).number == 3
+
+
+def test_a_lost_journal_is_made_up_for(desk: Desk) -> None:
+    for step in ("send", "arrive"):
+        with pytest.raises(ManagerError):
+            desk.move(desk.a, "here", "tokyo", **{step: cut})
+        journal.remove(desk.a.fleet, ID)
+    with pytest.raises(ManagerError):
+        desk.move(desk.a, "here", "tokyo", pack=cut)
+    assert desk.back(desk.a) == OK
+    assert desk.running == "A"
+    with pytest.raises(ManagerError, match="cannot arrive"):
+        Link(desk.b).step("arrive", {"id": ID, "move": "m", "generation": 1})
+
+
+def test_what_goes_on_later_is_checked_again(desk: Desk) -> None:
+    with pytest.raises(Killed):
+        desk.move(desk.a, "here", "tokyo", bury=kill)
+    desk.a.commands.clear()
+    with pytest.raises(Killed):
+        desk.move(desk.a, "here", "tokyo", receive=kill)
+    assert desk.a.commands == ["halt"]
+    desk.b.is_known = True
+    with pytest.raises(ManagerError, match="of its own"):
+        desk.move(desk.a, "here", "tokyo")
+    assert not desk.running
+    desk.b.fleet.dotenv_file.write_text("KEY=other\n")
+    with pytest.raises(ManagerError, match=r"KEY in \.env"):
+        Link(desk.b).step(
+            "take-keys", {"id": ID, "move": "m", "generation": 1, "values": {"KEY": "mine", "NEW": "1"}}
+        )
+    assert desk.b.fleet.dotenv_file.read_text() == "KEY=other\n"
