@@ -116,22 +116,21 @@ def test_what_a_hostile_bot_leaves_in_its_folders_harms_no_command(project: Proj
     project.manager("up", "--wait")
     evil = project.container("evil")
     for name, command in (
-        ("a FIFO", "rm -f {0}; mkfifo {0}"),
-        ("a link to the host's secrets", "rm -f {0}; ln -s /etc/shadow {0}"),
-        ("a link to a device", "rm -f {0}; ln -s /dev/zero {0}"),
-        ("a folder", "rm -f {0}; mkdir {0}"),
-        ("a huge file", "rm -f {0}; truncate -s 20G {0}"),
-        ("deep JSON", "rm -f {0}; python3 -c \"open('{0}', 'w').write('[' * 900000)\""),
+        ("a FIFO", "rm -rf {0} && mkfifo {0}"),
+        ("a link to the host's secrets", "rm -rf {0} && ln -s /etc/shadow {0}"),
+        ("a link to a device", "rm -rf {0} && ln -s /dev/zero {0}"),
+        ("a folder", "rm -rf {0} && mkdir {0}"),
+        ("a huge file", "rm -rf {0} && truncate -s 20G {0}"),
+        ("deep JSON", "rm -rf {0} && python3 -c \"open('{0}', 'w').write('[' * 900000)\""),
     ):
-        project.docker("kill", "-s", "STOP", evil)  # its supervisor would mend the file
-        project.docker("kill", "-s", "CONT", evil)
         for path in (
             "/botfleet/state/supervisor.json",
             "/botfleet/state/report.json",
             "/app/logs/bot.pid",
             "/app/logs/daemon.pid",
         ):
-            project.docker("exec", evil, "sh", "-c", command.format(path))
+            # Again where its supervisor has just written the file anew.
+            project.docker("exec", evil, "sh", "-c", f"until ({command.format(path)}); do :; done")
         began = time.monotonic()
         assert project.states()["good"] == "running", name
         done = project.manager("export", timeout=20)
