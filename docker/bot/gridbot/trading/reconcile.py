@@ -37,8 +37,9 @@ class Reconciliation:
 
     `trades` are newly stored fills with their orders and the ledger after each. `reopened` are orders of this
     bot that the store has closed but that are open at the exchange. `others` counts the open orders that are
-    not this bot's. `ended` are the client ids of unsettled orders that are no longer open, and
-    `uncertain_slots` the slots of orders whose fill is not known.
+    not this bot's. `complete` are the client ids of live orders that are listed with just what is booked,
+    `ended` those of unsettled orders that are no longer open, and `uncertain_slots` the slots of orders whose
+    fill is not known.
     """
 
     trades: list[tuple[Fill, Order, Ledger]] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Reconciliation:
     ended: set[int] = field(default_factory=set)
     uncertain_slots: set[str] = field(default_factory=set)
     listed: dict[int, ExchangeOrder] = field(default_factory=dict)
+    complete: set[int] = field(default_factory=set)
     missing: list[Order] = field(default_factory=list)
 
 
@@ -101,15 +103,11 @@ class Reconciler:
 
     def _note_complete(self, result: Reconciliation, now: float) -> None:
         """Remember which orders the exchange lists with just what is booked."""
-        booked = {order.client_id: order.filled for order in self._store.live_orders()}
-        complete = {
-            client_id for client_id, there in result.listed.items() if there.filled == booked.get(client_id)
-        }
-        gone = {order.client_id for order in result.missing}
-        self._complete_at = {
-            key: at for key, at in self._complete_at.items() if key is None or key in booked.keys() | gone
-        } | dict.fromkeys(complete, now)
-        if booked.keys() <= complete:
+        missing = {order.client_id for order in result.missing}
+        live = result.listed.keys() | missing
+        kept = {key: at for key, at in self._complete_at.items() if key is None or key in live}
+        self._complete_at = kept | dict.fromkeys(result.complete, now)
+        if not missing and result.complete == live - {order.client_id for order in result.reopened}:
             self._complete_at[None] = now
 
     def _read_from(self, key: int | None, otherwise: float) -> float:
@@ -316,7 +314,10 @@ def _read_orders(store: Store, exchange: Exchange) -> Reconciliation:
             # trades.
             store.set_exchange_id(order.client_id, exchange_order.exchange_id)
             result.reopened.append(replace(order, exchange_id=exchange_order.exchange_id))
-        elif order.state == "new" or order.exchange_id != exchange_order.exchange_id:
+            continue
+        if exchange_order.filled == order.filled:
+            result.complete.add(order.client_id)
+        if order.state == "new" or order.exchange_id != exchange_order.exchange_id:
             store.confirm(order.client_id, exchange_order.exchange_id)
 
     result.missing = [order for order in live.values() if order.client_id not in seen]
