@@ -18,7 +18,11 @@ LONG_S = 7200
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--long`: as often as the figures in tests/faults/README.md need it."""
-    parser.addoption("--long", action="store_true", help="the long form: many more cases of the same tests")
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="the long form: many more cases of the same tests, and the tests marked long_form",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,10 +48,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return scheduling.Spread(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, and give more time to what shares something dear, and to the long
-    form.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long forms to `--long`, begin with what takes longest, and give more time to what shares
+    something dear, and to the long form.
     """
+    if not cases.is_long:
+        later = [item for item in items if item.get_closest_marker("long_form") is not None]
+        config.hook.pytest_deselected(items=later)
+        items[:] = [item for item in items if item not in later]
     items.sort(key=lambda item: scheduling.rank(item.nodeid))
     for item in items:
         if item.get_closest_marker("timeout") is None and (cases.is_long or item.nodeid.startswith(DEAR)):

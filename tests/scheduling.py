@@ -16,6 +16,7 @@ WAITING = ("tests/upgrade/", "tests/faults/", "tests/integration/", "tests/deplo
 TOGETHER = {
     "tests/upgrade/": "a fleet of an earlier commit",
     "tests/faults/test_engine_": "an engine of the tests' own",
+    "tests/faults/test_egress.py": "an engine of the tests' own",
     "tests/integration/test_bench.py": "a run of the benchmark",
     "tests/integration/test_fleet_at_rest.py": "a fleet that no test changes",
 }
