@@ -19,6 +19,9 @@ TOGETHER = {
     "tests/faults/test_egress.py": "an engine of the tests' own",
     "tests/integration/test_bench.py": "a run of the benchmark",
     "tests/integration/test_fleet_at_rest.py": "a fleet that no test changes",
+    "tests/integration/test_main_job.py": "a fleet that is put right before each test",
+    "tests/integration/test_figures.py": "a fleet whose figures are looked at",
+    "tests/integration/test_watch.py": "a fleet that is watched",
 }
 """Beginnings of the ids of tests that share something dear."""
 FIRST = (*TOGETHER, "tests/faults/", "tests/integration/", "tests/bot/", "tests/supervisor/")
