@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
+from manager.web import access
 from tests import cases, fleet, scheduling
+
+if TYPE_CHECKING:
+    from tests.bot.browser import Browser
 
 DEAR = tuple(scheduling.TOGETHER)
 DEAR_S = 900
 """The first of them makes it: an engine, an image of another commit, a whole benchmark."""
 LONG_S = 7200
+CHEAP = 1 << 4
+"""What a guess of a password costs here; tests/unit/web/test_cost.py holds what it costs elsewhere."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     without .pyc files each of them compiles its source again.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    access.COST["n"] = CHEAP  # before any module of tests makes a password
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
     cases.is_long = config.getoption("--long")
@@ -66,6 +75,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remove the run's images when all its workers have ended."""
     if not is_worker(session.config):
         fleet.remove_images()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all pages that a worker looks at: to start one takes seconds."""
+    from tests.bot.browser import chromium
+
+    with chromium() as opened:
+        opened.driver.set_script_timeout(60)
+        yield opened
 
 
 def is_worker(config: pytest.Config) -> bool:

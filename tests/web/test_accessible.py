@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.bot.browser import Browser, chromium
+from tests.bot.browser import Browser
 from tests.fleet import ROOT
 from tests.web.served import Served, a_bot, serving, write_history
 
@@ -27,13 +27,6 @@ axe.run(document).then(
   (error) => done([String(error)]),
 );
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        opened.driver.set_script_timeout(60)
-        yield opened
 
 
 @pytest.fixture(scope="module")

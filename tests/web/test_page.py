@@ -15,7 +15,7 @@ import pytest
 from selenium.webdriver import ActionChains, Keys
 
 from manager.errors import EngineUnreachable
-from tests.bot.browser import Browser, chromium
+from tests.bot.browser import Browser
 from tests.web.served import Served, a_bot, serving, write_history
 
 pytestmark = [
@@ -25,12 +25,6 @@ pytestmark = [
 LIVE: dict[str, Any] = {"quote": "USDC", "base": "SOL", "lower": "140", "upper": "180", "open_orders": 19}
 HOSTILE_ID = "<img src=x onerror=document.title='pwned'>"
 HOSTILE = "<img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture
