@@ -17,6 +17,7 @@ rollout_events, rollout_result                  its progress events, and its res
 live_checks                                     what live instances would fail by, asked at their exchanges
 halt, open_orders, stop_for_good                the kill switch, and what `stop` and `down` share with it
 close, account_parts                            close positions, and what others of one account hold
+others_file                                     tells a bot what the others on its account hold
 oneoff                                          runs a program of an image once
 instance_folders, bot_user                      what a container mounts, and who owns it
 mount_probe                                     tries once whether a container can write there
