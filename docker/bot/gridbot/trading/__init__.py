@@ -6,6 +6,9 @@ worst_case   what is held, and lost, at the end of the range
 first_order  let the pre-flight decide whether a live run begins
 loop       tick after tick, through outages
 engine     one tick: read, record, decide, act
+placing    send orders, and wait with what was just refused
+run_ending  how a run ends, until its position is closed
+trade_log  what a run does, for people
 position_watch  compare the account's position with the bot's own
 fill_watch  wake the loop when a websocket tells of a fill
 second_look  one print of a price ends no run
