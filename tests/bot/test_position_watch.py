@@ -208,7 +208,7 @@ class Neighbour:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "others.json"
-        self.env = {"BOTFLEET_OTHERS": str(self.path)}
+        self.env = str(self.path)
 
     def tell(self, position: str, at: float) -> None:
         self.path.write_text(f'{{"schema": 1, "position": "{position}", "at": {at}}}')
@@ -216,7 +216,7 @@ class Neighbour:
 
 def test_what_another_bot_of_the_fleet_trades_is_no_difference(store: Store, tmp_path: Path) -> None:
     other = Neighbour(tmp_path)
-    bench = Bench(store, **other.env)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
     other.tell("0", bench.prices.now)
     assert bench.tick() is Code.TRADING
     for held in ("3", "-2", "0", "5"):
@@ -230,7 +230,7 @@ def test_what_another_bot_of_the_fleet_trades_is_no_difference(store: Store, tmp
 
 def test_what_newer_words_do_not_explain_stops_it(store: Store, tmp_path: Path) -> None:
     other = Neighbour(tmp_path)
-    bench = Bench(store, **other.env)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
     other.tell("1", bench.prices.now)
     bench.account.others = D(1)
     assert bench.tick() is Code.TRADING
@@ -249,7 +249,7 @@ def test_what_newer_words_do_not_explain_stops_it(store: Store, tmp_path: Path) 
 
 def test_a_manager_that_falls_silent_explains_nothing_for_ever(store: Store, tmp_path: Path) -> None:
     other = Neighbour(tmp_path)
-    bench = Bench(store, **other.env)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
     other.tell("0", bench.prices.now)
     bench.tick()
     bench.account.others = D(3)
@@ -263,7 +263,7 @@ def test_a_bot_that_begins_beside_others_tells_their_part_from_a_persons(
     store: Store, tmp_path: Path, persons: str
 ) -> None:
     other = Neighbour(tmp_path)
-    bench = Bench(store, **other.env)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
     other.tell("2", bench.prices.now)
     bench.account.others = D(2) + D(persons)
     bench.tick()
@@ -278,7 +278,7 @@ def test_a_bot_that_begins_beside_others_tells_their_part_from_a_persons(
 
 def test_a_run_that_began_before_the_manager_told_anything_goes_on(store: Store, tmp_path: Path) -> None:
     other = Neighbour(tmp_path)
-    bench = Bench(store, **other.env)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
     bench.account.others = D(2)
     bench.tick()
     bench.account.others = D(6)
@@ -295,7 +295,7 @@ def test_a_run_that_began_before_the_manager_told_anything_goes_on(store: Store,
 def test_a_file_that_cannot_be_used_is_as_none(store: Store, tmp_path: Path, content: str) -> None:
     other = Neighbour(tmp_path)
     other.path.write_text(content)
-    bench = Bench(store, **other.env)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
     bench.tick()
     assert not bench.engine.has_neighbours
     bench.account.others = D(3)
