@@ -31,6 +31,7 @@ from manager.monitor.watch.loss_halts import LossHalts
 from manager.monitor.watch.loss_limits import Breach
 from manager.monitor.watch.notifier import Notifier
 from manager.monitor.watch.observer import FleetObserver
+from manager.monitor.watch.position_keeper import PositionKeeper
 from manager.monitor.watch.request_keeper import RequestKeeper
 from manager.monitor.watch.twin_keeper import TwinKeeper
 from manager.ops import apply, changes
@@ -96,7 +97,7 @@ class Watch:
         self._loss_halts = LossHalts(session.chosen_dir, self._notifier.was_told)
         self._disk_guard = DiskGuard(self._observer.fleet, self._stop_for_disk)
         self._heartbeat = Heartbeat(console.warning)
-        self._requests = RequestKeeper(console.error)
+        self._requests, self._positions = RequestKeeper(console.error), PositionKeeper()
         self._egress, self._twins = EgressKeeper(), TwinKeeper()
         self._exceeded: dict[tuple[str, str, str], Breach] = {}
         self._disk: Disk | None = None
@@ -154,6 +155,8 @@ class Watch:
             self._recorder.record(observer.snapshot.views, self._questions.reports, now)
             if not observer.is_busy():  # else the command that runs tells the bots their shares
                 self._requests.look(observer.snapshot, now)
+                self._positions.look(observer.snapshot)
+        self._positions.tell_if_due(observer.snapshot, now)
         self._recorder.go_on()
         self._twins.look_if_due(observer.fleet, observer.snapshot.plan_input)
         if not observer.why_away and not observer.is_busy():
