@@ -37,7 +37,10 @@ def fake() -> Iterator[FakeExchange]:
 
 
 def settled(bot: Bot) -> None:
-    bot.wait_for(lambda: [order["state"] for order in bot.status().get("open_orders", [])] == ["open"] * 6, 60)
+    def states() -> list[str]:
+        return [order["state"] for order in bot.status().get("open_orders", [])]
+
+    bot.wait_for(lambda: states() == ["open"] * 6, 60)
 
 
 def filled(bot: Bot, fake: FakeExchange, price: str) -> None:

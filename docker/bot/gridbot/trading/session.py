@@ -178,7 +178,7 @@ def _open_run(settings: Settings, store: Store, exchange: Exchange, env: Mapping
     if run is not None and is_the_same and not store.fact(CLOSING):
         return run
     last = store.last_run()
-    ledger, facts = Ledger(), {}
+    ledger, facts = Ledger(), dict[str, str]()
     if last is not None and last.identity == identity and (settings.live or last.source == source == "live"):
         if store.ledger.position:
             ledger, facts = _take_over(store, last, exchange.price())
