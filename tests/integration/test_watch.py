@@ -73,6 +73,7 @@ def test_it_keeps_the_export_fresh_and_says_each_thing_once(fleet: Project, rece
         again = fleet.manager("watch", code=7).err
         assert f"`manager watch` (pid {watch.process.pid}" in again
         assert "already watches this fleet" in again
+        eventually(lambda: is_all_sent(fleet), what="it has noted what it said")
         watch.process.kill()
         watch.process.wait()
     eventually(
