@@ -7,6 +7,7 @@ import { t } from "./format.js";
 import { drawFilters, makeFilters } from "./filters.js";
 import { drawBots, forgetRows } from "./list.js";
 import { openLogs } from "./logs.js";
+import { beginMachines } from "./machines.js";
 import { boxes, botHeads, chartCard, needCard, renew } from "./rows.js";
 import { paint, preferredLanguage, settings, speakIn } from "./settings.js";
 import { signInForm } from "./sign_in.js";
@@ -135,7 +136,7 @@ function build() {
     places.list,
     places.none,
   );
-  refill(parts.main, places.needs, places.boxes, places.chart, bots);
+  refill(parts.main, places.needs, places.boxes, places.chart, bots, beginMachines());
 }
 
 function draw() {
