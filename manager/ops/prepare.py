@@ -76,7 +76,11 @@ def gather(
     else:
         hashes, api_version = {}, START_INTERVAL_API
 
+    unwritable: dict[str, ManagerError] = {}
+
     def place(instance: str) -> HostContext:
+        if (fault := unwritable.get(instance)) is not None:  # before anything of its bot is touched
+            raise fault
         return HostContext(
             uid=as_user.uid,
             gid=as_user.gid,
@@ -86,9 +90,9 @@ def gather(
             api_version=api_version,
         )
 
-    made = next((action.instance for action in todo if action.kind in {"create", "recreate"}), None)
-    if made is not None:
-        mount_probe.probe(engine, snapshot, project.specs[made], place(made), info)
+    made = [project.specs[action.instance] for action in todo if action.kind in {"create", "recreate"}]
+    if made:
+        unwritable.update(mount_probe.probe(engine, snapshot, made, place, info))
     files = request_files.of_plan(snapshot, request_plan.running_after(snapshot, todo))
     files.write_all({action.instance for action in todo})
     context = execute.ExecutionContext(
