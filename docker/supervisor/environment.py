@@ -1,6 +1,5 @@
 """The bot's environment, made again before each start."""
 
-import contextlib
 import json
 import os
 import time
@@ -10,12 +9,16 @@ from supervisor import files
 from supervisor.paths import Paths
 from supervisor.reasons import ReasonError
 from supervisor.settings import PREFIX
+from supervisor.suppress import suppress
 
 REPORT = PREFIX + "REPORT"
 """The variable that names the file of the bot's report."""
 
 REQUESTS = PREFIX + "REQUESTS"
 """The variable that names the file of the bot's share of its exchange's requests."""
+
+OTHERS = PREFIX + "OTHERS"
+"""The variable that names the file of what the fleet's other bots hold on the bot's account."""
 
 FIXED = ("DB_PATH", "ENABLE_DATABASE", "TRADING_MODE", "WEB_HOST", "WEB_PORT")
 """The container's own value counts, which everybody can see: no env.json makes a paper bot trade live."""
@@ -65,7 +68,8 @@ def for_bot(
     fixed = {name: container[name] for name in FIXED if name in container}
     merged = {**container, **variables, **fixed}
     bot = {name: value for name, value in merged.items() if not name.startswith(PREFIX)}
-    return {**bot, PREFIX + "INSTANCE": instance, REPORT: paths.report_file, REQUESTS: paths.requests_file}
+    files_of_bot = {REPORT: paths.report_file, REQUESTS: paths.requests_file, OTHERS: paths.others_file}
+    return {**bot, PREFIX + "INSTANCE": instance, **files_of_bot}
 
 
 def web_port(bot: Mapping[str, str]) -> int:
@@ -83,6 +87,6 @@ def use_time_zone(bot: Mapping[str, str]) -> None:
     if "TZ" in bot:
         os.environ["TZ"] = bot["TZ"]
     else:
-        with contextlib.suppress(KeyError):
+        with suppress(KeyError):
             del os.environ["TZ"]
     time.tzset()

@@ -1,7 +1,7 @@
 """Read the files of config/ into a `Fleet` and `InstanceSpec`s: the desired configuration, without an engine.
 
 models, loader, validation_messages, flat_format    one config: its rules, its problems, its old flat form
-fleet_settings, fleet                               config/fleet.toml, and every path of the fleet
+fleet_tables, fleet_settings, fleet                 config/fleet.toml: its keys and checks, and every path
 request_limits                                      what each exchange allows, from the table of the bot
 dotenv, variables, bot_environment                  `.env`, `${NAME}`, and the variables that a bot receives
 credential_values, account_names                    what cannot be a credential; a second account's names

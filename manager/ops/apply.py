@@ -9,7 +9,7 @@ from functools import partial
 
 from manager.config.fleet import Fleet
 from manager.engine import compose_name
-from manager.errors import EngineUnreachable, ManagerError, writing_to
+from manager.errors import EngineUnreachable, ManagerError
 from manager.fleet import event_spool, halt_mark, instances_json, instances_json_refresh, lock
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
@@ -18,13 +18,13 @@ from manager.fleet.session import Session
 from manager.fleet.state_file import NOTHING, CalledOffBy
 from manager.i18n import Text
 from manager.ops import (
+    command_marks,
     desired_state,
     made_anew,
     moved_away,
     plan,
     preflight,
     start_checks,
-    stop_for_good,
     untrusted,
 )
 from manager.ops.action import Action, Change, Outcome, has_started
@@ -38,8 +38,6 @@ from manager.util.moment import Moment
 
 FEW = 10
 """Up to this many instances are inspected one by one; for more, listing all containers is as cheap."""
-LIFTING = frozenset({"up", "start", "restart", "resume", "stop"})
-"""Commands by which a user asks for the named instances to run or stop. `watch` acts on its own."""
 LIST_LAG_S = 0.2
 """The engine's list shows a container as running for a moment after its stop has returned."""
 LOOK_HOLDS_S = 2.0
@@ -82,7 +80,7 @@ def apply(
     wait_s = 0.0 if force else lock_wait
     with lock.held(fleet.lock_file, change.command, wait_s, force=force or is_stop) as held:
         held.wait_for_engine()
-        starts = _pass(change, project) if is_stop and held.has_passed else None
+        starts = command_marks.set_before(change, project) if is_stop and held.has_passed else None
         if new_id:
             desired_state.name_instance(session, change.selection.files, new_id)
         snapshot, actions, named, held_back = _plan(session, change, on_event)
@@ -95,7 +93,7 @@ def apply(
         if not is_stop:
             limit()
         theirs = {instance: mark for instance, mark in marks.items() if instance not in held_back.instances}
-        _lift(change, snapshot, actions, named, theirs)
+        command_marks.lift(change, snapshot, actions, named, theirs)
         called_off = (
             {} if is_stop else snapshot.project.fleet_state.called_off_since(project.fleet_state, given_at)
         )
@@ -148,54 +146,6 @@ def _own_compose_yaml(project: Project, on_event: OnEvent) -> None:
         on_event(Warned(error.text))
     else:
         on_event(Warned(Text("compose.yaml was that of fleet {other}; it was rendered anew", other=other)))
-
-
-def _pass(change: Change, project: Project) -> Starts:
-    """Mark what is to be stopped while another manager works on the fleet, so that it does not start it
-    again.
-    """
-    by: halt_mark.By = "down" if change.command == "down" else "stop"
-    named = change.selection.named(project)
-    halted = {instance for instance, mark in halt_mark.find_all(project.fleet).items() if mark.by == "halt"}
-    ids = set(halt_mark.folders(project.fleet)) - halted if named is None else named
-    stop_for_good.mark_all(project.fleet, by, sorted(ids))
-    return Starts(project.fleet)
-
-
-def _lift(
-    change: Change,
-    snapshot: FleetSnapshot,
-    actions: Sequence[Action],
-    named: list[str] | None,
-    marks: Mapping[str, halt_mark.HaltMark],
-) -> None:
-    """Remove the halt marks that this command overrides, if they existed when it was given. Raises
-    ManagerError.
-
-    A command overrides a halt only for the instances that it names.
-    """
-    fleet = snapshot.project.fleet
-    if change.command not in LIFTING:
-        return
-    if named is not None:  # `stop ID` too: what it names is stopped from now on, and no longer halted
-        refused = {action.instance for action in actions if action.kind == "leave" and action.is_refused}
-        lifted = {instance: marks[instance] for instance in named if instance in marks.keys() - refused}
-        if change.lifts_fleet_mark is not None:  # of those too that were stopped already when all were halted
-            lifted |= {instance: mark for instance, mark in marks.items() if mark.by == "halt"}
-    elif change.command == "up":
-        lifted = {instance: mark for instance, mark in marks.items() if mark.by == "down"}
-    else:
-        starting = {action.instance for action in actions if action.starts}
-        lifted = {
-            instance: mark for instance, mark in marks.items() if instance in starting and mark.by != "halt"
-        }
-    with writing_to(fleet.data_dir / "secrets"):
-        for instance, mark in lifted.items():
-            halt_mark.lift(fleet, instance, mark)
-        if change.lifts_fleet_mark is not None:
-            halt_mark.lift_of_fleet(fleet, change.lifts_fleet_mark)
-    if lifted:
-        halt_mark.keep_fleet_ready(fleet)
 
 
 def _until_nothing_starts(

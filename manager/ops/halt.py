@@ -14,17 +14,8 @@ from typing import NamedTuple
 from manager.config.fleet import Fleet
 from manager.engine.client import MOST_CALLS, Engine
 from manager.engine.containers import Container
-from manager.errors import (
-    FAILED,
-    OK,
-    TIMED_OUT,
-    EngineError,
-    EngineUnreachable,
-    ManagerError,
-    worst_exit_code,
-)
+from manager.errors import EngineError, EngineUnreachable, ManagerError
 from manager.fleet import bot_report, event_spool, halt_mark, instances_json_refresh, lock, supervisor_state
-from manager.fleet.bot_report import Position
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import EVERYTHING, Selection, no_instance
 from manager.fleet.session import Session
@@ -32,6 +23,8 @@ from manager.i18n import Text
 from manager.ops import desired_state, oneoff, open_orders, stop_for_good
 from manager.ops.action import Action, Outcome
 from manager.ops.events import Warned
+from manager.ops.halt_events import ContainerStopped, ExchangeAnswered, MayTrade, OnHaltEvent
+from manager.ops.halt_result import HaltOutcome, Result
 from manager.ops.open_orders import Answer
 from manager.ops.stop import stop
 from manager.ops.stop_for_good import Marked, Starts
@@ -43,95 +36,6 @@ ASKED_AT_ONCE = 8
 
 LIST_LAG_S = 0.2
 """The engine's list shows a container as running for a moment after its stop has returned."""
-
-
-class HaltOutcome(NamedTuple):
-    """Hold the result for one container, or for an instance without one.
-
-    `stopped`: None if it was not up. `is_down`: verified. `reported`: open orders, as its bot reported when
-    it stopped. `answer`: the exchange's, None if it was not asked. `last_position`: from its last report.
-    """
-
-    instance: str
-    container: Container | None
-    mode: str
-    stopped: Outcome[Action] | None
-    is_down: bool
-    reported: int | None
-    has_run: bool
-    answer: Answer | None
-    last_position: Position | None = None
-
-    @property
-    def position(self) -> Position | None:
-        """Return what it has left: as the exchange has just said, else from its last report."""
-        return (self.answer.position if self.answer else None) or self.last_position
-
-    @property
-    def was_killed(self) -> bool:
-        """Return whether its bot did not stop in time."""
-        return self.stopped is not None and self.stopped.was_killed
-
-    @property
-    def exit_code(self) -> int:
-        """Return 0 only if it is down and, if live, known to have no open orders at the exchange."""
-        codes = [OK if self.is_down else FAILED, TIMED_OUT if self.was_killed else OK]
-        if self.mode == "live" and self.left != 0:
-            codes.append(FAILED)
-        return worst_exit_code(codes)
-
-    @property
-    def left(self) -> int | None:
-        """Return its open orders: the exchange's answer; for an instance without a container, its last
-        report.
-        """
-        if self.answer is not None or not self.has_run:
-            return self.answer.left if self.answer else 0
-        return self.reported
-
-
-class Result(NamedTuple):
-    """Hold the halted fleet. `unsaved`: why the halt could not be saved, although everything was stopped.
-
-    `unfinished`: which process may still start something.
-    """
-
-    snapshot: FleetSnapshot
-    outcomes: Sequence[HaltOutcome]
-    unsaved: ManagerError | None = None
-    unfinished: ManagerError | None = None
-
-    @property
-    def exit_code(self) -> int:
-        """Return the command's exit code."""
-        codes = [outcome.exit_code for outcome in self.outcomes]
-        codes += [error.exit_code for error in (self.unsaved, self.unfinished) if error is not None]
-        return worst_exit_code(codes)
-
-
-class ContainerStopped(NamedTuple):
-    """Report the result of stopping a container. `fleet` names it."""
-
-    container: Container
-    outcome: Outcome[Action]
-    fleet: Fleet
-
-
-class ExchangeAnswered(NamedTuple):
-    """Report an instance's open orders at the exchange."""
-
-    container: Container
-    answer: Answer
-
-
-class MayTrade(NamedTuple):
-    """Report the bots that hold their locks and may trade while the engine cannot be reached."""
-
-    instances: Sequence[str]
-
-
-HaltEvent = Warned | ContainerStopped | ExchangeAnswered | MayTrade
-OnHaltEvent = Callable[[HaltEvent], object]
 
 
 def halt(session: Session, on_event: OnHaltEvent, selection: Selection = EVERYTHING) -> Result:

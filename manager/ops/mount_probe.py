@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from manager.i18n import Text
 from manager.ops import instance_folders
 from manager.util import atomic_file, strict_json
 from manager.util.sanitize import replace_unprintable
+from manager.util.threads import Deferred
 
 NAME = "mount-probe"
 WITHIN_S = 60
@@ -43,11 +45,32 @@ ESCAPED = re.compile(r"\\([0-7]{3})")
 """How mountinfo writes a blank, tab, line break or backslash."""
 
 
+@contextmanager
+def alongside(
+    engine: Engine,
+    snapshot: FleetSnapshot,
+    specs: Iterable[InstanceSpec],
+    place: HostContext,
+    info: Mapping[str, Any],
+) -> Iterator[dict[str, ManagerError]]:
+    """Probe while the block runs; from its end on, provide what `probe` returns, or raise what it raises."""
+    faults: dict[str, ManagerError] = {}
+    probing = Deferred(partial(probe, engine, snapshot, specs, place, info))
+    try:
+        yield faults
+    finally:
+        try:
+            faults.update(probing.result())
+        except KeyboardInterrupt:
+            probing.result()  # it removes its container
+            raise
+
+
 def probe(
     engine: Engine,
     snapshot: FleetSnapshot,
     specs: Iterable[InstanceSpec],
-    place: Callable[[str], HostContext],
+    place: HostContext,
     info: Mapping[str, Any],
 ) -> dict[str, ManagerError]:
     """Try each disk that the folders of these instances are on, once for each engine and project folder.
@@ -67,8 +90,8 @@ def probe(
         if mounts <= known:
             continue
         try:
-            instance_folders.prepare(spec, fleet, place(spec.id).owner)
-            _try(engine, fleet, spec, place(spec.id), info)
+            instance_folders.prepare(spec, fleet, place.owner)
+            _try(engine, fleet, spec, place, info)
         except EngineUnreachable:
             raise
         except ManagerError as error:

@@ -6,10 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from manager.engine.containers import Container
 from manager.fleet.snapshot import Drift, PlanInput
-from manager.fleet.state_file import RejectedRevision
 from manager.fleet.status import Status
 from manager.i18n import Text
 from manager.ops.action import Action
+from manager.ops.left_alone import (
+    left_as_read_before,
+    left_ended,
+    left_orphan,
+    left_paused,
+    left_refused,
+    left_stopped,
+    left_with_image,
+    left_without_container,
+)
 
 CAUSES: Mapping[Drift, Text] = {
     "config": Text("config changed"),
@@ -42,7 +51,7 @@ def up(
     if remove_orphans:
         actions += [Action("remove", instance, Text("it has no config")) for instance in plan_input.orphans]
     elif named is None:
-        actions += [_left_orphan(instance) for instance in plan_input.orphans]
+        actions += [left_orphan(instance) for instance in plan_input.orphans]
     return _in_waves(plan_input, actions)
 
 
@@ -57,9 +66,9 @@ def start(plan_input: PlanInput, named: Iterable[str] | None = None) -> list[Act
         if named is None and plan_input.fleet_state.of(instance).halted and not plan_input.is_up(instance):
             actions.append(left_stopped(plan_input, instance))
         elif named is None and container is not None and container.is_up and status and status.is_final:
-            actions.append(_left_ended(instance, status, plan_input.drift(instance)))
+            actions.append(left_ended(instance, status, plan_input.drift(instance)))
         elif container is not None and container.engine_state == "paused":
-            actions.append(_left_paused(container, instance))
+            actions.append(left_paused(container, instance))
         elif (
             container is not None
             and _is_busy(plan_input, instance)
@@ -151,7 +160,7 @@ def down(
         ]
     orphans = set(plan_input.orphans)
     return [
-        _left_orphan(instance)
+        left_orphan(instance)
         if instance in orphans and not remove_orphans
         else Action(
             "remove", instance, Text("it has no config") if instance in orphans else Text("requested")
@@ -178,9 +187,9 @@ def _up_one(
     if container is None:
         return _created(plan_input, instance)
     if not is_named and status is not None and status.is_final and container.is_up:
-        return _left_ended(instance, status, drift)
+        return left_ended(instance, status, drift)
     if not is_named and (reread := plan_input.wanted[instance].reread):
-        return _left_as_read_before(instance, reread)
+        return left_as_read_before(instance, reread)
     if instance in plan_input.moved and not refused:
         return _moved(instance)
     if "config" in drift:
@@ -198,7 +207,7 @@ def _up_one(
             return _created(plan_input, instance)
         return Action("recreate", instance, Text("engine state: {word}", word=container.engine_state))
     if container.engine_state == "paused":
-        return _left_paused(container, instance)
+        return left_paused(container, instance)
     if not container.is_up:
         return _started(container, instance, is_fresh=is_named, is_refused=bool(refused))
     if _is_ending(status):
@@ -266,42 +275,10 @@ def _mended(instance: str, cause: Text, drift: list[Drift]) -> Action:
     return Action("recreate", instance, cause, keeps_image="other image" not in drift)
 
 
-def _left_paused(container: Container, instance: str) -> Action:
-    return Action("leave", instance, Text("paused; `docker unpause {name}` resumes it", name=container.name))
-
-
 def _created(plan_input: PlanInput, instance: str) -> Action:
     if rejected := plan_input.refusal(instance):
         return left_without_container(instance, rejected)
     return Action("create", instance, Text("no container"))
-
-
-def left_without_container(instance: str, rejected: RejectedRevision) -> Action:
-    """Leave an instance whose config was rolled back, and whose old container was removed since."""
-    cause = Text(
-        "its config was rejected ({why}) and its old container is gone: change the config, or run the old"
-        " one with"
-        " `manager rollback {id}` and `manager start {id}`",
-        why=rejected.why,
-        id=instance,
-    )
-    return Action("leave", instance, cause)
-
-
-def left_refused(instance: str, refused: RejectedRevision) -> Action:
-    """Leave an instance whose config and image were rolled back."""
-    return Action(
-        "leave",
-        instance,
-        Text(
-            "rolled back (config {hash} with image {image} was rejected: {why}); `manager upgrade {id}`"
-            " tries again",
-            hash=refused.config_hash[:8],
-            image=refused.image_id.removeprefix("sha256:")[:8],
-            why=refused.why,
-            id=instance,
-        ),
-    )
 
 
 def _started(container: Container, instance: str, *, is_fresh: bool, is_refused: bool) -> Action:
@@ -313,61 +290,6 @@ def _started(container: Container, instance: str, *, is_fresh: bool, is_refused:
         cause = Text("created but never started") if is_new else Text("the engine could not start it")
         return Action("recreate", instance, cause, keeps_image=True)
     return Action("start", instance, Text("not running"), is_fresh=is_fresh, as_it_was=is_refused)
-
-
-def _left_as_read_before(instance: str, names: tuple[str, ...]) -> Action:
-    """Leave a live bot whose credentials would become others, without any change by a person."""
-    cause = Text(
-        "{names} in .env: read differently by this version; the bot keeps what it was given until"
-        " `manager restart {id}`",
-        names=", ".join(names),
-        id=instance,
-    )
-    return Action("leave", instance, cause)
-
-
-def _left_orphan(instance: str) -> Action:
-    return Action("leave", instance, Text("it has no config; --remove-orphans removes it"))
-
-
-def left_stopped(plan_input: PlanInput, instance: str) -> Action:
-    """Leave an instance that a user stopped or halted."""
-    if plan_input.fleet_state.of(instance).halted:
-        return Action("leave", instance, Text("halted; `manager resume` starts what ran"))
-    return Action("leave", instance, Text("stopped by a user; `manager start {id}` starts it", id=instance))
-
-
-def _left_ended(instance: str, status: Status, drift: list[Drift]) -> Action:
-    why = status.why or Text(status.state)
-    if "config" in drift:
-        return Action(
-            "leave",
-            instance,
-            Text(
-                "{state} ({why}); config changed, `manager up {id}` applies it",
-                state=Text(status.state),
-                why=why,
-                id=instance,
-            ),
-        )
-    return Action(
-        "leave",
-        instance,
-        Text(
-            "{state} ({why}); `manager start {id}` starts it", state=Text(status.state), why=why, id=instance
-        ),
-    )
-
-
-def left_with_image(instance: str, other: str, refused: RejectedRevision) -> Action:
-    """Leave an instance on an older image, because another instance was rolled back from the new one."""
-    cause = Text(
-        "the new image was rejected on {other} ({why}); `manager upgrade {id}` tries it anyway",
-        other=other,
-        why=refused.why,
-        id=instance,
-    )
-    return Action("leave", instance, cause)
 
 
 def _is_ending(status: Status | None) -> bool:

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from manager.errors import ConfigError, ManagerError, Problem, TimedOut
+from manager.errors import ManagerError, Problem, TimedOut
 from manager.fleet import doing, event_spool, instances_json_refresh, lock, upgrade_records
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
-from manager.fleet.selection import EVERYTHING, Selection, require_known
 from manager.fleet.session import Session
-from manager.fleet.snapshot import PlanInput
 from manager.fleet.state_file import RejectedRevision
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
-from manager.ops import (
-    desired_state,
-    moved_away,
-    plan,
-    preflight,
-    rollback_store,
-    rollout_plan,
-    start_checks,
-    untrusted,
-    wait,
-)
+from manager.ops import desired_state, plan, rollback_store, rollout_order, rollout_plan, wait
 from manager.ops.action import Action, Outcome
 from manager.ops.egress_limiter import Limiter
 from manager.ops.events import ActionDone, LeftAlone, Warned
@@ -39,6 +27,7 @@ from manager.ops.rollout_events import (
     Stopping,
     WaitsFor,
 )
+from manager.ops.rollout_order import Order, Request
 from manager.ops.rollout_plan import Watched
 from manager.ops.rollout_result import Result, RolloutAction, RolloutKind
 from manager.util import formatting
@@ -51,32 +40,6 @@ POLL_S = 0.5
 STOPPED_BY_FORCE = Text("the fleet was stopped by force meanwhile")
 
 
-class Request(NamedTuple):
-    """Hold the options of an upgrade. `canary`, `batch`: None for our own choice.
-
-    `ready`: seconds that each must be healthy without a restart; `healthy_within`: the time limit for that.
-    """
-
-    selection: Selection = EVERYTHING
-    canary: str | None = None
-    batch: int | None = None
-    ready: float = 30.0
-    healthy_within: float = 120.0
-
-
-class Order(NamedTuple):
-    """Hold who is upgraded, in batches with the canary first, and who is left as it is."""
-
-    batches: Sequence[Sequence[Action]]
-    left: Sequence[Action]
-
-
-def planned(session: Session, request: Request, on_event: OnRolloutEvent) -> Order:
-    """Return the order in which instances would be upgraded. Raises ManagerError for every problem."""
-    snapshot = _look(session, request, on_event)
-    return _order(request, snapshot, upgrade_records.load(snapshot.project.fleet), on_event)
-
-
 def upgrade(
     session: Session, request: Request, on_event: OnRolloutEvent, *, lock_wait: float = 0.0
 ) -> Result:
@@ -84,66 +47,9 @@ def upgrade(
     fleet = session.project().fleet
     with lock.held(fleet.lock_file, "upgrade", lock_wait) as held:
         held.wait_for_engine()
-        snapshot = _look(session, request, on_event)
+        snapshot = rollout_order.look(session, request, on_event)
         rollout = _Rollout(session, request, held, snapshot, on_event)
-        return rollout.run(_order(request, snapshot, rollout.records, on_event))
-
-
-def _look(session: Session, request: Request, on_event: OnRolloutEvent) -> FleetSnapshot:
-    snapshot = session.observe()
-    snapshot.require_ours()
-    named = request.selection.named(snapshot.project)
-    for warning in snapshot.project.warnings_of(named):
-        on_event(Warned(warning))
-    if named is None:  # a roll-out stops at the first failure, so it begins with none
-        preflight.require_all_sound(snapshot)
-    else:
-        preflight.require_sound(snapshot, named)
-    return snapshot
-
-
-def _order(
-    request: Request,
-    snapshot: FleetSnapshot,
-    records: upgrade_records.Steps,
-    on_event: OnRolloutEvent,
-) -> Order:
-    """Return the batches. Every problem is raised before the first instance is touched."""
-    plan_input = snapshot.plan_input
-    named = request.selection.named(snapshot.project)
-    for instance in named or ():
-        require_known(instance, snapshot)
-        preflight.require_config(instance, snapshot)
-    whole = _trusted(rollout_plan.plan(plan_input, records, named), plan_input)
-    interrupted = [instance for instance, record in records.items() if record.phase == "going"]
-    batches = rollout_plan.batches(whole.todo, plan_input, interrupted, request.canary, request.batch)
-    problems = rollout_plan.port_problems(whole.todo, plan_input)
-    upgraded: list[str] = []
-    for batch in batches:  # the new beside the old ones: at no moment may two share an account
-        upgraded += [action.instance for action in batch]
-        beside = snapshot.conflicts(upgraded, is_upgrade=True)
-        problems += [problem for problem in beside if problem not in problems]
-    problems += [
-        Problem(snapshot.project.specs[action.instance].config_file, "exchange_config", action.cause)
-        for action in start_checks.of_accounts(snapshot, whole.todo, (), on_event)
-        if action.is_refused
-    ]
-    if problems:
-        raise ConfigError(problems)
-    return Order(batches, whole.left)
-
-
-def _trusted(whole: rollout_plan.Plan, plan_input: PlanInput) -> rollout_plan.Plan:
-    """Return the plan without the instances whose config is refused, which are left as they are."""
-    result = rollout_plan.Plan([], list(whole.left))
-    for action in whole.todo:
-        if action.instance in plan_input.tombstones:
-            result.left.extend(moved_away.settle(plan_input, [action]))
-        elif action.kind in {"create", "recreate"} and action.instance in plan_input.untrusted:
-            result.left.append(untrusted.left(plan_input, action.instance))
-        else:
-            result.todo.extend(untrusted.settle(plan_input, [action]))
-    return result
+        return rollout.run(rollout_order.order(request, snapshot, rollout.records, on_event))
 
 
 class _Rollout:

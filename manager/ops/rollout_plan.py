@@ -12,7 +12,8 @@ from manager.fleet.snapshot import Drift, PlanInput
 from manager.fleet.upgrade_records import UpgradeRecord
 from manager.i18n import Text
 from manager.ops.action import Action
-from manager.ops.plan import CAUSES, left_refused, left_stopped, left_with_image, left_without_container
+from manager.ops.left_alone import left_refused, left_stopped, left_with_image, left_without_container
+from manager.ops.plan import CAUSES
 
 BATCHES = 10
 """Without --batch, a tenth of the fleet is upgraded at a time, after the canary."""

@@ -15,7 +15,7 @@ from gridbot.config.args import EXCHANGES
 from gridbot.exchanges.venues import VENUES
 from manager.cli.command_table import COMMANDS
 from manager.config.fleet import Alerts
-from manager.config.fleet_settings import AlertsTable
+from manager.config.fleet_tables import AlertsTable
 from manager.config.models import BUNDLED_EXCHANGES
 from manager.config.templates import CREDENTIALS
 

@@ -20,7 +20,8 @@ from manager.i18n import Text, _, mark
 from manager.ops import halt as halting
 from manager.ops.close import Closing
 from manager.ops.events import Warned
-from manager.ops.halt import ContainerStopped, ExchangeAnswered, HaltOutcome, MayTrade
+from manager.ops.halt_events import ContainerStopped, ExchangeAnswered, HaltEvent, MayTrade
+from manager.ops.halt_result import HaltOutcome, Result
 from manager.ops.open_orders import Answer
 from manager.util import console
 from manager.util.text_table import Column
@@ -38,7 +39,7 @@ HOW: Mapping[How, str] = {
 def halt(session: Session, args: Namespace) -> int:
     """Stop every instance at once, even if locks are held or configs are invalid, and verify."""
 
-    def on_event(event: halting.HaltEvent) -> None:
+    def on_event(event: HaltEvent) -> None:
         match event:
             case Warned(message):
                 console.warning(message)
@@ -69,7 +70,7 @@ def halt(session: Session, args: Namespace) -> int:
     return worst_exit_code([result.exit_code, *(each.exit_code for each in closed.values())])
 
 
-def _down(result: halting.Result) -> list[str]:
+def _down(result: Result) -> list[str]:
     """Return the halted instances, each once."""
     return list(dict.fromkeys(outcome.instance for outcome in result.outcomes))
 

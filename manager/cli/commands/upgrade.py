@@ -12,7 +12,7 @@ from manager.errors import OK, ManagerError
 from manager.fleet.selection import Selection
 from manager.fleet.session import Session
 from manager.i18n import Text, _, mark
-from manager.ops import rollout
+from manager.ops import rollout, rollout_order
 from manager.ops.action import Outcome
 from manager.ops.rollout_events import (
     BatchStarted,
@@ -44,7 +44,7 @@ WORDS: Mapping[str, str] = {
 
 def upgrade(session: Session, args: Namespace) -> int:
     """Roll out a new image or changed configs."""
-    request = rollout.Request(
+    request = rollout_order.Request(
         Selection(args.ids, args.config), args.canary, args.batch, args.ready, args.wait_timeout
     )
     with report.Reporter(as_json=args.json) as reporter:
@@ -56,7 +56,7 @@ def upgrade(session: Session, args: Namespace) -> int:
                 console.say(_event_text(event))
 
         if args.dry_run:
-            return _say_order(rollout.planned(session, request, on_event), as_json=args.json)
+            return _say_order(rollout_order.planned(session, request, on_event), as_json=args.json)
         result = rollout.upgrade(session, request, on_event, lock_wait=args.lock_wait)
     return _say_result(result, as_json=args.json)
 
@@ -84,7 +84,7 @@ def _event_text(event: BatchStarted | Stopping | HealthyAfter | Ready | WaitsFor
             return Text("{id}: ready", id=instance)
 
 
-def _say_order(order: rollout.Order, *, as_json: bool) -> int:
+def _say_order(order: rollout_order.Order, *, as_json: bool) -> int:
     if as_json:
         upgraded = [
             {"id": action.instance, "batch": number, "action": action.kind, "cause": str(action.cause)}

@@ -10,8 +10,6 @@ from typing import Annotated, Any, Literal
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from manager.web.protocol import ActionVerb
-
 Amount = str | None
 Time = float | None
 InstanceId = Annotated[str, Path(max_length=200, description="the instance's id")]
@@ -80,6 +78,7 @@ class Instance(Answer):
     doing_why: str | None
     severity: Literal["bad", "warn", "note", "calm", "off"]
     market: str | None
+    report_is_old: bool = Field(description="whether P&L and position are not, or not yet, a running bot's")
     report_age_s: int | None
     last_pnl: Amount
     last_position: Amount
@@ -243,168 +242,6 @@ class Fleet(Answer):
     exposure: list[Exposure]
     figures_at: Time
     notes: list[str]
-
-
-class Mark(Answer):
-    """What happened on a curve: a start after another, an exit, or an outage up to `until`."""
-
-    at: float
-    what: Literal["start", "exit", "outage"]
-    instance: str
-    text: str
-    until: Time
-
-
-class Curve(Answer):
-    """P&L since the begin, evenly spaced; null: nobody looked. `drawdown`: its deepest fall."""
-
-    kind: str
-    quote: str
-    values: list[Amount]
-    drawdown: Amount
-    marks: list[Mark]
-
-
-class Curves(Answer):
-    """The fleet's P&L over the last day."""
-
-    begin: Time
-    end: Time
-    curves: list[Curve]
-    notes: list[str]
-
-
-class Event(Answer):
-    """Something that happened to an instance."""
-
-    at: float
-    time: str
-    what: str
-    text: str
-    reason: Any = None
-
-
-class Detail(Answer):
-    """One instance with its bot's last report, its last words, and its exits of the last thirty days."""
-
-    instance: Instance
-    report: dict[str, Any] | None
-    report_is_previous: bool = Field(description="whether the report is an earlier run's")
-    last_words: str
-    changes: list[str] = Field(description="what a restart would change: its config old → new, its image")
-    exits: list[Event]
-    events: list[Event] = Field(description="the last hundred events of any kind")
-
-
-class HistoryPnl(Answer):
-    """An instance's figures of one kind and currency."""
-
-    kind: str
-    quote: str
-    pnl: Amount
-    today: Amount
-    drawdown: Amount
-    drawdown_from: Time
-    drawdown_to: Time
-    gap_s: int
-    uncertain: bool
-    starts: int
-    exits: int
-    as_of: Time
-    points: list[tuple[float, str, bool]] = Field(description="time, P&L, whether it follows a gap")
-
-
-class Realized(Answer):
-    """What was realised over time, of one kind and currency: the rest of the P&L is of open positions."""
-
-    kind: str
-    quote: str
-    points: list[tuple[float, str, bool]]
-
-
-class Day(Answer):
-    """One local day."""
-
-    day: str
-    kind: str
-    quote: str
-    pnl: Amount
-    gap_s: int
-    uncertain: bool
-    open: bool
-
-
-class Run(Answer):
-    """One run of the bot."""
-
-    began: float
-    ended: Time
-    why: str | None
-    kind: str
-
-
-class History(Answer):
-    """An object of `history --json`."""
-
-    id: str
-    why_not_complete: str | None
-    pnl: list[HistoryPnl]
-    days: list[Day]
-    runs: list[Run]
-    events: list[Event]
-    realized: list[Realized]
-    marks: list[Mark]
-
-
-class Question(Answer):
-    """What a person should know before an action."""
-
-    sentences: list[str]
-    needs_id: bool = Field(description="whether the id has to be typed: real money")
-
-
-class OwnPage(Answer):
-    """Where a bot's own page is."""
-
-    url: str = Field(description="opens it once, within a minute, in one browser")
-
-
-class Asked(BaseModel):
-    """An action to carry out. `confirm`: the instance's id, needed for one that trades real money."""
-
-    verb: ActionVerb
-    confirm: str = Field("", max_length=200)
-
-
-class HaltAsked(BaseModel):
-    """The kill switch, for the whole fleet."""
-
-    confirm: Literal["halt"]
-
-
-class Action(Answer):
-    """A command of the manager's in a process of its own. `exit_code`: null while it runs."""
-
-    number: int
-    command: str
-    instance: str
-    at: float
-    lines: list[str]
-    exit_code: int | None
-
-
-class SignIn(BaseModel):
-    """The secret of the printed link, or a password, with a one-time code where one is asked for."""
-
-    link: str = Field("", max_length=200)
-    password: str = Field("", max_length=1000)
-    code: str = Field("", max_length=10)
-
-
-class SignedIn(Answer):
-    """What every request carries in the header X-Botfleet-Token, beside the cookie."""
-
-    token: str
 
 
 class Problem(BaseModel):

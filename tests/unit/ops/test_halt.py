@@ -23,7 +23,7 @@ from manager.i18n import Text
 from manager.ops import halt, oneoff, open_orders, plan, stop_for_good, stop_turns
 from manager.ops.action import Action, Outcome
 from manager.ops.events import Warned
-from manager.ops.halt import HaltOutcome
+from manager.ops.halt_result import HaltOutcome
 from manager.ops.open_orders import Answer
 from manager.ops.stop_for_good import Starts
 from tests.builders import FLEET_NAME, a_container, a_fleet, a_row, a_situation, a_spec

@@ -2,6 +2,7 @@
 
 exchange          the interface
 ccxt_exchange     a real exchange, through ccxt
+ccxt_calls        one call of ccxt at a time, paced, by the exchange's clock
 ccxt_client       ccxt's client of it: settings, keys, address
 ccxt_errors       ccxt's errors as this bot's
 closing           the same for closing a position: orders that never rest

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from gridbot.config.settings import Settings
-from gridbot.exchanges import ccxt_client, ccxt_errors, venues
-from gridbot.exchanges.answer_readers import READERS
+from gridbot.exchanges import ccxt_client, venues
 from gridbot.exchanges.answers import Listed, Page
 from gridbot.exchanges.answers import decimal as _decimal
+from gridbot.exchanges.ccxt_calls import CcxtCalls
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import (
     ConfigError,
@@ -28,16 +25,10 @@ from gridbot.model.errors import (
 from gridbot.model.types import ZERO, ExchangeOrder, Fill, Funding, Market, Order, UnreadableFill
 from gridbot.runtime.pace import Pace
 
-# Name resolution has no timeout of its own; a call that is shorter than this is not stuck.
-MIN_CALL_S = 30.0
-SHORT_TIMEOUT_S = 4.0
 PAGE = 1000
 MOST_PAGES = 50
 # A market order bears a price on exchanges that have no other kind; this share beyond the current one.
 SLIPPAGE = Decimal("0.03")
-# The exchange is asked this often what time it is; smaller differences than the second are the call's own.
-CLOCK_EVERY_S = 600.0
-CLOCK_TOLERANCE_S = 1.0
 # A refused client doubles the time between its calls, to the first at least, and not beyond the second: a
 # stop must end some time.
 SLOWED_MS, SLOWEST_MS = 200.0, 2000.0
@@ -47,7 +38,7 @@ def _ignore(seconds: float) -> None:
     """Do nothing: the default of `on_call`."""
 
 
-class CcxtExchange:
+class CcxtExchange(CcxtCalls):
     """Read one market's prices, and trade on it when there are `credentials`."""
 
     name = "live"
@@ -66,22 +57,16 @@ class CcxtExchange:
 
         `pace`: the bot's share of the exchange's requests; none for programs that only cancel or look.
         """
-        self._on_call = on_call
-        self._pace = Pace() if pace is None else pace
+        super().__init__(settings, credentials, env, on_call, pace)
         self._venue = venues.VENUES[settings.exchange]
-        self._id = settings.exchange
         self._settings, self._credentials, self._env = settings, credentials, env
         self._channels: list[CcxtExchange] = []
         self.settle_s = ccxt_client.settle_s(env)
-        self._api = ccxt_client.connect(settings, credentials, env)
-        self._answers = READERS[self._id](self._id, (credentials or {}).get("options.accountIndex"))
-        self._errors = importlib.import_module("ccxt.base.errors")
         self._rate_limit = self._api.rateLimit
         by_id = self._api.has.get("cancelOrders") and (settings.perp or not self._venue.batch_is_for_perps)
         self.most_in_batch = self._venue.most_in_batch if by_id else 1
         self.has_cancel_all = bool(self._api.has.get("cancelAllOrders"))
         self._raw: dict[str, Any] | None = None
-        self._clock_offset, self._clock_read_at = 0.0, -CLOCK_EVERY_S
 
     def market(self) -> Market:
         """Load the market's rules. Raises RefusedError for a symbol that the exchange doesn't have."""
@@ -151,11 +136,6 @@ class CcxtExchange:
         return payments
 
     @property
-    def id(self) -> str:
-        """Return the exchange's name."""
-        return self._id
-
-    @property
     def market_symbol(self) -> str:
         """Return the market's name in ccxt."""
         return self._symbol
@@ -164,42 +144,6 @@ class CcxtExchange:
     def market_answer(self) -> Mapping[str, Any]:
         """Return the market as ccxt describes it."""
         return self._loaded()
-
-    def ask(self, method: str, *args: Any) -> Any:
-        """Call a method of ccxt and return its answer. Raises ExchangeError."""
-        return self._call(getattr(self._api, method), *args)
-
-    def clock_offset(self) -> float | None:
-        """Return by how many seconds the exchange's clock is ahead of this machine's, None where unknown."""
-        began = time.time()
-        there = self._exchange_time() if self._api.has.get("fetchTime") else None
-        return None if there is None else there - (began + time.time()) / 2
-
-    def _clock_ahead(self) -> float:
-        """Return by how many seconds this machine's clock is ahead of the exchange's, 0 when it is not."""
-        now = time.monotonic()
-        if self._api.has.get("fetchTime") and now >= self._clock_read_at + CLOCK_EVERY_S:
-            self._clock_read_at = now
-            there = self._exchange_time()
-            if there is not None:
-                self._set_clock(there - time.time())
-        return max(-self._clock_offset, 0.0)
-
-    def _exchange_time(self) -> float | None:
-        # ccxt takes backpack's answer, a bare number, for none, and gives this machine's own time.
-        fetch = self._api.publicGetApiV1Time if self._id == "backpack" else self._api.fetch_time
-        try:
-            return float(self._call(fetch, json=False)) / 1000
-        except (ExchangeError, TypeError, ValueError):
-            return None
-
-    def _set_clock(self, offset: float) -> None:
-        """Use the exchange's clock, `offset` seconds from this machine's, for signatures."""
-        self._clock_offset = offset if abs(offset) > CLOCK_TOLERANCE_S else 0.0
-        shift = int(self._clock_offset * 1000)
-        self._api.milliseconds = lambda: int(time.time() * 1000) + shift
-        # ccxt paces its calls by the same clock, and would wait for as long as it was set back.
-        self._api.lastRestRequestTimestamp = 0
 
     def place(self, order: Order) -> str | None:
         params = {"clientOrderId": self._client_id(order), **self._order_params()}
@@ -329,10 +273,6 @@ class CcxtExchange:
             channel._api.rateLimit = self._rate_limit * len(used)
         return list(used)
 
-    def shorten_timeouts(self) -> None:
-        self._pace.release()
-        self._api.timeout = min(self._api.timeout, int(SHORT_TIMEOUT_S * 1000))
-
     def slow_down(self) -> None:
         self._rate_limit = max(min(max(self._rate_limit * 2, SLOWED_MS), SLOWEST_MS), self._rate_limit)
         self.channels(1)
@@ -372,40 +312,6 @@ class CcxtExchange:
 
     def _client_id(self, order: Order) -> int | str:
         return order.client_id if self._id in ("backpack", "lighter") else str(order.client_id)
-
-    def _list(self, function: Callable[..., Any], *args: Any) -> list[Any]:
-        answer = self._call(function, *args)
-        if not isinstance(answer, list) or (
-            self._id == "backpack" and not isinstance(self._api.last_json_response, list)
-        ):
-            raise UnreachableError(f"{self._id} answered something that is not a list")
-        return answer
-
-    def _cancel(self, function: Callable[..., Any], *args: Any, json: bool = True) -> Any:
-        return self._call(function, *args, json=json, is_cancel=True)
-
-    def _call(
-        self, function: Callable[..., Any], *args: Any, json: bool = True, is_cancel: bool = False
-    ) -> Any:
-        def expect() -> None:
-            self._on_call(max(2 * self._api.timeout / 1000, MIN_CALL_S))
-
-        try:
-            self._pace.before_call(getattr(function, "__name__", ""), expect, is_cancel=is_cancel)
-            expect()
-            answer = function(*args)
-            if json and self._api.last_json_response is None:
-                raise UnreachableError(f"{self._id} answered something that is not JSON")
-            return answer
-        except self._errors.BaseError as err:
-            headers = self._api.last_response_headers or {}
-            raise ccxt_errors.translated(err, self._answers, headers) from err
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as err:
-            raise UnreachableError(
-                f"cannot make sense of {self._id}'s answer: {type(err).__name__}: {err}"
-            ) from err
-        finally:
-            self._on_call(0.0)
 
 
 def _match_order(order: Order, orders: Sequence[ExchangeOrder]) -> ExchangeOrder | None:

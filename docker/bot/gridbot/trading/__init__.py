@@ -6,7 +6,11 @@ worst_case   what is held, and lost, at the end of the range
 first_order  let the pre-flight decide whether a live run begins
 loop       tick after tick, through outages
 engine     one tick: read, record, decide, act
+placing    send orders, and wait with what was just refused
+run_ending  how a run ends, until its position is closed
+trade_log  what a run does, for people
 position_watch  compare the account's position with the bot's own
+others_part  what of the account's position is not this bot's
 fill_watch  wake the loop when a websocket tells of a fill
 second_look  one print of a price ends no run
 reconcile  match recorded orders and trades with the exchange's

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from gridbot.config.settings import Settings
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.condition import PAUSED, TRADING, Code, Condition
-from gridbot.model.errors import ExchangeError, RejectedError, UnauthorizedError
-from gridbot.model.types import ZERO, Fill, Market, Order, OrderRequest, Side, as_text, floor_to
+from gridbot.model.errors import ExchangeError
+from gridbot.model.types import ZERO, Market, OrderRequest, as_text, floor_to
 from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
 from gridbot.runtime.shared_state import SharedState
 from gridbot.store import history, ledger
-from gridbot.store.ledger import Ledger
+from gridbot.store.database import HELD_SINCE
 from gridbot.store.store import Run, Store
 from gridbot.strategies import risk
 from gridbot.strategies.strategy import Strategy
+from gridbot.trading.placing import Placing
 from gridbot.trading.position_watch import PositionWatch
 from gridbot.trading.reconcile import Reconciler, Reconciliation
-from gridbot.trading.refusals import Refusals
+from gridbot.trading.run_ending import CompletedError, RunEnding
 from gridbot.trading.second_look import SecondLook
 from gridbot.trading.status import MarketView, build_status
+from gridbot.trading.trade_log import TradeLog
 
 SAMPLE_EVERY_S = 2.0
 SUMMARY_EVERY_S = 60.0
 # How the run goes is read from all of its record: not this often where that takes longer than a moment, so
 # that it costs no more than the second's inverse of a core.
 FIGURES_EVERY_S, FIGURES_REST = 60.0, 10_000.0
-# Pauses after the first, second, … rejection of an order in one slot.
-BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 FUNDING_EVERY_S = 600.0
 # A tick places orders for at most this long, so that a slow exchange doesn't keep it from looking at its
 # fills.
@@ -42,43 +41,6 @@ ACT_FOR_S = 5.0
 # The same limit where orders also wait for the share of the requests: a tick costs requests too, so that a
 # small share places more orders in one long tick than in many.
 ACT_AT_MOST_S = 60.0
-
-
-class CompletedError(Exception):
-    """Report that the run is complete, and how it ended."""
-
-    def __init__(self, condition: Condition) -> None:
-        super().__init__(condition.reason)
-        self.condition = condition
-
-
-@dataclass(frozen=True, slots=True)
-class _Closing:
-    """Hold how the run ends, and whether its position is closed before.
-
-    It is stored, so that a bot that is killed meanwhile ends the run at its next start.
-    """
-
-    condition: Condition
-    flatten: bool
-
-    def dump(self) -> str:
-        """Return it as the text that is stored."""
-        code = self.condition.as_json()
-        return json.dumps({"why": self.condition.reason, "flatten": self.flatten, **code})
-
-    @classmethod
-    def load(cls, text: str) -> _Closing:
-        """Return what `dump` stored, also in a version without codes."""
-        raw = json.loads(text)
-        code = Code(raw.get("code", Code.STOPPED_OUT))
-        return cls(Condition(code, raw["why"], raw.get("params", {})), bool(raw["flatten"]))
-
-
-@dataclass
-class _Backoff:
-    times: int = 0
-    until: float = 0.0
 
 
 class Engine:
@@ -112,26 +74,27 @@ class Engine:
         self._reconciler = Reconciler(store, exchange, market)
         self._stopping, self._clock = stopping, clock
         self._pace = Pace() if pace is None else pace
-        self._closing = _Closing.load(run.closing) if run.closing else None
+        self._closing = RunEnding.load(run.closing) if run.closing else None
         if self._closing is not None:
             self._pace.hurry()
-        self._refusals = Refusals(settings.retry_cap)
+        self._placing = Placing(store, exchange, settings.retry_cap, clock, shared.record_tick)
+        self._refusals = self._placing.refusals
+        self._log = TradeLog(market)
         self._left: Condition | None = None
-        self._backoff: dict[str, _Backoff] = {}
         self._ran_s = run.ran_s
         self._ticked_at: float | None = None
         self._sampled_at = 0.0
-        self._summary_logged_at = 0.0
         self._prepared = False
-        self._foreign: set[int] = set()
         self._outage_logged_at = 0.0
         self._watch = PositionWatch(settings, exchange, store, market.base, self._pace)
         self._second_look, self._range_look = SecondLook(exchange), SecondLook(exchange)
         self._funding_read_at: float | None = None
+        # A position that was taken over was paid for meanwhile, too; what the run before counted stays its.
+        held_since = float(store.fact(HELD_SINCE) or run.started_at)
+        self._funded_since = min(run.started_at, held_since - FUNDING_EVERY_S)
         is_funded = settings.live and settings.perp
         self.funding: Decimal | None = (store.funding or None) if is_funded else ZERO
         self.unsettled = 0
-        self.order_latency: float | None = None
         self._figures: dict[str, float | None] = {}
         self._figures_due = 0.0
 
@@ -145,9 +108,9 @@ class Engine:
             log.info(self.strategy.prepare(price))
             self._prepared = True
         result = self._reconciler.run(now)
-        self._foreign, self.unsettled = result.foreign_ids, result.unsettled
+        self._placing.foreign_ids, self.unsettled = result.foreign_ids, result.unsettled
         for fill, order, ledger_after in result.trades:
-            self._log_fill(fill, order, ledger_after)
+            self._log.fill(fill, order, ledger_after, self.price)
         self._count_time(now)
         self._check_account(now)
         self._decide(price, now)
@@ -168,7 +131,7 @@ class Engine:
             return
         result = self._reconciler.read_fills()
         for fill, order, ledger_after in result.trades:
-            self._log_fill(fill, order, ledger_after)
+            self._log.fill(fill, order, ledger_after, self.price)
         if result.trades:
             # The market is where it has just traded, and no more at the last tick's price.
             self._act(result, result.trades[-1][0].price, self._clock())
@@ -196,8 +159,12 @@ class Engine:
             return PAUSED
         if self._left is not None:
             return self._left
-        refused_orders = sum(backoff.times > 1 for backoff in self._backoff.values())
-        return replace(TRADING, params={"refused_orders": refused_orders})
+        return replace(TRADING, params={"refused_orders": self._placing.count_refused()})
+
+    @property
+    def has_neighbours(self) -> bool:
+        """Tell whether other bots of the fleet trade on this account and market."""
+        return self._watch.has_neighbours
 
     def view(self) -> MarketView:
         """Return what the last tick has read of the market."""
@@ -208,7 +175,7 @@ class Engine:
             price_at=self.price_at,
             price_range=self.strategy.price_range(),
             funding=self.funding,
-            figures={**self._figures, "order_latency": self.order_latency},
+            figures={**self._figures, "order_latency": self._placing.latency},
         )
 
     def status(self, report: dict[str, Any]) -> dict[str, Any]:
@@ -222,7 +189,7 @@ class Engine:
             unsettled=self.unsettled,
             account_position=self._watch.account,
             grid=self.strategy.describe() if self.price is not None else None,
-            order_latency=self.order_latency,
+            order_latency=self._placing.latency,
         )
 
     def _apply_pause_request(self) -> None:
@@ -244,7 +211,7 @@ class Engine:
             return
         self._funding_read_at = now
         try:
-            payments = None if self._watch.others else self.exchange.funding(self.run.started_at)
+            payments = None if self._watch.others else self.exchange.funding(self._funded_since)
         except ExchangeError as err:
             log.info("funding payments are unknown: %s", err)
             payments = None
@@ -264,12 +231,12 @@ class Engine:
         if condition is not None:
             effect = "closing the position" if flatten else "cancelling orders"
             log.warning("%s: %s", condition.reason, effect)
-            self._closing = _Closing(condition, flatten)
+            self._closing = RunEnding(condition, flatten)
             self.store.set_run(closing=self._closing.dump())
             self._pace.hurry()
 
     def _limit_reached(self, price: Decimal) -> Condition | None:
-        return risk.pnl_limit_reached(self.settings, self.store.pnl(price))
+        return risk.pnl_limit_reached(self.settings, self.store.pnl_since_begin(price))
 
     def _check_range(self, price: Decimal, now: float) -> tuple[Condition | None, bool]:
         """Move a range that the price left, or return how the run ends and whether its position closes."""
@@ -312,7 +279,7 @@ class Engine:
         is_over = self._pace.limit(ACT_FOR_S, ACT_AT_MOST_S)
         for order in cancel:
             if order.exchange_id is not None and not (self._stopping() or is_over()):
-                self._cancel(order, now)
+                self._placing.cancel(order, now)
         if self._watch.condition is not None:
             place = ()
         place = tuple(request for request in place if request.slot not in result.uncertain_slots)
@@ -324,18 +291,9 @@ class Engine:
             order
             for request in place
             if not (self._must_not_place() or is_over())
-            for order in self._place(request, now)
+            for order in self._placing.place(request, now)
         ]
-        self._log_placed(placed)
-
-    def _cancel(self, order: Order, now: float) -> None:
-        try:
-            self.exchange.cancel(order)
-        except UnauthorizedError as err:
-            # This tick's reads were accepted, so the key is good and only lacks the permission.
-            self._refusals.record(err, now)
-        finally:
-            self.shared.record_tick()
+        self._log.placed(placed)
 
     def _close_order(self, price: Decimal) -> tuple[OrderRequest, ...]:
         """Return the market order that closes the position. Raises CompletedError when it is closed."""
@@ -352,42 +310,6 @@ class Engine:
         side = ledger.closing_side(position)
         return (OrderRequest("close", side, price, qty, market=True, reduce_only=reduces),)
 
-    def _place(self, request: OrderRequest, now: float) -> list[Order]:
-        backoff = self._backoff.get(request.slot)
-        if backoff and now < backoff.until and not self._refusals.is_active:
-            return []
-        order = self.store.new_order(request, self._clock(), self._foreign, self.exchange.max_client_id)
-        began = time.monotonic()
-        try:
-            exchange_id = self.exchange.place(order)
-            self.order_latency = time.monotonic() - began
-        except RejectedError as err:
-            self.store.close_order(order.client_id, "rejected", str(err))
-            self._refusals.record(err, now)
-            self._rejected(order, str(err), now)
-            return []
-        finally:
-            self.shared.record_tick()
-        if exchange_id is not None:
-            self.store.confirm(order.client_id, exchange_id)
-        if self._refusals.is_active:
-            log.info("the exchange accepts orders again")
-            self._backoff.clear()
-        self._refusals.clear()
-        self._backoff.pop(request.slot, None)
-        return [order]
-
-    def _rejected(self, order: Order, why: str, now: float) -> None:
-        backoff = self._backoff.setdefault(order.slot, _Backoff())
-        backoff.until = now + BACKOFF_S[min(backoff.times, len(BACKOFF_S) - 1)]
-        backoff.times += 1
-        if order.post_only and backoff.times == 1:
-            return  # the price moved onto the level meanwhile; the next try usually works
-        log.warning(
-            "rejected %s %s @ %s: %s", order.side.upper(), as_text(order.qty), as_text(order.price), why
-        )
-        self.store.samples.add_error(now, "rejected", why)
-
     def _must_not_place(self) -> bool:
         """Tell whether a stop or a pause was asked for while orders were being placed."""
         return self._stopping() or (self.shared.pause_requested is True and not self.paused)
@@ -400,7 +322,7 @@ class Engine:
 
     def _store_sample(self, price: Decimal, now: float) -> None:
         if now - self._sampled_at >= SAMPLE_EVERY_S:
-            self.store.samples.add_equity(self.store.run_id, now, price, self.store.ledger)
+            self.add_sample(price, now)
             self.store.set_run(ran_s=self._ran_s)
             self.store.samples.thin_out(now)
             self._sampled_at = now
@@ -408,50 +330,12 @@ class Engine:
             began = time.monotonic()
             self._figures = history.figures(self.store.path)
             self._figures_due = now + max(FIGURES_EVERY_S, FIGURES_REST * (time.monotonic() - began))
-        if now - self._summary_logged_at >= SUMMARY_EVERY_S:
-            self._summary_logged_at = now
-            orders = self.store.live_orders()
-            buys = sum(order.side is Side.BUY for order in orders)
-            log.info(
-                "price %s  orders %d buy %d sell  %s",
-                as_text(price),
-                buys,
-                len(orders) - buys,
-                self._summary(price, self.store.ledger),
-            )
+        self._log.summary(now, price, self.store.ledger, self.store.live_orders)
 
-    def _log_fill(self, fill: Fill, order: Order, ledger_after: Ledger) -> None:
-        assert self.price is not None
-        part = "" if fill.qty == order.qty else f" of {as_text(order.qty)}"
-        log.info(
-            "filled %-4s %s%s @ %s  %s",
-            fill.side.upper(),
-            as_text(fill.qty),
-            part,
-            as_text(fill.price),
-            self._summary(self.price, ledger_after),
-        )
-
-    def _log_placed(self, orders: list[Order]) -> None:
-        if len(orders) <= 2:
-            for order in orders:
-                price = "market" if order.market else as_text(order.price)
-                log.info("placed %-4s %s @ %s", order.side.upper(), as_text(order.qty), price)
-            return
-        for side in Side:
-            prices = sorted(order.price for order in orders if order.side is side)
-            if prices:
-                log.info(
-                    "placed %d %s orders %s-%s",
-                    len(prices),
-                    side.upper(),
-                    as_text(prices[0]),
-                    as_text(prices[-1]),
-                )
-
-    def _summary(self, price: Decimal, ledger_after: Ledger) -> str:
-        position = f"position {as_text(ledger_after.position)} {self.market.base}"
-        return f"{position}  P&L {ledger_after.pnl(price):+.4f} {self.market.quote}"
+    def add_sample(self, price: Decimal, now: float) -> None:
+        """Add a point of the equity curve. The last one is what a run that takes over begins from."""
+        store = self.store
+        store.samples.add_equity(store.run_id, now, price, store.ledger, self.funding or ZERO)
 
 
 def _duration_over(duration: float) -> Condition:

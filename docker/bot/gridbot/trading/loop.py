@@ -13,10 +13,11 @@ from gridbot.runtime.pace import Pace
 from gridbot.runtime.report_file import ReportFile
 from gridbot.runtime.stop_signal import StopSignal
 from gridbot.trading.dead_man_switch import DeadManSwitch
-from gridbot.trading.engine import CompletedError, Engine
+from gridbot.trading.engine import Engine
 from gridbot.trading.fill_watch import FillWatch
 from gridbot.trading.outage import Outage
 from gridbot.trading.retry import RetryPauses, wait
+from gridbot.trading.run_ending import CompletedError
 from gridbot.trading.status import build_report
 
 # One refused signature may come from a clock that was being set; this many in a row mean wrong keys.
@@ -105,4 +106,4 @@ def publish(engine: Engine, outage: Outage, report_file: ReportFile) -> None:
     # A bot that has not completed a tick yet is starting, unless an outage keeps it from that.
     if engine.has_ticked or condition.is_degraded:
         shared.condition = condition
-        report_file.update(report)
+        report_file.update(report, has_neighbours=engine.has_neighbours)

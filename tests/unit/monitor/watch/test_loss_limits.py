@@ -18,6 +18,7 @@ from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.loss_halts import LossHalts
 from manager.monitor.watch.loss_limits import Breach
 from manager.ops import halt as halting
+from manager.ops.halt_result import Result
 from tests.builders import a_fleet, a_spec
 
 USD = Sums("USDC", (("USDT", Decimal("0.9")),))
@@ -96,7 +97,7 @@ class Halted:
         if self.error is not None:
             raise self.error
         self.asked.append(tuple(selection.ids))
-        return halting.Result(None, [])  # type: ignore[arg-type]
+        return Result(None, [])  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -152,9 +153,9 @@ def test_a_halt_that_fails_is_said_and_tried_again(
 def test_watching_goes_on_while_it_halts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     may_end = Event()
 
-    def slow(*_: object) -> halting.Result:
+    def slow(*_: object) -> Result:
         assert may_end.wait(30)
-        return halting.Result(None, [])  # type: ignore[arg-type]
+        return Result(None, [])  # type: ignore[arg-type]
 
     monkeypatch.setattr(halting, "halt", slow)
     halts = LossHalts(tmp_path, lambda _subject, _kind: False)

@@ -1,0 +1,121 @@
+"""Call ccxt: one method at a time, paced, by the exchange's clock, with its errors translated."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gridbot.config.settings import Settings
+from gridbot.exchanges import ccxt_client, ccxt_errors
+from gridbot.exchanges.answer_readers import READERS
+from gridbot.model.errors import ExchangeError, UnreachableError
+from gridbot.runtime.pace import Pace
+
+# Name resolution has no timeout of its own; a call that is shorter than this is not stuck.
+MIN_CALL_S = 30.0
+SHORT_TIMEOUT_S = 4.0
+# The exchange is asked this often what time it is; smaller differences than the second are the call's own.
+CLOCK_EVERY_S = 600.0
+CLOCK_TOLERANCE_S = 1.0
+
+
+class CcxtCalls:
+    """Hold ccxt's client of one exchange, and call its methods."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: Mapping[str, str] | None,
+        env: Mapping[str, str],
+        on_call: Callable[[float], None],
+        pace: Pace | None,
+    ) -> None:
+        self._on_call = on_call
+        self._pace = Pace() if pace is None else pace
+        self._id = settings.exchange
+        self._api = ccxt_client.connect(settings, credentials, env)
+        self._answers = READERS[self._id](self._id, (credentials or {}).get("options.accountIndex"))
+        self._errors = importlib.import_module("ccxt.base.errors")
+        self._clock_offset, self._clock_read_at = 0.0, -CLOCK_EVERY_S
+
+    @property
+    def id(self) -> str:
+        """Return the exchange's name."""
+        return self._id
+
+    def ask(self, method: str, *args: Any) -> Any:
+        """Call a method of ccxt and return its answer. Raises ExchangeError."""
+        return self._call(getattr(self._api, method), *args)
+
+    def clock_offset(self) -> float | None:
+        """Return by how many seconds the exchange's clock is ahead of this machine's, None where unknown."""
+        began = time.time()
+        there = self._exchange_time() if self._api.has.get("fetchTime") else None
+        return None if there is None else there - (began + time.time()) / 2
+
+    def _clock_ahead(self) -> float:
+        """Return by how many seconds this machine's clock is ahead of the exchange's, 0 when it is not."""
+        now = time.monotonic()
+        if self._api.has.get("fetchTime") and now >= self._clock_read_at + CLOCK_EVERY_S:
+            self._clock_read_at = now
+            there = self._exchange_time()
+            if there is not None:
+                self._set_clock(there - time.time())
+        return max(-self._clock_offset, 0.0)
+
+    def _exchange_time(self) -> float | None:
+        # ccxt takes backpack's answer, a bare number, for none, and gives this machine's own time.
+        fetch = self._api.publicGetApiV1Time if self._id == "backpack" else self._api.fetch_time
+        try:
+            return float(self._call(fetch, json=False)) / 1000
+        except (ExchangeError, TypeError, ValueError):
+            return None
+
+    def _set_clock(self, offset: float) -> None:
+        """Use the exchange's clock, `offset` seconds from this machine's, for signatures."""
+        self._clock_offset = offset if abs(offset) > CLOCK_TOLERANCE_S else 0.0
+        shift = int(self._clock_offset * 1000)
+        self._api.milliseconds = lambda: int(time.time() * 1000) + shift
+        # ccxt paces its calls by the same clock, and would wait for as long as it was set back.
+        self._api.lastRestRequestTimestamp = 0
+
+    def shorten_timeouts(self) -> None:
+        """Use short timeouts from now on."""
+        self._pace.release()
+        self._api.timeout = min(self._api.timeout, int(SHORT_TIMEOUT_S * 1000))
+
+    def _list(self, function: Callable[..., Any], *args: Any) -> list[Any]:
+        answer = self._call(function, *args)
+        if not isinstance(answer, list) or (
+            self._id == "backpack" and not isinstance(self._api.last_json_response, list)
+        ):
+            raise UnreachableError(f"{self._id} answered something that is not a list")
+        return answer
+
+    def _cancel(self, function: Callable[..., Any], *args: Any, json: bool = True) -> Any:
+        return self._call(function, *args, json=json, is_cancel=True)
+
+    def _call(
+        self, function: Callable[..., Any], *args: Any, json: bool = True, is_cancel: bool = False
+    ) -> Any:
+        def expect() -> None:
+            self._on_call(max(2 * self._api.timeout / 1000, MIN_CALL_S))
+
+        try:
+            self._pace.before_call(getattr(function, "__name__", ""), expect, is_cancel=is_cancel)
+            expect()
+            answer = function(*args)
+            if json and self._api.last_json_response is None:
+                raise UnreachableError(f"{self._id} answered something that is not JSON")
+            return answer
+        except self._errors.BaseError as err:
+            headers = self._api.last_response_headers or {}
+            raise ccxt_errors.translated(err, self._answers, headers) from err
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as err:
+            raise UnreachableError(
+                f"cannot make sense of {self._id}'s answer: {type(err).__name__}: {err}"
+            ) from err
+        finally:
+            self._on_call(0.0)

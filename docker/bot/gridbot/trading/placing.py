@@ -1,0 +1,98 @@
+"""Send orders and cancellations, and wait with what the exchange has just refused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from gridbot.exchanges.exchange import Exchange
+from gridbot.model.errors import RejectedError, UnauthorizedError
+from gridbot.model.types import Order, OrderRequest, as_text
+from gridbot.runtime.log import log
+from gridbot.store.store import Store
+from gridbot.trading.refusals import Refusals
+
+# Pauses after the first, second, … rejection of an order in one slot.
+BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+
+
+@dataclass
+class _Backoff:
+    times: int = 0
+    until: float = 0.0
+
+
+class Placing:
+    """Send this bot's orders. `refusals` is what the exchange has refused of them.
+
+    `foreign_ids` are client ids that other programs use; `latency` is how long the last accepted order took,
+    in seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        exchange: Exchange,
+        retry_cap: float,
+        clock: Callable[[], float],
+        on_call: Callable[[], None],
+    ) -> None:
+        """`on_call` is told after each call that the loop goes on."""
+        self._store, self._exchange = store, exchange
+        self._clock, self._on_call = clock, on_call
+        self._backoff: dict[str, _Backoff] = {}
+        self.refusals = Refusals(retry_cap)
+        self.foreign_ids: Collection[int] = set()
+        self.latency: float | None = None
+
+    def count_refused(self) -> int:
+        """Return how many slots were refused an order more than once in a row."""
+        return sum(backoff.times > 1 for backoff in self._backoff.values())
+
+    def place(self, request: OrderRequest, now: float) -> list[Order]:
+        """Store and send an order. Return it, and none where its slot waits or the exchange refuses it."""
+        backoff = self._backoff.get(request.slot)
+        if backoff and now < backoff.until and not self.refusals.is_active:
+            return []
+        order = self._store.new_order(request, self._clock(), self.foreign_ids, self._exchange.max_client_id)
+        began = time.monotonic()
+        try:
+            exchange_id = self._exchange.place(order)
+            self.latency = time.monotonic() - began
+        except RejectedError as err:
+            self._store.close_order(order.client_id, "rejected", str(err))
+            self.refusals.record(err, now)
+            self._rejected(order, str(err), now)
+            return []
+        finally:
+            self._on_call()
+        if exchange_id is not None:
+            self._store.confirm(order.client_id, exchange_id)
+        if self.refusals.is_active:
+            log.info("the exchange accepts orders again")
+            self._backoff.clear()
+        self.refusals.clear()
+        self._backoff.pop(request.slot, None)
+        return [order]
+
+    def _rejected(self, order: Order, why: str, now: float) -> None:
+        backoff = self._backoff.setdefault(order.slot, _Backoff())
+        backoff.until = now + BACKOFF_S[min(backoff.times, len(BACKOFF_S) - 1)]
+        backoff.times += 1
+        if order.post_only and backoff.times == 1:
+            return  # the price moved onto the level meanwhile; the next try usually works
+        log.warning(
+            "rejected %s %s @ %s: %s", order.side.upper(), as_text(order.qty), as_text(order.price), why
+        )
+        self._store.samples.add_error(now, "rejected", why)
+
+    def cancel(self, order: Order, now: float) -> None:
+        """Cancel an open order of this bot."""
+        try:
+            self._exchange.cancel(order)
+        except UnauthorizedError as err:
+            # This tick's reads were accepted, so the key is good and only lacks the permission.
+            self.refusals.record(err, now)
+        finally:
+            self._on_call()
