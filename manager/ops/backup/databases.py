@@ -21,6 +21,7 @@ from manager.i18n import Text, mark
 from manager.ops.backup import scan
 from manager.ops.backup.scan import SourceFile
 from manager.util.formatting import MIB
+from manager.util.real_path import real_path
 
 CHUNK = MIB
 DISK_MARGIN = 64 * MIB
@@ -116,7 +117,7 @@ def copy_database(path: Path, work: Path) -> CopyResult:
     if not file.is_database:
         return CopyResult(faults=((file.name, Text("not a SQLite database")),))
     fitting, too_large = _fitting([file], shutil.disk_usage(work).free)
-    done, damaged = _database_copies(path.resolve().parent, None, fitting, work)
+    done, damaged = _database_copies(real_path(path).parent, None, fitting, work)
     return CopyResult(tuple(done), (), (*too_large, *damaged))
 
 

@@ -27,6 +27,7 @@ from manager.ops.backup import archive, databases, retention, scan
 from manager.ops.backup.manifest import HISTORY, Manifest
 from manager.util import atomic_file, formatting, ownership, strict_json
 from manager.util.polling import wait_until
+from manager.util.real_path import real_path
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 """Trades and positions are confidential."""
@@ -223,7 +224,7 @@ class _BackupRun:
         """
         fleet = self.project.fleet
         link = fleet.data_dir / spec.db_path
-        if link.is_file() and not link.resolve().is_relative_to(fleet.database_dir(spec.id).resolve()):
+        if link.is_file() and not real_path(link).is_relative_to(real_path(fleet.database_dir(spec.id))):
             yield Text(
                 "its database {path} is not in its folder; `manager up {id}` moves it there",
                 path=fleet.relative(link),
