@@ -40,9 +40,9 @@ TICKS = 200
 # A variant is walked with what it answers otherwise, and the rest is its exchange's own; all with --long.
 REFUSALS = ("rate_limited", "maintenance", "unreachable")
 NOT_WALKED: Mapping[type[Kit], tuple[str, ...]] = {
-    AsterSpot: REFUSALS,
-    BackpackSpot: REFUSALS,
-    ParadexNamesTaker: ("request lost", "rejected", *REFUSALS),
+    AsterSpot: ("request lost", "rejected", "out of order", *REFUSALS),
+    BackpackSpot: ("request lost", "rejected", "out of order", *REFUSALS),
+    ParadexNamesTaker: ("request lost", "rejected", "out of order", *REFUSALS),
 }
 
 
