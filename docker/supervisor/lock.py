@@ -165,4 +165,4 @@ def _is_one_of(entry: "os.DirEntry[str]", wanted: list[os.stat_result]) -> bool:
         status = entry.stat()
     except OSError:
         return False
-    return any(os.path.samestat(status, one) for one in wanted)
+    return any(os.path.samestat(status, other) for other in wanted)

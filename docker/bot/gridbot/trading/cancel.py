@@ -188,16 +188,16 @@ class _Sender:
             self._failed_batches += not self._refused.is_set()
         return False
 
-    def _succeeds(self, what: str, call: Callable[[], None]) -> bool:
+    def _succeeds(self, action: str, call: Callable[[], None]) -> bool:
         try:
             call()
         except ExchangeError as err:
-            self._note(what, err)
+            self._note(action, err)
             return False
         return True
 
-    def _note(self, what: str, err: ExchangeError) -> None:
-        log.warning("cannot cancel %s: %s", what, err)
+    def _note(self, action: str, err: ExchangeError) -> None:
+        log.warning("cannot cancel %s: %s", action, err)
         if isinstance(err, UnreachableError) and err.cause in THROTTLED:
             self._refusal = err
             self._was_refused = True
