@@ -101,13 +101,13 @@ RETENTION = (
     option(
         "--keep",
         text=mark("keep only the newest N, 0 for all"),
-        type=argument_types.whole(0, 100_000),
+        type=argument_types.integer(0, 100_000),
         metavar="N",
     ),
     option(
         "--keep-days",
         text=mark("keep only those of the last D days, 0 for all"),
-        type=argument_types.whole(0, 100_000),
+        type=argument_types.integer(0, 100_000),
         metavar="D",
     ),
 )

@@ -65,23 +65,23 @@ def _on(host: Host, words: Sequence[str]) -> int:
     """Run it there with this terminal's input and output."""
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     sys.stdout.flush()
-    done = subprocess.run(ssh.command(host, words, on_terminal=is_terminal), check=False)
-    if done.returncode == ssh.SSH_FAILED:
+    completed = subprocess.run(ssh.command(host, words, on_terminal=is_terminal), check=False)
+    if completed.returncode == ssh.SSH_FAILED:
         raise ssh.unreachable(host, _("see above"))
-    return done.returncode
+    return completed.returncode
 
 
 def _said(answers: Sequence[Answer]) -> int:
     """Print what each machine said under its name; one that said nothing is an error."""
     codes = []
     for answer in answers:
-        if answer.done is not None:
+        if answer.completed is not None:
             console.say(f"== {answer.host}")
-            for line in answer.done.out.splitlines():
+            for line in answer.completed.out.splitlines():
                 console.say(replace_unprintable(line))
-            for line in answer.done.err.splitlines():
+            for line in answer.completed.err.splitlines():
                 console.warn(f"{answer.host}: {replace_unprintable(line)}")
-            codes.append(answer.done.code)
+            codes.append(answer.completed.code)
         else:
             console.error(answer.error)
             codes.append(FAILED)
@@ -134,7 +134,7 @@ def _ps(session: Session, hosts: Sequence[Host], words: Sequence[str], *, as_jso
     for answer in answers:
         if answer.error is not None:
             console.error(answer.error)
-    codes = [FAILED if answer.done is None else answer.done.code for answer in answers]
+    codes = [FAILED if answer.completed is None else answer.completed.code for answer in answers]
     return worst_exit_code(codes) if codes else OK
 
 

@@ -84,7 +84,7 @@ FLEET_GROUPS: Mapping[str, Mapping[str, Command]] = {
                 option(
                     "--batch",
                     text=mark("how many at a time after the first (default: a tenth)"),
-                    type=argument_types.whole(1, 10_000),
+                    type=argument_types.integer(1, 10_000),
                     metavar="N",
                 ),
                 option(

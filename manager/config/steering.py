@@ -77,9 +77,9 @@ CREDENTIALS = (
 
 def steered_by(name: str) -> str | None:
     """Return what this variable steers, as a translatable text; None for one that steers nothing."""
-    for what, patterns in STEERING.items():
+    for target, patterns in STEERING.items():
         if any(fnmatchcase(name.upper(), pattern) for pattern in patterns):
-            return what
+            return target
     return None
 
 

@@ -30,14 +30,14 @@ def find(folder: Path) -> tuple[str, ...]:
 
     What steers a process is not among them: a config must not choose what a proxy's address is used for.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(folder).parts[:-1]
         if not any(part in SKIPPED or part.startswith(".") for part in parts):
-            found.update(names_in(_text(path)))
+            names.update(names_in(_text(path)))
     for name in EXAMPLES:
-        found.update(ASSIGNED.findall(_text(folder / name)))
-    return tuple(sorted(name for name in found if NAME.fullmatch(name) and not steered_by(name)))[:MOST_NAMES]
+        names.update(ASSIGNED.findall(_text(folder / name)))
+    return tuple(sorted(name for name in names if NAME.fullmatch(name) and not steered_by(name)))[:MOST_NAMES]
 
 
 def names_in(source: str) -> Iterator[str]:
@@ -51,7 +51,7 @@ def names_in(source: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript) and _is_environ(node.value):
             yield from _literal(node.slice)
-        elif isinstance(node, ast.Compare) and any(_is_environ(each) for each in node.comparators):
+        elif isinstance(node, ast.Compare) and any(_is_environ(operand) for operand in node.comparators):
             yield from _literal(node.left)
         elif isinstance(node, ast.Call) and node.args and _reads(node.func):
             yield from _literal(node.args[0])

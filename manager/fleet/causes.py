@@ -80,15 +80,15 @@ def cause(view: Instance) -> str:
 
 def last_words(view: Instance) -> str:
     """Return why the bot ended: its final report's reason, else its last log line without stamp and level."""
-    kept, supervisor = view.report, view.supervisor
+    kept_report, supervisor = view.report, view.supervisor
     if (
-        kept is not None
-        and kept.has_ended
-        and not kept.is_previous
-        and kept.report.is_final
-        and kept.report.reason
+        kept_report is not None
+        and kept_report.has_ended
+        and not kept_report.is_previous
+        and kept_report.report.is_final
+        and kept_report.report.reason
     ):
-        return kept.report.reason
+        return kept_report.report.reason
     lines = (
         supervisor.last_exit.stderr_tail
         if supervisor is not None and supervisor.last_exit is not None

@@ -37,16 +37,16 @@ def drift(
     """Return in what it was made otherwise than its spec says. Its config is as it was, and its folder is
     ours.
     """
-    found: list[Made] = []
+    drifts: list[Made] = []
     if not _has_mounts(container, spec, fleet):
-        found.append("mounts")
+        drifts.append("mounts")
     if supervisor is not None and supervisor.container == container.id:
         state_dir = fleet.instance_state_dir(container.instance)
         if _is_another_user(state_dir, variables.get(UID_VARIABLE, "")):
-            found.append("user")
+            drifts.append("user")
     if _is_another_image(container.image_name, fleet.image_name):
-        found.append("other image")
-    return tuple(found)
+        drifts.append("other image")
+    return tuple(drifts)
 
 
 def unwritten(container: Container | None, supervisor: SupervisorState | None, fleet: Fleet) -> str:

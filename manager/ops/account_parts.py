@@ -62,12 +62,12 @@ def _part(snapshot: FleetSnapshot, instance: str) -> Decimal | None:
     state_dir = snapshot.project.fleet.instance_state_dir(instance)
     if not (state_dir / supervisor_state.REPORT_FILE).exists():
         return None if snapshot.observed.containers.get(instance) else Decimal()  # has it never run?
-    kept = bot_report.read_kept(state_dir)
-    if kept is None:
+    kept_report = bot_report.read_kept(state_dir)
+    if kept_report is None:
         return None
-    if kept.report.mode == "paper":
+    if kept_report.report.mode == "paper":
         return Decimal()
-    if not kept.has_ended and supervisor_state.has_bot(state_dir):
-        is_recent = kept.at is not None and abs(time.time() - kept.at) <= RECENT_S
-        return kept.report.position if is_recent else None
-    return kept.report.position
+    if not kept_report.has_ended and supervisor_state.has_bot(state_dir):
+        is_recent = kept_report.at is not None and abs(time.time() - kept_report.at) <= RECENT_S
+        return kept_report.report.position if is_recent else None
+    return kept_report.report.position

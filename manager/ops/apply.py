@@ -345,7 +345,11 @@ def _to_wait_for(
 ) -> list[str]:
     """Return the instances that should run: not those left as they are, unless failed, nor failed starts."""
     left = {action.instance for action in actions if action.kind == "leave"}
-    dead = {each for each in left if each in after.views and after.views[each].status.state == "failed"}
+    dead = {
+        instance
+        for instance in left
+        if instance in after.views and after.views[instance].status.state == "failed"
+    }
     failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
     meant = after.plan_input.wanted if named is None else named
     return [instance for instance in meant if instance not in (left - dead) | failed]

@@ -149,9 +149,9 @@ def body(spec: InstanceSpec, fleet: Fleet, place: HostContext) -> dict[str, Any]
 
 def _known(fleet: Fleet) -> list[list[str]]:
     try:
-        found: Any = strict_json.read(fleet.probed_file)
-        found = found["engines"]
-        return [[str(engine), str(folder)] for engine, folder in found]
+        raw: Any = strict_json.read(fleet.probed_file)
+        raw = raw["engines"]
+        return [[str(engine), str(folder)] for engine, folder in raw]
     except (strict_json.JsonFault, OSError, TypeError, KeyError, ValueError):
         return []
 

@@ -171,7 +171,7 @@ def loads(asking: Iterable[Caller], table: RequestTable) -> list[Load]:
     for caller in asking:
         for key in _limits_of(caller, table):
             groups.setdefault(key, []).append(caller)
-    found = [
+    result = [
         Load(
             exchange,
             scope,
@@ -182,7 +182,7 @@ def loads(asking: Iterable[Caller], table: RequestTable) -> list[Load]:
         )
         for (exchange, scope, of), members in groups.items()
     ]
-    return sorted(found, key=lambda load: (-load.used, load.exchange, load.instances))
+    return sorted(result, key=lambda load: (-load.used, load.exchange, load.instances))
 
 
 def _limits_of(caller: Caller, table: RequestTable) -> Iterator[tuple[str, Scope, str]]:
@@ -261,7 +261,7 @@ def shares(asking: Iterable[Caller], table: RequestTable) -> dict[str, Share]:
 
 
 def _with_orders(
-    asking: Iterable[Caller], found: Mapping[str, Share], table: RequestTable
+    asking: Iterable[Caller], shares: Mapping[str, Share], table: RequestTable
 ) -> dict[str, Share]:
     """Add each bot's part of the orders that its account may place: an equal one, since a grid of any size
     may have to be placed anew.
@@ -277,7 +277,7 @@ def _with_orders(
         for (exchange, _account), members in accounts.items()
         for instance in members
     }
-    return {instance: share._replace(orders=orders.get(instance, 0.0)) for instance, share in found.items()}
+    return {instance: share._replace(orders=orders.get(instance, 0.0)) for instance, share in shares.items()}
 
 
 class Allotment(NamedTuple):

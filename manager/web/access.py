@@ -101,20 +101,20 @@ def with_token(access: Access, name: str, role: Role) -> tuple[Access, str]:
 
 def role_of_password(access: Access, password: str) -> Role | None:
     """Return the role whose password it is. Each that is set is tried, so that time tells nothing."""
-    found: Role | None = None
+    role_found: Role | None = None
     for role, (salt, key) in access.passwords.items():
         if hmac.compare_digest(_scrypt(password, bytes.fromhex(salt)), bytes.fromhex(key)):
-            found = role
-    return found
+            role_found = role
+    return role_found
 
 
 def program_of_token(access: Access, token: str) -> tuple[str, Role] | None:
     """Return name and role of a program's token."""
-    given, found = _hash(token), None
+    given, token_role = _hash(token), None
     for name, (role, key) in access.tokens.items():
         if hmac.compare_digest(given, key):
-            found = (name, role)
-    return found
+            token_role = (name, role)
+    return token_role
 
 
 def new_totp() -> str:

@@ -138,10 +138,10 @@ class Keeper:
             self._setting.at.socket.unlink(missing_ok=True)
 
     def _wait_until_ready(self, sides: Sequence[Side]) -> None:
-        deadline, said = time.monotonic() + READY_WITHIN_S, set[bytes]()
-        while len(said) < len(sides):
+        deadline, told = time.monotonic() + READY_WITHIN_S, set[bytes]()
+        while len(told) < len(sides):
             if wait_readable(self._is_ready, POLL_S):
-                said.add(os.read(self._is_ready, 1))
+                told.add(os.read(self._is_ready, 1))
             elif any(side.process.poll() is not None for side in sides):
                 raise ManagerError("`manager serve` cannot start: see the message above")
             elif time.monotonic() > deadline:

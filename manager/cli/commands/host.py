@@ -108,13 +108,13 @@ def _deploy(session: Session, host: Host, made: Package) -> int:
     try:
         image_id = _image_id(session)
         is_new = deployment.install(host, made)
-        what = Text("installed") if is_new else Text("there already")
-        console.say(Text("{host}: package {digest}: {what}", host=host.name, digest=made.digest, what=what))
+        change = Text("installed") if is_new else Text("there already")
+        console.say(Text("{host}: package {digest}: {what}", host=host.name, digest=made.digest, what=change))
         name = str(deployment.facts(host)["image"]["name"])
         is_new_image = deployment.send_image(host, image_id, name)
-        what = Text("loaded as {name}", name=name) if is_new_image else Text("there already")
+        change = Text("loaded as {name}", name=name) if is_new_image else Text("there already")
         short = image_id.removeprefix("sha256:")[:12]
-        console.say(Text("{host}: image {digest}: {what}", host=host.name, digest=short, what=what))
+        console.say(Text("{host}: image {digest}: {what}", host=host.name, digest=short, what=change))
     except ManagerError as error:
         console.error(error)
         return error.exit_code

@@ -160,12 +160,12 @@ def days(samples: Iterable[Sample], covered: Sequence[Span], now: float) -> list
 
     Days without a sample are not there.
     """
-    found = [
+    result = [
         day
         for currency, members in by_currency(samples).items()
         for day in days_of_steps(currency, steps(members, covered), now)
     ]
-    return sorted(found, key=lambda day: day[:3])
+    return sorted(result, key=lambda day: day[:3])
 
 
 class _Sum:

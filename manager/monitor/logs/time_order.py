@@ -23,9 +23,9 @@ def moment_of(line: LogLine) -> float:
     if not line.stamp:
         return line.moment
     try:
-        whole = parse_engine_time(line.stamp)
+        time = parse_engine_time(line.stamp)
         fraction = line.stamp[19:].rstrip("Z")
-        return whole + (float(fraction) if fraction[:1] == "." else 0.0)
+        return time + (float(fraction) if fraction[:1] == "." else 0.0)
     except ValueError:
         return line.moment
 

@@ -198,8 +198,8 @@ class Watch:
             breach.key: breach
             for breach in loss_limits.breaches(fleet, recorder.today, recorder.day, accounts)
         }
-        kept = {key: breach for key, breach in self._exceeded.items() if breach.day == recorder.day}
-        self._exceeded = kept | present
+        breaches = {key: breach for key, breach in self._exceeded.items() if breach.day == recorder.day}
+        self._exceeded = breaches | present
         return list(self._exceeded.values())
 
     def _blind(self) -> list[Condition]:

@@ -42,24 +42,24 @@ class Found(NamedTuple):
 
 def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host]) -> list[Found]:
     """Ask all hosts at once which accounts they trade on, and remember what they answer."""
-    found, here = [], accounts.identified(key, identity.of(fleet))
+    answers, here = [], accounts.identified(key, identity.of(fleet))
     for host, reply in zip(hosts, everywhere.ask(hosts, WORDS, ASKING_S, key.hex().encode()), strict=True):
-        if reply.done is None:
+        if reply.completed is None:
             is_reached = isinstance(reply.error, ssh.Silent) and ssh.lets_in(host)
-            found.append(Found(host, _last(fleet, host, key), Text("{why}", why=reply.error), is_reached))
+            answers.append(Found(host, _last(fleet, host, key), Text("{why}", why=reply.error), is_reached))
             continue
         try:
-            content = json.loads(reply.done.out)
+            content = json.loads(reply.completed.out)
             look = accounts.look(content, time.time())
         except ValueError:
-            lines = reply.done.err.strip().splitlines() or [reply.done.out.strip()[:80] or "-"]
+            lines = reply.completed.err.strip().splitlines() or [reply.completed.out.strip()[:80] or "-"]
             why = Text("its manager says: {what}", what=lines[-1])
-            found.append(Found(host, _last(fleet, host, key), why, is_reached=True))
+            answers.append(Found(host, _last(fleet, host, key), why, is_reached=True))
         else:
             _remember(fleet, host, key, content, look.at)
             is_here = bool(look.identity.own) and look.identity.own == here.own
-            found.append(Found(host, look, is_reached=True, is_here=is_here))
-    return found
+            answers.append(Found(host, look, is_reached=True, is_here=is_here))
+    return answers
 
 
 def answer(snapshot: FleetSnapshot, key_text: str) -> dict[str, Any]:

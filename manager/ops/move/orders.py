@@ -94,12 +94,12 @@ def commanded(
     """
     place = ["--lang", i18n.language().replace("_", "-"), "--project-dir", str(session.project_dir())]
     at = given_at or moment.now()
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", RUN, at.boot, str(at.uptime_s), *place, *words],
         env={**os.environ, **({halt_mark.OF_MOVE: move} if move else {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
     )
-    out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
-    return {"code": done.returncode, "out": out, "err": err}
+    out, err = (text.decode(errors="replace") for text in (completed.stdout, completed.stderr))
+    return {"code": completed.returncode, "out": out, "err": err}

@@ -94,7 +94,7 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
             str(problem) for problem in project.problems if spec and problem.concerns({spec.config_file})
         ],
         "has_image": bool(snapshot.image.id),
-        "port": next((each.web_port for each in project.loaded.specs if each.id == instance), None),
+        "port": next((spec.web_port for spec in project.loaded.specs if spec.id == instance), None),
         "ports": {str(other.web_port): other.id for other in project.specs.values() if other.id != instance},
         "fingerprints": {name: dotenv_lines.fingerprint(salt, value) for name, value in values.items()},
         "unlike": dotenv_lines.unlike(fleet.dotenv_file, salt, request.get("fingerprints", {})),

@@ -63,8 +63,8 @@ class FigureReader:
         now = time.time()
         try:
             project = self._session.project()
-            whole = reader.read(project.fleet, project.specs, [], since(now), run_ends=True)
-            self._figures = figures(whole)
+            fleet_history = reader.read(project.fleet, project.specs, [], since(now), run_ends=True)
+            self._figures = figures(fleet_history)
         except Exception as problem:  # noqa: BLE001 - a bug must not end the readings, and is said on the page
             self._figures = self._figures._replace(notes=(Text("{why}", why=as_error(problem)),))
 
@@ -74,25 +74,25 @@ def since(now: float) -> float:
     return min(now - DAY_S, curve.day_start(now))
 
 
-def figures(whole: FleetHistory) -> Figures:
+def figures(fleet_history: FleetHistory) -> Figures:
     """Return the figures of a history. Pure."""
-    end = whole.now
-    found: dict[str, OfInstance] = {}
+    end = fleet_history.now
+    figures_of: dict[str, OfInstance] = {}
     by_currency: dict[Currency, list[list[Moment]]] = defaultdict(list)
     marks: dict[Currency, list[Mark]] = defaultdict(list)
-    for one in whole.instances:
-        lines = [line for line in summary.lines(one, whole, since(end)) if line.quote is not None]
-        of_one = of_instance(one, end - DAY_S, end)
+    for history in fleet_history.instances:
+        lines = [line for line in summary.lines(history, fleet_history, since(end)) if line.quote is not None]
+        of_one = of_instance(history, end - DAY_S, end)
         trends: dict[Currency, Sequence[str | None]] = {}
         for line in lines:
             key = (line.kind, line.quote or "")
-            trends[key] = _exact(curves.values(_curve(one, line, end, TREND_VALUES)))
-            by_currency[key].append(_curve(one, line, end, CURVE_VALUES))
+            trends[key] = _exact(curves.values(_curve(history, line, end, TREND_VALUES)))
+            by_currency[key].append(_curve(history, line, end, CURVE_VALUES))
             marks[key].extend(of_one)
-        found[one.instance] = OfInstance(lines, curve.of_runs(one.run_ends), trends)
+        figures_of[history.instance] = OfInstance(lines, curve.of_runs(history.run_ends), trends)
     totals = {key: curves.together(members) for key, members in sorted(by_currency.items())}
     marked = {key: newest(members) for key, members in marks.items()}
-    return Figures(end, found, totals, marked, whole.notes)
+    return Figures(end, figures_of, totals, marked, fleet_history.notes)
 
 
 def _exact(values: Iterable[Decimal | None]) -> list[str | None]:
@@ -100,8 +100,8 @@ def _exact(values: Iterable[Decimal | None]) -> list[str | None]:
     return [None if value is None else format(value, "f") for value in values]
 
 
-def _curve(one: InstanceHistory, line: Line, end: float, count: int) -> list[Moment]:
-    return curves.of_instance(line.points, one.covered, curves.moments(end - DAY_S, end, count))
+def _curve(history: InstanceHistory, line: Line, end: float, count: int) -> list[Moment]:
+    return curves.of_instance(line.points, history.covered, curves.moments(end - DAY_S, end, count))
 
 
 def of_history(
@@ -113,9 +113,9 @@ def of_history(
     """
     project = session.project()
     try:
-        whole = reader.read(project.fleet, project.specs, [instance], start)
+        fleet_history = reader.read(project.fleet, project.specs, [instance], start)
     except UsageError:
         if not is_seen:
             raise
-        whole = FleetHistory([InstanceHistory(instance)], (), time.time())
-    return whole.instances[0], whole
+        fleet_history = FleetHistory([InstanceHistory(instance)], (), time.time())
+    return fleet_history.instances[0], fleet_history

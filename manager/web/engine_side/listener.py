@@ -82,7 +82,7 @@ class _Connection(socketserver.StreamRequestHandler):
             answered = verbs.answer(self.server.desk, raw)
             if isinstance(opened := answered.get("answer"), Opened):
                 with opened.connection:
-                    said = protocol.line({"answer": {"host": opened.host}})
-                    socket.send_fds(self.connection, [said], [opened.connection.fileno()])
+                    reply = protocol.line({"answer": {"host": opened.host}})
+                    socket.send_fds(self.connection, [reply], [opened.connection.fileno()])
             else:
                 self.wfile.write(protocol.line(answered))

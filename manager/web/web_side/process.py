@@ -63,7 +63,7 @@ def _counter(settings: Any, sessions: int) -> Counter:
         settings["is_loopback"],
         settings["scheme"],
         frozenset(settings["names"]),
-        [ipaddress.ip_network(each) for each in settings["proxies"]],
+        [ipaddress.ip_network(proxy) for proxy in settings["proxies"]],
         settings["bot_origin"],
     )
     known = access.of_object(settings["access"])
