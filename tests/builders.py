@@ -165,7 +165,9 @@ def a_situation(
     for each, engine in (orphans or {}).items():
         containers[each] = a_container(each, engine)
         statuses[each] = Status("orphan")
-    return PlanInput(wanted, containers, statuses, FleetState(FLEET_NAME, remembered), "sha256:one", held_back)
+    return PlanInput(
+        wanted, containers, statuses, FleetState(FLEET_NAME, remembered), "sha256:one", held_back
+    )
 
 
 def some_figures(

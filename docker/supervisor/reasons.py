@@ -1,4 +1,5 @@
-"""The reasons that the supervisor gives: a code with parameters, and one English sentence for each code.
+"""Declare the reasons that the supervisor gives: a code with parameters, and one English sentence for each
+code.
 
 Readers translate the code. The sentence is for log files and for managers that know no codes.
 """
@@ -71,7 +72,7 @@ _SINGULAR = {
 
 
 class Reason:
-    """A code of `SENTENCES` and its parameters; a parameter may be a reason itself."""
+    """Hold a code of `SENTENCES` and its parameters; a parameter may be a reason itself."""
 
     def __init__(self, code: str, /, **params: "str | float | Reason") -> None:
         self.code = code
@@ -96,7 +97,7 @@ class Reason:
 
 
 class ReasonError(ValueError):
-    """A fault that becomes the reason of a state."""
+    """Signal a fault that becomes the reason of a state."""
 
     def __init__(self, code: str, /, **params: "str | float | Reason") -> None:
         self.reason = Reason(code, **params)

@@ -1,4 +1,4 @@
-"""The supervisor's settings, from its environment variables."""
+"""Read the supervisor's settings from its environment variables."""
 
 from collections.abc import Mapping
 
@@ -12,11 +12,11 @@ DAY_S = 86400
 
 
 class SettingsError(ReasonError):
-    """A variable that is missing or wrong. The reason names it and its range."""
+    """Signal a variable that is missing or wrong. The reason names it and its range."""
 
 
 class Settings:
-    """Holds the settings of the container's definition. Durations are in seconds."""
+    """Hold the settings of the container's definition. Durations are in seconds."""
 
     instance = ""
     command: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ def parse(environ: Mapping[str, str], arguments: list[str]) -> Settings:
 
 
 class _Reader:
-    """Reads variables by type.
+    """Read variables by type.
 
     An empty one counts as unset, since Compose passes `NAME=` for an unset one.
     """

@@ -262,7 +262,7 @@ def is_same(mine: Account, theirs: Account) -> bool:
 
 
 class LiveContainer(NamedTuple):
-    """A container that trades live now. `values`: its env file's; None where it cannot be read."""
+    """Hold a container that trades live now. `values`: its env file's; None where it cannot be read."""
 
     instance: str
     container: str

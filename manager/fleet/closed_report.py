@@ -1,4 +1,4 @@
-"""Put into a stopped bot's kept report what closing has left: nobody else writes its last word again."""
+"""Put into a stopped bot's kept report what closing has left: no other program writes it again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Compare a container with its spec in what the engine's list and its own files say: mounts, image, user.
 
-Each is changed only by whoever makes the container anew: Compose with an override file, `docker run` by hand.
+Each changes only when a container is made anew: by Compose with an override file, `docker run` by hand.
 It costs no engine call.
 """
 
@@ -65,7 +65,7 @@ def unwritten(container: Container | None, supervisor: SupervisorState | None, f
 
 
 def _has_mounts(container: Container, spec: InstanceSpec, fleet: Fleet) -> bool:
-    """Return whether it has the folders of its spec, each with its rights. More are somebody's own."""
+    """Return whether it has the folders of its spec, each with its rights. More are the user's own."""
     if container.mounts is None:
         return True
     for bind in binds(spec):

@@ -28,7 +28,7 @@ FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK |
 
 
 class SpooledEvent(NamedTuple):
-    """One line.
+    """Hold one line.
 
     `what`: the action, such as `stop`; `why`: the error of one that failed, else the cause that it had.
     """

@@ -72,7 +72,7 @@ def apply(
     is_stop = not change.needs_sound_configs
     project = session.project_to_halt() if is_stop else session.project()
     fleet = project.fleet
-    marks = {  # as they were when the command was given, before it waits for anybody
+    marks = {  # as they were when the command was given, before it waits for the lock
         instance: mark
         for instance, mark in halt_mark.find_all(fleet, project.specs).items()
         if not mark.at.is_after(given_at)

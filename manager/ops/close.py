@@ -106,7 +106,7 @@ def look(
     closings = [_candidate(snapshot, instance) for instance in chosen]
     to_ask = [closing for closing in closings if closing.why is None and closing.mode == "live"]
     if to_ask:
-        with suppress(EngineError):  # what a killed manager has left hinders nobody
+        with suppress(EngineError):  # what a killed manager has left is no obstacle
             oneoff.sweep(fleet, engine)
 
     def ask(closing: Closing) -> Closing:
@@ -193,7 +193,9 @@ def _close(closing: Closing, snapshot: FleetSnapshot, engine: Engine) -> Closing
     assert closing.look is not None
     terms = ["close", closing.look.side, format(closing.look.quantity, "f"), format(closing.look.price, "f")]
     state_dir = snapshot.project.fleet.instance_state_dir(closing.instance)
-    closed_report.keep(state_dir, None, {})  # until the program has answered, whoever is killed meanwhile
+    closed_report.keep(
+        state_dir, None, {}
+    )  # until the program has answered: this process may be killed meanwhile
     answer = _run(closing, snapshot, engine, terms, CLOSE_WITHIN_S)
     if isinstance(answer, Text):
         return closing._replace(why=answer, look=None)

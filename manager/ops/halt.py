@@ -265,7 +265,7 @@ def ask(halted: Halted, chosen: Collection[str], engine: Engine, on_event: OnHal
     }
     if not live:
         return answers
-    with suppress(EngineError):  # what a killed manager has left hinders nobody
+    with suppress(EngineError):  # what a killed manager has left is no obstacle
         oneoff.sweep(fleet, engine)
 
     def ask_one(container: Container) -> tuple[Container, Answer]:

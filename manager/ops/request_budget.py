@@ -204,7 +204,7 @@ def refuse(
 
     What is up goes on, and is started again when it has to be: it counts first. Then the starts count, in
     their order, bots on paper last: these are never refused. Nor is a bot that is alone with its limits: its
-    share slows it down, and it keeps nobody else from trading.
+    share slows it down, and it keeps no other bot from trading.
     """
     counted = [caller for instance, caller in asking.items() if instance in up]
     settled: list[Action] = []

@@ -226,7 +226,7 @@ class _Rollout:
         return faults, {instance: state for instance, state in watched.items() if state.result is None}
 
     def _leave_unproven(self, unproven: Sequence[str]) -> None:
-        """Stop the roll-out after instances that stay upgraded, though nobody knows whether they can
+        """Stop the roll-out after instances that stay upgraded, though it is unknown whether they can
         trade.
         """
         for instance in unproven:

@@ -25,7 +25,7 @@ PERMISSIONS: Mapping[Role, frozenset[str]] = {
     "halt": frozenset({"read", "halt"}),
     "operate": frozenset({"read", "halt", "operate"}),
 }
-"""`halt` apart: somebody may end it all who may start nothing."""
+"""`halt` is a role apart: it may stop everything and start nothing."""
 ROLES: tuple[Role, ...] = ("read", "halt", "operate")
 
 MODE = 0o600
@@ -39,7 +39,7 @@ TOKEN_PREFIX = "botfleet_"
 
 
 class Access(NamedTuple):
-    """What the file holds: salt and hash by role, role and hash by a token's name, a secret in base32."""
+    """Hold the file's content: salt and hash by role, role and hash by a token's name, a secret in base32."""
 
     passwords: Mapping[Role, tuple[str, str]] = MappingProxyType({})
     tokens: Mapping[str, tuple[Role, str]] = MappingProxyType({})
@@ -68,7 +68,7 @@ def of_object(raw: Any) -> Access:
 
 
 def load(file: Path) -> Access:
-    """Return the file's content; nothing without a file. Raises ManagerError: a broken one lets nobody in."""
+    """Return the file's content; nothing without a file. Raises ManagerError: it is damaged."""
     try:
         return of_object(json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:

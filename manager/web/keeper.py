@@ -40,7 +40,7 @@ PASSED = ("PATH", "LANG", "LC_ALL", "LC_MESSAGES", "LC_TIME", "TZ", "PYTHONPATH"
 
 
 class Side:
-    """One of the two processes. `start` returns it."""
+    """Hold one of the two processes. `start` returns it."""
 
     def __init__(self, name: Text, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._name, self._start = name, start
@@ -81,7 +81,7 @@ class Told(Exception):
 
 
 class Setting(NamedTuple):
-    """What both sides are started with. `engine_side`: the command line of the engine side."""
+    """Hold what both sides are started with. `engine_side`: the command line of the engine side."""
 
     at: Places
     options: Options

@@ -50,7 +50,7 @@ TRADE_HEADS = (
 
 
 class DayRow(NamedTuple):
-    """One line of the table of days."""
+    """Hold one line of the table of days."""
 
     instance: str
     day: Day
@@ -218,7 +218,7 @@ def _note(row: DayRow) -> str:
     if day.is_open:
         parts.append(_("so far"))
     if day.gaps:
-        parts.append(str(Text("nobody looked for {time}", time=age(day.gaps))))
+        parts.append(str(Text("not observed for {time}", time=age(day.gaps))))
     if day.is_uncertain:
         parts.append(_("a part is missing, or of another day"))
     return ", ".join(parts)

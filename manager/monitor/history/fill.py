@@ -23,7 +23,7 @@ OLD_GAP_S = 2 * 3600.0
 
 
 class Filled(NamedTuple):
-    """What an instance's databases know.
+    """Hold what an instance's databases know.
 
     `why`: why nothing, or not all, could be read: what is missing there stays a gap.
     """

@@ -23,7 +23,7 @@ UNWATCHED_S = 180.0
 
 
 class InstanceHistory(NamedTuple):
-    """All that is known of one instance, oldest first. `why`: why its database could not be read.
+    """Hold all that is known of one instance, oldest first. `why`: why its database could not be read.
 
     `run_ends`: the last sample of each run, the newest first.
     """
@@ -39,7 +39,7 @@ class InstanceHistory(NamedTuple):
 
 
 class FleetHistory(NamedTuple):
-    """What is known of the fleet. `notes`: what is missing in all of it, and why."""
+    """Hold what is known of the fleet. `notes`: what is missing in all of it, and why."""
 
     instances: Sequence[InstanceHistory]
     notes: Sequence[Text]

@@ -46,7 +46,7 @@ MAX_MARKER = 256
 
 
 class DayFile(NamedTuple):
-    """One day's file, or a segment of it: its offset in the whole text, and its size when it was opened.
+    """Hold one day's file, or a segment of it: its offset in the whole text, and its size when it was opened.
 
     `written`: when it was last written to; `name`: relative to the instance's log folder.
     """

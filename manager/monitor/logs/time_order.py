@@ -10,7 +10,7 @@ from manager.util.time_parse import parse_engine_time
 
 
 class KeyedLine(NamedTuple):
-    """A line with what it is ordered by: its time, and its place among its instance's lines."""
+    """Hold a line with what it is ordered by: its time, and its place among its instance's lines."""
 
     moment: float
     instance: str

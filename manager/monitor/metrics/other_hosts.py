@@ -28,7 +28,7 @@ class HostSeen(NamedTuple):
 
 
 class OtherHosts:
-    """What the other machines answered last. Without config/hosts.toml nothing is done, or loaded."""
+    """Hold what the other machines answered last. Without config/hosts.toml nothing is done, or loaded."""
 
     def __init__(self) -> None:
         self._seen: tuple[HostSeen, ...] = ()

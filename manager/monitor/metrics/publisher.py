@@ -29,14 +29,14 @@ BACKUPS_EVERY_S = 60.0
 
 
 class Answer(NamedTuple):
-    """What a bot itself has answered. `tick_at`: when its loop last ran, Unix time."""
+    """Hold what a bot itself has answered. `tick_at`: when its loop last ran, Unix time."""
 
     report: Report
     tick_at: float | None
 
 
 class Publisher(Collector):
-    """The latest look. `say` gets what goes wrong, once until something else does."""
+    """Hold the latest look. `say` gets what goes wrong, once until something else does."""
 
     def __init__(self, fleet: Fleet, statistics: Statistics, say: Callable[[object], object]) -> None:
         self._sampler = Sampler(statistics)

@@ -30,7 +30,7 @@ class MetricsServer:
         self._endpoint = Endpoint(address, self._publisher)
         self._host = address[0]
         if not _is_loopback(self._host):
-            say(Text("whoever reaches {url} reads positions and P&L of every bot", url=self.url))
+            say(Text("any client that reaches {url} can read positions and P&L of every bot", url=self.url))
 
     @property
     def url(self) -> str:

@@ -32,7 +32,7 @@ NO_REPORT = Report()
 
 
 class InstanceStats(NamedTuple):
-    """One instance at one moment. `usage` is None where nothing runs, or where it cannot be measured.
+    """Hold one instance at one moment. `usage` is None where nothing runs, or where it cannot be measured.
 
     `as_of`: when the report was made, where it is the last one of a bot that does not answer now. `disk` is
     None where it could not be measured in time.
@@ -91,7 +91,7 @@ def with_best_report(view: Instance, usage: Usage | None, answer: Report | None)
 
 
 class Totals(NamedTuple):
-    """A fleet's sums.
+    """Hold a fleet's sums.
 
     P&L by (mode, quote currency), because paper and live, or two currencies, cannot be added up. For prices
     that are no market's their word stands in the mode's place: such a P&L is no trading result.

@@ -52,7 +52,7 @@ RECOVER_AGAIN_S = 5.0
 
 
 class Metrics(Protocol):
-    """What is given each look, and serves it to scrapes."""
+    """Take each look, and serve it to scrapes."""
 
     def publish(
         self,
@@ -67,7 +67,7 @@ class Metrics(Protocol):
         """Keep the last look, and say that the engine does not answer."""
 
     def close(self) -> None:
-        """End: nobody watches any longer."""
+        """End: no `watch` runs any longer."""
 
 
 class Watch:

@@ -1,7 +1,7 @@
 """Keep the bots' shares of their exchanges' requests as bots come and go, and announce bans.
 
 A ban is of an address, so that one bot that is told of it knows it for all others there. What a bot reports
-may be wrong, or a lie: one that stands alone is believed for a short time only, and nobody for over a day.
+may be wrong, or a lie: one that stands alone is believed for a short time only, and none for over a day.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ Rows = Mapping[str, int]
 
 
 class CopiedFile(NamedTuple):
-    """A copied file.
+    """Hold a copied file.
 
     `how`: `snapshot`, `steps` or `whole` for a database, `file` for anything else. `rows`: of a database.
     """
@@ -62,7 +62,7 @@ class CopiedFile(NamedTuple):
 
 
 class CopyResult(NamedTuple):
-    """The result for one folder: the copies, what was left out and why, and what failed."""
+    """Hold the result for one folder: the copies, what was left out and why, and what failed."""
 
     copied: tuple[CopiedFile, ...] = ()
     left_out: tuple[tuple[str, Text], ...] = ()
@@ -70,7 +70,7 @@ class CopyResult(NamedTuple):
 
 
 class _Copied(NamedTuple):
-    """What the copier says about a database that it has copied, or only checked."""
+    """Hold what the copier says about a database that it has copied, or only checked."""
 
     how: str
     rows: Rows

@@ -38,7 +38,7 @@ NAME_TAKEN_S = 0.2
 
 
 class SavedInstance(NamedTuple):
-    """One instance in the backup: its copied files, and why others are missing."""
+    """Hold one instance in the backup: its copied files, and why others are missing."""
 
     instance: str
     copies: tuple[databases.CopiedFile, ...]
@@ -52,7 +52,7 @@ class SavedInstance(NamedTuple):
 
 
 class BackupResult(NamedTuple):
-    """A backup that was written."""
+    """Hold a backup that was written."""
 
     path: Path
     size: int

@@ -150,7 +150,7 @@ def _kept_connection() -> dict[str, str]:
 
 
 def _make_private(folder: Path) -> None:
-    """Make a folder that only this user may enter. Raises ManagerError for one of somebody else's."""
+    """Make a folder that only this user may enter. Raises ManagerError for another user's."""
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077

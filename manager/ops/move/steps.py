@@ -104,7 +104,7 @@ def look(session: Session, instance: str, request: Request, _streams: Streams) -
 
 
 def halt(session: Session, instance: str, request: Request, _streams: Streams) -> Answer:
-    """Halt the instance, as a person does. A mark that somebody else has made meanwhile stays theirs."""
+    """Halt the instance, as a person does. A mark that another command has made meanwhile stays."""
     before = halt_mark.own(session.project().fleet, instance)
     is_ours = before is None or before.identity in (request["move"], request["before"].get("own"))
     return orders.commanded(session, ["halt", instance], move=request["move"] if is_ours else None)

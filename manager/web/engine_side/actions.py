@@ -25,7 +25,7 @@ POLL_S = 0.2
 
 
 class Action(NamedTuple):
-    """One command. `exit_code`: None while it runs; `instance`: empty for the whole fleet."""
+    """Hold one command. `exit_code`: None while it runs; `instance`: empty for the whole fleet."""
 
     number: int
     command: str
@@ -101,7 +101,7 @@ class Actions:
 
 
 class _Notes(NamedTuple):
-    """What is written into the history: who asked for what, and what came of it."""
+    """Hold what is written into the history: who asked for what, and what came of it."""
 
     fleet: Fleet
     concerned: Sequence[str]

@@ -30,7 +30,7 @@ NO_FIGURES = OfInstance()
 
 
 def needs_person(row: InstanceStats) -> bool:
-    """Return whether somebody should look: more than a note, or what `top` puts first."""
+    """Return whether a person should look: more than a note, or what `top` puts first."""
     return row.needs_attention or doing.severity(row.view) in {"bad", "warn"}
 
 

@@ -14,7 +14,7 @@ CONNECT_WITHIN_S = 5.0
 
 
 class Opened(NamedTuple):
-    """A connection, which is handed over to the web side. `host`: what a browser would have called it."""
+    """Hold a connection that is handed over to the web side. `host`: what a browser would have called it."""
 
     connection: socket.socket
     host: str

@@ -13,7 +13,7 @@ ZERO = Decimal(0)
 
 
 class Moment(NamedTuple):
-    """What an instance had earned by then since the curve's begin. Unknown: nothing observed it then."""
+    """Hold what an instance had earned by then since the curve's begin. Unknown: nothing observed it then."""
 
     earned: Decimal
     is_known: bool

@@ -36,7 +36,7 @@ Object = Mapping[str, Any]
 
 
 class Event(NamedTuple):
-    """One event. `name`: look, or reset where it is unknown what a reader has missed."""
+    """Hold one event. `name`: look, or reset where it is unknown what a reader has missed."""
 
     id: str
     name: str

@@ -1,4 +1,4 @@
-"""Read the history of the last day, every minute while somebody reads the page."""
+"""Read the history of the last day, every minute while the page is read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CURVE_VALUES = 145
 
 
 class OfInstance(NamedTuple):
-    """What one instance earned: today, in all its runs, and over a day, by kind and currency."""
+    """Hold what one instance earned: today, in all its runs, and over a day, by kind and currency."""
 
     lines: Sequence[Line] = ()
     in_all: Mapping[Currency, Decimal] = MappingProxyType({})
@@ -36,7 +36,7 @@ class OfInstance(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What the fleet earned over the day that ended at `at`; None before the first reading."""
+    """Hold what the fleet earned over the day that ended at `at`; None before the first reading."""
 
     at: float | None = None
     instances: Mapping[str, OfInstance] = MappingProxyType({})

@@ -29,7 +29,7 @@ class Listener(socketserver.ThreadingUnixStreamServer):
     request_queue_size = MOST_CONNECTIONS
 
     def __init__(self, path: Path, desk: Desk, peer: int) -> None:
-        """Replaces a socket that an earlier process left. Raises OSError."""
+        """Replace a socket that an earlier process left. Raises OSError."""
         self.desk, self._peer = desk, peer
         self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
         path.unlink(missing_ok=True)

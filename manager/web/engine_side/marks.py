@@ -18,7 +18,7 @@ MOST = 200
 
 
 class Mark(NamedTuple):
-    """One moment, or a time up to `until`; None while it goes on."""
+    """Hold one moment, or a time up to `until`; None while it goes on."""
 
     at: float
     what: What

@@ -177,7 +177,7 @@ def _begun(desk: Desk, verb: str, instance: str, concerned: list[str], by: str) 
 
 
 def _needs_id(desk: Desk, row: InstanceStats) -> bool:
-    """Return whether the id has to be typed: it trades real money, or nobody can see now whether it does."""
+    """Return whether the id has to be typed: it trades real money, or it is unknown now whether it does."""
     return row.is_live or not desk.is_fresh()
 
 

@@ -57,6 +57,6 @@ class Attempts:
             return float("-inf")
         pause = min(LONGEST_S, FIRST_PAUSE_S * 2.0 ** min(count - free, 20))
         if self._clock() - at > LONGEST_S:
-            self._wrong.pop(address, None)  # long ago: it may be somebody else
+            self._wrong.pop(address, None)  # long ago: it may be another user
             return float("-inf")
         return at + pause

@@ -23,7 +23,7 @@ LOOK_S = 1.0
 
 
 class Place(NamedTuple):
-    """Where the bot's page is: its origin for the browser, host and port for the bot."""
+    """Hold where the bot's page is: its origin for the browser, host and port for the bot."""
 
     origin: str
     host: str

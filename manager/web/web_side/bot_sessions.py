@@ -19,7 +19,7 @@ MOST = 1000
 
 
 class Grant(NamedTuple):
-    """Who may see which bot's page, until when."""
+    """Hold who may see which bot's page, until when."""
 
     instance: str
     session: Session

@@ -150,7 +150,7 @@ class Instance(Answer):
     web_url: str | None
     in_all: list[InAll] = Field(description="P&L of all its runs, as the history has them")
     today: list[Today]
-    trend: list[Amount] = Field(description="P&L over the last day, evenly spaced; null: nobody looked")
+    trend: list[Amount] = Field(description="P&L over the last day, evenly spaced; null: not observed")
 
 
 class Instances(Answer):
@@ -256,7 +256,7 @@ class Mark(Answer):
 
 
 class Curve(Answer):
-    """P&L since the begin, evenly spaced; null: nobody looked. `drawdown`: its deepest fall."""
+    """P&L since the begin, evenly spaced; null: not observed. `drawdown`: its deepest fall."""
 
     kind: str
     quote: str

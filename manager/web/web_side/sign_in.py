@@ -25,7 +25,7 @@ MAX_FILE = 1 << 20
 
 
 class Session(NamedTuple):
-    """A signed-in browser or program, with times in Unix time.
+    """Hold a signed-in browser or program, with times in Unix time.
 
     `number` is its name in the history, `program` that of a program's token.
     """
@@ -43,7 +43,7 @@ class Session(NamedTuple):
 
 
 class Secrets(NamedTuple):
-    """What a browser receives once, at its sign-in."""
+    """Hold what a browser receives once, at its sign-in."""
 
     cookie: str
     token: str
@@ -100,7 +100,7 @@ class Door:
         self._sessions = dict(sessions_kept[-(MAX_SESSIONS - 1) :])
 
     def _load(self) -> None:
-        """Read what was kept. A file that was not written to its end signs everybody out."""
+        """Read what was kept. A file that was not written to its end signs all users out."""
         if self._file is None:
             return
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -1,4 +1,4 @@
-"""The texts of the page, for the catalogue: the browser asks for all of them in its reader's language."""
+"""List the texts of the page for the catalogue: the browser asks for all of them in its reader's language."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ PAGE_TEXTS = (
     mark("of an earlier run"),
     mark("What it earned over time"),
     mark("{count} d"),
-    mark("line: with open positions; dashed: realised alone; grey: nobody looked; red: outage"),
-    mark("grey: nobody looked; red: outage"),
+    mark("line: with open positions; dashed: realised alone; grey: not observed; red: outage"),
+    mark("grey: not observed; red: outage"),
     mark("▲ starts, exits, outages: select one to read it"),
     mark("started again"),
     mark("exit"),
@@ -76,7 +76,7 @@ PAGE_TEXTS = (
     mark("profits are green"),
     mark("Sign out"),
     mark("{count} need a person"),
-    mark("nobody is needed"),
+    mark("no action needed"),
     mark("watch runs"),
     mark("watch does not run: no alerts"),
     mark("{count} alerts are not delivered"),
@@ -110,7 +110,7 @@ PAGE_TEXTS = (
     mark("the history has nothing of today"),
     mark("P&L over the last 24 h"),
     mark("lowest {low}, highest {high}"),
-    mark("grey: nobody looked, nothing is known"),
+    mark("grey: not observed, nothing is known"),
     mark("position: {amount}"),
     mark("no reason was given"),
     mark("price {price}, range {lower} to {upper}"),

@@ -71,7 +71,7 @@ class Answers:
     usual_maker_fee: Decimal | None = None
 
     def __init__(self, exchange: str, account: str | None = None) -> None:
-        """`account` is the account's number, where the exchange names both sides of a trade by it."""
+        """Take `account`, the account's number, where the exchange names both sides of a trade by it."""
         self._exchange, self._account = exchange, account
 
     def is_of(self, raw: Raw, market: Raw) -> bool:

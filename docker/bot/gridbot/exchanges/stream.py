@@ -1,4 +1,4 @@
-"""Learn from the exchange's websocket that an order was filled, so that nobody waits for the next tick.
+"""Learn from the exchange's websocket that an order was filled, so that it is handled before the next tick.
 
 What it tells is a reason to look, never a fact: fills are booked from the exchange's lists alone. A socket
 that is cut, never opens or stays silent makes the bot no worse than one without.
@@ -49,7 +49,7 @@ class FillStream:
     def __init__(
         self, exchange: str, credentials: Mapping[str, str], url: str, wake: Callable[[], None]
     ) -> None:
-        """`url` is the socket's address, empty for ccxt's own."""
+        """Take `url`, the socket's address, empty for ccxt's own."""
         self._exchange, self._url, self._wake = exchange, url, wake
         self._config = {**credentials, "aiohttp_trust_env": True}
         self._loop: asyncio.AbstractEventLoop | None = None

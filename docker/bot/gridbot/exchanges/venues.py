@@ -19,7 +19,8 @@ from gridbot.model.errors import ConfigError, KeysError
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """`keys`: each credential ccxt needs -> the variables it is read from, the first one set wins.
+    """Describe how an exchange is reached. `keys`: each credential ccxt needs -> the variables it is read
+    from, the first one set wins.
 
     A credential `options.x` goes to ccxt's options. `optional` ones are read when they are there. `lookup`
     says how an order is found again by its client id: `history` (a list of recent orders) or `client_id` (a

@@ -43,7 +43,8 @@ class PositionWatch:
 
     What the account holds at the run's first look beyond this bot's trades belongs to others (a person,
     another bot): it is stored with the run, and left alone. From then on a difference of more than one order
-    means that this bot's record is wrong, or that somebody trades beside it: nothing is placed any more.
+    means that this bot's record is wrong, or that another program or person trades beside it: nothing is
+    placed any more.
     """
 
     def __init__(self, settings: Settings, exchange: Exchange, store: Store, base: str, pace: Pace) -> None:

@@ -260,7 +260,7 @@ class Reconciler:
                 if exchange_order.filled is None:
                     self._name(
                         order.client_id,
-                        f"{_label(order)} has ended, and nobody says how much of it"
+                        f"{_label(order)} has ended, and it is unknown how much of it"
                         f" was filled: nothing is placed at {order.slot} until its trades say it",
                         now,
                     )
