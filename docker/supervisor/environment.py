@@ -17,6 +17,9 @@ REPORT = PREFIX + "REPORT"
 REQUESTS = PREFIX + "REQUESTS"
 """The variable that names the file of the bot's share of its exchange's requests."""
 
+OTHERS = PREFIX + "OTHERS"
+"""The variable that names the file of what the fleet's other bots hold on the bot's account."""
+
 FIXED = ("DB_PATH", "ENABLE_DATABASE", "TRADING_MODE", "WEB_HOST", "WEB_PORT")
 """The container's own value counts, which every user can see: no env.json makes a paper bot trade live."""
 
@@ -65,7 +68,8 @@ def for_bot(
     fixed = {name: container[name] for name in FIXED if name in container}
     merged = {**container, **variables, **fixed}
     bot = {name: value for name, value in merged.items() if not name.startswith(PREFIX)}
-    return {**bot, PREFIX + "INSTANCE": instance, REPORT: paths.report_file, REQUESTS: paths.requests_file}
+    files_of_bot = {REPORT: paths.report_file, REQUESTS: paths.requests_file, OTHERS: paths.others_file}
+    return {**bot, PREFIX + "INSTANCE": instance, **files_of_bot}
 
 
 def web_port(bot: Mapping[str, str]) -> int:

@@ -21,6 +21,7 @@ class Paths:
         self.report_copy = state + "/report.json"
         self.env_file = secrets + "/env.json"
         self.requests_file = secrets + "/requests.json"
+        self.others_file = secrets + "/others.json"
         self.halt_mark = secrets + "/halted"
         self.tombstone = secrets + "/moved"
         self.verdict_file = run + "/verdict"

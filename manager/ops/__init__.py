@@ -21,6 +21,7 @@ live_checks                                     what live instances would fail b
 halt, open_orders, stop_for_good                the kill switch, and what `stop` and `down` share with it
 halt_events, halt_result                        its progress events, and its result
 close, account_parts                            close positions, and what others of one account hold
+others_file                                     tells a bot what the others on its account hold
 oneoff                                          runs a program of an image once
 instance_folders, bot_user                      what a container mounts, and who owns it
 mount_probe                                     tries once whether a container can write there

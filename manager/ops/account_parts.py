@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import NamedTuple
 
 from manager.config import bot_environment
 from manager.engine.containers import Container
@@ -18,10 +19,17 @@ RECENT_S = 30.0
 """A bot that runs may have traded since a report that is older."""
 
 
+class Told(NamedTuple):
+    """Hold a position, and until when it is known to have been that."""
+
+    position: Decimal
+    at: float
+
+
 def of_others(snapshot: FleetSnapshot, container: Container) -> Decimal | Text | None:
     """Return the sum of what they hold; None if no other bot trades there; else what is not known."""
     total: Decimal | None = None
-    for instance in sorted(set(_on_the_account(snapshot, container))):
+    for instance in sorted(set(on_the_account(snapshot, container))):
         part = _part(snapshot, instance)
         if part is None:
             return Text(
@@ -33,7 +41,7 @@ def of_others(snapshot: FleetSnapshot, container: Container) -> Decimal | Text |
     return total
 
 
-def _on_the_account(snapshot: FleetSnapshot, container: Container) -> Iterator[str]:
+def on_the_account(snapshot: FleetSnapshot, container: Container) -> Iterator[str]:
     """Yield the instances that trade this market live, apparently on the same account.
 
     One whose account cannot be read is none of them: what it holds makes record and account differ.
@@ -58,16 +66,29 @@ def _on_the_account(snapshot: FleetSnapshot, container: Container) -> Iterator[s
 
 
 def _part(snapshot: FleetSnapshot, instance: str) -> Decimal | None:
-    """Return what an instance's record says that it holds; None if that is not known."""
+    """Return what an instance's record says that it holds; None if that is not known, or too old."""
+    now = time.time()
+    told = told_by(snapshot, instance, now)
+    return None if told is None or now - told.at > RECENT_S else told.position
+
+
+def told_by(snapshot: FleetSnapshot, instance: str, now: float) -> Told | None:
+    """Return what an instance's record says that it holds, and when that was so; None if it is not known."""
     state_dir = snapshot.project.fleet.instance_state_dir(instance)
     if not (state_dir / supervisor_state.REPORT_FILE).exists():
-        return None if snapshot.observed.containers.get(instance) else Decimal()  # has it never run?
+        return None if snapshot.observed.containers.get(instance) else Told(Decimal(), now)  # never ran?
     kept_report = bot_report.read_kept(state_dir)
     if kept_report is None:
         return None
     if kept_report.report.mode == "paper":
-        return Decimal()
-    if not kept_report.has_ended and supervisor_state.has_bot(state_dir):
-        is_recent = kept_report.at is not None and abs(time.time() - kept_report.at) <= RECENT_S
-        return kept_report.report.position if is_recent else None
-    return kept_report.report.position
+        return Told(Decimal(), now)
+    if kept_report.report.position is None:
+        return None
+    if kept_report.has_ended or not supervisor_state.has_bot(state_dir):
+        return Told(kept_report.report.position, now)
+    if kept_report.at is None:
+        return None
+    # A time that is ahead of this clock is no newer for it.
+    return Told(
+        kept_report.report.position, kept_report.at if kept_report.at <= now else now - (kept_report.at - now)
+    )

@@ -102,7 +102,9 @@ def write(
     elif _is_same(before, content):
         return
     with suppress(OSError):
-        atomic_file.replace_bytes(path, atomic_file.encode_json(content), MODE, _owner(path), durable=False)
+        atomic_file.replace_bytes(
+            path, atomic_file.encode_json(content), MODE, owner_of_folder(path), durable=False
+        )
 
 
 def remove(fleet: Fleet, instance: str) -> None:
@@ -111,7 +113,7 @@ def remove(fleet: Fleet, instance: str) -> None:
         (fleet.secrets_dir(instance) / FILE).unlink()
 
 
-def _owner(path: Path) -> tuple[int, int] | None:
+def owner_of_folder(path: Path) -> tuple[int, int] | None:
     """Return the owner of the folder for root to give the file to: the bot, which reads it."""
     if os.geteuid() != 0:
         return None

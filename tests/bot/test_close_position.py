@@ -23,7 +23,7 @@ from gridbot.exchanges.ccxt_exchange import CcxtExchange
 from gridbot.model.types import OrderRequest, Side
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
-from gridbot.trading.position_watch import OTHERS
+from gridbot.trading.others_part import OTHERS
 from gridbot.trading.reconcile import Reconciler
 from tests.bot.bots import RUN, BotFactory
 from tests.bot.test_live import FAST, MESH, live, settled

@@ -198,3 +198,106 @@ def test_a_mark_price_is_the_second_look(store: Store) -> None:
         assert bench.tick(price="75") is not Code.STOPPED_OUT
     bench.account.mark = D(76)
     assert bench.tick() is Code.STOPPED_OUT
+
+
+# other bots of the fleet on the same account
+
+
+class Neighbour:
+    """The file in which the manager tells what the fleet's other bots hold."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "others.json"
+        self.env = str(self.path)
+
+    def tell(self, position: str, at: float) -> None:
+        self.path.write_text(f'{{"schema": 1, "position": "{position}", "at": {at}}}')
+
+
+def test_what_another_bot_of_the_fleet_trades_is_no_difference(store: Store, tmp_path: Path) -> None:
+    other = Neighbour(tmp_path)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
+    other.tell("0", bench.prices.now)
+    assert bench.tick() is Code.TRADING
+    for held in ("3", "-2", "0", "5"):
+        bench.account.others = D(held)
+        assert bench.tick(LOOK_EVERY_S) is Code.TRADING
+        assert bench.tick(SECOND_LOOK_S) is Code.TRADING, "the word of it is older than the difference"
+        other.tell(held, bench.prices.now)
+        assert [bench.tick(SECOND_LOOK_S) for _ in range(4)] == [Code.TRADING] * 4
+    assert bench.engine.has_neighbours
+
+
+def test_what_newer_words_do_not_explain_stops_it(store: Store, tmp_path: Path) -> None:
+    other = Neighbour(tmp_path)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
+    other.tell("1", bench.prices.now)
+    bench.account.others = D(1)
+    assert bench.tick() is Code.TRADING
+    bench.account.others = D(4)
+    seen = [bench.tick(LOOK_EVERY_S)]
+    for _ in range(3):
+        other.tell("2", bench.prices.now)
+        seen.append(bench.tick(SECOND_LOOK_S))
+    assert seen == [Code.TRADING, Code.TRADING, Code.TRADING, Code.LEDGER_DIFFERS]
+    said = bench.engine.condition()
+    assert said.params == {"ledger": "0", "account": "2"}
+    assert "this bot's trades make 0 (and those of the fleet's other bots 2 besides)" in (said.reason or "")
+    other.tell("4", bench.prices.now)
+    assert bench.tick(SECOND_LOOK_S) is Code.TRADING
+
+
+def test_a_manager_that_falls_silent_explains_nothing_for_ever(store: Store, tmp_path: Path) -> None:
+    other = Neighbour(tmp_path)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
+    other.tell("0", bench.prices.now)
+    bench.tick()
+    bench.account.others = D(3)
+    seen = {bench.tick(LOOK_EVERY_S)} | {bench.tick(SECOND_LOOK_S) for _ in range(24)}
+    assert seen == {Code.TRADING}
+    assert bench.tick(SECOND_LOOK_S) is Code.LEDGER_DIFFERS
+
+
+@pytest.mark.parametrize("persons", ["0", "7"])
+def test_a_bot_that_begins_beside_others_tells_their_part_from_a_persons(
+    store: Store, tmp_path: Path, persons: str
+) -> None:
+    other = Neighbour(tmp_path)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
+    other.tell("2", bench.prices.now)
+    bench.account.others = D(2) + D(persons)
+    bench.tick()
+    for _ in range(2):
+        other.tell("2", bench.prices.now)
+        assert bench.tick(LOOK_EVERY_S) is Code.TRADING
+    bench.account.others += 3
+    other.tell("5", bench.prices.now)
+    assert [bench.tick(LOOK_EVERY_S)] + [bench.tick(SECOND_LOOK_S) for _ in range(3)] == [Code.TRADING] * 4
+    assert bench.engine._watch.others == D(5) + D(persons)
+
+
+def test_a_run_that_began_before_the_manager_told_anything_goes_on(store: Store, tmp_path: Path) -> None:
+    other = Neighbour(tmp_path)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
+    bench.account.others = D(2)
+    bench.tick()
+    bench.account.others = D(6)
+    other.tell("6", bench.prices.now + LOOK_EVERY_S)
+    assert bench.tick(LOOK_EVERY_S) is Code.TRADING
+    bench.account.others = D(-6)
+    other.tell("-6", bench.prices.now + LOOK_EVERY_S)
+    assert [bench.tick(LOOK_EVERY_S)] + [bench.tick(SECOND_LOOK_S) for _ in range(3)] == [Code.TRADING] * 4
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"position": "NaN", "at": 1}', '{"position": true}', "x" * 9000]
+)
+def test_a_file_that_cannot_be_used_is_as_none(store: Store, tmp_path: Path, content: str) -> None:
+    other = Neighbour(tmp_path)
+    other.path.write_text(content)
+    bench = Bench(store, BOTFLEET_OTHERS=other.env)
+    bench.tick()
+    assert not bench.engine.has_neighbours
+    bench.account.others = D(3)
+    bench.tick(LOOK_EVERY_S)
+    assert bench.tick(SECOND_LOOK_S) is Code.LEDGER_DIFFERS

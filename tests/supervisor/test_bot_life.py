@@ -64,6 +64,7 @@ def test_the_bot_gets_its_arguments_and_environment(box: Box) -> None:
         "BOTFLEET_INSTANCE": "bp_sol_01",
         "BOTFLEET_REPORT": str(box.root / "run/report.json"),
         "BOTFLEET_REQUESTS": str(box.root / "secrets/requests.json"),
+        "BOTFLEET_OTHERS": str(box.root / "secrets/others.json"),
     }
     assert environ["BACKPACK_KEY"] == "k"
     assert environ["SHARED"] == "file"

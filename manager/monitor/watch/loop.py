@@ -31,6 +31,7 @@ from manager.monitor.watch.loss_halts import LossHalts
 from manager.monitor.watch.loss_limits import Breach
 from manager.monitor.watch.notifier import Notifier
 from manager.monitor.watch.observer import FleetObserver
+from manager.monitor.watch.position_keeper import PositionKeeper
 from manager.monitor.watch.request_keeper import RequestKeeper
 from manager.ops import apply, changes
 from manager.ops.events import OnEvent
@@ -95,7 +96,7 @@ class Watch:
         self._loss_halts = LossHalts(session.chosen_dir, self._notifier.was_told)
         self._disk_guard = DiskGuard(self._observer.fleet, self._stop_for_disk)
         self._heartbeat = Heartbeat(console.warning)
-        self._requests = RequestKeeper(console.error)
+        self._requests, self._positions = RequestKeeper(console.error), PositionKeeper()
         self._egress = EgressKeeper()
         self._exceeded: dict[tuple[str, str, str], Breach] = {}
         self._disk: Disk | None = None
@@ -153,6 +154,8 @@ class Watch:
             self._recorder.record(observer.snapshot.views, self._questions.reports, now)
             if not observer.is_busy():  # else the command that runs tells the bots their shares
                 self._requests.look(observer.snapshot, now)
+                self._positions.look(observer.snapshot)
+        self._positions.tell_if_due(observer.snapshot, now)
         self._recorder.go_on()
         if not observer.why_away and not observer.is_busy():
             self._egress.look_if_due(self._session.engine(), observer.snapshot.project)

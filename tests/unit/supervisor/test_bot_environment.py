@@ -63,6 +63,7 @@ def test_the_supervisors_own_variables_are_not_the_bots() -> None:
         "BOTFLEET_INSTANCE": "bp_sol_01",
         "BOTFLEET_REPORT": "/run/botfleet/report.json",
         "BOTFLEET_REQUESTS": "/botfleet/secrets/requests.json",
+        "BOTFLEET_OTHERS": "/botfleet/secrets/others.json",
     }
 
 

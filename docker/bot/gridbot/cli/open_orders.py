@@ -27,10 +27,10 @@ from gridbot.model.errors import (
     RefusedError,
     UnreachableError,
 )
-from gridbot.model.types import ExchangeOrder, as_text
+from gridbot.model.types import ZERO, ExchangeOrder, as_text
 from gridbot.store.database import latest_fact, open_for_reading
 from gridbot.store.order_reader import OrderReader
-from gridbot.trading.position_watch import OTHERS
+from gridbot.trading import others_part
 
 MAX_LISTED = 50
 RETRY_S = (0.5, 1.0, 2.0)
@@ -71,7 +71,6 @@ def query_open_orders(
     """
     exchange.shorten_timeouts()
     listed = _fetch_open_orders(exchange, sleep)
-    others_hold = settings.others_position
     try:
         with open_for_reading(settings.db_path) as db:
             reader = OrderReader(db)
@@ -80,8 +79,8 @@ def query_open_orders(
                 sleep(pause)
                 listed = _fetch_open_orders(exchange, sleep)
             ours = [order for order in listed if reader.find_own(order) is not None]
-            if others_hold is None:
-                others_hold = Decimal(latest_fact(db, OTHERS) or 0)
+            bots = others_part.bots_position(settings)
+            others_hold = others_part.held_by_others(settings, lambda name: latest_fact(db, name), bots)
     except sqlite3.Error as err:
         sleep(exchange.settle_s)
         if listed := _fetch_open_orders(exchange, sleep):
@@ -90,7 +89,7 @@ def query_open_orders(
                 f" {settings.db_path}: {err}"
             ) from err
         return _answer([], 0)
-    return _answer(ours, len(listed) - len(ours)) | _position(exchange, others_hold)
+    return _answer(ours, len(listed) - len(ours)) | _position(exchange, others_hold or ZERO)
 
 
 def _position(exchange: Exchange, others_hold: Decimal) -> dict[str, str]:

@@ -95,6 +95,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
         out_of_reach=_float(env.get("GRIDBOT_OUT_OF_REACH") or OUT_OF_REACH_S, "GRIDBOT_OUT_OF_REACH"),
         retry_cap=_float(env.get("GRIDBOT_RETRY_CAP") or RETRY_CAP_S, "GRIDBOT_RETRY_CAP"),
         others_position=_amount(env.get("GRIDBOT_OTHERS_POSITION"), "GRIDBOT_OTHERS_POSITION"),
+        others_file=Path(env["BOTFLEET_OTHERS"]) if env.get("BOTFLEET_OTHERS") else None,
         other_bots_position=_amount(env.get("OTHER_BOTS_POSITION"), "OTHER_BOTS_POSITION"),
         stop_within=_float(env.get("GRIDBOT_STOP_WITHIN") or STOP_WITHIN_S, "GRIDBOT_STOP_WITHIN"),
     )

@@ -71,6 +71,7 @@ class Settings:
     retry_cap: float = RETRY_CAP_S
     others_position: Decimal | None = None
     other_bots_position: Decimal | None = None
+    others_file: Path | None = None
     exclusive_account: bool = False
     cancel_all_after: int = 0
 

@@ -7,8 +7,6 @@ nothing waits here, and ccxt's own pace is all there is.
 from __future__ import annotations
 
 import json
-import os
-import stat
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.model.errors import UnreachableError
+from gridbot.runtime import handed_file
 
-MAX_BYTES = 4096
 # So many seconds of the share may be used at once. All bots' bursts together then fit into what the manager
 # does not share out.
 BURST_S = 5.0
@@ -88,7 +86,7 @@ class Pace:
             seen = status.st_mtime_ns, status.st_ino, status.st_size
             if seen == self._seen:
                 return
-            self._seen, share = seen, parse(_content(self._path))
+            self._seen, share = seen, parse(handed_file.read(self._path))
         except OSError:
             self._seen, share = None, None
         with self._lock:
@@ -250,15 +248,3 @@ def _most_for_cancels(share: Share) -> float:
 
 def _most_orders(share: Share) -> float:
     return max(share.orders * BURST_S / 60, 1.0)
-
-
-def _content(path: Path) -> bytes:
-    """Return the content of a regular file, cut after the most that can be valid. Never blocks."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return b""
-        content = os.read(descriptor, MAX_BYTES + 1)
-        return content if len(content) <= MAX_BYTES else b""
-    finally:
-        os.close(descriptor)

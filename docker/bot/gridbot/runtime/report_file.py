@@ -14,6 +14,8 @@ from gridbot.runtime.log import log
 
 # A bot that is killed leaves a report of this age at most.
 WRITE_EVERY_S = 60.0
+# The manager tells other bots on the same account what this one holds.
+WRITE_FOR_NEIGHBOURS_S = 5.0
 
 
 class ReportFile:
@@ -30,11 +32,12 @@ class ReportFile:
         self._failed = False
         self.is_final = False
 
-    def update(self, report: Mapping[str, Any]) -> None:
-        """Write `report` if it is due."""
+    def update(self, report: Mapping[str, Any], *, has_neighbours: bool = False) -> None:
+        """Write `report` if it is due, which is sooner where other bots have to know of it."""
         code, now = report["condition"]["code"], time.monotonic()
         is_new = code != self._code
-        if is_new or self._written_at is None or now - self._written_at >= WRITE_EVERY_S:
+        every_s = WRITE_FOR_NEIGHBOURS_S if has_neighbours else WRITE_EVERY_S
+        if is_new or self._written_at is None or now - self._written_at >= every_s:
             self._code, self._written_at = code, now
             self.write(report, durable=is_new)
 

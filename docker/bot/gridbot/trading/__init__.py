@@ -10,6 +10,7 @@ placing    send orders, and wait with what was just refused
 run_ending  how a run ends, until its position is closed
 trade_log  what a run does, for people
 position_watch  compare the account's position with the bot's own
+others_part  what of the account's position is not this bot's
 fill_watch  wake the loop when a websocket tells of a fill
 second_look  one print of a price ends no run
 reconcile  match recorded orders and trades with the exchange's

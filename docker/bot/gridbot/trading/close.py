@@ -28,7 +28,8 @@ from gridbot.model.types import ZERO, Market, Order, OrderRequest, Side, as_text
 from gridbot.store.ledger import closing_side
 from gridbot.store.store import CLOSING, Store
 from gridbot.trading.cancel import ask_patiently
-from gridbot.trading.position_watch import OTHERS, SECOND_LOOK_S
+from gridbot.trading.others_part import bots_position, held_by_others
+from gridbot.trading.position_watch import SECOND_LOOK_S
 from gridbot.trading.reconcile import Reconciler
 from gridbot.trading.retry import RetryPauses
 
@@ -258,17 +259,12 @@ class Closer:
     def _others(self, account: Decimal) -> Decimal:
         """Return what others hold in the account, and what this bot leaves alone.
 
-        Where other bots of the fleet trade on it, their records say what they hold, and what the run found
-        at its beginning counts no more: their part has changed since. Of a spot account it is what it holds
-        beyond the record when closing begins, and at least those bots' part.
+        Where other bots of the fleet trade on it, their records say what they hold. Of a spot account it is
+        what it holds beyond the record when closing begins, and at least those bots' part.
         """
-        bots = self.settings.other_bots_position
-        if self.settings.others_position is not None:
-            return self.settings.others_position + (bots or ZERO)
-        if self._market.perp:
-            if bots is not None:
-                return bots
-            return Decimal(self.store.fact(OTHERS) or 0)
+        bots = bots_position(self.settings)
+        if self._market.perp or self.settings.others_position is not None:
+            return held_by_others(self.settings, self.store.fact, bots) or ZERO
         if begun := self.store.fact(CLOSING):
             return Decimal(json.loads(begun)["others"])
         return max(account - self.store.ledger.position, bots or ZERO)

@@ -157,6 +157,11 @@ class Engine:
             return self._left
         return replace(TRADING, params={"refused_orders": self._placing.count_refused()})
 
+    @property
+    def has_neighbours(self) -> bool:
+        """Tell whether other bots of the fleet trade on this account and market."""
+        return self._watch.has_neighbours
+
     def view(self) -> MarketView:
         """Return what the last tick has read of the market."""
         return MarketView(

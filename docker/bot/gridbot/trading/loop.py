@@ -106,4 +106,4 @@ def publish(engine: Engine, outage: Outage, report_file: ReportFile) -> None:
     # A bot that has not completed a tick yet is starting, unless an outage keeps it from that.
     if engine.has_ticked or condition.is_degraded:
         shared.condition = condition
-        report_file.update(report)
+        report_file.update(report, has_neighbours=engine.has_neighbours)

@@ -11,6 +11,8 @@ from gridbot.model.types import ZERO, as_text
 from gridbot.runtime.log import log
 from gridbot.runtime.pace import Pace
 from gridbot.store.store import Store
+from gridbot.trading import others_part
+from gridbot.trading.others_part import APART_FROM_BOTS, OTHERS, Word
 
 LOOK_EVERY_S = 30.0
 # With a small share of the requests looks are rarer, so that ticks are not; but never rarer than this.
@@ -18,8 +20,10 @@ MOST_LOOK_EVERY_S = 300.0
 # Histories list an execution later than the position shows it; so a difference counts when it is still there
 # after this long.
 SECOND_LOOK_S = 5.0
-# The name under which the run's part that others hold is stored.
-OTHERS = "others_position"
+# Beside other bots of the fleet a difference counts when so many newer words of what they hold do not
+# explain it; where none comes, after so long.
+WORDS = 2
+WORDS_WITHIN_S = 120.0
 
 
 def own_position(settings: Settings, store: Store, exchange: Exchange) -> Decimal | None:
@@ -28,23 +32,17 @@ def own_position(settings: Settings, store: Store, exchange: Exchange) -> Decima
     None where it does not say. Raises ExchangeError.
     """
     account = exchange.position() if settings.live else None
-    return None if account is None else account - (_known_others(settings, store) or ZERO)
-
-
-def _known_others(settings: Settings, store: Store) -> Decimal | None:
-    if settings.others_position is not None:
-        return settings.others_position
-    stored = store.fact(OTHERS)
-    return None if stored is None else Decimal(stored)
+    others = others_part.held_by_others(settings, store.fact, others_part.bots_position(settings))
+    return None if account is None else account - (others or ZERO)
 
 
 class PositionWatch:
     """Compare both at intervals, and remember a difference until they agree again.
 
     What the account holds at the run's first look beyond this bot's trades belongs to others (a person,
-    another bot): it is stored with the run, and left alone. From then on a difference of more than one order
-    means that this bot's record is wrong, or that another program or person trades beside it: nothing is
-    placed any more.
+    another bot): it is stored with the run, and left alone. What other bots of the fleet hold is known from
+    the manager, and may change. From then on a difference of more than one order means that this bot's record
+    is wrong, or that a person or program trades beside it: nothing is placed.
     """
 
     def __init__(self, settings: Settings, exchange: Exchange, store: Store, base: str, pace: Pace) -> None:
@@ -53,12 +51,24 @@ class PositionWatch:
         self._looked_at: float | None = None
         self._differs_since: float | None = None
         self._condition: Condition | None = None
+        self._word: Word | None = None
+        self._words = 0
+        self._word_at = 0.0
+        self._found: Word | None = None
+        self._found_at = 0.0
         self.account: Decimal | None = None
 
     @property
     def others(self) -> Decimal | None:
         """Return what others hold in the account, None while nothing was compared yet."""
-        return _known_others(self._settings, self._store)
+        return others_part.held_by_others(
+            self._settings, self._store.fact, self._word.position if self._word else None
+        )
+
+    @property
+    def has_neighbours(self) -> bool:
+        """Tell whether other bots of the fleet trade on this account and market."""
+        return self._word is not None
 
     @property
     def condition(self) -> Condition | None:
@@ -70,7 +80,7 @@ class PositionWatch:
         if not self._settings.live:
             return
         pause = self._pace.spacing("fetch_positions", LOOK_EVERY_S, MOST_LOOK_EVERY_S)
-        if self._differs_since is not None:
+        if self._differs_since is not None or self._found is not None:
             pause = SECOND_LOOK_S
         if self._looked_at is not None and 0 <= now - self._looked_at < pause:
             return
@@ -78,11 +88,14 @@ class PositionWatch:
         self._looked_at, self.account = now, account
         if account is None:
             return
+        self._word = others_part.read_word(self._settings.others_file)
         self._compare(account, now)
 
     def _compare(self, account: Decimal, now: float) -> None:
         own = self._store.ledger.position
-        others = self._others(account - own)
+        others = self._others(account - own, now)
+        if others is None:
+            return
         difference = account - others - own
         if abs(difference) <= self._settings.quantity:
             if self._condition is not None:
@@ -90,30 +103,63 @@ class PositionWatch:
             self._differs_since = self._condition = None
             return
         if self._differs_since is None:
-            self._differs_since = now
+            self._differs_since, self._words, self._word_at = now, 0, now
             return
-        text = (
-            f"the account holds {as_text(account - others)}, this bot's trades make {as_text(own)}:"
-            " no orders are placed until they agree"
-        )
+        if self._condition is None and not self._is_confirmed(now):
+            return
+        text = f"the account holds {as_text(account - others)}, this bot's trades make {as_text(own)}"
+        if self._word is not None:
+            text += f" (and those of the fleet's other bots {as_text(self._word.position)} besides)"
+        text += ": no orders are placed until they agree"
         if self._condition is None:
             log.warning("%s (GRIDBOT_OTHERS_POSITION says what is not this bot's)", text)
             self._store.samples.add_error(now, "ledger_differs", text)
         params = {"ledger": as_text(own), "account": as_text(account - others)}
         self._condition = Condition(Code.LEDGER_DIFFERS, text, params)
 
-    def _others(self, beyond: Decimal) -> Decimal:
-        """Return what others hold: as the environment says, else as the run's first look found it."""
-        if (known := self.others) is not None:
+    def _is_confirmed(self, now: float) -> bool:
+        """Tell whether a difference that was seen before is none that other bots' latest trades explain."""
+        if self._word is None or self._differs_since is None or now - self._differs_since > WORDS_WITHIN_S:
+            return True
+        if self._word_at < self._word.at <= now:
+            self._words, self._word_at = self._words + 1, self._word.at
+        return self._words >= WORDS
+
+    def _others(self, beyond: Decimal, now: float) -> Decimal | None:
+        """Return what others hold: as the environment says, else as the run's first look found it.
+
+        None while that is not settled, because the other bots' part is as old as it is.
+        """
+        word, known, stored = self._word, self.others, self._store.fact(OTHERS)
+        is_apart = word is None or bool(self._store.fact(APART_FROM_BOTS))
+        if known is not None and (is_apart or self._settings.others_position is not None):
             return known
-        others = beyond if abs(beyond) > self._settings.quantity else ZERO
+        bots = word.position if word else ZERO
+        others = beyond - bots
+        if abs(others) <= self._settings.quantity:
+            others = ZERO
+        elif stored is not None and abs(beyond - Decimal(stored)) > self._settings.quantity:
+            return bots  # what the run began with was other bots' part, too, and has changed
+        elif stored is None and word is not None and not self._is_found_again(others, word, now):
+            return None
+        self._found = None
         self._store.set_fact(OTHERS, as_text(others))
-        if others:
+        if word is not None:
+            self._store.set_fact(APART_FROM_BOTS, "1")
+        if others and stored is None:
             own = self._store.ledger.position
             log.warning(
                 "the account holds %s %s, this bot's trades make %s: the rest is others', and left alone",
-                as_text(own + others),
+                as_text(beyond + own - bots),
                 self._base,
                 as_text(own),
             )
-        return others
+        return others + bots
+
+    def _is_found_again(self, others: Decimal, word: Word, now: float) -> bool:
+        """Tell whether a newer word of the other bots leaves the same rest to others as the last look."""
+        earlier = self._found
+        if earlier is not None and abs(earlier.position - others) <= self._settings.quantity:
+            return word.at > earlier.at or now - self._found_at > WORDS_WITHIN_S
+        self._found, self._found_at = Word(others, word.at), now
+        return False

@@ -1,0 +1,74 @@
+"""Tell live bots that share an account and a market what the others there hold, by their records.
+
+An account has one position for all of them, and each knows only its own trades.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+
+from manager.engine import labels
+from manager.fleet.observe import FleetSnapshot
+from manager.ops import account_parts, others_file
+
+EVERY_S = 5.0
+"""A bot that trades beside others writes its report as often."""
+
+
+class PositionKeeper:
+    """Write the files of `others_file`. A fleet in which no account is shared costs nothing."""
+
+    def __init__(self) -> None:
+        self._beside: Mapping[str, tuple[str, ...]] = {}
+        self._next = 0.0
+
+    def look(self, snapshot: FleetSnapshot) -> None:
+        """Find out who trades beside whom. Raises nothing."""
+        before, self._beside = self._beside, neighbours(snapshot)
+        for instance in before.keys() - self._beside.keys():
+            others_file.remove(snapshot.project.fleet, instance)
+        self._next = 0.0
+
+    def tell_if_due(self, snapshot: FleetSnapshot, now: float) -> None:
+        """Write what each of them has to know. What is not known leaves the file as it is."""
+        if not self._beside or 0 <= self._next - now <= EVERY_S:
+            return
+        self._next = now + EVERY_S
+        for instance, others in self._beside.items():
+            told = [account_parts.told_by(snapshot, other, now) for other in others]
+            known = [each for each in told if each is not None]
+            if len(known) == len(told):
+                total = sum((each.position for each in known), Decimal())
+                oldest = min(each.at for each in known)
+                others_file.write(snapshot.project.fleet, instance, total, oldest)
+
+
+def neighbours(snapshot: FleetSnapshot) -> dict[str, tuple[str, ...]]:
+    """Return each live bot that is up -> the instances that trade its market on its account."""
+    if not snapshot.project.fleet.allow_shared_credentials:
+        return {}
+    containers = snapshot.observed.containers
+    live = [container for container in containers.values() if container.mode == "live"]
+    # A position outlives its container.
+    markets = [_made(snapshot, container.instance) for container in live]
+    specs = snapshot.project.specs
+    markets += [_market(spec.exchange, spec.symbol) for spec in specs.values() if spec.id not in containers]
+    count, found = Counter(markets), {}
+    for container in live:
+        is_up = snapshot.plan_input.is_up(container.instance)
+        if is_up and count[_made(snapshot, container.instance)] > 1:
+            others = sorted(set(account_parts.on_the_account(snapshot, container)))
+            if others:
+                found[container.instance] = tuple(others)
+    return found
+
+
+def _made(snapshot: FleetSnapshot, instance: str) -> tuple[str, str]:
+    made = snapshot.observed.containers[instance].labels
+    return _market(made.get(labels.EXCHANGE, ""), made.get(labels.SYMBOL, ""))
+
+
+def _market(exchange: str, symbol: str) -> tuple[str, str]:
+    return exchange.lower(), symbol.lower()

@@ -1,0 +1,80 @@
+"""`watch` tells bots that share an account and a market what the others there hold."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.fleet.session import Session
+from manager.monitor.watch.position_keeper import EVERY_S, PositionKeeper
+from manager.ops.others_file import FILE
+from tests.builders import FLEET_NAME
+from tests.fakes.desk import IMAGE, Desk, a_desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Two live bots on one account and market."""
+    with a_desk(tmp_path, monkeypatch, capsys) as desk:
+        fleet(desk, is_shared=True)
+        yield desk
+
+
+def fleet(desk: Desk, *, is_shared: bool) -> None:
+    shared = f"allow_shared_credentials = {'true' if is_shared else 'false'}"
+    (desk.folder / "config" / "fleet.toml").write_text(
+        f'name = "{FLEET_NAME}"\nimage = "{IMAGE}"\nmode = "live"\n{shared}\n'
+    )
+
+
+def reports(desk: Desk, instance: str, at: float, position: str | None, *, has_ended: bool = False) -> None:
+    report = {"contract": 2, "position": position, "mode": "live", "at": at}
+    content = {"schema": 1, "run_ended": has_ended, "written_at": at, "report": report}
+    (desk.folder / "volumes/state" / instance / "report.json").write_text(json.dumps(content))
+
+
+def told(desk: Desk, instance: str) -> tuple[str, float] | None:
+    path = desk.folder / "volumes/secrets" / instance / FILE
+    if not path.exists():
+        return None
+    content = json.loads(path.read_text())
+    return content["position"], content["at"]
+
+
+def test_each_is_told_what_the_other_holds_and_when_that_was(desk: Desk) -> None:
+    desk.run("up")
+    now = time.time()
+    reports(desk, "bp_sol_01", now - 4, "0.6", has_ended=True)
+    keeper, snapshot = PositionKeeper(), Session(desk.folder).observe()
+    keeper.look(snapshot)
+    keeper.tell_if_due(snapshot, now)
+    assert told(desk, "bp_eth_02") == ("0.6", round(now, 3)), "a bot that has ended holds what it held"
+    assert told(desk, "bp_sol_01") is None, "nothing is known of the other"
+    reports(desk, "bp_eth_02", now - 4, "-0.2", has_ended=True)
+    keeper.tell_if_due(snapshot, now + EVERY_S / 2)
+    assert told(desk, "bp_sol_01") is None, "not due"
+    keeper.tell_if_due(snapshot, now + 2 * EVERY_S)
+    assert told(desk, "bp_sol_01") == ("-0.2", round(now + 2 * EVERY_S, 3))
+    reports(desk, "bp_eth_02", now, None)
+    keeper.tell_if_due(snapshot, now + 4 * EVERY_S)
+    assert told(desk, "bp_sol_01") == ("-0.2", round(now + 2 * EVERY_S, 3)), "unknown is not 0"
+    desk.run("stop bp_eth_02")
+    keeper.look(Session(desk.folder).observe())
+    assert told(desk, "bp_eth_02") is None, "only who runs is told"
+    assert told(desk, "bp_sol_01") is not None, "what a stopped bot holds is still there"
+
+
+def test_a_fleet_without_shared_accounts_is_told_nothing(desk: Desk) -> None:
+    fleet(desk, is_shared=False)
+    desk.config("bp_eth_02", 5001, metadata={"symbol": "ETH_USDC_PERP"})
+    desk.run("up")
+    keeper, snapshot = PositionKeeper(), Session(desk.folder).observe()
+    for instance in ("bp_sol_01", "bp_eth_02"):
+        reports(desk, instance, time.time(), "1", has_ended=True)
+    keeper.look(snapshot)
+    keeper.tell_if_due(snapshot, time.time())
+    assert (told(desk, "bp_sol_01"), told(desk, "bp_eth_02")) == (None, None)
