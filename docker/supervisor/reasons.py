@@ -30,7 +30,7 @@ SENTENCES = {
     "web_port_invalid": "WEB_PORT: must be 1-65535, not {value!r}",
     # why the orders are not cancelled yet
     "cannot_start_cancel": "cannot start the cancel program: {error} ({path})",
-    "no_result": "it has not said how many orders are left",
+    "no_result": "it has not reported how many orders are left",
     "orders_left": "{count} orders are left",
     # what a probe of /health met
     "no_answer": "no answer within {seconds:g} s",

@@ -79,7 +79,10 @@ RECREATE = flag("--recreate", text=mark("also recreate instances that run an old
 REMOVE_ORPHANS = flag("--remove-orphans", text=mark("also remove containers that have no config"))
 HOST_IS_DEAD = option(
     "--host-is-dead",
-    text=mark("nothing trades any more on this host, which does not answer; at a terminal its name is asked"),
+    text=mark(
+        "treat this host, which does not answer, as dead: nothing trades there any more; "
+        "asks for its name at a terminal"
+    ),
     action="append",
     default=[],
     metavar="HOST",

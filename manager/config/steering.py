@@ -32,7 +32,7 @@ STEERING: Mapping[str, tuple[str, ...]] = {
         *("TERMINFO*", "TERMCAP", "KUBECONFIG", "AWS_*", "GOOGLE_APPLICATION_CREDENTIALS", "DOCKER_*"),
         *("COMPOSE_*", "PIP_*", "UV_*"),
     ),
-    mark("whom connections trust"): (
+    mark("which certificates connections trust"): (
         *("SSL*", "CURL_*", "*_CA_BUNDLE", "*_CA", "*_CAFILE", "*_CERT", "*_CERTS", "*_CERT_*"),
         *("*_VERIFY", "*_VERIFY_*", "*_INSECURE"),
     ),

@@ -144,7 +144,7 @@ def _may_trade(mine: Account, seen: Look | None, now: float) -> Text | None:
         return Text("and {age} ago it had the same credentials: it may trade with them", age=age)
     if abs(now - seen.at) > COUNTS_S:  # a clock that was set back makes no look newer
         return Text(
-            "and what it told {age} ago is too old to count: it may trade on the same account", age=age
+            "and its last report, {age} ago, is too old to count: it may trade on the same account", age=age
         )
     return None
 
@@ -153,10 +153,10 @@ def _silent(answer: Found, doubt: Text) -> Text:
     """Return what to do about a host that does not tell what it trades on."""
     if answer.is_reached:
         return Text(
-            "host {host} runs, but its manager does not tell what it trades on ({why}), {what}. `manager"
-            " host check {host}` says what to mend there, `manager host deploy {host}` updates its manager,"
-            " `manager host remove {host}` forgets a host without bots; --host-is-dead does not count for one"
-            " that runs",
+            "host {host} runs, but its manager does not tell what it trades on ({why}), {what}. "
+            "`manager host check {host}` shows what to fix there, `manager host deploy {host}` "
+            "updates its manager, `manager host remove {host}` removes a host without bots; "
+            "--host-is-dead is ignored for one that runs",
             host=answer.host.name,
             why=answer.why,
             what=doubt,
@@ -180,16 +180,16 @@ def _warnings(answers: Iterable[Found], dead_hosts: Sequence[str], now: float) -
     for answer in answers:
         host, seen, is_dead = answer.host, answer.look, answer.host.name in dead_hosts
         if answer.why is None and is_dead:
-            yield Text("host {host} answers: --host-is-dead {host} counts for nothing", host=host.name)
+            yield Text("host {host} answers: --host-is-dead {host} is ignored", host=host.name)
         elif answer.is_reached and is_dead:
             yield Text(
-                "ssh reaches host {host}: --host-is-dead {host} counts for nothing ({why})",
+                "ssh reaches host {host}: --host-is-dead {host} is ignored ({why})",
                 host=host.name,
                 why=answer.why,
             )
         elif answer.why is not None and not is_dead and seen is not None and abs(now - seen.at) <= COUNTS_S:
             yield Text(
-                "host {host} does not answer; what it had {age} ago counts",
+                "host {host} does not answer; what it reported {age} ago counts",
                 host=host.name,
                 age=formatting.age(abs(now - seen.at)),
             )

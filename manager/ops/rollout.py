@@ -231,9 +231,9 @@ class _Rollout:
         """
         for instance in unproven:
             why = Text(
-                "it has not been able to trade for {minutes} min ({why}), so that nothing is proved; it"
-                " stays upgraded:"
-                " `manager upgrade` goes on with the others, `manager rollback {id}` goes back",
+                "it has not been able to trade for {minutes} min ({why}), so the upgrade is not "
+                "proven; it stays upgraded: `manager upgrade` continues with the others, `manager "
+                "rollback {id}` undoes it",
                 minutes=round(rollout_plan.DEGRADED_MOST_S / 60),
                 why=_why_degraded(self._snapshot.views[instance]),
                 id=instance,

@@ -20,7 +20,9 @@ from manager.ops.close import Closing
 from manager.util import console, prompt
 from manager.util.text_table import Column
 
-NO_ANSWER = mark("nothing was closed: this trades, so it asks at a terminal; in a script, say --yes")
+NO_ANSWER = mark(
+    "nothing was closed: closing trades, and needs confirmation at a terminal; in a script, use --yes"
+)
 
 
 def close(session: Session, args: Namespace) -> int:
@@ -113,7 +115,7 @@ def _left_text(closing: Closing) -> Text:
     if closing.result is not None:
         why = closing.result.why or Text("unknown")
     elif closing.why is None:
-        why = Text("it was not agreed to")
+        why = Text("it was not confirmed")
     return Text(
         "{id}: its position is not closed ({why}); left: {left}; see {exchange}, {symbol}",
         id=closing.instance,

@@ -35,7 +35,7 @@ def add(session: Session, args: Namespace) -> int:
     _require_other_name(fleet, host)
     if args.name in hosts and hosts[args.name] != host:
         raise UsageError(
-            "{name} is {url} already; `manager host remove {name}` forgets it",
+            "{name} is {url} already; `manager host remove {name}` removes it",
             name=args.name,
             url=hosts[args.name].url,
         )
@@ -121,7 +121,8 @@ def _deploy(session: Session, host: Host, made: Package) -> int:
     if is_new or is_new_image:
         console.say(
             Text(
-                "{host}: what runs there goes on; `manager --host {host} upgrade` rolls out the image",
+                "{host}: running instances are unchanged; `manager --host {host} upgrade` rolls out "
+                "the image",
                 host=host.name,
             )
         )
@@ -144,7 +145,7 @@ def remove(session: Session, args: Namespace) -> int:
     host = registry.get(folder, args.name)
     hosts = registry.load(folder)
     registry.save(folder, {name: other for name, other in hosts.items() if name != host.name})
-    console.say(Text("{name} was removed; what runs there goes on", name=host.name))
+    console.say(Text("{name} was removed; its instances keep running", name=host.name))
     return OK
 
 

@@ -219,5 +219,5 @@ def _asked_password() -> str:
     if len(password) < LEAST_PASSWORD:
         raise UsageError("a password has at least {count} characters", count=LEAST_PASSWORD)
     if getpass.getpass(f"{_('once more')}: ") != password:
-        raise UsageError("the two are not the same: nothing is changed")
+        raise UsageError("the passwords do not match; nothing was changed")
     return password

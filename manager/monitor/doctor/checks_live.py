@@ -16,7 +16,7 @@ def check_all(checks: Iterable[LiveCheck]) -> Iterator[Finding]:
             yield fail(
                 "live",
                 Text("{id}: cannot be checked: {why}", id=check.instance, why=check.why),
-                Text("see that the exchange can be reached and the keys are in .env"),
+                Text("check that the exchange can be reached and that the keys are in .env"),
             )
         for line in check.lines:
             text = Text("{id}: {what}", id=check.instance, what=line.text)

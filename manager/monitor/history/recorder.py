@@ -108,7 +108,8 @@ class Recorder:
         if written.aside:
             self._say(
                 Text(
-                    "{path} was damaged, or not a history: it is now {aside}, and a new history begins",
+                    "{path} was damaged or not a history: it was moved to {aside}, and a new history was "
+                    "begun",
                     path=path,
                     aside=written.aside,
                 )

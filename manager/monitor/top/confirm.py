@@ -25,7 +25,8 @@ ORDERS_LEFT = mark("Its bot is not running: orders that it may have left at the 
 STAYS_STOPPED = mark("It stays stopped until you start it.")
 STARTS_AGAIN = mark("Then it starts and places orders, with its current config.")
 UPGRADED = mark(
-    "Then it starts in the current image, with its current config; unless it stays healthy, it is put back."
+    "Then it starts in the current image, with its current config; if it does not stay "
+    "healthy, it is rolled back."
 )
 NOTHING_TO_UPGRADE = mark("It has the current image and config: nothing is done.")
 

@@ -53,7 +53,7 @@ def ask(fleet: Fleet, key: bytes, hosts: Sequence[Host]) -> list[Found]:
             look = accounts.look(content, time.time())
         except ValueError:
             lines = reply.completed.err.strip().splitlines() or [reply.completed.out.strip()[:80] or "-"]
-            why = Text("its manager says: {what}", what=lines[-1])
+            why = Text("its manager reports: {what}", what=lines[-1])
             answers.append(Found(host, _last(fleet, host, key), why, is_reached=True))
         else:
             _remember(fleet, host, key, content, look.at)

@@ -58,7 +58,9 @@ def check(host: Host, fleet: Fleet) -> Iterator[Finding]:
         Text("manager: {there}", there=match[1])
         if is_same
         else Text(
-            "manager: {there}, here {here}; bring both to one version", there=match[1], here=__version__
+            "manager: {there}, here {here}; install the same version on both",
+            there=match[1],
+            here=__version__,
         ),
     )
     listed = ssh.run(host, ["ps", "--json"], WITHIN_S)

@@ -87,7 +87,7 @@ def facts(host: Host) -> dict[str, Any]:
         return dict(json.loads(completed.out))
     except (ValueError, TypeError) as error:
         why = (completed.err.strip().splitlines() or ["-"])[-1]
-        raise ManagerError("host {name}: its manager says: {why}", name=host.name, why=why) from error
+        raise ManagerError("host {name}: its manager reports: {why}", name=host.name, why=why) from error
 
 
 def send_image(host: Host, image_id: str, name: str) -> bool:

@@ -51,7 +51,7 @@ def run(session: Session, name: str, streams: Streams) -> None:
     if name not in STEPS or not ID_PATTERN.fullmatch(instance):
         raise UsageError("there is no step {name} of a move", name=name)
     if request["protocol"] != PROTOCOL:
-        raise ManagerError("the manager here has another version; bring both machines to one version")
+        raise ManagerError("the manager here has another version; install the same version on both machines")
     fleet = session.project().fleet
     if request.get("machine") and request["machine"] != staging.machine(fleet):
         raise ManagerError(

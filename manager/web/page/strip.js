@@ -31,7 +31,7 @@ export function drawStrip(settings) {
     count ? pill("bad", t("{count} need a person", { count })) : pill("well", t("no action needed")),
     isAlive ? pill("well", t("watch runs"), delivered(deliveredAt)) : pill("warn", t("watch does not run: no alerts")),
     undelivered ? pill("bad", t("{count} alerts are not delivered", { count: undelivered })) : "",
-    fleet.error ? pill("bad", t("the fleet is out of sight")) : "",
+    fleet.error ? pill("bad", t("the fleet cannot be observed")) : "",
     settings,
   );
   drawHalt();

@@ -9,7 +9,7 @@ from manager.i18n import _, mark
 
 PAGE_TEXTS = (
     mark("Close"),
-    mark("Its last words"),
+    mark("Last output before its exit"),
     mark("The end of its output at its last exit"),
     mark("Exits of the last 30 days"),
     mark("What happened"),
@@ -80,7 +80,7 @@ PAGE_TEXTS = (
     mark("watch runs"),
     mark("watch does not run: no alerts"),
     mark("{count} alerts are not delivered"),
-    mark("the fleet is out of sight"),
+    mark("the fleet cannot be observed"),
     mark("`manager serve` does not answer: what follows is {age} old"),
     mark("{why} What follows is {age} old."),
     mark("what follows is {age} old"),
@@ -128,9 +128,9 @@ PAGE_TEXTS = (
     mark("Cancel"),
     mark("asking…"),
     mark("it runs; closing this does not stop it"),
-    mark("what it does is not known now; it goes on by itself"),
+    mark("its present state is not known; it keeps running"),
     mark("done"),
-    mark("it ended with exit code {code}: read what it says"),
+    mark("it ended with exit code {code}: see its output"),
     mark("HALT — hold"),
     mark("Halt the whole fleet"),
     mark(
