@@ -8,19 +8,17 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from manager.config.dotenv import NAME
 from manager.config.steering import steered_by
-from manager.engine import labels
+from manager.engine.recorded_variables import MOST_NAMES
 
 EXAMPLES = (".env.example", ".env.sample", ".env.template")
 """Files that name a bot's variables without values of worth. They are not copied into the image."""
 SKIPPED = frozenset({"tests", "test", "node_modules", "venv", "site-packages"})
 MOST_BYTES = 1 << 20
-MOST_NAMES = 200
 ASSIGNED = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=", re.MULTILINE)
 READERS = frozenset({"get", "pop", "setdefault", "__getitem__"})
 
@@ -55,13 +53,6 @@ def names_in(source: str) -> Iterator[str]:
             yield from _literal(node.left)
         elif isinstance(node, ast.Call) and node.args and _reads(node.func):
             yield from _literal(node.args[0])
-
-
-def in_labels(image: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names that are recorded in an image, as the engine describes it."""
-    text = str(((image.get("Config") or {}).get("Labels") or {}).get(labels.VARIABLES, ""))
-    names = sorted({name for name in text.split(",") if NAME.fullmatch(name) and not steered_by(name)})
-    return tuple(names[:MOST_NAMES])
 
 
 def _reads(function: ast.expr) -> bool:

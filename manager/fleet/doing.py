@@ -139,6 +139,26 @@ def activity(view: Instance, now: float | None = None) -> Activity:
     return _now(state, view.report, supervisor, now)
 
 
+def has_old_report(view: Instance, now: float | None = None) -> bool:
+    """Return whether the figures of its report are no longer, or not yet, those of a running bot.
+
+    It is down, or has been started again and has not reported yet, or reports no more.
+    """
+    kept_report = view.report
+    if kept_report is None or kept_report.at is None:
+        return not view.is_bot_up
+    is_late = kept_report.report.contract is not None and _is_late(
+        kept_report.at, view.supervisor, now or time.time()
+    )
+    return not view.is_bot_up or kept_report.is_previous or kept_report.has_ended or is_late
+
+
+def _is_late(made_at: float, supervisor: SupervisorState | None, now: float) -> bool:
+    """Return whether the next report should have been there by now."""
+    interval = supervisor.health_interval if supervisor is not None else REPORT_EVERY_S
+    return now - made_at > REPORT_EVERY_S + 2 * interval + LATE_S
+
+
 def _last(kept_report: KeptReport | None, *, must_say: bool) -> Activity:
     """Return how the bot's run ended; an end without an explanation is unknown if the bot should have
     finished.
@@ -174,8 +194,7 @@ def _now(
         or kept_report.report.contract is None
     ):
         return NOTHING if state == "starting" else UNKNOWN
-    interval = supervisor.health_interval if supervisor is not None else REPORT_EVERY_S
-    if kept_report.at is None or now - kept_report.at > REPORT_EVERY_S + 2 * interval + LATE_S:
+    if kept_report.at is None or _is_late(kept_report.at, supervisor, now):
         return UNKNOWN
     reported = _reported(kept_report)
     is_degraded = reported.doing in {"exchange away", "orders refused", "ledger differs"}

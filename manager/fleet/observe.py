@@ -185,9 +185,9 @@ def look(project: Project, engine: Engine) -> FleetSnapshot:
     names: tuple[str, ...] = ()
     if not project.fleet.is_bundled_bot:
         from manager.config.variables import looks_secret
-        from manager.engine import bot_variables  # with `ast`
+        from manager.engine.recorded_variables import in_labels
 
-        names = bot_variables.in_labels(image)
+        names = in_labels(image)
         if not project.fleet.bot_dir:  # who built it elsewhere does not choose which keys it is given
             names = tuple(name for name in names if not looks_secret(name, ""))
     return look_at_containers(project, engine, Image(str(image["Id"]), contract, names))

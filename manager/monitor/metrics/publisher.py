@@ -93,6 +93,9 @@ class Publisher(Collector):
         """Keep the last look, and say that the engine does not answer."""
         self._look = self._look._replace(why_away=why)
 
+    def close(self) -> None:
+        """End: no `watch` publishes any longer."""
+
     def _newest_backup(self, fleet: Fleet) -> float | None:
         now = time.monotonic()
         if now >= self._next_backups:
