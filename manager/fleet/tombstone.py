@@ -5,8 +5,6 @@
 has the formats. The folder is mounted read-only, so that no bot removes it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 from contextlib import suppress

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from manager.engine import labels
-from manager.engine.bot_variables import find, names_in
-from manager.engine.recorded_variables import MOST_NAMES, in_labels
+from manager.engine import bot_variables, labels
+from manager.engine.bot_variables import find, in_labels
+from manager.engine.environment_reads import names_in
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_an_image_s_label_allows_no_steering_and_not_without_end() -> None:
 
     assert in_labels(image("B_KEY,A_KEY,LD_PRELOAD,x y,")) == ("A_KEY", "B_KEY")
     assert in_labels({"Config": None}) == in_labels(image("")) == ()
-    assert len(in_labels(image(",".join(f"N{i}" for i in range(999))))) == MOST_NAMES
+    assert len(in_labels(image(",".join(f"N{i}" for i in range(999))))) == bot_variables.MOST_NAMES
