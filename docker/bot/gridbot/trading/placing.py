@@ -39,7 +39,7 @@ class Placing:
         on_call: Callable[[], None],
         on_unnamed: Callable[[int], None],
     ) -> None:
-        """`on_call` is told after each call that the loop goes on.
+        """Take `on_call`, which is told after each call that the loop goes on.
 
         `on_unnamed` is told the client id of an order that was accepted without an id of the exchange's.
         """
