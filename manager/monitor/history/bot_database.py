@@ -55,7 +55,7 @@ SIDES = frozenset({"buy", "sell"})
 
 
 class BotRun(NamedTuple):
-    """A run with its number in the database, and what it traded."""
+    """Hold a run with its number in the database, and what it traded."""
 
     id: int
     run: Run
@@ -64,7 +64,7 @@ class BotRun(NamedTuple):
 
 
 class BotRecord(NamedTuple):
-    """All of one database that is asked for. `equity`: at most a point a minute."""
+    """Hold all of one database that is asked for. `equity`: at most a point a minute."""
 
     runs: Sequence[Run]
     trades: Sequence[Trade]

@@ -36,7 +36,7 @@ Named = tuple[str, Text]
 
 
 class SourceFile(NamedTuple):
-    """A file of a database folder. `name` is relative to it; `total_size` includes the `-wal`."""
+    """Hold a file of a database folder. `name` is relative to it; `total_size` includes the `-wal`."""
 
     name: str
     size: int
@@ -46,7 +46,7 @@ class SourceFile(NamedTuple):
 
 
 class ScanResult(NamedTuple):
-    """What a folder has: files to copy, what is left out, and what should be saved but cannot be."""
+    """Hold what a folder has: files to copy, what is left out, and what should be saved but cannot be."""
 
     databases: list[SourceFile]
     others: list[SourceFile]

@@ -40,7 +40,7 @@ TargetState = Literal["free", "same", "other"]
 
 
 class Database(NamedTuple):
-    """An old database.
+    """Hold an old database.
 
     `path` is resolved; `size` includes the -wal; `open_by`: a pid that has it open, or 0.
     """
@@ -53,7 +53,7 @@ class Database(NamedTuple):
 
 
 class OldConfig(NamedTuple):
-    """One config of the old system.
+    """Hold one config of the old system.
 
     `file` and `target` as users write them, relative to the old and the new project.
 
@@ -98,7 +98,7 @@ class OldConfig(NamedTuple):
 
 
 class OldVariables(NamedTuple):
-    """The old `.env`: name → value, never shown; the fleet's own variables; and the invalid lines."""
+    """Hold the old `.env`: name → value, never shown; the fleet's own variables; and the invalid lines."""
 
     old: Mapping[str, str]
     own: Mapping[str, str]
@@ -106,7 +106,7 @@ class OldVariables(NamedTuple):
 
 
 class ImportFacts(NamedTuple):
-    """Everything that the plan is based on.
+    """Hold everything that the plan is based on.
 
     `orphan_databases`: paths in the old folder that belong to no config.
     """

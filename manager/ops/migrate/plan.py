@@ -14,7 +14,7 @@ Kind = Literal["stop", "database", "logs", "remember", "config", "names", "value
 
 
 class ImportOptions(NamedTuple):
-    """What the command line requests beyond configs and databases.
+    """Hold what the command line requests beyond configs and databases.
 
     `ids`: only these instances; empty: all.
     """
@@ -26,7 +26,7 @@ class ImportOptions(NamedTuple):
 
 
 class ImportAction(NamedTuple):
-    """One thing to do, to skip or to refuse, with its cause.
+    """Hold one thing to do, to skip or to refuse, with its cause.
 
     `config`: the instance's; `names`: variables, or days of logs; `code`: the exit code of a refusal.
     """
