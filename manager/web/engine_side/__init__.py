@@ -8,6 +8,7 @@ actions                    the commands that carry out what a person asks, in ch
 looks, figures             threads that observe the fleet and its history while somebody reads the page
 answers, curves            an observation and a history as JSON; with realized, marks and exposure
 config_changes             what a restart would change
+machines                   what runs on the trader's other machines
 log_tails                  what the bots print, as they print it
 bot_pages                  connections to the bots' own pages, by id
 exposition                 the last look as metrics, for Prometheus

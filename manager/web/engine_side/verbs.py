@@ -17,7 +17,7 @@ from manager.monitor.history import summary
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
 from manager.monitor.stats.instance_stats import NO_REPORT, InstanceStats
 from manager.monitor.top import confirm
-from manager.web.engine_side import answers, bot_pages, config_changes, figures, marks, realized
+from manager.web.engine_side import answers, bot_pages, config_changes, figures, machines, marks, realized
 from manager.web.engine_side.desk import Desk
 from manager.web.engine_side.figures import DAY_S
 from manager.web.engine_side.looks import as_error
@@ -32,6 +32,8 @@ MAX_TEXT = 200
 BIGGEST = 2.0**53
 POLL_S = 0.3
 MOST_NAMED = 100
+EVERYWHERE = "--hosts"
+"""In the place of an instance: here and on all machines."""
 
 
 def answer(desk: Desk, raw: bytes) -> dict[str, Any]:
@@ -164,6 +166,16 @@ def _halt(desk: Desk, params: Params) -> Any:
     return _begun(desk, HALT, "", [row.id for row in desk.lookout.latest.rows], _text(params, "by"))
 
 
+def _hosts(desk: Desk, _params: Params) -> Any:
+    desk.readers.note()
+    return machines.as_object(desk.machines.latest)
+
+
+def _halt_hosts(desk: Desk, params: Params) -> Any:
+    concerned = [row.id for row in desk.lookout.latest.rows]
+    return _begun(desk, HALT, EVERYWHERE, concerned, _text(params, "by"))
+
+
 def _begun(desk: Desk, verb: str, instance: str, concerned: list[str], by: str) -> Any:
     desk.readers.note()
     try:
@@ -223,6 +235,8 @@ VERBS: Mapping[str, Callable[[Desk, Params], Any]] = {
     "question": _question,
     "act": _act,
     "halt": _halt,
+    "hosts": _hosts,
+    "halt_hosts": _halt_hosts,
     "actions": _actions,
     "action": _action,
     "logs": _logs,

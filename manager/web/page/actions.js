@@ -107,7 +107,8 @@ export function haltButton(model, dialog) {
   return holdButton("halt", t("HALT — hold"), () => openHalt(model, dialog, true), () => openHalt(model, dialog, false));
 }
 
-function holdButton(name, text, done, short) {
+/** Return a button that acts when it is held; `short`: what a short press does. */
+export function holdButton(name, text, done, short) {
   let timer = null;
   let isHeld = false;
   const button = el("button", { class: "halt", "data-key": name }, el("span", { class: "fill", "aria-hidden": "true" }), el("span", { class: "text" }, text));

@@ -9,6 +9,16 @@ from manager.i18n import _, mark
 
 PAGE_TEXTS = (
     mark("Close"),
+    mark("Other machines"),
+    mark("HALT all machines — hold"),
+    mark("Halt here and on all machines"),
+    mark(
+        "Every bot here and on {hosts} is stopped at once. A machine that does not answer is named: its bots"
+        " may go on."
+    ),
+    mark("never seen"),
+    mark("last seen {age} ago"),
+    mark("unreachable"),
     mark("Close position"),
     mark("Its last words"),
     mark("The end of its output at its last exit"),
