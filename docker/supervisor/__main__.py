@@ -1,6 +1,6 @@
 """Run `python3 -I -S /opt/botfleet/supervisor/__main__.py ARGUMENTS OF THE BOT`.
 
-The folder runs as well, but for one Python loads `runpy`, and with it 0.7 MB of memory. With the parent folder
+The folder runs as well, but for one Python loads `runpy`, and with it 0.7 MB. With the parent folder
 in `sys.path` it is the package `supervisor`, as in the tests.
 """
 
