@@ -127,7 +127,7 @@ def test_the_image_keeps_its_contract(bot_image: str) -> None:
     assert config["WorkingDir"] == "/app"
     assert config["Labels"]["botfleet.supervisor"] == "1"
     assert config["Labels"]["botfleet.open-orders"] == "/opt/venv/bin/python -I -u /app/open_orders.py"
-    assert config["Entrypoint"][-1] == "/opt/botfleet/supervisor"
+    assert config["Entrypoint"][-1] == "/opt/botfleet/supervisor/__main__.py"
     assert config.get("Healthcheck") is None
     assert config.get("Volumes") is None
     environ = dict(line.split("=", 1) for line in config["Env"])
