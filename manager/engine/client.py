@@ -199,8 +199,9 @@ class Engine:
     def _made_meanwhile(self, name: str, body: Mapping[str, Any]) -> str:
         """Return the container of a call that was answered too late; empty if it is somebody else's."""
         container = self.inspect(name)
-        is_new = container["State"]["Status"] == "created"
-        return str(container["Id"]) if is_new and container["Config"]["Labels"] == body.get("Labels") else ""
+        present = container["Config"]["Labels"] or {}  # with those of its image
+        is_ours = all(present.get(name) == value for name, value in (body.get("Labels") or {}).items())
+        return str(container["Id"]) if is_ours and container["State"]["Status"] == "created" else ""
 
     def start(self, container: str, before: Callable[[], None] = lambda: None) -> None:
         """Start a container; no error if it runs.

@@ -31,7 +31,11 @@ class Scripted:
         if answers and (answer := answers.pop(0)) is not None:
             raise answer
         if api.endswith("/json"):
-            return {"Id": "late", "State": {"Status": "created"}, "Config": {"Labels": {"a": "b"}}}
+            return {
+                "Id": "late",
+                "State": {"Status": "created"},
+                "Config": {"Labels": {"a": "b", "of": "image"}},
+            }
         return {"Id": "new"}
 
 
